@@ -1,0 +1,25 @@
+# Two commands matter: `make demo` and `make test`. Both make .venv first when it is missing or out of date.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+
+.PHONY: demo test check
+.DELETE_ON_ERROR:
+
+demo: $(READY)
+	@$(BIN)/python -m passerby demo
+
+# One thread a worker: torch's own threads would only fight over the cores.
+test: $(READY)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 $(ARGS)
+
+check: $(READY)
+	@scripts/check
+
+$(READY): pyproject.toml constraints.txt
+	@echo "Installing passerby into $(VENV) (minutes the first time) ..."
+	@$(PYTHON) -c 'import sys; sys.exit("passerby needs Python 3.10 or newer: make PYTHON=python3.12 ..." if sys.version_info < (3, 10) else 0)'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
