@@ -1,0 +1,178 @@
+"""The nouns of re-identification: every layer speaks in these values and no others.
+
+images (``Sample``) → batches (``Batch``) → ``ModelOutput`` → ``Embeddings`` → ``Ranking`` →
+``EvalResult`` (a number, under a ``Protocol``) or ``Hit`` (a search result).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from enum import IntEnum
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from passerby.errors import ProtocolError, ShapeError
+
+
+class Role(IntEnum):
+    """What an image is for in an evaluation, whatever codes its dataset uses for that."""
+
+    PERSON = 0
+    JUNK = 1
+    """Ignored: neither right nor wrong when retrieved (Market-1501's pid −1)."""
+    DISTRACTOR = 2
+    """Always wrong when retrieved (Market-1501's pid 0)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One image of a dataset, not yet opened. ``path`` is relative to the dataset's source."""
+
+    path: str
+    pid: int | None = None
+    """The person; ``None`` where nobody said who it is."""
+    camid: int | None = None
+    role: Role = Role.PERSON
+    time: int | None = None
+    """Frame number or any count that orders images of one camera."""
+
+
+class Batch(NamedTuple):
+    """What a training step sees."""
+
+    images: Tensor
+    """``(b, 3, h, w)``, float32, normalised."""
+    labels: Tensor
+    """``(b,)``, int64, class index 0…C−1."""
+
+
+class ModelOutput(NamedTuple):
+    """What every model returns, in training as in evaluation. Fields a model lacks are ``None``."""
+
+    embedding: Tensor
+    """``(b, d)``: the descriptor that retrieval compares, not normalised."""
+    metric: Tensor
+    """``(b, d)``: the vector that metric losses see (before a BN neck; elsewhere the embedding)."""
+    logits: Tensor | None = None
+    """``(b, n)`` identity scores; ``None`` for a model built without classes."""
+    local: Tensor | None = None
+    """``(b, s, c)``: one L2-normalised vector a horizontal stripe, top to bottom."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embeddings:
+    """Descriptors of n images with what is known of each.
+
+    Raises:
+        ShapeError: where the fields disagree about n.
+    """
+
+    features: Tensor
+    """``(n, d)`` float."""
+    paths: tuple[str, ...]
+    pids: Tensor | None = None
+    """``(n,)`` int64; ``None`` where nobody said who the people are."""
+    camids: Tensor | None = None
+    """``(n,)`` int64; ``None`` where the camera is unknown."""
+    roles: Tensor | None = None
+    """``(n,)`` int64 of :class:`Role`; ``None`` means all are ``PERSON``."""
+    local: Tensor | None = None
+    """``(n, s, c)`` stripe vectors, where the model makes them and somebody asked for them."""
+
+    def __post_init__(self) -> None:
+        if self.features.ndim != 2:
+            raise ShapeError(f"features must be (n, d), got {tuple(self.features.shape)}")
+        for name in ("paths", "pids", "camids", "roles", "local"):
+            column = getattr(self, name)
+            if column is not None and len(column) != len(self.features):
+                raise ShapeError(f"{len(self.features)} features but {len(column)} {name}: one row an image is needed")
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __getitem__(self, rows: Tensor) -> Embeddings:
+        """The chosen rows (an index or boolean tensor), in the order given."""
+        index = rows.nonzero().squeeze(1) if rows.dtype == torch.bool else rows
+        known = {n: c for n in ("pids", "camids", "roles", "local") if (c := getattr(self, n)) is not None}
+        paths = tuple(self.paths[i] for i in index.tolist())
+        return replace(self, features=self.features[index], paths=paths, **{n: c[index] for n, c in known.items()})
+
+
+class Ranking(NamedTuple):
+    """The k nearest gallery rows of each query, nearest first."""
+
+    indices: Tensor
+    """``(q, k)`` int64, rows of the gallery."""
+    distances: Tensor
+    """``(q, k)``, ascending along k."""
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How an evaluation counts. Results carry it, so that unlike numbers are not compared."""
+
+    name: str = "market1501-single-query"
+    average_precision: Literal["step", "trapezoid"] = "step"
+    """``step``: mean precision at each hit. ``trapezoid``: the original Market-1501 code."""
+    ignore_same_camera: bool = True
+    """Gallery images of the query's person *and* camera are ignored."""
+    distance: Literal["global", "local", "global_local"] = "global"
+    """``global``: squared Euclidean of L2-normalised embeddings; ``local``: DMLI of the stripes; or their sum."""
+
+    def __str__(self) -> str:
+        camera = "same person and camera ignored" if self.ignore_same_camera else "all cameras count"
+        return f"{self.name}, {camera}, AP {self.average_precision}, distance {self.distance}"
+
+
+@dataclass(frozen=True, slots=True)
+class EvalResult:
+    """Numbers of one evaluation, all in [0, 1], larger is better."""
+
+    protocol: Protocol
+    cmc: tuple[float, ...]
+    """``cmc[k - 1]``: share of valid queries with a true match among the first k."""
+    mean_ap: float
+    minp: float
+    """Mean inverse negative penalty: positives ÷ rank of the last one."""
+    queries: int
+    queries_dropped: int
+    """Queries without any valid match in the gallery: they count nowhere, but are counted here."""
+    gallery: int
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def rank1(self) -> float:
+        return self.cmc[0]
+
+    def rank(self, k: int) -> float:
+        """CMC at rank k; past the gallery's end it is the last value."""
+        if k < 1:
+            raise ProtocolError(f"ranks count from 1, got {k}")
+        return self.cmc[min(k, len(self.cmc)) - 1]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; CMC at the customary ranks only."""
+        return {
+            "protocol": asdict(self.protocol),
+            "cmc": {str(k): self.rank(k) for k in (1, 5, 10, 20)},
+            "mean_ap": self.mean_ap,
+            "minp": self.minp,
+            "queries": self.queries,
+            "queries_dropped": self.queries_dropped,
+            "gallery": self.gallery,
+            "details": self.details,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer of a search."""
+
+    rank: int
+    """1 is the nearest."""
+    path: str
+    distance: float
+    pid: int | None = None
+    camid: int | None = None

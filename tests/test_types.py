@@ -1,0 +1,122 @@
+"""The values that every layer speaks: rows stay together, numbers keep their meaning."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from passerby.errors import ShapeError
+from passerby.types import Embeddings, EvalResult, Hit, ModelOutput, Protocol, Role, Sample
+
+
+def embeddings(n: int = 4) -> Embeddings:
+    """Row i is recognisable by i in every field."""
+    rows = torch.arange(n)
+    return Embeddings(
+        features=rows[:, None].float().expand(n, 3),
+        paths=tuple(f"{i}.jpg" for i in range(n)),
+        pids=rows * 10,
+        camids=rows + 100,
+        roles=torch.full((n,), int(Role.PERSON)),
+        local=rows[:, None, None].float().expand(n, 2, 5),
+    )
+
+
+def assert_rows(chosen: Embeddings, rows: list[int]) -> None:
+    assert chosen.pids is not None
+    assert chosen.camids is not None
+    assert chosen.roles is not None
+    assert chosen.local is not None
+    assert len(chosen) == len(rows)
+    assert chosen.paths == tuple(f"{i}.jpg" for i in rows)
+    assert chosen.features[:, 0].tolist() == rows
+    assert chosen.pids.tolist() == [10 * i for i in rows]
+    assert chosen.camids.tolist() == [100 + i for i in rows]
+    assert chosen.roles.tolist() == [0] * len(rows)
+    assert chosen.local.shape == (len(rows), 2, 5)
+    assert chosen.local[:, 0, 0].tolist() == rows
+
+
+@given(st.lists(st.integers(0, 3), max_size=8))
+def test_rows_by_index_keep_all_fields_together(rows: list[int]) -> None:
+    assert_rows(embeddings()[torch.tensor(rows, dtype=torch.int64)], rows)
+
+
+@given(st.lists(st.booleans(), min_size=4, max_size=4))
+def test_rows_by_mask_keep_all_fields_together(mask: list[bool]) -> None:
+    assert_rows(embeddings()[torch.tensor(mask)], [i for i, kept in enumerate(mask) if kept])
+
+
+def test_unknown_columns_stay_unknown() -> None:
+    chosen = Embeddings(torch.zeros(2, 3), ("a", "b"))[torch.tensor([1])]
+    assert chosen.paths == ("b",)
+    assert (chosen.pids, chosen.camids, chosen.roles, chosen.local) == (None, None, None, None)
+
+
+@pytest.mark.parametrize("column", ["paths", "pids", "camids", "roles", "local"])
+def test_columns_must_agree_about_n(column: str) -> None:
+    wrong = ("a",) if column == "paths" else torch.zeros(1, dtype=torch.int64)
+    with pytest.raises(ShapeError, match=f"4 features but 1 {column}"):
+        dataclasses.replace(embeddings(), **{column: wrong})
+
+
+def test_features_are_rows() -> None:
+    with pytest.raises(ShapeError, match=r"\(n, d\), got \(2, 3, 4\)"):
+        Embeddings(torch.zeros(2, 3, 4), ("a", "b"))
+
+
+@pytest.mark.parametrize("value", [Sample("a.jpg"), Protocol(), Hit(1, "a.jpg", 0.5), embeddings()])
+def test_values_do_not_change(value: object) -> None:
+    name = dataclasses.fields(value)[0].name  # type: ignore[arg-type]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(value, name, "other")
+
+
+def test_a_sample_is_a_person_whom_nobody_named() -> None:
+    sample = Sample("a.jpg")
+    assert (sample.pid, sample.camid, sample.role) == (None, None, Role.PERSON)
+
+
+def test_what_a_model_lacks_is_none() -> None:
+    output = ModelOutput(torch.zeros(1, 2), torch.zeros(1, 2))
+    assert output.logits is None
+    assert output.local is None
+
+
+def result(**details: object) -> EvalResult:
+    return EvalResult(Protocol(), (0.5, 0.75, 1.0), 0.6, 0.3, queries=8, queries_dropped=1, gallery=3, details=details)
+
+
+def test_cmc_ranks_count_from_one_and_stay_at_the_last() -> None:
+    assert result().rank1 == result().rank(1) == 0.5
+    assert result().rank(2) == 0.75
+    assert result().rank(50) == 1.0
+
+
+def test_a_result_survives_json_with_its_protocol() -> None:
+    read = json.loads(json.dumps(result(dataset="figures").to_dict()))
+    assert read["cmc"] == {"1": 0.5, "5": 1.0, "10": 1.0, "20": 1.0}
+    assert (read["mean_ap"], read["minp"]) == (0.6, 0.3)
+    assert (read["queries"], read["queries_dropped"], read["gallery"], read["details"]["dataset"]) == (
+        8,
+        1,
+        3,
+        "figures",
+    )
+    assert Protocol(**read["protocol"]) == Protocol()
+
+
+def test_unlike_protocols_differ_in_print() -> None:
+    variants = [
+        Protocol(),
+        Protocol(name="other"),
+        Protocol(average_precision="trapezoid"),
+        Protocol(ignore_same_camera=False),
+        Protocol(distance="global_local"),
+    ]
+    assert len({str(p) for p in variants}) == len(set(variants)) == len(variants)
