@@ -1,0 +1,49 @@
+"""A dataset is a value: three tuples of samples and the source that holds their files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from passerby.data.source import Source
+from passerby.errors import DatasetLayoutError
+from passerby.types import Role, Sample
+
+Split = Literal["train", "query", "gallery"]
+SPLITS: tuple[Split, ...] = ("train", "query", "gallery")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Train, query and gallery samples of one source; a split that a dataset lacks is empty."""
+
+    name: str
+    source: Source
+    train: tuple[Sample, ...] = ()
+    query: tuple[Sample, ...] = ()
+    gallery: tuple[Sample, ...] = ()
+
+    def split(self, name: Split) -> tuple[Sample, ...]:
+        """The samples of one split.
+
+        Raises:
+            DatasetLayoutError: if it is empty, since nobody asks for a split in order to skip it.
+        """
+        samples: tuple[Sample, ...] = getattr(self, name)
+        if not samples:
+            raise DatasetLayoutError(f"{self.name} at {self.source.root} has no {name} images; it has {self.summary()}")
+        return samples
+
+    def summary(self) -> str:
+        """Counts of images and people in each split, in one line."""
+        parts = []
+        for name in SPLITS:
+            samples: tuple[Sample, ...] = getattr(self, name)
+            parts.append(f"{name} {len(samples):,} images of {len(people(samples)):,} people")
+        return ", ".join(parts)
+
+
+def people(samples: Iterable[Sample]) -> list[int]:
+    """The persons among the samples (no junk, no distractors), sorted."""
+    return sorted({s.pid for s in samples if s.pid is not None and s.role is Role.PERSON})

@@ -1,0 +1,75 @@
+"""Bytes → picture → uint8 tensor. Pillow decodes; EXIF orientation is honoured; bombs are refused."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from passerby.data.source import Source
+from passerby.errors import ImageError
+from passerby.types import Sample
+
+MAX_PIXELS = 64_000_000
+"""Larger pictures are refused before a pixel is decoded: no person crop comes near (64 megapixels)."""
+
+
+def decode(content: bytes, *, name: str) -> Image.Image:
+    """The picture in ``content``, upright, RGB.
+
+    Raises:
+        ImageError: if it is not a picture, is cut short, or has more than ``MAX_PIXELS``.
+    """
+    try:
+        image = Image.open(io.BytesIO(content))
+        if image.width * image.height > MAX_PIXELS:
+            raise ImageError(f"{name}: {image.width}×{image.height} pixels, more than {MAX_PIXELS:,}: refused unread")
+        return ImageOps.exif_transpose(image).convert("RGB")
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise ImageError(f"{name}: its header claims far more than {MAX_PIXELS:,} pixels: refused unread") from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError(f"{name}: not a whole picture ({error}); {len(content):,} bytes read; replace it") from None
+
+
+def to_tensor(image: Image.Image, size: tuple[int, int]) -> Tensor:
+    """``(3, h, w)`` uint8, resized to ``size = (height, width)`` by Pillow's antialiased bilinear filter."""
+    height, width = size
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)
+
+
+def read_image(source: Source, sample: Sample, size: tuple[int, int]) -> Tensor:
+    """One sample's picture as ``(3, h, w)`` uint8."""
+    return to_tensor(decode(source.read(sample.path), name=sample.path), size)
+
+
+def read_batches(
+    source: Source, samples: Sequence[Sample], size: tuple[int, int], *, batch_size: int, threads: int = 2
+) -> Iterator[Tensor]:
+    """Pictures in order as ``(≤ batch_size, 3, h, w)`` uint8; threads decode a batch or two ahead."""
+    with ThreadPoolExecutor(threads) as pool:
+        waiting = iter(samples)
+        ahead = [pool.submit(read_image, source, s, size) for s in islice(waiting, 2 * batch_size)]
+        while ahead:
+            now, ahead = ahead[:batch_size], ahead[batch_size:]
+            batch = torch.stack([f.result() for f in now])
+            ahead += [pool.submit(read_image, source, s, size) for s in islice(waiting, batch_size)]
+            yield batch
+
+
+def read_all(source: Source, samples: Iterable[Sample], size: tuple[int, int], *, threads: int = 2) -> Tensor:
+    """All pictures at once, ``(n, 3, h, w)`` uint8: a cache in memory (n·3·h·w bytes)."""
+    ordered = list(samples)
+    out = torch.empty((len(ordered), 3, *size), dtype=torch.uint8)
+    done = 0
+    for batch in read_batches(source, ordered, size, batch_size=256, threads=threads):
+        out[done : done + len(batch)] = batch
+        done += len(batch)
+    return out

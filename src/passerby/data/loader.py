@@ -1,0 +1,80 @@
+"""Training batches: sampler → pictures (from memory or decoded ahead) → augmentation, all from one seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import torch
+from torch import Generator, Tensor, device
+
+from passerby.data.dataset import people
+from passerby.data.decode import read_all, read_image
+from passerby.data.sampler import PKSampler
+from passerby.data.source import Source
+from passerby.data.transforms import Augmentation
+from passerby.types import Batch, Sample
+
+
+def class_labels(samples: Sequence[Sample]) -> list[int]:
+    """Class index 0…C−1 of every sample, by ascending pid."""
+    index = {pid: label for label, pid in enumerate(people(samples))}
+    return [index[s.pid] for s in samples if s.pid is not None]
+
+
+class TrainLoader:
+    """Batches of one epoch at a time; the same seed and epoch always give the same tensors.
+
+    Args:
+        samples: with a pid each; their pictures are resized to ``size = (height, width)``.
+        cache: decode everything once and keep it in memory as uint8.
+        threads: that decode.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        samples: Sequence[Sample],
+        sampler: PKSampler,
+        *,
+        size: tuple[int, int],
+        augmentation: Augmentation,
+        seed: int,
+        cache: bool = True,
+        threads: int = 2,
+    ) -> None:
+        self.source, self.samples, self.sampler = source, samples, sampler
+        self.size, self.augmentation, self.seed, self.threads = size, augmentation, seed, threads
+        self.labels = torch.tensor(class_labels(samples))
+        self.memory = read_all(source, samples, size, threads=threads) if cache else None
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def epoch(self, number: int, *, to: device) -> Iterator[Batch]:
+        """The batches of epoch ``number``, counted from 0, on device ``to``."""
+        self.sampler.epoch = number
+        batches = list(self.sampler)
+        for step, (rows, images) in enumerate(zip(batches, self._pictures(batches), strict=True)):
+            generator = Generator().manual_seed(self._seed_of(number, step))
+            augmented = self.augmentation(images.to(to), generator)
+            yield Batch(augmented.contiguous(memory_format=torch.channels_last), self.labels[rows].to(to))
+
+    def _seed_of(self, epoch: int, step: int) -> int:
+        """A different seed for each batch of each process."""
+        place = (epoch * len(self) + step) * self.sampler.world + self.sampler.rank
+        return self.seed * 1_000_000_007 + place
+
+    def _pictures(self, batches: list[list[int]]) -> Iterator[Tensor]:
+        if self.memory is not None:
+            yield from (self.memory[rows] for rows in batches)
+            return
+        with ThreadPoolExecutor(self.threads) as pool:
+            ahead = [self._submit(pool, rows) for rows in batches[:2]]
+            for following in [*batches[2:], None, None][: len(batches)]:
+                yield torch.stack([f.result() for f in ahead.pop(0)])
+                if following is not None:
+                    ahead.append(self._submit(pool, following))
+
+    def _submit(self, pool: ThreadPoolExecutor, rows: list[int]) -> list[Future[Tensor]]:
+        return [pool.submit(read_image, self.source, self.samples[row], self.size) for row in rows]

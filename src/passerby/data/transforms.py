@@ -1,0 +1,101 @@
+"""Augmentation of whole uint8 batches. Every random choice comes from the generator that is passed in.
+
+Choices are drawn on the CPU, so that a seed means the same pictures on every device; kornia moves
+the pixels. Random erasing is Zhong et al., AAAI 2020 (probability p, area 2–40 %, aspect 0.3–3.3),
+filled with the mean colour.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from kornia.enhance import normalize as kornia_normalize
+from kornia.geometry import hflip
+from kornia.geometry.transform import affine, get_rotation_matrix2d
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def _uniform(n: int, low: float, high: float, generator: Generator) -> Tensor:
+    return torch.rand(n, generator=generator) * (high - low) + low
+
+
+def normalise(images: Tensor) -> Tensor:
+    """uint8 ``(b, 3, h, w)`` → float32 with ImageNet's mean 0 and deviation 1."""
+    mean, std = (torch.tensor(v, device=images.device) for v in (IMAGENET_MEAN, IMAGENET_STD))
+    return kornia_normalize(images.float() / 255, mean, std)
+
+
+def random_flip(images: Tensor, p: float, generator: Generator) -> Tensor:
+    """Mirror each image left to right with probability ``p``."""
+    chosen = (torch.rand(len(images), generator=generator) < p).to(images.device)
+    return torch.where(chosen[:, None, None, None], hflip(images), images)
+
+
+def random_pad_crop(images: Tensor, pad: int, generator: Generator) -> Tensor:
+    """Pad every side by ``pad`` black pixels, then cut the old size out at a random place."""
+    b, _, h, w = images.shape
+    padded = F.pad(images, (pad, pad, pad, pad))
+    top, left = (torch.randint(0, 2 * pad + 1, (b, 1), generator=generator) for _ in range(2))
+    rows = (top + torch.arange(h)).to(images.device)  # (b, h)
+    columns = (left + torch.arange(w)).to(images.device)  # (b, w)
+    image = torch.arange(b, device=images.device)
+    cut = padded.permute(0, 2, 3, 1)[image[:, None, None], rows[:, :, None], columns[:, None, :]]  # (b, h, w, 3)
+    return cut.permute(0, 3, 1, 2)
+
+
+def random_affine(images: Tensor, degrees: float, translate: float, generator: Generator) -> Tensor:
+    """Rotate by up to ±``degrees`` about the centre and shift by up to ±``translate`` of each side; black enters."""
+    b, _, h, w = images.shape
+    angle = _uniform(b, -degrees, degrees, generator)
+    shift = torch.stack([_uniform(b, -translate, translate, generator) * side for side in (w, h)], dim=1)
+    centre = torch.tensor([(w - 1) / 2, (h - 1) / 2]).expand(b, 2)
+    matrix = get_rotation_matrix2d(centre, angle, torch.ones(b, 2))
+    matrix[:, :, 2] += shift
+    moved = affine(images.float(), matrix.to(images.device), mode="bilinear", padding_mode="zeros")
+    return moved.round().clamp(0, 255).to(images.dtype)
+
+
+def random_erase(images: Tensor, p: float, generator: Generator, *, attempts: int = 10) -> Tensor:
+    """Set a random rectangle of each normalised image to 0, the mean colour, with probability ``p``."""
+    b, _, h, w = images.shape
+    area = _uniform(b * attempts, 0.02, 0.4, generator) * h * w
+    aspect = _uniform(b * attempts, math.log(0.3), math.log(1 / 0.3), generator).exp()
+    height, width = ((area * r).sqrt().round().view(b, attempts) for r in (aspect, 1 / aspect))
+    fits = (height < h) & (width < w)
+    first = fits.int().argmax(1, keepdim=True)  # the first candidate that fits inside
+    height, width, fits = (t.gather(1, first).squeeze(1) for t in (height, width, fits))
+    top = (torch.rand(b, generator=generator) * (h - height + 1)).floor()
+    left = (torch.rand(b, generator=generator) * (w - width + 1)).floor()
+    chosen = (torch.rand(b, generator=generator) < p) & fits
+    y, x = torch.arange(h), torch.arange(w)
+    in_rows = (y >= top[:, None]) & (y < (top + height)[:, None])  # (b, h)
+    in_columns = (x >= left[:, None]) & (x < (left + width)[:, None])  # (b, w)
+    mask = in_rows[:, None, :, None] & in_columns[:, None, None, :] & chosen[:, None, None, None]
+    return images.masked_fill(mask.to(images.device), 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """uint8 batch + generator → float32 batch, normalised. A part whose amount is 0 is left out."""
+
+    flip: float = 0.5
+    pad: int = 0
+    degrees: float = 0.0
+    translate: float = 0.0
+    erase: float = 0.0
+
+    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        if self.flip:
+            images = random_flip(images, self.flip, generator)
+        if self.pad:
+            images = random_pad_crop(images, self.pad, generator)
+        if self.degrees or self.translate:
+            images = random_affine(images, self.degrees, self.translate, generator)
+        floats = normalise(images)
+        return random_erase(floats, self.erase, generator) if self.erase else floats

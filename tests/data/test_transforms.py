@@ -1,0 +1,96 @@
+"""Augmentation: what each transform may do to a pixel, and that the generator alone decides."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Generator, Tensor
+
+from passerby.data.transforms import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Augmentation,
+    normalise,
+    random_affine,
+    random_erase,
+    random_flip,
+    random_pad_crop,
+)
+
+
+def seeded(seed: int = 0) -> Generator:
+    return Generator().manual_seed(seed)
+
+
+def images(b: int = 6, h: int = 16, w: int = 8) -> Tensor:
+    return torch.randint(0, 256, (b, 3, h, w), generator=seeded(9), dtype=torch.uint8)
+
+
+def test_normalise_is_the_formula() -> None:
+    x = images()
+    expected = (x.double() / 255 - torch.tensor(IMAGENET_MEAN).view(3, 1, 1)) / torch.tensor(IMAGENET_STD).view(3, 1, 1)
+    assert torch.allclose(normalise(x).double(), expected, atol=1e-5)
+
+
+def test_flip_mirrors_about_half_and_leaves_the_rest() -> None:
+    x = images(400, 4, 4)
+    flipped = random_flip(x, 0.5, seeded())
+    mirrored = (flipped == x.flip(3)).all(dim=(1, 2, 3))
+    same = (flipped == x).all(dim=(1, 2, 3))
+    assert (mirrored | same).all()
+    assert 150 < mirrored.sum() < 250
+    assert torch.equal(random_flip(x, 1.0, seeded()), x.flip(3))
+
+
+def test_pad_crop_shifts_by_whole_pixels_with_black_edges() -> None:
+    x = images(30).clamp_min(1)
+    shifted = random_pad_crop(x, 2, seeded())
+    padded = torch.nn.functional.pad(x, (2, 2, 2, 2))
+    for image, source in zip(shifted, padded, strict=True):
+        windows = [source[:, t : t + 16, c : c + 8] for t in range(5) for c in range(5)]
+        assert any(torch.equal(image, window) for window in windows)
+    assert len({tuple((image == 0).flatten().tolist()) for image in shifted}) > 3
+
+
+def test_translation_moves_content_and_no_motion_is_the_identity() -> None:
+    x = images()
+    assert torch.equal(random_affine(x, 0.0, 0.0, seeded()), x)
+    moved = random_affine(x, 0.0, 0.25, seeded())
+    assert moved.shape == x.shape
+    assert not torch.equal(moved, x)
+
+
+def test_rotation_keeps_the_centre_within_its_bound() -> None:
+    x = torch.zeros(20, 3, 33, 33, dtype=torch.uint8)
+    x[:, :, 16, 28] = 255  # 12 pixels right of the centre
+    turned = random_affine(x, 10.0, 0.0, seeded()).float()[:, 0]
+    rows = torch.arange(33.0)
+    height = ((turned.sum(2) * rows).sum(1) / turned.sum((1, 2))) - 16
+    assert height.abs().max() <= 12 * 0.1737 + 0.6  # 12·sin 10°
+    assert height.abs().max() > 1
+
+
+def test_erasing_leaves_one_mean_coloured_rectangle_of_2_to_40_percent() -> None:
+    x = torch.ones(300, 3, 64, 32)
+    erased = random_erase(x, 1.0, seeded())
+    hole = (erased == 0).all(dim=1)
+    for mask in hole[hole.any(dim=2).any(dim=1)]:
+        rows, columns = mask.any(dim=1), mask.any(dim=0)
+        assert torch.equal(mask, rows[:, None] & columns[None, :])
+        assert 0.015 <= mask.float().mean() <= 0.42
+        assert 0.25 <= rows.sum() / columns.sum() <= 4
+    assert hole.any(dim=2).any(dim=1).float().mean() > 0.95
+    half = random_erase(x, 0.5, seeded()).eq(0).flatten(1).any(1).float().mean()
+    assert 0.4 < half < 0.6
+
+
+@pytest.mark.parametrize("h", [16, 64])
+def test_the_generator_alone_decides(h: int) -> None:
+    augment = Augmentation(flip=0.5, pad=3, degrees=10, translate=0.1, erase=0.5)
+    x = images(8, h, h // 2)
+    state = torch.get_rng_state()
+    first = augment(x, seeded(1))
+    assert torch.equal(first, augment(x, seeded(1)))
+    assert not torch.equal(first, augment(x, seeded(2)))
+    assert torch.equal(state, torch.get_rng_state())  # torch's own generator is untouched
+    assert first.dtype == torch.float32
