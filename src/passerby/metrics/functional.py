@@ -1,0 +1,52 @@
+"""Retrieval metrics as pure functions of ranks. Everything is float64, in [0, 1], larger is better.
+
+``ranks (m,)`` are all queries' 1-based ranks of true matches, ascending within a query; ``counts
+(v,)`` say how many belong to each query.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+APKind = Literal["step", "trapezoid"]
+
+
+def _query_of(counts: Int[Tensor, " v"]) -> Int[Tensor, " m"]:
+    return torch.repeat_interleave(torch.arange(len(counts)), counts)
+
+
+def _starts(counts: Int[Tensor, " v"]) -> Int[Tensor, " v"]:
+    return counts.cumsum(0) - counts
+
+
+def average_precision(
+    ranks: Int[Tensor, " m"], counts: Int[Tensor, " v"], kind: APKind = "step"
+) -> Float[Tensor, " v"]:
+    """Average precision of each query; its i-th match at rank r has precision i/r.
+
+    ``step``: Σ i/r ÷ n. ``trapezoid``: the original Market-1501 code, Σ (i/r + (i−1)/(r−1))/2 ÷ n, the
+    precision before rank 1 being 1. Matches at ranks 2 and 4: 0.500 and 0.333.
+    """
+    query = _query_of(counts)
+    i = torch.arange(len(ranks)) - _starts(counts)[query] + 1
+    precision = i.double() / ranks
+    if kind == "trapezoid":
+        before = torch.where(ranks > 1, (i - 1).double() / (ranks - 1).clamp_min(1), 1.0)
+        precision = (precision + before) / 2
+    return torch.zeros(len(counts), dtype=torch.float64).index_add(0, query, precision) / counts
+
+
+def inverse_negative_penalty(ranks: Int[Tensor, " m"], counts: Int[Tensor, " v"]) -> Float[Tensor, " v"]:
+    """Matches ÷ rank of the last one, of each query (Ye et al., TPAMI 2021, Eq 4)."""
+    return counts.double() / ranks[counts.cumsum(0) - 1]
+
+
+def cmc(ranks: Int[Tensor, " m"], counts: Int[Tensor, " v"], max_rank: int) -> Float[Tensor, " k"]:
+    """Cumulative matching characteristic: share of queries whose first match is at rank ≤ 1 … max_rank."""
+    first = ranks[_starts(counts)]
+    within = torch.bincount(first.clamp_max(max_rank + 1), minlength=max_rank + 2)[1 : max_rank + 1]
+    return within.cumsum(0).double() / len(counts)

@@ -1,0 +1,37 @@
+"""Embeddings + protocol → :class:`EvalResult`: ranks from the core, numbers from the pure functions."""
+
+from __future__ import annotations
+
+from passerby.metrics.functional import average_precision, cmc, inverse_negative_penalty
+from passerby.retrieval.ranking import BLOCK_BYTES, positive_ranks
+from passerby.types import Embeddings, EvalResult, Protocol, Role
+
+MAX_RANK = 50
+
+
+def evaluate_embeddings(
+    query: Embeddings,
+    gallery: Embeddings,
+    protocol: Protocol | None = None,
+    *,
+    max_rank: int = MAX_RANK,
+    block_bytes: int = BLOCK_BYTES,
+) -> EvalResult:
+    """Evaluate query against gallery; memory stays near ``block_bytes`` beside the embeddings.
+
+    Raises:
+        ProtocolError: if the embeddings cannot be evaluated under the protocol.
+    """
+    protocol = protocol or Protocol()
+    found = positive_ranks(query, gallery, protocol, block_bytes=block_bytes)
+    junk = 0 if gallery.roles is None else int((gallery.roles == int(Role.JUNK)).sum())
+    return EvalResult(
+        protocol=protocol,
+        cmc=tuple(cmc(found.ranks, found.counts, min(max_rank, len(gallery) - junk)).tolist()),
+        mean_ap=average_precision(found.ranks, found.counts, protocol.average_precision).mean().item(),
+        minp=inverse_negative_penalty(found.ranks, found.counts).mean().item(),
+        queries=len(found.queries),
+        queries_dropped=len(found.dropped),
+        gallery=len(gallery) - junk,
+        details={"gallery_junk": junk},
+    )
