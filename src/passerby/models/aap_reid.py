@@ -1,0 +1,99 @@
+"""AaP-ReID: improved attention-aware person re-identification (Gautam, Prasad, Sinha; 2023).
+
+AlignedReID++ with three changes, each a switch of the paper's ablation (its Tables 1–3):
+
+- last stride 1 instead of 2 (§3.3): 16 stripes at 256×128;
+- BaND (§3.4, Eq 4): BN → ReLU on the map before the global branch, dropout after its pooling;
+- channel-wise attention in the residual blocks (§3.2, Eq 1–3: ``passerby.models.attention.cwa``),
+  in layers 3 and 4 (AaP-ReID) or in all four (the paper's CWA-all).
+
+Deviations: Eq 4 is unscaled Bernoulli dropout; this is the usual inverted dropout, whose test-time
+output needs no rescaling. The authors' published code skips BaND's BN and ReLU and the local 1×1
+convolution at test; the text does not, and neither do we unless ``band_at_test=False``.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from passerby.models.aligned_reid import LocalBranch, horizontal_stripes
+from passerby.models.attention import attention_factory
+from passerby.models.card import ModelCard, ReidModel
+from passerby.models.registry import register
+from passerby.models.trunks import create_trunk
+from passerby.types import ModelOutput
+
+ALL_LAYERS = (1, 2, 3, 4)
+
+
+class BaNDMap(nn.Sequential):
+    """The map half of BaND: BN → ReLU."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(nn.BatchNorm2d(channels), nn.ReLU())
+
+
+@register
+class AaPReID(ReidModel):
+    """AaP-ReID and every row of its ablations.
+
+    Args:
+        last_stride: 1, or 2 for the baseline.
+        band: BN + ReLU before and dropout after the global pooling.
+        attention: ``cwa_mul`` (the paper's CWA(x)), ``cwa_add``, ``bam``, ``sp``, ``eca`` or ``none``.
+        attention_stages: trunk layers whose blocks carry it; ``ALL_LAYERS`` is CWA-all.
+        attention_position: after the block's last BN, or before it (the authors' code).
+        dropout: BaND's rate p of Eq 4.
+        band_at_test: ``False`` evaluates on the raw map, as the authors' code does.
+    """
+
+    card: ClassVar[ModelCard] = ModelCard(
+        name="aap_reid",
+        paper="AaP-ReID (Gautam et al., 2023)",
+        input_size=(256, 128),
+        distances=("global", "local", "global_local"),
+    )
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        trunk: str = "resnet50",
+        last_stride: int = 1,
+        band: bool = True,
+        attention: str = "cwa_mul",
+        attention_stages: tuple[int, ...] = (3, 4),
+        attention_position: Literal["post_bn", "pre_bn"] = "post_bn",
+        dropout: float = 0.5,
+        band_at_test: bool = True,
+    ) -> None:
+        super().__init__()
+        self.trunk = create_trunk(
+            trunk,
+            last_stride=last_stride,
+            attention=attention_factory(attention),
+            attention_stages=tuple(attention_stages),
+            attention_position=attention_position,
+        )
+        self.embedding_size = self.trunk.channels
+        self.band = BaNDMap(self.embedding_size) if band else nn.Identity()
+        self.dropout = nn.Dropout(dropout if band else 0.0)
+        self.band_at_test = band_at_test
+        self.local = LocalBranch(self.embedding_size)
+        self.classifier = nn.Linear(self.embedding_size, num_classes)
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> ModelOutput:
+        maps = self.trunk(images)  # (b, c, h, w)
+        as_published = self.training or self.band_at_test
+        pooled = (self.band(maps) if as_published else maps).mean(dim=(2, 3))  # (b, c)
+        local = self.local(maps) if as_published else _raw_stripes(maps)
+        logits = self.classifier(self.dropout(pooled))  # Eq 4
+        return ModelOutput(embedding=pooled, metric=pooled, logits=logits, local=local)
+
+
+def _raw_stripes(maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h c"]:
+    return F.normalize(horizontal_stripes(maps), dim=1).transpose(1, 2)

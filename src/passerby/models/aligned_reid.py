@@ -1,0 +1,68 @@
+"""AlignedReID++: dynamically matching local information (Luo et al., Pattern Recognition 2019).
+
+A trunk map feeds two branches. Global: average pool → ID classifier. Local: one vector for each row
+of the map (:class:`LocalBranch`), compared by DMLI (``passerby.retrieval.dmli``), trained with the
+triplets that the global branch mined (``passerby.losses``). Test distance: the global one.
+
+It is AaP-ReID's baseline: 25,313,199 parameters with ResNet-50 and 751 classes.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from passerby.models.card import ModelCard, ReidModel
+from passerby.models.registry import register
+from passerby.models.trunks import create_trunk
+from passerby.types import ModelOutput
+
+
+def horizontal_stripes(maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h"]:
+    """Max pool over the full width of each row."""
+    return maps.amax(dim=3)
+
+
+class LocalBranch(nn.Module):
+    """BN → ReLU → horizontal max pool → 1×1 convolution (bias) → L2 of each stripe."""
+
+    def __init__(self, channels: int, local_channels: int = 128) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels)
+        self.reduce = nn.Conv1d(channels, local_channels, 1)
+
+    def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h s"]:
+        stripes = self.reduce(horizontal_stripes(torch.relu(self.norm(maps))))  # (b, s, h)
+        return F.normalize(stripes, dim=1).transpose(1, 2)
+
+
+@register
+class AlignedReID(ReidModel):
+    """AlignedReID++.
+
+    Args:
+        last_stride: of the trunk's last downsampling; the paper's is 2 (8 stripes at 256×128).
+    """
+
+    card: ClassVar[ModelCard] = ModelCard(
+        name="aligned_reid",
+        paper="AlignedReID++ (Luo et al., Pattern Recognition 2019)",
+        input_size=(256, 128),
+        distances=("global", "local", "global_local"),
+    )
+
+    def __init__(self, *, num_classes: int, trunk: str = "resnet50", last_stride: int = 2) -> None:
+        super().__init__()
+        self.trunk = create_trunk(trunk, last_stride=last_stride)
+        self.embedding_size = self.trunk.channels
+        self.local = LocalBranch(self.embedding_size)
+        self.classifier = nn.Linear(self.embedding_size, num_classes)
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> ModelOutput:
+        maps = self.trunk(images)  # (b, c, h, w)
+        pooled = maps.mean(dim=(2, 3))  # (b, c)
+        return ModelOutput(embedding=pooled, metric=pooled, logits=self.classifier(pooled), local=self.local(maps))

@@ -1,0 +1,48 @@
+"""Channel-wise attention of AaP-ReID (Gautam, Prasad, Sinha, 2023), §3.2.
+
+Eq 1, G(f): global average pool. Eq 2, R(f) = ReLU(BN(MLP(G(f), r))): C → C/r. Eq 3,
+f′ = f ⊙ σ(MLP(R(f), r)): C/r → C. Both linear layers have biases; r = 16.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+REDUCTION = 16
+
+
+class ChannelScore(nn.Module):
+    """Map ``(b, c, h, w)`` → one raw score a channel: Eq 1, Eq 2 and the second MLP of Eq 3."""
+
+    def __init__(self, channels: int, *, reduction: int = REDUCTION) -> None:
+        super().__init__()
+        self.reduce = nn.Linear(channels, channels // reduction)
+        self.norm = nn.BatchNorm1d(channels // reduction)
+        self.expand = nn.Linear(channels // reduction, channels)
+
+    def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
+        pooled = maps.mean(dim=(2, 3))  # Eq 1
+        hidden = torch.relu(self.norm(self.reduce(pooled)))  # Eq 2
+        scores: Tensor = self.expand(hidden)
+        return scores
+
+
+class CWA(nn.Module):
+    """CWA(x), f·s, or CWA(+), f + s: one score s in (0, 1) for each channel of each image."""
+
+    def __init__(self, channels: int, *, mode: Literal["mul", "add"] = "mul", reduction: int = REDUCTION) -> None:
+        super().__init__()
+        self.mode = mode
+        self.score = ChannelScore(channels, reduction=reduction)
+
+    def weights(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
+        """The scores s."""
+        return torch.sigmoid(self.score(maps))
+
+    def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        scores = self.weights(maps)[:, :, None, None]
+        return maps * scores if self.mode == "mul" else maps + scores  # Eq 3

@@ -1,0 +1,78 @@
+"""OSNet: omni-scale feature learning (Zhou et al., ICCV 2019), at four widths.
+
+State-dict keys are torchreid's, so that its published checkpoints load as they are. The trunk
+(``passerby.models.trunks.osnet``) is followed by average pooling and a 512-d fully connected layer
+with BN and ReLU, whose output is the embedding; the classifier stands on it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from passerby.models.card import ModelCard, ReidModel
+from passerby.models.registry import register
+from passerby.models.trunks.osnet import OSNetTrunk
+from passerby.types import ModelOutput
+
+EMBEDDING = 512
+
+
+class _OSNet(ReidModel):
+    trunk_prefix: ClassVar[str | None] = None
+    width: ClassVar[float]
+
+    def __init__(self, *, num_classes: int) -> None:
+        super().__init__()
+        trunk = OSNetTrunk(width=self.width)
+        for name, module in trunk.named_children():  # torchreid's keys have no prefix
+            self.add_module(name, module)
+        self._order = tuple(name for name, _ in trunk.named_children())
+        self.embedding_size = EMBEDDING
+        self.fc = nn.Sequential(nn.Linear(trunk.channels, EMBEDDING), nn.BatchNorm1d(EMBEDDING), nn.ReLU())
+        self.classifier = nn.Linear(EMBEDDING, num_classes)
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> ModelOutput:
+        maps = images
+        for name in self._order:
+            maps = getattr(self, name)(maps)
+        embedding = self.fc(maps.mean(dim=(2, 3)))
+        return ModelOutput(embedding=embedding, metric=embedding, logits=self.classifier(embedding))
+
+
+def _card(name: str) -> ModelCard:
+    return ModelCard(name=name, paper="OSNet (Zhou et al., ICCV 2019)", input_size=(256, 128))
+
+
+@register
+class OSNetX025(_OSNet):
+    """OSNet at a quarter of the width."""
+
+    card: ClassVar[ModelCard] = _card("osnet_x0_25")
+    width: ClassVar[float] = 0.25
+
+
+@register
+class OSNetX05(_OSNet):
+    """OSNet at half the width."""
+
+    card: ClassVar[ModelCard] = _card("osnet_x0_5")
+    width: ClassVar[float] = 0.5
+
+
+@register
+class OSNetX075(_OSNet):
+    """OSNet at three quarters of the width."""
+
+    card: ClassVar[ModelCard] = _card("osnet_x0_75")
+    width: ClassVar[float] = 0.75
+
+
+@register
+class OSNetX10(_OSNet):
+    """OSNet at full width."""
+
+    card: ClassVar[ModelCard] = _card("osnet_x1_0")
+    width: ClassVar[float] = 1.0

@@ -1,0 +1,53 @@
+"""Trunks: images ``(b, 3, h, w)`` → map ``(b, C, h/32, w/32)``. Features only; heads are the models'."""
+
+from __future__ import annotations
+
+from passerby.errors import ConfigError, UnknownNameError
+from passerby.models.attention import AttentionFactory
+from passerby.models.trunks.mobilenet_v2 import MobileNetV2
+from passerby.models.trunks.resnet import DEPTHS, AttentionPosition, ResNet
+
+Trunk = MobileNetV2 | ResNet
+_RESNETS = {f"resnet{depth}": depth for depth in DEPTHS}
+
+
+def trunk_names() -> list[str]:
+    """Names that :func:`create_trunk` knows, sorted."""
+    return sorted([*_RESNETS, "mobilenet_v2"])
+
+
+def create_trunk(
+    name: str,
+    *,
+    last_stride: int = 2,
+    attention: AttentionFactory | None = None,
+    attention_stages: tuple[int, ...] = (3, 4),
+    attention_position: AttentionPosition = "post_bn",
+) -> Trunk:
+    """A trunk with fresh weights.
+
+    Args:
+        last_stride: of the last downsampling, 2 or 1 (a map twice as high and wide).
+        attention: builds the module for a block of so many channels.
+        attention_stages: whose blocks carry one.
+        attention_position: after a block's last BN, or before it.
+
+    Raises:
+        UnknownNameError: for a name that is not in :func:`trunk_names`.
+        ConfigError: for a stride or position the trunk does not have.
+    """
+    if last_stride not in (1, 2):
+        raise ConfigError(f"last_stride is 1 or 2, got {last_stride}")
+    if name in _RESNETS:
+        return ResNet(
+            _RESNETS[name],
+            last_stride=last_stride,
+            attention=attention,
+            attention_stages=attention_stages,
+            attention_position=attention_position,
+        )
+    if name != "mobilenet_v2":
+        raise UnknownNameError("trunk", name, trunk_names())
+    if attention_position != "post_bn":
+        raise ConfigError("mobilenet_v2 carries attention after the projection BN only: attention_position='post_bn'")
+    return MobileNetV2(last_stride=last_stride, attention=attention, attention_stages=attention_stages)

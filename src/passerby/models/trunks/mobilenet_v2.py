@@ -1,0 +1,129 @@
+"""MobileNetV2 (Sandler et al., CVPR 2018) as a re-identification trunk.
+
+State-dict keys are torchvision's (``features.N.conv…``), without the classifier, so that published
+ImageNet weights load as they are; :func:`flat_to_nested` renames the older layout in which an
+inverted residual is one flat sequence ``conv.0 … conv.7``.
+
+Deviations (the paper knows neither): ``last_stride`` acts on block 14, and an attention module may
+stand after the projection BN of a block, before the residual sum. To speak the same language as
+the ResNets, blocks are grouped into four stages by width: 1 = blocks 2–6 (24 and 32 channels),
+2 = 7–13 (64 and 96), 3 = 14–16 (160), 4 = 17 (320).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from passerby.models.attention import AttentionFactory
+
+CHANNELS = 1280
+
+
+class _Row(NamedTuple):
+    """One row of the paper's Table 2: expansion t, output channels c, repeats n, first stride s."""
+
+    t: int
+    c: int
+    n: int
+    s: int
+
+
+_TABLE_2 = (
+    _Row(1, 16, 1, 1),
+    _Row(6, 24, 2, 2),
+    _Row(6, 32, 3, 2),
+    _Row(6, 64, 4, 2),
+    _Row(6, 96, 3, 1),
+    _Row(6, 160, 3, 2),
+    _Row(6, 320, 1, 1),
+)
+_STAGE_OF_WIDTH = {24: 1, 32: 1, 64: 2, 96: 2, 160: 3, 320: 4}
+_LAST_DOWNSAMPLING = 160
+
+
+def _conv_bn_relu6(c_in: int, c_out: int, *, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(c_out),
+        nn.ReLU6(inplace=True),
+    )
+
+
+class InvertedResidual(nn.Module):
+    """Expand 1×1 → depthwise 3×3 → project 1×1 (linear) [→ attention], with a sum where shapes allow."""
+
+    def __init__(self, c_in: int, c_out: int, *, stride: int, expansion: int, attention: nn.Module | None) -> None:
+        super().__init__()
+        hidden = c_in * expansion
+        layers: list[nn.Module] = []
+        if expansion != 1:
+            layers.append(_conv_bn_relu6(c_in, hidden, kernel=1))
+        layers += [
+            _conv_bn_relu6(hidden, hidden, kernel=3, stride=stride, groups=hidden),
+            nn.Conv2d(hidden, c_out, 1, bias=False),
+            nn.BatchNorm2d(c_out),
+        ]
+        self.conv = nn.Sequential(*layers)
+        self.attention = attention
+        self.has_shortcut = stride == 1 and c_in == c_out
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv(x)
+        if self.attention is not None:
+            y = self.attention(y)
+        return x + y if self.has_shortcut else y
+
+
+class MobileNetV2(nn.Module):
+    """Images ``(b, 3, h, w)`` → map ``(b, 1280, h/32, w/32)`` (``h/16`` with ``last_stride=1``)."""
+
+    channels = CHANNELS
+
+    def __init__(
+        self,
+        *,
+        last_stride: int = 2,
+        attention: AttentionFactory | None = None,
+        attention_stages: tuple[int, ...] = (3, 4),
+    ) -> None:
+        super().__init__()
+        features: list[nn.Module] = [_conv_bn_relu6(3, 32, kernel=3, stride=2)]
+        c_in = 32
+        for row in _TABLE_2:
+            attended = attention is not None and _STAGE_OF_WIDTH.get(row.c) in attention_stages
+            first_stride = last_stride if row.c == _LAST_DOWNSAMPLING else row.s
+            for i in range(row.n):
+                module = attention(row.c) if attention is not None and attended else None
+                stride = first_stride if i == 0 else 1
+                features.append(InvertedResidual(c_in, row.c, stride=stride, expansion=row.t, attention=module))
+                c_in = row.c
+        features.append(_conv_bn_relu6(c_in, CHANNELS, kernel=1))
+        self.features = nn.Sequential(*features)
+
+    def forward(self, images: Tensor) -> Tensor:
+        out: Tensor = self.features(images)
+        return out
+
+
+_FLAT_TO_NESTED = {  # position in the flat sequence → position in the nested one
+    True: {0: "0.0", 1: "0.1", 3: "1.0", 4: "1.1", 6: "2", 7: "3"},  # with expansion
+    False: {0: "0.0", 1: "0.1", 3: "1", 4: "2"},  # block 1, expansion 1
+}
+_FLAT_KEY = re.compile(r"^features\.(\d+)\.conv\.(\d+)\.([a-z_]+)$")
+
+
+def flat_to_nested(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the older flat layout's keys to torchvision's; keys already nested pass unchanged."""
+    renamed = {}
+    for key, value in state.items():
+        match = _FLAT_KEY.match(key)
+        is_flat = match is not None and "features.1.conv.0.weight" in state
+        if match is not None and is_flat:
+            block, position, name = int(match[1]), int(match[2]), match[3]
+            key = f"features.{block}.conv.{_FLAT_TO_NESTED[block != 1][position]}.{name}"
+        renamed[key] = value
+    return renamed

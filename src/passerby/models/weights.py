@@ -1,0 +1,167 @@
+"""Checkpoints into models: says exactly what matched, and changes nothing where too little does.
+
+Reads safetensors, PyTorch files (``weights_only=True``: no code is ever run from one) and, only when
+asked for with ``hf:owner/name[/file]``, the Hugging Face hub. Wrappers (``state_dict``, ``model``)
+and ``module.`` prefixes are taken off.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from passerby.errors import WeightsError
+from passerby.models.trunks.mobilenet_v2 import flat_to_nested
+
+State = dict[str, Tensor]
+_WRAPPERS = ("state_dict", "model", "model_state_dict")
+_COUNTER = "num_batches_tracked"
+
+
+@dataclass(frozen=True)
+class WeightsReport:
+    """Which tensors of a module came from a checkpoint. ``total`` leaves ``fresh`` and ignored ones out."""
+
+    matched: tuple[str, ...]
+    missing: tuple[str, ...]
+    """In the module, not in the file."""
+    unexpected: tuple[str, ...]
+    """In the file, not in the module."""
+    reshaped: tuple[str, ...]
+    """In both, but of different shapes."""
+    fresh: tuple[str, ...] = ()
+    """Left at their initial values on purpose."""
+
+    @property
+    def total(self) -> int:
+        return len(self.matched) + len(self.missing) + len(self.reshaped)
+
+    @property
+    def share(self) -> float:
+        return len(self.matched) / self.total if self.total else 0.0
+
+    def __str__(self) -> str:
+        parts = [f"{len(self.matched)} of {self.total} tensors matched"]
+        for what in ("missing", "unexpected", "reshaped", "fresh"):
+            names = getattr(self, what)
+            if names:
+                parts.append(f"{len(names)} {what} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})")
+        return "; ".join(parts)
+
+
+def read_state(source: str | Path) -> State:
+    """The tensors of a checkpoint file, or of ``hf:owner/name[/file]``.
+
+    Raises:
+        WeightsError: if there is no such file, it is not a checkpoint, or holds values that are not finite.
+    """
+    path = _from_hub(str(source)[3:]) if str(source).startswith("hf:") else Path(source).expanduser()
+    if not path.is_file():
+        raise WeightsError(f"no checkpoint at {path}; give a .safetensors or .pth file, or hf:owner/name")
+    state = {key.removeprefix("module."): value for key, value in _read(path).items()}
+    broken = [key for key, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
+    if broken:
+        raise WeightsError(
+            f"{path}: {len(broken)} tensors hold NaN or infinity ({', '.join(broken[:3])}); do not use it"
+        )
+    return state
+
+
+def _read(path: Path) -> Mapping[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise WeightsError(f"{path} is not a PyTorch file of plain tensors; save its state_dict() alone") from None
+    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise WeightsError(f"{path} is not a readable checkpoint ({str(error).splitlines()[0]})") from None
+    for wrapper in _WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not isinstance(content, Mapping) or not any(isinstance(v, Tensor) for v in content.values()):
+        raise WeightsError(f"{path} holds {type(content).__name__}, not named tensors; save a state_dict()")
+    return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    owner, _, rest = name.partition("/")
+    repository, _, file = rest.partition("/")
+    try:
+        return Path(hf_hub_download(f"{owner}/{repository}", file or "model.safetensors"))
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise WeightsError(f"hf:{name} could not be fetched ({str(error).splitlines()[0]})") from None
+
+
+def load_weights(
+    module: nn.Module,
+    source: str | Path,
+    *,
+    minimum: float = 0.9,
+    ignore: Iterable[str] = (),
+    fresh: Callable[[str], bool] | None = None,
+    rename: Callable[[Mapping[str, Tensor]], State] | None = None,
+) -> WeightsReport:
+    """Copy a checkpoint's tensors into ``module``; all that match, or none.
+
+    Args:
+        minimum: share of the module's tensors that must match.
+        ignore: key prefixes left out on both sides (``("classifier",)`` for another set of people).
+        fresh: module keys that no checkpoint can have and that keep their initial values.
+        rename: from the file's keys to the module's.
+
+    Raises:
+        WeightsError: if fewer match; the message says which do not.
+    """
+    state = read_state(source)
+    state = rename(state) if rename else state
+    prefixes = tuple(ignore)
+    theirs = {k: v for k, v in state.items() if not k.startswith(prefixes or "\0")}
+    report = compare(module, theirs, ignore=prefixes, fresh=fresh)
+    if report.share < minimum or not report.matched:
+        raise WeightsError(
+            f"{source} does not fit {type(module).__name__}: {report}; at least {minimum:.0%} must match"
+        )
+    module.load_state_dict({key: theirs[key] for key in report.matched}, strict=False)
+    return report
+
+
+def compare(
+    module: nn.Module,
+    state: Mapping[str, Tensor],
+    *,
+    ignore: tuple[str, ...] = (),
+    fresh: Callable[[str], bool] | None = None,
+) -> WeightsReport:
+    """What of ``state`` fits ``module``, without copying. Absent batch counters are not missed."""
+    ours = {k: v for k, v in module.state_dict().items() if not k.startswith(ignore or "\0")}
+    left = {k for k in ours if k not in state and (k.endswith(_COUNTER) or (fresh is not None and fresh(k)))}
+    wanted = [k for k in ours if k not in left]
+    return WeightsReport(
+        matched=tuple(k for k in wanted if k in state and state[k].shape == ours[k].shape),
+        missing=tuple(k for k in wanted if k not in state),
+        unexpected=tuple(k for k in state if k not in ours),
+        reshaped=tuple(k for k in wanted if k in state and state[k].shape != ours[k].shape),
+        fresh=tuple(sorted(left)),
+    )
+
+
+def load_trunk(trunk: nn.Module, source: str | Path) -> WeightsReport:
+    """An ImageNet (or other) checkpoint into a trunk: its classifier is left out, attention modules stay fresh."""
+    return load_weights(
+        trunk,
+        source,
+        ignore=("fc.", "classifier."),
+        fresh=lambda key: ".attention." in key,
+        rename=flat_to_nested,
+    )

@@ -1,0 +1,94 @@
+"""What every registered model keeps to, whoever wrote it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+from torch import Tensor
+
+from passerby.errors import ConfigError, UnknownNameError
+from passerby.models.card import ReidModel
+from passerby.models.registry import MODELS, create_model, list_models, model_card
+from passerby.types import ModelOutput
+
+CLASSES = 5
+SIZE = (64, 32)
+TRUNKED = ("aap_reid", "aligned_reid", "strong_baseline")
+
+
+def small(name: str) -> ReidModel:
+    """The model on the lightest trunk it takes, with weights of its own seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return create_model(name, num_classes=CLASSES, **({"trunk": "resnet18"} if name in TRUNKED else {}))
+
+
+def images(b: int = 4) -> Tensor:
+    return torch.randn(b, 3, *SIZE, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(params=list(MODELS))
+def model(request: pytest.FixtureRequest) -> ReidModel:
+    return small(request.param)
+
+
+def test_the_card_tells_the_truth(model: ReidModel) -> None:
+    card = model.card
+    assert model_card(card.name) is card
+    assert re.search(r"(19|20)\d\d", card.paper)
+    output = model.eval()(images())
+    assert output.embedding.shape == (4, model.embedding_size)
+    assert (output.local is not None) == ("local" in card.distances)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_one_output_type_in_training_and_evaluation(model: ReidModel, training: bool) -> None:
+    output = model.train(training)(images())
+    assert type(output) is ModelOutput
+    assert output.metric.shape == output.embedding.shape
+    assert output.logits is not None
+    assert output.logits.shape == (4, CLASSES)
+    present = [field is not None for field in output]
+    assert present == [field is not None for field in model.train(not training)(images())]
+    if output.local is not None:
+        assert torch.allclose(output.local.norm(dim=2), torch.ones(output.local.shape[:2]), atol=1e-5)
+
+
+def test_every_trained_parameter_gets_a_gradient(model: ReidModel) -> None:
+    output = model.train()(images())
+    total = output.embedding.square().sum() + output.metric.square().sum() + output.logits.square().sum()
+    if output.local is not None:
+        weights = torch.randn(output.local.shape, generator=torch.Generator().manual_seed(2))
+        total = total + (output.local * weights).sum()
+    total.backward()
+    without = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    assert without == []
+
+
+def test_state_round_trip(model: ReidModel) -> None:
+    other = create_model(
+        model.card.name, num_classes=CLASSES, **({"trunk": "resnet18"} if model.card.name in TRUNKED else {})
+    )
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(other.eval()(images()).embedding, model.eval()(images()).embedding)
+
+
+def test_an_image_does_not_depend_on_its_batch(model: ReidModel) -> None:
+    model.eval()
+    together = model(images(4))
+    alone = model(images(4)[2:3])
+    assert torch.allclose(together.embedding[2:3], alone.embedding, atol=1e-4)
+    if together.local is not None and alone.local is not None:
+        assert torch.allclose(together.local[2:3], alone.local, atol=1e-4)
+
+
+def test_models_are_listed_sorted_and_misspellings_get_a_suggestion() -> None:
+    assert list_models() == sorted(list_models())
+    with pytest.raises(UnknownNameError, match=r"unknown model 'aap_ried'\. Did you mean aap_reid"):
+        create_model("aap_ried", num_classes=3)
+    with pytest.raises(UnknownNameError, match=r"unknown option of aap_reid 'last_strid'\. Did you mean last_stride"):
+        create_model("aap_reid", num_classes=3, last_strid=1)
+    with pytest.raises(ConfigError, match="at least one class"):
+        create_model("aap_reid", num_classes=0)

@@ -1,0 +1,47 @@
+"""Golden parameter counts: AaP-ReID (Gautam et al., 2023), Tables 2 and 3, to the unit.
+
+The papers print two decimals of a million, mostly cut; a model that differs by one parameter is another model.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from passerby.models.registry import create_model
+
+MARKET, DUKE, CUHK03 = 751, 702, 767
+BASELINE = {"last_stride": 2, "band": False, "attention": "none"}
+BAND = {"attention": "none"}
+CWA_ALL = {"attention_stages": (1, 2, 3, 4)}
+
+TABLE_2 = [
+    ("aligned_reid", {}, (25_313_199, 25_212_798, 25_345_983)),
+    ("aap_reid", BASELINE, (25_313_199, 25_212_798, 25_345_983)),
+    ("aap_reid", {**BASELINE, "last_stride": 1}, (25_313_199, 25_212_798, 25_345_983)),
+    ("aap_reid", BAND, (25_317_295, 25_216_894, 25_350_079)),
+    ("aap_reid", CWA_ALL, (27_850_175, 27_749_774, 27_882_959)),
+    ("aap_reid", {}, (27_691_183, 27_590_782, 27_723_967)),
+]
+TABLE_3 = {
+    "resnet18": {"bam": 11_801_235, "sp": 11_717_491, "eca": 11_629_507, "cwa_add": 11_713_231, "cwa_mul": 11_713_231},
+    "resnet34": {"bam": 22_047_352, "sp": 21_896_248, "eca": 21_737_692, "cwa_add": 21_888_751, "cwa_mul": 21_888_751},
+    "resnet50": {"bam": 30_205_624, "sp": 27_831_736, "eca": 25_317_346, "cwa_add": 27_691_183, "cwa_mul": 27_691_183},
+    "resnet101": {"bam": 53_825_033, "sp": 49_202_249, "eca": 44_309_559, "cwa_add": 48_932_207, "cwa_mul": 48_932_207},
+}
+CASES = [
+    (name, {"trunk": "resnet50", **options}, classes, count)
+    for name, options, counts in TABLE_2
+    for classes, count in zip((MARKET, DUKE, CUHK03), counts, strict=True)
+] + [
+    ("aap_reid", {"trunk": trunk, "attention": attention}, MARKET, count)
+    for trunk, row in TABLE_3.items()
+    for attention, count in row.items()
+]
+
+
+@pytest.mark.parametrize(("name", "options", "classes", "count"), CASES)
+def test_parameter_counts_equal_the_papers(name: str, options: dict[str, object], classes: int, count: int) -> None:
+    with torch.device("meta"):
+        model = create_model(name, num_classes=classes, **options)
+    assert model.parameter_count() == count
