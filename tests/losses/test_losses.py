@@ -1,0 +1,130 @@
+"""Losses against plain Python loops in float64, and their gradients."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from passerby.errors import ConfigError
+from passerby.losses.aligned import local_triplet_loss
+from passerby.losses.identity import identity_loss
+from passerby.losses.reid import ReidLoss
+from passerby.losses.triplet import Triplets, mine_hardest, triplet_loss
+from passerby.types import ModelOutput
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def randn(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
+
+
+def literal_identity(logits: Tensor, labels: Tensor, smoothing: float) -> float:
+    total = 0.0
+    for row, label in zip(logits.tolist(), labels.tolist(), strict=True):
+        log_sum = math.log(sum(math.exp(v) for v in row))
+        for c, value in enumerate(row):
+            q = smoothing / len(row) + (1 - smoothing) * (c == label)
+            total -= q * (value - log_sum)
+    return total / len(labels)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_identity_loss_is_smoothed_cross_entropy(smoothing: float) -> None:
+    logits, labels = randn(6, 5), torch.tensor([0, 1, 4, 2, 2, 3])
+    ours = identity_loss(logits, labels, smoothing=smoothing)
+    assert ours.item() == pytest.approx(literal_identity(logits, labels, smoothing), abs=1e-12)
+
+
+def literal_hardest(x: Tensor, labels: list[int]) -> list[tuple[int, int, int]]:
+    found = []
+    for a in range(len(x)):
+        distance = [math.dist(x[a].tolist(), x[b].tolist()) for b in range(len(x))]
+        positives = [b for b in range(len(x)) if b != a and labels[b] == labels[a]]
+        negatives = [b for b in range(len(x)) if labels[b] != labels[a]]
+        if positives and negatives:
+            found.append((a, max(positives, key=distance.__getitem__), min(negatives, key=distance.__getitem__)))
+    return found
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 0, 1, 1, 1, 2, 2], [0, 1, 1, 2, 3, 3, 3, 4]])
+def test_mining_and_triplet_loss_equal_a_literal_loop(labels: list[int]) -> None:
+    x = 2 * randn(8, 7)  # not normalised: lengths must matter
+    triplets = mine_hardest(x, torch.tensor(labels))
+    expected = literal_hardest(x, labels)
+    assert sorted(zip(*(t.tolist() for t in triplets), strict=True)) == expected
+    losses = [
+        max(0.0, 0.3 + math.dist(x[a].tolist(), x[p].tolist()) - math.dist(x[a].tolist(), x[n].tolist()))
+        for a, p, n in expected
+    ]
+    assert triplet_loss(x, triplets, margin=0.3).item() == pytest.approx(sum(losses) / len(losses), abs=1e-10)
+
+
+def test_one_identity_in_a_batch_has_no_triplets_and_a_zero_loss_with_a_gradient() -> None:
+    x = randn(4, 3).requires_grad_()
+    loss = triplet_loss(x, mine_hardest(x, torch.zeros(4, dtype=torch.long)))
+    loss.backward()
+    assert loss.item() == 0
+    assert x.grad is not None
+    assert torch.equal(x.grad, torch.zeros_like(x))
+
+
+def test_equal_embeddings_have_a_finite_gradient() -> None:
+    x = torch.ones(4, 3, dtype=torch.float64, requires_grad=True)
+    triplet_loss(x, mine_hardest(x, torch.tensor([0, 0, 1, 1]))).backward()
+    assert x.grad is not None
+    assert x.grad.isfinite().all()
+
+
+TRIPLETS = Triplets(torch.tensor([0, 1, 2]), torch.tensor([1, 0, 3]), torch.tensor([2, 3, 1]))
+
+
+def test_gradients_of_every_loss() -> None:
+    x = randn(4, 5, seed=1).requires_grad_()
+    assert torch.autograd.gradcheck(lambda t: triplet_loss(t, TRIPLETS, margin=9.0), x)
+    assert torch.autograd.gradcheck(lambda t: identity_loss(t, torch.tensor([0, 1, 2, 3]), smoothing=0.1), x)
+    stripes = torch.nn.functional.normalize(randn(4, 5, 6, seed=2), dim=2).requires_grad_()
+    assert torch.autograd.gradcheck(lambda t: local_triplet_loss(t, TRIPLETS, margin=9.0), stripes)
+
+
+def output() -> ModelOutput:
+    x = randn(6, 4)
+    local = torch.nn.functional.normalize(randn(6, 5, 3, seed=3), dim=2)
+    return ModelOutput(embedding=x, metric=x, logits=randn(6, 3, seed=4), local=local)
+
+
+LABELS = torch.tensor([0, 0, 1, 1, 2, 2])
+
+
+def test_the_whole_is_the_weighted_sum_and_reuses_the_mined_triplets() -> None:
+    loss = ReidLoss(identity=2.0, triplet=0.5, local=3.0, margin=0.3, smoothing=0.1)(output(), LABELS)
+    mined = mine_hardest(output().metric, LABELS)
+    assert output().local is not None
+    expected = {
+        "identity": 2.0 * identity_loss(output().logits, LABELS, smoothing=0.1),
+        "triplet": 0.5 * triplet_loss(output().metric, mined, margin=0.3),
+        "local": 3.0 * local_triplet_loss(output().local, mined, margin=0.3),
+    }
+    assert set(loss.parts) == set(expected)
+    for name, value in expected.items():
+        assert loss.parts[name].item() == pytest.approx(value.item(), rel=1e-12)
+    assert loss.total.item() == pytest.approx(sum(v.item() for v in expected.values()), rel=1e-12)
+
+
+def test_a_part_of_weight_zero_is_absent() -> None:
+    assert set(ReidLoss(identity=1.0, triplet=0.0)(output(), LABELS).parts) == {"identity"}
+
+
+def test_a_model_without_stripes_cannot_train_the_local_loss() -> None:
+    with pytest.raises(ConfigError, match="the local loss needs a model that gives stripes"):
+        ReidLoss(local=1.0)(output()._replace(local=None), LABELS)
+
+
+def test_no_part_at_all_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="at least one part"):
+        ReidLoss(identity=0.0, triplet=0.0)
