@@ -1,0 +1,76 @@
+"""Samples → embeddings: the only place where a model meets pictures outside training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from passerby.data.decode import read_batches
+from passerby.data.source import Source
+from passerby.data.transforms import normalise
+from passerby.errors import DatasetLayoutError
+from passerby.models.card import ReidModel
+from passerby.types import Embeddings, Sample
+
+
+@torch.inference_mode()
+def embed(
+    model: ReidModel,
+    source: Source,
+    samples: Sequence[Sample],
+    *,
+    size: tuple[int, int],
+    batch_size: int = 64,
+    threads: int = 2,
+    with_local: bool = False,
+    progress: Callable[[int], object] | None = None,
+) -> Embeddings:
+    """Embed samples in order, on the device the model is on; the model's mode is restored afterwards.
+
+    Args:
+        size: (height, width) of the model's pictures.
+        with_local: keep the stripe vectors too, for the local distances.
+        progress: called with the number of images after each batch.
+
+    Raises:
+        ImageError: if a picture cannot be read.
+    """
+    if not samples:
+        raise DatasetLayoutError(f"no images to embed at {source.root}")
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    features, local = [], []
+    try:
+        for images in read_batches(source, samples, size, batch_size=batch_size, threads=threads):
+            batch = normalise(images.to(device)).contiguous(memory_format=torch.channels_last)
+            output = model(batch)
+            features.append(output.embedding.float().cpu())
+            if with_local and output.local is not None:
+                local.append(output.local.float().cpu())
+            if progress:
+                progress(len(images))
+    finally:
+        model.train(was_training)
+    return Embeddings(
+        features=torch.cat(features),
+        paths=tuple(s.path for s in samples),
+        pids=_column([s.pid for s in samples], "people"),
+        camids=_column([s.camid for s in samples], "cameras"),
+        roles=torch.tensor([int(s.role) for s in samples]),
+        local=torch.cat(local) if local else None,
+    )
+
+
+def _column(values: list[int | None], what: str) -> Tensor | None:
+    """``None`` where nothing is known; half-known columns are refused, since evaluation would miscount."""
+    known = [v for v in values if v is not None]
+    if not known:
+        return None
+    if len(known) < len(values):
+        raise DatasetLayoutError(
+            f"{what} are known for {len(known)} of {len(values)} images; name them for all or for none"
+        )
+    return torch.tensor(known)

@@ -1,0 +1,91 @@
+"""Models on disk: ``model.safetensors`` with ``model.json`` beside it, in a run folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from passerby.errors import ConfigError, WeightsError
+from passerby.evaluation.predictor import Predictor
+from passerby.models.card import ReidModel
+from passerby.models.registry import create_model, model_card
+from passerby.models.weights import WeightsReport, load_weights, read_state
+from passerby.training.run import RunFolder
+
+
+def save_model(run: RunFolder, model: ReidModel, *, options: dict[str, Any], size: tuple[int, int]) -> None:
+    """Write the weights, then the JSON that makes them a model; a reader never sees one without the other whole."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    partial = run.path / ".model.safetensors.partial"
+    save_file(state, partial)
+    partial.replace(run.path / "model.safetensors")
+    description = {
+        "model": model.card.name,
+        "options": options,
+        "num_classes": _num_classes(state),
+        "size": list(size),
+        "embedding_size": model.embedding_size,
+    }
+    run.write_json("model.json", description)
+
+
+def load(path: str | Path) -> Predictor:
+    """The model that a run folder holds, ready to embed pictures.
+
+    Raises:
+        ConfigError: if ``path`` is not a run folder with a finished model.
+        WeightsError: if its files do not fit together.
+    """
+    folder = Path(path)
+    description_file = folder / "model.json"
+    if not description_file.is_file():
+        raise ConfigError(f"{folder} holds no finished model (no model.json): give the folder of a completed run")
+    try:
+        description = json.loads(description_file.read_text())
+        name, size = description["model"], tuple(description["size"])
+        classes, options = description["num_classes"], description["options"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ConfigError(f"{description_file} is damaged ({error!r}); export or train the model again") from None
+    model = create_model(name, num_classes=classes, **options)
+    load_weights(model, folder / "model.safetensors", minimum=1.0)
+    height, width = size
+    return Predictor(model, (int(height), int(width)))
+
+
+def import_checkpoint(
+    model: str,
+    weights: str | Path,
+    run: str | Path,
+    *,
+    options: dict[str, Any] | None = None,
+    size: tuple[int, int] | None = None,
+) -> WeightsReport:
+    """Make a run folder of somebody else's checkpoint of a model that is known here.
+
+    Args:
+        size: of its pictures; the model card's where not given.
+
+    Raises:
+        WeightsError: if the checkpoint does not fit.
+        ConfigError: if the folder exists.
+    """
+    folder = RunFolder(run)
+    if folder.path.exists():
+        raise ConfigError(f"{folder.path} exists; choose a new folder for the imported model")
+    size = size or model_card(model).input_size
+    state = read_state(weights)
+    built = create_model(model, num_classes=_num_classes(state), **(options or {}))
+    report = load_weights(built, weights)
+    folder.path.mkdir(parents=True)
+    save_model(folder, built, options=options or {}, size=size)
+    return report
+
+
+def _num_classes(state: dict[str, Any]) -> int:
+    classifier = state.get("classifier.weight")
+    if classifier is None:
+        raise WeightsError("the checkpoint has no classifier.weight, so its number of classes is unknown")
+    return int(classifier.shape[0])

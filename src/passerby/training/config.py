@@ -1,0 +1,176 @@
+"""A training run as one frozen value. It is written beside every checkpoint and reloads identically."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from passerby.errors import ConfigError, UnknownNameError
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataConfig(_Frozen):
+    """What is trained on, what it is tested on, and how pictures enter."""
+
+    train: str = ""
+    """``NAME:PATH`` or a path."""
+    test: str | None = None
+    """Where query and gallery come from; ``None``: the training dataset's own."""
+    height: int = Field(256, ge=16)
+    width: int = Field(128, ge=16)
+    cache: bool = True
+    """Keep the resized training pictures in memory (images × 3 × height × width bytes)."""
+    threads: int = Field(2, ge=1)
+    """Decoding threads."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.height, self.width
+
+
+class ModelConfig(_Frozen):
+    """Which model; ``options`` are its own keywords."""
+
+    name: str
+    options: dict[str, Any] = {}
+    trunk_weights: str | None = None
+    """Checkpoint for the trunk (ImageNet, say); ``None``: train from scratch."""
+
+
+class AugmentConfig(_Frozen):
+    """Amounts of augmentation; 0 leaves a part out."""
+
+    flip: float = Field(0.5, ge=0, le=1)
+    pad: int = Field(0, ge=0)
+    degrees: float = Field(0.0, ge=0)
+    translate: float = Field(0.0, ge=0, le=1)
+    erase: float = Field(0.0, ge=0, le=1)
+
+
+class SamplerConfig(_Frozen):
+    """P people × K images a batch."""
+
+    p: int = Field(8, ge=2)
+    k: int = Field(4, ge=1)
+    epoch_of: Literal["images", "identities"] = "images"
+
+
+class LossConfig(_Frozen):
+    """Weights of the loss's parts."""
+
+    identity: float = Field(1.0, ge=0)
+    triplet: float = Field(1.0, ge=0)
+    local: float = Field(0.0, ge=0)
+    margin: float = 0.3
+    smoothing: float = Field(0.0, ge=0, lt=1)
+
+
+class OptimizerConfig(_Frozen):
+    """Adam or SGD with momentum."""
+
+    name: Literal["adam", "sgd"] = "adam"
+    lr: float = Field(3.5e-4, gt=0)
+    weight_decay: float = Field(5e-4, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    trunk_lr_factor: float = Field(1.0, ge=0)
+    """Learning rate of the trunk ÷ that of the new layers."""
+
+
+class ScheduleConfig(_Frozen):
+    """Learning rate over epochs (fractions of an epoch count: it moves every step)."""
+
+    name: Literal["constant", "step", "cosine"] = "step"
+    milestones: tuple[float, ...] = ()
+    """Epochs at which a ``step`` schedule multiplies by ``gamma``."""
+    gamma: float = Field(0.1, gt=0)
+    warmup_epochs: float = Field(0.0, ge=0)
+    warmup_factor: float = Field(0.01, gt=0, le=1)
+    final_factor: float = Field(0.0, ge=0, le=1)
+    """Where a ``cosine`` schedule ends, as a share of the full rate."""
+
+
+class TrainConfig(_Frozen):
+    """Everything that decides a run's numbers."""
+
+    recipe: str
+    model: ModelConfig
+    data: DataConfig = DataConfig()
+    augment: AugmentConfig = AugmentConfig()
+    sampler: SamplerConfig = SamplerConfig()
+    loss: LossConfig = LossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    epochs: int = Field(60, ge=1)
+    seed: int = Field(0, ge=0)
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    accumulate: int = Field(1, ge=1)
+    """Batches whose gradients add up before a step."""
+    evaluate_every: int = Field(0, ge=0)
+    """Epochs between evaluations during training; 0: only at the end."""
+    checkpoint_every: int = Field(1, ge=1)
+    """Epochs between checkpoints to resume from."""
+
+
+def with_overrides(config: TrainConfig, overrides: dict[str, Any]) -> TrainConfig:
+    """A copy with dotted keys replaced, ``{"optimizer.lr": 1e-4}``, validated as a whole.
+
+    Raises:
+        UnknownNameError: for a key that does not exist.
+        ConfigError: for a value that does not fit.
+    """
+    tree = config.model_dump()
+    for key, value in overrides.items():
+        *sections, leaf = key.split(".")
+        node = tree
+        for section in sections:
+            if not isinstance(node.get(section), dict):
+                raise UnknownNameError("setting", key, _dotted(config.model_dump()))
+            node = node[section]
+        if leaf not in node and sections != ["model", "options"]:
+            raise UnknownNameError("setting", key, _dotted(config.model_dump()))
+        node[leaf] = value
+    return validated(tree)
+
+
+def _dotted(tree: dict[str, Any], prefix: str = "") -> list[str]:
+    keys: list[str] = []
+    for name, value in tree.items():
+        keys += _dotted(value, f"{prefix}{name}.") if isinstance(value, dict) and value else [prefix + name]
+    return keys
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """``key=value``, the value as JSON where it is JSON, else as the string it is."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"a setting is written key=value, got {text!r}; for example optimizer.lr=1e-4")
+    try:
+        return key, json.loads(value)
+    except json.JSONDecodeError:
+        return key, value
+
+
+def validated(tree: dict[str, Any]) -> TrainConfig:
+    """A config from plain values; the first thing wrong becomes one :class:`ConfigError`."""
+    try:
+        return TrainConfig.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"setting {where}: {first['msg']} (got {first['input']!r})") from None
+
+
+def read_config(path: Path) -> TrainConfig:
+    """The config that a run wrote."""
+    try:
+        return validated(json.loads(path.read_text()))
+    except FileNotFoundError:
+        raise ConfigError(f"{path.parent} is not a run folder: it has no {path.name}") from None
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{path} is not valid JSON ({error})") from None

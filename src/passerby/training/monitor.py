@@ -1,0 +1,75 @@
+"""What a run says while it goes: a line a step in ``metrics.jsonl``, TensorBoard scalars, a progress bar."""
+
+from __future__ import annotations
+
+import json
+from types import TracebackType
+from typing import IO
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch.utils.tensorboard import SummaryWriter
+
+from passerby.losses.reid import LossParts
+from passerby.training.run import RunFolder
+from passerby.types import EvalResult
+
+
+class Monitor:
+    """Logs steps of one run; on processes other than the first (``active=False``) it only counts."""
+
+    def __init__(self, folder: RunFolder, total: int, *, done: int, active: bool, show: bool) -> None:
+        self.step = done
+        self._file: IO[str] | None = None
+        self._board: SummaryWriter | None = None
+        if active:
+            self._file = folder.metrics_log.open("a", buffering=1)
+            self._board = SummaryWriter(str(folder.path / "tensorboard"), purge_step=done)
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[state]}"),
+            TimeRemainingColumn(),
+            disable=not show,
+        )
+        self._task = self._bar.add_task("train", total=total, completed=done, epoch="", state="")
+
+    def __enter__(self) -> Monitor:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+        if self._file:
+            self._file.close()
+        if self._board:
+            self._board.close()
+
+    def log(self, epoch: int, loss: LossParts, lr: float, *, images_per_second: float) -> None:
+        """One step's losses."""
+        self.step += 1
+        parts = {name: value.item() for name, value in loss.parts.items()}
+        entry = {"step": self.step, "epoch": epoch, "loss": loss.total.item(), **parts, "lr": lr}
+        if self._file:
+            self._file.write(json.dumps({**entry, "images_per_second": round(images_per_second, 1)}) + "\n")
+        if self._board:
+            for name, value in [
+                ("loss/total", entry["loss"]),
+                ("lr", lr),
+                *((f"loss/{n}", v) for n, v in parts.items()),
+            ]:
+                self._board.add_scalar(name, value, self.step)
+            self._board.add_scalar("images_per_second", images_per_second, self.step)
+        shown = " ".join(f"{name} {value:.3f}" for name, value in parts.items())
+        self._bar.update(
+            self._task, completed=self.step, epoch=epoch + 1, state=f"{shown} · {images_per_second:.0f} images/s"
+        )
+
+    def log_evaluation(self, epoch: int, result: EvalResult) -> None:
+        """Numbers on the test data between epochs."""
+        if self._board:
+            self._board.add_scalar("test/rank1", result.rank1, self.step)
+            self._board.add_scalar("test/mean_ap", result.mean_ap, self.step)
+        self._bar.console.print(f"after epoch {epoch}: rank-1 {result.rank1:.1%}, mAP {result.mean_ap:.1%}")

@@ -1,0 +1,44 @@
+"""Optimisers from a config, with one learning rate for the trunk and one for what is new."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from torch import nn, optim
+
+from passerby.models.card import ReidModel
+from passerby.training.config import OptimizerConfig
+
+
+class _HasGroups(Protocol):
+    param_groups: list[dict[str, Any]]
+
+
+def build_optimizer(model: ReidModel, config: OptimizerConfig) -> optim.Optimizer:
+    """Adam (L2 in the gradient, as the papers use it) or SGD with momentum."""
+    groups = _groups(model, config)
+    if config.name == "sgd":
+        return optim.SGD(groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+    return optim.Adam(groups, lr=config.lr, weight_decay=config.weight_decay)
+
+
+def _groups(model: ReidModel, config: OptimizerConfig) -> list[dict[str, Any]]:
+    trunk: nn.Module | None = getattr(model, model.trunk_prefix) if model.trunk_prefix else None
+    in_trunk = {id(p) for p in trunk.parameters()} if trunk is not None else set()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return [
+        {
+            "params": [p for p in trained if (id(p) in in_trunk) is inside],
+            "lr": (base := config.lr * (config.trunk_lr_factor if inside else 1.0)),
+            "base_lr": base,
+        }
+        for inside in (True, False)
+        if any((id(p) in in_trunk) is inside for p in trained)
+    ]
+
+
+def set_lr(optimizer: _HasGroups, factor: float) -> float:
+    """Scale every group's base rate; returns the last group's (the new layers')."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["base_lr"] * factor
+    return float(optimizer.param_groups[-1]["lr"])

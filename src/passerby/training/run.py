@@ -1,0 +1,139 @@
+"""The run folder: what was asked for, where, what came out. Whatever is in it is whole.
+
+``config.json`` (resolved), ``environment.json``, ``metrics.jsonl`` (a line a step), ``losses.png``,
+``checkpoints/epoch-NNNN`` (to resume from), ``model.safetensors`` + ``model.json`` (to use),
+``metrics.json`` (the evaluation).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from passerby.errors import ConfigError, OutputError
+from passerby.training.config import TrainConfig
+
+_PACKAGES = ("passerby", "torch", "kornia", "accelerate", "pytorch-metric-learning", "numpy", "pillow")
+
+
+class RunFolder:
+    """Paths and atomic writes of one run."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def metrics_log(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    def create(self, config: TrainConfig) -> None:
+        """Make the folder with its config and environment, all at once.
+
+        Raises:
+            ConfigError: if something is there already.
+            OutputError: if it cannot be written.
+        """
+        if self.path.exists():
+            raise ConfigError(f"{self.path} exists; choose another --run, or continue it with --resume {self.path}")
+        partial = self.path.with_name(f".{self.path.name}.partial")
+        try:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            (partial / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
+            (partial / "environment.json").write_text(json.dumps(environment(), indent=2) + "\n")
+            partial.rename(self.path)
+        except OSError as error:
+            raise OutputError(f"cannot write the run folder {self.path}: {error.strerror or error}") from None
+
+    def write_json(self, name: str, value: dict[str, Any]) -> None:
+        """Write one JSON file whole or not at all."""
+        partial = self.path / f".{name}.partial"
+        partial.write_text(json.dumps(value, indent=2) + "\n")
+        partial.replace(self.path / name)
+
+    def latest_checkpoint(self) -> Path:
+        """The newest checkpoint folder.
+
+        Raises:
+            ConfigError: if there is none to resume from.
+        """
+        found = sorted(self.checkpoints.glob("epoch-*"))
+        if not found:
+            raise ConfigError(f"{self.path} has no checkpoint to resume from; train it anew under another --run")
+        return found[-1]
+
+    def adopt_checkpoint(self, partial: Path, epoch: int) -> None:
+        """Turn a finished partial checkpoint into the newest one and drop the older."""
+        older = sorted(self.checkpoints.glob("epoch-*"))
+        partial.rename(self.checkpoints / f"epoch-{epoch:04d}")
+        for folder in older:
+            shutil.rmtree(folder)
+
+    def log(self) -> list[dict[str, Any]]:
+        """Every step logged so far."""
+        if not self.metrics_log.exists():
+            return []
+        return [json.loads(line) for line in self.metrics_log.read_text().splitlines()]
+
+    def cut_log(self, step: int) -> None:
+        """Forget what was logged after ``step`` (a run that died between two checkpoints)."""
+        kept = [json.dumps(entry) for entry in self.log() if entry["step"] <= step]
+        partial = self.path / ".metrics.jsonl.partial"
+        partial.write_text("".join(f"{line}\n" for line in kept))
+        partial.replace(self.metrics_log)
+
+
+def environment() -> dict[str, Any]:
+    """What a reader needs to repeat a run: versions, machine, command, commit."""
+    return {
+        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": " ".join(["passerby", *sys.argv[1:]]),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "commit": _commit(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """Commit of the checkout this package runs from, ``+`` where it has changes; ``None`` when installed."""
+    here = Path(__file__).parent
+    try:
+        described = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return described.stdout.strip()

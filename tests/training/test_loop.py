@@ -1,0 +1,177 @@
+"""The loop on a miniature world: what a run writes, exact resume, and how it stops."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from passerby.errors import ConfigError, PasserbyError, TrainingError
+from passerby.losses.reid import ReidLoss
+from passerby.recipes.registry import load_recipe
+from passerby.training import loop
+from passerby.training.checkpoint import load
+from passerby.training.config import TrainConfig, with_overrides
+from passerby.training.loop import train
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Market layout: 5 training people and 3 others, 2 cameras, 3 noisy pictures each."""
+    root = tmp_path_factory.mktemp("world")
+    noise = np.random.default_rng(0)
+    for pid in range(1, 9):
+        colour = noise.integers(0, 256, (4, 1, 3))
+        for camera in (1, 2):
+            for shot in range(3):
+                pixels = np.repeat(np.repeat(colour, 16, axis=0), 32, axis=1) + noise.integers(-20, 20, (64, 32, 3))
+                splits = ["bounding_box_train"] if pid <= 5 else ["query" if shot == 0 else "bounding_box_test"]
+                for split in splits:
+                    (root / split).mkdir(exist_ok=True)
+                    name = f"{pid:04d}_c{camera}s1_{shot:06d}_00.jpg"
+                    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(root / split / name)
+    return root
+
+
+def tiny(world: Path, **overrides: object) -> TrainConfig:
+    settings = {
+        "model.options": {"trunk": "resnet18"},
+        "data.train": f"market1501:{world}",
+        "data.height": 32,
+        "data.width": 16,
+        "sampler.p": 3,
+        "sampler.k": 2,
+        "sampler.epoch_of": "images",
+        "epochs": 3,
+        **overrides,
+    }
+    return with_overrides(load_recipe("aap_reid"), settings)
+
+
+def losses(run: Path) -> list[dict[str, float]]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k != "images_per_second"} for line in lines]
+
+
+@pytest.fixture(scope="module")
+def finished(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    train(tiny(world), run, show_progress=False)
+    return run
+
+
+def test_a_run_folder_is_complete(finished: Path, world: Path) -> None:
+    names = {p.name for p in finished.iterdir()}
+    assert names == {
+        "checkpoints",
+        "config.json",
+        "environment.json",
+        "losses.png",
+        "metrics.json",
+        "metrics.jsonl",
+        "model.json",
+        "model.safetensors",
+        "tensorboard",
+    }
+    assert [p.name for p in (finished / "checkpoints").iterdir()] == ["epoch-0003"]
+    assert TrainConfig.model_validate_json((finished / "config.json").read_text()) == tiny(world)
+    log = losses(finished)
+    assert [entry["step"] for entry in log] == list(range(1, len(log) + 1))
+    assert {"identity", "triplet", "local"} <= set(log[0])
+    assert log[0]["loss"] == pytest.approx(sum(log[0][k] for k in ("identity", "triplet", "local")), rel=1e-5)
+
+
+def test_its_model_loads_and_is_the_trained_one(finished: Path) -> None:
+    predictor = load(finished)
+    assert predictor.size == (32, 16)
+    saved = load_file(finished / "model.safetensors")
+    assert all(torch.equal(saved[name], tensor) for name, tensor in predictor.model.state_dict().items())
+    metrics = json.loads((finished / "metrics.json").read_text())
+    assert metrics["queries"] == 6
+
+
+def test_resumed_losses_equal_the_uninterrupted_ones(
+    world: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in the middle of the third epoch: the second epoch's checkpoint carries on, dropout and all."""
+    original = loop._Training._step
+
+    def dies(self: loop._Training, batch: object, progress: float, step: int) -> float:
+        if progress > 2.3:
+            raise KeyboardInterrupt
+        return original(self, batch, progress, step)  # type: ignore[arg-type]
+
+    run = tmp_path / "killed"
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._Training, "_step", dies)
+        with pytest.raises(KeyboardInterrupt):
+            train(tiny(world), run, show_progress=False)
+    assert len(losses(run)) > 2 * len(losses(finished)) // 3  # it logged steps past the checkpoint
+    torch.manual_seed(999)  # the caller's generator must not matter
+    train(None, run, resume=True, show_progress=False)
+    assert losses(run) == losses(finished)
+    whole, resumed = (load_file(r / "model.safetensors") for r in (finished, run))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_training_leaves_the_callers_generator_alone(world: Path, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    train(tiny(world, epochs=1), tmp_path / "run", show_progress=False)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_pictures_decoded_ahead_train_like_pictures_in_memory(world: Path, finished: Path, tmp_path: Path) -> None:
+    train(tiny(world, **{"data.cache": False}), tmp_path / "run", show_progress=False)
+    assert losses(tmp_path / "run") == losses(finished)
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_batch(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = ReidLoss.forward
+    calls = iter(range(100))
+
+    def broken(self: ReidLoss, output: object, labels: object) -> object:
+        loss = original(self, output, labels)  # type: ignore[arg-type]
+        return loss._replace(total=loss.total * math.nan) if next(calls) == 2 else loss
+
+    monkeypatch.setattr(ReidLoss, "forward", broken)
+    with pytest.raises(TrainingError, match="not finite at step 3"):
+        train(tiny(world), tmp_path / "run", show_progress=False)
+    batch = load_file(tmp_path / "run" / "failed-batch.safetensors")
+    assert batch["images"].shape == (6, 3, 32, 16)
+    assert len(losses(tmp_path / "run")) == 2
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_an_existing_folder_is_refused_before_any_work(world: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="exists; choose another"):
+        train(tiny(world, **{"data.train": "market1501:nowhere"}), tmp_path, show_progress=False)
+
+
+@pytest.mark.parametrize("setting", [{"data.train": "market1501:/nowhere"}, {"sampler.p": 6}, {"model.name": "none"}])
+def test_what_cannot_start_leaves_no_folder(world: Path, tmp_path: Path, setting: dict[str, object]) -> None:
+    with pytest.raises(PasserbyError):
+        train(tiny(world, **setting), tmp_path / "run", show_progress=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_to_resume_from_is_said(world: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not a run folder"):
+        train(None, tmp_path / "run", resume=True)
+    with pytest.raises(ConfigError, match="needs a config"):
+        train(None, tmp_path / "run")
+
+
+def test_gradient_accumulation_steps_half_as_often(world: Path, tmp_path: Path) -> None:
+    train(tiny(world, epochs=1, accumulate=2), tmp_path / "run", show_progress=False)
+    state = torch.load(tmp_path / "run/checkpoints/epoch-0001/optimizer.bin", weights_only=True)
+    steps = {int(entry["step"]) for entry in state["state"].values()}
+    assert steps == {len(losses(tmp_path / "run")) // 2 + len(losses(tmp_path / "run")) % 2}
