@@ -1,0 +1,202 @@
+"""Embeddings on disk: one Parquet file, one row an image, readable by anything that reads Parquet.
+
+Columns ``path`` (string), ``pid``, ``camid``, ``role`` (integers, null where nobody knows), ``embedding``
+(fixed-size list of float32) and, where asked for, ``local`` (stripes × channels). What made them is JSON under
+``passerby`` in the schema's metadata. Files are whole or absent, and their pages carry checksums.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+
+from passerby.errors import DatasetLayoutError, OutputError, WeightsError
+from passerby.types import Embeddings
+
+FORMAT = 1
+_KEY = b"passerby"
+_LABELS = {"pid": "pids", "camid": "camids", "role": "roles"}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What embeddings were made of and by."""
+
+    fingerprint: str
+    """Of the model (see :class:`~passerby.evaluation.predictor.Predictor`): others are not comparable."""
+    model: str
+    size: tuple[int, int]
+    """(height, width) of the model's pictures."""
+    root: str
+    """Directory or archive that the paths are relative to."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEmbeddings:
+    """What a file holds."""
+
+    embeddings: Embeddings
+    origin: Origin
+
+
+def write_embeddings(path: str | Path, embeddings: Embeddings, origin: Origin) -> None:
+    """Write embeddings as float32, whole or not at all; a file that is there already is replaced.
+
+    Raises:
+        WeightsError: if an embedding is not finite, which only a broken model makes.
+        OutputError: if the file cannot be written.
+    """
+    for name, rows in (("embedding", embeddings.features), ("local", embeddings.local)):
+        if rows is not None and not torch.isfinite(rows).all():
+            bad = embeddings.paths[int((~torch.isfinite(rows)).flatten(1).any(1).nonzero()[0])]
+            raise WeightsError(f"{name} of {bad} has NaN or infinite values: the model {origin.model} is broken")
+    metadata = {_KEY: json.dumps({"format": FORMAT, **asdict(origin)}).encode()}
+    table = _table(embeddings).replace_schema_metadata(metadata)
+    with written_whole(path) as partial:
+        pq.write_table(table, partial, compression="zstd", use_dictionary=list(_LABELS), write_page_checksum=True)
+
+
+def read_embeddings(path: str | Path) -> StoredEmbeddings:
+    """Read what :func:`write_embeddings` wrote.
+
+    Raises:
+        DatasetLayoutError: if the file is not there, is damaged, or holds something else.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise DatasetLayoutError(
+            f"{file} is not a file of embeddings; make one with: passerby embed RUN FOLDER -o {file}"
+        )
+    try:
+        with pq.ParquetFile(file, page_checksum_verification=True) as parquet:
+            table = parquet.read()
+    except (pa.ArrowException, OSError) as error:
+        raise DatasetLayoutError(f"{file} is not a whole Parquet file ({error}); embed the pictures again") from None
+    origin = _origin(file, table.schema)
+    _check_columns(file, table)
+    return StoredEmbeddings(_embeddings(table), origin)
+
+
+def check_target(path: str | Path, *, overwrite: bool = False) -> None:
+    """Find out before long work whether its result can be written.
+
+    Raises:
+        OutputError: if the folder is not there or not writable, or the file exists and may not be replaced.
+    """
+    file = Path(path).expanduser()
+    if file.is_dir():
+        raise OutputError(f"cannot write {file}: it is a folder; name a file")
+    if file.exists() and not overwrite:
+        raise OutputError(f"{file} exists; choose another name, or replace it with --overwrite")
+    if not file.parent.is_dir():
+        raise OutputError(f"cannot write {file}: there is no folder {file.parent}; make it first")
+    if not os.access(file.parent, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write {file}: the folder {file.parent} is not writable")
+
+
+@contextmanager
+def written_whole(path: str | Path) -> Iterator[Path]:
+    """A file to write, hidden beside ``path``: it becomes ``path`` if the block ends well, and else it vanishes.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    file = Path(path).expanduser()
+    partial = file.with_name(f".{file.stem}.{os.getpid()}.partial{file.suffix}")
+    try:
+        check_target(file, overwrite=True)
+        yield partial
+        partial.replace(file)
+    except OSError as error:
+        raise OutputError(f"cannot write {file}: {error.strerror or error}") from None
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def _table(embeddings: Embeddings) -> pa.Table:
+    columns = {"path": pa.array(embeddings.paths, pa.string())}
+    for column, field in _LABELS.items():
+        labels: Tensor | None = getattr(embeddings, field)
+        columns[column] = (
+            pa.nulls(len(embeddings), pa.int64()) if labels is None else pa.array(labels.to("cpu", torch.int64).numpy())
+        )
+    columns["embedding"] = _lists(embeddings.features)
+    if embeddings.local is not None:
+        columns["local"] = _lists(embeddings.local)
+    return pa.table(columns)
+
+
+def _lists(rows: Tensor) -> pa.Array:
+    """``(n, d)`` as n lists of d, ``(n, s, c)`` as n lists of s lists of c."""
+    array = pa.array(rows.detach().to("cpu", torch.float32).reshape(-1).numpy())
+    for length in reversed(rows.shape[1:]):
+        array = pa.FixedSizeListArray.from_arrays(array, length)
+    return array
+
+
+def _embeddings(table: pa.Table) -> Embeddings:
+    labels = {
+        field: None if table[column].null_count == len(table) else torch.tensor(table[column].to_numpy())
+        for column, field in _LABELS.items()
+    }
+    return Embeddings(
+        features=_rows(table["embedding"]),
+        paths=tuple(table["path"].to_pylist()),
+        local=_rows(table["local"]) if "local" in table.column_names else None,
+        **labels,
+    )
+
+
+def _rows(column: Any) -> Tensor:
+    """The inverse of :func:`_lists`."""
+    shape, values = [len(column)], column.combine_chunks()
+    while pa.types.is_fixed_size_list(values.type):
+        shape, values = [*shape, values.type.list_size], values.flatten()
+    return torch.tensor(values.to_numpy()).reshape(shape)  # a copy: Arrow's memory is read-only
+
+
+def _origin(file: Path, schema: pa.Schema) -> Origin:
+    try:
+        stored = json.loads((schema.metadata or {})[_KEY])
+        version = int(stored.pop("format"))
+        if version > FORMAT:
+            raise DatasetLayoutError(
+                f"{file} has format {version}, this passerby reads up to {FORMAT}; update passerby or embed again"
+            )
+        height, width = stored.pop("size")
+        return Origin(size=(int(height), int(width)), **{k: str(v) for k, v in stored.items()})
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise DatasetLayoutError(
+            f"{file} is a Parquet file, but not of passerby's embeddings; make one with: passerby embed RUN FOLDER"
+        ) from None
+
+
+def _check_columns(file: Path, table: pa.Table) -> None:
+    """Types and nulls must be those that :func:`_table` makes."""
+    wanted = {"path": pa.types.is_string, "embedding": _is_list_of_float32} | dict.fromkeys(_LABELS, pa.types.is_int64)
+    if "local" in table.column_names:
+        wanted["local"] = _is_list_of_float32
+    for name, fits in wanted.items():
+        if name not in table.column_names or not fits(table.schema.field(name).type):
+            raise DatasetLayoutError(f"{file}: column {name!r} is missing or of another type; embed the pictures again")
+        nulls = table[name].null_count
+        if nulls and (nulls < len(table) or name not in _LABELS):
+            raise DatasetLayoutError(f"{file}: column {name!r} lacks {nulls} of {len(table)} values; embed them again")
+
+
+def _is_list_of_float32(kind: pa.DataType) -> bool:
+    lists = 0
+    while pa.types.is_fixed_size_list(kind):
+        kind, lists = kind.value_type, lists + 1
+    return lists > 0 and pa.types.is_float32(kind)

@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from passerby.data.source import open_source
+from passerby.errors import DatasetLayoutError, ImageError, OutputError, ProtocolError, UnknownNameError, WeightsError
+from passerby.evaluation.predictor import Predictor
+from passerby.gallery.gallery import Gallery, Query, pictures
+from passerby.retrieval.ranking import top_k
+from passerby.types import Embeddings, Role
+
+
+def paths(place: str | Path, split: str | None = None) -> list[str]:
+    return [s.path for s in pictures(place, split)[1]]  # type: ignore[arg-type]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
+
+
+def zipped(folder: Path) -> Path:
+    return Path(shutil.make_archive(str(folder), "zip", folder.parent, folder.name))
+
+
+# pictures
+
+
+def test_an_unknown_layout_gives_every_image_and_no_labels(people: Path) -> None:
+    _, samples = pictures(people)
+    assert [s.path for s in samples] == ["0.png", "1.png", "2.png", "3.png", "4.png", "more/5.png"]
+    assert all(s.pid is None and s.camid is None for s in samples)
+    assert paths(people, "all") == paths(people)
+
+
+def test_a_dataset_gives_its_gallery_with_labels(market: Path) -> None:
+    _, samples = pictures(market)
+    assert len(samples) == 5
+    assert all("bounding_box_test" in s.path for s in samples)
+    assert {s.pid for s in samples if s.role is Role.PERSON} == {1, 3}
+
+
+@pytest.mark.parametrize(("split", "count"), [("train", 4), ("query", 2), ("gallery", 5), ("all", 11)])
+def test_splits(market: Path, split: str, count: int) -> None:
+    assert len(set(paths(market, split))) == count
+
+
+def test_name_and_path_in_one(market: Path) -> None:
+    assert paths(f"market1501:{market}") == paths(market)
+    with pytest.raises(UnknownNameError, match="market1501"):
+        pictures(f"market1502:{market}")
+
+
+def test_places_without_pictures(people: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetLayoutError, match="no images"):
+        pictures(tmp_path / "empty")
+    with pytest.raises(DatasetLayoutError, match="does not exist"):
+        pictures(tmp_path / "nowhere")
+    with pytest.raises(DatasetLayoutError, match="no query split"):
+        pictures(people, "query")
+
+
+def test_a_missing_split_is_not_replaced_by_another(market: Path) -> None:
+    shutil.rmtree(market / "bounding_box_train")
+    with pytest.raises(DatasetLayoutError, match="train"):
+        pictures(market, "train")
+
+
+# search
+
+
+def test_each_picture_finds_itself_first(predictor: Predictor, people: Path) -> None:
+    gallery = Gallery.from_folder(predictor, people)
+    assert len(gallery) == 6
+    for name in gallery.embeddings.paths:
+        hits = gallery.search(people / name, k=6)
+        assert hits[0].path == name
+        assert hits[0].distance == pytest.approx(0, abs=1e-5)
+        assert hits[1].distance > 1e-2
+        assert [h.rank for h in hits] == [1, 2, 3, 4, 5, 6]
+        assert [h.distance for h in hits] == sorted(h.distance for h in hits)
+        assert all(h.pid is None and h.camid is None for h in hits)
+
+
+def test_a_short_answer_is_the_head_of_the_long_one(predictor: Predictor, people: Path) -> None:
+    gallery = Gallery.from_folder(predictor, people)
+    every = gallery.search(people / "2.png", k=6)
+    for k in range(1, 6):
+        assert gallery.search(people / "2.png", k=k) == every[:k]
+
+
+def test_search_is_the_ranking_core_s(predictor: Predictor, people: Path) -> None:
+    gallery = Gallery.from_folder(predictor, people)
+    ranking = top_k(predictor.embed_files([people / "3.png"]), gallery.embeddings, 4)
+    hits = gallery.search(people / "3.png", k=4)
+    assert [gallery.embeddings.paths[i] for i in ranking.indices[0].tolist()] == [h.path for h in hits]
+    assert [h.distance for h in hits] == pytest.approx(ranking.distances[0].tolist())
+
+
+def test_more_than_the_gallery_holds_is_refused_unless_nobody_asked(predictor: Predictor, people: Path) -> None:
+    gallery = Gallery.from_folder(predictor, people)
+    with pytest.raises(ProtocolError):
+        gallery.search(people / "0.png", k=7)
+    assert len(gallery.search(people / "0.png")) == 6
+
+
+@pytest.mark.parametrize("pack", ["zip", "tar"])
+def test_an_archive_is_searched_in_place(predictor: Predictor, people: Path, pack: str) -> None:
+    archive = Path(shutil.make_archive(str(people), pack, people))
+    gallery = Gallery.from_folder(predictor, archive)
+    hit = gallery.search(f"{archive}::more/5.png", k=1)[0]
+    assert hit.path == "more/5.png"
+    assert gallery.image(hit).tobytes() == Image.open(people / "more" / "5.png").tobytes()
+
+
+def test_hits_carry_labels_and_junk_is_never_found(predictor: Predictor, market: Path) -> None:
+    gallery = Gallery.from_folder(predictor, market)
+    junk = next(p for p in gallery.embeddings.paths if "-1_" in p)
+    assert len(gallery) == 4
+    hits = gallery.search(market / junk)
+    assert len(hits) == 4
+    assert junk not in [h.path for h in hits]
+    person = next(h for h in hits if "0003_c1" in h.path)
+    assert person.pid == 3
+    assert gallery.embeddings.camids is not None
+    assert person.camid == int(gallery.embeddings.camids[gallery.embeddings.paths.index(person.path)])
+
+
+def test_a_pil_image_is_searched_as_its_file_is(predictor: Predictor, people: Path) -> None:
+    gallery = Gallery.from_folder(predictor, people)
+    assert gallery.search(Image.open(people / "1.png"), k=3) == gallery.search(people / "1.png", k=3)
+    assert gallery.search(Image.open(people / "1.png").convert("P"), k=3)
+
+
+def test_a_turned_pil_image_is_set_upright(predictor: Predictor, people: Path) -> None:
+    gallery = Gallery.from_folder(predictor, people)
+    upright, file = Image.open(people / "1.png"), io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 3  # stored upside down
+    upright.transpose(Image.Transpose.ROTATE_180).save(file, "PNG", exif=exif)
+    assert gallery.search(Image.open(file), k=1)[0].distance == pytest.approx(0, abs=1e-5)
+
+
+# queries
+
+
+def test_a_query_inside_a_dataset_comes_with_its_person(market: Path) -> None:
+    for place, prefix in ((market, ""), (zipped(market), f"{market.name}/")):
+        query = Query.of(f"{place}::{prefix}query/0003_c2s1_000011_00.jpg")
+        assert query.pid == 3
+        assert query.sample.camid is not None
+        assert query.image.size == (32, 64)
+        assert Query.of(f"{place}::{prefix}bounding_box_test/0000_c1s1_000020_00.jpg").pid is None
+
+
+def test_a_query_is_hinted_at_by_the_end_of_its_name(market: Path) -> None:
+    archive = zipped(market)
+    with pytest.raises(DatasetLayoutError, match=f"did you mean .*::{market.name}/query/0003"):
+        Query.of(f"{archive}::query/0003_c2s1_000011_00.jpg")
+    with pytest.raises(DatasetLayoutError, match=r"no picture 'x\.jpg'"):
+        Query.of(f"{archive}::x.jpg")
+    with pytest.raises(DatasetLayoutError, match="does not exist"):
+        Query.of(f"{archive}.tgz::x.jpg")
+
+
+def test_queries_that_cannot_be(predictor: Predictor, people: Path, tmp_path: Path) -> None:
+    gallery = Gallery.from_folder(predictor, people)
+    with pytest.raises(DatasetLayoutError, match=r"no picture .*nobody\.jpg"):
+        gallery.search(tmp_path / "nobody.jpg")
+    with pytest.raises(DatasetLayoutError, match="no picture"):
+        gallery.search(people)
+    with pytest.raises(ImageError, match=r"notes\.txt"):
+        gallery.search(people / "notes.txt")
+    cut = tmp_path / "cut.jpg"
+    Image.effect_noise((64, 128), 50).convert("RGB").save(cut)
+    cut.write_bytes(cut.read_bytes()[:900])
+    with pytest.raises(ImageError, match=r"cut\.jpg"):
+        gallery.search(cut)
+
+
+def test_a_file_whose_name_looks_like_a_place_is_a_file(people: Path) -> None:
+    odd = people / "a::b.png"
+    shutil.copy(people / "0.png", odd)
+    assert Query.of(str(odd)).sample.path == str(odd)
+
+
+# on disk
+
+
+def test_saved_and_opened_answers_the_same(predictor: Predictor, market: Path, tmp_path: Path) -> None:
+    gallery = Gallery.from_folder(predictor, market)
+    gallery.save(tmp_path / "g.parquet")
+    opened = Gallery.from_parquet(predictor, tmp_path / "g.parquet")
+    assert torch.equal(opened.embeddings.features, gallery.embeddings.features)
+    query = market / "query" / "0001_c1s1_000010_00.jpg"
+    assert opened.search(query) == gallery.search(query)
+    hit = opened.search(query)[0]
+    assert opened.image(hit).tobytes() == gallery.image(hit).tobytes()
+
+
+def test_a_relative_folder_is_found_from_elsewhere(
+    predictor: Predictor, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(people.parent)
+    Gallery.from_folder(predictor, "people").save("g.parquet")
+    monkeypatch.chdir("/")
+    opened = Gallery.from_parquet(predictor, tmp_path / "g.parquet")
+    assert opened.image(opened.search(people / "0.png", k=1)[0]).size == (32, 64)
+
+
+def test_pictures_that_moved(predictor: Predictor, people: Path, tmp_path: Path) -> None:
+    Gallery.from_folder(predictor, people).save(tmp_path / "g.parquet")
+    moved = people.rename(tmp_path / "elsewhere")
+    opened = Gallery.from_parquet(predictor, tmp_path / "g.parquet")
+    hit = opened.search(moved / "0.png", k=1)[0]  # distances need no pictures
+    with pytest.raises(DatasetLayoutError, match="not where they were embedded"):
+        opened.image(hit)
+    assert Gallery.from_parquet(predictor, tmp_path / "g.parquet", root=moved).image(hit).size == (32, 64)
+
+
+def test_another_model_s_embeddings_are_refused(
+    predictor: Predictor, other_predictor: Predictor, people: Path, tmp_path: Path
+) -> None:
+    Gallery.from_folder(predictor, people).save(tmp_path / "g.parquet")
+    with pytest.raises(WeightsError, match=predictor.fingerprint) as refusal:
+        Gallery.from_parquet(other_predictor, tmp_path / "g.parquet")
+    assert "passerby embed RUN" in str(refusal.value)
+    with pytest.raises(WeightsError, match="another model"):
+        Gallery.from_parquet(Predictor(predictor.model, (32, 32)), tmp_path / "g.parquet")
+
+
+def test_a_gallery_that_cannot_be_written(predictor: Predictor, people: Path, tmp_path: Path) -> None:
+    gallery = Gallery.from_folder(predictor, people)
+    with pytest.raises(OutputError):
+        gallery.save(tmp_path / "nowhere" / "g.parquet")
+    assert names(tmp_path) == ["people"]
+
+
+def test_a_picture_that_cannot_be_read_stops_the_embedding(predictor: Predictor, people: Path) -> None:
+    (people / "3.png").write_bytes((people / "3.png").read_bytes()[:60])
+    with pytest.raises(ImageError, match=r"3\.png"):
+        Gallery.from_folder(predictor, people)
+
+
+def test_progress_counts_pictures(predictor: Predictor, people: Path) -> None:
+    counts: list[int] = []
+    Gallery.from_folder(predictor, people, batch_size=4, progress=counts.append)
+    assert counts == [4, 2]
+
+
+def test_hand_made_embeddings_without_labels(predictor: Predictor, people: Path) -> None:
+    known = predictor.embed_files([people / "0.png", people / "1.png"])
+    bare = Embeddings(known.features, known.paths)
+    gallery = Gallery(predictor, bare, open_source("/"))
+    assert gallery.search(people / "1.png", k=1)[0].path == str((people / "1.png").resolve())

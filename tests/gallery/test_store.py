@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from passerby.errors import DatasetLayoutError, OutputError, WeightsError
+from passerby.gallery.store import Origin, check_target, read_embeddings, write_embeddings, written_whole
+from passerby.types import Embeddings
+
+ORIGIN = Origin(fingerprint="0123456789abcdef", model="aap_reid", size=(256, 128), root="/data/people.zip")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
+
+
+def embeddings(n: int = 7, *, labelled: bool = True, local: bool = False, d: int = 5) -> Embeddings:
+    generator = torch.Generator().manual_seed(n)
+    return Embeddings(
+        features=torch.randn(n, d, generator=generator),
+        paths=tuple(f"Königstraße/{i}.jpg" for i in range(n)),
+        pids=torch.arange(n) - 1 if labelled else None,
+        camids=torch.arange(n) % 2 if labelled else None,
+        roles=torch.arange(n) % 3 if labelled else None,
+        local=torch.randn(n, 4, 3, generator=generator) if local else None,
+    )
+
+
+def assert_same(a: Embeddings, b: Embeddings) -> None:
+    assert a.paths == b.paths
+    for name in ("features", "pids", "camids", "roles", "local"):
+        x, y = getattr(a, name), getattr(b, name)
+        assert (x is None) == (y is None), name
+        if x is not None:
+            assert x.dtype == y.dtype, name
+            assert torch.equal(x, y), name
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize("local", [True, False])
+@pytest.mark.parametrize("n", [1, 7])
+def test_what_is_read_is_what_was_written(tmp_path: Path, n: int, labelled: bool, local: bool) -> None:
+    written = embeddings(n, labelled=labelled, local=local)
+    write_embeddings(tmp_path / "e.parquet", written, ORIGIN)
+    stored = read_embeddings(tmp_path / "e.parquet")
+    assert stored.origin == ORIGIN
+    assert_same(stored.embeddings, written)
+    assert names(tmp_path) == ["e.parquet"]
+
+
+def test_rows_of_many_row_groups_stay_in_order(tmp_path: Path) -> None:
+    written = embeddings(1000, d=2, local=True)
+    write_embeddings(tmp_path / "whole.parquet", written, ORIGIN)
+    pq.write_table(pq.read_table(tmp_path / "whole.parquet"), tmp_path / "e.parquet", row_group_size=64)
+    assert_same(read_embeddings(tmp_path / "e.parquet").embeddings, written)
+
+
+def test_others_can_read_the_file(tmp_path: Path) -> None:
+    written = embeddings(3)
+    write_embeddings(tmp_path / "e.parquet", written, ORIGIN)
+    row = pq.read_table(tmp_path / "e.parquet").to_pylist()[2]
+    assert row == {
+        "path": "Königstraße/2.jpg", "pid": 1, "camid": 0, "role": 2, "embedding": written.features[2].tolist(),
+    }  # fmt: skip
+
+
+def test_half_precision_is_widened_exactly_and_double_is_rounded(tmp_path: Path) -> None:
+    features = torch.tensor([[1 / 3, 2.0]], dtype=torch.float64)
+    for dtype in (torch.float16, torch.float64):
+        write_embeddings(tmp_path / "e.parquet", Embeddings(features.to(dtype), ("a",)), ORIGIN)
+        assert torch.equal(read_embeddings(tmp_path / "e.parquet").embeddings.features, features.to(dtype).float())
+
+
+def test_a_folder_named_like_a_partition_adds_no_column(tmp_path: Path) -> None:
+    (tmp_path / "pid=99").mkdir()
+    write_embeddings(tmp_path / "pid=99" / "e.parquet", embeddings(), ORIGIN)
+    assert_same(read_embeddings(tmp_path / "pid=99" / "e.parquet").embeddings, embeddings())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("field", ["features", "local"])
+def test_values_that_are_not_finite_are_refused(tmp_path: Path, value: float, field: str) -> None:
+    broken = embeddings(local=True)
+    getattr(broken, field)[3].flatten()[1] = value
+    with pytest.raises(WeightsError, match=r"Königstraße/3\.jpg has NaN or infinite"):
+        write_embeddings(tmp_path / "e.parquet", broken, ORIGIN)
+    assert names(tmp_path) == []
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_embeddings(tmp_path / "e.parquet", embeddings(3), ORIGIN)
+
+    def disk_full(table: object, where: Path, **_: object) -> None:
+        where.write_bytes(b"PAR1 and then")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pq, "write_table", disk_full)
+    with pytest.raises(OutputError, match=r"e\.parquet: No space left on device"):
+        write_embeddings(tmp_path / "e.parquet", embeddings(5), ORIGIN)
+    assert names(tmp_path) == ["e.parquet"]
+    assert_same(read_embeddings(tmp_path / "e.parquet").embeddings, embeddings(3))
+
+
+def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), written_whole(tmp_path / "e.parquet") as partial:  # noqa: PT012
+        partial.write_bytes(b"half")
+        raise KeyboardInterrupt
+    assert names(tmp_path) == []
+
+
+def test_targets_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "there.parquet").write_bytes(b"kept")
+    for path, message in {
+        tmp_path: "it is a folder",
+        tmp_path / "nowhere" / "e.parquet": "there is no folder",
+        tmp_path / "there.parquet" / "e.parquet": "there is no folder",
+        tmp_path / "there.parquet": "--overwrite",
+    }.items():
+        with pytest.raises(OutputError, match=message):
+            check_target(path)
+    check_target(tmp_path / "there.parquet", overwrite=True)
+    check_target(tmp_path / "new.parquet")
+    with pytest.raises(OutputError, match="there is no folder"):
+        write_embeddings(tmp_path / "nowhere" / "e.parquet", embeddings(), ORIGIN)
+    assert [p.name for p in tmp_path.rglob("*")] == ["there.parquet"]
+    assert (tmp_path / "there.parquet").read_bytes() == b"kept"
+
+
+def test_a_folder_without_permission_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root, who may run the tests, may write anywhere
+    with pytest.raises(OutputError, match="not writable"):
+        check_target(tmp_path / "e.parquet")
+
+
+def test_a_missing_file_and_a_folder_are_no_embeddings(tmp_path: Path) -> None:
+    for path in (tmp_path / "e.parquet", tmp_path):
+        with pytest.raises(DatasetLayoutError, match="not a file of embeddings"):
+            read_embeddings(path)
+
+
+@pytest.mark.parametrize("keep", [0, 3, 100, -1])
+def test_a_cut_file_is_refused(tmp_path: Path, keep: int) -> None:
+    file = tmp_path / "e.parquet"
+    write_embeddings(file, embeddings(), ORIGIN)
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(DatasetLayoutError, match="not a whole Parquet file"):
+        read_embeddings(file)
+
+
+def test_a_flipped_bit_anywhere_never_gives_other_embeddings(tmp_path: Path) -> None:
+    file = tmp_path / "e.parquet"
+    written = embeddings(20, d=8)
+    write_embeddings(file, written, ORIGIN)
+    content = file.read_bytes()
+    refused = 0
+    for at in range(4, len(content) // 2, 7):  # the data pages come first
+        damaged = bytearray(content)
+        damaged[at] ^= 0x10
+        file.write_bytes(damaged)
+        try:
+            stored = read_embeddings(file)
+        except DatasetLayoutError:
+            refused += 1
+        else:
+            assert_same(stored.embeddings, written)
+    assert refused > 20
+
+
+def rewritten(file: Path, change: pa.Table) -> Path:
+    pq.write_table(change, file)
+    return file
+
+
+def test_parquet_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    file = rewritten(tmp_path / "e.parquet", pa.table({"path": ["a"], "pid": [1]}))
+    with pytest.raises(DatasetLayoutError, match="not of passerby's embeddings"):
+        read_embeddings(file)
+
+
+@pytest.mark.parametrize(
+    "description",
+    [b"no json", b"[]", b"{}", json.dumps({"format": 1, "size": [1, 2], "model": "m", "surprise": 1}).encode()],
+)
+def test_a_damaged_description_is_refused(tmp_path: Path, description: bytes) -> None:
+    write_embeddings(tmp_path / "e.parquet", embeddings(), ORIGIN)
+    table = pq.read_table(tmp_path / "e.parquet").replace_schema_metadata({b"passerby": description})
+    with pytest.raises(DatasetLayoutError, match="not of passerby's embeddings"):
+        read_embeddings(rewritten(tmp_path / "e.parquet", table))
+
+
+def test_a_newer_format_is_refused_with_a_reason(tmp_path: Path) -> None:
+    write_embeddings(tmp_path / "e.parquet", embeddings(), ORIGIN)
+    table = pq.read_table(tmp_path / "e.parquet")
+    newer = json.loads(table.schema.metadata[b"passerby"]) | {"format": 2}
+    table = table.replace_schema_metadata({b"passerby": json.dumps(newer).encode()})
+    with pytest.raises(DatasetLayoutError, match="format 2"):
+        read_embeddings(rewritten(tmp_path / "e.parquet", table))
+
+
+def test_columns_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    write_embeddings(tmp_path / "whole.parquet", embeddings(3), ORIGIN)
+    whole = pq.read_table(tmp_path / "whole.parquet")
+    at = whole.column_names.index
+    changes = {
+        "'embedding' is missing": whole.drop_columns(["embedding"]),
+        "'path' is missing": whole.set_column(at("path"), "path", pa.array([1, 2, 3])),
+        "'pid' is missing or of another": whole.set_column(at("pid"), "pid", pa.array(["a", "b", "c"])),
+        "'pid' lacks 1 of 3": whole.set_column(at("pid"), "pid", pa.array([1, None, 3])),
+        "'path' lacks 3 of 3": whole.set_column(at("path"), "path", pa.nulls(3, pa.string())),
+        "'embedding' lacks 1 of 3": whole.set_column(
+            at("embedding"), "embedding", pa.array([[1.0], None, [1.0]], pa.list_(pa.float32(), 1))
+        ),
+        "'embedding' is missing or": whole.set_column(
+            at("embedding"), "embedding", pa.array([[1.0], [2.0], [1.0]], pa.list_(pa.float32()))
+        ),
+    }
+    for message, table in changes.items():
+        with pytest.raises(DatasetLayoutError, match=message):
+            read_embeddings(rewritten(tmp_path / "e.parquet", table))
