@@ -1,0 +1,76 @@
+"""The command line: one file a command, each a thin face of a library function.
+
+Commands import what is heavy when they run, so that ``passerby --help`` is quick. Every
+:class:`~passerby.errors.PasserbyError` becomes one line on stderr and exit code 1; other exceptions
+are bugs and keep their traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from passerby import __version__
+from passerby.cli import data, demo, embed, evaluate, import_weights, models, search, train
+from passerby.errors import PasserbyError
+
+
+class _OneLineErrors(TyperGroup):
+    """Runs a command and turns what a user can mend into one line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PasserbyError as error:
+            if ctx.params["debug"]:
+                raise
+            typer.echo(f"passerby: {' '.join(str(error).split())}", err=True)
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            if ctx.params["debug"]:
+                raise
+            typer.echo("passerby: interrupted", err=True)
+            raise typer.Exit(130) from None
+
+
+app = typer.Typer(
+    name="passerby",
+    cls=_OneLineErrors,
+    help="Person re-identification: train, evaluate, search.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(demo.demo)
+app.command(no_args_is_help=True)(train.train)
+app.command(no_args_is_help=True)(evaluate.evaluate)
+app.command(no_args_is_help=True)(embed.embed)
+app.command(no_args_is_help=True)(search.search)
+app.command()(models.models)
+app.add_typer(data.app, name="data")
+app.command("import-weights", no_args_is_help=True)(import_weights.import_weights)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"passerby {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", envvar="PASSERBY_DEBUG", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options of every command; they are acted upon above."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code: 0, 1 for an error, 2 for misuse, 130 when interrupted."""
+    app(args=None if arguments is None else list(arguments), prog_name="passerby")
+    raise SystemExit(0)

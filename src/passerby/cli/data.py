@@ -1,0 +1,66 @@
+"""``passerby data``: what is in a dataset, and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from passerby.data.doctor import Finding, Report
+
+app = typer.Typer(help="Look at datasets.", no_args_is_help=True)
+SHOWN = 5
+"""Files named a finding, unless all are asked for."""
+
+
+@app.callback()
+def _data() -> None:
+    """Look at datasets."""
+
+
+@app.command(no_args_is_help=True)
+def check(
+    spec: Annotated[str, typer.Argument(metavar="DATA", help="NAME:PATH or a path (folder, zip, tar).")],
+    decode: Annotated[bool, typer.Option(help="Open every image; without, only names are checked.")] = True,
+    every: Annotated[bool, typer.Option("--all", help="Name every file of a finding.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Count images by split and camera and say in plain words what will hurt; exit code 1 on errors."""
+    from passerby.data.doctor import check as examine
+    from passerby.data.registry import load
+
+    dataset = load(spec)
+    report = examine(dataset, decode_images=decode)
+    if as_json:
+        typer.echo(json.dumps(asdict(report) | {"ok": report.ok}, indent=2))
+    else:
+        typer.echo(f"{dataset.name} at {dataset.source.root}")
+        _print(report, shown=None if every else SHOWN)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _print(report: Report, *, shown: int | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("split", "camera", box=None, pad_edge=False)
+    for column in ("images", "people"):
+        table.add_column(column, justify="right")
+    for row in report.counts:
+        table.add_row(*(str(cell) for cell in row))
+    Console().print(table)
+    for finding in report.findings:
+        _print_finding(finding, shown)
+    typer.echo("No errors." if report.ok else "Errors were found: mend them before training or evaluating.")
+
+
+def _print_finding(finding: Finding, shown: int | None) -> None:
+    typer.echo(f"{finding.level}: {finding.message}")
+    for name in finding.files[:shown]:
+        typer.echo(f"  {name}")
+    if shown is not None and len(finding.files) > shown:
+        typer.echo(f"  and {len(finding.files) - shown:,} more (--all names them)")

@@ -1,0 +1,58 @@
+"""``passerby embed``: pictures become a Parquet file of embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from passerby.errors import OutputError
+
+if TYPE_CHECKING:
+    from passerby.data.source import Source
+    from passerby.evaluation.predictor import Predictor
+    from passerby.gallery.gallery import Gallery
+    from passerby.types import Sample
+
+
+def embed(
+    run: Annotated[Path, typer.Argument(help="A run folder, as train or import-weights makes it.")],
+    folder: Annotated[str, typer.Argument(help="The pictures: a directory, a zip or tar, or NAME:PATH.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .parquet file to write.")],
+    split: Annotated[
+        Literal["train", "query", "gallery", "all"] | None,
+        typer.Option(help="Of a dataset; default: its gallery if it has one, else all."),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images embedded at once.")] = 64,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
+) -> None:
+    """Embed every picture once, so that searches need not."""
+    from passerby.gallery.gallery import pictures
+    from passerby.gallery.store import check_target
+    from passerby.training.checkpoint import load
+
+    if output.suffix != ".parquet":
+        raise OutputError(f"embeddings are written as Parquet: end the output in .parquet, got {output}")
+    check_target(output, overwrite=overwrite)
+    source, samples = pictures(folder, split)
+    gallery = embed_with_bar(load(run), source, samples, batch_size=batch_size)
+    gallery.save(output)
+    typer.echo(f"{len(gallery.embeddings):,} pictures of {source.root} are embedded in {output}.")
+
+
+def embed_with_bar(predictor: Predictor, source: Source, samples: Sequence[Sample], *, batch_size: int = 64) -> Gallery:
+    """Embed samples while a bar on stderr shows how far it is."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress
+
+    from passerby.gallery.gallery import Gallery
+
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("embedding", total=len(samples))
+        embeddings = predictor.embed_samples(
+            source, samples, batch_size=batch_size, progress=lambda n: progress.advance(bar, n)
+        )
+    return Gallery(predictor, embeddings, source)

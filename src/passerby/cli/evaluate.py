@@ -1,0 +1,76 @@
+"""``passerby evaluate``: a trained model and a dataset become numbers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from passerby.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from passerby.types import EvalResult
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run folder, as train or import-weights makes it.")],
+    data: Annotated[str, typer.Option(help="NAME:PATH or a path (folder, zip, tar).")],
+    distance: Annotated[
+        Literal["global", "local", "global_local"], typer.Option(help="What is compared: embeddings, stripes, or both.")
+    ] = "global",
+    ap: Annotated[
+        Literal["step", "trapezoid"],
+        typer.Option(help="Average precision; trapezoid is the original Market-1501 code's."),
+    ] = "step",
+    batch_size: Annotated[int, typer.Option(min=1, help="Images embedded at once.")] = 64,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    output: Annotated[Path | None, typer.Option(help="Write the JSON to this file too.")] = None,
+) -> None:
+    """Rank the gallery for every query and print CMC, mAP and mINP with the protocol they were counted under."""
+    from passerby.data.registry import load as load_dataset
+    from passerby.evaluation.evaluate import evaluate as evaluate_model
+    from passerby.gallery.store import check_target, written_whole
+    from passerby.training.checkpoint import load
+    from passerby.types import Protocol
+
+    if output:
+        check_target(output, overwrite=True)
+    dataset = load_dataset(data)
+    images = len(dataset.split("query")) + len(dataset.split("gallery"))
+    predictor = load(run)
+    protocol = Protocol(average_precision=ap, distance=distance)
+    with progress_bar("embedding", images) as advance:
+        result = evaluate_model(
+            predictor.model,
+            dataset,
+            size=predictor.size,
+            protocol=protocol,
+            batch_size=batch_size,
+            progress=advance,
+        )
+    text = json.dumps(result.to_dict(), indent=2) + "\n"
+    if output:
+        with written_whole(output) as partial:
+            partial.write_text(text)
+    if as_json:
+        typer.echo(text, nl=False)
+    else:
+        print_result(result)
+
+
+def print_result(result: EvalResult) -> None:
+    """The protocol, the numbers and what they were counted on."""
+    from rich.console import Console
+    from rich.table import Table
+
+    typer.echo(f"Protocol: {result.protocol}.")
+    table = Table(box=None, pad_edge=False)
+    values = {f"rank-{k}": result.rank(k) for k in (1, 5, 10, 20)} | {"mAP": result.mean_ap, "mINP": result.minp}
+    for name in values:
+        table.add_column(name, justify="right")
+    table.add_row(*(f"{100 * value:.2f}" for value in values.values()))
+    Console().print(table)
+    dropped = f" ({result.queries_dropped:,} more without a valid match)" if result.queries_dropped else ""
+    typer.echo(f"{result.queries:,} queries{dropped}, {result.gallery:,} gallery images.")

@@ -1,0 +1,25 @@
+"""``passerby models``: what there is to train."""
+
+from __future__ import annotations
+
+MARKET_CLASSES = 751
+
+
+def models() -> None:
+    """List the models: paper, input size, embedding size and parameters (751 people, the default trunk)."""
+    import torch
+    from rich.console import Console
+    from rich.table import Table
+
+    from passerby.models.registry import create_model, list_models, model_card
+
+    table = Table("name", "paper", "input", box=None, pad_edge=False)
+    table.add_column("embedding", justify="right")
+    table.add_column("parameters", justify="right")
+    for name in list_models():
+        with torch.device("meta"):  # shapes without memory
+            model = create_model(name, num_classes=MARKET_CLASSES)
+        card = model_card(name)
+        height, width = card.input_size
+        table.add_row(name, card.paper, f"{height}×{width}", str(model.embedding_size), f"{model.parameter_count():,}")
+    Console().print(table)

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+
+def test_sound_data_passes(run, figures: Path) -> None:
+    done = run("data", "check", figures)
+    assert done.code == 0
+    assert "market1501" in done.out
+    assert "No errors." in done.out
+    train = next(line for line in done.out.splitlines() if line.startswith("train"))
+    assert {"12", "6"} & set(train.split())
+
+
+@pytest.fixture
+def damaged(figures: Path, tmp_path: Path) -> Path:
+    """Eight pictures are cut short."""
+    root = tmp_path / "damaged"
+    shutil.copytree(figures, root)
+    for file in sorted((root / "bounding_box_train").iterdir())[:8]:
+        file.write_bytes(file.read_bytes()[:200])
+    return root
+
+
+def test_errors_name_some_files_and_count_the_rest(run, damaged: Path) -> None:
+    done = run("data", "check", damaged)
+    assert done.code == 1
+    assert "0001_c1s1_000001_00.jpg" in done.out
+    assert "and 3 more" in done.out
+
+
+def test_all_names_every_file(run, damaged: Path) -> None:
+    done = run("data", "check", "--all", damaged)
+    assert done.code == 1
+    assert "more (--all" not in done.out
+    names = [f.name for f in sorted((damaged / "bounding_box_train").iterdir())[:8]]
+    assert all(name in done.out for name in names)
+
+
+def test_json_is_json(run, damaged: Path) -> None:
+    done = run("data", "check", "--json", damaged)
+    report = json.loads(done.out)
+    assert done.code == 1
+    assert report["ok"] is False
+    assert any(len(f["files"]) == 8 for f in report["findings"])

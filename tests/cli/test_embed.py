@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from passerby.cli import app
+from passerby.gallery.store import read_embeddings
+from passerby.models.registry import create_model
+from passerby.training.checkpoint import load, save_model
+from passerby.training.run import RunFolder
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = create_model("osnet_x0_25", num_classes=3)
+    save_model(RunFolder(folder), model, options={}, size=(64, 32))
+    return folder
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    folder = tmp_path / "people"
+    folder.mkdir()
+    for i in range(5):
+        Image.linear_gradient("L").resize((32, 64)).rotate(40 * i).convert("RGB").save(folder / f"{i}.png")
+    return folder
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Path:
+    root = tmp_path / "mini-market"
+    for folder, names in {
+        "bounding_box_train": ["0002_c1s1_000001_00", "0002_c2s1_000002_00"],
+        "query": ["0001_c1s1_000010_00"],
+        "bounding_box_test": ["0001_c2s1_000022_00", "0003_c1s1_000024_00", "-1_c1s1_000021_00"],
+    }.items():
+        (root / folder).mkdir(parents=True)
+        for i, name in enumerate(names):
+            Image.radial_gradient("L").resize((32, 64)).rotate(25 * i).convert("RGB").save(
+                root / folder / f"{name}.jpg"
+            )
+    return root
+
+
+def passerby(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def refused(result: Result) -> str:
+    """The one line of an error."""
+    assert result.exit_code == 1, result.output
+    assert result.stdout == ""
+    lines = [line for line in result.stderr.splitlines() if line.startswith("passerby: ")]
+    assert len(lines) == 1
+    assert "Traceback" not in result.stderr
+    return lines[0]
+
+
+def test_a_folder_becomes_a_file(run_folder: Path, people: Path, tmp_path: Path) -> None:
+    result = passerby("embed", run_folder, people, "-o", tmp_path / "p.parquet", "--batch-size", 2)
+    assert result.exit_code == 0, result.output
+    assert "5 pictures" in result.stdout
+    assert "p.parquet" in result.stdout
+    stored, predictor = read_embeddings(tmp_path / "p.parquet"), load(run_folder)
+    assert stored.embeddings.paths == tuple(f"{i}.png" for i in range(5))
+    assert (stored.origin.fingerprint, stored.origin.model) == (predictor.fingerprint, "osnet_x0_25")
+    assert (stored.origin.size, stored.origin.root) == ((64, 32), str(people.resolve()))
+    direct = predictor.embed_files([people / "3.png"]).features[0]
+    assert torch.allclose(stored.embeddings.features[3], direct, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("options", "count"), [([], 3), (["--split", "query"], 1), (["--split", "all"], 6)])
+def test_splits_of_a_dataset(run_folder: Path, market: Path, tmp_path: Path, options: list[str], count: int) -> None:
+    result = passerby("embed", run_folder, f"market1501:{market}", "-o", tmp_path / "p.parquet", *options)
+    assert result.exit_code == 0, result.output
+    embeddings = read_embeddings(tmp_path / "p.parquet").embeddings
+    assert len(embeddings) == count
+    assert embeddings.pids is not None
+
+
+def test_an_existing_output_is_refused_before_any_work(run_folder: Path, people: Path, tmp_path: Path) -> None:
+    output = tmp_path / "p.parquet"
+    output.write_bytes(b"precious")
+    message = refused(passerby("embed", tmp_path / "no-run", people, "-o", output))  # had it looked, it would say so
+    assert "--overwrite" in message
+    assert output.read_bytes() == b"precious"
+    assert passerby("embed", run_folder, people, "-o", output, "--overwrite").exit_code == 0
+    assert len(read_embeddings(output).embeddings) == 5
+
+
+def test_what_cannot_be_embedded(run_folder: Path, people: Path, tmp_path: Path) -> None:
+    output = tmp_path / "p.parquet"
+    (tmp_path / "empty").mkdir()
+    assert "no images" in refused(passerby("embed", run_folder, tmp_path / "empty", "-o", output))
+    assert "does not exist" in refused(passerby("embed", run_folder, tmp_path / "nowhere", "-o", output))
+    assert "no folder" in refused(passerby("embed", run_folder, people, "-o", tmp_path / "x" / "p.parquet"))
+    assert "end the output in .parquet" in refused(passerby("embed", run_folder, people, "-o", tmp_path / "p.csv"))
+    assert "no finished model" in refused(passerby("embed", tmp_path / "empty", people, "-o", output))
+    (people / "2.png").write_bytes(b"\x89PNG but no more")
+    assert "2.png" in refused(passerby("embed", run_folder, people, "-o", output))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["empty", "people"]

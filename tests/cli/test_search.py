@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from passerby.cli import app
+from passerby.models.registry import create_model
+from passerby.training.checkpoint import load, save_model
+from passerby.training.run import RunFolder
+
+
+def make_run(folder: Path, seed: int) -> Path:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = create_model("osnet_x0_25", num_classes=3)
+    save_model(RunFolder(folder), model, options={}, size=(64, 32))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return [make_run(tmp_path_factory.mktemp("run"), seed) for seed in (0, 1)]
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Path:
+    """A miniature Market-1501 in which the query is, bit for bit, one gallery picture of its person."""
+    root = tmp_path / "mini-market"
+    for folder, names in {
+        "bounding_box_train": ["0002_c1s1_000001_00", "0002_c2s1_000002_00"],
+        "query": ["0001_c1s1_000022_00"],
+        "bounding_box_test": ["0001_c2s1_000022_00", "0003_c1s1_000024_00", "0004_c1s1_000026_00"],
+    }.items():
+        (root / folder).mkdir(parents=True)
+        for name in names:
+            pixels = np.random.default_rng(int(name[10:16])).integers(0, 256, (4, 2, 3), dtype=np.uint8)
+            Image.fromarray(pixels).resize((32, 64)).save(root / folder / f"{name}.jpg", quality=95)
+    return root
+
+
+@pytest.fixture
+def embedded(runs: list[Path], market: Path, tmp_path: Path) -> Path:
+    from passerby.gallery import Gallery
+
+    Gallery.from_folder(load(runs[0]), market).save(tmp_path / "market.parquet")
+    return tmp_path / "market.parquet"
+
+
+def passerby(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def answer(result: Result) -> dict[str, Any]:
+    assert result.exit_code == 0, result.output
+    content: dict[str, Any] = json.loads(result.stdout)  # nothing else on stdout
+    return content
+
+
+def refused(result: Result) -> str:
+    assert result.exit_code == 1, result.output
+    assert result.stdout == ""
+    lines = [line for line in result.stderr.splitlines() if line.startswith("passerby: ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_the_table_has_the_right_person_first(runs: list[Path], market: Path, embedded: Path) -> None:
+    query = f"{market}::query/0001_c1s1_000022_00.jpg"
+    result = passerby("search", runs[0], query, "--gallery", embedded, "-k", 2)
+    assert result.exit_code == 0, result.output
+    asked, heading, first, second = [line for line in result.stdout.splitlines() if line.strip()][:4]
+    assert "person 1" in asked
+    assert heading.split() == ["rank", "distance", "person", "camera", "path"]
+    assert first.split()[:3] == ["1", "0.0000", "1"]
+    assert first.split()[4:] == ["bounding_box_test/0001_c2s1_000022_00.jpg"]
+    assert second.split()[0] == "2"
+    assert second.split()[2] in ("3", "4")
+
+
+def test_json_and_only_json(runs: list[Path], market: Path, embedded: Path) -> None:
+    query = market / "query" / "0001_c1s1_000022_00.jpg"
+    content = answer(passerby("search", runs[0], query, "--gallery", embedded, "--json"))
+    assert content["query"] == {"path": str(query), "pid": None, "camid": None}
+    assert [h["rank"] for h in content["hits"]] == [1, 2, 3]
+    first = content["hits"][0]
+    assert set(first) == {"rank", "path", "distance", "pid", "camid"}
+    assert (first["path"], first["pid"]) == ("bounding_box_test/0001_c2s1_000022_00.jpg", 1)
+
+
+def test_a_folder_or_archive_is_embedded_on_the_way(runs: list[Path], market: Path, embedded: Path) -> None:
+    archive = shutil.make_archive(str(market), "zip", market)
+    query = f"{archive}::query/0001_c1s1_000022_00.jpg"
+    stored = answer(passerby("search", runs[0], query, "--gallery", embedded, "--json"))
+    for place in (market, archive, f"market1501:{archive}"):
+        content = answer(passerby("search", runs[0], query, "--gallery", place, "--json"))
+        assert content["query"] == {"path": query, "pid": 1, "camid": content["query"]["camid"]}
+        assert [h["path"] for h in content["hits"]] == [h["path"] for h in stored["hits"]]
+
+
+def test_the_figure(runs: list[Path], market: Path, embedded: Path, tmp_path: Path) -> None:
+    figure, query = tmp_path / "strip.png", f"{market}::query/0001_c1s1_000022_00.jpg"
+    content = answer(passerby("search", runs[0], query, "--gallery", embedded, "--json", "--figure", figure))
+    assert len(content["hits"]) == 3
+    with Image.open(figure) as picture:
+        assert picture.format == "PNG"
+        picture.load()
+    assert "strip.png" in passerby("search", runs[0], query, "--gallery", embedded, "--figure", figure).stdout
+
+
+def test_what_cannot_be_searched(runs: list[Path], market: Path, embedded: Path, tmp_path: Path) -> None:
+    query = market / "query" / "0001_c1s1_000022_00.jpg"
+    asked = ("search", runs[0], query, "--gallery", embedded)
+    assert "another model" in refused(passerby("search", runs[1], query, "--gallery", embedded))
+    assert "no picture" in refused(passerby("search", runs[0], tmp_path / "nobody.jpg", "--gallery", embedded))
+    assert "4" in refused(passerby(*asked, "-k", 4))
+    assert passerby(*asked, "-k", 0).exit_code == 2
+    assert "no folder" in refused(passerby(*asked, "--figure", tmp_path / "nowhere" / "strip.png"))
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes(query.read_bytes()[:700])
+    assert "cut.jpg" in refused(passerby("search", runs[0], cut, "--gallery", embedded))
+    embedded.write_bytes(embedded.read_bytes()[:-20])
+    assert "not a whole Parquet file" in refused(passerby(*asked))
+    assert "not a file of embeddings" in refused(passerby(*asked[:-1], tmp_path / "none.parquet"))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cut.jpg", "market.parquet", "mini-market"]
+
+
+def test_a_figure_of_pictures_that_moved_is_not_half_written(
+    runs: list[Path], market: Path, embedded: Path, tmp_path: Path
+) -> None:
+    moved = market.rename(tmp_path / "moved")
+    query = moved / "query" / "0001_c1s1_000022_00.jpg"
+    message = refused(passerby("search", runs[0], query, "--gallery", embedded, "--figure", tmp_path / "strip.png"))
+    assert "not where they were embedded" in message
+    assert not (tmp_path / "strip.png").exists()

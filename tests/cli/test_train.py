@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from passerby.training.config import TrainConfig
+
+
+class Recorder:
+    """Stands in for the training loop."""
+
+    def __call__(self, config: TrainConfig | None, run: Path, *, resume: bool = False, **_: Any) -> None:
+        self.config, self.run, self.resume = config, run, resume
+
+
+@pytest.fixture
+def loop(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    recorder = Recorder()
+    monkeypatch.setattr("passerby.training.loop.train", recorder)
+    return recorder
+
+
+def test_a_run_is_trained_and_evaluated(run, figures: Path, tiny: tuple[str, ...], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    done = run("train", "aap_reid", "--data", figures, "--run", folder, *tiny)
+    assert (done.code, done.err) == (0, "")
+    assert "rank-1" in done.out
+    assert "Protocol: market1501-single-query" in done.out
+    assert done.out.splitlines()[-1].startswith(f"The run is in {folder}")
+    numbers = json.loads((folder / "metrics.json").read_text())
+    assert f"{100 * numbers['mean_ap']:.2f}" in done.out
+
+
+def test_options_become_the_config(run, loop: Recorder, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    settings = (
+        "--set",
+        "optimizer.lr=1e-5",
+        "--set=model.options.trunk=resnet18",
+        "--set",
+        "schedule.milestones=[3, 4]",
+    )
+    assert run("train", "aap_reid", "--data", "a", "--test-data", "b", "--run", folder, *settings).code == 0
+    assert loop.config is not None
+    assert (loop.config.data.train, loop.config.data.test) == ("a", "b")
+    assert loop.config.optimizer.lr == 1e-5
+    assert loop.config.model.options == {"trunk": "resnet18"}
+    assert loop.config.schedule.milestones == (3, 4)
+    assert (loop.run, loop.resume) == (folder, False)
+
+
+def test_the_default_folder_has_recipe_and_time(run, loop: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    run("train", "strong_baseline", "--data", "a")
+    assert loop.run.parent == Path("runs")
+    recipe, day, time = loop.run.name.rsplit("-", 2)
+    assert (recipe, len(day), len(time)) == ("strong_baseline", 8, 6)
+
+
+def test_several_processes_need_a_folder(run, loop: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    done = run("train", "aap_reid", "--data", "a")
+    assert done.code == 1
+    assert "give --run" in done.err
+
+
+def test_resume_reads_the_run(run, loop: Recorder, tmp_path: Path) -> None:
+    assert run("train", "--resume", tmp_path).code == 0
+    assert (loop.config, loop.run, loop.resume) == (None, tmp_path, True)
+
+
+@pytest.mark.parametrize("more", [["aap_reid"], ["--data", "a"], ["--set", "epochs=3"], ["--run", "b"]])
+def test_resume_goes_alone(run, loop: Recorder, tmp_path: Path, more: list[str]) -> None:
+    done = run("train", "--resume", tmp_path, *more)
+    assert done.code == 1
+    assert "keeps its own settings" in done.err
+    assert not hasattr(loop, "run")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["--data", "a"], "name a recipe"), (["aap_reid"], "needs --data"), (["aap_reid", "--set", "lr"], "key=value")],
+)
+def test_what_is_missing_is_said(run, loop: Recorder, arguments: list[str], words: str) -> None:
+    done = run("train", *arguments)
+    assert done.code == 1
+    assert words in done.err
+
+
+def test_an_existing_folder_is_kept(run, figures: Path, tiny: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "precious").touch()
+    done = run("train", "aap_reid", "--data", figures, "--run", tmp_path, *tiny)
+    assert done.code == 1
+    assert "exists" in done.err
+    assert [f.name for f in tmp_path.iterdir()] == ["precious"]
