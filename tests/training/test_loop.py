@@ -19,6 +19,7 @@ from passerby.training import loop
 from passerby.training.checkpoint import load
 from passerby.training.config import TrainConfig, with_overrides
 from passerby.training.loop import train
+from passerby.types import Batch
 
 
 @pytest.fixture(scope="module")
@@ -102,10 +103,10 @@ def test_resumed_losses_equal_the_uninterrupted_ones(
     """Killed in the middle of the third epoch: the second epoch's checkpoint carries on, dropout and all."""
     original = loop._Training._step
 
-    def dies(self: loop._Training, batch: object, progress: float, step: int) -> float:
+    def dies(self: loop._Training, batch: Batch, progress: float, step: int, *, update: bool) -> float:
         if progress > 2.3:
             raise KeyboardInterrupt
-        return original(self, batch, progress, step)  # type: ignore[arg-type]
+        return original(self, batch, progress, step, update=update)
 
     run = tmp_path / "killed"
     with monkeypatch.context() as patch:

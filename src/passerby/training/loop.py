@@ -12,7 +12,7 @@ import math
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -71,9 +71,7 @@ class _Training:
         self.config, self.folder = config, folder
         self.dataset = load_dataset(config.data.train)
         self.test = _test_data(config, self.dataset)
-        self.accelerator = Accelerator(
-            mixed_precision=config.precision, gradient_accumulation_steps=config.accumulate, cpu=False
-        )
+        self.accelerator = Accelerator(mixed_precision=config.precision)
         self.show_progress = show_progress and self.accelerator.is_main_process
         samples = self.dataset.split("train")
         if len(people(samples)) < 2:
@@ -146,21 +144,24 @@ class _Training:
         self.model.train()
         started = time.perf_counter()
         for index, batch in enumerate(self.loader.epoch(epoch, to=self.accelerator.device)):
-            lr = self._step(batch, epoch + index / len(self.loader), monitor.step + 1)
+            done = index + 1
+            update = done % self.config.accumulate == 0 or done == len(self.loader)
+            lr = self._step(batch, epoch + index / len(self.loader), monitor.step + 1, update=update)
             images = len(batch.images) * self.accelerator.num_processes
             seconds, started = time.perf_counter() - started, time.perf_counter()
             monitor.log(epoch, self.last, lr, images_per_second=images / seconds)
 
-    def _step(self, batch: Batch, progress: float, step: int) -> float:
-        """Forward, backward, update; returns the learning rate used. The loss stays in ``self.last``."""
+    def _step(self, batch: Batch, progress: float, step: int, *, update: bool) -> float:
+        """Forward, backward and, where due, an update; returns the learning rate. The loss stays in ``self.last``."""
         config = self.config
         factor = lr_factor(progress, schedule=config.schedule, epochs=config.epochs)
         lr = set_lr(self.optimizer, factor)
-        with self.accelerator.accumulate(self.model):
+        with nullcontext() if update else self.accelerator.no_sync(self.model):
             self.last: LossParts = self.loss(self.model(batch.images), batch.labels)
             if not math.isfinite(self.last.total.item()):
                 self._stop_at(batch, step)
-            self.accelerator.backward(self.last.total)
+            self.accelerator.backward(self.last.total / config.accumulate)
+        if update:
             self.optimizer.step()
             self.optimizer.zero_grad()
         return lr
