@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from passerby.metrics.functional import average_precision, cmc, inverse_negative_penalty
+from typing import get_args
+
+from passerby.errors import ProtocolError, UnknownNameError
+from passerby.metrics.functional import APKind, average_precision, cmc, inverse_negative_penalty
 from passerby.retrieval.ranking import BLOCK_BYTES, positive_ranks
 from passerby.types import Embeddings, EvalResult, Protocol, Role
 
@@ -20,9 +23,15 @@ def evaluate_embeddings(
     """Evaluate query against gallery; memory stays near ``block_bytes`` beside the embeddings.
 
     Raises:
-        ProtocolError: if the embeddings cannot be evaluated under the protocol.
+        ProtocolError: if the embeddings cannot be evaluated under the protocol, or ``max_rank`` is below 1.
+        ShapeError: if query and gallery come from different models.
+        UnknownNameError: if the protocol names a distance or average precision that there is not.
     """
+    if max_rank < 1:
+        raise ProtocolError(f"ranks count from 1, got max_rank {max_rank}")
     protocol = protocol or Protocol()
+    if protocol.average_precision not in get_args(APKind):
+        raise UnknownNameError("average precision", protocol.average_precision, get_args(APKind))
     found = positive_ranks(query, gallery, protocol, block_bytes=block_bytes)
     junk = 0 if gallery.roles is None else int((gallery.roles == int(Role.JUNK)).sum())
     return EvalResult(

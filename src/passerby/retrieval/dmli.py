@@ -4,6 +4,9 @@ Stripe distance d = Euclidean of two L2-normalised stripes, then (e^d − 1)/(e^
 :func:`stripe_distances`. The distance of two images is the cheapest path through that s × t matrix
 from top-left to bottom-right, steps right or down: :func:`shortest_path`. The cost is the *sum* over
 the s + t − 1 cells, not divided by anything. Unaligned: the diagonal's sum.
+
+Equal stripes cost 5e-7 in float64 (the bound that keeps the root's gradient finite) and up to about
+5e-4 in float32 (rounding of ‖x‖² + ‖y‖² − 2 x·y), against 0.61 for orthogonal ones.
 """
 
 from __future__ import annotations
@@ -11,39 +14,45 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
-_EPSILON = 1e-12
-"""Under the root, so that equal stripes (distance 1e-6 instead of 0) have a finite gradient."""
+_EPSILON = 2.5e-13
+"""Least (d/2)² under the root, d = 1e-6: equal stripes get the gradient 0, not NaN."""
 
 
-def _saturate(squared: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    return torch.tanh(squared.clamp_min(_EPSILON).sqrt() / 2)
+def _saturate(quarter: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """tanh(d/2) of d²/4, which is overwritten."""
+    return quarter.clamp_min_(_EPSILON).sqrt_().tanh()
 
 
 def stripe_distances(x: Float[Tensor, "m s c"], y: Float[Tensor, "n t c"]) -> Float[Tensor, "m n s t"]:
-    """tanh(d/2) of every stripe of every x with every stripe of every y, in [0, tanh 1]."""
-    products = torch.einsum("msc,ntc->mnst", x, y)
-    norms = x.pow(2).sum(2)[:, None, :, None] + y.pow(2).sum(2)[None, :, None, :]
-    return _saturate(norms - 2 * products)
+    """tanh(d/2) of every stripe of every x with every stripe of every y, in [0, tanh 1].
+
+    One matrix product, in memory ``(s, m, t, n)``: a step of :func:`shortest_path` then reads whole runs of n.
+    """
+    X, Y = x.transpose(0, 1).flatten(0, 1), y.transpose(0, 1).flatten(0, 1)
+    # d²/4 = ‖x‖²/4 + ‖y‖²/4 − x·y/2
+    quarter = torch.addmm(Y.pow(2).sum(1) / 4, X, Y.T, alpha=-0.5).add_(X.pow(2).sum(1, keepdim=True) / 4)
+    (m, s, _), (n, t, _) = x.shape, y.shape
+    return _saturate(quarter).view(s, m, t, n).permute(1, 3, 0, 2)
 
 
 def shortest_path(cost: Float[Tensor, "*b s t"]) -> Float[Tensor, "*b"]:
     """Least sum over the cells of a monotone path from (0, 0) to (s−1, t−1).
 
-    A wavefront: all cells of one anti-diagonal at once, over the whole batch, s + t − 1 steps. Row i
-    of the cost is shifted right by i, which turns anti-diagonals into columns.
+    A wavefront: all cells of one anti-diagonal at once, over the whole batch, s + t − 1 steps. Mirrored
+    left to right, anti-diagonals are diagonals, which are views.
     """
-    *batch, s, t = cost.shape
-    steps = s + t - 1
-    padded = F.pad(cost, (0, s), value=torch.inf).flatten(-2)[..., : s * steps]
-    columns = padded.view(*batch, s, steps).movedim(-1, 0).movedim(-1, 1)  # (steps, s, *b): row of a diagonal
-    outside = torch.full_like(columns[0, :1], torch.inf)
-    best = columns[0]
-    for step in range(1, steps):
-        from_above = torch.cat([outside, best[:-1]])
-        best = columns[step] + torch.minimum(best, from_above)
-    return best[-1]
+    t = cost.shape[-1]
+    mirrored = cost.flip(-1)
+    best = mirrored.diagonal(t - 1, -2, -1).movedim(-1, 0)  # (1, *b): cell (0, 0)
+    border = torch.full_like(best, torch.inf)
+    for step in range(1, sum(cost.shape[-2:]) - 1):
+        cells = mirrored.diagonal(t - 1 - step, -2, -1).movedim(-1, 0)  # (length, *b), from the top down
+        before = torch.cat([border, best, border])
+        first = 1 if step >= t else 0  # past the last column each diagonal begins one row lower
+        from_above, from_left = (before[i : i + len(cells)] for i in (first, first + 1))
+        best = cells + torch.minimum(from_above, from_left)
+    return best[0]
 
 
 def _align(cost: Float[Tensor, "*b s t"], *, aligned: bool) -> Float[Tensor, "*b"]:
@@ -59,4 +68,4 @@ def dmli_pairs(x: Float[Tensor, "b s c"], y: Float[Tensor, "b t c"], *, aligned:
     """Local distance of each row of x with the same row of y."""
     products = torch.einsum("bsc,btc->bst", x, y)
     norms = x.pow(2).sum(2)[:, :, None] + y.pow(2).sum(2)[:, None, :]
-    return _align(_saturate(norms - 2 * products), aligned=aligned)
+    return _align(_saturate(norms / 4 - products / 2), aligned=aligned)

@@ -2,26 +2,31 @@
 
 Queries are taken in blocks small enough for ``block_bytes``; a block's distances to the gallery are
 looked at once and dropped, so no q × g matrix ever stands. Evaluation needs only the ranks of the
-true matches and gets them by counting, without sorting the gallery. Ties go to the row that stands
-earlier in the gallery, whatever the sort or the block size.
+true matches and gets them by counting, without sorting the gallery.
+
+Ties go to the row that stands earlier in the gallery, whatever the sort, and copies of one embedding
+always tie. Other rows whose distances agree to the last few bits may still change places with the
+block size, because a matrix product rounds by its shape.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from passerby.errors import ProtocolError
-from passerby.retrieval.distance import normalize, squared_euclidean
+from passerby.errors import ProtocolError, ShapeError, UnknownNameError
+from passerby.retrieval.distance import first_copies, normalize, squared_euclidean
 from passerby.retrieval.dmli import dmli
 from passerby.types import Embeddings, Protocol, Ranking, Role
 
 DistanceName = Literal["global", "local", "global_local"]
 BLOCK_BYTES = 64 * 2**20
+_COUNTING_BYTES = 32
+"""What masks and counts take beside each distance of a block."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +57,9 @@ def top_k(
         ProtocolError: if ``k`` is not between 1 and the gallery's length, or embeddings are not comparable.
     """
     if not 1 <= k <= len(gallery):
-        raise ProtocolError(f"k must be between 1 and the gallery's {len(gallery)} images, got {k}")
+        raise ProtocolError(
+            f"k must be between 1 and the gallery's {len(gallery)} images, got {k}; ask for at most {len(gallery)}"
+        )
     indices, distances = [], []
     for _, block in _blocks(query, gallery, distance, block_bytes):
         # the k-th smallest value bounds the candidates; a stable sort of those few settles the ties
@@ -79,7 +86,7 @@ def positive_ranks(
     labels = _Labels(query, gallery, protocol)
     ranks, counts = [], torch.zeros(len(query), dtype=torch.long)
     for rows, block in _blocks(query, gallery, protocol.distance, block_bytes):
-        ignored, positive = labels.masks(rows)
+        ignored, positive = (mask.to(block.device) for mask in labels.masks(rows))
         block[ignored] = torch.inf
         found, per_query = _count_ranks(block, positive)
         ranks.append(found)
@@ -137,36 +144,57 @@ def _count_earlier_ties(block: Tensor, thresholds: Tensor, where: Tensor, reache
     return counts
 
 
-def _blocks(
-    query: Embeddings, gallery: Embeddings, distance: DistanceName, block_bytes: int
-) -> Iterator[tuple[Tensor, Tensor]]:
+def _blocks(query: Embeddings, gallery: Embeddings, distance: str, block_bytes: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Query rows and their distances to the whole gallery, ``(b, g)``, a block at a time."""
     if not len(query) or not len(gallery):
         raise ProtocolError(f"ranking needs both sides, got {len(query)} queries and {len(gallery)} gallery images")
-    between, cells = _prepared(query, gallery, distance)
-    size = query.features.element_size() * len(gallery) * cells
-    for rows in torch.arange(len(query)).split(max(1, block_bytes // size)):
+    between, cell_bytes = _prepared(query, gallery, distance)
+    for rows in torch.arange(len(query)).split(max(1, block_bytes // (cell_bytes * len(gallery)))):
         yield rows, between(rows)
 
 
-def _prepared(query: Embeddings, gallery: Embeddings, name: DistanceName) -> tuple[Callable[[Tensor], Tensor], int]:
-    """A function from query rows to distances, with all that can be done once already done; and its cells a pair."""
-    local = None
+def _prepared(query: Embeddings, gallery: Embeddings, name: str) -> tuple[Callable[[Tensor], Tensor], int]:
+    """A function from query rows to distances, with all that can be done once already done; and its bytes a pair."""
+    if name not in get_args(DistanceName):
+        raise UnknownNameError("distance", name, get_args(DistanceName))
+    parts: list[Callable[[Tensor], Tensor]] = []
+    columns: list[Tensor] = []
+    cells = 1
+    if name != "local":
+        q, g = normalize(query.features), normalize(gallery.features)
+        parts.append(lambda rows: squared_euclidean(q[rows], g))
+        columns.append(gallery.features)
     if name != "global":
-        if query.local is None or gallery.local is None:
-            raise ProtocolError(
-                f"distance {name!r} needs stripe vectors, which these embeddings lack; "
-                "embed again with them, with a model that makes them"
-            )
-        local = (query.local, gallery.local)
-    stripes = 1 if local is None else local[0].shape[1] * local[1].shape[1]
-    q, g = normalize(query.features), normalize(gallery.features)
+        x, y = _stripes(query, gallery, name)
+        parts.append(lambda rows: dmli(x[rows], y))
+        columns.append(y)
+        cells += 2 * x.shape[1] * y.shape[1]  # the cost matrix and its mirror image
+    original = first_copies(*columns)
 
     def between(rows: Tensor) -> Tensor:
-        total = squared_euclidean(q[rows], g) if name != "local" else 0
-        return total if local is None else total + dmli(local[0][rows], local[1])  # type: ignore[return-value]
+        distances = parts[0](rows)
+        for part in parts[1:]:
+            distances = distances + part(rows)
+        return distances if original is None else distances[:, original]
 
-    return between, stripes
+    return between, columns[0].element_size() * cells + _COUNTING_BYTES
+
+
+def _stripes(query: Embeddings, gallery: Embeddings, name: str) -> tuple[Tensor, Tensor]:
+    x, y = query.local, gallery.local
+    if x is None or y is None:
+        raise ProtocolError(
+            f"distance {name!r} needs stripe vectors, which these embeddings lack; "
+            "embed again with them, with a model that makes them"
+        )
+    if x.shape[1:] != y.shape[1:] or x.dtype != y.dtype:
+        raise ShapeError(
+            f"queries have stripes {tuple(x.shape[1:])} of {x.dtype}, the gallery {tuple(y.shape[1:])} of {y.dtype}: "
+            "they come from different models; embed both with the same one"
+        )
+    for side in (x, y):
+        normalize(side.flatten(1))  # refuses what is near to nothing; the stripes are unit vectors already
+    return x, y
 
 
 class _Labels:
@@ -194,9 +222,9 @@ class _Labels:
         query, gallery = self.query, self.gallery
         assert query.pids is not None
         assert gallery.pids is not None
-        same = query.pids[rows][:, None] == gallery.pids[None, :]
-        ignored = self.junk[None, :].expand_as(same)
+        # a code that a distractor shares with somebody does not make it that person
+        same = (query.pids[rows][:, None] == gallery.pids[None, :]) & self.person & self.asks[rows][:, None]
+        ignored = self.junk.expand_as(same)
         if self.by_camera and query.camids is not None and gallery.camids is not None:
             ignored = ignored | (same & (query.camids[rows][:, None] == gallery.camids[None, :]))
-        positive = same & self.person[None, :] & self.asks[rows][:, None] & ~ignored
-        return ignored, positive
+        return ignored, same & ~ignored

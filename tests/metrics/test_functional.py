@@ -1,0 +1,73 @@
+"""Metrics of ranks, by hand and by property."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from passerby.metrics.functional import APKind, average_precision, cmc, inverse_negative_penalty
+
+RANKS = st.lists(st.sets(st.integers(1, 40), min_size=1, max_size=8).map(sorted), min_size=1, max_size=6)
+
+
+def flat(queries: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.tensor([r for q in queries for r in q]), torch.tensor([len(q) for q in queries])
+
+
+@pytest.mark.parametrize(
+    ("ranks", "step", "trapezoid", "inp"),
+    [
+        ([1], 1.0, 1.0, 1.0),
+        ([2, 4], 0.5, 1 / 3, 0.5),
+        ([1, 2, 3], 1.0, 1.0, 1.0),
+        ([1, 3], 5 / 6, (1 + 7 / 12) / 2, 2 / 3),
+        ([5], 0.2, 0.1, 0.2),
+    ],
+)
+def test_by_hand(ranks: list[int], step: float, trapezoid: float, inp: float) -> None:
+    assert average_precision(*flat([ranks]), "step").item() == pytest.approx(step, abs=1e-15)
+    assert average_precision(*flat([ranks]), "trapezoid").item() == pytest.approx(trapezoid, abs=1e-15)
+    assert inverse_negative_penalty(*flat([ranks])).item() == pytest.approx(inp, abs=1e-15)
+
+
+def market_ap(ranks: list[int]) -> float:
+    """Precision over recall by trapezoids, walking down the list as the original evaluation does."""
+    area, old_recall, old_precision, hits = 0.0, 0.0, 1.0, 0
+    for place in range(1, max(ranks) + 1):
+        hits += place in ranks
+        recall, precision = hits / len(ranks), hits / place
+        area += (recall - old_recall) * (old_precision + precision) / 2
+        old_recall, old_precision = recall, precision
+    return area
+
+
+@given(RANKS)
+def test_trapezoid_is_the_walk_of_the_original_code(queries: list[list[int]]) -> None:
+    found = average_precision(*flat(queries), "trapezoid")
+    assert found.tolist() == pytest.approx([market_ap(q) for q in queries], abs=1e-12)
+
+
+@given(RANKS)
+def test_step_is_the_mean_precision_at_the_hits(queries: list[list[int]]) -> None:
+    expected = [sum((i + 1) / r for i, r in enumerate(q)) / len(q) for q in queries]
+    assert average_precision(*flat(queries)).tolist() == pytest.approx(expected, abs=1e-12)
+
+
+@given(RANKS, st.integers(1, 60))
+def test_cmc_is_the_share_of_first_matches_and_never_falls(queries: list[list[int]], max_rank: int) -> None:
+    found = cmc(*flat(queries), max_rank)
+    expected = [sum(q[0] <= k for q in queries) / len(queries) for k in range(1, max_rank + 1)]
+    assert found.tolist() == pytest.approx(expected, abs=1e-12)
+    assert (found.diff() >= 0).all()
+
+
+@given(RANKS)
+def test_everything_is_float64_in_the_unit_interval(queries: list[list[int]]) -> None:
+    kinds: tuple[APKind, ...] = ("step", "trapezoid")
+    values = [*(average_precision(*flat(queries), kind) for kind in kinds), inverse_negative_penalty(*flat(queries))]
+    for value in values:
+        assert value.dtype == torch.float64
+        assert value.min() > 0
+        assert value.max() <= 1

@@ -1,0 +1,185 @@
+"""Evaluation against a naive evaluator: plain Python, one query after another, everything sorted."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from passerby.errors import ProtocolError, UnknownNameError
+from passerby.metrics.protocol import evaluate_embeddings
+from passerby.types import Embeddings, EvalResult, Protocol, Role
+
+
+def make(features: Tensor, people: list[tuple[int, int, Role]]) -> Embeddings:
+    """Embeddings of (pid, camid, role) rows."""
+    pids, camids, roles = (torch.tensor([int(p[i]) for p in people]) for i in range(3))
+    return Embeddings(features, tuple(str(i) for i in range(len(people))), pids, camids, roles)
+
+
+def squared(a: list[float], b: list[float]) -> float:
+    a, b = [v / math.hypot(*a) for v in a], [v / math.hypot(*b) for v in b]
+    return sum((v - w) ** 2 for v, w in zip(a, b, strict=True))
+
+
+def naive(query: Embeddings, gallery: Embeddings, protocol: Protocol, max_rank: int) -> dict[str, object]:
+    """The same numbers by the book."""
+    columns = [(e.pids.tolist(), e.camids.tolist(), e.roles.tolist()) for e in (query, gallery)]  # type: ignore[union-attr]
+    (q_pids, q_cams, q_roles), (g_pids, g_cams, g_roles) = columns
+    aps, inps, firsts = [], [], []
+    for q, feature in enumerate(query.features.tolist()):
+        distances = [squared(feature, other) for other in gallery.features.tolist()]
+        hits = []
+        for j in sorted(range(len(gallery)), key=lambda j: (distances[j], j)):
+            person = q_roles[q] == Role.PERSON and g_roles[j] == Role.PERSON and q_pids[q] == g_pids[j]
+            if g_roles[j] == Role.JUNK or (protocol.ignore_same_camera and person and q_cams[q] == g_cams[j]):
+                continue
+            hits.append(person)
+        if not any(hits):
+            continue
+        places = [i + 1 for i, hit in enumerate(hits) if hit]
+        firsts.append(places[0])
+        inps.append(len(places) / places[-1])
+        precision = [0.0 if i == 0 else sum(hits[:i]) / i for i in range(len(hits) + 1)]
+        before = [1.0, *precision[1:]]
+        step = protocol.average_precision == "step"
+        terms = [precision[r] if step else (precision[r] + before[r - 1]) / 2 for r in places]
+        aps.append(sum(terms) / len(terms))
+    n = len(aps)
+    return {
+        "queries": n,
+        "dropped": len(query) - n,
+        "cmc": [sum(f <= k for f in firsts) / n for k in range(1, max_rank + 1)] if n else [],
+        "mean_ap": sum(aps) / n if n else math.nan,
+        "minp": sum(inps) / n if n else math.nan,
+    }
+
+
+def assert_same(result: EvalResult, expected: dict[str, object]) -> None:
+    assert result.queries == expected["queries"]
+    assert result.queries_dropped == expected["dropped"]
+    assert list(result.cmc) == pytest.approx(expected["cmc"], abs=1e-12)
+    assert result.mean_ap == pytest.approx(expected["mean_ap"], abs=1e-12)
+    assert result.minp == pytest.approx(expected["minp"], abs=1e-12)
+
+
+PROTOCOLS = st.builds(
+    Protocol, average_precision=st.sampled_from(["step", "trapezoid"]), ignore_same_camera=st.booleans()
+)
+PEOPLE = st.tuples(
+    st.integers(0, 3), st.integers(0, 2), st.sampled_from([Role.PERSON] * 4 + [Role.JUNK, Role.DISTRACTOR])
+)
+
+
+def corners(codes: list[int]) -> Tensor:
+    """Corners of a cube of side 1, length 1: distances are exact and many are equal."""
+    return ((torch.tensor(codes)[:, None] >> torch.arange(4)) & 1).double() - 0.5
+
+
+@st.composite
+def tied(draw: st.DrawFn, longest: int) -> Embeddings:
+    rows = draw(st.lists(st.tuples(st.integers(0, 15), PEOPLE), min_size=1, max_size=longest))
+    return make(corners([code for code, _ in rows]), [person for _, person in rows])
+
+
+@given(tied(5), tied(25), PROTOCOLS, st.integers(1, 20_000))
+def test_equals_the_naive_evaluator_where_many_tie(
+    query: Embeddings, gallery: Embeddings, protocol: Protocol, block_bytes: int
+) -> None:
+    assert gallery.roles is not None
+    valid = int((gallery.roles != Role.JUNK).sum())
+    expected = naive(query, gallery, protocol, min(50, valid))
+    if not expected["queries"]:
+        with pytest.raises(ProtocolError, match="has a valid match"):
+            evaluate_embeddings(query, gallery, protocol, block_bytes=block_bytes)
+        return
+    result = evaluate_embeddings(query, gallery, protocol, block_bytes=block_bytes)
+    assert_same(result, expected)
+    assert result.gallery == valid
+    assert result.details == {"gallery_junk": len(gallery) - valid}
+
+
+def spread(n: int, *, seed: int, d: int = 12) -> Embeddings:
+    """People, cameras and roles at random, around a centre each; no two distances equal."""
+    draw = torch.Generator().manual_seed(seed)
+    pids, camids = torch.randint(6, (n,), generator=draw), torch.randint(3, (n,), generator=draw)
+    centres = torch.randn(6, d, generator=torch.Generator().manual_seed(99), dtype=torch.float64)
+    features = centres[pids] + torch.randn(n, d, generator=draw, dtype=torch.float64)
+    roles = torch.tensor([0, 0, 0, 0, 1, 2])[torch.randint(6, (n,), generator=draw)]
+    return Embeddings(features, ("",) * n, pids, camids, roles)
+
+
+@pytest.mark.parametrize("kind", ["step", "trapezoid"])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_equals_the_naive_evaluator_on_real_numbers(seed: int, kind: str) -> None:
+    query, gallery = spread(15, seed=seed), spread(60, seed=seed + 100)
+    protocol = Protocol(average_precision=kind)  # type: ignore[arg-type]
+    for size in (1, 5000, 2**26):
+        assert_same(
+            evaluate_embeddings(query, gallery, protocol, max_rank=20, block_bytes=size),
+            naive(query, gallery, protocol, 20),
+        )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_rotating_the_embeddings_changes_nothing(dtype: torch.dtype) -> None:
+    query, gallery = spread(15, seed=1), spread(60, seed=2)
+    rotation = torch.linalg.qr(torch.randn(12, 12, generator=torch.Generator().manual_seed(3), dtype=torch.float64)).Q
+    plain, turned = (
+        evaluate_embeddings(*(replace(e, features=(e.features @ m).to(dtype)) for e in (query, gallery)))
+        for m in (torch.eye(12, dtype=torch.float64), rotation)
+    )
+    assert turned == plain
+
+
+@settings(max_examples=40)
+@given(tied(4), tied(15), st.lists(st.tuples(st.integers(0, 15), st.integers(0, 3), st.integers(0, 2)), max_size=9))
+def test_junk_rows_change_nothing(query: Embeddings, gallery: Embeddings, junk: list[tuple[int, int, int]]) -> None:
+    try:
+        before = evaluate_embeddings(query, gallery)
+    except ProtocolError:
+        assume(False)
+    rest = (
+        make(corners([c for c, _, _ in junk]), [(p, c, Role.JUNK) for _, p, c in junk])
+        if junk
+        else gallery[torch.arange(0)]
+    )
+    sides = [(e.features, e.pids, e.camids, e.roles) for e in (rest, gallery)]
+    features, pids, camids, roles = (torch.cat(c) for c in zip(*sides, strict=True))  # type: ignore[arg-type]
+    after = evaluate_embeddings(query, Embeddings(features, ("",) * len(features), pids, camids, roles))
+    assert after.cmc == before.cmc
+    assert (after.mean_ap, after.minp, after.gallery) == (before.mean_ap, before.minp, before.gallery)
+
+
+def test_people_seen_by_one_camera_are_dropped_and_counted() -> None:
+    P = Role.PERSON
+    query = make(corners([0, 1]), [(1, 0, P), (2, 0, P)])
+    gallery = make(corners([0, 1, 3]), [(1, 1, P), (2, 0, P), (9, 0, P)])
+    result = evaluate_embeddings(query, gallery)
+    assert (result.queries, result.queries_dropped, result.rank1, result.mean_ap) == (1, 1, 1.0, 1.0)
+    assert len(result.cmc) == 3  # never longer than the gallery
+
+
+def test_the_result_carries_its_protocol_and_the_default_is_market() -> None:
+    both = spread(30, seed=1)
+    assert evaluate_embeddings(both, both).protocol == Protocol()
+    other = Protocol(average_precision="trapezoid", ignore_same_camera=False)
+    assert evaluate_embeddings(both, both, other).protocol == other
+
+
+def test_max_rank_counts_from_one() -> None:
+    both = spread(30, seed=1)
+    assert len(evaluate_embeddings(both, both, max_rank=7).cmc) == 7
+    with pytest.raises(ProtocolError, match="got max_rank 0"):
+        evaluate_embeddings(both, both, max_rank=0)
+
+
+def test_an_unknown_average_precision_is_refused() -> None:
+    both = spread(30, seed=1)
+    with pytest.raises(UnknownNameError, match="Did you mean step"):
+        evaluate_embeddings(both, both, Protocol(average_precision="steps"))  # type: ignore[arg-type]

@@ -1,0 +1,195 @@
+"""The ranking core: order, ties, blocks, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional as F
+
+from passerby.errors import ProtocolError, ShapeError, UnknownNameError
+from passerby.retrieval import ranking
+from passerby.retrieval.dmli import dmli
+from passerby.retrieval.ranking import DistanceName, positive_ranks, top_k
+from passerby.types import Embeddings, Protocol, Role
+
+
+def randn(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def embeddings(
+    features: Tensor,
+    pids: list[int] | None = None,
+    camids: list[int] | None = None,
+    *,
+    roles: list[Role] | None = None,
+    local: Tensor | None = None,
+) -> Embeddings:
+    def column(values: list[int] | list[Role] | None) -> Tensor | None:
+        return None if values is None else torch.tensor([int(v) for v in values])
+
+    paths = tuple(f"{i}.jpg" for i in range(len(features)))
+    return Embeddings(features, paths, column(pids), column(camids), column(roles), local)
+
+
+def corners(codes: list[int]) -> Tensor:
+    """Codes below 16 as corners of a cube, length 1: all arithmetic on them is exact, many are equally far."""
+    bits = torch.tensor(codes)[:, None] >> torch.arange(4) & 1
+    return bits.double() - 0.5
+
+
+CODES = st.integers(0, 15)
+
+
+@given(st.lists(CODES, min_size=1, max_size=5), st.lists(CODES, min_size=1, max_size=24), st.data())
+def test_top_k_is_the_head_of_the_full_stable_sort(query: list[int], gallery: list[int], data: st.DataObject) -> None:
+    k = data.draw(st.integers(1, len(gallery)))
+    found = top_k(
+        embeddings(corners(query)), embeddings(corners(gallery)), k, block_bytes=data.draw(st.integers(1, 9999))
+    )
+    for q, indices, distances in zip(query, found.indices, found.distances, strict=True):
+        bits = [float((q ^ g).bit_count()) for g in gallery]  # each differing coordinate adds 1
+        expected = sorted(range(len(gallery)), key=lambda j: (bits[j], j))[:k]
+        assert indices.tolist() == expected
+        assert distances.tolist() == [bits[j] for j in expected]
+
+
+@pytest.mark.parametrize("name", ["global", "local", "global_local"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_copies_in_the_gallery_tie_wherever_they_stand(name: DistanceName, dtype: torch.dtype) -> None:
+    which = torch.randint(5, (203,), generator=torch.Generator().manual_seed(1))
+    local = F.normalize(randn(5, 3, 17, seed=2), dim=2).to(dtype)[which]
+    gallery = embeddings(randn(5, 17).to(dtype)[which], local=local)
+    query = embeddings(randn(9, 17, seed=3).to(dtype), local=F.normalize(randn(9, 3, 17, seed=4), dim=2).to(dtype))
+    for size in (1, 30_000, 2**26):
+        for indices in top_k(query, gallery, 203, distance=name, block_bytes=size).indices:
+            for copy in range(5):
+                rows = indices[which[indices] == copy]
+                assert torch.equal(rows, rows.sort().values)
+                assert indices.tolist().index(int(rows[-1])) - indices.tolist().index(int(rows[0])) == len(rows) - 1
+
+
+def test_copies_in_the_gallery_tie_in_the_ranks_too() -> None:
+    # person 0's match stands among 200 copies of itself that are other people
+    query = embeddings(randn(1, 17), [0], [0])
+    for place in (0, 3, 150, 200):
+        pids = [1] * 201
+        pids[place] = 0
+        gallery = embeddings(randn(1, 17, seed=5).expand(201, -1), pids, [1] * 201)
+        assert positive_ranks(query, gallery, Protocol()).ranks.tolist() == [place + 1]
+
+
+@pytest.mark.parametrize("name", ["global", "local", "global_local"])
+def test_named_distances(name: DistanceName) -> None:
+    x, y = F.normalize(randn(3, 4, 6, seed=1), dim=2), F.normalize(randn(5, 4, 6, seed=2), dim=2)
+    a, b = 3 * randn(3, 7, seed=3), 5 * randn(5, 7, seed=4)
+    whole = (F.normalize(a)[:, None] - F.normalize(b)[None]).pow(2).sum(2)
+    expected = {"global": whole, "local": dmli(x, y), "global_local": whole + dmli(x, y)}[name]
+    found = top_k(embeddings(a, local=x), embeddings(b, local=y), 5, distance=name)
+    order = expected.argsort(1)
+    assert torch.equal(found.indices, order)
+    assert torch.allclose(found.distances, expected.gather(1, order), atol=1e-12)
+
+
+def test_ranks_by_hand() -> None:
+    # distances to query corner 0:      1   1   1   2   2   3
+    gallery = corners([0b0001, 0b0010, 0b0100, 0b0011, 0b0101, 0b0111])
+    query = embeddings(corners([0, 0, 0]), [7, 8, 9], [0, 0, 0])
+    labelled = embeddings(gallery, [5, 7, 7, 7, 5, 8], [1, 0, 1, 1, 1, 1], roles=[Role(r) for r in (0, 0, 0, 0, 1, 0)])
+    found = positive_ranks(query, labelled, Protocol())
+    # of person 7, row 1 is the same camera; row 4 is junk: valid are rows 0 2 3 5
+    assert found.ranks.tolist() == [2, 3, 5]  # person 8's match: rows 0 1 2 3 stand before it
+    assert found.counts.tolist() == [2, 1]
+    assert found.queries.tolist() == [0, 1]
+    assert found.dropped.tolist() == [2]
+    all_cameras = positive_ranks(query, labelled, Protocol(ignore_same_camera=False))
+    assert all_cameras.ranks.tolist() == [2, 3, 4, 5]
+
+
+def test_a_distractor_that_shares_a_code_is_nobody() -> None:
+    query = embeddings(corners([0]), [0], [0])
+    gallery = embeddings(
+        corners([0, 1, 3]), [0, 0, 0], [0, 1, 1], roles=[Role.DISTRACTOR, Role.DISTRACTOR, Role.PERSON]
+    )
+    assert positive_ranks(query, gallery, Protocol()).ranks.tolist() == [3]
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks: list[int] = []
+
+    def spy(between: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+        def measured(x: Tensor, y: Tensor) -> Tensor:
+            blocks.append(len(x))
+            return between(x, y)
+
+        return measured
+
+    monkeypatch.setattr(ranking, "squared_euclidean", spy(ranking.squared_euclidean))
+    monkeypatch.setattr(ranking, "dmli", spy(ranking.dmli))
+    local = F.normalize(randn(100, 4, 6), dim=2)
+    both = embeddings(randn(100, 8), [i % 5 for i in range(100)], [i % 2 for i in range(100)], local=local)
+    positive_ranks(both, both, Protocol(ignore_same_camera=False), block_bytes=100 * 8 * 50)
+    assert sum(blocks) == 100
+    assert max(blocks) <= 10  # 8 bytes of distance and 32 of counting a pair
+    blocks.clear()
+    top_k(both, both, 3, distance="local", block_bytes=100 * 8 * 160)
+    assert sum(blocks) == 100
+    assert max(blocks) <= 5  # two 4 × 4 matrices a pair
+    blocks.clear()
+    top_k(both, both, 3, block_bytes=1)
+    assert blocks == [1] * 100
+
+
+@pytest.mark.parametrize("k", [0, 6])
+def test_k_outside_the_gallery(k: int) -> None:
+    with pytest.raises(ProtocolError, match=f"gallery's 5 images, got {k}"):
+        top_k(embeddings(randn(2, 3)), embeddings(randn(5, 3)), k)
+
+
+def labelled(n: int = 4, d: int = 3, **changes: Tensor | None) -> Embeddings:
+    return replace(embeddings(randn(n, d), list(range(n)), [0] * n), **changes)  # type: ignore[arg-type]
+
+
+FAULTS = {
+    "no people": (labelled(pids=None), labelled(), Protocol(), ProtocolError, "people"),
+    "no cameras": (labelled(), labelled(camids=None), Protocol(), ProtocolError, "ignore_same_camera=False"),
+    "all same camera": (labelled(), labelled(), Protocol(), ProtocolError, "none of the 4 queries has a valid match"),
+    "no queries": (labelled(0), labelled(), Protocol(), ProtocolError, "0 queries and 4 gallery"),
+    "no gallery": (labelled(), labelled(0), Protocol(), ProtocolError, "4 queries and 0 gallery"),
+    "other model": (labelled(), labelled(d=5), Protocol(), ShapeError, "3 dimensions, the gallery 5"),
+    "NaN": (labelled(), labelled(features=torch.full((4, 3), torch.nan)), Protocol(), ProtocolError, "4 of 4"),
+    "no stripes": (labelled(), labelled(), Protocol(distance="local"), ProtocolError, "stripe vectors"),
+    "other stripes": (
+        labelled(local=torch.ones(4, 2, 3)),
+        labelled(local=torch.ones(4, 2, 5)),
+        Protocol(distance="local"),
+        ShapeError,
+        r"\(2, 3\) .* \(2, 5\)",
+    ),
+    "NaN stripes": (
+        labelled(local=torch.ones(4, 2, 3)),
+        labelled(local=torch.full((4, 2, 3), torch.nan)),
+        Protocol(distance="global_local"),
+        ProtocolError,
+        "4 of 4",
+    ),
+    "unknown distance": (labelled(), labelled(), Protocol(distance="locl"), UnknownNameError, "mean .*local"),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_cannot_be_ranked_is_refused(fault: str) -> None:
+    query, gallery, protocol, error, message = FAULTS[fault]
+    with pytest.raises(error, match=message):
+        positive_ranks(query, gallery, protocol)
+
+
+def test_cameras_are_not_needed_where_the_protocol_does_not_ask() -> None:
+    both = labelled(camids=None)
+    assert positive_ranks(both, both, Protocol(ignore_same_camera=False)).ranks.tolist() == [1, 1, 1, 1]
