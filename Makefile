@@ -7,8 +7,9 @@ READY := $(VENV)/.installed
 .PHONY: demo test check
 .DELETE_ON_ERROR:
 
+# Threads that wait sleep instead of spinning: on a busy machine training would nearly stop otherwise.
 demo: $(READY)
-	@$(BIN)/python -m passerby demo
+	@OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m passerby demo
 
 # One thread a worker: torch's own threads would only fight over the cores.
 test: $(READY)

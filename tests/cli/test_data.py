@@ -12,8 +12,10 @@ def test_sound_data_passes(run, figures: Path) -> None:
     assert done.code == 0
     assert "market1501" in done.out
     assert "No errors." in done.out
-    train = next(line for line in done.out.splitlines() if line.startswith("train"))
-    assert {"12", "6"} & set(train.split())
+    rows = [line.split() for line in done.out.splitlines()]
+    assert ["train", "1", "12", "4"] in rows
+    assert ["train", "all", "24", "4"] in rows
+    assert ["gallery", "all", "16", "4"] in rows
 
 
 @pytest.fixture
@@ -46,4 +48,5 @@ def test_json_is_json(run, damaged: Path) -> None:
     report = json.loads(done.out)
     assert done.code == 1
     assert report["ok"] is False
+    assert {"split": "query", "camera": "all", "images": 8, "people": 4} in report["counts"]
     assert any(len(f["files"]) == 8 for f in report["findings"])

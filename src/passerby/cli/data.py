@@ -35,7 +35,8 @@ def check(
     dataset = load(spec)
     report = examine(dataset, decode_images=decode)
     if as_json:
-        typer.echo(json.dumps(asdict(report) | {"ok": report.ok}, indent=2))
+        counts, findings = [c._asdict() for c in report.counts], [asdict(f) for f in report.findings]
+        typer.echo(json.dumps({"ok": report.ok, "counts": counts, "findings": findings}, indent=2))
     else:
         typer.echo(f"{dataset.name} at {dataset.source.root}")
         _print(report, shown=None if every else SHOWN)
@@ -50,8 +51,8 @@ def _print(report: Report, *, shown: int | None) -> None:
     table = Table("split", "camera", box=None, pad_edge=False)
     for column in ("images", "people"):
         table.add_column(column, justify="right")
-    for row in report.counts:
-        table.add_row(*(str(cell) for cell in row))
+    for count in report.counts:
+        table.add_row(count.split, count.camera, f"{count.images:,}", f"{count.people:,}")
     Console().print(table)
     for finding in report.findings:
         _print_finding(finding, shown)

@@ -40,7 +40,7 @@ def demo(
     _passerby("train", "aap_reid", "--data", data, "--run", run, *(a for s in SETTINGS for a in ("--set", s)))
     _passerby("embed", run, data, "-o", people)
     query = min((data / "query").iterdir()).name
-    _passerby("search", run, f"{data}::query/{query}", "--gallery", people, "-k", "5", "--figure", strip)
+    _passerby("search", run, f"{data}::query/{query}", "--gallery", people, "-k", "8", "--figure", strip)
     typer.echo(f"\nThe photograph searched for, and the nearest in the gallery (green: the same person): open {strip}")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from passerby.cli.progress import progress_bar
 from passerby.errors import OutputError
 
 if TYPE_CHECKING:
@@ -44,15 +45,8 @@ def embed(
 
 def embed_with_bar(predictor: Predictor, source: Source, samples: Sequence[Sample], *, batch_size: int = 64) -> Gallery:
     """Embed samples while a bar on stderr shows how far it is."""
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress
-
     from passerby.gallery.gallery import Gallery
 
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("embedding", total=len(samples))
-        embeddings = predictor.embed_samples(
-            source, samples, batch_size=batch_size, progress=lambda n: progress.advance(bar, n)
-        )
+    with progress_bar("embedding", len(samples)) as advance:
+        embeddings = predictor.embed_samples(source, samples, batch_size=batch_size, progress=advance)
     return Gallery(predictor, embeddings, source)

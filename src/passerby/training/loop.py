@@ -78,6 +78,7 @@ class _Training:
             raise DatasetLayoutError(
                 f"{self.dataset.name} has training images of {len(people(samples))} person; identities need at least 2"
             )
+        model = build_model(config, num_classes=len(people(samples)))
         sampler = PKSampler(
             class_labels(samples),
             **config.sampler.model_dump(),
@@ -85,7 +86,6 @@ class _Training:
             rank=self.accelerator.process_index,
             world=self.accelerator.num_processes,
         )
-        model = build_model(config, num_classes=len(people(samples)))
         self.loader = TrainLoader(
             self.dataset.source,
             samples,
