@@ -1,0 +1,108 @@
+"""Samples to embeddings: order, mode, columns, fingerprints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from passerby.data.source import Source, open_source
+from passerby.errors import DatasetLayoutError, ImageError
+from passerby.evaluation.embed import embed
+from passerby.evaluation.predictor import Predictor
+from passerby.models.card import ReidModel
+from passerby.models.registry import create_model
+from passerby.types import Role, Sample
+
+SIZE = (32, 16)
+
+
+@pytest.fixture(scope="module")
+def model() -> ReidModel:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return create_model("aligned_reid", num_classes=3, trunk="resnet18")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Source:
+    for i in range(5):
+        Image.effect_noise((16, 32), 40 + 20 * i).convert("RGB").save(tmp_path / f"{i}.png")
+    return open_source(tmp_path)
+
+
+def samples(**fields: list[int | None]) -> list[Sample]:
+    return [Sample(f"{i}.png", **{name: values[i] for name, values in fields.items()}) for i in range(5)]
+
+
+def test_rows_follow_the_samples_whatever_the_batch(model: ReidModel, folder: Source) -> None:
+    order = [samples()[i] for i in (3, 0, 4, 1, 2)]
+    whole = embed(model, folder, order, size=SIZE)
+    parts = embed(model, folder, order, size=SIZE, batch_size=2, threads=1)
+    assert whole.paths == ("3.png", "0.png", "4.png", "1.png", "2.png")
+    assert torch.allclose(whole.features, parts.features, atol=1e-5)
+    alone = embed(model, folder, order[1:2], size=SIZE)
+    assert torch.allclose(whole.features[1:2], alone.features, atol=1e-5)
+    assert whole.features.shape == (5, model.embedding_size)
+
+
+def test_the_mode_is_restored_and_evaluation_is_without_dropout(model: ReidModel, folder: Source) -> None:
+    model.train()
+    first = embed(model, folder, samples(), size=SIZE)
+    assert model.training
+    assert torch.equal(first.features, embed(model.eval(), folder, samples(), size=SIZE).features)
+
+
+def test_columns_are_what_the_samples_say(model: ReidModel, folder: Source) -> None:
+    known = embed(model, folder, samples(pid=[5, -1, 0, 5, 7], camid=[1, 2, 3, 1, 2]), size=SIZE)
+    assert known.pids is not None
+    assert known.camids is not None
+    assert known.pids.tolist() == [5, -1, 0, 5, 7]
+    assert known.camids.tolist() == [1, 2, 3, 1, 2]
+    unknown = embed(model, folder, samples(), size=SIZE)
+    assert unknown.pids is None
+    assert unknown.camids is None
+
+
+def test_half_known_people_are_refused(model: ReidModel, folder: Source) -> None:
+    with pytest.raises(DatasetLayoutError, match="people are known for 4 of 5 images"):
+        embed(model, folder, samples(pid=[1, 2, None, 3, 4]), size=SIZE)
+
+
+def test_roles_and_stripes_are_kept(model: ReidModel, folder: Source) -> None:
+    with_roles = [Sample(f"{i}.png", i, 1, role) for i, role in enumerate([*Role, Role.PERSON, Role.PERSON])]
+    found = embed(model, folder, with_roles, size=SIZE, with_local=True)
+    assert found.roles is not None
+    assert found.roles.tolist() == [0, 1, 2, 0, 0]
+    assert found.local is not None
+    assert found.local.shape == (5, 1, 128)
+    assert embed(model, folder, with_roles, size=SIZE).local is None
+
+
+def test_nothing_and_what_cannot_be_read_are_errors(model: ReidModel, folder: Source) -> None:
+    with pytest.raises(DatasetLayoutError, match="no images to embed"):
+        embed(model, folder, [], size=SIZE)
+    (folder.root / "2.png").write_bytes(b"\x89PNG")
+    model.train()
+    with pytest.raises(ImageError, match=r"2\.png"):
+        embed(model, folder, samples(), size=SIZE)
+    assert model.training
+
+
+def test_a_predictor_embeds_files_anywhere(model: ReidModel, folder: Source) -> None:
+    predictor = Predictor(model, SIZE)
+    files = [folder.root / "4.png", folder.root / "1.png"]
+    expected = embed(model, folder, samples(), size=SIZE).features[[4, 1]]
+    assert torch.allclose(predictor.embed_files(files).features, expected, atol=1e-5)
+
+
+def test_fingerprints_tell_weights_and_sizes_apart(model: ReidModel) -> None:
+    same, other_size = Predictor(model, SIZE), Predictor(model, (64, 32))
+    before = same.fingerprint
+    assert before == Predictor(model, SIZE).fingerprint
+    assert before != other_size.fingerprint
+    with torch.no_grad():
+        model.classifier.bias[0] += 1  # type: ignore[union-attr,index,operator]
+    assert same.fingerprint != before
