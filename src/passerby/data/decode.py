@@ -9,7 +9,7 @@ from itertools import islice
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from passerby.data.source import Source
@@ -33,6 +33,8 @@ def decode(content: bytes, *, name: str) -> Image.Image:
         return ImageOps.exif_transpose(image).convert("RGB")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(f"{name}: its header claims far more than {MAX_PIXELS:,} pixels: refused unread") from None
+    except UnidentifiedImageError:
+        raise ImageError(f"{name}: not a picture ({len(content):,} bytes of something else); remove it") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise ImageError(f"{name}: not a whole picture ({error}); {len(content):,} bytes read; replace it") from None
 

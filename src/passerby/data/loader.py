@@ -13,12 +13,22 @@ from passerby.data.decode import read_all, read_image
 from passerby.data.sampler import PKSampler
 from passerby.data.source import Source
 from passerby.data.transforms import Augmentation
-from passerby.types import Batch, Sample
+from passerby.errors import DatasetLayoutError
+from passerby.types import Batch, Role, Sample
 
 
 def class_labels(samples: Sequence[Sample]) -> list[int]:
-    """Class index 0…C−1 of every sample, by ascending pid."""
+    """Class index 0…C−1 of every sample, by ascending pid.
+
+    Raises:
+        DatasetLayoutError: if a sample shows nobody in particular (no pid, junk, a distractor).
+    """
     index = {pid: label for label, pid in enumerate(people(samples))}
+    strangers = [s.path for s in samples if s.pid not in index or s.role is not Role.PERSON]
+    if strangers:
+        raise DatasetLayoutError(
+            f"{len(strangers)} training images belong to no person ({', '.join(strangers[:3])}); take them out"
+        )
     return [index[s.pid] for s in samples if s.pid is not None]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tarfile
 import threading
 import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
@@ -39,11 +40,15 @@ class Source(ABC):
         """One file's content.
 
         Raises:
-            DatasetLayoutError: if there is no such file.
+            DatasetLayoutError: if there is no such file, or it cannot be read.
         """
 
     def missing(self, name: str) -> DatasetLayoutError:
         return DatasetLayoutError(f"{self.root} has no file {name!r}")
+
+    def damaged(self, name: str, error: Exception) -> DatasetLayoutError:
+        reason = str(error) or type(error).__name__
+        return DatasetLayoutError(f"{self.root}: {name!r} is damaged ({reason}); fetch it again")
 
 
 class DirectorySource(Source):
@@ -56,8 +61,12 @@ class DirectorySource(Source):
     def read(self, name: str) -> bytes:
         try:
             return (self.root / name).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise self.missing(name) from None
+        except IsADirectoryError:
+            raise DatasetLayoutError(f"{self.root}: {name!r} is a directory; a file was wanted") from None
+        except PermissionError:
+            raise DatasetLayoutError(f"{self.root}: {name!r} may not be read; change its permissions") from None
 
 
 class _ArchiveSource(Source):
@@ -73,6 +82,11 @@ class _ArchiveSource(Source):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         type(self).__init__(self, state["root"])
+
+    def __del__(self) -> None:
+        # An archive left to the garbage collector warns that it is open; one that failed in __init__ has none.
+        if (archive := getattr(self, "_archive", None)) is not None:
+            archive.close()
 
     @abstractmethod
     def _open(self) -> Any: ...
@@ -102,8 +116,10 @@ class ZipSource(_ArchiveSource):
                 content: bytes = self._opened().read(name)
             except KeyError:
                 raise self.missing(name) from None
-            except zipfile.BadZipFile as error:
-                raise DatasetLayoutError(f"{self.root}: {name!r} is damaged ({error}); fetch it again") from None
+            except RuntimeError as error:  # encrypted, or packed in a way that this Python cannot unpack
+                raise DatasetLayoutError(f"{self.root}: {name!r} cannot be unpacked ({error}); pack it anew") from None
+            except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+                raise self.damaged(name, error) from None
             return content
 
 
@@ -131,7 +147,10 @@ class TarSource(_ArchiveSource):
             file = archive.extractfile(member) if member else None
             if file is None:
                 raise self.missing(name)
-            content: bytes = file.read()
+            try:
+                content: bytes = file.read()
+            except (tarfile.TarError, zlib.error, EOFError) as error:
+                raise self.damaged(name, error) from None
             return content
 
 

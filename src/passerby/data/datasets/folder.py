@@ -1,0 +1,152 @@
+"""One folder a person: ``ROOT/[train|query|gallery/]PERSON/IMAGE``, with ROOT at any depth.
+
+With split folders those are the splits; without, every image is in ``train``: nobody chose queries, and
+a search gallery takes all images of a dataset that has no gallery.
+
+Persons whose folders are numbers keep them; otherwise a person is the index of the folder's name in the
+sorted names of the whole source, so that the splits agree. ``gallery/-1`` holds junk.
+
+Cameras come from ``ROOT/cameras.csv`` (columns path, camid; an empty camid is an unknown camera), or else
+from the file names: ``c3``, ``cam3``, ``camera_3``, or Market's ``0001_c3s1_000151_01``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from passerby.data.dataset import SPLITS, Dataset
+from passerby.data.datasets.csv import camera, read_table, some
+from passerby.data.registry import DATASETS, Reader
+from passerby.data.source import Source, is_image
+from passerby.errors import DatasetLayoutError
+from passerby.types import Role, Sample
+
+CAMERAS = "cameras.csv"
+JUNK = "-1"
+_WANTED = "wanted ROOT/[train|query|gallery/]PERSON/IMAGE"
+_CAMERA = re.compile(r"(?<![a-z0-9])c(?:am(?:era)?)?[_-]?(\d+)(?:s\d+)?(?![a-z0-9])", re.IGNORECASE)
+_MARKET = {"bounding_box_train", "bounding_box_test"}
+
+
+class _Place(NamedTuple):
+    """Where an image lies."""
+
+    path: str
+    root: str
+    split: str | None
+    person: str
+
+
+def _place(path: str) -> _Place | None:
+    """From the end of the path upwards; ``None`` where no folder could be a person's."""
+    parts = path.split("/")
+    if len(parts) < 2 or parts[-2] in SPLITS:
+        return None
+    split = parts[-3] if len(parts) > 2 and parts[-3] in SPLITS else None
+    return _Place(path, "/".join(parts[: -3 if split else -2]), split, parts[-2])
+
+
+def _read(source: Source) -> Dataset:
+    places = _places(source)
+    pids = _pids(source, {p.person for p in places})
+    cameras = _cameras(source, places)
+    splits: dict[str, list[Sample]] = {split: [] for split in SPLITS}
+    for place in places:
+        role = Role.JUNK if place.person == JUNK else Role.PERSON
+        splits[place.split or "train"].append(Sample(place.path, pids[place.person], cameras[place.path], role))
+    return Dataset("folder", source, *(tuple(splits[split]) for split in SPLITS))
+
+
+def _places(source: Source) -> list[_Place]:
+    images = [name for name in source.names() if is_image(name)]
+    if not images:
+        raise DatasetLayoutError(f"{source.root} has no pictures; {_WANTED}")
+    places = [_place(name) for name in images]
+    for name, place in zip(images, places, strict=True):
+        if place is None:
+            raise DatasetLayoutError(f"{source.root}: {name!r} is in no person's folder; {_WANTED}")
+    found = [p for p in places if p is not None]
+    _refuse_unlike(source, found)
+    return found
+
+
+def _refuse_unlike(source: Source, places: Sequence[_Place]) -> None:
+    first = places[0]
+    for place in places:
+        if place.root != first.root or (place.split is None) != (first.split is None):
+            raise DatasetLayoutError(
+                f"{source.root}: {first.path!r} and {place.path!r} lie in different layouts; {_WANTED}, "
+                "with split folders for all images or for none"
+            )
+        if place.person == JUNK and place.split != "gallery":
+            raise DatasetLayoutError(f"{source.root}: {place.path!r} is junk ({JUNK}), which only a gallery may hold")
+
+
+def _pids(source: Source, persons: Iterable[str]) -> dict[str, int]:
+    names = sorted(persons)
+    if not all(name == JUNK or (name.isascii() and name.isdigit()) for name in names):
+        others = [name for name in names if name != JUNK]
+        return {name: index for index, name in enumerate(others)} | {JUNK: -1}
+    folders: dict[int, str] = {}
+    for name in names:
+        if (other := folders.setdefault(int(name), name)) != name:
+            raise DatasetLayoutError(f"{source.root}: folders {other!r} and {name!r} are one person; rename one")
+    return {name: pid for pid, name in folders.items()}
+
+
+def _cameras(source: Source, places: Sequence[_Place]) -> dict[str, int | None]:
+    """The camera of each image's path."""
+    root = f"{places[0].root}/" if places[0].root else ""
+    if root + CAMERAS in source.names():
+        return _cameras_listed(source, root, [p.path for p in places])
+    return {p.path: _camera_in(p.path.rsplit("/", 1)[-1]) for p in places}
+
+
+def _camera_in(name: str) -> int | None:
+    match = _CAMERA.search(name.split(".", 1)[0])
+    return int(match[1]) if match else None
+
+
+def _cameras_listed(source: Source, root: str, paths: Sequence[str]) -> dict[str, int | None]:
+    where = f"{source.root}: {root}{CAMERAS}"
+    listed: dict[str, int | None] = {}
+    for line, row in read_table(source, root + CAMERAS, ("path", "camid")):
+        path = root + row["path"]
+        try:
+            if listed.setdefault(path, camera(row)) != camera(row):
+                raise ValueError(f"{row['path']} has a second camera")
+        except ValueError as error:
+            raise DatasetLayoutError(f"{where}, line {line}: {error}; wanted path,camid") from None
+    if unlisted := [path for path in paths if path not in listed]:
+        raise DatasetLayoutError(
+            f"{where} does not list {some(unlisted)}; list every picture, with an empty camid if it is unknown"
+        )
+    return listed
+
+
+def _is_camera(folder: str) -> bool:
+    return _CAMERA.fullmatch(folder) is not None
+
+
+def _is_unread_table(name: str) -> bool:
+    """A table that might hold the labels: whoever means the folders says ``folder:PATH``."""
+    return name.endswith(".csv") and name.rsplit("/", 1)[-1] != CAMERAS
+
+
+def _recognises(names: Sequence[str]) -> bool:
+    """At least two people in one layout; not Market's folders, nor a folder a camera, nor beside a table."""
+    places = [_place(name) for name in names if is_image(name)]
+    found = [p for p in places if p is not None]
+    return (
+        len(found) == len(places)
+        and len({(p.root, p.split is None) for p in found}) == 1
+        and len({p.person for p in found}) > 1
+        and not any(_MARKET & set(p.path.split("/")) for p in found)
+        and not all(_is_camera(p.person) for p in found)
+        and not any(_is_unread_table(name) for name in names)
+    )
+
+
+DATASETS.register("folder")(Reader(_read, _recognises))

@@ -1,0 +1,316 @@
+"""The data doctor: what will hurt a training, an evaluation or a search, in plain words, with file names.
+
+A rule is a function *examined dataset → findings*; :data:`RULES` is the list of them. An error spoils a
+number or stops a command; a warning weakens it; an info is good to know.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from passerby.data.dataset import SPLITS, Dataset, Split, people
+from passerby.data.decode import decode
+from passerby.data.source import Source
+from passerby.errors import PasserbyError
+from passerby.types import Role, Sample
+
+Level: TypeAlias = Literal["error", "warning", "info"]
+LEVELS: tuple[Level, ...] = ("error", "warning", "info")
+UNLIKE = 16
+"""Areas of the largest and the smallest picture differ by this factor before it is worth a line."""
+
+
+class Count(NamedTuple):
+    """How much one camera adds to one split."""
+
+    split: str
+    camera: str
+    """The number; ``unknown``; or ``all`` in the row that sums a split up."""
+    images: int
+    people: int
+    """Junk and distractors are images of nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to know, with every file that it is about."""
+
+    level: Level
+    rule: str
+    message: str
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the doctor saw. Findings come with the errors first."""
+
+    dataset: str
+    counts: tuple[Count, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether there are no errors."""
+        return all(finding.level != "error" for finding in self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "dataset": self.dataset,
+            "ok": self.ok,
+            "counts": [count._asdict() for count in self.counts],
+            "findings": [asdict(finding) for finding in self.findings],
+        }
+
+
+class Look(NamedTuple):
+    """What opening one file showed."""
+
+    digest: str = ""
+    size: tuple[int, int] | None = None
+    """``(width, height)``; ``None`` where it cannot be decoded."""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A dataset and what was seen in its files (nothing, where they were not opened)."""
+
+    dataset: Dataset
+    looks: dict[str, Look]
+
+    def samples(self, *splits: Split) -> list[Sample]:
+        return [s for split in splits for s in getattr(self.dataset, split)]
+
+    def persons(self, *splits: Split) -> list[Sample]:
+        """Without junk, distractors and people whom nobody named."""
+        return [s for s in self.samples(*splits) if s.role is Role.PERSON and s.pid is not None]
+
+    def content(self, sample: Sample) -> str:
+        """What makes two samples the same picture: its bytes, or the file's name where they were not read."""
+        look = self.looks.get(sample.path)
+        return look.digest if look and look.digest else sample.path
+
+
+Rule: TypeAlias = Callable[[Examined], Iterator[Finding]]
+
+
+def check(dataset: Dataset, *, decode_images: bool = True, workers: int = 2) -> Report:
+    """Examine a dataset where it lies; ``decode_images`` reads and decodes every file, with ``workers`` threads."""
+    looks = _look_at_all(dataset, workers) if decode_images else {}
+    examined = Examined(dataset, looks)
+    findings = [finding for rule in RULES for finding in rule(examined)]
+    findings.sort(key=lambda finding: LEVELS.index(finding.level))
+    return Report(dataset.name, tuple(_counts(dataset)), tuple(findings))
+
+
+def _look_at_all(dataset: Dataset, workers: int) -> dict[str, Look]:
+    paths = sorted({s.path for split in SPLITS for s in getattr(dataset, split)})
+    with ThreadPoolExecutor(workers) as pool:
+        return dict(zip(paths, pool.map(partial(_look, dataset.source), paths), strict=True))
+
+
+def _look(source: Source, path: str) -> Look:
+    digest = ""
+    try:
+        content = source.read(path)
+        digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+        return Look(digest, decode(content, name=path).size)
+    except (PasserbyError, OSError, EOFError, zlib.error) as error:
+        return Look(digest, problem=str(error) or type(error).__name__)
+
+
+def _counts(dataset: Dataset) -> Iterator[Count]:
+    for split in SPLITS:
+        cameras: dict[int | None, list[Sample]] = defaultdict(list)
+        for sample in getattr(dataset, split):
+            cameras[sample.camid].append(sample)
+        total = [s for samples in cameras.values() for s in samples]
+        yield Count(split, "all", len(total), len(people(total)))
+        for camid in sorted(cameras, key=lambda c: (c is None, c)):
+            name = "unknown" if camid is None else str(camid)
+            yield Count(split, name, len(cameras[camid]), len(people(cameras[camid])))
+
+
+def _files(samples: Iterable[Sample]) -> tuple[str, ...]:
+    return tuple(sorted({s.path for s in samples}))
+
+
+def _by_person(samples: Iterable[Sample]) -> dict[int | None, list[Sample]]:
+    groups: dict[int | None, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        groups[sample.pid].append(sample)
+    return groups
+
+
+def _n(count: int, one: str, many: str) -> str:
+    """``1 image``, ``1,200 images``."""
+    return f"{count:,} {one if count == 1 else many}"
+
+
+def _images(samples: Iterable[Sample]) -> str:
+    return _n(len(_files(samples)), "image", "images")
+
+
+def _persons(count: int) -> str:
+    return _n(count, "person", "people")
+
+
+def empty_splits(x: Examined) -> Iterator[Finding]:
+    train, query, gallery = (getattr(x.dataset, split) for split in SPLITS)
+    if query and not gallery:
+        yield Finding("error", "empty-split", "there are query images but no gallery to find anybody in")
+    elif gallery and not query:
+        yield Finding("info", "empty-split", "there are no query images: fit for search, not for evaluation")
+    elif not query:
+        yield Finding("info", "empty-split", "there are no query and gallery images: fit for training only")
+    if not train:
+        yield Finding("info", "empty-split", "there are no training images: not fit for training")
+
+
+def nobody(x: Examined) -> Iterator[Finding]:
+    """Training needs a person in every image; elsewhere junk and distractors are only counted."""
+    if lost := [s for s in x.samples("train") if s.pid is None or s.role is not Role.PERSON]:
+        message = f"{_images(lost)} of train show nobody that has a number: training needs one for each"
+        yield Finding("error", "nobody", message, _files(lost))
+    roles = [s.role for s in x.samples("query", "gallery")]
+    junk, distractors = roles.count(Role.JUNK), roles.count(Role.DISTRACTOR)
+    if junk or distractors:
+        counts = f"{_n(junk, 'junk image', 'junk images')} and {_n(distractors, 'distractor', 'distractors')}"
+        yield Finding("info", "nobody", f"there are {counts}: junk is ignored, a distractor is always a wrong answer")
+
+
+def one_person(x: Examined) -> Iterator[Finding]:
+    if x.dataset.train and len(people(x.dataset.train)) < 2:
+        yield Finding("error", "one-person", "train has fewer than 2 people: there is nobody to tell apart")
+    if x.dataset.query and len(people(x.samples("query", "gallery"))) < 2:
+        message = "query and gallery have fewer than 2 people: no answer could be that of another person"
+        yield Finding("warning", "one-person", message)
+
+
+def cameras(x: Examined) -> Iterator[Finding]:
+    """Cameras that are unknown, and splits that a single camera took."""
+    for split in SPLITS:
+        samples = x.samples(split)
+        unknown = [s for s in samples if s.camid is None]
+        if unknown and len(unknown) < len(samples):
+            message = f"the camera is unknown for {_images(unknown)} of {len(samples):,} of {split}: name all or none"
+            yield Finding("warning" if split == "train" else "error", "unknown-camera", message, _files(unknown))
+        elif unknown and split != "train" and x.dataset.query:
+            message = f"no camera of {split} is known: evaluation needs them to ignore the query's own camera"
+            yield Finding("error", "unknown-camera", message)
+        elif unknown:
+            yield Finding("info", "unknown-camera", f"no camera of {split} is known")
+    both = x.dataset.query and x.dataset.gallery
+    if both and len({s.camid for s in x.samples("query", "gallery")} - {None}) == 1:
+        message = "query and gallery are of one camera: evaluation ignores the query's own, so no answer is left"
+        yield Finding("error", "one-camera", message)
+    if len({s.camid for s in x.dataset.train} - {None}) == 1:
+        message = "train is of one camera: a model will not learn to recognise people in another"
+        yield Finding("warning", "one-camera", message)
+
+
+def lone_people(x: Examined) -> Iterator[Finding]:
+    """People of train with one image, or images of one camera only."""
+    groups = _by_person(x.persons("train")).values()
+    if single := [group for group in groups if len(group) < 2]:
+        message = f"{_persons(len(single))} of train with a single image: no pair of images of the same person"
+        yield Finding("warning", "one-image", message, _files(s for group in single for s in group))
+    if len({s.camid for s in x.dataset.train} - {None}) < 2:
+        return
+    if alone := [g for g in groups if len(g) > 1 and len({s.camid for s in g}) == 1 and g[0].camid is not None]:
+        message = f"{_persons(len(alone))} of train seen by one camera only: nothing to learn across cameras from"
+        yield Finding("warning", "one-camera-person", message, _files(s for group in alone for s in group))
+
+
+def unmatched_queries(x: Examined) -> Iterator[Finding]:
+    """Queries whose person the gallery lacks, or has from the query's own camera only."""
+    seen: dict[int | None, set[int | None]] = defaultdict(set)
+    for sample in x.persons("gallery"):
+        seen[sample.pid].add(sample.camid)
+    lost = [s for s in x.dataset.query if not (seen[s.pid] - ({s.camid} - {None}))]
+    if lost and x.dataset.gallery:
+        message = (
+            f"{_n(len(lost), 'query', 'queries')} without a valid match in the gallery: "
+            "their person is not there, or only from the query's own camera"
+        )
+        yield Finding("error", "unmatched-query", message, _files(lost))
+
+
+def shared_people(x: Examined) -> Iterator[Finding]:
+    train = set(people(x.dataset.train))
+    if known := [s for s in x.persons("query", "gallery") if s.pid in train]:
+        message = (
+            f"{_persons(len(_by_person(known)))} of train also in query or gallery: an evaluation measures memory of "
+            "them, not recognition of new people (if they only share a number, renumber them)"
+        )
+        yield Finding("warning", "shared-person", message, _files(known))
+
+
+def unreadable(x: Examined) -> Iterator[Finding]:
+    if bad := {path: look.problem for path, look in x.looks.items() if look.problem}:
+        count = _n(len(bad), "image cannot", "images cannot")
+        reasons = "; ".join(list(bad.values())[:3])
+        yield Finding("error", "unreadable", f"{count} be read: {reasons}", tuple(bad))
+
+
+_TWICE: tuple[tuple[Level, str, str], ...] = (
+    ("error", "duplicate-train-test", "in train and in query or gallery: the evaluation has been learnt"),
+    ("error", "duplicate-label", "the same picture under two people: one of the labels is wrong"),
+    ("warning", "duplicate-query-gallery", "in query and in gallery: a query finds itself"),
+    ("info", "duplicate", "the same picture more than once in a split"),
+)
+
+
+def duplicates(x: Examined) -> Iterator[Finding]:
+    """The same picture in two splits, twice in one, or under two people."""
+    found: dict[str, list[Sample]] = defaultdict(list)
+    for group in _by_content(x).values():
+        if len(group) > 1:
+            splits, samples = {split for split, _ in group}, [sample for _, sample in group]
+            apart = "duplicate-train-test" if "train" in splits else "duplicate-query-gallery"
+            found["duplicate" if len(splits) == 1 else apart] += samples
+            if len({(s.pid, s.role) for s in samples}) > 1:
+                found["duplicate-label"] += samples
+    for level, rule, meaning in _TWICE:
+        if rule in found:
+            yield Finding(level, rule, f"{_images(found[rule])}: {meaning}", _files(found[rule]))
+
+
+def _by_content(x: Examined) -> dict[str, list[tuple[Split, Sample]]]:
+    groups: dict[str, list[tuple[Split, Sample]]] = defaultdict(list)
+    for split in SPLITS:
+        for sample in x.samples(split):
+            groups[x.content(sample)].append((split, sample))
+    return groups
+
+
+def sizes(x: Examined) -> Iterator[Finding]:
+    areas = {look.size[0] * look.size[1]: (path, look.size) for path, look in x.looks.items() if look.size}
+    if areas and max(areas) >= UNLIKE * min(areas):
+        small, large = areas[min(areas)], areas[max(areas)]
+        widths = " to ".join(f"{width}×{height}" for _, (width, height) in (small, large))
+        message = f"pictures are of very different sizes, {widths} (width×height)"
+        yield Finding("info", "sizes", message, (small[0], large[0]))
+
+
+RULES: tuple[Rule, ...] = (
+    empty_splits,
+    unreadable,
+    nobody,
+    one_person,
+    cameras,
+    unmatched_queries,
+    duplicates,
+    shared_people,
+    lone_people,
+    sizes,
+)

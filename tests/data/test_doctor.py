@@ -1,0 +1,269 @@
+"""The doctor: each rule on a data set that has just that trouble, and silence on a sound one."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import zipfile
+import zlib
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from passerby.data.dataset import Dataset
+from passerby.data.doctor import Count, Finding, Report, check
+from passerby.data.figures import write_figures
+from passerby.data.registry import load
+from passerby.data.source import Source, open_source
+from passerby.types import Role, Sample
+
+
+class Drawn(Source):
+    """Every file is a PNG of its own colour; ``same`` maps names to that of the file they repeat."""
+
+    def __init__(self, same: dict[str, str] | None = None, size: tuple[int, int] = (4, 8)) -> None:
+        super().__init__(Path("drawn"))
+        self.same, self.size = same or {}, size
+
+    def names(self) -> tuple[str, ...]:
+        return ()
+
+    def read(self, name: str) -> bytes:
+        file = io.BytesIO()
+        seed = zlib.crc32(self.same.get(name, name).encode()) % 2**24
+        Image.new("RGB", self.size, (seed >> 16, seed >> 8 & 255, seed & 255)).save(file, "PNG")
+        return file.getvalue()
+
+
+def sample(path: str, pid: int | None, camid: int | None, role: Role = Role.PERSON) -> Sample:
+    return Sample(path, pid, camid, role)
+
+
+TRAIN = tuple(sample(f"t{pid}{camid}", pid, camid) for pid in (1, 2) for camid in (1, 2))
+QUERY = tuple(sample(f"q{pid}", pid, 1) for pid in (3, 4))
+GALLERY = tuple(sample(f"g{pid}{camid}", pid, camid) for pid in (3, 4) for camid in (1, 2))
+
+
+def data(train=TRAIN, query=QUERY, gallery=GALLERY, source: Source | None = None) -> Dataset:
+    return Dataset("made", source or Drawn(), tuple(train), tuple(query), tuple(gallery))
+
+
+def only(report: Report, rule: str) -> Finding:
+    found = [f for f in report.findings if f.rule == rule]
+    assert len(found) == 1, report.findings
+    return found[0]
+
+
+def rules(dataset: Dataset) -> dict[str, str]:
+    return {f.rule: f.level for f in check(dataset).findings}
+
+
+def test_a_sound_data_set_gives_no_findings_and_right_counts() -> None:
+    report = check(data())
+    assert report.ok
+    assert report.findings == ()
+    assert report.counts == (
+        Count("train", "all", 4, 2), Count("train", "1", 2, 2), Count("train", "2", 2, 2),
+        Count("query", "all", 2, 2), Count("query", "1", 2, 2),
+        Count("gallery", "all", 4, 2), Count("gallery", "1", 2, 2), Count("gallery", "2", 2, 2),
+    )  # fmt: skip
+
+
+def test_counts_sort_cameras_as_numbers_and_leave_nobody_out() -> None:
+    gallery = [sample("a", 3, 10), sample("b", 3, 9), sample("c", 0, 9, Role.DISTRACTOR), sample("d", 4, None)]
+    counts = [c for c in check(data(gallery=gallery)).counts if c.split == "gallery"]
+    assert counts == [
+        ("gallery", "all", 4, 2),
+        ("gallery", "9", 2, 1),
+        ("gallery", "10", 1, 1),
+        ("gallery", "unknown", 1, 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("missing", "level", "words"),
+    [
+        ({"gallery": ()}, "error", "no gallery to find anybody in"),
+        ({"query": ()}, "info", "fit for search"),
+        ({"query": (), "gallery": ()}, "info", "fit for training only"),
+        ({"train": ()}, "info", "not fit for training"),
+    ],
+)
+def test_an_empty_split(missing: dict[str, tuple[()]], level: str, words: str) -> None:
+    report = check(data(**missing))
+    finding = only(report, "empty-split")
+    assert finding.level == level
+    assert words in finding.message
+    assert len(report.findings) == 1
+
+
+def test_nobody_to_train_on() -> None:
+    train = [*TRAIN, sample("x", None, 1), sample("y", -1, 1, Role.JUNK)]
+    finding = only(check(data(train=train)), "nobody")
+    assert (finding.level, finding.files) == ("error", ("x", "y"))
+
+
+def test_junk_and_distractors_of_the_gallery_are_counted() -> None:
+    gallery = [*GALLERY, *(sample(f"j{i}", -1, 1, Role.JUNK) for i in range(3)), sample("d", 0, 1, Role.DISTRACTOR)]
+    report = check(data(gallery=gallery))
+    assert only(report, "nobody").message.startswith("there are 3 junk images and 1 distractor:")
+    assert report.ok
+
+
+def test_one_identity() -> None:
+    assert rules(data(train=TRAIN[:2])) == {"one-person": "error"}
+    assert rules(data(query=QUERY[:1], gallery=GALLERY[:2])) == {"one-person": "warning"}
+
+
+def test_one_camera() -> None:
+    one = [s for s in TRAIN + GALLERY if s.camid == 1]
+    twice = [sample(s.path + "b", s.pid, 1) for s in one]
+    found = rules(data(train=one[:2] + twice[:2], gallery=one[2:] + twice[2:]))
+    assert found == {"one-camera": "warning", "unmatched-query": "error"}
+    findings = check(data(train=one[:2] + twice[:2], gallery=one[2:] + twice[2:])).findings
+    assert [(f.level, f.rule) for f in findings][:2] == [("error", "one-camera"), ("error", "unmatched-query")]
+
+
+def without_camera(samples: tuple[Sample, ...]) -> list[Sample]:
+    return [sample(s.path, s.pid, None) for s in samples]
+
+
+def test_unknown_cameras() -> None:
+    blind = data(without_camera(TRAIN), without_camera(QUERY), without_camera(GALLERY))
+    assert [(f.level, f.message.split(":")[0]) for f in check(blind).findings] == [
+        ("error", "no camera of query is known"),
+        ("error", "no camera of gallery is known"),
+        ("info", "no camera of train is known"),
+    ]
+    assert check(data(without_camera(TRAIN), (), without_camera(GALLERY))).ok
+
+
+def test_half_known_cameras_are_named() -> None:
+    finding = only(check(data(gallery=[*GALLERY, sample("x", 3, None)])), "unknown-camera")
+    assert (finding.level, finding.files) == ("error", ("x",))
+    assert "1 image of 5 of gallery" in finding.message
+    assert rules(data(train=[*TRAIN, sample("x", 1, None)])) == {"unknown-camera": "warning"}
+
+
+def test_people_with_one_image_or_one_camera() -> None:
+    report = check(data(train=[*TRAIN, sample("single", 5, 1), sample("a", 6, 2), sample("b", 6, 2)]))
+    assert report.ok
+    assert only(report, "one-image").files == ("single",)
+    assert only(report, "one-image").message.startswith("1 person of train")
+    assert only(report, "one-camera-person").files == ("a", "b")
+
+
+def test_queries_without_a_valid_match() -> None:
+    gallery = [*GALLERY, sample("same-camera", 5, 1), sample("junk", 6, 2, Role.JUNK)]
+    query = [*QUERY, sample("q5", 5, 1), sample("q6", 6, 1), sample("q7", 7, 1)]
+    finding = only(check(data(query=query, gallery=gallery)), "unmatched-query")
+    assert (finding.level, finding.files) == ("error", ("q5", "q6", "q7"))
+    assert finding.message.startswith("3 queries without a valid match in the gallery")
+
+
+def test_people_of_train_in_the_test() -> None:
+    finding = only(check(data(gallery=[*GALLERY, sample("x", 1, 2)])), "shared-person")
+    assert (finding.level, finding.files) == ("warning", ("x",))
+
+
+def test_number_0_of_a_distractor_is_no_person_of_train() -> None:
+    train = [*TRAIN, sample("t01", 0, 1), sample("t02", 0, 2)]
+    assert rules(data(train=train, gallery=[*GALLERY, sample("x", 0, 2, Role.DISTRACTOR)])) == {"nobody": "info"}
+
+
+@pytest.mark.parametrize(
+    ("copy", "of", "rule", "level"),
+    [
+        (sample("copy", 3, 2), "t11", "duplicate-train-test", "error"),
+        (sample("copy", 3, 2), "q3", "duplicate-query-gallery", "warning"),
+        (sample("copy", 3, 2), "g32", "duplicate", "info"),
+        (sample("copy", 4, 2), "g32", "duplicate-label", "error"),
+    ],
+)
+def test_the_same_bytes_twice(copy: Sample, of: str, rule: str, level: str) -> None:
+    finding = only(check(data(gallery=[*GALLERY, copy], source=Drawn({"copy": of}))), rule)
+    assert (finding.level, finding.files) == (level, tuple(sorted(("copy", of))))
+    assert finding.message.startswith("2 images: ")
+
+
+def test_the_same_file_in_two_splits_is_seen_unopened() -> None:
+    report = check(data(gallery=[*GALLERY, TRAIN[0]]), decode_images=False)
+    assert only(report, "duplicate-train-test").files == ("t11",)
+
+
+def test_unopened_files_are_not_judged(tmp_path: Path) -> None:
+    assert check(data(source=open_source(tmp_path)), decode_images=False).ok
+
+
+def test_sizes() -> None:
+    class Uneven(Drawn):
+        def read(self, name: str) -> bytes:
+            return Drawn(size=(40, 80) if name == "g42" else (8, 16)).read(name)
+
+    finding = only(check(data(source=Uneven())), "sizes")
+    assert finding.level == "info"
+    assert "8×16 to 40×80" in finding.message
+    assert "g42" in finding.files
+
+
+@pytest.fixture
+def spoilt(tmp_path: Path) -> Path:
+    """Drawn figures, one picture of which is cut short, one is text, and one is empty."""
+    root = write_figures(tmp_path / "figures", people=4, cameras=2, images=2, size=(32, 16))
+    train = sorted((root / "bounding_box_train").iterdir())
+    train[0].write_bytes(train[0].read_bytes()[:200])
+    train[1].write_text("not a picture")
+    train[2].write_bytes(b"")
+    return root
+
+
+@pytest.mark.parametrize("kind", ["directory", "zip", "tar"])
+def test_unreadable_files_are_named_with_the_reason(spoilt: Path, kind: str, tmp_path: Path) -> None:
+    place = spoilt if kind == "directory" else shutil.make_archive(str(tmp_path / "packed"), kind, spoilt)
+    report = check(load(str(place)))
+    finding = only(report, "unreadable")
+    assert not report.ok
+    assert [name.rsplit("/", 1)[-1] for name in finding.files] == [
+        f"0001_c{camera}s1_00000{shot}_00.jpg" for camera, shot in ((1, 1), (1, 2), (2, 1))
+    ]
+    assert finding.message.startswith(
+        "3 images cannot be read: bounding_box_train/0001_c1s1_000001_00.jpg: not a whole"
+    )
+    assert [f.rule for f in report.findings] == ["unreadable"]
+
+
+def test_a_file_that_vanished_is_unreadable(spoilt: Path) -> None:
+    dataset = load(str(spoilt))
+    (spoilt / dataset.query[0].path).unlink()
+    assert dataset.query[0].path in only(check(dataset), "unreadable").files
+
+
+def test_a_damaged_archive_names_its_damaged_files(tmp_path: Path) -> None:
+    root = write_figures(tmp_path / "figures", people=4, cameras=2, images=2, size=(32, 16))
+    archive = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", root))
+    with zipfile.ZipFile(archive) as packed:
+        at = packed.getinfo("query/0003_c1s1_000001_00.jpg").header_offset + 120
+    content = bytearray(archive.read_bytes())
+    content[at : at + 100] = bytes(100)
+    archive.write_bytes(content)
+    assert only(check(load(str(archive))), "unreadable").files == ("query/0003_c1s1_000001_00.jpg",)
+
+
+def test_findings_come_by_weight_and_the_report_is_plain_json() -> None:
+    report = check(data(train=[*TRAIN, sample("x", None, 1), sample("single", 5, 1)], gallery=[]))
+    assert [f.level for f in report.findings] == ["error", "error", "warning"]
+    plain = json.loads(json.dumps(report.to_dict()))
+    assert plain["ok"] is False
+    assert plain["dataset"] == "made"
+    assert plain["counts"][0] == {"split": "train", "camera": "all", "images": 6, "people": 3}
+    assert plain["findings"][2]["files"] == ["single"]
+    assert set(plain["findings"][0]) == {"level", "rule", "message", "files"}
+
+
+def test_threads_change_nothing(spoilt: Path) -> None:
+    dataset = load(str(spoilt))
+    one, five = check(dataset, workers=1), check(dataset, workers=5)
+    assert one.counts == five.counts
+    assert [(f.rule, f.files) for f in one.findings] == [(f.rule, f.files) for f in five.findings]
