@@ -81,6 +81,22 @@ def test_equal_embeddings_have_a_finite_gradient() -> None:
     assert x.grad.isfinite().all()
 
 
+def test_gradients_do_not_depend_on_which_thread_comes_first() -> None:
+    """Rows that several triplets share are summed in one order: an exact resume rests on it."""
+    labels = torch.arange(16).repeat_interleave(4)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        gradients = []
+        for _ in range(10):
+            x = randn(64, 1280).float().requires_grad_()
+            triplet_loss(x, mine_hardest(x, labels), margin=100.0).backward()
+            gradients.append(x.grad)
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(gradients[0], g) for g in gradients[1:])  # type: ignore[arg-type]
+
+
 TRIPLETS = Triplets(torch.tensor([0, 1, 2]), torch.tensor([1, 0, 3]), torch.tensor([2, 3, 1]))
 
 

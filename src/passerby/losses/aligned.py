@@ -11,5 +11,5 @@ from passerby.retrieval.dmli import dmli_pairs
 
 def local_triplet_loss(local: Float[Tensor, "b s c"], triplets: Triplets, *, margin: float = 0.3) -> Float[Tensor, ""]:
     """The margin loss of shortest-path distances between L2-normalised stripes."""
-    anchor, positive, negative = (local[rows] for rows in triplets)
+    anchor, positive, negative = triplets.of(local)
     return margin_loss(dmli_pairs(anchor, positive), dmli_pairs(anchor, negative), margin)

@@ -17,6 +17,14 @@ class Triplets(NamedTuple):
     positive: Tensor
     negative: Tensor
 
+    def of(self, rows: Float[Tensor, "b ..."]) -> tuple[Tensor, Tensor, Tensor]:
+        """Anchors, positives and negatives out of the batch's rows.
+
+        ``index_select``, since the gradient of ``rows[index]`` sums in the order in which threads come.
+        """
+        anchor, positive, negative = (rows.index_select(0, index) for index in self)
+        return anchor, positive, negative
+
 
 def mine_hardest(metric: Float[Tensor, "b d"], labels: Int[Tensor, " b"]) -> Triplets:
     """The hardest triplet of every anchor, by Euclidean distance of the vectors as they are (not normalised).
@@ -40,5 +48,5 @@ def margin_loss(to_positive: Float[Tensor, " t"], to_negative: Float[Tensor, " t
 
 def triplet_loss(metric: Float[Tensor, "b d"], triplets: Triplets, *, margin: float = 0.3) -> Float[Tensor, ""]:
     """The margin loss of Euclidean distances over mined triplets."""
-    anchor, positive, negative = (metric[rows] for rows in triplets)
+    anchor, positive, negative = triplets.of(metric)
     return margin_loss(euclidean(anchor, positive), euclidean(anchor, negative), margin)
