@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -81,8 +80,10 @@ def _read(path: Path) -> Mapping[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise WeightsError(f"{path} is not a PyTorch file of plain tensors; save its state_dict() alone") from None
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise WeightsError(f"{path} is not a readable checkpoint ({str(error).splitlines()[0]})") from None
+    except Exception as error:  # noqa: BLE001 - arbitrary bytes can break the unpickler anywhere, in any way
+        raise WeightsError(
+            f"{path} is not a readable checkpoint ({_first_line(error)}); give a whole .safetensors or .pth file"
+        ) from None
     for wrapper in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
@@ -100,7 +101,11 @@ def _from_hub(name: str) -> Path:
     try:
         return Path(hf_hub_download(f"{owner}/{repository}", file or "model.safetensors"))
     except (HfHubHTTPError, HFValidationError, OSError) as error:
-        raise WeightsError(f"hf:{name} could not be fetched ({str(error).splitlines()[0]})") from None
+        raise WeightsError(f"hf:{name} could not be fetched ({_first_line(error)})") from None
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def load_weights(

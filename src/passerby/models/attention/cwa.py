@@ -12,11 +12,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from passerby.errors import ShapeError
+
 REDUCTION = 16
 
 
 class ChannelScore(nn.Module):
-    """Map ``(b, c, h, w)`` → one raw score a channel: Eq 1, Eq 2 and the second MLP of Eq 3."""
+    """Map ``(b, c, h, w)`` → one raw score a channel: Eq 1, Eq 2 and the second MLP of Eq 3.
+
+    Raises:
+        ShapeError: for a batch of one in training mode, where Eq 2's batch statistics do not exist.
+    """
 
     def __init__(self, channels: int, *, reduction: int = REDUCTION) -> None:
         super().__init__()
@@ -25,6 +31,11 @@ class ChannelScore(nn.Module):
         self.expand = nn.Linear(channels // reduction, channels)
 
     def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
+        if self.norm.training and len(maps) == 1:
+            raise ShapeError(
+                "channel attention got a batch of 1 image in training mode, but its batch normalisation needs 2 or "
+                "more; give a larger batch, drop the last one, or call eval() first"
+            )
         pooled = maps.mean(dim=(2, 3))  # Eq 1
         hidden = torch.relu(self.norm(self.reduce(pooled)))  # Eq 2
         scores: Tensor = self.expand(hidden)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from passerby.errors import ConfigError, UnknownNameError
 from passerby.models.attention import AttentionFactory
 from passerby.models.trunks.mobilenet_v2 import MobileNetV2
@@ -34,10 +36,16 @@ def create_trunk(
 
     Raises:
         UnknownNameError: for a name that is not in :func:`trunk_names`.
-        ConfigError: for a stride or position the trunk does not have.
+        ConfigError: for a stride, stage or position the trunk does not have.
     """
     if last_stride not in (1, 2):
         raise ConfigError(f"last_stride is 1 or 2, got {last_stride}")
+    if not {*attention_stages} <= {1, 2, 3, 4}:
+        raise ConfigError(f"attention_stages are among 1, 2, 3 and 4, got {', '.join(map(str, attention_stages))}")
+    if attention_position not in get_args(AttentionPosition):
+        raise ConfigError(
+            f"attention_position is {' or '.join(get_args(AttentionPosition))}, got {attention_position!r}"
+        )
     if name in _RESNETS:
         return ResNet(
             _RESNETS[name],

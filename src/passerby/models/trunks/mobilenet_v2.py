@@ -124,6 +124,7 @@ def flat_to_nested(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         is_flat = match is not None and "features.1.conv.0.weight" in state
         if match is not None and is_flat:
             block, position, name = int(match[1]), int(match[2]), match[3]
-            key = f"features.{block}.conv.{_FLAT_TO_NESTED[block != 1][position]}.{name}"
+            nested = _FLAT_TO_NESTED[block != 1].get(position)
+            key = f"features.{block}.conv.{nested}.{name}" if nested else key
         renamed[key] = value
     return renamed

@@ -1,0 +1,159 @@
+"""ResNet trunks: golden counts, torchvision's keys, strides, and where attention stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import jaxtyping
+import pytest
+import torch
+from torch import Tensor, nn
+
+from passerby.errors import ConfigError, UnknownNameError
+from passerby.models.attention.cwa import CWA
+from passerby.models.trunks import create_trunk, trunk_names
+from passerby.models.trunks.resnet import DEPTHS, ResNet
+
+COUNTS = {18: 11_176_512, 34: 21_284_672, 50: 23_508_032, 101: 42_500_160, 152: 58_143_808}
+
+
+def images() -> Tensor:
+    return torch.randn(2, 3, 64, 32, generator=torch.Generator().manual_seed(1))
+
+
+def seeded(**options: object) -> ResNet:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return ResNet(18, **options).eval()
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_parameter_counts(depth: int) -> None:
+    with torch.device("meta"):
+        trunk = create_trunk(f"resnet{depth}")
+    assert sum(p.numel() for p in trunk.parameters()) == COUNTS[depth]
+    assert trunk.channels == (512 if depth < 50 else 2048)
+
+
+def test_keys_are_torchvisions_without_the_classifier() -> None:
+    with torch.device("meta"):
+        state = ResNet(50).state_dict()
+    shapes = {
+        "conv1.weight": (64, 3, 7, 7),
+        "bn1.running_mean": (64,),
+        "layer1.0.downsample.0.weight": (256, 64, 1, 1),
+        "layer1.0.downsample.1.running_var": (256,),
+        "layer2.0.conv2.weight": (128, 128, 3, 3),
+        "layer2.0.downsample.0.weight": (512, 256, 1, 1),
+        "layer3.5.bn2.num_batches_tracked": (),
+        "layer4.2.conv3.weight": (2048, 512, 1, 1),
+    }
+    assert {key: tuple(state[key].shape) for key in shapes} == shapes
+    assert len(state) == 318  # torchvision's 320, less fc.weight and fc.bias
+    assert not [key for key in state if key.startswith("fc.") or ".attention." in key]
+
+
+@pytest.mark.parametrize(("last_stride", "map_size"), [(1, (4, 2)), (2, (2, 1))])
+@pytest.mark.parametrize("depth", [18, 50])
+def test_map_size_follows_last_stride(depth: int, last_stride: int, map_size: tuple[int, int]) -> None:
+    trunk = ResNet(depth, last_stride=last_stride).eval()
+    with torch.inference_mode():
+        assert trunk(images()).shape == (2, trunk.channels, *map_size)
+
+
+def test_stride_is_on_the_bottlenecks_3x3() -> None:
+    with torch.device("meta"):
+        first = ResNet(50).get_submodule("layer2.0")
+    strides = [first.get_submodule(name).stride for name in ("conv1", "conv2", "conv3", "downsample.0")]
+    assert strides == [(1, 1), (2, 2), (1, 1), (2, 2)]
+
+
+@pytest.mark.parametrize(("stages", "count"), [((1,), 3), ((2,), 4), ((3, 4), 9), ((1, 2, 3, 4), 16), ((), 0)])
+def test_every_block_of_the_stages_gets_one_attention_module(stages: tuple[int, ...], count: int) -> None:
+    with torch.device("meta"):
+        trunk = ResNet(50, attention=CWA, attention_stages=stages)
+    attended = [name for name, module in trunk.named_modules() if isinstance(module, CWA)]
+    assert len(attended) == count
+    assert {name.split(".")[0] for name in attended} == {f"layer{stage}" for stage in stages}
+
+
+class _Recorder(nn.Module):
+    """An attention module that remembers what it saw, and multiplies by three."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, maps: Tensor) -> Tensor:
+        self.seen = maps.detach().clone()
+        return 3 * maps
+
+
+@pytest.mark.parametrize("position", ["post_bn", "pre_bn"])
+def test_attention_stands_after_or_before_the_last_bn(position: str) -> None:
+    trunk = seeded(attention=_Recorder, attention_stages=(4,), attention_position=position)
+    block = trunk.get_submodule("layer4.1")
+    assert isinstance(block.attention, _Recorder)
+    with torch.no_grad():
+        block.bn2.running_mean.fill_(0.3)
+        block.bn2.running_var.fill_(4.0)
+        x = torch.randn(2, 512, 2, 1, generator=torch.Generator().manual_seed(2))
+        conv = block.conv2(torch.relu(block.bn1(block.conv1(x))))
+        if position == "post_bn":
+            seen = (conv - 0.3) / (4 + 1e-5) ** 0.5
+            expected = torch.relu(x + 3 * seen)
+        else:
+            seen = conv
+            expected = torch.relu(x + (3 * seen - 0.3) / (4 + 1e-5) ** 0.5)
+        out = block(x)
+    torch.testing.assert_close(block.attention.seen, seen, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(out, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_positions_differ_and_share_their_keys() -> None:
+    post = seeded(attention=CWA, attention_position="post_bn")
+    pre = seeded(attention=CWA, attention_position="pre_bn")
+    for module in post.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.fill_(-0.2)
+    pre.load_state_dict(post.state_dict())
+    with torch.inference_mode():
+        assert not torch.allclose(post(images()), pre(images()), rtol=1e-3)
+
+
+def test_attention_keeps_the_plain_keys() -> None:
+    plain, attended = seeded(), seeded(attention=CWA)
+    result = attended.load_state_dict(plain.state_dict(), strict=False)
+    assert result.unexpected_keys == []
+    assert all(".attention." in key for key in result.missing_keys)
+    seeded().load_state_dict(plain.state_dict(), strict=True)
+
+
+def test_trunks_by_name() -> None:
+    assert trunk_names() == ["mobilenet_v2", "resnet101", "resnet152", "resnet18", "resnet34", "resnet50"]
+    with pytest.raises(UnknownNameError, match="resnet50"):
+        create_trunk("resnet51")
+    with pytest.raises(UnknownNameError, match="depth '26'"):
+        ResNet(26)
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """As outside the test suite: no type check before the library's own."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"last_stride": 3}, "last_stride is 1 or 2, got 3"),
+        ({"attention_stages": (3, 5)}, "got 3, 5"),
+        ({"attention_position": "middle"}, "post_bn or pre_bn, got 'middle'"),
+    ],
+)
+def test_what_a_trunk_does_not_have(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        create_trunk("resnet18", attention=CWA, **options)
