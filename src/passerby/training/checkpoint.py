@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from passerby.errors import ConfigError, WeightsError
 from passerby.evaluation.predictor import Predictor
@@ -20,7 +20,7 @@ def save_model(run: RunFolder, model: ReidModel, *, options: dict[str, Any], siz
     """Write the weights, then the JSON that makes them a model; a reader never sees one without the other whole."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     partial = run.path / ".model.safetensors.partial"
-    save_file(state, partial)
+    partial.write_bytes(save(state))  # save_file would hide it from other readers (mode 0600, whatever the umask)
     partial.replace(run.path / "model.safetensors")
     description = {
         "model": model.card.name,
@@ -45,14 +45,12 @@ def load(path: str | Path) -> Predictor:
         raise ConfigError(f"{folder} holds no finished model (no model.json): give the folder of a completed run")
     try:
         description = json.loads(description_file.read_text())
-        name, size = description["model"], tuple(description["size"])
-        classes, options = description["num_classes"], description["options"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        height, width = (int(side) for side in description["size"])
+        model = create_model(description["model"], num_classes=description["num_classes"], **description["options"])
+    except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{description_file} is damaged ({error!r}); export or train the model again") from None
-    model = create_model(name, num_classes=classes, **options)
     load_weights(model, folder / "model.safetensors", minimum=1.0)
-    height, width = size
-    return Predictor(model, (int(height), int(width)))
+    return Predictor(model, (height, width))
 
 
 def import_checkpoint(
@@ -71,6 +69,7 @@ def import_checkpoint(
     Raises:
         WeightsError: if the checkpoint does not fit.
         ConfigError: if the folder exists.
+        OutputError: if it cannot be written.
     """
     folder = RunFolder(run)
     if folder.path.exists():
@@ -79,13 +78,13 @@ def import_checkpoint(
     state = read_state(weights)
     built = create_model(model, num_classes=_num_classes(state), **(options or {}))
     report = load_weights(built, weights)
-    folder.path.mkdir(parents=True)
-    save_model(folder, built, options=options or {}, size=size)
+    with folder.made_whole() as partial:
+        save_model(RunFolder(partial), built, options=options or {}, size=size)
     return report
 
 
 def _num_classes(state: dict[str, Any]) -> int:
     classifier = state.get("classifier.weight")
-    if classifier is None:
-        raise WeightsError("the checkpoint has no classifier.weight, so its number of classes is unknown")
+    if classifier is None or classifier.ndim == 0:
+        raise WeightsError("the checkpoint has no classifier.weight matrix, so its number of classes is unknown")
     return int(classifier.shape[0])

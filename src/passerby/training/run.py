@@ -13,6 +13,8 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -53,15 +55,27 @@ class RunFolder:
         """
         if self.path.exists():
             raise ConfigError(f"{self.path} exists; choose another --run, or continue it with --resume {self.path}")
+        with self.made_whole() as partial:
+            (partial / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
+            (partial / "environment.json").write_text(json.dumps(environment(), indent=2) + "\n")
+
+    @contextmanager
+    def made_whole(self) -> Iterator[Path]:
+        """A hidden folder to fill, which becomes this one when the block ends well and vanishes when it does not.
+
+        Raises:
+            OutputError: if it cannot be written.
+        """
         partial = self.path.with_name(f".{self.path.name}.partial")
         try:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
-            (partial / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
-            (partial / "environment.json").write_text(json.dumps(environment(), indent=2) + "\n")
+            yield partial
             partial.rename(self.path)
         except OSError as error:
             raise OutputError(f"cannot write the run folder {self.path}: {error.strerror or error}") from None
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
     def write_json(self, name: str, value: dict[str, Any]) -> None:
         """Write one JSON file whole or not at all."""

@@ -1,0 +1,195 @@
+"""Models on disk: round trips, imports, and damaged folders."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from passerby.errors import ConfigError, OutputError, UnknownNameError, WeightsError
+from passerby.models.card import ReidModel
+from passerby.models.registry import create_model, model_card
+from passerby.training.checkpoint import import_checkpoint, load, save_model
+from passerby.training.run import RunFolder
+
+OPTIONS: dict[str, Any] = {"trunk": "mobilenet_v2", "last_stride": 2}
+SIZE = (64, 32)
+
+
+def trained(name: str = "strong_baseline", **options: Any) -> ReidModel:
+    """A model whose every tensor, running statistics included, differs from a fresh one's."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = create_model(name, num_classes=4, **options)
+    with torch.no_grad():
+        for tensor in model.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.add_(torch.rand(tensor.shape, generator=torch.Generator().manual_seed(2)), alpha=0.1)
+    return model.eval()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    save_model(folder, trained(**OPTIONS), options=OPTIONS, size=SIZE)
+    return folder.path
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """A checkpoint as somebody else's trainer writes one."""
+    path = tmp_path / "foreign.pth"
+    state = {f"module.{key}": value for key, value in trained("osnet_x0_25").state_dict().items()}
+    torch.save({"state_dict": state, "epoch": 60}, path)
+    return path
+
+
+@pytest.fixture
+def umask() -> Iterator[None]:
+    before = os.umask(0o027)
+    yield
+    os.umask(before)
+
+
+def test_round_trip(run: Path) -> None:
+    predictor, original = load(run), trained(**OPTIONS)
+    assert predictor.size == SIZE
+    assert not predictor.model.training
+    images = torch.randn(2, 3, *SIZE, generator=torch.Generator().manual_seed(1))
+    theirs = predictor.model.state_dict()
+    assert theirs.keys() == original.state_dict().keys()
+    assert all(torch.equal(value, theirs[key]) for key, value in original.state_dict().items())
+    with torch.inference_mode():
+        assert torch.equal(predictor.model(images).embedding, original(images).embedding)
+
+
+def test_what_was_saved_is_the_model_that_was_given(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    model = trained(**OPTIONS)
+    save_model(folder, model, options=OPTIONS, size=SIZE)
+    saved = load_file(tmp_path / "model.safetensors")
+    assert saved.keys() == model.state_dict().keys()
+    assert all(torch.equal(value, saved[key]) for key, value in model.state_dict().items())
+    assert json.loads((tmp_path / "model.json").read_text()) == {
+        "model": "strong_baseline",
+        "options": OPTIONS,
+        "num_classes": 4,
+        "size": [64, 32],
+        "embedding_size": 1280,
+    }
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.json", "model.safetensors"]
+
+
+@pytest.mark.usefixtures("umask")
+def test_files_are_as_readable_as_the_umask_says(tmp_path: Path) -> None:
+    save_model(RunFolder(tmp_path), trained(**OPTIONS), options=OPTIONS, size=SIZE)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == {"model.json": 0o640, "model.safetensors": 0o640}
+
+
+def test_import_of_a_foreign_checkpoint(foreign: Path, tmp_path: Path) -> None:
+    report = import_checkpoint("osnet_x0_25", foreign, tmp_path / "deep" / "run")
+    assert report.share == 1.0
+    predictor, original = load(tmp_path / "deep" / "run"), trained("osnet_x0_25")
+    assert predictor.size == model_card("osnet_x0_25").input_size == (256, 128)
+    assert json.loads((tmp_path / "deep" / "run" / "model.json").read_text())["num_classes"] == 4
+    expected, ours = original.state_dict(), predictor.model.state_dict()
+    assert ours.keys() == expected.keys()
+    assert all(torch.equal(value, expected[key]) for key, value in ours.items())
+
+
+def test_import_takes_a_size_and_options(tmp_path: Path) -> None:
+    torch.save(trained(**OPTIONS).state_dict(), tmp_path / "foreign.pth")
+    import_checkpoint("strong_baseline", tmp_path / "foreign.pth", tmp_path / "run", options=OPTIONS, size=SIZE)
+    assert load(tmp_path / "run").size == SIZE
+
+
+@pytest.mark.parametrize("model", ["osnet_x0_5", "osnet_x0_26"])
+def test_a_failed_import_leaves_nothing(model: str, foreign: Path, tmp_path: Path) -> None:
+    with pytest.raises((WeightsError, UnknownNameError)):
+        import_checkpoint(model, foreign, tmp_path / "run")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["foreign.pth"]
+
+
+def test_import_needs_a_classifier(tmp_path: Path) -> None:
+    state = {key: value for key, value in trained("osnet_x0_25").state_dict().items() if "classifier" not in key}
+    torch.save(state, tmp_path / "foreign.pth")
+    with pytest.raises(WeightsError, match=r"no classifier\.weight"):
+        import_checkpoint("osnet_x0_25", tmp_path / "foreign.pth", tmp_path / "run")
+
+
+def test_import_never_overwrites(foreign: Path, run: Path) -> None:
+    before = (run / "model.safetensors").read_bytes()
+    with pytest.raises(ConfigError, match="exists; choose a new folder"):
+        import_checkpoint("osnet_x0_25", foreign, run)
+    assert (run / "model.safetensors").read_bytes() == before
+
+
+def test_import_where_no_folder_can_be(foreign: Path) -> None:
+    with pytest.raises(OutputError, match="cannot write the run folder"):
+        import_checkpoint("osnet_x0_25", foreign, foreign / "run")
+
+
+@pytest.mark.parametrize("folder", ["absent", "."])
+def test_no_finished_model(folder: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no finished model \(no model.json\)"):
+        load(tmp_path / folder)
+
+
+DAMAGED = {
+    "truncated": '{"model": "strong_bas',
+    "not an object": "[1, 2]",
+    "not text": b"\xff\xfe\x00",
+    "empty": "",
+    "no size": {"size": None},
+    "one side": {"size": [64]},
+    "sides of letters": {"size": ["a", "b"]},
+    "classes of letters": {"num_classes": "many"},
+    "options not an object": {"options": 3},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED)
+def test_damaged_description(damage: str | bytes | dict[str, Any], run: Path) -> None:
+    if isinstance(damage, dict):
+        damage = json.dumps(json.loads((run / "model.json").read_text()) | damage)
+    (run / "model.json").write_bytes(damage if isinstance(damage, bytes) else damage.encode())
+    with pytest.raises(ConfigError, match=r"model\.json is damaged .*export or train the model again"):
+        load(run)
+
+
+@pytest.mark.parametrize("key", ["model", "options", "num_classes", "size"])
+def test_description_without_a_key(key: str, run: Path) -> None:
+    description = json.loads((run / "model.json").read_text())
+    del description[key]
+    (run / "model.json").write_text(json.dumps(description))
+    with pytest.raises(ConfigError, match=f"damaged .*{key}"):
+        load(run)
+
+
+def test_description_without_weights(run: Path) -> None:
+    (run / "model.safetensors").unlink()
+    with pytest.raises(WeightsError, match="no checkpoint at"):
+        load(run)
+
+
+def test_weights_of_another_model(run: Path) -> None:
+    description = json.loads((run / "model.json").read_text())
+    (run / "model.json").write_text(json.dumps(description | {"num_classes": 5}))
+    with pytest.raises(WeightsError, match=r"1 reshaped \(classifier.weight\); at least 100%"):
+        load(run)
+
+
+def test_cut_weights(run: Path) -> None:
+    content = (run / "model.safetensors").read_bytes()
+    (run / "model.safetensors").write_bytes(content[: len(content) // 2])
+    with pytest.raises(WeightsError, match="not a readable checkpoint"):
+        load(run)
