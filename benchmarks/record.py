@@ -53,7 +53,11 @@ def main() -> None:
     parser.add_argument("-o", "--output", required=True, type=Path)
     parser.add_argument("--note", default="")
     arguments = parser.parse_args()
-    result = {"note": arguments.note, "recorded": environment(), "runs": [record(run) for run in arguments.runs]}
+    result = {
+        "note": arguments.note,
+        "recorded": environment()["time"],
+        "runs": [record(run) for run in arguments.runs],
+    }
     text = json.dumps(result, indent=1)
     arguments.output.write_text(text + "\n")
     for run in result["runs"]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -119,7 +120,7 @@ def environment() -> dict[str, Any]:
     """What a reader needs to repeat a run: versions, machine, command, commit."""
     return {
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": " ".join(["passerby", *sys.argv[1:]]),
+        "command": _command(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
@@ -128,6 +129,12 @@ def environment() -> dict[str, Any]:
         "packages": {name: _version(name) for name in _PACKAGES},
         "commit": _commit(),
     }
+
+
+def _command() -> str:
+    program = Path(sys.argv[0]).name
+    ours = program in ("passerby", "__main__.py")
+    return shlex.join(["passerby" if ours else program, *sys.argv[1:]])
 
 
 def _version(package: str) -> str | None:
