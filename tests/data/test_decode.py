@@ -38,7 +38,7 @@ def test_exif_orientation_is_honoured() -> None:
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK"])
 def test_every_mode_becomes_rgb(mode: str) -> None:
-    kind = "TIFF" if mode == "CMYK" else "PNG"
+    kind = "JPEG" if mode == "CMYK" else "PNG"
     assert decode(encoded(gradient().convert(mode), kind), name="x").mode == "RGB"
 
 

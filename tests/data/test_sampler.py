@@ -58,7 +58,7 @@ def test_same_seed_same_batches_and_epochs_differ() -> None:
     assert list(first) != before
 
 
-@pytest.mark.parametrize("world", [2, 3])
+@pytest.mark.parametrize("world", [2, 3, 16])
 def test_processes_take_equally_many_and_together_all(world: int) -> None:
     labels = labels_of([5] * 10)
     whole = list(PKSampler(labels, p=3, k=2, seed=0))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from passerby.errors import ConfigError, UnknownNameError
+from passerby.errors import ConfigError, PasserbyError, UnknownNameError
 from passerby.models.card import ReidModel
 from passerby.models.registry import MODELS, create_model, list_models, model_card
 from passerby.types import ModelOutput
@@ -92,3 +92,9 @@ def test_models_are_listed_sorted_and_misspellings_get_a_suggestion() -> None:
         create_model("aap_reid", num_classes=3, last_strid=1)
     with pytest.raises(ConfigError, match="at least one class"):
         create_model("aap_reid", num_classes=0)
+
+
+@pytest.mark.parametrize("options", [{"attention_stages": 3}, {"trunk": 18}, {"dropout": 2.0}])
+def test_options_of_the_wrong_kind_are_one_clear_error(options: dict[str, object]) -> None:
+    with pytest.raises(PasserbyError):
+        create_model("aap_reid", num_classes=3, **options)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import random
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +14,17 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from passerby.errors import ConfigError, PasserbyError, TrainingError
+from passerby.data.registry import load as load_dataset
+from passerby.errors import ConfigError, PasserbyError, ProtocolError, TrainingError, WeightsError
+from passerby.evaluation.evaluate import evaluate
 from passerby.losses.reid import ReidLoss
+from passerby.models.trunks import create_trunk
 from passerby.recipes.registry import load_recipe
 from passerby.training import loop
 from passerby.training.checkpoint import load
 from passerby.training.config import TrainConfig, with_overrides
 from passerby.training.loop import train
+from passerby.training.run import RunFolder
 from passerby.types import Batch
 
 
@@ -123,9 +129,11 @@ def test_resumed_losses_equal_the_uninterrupted_ones(
 
 def test_training_leaves_the_callers_generator_alone(world: Path, tmp_path: Path) -> None:
     torch.manual_seed(5)
-    state = torch.get_rng_state()
-    train(tiny(world, epochs=1), tmp_path / "run", show_progress=False)
+    state, python = torch.get_rng_state(), random.getstate()
+    train(tiny(world, epochs=2), tmp_path / "run", show_progress=False)
+    train(None, tmp_path / "run", resume=True, show_progress=False)
     assert torch.equal(state, torch.get_rng_state())
+    assert random.getstate() == python
 
 
 def test_pictures_decoded_ahead_train_like_pictures_in_memory(world: Path, finished: Path, tmp_path: Path) -> None:
@@ -176,3 +184,62 @@ def test_gradient_accumulation_steps_half_as_often(world: Path, tmp_path: Path) 
     state = torch.load(tmp_path / "run/checkpoints/epoch-0001/optimizer.bin", weights_only=True)
     steps = {int(entry["step"]) for entry in state["state"].values()}
     assert steps == {len(losses(tmp_path / "run")) // 2 + len(losses(tmp_path / "run")) % 2}
+
+
+def test_a_test_that_cannot_be_evaluated_is_refused_before_training(world: Path, tmp_path: Path) -> None:
+    one_camera = tmp_path / "one_camera"
+    shutil.copytree(world, one_camera)
+    for file in one_camera.glob("*/*_c2s1_*"):
+        file.unlink()
+    with pytest.raises(ProtocolError, match="none of the 3 queries has a valid match"):
+        train(tiny(world, **{"data.test": f"market1501:{one_camera}"}), tmp_path / "run", show_progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_log_cut_in_the_middle_of_a_line_can_be_resumed(finished: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    whole = losses(finished)
+    log = run / "metrics.jsonl"
+    log.write_text(log.read_text()[:-20])
+    assert len(RunFolder(run).log()) == len(whole) - 1
+
+
+def test_a_damaged_checkpoint_and_another_number_of_processes_are_refused(finished: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    (checkpoint,) = (run / "checkpoints").iterdir()
+    (checkpoint / "model.safetensors").write_bytes(b"cut short")
+    with pytest.raises(WeightsError, match="cannot be resumed from"):
+        train(None, run, resume=True, show_progress=False)
+    (checkpoint / "world.json").write_text("4")
+    with pytest.raises(ConfigError, match="trained by 4 processes, this is 1"):
+        train(None, run, resume=True, show_progress=False)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="half precision works where there is a CUDA device")
+def test_fp16_without_a_cuda_device_is_refused(world: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="precision=fp16 needs a CUDA device"):
+        train(tiny(world, precision="fp16"), tmp_path / "run", show_progress=False)
+
+
+def test_bf16_trains_and_the_final_numbers_are_those_of_the_saved_model(world: Path, tmp_path: Path) -> None:
+    result = train(tiny(world, precision="bf16", epochs=1), tmp_path / "run", show_progress=False)
+    assert result is not None
+    saved = load(tmp_path / "run")
+    again = evaluate(saved.model, load_dataset(f"market1501:{world}"), size=saved.size)
+    assert result.mean_ap == pytest.approx(again.mean_ap, abs=1e-9)
+
+
+def test_the_trunks_checkpoint_is_loaded_and_reported(world: Path, tmp_path: Path) -> None:
+    trunk = create_trunk("resnet18")
+    torch.save(trunk.state_dict(), tmp_path / "trunk.pth")
+    config = tiny(world, epochs=1, **{"model.trunk_weights": str(tmp_path / "trunk.pth"), "optimizer.lr": 1e-12})
+    train(config, tmp_path / "run", show_progress=False)
+    report = json.loads((tmp_path / "run" / "trunk_weights.json").read_text())
+    assert len(report["matched"]) == len(trunk.state_dict())
+    assert all(".attention." in key for key in report["fresh"])
+    trained = load_file(tmp_path / "run" / "model.safetensors")["trunk.layer1.0.conv1.weight"]
+    assert torch.allclose(trained, trunk.state_dict()["layer1.0.conv1.weight"], atol=1e-6)
+    (tmp_path / "trunk.pth").unlink()  # a resumed run does not need it again
+    train(None, tmp_path / "run", resume=True, show_progress=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,8 +34,7 @@ def check(
     dataset = load(spec)
     report = examine(dataset, decode_images=decode)
     if as_json:
-        counts, findings = [c._asdict() for c in report.counts], [asdict(f) for f in report.findings]
-        typer.echo(json.dumps({"ok": report.ok, "counts": counts, "findings": findings}, indent=2))
+        typer.echo(json.dumps(report.to_dict(), indent=2))
     else:
         typer.echo(f"{dataset.name} at {dataset.source.root}")
         _print(report, shown=None if every else SHOWN)

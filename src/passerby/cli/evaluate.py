@@ -24,6 +24,7 @@ def evaluate(
         Literal["step", "trapezoid"],
         typer.Option(help="Average precision; trapezoid is the original Market-1501 code's."),
     ] = "step",
+    device: Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, cuda:1, mps.")] = "cpu",
     batch_size: Annotated[int, typer.Option(min=1, help="Images embedded at once.")] = 64,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     output: Annotated[Path | None, typer.Option(help="Write the JSON to this file too.")] = None,
@@ -39,7 +40,7 @@ def evaluate(
         check_target(output, overwrite=True)
     dataset = load_dataset(data)
     images = len(dataset.split("query")) + len(dataset.split("gallery"))
-    predictor = load(run)
+    predictor = load(run, device=device)
     protocol = Protocol(average_precision=ap, distance=distance)
     with progress_bar("embedding", images) as advance:
         result = evaluate_model(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -16,6 +18,8 @@ from passerby.data.source import Source
 from passerby.errors import ImageError
 from passerby.types import Sample
 
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
+"""What is decoded, whatever the file's name says."""
 MAX_PIXELS = 64_000_000
 """Larger pictures are refused before a pixel is decoded: no person crop comes near (64 megapixels)."""
 
@@ -27,7 +31,7 @@ def decode(content: bytes, *, name: str) -> Image.Image:
         ImageError: if it is not a picture, is cut short, or has more than ``MAX_PIXELS``.
     """
     try:
-        image = Image.open(io.BytesIO(content))
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
         if image.width * image.height > MAX_PIXELS:
             raise ImageError(f"{name}: {image.width}×{image.height} pixels, more than {MAX_PIXELS:,}: refused unread")
         return ImageOps.exif_transpose(image).convert("RGB")
@@ -35,7 +39,7 @@ def decode(content: bytes, *, name: str) -> Image.Image:
         raise ImageError(f"{name}: its header claims far more than {MAX_PIXELS:,} pixels: refused unread") from None
     except UnidentifiedImageError:
         raise ImageError(f"{name}: not a picture ({len(content):,} bytes of something else); remove it") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, TypeError, EOFError, struct.error, zlib.error) as error:
         raise ImageError(f"{name}: not a whole picture ({error}); {len(content):,} bytes read; replace it") from None
 
 

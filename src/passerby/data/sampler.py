@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import cycle, islice
 from typing import Literal
 
 import torch
@@ -92,7 +93,5 @@ class PKSampler:
 
     def __iter__(self) -> Iterator[list[int]]:
         """This process's batches of the epoch ``self.epoch``."""
-        batches = list(self.batches())
         wanted = len(self) * self.world
-        batches += batches[: max(0, wanted - len(batches))]
-        return iter(batches[self.rank : wanted : self.world])
+        return islice(cycle(list(self.batches())), self.rank, wanted, self.world)

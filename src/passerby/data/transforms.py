@@ -3,6 +3,9 @@
 Choices are drawn on the CPU, so that a seed means the same pictures on every device; kornia moves
 the pixels. Random erasing is Zhong et al., AAAI 2020 (probability p, area 2–40 %, aspect 0.3–3.3),
 filled with the mean colour.
+
+Resizing is not here: pictures of many sizes become one batch only once they have one size, so Pillow
+does it where they are decoded (``passerby.data.decode.to_tensor``).
 """
 
 from __future__ import annotations

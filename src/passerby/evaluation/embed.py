@@ -39,6 +39,7 @@ def embed(
     """
     if not samples:
         raise DatasetLayoutError(f"no images to embed at {source.root}")
+    pids, camids = _column([s.pid for s in samples], "people"), _column([s.camid for s in samples], "cameras")
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
@@ -57,8 +58,8 @@ def embed(
     return Embeddings(
         features=torch.cat(features),
         paths=tuple(s.path for s in samples),
-        pids=_column([s.pid for s in samples], "people"),
-        camids=_column([s.camid for s in samples], "cameras"),
+        pids=pids,
+        camids=camids,
         roles=torch.tensor([int(s.role) for s in samples]),
         local=torch.cat(local) if local else None,
     )

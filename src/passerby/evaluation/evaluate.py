@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from passerby.data.dataset import Dataset
+from passerby.errors import ProtocolError
 from passerby.evaluation.embed import embed
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.models.card import ReidModel
-from passerby.types import EvalResult, Protocol
+from passerby.types import EvalResult, Protocol, Role
 
 
 def evaluate(
@@ -23,6 +24,11 @@ def evaluate(
 ) -> EvalResult:
     """Embed the dataset's query and gallery and evaluate them under ``protocol`` (default: Market-1501's)."""
     protocol = protocol or Protocol()
+    refuse_unevaluable(dataset, protocol)
+    if protocol.distance not in model.card.distances:
+        raise ProtocolError(
+            f"{model.card.name} has no {protocol.distance} distance; it has {', '.join(model.card.distances)}"
+        )
     with_local = protocol.distance != "global"
     query, gallery = (
         embed(
@@ -38,3 +44,30 @@ def evaluate(
         for split in ("query", "gallery")
     )
     return evaluate_embeddings(query, gallery, protocol)
+
+
+def refuse_unevaluable(dataset: Dataset, protocol: Protocol) -> None:
+    """Say before any work what would make the evaluation fail after it.
+
+    Raises:
+        DatasetLayoutError: if query or gallery is empty.
+        ProtocolError: if people or cameras are unknown, or no query has a valid match.
+    """
+    query, gallery = dataset.split("query"), dataset.split("gallery")
+    if any(s.pid is None for s in (*query, *gallery)):
+        raise ProtocolError(f"{dataset.name} at {dataset.source.root} does not say who everybody is")
+    if protocol.ignore_same_camera and any(s.camid is None for s in (*query, *gallery)):
+        raise ProtocolError(
+            f"protocol {protocol.name} ignores matches from the same camera, but {dataset.name} at "
+            f"{dataset.source.root} does not name every camera; name them (see docs/data.md)"
+        )
+    seen: dict[int | None, set[int | None]] = {}
+    for sample in gallery:
+        if sample.role is Role.PERSON:
+            seen.setdefault(sample.pid, set()).add(sample.camid)
+    own = [{s.camid} if protocol.ignore_same_camera else set() for s in query]
+    if not any(seen.get(s.pid, set()) - cameras for s, cameras in zip(query, own, strict=True)):
+        raise ProtocolError(
+            f"none of the {len(query)} queries has a valid match in the gallery ({len(gallery)} images): their people "
+            "are absent from it or seen by the same camera only; `passerby data check` names them"
+        )

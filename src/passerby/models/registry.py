@@ -44,4 +44,8 @@ def create_model(name: str, *, num_classes: int, **options: Any) -> ReidModel:
             raise UnknownNameError(f"option of {name}", option, known)
     if num_classes < 1:
         raise ConfigError(f"a model needs at least one class, got num_classes={num_classes}")
-    return cls(num_classes=num_classes, **options)
+    try:
+        return cls(num_classes=num_classes, **options)
+    except (TypeError, ValueError) as error:
+        chosen = ", ".join(f"{key}={value!r}" for key, value in options.items())
+        raise ConfigError(f"{name} cannot be built with {chosen} ({error})") from None

@@ -32,8 +32,8 @@ def save_model(run: RunFolder, model: ReidModel, *, options: dict[str, Any], siz
     run.write_json("model.json", description)
 
 
-def load(path: str | Path) -> Predictor:
-    """The model that a run folder holds, ready to embed pictures.
+def load(path: str | Path, *, device: str = "cpu") -> Predictor:
+    """The model that a run folder holds, ready to embed pictures on ``device`` (``cuda``, ``cuda:1``, ``mps``, …).
 
     Raises:
         ConfigError: if ``path`` is not a run folder with a finished model.
@@ -50,7 +50,14 @@ def load(path: str | Path) -> Predictor:
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{description_file} is damaged ({error!r}); export or train the model again") from None
     load_weights(model, folder / "model.safetensors", minimum=1.0)
-    return Predictor(model, (height, width))
+    return Predictor(_on(model, device), (height, width))
+
+
+def _on(model: ReidModel, device: str) -> ReidModel:
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {device!r} cannot be used ({str(error).splitlines()[0]})") from None
 
 
 def import_checkpoint(

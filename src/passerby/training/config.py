@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from passerby.errors import ConfigError, UnknownNameError
 
@@ -41,6 +41,13 @@ class ModelConfig(_Frozen):
     options: dict[str, Any] = {}
     trunk_weights: str | None = None
     """Checkpoint for the trunk (ImageNet, say); ``None``: train from scratch."""
+
+    @field_validator("options")
+    @classmethod
+    def _people_are_counted(cls, options: dict[str, Any]) -> dict[str, Any]:
+        if "num_classes" in options:
+            raise ValueError("num_classes is the number of training people: it is counted, not set")
+        return options
 
 
 class AugmentConfig(_Frozen):
@@ -172,5 +179,7 @@ def read_config(path: Path) -> TrainConfig:
         return validated(json.loads(path.read_text()))
     except FileNotFoundError:
         raise ConfigError(f"{path.parent} is not a run folder: it has no {path.name}") from None
-    except json.JSONDecodeError as error:
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}); give the folder of a run") from None
+    except ValueError as error:  # JSON's and UTF-8's
         raise ConfigError(f"{path} is not valid JSON ({error})") from None

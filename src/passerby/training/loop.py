@@ -9,14 +9,18 @@ one's losses to the last bit on the same machine.
 from __future__ import annotations
 
 import math
+import random
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.state import AcceleratorState
 from safetensors.torch import save_file
 
 from passerby.data.dataset import Dataset, people
@@ -24,12 +28,12 @@ from passerby.data.loader import TrainLoader, class_labels
 from passerby.data.registry import load as load_dataset
 from passerby.data.sampler import PKSampler
 from passerby.data.transforms import Augmentation
-from passerby.errors import ConfigError, DatasetLayoutError, TrainingError
-from passerby.evaluation.evaluate import evaluate
+from passerby.errors import ConfigError, DatasetLayoutError, OutputError, TrainingError, WeightsError
+from passerby.evaluation.evaluate import evaluate, refuse_unevaluable
 from passerby.losses.reid import LossParts, ReidLoss
 from passerby.models.card import ReidModel
 from passerby.models.registry import create_model
-from passerby.models.weights import load_trunk
+from passerby.models.weights import WeightsReport, load_trunk, load_weights
 from passerby.training.checkpoint import save_model
 from passerby.training.config import TrainConfig, read_config
 from passerby.training.curves import save_loss_curves
@@ -37,7 +41,7 @@ from passerby.training.monitor import Monitor
 from passerby.training.optimizer import build_optimizer, set_lr
 from passerby.training.run import RunFolder
 from passerby.training.schedule import lr_factor
-from passerby.types import Batch, EvalResult
+from passerby.types import Batch, EvalResult, Protocol
 
 
 def train(
@@ -61,17 +65,18 @@ def train(
         raise ConfigError("training needs a config; load_recipe(name) gives one")
     elif folder.path.exists():
         folder.create(config)  # refuses, before any work
-    return _Training(config, folder, show_progress=show_progress).run(resume=resume)
+    with _callers_randomness_kept():
+        return _Training(config, folder, resume=resume, show_progress=show_progress).run()
 
 
 class _Training:
     """One run's objects, built once, in the order in which they can fail."""
 
-    def __init__(self, config: TrainConfig, folder: RunFolder, *, show_progress: bool) -> None:
-        self.config, self.folder = config, folder
+    def __init__(self, config: TrainConfig, folder: RunFolder, *, resume: bool, show_progress: bool) -> None:
+        self.config, self.folder, self.resume = config, folder, resume
         self.dataset = load_dataset(config.data.train)
         self.test = _test_data(config, self.dataset)
-        self.accelerator = Accelerator(mixed_precision=config.precision)
+        self.accelerator = _accelerator(config)
         self.show_progress = show_progress and self.accelerator.is_main_process
         samples = self.dataset.split("train")
         if len(people(samples)) < 2:
@@ -79,6 +84,7 @@ class _Training:
                 f"{self.dataset.name} has training images of {len(people(samples))} person; identities need at least 2"
             )
         model = build_model(config, num_classes=len(people(samples)))
+        self.weights = None if resume else load_trunk_weights(model, config)
         sampler = PKSampler(
             class_labels(samples),
             **config.sampler.model_dump(),
@@ -101,29 +107,37 @@ class _Training:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
 
-    @property
-    def plain_model(self) -> ReidModel:
-        model: ReidModel = self.accelerator.unwrap_model(self.model)
-        return model
-
-    def run(self, *, resume: bool) -> EvalResult | None:
-        with torch.random.fork_rng():
-            first = self._resume() if resume else self._start()
+    def run(self) -> EvalResult | None:
+        try:
+            first = self._continue() if self.resume else self._start()
             with self._monitor(first) as monitor:
                 for epoch in range(first, self.config.epochs):
                     self._epoch(epoch, monitor)
                     self._after_epoch(epoch + 1, monitor)
-        return self._finish()
+            return self._finish()
+        except OSError as error:
+            raise OutputError(
+                f"cannot write into {self.folder.path} ({error.strerror or error}); make room, then continue with "
+                f"--resume {self.folder.path}"
+            ) from None
 
     def _start(self) -> int:
         if self.accelerator.is_main_process:
             self.folder.create(self.config)
+            if self.weights is not None:
+                self.folder.write_json("trunk_weights.json", asdict(self.weights))
         self.accelerator.wait_for_everyone()
         return 0
 
-    def _resume(self) -> int:
+    def _continue(self) -> int:
         checkpoint = self.folder.latest_checkpoint()
-        self.accelerator.load_state(str(checkpoint))
+        self.folder.refuse_other_world(checkpoint, self.accelerator.num_processes)
+        try:
+            self.accelerator.load_state(str(checkpoint))
+        except Exception as error:  # noqa: BLE001 - a damaged file can break its reader anywhere
+            raise WeightsError(
+                f"{checkpoint} cannot be resumed from ({error}); train anew under another --run"
+            ) from None
         epoch = int(checkpoint.name.removeprefix("epoch-"))
         if self.accelerator.is_main_process:
             self.folder.cut_log(epoch * len(self.loader))
@@ -137,6 +151,8 @@ class _Training:
         with Monitor(
             self.folder, total, done=first_epoch * len(self.loader), active=active, show=self.show_progress
         ) as monitor:
+            if self.weights is not None:
+                monitor.say(f"trunk weights: {self.weights}")
             yield monitor
 
     def _epoch(self, epoch: int, monitor: Monitor) -> None:
@@ -180,7 +196,7 @@ class _Training:
         if done % config.checkpoint_every == 0 or done == config.epochs:
             self._checkpoint(done)
         if config.evaluate_every and done % config.evaluate_every == 0 and done < config.epochs:
-            result = self._evaluate()
+            result = self._evaluate(self.accelerator.unwrap_model(self.model))
             if result:
                 monitor.log_evaluation(done, result)
 
@@ -192,41 +208,73 @@ class _Training:
         self.accelerator.save_state(str(partial))
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
-            self.folder.adopt_checkpoint(partial, epoch)
+            self.folder.adopt_checkpoint(partial, epoch, world=self.accelerator.num_processes)
             save_loss_curves(self.folder.log(), self.folder.path / "losses.png")
 
-    def _evaluate(self) -> EvalResult | None:
+    def _evaluate(self, model: ReidModel) -> EvalResult | None:
         result = None
         if self.test is not None and self.accelerator.is_main_process:
-            result = evaluate(self.plain_model, self.test, size=self.config.data.size)
+            result = evaluate(model, self.test, size=self.config.data.size)
         self.accelerator.wait_for_everyone()
         return result
 
     def _finish(self) -> EvalResult | None:
         config = self.config
+        # without the wrapper of mixed precision: the number is the one that `passerby evaluate` gives
+        model = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         if self.accelerator.is_main_process:
-            save_model(self.folder, self.plain_model, options=config.model.options, size=config.data.size)
-        result = self._evaluate()
+            save_model(self.folder, model, options=config.model.options, size=config.data.size)
+        result = self._evaluate(model)
         if result is not None and self.accelerator.is_main_process:
             self.folder.write_json("metrics.json", result.to_dict())
         return result
 
 
 def build_model(config: TrainConfig, *, num_classes: int) -> ReidModel:
-    """The config's model with fresh weights from its seed, its trunk from a checkpoint where one is named."""
+    """The config's model with fresh weights from its seed."""
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
-        model = create_model(config.model.name, num_classes=num_classes, **config.model.options)
-    if config.model.trunk_weights:
-        trunk = getattr(model, model.trunk_prefix) if model.trunk_prefix else model
-        load_trunk(trunk, config.model.trunk_weights)
-    return model
+        return create_model(config.model.name, num_classes=num_classes, **config.model.options)
+
+
+def load_trunk_weights(model: ReidModel, config: TrainConfig) -> WeightsReport | None:
+    """The checkpoint that the config names for the trunk, where it names one."""
+    source = config.model.trunk_weights
+    if not source:
+        return None
+    if model.trunk_prefix is None:  # the model is its own trunk: all but its classifier
+        return load_weights(model, source, ignore=("classifier.",))
+    return load_trunk(getattr(model, model.trunk_prefix), source)
+
+
+def _accelerator(config: TrainConfig) -> Accelerator:
+    # a part of weight 0 leaves parameters without a gradient, which several processes must expect
+    partial = not (config.loss.identity and config.loss.triplet and config.loss.local)
+    unused = DistributedDataParallelKwargs(find_unused_parameters=partial)
+    # a second run in the same process may want another precision, which accelerate's shared state would refuse
+    AcceleratorState._reset_state()
+    accelerator = Accelerator(mixed_precision=config.precision, kwargs_handlers=[unused])
+    if config.precision == "fp16" and accelerator.device.type != "cuda":
+        raise ConfigError(f"precision=fp16 needs a CUDA device, this is {accelerator.device.type}; set bf16 or no")
+    return accelerator
+
+
+@contextmanager
+def _callers_randomness_kept() -> Iterator[None]:
+    """Torch's, numpy's and Python's global generators are put back afterwards."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - accelerate restores the legacy one
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
 
 
 def _test_data(config: TrainConfig, training: Dataset) -> Dataset | None:
-    """Where to evaluate: the named dataset, which must have both splits; else the training one, if it has them."""
-    if config.data.test:
-        test = load_dataset(config.data.test)
-        test.split("query"), test.split("gallery")
-        return test
-    return training if training.query and training.gallery else None
+    """Where to evaluate: the named dataset; else the training one, if it has query and gallery. Checked beforehand."""
+    test = load_dataset(config.data.test) if config.data.test else training
+    if not config.data.test and not (training.query and training.gallery):
+        return None
+    refuse_unevaluable(test, Protocol())
+    return test

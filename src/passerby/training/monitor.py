@@ -23,7 +23,7 @@ class Monitor:
         self._board: SummaryWriter | None = None
         if active:
             self._file = folder.metrics_log.open("a", buffering=1)
-            self._board = SummaryWriter(str(folder.path / "tensorboard"), purge_step=done)
+            self._board = SummaryWriter(str(folder.path / "tensorboard"), purge_step=done + 1)
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
@@ -46,6 +46,11 @@ class Monitor:
             self._file.close()
         if self._board:
             self._board.close()
+
+    def say(self, text: str) -> None:
+        """A line above the bar, where anybody watches."""
+        if not self._bar.disable:
+            self._bar.console.print(text)
 
     def log(self, epoch: int, loss: LossParts, lr: float, *, images_per_second: float) -> None:
         """One step's losses."""

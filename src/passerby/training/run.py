@@ -55,7 +55,8 @@ class RunFolder:
             OutputError: if it cannot be written.
         """
         if self.path.exists():
-            raise ConfigError(f"{self.path} exists; choose another --run, or continue it with --resume {self.path}")
+            way = f"continue it with --resume {self.path}" if any(self.checkpoints.glob("epoch-*")) else "delete it"
+            raise ConfigError(f"{self.path} exists; choose another --run, or {way}")
         with self.made_whole() as partial:
             (partial / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
             (partial / "environment.json").write_text(json.dumps(environment(), indent=2) + "\n")
@@ -95,18 +96,26 @@ class RunFolder:
             raise ConfigError(f"{self.path} has no checkpoint to resume from; train it anew under another --run")
         return found[-1]
 
-    def adopt_checkpoint(self, partial: Path, epoch: int) -> None:
-        """Turn a finished partial checkpoint into the newest one and drop the older."""
+    def adopt_checkpoint(self, partial: Path, epoch: int, *, world: int) -> None:
+        """Turn a finished partial checkpoint of ``world`` processes into the newest one and drop the older."""
+        (partial / "world.json").write_text(json.dumps(world))
         older = sorted(self.checkpoints.glob("epoch-*"))
         partial.rename(self.checkpoints / f"epoch-{epoch:04d}")
         for folder in older:
             shutil.rmtree(folder)
 
+    def refuse_other_world(self, checkpoint: Path, world: int) -> None:
+        """A run goes on with as many processes as it had: its epochs have another length otherwise."""
+        had = json.loads((checkpoint / "world.json").read_text())
+        if had != world:
+            raise ConfigError(f"{self.path} was trained by {had} processes, this is {world}: resume it with {had}")
+
     def log(self) -> list[dict[str, Any]]:
-        """Every step logged so far."""
+        """Every step logged so far; a last line that was cut short does not count."""
         if not self.metrics_log.exists():
             return []
-        return [json.loads(line) for line in self.metrics_log.read_text().splitlines()]
+        whole = self.metrics_log.read_text().rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines()]
 
     def cut_log(self, step: int) -> None:
         """Forget what was logged after ``step`` (a run that died between two checkpoints)."""
