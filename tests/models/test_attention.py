@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import jaxtyping
 import pytest
 import torch
 from torch import Tensor, nn
@@ -180,3 +181,9 @@ def test_factories_by_name() -> None:
     assert attention_factory("none") is None
     with pytest.raises(UnknownNameError, match="cwa_mul"):
         attention_factory("cwa_mull")
+
+
+def test_a_mode_that_does_not_exist_is_no_addition(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as outside the test suite
+    with pytest.raises(UnknownNameError, match=r"unknown CWA mode 'mult'\. Did you mean mul"):
+        CWA(32, mode="mult")

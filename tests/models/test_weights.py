@@ -98,6 +98,30 @@ def _infinite(path: Path) -> None:
     saved(path, {**random_state(), "norm.running_var": torch.full((4,), float("inf"))})
 
 
+def _too_large(path: Path) -> None:
+    saved(path, {**random_state(), "second.weight": torch.full((4, 4), 1e300, dtype=torch.float64)})
+
+
+def _whole_numbers(path: Path) -> None:
+    saved(path, {key: value.to(torch.int8) for key, value in random_state().items()})
+
+
+def _complex(path: Path) -> None:
+    saved(path, {**random_state(), "second.weight": torch.full((4, 4), 1j)})
+
+
+def _float8(path: Path) -> None:
+    saved(path, {**random_state(), "second.weight": torch.zeros(4, 4).to(torch.float8_e4m3fn)})
+
+
+def _sparse(path: Path) -> None:
+    saved(path, {**random_state(), "second.weight": torch.eye(4).to_sparse()})
+
+
+def _without_values(path: Path) -> None:
+    saved(path, {**random_state(), "second.weight": torch.zeros(4, 4, device="meta")})
+
+
 def _empty_dict(path: Path) -> None:
     saved(path, {})
 
@@ -123,6 +147,12 @@ REFUSED = {
     _wrong_shape: r"does not fit .* reshaped \(first.bias",
     _nan: r"1 tensors hold NaN or infinity \(second.weight\)",
     _infinite: r"1 tensors hold NaN or infinity \(norm.running_var\)",
+    _too_large: r"1 tensors are too large for the module's precision \(second.weight\)",
+    _whole_numbers: r"1 of 10 tensors matched; 9 reshaped \(first.weight",
+    _complex: r"1 tensors are sparse, quantised, complex or without values \(second.weight\)",
+    _float8: r"1 tensors are sparse, quantised.*\(second.weight\)",
+    _sparse: r"1 tensors are sparse, quantised.*\(second.weight\)",
+    _without_values: r"1 tensors are sparse, quantised.*\(second.weight\)",
     _empty_dict: "holds dict, not named tensors",
     _lone_tensor: "holds Tensor, not named tensors",
     _foreign: "0 of 9 tensors matched",
@@ -192,14 +222,49 @@ def test_ignored_prefixes_are_left_out_on_both_sides(tmp_path: Path) -> None:
 
 
 def test_what_does_not_match_is_named(tmp_path: Path) -> None:
-    state = random_state(classes=7)
+    state = random_state()
     del state["first.bias"]
     state["extra.weight"] = torch.zeros(2)
     report = load_weights(net(), saved(tmp_path / "weights.pth", state), minimum=0.5)
     assert report.missing == ("first.bias",)
     assert report.unexpected == ("extra.weight",)
-    assert report.reshaped == ("classifier.weight",)
-    assert (len(report.matched), report.total, report.share) == (8, 10, 0.8)
+    assert report.reshaped == ()
+    assert (len(report.matched), report.total, report.share) == (9, 10, 0.9)
+
+
+def test_another_classifier_is_never_skipped_unasked(tmp_path: Path) -> None:
+    path = saved(tmp_path / "weights.pth", random_state(classes=7))  # nine of ten tensors match
+    with pytest.raises(WeightsError, match=r"1 reshaped \(classifier.weight\).*name in `ignore`"):
+        load_weights(net(), path, minimum=0.5)
+
+
+def test_one_ignored_prefix_may_stand_alone(tmp_path: Path) -> None:
+    path = saved(tmp_path / "weights.pth", random_state(classes=7))
+    assert load_weights(net(), path, ignore="classifier.").total == 9
+
+
+def test_a_mixture_of_prefixes_is_left_alone(tmp_path: Path) -> None:
+    state = random_state()
+    mixed = {**state, "module.first.weight": torch.zeros(4, 4)}
+    model = net()
+    assert load_weights(model, saved(tmp_path / "weights.pth", mixed)).unexpected == ("module.first.weight",)
+    assert torch.equal(model.get_parameter("first.weight"), state["first.weight"])
+
+
+def test_half_precision_is_loaded_into_float32(tmp_path: Path) -> None:
+    state = {key: value.half() for key, value in random_state().items()}  # the batch counter as well
+    model = net()
+    load_weights(model, saved(tmp_path / "weights.pth", state), minimum=1.0)
+    assert {key: value.dtype for key, value in model.state_dict().items()} == {
+        key: value.dtype for key, value in net().state_dict().items()
+    }
+    assert all(torch.equal(value.half(), state[key]) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("source", ["a" * 5000, "~nobody-of-this-name/weights.pth", "nul\0byte"])
+def test_impossible_paths_are_missing_files(source: str) -> None:
+    with pytest.raises(WeightsError, match="no checkpoint at"):
+        load_weights(net(), source)
 
 
 @pytest.mark.parametrize(("minimum", "accepted"), [(0.9, True), (0.91, False)])

@@ -22,6 +22,8 @@ from passerby.models.trunks.mobilenet_v2 import flat_to_nested
 State = dict[str, Tensor]
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
 _COUNTER = "num_batches_tracked"
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_INTEGERS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class WeightsReport:
     unexpected: tuple[str, ...]
     """In the file, not in the module."""
     reshaped: tuple[str, ...]
-    """In both, but of different shapes."""
+    """In both, but of different shapes, or whole numbers where the module has real ones."""
     fresh: tuple[str, ...] = ()
     """Left at their initial values on purpose."""
 
@@ -61,16 +63,34 @@ def read_state(source: str | Path) -> State:
     Raises:
         WeightsError: if there is no such file, it is not a checkpoint, or holds values that are not finite.
     """
-    path = _from_hub(str(source)[3:]) if str(source).startswith("hf:") else Path(source).expanduser()
-    if not path.is_file():
+    path = _from_hub(str(source)[3:]) if str(source).startswith("hf:") else _local(source)
+    state = _read(path)
+    if all(key.startswith("module.") for key in state):  # DataParallel prefixes all or none
+        state = {key.removeprefix("module."): value for key, value in state.items()}
+    _refuse(path, [k for k, v in state.items() if not _is_plain(v)], "are sparse, quantised, complex or without values")
+    _refuse(path, [k for k, v in state.items() if not v.isfinite().all()], "hold NaN or infinity")
+    return dict(state)
+
+
+def _local(source: str | Path) -> Path:
+    path = Path(source)
+    try:
+        path = path.expanduser()
+        exists = path.is_file()
+    except (OSError, RuntimeError):  # a name too long for the file system, the home of nobody
+        exists = False
+    if not exists:
         raise WeightsError(f"no checkpoint at {path}; give a .safetensors or .pth file, or hf:owner/name")
-    state = {key.removeprefix("module."): value for key, value in _read(path).items()}
-    broken = [key for key, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
-    if broken:
-        raise WeightsError(
-            f"{path}: {len(broken)} tensors hold NaN or infinity ({', '.join(broken[:3])}); do not use it"
-        )
-    return state
+    return path
+
+
+def _is_plain(value: Tensor) -> bool:
+    return value.layout is torch.strided and not value.is_meta and value.dtype in (*_FLOATS, *_INTEGERS)
+
+
+def _refuse(source: str | Path, keys: list[str], fault: str) -> None:
+    if keys:
+        raise WeightsError(f"{source}: {len(keys)} tensors {fault} ({', '.join(keys[:3])}); do not use it")
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
@@ -119,25 +139,34 @@ def load_weights(
 ) -> WeightsReport:
     """Copy a checkpoint's tensors into ``module``; all that match, or none.
 
+    A tensor of another shape is never skipped unasked: it is refused, or named in ``ignore``.
+
     Args:
-        minimum: share of the module's tensors that must match.
-        ignore: key prefixes left out on both sides (``("classifier",)`` for another set of people).
+        minimum: share of the module's tensors that must match; the others may be missing from the file.
+        ignore: key prefixes left out on both sides (``("classifier.",)`` for another set of people).
         fresh: module keys that no checkpoint can have and that keep their initial values.
         rename: from the file's keys to the module's.
 
     Raises:
-        WeightsError: if fewer match; the message says which do not.
+        WeightsError: if fewer match or a shape differs, the message says which; or for what
+            :func:`read_state` refuses.
     """
     state = read_state(source)
     state = rename(state) if rename else state
-    prefixes = tuple(ignore)
+    prefixes = (ignore,) if isinstance(ignore, str) else tuple(ignore)
     theirs = {k: v for k, v in state.items() if not k.startswith(prefixes or "\0")}
     report = compare(module, theirs, ignore=prefixes, fresh=fresh)
-    if report.share < minimum or not report.matched:
+    if report.share < minimum or not report.matched or report.reshaped:
+        hint = ", and all shapes; name in `ignore` what shall keep its initial values" if report.reshaped else ""
         raise WeightsError(
-            f"{source} does not fit {type(module).__name__}: {report}; at least {minimum:.0%} must match"
+            f"{source} does not fit {type(module).__name__}: {report}; at least {minimum:.0%} must match{hint}"
         )
-    module.load_state_dict({key: theirs[key] for key in report.matched}, strict=False)
+    ours = module.state_dict()
+    values = {key: theirs[key].to(ours[key].dtype) for key in report.matched}
+    _refuse(
+        source, [k for k, v in values.items() if not v.isfinite().all()], "are too large for the module's precision"
+    )
+    module.load_state_dict(values, strict=False)
     return report
 
 
@@ -152,13 +181,18 @@ def compare(
     ours = {k: v for k, v in module.state_dict().items() if not k.startswith(ignore or "\0")}
     left = {k for k in ours if k not in state and (k.endswith(_COUNTER) or (fresh is not None and fresh(k)))}
     wanted = [k for k in ours if k not in left]
+    shared = [k for k in wanted if k in state]
     return WeightsReport(
-        matched=tuple(k for k in wanted if k in state and state[k].shape == ours[k].shape),
+        matched=tuple(k for k in shared if _fits(state[k], ours[k])),
         missing=tuple(k for k in wanted if k not in state),
         unexpected=tuple(k for k in state if k not in ours),
-        reshaped=tuple(k for k in wanted if k in state and state[k].shape != ours[k].shape),
+        reshaped=tuple(k for k in shared if not _fits(state[k], ours[k])),
         fresh=tuple(sorted(left)),
     )
+
+
+def _fits(theirs: Tensor, ours: Tensor) -> bool:
+    return theirs.shape == ours.shape and (theirs.is_floating_point() or not ours.is_floating_point())
 
 
 def load_trunk(trunk: nn.Module, source: str | Path) -> WeightsReport:

@@ -6,15 +6,16 @@ f′ = f ⊙ σ(MLP(R(f), r)): C/r → C. Both linear layers have biases; r = 16
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passerby.errors import ShapeError
+from passerby.errors import ShapeError, UnknownNameError
 
 REDUCTION = 16
+Mode = Literal["mul", "add"]
 
 
 class ChannelScore(nn.Module):
@@ -45,8 +46,10 @@ class ChannelScore(nn.Module):
 class CWA(nn.Module):
     """CWA(x), f·s, or CWA(+), f + s: one score s in (0, 1) for each channel of each image."""
 
-    def __init__(self, channels: int, *, mode: Literal["mul", "add"] = "mul", reduction: int = REDUCTION) -> None:
+    def __init__(self, channels: int, *, mode: Mode = "mul", reduction: int = REDUCTION) -> None:
         super().__init__()
+        if mode not in get_args(Mode):
+            raise UnknownNameError("CWA mode", mode, get_args(Mode))
         self.mode = mode
         self.score = ChannelScore(channels, reduction=reduction)
 
