@@ -50,7 +50,7 @@ class AlignedReID(ReidModel):
 
     card: ClassVar[ModelCard] = ModelCard(
         name="aligned_reid",
-        paper="AlignedReID++ (Luo et al., Pattern Recognition 2019)",
+        paper="AlignedReID++ (Luo et al., 2019)",
         input_size=(256, 128),
         distances=("global", "local", "global_local"),
     )

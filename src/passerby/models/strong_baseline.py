@@ -27,7 +27,7 @@ class StrongBaseline(ReidModel):
 
     card: ClassVar[ModelCard] = ModelCard(
         name="strong_baseline",
-        paper="Bag of Tricks (Luo et al., CVPR Workshops 2019)",
+        paper="Bag of Tricks (Luo et al., CVPRW 2019)",
         input_size=(256, 128),
     )
 
