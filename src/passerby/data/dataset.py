@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -47,3 +48,14 @@ class Dataset:
 def people(samples: Iterable[Sample]) -> list[int]:
     """The persons among the samples (no junk, no distractors), sorted."""
     return sorted({s.pid for s in samples if s.pid is not None and s.role is Role.PERSON})
+
+
+def queries_without_match(
+    query: Iterable[Sample], gallery: Iterable[Sample], *, across_cameras: bool = True
+) -> list[Sample]:
+    """Queries whose person the gallery lacks; or, ``across_cameras``, has from the query's own camera only."""
+    seen: dict[int | None, set[int | None]] = defaultdict(set)
+    for sample in gallery:
+        if sample.role is Role.PERSON:
+            seen[sample.pid].add(sample.camid)
+    return [s for s in query if not seen[s.pid] - ({s.camid} - {None} if across_cameras else set())]

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from passerby.data.dataset import SPLITS, Dataset, Split, people
+from passerby.data.dataset import SPLITS, Dataset, Split, people, queries_without_match
 from passerby.data.decode import decode
 from passerby.data.source import Source
 from passerby.errors import PasserbyError
@@ -232,11 +232,7 @@ def lone_people(x: Examined) -> Iterator[Finding]:
 
 
 def unmatched_queries(x: Examined) -> Iterator[Finding]:
-    """Queries whose person the gallery lacks, or has from the query's own camera only."""
-    seen: dict[int | None, set[int | None]] = defaultdict(set)
-    for sample in x.persons("gallery"):
-        seen[sample.pid].add(sample.camid)
-    lost = [s for s in x.dataset.query if not (seen[s.pid] - ({s.camid} - {None}))]
+    lost = queries_without_match(x.dataset.query, x.dataset.gallery)
     if lost and x.dataset.gallery:
         message = (
             f"{_n(len(lost), 'query', 'queries')} without a valid match in the gallery: "

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from passerby.data.dataset import Dataset
+from passerby.data.dataset import Dataset, queries_without_match
 from passerby.errors import ProtocolError
 from passerby.evaluation.embed import embed
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.models.card import ReidModel
-from passerby.types import EvalResult, Protocol, Role
+from passerby.types import EvalResult, Protocol
 
 
 def evaluate(
@@ -61,12 +61,7 @@ def refuse_unevaluable(dataset: Dataset, protocol: Protocol) -> None:
             f"protocol {protocol.name} ignores matches from the same camera, but {dataset.name} at "
             f"{dataset.source.root} does not name every camera; name them (see docs/data.md)"
         )
-    seen: dict[int | None, set[int | None]] = {}
-    for sample in gallery:
-        if sample.role is Role.PERSON:
-            seen.setdefault(sample.pid, set()).add(sample.camid)
-    own = [{s.camid} if protocol.ignore_same_camera else set() for s in query]
-    if not any(seen.get(s.pid, set()) - cameras for s, cameras in zip(query, own, strict=True)):
+    if len(queries_without_match(query, gallery, across_cameras=protocol.ignore_same_camera)) == len(query):
         raise ProtocolError(
             f"none of the {len(query)} queries has a valid match in the gallery ({len(gallery)} images): their people "
             "are absent from it or seen by the same camera only; `passerby data check` names them"
