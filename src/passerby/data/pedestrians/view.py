@@ -1,0 +1,44 @@
+"""Where a camera stands and which part of its picture the detector cut out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A pinhole camera over the ground plane z = 0, and a rectangle of its image plane.
+
+    World axes are metres, z up. The image plane lies at depth 1: a point at camera coordinates
+    (right, down, forward) falls on (right/forward, down/forward).
+    """
+
+    eye: Floats
+    """``(3,)``."""
+    axes: Floats
+    """``(3, 3)``: rows right, down, forward."""
+    window: tuple[float, float, float, float]
+    """x0, y0, x1, y1 of the cut-out on the image plane."""
+
+    def project(self, points: Floats, size: tuple[int, int]) -> tuple[Floats, Floats, Floats]:
+        """World points ``(n, 3)`` to pixels x, y (outer corner of the first pixel is 0, 0) and depth, each ``(n,)``."""
+        local = (points - self.eye) @ self.axes.T
+        depth = local[:, 2]
+        x0, y0, x1, y1 = self.window
+        x = (local[:, 0] / depth - x0) * (size[1] / (x1 - x0))
+        y = (local[:, 1] / depth - y0) * (size[0] / (y1 - y0))
+        return x, y, depth
+
+    def rays(self, size: tuple[int, int]) -> Floats:
+        """``(h, w, 3)`` world directions through the pixel centres, of forward length 1: point = eye + depth · ray."""
+        x0, y0, x1, y1 = self.window
+        x = x0 + (np.arange(size[1], dtype=np.float32) + 0.5) * np.float32((x1 - x0) / size[1])
+        y = y0 + (np.arange(size[0], dtype=np.float32) + 0.5) * np.float32((y1 - y0) / size[0])
+        right, down, forward = self.axes
+        rays: Floats = x[None, :, None] * right + y[:, None, None] * down + forward
+        return rays
