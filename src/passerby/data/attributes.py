@@ -1,0 +1,179 @@
+"""What is said of a person in words: groups of classes, and the columns that annotators write them in.
+
+Two forms of the same facts: *classes*, one index a group (−1 where nobody knows), as models predict them; and
+*columns*, the names and codes of the annotation files (Lin et al., Improving Person Re-identification by Attribute and
+Identity Learning, Pattern Recognition 2019), where a colour is spread over one yes/no column a class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from passerby.errors import ConfigError, DatasetLayoutError, UnknownNameError
+
+UNKNOWN = -1
+"""Of a class: one in ten people of Market-1501 wears none of the eight upper colours."""
+NO, YES = 1, 2
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One group: exactly one of its values holds."""
+
+    name: str
+    values: tuple[str, ...]
+    columns: tuple[str, ...]
+    """In the annotation file: one column of codes 1…n, or for each value a column of no (1) and yes (2)."""
+
+    def __post_init__(self) -> None:
+        if len(self.columns) not in (1, len(self.values)):
+            raise ConfigError(
+                f"attribute {self.name!r} has {len(self.values)} values and {len(self.columns)} columns; "
+                "give one column of codes, or one for each value"
+            )
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def index(self, value: str) -> int:
+        """Of a value by its name."""
+        if value not in self.values:
+            raise UnknownNameError(f"value of {self.name}", value, self.values)
+        return self.values.index(value)
+
+    def encode(self, cls: int) -> dict[str, int]:
+        """The columns that say class ``cls``."""
+        if not UNKNOWN <= cls < len(self):
+            raise ConfigError(f"attribute {self.name!r} has classes 0…{len(self) - 1} (−1: unknown), got {cls}")
+        if len(self.columns) == 1:
+            if cls == UNKNOWN:
+                raise ConfigError(f"attribute {self.name!r} is one column of codes, which has none for unknown")
+            return {self.columns[0]: cls + 1}
+        return {column: YES if place == cls else NO for place, column in enumerate(self.columns)}
+
+    def decode(self, row: Mapping[str, int]) -> int:
+        """The class that the columns of ``row`` say; unknown where every column of a spread group says no."""
+        codes = [int(row[column]) for column in self.columns]
+        if len(codes) == 1:
+            self._check(codes, len(self))
+            return codes[0] - 1
+        self._check(codes, YES)
+        if codes.count(YES) > 1:
+            said = [column for column, code in zip(self.columns, codes, strict=True) if code == YES]
+            raise DatasetLayoutError(f"attribute {self.name!r} holds one value a person, got yes in {', '.join(said)}")
+        return codes.index(YES) if YES in codes else UNKNOWN
+
+    def _check(self, codes: Sequence[int], most: int) -> None:
+        for column, code in zip(self.columns, codes, strict=True):
+            if not 1 <= code <= most:
+                raise DatasetLayoutError(f"column {column!r} holds codes 1 to {most}, got {code}")
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The groups of one data set, in the order of a model's logits."""
+
+    name: str
+    groups: tuple[Attribute, ...]
+    columns: tuple[str, ...]
+    """In the order of the annotation file."""
+
+    def __post_init__(self) -> None:
+        spread = [column for group in self.groups for column in group.columns]
+        if sorted(spread) != sorted(self.columns):
+            odd = sorted(set(spread) ^ set(self.columns)) or sorted(spread)
+            raise ConfigError(f"schema {self.name!r}: groups and columns differ in {', '.join(odd)}")
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Classes of each group."""
+        return tuple(len(group) for group in self.groups)
+
+    @property
+    def logits(self) -> int:
+        """Outputs of a model that predicts every group."""
+        return sum(self.sizes)
+
+    @cached_property
+    def slices(self) -> tuple[slice, ...]:
+        """Where each group's logits lie among all."""
+        ends = [sum(self.sizes[: place + 1]) for place in range(len(self.groups))]
+        return tuple(slice(end - size, end) for end, size in zip(ends, self.sizes, strict=True))
+
+    def index(self, name: str) -> int:
+        """Of a group by its name.
+
+        >>> MARKET.index("age")
+        9
+        """
+        names = [group.name for group in self.groups]
+        if name not in names:
+            raise UnknownNameError(f"attribute of {self.name}", name, names)
+        return names.index(name)
+
+    def __getitem__(self, name: str) -> Attribute:
+        return self.groups[self.index(name)]
+
+    def to_columns(self, classes: Sequence[int]) -> dict[str, int]:
+        """One class a group to the annotation file's columns, in its order.
+
+        >>> MARKET.to_columns([1, 0, 1, 0, 1, 0, 1, 0, 0, 1, 2, 6])["upred"]
+        2
+        """
+        if len(classes) != len(self.groups):
+            raise ConfigError(f"{self.name} has {len(self.groups)} attributes, got {len(classes)} classes")
+        codes: dict[str, int] = {}
+        for group, cls in zip(self.groups, classes, strict=True):
+            codes |= group.encode(int(cls))
+        return {column: codes[column] for column in self.columns}
+
+    def from_columns(self, row: Mapping[str, int]) -> tuple[int, ...]:
+        """The annotation file's columns to one class a group; columns may come in any order, others are ignored."""
+        missing = [column for column in self.columns if column not in row]
+        if missing:
+            raise DatasetLayoutError(
+                f"no column {', '.join(missing)}: {self.name} has {len(self.columns)} columns: "
+                f"{', '.join(self.columns)}"
+            )
+        return tuple(group.decode(row) for group in self.groups)
+
+    def from_values(self, values: Mapping[str, str]) -> tuple[int, ...]:
+        """Names of values, by name of group, to one class a group."""
+        missing = [group.name for group in self.groups if group.name not in values]
+        if missing:
+            raise ConfigError(f"{self.name} needs a value for {', '.join(missing)}; got {', '.join(values)}")
+        return tuple(group.index(values[group.name]) for group in self.groups)
+
+    def to_values(self, classes: Sequence[int]) -> dict[str, str]:
+        """The inverse of :meth:`from_values`; an unknown class is called ``unknown``."""
+        named = zip(self.groups, classes, strict=True)
+        return {group.name: "unknown" if cls == UNKNOWN else group.values[cls] for group, cls in named}
+
+
+def _spread(name: str, prefix: str, values: str) -> Attribute:
+    names = tuple(values.split())
+    return Attribute(name, names, tuple(prefix + value for value in names))
+
+
+_CODED = (
+    Attribute("gender", ("male", "female"), ("gender",)),
+    Attribute("hair length", ("short", "long"), ("hair",)),
+    Attribute("sleeve length", ("long", "short"), ("up",)),
+    Attribute("length of lower", ("long", "short"), ("down",)),
+    Attribute("type of lower", ("dress", "pants"), ("clothes",)),
+    Attribute("hat", ("no", "yes"), ("hat",)),
+    Attribute("backpack", ("no", "yes"), ("backpack",)),
+    Attribute("bag", ("no", "yes"), ("bag",)),
+    Attribute("handbag", ("no", "yes"), ("handbag",)),
+    Attribute("age", ("young", "teenager", "adult", "old"), ("age",)),
+)
+_UPPER = _spread("upper colour", "up", "black white red purple yellow gray blue green")
+_LOWER = _spread("lower colour", "down", "black white pink purple yellow gray blue green brown")
+MARKET = Schema(
+    name="Market-1501",
+    groups=(*_CODED, _UPPER, _LOWER),
+    columns=tuple(column for group in (*_CODED, _UPPER, _LOWER) for column in group.columns),
+)
+"""Twelve groups, 39 logits, 27 columns."""

@@ -1,0 +1,1 @@
+"""What people wear: colours, fashions, patterns and prints."""

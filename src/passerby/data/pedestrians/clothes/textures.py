@@ -1,0 +1,117 @@
+"""Colours of cloth at points of a garment: its pattern, its seams and trim, and the grain of the weave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+import numpy as np
+
+from passerby.data.pedestrians.clothes.logos import paint_logo
+from passerby.data.pedestrians.clothes.palette import shade
+from passerby.data.pedestrians.clothes.prints import (
+    Bools,
+    Cloth,
+    Floats,
+    Layer,
+    band,
+    bands,
+    blotches,
+    grain,
+    layers,
+    step,
+)
+from passerby.data.pedestrians.person import RGB, Garment
+
+HALF = 0.46
+"""Metres from the front centre line round to that of the back, of a usual trunk."""
+ROUGH = {"jeans": 0.07, "sweater": 0.06, "hoodie": 0.04, "coat": 0.04, "leggings": 0.015}
+"""How much threads differ in brightness; 0.025 elsewhere."""
+
+
+def cloth_colour(
+    garment: Garment,
+    across: Floats,
+    up: Floats,
+    height: float,
+    back: Bools,
+    sleeve: Bools,
+    half: Floats | float = HALF,
+) -> Floats:
+    """Colour in sRGB, ``(n, 3)``, of points on a garment, before light and folds.
+
+    Args:
+        garment: what is worn; its ``detail`` decides every phase and shape.
+        across: ``(n,)`` metres around the body (the leg, the arm) from the front centre line, right positive.
+        up: ``(n,)`` metres above the garment's lower edge; on a sleeve, above the cuff.
+        height: metres of the whole garment.
+        back: ``(n,)`` whether the point is on the back.
+        sleeve: ``(n,)`` whether the point is on a sleeve.
+        half: metres (one, or ``(n,)``) from the front centre line round to that of the back.
+    """
+    cloth = Cloth(garment, across, up, height, back, sleeve, half)
+    colour = np.empty((3, len(up)), np.float32)
+    colour[:] = np.array(garment.colour, np.float32)[:, None]
+    pattern = paint_logo(cloth) if garment.pattern == "logo" else layers(cloth)
+    for share, over in chain(pattern, _seams(cloth)):
+        for channel, value in zip(colour, over, strict=True):
+            channel += share * (np.float32(value) - channel)
+    colour *= _weave(cloth)
+    np.clip(colour, 0, 1, out=colour)
+    points: Floats = colour.T
+    return points
+
+
+def _seams(cloth: Cloth) -> Iterator[Layer]:
+    """What tells a shirt from a T-shirt: collars, cuffs, plackets, zips, pockets."""
+    garment = cloth.garment
+    line = garment.trim or shade(garment.colour, 0.72)
+    front = ~(cloth.back | cloth.sleeve)
+    if garment.kind in ("jeans", "trousers", "shorts"):
+        yield from _pockets(cloth, shade(garment.colour, 0.75))
+    if garment.kind in ("hoodie", "jacket", "coat"):
+        yield band(cloth.across, 0.0, 0.014) * front, line
+        yield np.float32(0.6) * _pouch(cloth) * front, shade(garment.colour, 0.72)
+    if garment.kind == "shirt":
+        yield np.float32(0.5) * band(cloth.across, 0.012, 0.006) * front, shade(garment.colour, 0.7)
+        yield band(cloth.across, 0.0, 0.012) * bands(cloth.up, 0.085, 0.14, 0.3) * front, line
+    if garment.kind == "polo":
+        yield band(cloth.across, 0.0, 0.02) * step(cloth.up - np.float32(cloth.height - 0.17)) * front, line
+    if garment.trim is not None or garment.kind in ("sweater", "hoodie"):
+        yield np.float32(1.0 if garment.trim else 0.35) * _edges(cloth), line
+
+
+def _edges(cloth: Cloth) -> Floats:
+    """Collar and cuffs; the hem as well where it is knitted."""
+    cuff = step(np.float32(0.02) - cloth.up) * cloth.sleeve
+    collar = step(cloth.up - np.float32(cloth.height - 0.025)) * ~cloth.sleeve
+    knitted = cloth.garment.kind in ("sweater", "hoodie", "jacket", "skirt", "shorts")
+    hem = step(np.float32(0.035) - cloth.up) * ~cloth.sleeve * knitted
+    return np.maximum(np.maximum(cuff, collar), hem)
+
+
+def _pouch(cloth: Cloth) -> Floats:
+    """The edge of the pockets on the belly: a slanted line on either side."""
+    slant = np.abs(cloth.across) - np.float32(0.15) + np.float32(0.45) * (cloth.up - np.float32(0.12))
+    return band(slant, 0.0, 0.01) * band(cloth.up, 0.16, 0.15)
+
+
+def _pockets(cloth: Cloth, dark: RGB) -> Iterator[Layer]:
+    """Patch pockets on the seat."""
+    down = np.float32(cloth.height) - cloth.up
+    patch = band(down, 0.15, 0.13) * cloth.back
+    yield np.float32(0.2) * patch * cloth.draw(6), dark
+    yield np.float32(0.4) * band(down, 0.09, 0.01) * cloth.back, dark
+
+
+def _weave(cloth: Cloth) -> Floats:
+    """A factor near 1: threads, wear, ribs of knits, and the fade of denim along the thigh."""
+    kind = cloth.garment.kind
+    factor: Floats = 1 + np.float32(ROUGH.get(kind, 0.025)) * grain(cloth, 0.006)
+    factor += np.float32(0.03) * blotches(cloth, 0.11, 2000)
+    if kind == "sweater":
+        factor += np.float32(0.05) * bands(cloth.across, 0.016, 0.4, 0.0) - np.float32(0.02)
+    if kind == "jeans":
+        fade = np.clip(1 - np.abs(cloth.across) * np.float32(1 / 0.09), 0, 1) * (cloth.up > 0.3 * cloth.height)
+        factor += np.float32(0.3 * cloth.draw(7)) * fade
+    return factor

@@ -1,0 +1,46 @@
+"""A person in the words of Market-1501's annotators: what one sees of her, not what was drawn at random."""
+
+from __future__ import annotations
+
+from passerby.data.attributes import MARKET
+from passerby.data.pedestrians.clothes.palette import LOWER, UPPER
+from passerby.data.pedestrians.person import Person
+
+LONG_HAIR = ("long", "ponytail", "bun")
+SHORT_SLEEVE, SHORT_LOWER = 0.6, 0.65
+"""Shares of arm and leg; the wardrobe cuts nothing near them."""
+
+
+def attributes(person: Person, outfit: int = 0) -> dict[str, int]:
+    """Market's 27 columns with their codes.
+
+    >>> from passerby.data.pedestrians.people import make_person
+    >>> from passerby.data.pedestrians.settings import Settings
+    >>> len(attributes(make_person(Settings(), 0)))
+    27
+    """
+    return MARKET.to_columns(MARKET.from_values(groups(person, outfit)))
+
+
+def groups(person: Person, outfit: int = 0) -> dict[str, str]:
+    """The 12 groups by name; an open jacket's own colour counts, not that of what it shows."""
+    worn = person.outfits[outfit]
+    carried = {thing.kind for thing in person.things}
+    return {
+        "gender": person.body.gender,
+        "hair length": "long" if person.hair.style in LONG_HAIR else "short",
+        "sleeve length": "short" if worn.upper.length < SHORT_SLEEVE else "long",
+        "length of lower": "short" if worn.lower.length < SHORT_LOWER else "long",
+        "type of lower": "dress" if worn.lower.kind in ("skirt", "dress") else "pants",
+        "hat": _yes(person.hat != "none"),
+        "backpack": _yes("backpack" in carried),
+        "bag": _yes("shoulder_bag" in carried),
+        "handbag": _yes("handbag" in carried),
+        "age": MARKET["age"].values[person.body.age - 1],
+        "upper colour": UPPER.name(worn.upper.colour),
+        "lower colour": LOWER.name(worn.lower.colour),
+    }
+
+
+def _yes(holds: bool) -> str:
+    return "yes" if holds else "no"
