@@ -1,0 +1,1 @@
+"""The place that a camera looks at."""

@@ -1,0 +1,203 @@
+"""What stands before a camera: the street behind the people, its light, and what hides them.
+
+A scene is a description, drawn once for a camera and cheap to keep; :meth:`Scene.backdrop` paints the part of it
+that a detector's box shows, by casting a ray through each pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from passerby.data.pedestrians.camera import enlarge, make_camera, resample
+from passerby.data.pedestrians.settings import Knobs, stream
+from passerby.data.pedestrians.street import paving
+from passerby.data.pedestrians.street.layout import Layout, Stripe, arrange
+from passerby.data.pedestrians.street.objects import Foot, Solid, hull, windows
+from passerby.data.pedestrians.street.occluders import occluder
+from passerby.data.pedestrians.street.paving import GroundKind
+from passerby.data.pedestrians.street.rays import Grid, Light, grid
+from passerby.data.pedestrians.street.surfaces import Texture
+from passerby.data.pedestrians.street.weather import Weather, ground_map, look_up, make_weather
+from passerby.data.pedestrians.view import Floats, View
+
+__all__ = ["Backdrop", "Light", "Scene", "Solid", "make_scene", "occluder"]
+FAR = 90.0
+"""Metres beyond which everything is haze."""
+COARSE = 4
+"""Shadows and dirt are looked up for every so-manieth pixel of every so-manieth row."""
+_X, _Y = np.array([1, 0, 0], np.float32), np.array([0, 1, 0], np.float32)
+
+
+class Backdrop(NamedTuple):
+    """A picture of the street without its people."""
+
+    colour: Floats
+    """``(h, w, 3)`` linear radiance, white in full light is about 1."""
+    depth: Floats
+    """``(h, w)`` metres along the camera's forward axis; infinite for the sky."""
+    ground: NDArray[np.bool_]
+    """``(h, w)``: where a person's shadow may fall."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What one camera looks at."""
+
+    weather: Weather
+    paving: Texture
+    stripes: tuple[Stripe, ...]
+    turn: float
+    """Of the paving's joints, radians."""
+    dirt: Texture
+    shadows: Floats
+    """Of :func:`ground_map`."""
+    solids: tuple[Solid, ...]
+    hulls: Floats
+    """``(n, 8, 3)`` of the solids."""
+    feet: tuple[Foot, ...]
+    """What people cannot walk through."""
+
+    @property
+    def light(self) -> Light:
+        return self.weather.light
+
+    def clear(self, x: float, y: float) -> bool:
+        """Whether a person may stand here: half a metre from everything, on this side of the walls."""
+        at = np.float32(x), np.float32(y)
+        return all(float(foot.distance(*at)) > 0.5 for foot in self.feet)
+
+    def sunlit(self, x: float, y: float) -> float:
+        """Share of the sun that reaches a person who stands here."""
+        return float(look_up(self.shadows, np.array([x], np.float32), np.array([y], np.float32))[0, 0])
+
+    def later(self, rng: np.random.Generator) -> Scene:
+        """The same street at another moment: clouds and the camera's own exposure move its light a little."""
+        sun, sky = np.exp(rng.normal(0, (0.15, 0.06))).astype(np.float32)
+        light = replace(self.light, sun=self.light.sun * sun, sky=self.light.sky * sky)
+        return replace(self, weather=replace(self.weather, light=light))
+
+    def backdrop(self, view: View, size: tuple[int, int], extra: tuple[Solid, ...] = ()) -> Backdrop:
+        """The street through a window of ``size`` (height, width) pixels, with ``extra`` things in it."""
+        rays = grid(view, size)
+        colour, depth = self._ground(rays)
+        ground = np.isfinite(depth)
+        hulls = np.concatenate([self.hulls, *(hull(solid)[None] for solid in extra)])
+        parts = zip(self.solids + extra, windows(hulls, view, size), strict=True)
+        seen = [(solid, part) for solid, part in parts if part is not None]
+        for solid, part in sorted(seen, key=lambda one: -_distance(one[0], view)):
+            _compose(solid, rays.cut(*part), self.light, colour[part], depth[part], ground[part])
+        return Backdrop(colour, depth, ground)
+
+    def _ground(self, rays: Grid) -> tuple[Floats, Floats]:
+        """Colour and depth of the bare ground and the sky over it."""
+        down = rays.dot(np.array([0, 0, -1], np.float32))
+        depth = rays.eye[2] / np.maximum(down, np.float32(rays.eye[2] / FAR))
+        x, y = rays.eye[0] + depth * rays.dot(_X), rays.eye[1] + depth * rays.dot(_Y)
+        footprint = depth * np.float32(rays.pixel) * np.sqrt(np.maximum(depth / rays.eye[2], 1))
+        colour = self._albedo(x, y, footprint)
+        coarse = slice(COARSE // 2, None, COARSE)
+        slow = self._slow(x[coarse, coarse], y[coarse, coarse])
+        slow = resample(slow, enlarge(slow.shape[0], x.shape[0]), enlarge(slow.shape[1], x.shape[1]))
+        colour *= slow[..., :3]
+        if self.weather.wet:
+            colour += slow[..., 3:]
+        far = np.square(depth * np.float32(1 / FAR))[..., None]
+        if far.max() > 0.02:
+            colour += (self.weather.haze - colour) * far
+        return colour, np.where(down * FAR > rays.eye[2], depth, np.float32(np.inf))
+
+    def _slow(self, x: Floats, y: Floats) -> Floats:
+        """``(..., 4)``: light and dirt by which the ground's colour is multiplied, and the sky in its puddles.
+
+        All of it changes slowly, so that a sixteenth of the pixels is enough.
+        """
+        share = look_up(self.shadows, x, y)
+        dirt = self.dirt.sample(x, y, np.float32(0.05))
+        light = share[..., :1] * (self.light.sun * self.light.towards[2]) + share[..., 1:2] * self.light.sky
+        light = light * dirt[..., :1] + share[..., 2:] * self.weather.lamp
+        if not self.weather.wet:
+            return np.asarray(light, np.float32)
+        wet = np.float32(self.weather.wet)
+        far = np.maximum(y, 1).astype(np.float32)
+        streak = self.dirt.sample(x / far * 25, y * np.float32(0.15), np.float32(0.2))[..., 1:2]
+        shine = wet * np.float32(0.09) * (self.light.sky.mean() * dirt[..., 1:2] * (0.3 + streak))
+        return np.concatenate([light * (1 - np.float32(0.4) * wet), shine], axis=2)
+
+    def _albedo(self, x: Floats, y: Floats, footprint: Floats) -> Floats:
+        """``(h, w, 3)``: paving with its stripes."""
+        cosine, sine = np.float32(np.cos(self.turn)), np.float32(np.sin(self.turn))
+        albedo = self.paving.sample(cosine * x + sine * y, cosine * y - sine * x, footprint)
+        for stripe in self.stripes:
+            across = x * stripe.normal[0] + y * stripe.normal[1]
+            inside = (across >= stripe.start) & (across < stripe.end)
+            if inside.any():
+                along = y[inside] * stripe.normal[0] - x[inside] * stripe.normal[1]
+                skin = 1 if stripe.skin is None else stripe.skin.sample(along, across[inside], footprint[inside])
+                albedo[inside] = stripe.colour * skin
+        return albedo
+
+
+def _distance(solid: Solid, view: View) -> float:
+    """Of its nearest point, roughly: its footprint's distance from the eye."""
+    return float(solid.foot().distance(view.eye[0], view.eye[1]))
+
+
+def _compose(solid: Solid, rays: Grid, light: Light, colour: Floats, depth: Floats, ground: NDArray[np.bool_]) -> None:
+    """Paints a thing over what lies behind it, in place."""
+    paint = solid.paint(rays, light)
+    front = paint.depth < depth
+    if not front.any():
+        return
+    if paint.alpha is None:
+        np.copyto(colour, paint.colour, where=front[..., None])
+        hidden = front
+    else:
+        alpha = (paint.alpha * front)[..., None]
+        colour += (paint.colour - colour) * alpha
+        hidden = front & (paint.alpha > 0.5)
+    np.copyto(depth, paint.depth, where=hidden)
+    ground &= ~hidden
+
+
+def _standing(layout: Layout) -> list[Foot]:
+    """Footprints of everything at the height of people."""
+    return [solid.foot() for solid, _ in layout.solids if solid.corners()[:, 2].min() < 2.2]
+
+
+def _exposed(weather: Weather, tone: float, shadows: Floats) -> Weather:
+    """The camera's automatic exposure has seen the whole street: dark ones come out brighter, not fully."""
+    share = shadows[40:120, 60:130].mean(axis=(0, 1))
+    light = weather.light
+    bright = tone * float((share[0] * light.sun * light.towards[2] + share[1] * light.sky).mean())
+    gain = np.float32((0.24 / max(bright, 0.01)) ** 0.6)
+    light = replace(light, sun=light.sun * gain, sky=light.sky * gain)
+    return replace(weather, light=light, haze=weather.haze * gain, lamp=weather.lamp * gain)
+
+
+def make_scene(seed: int, camera: int, knobs: Knobs) -> Scene:
+    """The place that this camera watches in the world of this seed."""
+    rng = stream(seed, "scene", camera)
+    geometry = make_camera(seed, camera, knobs)
+    layout = arrange(rng, knobs.background, *geometry.distances)
+    weather = make_weather(stream(seed, "weather", camera), knobs.light)
+    kinds: tuple[GroundKind, ...] = ("slabs", "squares", "bricks", "asphalt", "concrete", "cobbles")
+    kind = kinds[int(rng.choice(6, p=[0.28, 0.24, 0.14, 0.16, 0.12, 0.06]))]
+    solids = tuple(solid for solid, _ in layout.solids)
+    feet = tuple((solid.foot(), density) for solid, density in layout.solids)
+    floor = paving.ground(kind, int(rng.integers(12)))
+    shadows = ground_map(rng, feet, weather.light)
+    return Scene(
+        weather=_exposed(weather, float(floor.table[-1].mean()), shadows),
+        paving=floor,
+        stripes=tuple(layout.stripes),
+        turn=float(rng.normal(0, 0.5)),
+        dirt=paving.stains(int(rng.integers(8))),
+        shadows=shadows,
+        solids=solids,
+        hulls=np.stack([hull(solid) for solid in solids]),
+        feet=tuple(_standing(layout)),
+    )
