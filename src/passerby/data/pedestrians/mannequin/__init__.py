@@ -1,0 +1,1 @@
+"""The figure of a person: skeleton, surfaces, and what covers them."""

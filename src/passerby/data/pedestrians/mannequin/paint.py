@@ -1,0 +1,138 @@
+"""The colour of every visible point of a person, before light."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from passerby.data.pedestrians.clothes.textures import cloth_colour
+from passerby.data.pedestrians.mannequin import complexion, noise
+from passerby.data.pedestrians.mannequin.body import SKIRTS, WAISTBAND
+from passerby.data.pedestrians.mannequin.gait import FOREARM, SHANK, THIGH, UPPER_ARM, Floats
+from passerby.data.pedestrians.mannequin.loft import Fragments
+from passerby.data.pedestrians.mannequin.luggage import Luggage
+from passerby.data.pedestrians.mannequin.materials import Material
+from passerby.data.pedestrians.person import Garment, Outfit, Person
+
+CLOSED = ("hoodie", "jacket", "coat")
+"""Upper garments that reach the neck."""
+NECKLINE = 0.303
+"""Where the neckline begins, share of the height over the hips."""
+
+
+class Painter:
+    """Colours one person in one outfit."""
+
+    def __init__(self, person: Person, outfit: Outfit, drop: float) -> None:
+        """``drop``: metres from the hips to the lower edge of a skirt."""
+        self.person, self.outfit, self.drop = person, outfit, drop
+        self.height = person.body.height
+        self.luggage = Luggage(person.things)
+        skin = person.body.skin
+        self.rules: dict[Material, Callable[[Fragments], Floats]] = {
+            Material.ARM: lambda f: complexion.flat(f, skin, 0.03),
+            Material.NECK: lambda f: complexion.neck(person, outfit.inner or outfit.upper, f),
+            Material.LEG: lambda f: complexion.leg(person, outfit.shoes, f),
+            Material.FACE: complexion.Face(person),
+            Material.HAIR: lambda f: complexion.hair(person, f),
+            Material.UPPER: self._upper,
+            Material.SLEEVE: self._sleeve,
+            Material.HOOD: lambda f: complexion.flat(f, outfit.upper.colour, 0.05),
+            Material.LOWER: self._lower,
+            Material.TROUSER: self._trouser,
+            Material.SHOE: self._shoe,
+            Material.HAT: lambda f: complexion.flat(f, person.hat_colour, 0.05),
+            Material.BAG: self.luggage.bag,
+            Material.STRAP: self.luggage.strap,
+            Material.UMBRELLA: self.luggage.umbrella,
+            Material.GADGET: self.luggage.main,
+        }
+
+    def colour(self, fragments: Fragments) -> Floats:
+        """SRGB ``(n, 3)``. What lies under a strap becomes a strap (``fragments`` are changed in place)."""
+        self.luggage.lay_straps(fragments)
+        colour = np.empty((len(fragments.angle), 3), np.float32)
+        for material in np.unique(fragments.material):
+            rows = fragments.material == material
+            colour[rows] = self.rules[Material(int(material))](fragments[rows])
+        return np.clip(colour, 0, 1, out=colour)
+
+    def _upper(self, f: Fragments) -> Floats:
+        """Trunk and what hangs from it; an open garment shows the inner one."""
+        outer = self.outfit.upper
+        over_hips = np.where(f.tube == 0, f.share * self.height, f.share).astype(np.float32)
+        hem = self.drop if outer.kind == "dress" else max(outer.hem, 0.0)
+        total = hem + 0.31 * self.height
+        colour = self._cloth(outer, f, over_hips + hem, total)
+        if self.outfit.inner is not None:
+            self._open(colour, f, over_hips, total)
+        bare = self._cut_out(f)
+        colour[bare] = self.person.body.skin
+        return colour
+
+    def _open(self, colour: Floats, f: Fragments, over_hips: Floats, total: float) -> None:
+        """The inner garment between the edges of the open outer one (in place)."""
+        inner = self.outfit.inner
+        assert inner is not None
+        rise = np.clip(over_hips / (0.3 * self.height), 0, 1.2).astype(np.float32)
+        fall = noise.height(rise * np.float32(0.2) + np.float32(self.outfit.upper.detail % 97 / 97), rise * 0)
+        gap = np.where(np.abs(f.angle) > np.pi / 2, -1.0, 0.035 + 0.05 * rise + 0.02 * fall)
+        aside = np.abs(f.across)
+        colour[(aside >= gap) & (aside < gap + 0.012) & (gap > 0)] *= 0.7
+        open_ = aside < gap
+        colour[open_] = self._cloth(inner, f[open_], over_hips[open_] + 0.05, total) * np.float32(0.93)
+
+    def _cut_out(self, f: Fragments) -> NDArray[np.bool_]:
+        """Where the upper garment leaves the skin of the trunk bare: ``(n,)``."""
+        kind = self.outfit.upper.kind
+        bare = np.zeros(len(f.share), dtype=bool)
+        if kind == "tank":
+            bare |= (f.share > 0.268) & (np.abs(np.sin(f.angle)) > 0.82)
+        if self.outfit.inner is None and kind not in CLOSED:
+            scoop = (0.012 if kind in ("shirt", "polo") else 0.024) * (1.6 if kind in ("tank", "dress") else 1.0)
+            depth = scoop * np.sqrt(np.clip(1 - f.angle**2, 0, 1))
+            bare |= (np.abs(f.angle) < 1.0) & (f.share > NECKLINE - depth)
+        return np.asarray(bare & (f.tube == 0))
+
+    def _sleeve(self, f: Fragments) -> Floats:
+        arm, garment = (UPPER_ARM + FOREARM) * self.height, self.outfit.upper
+        return self._cloth(garment, f, (garment.length - f.share) * arm, garment.length * arm, sleeve=True)
+
+    def _lower(self, f: Fragments) -> Floats:
+        """The trunk below the waist."""
+        garment = self.outfit.lower
+        leg = self.drop if garment.kind in SKIRTS else garment.length * (THIGH + SHANK) * self.height
+        colour = self._cloth(garment, f, f.share * self.height + leg, leg + WAISTBAND * self.height)
+        if self.outfit.belt is not None:
+            colour[f.share > WAISTBAND - 0.018] = self.outfit.belt
+        return colour
+
+    def _trouser(self, f: Fragments) -> Floats:
+        garment = self.outfit.lower
+        if garment.kind in SKIRTS:
+            top = 0.31 if garment.kind == "dress" else 0.105
+            return self._cloth(garment, f, f.share + self.drop, self.drop + top * self.height)
+        leg = (THIGH + SHANK) * self.height
+        return self._cloth(garment, f, (garment.length - f.share) * leg, garment.length * leg + WAISTBAND * self.height)
+
+    def _cloth(self, garment: Garment, f: Fragments, up: Floats, total: float, *, sleeve: bool = False) -> Floats:
+        """``up`` is metres above the garment's lower edge, ``total`` its height."""
+        half = np.float32(np.pi) * np.abs(f.across) / np.maximum(np.abs(f.angle), 1e-3)
+        back = np.abs(f.angle) > np.pi / 2
+        return cloth_colour(garment, f.across, up.astype(np.float32), total, back, np.full(len(up), sleeve), half)
+
+    def _shoe(self, f: Fragments) -> Floats:
+        shoes, side = self.outfit.shoes, np.abs(f.angle)
+        colour = complexion.flat(f, shoes.colour, 0.05)
+        if shoes.kind == "sandals":
+            colour[((f.share * 9) % 1 < 0.5) & (side < 1.9)] = self.person.body.skin
+        if shoes.kind == "heels":
+            colour[(f.share > 0.3) & (f.share < 0.6) & (side < 0.9)] = self.person.body.skin
+        if shoes.kind == "sneakers":
+            laces = (side < 0.45) & (f.share > 0.42) & (f.share < 0.75)
+            colour[laces] = 0.5 * np.asarray(shoes.sole) + 0.5 * np.asarray(shoes.colour)
+        if shoes.kind != "boots":  # a boot's shaft is a piece of the leg, whose back is no sole
+            colour[side > (1.85 if shoes.kind == "sneakers" else 2.2)] = shoes.sole
+        return colour
