@@ -1,0 +1,47 @@
+"""The detector's box: around the person, but not quite where it should be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from passerby.data.pedestrians.camera import Camera
+from passerby.data.pedestrians.mannequin.gait import Array, Floats
+from passerby.data.pedestrians.view import View
+
+ASPECT = 0.45
+"""Width ÷ height of a usual box, before it is stretched to the picture's shape."""
+MISSED = 0.08
+"""Probability that a box misses a part of the person."""
+CROWN = 0.105
+"""From the nose to the top of the head, share of the height."""
+
+
+def eye_of(camera: Camera) -> View:
+    """The camera itself, with an empty window."""
+    sine, cosine = np.sin(camera.pitch), np.cos(camera.pitch)
+    axes = np.array([[1.0, 0, 0], [0, -sine, -cosine], [0, cosine, -sine]], dtype=np.float32)
+    return View(np.array([0.0, 0.0, camera.height], dtype=np.float32), axes, (0.0, 0.0, 1.0, 1.0))
+
+
+def detect(rng: np.random.Generator, whole: View, joints: Array | Floats, tall: float, loose: float) -> View:
+    """The view through the box around world ``joints (18, 3)`` of somebody ``tall`` metres high.
+
+    ``loose`` scales every misalignment; 0 centres the box on the person.
+    """
+    crown = joints[0] + [0.0, 0.0, CROWN * tall]
+    sole = np.array([joints[:, 0].mean(), joints[:, 1].mean(), 0.0])
+    x, y, depth = whole.project(np.concatenate([joints, [crown, sole]]).astype(np.float32), (1, 1))
+    metre = 1 / float(depth[0])
+    top, bottom = float(y.min()) - 0.02 * metre, float(y.max()) + 0.05 * metre
+    height = (bottom - top) * (1.01 + loose * abs(float(rng.normal(0, 0.06))))
+    if rng.random() < MISSED * loose:
+        height *= float(rng.uniform(0.72, 0.95))
+    width = height * ASPECT * float(np.exp(rng.normal(0, 0.07) * loose))
+    middle_x = (
+        0.25 * (float(x.min()) + float(x.max())) + 0.5 * float(x[-2]) + width * float(rng.normal(0, 0.05)) * loose
+    )
+    middle_y = 0.5 * (top + bottom) + height * float(rng.normal(0, 0.025)) * loose
+    window = (middle_x - width / 2, middle_y - height / 2, middle_x + width / 2, middle_y + height / 2)
+    return replace(whole, window=window)

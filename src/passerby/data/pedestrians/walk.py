@@ -1,0 +1,95 @@
+"""Where somebody is in one picture, which way she faces, and how she stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from passerby.data.pedestrians.camera import Camera
+from passerby.data.pedestrians.mannequin.gait import Array, Floats, Stance
+from passerby.data.pedestrians.settings import Settings, stream
+from passerby.data.pedestrians.street.scene import Scene
+
+FRAMES_PER_SECOND = 25
+STAND_STILL = 0.15
+"""Share of the people who stand before a camera instead of walking past."""
+TURN = 0.25
+"""Probability that somebody has changed her direction by the next picture."""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One picture's moment of a way past a camera."""
+
+    position: tuple[float, float]
+    """Metres on the ground."""
+    heading: float
+    """Radians, as :class:`~passerby.data.pedestrians.labels.Labels` counts them."""
+    stance: Stance
+    fold: float
+    """Phase of the clothes' folds, 0…1."""
+
+
+def frame_number(settings: Settings, pid: int, camid: int, number: int) -> int:
+    """When a picture was taken: people pass a camera at their own time, and their pictures lie a second or so apart."""
+    start = int(stream(settings.seed, "time", pid, camid).integers(0, 100_000))
+    return start + number * FRAMES_PER_SECOND
+
+
+def walk(settings: Settings, pid: int, camid: int, number: int, camera: Camera, scene: Scene) -> Walk:
+    """People cross a camera's field on a straight way; some turn on it."""
+    way = stream(settings.seed, "way", pid, camid)
+    rng = stream(settings.seed, "step", pid, camid, number)
+    free = min(settings.knobs.viewpoint, 1.0)
+    heading, start = _heading(way, free), _free_spot(way, camera, scene)
+    standing = way.random() < STAND_STILL
+    if rng.random() < TURN * free:
+        heading, start = _heading(rng, free), _free_spot(rng, camera, scene)
+    across, along = rng.normal(0, 0.9, 2)
+    spot = (start[0] + float(across), max(start[1] + float(along), camera.distances[0]))
+    return Walk(
+        position=spot if scene.clear(*spot) else start,
+        heading=heading + float(rng.normal(0, 0.16)),
+        stance=_stance(rng, standing=standing),
+        fold=float(rng.random()),
+    )
+
+
+def _stance(rng: np.random.Generator, *, standing: bool) -> Stance:
+    pace = np.clip(rng.normal(0.12, 0.1), 0, 0.4) if standing else np.clip(rng.normal(0.85, 0.15), 0.4, 1.1)
+    return Stance(
+        phase=float(rng.random()),
+        walking=float(pace),
+        head_yaw=float(rng.normal(0, 0.28)),
+        head_pitch=float(np.clip(rng.normal(0.06, 0.14), -0.2, 0.5)),
+        sway=float(rng.uniform(-1, 1)) * (1.0 if standing else 0.2),
+    )
+
+
+def any_stance(rng: np.random.Generator) -> Stance:
+    """Of somebody who happens to be there."""
+    return _stance(rng, standing=bool(rng.random() < STAND_STILL))
+
+
+def facing(position: Array, eye: Array | Floats, heading: float) -> Array:
+    """Axes right, front, up ``(3, 3)`` of somebody at ``position`` who is turned ``heading`` from facing the camera."""
+    towards = (eye - position)[:2]
+    angle = np.arctan2(towards[1], towards[0]) - heading
+    front = np.array([np.cos(angle), np.sin(angle), 0.0])
+    return np.stack([np.array([front[1], -front[0], 0.0]), front, np.array([0.0, 0.0, 1.0])])
+
+
+def _heading(rng: np.random.Generator, free: float) -> float:
+    """Mostly towards the camera or away from it, often across."""
+    main = float(rng.choice([0.0, np.pi, np.pi / 2, -np.pi / 2], p=[0.32, 0.32, 0.18, 0.18]))
+    return (main + float(rng.normal(0, 0.35))) * free
+
+
+def _free_spot(rng: np.random.Generator, camera: Camera, scene: Scene) -> tuple[float, float]:
+    """Where nothing else stands; after twenty tries the middle of the way."""
+    for _ in range(20):
+        x, y = float(rng.uniform(*camera.lateral)), float(rng.uniform(*camera.distances))
+        if scene.clear(x, y):
+            return x, y
+    return 0.0, sum(camera.distances) / 2

@@ -1,0 +1,115 @@
+"""The world of one setting: any picture of it, each drawn by itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from passerby.data.pedestrians.actor import Actor, act
+from passerby.data.pedestrians.annotate import annotate
+from passerby.data.pedestrians.camera import Camera, develop, make_camera
+from passerby.data.pedestrians.detector import detect, eye_of
+from passerby.data.pedestrians.labels import Shot
+from passerby.data.pedestrians.mannequin.gait import Array
+from passerby.data.pedestrians.people import make_passerby, make_person
+from passerby.data.pedestrians.person import Person
+from passerby.data.pedestrians.renderer import Canvas, draw
+from passerby.data.pedestrians.settings import Settings, stream
+from passerby.data.pedestrians.street.occluders import occluder
+from passerby.data.pedestrians.street.rays import Light
+from passerby.data.pedestrians.street.scene import Scene, make_scene
+from passerby.data.pedestrians.view import View
+from passerby.data.pedestrians.walk import any_stance, facing, frame_number, walk
+
+FINE = 192
+"""Rows that a picture is drawn with at least: a smaller one is drawn finer, and its edges come out soft."""
+TOGETHER = 0.3
+"""Share of the passers-by who walk beside the person."""
+
+
+class World:
+    """Draws any picture of one data set. It holds nothing but its settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def person(self, pid: int) -> Person:
+        """Who has this number (from 0)."""
+        return _person(replace(self.settings, **_ANY_SIZE), pid)
+
+    def outfit(self, camid: int) -> int:
+        """Which outfit people wear before this camera."""
+        return int(self.settings.two_outfits and camid >= (self.settings.cameras + 1) // 2)
+
+    def shot(self, pid: int, camid: int, number: int) -> Shot:
+        """The picture and its labels; all three count from 0."""
+        return self.take(self.person(pid), pid, camid, number)
+
+    def take(self, person: Person, pid: int, camid: int, number: int) -> Shot:
+        """The picture with ``person`` in the place of person ``pid``."""
+        settings, knobs = self.settings, self.settings.knobs
+        camera, always = _place(replace(settings, **_ANY_SIZE), camid)
+        rng = stream(settings.seed, "shot", pid, camid, number)
+        scene = always.later(rng) if knobs.light > 0 else always
+        moment = walk(settings, pid, camid, number, camera, scene)
+        whole = eye_of(camera)
+        position = np.array([*moment.position, 0.0])
+        axes = facing(position, whole.eye, moment.heading)
+        who = act(person, self.outfit(camid), moment.stance, axes, position, moment.fold)
+        view = detect(rng, whole, who.joints(), person.body.height, knobs.crop)
+        canvas = self._street(rng, scene, view, position)
+        if rng.random() < knobs.passerby:
+            other = self._companion(stream(settings.seed, "passerby", pid, camid, number), who, view)
+            draw(canvas, other.model(view, canvas.size[0]), view, _light(scene, other), subject=False)
+        surface = who.model(view, canvas.size[0])
+        draw(canvas, surface, view, _light(scene, who), subject=True)
+        image = develop(
+            canvas.colour, camera, stream(settings.seed, "sensor", pid, camid, number),
+            distance=float(np.hypot(*moment.position)), size=settings.size,
+        )  # fmt: skip
+        time = frame_number(settings, pid, camid, number)
+        labels = annotate(
+            canvas, surface, who.joints(), view, settings.size, heading=moment.heading, camid=camid, time=time
+        )
+        return Shot(image, camera.quality, labels)
+
+    def _street(self, rng: np.random.Generator, scene: Scene, view: View, position: Array) -> Canvas:
+        """The empty picture, with whatever stands before the person."""
+        height, width = self.settings.size
+        hides = rng.random() < self.settings.knobs.occluder
+        extra = occluder(rng, position.astype(np.float32), view.eye, scene) if hides else ()
+        fine = max(FINE, height) / height
+        return Canvas.over(scene.backdrop(view, self.settings.size, extra), (round(height * fine), round(width * fine)))
+
+    def _companion(self, rng: np.random.Generator, who: Actor, view: View) -> Actor:
+        """Somebody who is nobody of the set: beside, behind or (rarely) before the person."""
+        other = make_passerby(self.settings.seed, *rng.integers(0, 2**31, 2).tolist())
+        ahead = float(rng.choice([-0.5, 1.0], p=[0.15, 0.85]) * rng.uniform(0.5, 4.0))
+        aside = float(rng.choice([-1.0, 1.0]) * rng.uniform(0.45, 1.1) * (1.0 + 0.1 * max(ahead, 0.0)))
+        spot = who.position + np.array([aside, ahead, 0.0])
+        alone = facing(spot, view.eye, float(rng.uniform(-np.pi, np.pi)))
+        axes = who.axes if rng.random() < TOGETHER else alone
+        return act(other, 0, any_stance(rng), axes, spot, float(rng.random()))
+
+
+def _light(scene: Scene, who: Actor) -> Light:
+    """The scene's light where somebody stands: in a building's shadow there is no sun."""
+    lit = scene.sunlit(float(who.position[0]), float(who.position[1]))
+    return replace(scene.light, sun=scene.light.sun * np.float32(lit), shade=scene.light.shade * lit)
+
+
+_ANY_SIZE: dict[str, Any] = {"people": 1, "images": 1, "size": (128, 64), "separate_cameras": False}
+"""What people and places do not depend on: sets that differ in these share them in the caches below."""
+
+
+@lru_cache(maxsize=4096)
+def _person(settings: Settings, pid: int) -> Person:
+    return make_person(settings, pid)
+
+
+@lru_cache(maxsize=64)
+def _place(settings: Settings, camid: int) -> tuple[Camera, Scene]:
+    return make_camera(settings.seed, camid, settings.knobs), make_scene(settings.seed, camid, settings.knobs)
