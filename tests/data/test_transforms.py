@@ -14,6 +14,7 @@ from passerby.data.transforms import (
     random_affine,
     random_erase,
     random_flip,
+    random_jitter,
     random_pad_crop,
 )
 
@@ -84,9 +85,22 @@ def test_erasing_leaves_one_mean_coloured_rectangle_of_2_to_40_percent() -> None
     assert 0.4 < half < 0.6
 
 
+def test_jitter_changes_light_and_colour_but_not_places() -> None:
+    x = images(64, 16, 8)
+    jittered = random_jitter(x, 0.3, seeded())
+    assert jittered.dtype == torch.uint8
+    brightness = jittered.float().mean(dim=(1, 2, 3)) / x.float().mean(dim=(1, 2, 3))
+    assert brightness.min() > 0.65
+    assert brightness.max() < 1.35
+    assert brightness.std() > 0.08
+    grey = torch.full((8, 3, 4, 4), 100, dtype=torch.uint8)
+    assert (random_jitter(grey, 0.3, seeded()).float().std(dim=(1, 2, 3)) == 0).all()  # nothing to contrast or colour
+    assert torch.equal(random_jitter(x, 0.0, seeded()), x)
+
+
 @pytest.mark.parametrize("h", [16, 64])
 def test_the_generator_alone_decides(h: int) -> None:
-    augment = Augmentation(flip=0.5, pad=3, degrees=10, translate=0.1, erase=0.5)
+    augment = Augmentation(flip=0.5, pad=3, degrees=10, translate=0.1, jitter=0.2, erase=0.5)
     x = images(8, h, h // 2)
     state = torch.get_rng_state()
     first = augment(x, seeded(1))

@@ -14,6 +14,11 @@ import math
 from dataclasses import dataclass
 
 import torch
+from kornia.enhance import (
+    adjust_brightness_accumulative,
+    adjust_contrast_with_mean_subtraction,
+    adjust_saturation_with_gray_subtraction,
+)
 from kornia.enhance import normalize as kornia_normalize
 from kornia.geometry import hflip
 from kornia.geometry.transform import affine, get_rotation_matrix2d
@@ -64,6 +69,15 @@ def random_affine(images: Tensor, degrees: float, translate: float, generator: G
     return moved.round().clamp(0, 255).to(images.dtype)
 
 
+def random_jitter(images: Tensor, amount: float, generator: Generator) -> Tensor:
+    """Multiply brightness, contrast and saturation of each image by factors of 1 ± ``amount``; uint8 stays uint8."""
+    factors = _uniform(3 * len(images), 1 - amount, 1 + amount, generator).view(3, -1).to(images.device)
+    light = adjust_brightness_accumulative(images.float() / 255, factors[0])
+    light = adjust_contrast_with_mean_subtraction(light, factors[1])
+    light = adjust_saturation_with_gray_subtraction(light, factors[2])
+    return (light * 255).round().clamp(0, 255).to(images.dtype)
+
+
 def random_erase(images: Tensor, p: float, generator: Generator, *, attempts: int = 10) -> Tensor:
     """Set a random rectangle of each normalised image to 0, the mean colour, with probability ``p``."""
     b, _, h, w = images.shape
@@ -91,6 +105,7 @@ class Augmentation:
     pad: int = 0
     degrees: float = 0.0
     translate: float = 0.0
+    jitter: float = 0.0
     erase: float = 0.0
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
@@ -100,5 +115,7 @@ class Augmentation:
             images = random_pad_crop(images, self.pad, generator)
         if self.degrees or self.translate:
             images = random_affine(images, self.degrees, self.translate, generator)
+        if self.jitter:
+            images = random_jitter(images, self.jitter, generator)
         floats = normalise(images)
         return random_erase(floats, self.erase, generator) if self.erase else floats

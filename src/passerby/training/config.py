@@ -57,6 +57,8 @@ class AugmentConfig(_Frozen):
     pad: int = Field(0, ge=0)
     degrees: float = Field(0.0, ge=0)
     translate: float = Field(0.0, ge=0, le=1)
+    jitter: float = Field(0.0, ge=0, lt=1)
+    """Brightness, contrast and saturation are multiplied by 1 ± this."""
     erase: float = Field(0.0, ge=0, le=1)
 
 
