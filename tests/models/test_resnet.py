@@ -130,7 +130,8 @@ def test_attention_keeps_the_plain_keys() -> None:
 
 
 def test_trunks_by_name() -> None:
-    assert trunk_names() == ["mobilenet_v2", "resnet101", "resnet152", "resnet18", "resnet34", "resnet50"]
+    resnets = ["resnet101", "resnet152", "resnet18", "resnet18_half", "resnet34", "resnet50"]
+    assert trunk_names() == ["mobilenet_v2", *resnets]
     with pytest.raises(UnknownNameError, match="resnet50"):
         create_trunk("resnet51")
     with pytest.raises(UnknownNameError, match="depth '26'"):

@@ -96,6 +96,7 @@ class ResNet(nn.Module):
 
     Args:
         depth: 18, 34 (512 channels), 50, 101 or 152 (2048).
+        width: factor on the channels of every layer.
         attention: builds a module for so many channels; every block of ``attention_stages`` gets one.
     """
 
@@ -103,6 +104,7 @@ class ResNet(nn.Module):
         self,
         depth: int,
         *,
+        width: float = 1.0,
         last_stride: int = 2,
         attention: AttentionFactory | None = None,
         attention_stages: tuple[int, ...] = (3, 4),
@@ -112,20 +114,21 @@ class ResNet(nn.Module):
         if depth not in DEPTHS:
             raise UnknownNameError("ResNet depth", str(depth), map(str, DEPTHS))
         block = BasicBlock if depth < 50 else Bottleneck
-        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        widths = [round(width * channels) for channels in _STAGE_WIDTHS]
+        c_in = widths[0]
+        self.conv1 = nn.Conv2d(3, c_in, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(c_in)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, 1)
-        c_in = 64
-        for stage, (width, blocks) in enumerate(zip(_STAGE_WIDTHS, DEPTHS[depth], strict=True), start=1):
+        for stage, (c_mid, blocks) in enumerate(zip(widths, DEPTHS[depth], strict=True), start=1):
             first_stride = {1: 1, 4: last_stride}.get(stage, 2)
-            c_out = width * block.expansion
+            c_out = c_mid * block.expansion
             layer = nn.Sequential()
             for i in range(blocks):
                 attended = attention(c_out) if attention is not None and stage in attention_stages else None
                 stride = first_stride if i == 0 else 1
                 pre_bn = attention_position == "pre_bn"
-                layer.append(block(c_in, width, stride=stride, attention=attended, pre_bn=pre_bn))
+                layer.append(block(c_in, c_mid, stride=stride, attention=attended, pre_bn=pre_bn))
                 c_in = c_out
             self.add_module(f"layer{stage}", layer)
         self.channels = c_in
