@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +9,7 @@ import pytest
 import torch
 
 from passerby.errors import DatasetLayoutError, OutputError, WeightsError
-from passerby.gallery.store import Origin, check_target, read_embeddings, write_embeddings, written_whole
+from passerby.gallery.store import Origin, read_embeddings, write_embeddings
 from passerby.types import Embeddings
 
 ORIGIN = Origin(fingerprint="0123456789abcdef", model="aap_reid", size=(256, 128), root="/data/people.zip")
@@ -105,37 +104,6 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
         write_embeddings(tmp_path / "e.parquet", embeddings(5), ORIGIN)
     assert names(tmp_path) == ["e.parquet"]
     assert_same(read_embeddings(tmp_path / "e.parquet").embeddings, embeddings(3))
-
-
-def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), written_whole(tmp_path / "e.parquet") as partial:  # noqa: PT012
-        partial.write_bytes(b"half")
-        raise KeyboardInterrupt
-    assert names(tmp_path) == []
-
-
-def test_targets_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "there.parquet").write_bytes(b"kept")
-    for path, message in {
-        tmp_path: "it is a folder",
-        tmp_path / "nowhere" / "e.parquet": "there is no folder",
-        tmp_path / "there.parquet" / "e.parquet": "there is no folder",
-        tmp_path / "there.parquet": "--overwrite",
-    }.items():
-        with pytest.raises(OutputError, match=message):
-            check_target(path)
-    check_target(tmp_path / "there.parquet", overwrite=True)
-    check_target(tmp_path / "new.parquet")
-    with pytest.raises(OutputError, match="there is no folder"):
-        write_embeddings(tmp_path / "nowhere" / "e.parquet", embeddings(), ORIGIN)
-    assert [p.name for p in tmp_path.rglob("*")] == ["there.parquet"]
-    assert (tmp_path / "there.parquet").read_bytes() == b"kept"
-
-
-def test_a_folder_without_permission_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root, who may run the tests, may write anywhere
-    with pytest.raises(OutputError, match="not writable"):
-        check_target(tmp_path / "e.parquet")
 
 
 def test_a_missing_file_and_a_folder_are_no_embeddings(tmp_path: Path) -> None:

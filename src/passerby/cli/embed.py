@@ -31,8 +31,8 @@ def embed(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
 ) -> None:
     """Embed every picture once, so that searches need not."""
+    from passerby.files import check_target
     from passerby.gallery.gallery import pictures
-    from passerby.gallery.store import check_target
     from passerby.training.checkpoint import load
 
     if output.suffix != ".parquet":

@@ -32,7 +32,7 @@ def evaluate(
     """Rank the gallery for every query and print CMC, mAP and mINP with the protocol they were counted under."""
     from passerby.data.registry import load as load_dataset
     from passerby.evaluation.evaluate import evaluate as evaluate_model
-    from passerby.gallery.store import check_target, written_whole
+    from passerby.files import check_target, written_whole
     from passerby.training.checkpoint import load
     from passerby.types import Protocol
 

@@ -28,9 +28,9 @@ def search(
     figure: Annotated[Path | None, typer.Option(help="Draw the query and what was found to this PNG.")] = None,
 ) -> None:
     """Find the pictures nearest to one picture."""
+    from passerby.files import check_target
     from passerby.gallery.figure import save_strip, strip
     from passerby.gallery.gallery import Query
-    from passerby.gallery.store import check_target
     from passerby.training.checkpoint import load
 
     if figure:

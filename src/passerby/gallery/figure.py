@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from passerby.gallery.store import written_whole
+from passerby.files import written_whole
 from passerby.types import Hit
 
 RIGHT, WRONG, UNKNOWN, QUERY = "#009E73", "#D55E00", "#999999", "#000000"

@@ -8,9 +8,6 @@ Columns ``path`` (string), ``pid``, ``camid``, ``role`` (integers, null where no
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +17,8 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from passerby.errors import DatasetLayoutError, OutputError, WeightsError
+from passerby.errors import DatasetLayoutError, WeightsError
+from passerby.files import written_whole
 from passerby.types import Embeddings
 
 FORMAT = 1
@@ -85,43 +83,6 @@ def read_embeddings(path: str | Path) -> StoredEmbeddings:
     origin = _origin(file, table.schema)
     _check_columns(file, table)
     return StoredEmbeddings(_embeddings(table), origin)
-
-
-def check_target(path: str | Path, *, overwrite: bool = False) -> None:
-    """Find out before long work whether its result can be written.
-
-    Raises:
-        OutputError: if the folder is not there or not writable, or the file exists and may not be replaced.
-    """
-    file = Path(path).expanduser()
-    if file.is_dir():
-        raise OutputError(f"cannot write {file}: it is a folder; name a file")
-    if file.exists() and not overwrite:
-        raise OutputError(f"{file} exists; choose another name, or replace it with --overwrite")
-    if not file.parent.is_dir():
-        raise OutputError(f"cannot write {file}: there is no folder {file.parent}; make it first")
-    if not os.access(file.parent, os.W_OK | os.X_OK):
-        raise OutputError(f"cannot write {file}: the folder {file.parent} is not writable")
-
-
-@contextmanager
-def written_whole(path: str | Path) -> Iterator[Path]:
-    """A file to write, hidden beside ``path``: it becomes ``path`` if the block ends well, and else it vanishes.
-
-    Raises:
-        OutputError: if it cannot be written.
-    """
-    file = Path(path).expanduser()
-    partial = file.with_name(f".{file.stem}.{os.getpid()}.partial{file.suffix}")
-    try:
-        check_target(file, overwrite=True)
-        yield partial
-        partial.replace(file)
-    except OSError as error:
-        raise OutputError(f"cannot write {file}: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def _table(embeddings: Embeddings) -> pa.Table:

@@ -10,6 +10,7 @@ from safetensors.torch import save
 
 from passerby.errors import ConfigError, WeightsError
 from passerby.evaluation.predictor import Predictor
+from passerby.files import folder_made_whole, written_whole
 from passerby.models.card import ReidModel
 from passerby.models.registry import create_model, model_card
 from passerby.models.weights import WeightsReport, load_weights, read_state
@@ -19,9 +20,8 @@ from passerby.training.run import RunFolder
 def save_model(run: RunFolder, model: ReidModel, *, options: dict[str, Any], size: tuple[int, int]) -> None:
     """Write the weights, then the JSON that makes them a model; a reader never sees one without the other whole."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    partial = run.path / ".model.safetensors.partial"
-    partial.write_bytes(save(state))  # save_file would hide it from other readers (mode 0600, whatever the umask)
-    partial.replace(run.path / "model.safetensors")
+    with written_whole(run.path / "model.safetensors") as partial:
+        partial.write_bytes(save(state))  # save_file would hide it from other readers (mode 0600, whatever the umask)
     description = {
         "model": model.card.name,
         "options": options,
@@ -85,7 +85,7 @@ def import_checkpoint(
     state = read_state(weights)
     built = create_model(model, num_classes=_num_classes(state), **(options or {}))
     report = load_weights(built, weights)
-    with folder.made_whole() as partial:
+    with folder_made_whole(folder.path) as partial:
         save_model(RunFolder(partial), built, options=options or {}, size=size)
     return report
 

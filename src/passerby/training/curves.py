@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from passerby.files import written_whole
+
 _NOT_LOSSES = {"step", "epoch", "lr", "images_per_second"}
 
 
@@ -27,6 +29,5 @@ def save_loss_curves(log: list[dict[str, Any]], path: Path) -> None:
     axes.set(xlabel="step", ylabel="loss", ylim=(0, None))
     axes.legend()
     axes.grid(alpha=0.3)
-    partial = path.with_name(f".{path.stem}.partial.png")
-    figure.savefig(partial, dpi=110)
-    partial.replace(path)
+    with written_whole(path) as partial:
+        figure.savefig(partial, dpi=110)

@@ -14,8 +14,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,7 +21,8 @@ from typing import Any
 
 import torch
 
-from passerby.errors import ConfigError, OutputError
+from passerby.errors import ConfigError
+from passerby.files import folder_made_whole, written_whole
 from passerby.training.config import TrainConfig
 
 _PACKAGES = ("passerby", "torch", "kornia", "accelerate", "pytorch-metric-learning", "numpy", "pillow")
@@ -57,33 +56,14 @@ class RunFolder:
         if self.path.exists():
             way = f"continue it with --resume {self.path}" if any(self.checkpoints.glob("epoch-*")) else "delete it"
             raise ConfigError(f"{self.path} exists; choose another --run, or {way}")
-        with self.made_whole() as partial:
+        with folder_made_whole(self.path) as partial:
             (partial / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
             (partial / "environment.json").write_text(json.dumps(environment(), indent=2) + "\n")
 
-    @contextmanager
-    def made_whole(self) -> Iterator[Path]:
-        """A hidden folder to fill, which becomes this one when the block ends well and vanishes when it does not.
-
-        Raises:
-            OutputError: if it cannot be written.
-        """
-        partial = self.path.with_name(f".{self.path.name}.partial")
-        try:
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True)
-            yield partial
-            partial.rename(self.path)
-        except OSError as error:
-            raise OutputError(f"cannot write the run folder {self.path}: {error.strerror or error}") from None
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-
     def write_json(self, name: str, value: dict[str, Any]) -> None:
         """Write one JSON file whole or not at all."""
-        partial = self.path / f".{name}.partial"
-        partial.write_text(json.dumps(value, indent=2) + "\n")
-        partial.replace(self.path / name)
+        with written_whole(self.path / name) as partial:
+            partial.write_text(json.dumps(value, indent=2) + "\n")
 
     def latest_checkpoint(self) -> Path:
         """The newest checkpoint folder.
@@ -120,9 +100,8 @@ class RunFolder:
     def cut_log(self, step: int) -> None:
         """Forget what was logged after ``step`` (a run that died between two checkpoints)."""
         kept = [json.dumps(entry) for entry in self.log() if entry["step"] <= step]
-        partial = self.path / ".metrics.jsonl.partial"
-        partial.write_text("".join(f"{line}\n" for line in kept))
-        partial.replace(self.metrics_log)
+        with written_whole(self.metrics_log) as partial:
+            partial.write_text("".join(f"{line}\n" for line in kept))
 
 
 def environment() -> dict[str, Any]:

@@ -1,0 +1,73 @@
+"""Files and folders appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from passerby.errors import OutputError
+from passerby.files import check_target, folder_made_whole, written_whole
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
+
+
+def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), written_whole(tmp_path / "e.parquet") as partial:  # noqa: PT012
+        partial.write_bytes(b"half")
+        raise KeyboardInterrupt
+    assert names(tmp_path) == []
+
+
+def test_targets_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "there.parquet").write_bytes(b"kept")
+    for path, message in {
+        tmp_path: "it is a folder",
+        tmp_path / "nowhere" / "e.parquet": "there is no folder",
+        tmp_path / "there.parquet" / "e.parquet": "there is no folder",
+        tmp_path / "there.parquet": "--overwrite",
+    }.items():
+        with pytest.raises(OutputError, match=message):
+            check_target(path)
+    check_target(tmp_path / "there.parquet", overwrite=True)
+    check_target(tmp_path / "new.parquet")
+    assert [p.name for p in tmp_path.rglob("*")] == ["there.parquet"]
+    assert (tmp_path / "there.parquet").read_bytes() == b"kept"
+
+
+def test_a_folder_without_permission_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root, who may run the tests, may write anywhere
+    with pytest.raises(OutputError, match="not writable"):
+        check_target(tmp_path / "e.parquet")
+
+
+def test_a_folder_appears_when_it_is_full(tmp_path: Path) -> None:
+    with folder_made_whole(tmp_path / "above" / "made") as partial:
+        (partial / "a").touch()
+        assert not (tmp_path / "above" / "made").exists()
+    assert names(tmp_path / "above") == ["made"]
+    assert names(tmp_path / "above" / "made") == ["a"]
+
+
+def test_an_interrupted_folder_vanishes(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), folder_made_whole(tmp_path / "made") as partial:  # noqa: PT012
+        (partial / "a").touch()
+        raise KeyboardInterrupt
+    assert names(tmp_path) == []
+
+
+def test_a_folder_that_exists_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "kept").touch()
+    with pytest.raises(OutputError, match="made exists"), folder_made_whole(tmp_path / "made"):
+        raise AssertionError
+    assert names(tmp_path / "made") == ["kept"]
+
+
+def test_a_folder_in_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot write the folder"), folder_made_whole(tmp_path / "file" / "made"):
+        raise AssertionError
