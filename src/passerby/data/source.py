@@ -31,6 +31,11 @@ class Source(ABC):
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    @property
+    def place(self) -> str:
+        """What opens this source again, from any directory."""
+        return str(self.root.expanduser().resolve())
+
     @abstractmethod
     def names(self) -> tuple[str, ...]:
         """Every file's name relative to the root, sorted."""

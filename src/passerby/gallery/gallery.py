@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 from passerby.data import registry
 from passerby.data.dataset import SPLITS, Dataset, Split
 from passerby.data.decode import decode
-from passerby.data.source import Source, is_image, open_source
+from passerby.data.source import Source, is_image
 from passerby.errors import DatasetLayoutError, WeightsError
 from passerby.evaluation.predictor import Predictor
 from passerby.gallery.store import Origin, read_embeddings, write_embeddings
@@ -34,16 +34,14 @@ def pictures(place: str | Path, split: Split | Literal["all"] | None = None) -> 
     """The pictures at ``place`` and the source that holds them.
 
     Args:
-        place: directory, archive, or ``NAME:PATH``. Where it is a dataset its labels are used; else every image
-            below it is taken, of nobody knows whom.
+        place: directory, archive, ``NAME:PATH``, or the name of a generated dataset. Where it is a dataset its labels
+            are used; else every image below it is taken, of nobody knows whom.
         split: one of a dataset's; ``all``; or ``None``: its gallery where it has one, else all.
 
     Raises:
         DatasetLayoutError: if there are none.
     """
-    dataset = _named(place)
-    source = dataset.source if dataset else open_source(place)
-    dataset = dataset or _recognised(source)
+    source, dataset = _opened(place)
     if dataset is None:
         if split not in (None, "all"):
             raise DatasetLayoutError(
@@ -92,13 +90,12 @@ class Query:
 
     @classmethod
     def _within(cls, place: str, name: str) -> Query:
-        source = open_source(place)
+        source, dataset = _opened(place)
         names = source.names()
         if name not in names:
             near = [n for n in names if n.endswith(f"/{name}")]
             hint = f"; did you mean {place}::{near[0]}?" if near else f"; it has {len(names):,} others"
             raise DatasetLayoutError(f"{place} has no picture {name!r}{hint}")
-        dataset = _recognised(source)
         known = {s.path: s for s in _all(dataset)} if dataset else {}
         return cls(source.read(name), known.get(name, Sample(path=name)))
 
@@ -179,7 +176,7 @@ class Gallery:
         if isinstance(self._source, Source):
             return self._source
         try:
-            return open_source(self._source)
+            return registry.open_place(self._source)
         except DatasetLayoutError as error:
             raise DatasetLayoutError(f"the gallery's pictures are not where they were embedded: {error}") from None
 
@@ -189,9 +186,8 @@ class Gallery:
         Raises:
             OutputError: if it cannot be written; nothing is left behind then.
         """
-        root = self._source.root if isinstance(self._source, Source) else self._source
         model = self.predictor.model.card.name
-        origin = Origin(self.predictor.fingerprint, model, self.predictor.size, str(Path(root).expanduser().resolve()))
+        origin = Origin(self.predictor.fingerprint, model, self.predictor.size, _place(self._source))
         write_embeddings(path, self.embeddings, origin)
 
     def search(self, query: QueryLike | Query, k: int | None = None) -> list[Hit]:
@@ -242,11 +238,20 @@ class _Memory(Source):
         return self._query.content
 
 
-def _named(place: str | Path) -> Dataset | None:
-    """The dataset, where ``place`` is ``NAME:PATH``."""
-    if isinstance(place, str) and ":" in place and not Path(place).expanduser().exists():
-        return registry.load(place)
-    return None
+def _opened(place: str | Path) -> tuple[Source, Dataset | None]:
+    """The files at a place, and the dataset that they are: named, recognised, or none."""
+    if registry.named(place):
+        dataset = registry.load(place)
+        return dataset.source, dataset
+    source = registry.open_place(place)
+    return source, _recognised(source)
+
+
+def _place(source: Source | str | Path) -> str:
+    """What opens it again, from any directory."""
+    if isinstance(source, Source):
+        return source.place
+    return str(source) if registry.named(source) else str(Path(source).expanduser().resolve())
 
 
 def _recognised(source: Source) -> Dataset | None:

@@ -1,0 +1,79 @@
+"""The labels of a set as files: attributes as Market-1501's annotators write them, joints as COCO does."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from typing import Any
+
+from passerby.data.attributes import MARKET
+from passerby.data.pedestrians.dataset import NAME, Key
+from passerby.data.pedestrians.describe import attributes
+from passerby.data.pedestrians.labels import BONES, JOINTS, OUTSIDE, Labels
+from passerby.data.pedestrians.settings import Settings
+from passerby.data.pedestrians.world import World
+
+ATTRIBUTES, KEYPOINTS, SETTINGS, MASKS = "attributes.csv", "keypoints.json", "settings.json", "masks"
+COLUMNS = ("person", "outfit", "twin_group", *MARKET.columns)
+
+
+def attribute_table(settings: Settings, pids: Iterable[int]) -> str:
+    """A row for each person, or for each of her outfits; people and outfits count from 1, as in file names."""
+    world, text = World(settings), io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(COLUMNS)
+    for pid in pids:
+        person = world.person(pid)
+        twins = "" if person.twin_group is None else person.twin_group
+        for outfit in range(2 if settings.two_outfits else 1):
+            codes = attributes(person, outfit)
+            table.writerow((pid + 1, outfit + 1, twins, *(codes[column] for column in MARKET.columns)))
+    return text.getvalue()
+
+
+def image_entry(number: int, name: str, key: Key, labels: Labels, outfit: int) -> dict[str, Any]:
+    """A picture in COCO's ``images``, with what COCO has no words for."""
+    height, width = labels.parts.shape
+    return {
+        "id": number,
+        "file_name": name,
+        "height": height,
+        "width": width,
+        "person": key.pid + 1,
+        "camera": key.camid + 1,
+        "time": labels.time,
+        "outfit": outfit + 1,
+        "heading": round(labels.heading, 3),
+        "viewpoint": labels.viewpoint,
+    }
+
+
+def joints_entry(number: int, labels: Labels) -> dict[str, Any]:
+    """The person in COCO's ``annotations``; the box is that of the whole person and may reach out of the picture."""
+    x0, y0, x1, y1 = labels.box
+    joints: list[float] = []
+    for (x, y), code in zip(labels.joints.tolist(), labels.visibility.tolist(), strict=True):
+        joints += [0, 0, 0] if code == OUTSIDE else [round(x, 2), round(y, 2), code]
+    return {
+        "id": number,
+        "image_id": number,
+        "category_id": 1,
+        "keypoints": joints,
+        "num_keypoints": int((labels.visibility > OUTSIDE).sum()),
+        "bbox": [round(v, 2) for v in (x0, y0, x1 - x0, y1 - y0)],
+        "area": int(labels.mask.sum()),
+        "iscrowd": 0,
+    }
+
+
+def coco(images: Iterable[dict[str, Any]], annotations: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The whole file: pictures, people, and what the joints are called."""
+    skeleton = [[a + 1, b + 1] for a, b in BONES]
+    category = {"id": 1, "name": "person", "supercategory": "person", "keypoints": list(JOINTS), "skeleton": skeleton}
+    return {
+        "info": {"description": f"{NAME}: people who do not exist"},
+        "images": list(images),
+        "annotations": list(annotations),
+        "categories": [category],
+    }

@@ -1,0 +1,187 @@
+"""A whole set on disk: Market-1501's layout with attributes, joints and, on request, part masks."""
+
+from __future__ import annotations
+
+import io
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+from passerby.data.pedestrians.annotations import (
+    ATTRIBUTES,
+    KEYPOINTS,
+    MASKS,
+    SETTINGS,
+    attribute_table,
+    coco,
+    image_entry,
+    joints_entry,
+)
+from passerby.data.pedestrians.dataset import (
+    Key,
+    encode,
+    file_name,
+    in_training,
+    keys,
+    settings_json,
+)
+from passerby.data.pedestrians.settings import Settings
+from passerby.data.pedestrians.world import World
+from passerby.errors import ConfigError, OutputError
+
+CHUNK = 8
+"""Pictures that a worker draws before it reports."""
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+Progress = Callable[[int], object]
+
+
+class Job(NamedTuple):
+    """Some pictures that one worker writes, one after the other."""
+
+    settings: Settings
+    keys: tuple[Key, ...]
+    first: int
+    """Number of the first one among all, from 1."""
+    folder: Path
+    masks: bool
+
+
+Entries = list[tuple[dict[str, Any], dict[str, Any]]]
+"""Of each picture: its lines in COCO's ``images`` and ``annotations``."""
+
+
+def write_pedestrians(
+    out: str | Path,
+    settings: Settings,
+    *,
+    workers: int = 1,
+    masks: bool = False,
+    train_only: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Draw a set into the new folder ``out``; the files are the same whatever the number of workers.
+
+    Args:
+        workers: processes; a script that asks for more than one needs ``if __name__ == "__main__":``.
+        masks: write the part masks too: ``masks/NAME.png``, grey values that index ``labels.PARTS``.
+        train_only: leave the test half of the people out, where nobody will be looked for.
+        progress: called with the number of pictures that were finished since the last call.
+
+    Raises:
+        OutputError: if the folder exists or cannot be written; nothing is left behind then.
+        ConfigError: if the settings contradict each other.
+    """
+    everything = [key for key in keys(settings) if in_training(settings, key.pid) or not train_only]
+    if not everything:
+        raise ConfigError(
+            f"no picture is to be drawn: {settings.people} people have no training half; ask for 2 or more"
+        )
+    with _made_whole(Path(out).expanduser()) as folder:
+        folders = {file_name(settings, key).partition("/")[0] for key in everything}
+        for name in (*folders, *([MASKS] if masks else [])):
+            (folder / name).mkdir()
+        jobs = [
+            Job(settings, tuple(everything[i : i + CHUNK]), i + 1, folder, masks)
+            for i in range(0, len(everything), CHUNK)
+        ]
+        entries: Entries = []
+        with closing(_drawn(jobs, workers)) as drawn:  # an interruption ends the workers before the folder goes
+            for done in drawn:
+                entries += done
+                if progress:
+                    progress(len(done))
+        whole = coco((image for image, _ in entries), (joints for _, joints in entries))
+        (folder / KEYPOINTS).write_text(json.dumps(whole, separators=(",", ":")) + "\n")
+        (folder / ATTRIBUTES).write_text(attribute_table(settings, sorted({key.pid for key in everything})))
+        (folder / SETTINGS).write_text(settings_json(settings))
+    return Path(out)
+
+
+def _drawn(jobs: Sequence[Job], workers: int) -> Generator[Entries, None, None]:
+    """The jobs' results in order."""
+    if workers <= 1 or len(jobs) <= 1:
+        yield from map(_work, jobs)
+        return
+    # Fresh processes instead of forks: a fork of a process that has threads (torch's) may hang.
+    context = multiprocessing.get_context("spawn")
+    start = partial(ProcessPoolExecutor, min(workers, len(jobs)), mp_context=context)
+    with _one_thread_each(), start(initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
+        try:
+            yield from _in_order(pool, jobs, ahead=4 * workers)
+        except BrokenProcessPool:
+            raise OutputError(
+                "a process that drew pictures ended before its time (memory, perhaps); use fewer workers"
+            ) from None
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _in_order(pool: ProcessPoolExecutor, jobs: Sequence[Job], *, ahead: int) -> Iterator[Entries]:
+    """A few jobs wait at a time, so that an interruption has little to wait for."""
+    waiting = iter(jobs)
+    futures: list[Future[Entries]] = [pool.submit(_work, job) for job in islice(waiting, ahead)]
+    while futures:
+        yield futures.pop(0).result()
+        futures += [pool.submit(_work, job) for job in islice(waiting, 1)]
+
+
+def _work(job: Job) -> Entries:
+    """Draw and write one job's pictures."""
+    world = World(job.settings)
+    entries = []
+    for number, key in enumerate(job.keys, start=job.first):
+        name, shot = file_name(job.settings, key), world.shot(*key)
+        (job.folder / name).write_bytes(encode(shot))
+        if job.masks:
+            (job.folder / MASKS / Path(name).with_suffix(".png").name).write_bytes(_png(shot.labels.parts))
+        image = image_entry(number, name, key, shot.labels, world.outfit(key.camid))
+        entries.append((image, joints_entry(number, shot.labels)))
+    return entries
+
+
+def _png(parts: Any) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(parts).save(content, "PNG")
+    return content.getvalue()
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes that start inside compute with one thread: a process a core would otherwise have a thread a core."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextmanager
+def _made_whole(out: Path) -> Iterator[Path]:
+    """A hidden folder beside ``out`` that becomes it when the block ends well, and vanishes when it does not."""
+    if out.exists():
+        raise OutputError(f"{out} exists; choose another folder, or delete it")
+    partial_folder = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    try:
+        partial_folder.mkdir(parents=True)
+        yield partial_folder
+        partial_folder.rename(out)
+    except OSError as error:
+        raise OutputError(f"cannot write pedestrians to {out}: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(partial_folder, ignore_errors=True)
