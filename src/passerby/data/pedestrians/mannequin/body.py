@@ -16,7 +16,7 @@ from passerby.data.pedestrians.person import Body, Garment, Outfit
 
 TRUNK = (-0.045, 0.0, 0.05, 0.10, 0.17, 0.225, 0.258, 0.280, 0.302, 0.320)
 """Heights of the trunk's rings over the hips."""
-TRUNK_WIDTH = (0.068, 0.094, 0.094, 0.081, 0.088, 0.096, 0.099, 0.088, 0.056, 0.033)
+TRUNK_WIDTH = (0.068, 0.094, 0.094, 0.081, 0.088, 0.096, 0.100, 0.093, 0.064, 0.034)
 TRUNK_DEPTH = (0.058, 0.069, 0.068, 0.061, 0.066, 0.069, 0.062, 0.050, 0.042, 0.036)
 TRUNK_FRONT = (-0.006, -0.006, -0.004, 0.002, 0.004, 0.006, 0.002, -0.002, -0.004, 0.004)
 """How far each ring's centre stands before the spine."""
@@ -29,7 +29,7 @@ WAISTBAND = 0.085
 SKIRTS = ("skirt", "dress")
 ARM = (-0.12, 0.0, 0.12, 0.26, 0.53, 0.64, 0.98, 1.06, 1.16, 1.32)
 """Stations of the arm: 0 the shoulder, 0.53 the elbow, 1 the wrist."""
-ARM_RADIUS = (0.016, 0.0265, 0.0305, 0.028, 0.0235, 0.025, 0.0155, 0.018, 0.021, 0.009)
+ARM_RADIUS = (0.020, 0.0255, 0.0275, 0.0265, 0.0235, 0.025, 0.0155, 0.018, 0.021, 0.009)
 LEG = (-0.10, 0.0, 0.12, 0.27, 0.51, 0.66, 0.92, 1.0)
 """Stations of the leg: 0 the hip, 0.51 the knee, 1 the ankle."""
 LEG_RADIUS = (0.046, 0.050, 0.048, 0.044, 0.033, 0.0345, 0.0215, 0.021)
@@ -100,8 +100,8 @@ def arm(body: Body, garment: Garment, s: Skeleton, side: int, spacing: float) ->
     knots = (0.0, 0.53, 1.0, 1.32)
     line = polyline(ARM, knots, np.stack([s.shoulders[side], s.elbows[side], s.wrists[side], s.hands[side]]))
     inward = (1.0 if side else -1.0) * s.height * s.chest_axes[0]
-    line[0] = s.shoulders[side] + 0.034 * inward + 0.013 * s.height * s.chest_axes[2]
-    line[1] += 0.006 * inward
+    line[0] = s.shoulders[side] + 0.042 * inward + 0.010 * s.height * s.chest_axes[2]
+    line[1] += 0.011 * inward
     spine = limb(ARM, line, s.chest_axes[1])
     slender = 0.92 if body.gender == "female" else 1.0
     radius = np.asarray(ARM_RADIUS) * s.height * (0.4 + 0.6 * body.girth) * slender
