@@ -2,34 +2,53 @@
 
 from __future__ import annotations
 
-from functools import partial
+import json
 from pathlib import Path
 
 import pytest
 
 from passerby.cli import demo
-from passerby.data.figures import write_figures
+
+Commands = list[list[str]]
 
 
 @pytest.fixture
-def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Commands are recorded instead of run, and few people drawn."""
-    recorded: list[list[str]] = []
-    monkeypatch.setattr(demo, "_passerby", lambda *words: recorded.append([str(w) for w in words]))
-    monkeypatch.setattr("passerby.data.figures.write_figures", partial(write_figures, people=2, size=(32, 16)))
+def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
+    """Commands are recorded instead of run; what the demo itself reads is put where they would."""
+    recorded: Commands = []
+
+    def record(*arguments: object) -> None:
+        words = [str(a) for a in arguments]
+        recorded.append(words)
+        if words[1] == "synthesize":
+            query = Path(words[2]) / "query"
+            query.mkdir(parents=True)
+            (query / "0061_c1s1_000001_00.jpg").touch()
+        if words[0] == "evaluate":
+            Path(words[-1]).write_text(json.dumps({"cmc": {"1": 0.614}}))
+
+    monkeypatch.setattr(demo, "_passerby", record)
     return recorded
 
 
-def test_it_goes_the_whole_way(run, commands: list[list[str]], tmp_path: Path) -> None:
+def test_it_goes_the_whole_way(run, commands: Commands, tmp_path: Path) -> None:
     out = tmp_path / "demo"
     done = run("demo", "--out", out)
     assert done.code == 0
-    assert [c[0] for c in commands] == ["data", "train", "embed", "search"]
-    assert len(list((out / "data" / "query").iterdir())) == 3
-    assert done.out.splitlines()[-1].endswith(f"open {out / 'search.png'}")
+    assert [c[:2] if c[0] == "data" else c[:1] for c in commands] == [
+        ["data", "synthesize"], ["data", "sheet"], ["train"], ["evaluate"], ["embed"], ["search"],
+    ]  # fmt: skip
+    assert f"{out / 'data'}::query/0061_c1s1_000001_00.jpg" in commands[-1]
 
 
-def test_it_replaces_its_own_folder(run, commands: list[list[str]], tmp_path: Path) -> None:
+def test_the_last_line_says_what_was_made_and_where(run, commands: Commands, tmp_path: Path) -> None:
+    last = run("demo", "--out", tmp_path / "demo").out.splitlines()[-1]
+    for made in ("people.png", "run", "search.png"):
+        assert str(tmp_path / "demo" / made) in last
+    assert "first in 61 of 100 searches" in last
+
+
+def test_it_replaces_its_own_folder(run, commands: Commands, tmp_path: Path) -> None:
     out = tmp_path / "demo"
     run("demo", "--out", out)
     (out / "run").mkdir()
@@ -37,7 +56,7 @@ def test_it_replaces_its_own_folder(run, commands: list[list[str]], tmp_path: Pa
     assert not (out / "run").exists()
 
 
-def test_it_leaves_other_folders_alone(run, commands: list[list[str]], tmp_path: Path) -> None:
+def test_it_leaves_other_folders_alone(run, commands: Commands, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
     done = run("demo", "--out", tmp_path)
     assert done.code == 1
@@ -47,7 +66,7 @@ def test_it_leaves_other_folders_alone(run, commands: list[list[str]], tmp_path:
 
 
 def test_a_failing_step_ends_it(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("passerby.data.figures.write_figures", partial(write_figures, people=4, size=(32, 16)))
+    monkeypatch.setattr(demo, "PEOPLE", 2)
     monkeypatch.setattr(demo, "SETTINGS", ("optimzer.lr=1",))
     done = run("demo", "--out", tmp_path / "demo")
     assert done.code == 1
