@@ -21,7 +21,7 @@ from passerby.errors import DatasetLayoutError, OutputError
 from passerby.files import written_whole
 from passerby.types import Sample
 
-_GAP, _MARGIN, _FONT = 2, 18, 12
+GAP, MARGIN, _FONT = 2, 18, 12
 _PAPER, _INK, _EMPTY = "white", "black", "#dddddd"
 _RIGHT, _LEFT, _MIDDLE = "#D55E00", "#56B4E9", "#F0E442"
 _FINER = 4
@@ -101,22 +101,22 @@ def _first_pictures(samples: Sequence[Sample], who: Sequence[int]) -> dict[tuple
 def _arrange(pictures: Mapping[tuple[int, int], Image.Image], who: Sequence[int], where: Sequence[int]) -> Image.Image:
     """The pictures in a grid, with the numbers of people above and of cameras beside it."""
     (width, height), _ = Counter(p.size for p in pictures.values()).most_common(1)[0]
-    size = (_MARGIN + len(who) * (width + _GAP), _MARGIN + len(where) * (height + _GAP))
+    size = (MARGIN + len(who) * (width + GAP), MARGIN + len(where) * (height + GAP))
     sheet, font = Image.new("RGB", size, _PAPER), ImageFont.load_default(_FONT)
     draw = ImageDraw.Draw(sheet)
     for column, pid in enumerate(who):
-        x = _MARGIN + column * (width + _GAP)
-        draw.text((x + width / 2, _MARGIN / 2), str(pid), _INK, font, anchor="mm")
+        x = MARGIN + column * (width + GAP)
+        draw.text((x + width / 2, MARGIN / 2), str(pid), _INK, font, anchor="mm")
         for row, camid in enumerate(where):
-            y = _MARGIN + row * (height + _GAP)
+            y = MARGIN + row * (height + GAP)
             picture = pictures.get((pid, camid))
             if picture is None:
                 draw.rectangle((x, y, x + width - 1, y + height - 1), _EMPTY)
             else:
                 sheet.paste(picture if picture.size == (width, height) else picture.resize((width, height)), (x, y))
     for row, camid in enumerate(where):
-        middle = _MARGIN + row * (height + _GAP) + height / 2
-        draw.text((_MARGIN / 2, middle), f"c{camid}", _INK, font, anchor="mm")
+        middle = MARGIN + row * (height + GAP) + height / 2
+        draw.text((MARGIN / 2, middle), f"c{camid}", _INK, font, anchor="mm")
     return sheet
 
 

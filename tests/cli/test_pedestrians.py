@@ -1,0 +1,102 @@
+"""``passerby data synthesize`` and ``passerby data sheet``, and drawn people wherever data is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from passerby.data.registry import load
+
+SMALL = ("--people", "4", "--cameras", "2", "--images", "2", "--size", "32x16", "--workers", "1")
+DRAWN = "pedestrians:people=4,cameras=2,images=2,size=32x16"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PASSERBY_CACHE", str(tmp_path / "cache"))
+
+
+def test_a_set_is_written(run, tmp_path: Path) -> None:
+    out = tmp_path / "made"
+    done = run("data", "synthesize", out, *SMALL, "--seed", "3", "--preset", "hard", "--masks")
+    assert done.code == 0
+    assert done.out == (
+        f"{out} holds train 8 images of 2 people, query 4 images of 2 people, gallery 4 images of 2 people.\n"
+    )
+    folders = {"bounding_box_train", "query", "bounding_box_test", "masks"}
+    assert {p.name for p in out.iterdir()} == folders | {"attributes.csv", "keypoints.json", "settings.json"}
+    settings = json.loads((out / "settings.json").read_text())
+    assert (settings["seed"], settings["preset"], settings["size"]) == (3, "hard", [32, 16])
+
+
+def test_every_choice_reaches_the_world(run, tmp_path: Path) -> None:
+    choices = ("--outfits", "2", "--knob", "background=0.5", "--knob", "twins=0")
+    assert run("data", "synthesize", tmp_path / "made", *SMALL, *choices).code == 0
+    settings = json.loads((tmp_path / "made" / "settings.json").read_text())
+    assert settings["two_outfits"] is True
+    assert settings["changes"] == {"background": 0.5, "twins": 0.0}
+
+
+def test_cameras_of_their_own(run, tmp_path: Path) -> None:
+    assert run("data", "synthesize", tmp_path / "made", *SMALL, "--cameras", "4", "--separate-cameras").code == 0
+    dataset = load(tmp_path / "made")
+    assert not {s.camid for s in dataset.train} & {s.camid for s in dataset.query}
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        (("--size", "large"), ("256x128", "'large'")),
+        (("--knob", "backgruond=1"), ("backgruond", "background")),
+        (("--knob", "background"), ("NAME=VALUE",)),
+        (("--knob", "background=-1"), ("0 or more",)),
+        (("--people", "0"), ("people must be at least 1",)),
+        (("--separate-cameras",), ("at least 4",)),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(run, tmp_path: Path, choice: tuple[str, ...], words: tuple[str, ...]) -> None:
+    done = run("data", "synthesize", tmp_path / "made", *SMALL, *choice)
+    assert done.code == 1
+    assert all(word in done.err for word in words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_exists_is_kept(run, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    done = run("data", "synthesize", tmp_path, *SMALL)
+    assert done.code == 1
+    assert "exists" in done.err
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_sheet_is_drawn(run, tmp_path: Path) -> None:
+    out = tmp_path / "sheet.png"
+    done = run("data", "sheet", DRAWN, "-o", out, "--joints", "--people", "3", "--cameras", "1")
+    assert done.out == f"The people are in {out}.\n"
+    with Image.open(out) as sheet:
+        assert sheet.width > sheet.height
+    again = run("data", "sheet", DRAWN, "-o", out)
+    assert again.code == 1
+    assert "--overwrite" in again.err
+
+
+def test_a_sheet_of_another_kind_is_refused_before_work(run, tmp_path: Path) -> None:
+    done = run("data", "sheet", DRAWN, "-o", tmp_path / "sheet.gif")
+    assert done.code == 1
+    assert ".png or .jpg" in done.err
+    assert not (tmp_path / "cache").exists()
+
+
+def test_drawn_people_are_data_like_any_other(run, trained: Path, tmp_path: Path) -> None:
+    assert run("data", "check", DRAWN).code == 0
+    evaluated = run("evaluate", trained, "--data", DRAWN, "--json")
+    assert json.loads(evaluated.out)["queries"] == 4
+    assert run("embed", trained, DRAWN, "-o", tmp_path / "people.parquet").code == 0
+    query = min(s.path for s in load(DRAWN).query)
+    found = run("search", trained, f"{DRAWN}::{query}", "--gallery", tmp_path / "people.parquet", "--json")
+    answer = json.loads(found.out)
+    assert answer["query"]["pid"] == 3
+    assert len(answer["hits"]) == 4
