@@ -26,6 +26,10 @@ WAIST = 0.10
 """Where the trunk bends."""
 WAISTBAND = 0.085
 """Where the lower garment begins."""
+CHEST = 0.225
+"""Where the trunk is deepest."""
+TUCKED = 0.02
+"""Upper garments that fall less than this below the hips, metres, are tucked in."""
 SKIRTS = ("skirt", "dress")
 ARM = (-0.12, 0.0, 0.12, 0.26, 0.53, 0.64, 0.98, 1.06, 1.16, 1.32)
 """Stations of the arm: 0 the shoulder, 0.53 the elbow, 1 the wrist."""
@@ -70,11 +74,22 @@ def trunk(body: Body, outfit: Outfit, s: Skeleton, spacing: float) -> Tube:
     spine = trunk_spine(s, heights)
     width, depth, shift = trunk_radii(body)
     air = outfit.upper.loose * np.interp(heights, (0.08, 0.16, 0.25, 0.29), (1.0, 0.75, 0.25, 0.05))
-    air = np.where(heights < 0.08, outfit.lower.loose * 0.4, air)
+    below = 0.4 * outfit.lower.loose if outfit.upper.hem <= TUCKED else 0.0
+    air = np.where(heights < 0.08, below, air)
     spine = replace(spine, centres=spine.centres + shift[:, None] * spine.front)
-    tube = loft(spine, width + air, depth + air, spacing=spacing, material=Material.UPPER, power=2.3)
+    wide, deep = (_hung(radii + air, outfit.upper) for radii in (width, depth))
+    tube = loft(spine, wide, deep, spacing=spacing, material=Material.UPPER, power=2.3)
     tube.material[tube.share < WAISTBAND] = Material.LOWER
     return tube
+
+
+def _hung(cloth: Array, garment: Garment) -> Array:
+    """Loose cloth falls straight from the chest instead of following the waist; tucked in, it gathers there."""
+    straight = float(np.clip((garment.loose - 0.006) / 0.018, 0, 1)) * (1.0 if garment.hem > TUCKED else 0.4)
+    heights = np.asarray(TRUNK)
+    chest = float(cloth[heights == CHEST][0])
+    fall = np.where((heights > WAISTBAND) & (heights < CHEST), 0.97 * chest, 0.0)
+    return cloth + straight * np.maximum(fall - cloth, 0)
 
 
 def limb(stations: tuple[float, ...], points: Array, forward: Array) -> Spine:
@@ -186,11 +201,12 @@ def shoe(s: Skeleton, side: int, spacing: float, *, slim: bool) -> Tube:
 
 
 def skirt(
-    body: Body, garment: Garment, s: Skeleton, *, top: float, drop: float, under: float, material: int, spacing: float
-) -> Tube:
+    body: Body, garment: Garment, s: Skeleton, *, top: float, drop: float, under: float, flare: float,
+    material: int, spacing: float,
+) -> Tube:  # fmt: skip
     """Cloth that hangs from the trunk at height ``top`` (share) to ``drop`` metres below the hips.
 
-    It goes around both legs and the ``under`` metres of cloth on them.
+    It goes around both legs and the ``under`` metres of cloth on them, and widens by ``flare`` of its looseness.
     """
     falling = np.array([1.0, 0.8, 0.6, 0.4, 0.2]) if drop > 0.25 else np.array([1.0, 0.5])
     levels = np.concatenate([-drop * falling, [0.0, 0.05 * s.height, top * s.height]])
@@ -199,13 +215,13 @@ def skirt(
     width, depth, shift = (np.interp(heights, TRUNK, v) for v in trunk_radii(body))
     hip = float(width.max())
     beneath = under * (heights < top)  # the top ring lies inside the trunk, so that no edge stands off
-    width, depth = width + 0.3 * beneath, depth + 0.5 * beneath
+    width, depth = width + 0.3 * beneath, depth + 0.7 * beneath
     for i in np.flatnonzero(levels < 0.02):
         x, y, half_x, half_y = _around_legs(body, s, float(levels[i]))
         spine.centres[i] = s.pelvis + np.array([x, y, levels[i]]) @ s.pelvis_axes
         width[i], depth[i], shift[i] = max(half_x + 0.4 * under, 0.9 * hip), max(half_y + under, 0.6 * hip), 0.0
     falls = np.clip((top - heights) / max(top - heights[0], 1e-3), 0, 1)
-    air = garment.loose * (0.55 + 0.75 * falls) + 0.004
+    air = garment.loose * (0.55 + flare * falls) + 0.004
     spine = replace(spine, centres=spine.centres + shift[:, None] * spine.front)
     return loft(spine, width + air, depth + air, spacing=spacing, material=material, power=2.2)
 

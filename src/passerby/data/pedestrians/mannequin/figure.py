@@ -12,9 +12,6 @@ from passerby.data.pedestrians.mannequin.loft import Mesh, Tube, loft, stacked
 from passerby.data.pedestrians.mannequin.materials import Material
 from passerby.data.pedestrians.person import Outfit, Person
 
-TUCKED = 0.02
-"""Upper garments that fall less than this below the hips, metres, are tucked in."""
-
 
 def mesh(person: Person, outfit: Outfit, skeleton: Skeleton, spacing: float) -> Mesh:
     """Her surface with points ``spacing`` metres apart, in her own axes."""
@@ -41,15 +38,18 @@ def _hanging(person: Person, outfit: Outfit, s: Skeleton, spacing: float) -> lis
     if lower.kind in ("skirt", "dress"):
         drop = skirt_drop(outfit, s)
         tubes.append(
-            bodies.skirt(body, lower, s, top=0.105, drop=drop, under=0.0, material=Material.TROUSER, spacing=spacing)
+            bodies.skirt(
+                body, lower, s, top=0.105, drop=drop, under=0.0, flare=0.75, material=Material.TROUSER, spacing=spacing
+            )
         )
-    if upper.kind != "dress" and upper.hem > TUCKED:
+    if upper.kind != "dress" and upper.hem > bodies.TUCKED:
         under = lower.loose * (1.3 if lower.kind == "skirt" else 1.0) + 0.010
         tubes.append(
             bodies.skirt(
-                body, upper, s, top=0.125, drop=upper.hem, under=under, material=Material.UPPER, spacing=spacing
+                body, upper, s, top=0.125, drop=upper.hem, under=under, flare=0.5, material=Material.UPPER,
+                spacing=spacing,
             )
-        )
+        )  # fmt: skip
     if outfit.hood:
         tubes.append(_hood(s, spacing))
     return tubes
