@@ -59,6 +59,12 @@ class ModelOutput(NamedTuple):
     """``(b, n)`` identity scores; ``None`` for a model built without classes."""
     local: Tensor | None = None
     """``(b, s, c)``: one L2-normalised vector a horizontal stripe, top to bottom."""
+    branches: dict[str, tuple[Tensor, ...]] | None = None
+    """Identity scores ``(b, n)`` of further heads, by the task of the loss that they belong to."""
+    attributes: tuple[Tensor, ...] | None = None
+    """Scores ``(b, values)`` of each group of the model's attribute schema."""
+    maps: dict[str, Tensor] | None = None
+    """Attention maps ``(b, h, w)`` that figures show, by name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
