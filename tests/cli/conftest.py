@@ -9,7 +9,6 @@ from typing import NamedTuple
 import pytest
 
 from passerby.cli import main
-from passerby.data.figures import write_figures
 
 TINY = (
     "model.options.trunk=resnet18",
@@ -46,9 +45,9 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture(scope="session")
-def figures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def figures(tmp_path_factory: pytest.TempPathFactory, draw_people: Callable[..., Path]) -> Path:
     """4 drawn people to train on, 4 to search among, 2 cameras."""
-    return write_figures(tmp_path_factory.mktemp("figures") / "data", people=8, cameras=2, images=3, size=(32, 16))
+    return draw_people(tmp_path_factory.mktemp("figures") / "data", people=8, cameras=2, images=3)
 
 
 @pytest.fixture(scope="session")

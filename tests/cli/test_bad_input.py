@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from passerby.data.figures import write_figures
-
 
 def fails(outcome, *words: str) -> None:
     """One line on stderr that starts with the program's name and has the words; exit code 1."""
@@ -83,14 +81,14 @@ def test_a_missing_training_split(run, copy: Path, work: Path) -> None:
     assert left(work) == []
 
 
-def test_one_identity(run, work: Path, tmp_path: Path, tiny: tuple[str, ...]) -> None:
-    alone = write_figures(tmp_path / "alone", people=2, cameras=2, images=2, size=(32, 16))
+def test_one_identity(run, draw_people, work: Path, tmp_path: Path, tiny: tuple[str, ...]) -> None:
+    alone = draw_people(tmp_path / "alone", people=2, cameras=2, images=2)
     fails(run("train", "aap_reid", "--data", alone, "--run", work / "run", *tiny), "1 person", "at least 2")
     assert left(work) == []
 
 
-def test_one_camera(run, trained: Path, work: Path, tmp_path: Path) -> None:
-    still = write_figures(tmp_path / "still", people=8, cameras=1, images=3, size=(32, 16))
+def test_one_camera(run, draw_people, trained: Path, work: Path, tmp_path: Path) -> None:
+    still = draw_people(tmp_path / "still", people=4, cameras=1, images=2)
     fails(run("evaluate", trained, "--data", still, "--output", work / "result.json"), "camera")
     assert left(work) == []
     checked = run("data", "check", still)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from passerby.data.registry import DATASETS, load
-from passerby.errors import DatasetLayoutError, UnknownNameError
+from passerby.data.registry import DATASETS, from_anywhere, load, named, open_place
+from passerby.errors import ConfigError, DatasetLayoutError, UnknownNameError
 
 
 @pytest.fixture
@@ -19,7 +19,9 @@ def market(tmp_path: Path) -> Path:
 
 
 def test_the_layouts() -> None:
-    assert list(DATASETS) == ["csv", "folder", "market1501"]
+    assert list(DATASETS) == [
+        *("csv", "cuhk01", "cuhk03", "dukemtmc", "folder", "market1501", "msmt17", "occluded_duke", "pedestrians")
+    ]
 
 
 def test_three_ways_to_say_it(market: Path) -> None:
@@ -53,3 +55,63 @@ def test_a_layout_that_nobody_knows(tmp_path: Path) -> None:
         DatasetLayoutError, match=r"\(1 files\) has no layout that is known here \(csv, folder, market1501\)"
     ):
         load(str(tmp_path))
+
+
+def test_a_near_miss_without_a_colon_is_a_missing_path_that_may_have_been_a_name(tmp_path: Path) -> None:
+    for ask in (load, open_place):
+        with pytest.raises(DatasetLayoutError, match=r"pedestrain does not exist.*did you mean pedestrians\?"):
+            ask("pedestrain")
+    with pytest.raises(DatasetLayoutError) as error:
+        load(str(tmp_path / "nowhere"))
+    assert "did you mean" not in str(error.value)
+
+
+def test_near_misses_with_settings() -> None:
+    for ask in (lambda: load("pedestrain:people=6"), lambda: load("pedestrain", people=6)):
+        with pytest.raises(UnknownNameError, match="Did you mean pedestrians"):
+            ask()
+
+
+def test_a_name_alone_does_not_say_where_files_are(market: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(market)  # which is not read because nothing was said
+    for spec in ("market1501", "market1501:"):
+        for ask in (load, open_place):
+            with pytest.raises(DatasetLayoutError, match="say where they are, market1501:PATH"):
+                ask(spec)
+
+
+def test_settings_are_for_generated_datasets_only(market: Path) -> None:
+    for spec, root in (("market1501", market), (f"market1501:{market}", None), (str(market), None), (market, None)):
+        with pytest.raises(ConfigError, match="is read from files and has no settings, got people, seed"):
+            load(spec, root, people=6, seed=1)
+    with pytest.raises(ConfigError, match="has no settings"):
+        load("nowhere/at/all", people=6)
+
+
+def test_a_path_object_is_a_path_whatever_it_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert (named("pedestrians"), named(Path("pedestrians"))) == (True, False)
+    with pytest.raises(DatasetLayoutError, match="does not exist"):
+        load(Path("pedestrians"))
+
+
+def test_a_folder_that_is_called_as_a_dataset(market: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(market.parent)
+    market.rename("pedestrians")
+    assert load("pedestrians").name == "market1501", "what exists is a path"
+    assert load("pedestrians", people=2).name == "pedestrians", "a path has no settings"
+    assert load("pedestrians:people=2").name == "pedestrians"
+
+
+def test_a_missing_path_with_a_colon_is_no_name(tmp_path: Path) -> None:
+    with pytest.raises(DatasetLayoutError, match="does not exist"):
+        load(f"{tmp_path}/12:30/people")
+
+
+def test_places_are_the_same_from_anywhere(market: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(market.parent)
+    monkeypatch.setenv("HOME", str(market.parent))
+    assert from_anywhere(market.name) == from_anywhere(Path(market.name)) == from_anywhere(market) == str(market)
+    assert from_anywhere(f"market1501:{market.name}") == from_anywhere(f"market1501:~/{market.name}")
+    assert from_anywhere(f"market1501:{market.name}") == f"market1501:{market}"
+    assert from_anywhere("pedestrians:people=2") == "pedestrians:people=2"

@@ -57,6 +57,16 @@ def test_a_used_source_travels_to_another_process(source: Source) -> None:
     assert other.names() == source.names()
 
 
+def test_its_place_opens_it_from_anywhere(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    name = source.root.name
+    places = {open_source(said).place for said in (name, f"./{name}", f"~/{name}", source.root)}
+    assert places == {str(source.root)}
+    monkeypatch.chdir("/")
+    assert open_source(places.pop()).names() == source.names()
+
+
 def test_threads_share_a_source(tmp_path: Path) -> None:
     contents = {f"{i:03d}.bin": bytes([i]) * 5_000 for i in range(50)}
     with zipfile.ZipFile(tmp_path / "many.zip", "w") as archive:

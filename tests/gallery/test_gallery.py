@@ -259,3 +259,39 @@ def test_hand_made_embeddings_without_labels(predictor: Predictor, people: Path)
     bare = Embeddings(known.features, known.paths)
     gallery = Gallery(predictor, bare, open_source("/"))
     assert gallery.search(people / "1.png", k=1)[0].path == str((people / "1.png").resolve())
+
+
+# people who are drawn on demand
+
+
+DRAWN = "pedestrians:people=4,cameras=2,images=2,size=32x16,preset=easy"
+
+
+def test_people_who_are_on_no_disk_are_searched_by_name(predictor: Predictor) -> None:
+    gallery = Gallery.from_folder(predictor, DRAWN)
+    assert {h.pid for h in gallery.search(f"{DRAWN}::{gallery.embeddings.paths[0]}")} == {3, 4}
+    assert [paths(DRAWN, split)[0].split("/")[0] for split in ("train", "query")] == ["bounding_box_train", "query"]
+    query = Query.of(f"{DRAWN}::{paths(DRAWN, 'query')[0]}")
+    assert (query.pid, query.sample.camid, query.image.size) == (3, 1, (16, 32))
+    with pytest.raises(DatasetLayoutError, match=r"has no picture 'nobody\.jpg'"):
+        Query.of(f"{DRAWN}::nobody.jpg")
+
+
+def test_their_gallery_is_saved_and_opened(predictor: Predictor, tmp_path: Path) -> None:
+    gallery = Gallery.from_folder(predictor, DRAWN)
+    gallery.save(tmp_path / "g.parquet")
+    opened = Gallery.from_parquet(predictor, tmp_path / "g.parquet")
+    hit = opened.search(f"{DRAWN}::{paths(DRAWN, 'query')[0]}")[0]
+    assert opened.image(hit).tobytes() == gallery.image(hit).tobytes()
+    opened.save(tmp_path / "again.parquet")
+    assert Gallery.from_parquet(predictor, tmp_path / "again.parquet").image(hit).size == (16, 32)
+
+
+def test_a_named_relative_root_is_found_from_elsewhere(
+    predictor: Predictor, market: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(market.parent)
+    Gallery(predictor, Gallery.from_folder(predictor, market).embeddings, f"market1501:{market.name}").save("g.parquet")
+    monkeypatch.chdir("/")
+    opened = Gallery.from_parquet(predictor, tmp_path / "g.parquet")
+    assert opened.image(opened.search(market / "query" / "0001_c1s1_000010_00.jpg")[0]).size == (32, 64)

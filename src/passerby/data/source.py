@@ -74,7 +74,7 @@ class DirectorySource(Source):
             raise DatasetLayoutError(f"{self.root}: {name!r} may not be read; change its permissions") from None
 
 
-class _ArchiveSource(Source):
+class ArchiveSource(Source):
     """An archive, opened once a process and read under a lock (archive objects are not thread-safe)."""
 
     def __init__(self, root: Path) -> None:
@@ -105,7 +105,7 @@ class _ArchiveSource(Source):
         return self._archive
 
 
-class ZipSource(_ArchiveSource):
+class ZipSource(ArchiveSource):
     """Files in a zip."""
 
     def _open(self) -> zipfile.ZipFile:
@@ -128,7 +128,7 @@ class ZipSource(_ArchiveSource):
             return content
 
 
-class TarSource(_ArchiveSource):
+class TarSource(ArchiveSource):
     """Files in a tar, compressed or not (a compressed one is read once from end to end for its index)."""
 
     def __init__(self, root: Path) -> None:

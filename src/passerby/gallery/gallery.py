@@ -187,7 +187,9 @@ class Gallery:
             OutputError: if it cannot be written; nothing is left behind then.
         """
         model = self.predictor.model.card.name
-        origin = Origin(self.predictor.fingerprint, model, self.predictor.size, _place(self._source))
+        source = self._source
+        place = source.place if isinstance(source, Source) else registry.from_anywhere(source)
+        origin = Origin(self.predictor.fingerprint, model, self.predictor.size, place)
         write_embeddings(path, self.embeddings, origin)
 
     def search(self, query: QueryLike | Query, k: int | None = None) -> list[Hit]:
@@ -245,13 +247,6 @@ def _opened(place: str | Path) -> tuple[Source, Dataset | None]:
         return dataset.source, dataset
     source = registry.open_place(place)
     return source, _recognised(source)
-
-
-def _place(source: Source | str | Path) -> str:
-    """What opens it again, from any directory."""
-    if isinstance(source, Source):
-        return source.place
-    return str(source) if registry.named(source) else str(Path(source).expanduser().resolve())
 
 
 def _recognised(source: Source) -> Dataset | None:

@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import os
-import threading
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +24,7 @@ from passerby.data.pedestrians.walk import frame_number
 from passerby.data.pedestrians.world import World
 from passerby.data.source import Source
 from passerby.errors import ConfigError, OutputError
+from passerby.files import written_whole
 
 NAME = "pedestrians"
 TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"
@@ -136,6 +136,8 @@ class PedestrianSource(Source):
             content = encode(self.world.shot(*key))
             self._keep(self.folder, name, content)
             return content
+        except OSError as error:
+            raise _unusable(self.folder, error.strerror or error) from None
 
     def labels(self, name: str) -> Labels:
         """What is known of one picture; it is drawn anew for that.
@@ -156,14 +158,15 @@ class PedestrianSource(Source):
         return self.index[name]
 
     def _keep(self, folder: Path, name: str, content: bytes) -> None:
+        about = folder / "settings.json"
         try:
-            if not (folder / "settings.json").exists():
-                _write_whole(folder / "settings.json", settings_json(self.settings).encode())
+            if not about.exists():
+                _write_whole(about, settings_json(self.settings).encode())
             _write_whole(folder / name, content)
         except OSError as error:
-            raise OutputError(
-                f"cannot keep pictures in {folder}: {error.strerror or error}; name another folder in PASSERBY_CACHE"
-            ) from None
+            raise _unusable(folder, error.strerror or error) from None
+        except OutputError as error:
+            raise _unusable(folder, error) from None
 
 
 def open_pedestrians(text: str = "", *, cache: str | Path | None = "", **options: Any) -> PedestrianSource:
@@ -173,7 +176,7 @@ def open_pedestrians(text: str = "", *, cache: str | Path | None = "", **options
         cache: a folder; ``None`` keeps nothing; by default ``$PASSERBY_CACHE`` or ``~/.cache/passerby`` is used.
     """
     folder = cache_root() if cache == "" else cache
-    return PedestrianSource(settings_from(text, **options), cache=None if folder is None else Path(folder))
+    return PedestrianSource(settings_from(text, **options), cache=None if folder is None else Path(folder).expanduser())
 
 
 def settings_json(settings: Settings) -> str:
@@ -188,11 +191,11 @@ def short_hash(settings: Settings) -> str:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    """Threads and processes may draw the same picture at once: each writes its own file, and the last one stays."""
+    """Threads and processes may draw the same picture at once: the last one stays."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.partial")
-    try:
+    with written_whole(path) as partial:
         partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+
+
+def _unusable(folder: Path, reason: object) -> OutputError:
+    return OutputError(f"cannot keep pictures in {folder}: {reason}; name another folder in PASSERBY_CACHE")

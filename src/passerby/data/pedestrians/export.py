@@ -6,7 +6,6 @@ import io
 import json
 import multiprocessing
 import os
-import shutil
 import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -40,6 +39,7 @@ from passerby.data.pedestrians.dataset import (
 from passerby.data.pedestrians.settings import Settings
 from passerby.data.pedestrians.world import World
 from passerby.errors import ConfigError, OutputError
+from passerby.files import folder_made_whole
 
 CHUNK = 8
 """Pictures that a worker draws before it reports."""
@@ -88,7 +88,7 @@ def write_pedestrians(
         raise ConfigError(
             f"no picture is to be drawn: {settings.people} people have no training half; ask for 2 or more"
         )
-    with _made_whole(Path(out).expanduser()) as folder:
+    with folder_made_whole(out) as folder:
         folders = {file_name(settings, key).partition("/")[0] for key in everything}
         for name in (*folders, *([MASKS] if masks else [])):
             (folder / name).mkdir()
@@ -106,7 +106,7 @@ def write_pedestrians(
         (folder / KEYPOINTS).write_text(json.dumps(whole, separators=(",", ":")) + "\n")
         (folder / ATTRIBUTES).write_text(attribute_table(settings, sorted({key.pid for key in everything})))
         (folder / SETTINGS).write_text(settings_json(settings))
-    return Path(out)
+    return Path(out).expanduser()
 
 
 def _drawn(jobs: Sequence[Job], workers: int) -> Generator[Entries, None, None]:
@@ -169,19 +169,3 @@ def _one_thread_each() -> Iterator[None]:
             os.environ.pop(name)
             if value is not None:
                 os.environ[name] = value
-
-
-@contextmanager
-def _made_whole(out: Path) -> Iterator[Path]:
-    """A hidden folder beside ``out`` that becomes it when the block ends well, and vanishes when it does not."""
-    if out.exists():
-        raise OutputError(f"{out} exists; choose another folder, or delete it")
-    partial_folder = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    try:
-        partial_folder.mkdir(parents=True)
-        yield partial_folder
-        partial_folder.rename(out)
-    except OSError as error:
-        raise OutputError(f"cannot write pedestrians to {out}: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(partial_folder, ignore_errors=True)

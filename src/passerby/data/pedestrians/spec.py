@@ -85,7 +85,10 @@ def _pairs(text: str) -> Mapping[str, str]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals:
-            raise ConfigError(f"settings of pedestrians are written NAME=VALUE,NAME=VALUE; got {part!r}")
+            raise ConfigError(
+                f"settings of pedestrians are written NAME=VALUE,NAME=VALUE; got {part!r} (files on disk are opened by "
+                "their path alone)"
+            )
         if name in pairs:
             raise ConfigError(f"{name} is set twice in {text!r}")
         pairs[name] = value
