@@ -88,7 +88,8 @@ class Settings:
 
     def to_dict(self) -> dict[str, Any]:
         """What a JSON file keeps of them."""
-        return {**asdict(self), "changes": {name: float(value) for name, value in sorted(self.changes.items())}, "size": list(self.size), "version": VERSION}
+        changes = {name: float(value) for name, value in sorted(self.changes.items())}
+        return {**asdict(self), "changes": changes, "size": list(self.size), "version": VERSION}
 
 
 def stream(seed: int, name: str, *keys: int) -> np.random.Generator:
