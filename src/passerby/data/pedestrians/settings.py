@@ -21,7 +21,7 @@ class Knobs:
 
     clothes: float = 1.0
     """Variety of clothes: patterns, cuts and details beside plain colours."""
-    colour: float = 1.0
+    colour: float = 1.5
     """Colour transfer, exposure and white balance of the cameras."""
     background: float = 1.0
     """Clutter of the scenes."""
@@ -44,7 +44,7 @@ class Knobs:
 PRESETS: dict[str, Knobs] = {
     "easy": Knobs(colour=0.5, light=0.4, occluder=0.03, passerby=0.1, crop=0.5, quality=0.6, viewpoint=0.5, twins=0.0),
     "default": Knobs(),
-    "hard": Knobs(colour=1.5, light=1.4, occluder=0.3, passerby=0.5, crop=1.5, quality=1.4, twins=0.7),
+    "hard": Knobs(colour=2.0, light=1.4, occluder=0.3, passerby=0.5, crop=1.5, quality=1.4, twins=0.7),
 }
 
 
