@@ -46,6 +46,10 @@ class Batch(NamedTuple):
     """``(b, 3, h, w)``, float32, normalised."""
     labels: Tensor
     """``(b,)``, int64, class index 0…C−1."""
+    attributes: Tensor | None = None
+    """``(b, g)``, int64, class of each group of an attribute schema, −1 where nobody knows."""
+    parts: Tensor | None = None
+    """``(b, p, 3, y, x)``, float32, normalised: crops of the body, for models that ask for them."""
 
 
 class ModelOutput(NamedTuple):

@@ -13,7 +13,7 @@ from passerby.losses.aligned import local_triplet_loss
 from passerby.losses.identity import identity_loss
 from passerby.losses.reid import ReidLoss
 from passerby.losses.triplet import Triplets, mine_hardest, triplet_loss
-from passerby.types import ModelOutput
+from passerby.types import Batch, ModelOutput
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -115,10 +115,11 @@ def output() -> ModelOutput:
 
 
 LABELS = torch.tensor([0, 0, 1, 1, 2, 2])
+BATCH = Batch(images=torch.zeros(6, 3, 2, 1), labels=LABELS)
 
 
 def test_the_whole_is_the_weighted_sum_and_reuses_the_mined_triplets() -> None:
-    loss = ReidLoss(identity=2.0, triplet=0.5, local=3.0, margin=0.3, smoothing=0.1)(output(), LABELS)
+    loss = ReidLoss(identity=2.0, triplet=0.5, local=3.0, margin=0.3, smoothing=0.1)(output(), BATCH)
     mined = mine_hardest(output().metric, LABELS)
     assert output().local is not None
     expected = {
@@ -133,12 +134,12 @@ def test_the_whole_is_the_weighted_sum_and_reuses_the_mined_triplets() -> None:
 
 
 def test_a_part_of_weight_zero_is_absent() -> None:
-    assert set(ReidLoss(identity=1.0, triplet=0.0)(output(), LABELS).parts) == {"identity"}
+    assert set(ReidLoss(identity=1.0, triplet=0.0)(output(), BATCH).parts) == {"identity"}
 
 
 def test_a_model_without_stripes_cannot_train_the_local_loss() -> None:
     with pytest.raises(ConfigError, match="the local loss needs a model that gives stripes"):
-        ReidLoss(local=1.0)(output()._replace(local=None), LABELS)
+        ReidLoss(local=1.0)(output()._replace(local=None), BATCH)
 
 
 def test_no_part_at_all_is_an_error() -> None:

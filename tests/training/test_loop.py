@@ -147,8 +147,8 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_batch(
     original = ReidLoss.forward
     calls = iter(range(100))
 
-    def broken(self: ReidLoss, output: object, labels: object) -> object:
-        loss = original(self, output, labels)  # type: ignore[arg-type]
+    def broken(self: ReidLoss, output: object, batch: object) -> object:
+        loss = original(self, output, batch)  # type: ignore[arg-type]
         return loss._replace(total=loss.total * math.nan) if next(calls) == 2 else loss
 
     monkeypatch.setattr(ReidLoss, "forward", broken)

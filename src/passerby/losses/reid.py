@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from passerby.errors import ConfigError
 from passerby.losses.aligned import local_triplet_loss
 from passerby.losses.identity import identity_loss
 from passerby.losses.triplet import Triplets, mine_hardest, triplet_loss
-from passerby.types import ModelOutput
+from passerby.types import Batch, ModelOutput
 
 
 class LossParts(NamedTuple):
@@ -48,13 +48,13 @@ class ReidLoss(nn.Module):
         self.identity, self.triplet, self.local = identity, triplet, local
         self.margin, self.smoothing = margin, smoothing
 
-    def forward(self, output: ModelOutput, labels: Int[Tensor, " b"]) -> LossParts:
+    def forward(self, output: ModelOutput, batch: Batch) -> LossParts:
         parts: dict[str, Tensor] = {}
         if self.identity:
             logits = _required(output.logits, "logits", "identity")
-            parts["identity"] = self.identity * identity_loss(logits, labels, smoothing=self.smoothing)
+            parts["identity"] = self.identity * identity_loss(logits, batch.labels, smoothing=self.smoothing)
         if self.triplet or self.local:
-            parts |= self._metric_parts(output, mine_hardest(output.metric, labels))
+            parts |= self._metric_parts(output, mine_hardest(output.metric, batch.labels))
         return LossParts(torch.stack(list(parts.values())).sum(), parts)
 
     def _metric_parts(self, output: ModelOutput, triplets: Triplets) -> dict[str, Tensor]:

@@ -173,7 +173,7 @@ class _Training:
         factor = lr_factor(progress, schedule=config.schedule, epochs=config.epochs)
         lr = set_lr(self.optimizer, factor)
         with nullcontext() if update else self.accelerator.no_sync(self.model):
-            self.last: LossParts = self.loss(self.model(batch.images), batch.labels)
+            self.last: LossParts = self.loss(self.model(batch.images), batch)
             if not math.isfinite(self.last.total.item()):
                 self._stop_at(batch, step)
             self.accelerator.backward(self.last.total / config.accumulate)
