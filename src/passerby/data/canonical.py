@@ -1,0 +1,210 @@
+"""Canonical poses: typical people, who say where a joint is that nobody saw.
+
+Yang et al. (Attention Driven Person Re-identification, Pattern Recognition 2019), §3.2, keep the joints of good
+confidence and take the others from a set of canonical poses.
+
+*Deviations*: the paper says neither what these poses are nor how they are laid on a picture. Here they are k-means
+centres of whole training poses (:func:`learn_canonical_poses`); the one that lies best on the confident joints, moved
+and scaled by least squares, gives the missing ones (:meth:`CanonicalPoses.fill`).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from passerby.data.pedestrians.labels import JOINTS
+from passerby.data.poses import Poses
+from passerby.errors import ConfigError, DatasetLayoutError, ShapeError
+from passerby.files import written_whole
+
+LEAST_CONFIDENCE = 0.1
+"""Joints below it count as missing (OpenPose's own threshold of a peak)."""
+SCALES = (0.5, 2.0)
+"""Of a canonical pose on a picture: two joints that lie close or crosswise would say anything."""
+SHAPE = 3
+"""So many joints have a shape. Any pose can be laid on fewer, and the nearest is then the one nearest by place."""
+_ITERATIONS = 100
+
+
+@dataclass(frozen=True, eq=False)
+class CanonicalPoses:
+    """Typical poses, in fractions of the picture's width and height.
+
+    Raises:
+        ShapeError: if poses and shares disagree, or hold anything but numbers.
+    """
+
+    poses: NDArray[np.float32]
+    """``(k, 18, 2)``, the most frequent first."""
+    shares: NDArray[np.float32]
+    """``(k,)``: the part of the training poses that each stands for; they sum to 1."""
+    learned_from: str = ""
+    """What the training poses were, for people who read the file."""
+
+    def __post_init__(self) -> None:
+        k = len(self.shares)
+        if k < 1 or self.poses.shape != (k, len(JOINTS), 2) or not np.isfinite(self.poses).all():
+            raise ShapeError(
+                f"canonical poses are (k, {len(JOINTS)}, 2) finite numbers with k shares, got {self.poses.shape} "
+                f"and {k} shares"
+            )
+        if (self.shares <= 0).any() or abs(float(self.shares.sum()) - 1) > 1e-3:
+            raise ShapeError(f"shares of canonical poses are above 0 and sum to 1, got {self.shares.tolist()}")
+
+    @cached_property
+    def mean(self) -> NDArray[np.float32]:
+        """``(18, 2)``: the mean of the training poses."""
+        return np.tensordot(self.shares, self.poses, 1).astype(np.float32)
+
+    def fill(self, poses: Poses, *, least: float = LEAST_CONFIDENCE) -> NDArray[np.float32]:
+        """Every joint of every person, ``(b, 18, 2)``: confident ones as they are, others from a canonical pose.
+
+        With two joints or more the pose is moved and scaled, with one moved, with none it is the mean pose.
+
+        Args:
+            least: the confidence from which a joint is kept.
+
+        Raises:
+            ShapeError: if a confident joint has no place.
+        """
+        kept = poses.confidence >= least  # (b, 18)
+        if not np.isfinite(poses.joints[kept]).all():
+            raise ShapeError("a confident joint is not at a finite place; give it confidence 0 where it was not found")
+        p = np.where(kept[..., None], poses.joints, 0.0).astype(np.float64)
+        w = kept.astype(np.float64)
+        laid = np.where((w.sum(axis=1) > 0)[:, None, None], self._laid(p, w), self.mean)
+        return np.where(kept[..., None], p, laid).astype(np.float32)
+
+    def _laid(self, p: NDArray[np.float64], w: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The best canonical pose of each person, laid on her joints ``p`` of weight ``w`` (0 or 1)."""
+        c = self.poses.astype(np.float64)
+        count = np.maximum(w.sum(axis=1), 1)
+        p_mean = (w[..., None] * p).sum(axis=1) / count[:, None]  # (b, 2)
+        c_mean = np.einsum("bj,kjx->bkx", w, c) / count[:, None, None]  # (b, k, 2)
+        p_free = p - p_mean[:, None]
+        c_free = c - c_mean[:, :, None]  # (b, k, 18, 2)
+        scale = _scales(p_free, c_free, w)  # (b, k)
+        by_shape = _distances(p_free[:, None], scale[..., None, None] * c_free, w)
+        by_place = _distances(p[:, None], c[None], w)
+        best = np.where((w.sum(axis=1) >= SHAPE)[:, None], by_shape, by_place).argmin(axis=1)
+        rows = np.arange(len(p))
+        placed: NDArray[np.float64] = p_mean[:, None] + scale[rows, best][:, None, None] * c_free[rows, best]
+        return placed
+
+    def save(self, path: str | Path) -> None:
+        """Write JSON, rounded to a hundredth of a pixel of a picture 100 pixels high.
+
+        Raises:
+            OutputError: if it cannot be written.
+        """
+        whole = {
+            "learned_from": self.learned_from,
+            "joints": JOINTS,
+            "shares": np.round(self.shares.astype(float), 6).tolist(),
+            "poses": np.round(self.poses.astype(float), 4).tolist(),
+        }
+        with written_whole(path) as partial:
+            partial.write_text(json.dumps(whole) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> CanonicalPoses:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            DatasetLayoutError: if the file is not there or holds something else.
+        """
+        try:
+            return cls._parse(Path(path).expanduser().read_text(encoding="utf-8"))
+        except (OSError, KeyError, TypeError, ValueError, ShapeError) as error:
+            raise DatasetLayoutError(f"{path} holds no canonical poses ({error}); learn and save them first") from None
+
+    @classmethod
+    def _parse(cls, text: str) -> CanonicalPoses:
+        whole = json.loads(text)
+        if whole["joints"] != list(JOINTS):
+            raise ValueError(f"its joints are {whole['joints']}")
+        poses, shares = (np.asarray(whole[name], np.float32) for name in ("poses", "shares"))
+        return cls(poses, shares, str(whole["learned_from"]))
+
+
+def _scales(p_free: NDArray[np.float64], c_free: NDArray[np.float64], w: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The s that minimises Σ_j w_j |p_j − s c_j|², within ``SCALES``; 1 where all joints lie in one place."""
+    along = np.einsum("bj,bjx,bkjx->bk", w, p_free, c_free)
+    length = np.einsum("bj,bkjx,bkjx->bk", w, c_free, c_free)
+    spread = np.einsum("bj,bjx,bjx->b", w, p_free, p_free)[:, None]
+    has_scale = (length > 1e-9) & (spread > 1e-9)
+    return np.where(has_scale, np.clip(along / np.where(has_scale, length, 1.0), *SCALES), 1.0)
+
+
+def _distances(p: NDArray[np.float64], c: NDArray[np.float64], w: NDArray[np.float64]) -> NDArray[np.float64]:
+    distances: NDArray[np.float64] = np.einsum("bj,bkjx->bk", w, (p - c) ** 2)
+    return distances
+
+
+def shipped_canonical_poses() -> CanonicalPoses:
+    """The poses that come with the package, learned from people who do not exist."""
+    return CanonicalPoses._parse(files("passerby.data").joinpath("canonical.json").read_text(encoding="utf-8"))
+
+
+def learn_canonical_poses(
+    poses: Poses, k: int = 16, *, seed: int = 0, least: float = LEAST_CONFIDENCE, learned_from: str = ""
+) -> CanonicalPoses:
+    """k-means centres of the poses whose joints are all confident; equal arguments give equal poses.
+
+    Raises:
+        ConfigError: if fewer than ``k`` poses are whole.
+    """
+    whole = poses.joints[(poses.confidence >= least).all(axis=1)].astype(np.float64)
+    distinct = len(np.unique(whole, axis=0))
+    if k < 1 or distinct < k:
+        raise ConfigError(
+            f"{k} canonical poses need as many different poses with all {len(JOINTS)} joints, got {distinct} among "
+            f"{len(poses.joints)}; give more pictures or a smaller k"
+        )
+    centres, counts = _k_means(whole.reshape(len(whole), -1), k, np.random.default_rng(seed))
+    order = np.argsort(-counts, kind="stable")
+    centres = centres[order].reshape(k, len(JOINTS), 2)
+    return CanonicalPoses(centres.astype(np.float32), (counts[order] / len(whole)).astype(np.float32), learned_from)
+
+
+def _k_means(
+    x: NDArray[np.float64], k: int, generator: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Centres ``(k, d)`` of rows ``(n, d)`` and how many each has: Lloyd's steps from a k-means++ start.
+
+    A centre that loses its last row moves to the row that lies farthest from its own centre.
+    """
+    centres = _start(x, k, generator)
+    nearest = np.full(len(x), -1)
+    for _ in range(_ITERATIONS):
+        distances = _to_centres(x, centres)
+        previous, nearest = nearest, distances.argmin(axis=1)
+        for lost in np.flatnonzero(np.bincount(nearest, minlength=k) == 0):
+            farthest = int(np.where(np.bincount(nearest, minlength=k)[nearest] > 1, distances.min(axis=1), -1).argmax())
+            nearest[farthest], distances[farthest] = lost, 0
+        centres = np.stack([x[nearest == i].mean(axis=0) for i in range(k)])
+        if np.array_equal(previous, nearest):
+            break
+    return centres, np.bincount(nearest, minlength=k)
+
+
+def _start(x: NDArray[np.float64], k: int, generator: np.random.Generator) -> NDArray[np.float64]:
+    """k-means++ (Arthur and Vassilvitskii, 2007): rows drawn with the square of their distance to those before."""
+    centres: NDArray[np.float64] = x[generator.integers(len(x))][None]
+    while len(centres) < k:
+        weight = _to_centres(x, centres).min(axis=1)
+        centres = np.concatenate([centres, x[generator.choice(len(x), p=weight / weight.sum())][None]])
+    return centres
+
+
+def _to_centres(x: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Squared distances ``(n, k)``."""
+    distances: NDArray[np.float64] = np.stack([((x - centre) ** 2).sum(axis=1) for centre in centres], axis=1)
+    return distances

@@ -1,0 +1,189 @@
+"""Joints that are known already: of synthetic people, from COCO's keypoints JSON, and Market-1501's body points."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from passerby.data.pedestrians.annotations import KEYPOINTS
+from passerby.data.pedestrians.dataset import PedestrianSource
+from passerby.data.pedestrians.labels import JOINTS, OCCLUDED, OUTSIDE, VISIBLE, Labels
+from passerby.data.poses import AnnotatedPoses, Table
+from passerby.data.source import Source, is_image
+from passerby.errors import DatasetLayoutError
+
+CONFIDENCE: dict[float, float] = {OUTSIDE: 0.0, OCCLUDED: 0.5, VISIBLE: 1.0}
+"""Of a joint that somebody marked: a place behind something was guessed, if well."""
+
+
+def synthetic_poses(source: Source) -> AnnotatedPoses:
+    """The joints of people who do not exist: of a set drawn on demand, or from the file beside a written one.
+
+    Raises:
+        DatasetLayoutError: if the source is neither.
+    """
+    if isinstance(source, PedestrianSource):
+        return AnnotatedPoses(_Drawn(source), str(source.root))
+    return coco_poses(source.read(KEYPOINTS), origin=f"{source.root}/{KEYPOINTS}")
+
+
+class _Drawn(Mapping[str, Table]):
+    """Draws a picture to know its joints."""
+
+    def __init__(self, source: PedestrianSource) -> None:
+        self.source = source
+
+    def __getitem__(self, name: str) -> Table:
+        return _table_of(self.source.labels(name), self.source.settings.size)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.source.index
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.source.names())
+
+    def __len__(self) -> int:
+        return len(self.source.names())
+
+
+def _table_of(labels: Labels, size: tuple[int, int]) -> Table:
+    confidence = np.array([CONFIDENCE[int(code)] for code in labels.visibility], np.float32)
+    return np.column_stack([labels.joints / np.array(size[::-1], np.float32), confidence])
+
+
+# COCO
+
+
+def coco_poses(content: bytes, *, origin: str) -> AnnotatedPoses:
+    """Joints from COCO's keypoints JSON, by the pictures' ``file_name``.
+
+    Joints are told apart by the category's names. COCO's people have no neck: it is midway between the shoulders, as
+    sure as the less sure of them. Of several people in a picture the one with the largest box counts; where nobody is
+    annotated, no joint is found.
+
+    Args:
+        origin: what to call the file in errors.
+
+    Raises:
+        DatasetLayoutError: if it is not such a file.
+    """
+    try:
+        whole: dict[str, Any] = json.loads(content)
+        names = {category["id"]: tuple(category["keypoints"]) for category in whole["categories"]}
+        people: dict[Any, dict[str, Any]] = {}
+        for person in sorted(whole["annotations"], key=_area):  # the largest comes last and stays
+            people[person["image_id"]] = person
+        tables = {}
+        for image in whole["images"]:
+            person = people.get(image["id"], {"keypoints": [], "category_id": None})
+            size = np.array([image["width"], image["height"]], np.float32)
+            tables[image["file_name"]] = _from_named(names.get(person["category_id"], ()), person["keypoints"], size)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DatasetLayoutError(
+            f"{origin} is not COCO's keypoints JSON ({error!r}); wanted images with width and height, annotations "
+            "with x, y, visibility 0 to 2 of every joint, and categories that name the joints"
+        ) from None
+    return AnnotatedPoses(tables, origin)
+
+
+def _area(person: dict[str, Any]) -> float:
+    _, _, width, height = person["bbox"]
+    return float(width) * float(height)
+
+
+def _from_named(names: tuple[str, ...], flat: Sequence[float], size: NDArray[np.float32]) -> Table:
+    given = np.asarray(flat, np.float32).reshape(len(names), 3)
+    known = {
+        name: np.array([*(row[:2] / size), CONFIDENCE[float(row[2])]], np.float32)
+        for name, row in zip(names, given, strict=True)
+    }
+    if "neck" not in known and {"left_shoulder", "right_shoulder"} <= known.keys():
+        known["neck"] = _between(known["left_shoulder"], known["right_shoulder"])
+    return np.stack([known.get(name, np.zeros(3, np.float32)) for name in JOINTS])
+
+
+def _between(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.array([*(a + b)[:2] / 2, min(a[2], b[2])], np.float32)
+
+
+# Market-1501's 14 body points
+
+BODY_POINTS = {
+    "bounding_box_train": "market1501_14point_train.mat",
+    "query": "market1501_14point_query.mat",
+    "bounding_box_test": "market1501_14point_gallery.mat",
+}
+_POINT_JOINTS = JOINTS[1:14]
+"""What points 2–14 are; the first, the top of the head, is none of OpenPose's."""
+_POINTS = 1 + len(_POINT_JOINTS)
+_MARKET_SIZE = (128, 64)
+
+
+def market_poses(annotations: Source, names: Iterable[str]) -> AnnotatedPoses:
+    """Market-1501's machine-made joints (``market1501_body_point``): neck, arms and legs, each of confidence 1.
+
+    Nose, eyes and ears are not among them: their confidence is 0.
+
+    Args:
+        annotations: holds the ``.mat`` files of :data:`BODY_POINTS`; those of folders without pictures may be absent.
+        names: the data set's files, whole folders: row i of a ``.mat`` is the folder's i-th picture by name.
+
+    Raises:
+        DatasetLayoutError: if a file does not fit the pictures, or the package that reads it is missing.
+    """
+    tables: dict[str, Table] = {}
+    for folder, pictures in _by_folder(names).items():
+        points = _read_points(annotations, BODY_POINTS[folder])  # (n, 28)
+        if len(points) != len(pictures):
+            raise DatasetLayoutError(
+                f"{annotations.root}: {BODY_POINTS[folder]} has {len(points):,} rows, but {folder} has "
+                f"{len(pictures):,} pictures; rows belong to the pictures of the original, in the order of their names"
+            )
+        tables |= zip(pictures, _from_points(points), strict=True)
+    return AnnotatedPoses(tables, str(annotations.root))
+
+
+def _by_folder(names: Iterable[str]) -> dict[str, list[str]]:
+    pictures = defaultdict(list)
+    for name in filter(is_image, names):
+        folder = name.split("/")[-2:-1]
+        if folder and folder[0] in BODY_POINTS:
+            pictures[folder[0]].append(name)
+    return {folder: sorted(found, key=lambda name: name.rsplit("/", 1)[-1]) for folder, found in pictures.items()}
+
+
+def _from_points(points: NDArray[np.float64]) -> NDArray[np.float32]:
+    """MATLAB counts pixels from 1, so that pixel v has its centre at v − 1/2."""
+    tables = np.zeros((len(points), len(JOINTS), 3), np.float32)
+    height, width = _MARKET_SIZE
+    places = [JOINTS.index(name) for name in _POINT_JOINTS]
+    tables[:, places, 0] = (points[:, 1:_POINTS] - 0.5) / width
+    tables[:, places, 1] = (points[:, _POINTS + 1 :] - 0.5) / height
+    tables[:, places, 2] = 1
+    return tables
+
+
+def _read_points(annotations: Source, name: str) -> NDArray[np.float64]:
+    try:
+        h5py = importlib.import_module("h5py")
+    except ImportError:
+        raise DatasetLayoutError(
+            f"{name} is a MATLAB 7.3 file, which needs the package h5py: pip install h5py"
+        ) from None
+    try:
+        with h5py.File(io.BytesIO(annotations.read(name)), "r") as file:
+            points = np.asarray(file["pp"], np.float64)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise DatasetLayoutError(f"{annotations.root}: {name} cannot be read ({error}); fetch it again") from None
+    if points.ndim != 2 or points.shape[1] != 2 * _POINTS:
+        raise DatasetLayoutError(
+            f"{annotations.root}: {name} holds {points.shape}, wanted (pictures, {2 * _POINTS}): {_POINTS} x, then y"
+        )
+    return points

@@ -1,0 +1,145 @@
+"""Body regions from joints: Yang et al., Attention Driven Person Re-identification (Pattern Recognition 2019), §3.2.
+
+- Eq 1, boundary, centre and height of the whole body: :func:`frame`;
+- Eq 2, the five rectangles: :func:`body_regions`, and :func:`clamped` to the picture.
+
+A rectangle is (left, top, right, bottom) in pixels; (0, 0) is the outer corner of the first pixel.
+
+*Deviations*: the text lost the joints of P_2 and P_3, and garbles those of P_1 and P_4. They are read as
+:data:`REGIONS` says, which is what the regions' names mean.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from passerby.data.pedestrians.labels import JOINTS
+from passerby.errors import ConfigError, ShapeError
+
+OVERLAP = 1 / 10
+"""β / H, the paper's; its Table 11 finds 3/48 best."""
+LEAST = 1.0
+"""Pixels that a clamped rectangle keeps in each direction, at the picture's edge where it lies outside."""
+
+
+def _places(names: str) -> list[int]:
+    return [JOINTS.index(name) for name in names.split()]
+
+
+WHOLE = "whole_body"
+REGIONS: dict[str, list[int]] = {
+    WHOLE: list(range(len(JOINTS))),
+    "head": _places("nose right_eye left_eye right_ear left_ear"),
+    "upper_body": _places(
+        "neck right_shoulder left_shoulder right_elbow left_elbow right_wrist left_wrist right_hip left_hip"
+    ),
+    "upper_leg": _places("right_hip left_hip right_knee left_knee"),
+    "lower_leg": _places("right_knee left_knee right_ankle left_ankle"),
+}
+"""P_0 … P_4: places of their joints among the 18."""
+PARTS = tuple(name for name in REGIONS if name != WHOLE)
+"""Top to bottom."""
+
+
+class Frame(NamedTuple):
+    """Eq 1, each ``(n,)``, in pixels."""
+
+    x_l: NDArray[np.float64]
+    x_r: NDArray[np.float64]
+    H: NDArray[np.float64]
+
+
+def frame(joints: NDArray[np.floating]) -> Frame:
+    """Boundary and height of whole bodies with joints ``(n, 18, 2)`` in pixels."""
+    x = joints[..., 0].astype(np.float64)
+    head_top, _ = _head(joints)
+    _, sole = _feet(joints)
+    H = sole - head_top
+    x_c = x.mean(axis=1)
+    return Frame(np.minimum(x_c - H / 4, x.min(axis=1)), np.maximum(x_c + H / 4, x.max(axis=1)), H)
+
+
+def body_regions(joints: NDArray[np.floating], *, overlap: float = OVERLAP) -> NDArray[np.float64]:
+    """The rectangles R_0 … R_4 of Eq 2, ``(n, 5, 4)``, not clamped. R_0 is the whole body, the others :data:`PARTS`.
+
+    Args:
+        joints: ``(n, 18, 2)`` in pixels, every one (missing ones filled: :mod:`passerby.data.canonical`).
+        overlap: β as a part of H.
+
+    Raises:
+        ShapeError: for joints of another shape, at no finite place, or of somebody upside down (H not above 0).
+    """
+    _refuse(joints, overlap)
+    x_l, x_r, H = frame(joints)
+    if (H <= 0).any():
+        raise ShapeError(
+            f"the pose in row {int((H <= 0).argmax())} is {H[H <= 0][0]:.1f} pixels high: its ankles are not below its "
+            "head; leave it out, or treat its joints as not found"
+        )
+    beta = overlap * H
+    head_top, head_bottom = _head(joints)
+    knee, sole = _feet(joints)
+    top, bottom = [head_top, head_top], [sole, head_bottom + beta]
+    for name in ("upper_body", "upper_leg"):
+        least, most = _extent(joints, name)
+        top.append(least - beta)
+        bottom.append(most + beta)
+    top.append(knee - beta)
+    bottom.append(sole)
+    return np.stack([np.stack([x_l, t, x_r, b], axis=1) for t, b in zip(top, bottom, strict=True)], axis=1)
+
+
+def are_upright(joints: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """``(n,)``: whose pose has regions at all, H above 0."""
+    return frame(joints).H > 0
+
+
+def horizontal_strips(n: int, size: tuple[int, int]) -> NDArray[np.float64]:
+    """The fixed parts of the paper's baseline, ``(n, 4, 4)``: equal strips over the full width of a picture."""
+    height, width = size
+    edges = np.linspace(0, height, len(PARTS) + 1)
+    one = np.column_stack([np.zeros(len(PARTS)), edges[:-1], np.full(len(PARTS), width), edges[1:]])
+    strips: NDArray[np.float64] = np.tile(one, (n, 1, 1))
+    return strips
+
+
+def clamped(rectangles: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.float64]:
+    """Rectangles ``(..., 4)`` cut off at the edges of a picture of ``size`` (height, width), ``LEAST`` or larger."""
+    most = np.array(size[::-1], np.float64)
+    start = np.clip(rectangles[..., :2], 0, most - LEAST)
+    end = np.clip(rectangles[..., 2:], start + LEAST, most)
+    return np.concatenate([start, end], axis=-1)
+
+
+def _extent(joints: NDArray[np.floating], region: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Least and greatest y of a region's joints."""
+    y = joints[:, REGIONS[region], 1].astype(np.float64)
+    return y.min(axis=1), y.max(axis=1)
+
+
+def _head(joints: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Top of the head, 2 min − max of its joints, and the lowest of these."""
+    least, most = _extent(joints, "head")
+    return 2 * least - most, most
+
+
+def _feet(joints: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The highest joint of the lower legs, and the soles, 4/3 max − 1/3 min of these."""
+    least, most = _extent(joints, "lower_leg")
+    return least, 4 / 3 * most - 1 / 3 * least
+
+
+def _refuse(joints: NDArray[np.floating], overlap: float) -> None:
+    if joints.ndim != 3 or joints.shape[1:] != (len(JOINTS), 2):
+        raise ShapeError(f"joints are (n, {len(JOINTS)}, 2), x and y in pixels; got {joints.shape}")
+    broken = ~np.isfinite(joints).all(axis=(1, 2))
+    if broken.any():
+        raise ShapeError(
+            f"the pose in row {int(broken.argmax())} has a joint at no finite place; fill missing joints first "
+            "(passerby.data.canonical)"
+        )
+    if overlap < 0:
+        raise ConfigError(f"overlap is a part of the body's height from 0, got {overlap}")

@@ -1,0 +1,138 @@
+"""Part pictures: crops against Pillow, and the way from poses to them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from passerby.data.canonical import CanonicalPoses, shipped_canonical_poses
+from passerby.data.parts import PartCutter, crop_parts
+from passerby.data.poses import Poses
+from passerby.data.regions import body_regions, clamped
+from passerby.errors import ConfigError, ShapeError, UnknownNameError
+
+SIZE = (48, 24)
+RECTANGLES = [[0.0, 0.0, 24.0, 48.0], [2.3, 5.6, 21.9, 44.1], [3.5, 10.25, 7.0, 11.5], [23.0, 0.0, 24.0, 1.0]]
+
+
+def pictures(b: int = 2, dtype: torch.dtype = torch.float32) -> Tensor:
+    numbers = torch.rand(b, 3, *SIZE, generator=torch.Generator().manual_seed(0)) * 255
+    return numbers.to(dtype)
+
+
+def by_pillow(image: Tensor, rectangle: list[float], size: tuple[int, int]) -> Tensor:
+    box = (rectangle[0], rectangle[1], rectangle[2], rectangle[3])
+    channels = [
+        np.asarray(Image.fromarray(c.numpy()).resize(size[::-1], Image.Resampling.BILINEAR, box=box)) for c in image
+    ]
+    return torch.from_numpy(np.stack(channels))
+
+
+@pytest.mark.parametrize("size", [(12, 24), (5, 3), (60, 50)])
+def test_crops_are_pillows(size: tuple[int, int]) -> None:
+    images = pictures()
+    parts = crop_parts(images, torch.tensor([RECTANGLES, RECTANGLES[::-1]]), size)
+    assert parts.shape == (2, 4, 3, *size)
+    for i in range(4):
+        assert torch.allclose(parts[0, i], by_pillow(images[0], RECTANGLES[i], size), atol=1e-2)
+        assert torch.allclose(parts[1, i], by_pillow(images[1], RECTANGLES[3 - i], size), atol=1e-2)
+
+
+def test_bytes_stay_bytes() -> None:
+    images = pictures(dtype=torch.uint8)
+    parts = crop_parts(images, torch.tensor([RECTANGLES] * 2), (12, 24))
+    assert parts.dtype == torch.uint8
+    exact = crop_parts(images.float(), torch.tensor([RECTANGLES] * 2), (12, 24))
+    assert (parts.float() - exact).abs().max() <= 0.5
+
+
+def test_whole_pixels_at_their_own_size_are_copied() -> None:
+    images = pictures()
+    assert torch.allclose(
+        crop_parts(images, torch.tensor([[[4.0, 8, 14, 18]]] * 2), (10, 10))[:, 0], images[:, :, 8:18, 4:14]
+    )
+
+
+def test_rectangles_that_do_not_fit_are_refused() -> None:
+    images = pictures()
+    for wrong in ([-1.0, 0, 5, 5], [0, 0, 25, 5], [0, 0, 5, 49], [5, 5, 5, 9], [5, 9, 9, 5], [float("nan"), 0, 1, 1]):
+        with pytest.raises(ShapeError, match=r"is empty or reaches out of a picture of 48×24; clamp"):
+            crop_parts(images, torch.tensor([[wrong]] * 2), (4, 4))
+    with pytest.raises(ShapeError, match=r"got \(2, 3, 48, 24\) and \(1, 1, 4\)"):
+        crop_parts(images, torch.tensor([[[0.0, 0, 5, 5]]]), (4, 4))
+    with pytest.raises(ShapeError, match=r"got \(3, 48, 24\)"):
+        crop_parts(images[0], torch.tensor([[[0.0, 0, 5, 5]]]), (4, 4))
+
+
+def standing(b: int = 3) -> Poses:
+    joints = np.repeat(shipped_canonical_poses().poses[:1], b, axis=0)
+    return Poses(joints, np.ones((b, 18), np.float32))
+
+
+def cutter(**options: object) -> PartCutter:
+    return PartCutter(canonical=shipped_canonical_poses(), size=(12, 24), **options)  # type: ignore[arg-type]
+
+
+def test_rectangles_are_the_papers_in_pixels_of_the_picture() -> None:
+    poses = standing()
+    found = cutter(overlap=3 / 48).rectangles(poses, SIZE)
+    expected = clamped(body_regions(poses.joints * np.array([24, 48]), overlap=3 / 48), SIZE)
+    assert np.allclose(found.whole, expected[:, 0], atol=1e-4)
+    assert np.allclose(found.parts, expected[:, 1:], atol=1e-4)
+    assert not found.fallen_back.any()
+
+
+def test_parts_of_a_batch() -> None:
+    found = cutter().rectangles(standing(2), SIZE)
+    parts = cutter().cut(pictures(), found.parts)
+    assert parts.shape == (2, 4, 3, 12, 24)
+    heights = found.parts[0, :, 3] - found.parts[0, :, 1]
+    assert (heights > 3).all()
+    assert (np.diff(found.parts[0, :, 1]) > 0).all()  # top to bottom
+
+
+def test_a_missing_joint_is_filled() -> None:
+    poses = standing(1)
+    poses.confidence[0, 9:11] = 0.05
+    poses.joints[0, 9:11] = 0
+    found, whole = cutter().rectangles(poses, SIZE), cutter().rectangles(standing(1), SIZE)
+    assert np.allclose(found.parts, whole.parts, atol=1e-3)
+    strict = cutter(least_confidence=0.01).rectangles(poses, SIZE)
+    assert not np.allclose(strict.parts, whole.parts, atol=1)
+
+
+def test_who_has_no_usable_pose_is_cut_by_the_mean_and_said_so() -> None:
+    poses = standing(3)
+    poses.confidence[1] = 0
+    poses.joints[2, :, 1] = 1 - poses.joints[2, :, 1]  # head down
+    found = cutter().rectangles(poses, SIZE)
+    assert found.fallen_back.tolist() == [False, True, True]
+    mean = body_regions(shipped_canonical_poses().mean[None] * np.array([24, 48]))
+    assert np.allclose(found.parts[1:], clamped(mean, SIZE)[:, 1:].repeat(2, axis=0), atol=1e-4)
+
+
+def test_strips_need_no_canonical_poses_and_no_joints() -> None:
+    found = PartCutter(by="strips").rectangles(
+        Poses(np.zeros((2, 18, 2), np.float32), np.zeros((2, 18), np.float32)), SIZE
+    )
+    assert found.parts[1].tolist() == [[0, 0, 24, 12], [0, 12, 24, 24], [0, 24, 24, 36], [0, 36, 24, 48]]
+    assert found.whole[1].tolist() == [0, 0, 24, 48]
+    assert not found.fallen_back.any()
+    assert PartCutter(by="strips").size == (96, 192)
+
+
+def test_what_a_cutter_needs() -> None:
+    with pytest.raises(ConfigError, match="need canonical poses"):
+        PartCutter()
+    with pytest.raises(UnknownNameError, match="Did you mean strips"):
+        PartCutter(by="strip")  # type: ignore[arg-type]
+
+
+def test_a_canonical_pose_of_ones_own() -> None:
+    own = CanonicalPoses(shipped_canonical_poses().poses[3:4], np.ones(1, np.float32))
+    nobody = Poses(np.zeros((1, 18, 2), np.float32), np.zeros((1, 18), np.float32))
+    found = PartCutter(canonical=own).rectangles(nobody, SIZE)
+    assert np.allclose(found.whole, clamped(body_regions(own.poses * np.array([24, 48])), SIZE)[:, 0], atol=1e-4)

@@ -1,0 +1,207 @@
+"""Known joints: of drawn people, COCO's JSON, and Market-1501's body points."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from passerby.data.pedestrians.dataset import open_pedestrians
+from passerby.data.pedestrians.known import known_poses
+from passerby.data.pedestrians.labels import JOINTS
+from passerby.data.pose_files import coco_poses, market_poses, synthetic_poses
+from passerby.data.poses import PoseEstimator
+from passerby.data.source import open_source
+from passerby.errors import DatasetLayoutError
+
+SIDES = ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+COCO = ["nose", *(f"{side}_{joint}" for joint in SIDES for side in ("left", "right"))]
+
+
+def test_drawn_people_know_their_joints() -> None:
+    source = open_pedestrians(people=2, cameras=1, images=1, size=(32, 16), cache=None)
+    estimate: PoseEstimator = synthetic_poses(source)
+    names = source.names()
+    poses = estimate(names, None)  # type: ignore[arg-type]
+    for name, joints, confidence in zip(names, *poses, strict=True):
+        labels = source.labels(name)
+        assert np.allclose(joints, labels.joints / [16, 32], atol=1e-6)
+        assert confidence.tolist() == [[0.0, 0.5, 1.0][code] for code in labels.visibility]
+    assert poses.confidence.max() == 1
+
+
+def test_a_written_set_says_the_same(draw_people: Callable[..., Path], tmp_path: Path) -> None:
+    source = open_source(draw_people(tmp_path / "people", people=2, cameras=2, images=1))
+    poses = synthetic_poses(source)
+    pictures = [name for name in source.names() if name.endswith(".jpg")]
+    found = poses(pictures)
+    known = known_poses(source)
+    for name, joints, confidence in zip(pictures, *found, strict=True):
+        assert np.allclose(joints * [16, 32], known[name].joints, atol=1e-4)
+        assert np.array_equal(confidence, known[name].visibility / 2)
+
+
+def coco(**changes: Any) -> dict[str, Any]:
+    """One person 40 pixels wide and 80 high; joint i of COCO at (i, 2 i)."""
+    keypoints = [number for i in range(17) for number in (i, 2 * i, 2)]
+    keypoints[3 * 5 + 2] = 1  # the left shoulder is hidden
+    keypoints[3 * 9 : 3 * 10] = [0, 0, 0]  # the left wrist was not found
+    person = {"image_id": 7, "category_id": 1, "keypoints": keypoints, "bbox": [0, 0, 20, 40]}
+    return {
+        "images": [{"id": 7, "file_name": "a/b.jpg", "width": 40, "height": 80}],
+        "annotations": [person],
+        "categories": [{"id": 1, "name": "person", "keypoints": COCO}],
+    } | changes
+
+
+def read(whole: object, *names: str) -> Any:
+    return coco_poses(json.dumps(whole).encode(), origin="people.json")(names or ("a/b.jpg",))
+
+
+def test_cocos_joints_find_their_places() -> None:
+    joints, confidence = (part[0] for part in read(coco()))
+    for i, name in enumerate(COCO):
+        place = JOINTS.index(name)
+        if name == "left_wrist":
+            assert confidence[place] == 0
+            continue
+        assert joints[place].tolist() == pytest.approx([i / 40, 2 * i / 80])
+        assert confidence[place] == (0.5 if name == "left_shoulder" else 1)
+
+
+def test_cocos_neck_is_midway_between_the_shoulders_and_as_sure_as_the_less_sure() -> None:
+    joints, confidence = (part[0] for part in read(coco()))
+    assert joints[1].tolist() == pytest.approx([5.5 / 40, 11 / 80])
+    assert confidence[1] == 0.5
+    without = coco()
+    without["annotations"][0]["keypoints"][3 * 6 : 3 * 7] = [0, 0, 0]
+    assert read(without).confidence[0, 1] == 0
+
+
+def test_a_neck_of_their_own_is_kept() -> None:
+    whole = coco(categories=[{"id": 1, "keypoints": [*COCO, "neck"]}])
+    whole["annotations"][0]["keypoints"] += [33, 44, 2]
+    assert read(whole).joints[0, 1].tolist() == pytest.approx([33 / 40, 44 / 80])
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_several_people_the_largest_counts(order: int) -> None:
+    whole = coco()
+    small = {"image_id": 7, "category_id": 1, "keypoints": [1, 1, 2] * 17, "bbox": [0, 0, 2, 3]}
+    whole["annotations"] = [small, *whole["annotations"]][::order]
+    assert read(whole).joints[0, JOINTS.index("left_ankle")].tolist() == pytest.approx([15 / 40, 30 / 80])
+
+
+def test_nobody_annotated_is_nothing_found() -> None:
+    assert not read(coco(annotations=[])).confidence.any()
+
+
+def test_a_picture_that_nobody_knows_is_an_error() -> None:
+    with pytest.raises(
+        DatasetLayoutError, match=r"people\.json has no joints of 2 of 3 pictures: x\.jpg, y\.jpg; give"
+    ):
+        read(coco(), "x.jpg", "a/b.jpg", "y.jpg")
+
+
+def test_no_pictures_are_no_error() -> None:
+    poses = coco_poses(json.dumps(coco()).encode(), origin="people.json")([])
+    assert poses.joints.shape == (0, 18, 2)
+    assert poses.confidence.shape == (0, 18)
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        pytest.param([], id="a list"),
+        pytest.param({}, id="nothing"),
+        pytest.param(coco(annotations=[{"image_id": 7, "category_id": 1, "bbox": [0, 0, 1, 1]}]), id="boxes only"),
+        pytest.param(coco(categories=[{"id": 1, "keypoints": COCO[:3]}]), id="too few names"),
+        pytest.param(coco(images=[{"id": 7, "file_name": "a/b.jpg"}]), id="no size"),
+        pytest.param(
+            coco(annotations=[{"image_id": 7, "category_id": 1, "bbox": [0, 0, 1, 1], "keypoints": [1, 1, 0.83] * 17}]),
+            id="scores",
+        ),
+    ],
+)
+def test_other_json_is_refused(whole: object) -> None:
+    with pytest.raises(DatasetLayoutError, match=r"people\.json is not COCO's keypoints JSON .* wanted images"):
+        read(whole)
+
+
+def test_text_that_is_no_json_is_refused() -> None:
+    with pytest.raises(DatasetLayoutError, match="not COCO's keypoints JSON"):
+        coco_poses(b"\xff{", origin="people.json")
+
+
+MAT = "market1501_14point_query.mat"
+PICTURES = ["m/query/0002_c1s1_000001_00.jpg", "m/query/0001_c1s1_000001_00.jpg.jpg", "m/readme.txt", "other/x.jpg"]
+
+
+def points(path: Path, value: Any, *, name: str = "pp") -> Path:
+    h5py = pytest.importorskip("h5py", reason="h5py, which reads MATLAB 7.3 files, is not installed")
+    with h5py.File(path / MAT, "w") as file:
+        file[name] = value
+    return path
+
+
+def two_rows() -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Point i of row r at x = 10 r + i + 1, y = 50 + 10 r + i."""
+    return np.array([[*(10 * r + i + 1 for i in range(14)), *(50 + 10 * r + i for i in range(14))] for r in range(2)])
+
+
+def test_markets_points_find_their_places_in_the_order_of_names(tmp_path: Path) -> None:
+    poses = market_poses(open_source(points(tmp_path, two_rows())), PICTURES)
+    joints, confidence = poses([PICTURES[1], PICTURES[0]])
+    assert confidence[:, 1:14].min() == 1
+    assert not confidence[:, [0, 14, 15, 16, 17]].any()  # the first point, the top of the head, is no joint of ours
+    for r in range(2):  # person 1 comes first in the file
+        for place in range(1, 14):
+            assert joints[r, place].tolist() == pytest.approx(
+                [(10 * r + place + 0.5) / 64, (49.5 + 10 * r + place) / 128]
+            )
+
+
+def test_rows_must_be_as_many_as_pictures(tmp_path: Path) -> None:
+    with pytest.raises(DatasetLayoutError, match=r"has 2 rows, but query has 1 pictures"):
+        market_poses(open_source(points(tmp_path, two_rows())), PICTURES[:1])
+
+
+def test_other_mat_files_are_refused(tmp_path: Path) -> None:
+    points(tmp_path, two_rows(), name="qq")
+    with pytest.raises(DatasetLayoutError, match=r"query\.mat cannot be read"):
+        market_poses(open_source(tmp_path), PICTURES)
+    points(tmp_path, two_rows()[:, :20])
+    with pytest.raises(DatasetLayoutError, match=r"holds \(2, 20\), wanted \(pictures, 28\): 14 x, then y"):
+        market_poses(open_source(tmp_path), PICTURES)
+    (tmp_path / MAT).write_bytes(b"MATLAB 5.0 and no more")
+    with pytest.raises(DatasetLayoutError, match=r"query\.mat cannot be read"):
+        market_poses(open_source(tmp_path), PICTURES)
+    (tmp_path / MAT).unlink()
+    with pytest.raises(DatasetLayoutError, match="has no file"):
+        market_poses(open_source(tmp_path), PICTURES)
+
+
+def test_without_the_package_the_error_names_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def absent(name: str) -> Any:
+        raise ImportError(name)
+
+    monkeypatch.setattr(importlib, "import_module", absent)
+    with pytest.raises(DatasetLayoutError, match="pip install h5py"):
+        market_poses(open_source(tmp_path), PICTURES)
+
+
+def test_the_real_points_lie_on_the_real_people(shared: Path) -> None:
+    pytest.importorskip("h5py", reason="h5py, which reads MATLAB 7.3 files, is not installed")
+    names = open_source(shared / "data" / "Market-1501-v15.09.15.zip").names()
+    poses = market_poses(open_source(shared / "data" / "market1501_body_point"), names)
+    assert len(poses.tables) == 12_936 + 3_368 + 19_732
+    joints, _ = poses([name for name in poses.tables if "/query/" in name])
+    necks, ankles = joints[:, 1, 1], joints[:, [10, 13], 1].mean(axis=1)
+    assert (necks < ankles).mean() > 0.99
+    assert 0.1 < np.median(necks) < 0.25
+    assert 0.8 < np.median(ankles) < 1
