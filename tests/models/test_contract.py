@@ -15,18 +15,31 @@ from passerby.types import ModelOutput
 
 CLASSES = 5
 SIZE = (64, 32)
-TRUNKED = ("aap_reid", "aligned_reid", "strong_baseline")
+LIGHTEST: dict[str, dict[str, object]] = {
+    "aanet": {"trunk": "resnet18_half"},
+    "aap_reid": {"trunk": "resnet18"},
+    "aligned_reid": {"trunk": "resnet18"},
+    "attention_driven": {"width": 0.25},
+    "dual_attention": {"trunk": "resnet18_half"},
+    "strong_baseline": {"trunk": "resnet18"},
+}
 
 
 def small(name: str) -> ReidModel:
-    """The model on the lightest trunk it takes, with weights of its own seed."""
+    """The model at the lightest that it can be, with weights of its own seed."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return create_model(name, num_classes=CLASSES, **({"trunk": "resnet18"} if name in TRUNKED else {}))
+        return create_model(name, num_classes=CLASSES, **LIGHTEST.get(name, {}))
 
 
-def images(b: int = 4) -> Tensor:
-    return torch.randn(b, 3, *SIZE, generator=torch.Generator().manual_seed(1))
+def inputs(model: ReidModel, rows: slice = slice(None)) -> tuple[Tensor, ...]:
+    """What the model's card asks for, of four pictures or some of them."""
+    generator = torch.Generator().manual_seed(1)
+    all_inputs = {
+        "images": torch.randn(4, 3, *SIZE, generator=generator),
+        "parts": torch.randn(4, 4, 3, SIZE[0] // 4, SIZE[1], generator=generator),
+    }
+    return tuple(all_inputs[name][rows] for name in model.card.inputs)
 
 
 @pytest.fixture(params=list(MODELS))
@@ -38,47 +51,47 @@ def test_the_card_tells_the_truth(model: ReidModel) -> None:
     card = model.card
     assert model_card(card.name) is card
     assert re.search(r"(19|20)\d\d", card.paper)
-    output = model.eval()(images())
+    output = model.eval()(*inputs(model))
     assert output.embedding.shape == (4, model.embedding_size)
     assert (output.local is not None) == ("local" in card.distances)
 
 
 @pytest.mark.parametrize("training", [True, False])
 def test_one_output_type_in_training_and_evaluation(model: ReidModel, training: bool) -> None:
-    output = model.train(training)(images())
+    output = model.train(training)(*inputs(model))
     assert type(output) is ModelOutput
     assert output.metric.shape == output.embedding.shape
     assert output.logits is not None
     assert output.logits.shape == (4, CLASSES)
     present = [field is not None for field in output]
-    assert present == [field is not None for field in model.train(not training)(images())]
+    assert present == [field is not None for field in model.train(not training)(*inputs(model))]
     if output.local is not None:
         assert torch.allclose(output.local.norm(dim=2), torch.ones(output.local.shape[:2]), atol=1e-5)
 
 
 def test_every_trained_parameter_gets_a_gradient(model: ReidModel) -> None:
-    output = model.train()(images())
+    output = model.train()(*inputs(model))
     total = output.embedding.square().sum() + output.metric.square().sum() + output.logits.square().sum()
     if output.local is not None:
         weights = torch.randn(output.local.shape, generator=torch.Generator().manual_seed(2))
         total = total + (output.local * weights).sum()
+    for scores in [*(output.branches or {}).values(), output.attributes or ()]:
+        total = total + sum(score.square().sum() for score in scores)
     total.backward()
     without = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
     assert without == []
 
 
 def test_state_round_trip(model: ReidModel) -> None:
-    other = create_model(
-        model.card.name, num_classes=CLASSES, **({"trunk": "resnet18"} if model.card.name in TRUNKED else {})
-    )
+    other = create_model(model.card.name, num_classes=CLASSES, **LIGHTEST.get(model.card.name, {}))
     other.load_state_dict(model.state_dict())
-    assert torch.equal(other.eval()(images()).embedding, model.eval()(images()).embedding)
+    assert torch.equal(other.eval()(*inputs(model)).embedding, model.eval()(*inputs(model)).embedding)
 
 
 def test_an_image_does_not_depend_on_its_batch(model: ReidModel) -> None:
     model.eval()
-    together = model(images(4))
-    alone = model(images(4)[2:3])
+    together = model(*inputs(model))
+    alone = model(*inputs(model, slice(2, 3)))
     assert torch.allclose(together.embedding[2:3], alone.embedding, atol=1e-4)
     if together.local is not None and alone.local is not None:
         assert torch.allclose(together.local[2:3], alone.local, atol=1e-4)

@@ -1,0 +1,237 @@
+"""The five-branch network: the paper's counts, its switches, inter-attention, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+
+import jaxtyping
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from passerby.errors import ConfigError, ShapeError, UnknownNameError
+from passerby.losses.branches import BranchLoss
+from passerby.models.attention_driven import BRANCHES, AttentionDriven, InterAttention
+from passerby.models.registry import create_model
+
+MARKET, DUKE, CUHK03 = 751, 702, 1367
+BASE: dict[str, object] = {"intra": False, "fusion": "concat"}
+FULL: dict[str, object] = {}
+SIZES = {"global": 256, "head": 128, "upper_body": 128, "upper_leg": 128, "lower_leg": 128}
+
+
+def on_meta(classes: int = MARKET, **options: object) -> AttentionDriven:
+    with torch.device("meta"):
+        return AttentionDriven(num_classes=classes, **options).eval()  # type: ignore[arg-type]
+
+
+def small(**options: object) -> AttentionDriven:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return AttentionDriven(num_classes=5, width=0.25, **options)  # type: ignore[arg-type]
+
+
+def randn(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def pictures(b: int = 3) -> tuple[Tensor, Tensor]:
+    return randn(b, 3, 64, 32), randn(b, 4, 3, 16, 32, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "classes", "count"),
+    [
+        (BASE, MARKET, 7_494_219),
+        (BASE, DUKE, 7_456_342),
+        (BASE, CUHK03, 7_970_387),
+        (FULL, MARKET, 11_681_613),
+        (FULL, DUKE, 11_606_055),
+        (FULL, CUHK03, 12_631_485),
+    ],
+)
+def test_all_parameters(options: dict[str, object], classes: int, count: int) -> None:
+    with torch.device("meta"):
+        assert create_model("attention_driven", num_classes=classes, **options).parameter_count() == count
+
+
+@pytest.mark.parametrize(
+    ("options", "weights", "multiply_adds"),
+    [(BASE, 6_879_072, 1_959_657_472), (FULL, 10_457_056, 2_390_106_624)],
+)
+def test_weights_and_multiply_adds_without_classifiers(
+    options: dict[str, object], weights: int, multiply_adds: int
+) -> None:
+    """Table 12 prints 6.8 and 10.4 million, 2.26 and 2.69 billion: only the difference of the latter agrees (0.43)."""
+    model = on_meta(**options)
+    counted = [p for name, p in model.named_parameters() if p.ndim > 1 and not name.startswith("classifier")]
+    assert sum(p.numel() for p in counted) == weights
+    with FlopCounterMode(display=False) as counter:
+        model(torch.zeros(1, 3, 384, 192, device="meta"), torch.zeros(1, 4, 3, 96, 192, device="meta"))
+    scores = sum(p.numel() for name, p in model.named_parameters() if p.ndim > 1 and name.startswith("classifier"))
+    assert counter.get_total_flops() == 2 * (multiply_adds + scores)  # torch counts two a multiply-add
+
+
+def test_maps_have_the_sizes_of_table_1() -> None:
+    model = on_meta()
+    output = model(torch.zeros(1, 3, 384, 192, device="meta"), torch.zeros(1, 4, 3, 96, 192, device="meta"))
+    assert output.maps is not None
+    assert len(output.maps) == 15
+    shapes = {name: tuple(m.shape) for name, m in output.maps.items()}
+    for number, whole, part in ((2, (48, 24), (24, 24)), (3, (24, 12), (12, 12)), (4, (24, 12), (12, 12))):
+        assert shapes[f"global_block{number}"] == (1, *whole)
+        assert all(shapes[f"{name}_block{number}"] == (1, *part) for name in BRANCHES[1:])
+
+
+@pytest.mark.parametrize("intra", [False, True])
+@pytest.mark.parametrize("fusion", ["inter", "fc", "concat"])
+def test_every_row_has_five_heads_and_768_features(intra: bool, fusion: str) -> None:
+    output = small(intra=intra, fusion=fusion).eval()(*pictures())
+    assert output.embedding.shape == (3, 768)
+    assert output.logits is not None
+    assert output.logits.shape == (3, 5)
+    assert output.branches is not None
+    assert [tuple(s.shape) for s in output.branches["intra"]] == [(3, 5)] * 5
+    assert (output.maps is not None) == intra
+    for m in (output.maps or {}).values():
+        assert ((m > 0) & (m < 1)).all()
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_a_single_branch_is_that_of_the_whole_network(name: str) -> None:
+    """Table 7: one region alone; nothing is left to fuse."""
+    whole, alone = small(fusion="concat").eval(), small(branches=(name,)).eval()
+    place = BRANCHES.index(name)
+    alone.stem.load_state_dict(whole.stem.state_dict())
+    alone.branches[name].load_state_dict(whole.branches[name].state_dict())
+    alone.classifiers[0].load_state_dict(whole.classifiers[place].state_dict())
+    images, parts = pictures()
+    output, among_all = alone(images, parts), whole(images, parts)
+    start = sum(SIZES[other] for other in BRANCHES[:place])
+    assert alone.embedding_size == SIZES[name]
+    assert torch.allclose(output.embedding, among_all.embedding[:, start : start + SIZES[name]], atol=1e-5)
+    assert among_all.branches is not None
+    assert output.logits is not None
+    assert torch.allclose(output.logits, among_all.branches["intra"][place], atol=1e-5)
+
+
+def test_part_fusion_without_the_whole_body() -> None:
+    model = small(branches=BRANCHES[1:])
+    assert model.embedding_size == 512
+    assert model.inter is not None
+    assert model(*pictures()).embedding.shape == (3, 512)
+
+
+def test_the_whole_body_alone_needs_no_parts() -> None:
+    images, _ = pictures()
+    assert small(branches=("global",)).eval()(images).embedding.shape == (3, 256)
+
+
+def test_branches_come_in_their_order_whatever_the_option_says() -> None:
+    assert small(branches=("lower_leg", "global")).names == ("global", "lower_leg")
+
+
+def test_eq_8_and_9_are_the_literal_formulas() -> None:
+    module = InterAttention(4, features=6).double()
+    E = tuple(randn(3, 6, seed=i).double() for i in range(4))
+    fused = module(E)
+    for i in range(4):
+        w, b = module.weigh[i].weight[0].tolist(), module.weigh[i].bias.item()
+        for row in range(3):
+            e = E[i][row].tolist()
+            mu = 1 / (1 + math.exp(-sum(x * y for x, y in zip(w, e, strict=True)) - b))
+            assert fused[i][row].tolist() == pytest.approx([(mu + 1) * x for x in e], abs=1e-12)
+
+
+def test_inter_attention_raises_the_parts_and_leaves_the_whole_body() -> None:
+    model = small().eval()
+    images, parts = pictures()
+    fused = model(images, parts).embedding
+    model.inter = None
+    plain = model(images, parts).embedding
+    ratio = fused / plain
+    assert torch.equal(fused[:, :256], plain[:, :256])
+    for i in range(4):
+        mu = ratio[:, 256 + 128 * i : 384 + 128 * i] - 1
+        assert torch.allclose(mu, mu[:, :1].expand_as(mu), atol=1e-3)
+        assert ((mu > 0) & (mu < 1)).all()
+
+
+def test_without_fusion_the_scores_are_the_mean_of_the_branches() -> None:
+    output = small(fusion="concat").eval()(*pictures())
+    assert output.branches is not None
+    assert torch.allclose(output.logits, sum(output.branches["intra"]) / 5, atol=1e-6)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_each_part_reaches_its_own_branch_only(part: int) -> None:
+    model = small(fusion="concat").eval()
+    images, parts = pictures()
+    other = parts.clone()
+    other[:, part] += 1
+    change = (model(images, other).embedding - model(images, parts).embedding).abs().amax(0)
+    changed = [bool(piece.max() > 1e-6) for piece in change.split([256, 128, 128, 128, 128])]
+    assert changed == [False] + [i == part for i in range(4)]
+
+
+def test_all_branches_share_the_first_convolution_and_nothing_else() -> None:
+    model = small()
+    output = model(*pictures())
+    assert output.branches is not None
+    output.branches["intra"][1].sum().backward()
+    touched = {name.split(".")[1] for name, p in model.branches.named_parameters(prefix="b") if p.grad is not None}
+    assert touched == {"head"}
+    assert all(p.grad is not None for p in model.stem.parameters())
+
+
+@pytest.mark.parametrize("options", [FULL, BASE, {"fusion": "fc"}, {"decomposed": False}, {"mask": "plain"}])
+def test_the_papers_loss_gives_every_parameter_a_gradient(options: dict[str, object]) -> None:
+    model = small(**options).train()
+    fused = options.get("fusion") != "concat"
+    loss = BranchLoss(intra=0.5, inter=1.0 if fused else 0.0)
+    loss(model(*pictures(4)), torch.tensor([0, 1, 2, 3])).total.backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
+    dead = [name for name, p in model.named_parameters() if not p.grad.any()]  # type: ignore[union-attr]
+    assert dead == []
+
+
+def test_attention_without_decomposition_has_more_parameters() -> None:
+    assert on_meta(decomposed=False).parameter_count() > on_meta().parameter_count()
+
+
+def test_half_the_width_is_about_a_quarter_of_the_weights() -> None:
+    convolutions = [sum(p.numel() for p in on_meta(width=width).parameters() if p.ndim == 4) for width in (1.0, 0.5)]
+    assert convolutions[1] == pytest.approx(convolutions[0] / 4, rel=0.01)
+    assert on_meta(width=0.5).embedding_size == 768
+
+
+@pytest.mark.parametrize("size", [(32, 16), (50, 30), (128, 64)])
+def test_odd_and_small_sizes_pass(size: tuple[int, int]) -> None:
+    h, w = size
+    output = small().eval()(randn(1, 3, h, w), randn(1, 4, 3, h // 4, w))
+    assert output.embedding.isfinite().all()
+
+
+def test_missing_and_misshapen_parts_are_one_clear_sentence() -> None:
+    model = small()
+    images, parts = pictures()
+    with pytest.raises(ShapeError, match=r"needs the parts of each picture.*got none.*crop_parts"):
+        model(images)
+    for wrong in (parts[:, :3], parts[:2], parts[:, :, :2], parts[:, 0]):
+        with pytest.raises(ShapeError, match=r"parts must be \(b, 4, 3, height, width\).*b = 3; got"):
+            model(images, wrong)
+
+
+def test_options_that_do_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as outside the test suite
+    with pytest.raises(UnknownNameError, match=r"unknown branch 'heads'. Did you mean head"):
+        small(branches=("heads",))
+    with pytest.raises(UnknownNameError, match="unknown fusion 'sum'"):
+        small(fusion="sum")
+    with pytest.raises(UnknownNameError, match="unknown mask 'hard'"):
+        small(mask="hard")
+    with pytest.raises(ConfigError, match="at least one branch"):
+        small(branches=())
+    with pytest.raises(ConfigError, match="width is a factor above 0"):
+        AttentionDriven(num_classes=2, width=0)
