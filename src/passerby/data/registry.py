@@ -149,4 +149,6 @@ def _open(name: str, path: str) -> Source:
 
 def _refuse(settings: Mapping[str, Any], what: str) -> None:
     if settings:
-        raise ConfigError(f"{what} is read from files and has no settings, got {', '.join(settings)}")
+        having = [name for name in DATASETS if set(settings) <= DATASETS[name].settings.keys()]
+        hint = f"; to read it as {' or '.join(having)}, say so: {having[0]}:PATH" if having else ""
+        raise ConfigError(f"{what} is read from files and has no settings, got {', '.join(settings)}{hint}")

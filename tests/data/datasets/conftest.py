@@ -39,3 +39,17 @@ def tree(request: pytest.FixtureRequest, directory: Tree, tmp_path: Path) -> Tre
         return open_source(shutil.make_archive(str(tmp_path / "packed"), request.param, source.root))
 
     return build
+
+
+@pytest.fixture
+def real(shared: Path) -> Callable[[str], Path]:
+    """``real("MSMT17_V1")``: the real data set beside the repository, as a folder or a zip; skips if absent."""
+
+    def find(name: str) -> Path:
+        places = [shared / "data" / name, shared / "data" / f"{name}.zip"]
+        for place in places:
+            if place.exists():
+                return place
+        pytest.skip(f"{name} is absent: its owners let nobody else distribute it, so its counts cannot be checked here")
+
+    return find

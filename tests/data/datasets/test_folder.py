@@ -128,4 +128,6 @@ def test_a_table_beside_the_people_is_not_ignored_in_silence() -> None:
     people = ("ann/c1_1.png", "bob/c2_1.png")
     assert DATASETS["folder"].recognises(people)
     assert DATASETS["folder"].recognises((*people, "cameras.csv"))
+    assert DATASETS["folder"].recognises((*people, "attributes.csv"))
     assert not DATASETS["folder"].recognises((*people, "labels.csv"))
+    assert not DATASETS["folder"].recognises((*people, "list_train.txt"))

@@ -27,6 +27,8 @@ CAMERAS = "cameras.csv"
 JUNK = "-1"
 _WANTED = "wanted ROOT/[train|query|gallery/]PERSON/IMAGE"
 _CAMERA = re.compile(r"(?<![a-z0-9])c(?:am(?:era)?)?[_-]?(\d+)(?:s\d+)?(?![a-z0-9])", re.IGNORECASE)
+_TABLES = {CAMERAS, "attributes.csv"}
+_LIST = re.compile(r"list_(train|val|query|gallery)\.txt")
 _MARKET = {"bounding_box_train", "bounding_box_test"}
 
 
@@ -131,8 +133,9 @@ def _is_camera(folder: str) -> bool:
 
 
 def _is_unread_table(name: str) -> bool:
-    """A table that might hold the labels: whoever means the folders says ``folder:PATH``."""
-    return name.endswith(".csv") and name.rsplit("/", 1)[-1] != CAMERAS
+    """A table that might hold the labels, or one of MSMT17's: whoever means the folders says ``folder:PATH``."""
+    base = name.rsplit("/", 1)[-1]
+    return (name.endswith(".csv") and base not in _TABLES) or _LIST.fullmatch(base) is not None
 
 
 def _recognises(names: Sequence[str]) -> bool:

@@ -9,7 +9,7 @@ distractor. Some files of the original end in ``.jpg.jpg``; they are people like
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from passerby.data.dataset import SPLITS, Dataset, Split
 from passerby.data.registry import DATASETS, Reader
@@ -19,6 +19,7 @@ from passerby.types import Role, Sample
 
 FOLDERS: dict[str, Split] = {"bounding_box_train": "train", "query": "query", "bounding_box_test": "gallery"}
 _NAME = re.compile(r"(-1|\d+)_c(\d+)s\d+_(\d+)_\d+(\.(jpe?g|png|bmp|webp))+", re.IGNORECASE)
+_WANTED = "PPPP_cCsS_FFFFFF_NN.jpg, where PPPP is -1 (junk) or 0000 (distractor) in bounding_box_test only"
 _ROLES = {-1: Role.JUNK, 0: Role.DISTRACTOR}
 
 
@@ -30,37 +31,53 @@ def _sample(path: str) -> Sample | None:
     return Sample(path, pid, int(match[2]), _ROLES.get(pid, Role.PERSON), time=int(match[3]))
 
 
-def _folder_of(path: str) -> str | None:
+def split_folder(path: str) -> str | None:
     """The path down to and including the split's folder: the innermost of that name."""
     parts = path.split("/")[:-1]
     depth = max((i for i, part in enumerate(parts, start=1) if part in FOLDERS), default=0)
     return "/".join(parts[:depth]) or None
 
 
-def _read(source: Source) -> Dataset:
+def read_folders(
+    source: Source,
+    name: str,
+    sample_of: Callable[[str], Sample | None],
+    wanted: str,
+    *,
+    names: Iterable[str] | None = None,
+) -> Dataset:
+    """The dataset ``name`` in Market-1501's three folders, which others use with names of their own.
+
+    Args:
+        sample_of: the sample that a path names, or ``None`` where it names none.
+        wanted: how pictures are named, for those who named them otherwise.
+        names: those of the source's files that count, if not all do.
+
+    Raises:
+        DatasetLayoutError: for pictures of other names, people where they must not be, two copies, or no pictures.
+    """
     splits: dict[Split, list[Sample]] = {split: [] for split in SPLITS}
     places: dict[Split, set[str]] = {split: set() for split in SPLITS}
     strange = []
-    for path in filter(is_image, source.names()):
-        if (folder := _folder_of(path)) is None:
+    for path in filter(is_image, source.names() if names is None else names):
+        if (folder := split_folder(path)) is None:
             continue
-        split, sample = FOLDERS[folder.rsplit("/", 1)[-1]], _sample(path)
+        split, sample = FOLDERS[folder.rsplit("/", 1)[-1]], sample_of(path)
         if sample is None or (sample.role is not Role.PERSON and split != "gallery"):
             strange.append(path)
             continue
         splits[split].append(sample)
         places[split].add(folder)
-    _refuse(source, strange, places)
-    return Dataset("market1501", source, **{split: tuple(samples) for split, samples in splits.items()})
-
-
-def _refuse(source: Source, strange: list[str], places: dict[Split, set[str]]) -> None:
     if strange:
         raise DatasetLayoutError(
-            f"{source.root}: {len(strange):,} pictures are not named as Market-1501's: {', '.join(strange[:3])}; "
-            "wanted PPPP_cCsS_FFFFFF_NN.jpg, where PPPP is -1 (junk) or 0000 (distractor) in bounding_box_test only; "
-            "rename or remove them"
+            f"{source.root}: {len(strange):,} pictures are not named as those of {name}: {', '.join(strange[:3])}; "
+            f"wanted {wanted}; rename or remove them"
         )
+    _refuse_copies(source, places)
+    return Dataset(name, source, **{split: tuple(samples) for split, samples in splits.items()})
+
+
+def _refuse_copies(source: Source, places: dict[Split, set[str]]) -> None:
     for folders in places.values():
         if len(folders) > 1:
             raise DatasetLayoutError(
@@ -68,6 +85,10 @@ def _refuse(source: Source, strange: list[str], places: dict[Split, set[str]]) -
             )
     if not any(places.values()):
         raise DatasetLayoutError(f"{source.root} has no pictures in any of {', '.join(FOLDERS)}")
+
+
+def _read(source: Source) -> Dataset:
+    return read_folders(source, "market1501", _sample, _WANTED)
 
 
 def _recognises(names: Sequence[str]) -> bool:

@@ -1,0 +1,83 @@
+"""What CUHK03's pictures are called once they are files: ``images_labeled/1_017_2_08.png``.
+
+Pair of cameras, person within the pair, camera within the pair, picture (6 to 10 are the second camera's). Tools that
+unpack ``cuhk-03.mat`` and the files of the new protocol agree about these names.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable
+from typing import Literal
+
+from passerby.data.datasets.csv import some
+from passerby.data.source import Source
+from passerby.errors import DatasetLayoutError
+from passerby.types import Sample
+
+Boxes = Literal["labeled", "detected"]
+"""How people were cut out of the film, in the files' spelling."""
+BOXES: tuple[Boxes, ...] = ("labeled", "detected")
+PAIRS = (843, 440, 77, 58, 49)
+"""People of each pair of cameras; 1,467 in all."""
+FIRST_CAMERA = 5
+"""Pictures of a person that the first camera of a pair took at most."""
+Person = tuple[int, int]
+"""Pair of cameras and person within it, from 1."""
+_NAME = re.compile(r"([1-5])_(\d+)_([12])_(\d+)\.(?:png|jpe?g)", re.IGNORECASE)
+
+
+def picture_name(boxes: Boxes, person: Person, number: int) -> str:
+    """Of one picture.
+
+    >>> picture_name("labeled", (1, 17), 8)
+    'images_labeled/1_017_2_08.png'
+    """
+    camera = 1 if number <= FIRST_CAMERA else 2
+    return f"images_{boxes}/{person[0]}_{person[1]:03d}_{camera}_{number:02d}.png"
+
+
+def boxes_of(path: str) -> str | None:
+    """Which boxes a picture is of; ``None`` for other files."""
+    folder, name = posixpath.split(path)
+    folder = posixpath.basename(folder)
+    return folder.removeprefix("images_") if folder.startswith("images_") and _NAME.fullmatch(name) else None
+
+
+def person_of(path: str) -> Person:
+    """Who is in a picture.
+
+    Raises:
+        ValueError: for another name.
+    """
+    match = _NAME.fullmatch(posixpath.basename(path))
+    if match is None:
+        raise ValueError(f"{path!r} is not named as 1_017_2_08.png")
+    return int(match[1]), int(match[2])
+
+
+def sample_of(source: Source, path: str) -> Sample:
+    """The sample of a picture; people are numbered through the pairs, from 1.
+
+    Raises:
+        DatasetLayoutError: for a person whom the pair does not have.
+    """
+    pair, person = person_of(path)
+    if not 1 <= person <= PAIRS[pair - 1]:
+        raise DatasetLayoutError(
+            f"{source.root}: {path!r} is of person {person}, but pair {pair} has {PAIRS[pair - 1]}"
+        )
+    return Sample(path, sum(PAIRS[: pair - 1]) + person, int(posixpath.basename(path).split("_")[2]))
+
+
+def find(source: Source, names: Iterable[str], wanted: str) -> str | None:
+    """A file by its base name.
+
+    Raises:
+        DatasetLayoutError: if there are two.
+    """
+    found = [name for name in names if posixpath.basename(name) == wanted]
+    if len(found) > 1:
+        raise DatasetLayoutError(f"{source.root} has more than one {wanted}: {some(found)}; give the path of one copy")
+    return found[0] if found else None

@@ -1,0 +1,107 @@
+"""Who of CUHK03 is trained on and who is tested: the new protocol's files, and the twenty splits of the old one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from passerby.data.cuhk03.names import Boxes, Person, find, person_of
+from passerby.data.cuhk03.release import FILE, ReleaseSource, release_in
+from passerby.data.matlab import read_mat
+from passerby.data.source import DirectorySource, Source
+from passerby.errors import DatasetLayoutError
+
+
+class Parts(NamedTuple):
+    """Names of pictures, without folders."""
+
+    train: frozenset[str]
+    query: frozenset[str]
+    gallery: frozenset[str]
+
+
+def new_split(source: Source, boxes: Boxes) -> Parts:
+    """The split of the new protocol.
+
+    Raises:
+        DatasetLayoutError: if its file is missing or another.
+    """
+    place, name = _config(source, f"cuhk03_new_protocol_config_{boxes}.mat")
+    config = read_mat(place, name)
+    try:
+        files = [str(file) for file in config["filelist"]]
+        return Parts(*(_counted(files, config[f"{part}_idx"]) for part in Parts._fields))
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise DatasetLayoutError(
+            f"{place.root}: {name} is not the new protocol's ({error!r}); wanted filelist, train_idx, query_idx and "
+            "gallery_idx; fetch it again"
+        ) from None
+
+
+def old_split(source: Source, boxes: Boxes, number: int, names: Collection[str]) -> Parts:
+    """Split ``number`` of the old protocol, of all pictures ``names``.
+
+    Raises:
+        DatasetLayoutError: if nothing says who is in it, or people of it have no pictures.
+    """
+    tests = _testsets(source, boxes)
+    if number >= len(tests):
+        raise DatasetLayoutError(f"{source.root} has {len(tests)} splits of the old protocol, got split={number}")
+    test = frozenset(name for name in names if person_of(name) in tests[number])
+    if absent := sorted(tests[number] - {person_of(name) for name in test}):
+        pair, person = absent[0]
+        raise DatasetLayoutError(
+            f"{source.root} has no pictures of {len(absent)} people of split {number}, such as person {person} of pair "
+            f"{pair}; unpack {FILE} again"
+        )
+    return Parts(frozenset(names) - test, test, test)
+
+
+def _counted(files: Sequence[str], indices: Iterable[int]) -> frozenset[str]:
+    """MATLAB counts from 1."""
+    places = [int(index) - 1 for index in indices]
+    if any(place < 0 for place in places):
+        raise IndexError("an index below 1")
+    return frozenset(files[place] for place in places)
+
+
+def _config(source: Source, wanted: str) -> tuple[Source, str]:
+    if isinstance(source, ReleaseSource):
+        parent = source.root.absolute().parent
+        folders = [folder for folder in (parent, parent.parent) if (folder / wanted).is_file()]
+        if folders:
+            return DirectorySource(folders[0]), wanted
+    elif found := find(source, source.names(), wanted):
+        return source, found
+    where = "beside it or one folder up" if isinstance(source, ReleaseSource) else "anywhere in it"
+    raise DatasetLayoutError(
+        f"{source.root} comes without {wanted}, which says who is in the new protocol (Zhong et al. publish it with "
+        f"the code of their re-ranking); put it {where}, or say protocol=old"
+    )
+
+
+def _testsets(source: Source, boxes: Boxes) -> Sequence[frozenset[Person]]:
+    """From torchreid's file where it wrote one, else from the original."""
+    wanted = f"splits_classic_{boxes}.json"
+    name = None if isinstance(source, ReleaseSource) else find(source, source.names(), wanted)
+    if name is None:
+        if release := release_in(source):
+            return release.testsets
+        raise DatasetLayoutError(
+            f"{source.root} has neither {FILE} nor {wanted}, which say who is in the old protocol's splits; put one "
+            "of them there"
+        )
+    try:
+        return [_listed(split["query"]) for split in json.loads(source.read(name))]
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise DatasetLayoutError(
+            f"{source.root}: {name} is not as torchreid writes it ({error!r}); let it write it anew, or delete it and "
+            f"put {FILE} there"
+        ) from None
+
+
+def _listed(entries: Iterable[Sequence[Any]]) -> frozenset[Person]:
+    """People of torchreid's entries: each is a path on the machine that wrote it, a person's number and a camera."""
+    return frozenset(person_of(re.split(r"[/\\]", str(entry[0]))[-1]) for entry in entries)

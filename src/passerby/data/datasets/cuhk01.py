@@ -1,0 +1,83 @@
+"""CUHK01 (Li, Zhao and Wang, ACCV 2012): 971 people, two cameras, two pictures by each: 3,884 images in one folder.
+
+Names are ``PPPPNNN.png``: person, then picture. Pictures 1 and 2 are by camera 1, pictures 3 and 4 by camera 2.
+
+There is no official split. Two are usual: 485 people to train on and 486 to test (``test=486``, the default), or 871
+and 100 (``test=100``). Papers draw them at random and average over draws. Here ``seed`` says which draw: people are
+ordered by the SHA-256 of the text ``SEED:PERSON`` (``0:17``), and the first 486 or 100 are the test. So a split is the
+same on every machine and with every version of Python, and that of 100 is a part of that of 486. Queries are camera 1's
+pictures and the gallery is camera 2's.
+
+``cuhk01:test=100,seed=3:/data/CUHK01``. The original zip (``campus/``), or a folder of its pictures at any depth.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+
+from passerby.data.dataset import Dataset
+from passerby.data.datasets.csv import some
+from passerby.data.registry import DATASETS, Reader
+from passerby.data.source import Source, is_image
+from passerby.data.variants import described, one_of, whole
+from passerby.errors import DatasetLayoutError
+from passerby.types import Sample
+
+PEOPLE = 971
+TESTS = (486, 100)
+_NAME = re.compile(r"(\d{4})(\d{3})\.(png|jpe?g|bmp)", re.IGNORECASE)
+
+
+def _sample(path: str) -> Sample | None:
+    match = _NAME.fullmatch(path.rsplit("/", 1)[-1])
+    if match is None or not 1 <= (picture := int(match[2])) <= 4:
+        return None
+    return Sample(path, int(match[1]), 1 if picture <= 2 else 2)
+
+
+def drawn_for_test(persons: Iterable[int], *, test: int, seed: int) -> set[int]:
+    """The ``test`` people whom ``seed`` draws, whatever order they come in."""
+    drawn = sorted(persons, key=lambda pid: hashlib.sha256(f"{seed}:{pid}".encode()).digest())
+    return set(drawn[:test])
+
+
+def _read(source: Source, *, test: int = TESTS[0], seed: int = 0) -> Dataset:
+    samples = _samples(source)
+    persons = {s.pid for s in samples if s.pid is not None}
+    if len(persons) <= test:
+        raise DatasetLayoutError(
+            f"{source.root} has {len(persons)} of CUHK01's {PEOPLE} people; a test of {test} leaves none to train on"
+        )
+    tested = drawn_for_test(persons, test=test, seed=seed)
+    train = tuple(s for s in samples if s.pid not in tested)
+    query, gallery = (tuple(s for s in samples if s.pid in tested and s.camid == camid) for camid in (1, 2))
+    return Dataset(described("cuhk01", {"test": test, "seed": seed}), source, train, query, gallery)
+
+
+def _samples(source: Source) -> list[Sample]:
+    found = {name: _sample(name) for name in source.names() if is_image(name)}
+    if strange := [name for name, sample in found.items() if sample is None]:
+        raise DatasetLayoutError(
+            f"{source.root}: {len(strange):,} pictures are not named as CUHK01's: {some(strange)}; wanted PPPPNNN.png, "
+            "person and picture (001 to 004); rename or remove them"
+        )
+    if not found:
+        raise DatasetLayoutError(f"{source.root} has no pictures; CUHK01's are named PPPPNNN.png, person and picture")
+    if len(places := sorted({name.rpartition("/")[0] for name in found})) > 1:
+        raise DatasetLayoutError(f"{source.root} has pictures in more than one folder: {some(places)}; give one's path")
+    return [sample for sample in found.values() if sample is not None]
+
+
+def _recognises(names: Sequence[str]) -> bool:
+    """All pictures are named so; it is not enough that some of a folder's are."""
+    pictures = [name for name in names if is_image(name)]
+    return (
+        len({name.rpartition("/")[0] for name in pictures}) == 1
+        and all(_sample(name) is not None for name in pictures)
+        and len({name.rpartition("/")[2][:4] for name in pictures}) > min(TESTS)
+    )
+
+
+DATASETS.register("cuhk01")(Reader(_read, _recognises, settings={"test": one_of(*TESTS), "seed": whole}))

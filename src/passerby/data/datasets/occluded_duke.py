@@ -1,0 +1,30 @@
+"""Occluded-DukeMTMC (Miao et al., ICCV 2019): DukeMTMC-reID's pictures in another split, where queries are occluded.
+
+Layout and names are :mod:`~passerby.data.datasets.dukemtmc`'s, so nothing on disk tells one from the other: it is read
+when it is named, and would else be taken for DukeMTMC-reID. Miao et al. count 15,618 images of 702 people to train on,
+2,210 queries of 519 people, all occluded, and 17,661 images of 1,110 people in the gallery, by 8 cameras.
+
+It is usually made from a copy of DukeMTMC-reID by the authors' lists of files; what that makes is what is read here. As
+its owner withdrew DukeMTMC, passerby fetches neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from passerby.data.dataset import Dataset
+from passerby.data.datasets.dukemtmc import WANTED, duke_sample
+from passerby.data.datasets.market1501 import read_folders
+from passerby.data.registry import DATASETS, Reader
+from passerby.data.source import Source
+
+
+def _read(source: Source) -> Dataset:
+    return read_folders(source, "occluded_duke", duke_sample, WANTED)
+
+
+def _recognises(names: Sequence[str]) -> bool:  # noqa: ARG001 - it looks like DukeMTMC-reID
+    return False
+
+
+DATASETS.register("occluded_duke")(Reader(_read, _recognises))
