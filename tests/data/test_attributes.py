@@ -1,12 +1,14 @@
-"""Attributes: Market's twelve groups, their columns, the way between both, and what is refused."""
+"""Attributes: Market's twelve and Duke's ten groups, their columns, the way between both, and what is refused."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passerby.data.attributes import MARKET, UNKNOWN, Attribute, Schema
+from passerby.data.attributes import DUKE, MARKET, UNKNOWN, Attribute, Schema, schema_of
 from passerby.errors import ConfigError, DatasetLayoutError, UnknownNameError
 
 CLASSES = st.tuples(*(st.integers(0, size - 1) for size in MARKET.sizes))
@@ -93,3 +95,71 @@ def test_a_schema_that_contradicts_itself_is_refused() -> None:
         Attribute("colour", ("red", "green", "blue"), ("red", "green"))
     with pytest.raises(ConfigError, match="differ in hat"):
         Schema("small", (Attribute("hat", ("no", "yes"), ("hat",)),), ())
+
+
+def test_duke_has_10_groups_31_logits_and_23_columns() -> None:
+    assert DUKE.sizes == (2,) * 8 + (8, 7)
+    assert DUKE.logits == 31
+    assert " ".join(DUKE.columns) == (
+        "backpack bag handbag boots gender hat shoes top "
+        "upblack upwhite upred uppurple upgray upblue upgreen upbrown "
+        "downblack downwhite downred downgray downblue downgreen downbrown"
+    )
+
+
+def duke_row(**codes: int) -> dict[str, int]:
+    known = {"backpack": 2, "shoes": 2, "top": 1, "upgreen": 2, "downbrown": 2}
+    return dict.fromkeys(DUKE.columns, 1) | known | codes
+
+
+def test_a_row_of_duke_by_hand() -> None:
+    classes = DUKE.from_columns(duke_row())
+    assert classes == (1, 0, 0, 0, 0, 0, 1, 0, 6, 6)
+    assert DUKE.to_columns(classes) == duke_row()
+    values = DUKE.to_values(classes)
+    assert (values["shoe colour"], values["length of upper"]) == ("light", "short")
+    assert (values["upper colour"], values["lower colour"]) == ("green", "brown")
+
+
+def test_gaps_of_duke_s_annotators_are_unknown() -> None:
+    """Two people have no length of upper, some several colours of lower; elsewhere such codes are an error."""
+    assert DUKE.from_columns(duke_row(top=0))[DUKE.index("length of upper")] == UNKNOWN
+    assert DUKE.to_columns(DUKE.from_columns(duke_row(top=0))) == duke_row(top=0)
+    assert DUKE.from_columns(duke_row(downred=2))[DUKE.index("lower colour")] == UNKNOWN
+    with pytest.raises(DatasetLayoutError, match="column 'top' holds codes 0 to 2, got 3"):
+        DUKE.from_columns(duke_row(top=3))
+    with pytest.raises(DatasetLayoutError, match="column 'hat' holds codes 1 to 2, got 0"):
+        DUKE.from_columns(duke_row(hat=0))
+
+
+def test_schemas_have_the_names_of_their_data_sets() -> None:
+    assert schema_of("market1501") is MARKET
+    assert schema_of("dukemtmc") is DUKE
+    with pytest.raises(UnknownNameError, match=r"unknown attribute schema 'duke'\. Did you mean dukemtmc"):
+        schema_of("duke")
+
+
+@pytest.mark.parametrize(
+    ("schema", "file", "people", "unknown"),
+    [
+        (DUKE, "duke_attribute/duke_attribute.mat", (702, 1110), {"length of upper": 2, "upper colour": 15}),
+        (MARKET, "market1501_attribute/market_attribute.mat", (751, 750), {"upper colour": 147, "hat": 0}),
+    ],
+)
+def test_every_row_of_the_annotation_files_can_be_read(
+    shared: Path, schema: Schema, file: str, people: tuple[int, int], unknown: dict[str, int]
+) -> None:
+    io = pytest.importorskip("scipy.io")
+    path = shared / "data" / file
+    if not path.is_file():
+        pytest.skip(f"no {file}")
+    (table,) = (v for name, v in io.loadmat(path, simplify_cells=True).items() if not name.startswith("__"))
+    classes = []
+    for split, count in zip(("train", "test"), people, strict=True):
+        assert set(table[split]) == {*schema.columns, "image_index"}
+        rows = zip(*(table[split][column] for column in schema.columns), strict=True)
+        found = [schema.from_columns(dict(zip(schema.columns, map(int, row), strict=True))) for row in rows]
+        assert len(found) == count
+        classes += found
+    for name, count in unknown.items():
+        assert [row[schema.index(name)] for row in classes].count(UNKNOWN) == count

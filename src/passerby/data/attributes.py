@@ -26,6 +26,8 @@ class Attribute:
     values: tuple[str, ...]
     columns: tuple[str, ...]
     """In the annotation file: one column of codes 1…n, or for each value a column of no (1) and yes (2)."""
+    gaps: bool = False
+    """Its annotators left people out: code 0, and several values at once, are unknown rather than wrong."""
 
     def __post_init__(self) -> None:
         if len(self.columns) not in (1, len(self.values)):
@@ -48,7 +50,7 @@ class Attribute:
         if not UNKNOWN <= cls < len(self):
             raise ConfigError(f"attribute {self.name!r} has classes 0…{len(self) - 1} (−1: unknown), got {cls}")
         if len(self.columns) == 1:
-            if cls == UNKNOWN:
+            if cls == UNKNOWN and not self.gaps:
                 raise ConfigError(f"attribute {self.name!r} is one column of codes, which has none for unknown")
             return {self.columns[0]: cls + 1}
         return {column: YES if place == cls else NO for place, column in enumerate(self.columns)}
@@ -57,18 +59,20 @@ class Attribute:
         """The class that the columns of ``row`` say; unknown where every column of a spread group says no."""
         codes = [int(row[column]) for column in self.columns]
         if len(codes) == 1:
-            self._check(codes, len(self))
-            return codes[0] - 1
+            self._check(codes, len(self), least=0 if self.gaps else 1)
+            return codes[0] - 1  # 0, a gap, is −1, unknown
         self._check(codes, YES)
         if codes.count(YES) > 1:
+            if self.gaps:
+                return UNKNOWN
             said = [column for column, code in zip(self.columns, codes, strict=True) if code == YES]
             raise DatasetLayoutError(f"attribute {self.name!r} holds one value a person, got yes in {', '.join(said)}")
         return codes.index(YES) if YES in codes else UNKNOWN
 
-    def _check(self, codes: Sequence[int], most: int) -> None:
+    def _check(self, codes: Sequence[int], most: int, *, least: int = 1) -> None:
         for column, code in zip(self.columns, codes, strict=True):
-            if not 1 <= code <= most:
-                raise DatasetLayoutError(f"column {column!r} holds codes 1 to {most}, got {code}")
+            if not least <= code <= most:
+                raise DatasetLayoutError(f"column {column!r} holds codes {least} to {most}, got {code}")
 
 
 @dataclass(frozen=True)
@@ -152,12 +156,17 @@ class Schema:
         return {group.name: "unknown" if cls == UNKNOWN else group.values[cls] for group, cls in named}
 
 
-def _spread(name: str, prefix: str, values: str) -> Attribute:
+def _spread(name: str, prefix: str, values: str, *, gaps: bool = False) -> Attribute:
     names = tuple(values.split())
-    return Attribute(name, names, tuple(prefix + value for value in names))
+    return Attribute(name, names, tuple(prefix + value for value in names), gaps)
 
 
-_CODED = (
+def _schema(name: str, *groups: Attribute) -> Schema:
+    return Schema(name, groups, tuple(column for group in groups for column in group.columns))
+
+
+MARKET = _schema(
+    "Market-1501",
     Attribute("gender", ("male", "female"), ("gender",)),
     Attribute("hair length", ("short", "long"), ("hair",)),
     Attribute("sleeve length", ("long", "short"), ("up",)),
@@ -168,12 +177,37 @@ _CODED = (
     Attribute("bag", ("no", "yes"), ("bag",)),
     Attribute("handbag", ("no", "yes"), ("handbag",)),
     Attribute("age", ("young", "teenager", "adult", "old"), ("age",)),
-)
-_UPPER = _spread("upper colour", "up", "black white red purple yellow gray blue green")
-_LOWER = _spread("lower colour", "down", "black white pink purple yellow gray blue green brown")
-MARKET = Schema(
-    name="Market-1501",
-    groups=(*_CODED, _UPPER, _LOWER),
-    columns=tuple(column for group in (*_CODED, _UPPER, _LOWER) for column in group.columns),
+    _spread("upper colour", "up", "black white red purple yellow gray blue green"),
+    _spread("lower colour", "down", "black white pink purple yellow gray blue green brown"),
 )
 """Twelve groups, 39 logits, 27 columns."""
+
+DUKE = _schema(
+    "DukeMTMC-reID",
+    Attribute("backpack", ("no", "yes"), ("backpack",)),
+    Attribute("bag", ("no", "yes"), ("bag",)),
+    Attribute("handbag", ("no", "yes"), ("handbag",)),
+    Attribute("boots", ("no", "yes"), ("boots",)),
+    Attribute("gender", ("male", "female"), ("gender",)),
+    Attribute("hat", ("no", "yes"), ("hat",)),
+    Attribute("shoe colour", ("dark", "light"), ("shoes",)),
+    Attribute("length of upper", ("short", "long"), ("top",), gaps=True),
+    _spread("upper colour", "up", "black white red purple gray blue green brown", gaps=True),
+    _spread("lower colour", "down", "black white red gray blue green brown", gaps=True),
+)
+"""Ten groups, 31 logits, 23 columns. Of its 1,812 people two have no length of upper (code 0), 15 no single upper
+colour and 34 no single lower one."""
+
+SCHEMAS = {"market1501": MARKET, "dukemtmc": DUKE}
+"""By the name of the data set, as a config says it."""
+
+
+def schema_of(name: str) -> Schema:
+    """The schema of a data set.
+
+    Raises:
+        UnknownNameError: if none is known.
+    """
+    if name not in SCHEMAS:
+        raise UnknownNameError("attribute schema", name, SCHEMAS)
+    return SCHEMAS[name]

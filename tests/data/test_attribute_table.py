@@ -1,0 +1,112 @@
+"""One's own table of attributes: words, codes, both keys, and every way in which it is not in order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from passerby.data.attribute_table import Described, read_described
+from passerby.data.attributes import MARKET, SCHEMAS, UNKNOWN, Attribute, Schema
+from passerby.data.source import open_source
+from passerby.errors import DatasetLayoutError
+
+COLOUR = Attribute("upper colour", ("red", "gray"), ("upred", "upgray"))
+SMALL = Schema(
+    "small",
+    (Attribute("hat", ("no", "yes"), ("hat",)), Attribute("sleeve length", ("long", "short"), ("up",)), COLOUR),
+    ("hat", "up", "upred", "upgray"),
+)
+BOTH = list(SCHEMAS.values())
+
+
+def described(folder: Path, table: str, schemas=(SMALL,)) -> tuple[Schema, list[Described]]:
+    (folder / "people").mkdir(exist_ok=True)
+    (folder / "people" / "mine.csv").write_text(table, encoding="utf-8")
+    return read_described(open_source(folder), "people/mine.csv", schemas)
+
+
+def classes(folder: Path, table: str) -> list[tuple[int, ...]]:
+    return [row.classes for row in described(folder, table)[1]]
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "wanted"),
+    [
+        ("hat,sleeve_length,upper_colour", "yes,short,red", (1, 1, 0)),
+        ("Hat,Sleeve Length,upper-colour", "Yes, SHORT ,gray", (1, 1, 1)),
+        ("upper_colour,note,hat", "gray,tall,no", (0, UNKNOWN, 1)),
+        ("hat,up,upred,upgray", "2,1,2,1", (1, 0, 0)),
+        ("hat,up,upred,upgray", "1,2,1,1", (0, 1, UNKNOWN)),
+        ("hat,up,upper_colour", "2,short,unknown", (1, 1, UNKNOWN)),
+        ("hat,up,upred,upgray", ",,,", (UNKNOWN, UNKNOWN, UNKNOWN)),
+    ],
+)
+def test_words_and_codes(tmp_path: Path, header: str, cells: str, wanted: tuple[int, ...]) -> None:
+    assert classes(tmp_path, f"pid,{header}\n7,{cells}\n") == [wanted]
+
+
+@pytest.mark.parametrize(
+    ("columns", "cells", "who"),
+    [
+        ("pid", "7", (7, None)),
+        ("person", "0007", (7, None)),
+        ("path", "a/1.jpg", (None, "people/a/1.jpg")),
+        ("path,pid", "./1.jpg,7", (7, "people/1.jpg")),
+        ("path,pid", "1.jpg,", (None, "people/1.jpg")),
+        ("pid,path", "7,", (7, None)),
+    ],
+)
+def test_who_is_meant(tmp_path: Path, columns: str, cells: str, who: tuple[int | None, str | None]) -> None:
+    _, (row,) = described(tmp_path, f"{columns},hat\n{cells},yes\n")
+    assert (row.pid, row.path) == who
+
+
+def test_a_schema_is_known_by_its_groups(tmp_path: Path) -> None:
+    assert described(tmp_path, "pid,hair_length,upper_colour\n1,long,red\n", BOTH)[0] is MARKET
+    assert described(tmp_path, "pid,boots,upper_colour\n1,yes,red\n", BOTH)[0].name == "DukeMTMC-reID"
+    with pytest.raises(DatasetLayoutError, match="fits the schemas of Market-1501 and DukeMTMC-reID alike; say which"):
+        described(tmp_path, "pid,upper_colour,backpack\n1,red,yes\n", BOTH)
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (
+            "pid,upper_colour\n1,red\n2,rde\n",
+            r"mine\.csv has 1 lines .*line 3: unknown value .* 'rde'\. Did you mean red",
+        ),
+        ("pid,hat\n1,yes\n\nx,yes\n", "line 4: pid 'x' is not a whole number"),
+        ("pid,hat\n-1,yes\n", "line 2: pid -1 is negative"),
+        ("pid,hat\n,yes\n", "line 2: it says neither which person nor which picture"),
+        ("pid,hat\n1,3\n", "line 2: column 'hat' holds codes 1 to 2, got 3"),
+        ("pid,hat\n1,0\n", "line 2: column 'hat' holds codes 1 to 2, got 0"),
+        ("pid,upred,upgray\n1,2,2\n", "line 2: .* got yes in upred, upgray"),
+        ("pid,upred,upgray\n1,2,\n", "line 2: upgray '' is not a whole number"),
+        ("pid,upper_colour\n1,2\n", "line 2: unknown value of upper colour '2'"),
+        ("pid,hat\n1,yes\n2,no\n1,yes\n", "line 4: person 1 is in line 2 already"),
+        ("path,pid,hat\na.jpg,1,yes\n./a.jpg,1,no\n", r"line 3: people/a\.jpg is in line 2 already"),
+        ("pid,outfit,hat\n1,1,yes\n1,2,no\n1,2,no\n", "line 4: person 1 is in line 3 already"),
+        ("pid,hat\n1,yes,2\n", "line 2: more or fewer cells"),
+        ("pid,hat\n" + "x,yes\n" * 5, "has 5 lines not in order"),
+        ("pid,hat\n", "has no rows; wanted a header"),
+        ("", "has no rows; wanted a header"),
+        ("name,hat\nann,yes\n", "has no column path, pid or person .* got name,hat"),
+        ("pid,shoes\n1,black\n", r"no column of small's groups \(hat, sleeve_length, upper_colour\); got pid,shoes"),
+        ("pid,hat,uper_colour\n1,yes,red\n", r"has a column uper_colour; did you mean upper_colour\?"),
+        ("pid,hat,upred\n1,yes,2\n", "has upred and no column upgray of upper colour"),
+        ("pid,upper_colour,upred,upgray\n1,red,2,1\n", "says upper colour in more than one way"),
+        ("pid,up,sleeve_length\n1,1,long\n", "says sleeve length in more than one way: up, sleeve_length"),
+    ],
+)
+def test_a_table_not_in_order(tmp_path: Path, table: str, words: str) -> None:
+    with pytest.raises(DatasetLayoutError, match=words):
+        described(tmp_path, table)
+
+
+def test_two_pictures_of_one_person_and_two_outfits_are_in_order(tmp_path: Path) -> None:
+    assert classes(tmp_path, "path,pid,hat\na.jpg,1,yes\nb.jpg,1,no\n") == [
+        (1, UNKNOWN, UNKNOWN),
+        (0, UNKNOWN, UNKNOWN),
+    ]
+    assert [row.outfit for row in described(tmp_path, "person,outfit,hat\n1,1,yes\n1,2,no\n")[1]] == ["1", "2"]
