@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from passerby.cli.options import Device, Poses
 from passerby.cli.progress import progress_bar
 from passerby.errors import OutputError
 
@@ -27,7 +28,8 @@ def embed(
         typer.Option(help="Of a dataset; default: its gallery if it has one, else all."),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images embedded at once.")] = 64,
-    device: Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, cuda:1, mps.")] = "cpu",
+    device: Device = "cpu",
+    poses: Poses = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
 ) -> None:
     """Embed every picture once, so that searches need not."""
@@ -39,7 +41,7 @@ def embed(
         raise OutputError(f"embeddings are written as Parquet: end the output in .parquet, got {output}")
     check_target(output, overwrite=overwrite)
     source, samples = pictures(folder, split)
-    gallery = embed_with_bar(load(run, device=device), source, samples, batch_size=batch_size)
+    gallery = embed_with_bar(load(run, device=device, poses=poses), source, samples, batch_size=batch_size)
     gallery.save(output)
     typer.echo(f"{len(gallery.embeddings):,} pictures of {source.root} are embedded in {output}.")
 

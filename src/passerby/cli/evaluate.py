@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from passerby.cli.options import Device, Poses
 from passerby.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def evaluate(
         Literal["step", "trapezoid"],
         typer.Option(help="Average precision; trapezoid is the original Market-1501 code's."),
     ] = "step",
-    device: Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, cuda:1, mps.")] = "cpu",
+    device: Device = "cpu",
+    poses: Poses = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images embedded at once.")] = 64,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     output: Annotated[Path | None, typer.Option(help="Write the JSON to this file too.")] = None,
@@ -40,7 +42,7 @@ def evaluate(
         check_target(output, overwrite=True)
     dataset = load_dataset(data)
     images = len(dataset.split("query")) + len(dataset.split("gallery"))
-    predictor = load(run, device=device)
+    predictor = load(run, device=device, poses=poses)
     protocol = Protocol(average_precision=ap, distance=distance)
     with progress_bar("embedding", images) as advance:
         result = evaluate_model(
@@ -49,6 +51,7 @@ def evaluate(
             size=predictor.size,
             protocol=protocol,
             batch_size=batch_size,
+            parts=predictor.part_maker(dataset.source),
             progress=advance,
         )
     text = json.dumps(result.to_dict(), indent=2) + "\n"

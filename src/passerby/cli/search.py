@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from passerby.cli.embed import embed_with_bar
+from passerby.cli.options import Device, Poses
 
 if TYPE_CHECKING:
     from passerby.evaluation.predictor import Predictor
@@ -24,7 +25,8 @@ def search(
     gallery: Annotated[str, typer.Option(help="A .parquet file of passerby embed; or pictures as embed takes them.")],
     k: Annotated[int | None, typer.Option("-k", min=1, help="How many; default: 10, or all where fewer.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    device: Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, cuda:1, mps.")] = "cpu",
+    device: Device = "cpu",
+    poses: Poses = None,
     figure: Annotated[Path | None, typer.Option(help="Draw the query and what was found to this PNG.")] = None,
 ) -> None:
     """Find the pictures nearest to one picture."""
@@ -37,7 +39,7 @@ def search(
         check_target(figure, overwrite=True)
     picture = Query.of(query)
     image = picture.image  # a query that cannot be read ends here, not after a gallery was embedded
-    opened = _open(load(run, device=device), gallery)
+    opened = _open(load(run, device=device, poses=poses), gallery)
     hits = opened.search(picture, k)
     if figure:
         found = [(hit, opened.image(hit)) for hit in hits]

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor, device
 
 from passerby.data.dataset import people
 from passerby.data.decode import read_all, read_image
+from passerby.data.parts import PartMaker
 from passerby.data.sampler import PKSampler
 from passerby.data.source import Source
 from passerby.data.transforms import Augmentation
@@ -39,6 +42,8 @@ class TrainLoader:
         samples: with a pid each; their pictures are resized to ``size = (height, width)``.
         cache: decode everything once and keep it in memory as uint8.
         threads: that decode.
+        attributes: ``(n, g)`` int64, classes of each sample's attribute groups, for losses that need them.
+        parts: cuts the pictures, for models that see parts of the body.
     """
 
     def __init__(
@@ -52,10 +57,13 @@ class TrainLoader:
         seed: int,
         cache: bool = True,
         threads: int = 2,
+        attributes: Tensor | None = None,
+        parts: PartMaker | None = None,
     ) -> None:
         self.source, self.samples, self.sampler = source, samples, sampler
         self.size, self.augmentation, self.seed, self.threads = size, augmentation, seed, threads
-        self.labels = torch.tensor(class_labels(samples))
+        self.labels, self.attributes, self.parts = torch.tensor(class_labels(samples)), attributes, parts
+        self._rectangles: dict[int, NDArray[np.float32]] = {}
         self.memory = read_all(source, samples, size, threads=threads) if cache else None
 
     def __len__(self) -> int:
@@ -67,8 +75,26 @@ class TrainLoader:
         batches = list(self.sampler)
         for step, (rows, images) in enumerate(zip(batches, self._pictures(batches), strict=True)):
             generator = Generator().manual_seed(self._seed_of(number, step))
-            augmented = self.augmentation(images.to(to), generator)
-            yield Batch(augmented.contiguous(memory_format=torch.channels_last), self.labels[rows].to(to))
+            whole, parts = self._augmented(images, rows, generator, to)
+            yield Batch(
+                whole.contiguous(memory_format=torch.channels_last),
+                self.labels[rows].to(to),
+                attributes=None if self.attributes is None else self.attributes[rows].to(to),
+                parts=parts,
+            )
+
+    def _augmented(
+        self, images: Tensor, rows: list[int], generator: Generator, to: device
+    ) -> tuple[Tensor, Tensor | None]:
+        if self.parts is None:
+            return self.augmentation(images.to(to), generator), None
+        unknown = [row for row in rows if row not in self._rectangles]
+        if unknown:  # poses cost time and never change
+            places = [rows.index(row) for row in unknown]
+            found = self.parts.rectangles([self.samples[row].path for row in unknown], images[places])
+            self._rectangles |= zip(unknown, found, strict=True)
+        rectangles = np.stack([self._rectangles[row] for row in rows])
+        return self.augmentation.with_parts(images.to(to), self.parts.cutter.cut(images, rectangles).to(to), generator)
 
     def _seed_of(self, epoch: int, step: int) -> int:
         """A different seed for each batch of each process."""

@@ -6,6 +6,7 @@ of every batch anew.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from passerby.data.canonical import LEAST_CONFIDENCE, CanonicalPoses
-from passerby.data.poses import Poses
+from passerby.data.pedestrians.labels import JOINTS
+from passerby.data.poses import PoseEstimator, Poses
 from passerby.data.regions import OVERLAP, are_upright, body_regions, clamped, horizontal_strips
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
 
@@ -76,6 +78,32 @@ class PartCutter:
     def cut(self, images: Tensor, rectangles: NDArray[np.float32]) -> Tensor:
         """The parts ``(b, 4, 3, h, w)`` of pictures ``(b, 3, H, W)`` at rectangles ``(b, 4, 4)``."""
         return crop_parts(images, torch.from_numpy(rectangles), self.size)
+
+
+@dataclass(frozen=True)
+class PartMaker:
+    """Pictures in, parts out: poses are asked of ``poses``, and not at all where parts are strips."""
+
+    cutter: PartCutter
+    poses: PoseEstimator | None = None
+
+    def __post_init__(self) -> None:
+        if self.cutter.by == "pose" and self.poses is None:
+            raise ConfigError("parts by pose need somebody who knows the joints; name poses, or cut strips")
+
+    def rectangles(self, names: Sequence[str], images: Tensor) -> NDArray[np.float32]:
+        """``(b, 4, 4)``: where the parts lie in pictures ``(b, 3, h, w)``, uint8, called ``names``."""
+        height, width = images.shape[2:]
+        poses = _no_poses(len(names)) if self.poses is None else self.poses(names, images)
+        return self.cutter.rectangles(poses, (height, width)).parts
+
+    def __call__(self, names: Sequence[str], images: Tensor) -> Tensor:
+        """The parts ``(b, 4, 3, y, x)`` of pictures ``(b, 3, h, w)``, both uint8."""
+        return self.cutter.cut(images, self.rectangles(names, images))
+
+
+def _no_poses(b: int) -> Poses:
+    return Poses(np.zeros((b, len(JOINTS), 2), np.float32), np.zeros((b, len(JOINTS)), np.float32))
 
 
 @torch.no_grad()

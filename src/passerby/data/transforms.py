@@ -11,7 +11,7 @@ does it where they are decoded (``passerby.data.decode.to_tensor``).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from kornia.enhance import (
@@ -24,6 +24,8 @@ from kornia.geometry import hflip
 from kornia.geometry.transform import affine, get_rotation_matrix2d
 from torch import Generator, Tensor
 from torch.nn import functional as F
+
+from passerby.errors import ConfigError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -39,10 +41,17 @@ def normalise(images: Tensor) -> Tensor:
     return kornia_normalize(images.float() / 255, mean, std)
 
 
+def normalise_parts(parts: Tensor) -> Tensor:
+    """The same of parts ``(b, p, 3, y, x)``."""
+    normalised: Tensor = normalise(parts.flatten(0, 1)).unflatten(0, parts.shape[:2])
+    return normalised
+
+
 def random_flip(images: Tensor, p: float, generator: Generator) -> Tensor:
-    """Mirror each image left to right with probability ``p``."""
+    """Mirror each image left to right with probability ``p``; of images with parts, ``(b, p, 3, y, x)``, all parts."""
     chosen = (torch.rand(len(images), generator=generator) < p).to(images.device)
-    return torch.where(chosen[:, None, None, None], hflip(images), images)
+    flipped: Tensor = torch.where(chosen.view(-1, *[1] * (images.ndim - 1)), hflip(images), images)
+    return flipped
 
 
 def random_pad_crop(images: Tensor, pad: int, generator: Generator) -> Tensor:
@@ -119,3 +128,26 @@ class Augmentation:
             images = random_jitter(images, self.jitter, generator)
         floats = normalise(images)
         return random_erase(floats, self.erase, generator) if self.erase else floats
+
+    @property
+    def moves(self) -> bool:
+        """Whether it moves pixels otherwise than by mirroring, so that parts would no longer be where they were."""
+        return bool(self.pad or self.degrees or self.translate)
+
+    def with_parts(self, images: Tensor, parts: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Images and their parts ``(b, p, 3, y, x)``, mirrored together; each part is jittered and erased by itself.
+
+        Raises:
+            ConfigError: if it :attr:`moves` pixels.
+        """
+        if self.moves:
+            raise ConfigError(
+                "pad, degrees and translate would move a picture away from its parts; set them to 0 for this model"
+            )
+        state = generator.get_state()
+        if self.flip:
+            parts = random_flip(parts, self.flip, generator)
+        generator.set_state(state)  # so that the pictures are mirrored by the same draws
+        whole = self(images, generator)
+        alone = replace(self, flip=0.0)(parts.flatten(0, 1), generator)
+        return whole, alone.unflatten(0, parts.shape[:2])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 import torch
 from torch import Tensor
 
 from passerby.data.decode import read_batches
+from passerby.data.parts import PartMaker
 from passerby.data.source import Source
-from passerby.data.transforms import normalise
-from passerby.errors import DatasetLayoutError
+from passerby.data.transforms import normalise, normalise_parts
+from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.models.card import ReidModel
 from passerby.types import Embeddings, Sample
 
@@ -25,6 +27,7 @@ def embed(
     batch_size: int = 64,
     threads: int = 2,
     with_local: bool = False,
+    parts: PartMaker | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Embeddings:
     """Embed samples in order, on the device the model is on; the model's mode is restored afterwards.
@@ -32,11 +35,17 @@ def embed(
     Args:
         size: (height, width) of the model's pictures.
         with_local: keep the stripe vectors too, for the local distances.
+        parts: cuts the pictures, for a model whose card asks for parts.
         progress: called with the number of images after each batch.
 
     Raises:
         ImageError: if a picture cannot be read.
+        ConfigError: if the model needs parts and nobody cuts them.
     """
+    if ("parts" in model.card.inputs) != (parts is not None):
+        raise ConfigError(
+            f"{model.card.name} takes {' and '.join(model.card.inputs)}; cut parts for it, and for it only"
+        )
     if not samples:
         raise DatasetLayoutError(f"no images to embed at {source.root}")
     pids, camids = _column([s.pid for s in samples], "people"), _column([s.camid for s in samples], "cameras")
@@ -45,9 +54,11 @@ def embed(
     model.eval()
     features, local = [], []
     try:
+        names = iter([s.path for s in samples])
         for images in read_batches(source, samples, size, batch_size=batch_size, threads=threads):
             batch = normalise(images.to(device)).contiguous(memory_format=torch.channels_last)
-            output = model(batch)
+            here = list(islice(names, len(images)))
+            output = model(batch, normalise_parts(parts(here, images)).to(device)) if parts else model(batch)
             features.append(output.embedding.float().cpu())
             if with_local and output.local is not None:
                 local.append(output.local.float().cpu())

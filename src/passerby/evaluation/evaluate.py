@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from passerby.data.dataset import Dataset, queries_without_match
+from passerby.data.parts import PartMaker
 from passerby.errors import ProtocolError
 from passerby.evaluation.embed import embed
 from passerby.metrics.protocol import evaluate_embeddings
@@ -20,9 +21,14 @@ def evaluate(
     protocol: Protocol | None = None,
     batch_size: int = 64,
     threads: int = 2,
+    parts: PartMaker | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> EvalResult:
-    """Embed the dataset's query and gallery and evaluate them under ``protocol`` (default: Market-1501's)."""
+    """Embed the dataset's query and gallery and evaluate them under ``protocol`` (default: Market-1501's).
+
+    Args:
+        parts: cuts the dataset's pictures, for a model whose card asks for parts.
+    """
     protocol = protocol or Protocol()
     refuse_unevaluable(dataset, protocol)
     if protocol.distance not in model.card.distances:
@@ -39,6 +45,7 @@ def evaluate(
             batch_size=batch_size,
             threads=threads,
             with_local=with_local,
+            parts=parts,
             progress=progress,
         )
         for split in ("query", "gallery")

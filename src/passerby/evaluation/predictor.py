@@ -5,18 +5,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+from passerby.data.parts import PartMaker
 from passerby.data.source import DirectorySource, Source
 from passerby.evaluation.embed import embed
+from passerby.evaluation.parts import part_maker
 from passerby.models.card import ReidModel
 from passerby.types import Embeddings, Sample
 
 
 class Predictor:
-    """Embeds pictures with one model at one size."""
+    """Embeds pictures with one model at one size.
 
-    def __init__(self, model: ReidModel, size: tuple[int, int]) -> None:
-        self.model, self.size = model.eval(), size
+    Args:
+        parts: keywords of :func:`~passerby.evaluation.parts.part_maker`, for a model that sees parts of the body.
+    """
+
+    def __init__(self, model: ReidModel, size: tuple[int, int], *, parts: dict[str, Any] | None = None) -> None:
+        self.model, self.size, self.parts = model.eval(), size, parts or {}
 
     @property
     def fingerprint(self) -> str:
@@ -44,8 +51,13 @@ class Predictor:
             size=self.size,
             batch_size=batch_size,
             with_local=with_local,
+            parts=self.part_maker(source),
             progress=progress,
         )
+
+    def part_maker(self, source: Source) -> PartMaker | None:
+        """What cuts a source's pictures; ``None`` for a model that sees whole pictures only."""
+        return part_maker(source, size=self.size, **self.parts) if "parts" in self.model.card.inputs else None
 
     def embed_files(self, paths: Sequence[str | Path], *, with_local: bool = False) -> Embeddings:
         """Embed picture files of which nothing else is known."""

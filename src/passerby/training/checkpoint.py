@@ -17,8 +17,19 @@ from passerby.models.weights import WeightsReport, load_weights, read_state
 from passerby.training.run import RunFolder
 
 
-def save_model(run: RunFolder, model: ReidModel, *, options: dict[str, Any], size: tuple[int, int]) -> None:
-    """Write the weights, then the JSON that makes them a model; a reader never sees one without the other whole."""
+def save_model(
+    run: RunFolder,
+    model: ReidModel,
+    *,
+    options: dict[str, Any],
+    size: tuple[int, int],
+    parts: dict[str, Any] | None = None,
+) -> None:
+    """Write the weights, then the JSON that makes them a model; a reader never sees one without the other whole.
+
+    Args:
+        parts: how pictures are cut (:func:`~passerby.evaluation.parts.part_maker`) for a model that sees parts.
+    """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with written_whole(run.path / "model.safetensors") as partial:
         partial.write_bytes(save(state))  # save_file would hide it from other readers (mode 0600, whatever the umask)
@@ -28,12 +39,17 @@ def save_model(run: RunFolder, model: ReidModel, *, options: dict[str, Any], siz
         "num_classes": _num_classes(state),
         "size": list(size),
         "embedding_size": model.embedding_size,
+        **({"parts": parts} if "parts" in model.card.inputs else {}),
     }
     run.write_json("model.json", description)
 
 
-def load(path: str | Path, *, device: str = "cpu") -> Predictor:
+def load(path: str | Path, *, device: str = "cpu", poses: str | None = None) -> Predictor:
     """The model that a run folder holds, ready to embed pictures on ``device`` (``cuda``, ``cuda:1``, ``mps``, …).
+
+    Args:
+        poses: who knows the joints (:func:`~passerby.evaluation.parts.part_maker`) where a model that sees parts meets
+            other pictures than those it was trained on; by default what its run says.
 
     Raises:
         ConfigError: if ``path`` is not a run folder with a finished model.
@@ -50,7 +66,8 @@ def load(path: str | Path, *, device: str = "cpu") -> Predictor:
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{description_file} is damaged ({error!r}); export or train the model again") from None
     load_weights(model, folder / "model.safetensors", minimum=1.0)
-    return Predictor(_on(model, device), (height, width))
+    parts = {**description.get("parts", {}), **({"poses": poses} if poses else {})}
+    return Predictor(_on(model, device), (height, width), parts=parts)
 
 
 def _on(model: ReidModel, device: str) -> ReidModel:
