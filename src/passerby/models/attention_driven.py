@@ -128,6 +128,7 @@ class AttentionDriven(ReidModel):
         inputs=("images", "parts"),
     )
     trunk_prefix: ClassVar[str | None] = None
+    identities: ClassVar[str] = "classifiers.0.weight"
 
     def __init__(
         self,

@@ -33,6 +33,8 @@ class ReidModel(nn.Module, ABC):
     embedding_size: int
     trunk_prefix: ClassVar[str | None] = "trunk"
     """Attribute that holds the trunk; ``None`` where the model is its own."""
+    identities: ClassVar[str] = "classifier.weight"
+    """Key, in the model's state, of a matrix with one row an identity."""
 
     @abstractmethod
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> ModelOutput: ...

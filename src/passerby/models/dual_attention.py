@@ -1,0 +1,86 @@
+"""A Person Re-Identification Network Based upon Channel Attention and Self-Attention (Sun, Wang; 2021).
+
+ResNet-50 with a squeeze-and-excitation in every residual block → self-attention on its last map → global average pool →
+linear classifier. Each attention is a switch, which makes the four rows of its Table 2.
+
+- §II.B, SE: :mod:`passerby.models.attention.se`;
+- §II.C, Eq 1–3, self-attention: :mod:`passerby.models.attention.self_attention`;
+- losses (label-smoothed cross-entropy and batch-hard triplet, margin 0.3): :mod:`passerby.losses.reid`.
+
+*Deviations*: the place of SE within a block is not printed; as in Hu et al. it scales the residual branch's output,
+after its last BN and before the sum. The paper does not say what the triplet loss sees: the pooled vector, which is
+also the descriptor.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from passerby.errors import ConfigError
+from passerby.models.attention.se import SE
+from passerby.models.attention.self_attention import SelfAttention
+from passerby.models.card import ModelCard, ReidModel
+from passerby.models.registry import register
+from passerby.models.trunks import create_trunk
+from passerby.types import ModelOutput
+
+ALL_LAYERS = (1, 2, 3, 4)
+
+
+@register
+class DualAttention(ReidModel):
+    """Channel attention in the trunk, self-attention on its map.
+
+    Args:
+        last_stride: of the trunk's last downsampling; 2 is the paper's (a map of 12×4 at 384×128).
+        se: squeeze-and-excitation in every residual block.
+        self_attention: on the last map.
+        scaled: divide the scores by √d_k, which the paper's module does not.
+    """
+
+    card: ClassVar[ModelCard] = ModelCard(
+        name="dual_attention",
+        paper="Channel Attention and Self-Attention (Sun and Wang, 2021)",
+        input_size=(384, 128),
+    )
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        trunk: str = "resnet50",
+        last_stride: int = 2,
+        se: bool = True,
+        self_attention: bool = True,
+        scaled: bool = False,
+    ) -> None:
+        super().__init__()
+        self.trunk = create_trunk(
+            trunk, last_stride=last_stride, attention=SE if se else None, attention_stages=ALL_LAYERS
+        )
+        self.embedding_size = self.trunk.channels
+        self.self_attention = SelfAttention(self.embedding_size, scaled=scaled) if self_attention else None
+        self.classifier = nn.Linear(self.embedding_size, num_classes)
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> ModelOutput:
+        maps = self.trunk(images)  # (b, c, h, w)
+        if self.self_attention is not None:
+            maps = self.self_attention(maps)
+        pooled = maps.mean(dim=(2, 3))  # (b, c)
+        return ModelOutput(embedding=pooled, metric=pooled, logits=self.classifier(pooled))
+
+    @torch.no_grad()
+    def attention_at(self, images: Float[Tensor, "b 3 h w"], position: tuple[int, int]) -> Float[Tensor, "b y x"]:
+        """Where one position (row, column) of the last map looks, as weights that sum to 1; for figures.
+
+        Raises:
+            ConfigError: for a model without self-attention.
+            ShapeError: for a position outside the map.
+        """
+        if self.self_attention is None:
+            raise ConfigError("this dual_attention has self_attention=False: there are no weights to show")
+        return self.self_attention.row(self.trunk(images), position)
