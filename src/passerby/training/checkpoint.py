@@ -12,7 +12,7 @@ from passerby.errors import ConfigError, WeightsError
 from passerby.evaluation.predictor import Predictor
 from passerby.files import folder_made_whole, written_whole
 from passerby.models.card import ReidModel
-from passerby.models.registry import create_model, model_card
+from passerby.models.registry import MODELS, create_model, model_card
 from passerby.models.weights import WeightsReport, load_weights, read_state
 from passerby.training.run import RunFolder
 
@@ -36,7 +36,7 @@ def save_model(
     description = {
         "model": model.card.name,
         "options": options,
-        "num_classes": _num_classes(state),
+        "num_classes": _num_classes(state, model.identities),
         "size": list(size),
         "embedding_size": model.embedding_size,
         **({"parts": parts} if "parts" in model.card.inputs else {}),
@@ -100,15 +100,15 @@ def import_checkpoint(
         raise ConfigError(f"{folder.path} exists; choose a new folder for the imported model")
     size = size or model_card(model).input_size
     state = read_state(weights)
-    built = create_model(model, num_classes=_num_classes(state), **(options or {}))
+    built = create_model(model, num_classes=_num_classes(state, MODELS[model].identities), **(options or {}))
     report = load_weights(built, weights)
     with folder_made_whole(folder.path) as partial:
         save_model(RunFolder(partial), built, options=options or {}, size=size)
     return report
 
 
-def _num_classes(state: dict[str, Any]) -> int:
-    classifier = state.get("classifier.weight")
+def _num_classes(state: dict[str, Any], identities: str) -> int:
+    classifier = state.get(identities)
     if classifier is None or classifier.ndim == 0:
-        raise WeightsError("the checkpoint has no classifier.weight matrix, so its number of classes is unknown")
+        raise WeightsError(f"the checkpoint has no {identities} matrix, so its number of classes is unknown")
     return int(classifier.shape[0])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator
 
+from passerby.data.regions import OVERLAP
 from passerby.errors import ConfigError, UnknownNameError
+from passerby.losses.multitask import TASKS
 
 
 class _Frozen(BaseModel):
@@ -28,6 +30,8 @@ class DataConfig(_Frozen):
     """Keep the resized training pictures in memory (images × 3 × height × width bytes)."""
     threads: int = Field(2, ge=1)
     """Decoding threads."""
+    attributes: str | None = None
+    """Where people are described, for losses that need it; ``None``: beside the training pictures."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -62,6 +66,16 @@ class AugmentConfig(_Frozen):
     erase: float = Field(0.0, ge=0, le=1)
 
 
+class PartsConfig(_Frozen):
+    """How pictures are cut, for models that see parts of the body (:func:`~passerby.evaluation.parts.part_maker`)."""
+
+    by: Literal["pose", "strips"] = "pose"
+    overlap: float = Field(OVERLAP, ge=0, le=0.5)
+    """β: how far neighbouring parts reach into each other, as a share of the body's height."""
+    poses: str = "own"
+    """Who knows the joints: ``own`` of a synthetic set, or a file or folder of annotations."""
+
+
 class SamplerConfig(_Frozen):
     """P people × K images a batch."""
 
@@ -71,13 +85,44 @@ class SamplerConfig(_Frozen):
 
 
 class LossConfig(_Frozen):
-    """Weights of the loss's parts."""
+    """Weights of the parts of :class:`~passerby.losses.reid.ReidLoss`."""
 
+    name: Literal["reid"] = "reid"
     identity: float = Field(1.0, ge=0)
     triplet: float = Field(1.0, ge=0)
     local: float = Field(0.0, ge=0)
     margin: float = 0.3
     smoothing: float = Field(0.0, ge=0, lt=1)
+
+
+class MultitaskLossConfig(_Frozen):
+    """Of :class:`~passerby.losses.multitask.MultitaskLoss`."""
+
+    name: Literal["multitask"] = "multitask"
+    tasks: tuple[Literal["global", "parts", "attributes", "attention"], ...] = TASKS
+    uncertainty: bool = True
+
+
+class BranchLossConfig(_Frozen):
+    """Of :class:`~passerby.losses.branches.BranchLoss`."""
+
+    name: Literal["branches"] = "branches"
+    intra: float = Field(0.5, ge=0)
+    inter: float = Field(1.0, ge=0)
+    smoothing: float = Field(0.0, ge=0, lt=1)
+
+
+def _loss_name(loss: Any) -> str:
+    """Of a config or of plain values; runs of earlier versions do not say it."""
+    return str(loss.get("name", "reid") if isinstance(loss, dict) else getattr(loss, "name", "reid"))
+
+
+AnyLossConfig = Annotated[
+    Annotated[LossConfig, Tag("reid")]
+    | Annotated[MultitaskLossConfig, Tag("multitask")]
+    | Annotated[BranchLossConfig, Tag("branches")],
+    Discriminator(_loss_name),
+]
 
 
 class OptimizerConfig(_Frozen):
@@ -110,9 +155,10 @@ class TrainConfig(_Frozen):
     recipe: str
     model: ModelConfig
     data: DataConfig = DataConfig()
+    parts: PartsConfig = PartsConfig()
     augment: AugmentConfig = AugmentConfig()
     sampler: SamplerConfig = SamplerConfig()
-    loss: LossConfig = LossConfig()
+    loss: AnyLossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     epochs: int = Field(60, ge=1)
@@ -126,7 +172,10 @@ class TrainConfig(_Frozen):
     """Epochs between checkpoints to resume from."""
 
 
-def with_overrides(config: TrainConfig, overrides: dict[str, Any]) -> TrainConfig:
+C = TypeVar("C", bound=BaseModel)
+
+
+def with_overrides(config: C, overrides: dict[str, Any]) -> C:
     """A copy with dotted keys replaced, ``{"optimizer.lr": 1e-4}``, validated as a whole.
 
     Raises:
@@ -144,7 +193,7 @@ def with_overrides(config: TrainConfig, overrides: dict[str, Any]) -> TrainConfi
         if leaf not in node and sections != ["model", "options"]:
             raise UnknownNameError("setting", key, _dotted(config.model_dump()))
         node[leaf] = value
-    return validated(tree)
+    return _validated(type(config), tree)
 
 
 def _dotted(tree: dict[str, Any], prefix: str = "") -> list[str]:
@@ -167,8 +216,12 @@ def parse_override(text: str) -> tuple[str, Any]:
 
 def validated(tree: dict[str, Any]) -> TrainConfig:
     """A config from plain values; the first thing wrong becomes one :class:`ConfigError`."""
+    return _validated(TrainConfig, tree)
+
+
+def _validated(kind: type[C], tree: dict[str, Any]) -> C:
     try:
-        return TrainConfig.model_validate(tree)
+        return kind.model_validate(tree)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -177,11 +230,24 @@ def validated(tree: dict[str, Any]) -> TrainConfig:
 
 def read_config(path: Path) -> TrainConfig:
     """The config that a run wrote."""
+    return read_as(TrainConfig, path)
+
+
+def read_as(kind: type[C], path: Path) -> C:
+    """The config of another kind that a run wrote."""
+    return _validated(kind, read_tree(path))
+
+
+def read_tree(path: Path) -> dict[str, Any]:
+    """The plain values of a run's config, whatever its kind."""
     try:
-        return validated(json.loads(path.read_text()))
+        tree = json.loads(path.read_text())
     except FileNotFoundError:
         raise ConfigError(f"{path.parent} is not a run folder: it has no {path.name}") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}); give the folder of a run") from None
     except ValueError as error:  # JSON's and UTF-8's
         raise ConfigError(f"{path} is not valid JSON ({error})") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path} is not a config: it holds {type(tree).__name__}, wanted named settings")
+    return tree

@@ -22,21 +22,27 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
 from safetensors.torch import save_file
+from torch import Tensor
 
+from passerby.data.annotations import read_attributes
+from passerby.data.attributes import Schema
 from passerby.data.dataset import Dataset, people
 from passerby.data.loader import TrainLoader, class_labels
+from passerby.data.parts import PartMaker
 from passerby.data.registry import load as load_dataset
 from passerby.data.sampler import PKSampler
 from passerby.data.transforms import Augmentation
 from passerby.errors import ConfigError, DatasetLayoutError, OutputError, TrainingError, WeightsError
 from passerby.evaluation.evaluate import evaluate, refuse_unevaluable
-from passerby.losses.reid import LossParts, ReidLoss
+from passerby.evaluation.parts import part_maker
+from passerby.losses.reid import LossParts
 from passerby.models.card import ReidModel
 from passerby.models.registry import create_model
 from passerby.models.weights import WeightsReport, load_trunk, load_weights
 from passerby.training.checkpoint import save_model
 from passerby.training.config import TrainConfig, read_config
 from passerby.training.curves import save_loss_curves
+from passerby.training.loss import build_loss, leaves_parameters_out, needs_attributes
 from passerby.training.monitor import Monitor
 from passerby.training.optimizer import build_optimizer, set_lr
 from passerby.training.run import RunFolder
@@ -101,11 +107,14 @@ class _Training:
             seed=config.seed,
             cache=config.data.cache,
             threads=config.data.threads,
+            attributes=_attributes(config, model, self.dataset) if needs_attributes(config.loss) else None,
+            parts=_parts(config, model, self.dataset),
         )
-        self.loss = ReidLoss(**config.loss.model_dump())
-        optimizer = build_optimizer(model, config.optimizer)
+        loss = build_loss(config.loss)
+        optimizer = build_optimizer(model, loss, config.optimizer)
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.loss = self.accelerator.prepare(loss) if any(True for _ in loss.parameters()) else loss
 
     def run(self) -> EvalResult | None:
         try:
@@ -173,7 +182,7 @@ class _Training:
         factor = lr_factor(progress, schedule=config.schedule, epochs=config.epochs)
         lr = set_lr(self.optimizer, factor)
         with nullcontext() if update else self.accelerator.no_sync(self.model):
-            self.last: LossParts = self.loss(self.model(batch.images), batch)
+            self.last: LossParts = self.loss(self.model(*_inputs(batch)), batch)
             if not math.isfinite(self.last.total.item()):
                 self._stop_at(batch, step)
             self.accelerator.backward(self.last.total / config.accumulate)
@@ -214,7 +223,8 @@ class _Training:
     def _evaluate(self, model: ReidModel) -> EvalResult | None:
         result = None
         if self.test is not None and self.accelerator.is_main_process:
-            result = evaluate(model, self.test, size=self.config.data.size)
+            parts = _parts(self.config, model, self.test)
+            result = evaluate(model, self.test, size=self.config.data.size, parts=parts)
         self.accelerator.wait_for_everyone()
         return result
 
@@ -223,7 +233,8 @@ class _Training:
         # without the wrapper of mixed precision: the number is the one that `passerby evaluate` gives
         model = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         if self.accelerator.is_main_process:
-            save_model(self.folder, model, options=config.model.options, size=config.data.size)
+            parts = config.parts.model_dump()
+            save_model(self.folder, model, options=config.model.options, size=config.data.size, parts=parts)
         result = self._evaluate(model)
         if result is not None and self.accelerator.is_main_process:
             self.folder.write_json("metrics.json", result.to_dict())
@@ -248,9 +259,8 @@ def load_trunk_weights(model: ReidModel, config: TrainConfig) -> WeightsReport |
 
 
 def _accelerator(config: TrainConfig) -> Accelerator:
-    # a part of weight 0 leaves parameters without a gradient, which several processes must expect
-    partial = not (config.loss.identity and config.loss.triplet and config.loss.local)
-    unused = DistributedDataParallelKwargs(find_unused_parameters=partial)
+    # parameters without a gradient are something that several processes must expect
+    unused = DistributedDataParallelKwargs(find_unused_parameters=leaves_parameters_out(config.loss))
     # a second run in the same process may want another precision, which accelerate's shared state would refuse
     AcceleratorState._reset_state()
     accelerator = Accelerator(mixed_precision=config.precision, kwargs_handlers=[unused])
@@ -269,6 +279,26 @@ def _callers_randomness_kept() -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
+
+
+def _inputs(batch: Batch) -> tuple[Tensor, ...]:
+    return (batch.images,) if batch.parts is None else (batch.images, batch.parts)
+
+
+def _parts(config: TrainConfig, model: ReidModel, dataset: Dataset) -> PartMaker | None:
+    """What cuts the dataset's pictures, where the model sees parts."""
+    if "parts" not in model.card.inputs:
+        return None
+    return part_maker(dataset.source, size=config.data.size, **config.parts.model_dump())
+
+
+def _attributes(config: TrainConfig, model: ReidModel, dataset: Dataset) -> Tensor:
+    """``(n, g)``: the attributes of the training pictures, in the order of the model's schema."""
+    schema = getattr(model, "schema", None)
+    if not isinstance(schema, Schema):
+        raise ConfigError(f"{config.model.name} predicts no attributes; leave them out of loss.tasks")
+    known = read_attributes(config.data.attributes or dataset.source, schema)
+    return torch.from_numpy(known.of_all(dataset.split("train")))
 
 
 def _test_data(config: TrainConfig, training: Dataset) -> Dataset | None:

@@ -14,9 +14,9 @@ class _HasGroups(Protocol):
     param_groups: list[dict[str, Any]]
 
 
-def build_optimizer(model: ReidModel, config: OptimizerConfig) -> optim.Optimizer:
-    """Adam (L2 in the gradient, as the papers use it) or SGD with momentum."""
-    groups = _groups(model, config)
+def build_optimizer(model: ReidModel, loss: nn.Module, config: OptimizerConfig) -> optim.Optimizer:
+    """Adam (L2 in the gradient, as the papers use it) or SGD with momentum; what the loss learns does not decay."""
+    groups = [*_groups(model, config), *_groups_of_loss(loss, config)]
     if config.name == "sgd":
         return optim.SGD(groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
     return optim.Adam(groups, lr=config.lr, weight_decay=config.weight_decay)
@@ -35,6 +35,11 @@ def _groups(model: ReidModel, config: OptimizerConfig) -> list[dict[str, Any]]:
         for inside in (True, False)
         if any((id(p) in in_trunk) is inside for p in trained)
     ]
+
+
+def _groups_of_loss(loss: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
+    learned = list(loss.parameters())
+    return [{"params": learned, "lr": config.lr, "base_lr": config.lr, "weight_decay": 0.0}] if learned else []
 
 
 def set_lr(optimizer: _HasGroups, factor: float) -> float:

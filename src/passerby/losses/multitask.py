@@ -1,0 +1,129 @@
+"""The loss of AANet (Tay, Roy, Yap, CVPR 2019, §3.4): tasks that weigh each other by what noise they learn to expect.
+
+After Kendall, Gal, Cipolla (Multi-Task Learning Using Uncertainty to Weigh Losses, CVPR 2018).
+
+- Eq 2, L = Σ λ_t L_t: :class:`MultitaskLoss` with ``uncertainty=False``, all λ being 1;
+- Eq 3–4, log p(y = c) = log softmax(f/σ²)_c: :func:`log_likelihood`, which training does not need;
+- Eq 5–6, L = Σ L_t/σ_t² + log σ_t: :class:`UncertaintyWeights`, :class:`MultitaskLoss`.
+
+Eq 5 takes −log p of Eq 4 to be L/σ² + log σ, which is exact at σ = 1. A task's σ² settles at 2 L_t, where the
+derivative −2L/σ³ + 1/σ is 0. Where L_t becomes small, log σ_t and with it the whole loss fall below 0.
+
+*Deviations*: what is learned is the log-variance, log σ², of which every number is one. The parts' losses enter as
+their mean, the attribute groups' likewise: the paper prints neither sum nor mean. An attribute that nobody labelled
+(−1) does not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from passerby.data.attributes import UNKNOWN
+from passerby.errors import ConfigError, ShapeError, UnknownNameError
+from passerby.losses.reid import LossParts
+from passerby.types import Batch, ModelOutput
+
+Task = Literal["global", "parts", "attributes", "attention"]
+TASKS: tuple[Task, ...] = get_args(Task)
+"""L_g, L_p, L_a and L_aa."""
+
+
+def mean_cross_entropy(
+    scores: Sequence[Float[Tensor, "b _"]], labels: Sequence[Int[Tensor, " b"]]
+) -> Float[Tensor, ""]:
+    """The cross-entropies of several classifiers, each a mean over the batch, averaged.
+
+    A label of −1 is unknown and does not count; nor does a classifier that none of the batch has a label for. Without
+    any label at all the loss is 0.
+    """
+    sums = [
+        F.cross_entropy(logits, classes, ignore_index=UNKNOWN, reduction="sum")
+        for logits, classes in zip(scores, labels, strict=True)
+    ]
+    known = torch.stack([(classes != UNKNOWN).sum() for classes in labels])
+    losses = torch.stack(sums) / known.clamp_min(1)
+    return losses.sum() / (known > 0).sum().clamp_min(1)
+
+
+def log_likelihood(
+    f: Float[Tensor, "b n"], labels: Int[Tensor, " b"], sigma: float | Float[Tensor, ""]
+) -> Float[Tensor, " b"]:
+    """Eq 3–4: log softmax(f/σ²) at the label. The greater σ, the more even the distribution."""
+    return torch.log_softmax(f / sigma**2, dim=1).gather(1, labels[:, None]).squeeze(1)
+
+
+class UncertaintyWeights(nn.Module):
+    """One learned log-variance log σ² a task; σ = 1 at the start."""
+
+    def __init__(self, tasks: int) -> None:
+        super().__init__()
+        self.log_variance = nn.Parameter(torch.zeros(tasks))
+
+    def forward(self, losses: Float[Tensor, " t"]) -> Float[Tensor, " t"]:
+        """L_t/σ_t² + log σ_t of each task (Eq 5); their sum is Eq 6."""
+        return losses * torch.exp(-self.log_variance) + self.log_variance / 2
+
+
+class MultitaskLoss(nn.Module):
+    """Identity by the global head, the parts and the attention map, and attributes.
+
+    Args:
+        tasks: of ``global``, ``parts``, ``attributes``, ``attention``: the rows of AANet's Table 3.
+        uncertainty: learn the weights (Eq 6), or sum with weights 1 (Eq 2). What is learned are this module's
+            parameters: give them to the optimiser, without weight decay.
+    """
+
+    def __init__(self, *, tasks: Sequence[Task] = TASKS, uncertainty: bool = True) -> None:
+        super().__init__()
+        for task in tasks:
+            if task not in TASKS:
+                raise UnknownNameError("task", task, TASKS)
+        if not tasks:
+            raise ConfigError(f"a loss needs at least one task of {', '.join(TASKS)}")
+        self.tasks = tuple(task for task in TASKS if task in tasks)
+        self.weights = UncertaintyWeights(len(self.tasks)) if uncertainty else None
+
+    def forward(self, output: ModelOutput, batch: Batch) -> LossParts:
+        """What is minimised, of one batch.
+
+        Raises:
+            ConfigError: if the model has no scores for a task, or the batch no attributes.
+            ShapeError: if the batch's attributes are not the model's.
+        """
+        losses = torch.stack([self._task_loss(task, output, batch) for task in self.tasks])
+        if self.weights is not None:
+            losses = self.weights(losses)
+        return LossParts(losses.sum(), dict(zip(self.tasks, losses.unbind(), strict=True)))
+
+    def _task_loss(self, task: Task, output: ModelOutput, batch: Batch) -> Tensor:
+        if task == "attributes":
+            scores = _required(output.attributes, task)
+            return mean_cross_entropy(scores, _columns(batch.attributes, len(scores)))
+        if task == "global":
+            scores = _required(None if output.logits is None else (output.logits,), task)
+        else:
+            scores = _required((output.branches or {}).get(task), task)
+        return mean_cross_entropy(scores, [batch.labels] * len(scores))
+
+
+def _required(scores: tuple[Tensor, ...] | None, task: str) -> tuple[Tensor, ...]:
+    if not scores:
+        raise ConfigError(f"the {task} task needs a model that gives scores for it; leave it out of the loss's tasks")
+    return scores
+
+
+def _columns(attributes: Tensor | None, groups: int) -> tuple[Tensor, ...]:
+    if attributes is None:
+        raise ConfigError("the attributes task needs a data set that says them; leave it out of the loss's tasks")
+    if attributes.ndim != 2 or attributes.shape[1] != groups:
+        raise ShapeError(
+            f"the model predicts {groups} attributes, so a batch's must be (b, {groups}), got "
+            f"{tuple(attributes.shape)}; build the model with the data set's schema"
+        )
+    return attributes.unbind(dim=1)

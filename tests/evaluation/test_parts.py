@@ -1,0 +1,110 @@
+"""Parts from the pictures' joints to a model that sees them, in training and afterwards."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Generator, Tensor
+
+from passerby.data.registry import load as load_data
+from passerby.data.transforms import Augmentation, normalise, normalise_parts
+from passerby.errors import ConfigError, DatasetLayoutError
+from passerby.evaluation.embed import embed
+from passerby.evaluation.parts import part_maker
+from passerby.models.registry import create_model
+from passerby.recipes.registry import load_recipe
+from passerby.training.checkpoint import load
+from passerby.training.config import TrainConfig, with_overrides
+from passerby.training.loop import train
+
+PEOPLE = "pedestrians:people=8,cameras=2,images=2,size=64x32,preset=easy"
+SIZE = (64, 32)
+
+
+def config(**changes: object) -> TrainConfig:
+    tree = {
+        "model.name": "attention_driven",
+        "model.options": {"width": 0.125},
+        "data.train": PEOPLE,
+        "data.height": SIZE[0],
+        "data.width": SIZE[1],
+        "sampler.p": 2,
+        "sampler.k": 2,
+        "augment.pad": 0,
+        "loss": {"name": "branches"},
+        "epochs": 1,
+        **changes,
+    }
+    return with_overrides(load_recipe("strong_baseline"), tree)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("parts") / "run"
+    train(config(), folder, show_progress=False)
+    return folder
+
+
+def test_a_model_that_sees_parts_is_trained_evaluated_and_loaded(run: Path) -> None:
+    log = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert {"intra", "inter"} <= set(log[0])
+    result = json.loads((run / "metrics.json").read_text())
+    predictor = load(run)
+    dataset = load_data(PEOPLE)
+    again = predictor.embed_samples(dataset.source, dataset.query)
+    assert again.features.shape == (8, 768)
+    assert result["queries"] == 8
+    assert json.loads((run / "model.json").read_text())["parts"] == {"by": "pose", "overlap": 0.1, "poses": "own"}
+
+
+def test_parts_reach_the_model(run: Path) -> None:
+    predictor, dataset = load(run), load_data(PEOPLE)
+    makers = [part_maker(dataset.source, size=SIZE, by=by) for by in ("pose", "strips")]
+    by_pose, by_strips = (
+        embed(predictor.model, dataset.source, dataset.query, size=SIZE, parts=maker).features for maker in makers
+    )
+    whole = slice(0, 256)  # the global branch sees no parts
+    assert torch.allclose(by_pose[:, whole], by_strips[:, whole], atol=1e-5)
+    assert not torch.allclose(by_pose[:, 256:], by_strips[:, 256:], atol=1e-2)
+
+
+def test_parts_are_cut_for_whom_they_are_for(run: Path) -> None:
+    dataset = load_data(PEOPLE)
+    with pytest.raises(ConfigError, match="attention_driven takes images and parts"):
+        embed(load(run).model, dataset.source, dataset.query, size=SIZE)
+    plain = create_model("strong_baseline", num_classes=2, trunk="resnet18_half")
+    with pytest.raises(ConfigError, match="strong_baseline takes images"):
+        embed(plain, dataset.source, dataset.query, size=SIZE, parts=part_maker(dataset.source, size=SIZE))
+
+
+def test_joints_that_are_not_there_are_said(tmp_path: Path) -> None:
+    with pytest.raises(DatasetLayoutError, match=r"joints\.json does not exist"):
+        part_maker(load_data(PEOPLE).source, size=SIZE, poses=str(tmp_path / "joints.json"))
+
+
+def picture_and_part() -> tuple[Tensor, Tensor]:
+    images = torch.randint(0, 256, (6, 3, 16, 8), generator=Generator().manual_seed(0), dtype=torch.uint8)
+    return images, images.unfold(2, 4, 4).permute(0, 2, 1, 4, 3)[:, :4]  # four strips of four rows
+
+
+def test_pictures_and_parts_are_mirrored_together() -> None:
+    images, parts = picture_and_part()
+    assert torch.equal(torch.cat(parts.unbind(1), dim=2), images)
+    whole, cut = Augmentation(flip=0.5).with_parts(images, parts, Generator().manual_seed(1))
+    assert torch.equal(torch.cat(cut.unbind(1), dim=2), whole)
+    mirrored = [not torch.allclose(a, b, atol=1e-5) for a, b in zip(whole, normalise(images), strict=True)]
+    assert 0 < sum(mirrored) < len(mirrored)
+
+
+def test_parts_are_normalised_like_pictures() -> None:
+    images, parts = picture_and_part()
+    assert torch.equal(torch.cat(normalise_parts(parts).unbind(1), dim=2), normalise(images))
+
+
+@pytest.mark.parametrize("amount", [{"pad": 2}, {"degrees": 5.0}, {"translate": 0.1}])
+def test_what_would_move_a_picture_from_its_parts_is_refused(amount: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="away from its parts"):
+        Augmentation(**amount).with_parts(*picture_and_part(), Generator())  # type: ignore[arg-type]
