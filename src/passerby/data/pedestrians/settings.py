@@ -89,7 +89,8 @@ class Settings:
     def to_dict(self) -> dict[str, Any]:
         """What a JSON file keeps of them."""
         changes = {name: float(value) for name, value in sorted(self.changes.items())}
-        return {**asdict(self), "changes": changes, "size": list(self.size), "version": VERSION}
+        known = {"knobs": asdict(self.knobs), "version": VERSION}  # presets may mean something else one day
+        return {**asdict(self), "changes": changes, "size": list(self.size), **known}
 
 
 def stream(seed: int, name: str, *keys: int) -> np.random.Generator:
