@@ -52,7 +52,7 @@ def synthesize(
     out: Annotated[Path, typer.Argument(help="The folder to make.")],
     people: Annotated[int, typer.Option(help="Half of them to train on, half to look for.")] = 200,
     cameras: Annotated[int, typer.Option(help="Each sees everybody.")] = 6,
-    images: Annotated[int, typer.Option(help="Of each person by each camera.")] = 4,
+    images: Annotated[int, typer.Option(help="Of each person by each camera; 2 or more, to evaluate on them.")] = 4,
     size: Annotated[str, typer.Option(metavar="HEIGHTxWIDTH", help="Of the pictures, in pixels.")] = "128x64",
     preset: Annotated[Literal["easy", "default", "hard"], typer.Option(help="How hard it is to know people.")] = (
         "default"
