@@ -57,7 +57,8 @@ TRAINING = {
 def histogram(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """``(h, w, 3)`` HSV to ``(8 · 72,)``: in each horizontal stripe hue × saturation, and value.
 
-    The middle columns, where the person is, weigh more. Square roots of shares: Euclidean distance is then Hellinger's, the best simple one for histograms.
+    The middle columns, where the person is, weigh more. Square roots of shares: Euclidean distance is then Hellinger's,
+    the best simple one for histograms.
     """
     height, width, _ = pixels.shape
     weight = np.exp(-0.5 * ((np.arange(width) + 0.5 - width / 2) / (0.2 * width)) ** 2)
