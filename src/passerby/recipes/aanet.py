@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from passerby.recipes.registry import recipe
+from passerby.recipes.tables import DUKE, MARKET, PAPERS, Row, Table, options
 from passerby.training.config import (
     AugmentConfig,
     DataConfig,
@@ -38,3 +41,106 @@ def aanet() -> TrainConfig:
         schedule=ScheduleConfig(name="step", milestones=(20,), gamma=0.1),
         epochs=40,
     )
+
+
+_PAPER = "AANet (Tay et al., CVPR 2019)"
+_ON_DUKE = {DUKE.data: options(schema="dukemtmc")}
+_AANET_152 = {**options(trunk="resnet152"), "sampler.p": 24}
+
+TABLE_1 = Table(
+    recipe="aanet",
+    paper=_PAPER,
+    name="Table 1",
+    title="AANet on DukeMTMC-reID",
+    metrics=("mAP", "rank-1"),
+    columns=(DUKE,),
+    rows={
+        "aanet50": Row(title="AANet-50", on=_ON_DUKE, printed=((72.56, 86.42),)),
+        "aanet152": Row(title="AANet-152", changes=_AANET_152, on=_ON_DUKE, printed=((74.29, 87.65),)),
+        "aanet152_reranked": Row(
+            title="AANet-152 + RR", changes=_AANET_152, on=_ON_DUKE, reranked=True, printed=((86.87, 90.36),)
+        ),
+    },
+)
+
+TABLE_2 = Table(
+    recipe="aanet",
+    paper=_PAPER,
+    name="Table 2",
+    title="AANet on Market-1501",
+    metrics=("mAP", "rank-1", "rank-10"),
+    columns=(MARKET,),
+    rows={
+        "aanet50": Row(title="AANet-50", printed=((82.45, 93.89, 98.56),)),
+        "aanet152": Row(title="AANet-152", changes=_AANET_152, printed=((83.41, 93.93, 98.53),)),
+        "aanet152_reranked": Row(
+            title="AANet-152 + RR", changes=_AANET_152, reranked=True, printed=((92.38, 95.10, 97.94),)
+        ),
+    },
+)
+
+
+def _tasks(*tasks: str, uncertainty: bool) -> dict[str, Any]:
+    """A model with the heads of these tasks and no others, and its loss."""
+    heads = options(parts="parts" in tasks, attributes="attributes" in tasks, attention_map="attention" in tasks)
+    return {**heads, "loss.tasks": tasks, "loss.uncertainty": uncertainty}
+
+
+TABLE_3 = Table(
+    recipe="aanet",
+    paper=_PAPER,
+    name="Table 3",
+    title="Combinations of task losses, AANet-50 on DukeMTMC-reID",
+    metrics=("mAP", "rank-1"),
+    columns=(DUKE,),
+    rows={
+        "g": Row(title="L_g", changes=_tasks("global", uncertainty=False), on=_ON_DUKE, printed=((62.92, 80.18),)),
+        "g_p": Row(
+            title="L_g + L_p",
+            changes=_tasks("global", "parts", uncertainty=False),
+            on=_ON_DUKE,
+            printed=((66.35, 82.93),),
+        ),
+        "g_p_a": Row(
+            title="L_g + L_p + L_a",
+            changes=_tasks("global", "parts", "attributes", uncertainty=False),
+            on=_ON_DUKE,
+            printed=((67.28, 83.29),),
+        ),
+        "g_p_a_learned": Row(
+            title="L_g + L_p + L_a, learned weights",
+            changes=_tasks("global", "parts", "attributes", uncertainty=True),
+            on=_ON_DUKE,
+            printed=((70.47, 85.44),),
+        ),
+        "g_p_a_aa_learned": Row(
+            title="L_g + L_p + L_a + L_aa, learned weights", on=_ON_DUKE, printed=((72.56, 86.42),)
+        ),
+    },
+)
+
+_ACCURACY = {
+    "gender": 92.31, "age": 88.21, "hair": 86.58, "sleeve": 94.45, "lower length": 94.24, "lower type": 94.83,
+    "backpack": 87.77, "handbag": 89.61, "bag": 79.72, "hat": 98.01, "upper colour": 77.08, "lower colour": 70.81,
+    "mean": 87.80,
+}  # fmt: skip
+"""In per cent; the columns that the paper calls L.slv, L.low, S.clth, C.up and C.low are read as here."""
+
+TABLE_4 = Table(
+    recipe="aanet",
+    paper=_PAPER,
+    name="Table 4",
+    title="Attribute accuracy on Market-1501",
+    metrics=tuple(_ACCURACY),
+    columns=(MARKET,),
+    rows={
+        "aanet152": Row(
+            title="AANet-152",
+            changes=_AANET_152,
+            cannot="the accuracy of predicted attributes is not measured yet",
+            printed=(tuple(_ACCURACY.values()),),
+        ),
+    },
+)
+
+PAPERS.register("aanet")({"table1": TABLE_1, "table2": TABLE_2, "table3": TABLE_3, "table4": TABLE_4})

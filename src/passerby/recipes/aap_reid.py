@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from passerby.recipes.registry import recipe
+from passerby.recipes.tables import CUHK03, DUKE, MARKET, PAPERS, Row, Table, options
 from passerby.training.config import (
     AugmentConfig,
     LossConfig,
@@ -35,3 +36,117 @@ def aap_reid() -> TrainConfig:
         schedule=ScheduleConfig(name="step", milestones=(150, 300)),  # † the factor, 0.1
         epochs=450,
     )
+
+
+_PAPER = "AaP-ReID (Gautam et al., 2023)"
+_BASELINE = options(last_stride=2, band=False, attention="none")
+_STRIDE = options(band=False, attention="none")
+_BAND = options(attention="none")
+_CWA_ALL = options(attention_stages=(1, 2, 3, 4))
+_AS_AAP = "trained as AaP-ReID is, which the paper does not say; the recipe aligned_reid is AlignedReID++'s own"
+
+TABLE_1 = Table(
+    recipe="aap_reid",
+    paper=_PAPER,
+    name="Table 1",
+    title="Training strategies and CWA-bottleneck block on ResNet-50",
+    metrics=("mAP", "rank-1", "rank-5"),
+    columns=(MARKET, DUKE, CUHK03),
+    rows={
+        "baseline": Row(
+            title="Baseline", changes=_BASELINE, note=_AS_AAP,
+            printed=((79.1, 91.8, 96.9), (69.7, 82.1, 91.8), (59.6, 61.5, 79.4)),
+        ),
+        "stride": Row(
+            title="Stride impact", changes=_STRIDE,
+            printed=((81.3, 92.2, 97.1), (71.8, 84.8, 92.5), (61.7, 63.1, 81.1)),
+        ),
+        "band": Row(
+            title="BaND", changes=_BAND,
+            printed=((81.7, 92.5, 97.5), (72.4, 84.0, 92.7), (62.8, 63.1, 82.1)),
+        ),
+        "cwa_all": Row(
+            title="CWA-all", changes=_CWA_ALL,
+            printed=((85.2, 93.8, 98.0), (75.6, 86.6, 93.9), (71.8, 73.6, 88.1)),
+        ),
+        "aap_reid": Row(
+            title="AaP-ReID",
+            printed=((86.3, 94.6, 98.3), (76.2, 87.6, 94.4), (72.4, 74.9, 89.1)),
+        ),
+        "baseline_reranked": Row(
+            title="Baseline*", changes=_BASELINE, note=_AS_AAP, reranked=True,
+            printed=((89.4, 92.8, 96.0), (83.5, 86.3, 92.4), (73.5, 70.7, 80.0)),
+        ),
+        "stride_reranked": Row(
+            title="Stride impact*", changes=_STRIDE, reranked=True,
+            printed=((91.0, 93.4, 96.3), (86.2, 88.6, 93.1), (76.0, 72.8, 82.0)),
+        ),
+        "band_reranked": Row(
+            title="BaND*", changes=_BAND, reranked=True,
+            printed=((91.8, 94.3, 97.0), (86.4, 89.0, 93.4), (77.2, 74.7, 82.4)),
+        ),
+        "cwa_all_reranked": Row(
+            title="CWA-all*", changes=_CWA_ALL, reranked=True,
+            printed=((93.3, 94.9, 97.5), (88.3, 89.9, 94.2), (84.2, 82.1, 89.4)),
+        ),
+        "aap_reid_reranked": Row(
+            title="AaP-ReID*", reranked=True,
+            printed=((93.9, 95.6, 97.7), (88.6, 90.6, 94.8), (84.7, 82.4, 89.5)),
+        ),
+    },
+)  # fmt: skip
+
+TABLE_2 = Table(
+    recipe="aap_reid",
+    paper=_PAPER,
+    name="Table 2",
+    title="Parameters with ResNet-50, in millions (mostly cut, not rounded)",
+    metrics=("parameters",),
+    columns=(MARKET, DUKE, CUHK03),
+    rows={
+        "baseline": Row(title="Baseline", changes=_BASELINE, printed=((25.31,), (25.21,), (25.34,))),
+        "cwa_all": Row(title="CWA-all", changes=_CWA_ALL, printed=((27.85,), (27.75,), (27.88,))),
+        "aap_reid": Row(title="AaP-ReID", printed=((27.69,), (27.59,), (27.72,))),
+    },
+)
+
+_KINDS = {"bam": "BAM", "sp": "SP", "eca": "ECA", "cwa_add": "CWA(+)", "cwa_mul": "CWA(x)"}
+_TABLE_3: dict[int, tuple[tuple[float, ...], ...]] = {
+    18: (
+        (74.5, 88.2, 95.5, 11.80), (70.7, 86.3, 96.6, 11.72), (73.6, 87.1, 94.9, 11.62), (75.7, 88.5, 97.5, 11.71),
+        (75.8, 89.4, 96.2, 11.71),
+    ),
+    34: (
+        (77.9, 89.5, 95.7, 22.04), (74.8, 88.3, 95.2, 21.89), (78.5, 90.0, 96.3, 21.73), (79.9, 90.6, 96.7, 21.88),
+        (80.3, 91.5, 96.9, 21.88),
+    ),
+    50: (
+        (86.2, 94.3, 98.0, 30.20), (84.4, 93.3, 97.7, 27.83), (85.3, 93.4, 97.7, 25.31), (85.6, 93.8, 98.2, 27.69),
+        (86.3, 94.6, 98.3, 27.69),
+    ),
+    101: (
+        (85.7, 93.4, 97.6, 53.82), (83.6, 92.5, 97.2, 49.20), (85.9, 93.9, 98.6, 44.30), (85.7, 93.8, 98.0, 48.93),
+        (86.6, 94.2, 98.2, 48.93),
+    ),
+}  # fmt: skip
+"""Of each depth, in the order of the kinds: mAP, rank-1, rank-5, millions of parameters."""
+
+TABLE_3 = Table(
+    recipe="aap_reid",
+    paper=_PAPER,
+    name="Table 3",
+    title="Attention in layers 3 and 4 of several ResNets",
+    metrics=("mAP", "rank-1", "rank-5", "parameters"),
+    columns=(MARKET,),
+    rows={
+        f"resnet{depth}_{kind}": Row(
+            title=f"ResNet-{depth}, {title}",
+            changes=options(trunk=f"resnet{depth}", attention=kind),
+            printed=(numbers,),
+        )
+        for depth, line in _TABLE_3.items()
+        for (kind, title), numbers in zip(_KINDS.items(), line, strict=True)
+    },
+)
+
+PAPERS.register("aap_reid")({"table1": TABLE_1, "table2": TABLE_2, "table3": TABLE_3})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from passerby.recipes.registry import recipe
+from passerby.recipes.tables import DUKE, MARKET, PAPERS, Row, Table, options
 from passerby.training.config import (
     AugmentConfig,
     DataConfig,
@@ -38,3 +39,29 @@ def dual_attention() -> TrainConfig:
         schedule=ScheduleConfig(name="constant"),  # †
         epochs=500,
     )
+
+
+TABLE_2 = Table(
+    recipe="dual_attention",
+    paper="Channel Attention and Self-Attention (Sun and Wang, 2021)",
+    name="Table 2",
+    title="Combinations of both attentions with ResNet-50",
+    metrics=("rank-1", "mAP"),
+    columns=(MARKET, DUKE),
+    rows={
+        "resnet50": Row(
+            title="ResNet-50",
+            changes=options(se=False, self_attention=False),
+            printed=((85.76, 76.80), (76.30, 59.50)),
+        ),
+        "se": Row(
+            title="ResNet-50+SE",
+            changes=options(self_attention=False),
+            printed=((92.50, 83.10), (81.50, 66.30)),
+        ),
+        "sa": Row(title="ResNet-50+SA", changes=options(se=False), printed=((90.50, 81.30), (78.00, 64.30))),
+        "se_sa": Row(title="ResNet-50+SE+SA", printed=((93.40, 83.40), (82.30, 66.50))),
+    },
+)
+
+PAPERS.register("dual_attention")({"table2": TABLE_2})

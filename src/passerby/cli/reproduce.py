@@ -1,0 +1,86 @@
+"""``passerby reproduce``: a table of a paper, run and put beside what was printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from passerby.errors import ConfigError
+
+if TYPE_CHECKING:
+    from passerby.recipes.report import Report
+
+
+def reproduce(
+    paper: Annotated[str | None, typer.Argument(help="aap_reid, dual_attention, aanet or attention_driven.")] = None,
+    table: Annotated[str | None, typer.Argument(help="table1, for example.")] = None,
+    data: Annotated[str | None, typer.Option(help="NAME:PATH or a path (folder, zip, tar).")] = None,
+    rows: Annotated[str | None, typer.Option(metavar="A,B,…", help="Rows; default: all that can be run.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the paper's; the schedule shrinks.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of every row. Repeatable."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The report is made in PAPER-TABLE of this folder.")] = Path("runs"),
+    only_list: Annotated[bool, typer.Option("--list", help="List papers, tables and rows; run nothing.")] = False,
+) -> None:
+    """Run rows of a paper's table and report the paper's numbers beside ours; finished rows are not run again."""
+    if only_list:
+        _list(paper, table)
+        return
+    if paper is None or table is None:
+        raise ConfigError("say which table: passerby reproduce PAPER TABLE; `passerby reproduce --list` names them")
+    from passerby.recipes.reproduce import reproduce as run
+    from passerby.training.config import parse_override
+
+    report = run(
+        paper,
+        table,
+        data=data,
+        rows=[row.strip() for row in rows.split(",")] if rows else None,
+        epochs=epochs,
+        settings=dict(parse_override(s) for s in settings or ()),
+        out=out,
+        say=typer.echo,
+    )
+    _print(report)
+    typer.echo(f"The report is in {out / f'{paper}-{table}'}: report.md, figure.png, results.json.")
+    if report.failed:
+        typer.echo(f"passerby: failed: {', '.join(line.name for line in report.failed)}; the report says why", err=True)
+        raise typer.Exit(1)
+
+
+def _list(paper: str | None, table: str | None) -> None:
+    from passerby.recipes.tables import PAPERS, load_table
+
+    for name in [paper] if paper else PAPERS:
+        tables = {table: load_table(name, table)} if table else PAPERS[name]
+        typer.echo(f"{name}: {next(iter(tables.values())).paper}")
+        for key, found in tables.items():
+            where = ", ".join(column.title for column in found.columns)
+            typer.echo(f"  {key}: {found.title} ({', '.join(found.metrics)}; {where})")
+            for row in found.rows:
+                why = found.reason(row, found.column(""))
+                typer.echo(f"    {row}: {found.rows[row].title}{f' – cannot be run: {why}' if why else ''}")
+
+
+def _print(report: Report) -> None:
+    """Paper beside ours."""
+    from rich.console import Console
+    from rich.table import Table
+
+    for condition in report.conditions:
+        typer.echo(f"differs: {condition.what}: {condition.paper} → {condition.here}")
+    shown = Table("row", box=None, pad_edge=False)
+    several = len({cell.dataset for cell in report.lines[0].cells}) > 1
+    for cell in report.lines[0].cells:
+        where = f" {cell.dataset}" if several else ""
+        shown.add_column(f"{cell.metric}{where}", justify="right")
+        shown.add_column("paper", justify="right")
+    for line in report.lines:
+        if line.state in ("measured", "counted"):
+            numbers = [n for cell in line.cells for n in (cell.ours, cell.paper)]
+            shown.add_row(line.name, *("–" if n is None else f"{n:.2f}" for n in numbers))
+    Console().print(shown)

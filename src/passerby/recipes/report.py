@@ -1,0 +1,202 @@
+"""A reproduced table on disk: ``report.md`` for readers, ``figure.png``, ``results.json`` with everything.
+
+What differs from the paper's conditions stands on top of all three.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from passerby.files import written_whole
+from passerby.recipes.figure import Dots, Panel, comparison
+from passerby.recipes.tables import COUNTED, Table
+from passerby.training.config import TrainConfig
+from passerby.training.run import environment
+
+State = Literal["measured", "counted", "not run", "cannot be run", "failed", "other settings"]
+_UNITS = {metric: f"10{'⁶' if size == 1e6 else '⁹'}" for metric, size in COUNTED.items()}
+REPORT, FIGURE, RESULTS = "report.md", "figure.png", "results.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One number of the paper, and ours."""
+
+    dataset: str
+    metric: str
+    paper: float | None
+    ours: float | None
+    exact: int | None = None
+    """What was counted, where ours is."""
+
+    @property
+    def difference(self) -> float | None:
+        return None if self.paper is None or self.ours is None else self.ours - self.paper
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One row."""
+
+    name: str
+    title: str
+    state: State
+    why: str
+    note: str
+    cells: tuple[Cell, ...]
+    run: Path | None = None
+    config: TrainConfig | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """Something that is not as it was for the paper."""
+
+    what: str
+    paper: str
+    here: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """A table beside the paper's."""
+
+    paper: str
+    name: str
+    table: Table
+    data: str
+    """What ours were measured on, in words; empty for what is counted."""
+    protocol: str
+    conditions: tuple[Condition, ...]
+    lines: tuple[Line, ...]
+
+    @property
+    def title(self) -> str:
+        return f"{self.table.paper}, {self.table.name}: {self.table.title}"
+
+    @property
+    def failed(self) -> tuple[Line, ...]:
+        return tuple(line for line in self.lines if line.state == "failed")
+
+    def write(self, folder: Path) -> None:
+        """Write all three files, each whole or not at all.
+
+        Raises:
+            OutputError: if that cannot be.
+        """
+        picture = io.BytesIO()
+        comparison(self.title, _brief(self.conditions), self._panels()).savefig(picture, format="png", dpi=130)
+        contents = {
+            RESULTS: (json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n").encode(),
+            FIGURE: picture.getvalue(),
+            REPORT: self.to_markdown().encode(),
+        }
+        for name, content in contents.items():
+            with written_whole(folder / name) as partial:
+                partial.write_bytes(content)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "paper": self.paper,
+            "table": self.name,
+            "title": self.title,
+            "data": self.data,
+            "protocol": self.protocol,
+            "conditions": [vars(condition) for condition in self.conditions],
+            "rows": {line.name: _line_to_dict(line) for line in self.lines},
+            "environment": environment(),
+        }
+
+    def to_markdown(self) -> str:
+        """The report."""
+        return "\n".join([f"# {self.title}", "", *self._preamble(), "", *self._comparison(), *self._remarks()]) + "\n"
+
+    def _preamble(self) -> list[str]:
+        if not self.table.trained:
+            lines = ["Counted on the models; nothing is trained."]
+        else:
+            lines = [f"Measured on {self.data}."]
+            lines += [f"Protocol: {self.protocol}."] if self.protocol else []
+            lines.append(
+                "What the paper leaves open was chosen by the recipe (†). One run a row: its spread is unknown."
+            )
+        if not self.conditions:
+            return lines
+        rows = [f"| {c.what} | {c.paper} | {c.here} |" for c in self.conditions]
+        return [*lines, "", "**Conditions that differ, or may:**", "", "| | paper | here |", "|---|---|---|", *rows]
+
+    def _comparison(self) -> list[str]:
+        several = len({cell.dataset for cell in self.lines[0].cells}) > 1
+        head, rule = "| row |", "|---|"
+        for cell in self.lines[0].cells:
+            where = f"{cell.dataset}, " if several else ""
+            head += f" {where}{cell.metric} ({_UNITS.get(cell.metric, '%')}): paper | ours | difference |"
+            rule += "---:|---:|---:|"
+        return [head + " |", rule + "---|", *(_row(line) for line in self.lines), "", f"![paper and ours]({FIGURE})"]
+
+    def _remarks(self) -> list[str]:
+        said = _grouped((f"{line.state}: {line.why}", line) for line in self.lines if line.why)
+        notes = _grouped((line.note, line) for line in self.lines if line.note)
+        unit = "A difference is ours − paper."
+        return ["", unit, *([""] if said or notes else []), *said, *notes]
+
+    def _panels(self) -> list[Panel]:
+        heads = [(cell.dataset, cell.metric) for cell in self.lines[0].cells]
+        return [
+            Panel(
+                title=f"{metric} ({_UNITS.get(metric, '%')})\n{'paper: ' if self.table.trained else ''}{dataset}",
+                dots=[Dots(line.title, line.cells[i].paper, line.cells[i].ours) for line in self.lines],
+            )
+            for i, (dataset, metric) in enumerate(heads)
+        ]
+
+
+def _grouped(remarks: Iterable[tuple[str, Line]]) -> list[str]:
+    """One line a remark, with all rows that it is about."""
+    rows: dict[str, list[str]] = {}
+    for remark, line in remarks:
+        rows.setdefault(remark, []).append(f"`{line.name}`")
+    return [f"- {', '.join(names)}: {remark}." for remark, names in rows.items()]
+
+
+def _row(line: Line) -> str:
+    cells = "".join(
+        f" {_shown(cell.paper)} | {_shown(cell.ours)}{_exactly(cell)} | {_shown(cell.difference, signed=True)} |"
+        for cell in line.cells
+    )
+    title = line.title.replace("*", r"\*")
+    return f"| {title} (`{line.name}`) |{cells} {line.state} |"
+
+
+def _shown(value: float | None, *, signed: bool = False) -> str:
+    if value is None:
+        return "–"
+    return f"{value:+.2f}".replace("-", "−") if signed else f"{value:.2f}"
+
+
+def _exactly(cell: Cell) -> str:
+    return "" if cell.exact is None else f" ({cell.exact:,})"
+
+
+def _brief(conditions: tuple[Condition, ...]) -> str:
+    return "; ".join(f"{c.what}: {c.paper} → {c.here}" for c in conditions)
+
+
+def _line_to_dict(line: Line) -> dict[str, Any]:
+    return {
+        "title": line.title,
+        "state": line.state,
+        "why": line.why,
+        "note": line.note,
+        "run": None if line.run is None else line.run.name,
+        "settings": None if line.config is None else line.config.model_dump(mode="json"),
+        "numbers": [
+            {**vars(cell), "unit": COUNTED.get(cell.metric, "%"), "difference": cell.difference} for cell in line.cells
+        ],
+    }

@@ -1,0 +1,152 @@
+"""Rows of a paper's table, run one after the other and put beside what the paper printed.
+
+A row is a run folder, ``OUT/PAPER-TABLE/ROW``. What is there decides what is done: a finished row is not trained
+again, an unfinished one goes on from its newest checkpoint, and the report shows every row that is finished, whenever
+it was trained. A row that fails does not keep the others from being run.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from passerby.errors import ConfigError, PasserbyError
+from passerby.recipes.conditions import conditions
+from passerby.recipes.plan import Plan, Progress, plan_of, progress
+from passerby.recipes.report import Cell, Line, Report, State
+from passerby.recipes.tables import COUNTED, Column
+from passerby.training.config import TrainConfig
+from passerby.training.loop import train
+from passerby.training.run import RunFolder
+from passerby.types import Protocol
+
+
+def reproduce(
+    paper: str,
+    table: str,
+    *,
+    data: str | None = None,
+    rows: Sequence[str] | None = None,
+    epochs: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    out: str | Path = "runs",
+    show_progress: bool = True,
+    say: Callable[[str], object] = lambda _: None,
+) -> Report:
+    """Run rows of a table and write the report into ``OUT/PAPER-TABLE``; it is renewed after every row.
+
+    Args:
+        data: ``NAME:PATH`` or a path; not needed for a table that is counted.
+        rows: names; ``None``: all that can be run.
+        epochs: instead of the paper's; the schedule shrinks with them.
+        settings: by dotted names, for every row.
+        say: told what happens, a line a row.
+
+    Raises:
+        UnknownNameError: for a paper, table, row or setting that there is not.
+        ConfigError: if none of the rows can be run, or a row was trained before with other settings.
+        DatasetLayoutError: if the data cannot be trained on, or evaluated.
+    """
+    plan = plan_of(paper, table, data=data, rows=rows, epochs=epochs, settings=settings or {}, out=out)
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    failures: dict[str, str] = {}
+    report: Report | None = None
+    for name in plan.chosen if plan.table.trained else ():
+        state = progress(plan.run(name), plan.configs[name])
+        say(f"{name}: {_SAID[state]}")
+        if state == "finished":
+            continue
+        try:
+            _train(plan.run(name), plan.configs[name], state, show_progress=show_progress)
+        except (PasserbyError, RuntimeError) as error:  # torch raises RuntimeError where memory ends
+            failures[name] = " ".join(str(error).split()) or type(error).__name__
+            say(f"{name}: failed: {failures[name]}")
+        report = _written(plan, failures)
+    return report or _written(plan, failures)
+
+
+_SAID: dict[Progress, str] = {
+    "absent": "training",
+    "begun": "training anew, since it has no checkpoint to go on from",
+    "unfinished": "going on from its newest checkpoint",
+    "finished": "finished before",
+}
+
+
+def _train(run: RunFolder, config: TrainConfig, state: Progress, *, show_progress: bool) -> None:
+    if state == "begun":
+        shutil.rmtree(run.path)
+    resume = state == "unfinished"
+    train(None if resume else config, run.path, resume=resume, show_progress=show_progress)
+
+
+def _written(plan: Plan, failures: Mapping[str, str]) -> Report:
+    report = report_of(plan, failures)
+    report.write(plan.folder)
+    return report
+
+
+def report_of(plan: Plan, failures: Mapping[str, str]) -> Report:
+    """The table as it stands on disk."""
+    lines = tuple(_line(plan, name, failures) for name in plan.table.rows)
+    protocols = {_protocol(plan.run(line.name)) for line in lines if line.run is not None}
+    return Report(
+        paper=plan.paper,
+        name=plan.name,
+        table=plan.table,
+        data=plan.data,
+        protocol="; ".join(sorted(protocols)),
+        conditions=conditions(plan.table, plan.column, {n: plan.configs[n] for n in plan.chosen}, plan.conditions),
+        lines=lines,
+    )
+
+
+def _line(plan: Plan, name: str, failures: Mapping[str, str]) -> Line:
+    row = plan.table.row(name)
+    state, why = _state(plan, name, failures)
+    run = plan.run(name) if state == "measured" else None
+    columns = (plan.column,) if plan.table.trained else plan.table.columns
+    return Line(
+        name=name,
+        title=row.title,
+        state=state,
+        why=why,
+        note=row.note,
+        cells=tuple(_cell(plan, name, column, metric, run) for column in columns for metric in plan.table.metrics),
+        run=None if run is None else run.path,
+        config=plan.configs.get(name),
+    )
+
+
+def _state(plan: Plan, name: str, failures: Mapping[str, str]) -> tuple[State, str]:
+    if name not in plan.configs:
+        return "cannot be run", plan.table.reason(name, plan.column)
+    if name in failures:
+        return "failed", failures[name]
+    if not plan.table.trained:
+        return "counted", ""
+    try:
+        reached = progress(plan.run(name), plan.configs[name])
+    except ConfigError as error:
+        return "other settings", str(error)
+    return ("measured", "") if reached == "finished" else ("not run", "")
+
+
+def _cell(plan: Plan, name: str, column: Column, metric: str, run: RunFolder | None) -> Cell:
+    exact = plan.counts.get((name, column.data, metric))
+    ours = None if exact is None else exact / COUNTED[metric]
+    if run is not None and metric not in COUNTED:
+        ours = 100 * _measured(json.loads((run.path / "metrics.json").read_text()), metric)
+    paper = plan.table.printed(name, column).get(metric)
+    return Cell(dataset=column.title, metric=metric, paper=paper, ours=ours, exact=exact)
+
+
+def _measured(metrics: Mapping[str, Any], metric: str) -> float:
+    return float(metrics["mean_ap"] if metric == "mAP" else metrics["cmc"][metric.removeprefix("rank-")])
+
+
+def _protocol(run: RunFolder) -> str:
+    return str(Protocol(**json.loads((run.path / "metrics.json").read_text())["protocol"]))

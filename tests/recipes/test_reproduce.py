@@ -1,0 +1,312 @@
+"""Rows of the papers' tables run end to end on people who do not exist; they survive being killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from passerby.errors import ConfigError, DatasetLayoutError, TrainingError, UnknownNameError
+from passerby.recipes import reproduce as module
+from passerby.recipes.conditions import conditions, differences, shortened
+from passerby.recipes.figure import Dots, Panel, comparison
+from passerby.recipes.registry import load_recipe
+from passerby.recipes.reproduce import reproduce
+from passerby.recipes.tables import MARKET, load_table
+from passerby.training.config import with_overrides
+from passerby.training.loop import _Training
+
+DRAWN = "pedestrians:people=8,cameras=2,images=2,size=64x32,preset=easy"
+SMALL: dict[str, Any] = {"data.height": 64, "data.width": 32, "sampler.p": 2, "sampler.k": 2}
+TRUNK = {"model.options.trunk": "resnet18_half"}
+KILLED_AFTER_ITS_FIRST_CHECKPOINT = """
+import os, signal, sys
+from passerby.recipes.reproduce import reproduce
+from passerby.training import loop
+checkpoint = loop._Training._checkpoint
+def then_die(training, epoch):
+    checkpoint(training, epoch)
+    os.kill(os.getpid(), signal.SIGKILL)
+loop._Training._checkpoint = then_die
+reproduce("aap_reid", "table1", data=sys.argv[1], rows=["baseline"], epochs=2, out=sys.argv[2],
+          settings=eval(sys.argv[3]), show_progress=False)
+"""
+
+
+def run(paper: str, table: str, out: Path, *rows: str, **options: Any) -> Any:
+    small = {"model.options.width": 0.25} if paper == "attention_driven" else TRUNK
+    settings = {**SMALL, **small, **options.pop("settings", {})}
+    chosen: dict[str, Any] = {"data": DRAWN, "epochs": 1, "rows": rows, "show_progress": False, **options}
+    return reproduce(paper, table, out=out, settings=settings, **chosen)
+
+
+def never(*_: Any, **__: Any) -> None:
+    raise AssertionError("nothing was to be trained")
+
+
+def steps(folder: Path) -> list[int]:
+    return [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("paper", "table", "row", "epochs"),
+    [
+        ("aap_reid", "table1", "aap_reid", 450),
+        ("dual_attention", "table2", "se_sa", 500),
+        ("aanet", "table3", "g_p_a_aa_learned", 40),
+        ("attention_driven", "table6", "both", 100),
+    ],
+)
+def test_a_row_of_each_paper(
+    paper: str, table: str, row: str, epochs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = run(paper, table, tmp_path, row)
+    folder = tmp_path / f"{paper}-{table}"
+    assert sorted(p.name for p in folder.iterdir()) == sorted(["report.md", "figure.png", "results.json", row])
+    metrics = json.loads((folder / row / "metrics.json").read_text())
+
+    (line,) = [line for line in report.lines if line.state == "measured"]
+    assert line.name == row
+    found = load_table(paper, table)
+    for cell in line.cells:
+        assert cell.paper == found.printed(row, found.columns[0])[cell.metric]
+        assert cell.ours is not None
+        assert cell.difference == pytest.approx(cell.ours - cell.paper)
+    (mean_ap,) = [cell.ours for cell in line.cells if cell.metric == "mAP"]
+    assert mean_ap == pytest.approx(100 * metrics["mean_ap"])
+
+    text = (folder / "report.md").read_text()
+    top = text[: text.index("| row |")]
+    assert f"| data | {found.columns[0].title} | pedestrians |" in top
+    assert f"| epochs | {epochs} | 1 |" in top
+    assert f"| initial weights | {found.weights} | random |" in top
+    assert "| data.height |" in top
+    assert "train 16 images of 4 people" in top
+    (written,) = [part for part in text.splitlines() if f"(`{row}`)" in part]
+    assert f"| {found.printed(row, found.columns[0])['mAP']:.2f} | {mean_ap:.2f} |" in written
+
+    everything = json.loads((folder / "results.json").read_text())
+    assert list(everything["rows"]) == list(found.rows)
+    assert everything["rows"][row]["settings"]["epochs"] == 1
+    assert everything["rows"][row]["numbers"][0]["ours"] == line.cells[0].ours
+    with Image.open(folder / "figure.png") as figure:
+        assert min(figure.size) > 400
+
+    monkeypatch.setattr(module, "train", never)
+    said: list[str] = []
+    again = run(paper, table, tmp_path, row, say=said.append)
+    assert said == [f"{row}: finished before"]
+    assert again.lines == report.lines
+
+
+def test_a_run_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {**SMALL, **TRUNK}
+    script = [sys.executable, "-c", KILLED_AFTER_ITS_FIRST_CHECKPOINT, DRAWN, str(tmp_path / "killed"), repr(settings)]
+    killed = subprocess.run(script, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=120, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    folder = tmp_path / "killed" / "aap_reid-table1"
+    assert [p.name for p in folder.iterdir()] == ["baseline"]
+    assert not (folder / "baseline" / "metrics.json").exists()
+
+    said: list[str] = []
+    epochs: list[int] = []
+    epoch = _Training._epoch
+    monkeypatch.setattr(_Training, "_epoch", lambda self, n, monitor: (epochs.append(n), epoch(self, n, monitor)))
+    run("aap_reid", "table1", tmp_path / "killed", "baseline", epochs=2, say=said.append)
+    assert said == ["baseline: going on from its newest checkpoint"]
+    assert epochs == [1], "the first epoch was not trained twice"
+
+    run("aap_reid", "table1", tmp_path / "whole", "baseline", epochs=2)
+    whole = tmp_path / "whole" / "aap_reid-table1"
+    assert steps(folder / "baseline") == steps(whole / "baseline") == [1, 2, 3, 4]
+    for name in ("metrics.json", "config.json", "model.json"):
+        assert (folder / "baseline" / name).read_text() == (whole / "baseline" / name).read_text()
+
+
+def test_interrupted_before_a_checkpoint_it_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(self: Any, batch: Any, progress: float, step: int, *, update: bool) -> float:
+        if step == 2:
+            raise KeyboardInterrupt
+        return original(self, batch, progress, step, update=update)
+
+    original = _Training._step
+    with monkeypatch.context() as patch:
+        patch.setattr(_Training, "_step", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run("aap_reid", "table1", tmp_path, "baseline")
+    row = tmp_path / "aap_reid-table1" / "baseline"
+    assert steps(row) == [1]
+    said: list[str] = []
+    run("aap_reid", "table1", tmp_path, "baseline", say=said.append)
+    assert said == ["baseline: training anew, since it has no checkpoint to go on from"]
+    assert (row / "metrics.json").is_file()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("finished")
+    run("aap_reid", "table1", out, "baseline")
+    return out
+
+
+def trains_all_but(monkeypatch: pytest.MonkeyPatch, row: str, error: BaseException, finished: Path) -> None:
+    """The training of ``row`` ends with an error; others are there at once."""
+
+    def train(config: Any, folder: Path, **options: Any) -> None:
+        if folder.name == row:
+            raise error
+        shutil.copytree(finished / "aap_reid-table1" / folder.name, folder)
+
+    monkeypatch.setattr(module, "train", train)
+
+
+@pytest.mark.parametrize("error", [TrainingError("the loss is not finite"), RuntimeError("no memory\nis left")])
+def test_a_row_that_fails_keeps_no_other_from_running(
+    error: Exception, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trains_all_but(monkeypatch, "stride", error, finished)
+    said: list[str] = []
+    report = run("aap_reid", "table1", tmp_path, "stride", "baseline", say=said.append)
+    assert [line.name for line in report.failed] == ["stride"]
+    assert {line.state for line in report.lines} == {"failed", "measured", "not run", "cannot be run"}
+    assert f"stride: failed: {' '.join(str(error).split())}" in said
+    text = (tmp_path / "aap_reid-table1" / "report.md").read_text()
+    assert f"- `stride`: failed: {' '.join(str(error).split())}." in text
+    assert "re-ranking comes with the retrieval engine" in text
+
+
+def test_a_report_is_there_after_the_first_row(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trains_all_but(monkeypatch, "band", KeyboardInterrupt(), finished)
+    with pytest.raises(KeyboardInterrupt):
+        run("aap_reid", "table1", tmp_path, "baseline", "band")
+    rows = json.loads((tmp_path / "aap_reid-table1" / "results.json").read_text())["rows"]
+    assert (rows["baseline"]["state"], rows["band"]["state"]) == ("measured", "not run")
+
+
+def test_other_settings_are_not_mixed_with_those_of_before(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "train", never)
+    with pytest.raises(ConfigError, match=r"baseline was trained with other settings .*seed: 0, wanted 5.*--out"):
+        run("aap_reid", "table1", finished, "baseline", settings={"seed": 5})
+    monkeypatch.setattr(module, "train", lambda *_, **__: None)
+    report = run("aap_reid", "table1", finished, "band", settings={"seed": 5})
+    (line,) = [line for line in report.lines if line.name == "baseline"]
+    assert line.state == "other settings"
+    assert all(cell.ours is None for cell in line.cells)
+
+
+def test_rows_of_earlier_calls_are_in_the_report(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "train", lambda *_, **__: None)
+    report = run("aap_reid", "table1", finished, "stride")
+    assert [line.name for line in report.lines if line.state == "measured"] == ["baseline"]
+
+
+def test_what_is_in_the_way_is_not_overwritten(tmp_path: Path) -> None:
+    mine = tmp_path / "aap_reid-table1" / "baseline" / "notes.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(ConfigError, match="is not a run folder"):
+        run("aap_reid", "table1", tmp_path, "baseline")
+    assert mine.read_text() == "mine"
+
+
+def test_what_is_counted_needs_no_data(tmp_path: Path) -> None:
+    report = reproduce("aap_reid", "table2", out=tmp_path)
+    folder = tmp_path / "aap_reid-table2"
+    assert sorted(p.name for p in folder.iterdir()) == ["figure.png", "report.md", "results.json"]
+    (full,) = [line for line in report.lines if line.name == "aap_reid"]
+    assert full.state == "counted"
+    assert [cell.exact for cell in full.cells] == [27_691_183, 27_590_782, 27_723_967]
+    text = (folder / "report.md").read_text()
+    assert "| 27.69 | 27.69 (27,691,183) | +0.00 | 27.59 | 27.59 (27,590,782) | +0.00 |" in text
+    assert "differ" not in text[: text.index("| row |")]
+
+
+@pytest.mark.parametrize(
+    ("ask", "options", "error", "message"),
+    [
+        (("aap_reid", "table1", "strid"), {}, UnknownNameError, "Did you mean stride"),
+        (("aap_reid", "table1", "baseline"), {"settings": {"sampler.q": 1}}, UnknownNameError, "sampler.p"),
+        (("aap_reid", "table1"), {"settings": {"model.options.trnk": 1}}, UnknownNameError, "Did you mean trunk"),
+        (("aap_reid", "table1"), {"epochs": 0}, ConfigError, "setting epochs"),
+        (("aap_reid", "table1"), {"data": None}, ConfigError, "give --data"),
+        (("aap_reid", "table1", "band_reranked"), {}, ConfigError, "cannot be run: re-ranking comes with"),
+        (("aanet", "table4"), {"data": None}, ConfigError, "cannot be run: the accuracy of predicted attributes"),
+        (("attention_driven", "table5"), {}, ConfigError, "one gallery picture a person"),
+        (("aap_reid", "table1"), {"data": "/nowhere"}, DatasetLayoutError, "nowhere"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_made(
+    ask: tuple[str, ...], options: dict[str, Any], error: type[Exception], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=message):
+        run(ask[0], ask[1], tmp_path, *ask[2:], **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_process_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="one process"):
+        run("aap_reid", "table1", tmp_path)
+
+
+def test_data_without_queries_is_refused(tmp_path: Path, draw_people: Any) -> None:
+    people = draw_people(tmp_path / "people", people=4, cameras=2, images=1)
+    shutil.rmtree(people / "query")
+    with pytest.raises(DatasetLayoutError, match="no query images"):
+        run("aap_reid", "table1", tmp_path, data=str(people))
+
+
+def test_other_test_data_and_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "train", lambda *_, **__: None)
+    other = {"data.test": DRAWN.replace("people=8", "people=12"), "model.trunk_weights": "R50.pth"}
+    report = run("dual_attention", "table2", tmp_path, "se", settings=other)
+    said = {condition.what: condition.here for condition in report.conditions}
+    assert said["initial weights"] == "R50.pth"
+    assert report.data.startswith("pedestrians: train 24 images of 6 people")
+    assert "trained on pedestrians: train 16 images of 4 people" in report.data
+
+
+def test_a_shorter_training_keeps_its_course() -> None:
+    config = with_overrides(load_recipe("strong_baseline"), {"schedule.milestones": (40.0, 70.0)})
+    short = shortened(config, 12)
+    assert short.epochs == 12
+    assert short.schedule.milestones == (4, 7)
+    assert short.schedule.warmup_epochs == 1
+    assert shortened(config, None) == config
+
+
+def test_differences_have_dotted_names() -> None:
+    config = load_recipe("aap_reid")
+    other = with_overrides(config, {"optimizer.lr": 1e-3, "model.options.trunk": "resnet18"})
+    assert differences(config, other) == {"optimizer.lr": (2e-4, 1e-3), "model.options.trunk": (None, "resnet18")}
+    assert differences(config, config) == {}
+
+
+def test_conditions_name_every_value_that_rows_have() -> None:
+    table = load_table("aanet", "table2")
+    configs = {row: with_overrides(table.config(row), {"sampler.p": 4}) for row in ("aanet50", "aanet152")}
+    (condition,) = conditions(table, MARKET, configs, {})
+    assert (condition.what, condition.paper, condition.here) == ("sampler.p", "32 or 24", "4")
+
+
+def test_the_figure_shows_every_number() -> None:
+    dots = [Dots("one", 90.0, 45.5), Dots("two", 91.25, None), Dots("three", None, None)]
+    figure = comparison("A table", "epochs: 450 → 1", [Panel("mAP", dots), Panel("rank-1", dots)])
+    shown = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert shown == ["90.00", "45.50", "91.25"] * 2
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["one", "two", "three"]
+    assert "epochs: 450 → 1" in figure.get_suptitle()
+    low, high = figure.axes[0].get_xlim()
+    assert low < 45.5 < 91.25 < high
+    top, bottom = figure.axes[0].get_ylim()
+    assert top > bottom, "the first row is on top"
