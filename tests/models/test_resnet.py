@@ -14,7 +14,7 @@ from passerby.models.attention.cwa import CWA
 from passerby.models.trunks import create_trunk, trunk_names
 from passerby.models.trunks.resnet import DEPTHS, ResNet
 
-COUNTS = {18: 11_176_512, 34: 21_284_672, 50: 23_508_032, 101: 42_500_160, 152: 58_143_808}
+COUNTS = {18: 11_176_512, 26: 13_946_176, 34: 21_284_672, 50: 23_508_032, 101: 42_500_160, 152: 58_143_808}
 
 
 def images() -> Tensor:
@@ -32,7 +32,7 @@ def test_parameter_counts(depth: int) -> None:
     with torch.device("meta"):
         trunk = create_trunk(f"resnet{depth}")
     assert sum(p.numel() for p in trunk.parameters()) == COUNTS[depth]
-    assert trunk.channels == (512 if depth < 50 else 2048)
+    assert trunk.channels == (512 if depth in (18, 34) else 2048)
 
 
 def test_keys_are_torchvisions_without_the_classifier() -> None:
@@ -130,12 +130,21 @@ def test_attention_keeps_the_plain_keys() -> None:
 
 
 def test_trunks_by_name() -> None:
-    resnets = ["resnet101", "resnet152", "resnet18", "resnet18_half", "resnet34", "resnet50"]
+    resnets = [
+        "resnet101",
+        "resnet152",
+        "resnet18",
+        "resnet18_half",
+        "resnet26",
+        "resnet26_half",
+        "resnet34",
+        "resnet50",
+    ]
     assert trunk_names() == ["mobilenet_v2", *resnets]
     with pytest.raises(UnknownNameError, match="resnet50"):
         create_trunk("resnet51")
-    with pytest.raises(UnknownNameError, match="depth '26'"):
-        ResNet(26)
+    with pytest.raises(UnknownNameError, match="depth '27'"):
+        ResNet(27)
 
 
 @pytest.fixture

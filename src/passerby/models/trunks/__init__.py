@@ -13,6 +13,7 @@ Trunk = MobileNetV2 | ResNet
 _RESNETS: dict[str, tuple[int, float]] = {
     **{f"resnet{depth}": (depth, 1.0) for depth in DEPTHS},
     "resnet18_half": (18, 0.5),
+    "resnet26_half": (26, 0.5),
 }
 """Depth and width; ``_half`` has half the channels everywhere: small enough to train on a few processor cores."""
 

@@ -18,7 +18,16 @@ from passerby.models.attention import AttentionFactory
 
 AttentionPosition = Literal["post_bn", "pre_bn"]
 
-DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+DEPTHS = {
+    18: (2, 2, 2, 2),
+    26: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
+"""Blocks in each stage: basic ones in 18 and 34, else bottlenecks. No paper's table has 26, the shortest of these."""
+_BASIC = (18, 34)
 _STAGE_WIDTHS = (64, 128, 256, 512)
 
 
@@ -95,7 +104,7 @@ class ResNet(nn.Module):
     """Images ``(b, 3, h, w)`` → map ``(b, channels, h/32, w/32)`` (``h/16`` with ``last_stride=1``).
 
     Args:
-        depth: 18, 34 (512 channels), 50, 101 or 152 (2048).
+        depth: 18, 34 (512 channels), 26, 50, 101 or 152 (2048).
         width: factor on the channels of every layer.
         attention: builds a module for so many channels; every block of ``attention_stages`` gets one.
     """
@@ -113,7 +122,7 @@ class ResNet(nn.Module):
         super().__init__()
         if depth not in DEPTHS:
             raise UnknownNameError("ResNet depth", str(depth), map(str, DEPTHS))
-        block = BasicBlock if depth < 50 else Bottleneck
+        block = BasicBlock if depth in _BASIC else Bottleneck
         widths = [round(width * channels) for channels in _STAGE_WIDTHS]
         c_in = widths[0]
         self.conv1 = nn.Conv2d(3, c_in, 7, 2, 3, bias=False)

@@ -1,0 +1,222 @@
+"""The papers' own ablation orders on synthetic pedestrians: the printed rows, small, with three seeds.
+
+Each seed draws its own 120 people (default preset, 6 cameras × 4 pictures, 128×64: half of them to train on) and trains
+every row on them with the same budget from random weights. Rows are compared within a seed. A difference is
+'undecided' where its mean over the seeds is not above its standard deviation.
+
+Runs that are finished are skipped, an interrupted one goes on from its newest checkpoint: call it again.
+
+usage: python benchmarks/ablations.py --work DIR [--paper aanet ...] [--seed 0 ...] [--threads 1] [-o FILE]
+       python benchmarks/ablations.py --work DIR --collect      (writes the result file, prints the tables)
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from passerby.recipes.tables import load_table
+from passerby.training.config import TrainConfig, with_overrides
+from passerby.training.loop import train
+from passerby.training.run import RunFolder, environment
+
+SEEDS = (0, 1, 2)
+DATA = "pedestrians:people=120,cameras=6,images=4,size=128x64,seed={}"
+SHORT: Mapping[str, Any] = {
+    "data.height": 128,
+    "data.width": 64,
+    "augment.flip": 0.5,
+    "augment.pad": 5,
+    "augment.erase": 0.0,
+    "augment.degrees": 0.0,
+    "augment.translate": 0.0,
+    "optimizer.name": "adam",
+    "optimizer.lr": 1e-3,
+    "optimizer.weight_decay": 5e-4,
+    "optimizer.trunk_lr_factor": 1.0,
+    "schedule.name": "cosine",
+    "schedule.warmup_epochs": 0.5,
+    "sampler.epoch_of": "images",
+    "checkpoint_every": 1,
+}
+"""For every row: what a few minutes of one processor core can train; batches of 32 are the papers' own."""
+
+
+class Ablation(NamedTuple):
+    """A paper's rows in the order in which it says that they improve."""
+
+    table: str
+    rows: tuple[str, ...]
+    order: tuple[tuple[str, str], ...]
+    """Worse, better."""
+    settings: Mapping[str, Any]
+
+
+def chain(*rows: str) -> tuple[tuple[str, str], ...]:
+    """Each better than the one before."""
+    return tuple(pairwise(rows))
+
+
+_TRUNK = {"model.options.trunk": "resnet26_half"}
+_AAP = ("baseline", "stride", "band", "aap_reid")
+_TASKS = ("g", "g_p", "g_p_a", "g_p_a_learned", "g_p_a_aa_learned")
+ABLATIONS: dict[str, Ablation] = {
+    "aap_reid": Ablation("table1", _AAP, chain(*_AAP), {**_TRUNK, "epochs": 10}),
+    "dual_attention": Ablation(
+        "table2",
+        ("resnet50", "se", "sa", "se_sa"),
+        (("resnet50", "se"), ("resnet50", "sa"), ("se", "se_sa"), ("sa", "se_sa")),
+        {**_TRUNK, "epochs": 10},
+    ),
+    "aanet": Ablation("table3", _TASKS, chain(*_TASKS), {**_TRUNK, "epochs": 10}),
+    "attention_driven": Ablation(
+        "table6",
+        ("baseline", "aligned", "intra", "inter", "both"),
+        (("baseline", "aligned"), ("aligned", "intra"), ("aligned", "inter"), ("intra", "both"), ("inter", "both")),
+        {"model.options.width": 0.5, "epochs": 10},
+    ),
+}
+
+
+def config_of(paper: str, row: str, seed: int) -> TrainConfig:
+    """The printed row, small."""
+    ablation = ABLATIONS[paper]
+    data = {"data.train": DATA.format(seed), "seed": seed}
+    return with_overrides(load_table(paper, ablation.table).config(row), {**SHORT, **ablation.settings, **data})
+
+
+def measure(paper: str, row: str, seed: int, work: Path) -> dict[str, Any]:
+    """Train a row, or go on with it, or read what it came to."""
+    folder = work / paper / f"{row}-{seed}"
+    kept = folder / "ablation.json"
+    if not kept.exists():
+        config = config_of(paper, row, seed)
+        begun = any(RunFolder(folder).checkpoints.glob("epoch-*")) if folder.exists() else False
+        cpu, wall = time.process_time(), time.perf_counter()
+        train(None if begun else config, folder, resume=begun, show_progress=False)
+        metrics = json.loads((folder / "metrics.json").read_text())
+        result = {
+            "rank1": round(100 * metrics["cmc"]["1"], 2),
+            "mean_ap": round(100 * metrics["mean_ap"], 2),
+            "cpu_seconds": round(time.process_time() - cpu, 1),
+            "wall_seconds": round(time.perf_counter() - wall, 1),
+            "resumed": begun,
+            "recorded": environment(),
+            "config": config.model_dump(mode="json"),
+        }
+        kept.write_text(json.dumps(result, indent=1) + "\n")
+    return {"row": row, "seed": seed, **json.loads(kept.read_text())}
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Mean and standard deviation; a single value has none."""
+    deviation = statistics.stdev(values) if len(values) > 1 else float("nan")
+    return {"mean": round(statistics.mean(values), 2), "deviation": round(deviation, 2)}
+
+
+def verdict(differences: Sequence[float]) -> str:
+    """Of better − worse, a difference a seed."""
+    if len(differences) < 2:
+        return "undecided"
+    mean, deviation = statistics.mean(differences), statistics.stdev(differences)
+    if abs(mean) <= deviation:
+        return "undecided"
+    return "holds" if mean > 0 else "does not hold"
+
+
+def summary(paper: str, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of one paper's runs: rows with their spread, and what became of its order."""
+    found = {(run["row"], run["seed"]): run for run in runs}
+    rows: dict[str, dict[str, Any]] = {}
+    for row in ABLATIONS[paper].rows:
+        own = [run for run in runs if run["row"] == row]
+        if own:
+            rows[row] = {name: spread([run[name] for run in own]) for name in ("mean_ap", "rank1", "cpu_seconds")}
+            rows[row]["seeds"] = [run["seed"] for run in own]
+    order = []
+    for worse, better in ABLATIONS[paper].order:
+        pairs = [(found[worse, s], found[better, s]) for s in SEEDS if {(worse, s), (better, s)} <= found.keys()]
+        if pairs:
+            gains = [b["mean_ap"] - a["mean_ap"] for a, b in pairs]
+            order.append({"worse": worse, "better": better, "mean_ap": spread(gains), "verdict": verdict(gains)})
+    return {"rows": rows, "order": order}
+
+
+def write(output: Path, papers: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """The result file, whole."""
+    what = (
+        "mAP and rank-1 in percent (Market-1501's protocol) of 60 unseen synthetic people, rows of the papers' tables "
+        "trained on 60 others from random weights; order: mAP of the better minus the worse, within seeds"
+    )
+    result = {
+        "what": what,
+        "data": DATA,
+        "short": dict(SHORT),
+        "papers": {paper: {"summary": summary(paper, runs), "runs": list(runs)} for paper, runs in papers.items()},
+    }
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def report(papers: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Tables in Markdown."""
+    lines = []
+    for paper, runs in papers.items():
+        told = summary(paper, runs)
+        lines += [f"| {paper} | mAP | rank-1 | CPU s |", "|---|---|---|---|"]
+        for row, n in told["rows"].items():
+            shown = " | ".join(f"{n[k]['mean']:.1f} ± {n[k]['deviation']:.1f}" for k in ("mean_ap", "rank1"))
+            lines.append(f"| {row} | {shown} | {n['cpu_seconds']['mean']:.0f} |")
+        lines.append("")
+        for step in told["order"]:
+            gain = step["mean_ap"]
+            difference = f"{gain['mean']:+.1f} ± {gain['deviation']:.1f}"
+            lines.append(f"- {step['worse']} < {step['better']}: {difference}: {step['verdict']}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    default = Path(__file__).parent / "results" / "ablations.json"
+    parser.add_argument("-o", "--output", type=Path, default=default)
+    parser.add_argument("--work", type=Path, required=True, help="folder that keeps the runs")
+    parser.add_argument("--paper", action="append", choices=list(ABLATIONS), help="repeatable; default: all")
+    parser.add_argument("--seed", action="append", type=int, help="repeatable; default: 0, 1, 2")
+    parser.add_argument("--row", action="append", help="repeatable; default: all")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--collect", action="store_true", help="train nothing: write the result file of what is done")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    if not arguments.collect:
+        for seed in arguments.seed or SEEDS:
+            for paper in arguments.paper or ABLATIONS:
+                for row in arguments.row or ABLATIONS[paper].rows:
+                    run = measure(paper, row, seed, arguments.work)
+                    shown = f"mAP {run['mean_ap']:.1f}, rank-1 {run['rank1']:.1f}, {run['cpu_seconds']:.0f} CPU s"
+                    print(f"{paper} {row} seed {seed}: {shown}", flush=True)
+        return
+    papers = {}
+    for paper, ablation in ABLATIONS.items():
+        done = [(row, s) for row in ablation.rows for s in SEEDS]
+        runs = [measure(paper, *key, arguments.work) for key in done if _finished(arguments.work, paper, *key)]
+        if runs:
+            papers[paper] = runs
+    write(arguments.output, papers)
+    print(report(papers))
+
+
+def _finished(work: Path, paper: str, row: str, seed: int) -> bool:
+    return (work / paper / f"{row}-{seed}" / "ablation.json").exists()
+
+
+if __name__ == "__main__":
+    main()
