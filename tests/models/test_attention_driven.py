@@ -14,6 +14,8 @@ from passerby.errors import ConfigError, ShapeError, UnknownNameError
 from passerby.losses.branches import BranchLoss
 from passerby.models.attention_driven import BRANCHES, AttentionDriven, InterAttention
 from passerby.models.registry import create_model
+from passerby.types import Batch
+from passerby.types import Batch
 
 MARKET, DUKE, CUHK03 = 751, 702, 1367
 BASE: dict[str, object] = {"intra": False, "fusion": "concat"}
@@ -190,7 +192,9 @@ def test_the_papers_loss_gives_every_parameter_a_gradient(options: dict[str, obj
     model = small(**options).train()
     fused = options.get("fusion") != "concat"
     loss = BranchLoss(intra=0.5, inter=1.0 if fused else 0.0)
-    loss(model(*pictures(4)), torch.tensor([0, 1, 2, 3])).total.backward()
+    images, parts = pictures(4)
+    batch = Batch(images=images, labels=torch.tensor([0, 1, 2, 3]), parts=parts)
+    loss(model(images, parts), batch).total.backward()
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
     dead = [name for name, p in model.named_parameters() if not p.grad.any()]  # type: ignore[union-attr]
     assert dead == []
