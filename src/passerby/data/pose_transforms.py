@@ -1,0 +1,166 @@
+"""Augmentation of pictures with joints: one warp moves both; what follows only makes the pictures worse.
+
+Drawn people differ from photographed ones most in colour, sharpness and what stands before them: light and saturation
+are scaled, colours tinted or turned to grey, pictures blurred, shrunk and made noisy, and rectangles of other pictures
+(or of one colour) hide a part. Every random choice comes from the generator that is passed in, drawn on the CPU, so
+that a seed means the same pictures on every device.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, UInt8
+from kornia.color import rgb_to_grayscale
+from kornia.filters import gaussian_blur2d
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from passerby.data.pedestrians.labels import JOINTS
+from passerby.data.transforms import normalise, random_jitter
+
+MIRRORED = tuple(
+    JOINTS.index(name.replace("left", "right") if "left" in name else name.replace("right", "left")) for name in JOINTS
+)
+"""For each joint the one that it becomes in a mirror."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoseAugmentation:
+    """Amounts; a part whose amount is 0 is left out."""
+
+    flip: float = 0.5
+    """Probability of a mirrored picture."""
+    scale: float = 0.0
+    """The window is 1 ± this times the picture's size; the picture's edge goes on beyond it."""
+    aspect: float = 0.0
+    """Its width ÷ height changes by up to this share."""
+    shift: float = 0.0
+    """Its middle moves by up to ± this share of each side."""
+    degrees: float = 0.0
+    """It turns by up to ± this."""
+    jitter: float = 0.0
+    """Brightness, contrast and saturation are multiplied by 1 ± this."""
+    grey: float = 0.0
+    """Probability of a picture without colour."""
+    tint: float = 0.0
+    """Red, green and blue are multiplied by 1 ± this, each by itself."""
+    blur: float = 0.0
+    """Probability of a picture blurred with a σ of up to 1.5 pixels."""
+    low: float = 0.0
+    """Probability of a picture of half or a third of the resolution."""
+    noise: float = 0.0
+    """Standard deviation of the grain, share of white: of each picture up to this."""
+    hide: float = 0.0
+    """Probability of a rectangle over a part of the person."""
+
+    def __call__(
+        self,
+        images: UInt8[Tensor, "b 3 i j"],
+        joints: Float[Tensor, "b 18 2"],
+        sure: Float[Tensor, "b 18"],
+        size: tuple[int, int],
+        generator: Generator,
+    ) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 18 2"], Float[Tensor, "b 18"]]:
+        """Normalised pictures of ``size``, joints as fractions of these, and how sure each is."""
+        windows = self.windows(len(images), size, generator)
+        pictures, (joints, sure) = cut(images, windows, size), moved(joints, sure, windows)
+        if self.jitter:
+            pictures = random_jitter(pictures, self.jitter, generator)
+        floats = self._spoil(pictures.float() / 255, generator)
+        return normalise((floats * 255).round().clamp(0, 255)), joints, sure
+
+    def windows(self, n: int, size: tuple[int, int], generator: Generator) -> Float[Tensor, "b 2 3"]:
+        """Affine maps from places in the new picture to places in the old, both in [−1, 1] along x and y."""
+        height, width = size
+        zoom = 1 + self.scale * _symmetric(n, generator)
+        stretch = (self.aspect / 2 * _symmetric(n, generator)).exp()
+        angle = math.radians(self.degrees) * _symmetric(n, generator)
+        mirror = torch.where(torch.rand(n, generator=generator) < self.flip, -1.0, 1.0)
+        x, y = zoom * stretch, zoom / stretch
+        shift = 2 * self.shift * torch.stack([_symmetric(n, generator), _symmetric(n, generator)], dim=1)
+        rows = [
+            torch.stack([x * angle.cos() * mirror, -y * angle.sin() * height / width, shift[:, 0]], dim=1),
+            torch.stack([x * angle.sin() * width / height * mirror, y * angle.cos(), shift[:, 1]], dim=1),
+        ]
+        return torch.stack(rows, dim=1)
+
+    def _spoil(self, images: Float[Tensor, "b 3 h w"], generator: Generator) -> Float[Tensor, "b 3 h w"]:
+        if self.hide:
+            images = hide(images, _chosen(len(images), self.hide, generator), generator)
+        if self.grey:
+            images = _where(
+                _chosen(len(images), self.grey, generator), rgb_to_grayscale(images).expand_as(images), images
+            )
+        if self.tint:
+            gain = 1 + self.tint * (2 * torch.rand(len(images), 3, 1, 1, generator=generator) - 1)
+            images = images * gain.to(images.device)
+        if self.blur:
+            sigma = 0.3 + 1.2 * torch.rand(len(images), 1, generator=generator).to(images.device).expand(-1, 2)
+            chosen = _chosen(len(images), self.blur, generator)
+            images = _where(chosen, gaussian_blur2d(images, (7, 7), sigma.contiguous()), images)
+        if self.low:
+            for factor in (2, 3):
+                images = _where(_chosen(len(images), self.low / 2, generator), coarse(images, factor), images)
+        if self.noise:
+            strength = self.noise * torch.rand(len(images), 1, 1, 1, generator=generator)
+            images = images + (strength * torch.randn(images.shape, generator=generator)).to(images.device)
+        return images
+
+
+def cut(
+    images: UInt8[Tensor, "b 3 i j"], windows: Float[Tensor, "b 2 3"], size: tuple[int, int]
+) -> UInt8[Tensor, "b 3 h w"]:
+    """What ``windows`` show of the pictures, ``size`` large; beyond an edge the edge goes on."""
+    where = F.affine_grid(windows.to(images.device), [len(images), 3, *size], align_corners=False)
+    seen = F.grid_sample(images.float(), where, mode="bilinear", padding_mode="border", align_corners=False)
+    return seen.round().clamp(0, 255).to(torch.uint8)
+
+
+def moved(
+    joints: Float[Tensor, "b 18 2"], sure: Float[Tensor, "b 18"], windows: Float[Tensor, "b 2 3"]
+) -> tuple[Float[Tensor, "b 18 2"], Float[Tensor, "b 18"]]:
+    """Where the joints are in the windows. In a mirror left is right; what is outside is not sure any more."""
+    turn, middle = windows[:, :, :2].to(joints.device), windows[:, None, :, 2].to(joints.device)
+    inside = torch.linalg.solve(turn, (2 * joints - 1 - middle).transpose(1, 2)).transpose(1, 2)  # in [−1, 1]
+    new = (inside + 1) / 2
+    sure = torch.where(((new >= 0) & (new < 1)).all(-1), sure, 0.0)
+    order = torch.tensor(MIRRORED, device=joints.device)
+    flipped = torch.linalg.det(turn) < 0
+    new = torch.where(flipped[:, None, None], new[:, order], new)
+    return new, torch.where(flipped[:, None], sure[:, order], sure)
+
+
+def coarse(images: Float[Tensor, "b 3 h w"], factor: int) -> Float[Tensor, "b 3 h w"]:
+    """As a camera of ``1 / factor`` of the resolution sees it."""
+    small = F.interpolate(images, scale_factor=1 / factor, mode="area")
+    return F.interpolate(small, images.shape[2:], mode="bilinear", align_corners=False)
+
+
+def hide(images: Float[Tensor, "b 3 h w"], chosen: Tensor, generator: Generator) -> Float[Tensor, "b 3 h w"]:
+    """Rectangles of 10–50 % of each side, half of them cut from the next picture, half of one colour."""
+    b, _, h, w = images.shape
+    height, width = (0.1 + 0.4 * torch.rand(2, b, generator=generator)).unbind()
+    top, left = (torch.rand(2, b, generator=generator) * (1 - torch.stack([height, width]))).unbind()
+    y, x = ((torch.arange(n) + 0.5) / n for n in (h, w))
+    rows = (y >= top[:, None]) & (y < (top + height)[:, None])  # (b, h)
+    columns = (x >= left[:, None]) & (x < (left + width)[:, None])  # (b, w)
+    mask = (rows[:, None, :, None] & columns[:, None, None, :]).to(images.device) & chosen
+    colour = torch.rand(b, 3, 1, 1, generator=generator).to(images.device).expand_as(images)
+    plain = _chosen(b, 0.5, generator).to(images.device)
+    return torch.where(mask, torch.where(plain, colour, images.roll(1, dims=0)), images)
+
+
+def _symmetric(n: int, generator: Generator) -> Tensor:
+    return 2 * torch.rand(n, generator=generator) - 1
+
+
+def _chosen(n: int, p: float, generator: Generator) -> Tensor:
+    """``(n, 1, 1, 1)``: true with probability ``p``."""
+    return (torch.rand(n, generator=generator) < p)[:, None, None, None]
+
+
+def _where(chosen: Tensor, one: Tensor, other: Tensor) -> Tensor:
+    return torch.where(chosen.to(one.device), one, other)

@@ -1,0 +1,125 @@
+"""Pictures and joints move together; what makes pictures worse leaves joints alone."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+import torch
+from torch import Generator, Tensor
+
+from passerby.data.pedestrians.labels import JOINTS
+from passerby.data.pose_transforms import PoseAugmentation, coarse, cut, hide, moved
+from passerby.data.transforms import normalise
+
+SIZE = (64, 32)
+LEFT, RIGHT = JOINTS.index("left_wrist"), JOINTS.index("right_wrist")
+EVERYTHING = PoseAugmentation(
+    scale=0.2, aspect=0.2, shift=0.1, degrees=15, jitter=0.3, grey=0.5, tint=0.2, blur=0.5, low=0.5, noise=0.1, hide=0.5
+)
+
+
+def people(n: int = 4) -> tuple[Tensor, Tensor, Tensor]:
+    generator = Generator().manual_seed(0)
+    images = torch.randint(256, (n, 3, *SIZE), generator=generator).to(torch.uint8)
+    return images, 0.2 + 0.6 * torch.rand(n, 18, 2, generator=generator), torch.ones(n, 18)
+
+
+def spots(joints: Tensor, joint: int) -> Tensor:
+    """Black pictures with a soft white spot where one joint is."""
+    y, x = ((torch.arange(n) + 0.5) for n in SIZE)
+    at = joints[:, joint] * torch.tensor([SIZE[1], SIZE[0]])
+    apart = (x[None, None, :] - at[:, 0, None, None]) ** 2 + (y[None, :, None] - at[:, 1, None, None]) ** 2
+    return (255 * (-apart / 8).exp()).to(torch.uint8)[:, None].expand(-1, 3, -1, -1)
+
+
+@pytest.mark.parametrize("flip", [0.0, 1.0])
+def test_a_spot_moves_with_its_joint(flip: float) -> None:
+    """The brightest pixel of the warped picture is where the warped joint is; a mirror calls it by the other side."""
+    _, joints, sure = people(16)
+    warp = PoseAugmentation(flip=flip, scale=0.1, aspect=0.2, shift=0.05, degrees=20)
+    windows = warp.windows(16, SIZE, Generator().manual_seed(1))
+    pictures = cut(spots(joints, LEFT), windows, SIZE)
+    places, _ = moved(joints, sure, windows)
+    brightest = pictures[:, 0].float().flatten(1).argmax(1)
+    row, column = brightest // SIZE[1], brightest % SIZE[1]
+    wanted = places[:, RIGHT if flip else LEFT] * torch.tensor([SIZE[1], SIZE[0]])
+    assert (column + 0.5 - wanted[:, 0]).abs().max() <= 1
+    assert (row + 0.5 - wanted[:, 1]).abs().max() <= 1
+
+
+def test_a_mirror_alone_is_exact() -> None:
+    images, joints, sure = people()
+    sure[:, LEFT] = 0.5
+    windows = PoseAugmentation(flip=1.0).windows(4, SIZE, Generator())
+    assert torch.equal(cut(images, windows, SIZE), images.flip(-1))
+    places, surety = moved(joints, sure, windows)
+    torch.testing.assert_close(places[:, LEFT, 0], 1 - joints[:, RIGHT, 0])
+    torch.testing.assert_close(places[:, LEFT, 1], joints[:, RIGHT, 1])
+    assert (surety[:, RIGHT] == 0.5).all()
+    assert (surety[:, LEFT] == 1).all()
+
+
+def test_nothing_asked_for_is_nothing_done() -> None:
+    images, joints, sure = people()
+    pictures, places, surety = PoseAugmentation(flip=0.0)(images, joints, sure, SIZE, Generator())
+    torch.testing.assert_close(pictures, normalise(images))
+    torch.testing.assert_close(places, joints)
+    assert torch.equal(surety, sure)
+
+
+def test_what_leaves_the_window_is_not_sure() -> None:
+    _, joints, sure = people(1)
+    joints[0, 0], joints[0, 1] = torch.tensor([0.1, 0.5]), torch.tensor([0.5, 0.5])
+    half = torch.tensor([[[0.5, 0.0, 0.0], [0.0, 0.5, 0.0]]])  # the middle half of each side
+    places, surety = moved(joints, sure, half)
+    torch.testing.assert_close(places[0, :2], torch.tensor([[-0.3, 0.5], [0.5, 0.5]]))
+    assert surety[0, :2].tolist() == [0, 1]
+
+
+def test_a_larger_window_goes_on_beyond_the_edge() -> None:
+    images = torch.full((1, 3, *SIZE), 7, dtype=torch.uint8)
+    double = torch.tensor([[[2.0, 0.0, 0.0], [0.0, 2.0, 0.0]]])
+    assert (cut(images, double, SIZE) == 7).all()
+
+
+def test_the_size_may_change() -> None:
+    images, joints, sure = people()
+    pictures, places, _ = PoseAugmentation(flip=0.0)(images, joints, sure, (32, 16), Generator())
+    assert pictures.shape == (4, 3, 32, 16)
+    torch.testing.assert_close(places, joints)
+
+
+def test_a_seed_decides_everything() -> None:
+    once, again, other = (EVERYTHING(*people(), SIZE, Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    for a, b in zip(once, again, strict=True):
+        assert torch.equal(a, b)
+    assert not torch.equal(once[0], other[0])
+    assert once[0].isfinite().all()
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(PoseAugmentation)])
+def test_every_part_does_something(name: str) -> None:
+    amount = 10.0 if name == "degrees" else 0.9 if name in ("scale", "jitter") else 1.0
+    part = PoseAugmentation(**{"flip": 0.0, name: amount})
+    images, joints, sure = people()
+    pictures, places, _ = part(images, joints, sure, SIZE, Generator().manual_seed(3))
+    assert not torch.allclose(pictures, normalise(images), atol=0.05)
+    moves = name in ("flip", "scale", "aspect", "shift", "degrees")
+    assert torch.allclose(places, joints, atol=1e-5) is not moves
+
+
+def test_coarse_pictures_keep_their_size() -> None:
+    images = torch.rand(2, 3, *SIZE, generator=Generator().manual_seed(0))
+    for factor in (2, 3):
+        assert coarse(images, factor).shape == images.shape
+        assert coarse(images, factor).var() < images.var() / 2
+
+
+def test_hidden_rectangles_are_a_part_of_chosen_pictures() -> None:
+    images = torch.stack([torch.full((3, *SIZE), v) for v in (0.1, 0.2, 0.3, 0.4)])
+    chosen = torch.tensor([True, True, True, False])[:, None, None, None]
+    hidden = hide(images, chosen, Generator().manual_seed(0))
+    share = (hidden != images).any(1).float().mean(dim=(1, 2))
+    assert ((share[:3] > 0.005) & (share[:3] <= 0.3)).all()
+    assert share[3] == 0
