@@ -1,0 +1,79 @@
+"""The losses of a pose network against loops, by hand, and by gradcheck."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from passerby.losses.pose import inside_loss, place_loss, soft_labels
+
+
+def literal(scores: torch.Tensor, places: torch.Tensor, weight: torch.Tensor, sigma: float) -> float:
+    """Σ_j w_j Σ_i q_i (ln q_i − ln p_i) ÷ Σ_j w_j, one number at a time."""
+    total = 0.0
+    b, j, n = scores.shape
+    for row in range(b):
+        for joint in range(j):
+            e = [math.exp(scores[row, joint, i].item()) for i in range(n)]
+            g = [math.exp(-((i + 0.5 - n * places[row, joint].item()) ** 2) / (2 * sigma**2)) for i in range(n)]
+            q = [v / sum(g) for v in g]
+            p = [v / sum(e) for v in e]
+            total += weight[row, joint].item() * sum(a * math.log(a / c) for a, c in zip(q, p, strict=True) if a > 0)
+    return total / weight.sum().item()
+
+
+def sample() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randn(2, 3, 5, generator=generator, dtype=torch.float64)
+    weight = torch.tensor([[1.0, 0.5, 0.0], [1.0, 1.0, 0.5]], dtype=torch.float64)
+    return scores, torch.rand(2, 3, generator=generator, dtype=torch.float64), weight
+
+
+def test_the_place_loss_is_the_formula() -> None:
+    scores, places, weight = sample()
+    assert place_loss(scores, places, weight, sigma=0.8).item() == pytest.approx(literal(scores, places, weight, 0.8))
+
+
+def test_its_gradient_is_right() -> None:
+    scores, places, weight = sample()
+    scores.requires_grad_()
+    assert torch.autograd.gradcheck(lambda s: place_loss(s, places, weight, sigma=0.8), (scores,))
+
+
+def test_a_network_that_says_the_label_has_no_loss() -> None:
+    places = torch.tensor([[0.3, 0.9]])
+    perfect = soft_labels(places, 8, 1.0).log()
+    assert place_loss(perfect, places, torch.ones(1, 2), sigma=1.0).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_labels_peak_at_the_place() -> None:
+    labels = soft_labels(torch.tensor([[2.5 / 8, 0.5]]), 8, 1.0)
+    assert labels.sum(-1).tolist() == [[pytest.approx(1), pytest.approx(1)]]
+    assert labels[0, 0].argmax() == 2
+    assert labels[0, 1, 3] == labels[0, 1, 4]  # half-way between two bins
+
+
+@pytest.mark.parametrize("place", [5.0, -3.0, math.inf, math.nan])
+def test_a_joint_without_weight_may_be_anywhere(place: float) -> None:
+    scores, places, weight = sample()
+    elsewhere = places.clone()
+    elsewhere[0, 2] = place  # of weight 0
+    wanted = place_loss(scores, places, weight, sigma=1.0)
+    assert place_loss(scores, elsewhere, weight, sigma=1.0).item() == wanted.item()
+
+
+def test_a_batch_without_joints_has_no_loss() -> None:
+    scores, places, weight = sample()
+    scores.requires_grad_()
+    loss = place_loss(scores, places, torch.zeros_like(weight), sigma=1.0)
+    loss.backward()
+    assert loss.item() == 0
+    assert scores.grad is not None
+    assert not scores.grad.any()
+
+
+def test_the_inside_loss_by_hand() -> None:
+    loss = inside_loss(torch.tensor([[0.0, math.log(3)]]), torch.tensor([[1.0, 0.0]]))
+    assert loss.item() == pytest.approx((math.log(2) + math.log(4)) / 2)

@@ -1,0 +1,58 @@
+"""PCK by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from passerby.metrics.pose import joint_distances, joint_heights, pck, summary
+
+
+def test_distances_are_in_heights_of_the_picture() -> None:
+    """3 of 64 columns right and 4 of 128 rows down are 5 of 128 rows away."""
+    found, true = torch.tensor([[[13 / 64, 24 / 128]]]), torch.tensor([[[10 / 64, 20 / 128]]])
+    assert joint_distances(found, true, aspect=0.5).item() == pytest.approx(5 / 128)
+
+
+def test_shares_are_of_the_joints_that_count() -> None:
+    distances = torch.tensor([[0.05, 0.06, 0.0], [0.04, 0.2, 0.0]])
+    counted = torch.tensor([[True, True, False], [True, False, False]])
+    total, each = pck(distances, counted, tolerance=0.05)
+    assert total == pytest.approx(2 / 3)  # a joint exactly 5 % away is found
+    assert each[:2].tolist() == [1.0, 0.0]
+    assert math.isnan(each[2])
+    assert pck(distances, counted, tolerance=0.1)[0] == 1.0
+
+
+def test_a_smaller_person_must_be_hit_more_closely() -> None:
+    distances, counted = torch.tensor([[0.04], [0.04]]), torch.ones(2, 1, dtype=torch.bool)
+    total, _ = pck(distances, counted, tolerance=0.05, heights=torch.tensor([0.9, 0.7]))
+    assert total == 0.5  # 0.045 and 0.035 are allowed
+
+
+def test_the_height_of_the_joints() -> None:
+    y = torch.tensor([[0.1, 0.5, 0.9], [0.1, 0.5, 0.9], [0.1, 0.5, 0.9]])
+    counted = torch.tensor([[True, True, True], [False, True, True], [False, True, False]])
+    heights = joint_heights(torch.stack([torch.zeros(3, 3), y], dim=-1), counted)
+    assert heights.tolist() == pytest.approx([0.8, 0.4, 0.0])
+
+
+def test_nobody_counts_nobody() -> None:
+    nothing = torch.zeros(2, 3, dtype=torch.bool)
+    assert joint_heights(torch.rand(2, 3, 2), nothing).tolist() == [0, 0]
+    assert math.isnan(pck(torch.zeros(2, 3), nothing, tolerance=0.05)[0])
+
+
+def test_a_summary_names_the_joints_that_count() -> None:
+    distances = torch.tensor([[0.07, 0.0, 0.0]])
+    counted = torch.tensor([[True, True, False]])
+    assert summary(distances, counted, ("nose", "neck", "tail")) == {
+        "joints": 2,
+        "pictures": 1,
+        "pck_5": 0.5,
+        "pck_5_by_joint": {"nose": 0.0, "neck": 1.0},
+        "pck_10": 1.0,
+        "pck_10_by_joint": {"nose": 1.0, "neck": 1.0},
+    }
