@@ -1,0 +1,53 @@
+"""From the scores of a pose network to places and how sure they are.
+
+A joint's place is the middle of its likeliest column and row (SimCC, Li et al., ECCV 2022, Eq 2). Its confidence is a
+probability: that the joint is in the picture, times that its column and its row lie within 5 % of the picture's height
+of the place found, which is what the metric PCK counts (:mod:`passerby.metrics.pose`). SimCC itself takes the peak
+alone, which depends on the width of the labels that it was trained with.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from passerby.data.pose_transforms import MIRRORED
+from passerby.models.pose.network import PoseScores
+
+NEAR = 0.05
+"""Share of the picture's height within which a place counts as right."""
+
+
+def probabilities(scores: PoseScores) -> PoseScores:
+    """Scores as probabilities: columns and rows sum to 1 over each joint."""
+    return PoseScores(scores.x.softmax(-1), scores.y.softmax(-1), scores.inside.sigmoid())
+
+
+def mirrored(scores: PoseScores) -> PoseScores:
+    """What the scores (or probabilities) of a mirrored picture say of the picture itself."""
+    order = torch.tensor(MIRRORED, device=scores.x.device)
+    return PoseScores(scores.x[:, order].flip(-1), scores.y[:, order], scores.inside[:, order])
+
+
+def mean_of(one: PoseScores, other: PoseScores) -> PoseScores:
+    """The mean of two sets of probabilities."""
+    return PoseScores(*((a + b) / 2 for a, b in zip(one, other, strict=True)))
+
+
+def places(found: PoseScores) -> tuple[Float[Tensor, "b j 2"], Float[Tensor, "b j"]]:
+    """Places as fractions of width and height, and confidence in [0, 1], from probabilities.
+
+    Bins are equally fine along both sides, so that as many of them make 5 % of the height in x as in y.
+    """
+    reach = NEAR * found.y.shape[-1]
+    x, near_x = _peak(found.x, reach)
+    y, near_y = _peak(found.y, reach)
+    return torch.stack([x, y], dim=-1), found.inside * near_x * near_y
+
+
+def _peak(p: Float[Tensor, "b j n"], reach: float) -> tuple[Float[Tensor, "b j"], Float[Tensor, "b j"]]:
+    """The likeliest bin's middle as a fraction of all bins, and the probability within ``reach`` bins of it."""
+    best = p.argmax(-1, keepdim=True)
+    near = (torch.arange(p.shape[-1], device=p.device) - best).abs() <= reach
+    return (best.squeeze(-1) + 0.5) / p.shape[-1], (p * near).sum(-1).clamp_max(1)

@@ -1,0 +1,110 @@
+"""Pose networks that a user brings: any that turns pictures into a heat map for each of OpenPose's 18 joints.
+
+OpenPose (Cao et al., "Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields", CVPR 2017) and its
+lightweight kin, such as OpenVINO's ``human-pose-estimation-0001``, give 18 maps of joints, in the order that this
+project uses, and one of the background. A picture here shows one person, so that a joint is the highest place of its
+map, magnified fourfold; part affinity fields, which tell several people apart, are not needed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from passerby.data.pedestrians.labels import JOINTS
+from passerby.data.poses import Poses
+from passerby.errors import ConfigError, ShapeError, WeightsError
+
+Runner = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Pictures ``(b, 3, h, w)``, BGR from 0 to 255 → maps ``(b, 18 or more, h', w')``."""
+MAGNIFIED = 4
+
+
+class HeatmapPoses:
+    """A :class:`~passerby.data.poses.PoseEstimator` around a network with heat maps.
+
+    Args:
+        run: the network.
+        size: (height, width) of the pictures that it is given; small ones are enlarged.
+        batch: pictures that pass at once.
+    """
+
+    def __init__(self, run: Runner, *, size: tuple[int, int], batch: int = 1) -> None:
+        self.run, self.size, self.batch = run, size, batch
+
+    def __call__(self, names: Sequence[str], images: UInt8[Tensor, "b 3 h w"]) -> Poses:
+        """The joints of the people in ``images``, of any size; ``names`` are not looked at.
+
+        Raises:
+            ShapeError: if there are more or fewer names than pictures, or the network has no map for each joint.
+        """
+        if len(names) != len(images):
+            raise ShapeError(f"{len(names)} names but {len(images)} pictures: one name a picture is needed")
+        joints = np.zeros((len(images), len(JOINTS), 2), np.float32)
+        confidence = np.zeros((len(images), len(JOINTS)), np.float32)
+        for first in range(0, len(images), self.batch):
+            now = slice(first, first + self.batch)
+            joints[now], confidence[now] = peaks(self._maps(images[now]))
+        return Poses(joints, confidence)
+
+    def _maps(self, images: Tensor) -> Float[Tensor, "b 18 i j"]:
+        pixels = F.interpolate(images.float(), self.size, mode="bicubic", antialias=True).clamp(0, 255)
+        maps = torch.from_numpy(np.asarray(self.run(pixels.flip(1).contiguous().numpy()), np.float32))
+        if maps.ndim != 4 or len(maps) != len(images) or maps.shape[1] < len(JOINTS):
+            raise ShapeError(
+                f"the network gave {tuple(maps.shape)} for {len(images)} pictures; wanted heat maps ({len(images)}, "
+                f"{len(JOINTS)} or more, height, width): a network of OpenPose's {len(JOINTS)} joints"
+            )
+        return maps[:, : len(JOINTS)]
+
+
+def peaks(maps: Float[Tensor, "b j h w"]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The highest place of each map, as fractions of its width and height, and how high it is, within [0, 1]."""
+    fine = F.interpolate(maps, scale_factor=float(MAGNIFIED), mode="bicubic", align_corners=False)
+    height, width = fine.shape[2:]
+    best, at = fine.flatten(2).max(-1)
+    places = torch.stack([(at % width + 0.5) / width, (at // width + 0.5) / height], dim=-1)
+    return places.numpy(), best.clamp(0, 1).numpy()
+
+
+def openvino_poses(path: str | Path, *, size: tuple[int, int] = (256, 128)) -> HeatmapPoses:
+    """A network in OpenVINO's format (``.xml`` with its ``.bin``) or in ONNX, run by the package ``openvino``.
+
+    Args:
+        size: (height, width) that the network is set to.
+
+    Raises:
+        ConfigError: if the package is not installed.
+        WeightsError: if the file is no network, or none that takes pictures of that size and gives heat maps.
+    """
+    try:
+        openvino = importlib.import_module("openvino")
+    except ImportError:
+        raise ConfigError(f"{path} is run by the package openvino: pip install 'passerby[openvino]'") from None
+    if not Path(path).is_file():
+        raise WeightsError(f"no network at {path}; give an .xml (with its .bin beside it) or .onnx file")
+    try:
+        core = openvino.Core()
+        model = core.read_model(str(path))
+        model.reshape([1, 3, *size])
+        compiled = core.compile_model(model, "CPU")
+    except RuntimeError as error:
+        raise WeightsError(f"{path} cannot be run on pictures of {size} ({str(error).splitlines()[0]})") from None
+    maps = [output for output in compiled.outputs if _is_heatmaps(output)]
+    if len(maps) != 1:
+        shapes = ", ".join(str(output.partial_shape) for output in compiled.outputs)
+        raise WeightsError(f"{path} gives {shapes}; wanted one output of {len(JOINTS)} or {len(JOINTS) + 1} maps")
+    return HeatmapPoses(lambda pictures: compiled(pictures)[maps[0]], size=size)
+
+
+def _is_heatmaps(output: object) -> bool:
+    shape = list(getattr(output, "partial_shape", ()))
+    return len(shape) == 4 and str(shape[1]) in (str(len(JOINTS)), str(len(JOINTS) + 1))

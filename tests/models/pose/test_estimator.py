@@ -1,0 +1,144 @@
+"""The estimator keeps the protocol, its files reload, and what is shipped is as good and small as is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from passerby.data.pedestrians.labels import JOINTS
+from passerby.data.pose_set import read_pose_set
+from passerby.data.poses import PoseEstimator
+from passerby.data.registry import load
+from passerby.errors import ShapeError, WeightsError
+from passerby.metrics.pose import joint_distances, pck
+from passerby.models.pose.estimator import (
+    SHIPPED,
+    WEIGHTS,
+    NetworkPoses,
+    load_pose_network,
+    save_pose_network,
+    shipped_poses,
+)
+from passerby.models.pose.network import PoseNetwork
+
+
+@pytest.fixture
+def network() -> PoseNetwork:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = PoseNetwork(size=(32, 16), width=4)
+        for layer in (network.readout.x, network.readout.y):  # no two bins alike: a fresh network is sure of nothing
+            torch.nn.init.normal_(layer.weight)
+            torch.nn.init.normal_(layer.bias)
+        return network
+
+
+def pictures(n: int, size: tuple[int, int] = (32, 16)) -> torch.Tensor:
+    return torch.randint(256, (n, 3, *size), generator=torch.Generator().manual_seed(1)).to(torch.uint8)
+
+
+@pytest.mark.parametrize("size", [(32, 16), (50, 40)])
+def test_it_is_a_pose_estimator(network: PoseNetwork, size: tuple[int, int]) -> None:
+    estimator: PoseEstimator = NetworkPoses(network)
+    found = estimator(["a", "b", "c"], pictures(3, size))
+    assert (found.joints.shape, found.confidence.shape) == ((3, 18, 2), (3, 18))
+    assert (found.joints.dtype, found.confidence.dtype) == (np.float32, np.float32)
+    assert ((found.joints > 0) & (found.joints < 1)).all()
+    assert ((found.confidence >= 0) & (found.confidence <= 1)).all()
+
+
+def test_nobody_has_no_joints(network: PoseNetwork) -> None:
+    found = NetworkPoses(network)([], pictures(0))
+    assert (found.joints.shape, found.confidence.shape) == ((0, 18, 2), (0, 18))
+
+
+def test_batches_do_not_matter(network: PoseNetwork) -> None:
+    whole = NetworkPoses(network)(["a"] * 5, pictures(5))
+    parts = NetworkPoses(network, batch=2)(["a"] * 5, pictures(5))
+    np.testing.assert_array_equal(whole.joints, parts.joints)
+    np.testing.assert_allclose(whole.confidence, parts.confidence, atol=1e-5)
+
+
+def test_with_flip_a_mirrored_picture_has_mirrored_joints(network: PoseNetwork) -> None:
+    images = pictures(4)
+    estimator = NetworkPoses(network, flip=True)
+    found, other = estimator(["a"] * 4, images), estimator(["a"] * 4, images.flip(-1))
+    left, right = JOINTS.index("left_knee"), JOINTS.index("right_knee")
+    np.testing.assert_allclose(other.joints[:, left, 0], 1 - found.joints[:, right, 0], atol=1e-6)
+    np.testing.assert_allclose(other.joints[:, left, 1], found.joints[:, right, 1], atol=1e-6)
+    np.testing.assert_allclose(other.confidence[:, left], found.confidence[:, right], atol=1e-5)
+
+
+def test_names_and_pictures_are_as_many(network: PoseNetwork) -> None:
+    with pytest.raises(ShapeError, match="2 names but 3 pictures"):
+        NetworkPoses(network)(["a", "b"], pictures(3))
+
+
+def test_a_saved_network_reloads(network: PoseNetwork, tmp_path: Path) -> None:
+    save_pose_network(network, tmp_path, {"seed": 3})
+    again = load_pose_network(tmp_path)
+    assert json.loads((tmp_path / "model.json").read_text())["seed"] == 3
+    assert not again.training
+    for name, value in again.state_dict().items():
+        wanted = network.state_dict()[name]
+        halved = wanted.half().float() if wanted.is_floating_point() and wanted.ndim > 1 else wanted
+        assert torch.equal(value, halved), name
+    a, b = (NetworkPoses(n)(["a"] * 4, pictures(4)) for n in (network, again))
+    np.testing.assert_allclose(a.confidence, b.confidence, atol=0.02)
+
+
+def test_a_folder_without_a_network_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="holds no pose network"):
+        load_pose_network(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"model": "pose"}', '{"model": "pose", "size": 3}'])
+def test_a_damaged_description_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "model.json").write_text(text)
+    with pytest.raises(WeightsError, match="is damaged"):
+        load_pose_network(tmp_path)
+
+
+def test_another_model_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text('{"model": "osnet_x0_25", "size": [256, 128]}')
+    with pytest.raises(WeightsError, match="holds the model 'osnet_x0_25'"):
+        load_pose_network(tmp_path)
+
+
+def test_weights_of_another_width_are_refused(network: PoseNetwork, tmp_path: Path) -> None:
+    save_pose_network(network, tmp_path, {"width": 8})
+    with pytest.raises(WeightsError, match="does not fit"):
+        load_pose_network(tmp_path)
+
+
+# what is shipped
+
+shipped = pytest.mark.skipif(not (SHIPPED / WEIGHTS).is_file(), reason="the shipped weights are not trained yet")
+
+
+@shipped
+def test_the_shipped_network_is_small() -> None:
+    assert sum(f.stat().st_size for f in SHIPPED.iterdir()) <= 5_000_000
+    assert sum(p.numel() for p in load_pose_network().parameters()) <= 2_000_000
+
+
+@shipped
+def test_the_shipped_network_finds_the_joints_of_new_people() -> None:
+    """People and cameras of another seed than those it was trained on; the bound is the project's."""
+    assert json.loads((SHIPPED / "model.json").read_text())["people"]["seed"] != 99
+    dataset = load("pedestrians", people=8, cameras=6, images=1, seed=99)
+    people = read_pose_set(dataset.source, dataset.query, (128, 64))
+    found = shipped_poses()([str(i) for i in range(len(people))], people.images)
+    distances = joint_distances(torch.from_numpy(found.joints), people.joints, aspect=0.5)
+    share, _ = pck(distances, people.sure > 0, tolerance=0.05)
+    assert share >= 0.85
+
+
+def test_without_its_weights_the_package_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("passerby.models.pose.estimator.SHIPPED", tmp_path)
+    with pytest.raises(WeightsError, match="passerby train pose"):
+        shipped_poses()

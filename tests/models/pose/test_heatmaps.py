@@ -1,0 +1,90 @@
+"""Networks with heat maps: the highest place is the joint, whatever runs the network."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from passerby.data.poses import PoseEstimator
+from passerby.errors import ConfigError, ShapeError, WeightsError
+from passerby.models.pose.heatmaps import HeatmapPoses, openvino_poses, peaks
+
+WITHOUT = importlib.util.find_spec("openvino") is None
+
+
+def test_the_highest_place_is_the_joint() -> None:
+    maps = torch.zeros(2, 3, 8, 4)
+    maps[0, 0, 2, 1], maps[1, 2, 6, 2] = 0.7, 1.4
+    joints, confidence = peaks(maps)
+    assert joints.shape == (2, 3, 2)
+    assert joints[0, 0] == pytest.approx([1.5 / 4, 2.5 / 8], abs=0.5 / 8)
+    assert joints[1, 2] == pytest.approx([2.5 / 4, 6.5 / 8], abs=0.5 / 8)
+    assert confidence[0, 0] == pytest.approx(0.7, abs=0.1)
+    assert confidence[1, 2] == 1  # never more
+    assert confidence[0, 1] == 0
+
+
+def test_a_picture_passes_as_bgr_of_the_networks_size() -> None:
+    seen = []
+
+    def run(pictures: np.ndarray) -> np.ndarray:
+        seen.append(pictures)
+        maps = np.zeros((len(pictures), 19, 4, 2), np.float32)
+        maps[:, 18] = 1  # the background, which is no joint
+        maps[:, 3, 1, 1] = 0.5
+        return maps
+
+    images = torch.zeros(3, 3, 16, 8, dtype=torch.uint8)
+    images[:, 0] = 200  # red
+    estimator: PoseEstimator = HeatmapPoses(run, size=(32, 16), batch=2)
+    found = estimator(["a", "b", "c"], images)
+    assert [s.shape for s in seen] == [(2, 3, 32, 16), (1, 3, 32, 16)]
+    assert np.allclose(seen[0][:, 2], 200, atol=0.01)
+    assert np.allclose(seen[0][:, :2], 0, atol=0.01)
+    assert (found.joints.shape, found.confidence.shape) == ((3, 18, 2), (3, 18))
+    assert (found.confidence.argmax(1) == 3).all()
+
+
+def test_nobody_has_no_joints() -> None:
+    found = HeatmapPoses(lambda pictures: pictures, size=(32, 16))([], torch.zeros(0, 3, 8, 8, dtype=torch.uint8))
+    assert (found.joints.shape, found.confidence.shape) == ((0, 18, 2), (0, 18))
+
+
+def test_too_few_maps_are_refused() -> None:
+    estimator = HeatmapPoses(lambda pictures: np.zeros((len(pictures), 17, 4, 2), np.float32), size=(32, 16))
+    with pytest.raises(ShapeError, match=r"gave \(1, 17, 4, 2\)"):
+        estimator(["a"], torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
+
+
+def test_names_and_pictures_are_as_many() -> None:
+    with pytest.raises(ShapeError, match="1 names but 2 pictures"):
+        HeatmapPoses(lambda pictures: pictures, size=(32, 16))(["a"], torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
+
+
+@pytest.mark.skipif(not WITHOUT, reason="openvino is installed")
+def test_without_openvino_the_extra_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"passerby\[openvino\]"):
+        openvino_poses(tmp_path / "a.xml")
+
+
+@pytest.mark.skipif(WITHOUT, reason="openvino, an optional extra, is not installed")
+def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="no network at"):
+        openvino_poses(tmp_path / "a.xml")
+    (tmp_path / "a.xml").write_text("<net/>")
+    with pytest.raises(WeightsError, match="cannot be run"):
+        openvino_poses(tmp_path / "a.xml")
+
+
+@pytest.mark.skipif(WITHOUT, reason="openvino, an optional extra, is not installed")
+def test_openvinos_own_network_runs(shared: Path) -> None:
+    found = sorted((shared / "weights" / "openpose18").rglob("human-pose-estimation-0001.xml"))
+    if not found:
+        pytest.skip("the network is absent")
+    poses = openvino_poses(found[0], size=(128, 64))(["a"], torch.zeros(1, 3, 128, 64, dtype=torch.uint8))
+    assert poses.joints.shape == (1, 18, 2)
+    assert (poses.confidence < 0.1).all()  # nobody is in a black picture
