@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from passerby.cli.evaluate import print_result
+from passerby.cli.train_pose import is_pose, train_pose
 from passerby.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    recipe: Annotated[str | None, typer.Argument(help="Name of a recipe: aap_reid, for example.")] = None,
+    recipe: Annotated[str | None, typer.Argument(help="Name of a recipe: aap_reid, for example; pose: joints.")] = None,
     data: Annotated[str | None, typer.Option(help="Training data: NAME:PATH or a path (folder, zip, tar).")] = None,
     test_data: Annotated[str | None, typer.Option(help="Other data to evaluate on; default: the same.")] = None,
     settings: Annotated[
@@ -28,12 +29,27 @@ def train(
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue this run exactly.")] = None,
 ) -> None:
     """Train a recipe, or continue a run, and evaluate where there are query and gallery images."""
+    if resume and (recipe or data or test_data or settings or run):
+        raise ConfigError(f"a resumed run keeps its own settings: give --resume {resume} alone")
+    if is_pose(recipe, resume):
+        folder = resume or run or _default_run("pose")
+        train_pose(data, test_data, settings or [], folder, resume=resume is not None)
+    else:
+        _train_recipe(recipe, data, test_data, settings or [], run, resume)
+
+
+def _train_recipe(
+    recipe: str | None,
+    data: str | None,
+    test_data: str | None,
+    settings: list[str],
+    run: Path | None,
+    resume: Path | None,
+) -> None:
     config = None
     if resume is None:
-        config = _config(recipe, data, test_data, settings or [])
+        config = _config(recipe, data, test_data, settings)
         run = run or _default_run(config.recipe)
-    elif recipe or data or test_data or settings or run:
-        raise ConfigError(f"a resumed run keeps its own settings: give --resume {resume} alone")
     from passerby.training.loop import train as train_run
 
     folder = resume or run

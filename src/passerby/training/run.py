@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 
 from passerby.errors import ConfigError
 from passerby.files import folder_made_whole, written_whole
-from passerby.training.config import TrainConfig
 
 _PACKAGES = ("passerby", "torch", "kornia", "accelerate", "pytorch-metric-learning", "numpy", "pillow")
 
@@ -46,7 +46,7 @@ class RunFolder:
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
-    def create(self, config: TrainConfig) -> None:
+    def create(self, config: BaseModel) -> None:
         """Make the folder with its config and environment, all at once.
 
         Raises:

@@ -1,0 +1,47 @@
+"""``passerby train pose``: people whose joints are known become a pose network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from passerby.errors import ConfigError
+
+
+def is_pose(recipe: str | None, resume: Path | None) -> bool:
+    """Whether a pose network is meant: by the recipe's name, or by that of the run to continue."""
+    if resume is None:
+        return recipe == "pose"
+    from passerby.recipes.pose import NAME
+    from passerby.training.config import read_tree
+    from passerby.training.run import RunFolder
+
+    config = RunFolder(resume).config
+    return config.is_file() and read_tree(config).get("recipe") == NAME
+
+
+def train_pose(data: str | None, test_data: str | None, settings: list[str], folder: Path, *, resume: bool) -> None:
+    """Train the pose network, or continue a run of it, and print its PCK where there are test people."""
+    from passerby.training.pose import train_pose as train_run
+
+    result = train_run(None if resume else _config(data, test_data, settings), folder, resume=resume)
+    if result is None:
+        typer.echo("Not measured: the data has no query and gallery; --test-data names some.")
+    else:
+        for what, name in (("box", "of the picture's height"), ("joints", "from the highest joint to the lowest")):
+            shares = result[what]
+            typer.echo(f"PCK at 5 % {shares['pck_5']:.1%}, at 10 % {shares['pck_10']:.1%} {name}")
+    typer.echo(f"The run is in {folder}: model.safetensors, model.json, metrics.jsonl, losses.png.")
+
+
+def _config(data: str | None, test_data: str | None, settings: list[str]) -> Any:
+    from passerby.recipes.pose import pose
+    from passerby.training.config import parse_override, with_overrides
+
+    config = with_overrides(pose(), dict(parse_override(s) for s in settings))
+    places = {"data.train": data or config.data.train, "data.test": test_data or config.data.test}
+    if not places["data.train"]:
+        raise ConfigError("training needs --data: pedestrians, drawn or written, or pictures with a keypoints.json")
+    return with_overrides(config, places)

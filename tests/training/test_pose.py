@@ -1,0 +1,253 @@
+"""Training of the pose network: it learns, repeats itself, resumes exactly, and says what is wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from passerby.data.pose_set import PoseSet, read_pose_set
+from passerby.data.registry import load
+from passerby.errors import ConfigError, DatasetLayoutError, TrainingError, WeightsError
+from passerby.models.pose.estimator import NetworkPoses, load_pose_network
+from passerby.recipes.pose import pose
+from passerby.training.config import read_as, with_overrides
+from passerby.training.pose import build_network, measure, pose_loss, train_pose
+from passerby.training.pose_config import PoseConfig, PoseLossConfig
+from passerby.training.run import RunFolder
+
+TINY = {
+    "data.height": 40,
+    "data.width": 20,
+    "network.height": 32,
+    "network.width": 16,
+    "network.channels": 4,
+    "batch": 4,
+    "epochs": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory, draw_people: Callable[..., Path]) -> Path:
+    return draw_people(tmp_path_factory.mktemp("people") / "data", people=6, cameras=2, images=2, size=(40, 20))
+
+
+def config(people: Path, **changes: Any) -> PoseConfig:
+    """Dots of settings' names are written ``__``."""
+    named = {name.replace("__", "."): value for name, value in changes.items()}
+    return with_overrides(pose(), {**TINY, "data.train": str(people), **named})
+
+
+def losses(run: Path) -> list[float]:
+    return [entry["loss"] for entry in RunFolder(run).log()]
+
+
+def test_a_run_leaves_what_it_says(people: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    result = train_pose(config(people), run, show_progress=False)
+    assert result == json.loads((run / "metrics.json").read_text())
+    assert result is not None
+    assert result["box"]["pictures"] == 12
+    assert len(losses(run)) == 2 * 3
+    assert read_as(PoseConfig, run / "config.json") == config(people)
+    about = json.loads((run / "model.json").read_text())
+    assert (about["model"], about["images"], about["people"]["people"]) == ("pose", 12, 6)
+    assert str(people) not in json.dumps(about)
+    network = load_pose_network(run)
+    assert network.size == (32, 16)
+    data = load(people)
+    measured = measure(NetworkPoses(network), read_pose_set(data.source, (*data.query, *data.gallery), (40, 20)))
+    assert measured == result
+
+
+def test_the_same_seed_gives_the_same_losses(people: Path, tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        before = torch.get_rng_state()
+        train_pose(config(people, seed=seed), tmp_path / name, show_progress=False)
+        assert torch.equal(torch.get_rng_state(), before)
+    assert losses(tmp_path / "a") == losses(tmp_path / "b")
+    assert losses(tmp_path / "a") != losses(tmp_path / "c")
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in "ab"]
+    assert weights[0] == weights[1]
+
+
+def test_a_resumed_run_repeats_the_uninterrupted_one(people: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    train_pose(config(people), tmp_path / "whole", show_progress=False)
+    cut = tmp_path / "cut"
+
+    class InterruptionError(Exception):
+        pass
+
+    from passerby.training.pose import _Training
+
+    step = _Training._step
+
+    def interrupted(self: Any, *arguments: Any) -> Any:
+        if arguments[-1] == 5:  # in the second epoch
+            raise InterruptionError
+        return step(self, *arguments)
+
+    monkeypatch.setattr(_Training, "_step", interrupted)
+    with pytest.raises(InterruptionError):
+        train_pose(config(people), cut, show_progress=False)
+    monkeypatch.undo()
+    assert not (cut / "model.json").exists()
+    train_pose(None, cut, resume=True, show_progress=False)
+    assert losses(cut) == losses(tmp_path / "whole")
+    assert (cut / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
+
+
+def test_it_learns_eight_pictures_by_heart(people: Path) -> None:
+    """A network of 8 channels, 150 steps of a plain loop, no augmentation: a bug in labels or readout shows here."""
+    data = load(people)
+    eight = read_pose_set(data.source, data.split("train")[:8], (32, 16))
+    network = build_network(config(people, network__channels=8)).train()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=5e-3)
+    pictures = (eight.images.float() - 128) / 64
+    for _ in range(150):
+        optimizer.zero_grad()
+        pose_loss(network, pictures, eight.joints, eight.sure, PoseLossConfig(sigma=0.5, hidden=1.0)).total.backward()
+        optimizer.step()
+    with torch.no_grad():
+        scores = network(pictures)
+    x, y = (s.argmax(-1) for s in scores[:2])
+    found = torch.stack([(x + 0.5) / 32, (y + 0.5) / 64], dim=-1)
+    assert _pck(found, eight) >= 0.9
+
+
+def _pck(found: torch.Tensor, people: PoseSet) -> float:
+    apart = (found - people.joints) * torch.tensor([0.5, 1.0])
+    return float((apart.norm(dim=-1) <= 0.05)[people.sure > 0].float().mean())
+
+
+def test_hidden_joints_weigh_less(people: Path) -> None:
+    network = build_network(config(people)).eval()
+    network.readout.x.bias.data = torch.arange(32.0)
+    images, joints = torch.zeros(2, 3, 32, 16), torch.full((2, 18, 2), 0.25)
+    joints[:, 9:] = 0.75
+    seen, hidden = torch.ones(2, 18), torch.ones(2, 18)
+    hidden[:, 9:] = 0.5
+
+    def place(sure: torch.Tensor, weight: float) -> float:
+        return pose_loss(network, images, joints, sure, PoseLossConfig(hidden=weight)).parts["place"].item()
+
+    assert place(hidden, 1.0) == pytest.approx(place(seen, 0.3))
+    assert place(hidden, 0.5) != pytest.approx(place(seen, 0.5))
+    outside = torch.where(hidden == 0.5, 0.0, 1.0)
+    assert place(hidden, 0.0) == pytest.approx(place(outside, 0.5))
+
+
+def test_a_perfect_estimator_measures_1(people: Path) -> None:
+    data = load(people)
+    known = read_pose_set(data.source, data.query, (40, 20))
+
+    class Oracle:
+        def __call__(self, names: Any, images: torch.Tensor) -> Any:
+            from passerby.data.poses import Poses
+
+            return Poses(known.joints.numpy(), known.sure.numpy())
+
+    result = measure(Oracle(), known)
+    assert (result["box"]["pck_5"], result["joints"]["pck_5"]) == (1.0, 1.0)
+    assert result["box"]["joints"] == int((known.sure > 0).sum())
+    assert result["box_seen"]["joints"] == int((known.sure == 1).sum())
+
+
+def test_without_test_people_nothing_is_measured(people: Path, tmp_path: Path) -> None:
+    from passerby.data.pedestrians.export import write_pedestrians
+    from passerby.data.pedestrians.settings import Settings
+
+    settings = Settings(people=4, cameras=2, images=1, size=(40, 20), preset="easy")
+    only = write_pedestrians(tmp_path / "only", settings, train_only=True)
+    assert train_pose(config(only, epochs=1), tmp_path / "run", show_progress=False) is None
+    assert not (tmp_path / "run" / "metrics.json").exists()
+    other = config(only, epochs=1, data__test=str(people))
+    assert train_pose(other, tmp_path / "other", show_progress=False) is not None
+
+
+def test_everybody_may_be_trained_on(people: Path, tmp_path: Path) -> None:
+    both = config(people, epochs=1, data__everybody=True, data__test=str(people))
+    train_pose(both, tmp_path / "run", show_progress=False)
+    assert json.loads((tmp_path / "run" / "model.json").read_text())["images"] == 24
+    with pytest.raises(ConfigError, match="--test-data"):
+        train_pose(config(people, data__everybody=True), tmp_path / "other", show_progress=False)
+
+
+def test_people_may_be_drawn_on_demand(tmp_path: Path) -> None:
+    drawn = "pedestrians:people=4,cameras=2,images=1,size=40x20,preset=easy"
+    result = train_pose(config(Path("x"), data__train=drawn, epochs=1), tmp_path / "run", show_progress=False)
+    assert result is not None
+    assert json.loads((tmp_path / "run" / "model.json").read_text())["people"]["preset"] == "easy"
+
+
+# errors
+
+
+def test_an_existing_folder_is_kept(people: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="exists"):
+        train_pose(config(people), tmp_path, show_progress=False)
+
+
+def test_a_config_is_needed(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="needs a config"):
+        train_pose(None, tmp_path / "run")
+
+
+def test_a_run_without_checkpoint_cannot_resume(people: Path, tmp_path: Path) -> None:
+    RunFolder(tmp_path / "run").create(config(people))
+    with pytest.raises(ConfigError, match="no checkpoint"):
+        train_pose(None, tmp_path / "run", resume=True)
+
+
+def test_a_damaged_checkpoint_is_refused(people: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train_pose(config(people, epochs=1), run, show_progress=False)
+    (run / "checkpoints" / "epoch-0001" / "state.pt").write_bytes(b"half a file")
+    with pytest.raises(WeightsError, match="cannot be resumed"):
+        train_pose(None, run, resume=True, show_progress=False)
+
+
+def test_a_loss_that_is_not_finite_stops(people: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"not finite at step \d"):
+        train_pose(config(people, optimizer__lr=1e30, epochs=5), tmp_path / "run", show_progress=False)
+
+
+def test_pictures_without_joints_are_refused(people: Path, tmp_path: Path, draw_people: Callable[..., Path]) -> None:
+    folder = draw_people(tmp_path / "data", people=2, cameras=1, images=1)
+    (folder / "keypoints.json").unlink()
+    with pytest.raises(DatasetLayoutError, match=r"keypoints\.json"):
+        train_pose(config(folder), tmp_path / "run", show_progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_picture_is_too_few(tmp_path: Path) -> None:
+    drawn = "pedestrians:people=2,cameras=1,images=1,size=40x20"
+    with pytest.raises(DatasetLayoutError, match="one training picture"):
+        train_pose(config(Path("x"), data__train=drawn), tmp_path / "run", show_progress=False)
+
+
+def test_network_sizes_are_checked_before_anything_is_read(people: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="multiples of 16"):
+        train_pose(config(people, network__height=40), tmp_path / "run", show_progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_order_of_pictures_changes_with_the_epoch(people: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    from passerby.training.pose import _Training
+
+    seen: list[list[int]] = []
+    step = _Training._step
+
+    def noted(self: Any, rows: torch.Tensor, *rest: Any) -> Any:
+        seen.append(rows.tolist())
+        return step(self, rows, *rest)
+
+    monkeypatch.setattr(_Training, "_step", noted)
+    train_pose(config(people), tmp_path / "run", show_progress=False)
+    assert sorted(np.concatenate(seen[:3]).tolist()) == sorted(np.concatenate(seen[3:]).tolist()) == list(range(12))
+    assert seen[:3] != seen[3:]
