@@ -118,5 +118,7 @@ def test_unlike_protocols_differ_in_print() -> None:
         Protocol(average_precision="trapezoid"),
         Protocol(ignore_same_camera=False),
         Protocol(distance="global_local"),
+        Protocol(normalise=False),
+        Protocol(flip=True),
     ]
     assert len({str(p) for p in variants}) == len(set(variants)) == len(variants)

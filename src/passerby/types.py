@@ -129,11 +129,17 @@ class Protocol:
     ignore_same_camera: bool = True
     """Gallery images of the query's person *and* camera are ignored."""
     distance: Literal["global", "local", "global_local"] = "global"
-    """``global``: squared Euclidean of L2-normalised embeddings; ``local``: DMLI of the stripes; or their sum."""
+    """``global``: squared Euclidean of the embeddings; ``local``: DMLI of the stripes; or their sum."""
+    normalise: bool = True
+    """Embeddings are divided by their length before they are compared; else they are compared as they are."""
+    flip: bool = False
+    """An embedding is the mean of those of a picture and of its mirror image; whoever embeds sees to it."""
 
     def __str__(self) -> str:
         camera = "same person and camera ignored" if self.ignore_same_camera else "all cameras count"
-        return f"{self.name}, {camera}, AP {self.average_precision}, distance {self.distance}"
+        length = "" if self.normalise else " of embeddings as they are"
+        flip = ", mirror images averaged" if self.flip else ""
+        return f"{self.name}, {camera}, AP {self.average_precision}, distance {self.distance}{length}{flip}"
 
 
 @dataclass(frozen=True, slots=True)

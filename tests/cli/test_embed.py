@@ -106,3 +106,14 @@ def test_what_cannot_be_embedded(run_folder: Path, people: Path, tmp_path: Path)
     (people / "2.png").write_bytes(b"\x89PNG but no more")
     assert "2.png" in refused(passerby("embed", run_folder, people, "-o", output))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty", "people"]
+
+
+def test_a_flipped_gallery_is_searched_with_flip_only(run_folder: Path, people: Path, tmp_path: Path) -> None:
+    flipped = tmp_path / "flipped.parquet"
+    assert passerby("embed", run_folder, people, "-o", flipped, "--flip").exit_code == 0
+    assert read_embeddings(flipped).origin.flip
+    asked = ("search", run_folder, people / "2.png", "--gallery", flipped)
+    assert "search with --flip" in refused(passerby(*asked))
+    assert "search with --flip" in refused(passerby(*asked, "--no-flip"))
+    assert "search with --normalise" in refused(passerby(*asked, "--flip", "--no-normalise"))
+    assert "2.png" in passerby(*asked, "--flip", "-k", 1).stdout

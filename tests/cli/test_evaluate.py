@@ -30,6 +30,21 @@ def test_choices_reach_the_protocol(run, trained: Path, figures: Path, distance:
     assert (protocol["distance"], protocol["average_precision"]) == (distance, "trapezoid")
 
 
+def test_flip_and_normalise_reach_the_numbers(run, trained: Path, figures: Path) -> None:
+    asked = run("evaluate", trained, "--data", figures, "--flip", "--no-normalise")
+    assert "distance global of embeddings as they are, mirror images averaged." in asked.out.splitlines()[0]
+    results = [
+        json.loads(run("evaluate", trained, "--data", figures, "--json", *options).out)
+        for options in ((), ("--flip",), ("--no-normalise",))
+    ]
+    assert [(r["protocol"]["flip"], r["protocol"]["normalise"]) for r in results] == [
+        (False, True),
+        (True, True),
+        (False, False),
+    ]
+    assert len({r["minp"] for r in results}) == 3
+
+
 def test_an_output_that_cannot_be_written_is_said(run, trained: Path, figures: Path, tmp_path: Path) -> None:
     done = run("evaluate", trained, "--data", figures, "--output", tmp_path / "nowhere" / "result.json")
     assert done.code == 1

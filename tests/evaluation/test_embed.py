@@ -13,8 +13,8 @@ from passerby.errors import DatasetLayoutError, ImageError
 from passerby.evaluation.embed import embed
 from passerby.evaluation.predictor import Predictor
 from passerby.models.card import ReidModel
-from passerby.models.registry import create_model
-from passerby.types import Role, Sample
+from passerby.models.registry import create_model, model_card
+from passerby.types import Protocol, Role, Sample
 
 SIZE = (32, 16)
 
@@ -106,3 +106,32 @@ def test_fingerprints_tell_weights_and_sizes_apart(model: ReidModel) -> None:
     with torch.no_grad():
         model.classifier.bias[0] += 1  # type: ignore[union-attr,index,operator]
     assert same.fingerprint != before
+
+
+def test_flip_averages_a_picture_and_its_mirror_image(model: ReidModel, folder: Source, tmp_path: Path) -> None:
+    for i in range(5):
+        with Image.open(tmp_path / f"{i}.png") as picture:
+            picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / f"m{i}.png")
+    mirror_images = [Sample(f"m{i}.png") for i in range(5)]
+    plain, mirrored = (embed(model, folder, s, size=SIZE, with_local=True) for s in (samples(), mirror_images))
+    both = embed(model, folder, samples(), size=SIZE, with_local=True, flip=True)
+    assert not torch.allclose(plain.features, mirrored.features, atol=1e-3)
+    assert torch.allclose(both.features, (plain.features + mirrored.features) / 2, atol=1e-5)
+    assert both.local is not None
+    assert plain.local is not None
+    assert mirrored.local is not None
+    assert torch.allclose(both.local.norm(dim=-1), torch.ones(5, 1), atol=1e-5)
+    summed = plain.local + mirrored.local
+    assert torch.allclose(both.local, summed / summed.norm(dim=-1, keepdim=True), atol=1e-5)
+    again = embed(model, folder, mirror_images, size=SIZE, flip=True)
+    assert torch.allclose(both.features, again.features, atol=1e-5), "whoever is mirrored stays the same"
+
+
+def test_a_predictor_compares_as_the_paper_does_unless_told(model: ReidModel, folder: Source) -> None:
+    assert Predictor(model, SIZE).protocol == Protocol()
+    asked = Predictor(model, SIZE, flip=True, normalise=False)
+    assert (asked.protocol.flip, asked.protocol.normalise) == (True, False)
+    expected = embed(model, folder, samples(), size=SIZE, flip=True).features
+    assert torch.equal(asked.embed_samples(folder, samples()).features, expected), "kept as the model made them"
+    papers = {name: model_card(name).normalise for name in ("aap_reid", "strong_baseline", "aanet", "dual_attention")}
+    assert papers == {"aap_reid": True, "strong_baseline": True, "aanet": False, "dual_attention": False}

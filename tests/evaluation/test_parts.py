@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Generator, Tensor
 
+from passerby.data.decode import read_all
+from passerby.data.parts import By
+from passerby.data.pedestrians.labels import JOINTS
+from passerby.data.poses import PoseEstimator, Poses
 from passerby.data.registry import load as load_data
 from passerby.data.transforms import Augmentation, normalise, normalise_parts
 from passerby.errors import ConfigError, DatasetLayoutError
@@ -108,3 +115,39 @@ def test_parts_are_normalised_like_pictures() -> None:
 def test_what_would_move_a_picture_from_its_parts_is_refused(amount: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="away from its parts"):
         Augmentation(**amount).with_parts(*picture_and_part(), Generator())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("by", ["pose", "strips"])
+def test_flip_mirrors_the_parts_with_the_person(run: Path, by: By) -> None:
+    """As if every picture had been mirrored, and its joints with it."""
+    predictor, dataset = load(run), load_data(PEOPLE)
+    plain, mirrored = (
+        replace(maker, poses=_Sure(maker.poses, mirror=mirror) if maker.poses else None)
+        for maker in [part_maker(dataset.source, size=SIZE, by=by)]
+        for mirror in (False, True)
+    )
+    images = read_all(dataset.source, dataset.query, SIZE)
+    names = [sample.path for sample in dataset.query]
+    with torch.inference_mode():
+        seen, reversed_ = (
+            predictor.model(normalise(pictures), normalise_parts(maker(names, pictures))).embedding
+            for maker, pictures in ((plain, images), (mirrored, images.flip(-1)))
+        )
+    both = embed(predictor.model, dataset.source, dataset.query, size=SIZE, parts=plain, flip=True).features
+    assert not torch.allclose(seen, reversed_, atol=1e-2)
+    assert torch.allclose(both, (seen + reversed_) / 2, atol=2e-3)
+
+
+@dataclass(frozen=True)
+class _Sure:
+    """Every joint counts as seen; of mirrored pictures left is right and right is left."""
+
+    poses: PoseEstimator
+    mirror: bool
+
+    def __call__(self, names: Sequence[str], images: Tensor) -> Poses:
+        joints = self.poses(names, images).joints
+        if self.mirror:
+            swapped = [name.replace("left", "?").replace("right", "left").replace("?", "right") for name in JOINTS]
+            joints = joints[:, [JOINTS.index(name) for name in swapped]] * np.array([-1, 1]) + np.array([1, 0])
+        return Poses(joints.astype(np.float32), np.ones(joints.shape[:2], np.float32))

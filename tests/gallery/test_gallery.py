@@ -9,7 +9,15 @@ import torch
 from PIL import Image
 
 from passerby.data.source import open_source
-from passerby.errors import DatasetLayoutError, ImageError, OutputError, ProtocolError, UnknownNameError, WeightsError
+from passerby.errors import (
+    ConfigError,
+    DatasetLayoutError,
+    ImageError,
+    OutputError,
+    ProtocolError,
+    UnknownNameError,
+    WeightsError,
+)
 from passerby.evaluation.predictor import Predictor
 from passerby.gallery.gallery import Gallery, Query, pictures
 from passerby.retrieval.ranking import top_k
@@ -233,6 +241,33 @@ def test_another_model_s_embeddings_are_refused(
     assert "passerby embed RUN" in str(refusal.value)
     with pytest.raises(WeightsError, match="another model"):
         Gallery.from_parquet(Predictor(predictor.model, (32, 32)), tmp_path / "g.parquet")
+
+
+@pytest.mark.parametrize("option", ["flip", "normalise"])
+def test_a_gallery_remembers_how_it_was_embedded(
+    predictor: Predictor, people: Path, tmp_path: Path, option: str
+) -> None:
+    value = option == "flip"  # the other one than by default
+    other = Predictor(predictor.model, predictor.size, **{option: value})  # type: ignore[arg-type]
+    for maker, name in ((predictor, "plain"), (other, "other")):
+        Gallery.from_folder(maker, people).save(tmp_path / f"{name}.parquet")
+    here, there = (f"--{option}", f"--no-{option}") if value else (f"--no-{option}", f"--{option}")
+    for searcher, name, wanted in ((predictor, "other", here), (other, "plain", there)):
+        with pytest.raises(ConfigError, match=rf"embedded with {wanted} and this search is without.*passerby embed"):
+            Gallery.from_parquet(searcher, tmp_path / f"{name}.parquet")
+    own = Gallery.from_parquet(other, tmp_path / "other.parquet")
+    (hit,) = own.search(people / "3.png", 1)
+    assert hit.path == "3.png"
+    assert hit.distance == pytest.approx(0, abs=1e-4)
+
+
+def test_distances_of_a_gallery_are_those_of_its_protocol(predictor: Predictor, people: Path) -> None:
+    raw = Gallery.from_folder(Predictor(predictor.model, predictor.size, normalise=False), people)
+    ranking = top_k(predictor.embed_files([people / "3.png"]), raw.embeddings, 4, normalise=False)
+    assert [h.distance for h in raw.search(people / "3.png", 4)] == pytest.approx(ranking.distances[0].tolist())
+    assert raw.search(people / "3.png", 4)[3].distance != pytest.approx(
+        Gallery.from_folder(predictor, people).search(people / "3.png", 4)[3].distance
+    )
 
 
 def test_a_gallery_that_cannot_be_written(predictor: Predictor, people: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from passerby.errors import DatasetLayoutError, OutputError, WeightsError
-from passerby.gallery.store import Origin, read_embeddings, write_embeddings
+from passerby.gallery.store import FORMAT, Origin, read_embeddings, write_embeddings
 from passerby.types import Embeddings
 
 ORIGIN = Origin(fingerprint="0123456789abcdef", model="aap_reid", size=(256, 128), root="/data/people.zip")
@@ -165,9 +165,9 @@ def test_a_damaged_description_is_refused(tmp_path: Path, description: bytes) ->
 def test_a_newer_format_is_refused_with_a_reason(tmp_path: Path) -> None:
     write_embeddings(tmp_path / "e.parquet", embeddings(), ORIGIN)
     table = pq.read_table(tmp_path / "e.parquet")
-    newer = json.loads(table.schema.metadata[b"passerby"]) | {"format": 2}
+    newer = json.loads(table.schema.metadata[b"passerby"]) | {"format": FORMAT + 1}
     table = table.replace_schema_metadata({b"passerby": json.dumps(newer).encode()})
-    with pytest.raises(DatasetLayoutError, match="format 2"):
+    with pytest.raises(DatasetLayoutError, match=f"format {FORMAT + 1}"):
         read_embeddings(rewritten(tmp_path / "e.parquet", table))
 
 

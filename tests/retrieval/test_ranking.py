@@ -193,3 +193,30 @@ def test_what_cannot_be_ranked_is_refused(fault: str) -> None:
 def test_cameras_are_not_needed_where_the_protocol_does_not_ask() -> None:
     both = labelled(camids=None)
     assert positive_ranks(both, both, Protocol(ignore_same_camera=False)).ranks.tolist() == [1, 1, 1, 1]
+
+
+def test_embeddings_may_be_compared_as_they_are() -> None:
+    """Near each other and far from the origin, where float32 would lose what tells them apart."""
+    query, gallery = (100 + randn(n, 6, seed=n) for n in (4, 30))
+    literal = [[sum((a - b) ** 2 for a, b in zip(q, g, strict=True)) for g in gallery.tolist()] for q in query.tolist()]
+    found = top_k(embeddings(query.float()), embeddings(gallery.float()), 30, normalise=False)
+    for distances, indices, exact in zip(found.distances, found.indices, literal, strict=True):
+        assert indices.tolist() == sorted(range(30), key=exact.__getitem__)
+        assert distances.tolist() == pytest.approx(sorted(exact), rel=1e-3)
+    at_length_1 = top_k(embeddings(query), embeddings(gallery), 30)
+    assert not torch.equal(found.indices, at_length_1.indices)
+
+
+def test_a_protocol_says_whether_lengths_count() -> None:
+    query = embeddings(torch.tensor([[1.0, 0.0]]), [1], [1])
+    gallery = embeddings(torch.tensor([[9.0, 0.0], [1.0, 0.5]]), [1, 2], [2, 2])
+    assert positive_ranks(query, gallery, Protocol()).ranks.tolist() == [1]
+    assert positive_ranks(query, gallery, Protocol(normalise=False)).ranks.tolist() == [2]
+
+
+def test_embeddings_that_are_compared_as_they_are_must_be_finite() -> None:
+    broken = embeddings(torch.full((2, 3), torch.nan))
+    with pytest.raises(ProtocolError, match="2 of 2 embeddings are not finite"):
+        top_k(broken, embeddings(randn(5, 3).float()), 1, normalise=False)
+    with pytest.raises(ShapeError, match="3 dimensions, the gallery 4"):
+        top_k(embeddings(randn(2, 3)), embeddings(randn(5, 4)), 1, normalise=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from passerby.cli.options import Device, Poses
+from passerby.cli.options import Device, Flip, Normalise, Poses
 from passerby.cli.progress import progress_bar
 from passerby.errors import OutputError
 
@@ -30,6 +30,8 @@ def embed(
     batch_size: Annotated[int, typer.Option(min=1, help="Images embedded at once.")] = 64,
     device: Device = "cpu",
     poses: Poses = None,
+    flip: Flip = None,
+    normalise: Normalise = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
 ) -> None:
     """Embed every picture once, so that searches need not."""
@@ -41,7 +43,9 @@ def embed(
         raise OutputError(f"embeddings are written as Parquet: end the output in .parquet, got {output}")
     check_target(output, overwrite=overwrite)
     source, samples = pictures(folder, split)
-    gallery = embed_with_bar(load(run, device=device, poses=poses), source, samples, batch_size=batch_size)
+    gallery = embed_with_bar(
+        load(run, device=device, poses=poses, flip=flip, normalise=normalise), source, samples, batch_size=batch_size
+    )
     gallery.save(output)
     typer.echo(f"{len(gallery.embeddings):,} pictures of {source.root} are embedded in {output}.")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from passerby.cli.options import Device, Poses
+from passerby.cli.options import Device, Flip, Normalise, Poses
 from passerby.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def evaluate(
     ] = "step",
     device: Device = "cpu",
     poses: Poses = None,
+    flip: Flip = None,
+    normalise: Normalise = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images embedded at once.")] = 64,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     output: Annotated[Path | None, typer.Option(help="Write the JSON to this file too.")] = None,
@@ -36,14 +39,13 @@ def evaluate(
     from passerby.evaluation.evaluate import evaluate as evaluate_model
     from passerby.files import check_target, written_whole
     from passerby.training.checkpoint import load
-    from passerby.types import Protocol
 
     if output:
         check_target(output, overwrite=True)
     dataset = load_dataset(data)
     images = len(dataset.split("query")) + len(dataset.split("gallery"))
-    predictor = load(run, device=device, poses=poses)
-    protocol = Protocol(average_precision=ap, distance=distance)
+    predictor = load(run, device=device, poses=poses, flip=flip, normalise=normalise)
+    protocol = replace(predictor.protocol, average_precision=ap, distance=distance)
     with progress_bar("embedding", images) as advance:
         result = evaluate_model(
             predictor.model,

@@ -7,6 +7,14 @@ from typing import Annotated
 import typer
 
 Device = Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, cuda:1, mps.")]
+Flip = Annotated[
+    bool | None,
+    typer.Option("--flip/--no-flip", help="Average each picture with its mirror image; default: as the run says (no)."),
+]
+Normalise = Annotated[
+    bool | None,
+    typer.Option("--normalise/--no-normalise", help="Compare embeddings of length 1; default: as the run or paper."),
+]
 Poses = Annotated[
     str | None,
     typer.Option(help="Who knows the joints, for a model that sees parts: own, a COCO .json, body points."),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from passerby.cli.embed import embed_with_bar
-from passerby.cli.options import Device, Poses
+from passerby.cli.options import Device, Flip, Normalise, Poses
 
 if TYPE_CHECKING:
     from passerby.evaluation.predictor import Predictor
@@ -27,6 +27,8 @@ def search(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     device: Device = "cpu",
     poses: Poses = None,
+    flip: Flip = None,
+    normalise: Normalise = None,
     figure: Annotated[Path | None, typer.Option(help="Draw the query and what was found to this PNG.")] = None,
 ) -> None:
     """Find the pictures nearest to one picture."""
@@ -39,7 +41,7 @@ def search(
         check_target(figure, overwrite=True)
     picture = Query.of(query)
     image = picture.image  # a query that cannot be read ends here, not after a gallery was embedded
-    opened = _open(load(run, device=device, poses=poses), gallery)
+    opened = _open(load(run, device=device, poses=poses, flip=flip, normalise=normalise), gallery)
     hits = opened.search(picture, k)
     if figure:
         found = [(hit, opened.image(hit)) for hit in hits]

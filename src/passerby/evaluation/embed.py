@@ -7,6 +7,7 @@ from itertools import islice
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from passerby.data.decode import read_batches
 from passerby.data.parts import PartMaker
@@ -14,7 +15,7 @@ from passerby.data.source import Source
 from passerby.data.transforms import normalise, normalise_parts
 from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.models.card import ReidModel
-from passerby.types import Embeddings, Sample
+from passerby.types import Embeddings, ModelOutput, Sample
 
 
 @torch.inference_mode()
@@ -27,6 +28,7 @@ def embed(
     batch_size: int = 64,
     threads: int = 2,
     with_local: bool = False,
+    flip: bool = False,
     parts: PartMaker | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Embeddings:
@@ -35,6 +37,8 @@ def embed(
     Args:
         size: (height, width) of the model's pictures.
         with_local: keep the stripe vectors too, for the local distances.
+        flip: average each picture with its mirror image, at twice the cost; stripes keep length 1, attributes
+            average scores.
         parts: cuts the pictures, for a model whose card asks for parts.
         progress: called with the number of images after each batch.
 
@@ -58,7 +62,8 @@ def embed(
         for images in read_batches(source, samples, size, batch_size=batch_size, threads=threads):
             batch = normalise(images.to(device)).contiguous(memory_format=torch.channels_last)
             here = list(islice(names, len(images)))
-            output = model(batch, normalise_parts(parts(here, images)).to(device)) if parts else model(batch)
+            inputs = (batch, normalise_parts(parts(here, images)).to(device)) if parts else (batch,)
+            output = _seen(model, inputs, flip=flip)
             features.append(output.embedding.float().cpu())
             if with_local and output.local is not None:
                 local.append(output.local.float().cpu())
@@ -74,6 +79,22 @@ def embed(
         roles=torch.tensor([int(s.role) for s in samples]),
         local=torch.cat(local) if local else None,
     )
+
+
+def _seen(model: ReidModel, inputs: tuple[Tensor, ...], *, flip: bool) -> ModelOutput:
+    """What the model makes of pictures and, where it sees them, parts; what is kept of it is averaged by ``flip``."""
+    output: ModelOutput = model(*inputs)
+    if not flip:
+        return output
+    # no part is of one side of the body: mirroring every part, like the picture, mirrors the person
+    mirrored: ModelOutput = model(*(pictures.flip(-1) for pictures in inputs))
+    embedding = (output.embedding + mirrored.embedding) / 2
+    local, attributes = output.local, output.attributes
+    if local is not None and mirrored.local is not None:
+        local = normalize(local + mirrored.local, dim=-1)
+    if attributes is not None and mirrored.attributes is not None:
+        attributes = tuple((a + b) / 2 for a, b in zip(attributes, mirrored.attributes, strict=True))
+    return output._replace(embedding=embedding, local=local, attributes=attributes)
 
 
 def _column(values: list[int | None], what: str) -> Tensor | None:

@@ -24,12 +24,13 @@ def evaluate(
     parts: PartMaker | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> EvalResult:
-    """Embed the dataset's query and gallery and evaluate them under ``protocol`` (default: Market-1501's).
+    """Embed the dataset's query and gallery and evaluate them under ``protocol``.
 
     Args:
+        protocol: by default Market-1501's, with embeddings compared as the model's paper does (:func:`protocol_of`).
         parts: cuts the dataset's pictures, for a model whose card asks for parts.
     """
-    protocol = protocol or Protocol()
+    protocol = protocol or protocol_of(model)
     refuse_unevaluable(dataset, protocol)
     if protocol.distance not in model.card.distances:
         raise ProtocolError(
@@ -45,12 +46,23 @@ def evaluate(
             batch_size=batch_size,
             threads=threads,
             with_local=with_local,
+            flip=protocol.flip,
             parts=parts,
             progress=progress,
         )
         for split in ("query", "gallery")
     )
     return evaluate_embeddings(query, gallery, protocol)
+
+
+def protocol_of(model: ReidModel, *, flip: bool = False, normalise: bool | None = None) -> Protocol:
+    """Market-1501's protocol for a model.
+
+    Args:
+        flip: average each picture with its mirror image, which no paper here does.
+        normalise: compare embeddings of length 1; ``None``: as the model's paper does.
+    """
+    return Protocol(flip=flip, normalise=model.card.normalise if normalise is None else normalise)
 
 
 def refuse_unevaluable(dataset: Dataset, protocol: Protocol) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from passerby.data.parts import PartMaker
 from passerby.data.source import DirectorySource, Source
 from passerby.evaluation.embed import embed
+from passerby.evaluation.evaluate import protocol_of
 from passerby.evaluation.parts import part_maker
 from passerby.models.card import ReidModel
 from passerby.types import Embeddings, Sample
@@ -20,10 +21,22 @@ class Predictor:
 
     Args:
         parts: keywords of :func:`~passerby.evaluation.parts.part_maker`, for a model that sees parts of the body.
+        flip: average each picture with its mirror image.
+        normalise: compare embeddings of length 1; ``None``: as the model's paper does. They are kept as they are.
     """
 
-    def __init__(self, model: ReidModel, size: tuple[int, int], *, parts: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        model: ReidModel,
+        size: tuple[int, int],
+        *,
+        parts: dict[str, Any] | None = None,
+        flip: bool = False,
+        normalise: bool | None = None,
+    ) -> None:
         self.model, self.size, self.parts = model.eval(), size, parts or {}
+        self.protocol = protocol_of(model, flip=flip, normalise=normalise)
+        """How embeddings of this predictor are to be compared."""
 
     @property
     def fingerprint(self) -> str:
@@ -51,6 +64,7 @@ class Predictor:
             size=self.size,
             batch_size=batch_size,
             with_local=with_local,
+            flip=self.protocol.flip,
             parts=self.part_maker(source),
             progress=progress,
         )

@@ -22,7 +22,7 @@ from passerby.data.decode import decode
 from passerby.data.source import Source, is_image
 from passerby.errors import DatasetLayoutError, WeightsError
 from passerby.evaluation.predictor import Predictor
-from passerby.gallery.store import Origin, read_embeddings, write_embeddings
+from passerby.gallery.store import Origin, read_embeddings, refuse_other_options, write_embeddings
 from passerby.retrieval.ranking import top_k
 from passerby.types import Embeddings, Hit, Role, Sample
 
@@ -154,6 +154,7 @@ class Gallery:
 
         Raises:
             WeightsError: if another model embedded them.
+            ConfigError: if they were embedded, or are to be compared, otherwise than the predictor does.
             DatasetLayoutError: if the file is not one of embeddings.
         """
         stored = read_embeddings(path)
@@ -164,6 +165,7 @@ class Gallery:
                 f"{predictor.model.card.name}, {fingerprint}), so distances would mean nothing; search with the run "
                 f"that embedded it, or embed again: passerby embed RUN {origin.root} -o {path} --overwrite"
             )
+        refuse_other_options(path, origin, predictor.protocol)
         return cls(predictor, stored.embeddings, root or origin.root)
 
     def __len__(self) -> int:
@@ -189,7 +191,8 @@ class Gallery:
         model = self.predictor.model.card.name
         source = self._source
         place = source.place if isinstance(source, Source) else registry.from_anywhere(source)
-        origin = Origin(self.predictor.fingerprint, model, self.predictor.size, place)
+        how = {name: getattr(self.predictor.protocol, name) for name in ("flip", "normalise")}
+        origin = Origin(self.predictor.fingerprint, model, self.predictor.size, place, **how)
         write_embeddings(path, self.embeddings, origin)
 
     def search(self, query: QueryLike | Query, k: int | None = None) -> list[Hit]:
@@ -206,7 +209,8 @@ class Gallery:
         picture = query if isinstance(query, Query) else Query.of(query)
         source = _Memory(picture)
         embedded = self.predictor.embed_samples(source, [picture.sample])
-        ranking = top_k(embedded, self._searched, min(DEFAULT_K, len(self)) if k is None else k)
+        k = min(DEFAULT_K, len(self)) if k is None else k
+        ranking = top_k(embedded, self._searched, k, normalise=self.predictor.protocol.normalise)
         rows, distances = ranking.indices[0].tolist(), ranking.distances[0].tolist()
         return [self._hit(n, row, d) for n, (row, d) in enumerate(zip(rows, distances, strict=True), start=1)]
 

@@ -17,12 +17,14 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from passerby.errors import DatasetLayoutError, WeightsError
+from passerby.errors import ConfigError, DatasetLayoutError, WeightsError
 from passerby.files import written_whole
-from passerby.types import Embeddings
+from passerby.types import Embeddings, Protocol
 
-FORMAT = 1
+FORMAT = 2
+"""1 knew nothing of ``flip`` and ``normalise``, and meant their defaults."""
 _KEY = b"passerby"
+_OPTIONS = ("flip", "normalise")
 _LABELS = {"pid": "pids", "camid": "camids", "role": "roles"}
 
 
@@ -37,6 +39,10 @@ class Origin:
     """(height, width) of the model's pictures."""
     root: str
     """Directory or archive that the paths are relative to."""
+    flip: bool = False
+    """Whether each embedding is the mean of a picture's and its mirror image's."""
+    normalise: bool = True
+    """Whether embeddings are to be compared at length 1; they are kept as the model made them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,23 @@ def read_embeddings(path: str | Path) -> StoredEmbeddings:
     origin = _origin(file, table.schema)
     _check_columns(file, table)
     return StoredEmbeddings(_embeddings(table), origin)
+
+
+def refuse_other_options(path: str | Path, origin: Origin, how: Protocol) -> None:
+    """Embeddings of other options cannot be compared with those that are made as ``how`` says.
+
+    Raises:
+        ConfigError: if the file was made with any.
+    """
+    made = {"flip": origin.flip, "normalise": origin.normalise}
+    differ = [f"--{name}" if on else f"--no-{name}" for name, on in made.items() if on != getattr(how, name)]
+    if differ:
+        options = " ".join(differ)
+        raise ConfigError(
+            f"{path} was embedded with {options} and this search is without, so distances would mean nothing; search "
+            f"with {options} (in Python: keywords of passerby.load), or embed again: passerby embed RUN {origin.root} "
+            f"-o {path} --overwrite"
+        )
 
 
 def _table(embeddings: Embeddings) -> pa.Table:
@@ -136,7 +159,8 @@ def _origin(file: Path, schema: pa.Schema) -> Origin:
                 f"{file} has format {version}, this passerby reads up to {FORMAT}; update passerby or embed again"
             )
         height, width = stored.pop("size")
-        return Origin(size=(int(height), int(width)), **{k: str(v) for k, v in stored.items()})
+        others: dict[str, Any] = {k: bool(v) if k in _OPTIONS else str(v) for k, v in stored.items()}
+        return Origin(size=(int(height), int(width)), **others)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise DatasetLayoutError(
             f"{file} is a Parquet file, but not of passerby's embeddings; make one with: passerby embed RUN FOLDER"

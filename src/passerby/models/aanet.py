@@ -126,7 +126,9 @@ class AANet(ReidModel):
         threshold: of the attention map, ``otsu`` or ``mean``.
     """
 
-    card: ClassVar[ModelCard] = ModelCard(name="aanet", paper="AANet (Tay et al., CVPR 2019)", input_size=(384, 128))
+    card: ClassVar[ModelCard] = ModelCard(
+        name="aanet", paper="AANet (Tay et al., CVPR 2019)", input_size=(384, 128), normalise=False
+    )
     identities: ClassVar[str] = "head.classifier.weight"
 
     def __init__(

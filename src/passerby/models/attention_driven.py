@@ -126,6 +126,7 @@ class AttentionDriven(ReidModel):
         paper="Attention Driven Person Re-identification (Yang et al., 2019)",
         input_size=(384, 192),
         inputs=("images", "parts"),
+        normalise=False,
     )
     trunk_prefix: ClassVar[str | None] = None
     identities: ClassVar[str] = "classifiers.0.weight"

@@ -46,6 +46,7 @@ class DualAttention(ReidModel):
         name="dual_attention",
         paper="Channel Attention and Self-Attention (Sun and Wang, 2021)",
         input_size=(384, 128),
+        normalise=False,
     )
 
     def __init__(

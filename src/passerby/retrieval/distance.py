@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from passerby.errors import ProtocolError, ShapeError
@@ -19,14 +19,31 @@ def normalize(features: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         ProtocolError: if a row holds NaN or infinity, or is zero: it is near to nothing and far from nothing.
     """
     length: Tensor = features.norm(dim=1, keepdim=True)
-    bad = (~length.isfinite() | (length == 0)).squeeze(1)
+    _refuse((~length.isfinite() | (length == 0)).squeeze(1), "zero or not finite")
+    return features / length
+
+
+def centred(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"]) -> tuple[Float[Tensor, "m d"], Float[Tensor, "n e"]]:
+    """Both without the mean of ``y``: no distance between them changes, but fewer of its digits are lost.
+
+    Embeddings after a ReLU lie far from the origin and near each other, where ‖x‖² + ‖y‖² − 2 x·y cancels.
+
+    Raises:
+        ProtocolError: if a row holds NaN or infinity.
+    """
+    for features in (x, y):
+        _refuse(~features.isfinite().all(dim=1), "not finite")
+    mean = y.mean(dim=0)
+    return (x - mean if x.shape[1] == y.shape[1] else x), y - mean
+
+
+def _refuse(bad: Bool[Tensor, " n"], what: str) -> None:
     if bad.any():
         rows = bad.nonzero().squeeze(1).tolist()
         raise ProtocolError(
-            f"{len(rows)} of {len(features)} embeddings are zero or not finite (rows {str(rows[:5])[1:-1]}); "
+            f"{len(rows)} of {len(bad)} embeddings are {what} (rows {str(rows[:5])[1:-1]}); "
             "look at the pictures and the model that made them"
         )
-    return features / length
 
 
 def squared_euclidean(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"]) -> Float[Tensor, "m n"]:

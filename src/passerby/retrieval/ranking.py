@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from passerby.errors import ProtocolError, ShapeError, UnknownNameError
-from passerby.retrieval.distance import first_copies, normalize, squared_euclidean
+from passerby.retrieval.distance import centred, first_copies, normalize, squared_euclidean
 from passerby.retrieval.dmli import dmli
 from passerby.types import Embeddings, Protocol, Ranking, Role
 
@@ -49,9 +49,13 @@ def top_k(
     k: int,
     *,
     distance: DistanceName = "global",
+    normalise: bool = True,
     block_bytes: int = BLOCK_BYTES,
 ) -> Ranking:
     """The ``k`` nearest gallery rows of each query, nearest first.
+
+    Args:
+        normalise: divide embeddings by their length before they are compared.
 
     Raises:
         ProtocolError: if ``k`` is not between 1 and the gallery's length, or embeddings are not comparable.
@@ -61,7 +65,7 @@ def top_k(
             f"k must be between 1 and the gallery's {len(gallery)} images, got {k}; ask for at most {len(gallery)}"
         )
     indices, distances = [], []
-    for _, block in _blocks(query, gallery, distance, block_bytes):
+    for _, block in _blocks(query, gallery, distance, block_bytes, normalise=normalise):
         # the k-th smallest value bounds the candidates; a stable sort of those few settles the ties
         bound = block.kthvalue(k, dim=1, keepdim=True).values
         for row, limit in zip(block, bound, strict=True):
@@ -85,7 +89,7 @@ def positive_ranks(
     """
     labels = _Labels(query, gallery, protocol)
     ranks, counts = [], torch.zeros(len(query), dtype=torch.long)
-    for rows, block in _blocks(query, gallery, protocol.distance, block_bytes):
+    for rows, block in _blocks(query, gallery, protocol.distance, block_bytes, normalise=protocol.normalise):
         ignored, positive = (mask.to(block.device) for mask in labels.masks(rows))
         block[ignored] = torch.inf
         found, per_query = _count_ranks(block, positive)
@@ -144,16 +148,20 @@ def _count_earlier_ties(block: Tensor, thresholds: Tensor, where: Tensor, reache
     return counts
 
 
-def _blocks(query: Embeddings, gallery: Embeddings, distance: str, block_bytes: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _blocks(
+    query: Embeddings, gallery: Embeddings, distance: str, block_bytes: int, *, normalise: bool
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Query rows and their distances to the whole gallery, ``(b, g)``, a block at a time."""
     if not len(query) or not len(gallery):
         raise ProtocolError(f"ranking needs both sides, got {len(query)} queries and {len(gallery)} gallery images")
-    between, cell_bytes = _prepared(query, gallery, distance)
+    between, cell_bytes = _prepared(query, gallery, distance, normalise=normalise)
     for rows in torch.arange(len(query)).split(max(1, block_bytes // (cell_bytes * len(gallery)))):
         yield rows, between(rows)
 
 
-def _prepared(query: Embeddings, gallery: Embeddings, name: str) -> tuple[Callable[[Tensor], Tensor], int]:
+def _prepared(
+    query: Embeddings, gallery: Embeddings, name: str, *, normalise: bool
+) -> tuple[Callable[[Tensor], Tensor], int]:
     """A function from query rows to distances, with all that can be done once already done; and its bytes a pair."""
     if name not in get_args(DistanceName):
         raise UnknownNameError("distance", name, get_args(DistanceName))
@@ -161,7 +169,8 @@ def _prepared(query: Embeddings, gallery: Embeddings, name: str) -> tuple[Callab
     columns: list[Tensor] = []
     cells = 1
     if name != "local":
-        q, g = normalize(query.features), normalize(gallery.features)
+        both = query.features, gallery.features
+        q, g = map(normalize, both) if normalise else centred(*both)
         parts.append(lambda rows: squared_euclidean(q[rows], g))
         columns.append(gallery.features)
     if name != "global":

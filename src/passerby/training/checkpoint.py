@@ -24,11 +24,13 @@ def save_model(
     options: dict[str, Any],
     size: tuple[int, int],
     parts: dict[str, Any] | None = None,
+    evaluation: dict[str, Any] | None = None,
 ) -> None:
     """Write the weights, then the JSON that makes them a model; a reader never sees one without the other whole.
 
     Args:
         parts: how pictures are cut (:func:`~passerby.evaluation.parts.part_maker`) for a model that sees parts.
+        evaluation: ``flip`` and ``normalise`` of :class:`~passerby.evaluation.predictor.Predictor`.
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with written_whole(run.path / "model.safetensors") as partial:
@@ -40,16 +42,26 @@ def save_model(
         "size": list(size),
         "embedding_size": model.embedding_size,
         **({"parts": parts} if "parts" in model.card.inputs else {}),
+        **({"evaluation": evaluation} if evaluation else {}),
     }
     run.write_json("model.json", description)
 
 
-def load(path: str | Path, *, device: str = "cpu", poses: str | None = None) -> Predictor:
+def load(
+    path: str | Path,
+    *,
+    device: str = "cpu",
+    poses: str | None = None,
+    flip: bool | None = None,
+    normalise: bool | None = None,
+) -> Predictor:
     """The model that a run folder holds, ready to embed pictures on ``device`` (``cuda``, ``cuda:1``, ``mps``, …).
 
     Args:
         poses: who knows the joints (:func:`~passerby.evaluation.parts.part_maker`) where a model that sees parts meets
             other pictures than those it was trained on; by default what its run says.
+        flip: average each picture with its mirror image; by default what its run says.
+        normalise: compare embeddings of length 1; by default what its run says, and else as the model's paper does.
 
     Raises:
         ConfigError: if ``path`` is not a run folder with a finished model.
@@ -67,7 +79,9 @@ def load(path: str | Path, *, device: str = "cpu", poses: str | None = None) -> 
         raise ConfigError(f"{description_file} is damaged ({error!r}); export or train the model again") from None
     load_weights(model, folder / "model.safetensors", minimum=1.0)
     parts = {**description.get("parts", {}), **({"poses": poses} if poses else {})}
-    return Predictor(_on(model, device), (height, width), parts=parts)
+    asked = {"flip": flip, "normalise": normalise}
+    evaluation = {**description.get("evaluation", {}), **{k: v for k, v in asked.items() if v is not None}}
+    return Predictor(_on(model, device), (height, width), parts=parts, **evaluation)
 
 
 def _on(model: ReidModel, device: str) -> ReidModel:

@@ -76,6 +76,15 @@ class PartsConfig(_Frozen):
     """Who knows the joints: ``own`` of a synthetic set, or a file or folder of annotations."""
 
 
+class EvaluationConfig(_Frozen):
+    """How pictures are embedded and compared, in the run's own evaluations and afterwards."""
+
+    flip: bool = False
+    """Average each picture with its mirror image."""
+    normalise: bool | None = None
+    """Compare embeddings of length 1; ``None``: as the model's paper does."""
+
+
 class SamplerConfig(_Frozen):
     """P people × K images a batch."""
 
@@ -161,6 +170,7 @@ class TrainConfig(_Frozen):
     loss: AnyLossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
     epochs: int = Field(60, ge=1)
     seed: int = Field(0, ge=0)
     precision: Literal["no", "bf16", "fp16"] = "no"

@@ -33,7 +33,7 @@ from passerby.data.registry import load as load_dataset
 from passerby.data.sampler import PKSampler
 from passerby.data.transforms import Augmentation
 from passerby.errors import ConfigError, DatasetLayoutError, OutputError, TrainingError, WeightsError
-from passerby.evaluation.evaluate import evaluate, refuse_unevaluable
+from passerby.evaluation.evaluate import evaluate, protocol_of, refuse_unevaluable
 from passerby.evaluation.parts import part_maker
 from passerby.losses.reid import LossParts
 from passerby.models.card import ReidModel
@@ -224,7 +224,8 @@ class _Training:
         result = None
         if self.test is not None and self.accelerator.is_main_process:
             parts = _parts(self.config, model, self.test)
-            result = evaluate(model, self.test, size=self.config.data.size, parts=parts)
+            protocol = protocol_of(model, **self.config.evaluation.model_dump())
+            result = evaluate(model, self.test, size=self.config.data.size, protocol=protocol, parts=parts)
         self.accelerator.wait_for_everyone()
         return result
 
@@ -233,8 +234,14 @@ class _Training:
         # without the wrapper of mixed precision: the number is the one that `passerby evaluate` gives
         model = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         if self.accelerator.is_main_process:
-            parts = config.parts.model_dump()
-            save_model(self.folder, model, options=config.model.options, size=config.data.size, parts=parts)
+            save_model(
+                self.folder,
+                model,
+                options=config.model.options,
+                size=config.data.size,
+                parts=config.parts.model_dump(),
+                evaluation=config.evaluation.model_dump(),
+            )
         result = self._evaluate(model)
         if result is not None and self.accelerator.is_main_process:
             self.folder.write_json("metrics.json", result.to_dict())
