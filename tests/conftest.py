@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from jaxtyping import install_import_hook
 
+# Before torch is imported, here and in what tests start: threads of several workers would only fight over the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 _hook = install_import_hook(
     ["passerby.losses", "passerby.retrieval", "passerby.metrics", "passerby.models"], "beartype.beartype"
 )
