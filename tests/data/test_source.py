@@ -107,3 +107,9 @@ def test_pictures(name: str) -> None:
 @pytest.mark.parametrize("name", ["Thumbs.db", "a.txt", "a/.a.jpg", "a/._b.jpg", "__MACOSX/a/b.jpg", "jpg", "a.jpg/b"])
 def test_no_pictures(name: str) -> None:
     assert not is_image(name)
+
+
+def test_has_says_what_names_lists(source: Source) -> None:
+    assert all(source.has(name) for name in FILES)
+    assert not source.has("a/2.jpg")
+    assert not source.has("hollow")

@@ -34,6 +34,11 @@ def synthetic_poses(source: Source) -> AnnotatedPoses:
     return coco_poses(source.read(KEYPOINTS), origin=f"{source.root}/{KEYPOINTS}")
 
 
+def has_joints(source: Source) -> bool:
+    """Whether :func:`synthetic_poses` finds any: the set is drawn on demand, or has a ``keypoints.json``."""
+    return isinstance(source, PedestrianSource) or source.has(KEYPOINTS)
+
+
 class _Drawn(Mapping[str, Table]):
     """Draws a picture to know its joints."""
 

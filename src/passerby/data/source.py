@@ -40,6 +40,10 @@ class Source(ABC):
     def names(self) -> tuple[str, ...]:
         """Every file's name relative to the root, sorted."""
 
+    def has(self, name: str) -> bool:
+        """Whether there is a file of this name."""
+        return name in self.names()
+
     @abstractmethod
     def read(self, name: str) -> bytes:
         """One file's content.
@@ -62,6 +66,9 @@ class DirectorySource(Source):
     def names(self) -> tuple[str, ...]:
         files = (p for p in self.root.rglob("*") if p.is_file())
         return tuple(sorted(p.relative_to(self.root).as_posix() for p in files))
+
+    def has(self, name: str) -> bool:
+        return (self.root / name).is_file()  # without a walk: the root may be that of the whole disk
 
     def read(self, name: str) -> bytes:
         try:

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import logging
+from functools import cache
 from pathlib import Path
 
 from passerby.data.canonical import shipped_canonical_poses
 from passerby.data.parts import By, PartCutter, PartMaker
-from passerby.data.pose_files import coco_poses, market_poses, synthetic_poses
+from passerby.data.pose_files import coco_poses, has_joints, market_poses, synthetic_poses
 from passerby.data.poses import PoseEstimator
 from passerby.data.regions import OVERLAP
 from passerby.data.registry import open_place
 from passerby.data.source import Source
 from passerby.errors import DatasetLayoutError
+from passerby.models.pose.estimator import ABOUT, NetworkPoses, load_pose_network, shipped_poses
 
-OWN = "own"
-"""The joints that a synthetic set has of its own."""
+AUTO, OWN, NETWORK = "auto", "own", "network"
+"""The set's own joints where it has them, else the shipped network (which is then said); the one; the other."""
+_LOG = logging.getLogger(__name__)
 
 
 def part_maker(
-    source: Source, *, size: tuple[int, int], by: By = "pose", overlap: float = OVERLAP, poses: str = OWN
+    source: Source, *, size: tuple[int, int], by: By = "pose", overlap: float = OVERLAP, poses: str = AUTO
 ) -> PartMaker:
     """What cuts the pictures of ``source``, resized to ``size`` (height, width), into parts a quarter as high.
 
     Args:
         by: ``pose``, or ``strips`` that need none.
         overlap: β as a part of the body's height.
-        poses: ``own``; a ``.json`` of COCO keypoints; or the folder or archive of ``market1501_body_point``.
+        poses: ``auto``, ``own`` or ``network``; a ``.json`` of COCO keypoints; the folder or archive of
+            ``market1501_body_point``; or the run of a pose network.
 
     Raises:
         DatasetLayoutError: if the joints are not there.
@@ -37,12 +42,48 @@ def part_maker(
 
 
 def pose_estimator(poses: str, source: Source) -> PoseEstimator:
-    """Who knows the joints of a source's pictures, by what ``poses`` says (see :func:`part_maker`)."""
-    if poses == OWN:
-        return synthetic_poses(source)
+    """Who knows the joints of a source's pictures, by what ``poses`` says (see :func:`part_maker`).
+
+    Where ``auto`` falls to the network, a line of the log (which Python prints, if nobody asked for more) says so.
+    """
+    if poses == AUTO:
+        poses = _own_or_network(source)
+    if poses in (OWN, NETWORK):
+        return synthetic_poses(source) if poses == OWN else _shipped()
     path = Path(poses).expanduser()
     if path.suffix.lower() == ".json":
         if not path.is_file():
             raise DatasetLayoutError(f"{path} does not exist; give a JSON of COCO keypoints")
         return coco_poses(path.read_bytes(), origin=str(path))
+    if (path / ABOUT).is_file():
+        return NetworkPoses(load_pose_network(path))
     return market_poses(open_place(poses), source.names())
+
+
+def joints_in_words(poses: str, source: Source) -> str:
+    """Whose joints :func:`pose_estimator` will use, for a report."""
+    if poses == AUTO:
+        poses = OWN if has_joints(source) else NETWORK
+    return {OWN: "the data set's own", NETWORK: "found by the pose network of this package"}.get(poses, poses)
+
+
+def _own_or_network(source: Source) -> str:
+    if has_joints(source):
+        return OWN
+    _say_network(str(source.root))
+    return NETWORK
+
+
+@cache
+def _say_network(root: str) -> None:
+    """Once for each place."""
+    _LOG.warning(
+        "%s has no joints of its own: the pose network of this package, which was trained on drawn people, finds them "
+        "(--poses or parts.poses names annotations instead; 'network' says that this is meant)",
+        root,
+    )
+
+
+@cache
+def _shipped() -> NetworkPoses:
+    return shipped_poses()

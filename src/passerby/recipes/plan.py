@@ -12,6 +12,7 @@ from passerby.data.dataset import Dataset
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError
 from passerby.evaluation.evaluate import refuse_unevaluable
+from passerby.evaluation.parts import AUTO, joints_in_words
 from passerby.recipes.conditions import differences, shortened
 from passerby.recipes.sizes import count
 from passerby.recipes.tables import COUNTED, Column, Table, load_table
@@ -132,8 +133,8 @@ def _data_conditions(
     if tested.name not in (trained.name, column.data):
         found["test data"] = (column.title, tested.name)
     if table.joints:
-        poses = str(settings.get("parts.poses", "own"))
-        found["joints"] = (table.joints, "the data set's own" if poses == "own" else poses)
+        poses = str(settings.get("parts.poses", AUTO))
+        found["joints"] = (table.joints, joints_in_words(poses, trained.source))
     weights = settings.get("model.trunk_weights")
     return {**found, "initial weights": (table.weights, str(weights) if weights else "random")}
 

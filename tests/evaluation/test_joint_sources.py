@@ -1,0 +1,96 @@
+"""Who knows the joints: the data set, the shipped network (never without a word), annotations, a user's network."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from passerby.data.poses import AnnotatedPoses
+from passerby.data.registry import load
+from passerby.data.source import DirectorySource, Source
+from passerby.errors import DatasetLayoutError
+from passerby.evaluation import parts
+from passerby.evaluation.parts import joints_in_words, part_maker, pose_estimator
+from passerby.models.pose.estimator import NetworkPoses, save_pose_network
+from passerby.models.pose.network import PoseNetwork
+
+
+@pytest.fixture
+def photographs(tmp_path: Path, draw_people: Callable[..., Path]) -> Source:
+    """Pictures of which nobody knows the joints."""
+    folder = draw_people(tmp_path / "data", people=2, cameras=1, images=1, size=(32, 16), preset="easy")
+    (folder / "keypoints.json").unlink()
+    return DirectorySource(folder)
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    (tmp_path / "run").mkdir()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        save_pose_network(PoseNetwork(size=(32, 16), width=2), tmp_path / "run", {})
+    return tmp_path / "run"
+
+
+@pytest.fixture(autouse=True)
+def shipped(monkeypatch: pytest.MonkeyPatch, network: Path) -> Iterator[None]:
+    """A tiny network in the shipped one's place."""
+    monkeypatch.setattr("passerby.models.pose.estimator.SHIPPED", network)
+    parts._shipped.cache_clear()
+    parts._say_network.cache_clear()
+    yield
+    parts._shipped.cache_clear()
+
+
+def test_a_sets_own_joints_come_first(caplog: pytest.LogCaptureFixture) -> None:
+    source = load("pedestrians:people=2,cameras=1,images=1,size=32x16,preset=easy").source
+    assert isinstance(pose_estimator("auto", source), AnnotatedPoses)
+    assert joints_in_words("auto", source) == "the data set's own"
+    assert not caplog.records
+    assert isinstance(pose_estimator("network", source), NetworkPoses)
+
+
+def test_the_network_steps_in_and_says_so_once(photographs: Source, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(2):
+        assert isinstance(pose_estimator("auto", photographs), NetworkPoses)
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING  # which Python prints by itself
+    assert str(photographs.root) in record.getMessage()
+    assert "no joints of its own" in record.getMessage()
+    assert joints_in_words("auto", photographs).startswith("found by the pose network")
+
+
+def test_a_network_that_was_asked_for_needs_no_words(photographs: Source, caplog: pytest.LogCaptureFixture) -> None:
+    assert isinstance(pose_estimator("network", photographs), NetworkPoses)
+    assert not caplog.records
+
+
+def test_own_joints_are_not_replaced(photographs: Source) -> None:
+    with pytest.raises(DatasetLayoutError, match=r"keypoints\.json"):
+        pose_estimator("own", photographs)
+
+
+def test_damaged_joints_are_not_replaced(photographs: Source) -> None:
+    (photographs.root / "keypoints.json").write_text("{")
+    with pytest.raises(DatasetLayoutError, match="COCO"):
+        pose_estimator("auto", photographs)
+
+
+def test_a_users_network_is_the_folder_of_its_run(photographs: Source, network: Path) -> None:
+    images = torch.randint(256, (2, 3, 32, 16), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    maker = part_maker(photographs, size=(32, 16), poses=str(network))
+    assert isinstance(maker.poses, NetworkPoses)
+    assert len(maker.rectangles(["a", "b"], images)) == 2
+    found, again = pose_estimator(str(network), photographs), pose_estimator("network", photographs)
+    np.testing.assert_array_equal(found(["a", "b"], images).joints, again(["a", "b"], images).joints)
+
+
+def test_a_source_knows_what_it_has(photographs: Source) -> None:
+    assert photographs.has("settings.json")
+    assert not photographs.has("keypoints.json")
+    assert not DirectorySource(Path("/")).has("keypoints.json")  # at once: the disk is not walked
