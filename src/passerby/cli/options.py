@@ -17,5 +17,5 @@ Normalise = Annotated[
 ]
 Poses = Annotated[
     str | None,
-    typer.Option(help="Who knows the joints, for a model that sees parts: own, a COCO .json, body points."),
+    typer.Option(help="Who knows the joints, for a model of parts: own, network, auto, a COCO .json, body points."),
 ]
