@@ -87,11 +87,27 @@ def test_rectangles_are_the_papers_in_pixels_of_the_picture() -> None:
 
 def test_parts_of_a_batch() -> None:
     found = cutter().rectangles(standing(2), SIZE)
-    parts = cutter().cut(pictures(), found.parts)
-    assert parts.shape == (2, 4, 3, 12, 24)
+    whole, parts = cutter().cut(pictures(), found.regions)
+    assert (whole.shape, parts.shape) == ((2, 3, *SIZE), (2, 4, 3, 12, 24))
     heights = found.parts[0, :, 3] - found.parts[0, :, 1]
     assert (heights > 3).all()
     assert (np.diff(found.parts[0, :, 1]) > 0).all()  # top to bottom
+
+
+def test_the_whole_body_is_aligned_unless_strips_are_cut_or_it_is_not_wished() -> None:
+    images, poses = pictures(), standing(2)
+    aligned = cutter().rectangles(poses, SIZE)
+    left, top, right, bottom = aligned.whole[0].tolist()
+    assert (left, top) > (0, 0)
+    assert right < SIZE[1]
+    assert bottom < SIZE[0]
+    whole = cutter().cut(images, aligned.regions).whole
+    assert torch.allclose(whole[0, 0], by_pillow(images[0], aligned.whole[0].tolist(), SIZE)[0], atol=1e-2)
+    for other in (cutter(align=False), cutter(by="strips")):
+        found = other.rectangles(poses, SIZE)
+        assert found.whole.tolist() == [[0, 0, 24, 48]] * 2
+        assert other.cut(images, found.regions).whole is images
+    assert np.array_equal(cutter(align=False).rectangles(poses, SIZE).parts, aligned.parts)
 
 
 def test_a_missing_joint_is_filled() -> None:

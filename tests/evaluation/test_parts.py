@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +15,12 @@ import torch
 from torch import Generator, Tensor
 
 from passerby.data.decode import read_all
+from passerby.data.loader import TrainLoader, class_labels
 from passerby.data.parts import By
 from passerby.data.pedestrians.labels import JOINTS
 from passerby.data.poses import PoseEstimator, Poses
 from passerby.data.registry import load as load_data
+from passerby.data.sampler import PKSampler
 from passerby.data.transforms import Augmentation, normalise, normalise_parts
 from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.evaluation.embed import embed
@@ -64,18 +68,59 @@ def test_a_model_that_sees_parts_is_trained_evaluated_and_loaded(run: Path) -> N
     again = predictor.embed_samples(dataset.source, dataset.query)
     assert again.features.shape == (8, 768)
     assert result["queries"] == 8
-    assert json.loads((run / "model.json").read_text())["parts"] == {"by": "pose", "overlap": 0.1, "poses": "own"}
+    assert json.loads((run / "model.json").read_text())["parts"] == {
+        "by": "pose",
+        "overlap": 0.1,
+        "align": True,
+        "poses": "own",
+    }
 
 
-def test_parts_reach_the_model(run: Path) -> None:
+def test_parts_and_the_aligned_person_reach_the_model(run: Path) -> None:
     predictor, dataset = load(run), load_data(PEOPLE)
-    makers = [part_maker(dataset.source, size=SIZE, by=by) for by in ("pose", "strips")]
-    by_pose, by_strips = (
-        embed(predictor.model, dataset.source, dataset.query, size=SIZE, parts=maker).features for maker in makers
+    ways: tuple[dict[str, Any], ...] = ({}, {"align": False}, {"by": "strips"}, {"by": "strips", "align": False})
+    aligned, by_pose, by_strips, strips = (
+        embed(
+            predictor.model,
+            dataset.source,
+            dataset.query,
+            size=SIZE,
+            parts=part_maker(dataset.source, size=SIZE, **way),
+        ).features
+        for way in ways
     )
-    whole = slice(0, 256)  # the global branch sees no parts
+    assert torch.equal(by_strips, strips)
+    whole, parts = slice(0, 256), slice(256, None)  # the global branch sees no parts
     assert torch.allclose(by_pose[:, whole], by_strips[:, whole], atol=1e-5)
-    assert not torch.allclose(by_pose[:, 256:], by_strips[:, 256:], atol=1e-2)
+    assert not torch.allclose(by_pose[:, parts], by_strips[:, parts], atol=1e-2)
+    assert torch.allclose(aligned[:, parts], by_pose[:, parts], atol=1e-5)
+    assert not torch.allclose(aligned[:, whole], by_pose[:, whole], atol=1e-2)
+
+
+def test_training_sees_what_evaluation_sees() -> None:
+    dataset = load_data(PEOPLE)
+    maker = part_maker(dataset.source, size=SIZE)
+    sampler = PKSampler(class_labels(dataset.train), p=2, k=2, seed=0)
+    loader = TrainLoader(
+        dataset.source, dataset.train, sampler, size=SIZE, augmentation=Augmentation(flip=0), seed=0, parts=maker
+    )
+    batch = next(loader.epoch(0, to=torch.device("cpu")))
+    assert batch.parts is not None
+    images = read_all(dataset.source, dataset.train, SIZE)
+    cut = maker([sample.path for sample in dataset.train], images)
+    places = [
+        next(i for i in range(len(images)) if torch.equal(x, normalise(cut.whole[i : i + 1])[0])) for x in batch.images
+    ]
+    assert torch.equal(batch.parts, normalise_parts(cut.parts[places]))
+
+
+def test_runs_of_before_are_not_aligned(run: Path, tmp_path: Path) -> None:
+    old = shutil.copytree(run, tmp_path / "old")
+    about = json.loads((old / "model.json").read_text())
+    del about["parts"]["align"]
+    (old / "model.json").write_text(json.dumps(about))
+    assert load(run).parts["align"]
+    assert not load(old).parts["align"]
 
 
 def test_parts_are_cut_for_whom_they_are_for(run: Path) -> None:
@@ -130,8 +175,8 @@ def test_flip_mirrors_the_parts_with_the_person(run: Path, by: By) -> None:
     names = [sample.path for sample in dataset.query]
     with torch.inference_mode():
         seen, reversed_ = (
-            predictor.model(normalise(pictures), normalise_parts(maker(names, pictures))).embedding
-            for maker, pictures in ((plain, images), (mirrored, images.flip(-1)))
+            predictor.model(normalise(cut.whole), normalise_parts(cut.parts)).embedding
+            for cut in (plain(names, images), mirrored(names, images.flip(-1)))
         )
     both = embed(predictor.model, dataset.source, dataset.query, size=SIZE, parts=plain, flip=True).features
     assert not torch.allclose(seen, reversed_, atol=1e-2)

@@ -93,8 +93,8 @@ class TrainLoader:
             places = [rows.index(row) for row in unknown]
             found = self.parts.rectangles([self.samples[row].path for row in unknown], images[places])
             self._rectangles |= zip(unknown, found, strict=True)
-        rectangles = np.stack([self._rectangles[row] for row in rows])
-        return self.augmentation.with_parts(images.to(to), self.parts.cutter.cut(images, rectangles).to(to), generator)
+        cut = self.parts.cutter.cut(images, np.stack([self._rectangles[row] for row in rows]))
+        return self.augmentation.with_parts(cut.whole.to(to), cut.parts.to(to), generator)
 
     def _seed_of(self, epoch: int, step: int) -> int:
         """A different seed for each batch of each process."""

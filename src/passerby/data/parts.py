@@ -1,4 +1,4 @@
-"""Part pictures: pose → every joint → rectangles → crops.
+"""Pictures of the whole body and of its parts: pose → every joint → rectangles → crops.
 
 A :class:`PartCutter` holds what is chosen about that. Rectangles depend on poses only and may be kept; crops are made
 of every batch anew.
@@ -29,12 +29,29 @@ SIZE = (96, 192)
 class Rectangles(NamedTuple):
     """Of a batch, in pixels: left, top, right, bottom."""
 
-    whole: NDArray[np.float32]
-    """``(b, 4)``: the aligned person, R_0; the whole picture where parts are strips."""
-    parts: NDArray[np.float32]
-    """``(b, 4, 4)``."""
+    regions: NDArray[np.float32]
+    """``(b, 5, 4)``: the whole body, then its parts."""
     fallen_back: NDArray[np.bool_]
     """``(b,)``: who was cut by the mean pose, because no joint was found or they stood upside down."""
+
+    @property
+    def whole(self) -> NDArray[np.float32]:
+        """``(b, 4)``: the aligned person, R_0; or the whole picture, where that is asked for or parts are strips."""
+        return self.regions[:, 0]
+
+    @property
+    def parts(self) -> NDArray[np.float32]:
+        """``(b, 4, 4)``."""
+        return self.regions[:, 1:]
+
+
+class Cut(NamedTuple):
+    """What a model that sees parts is shown, of the pictures' type."""
+
+    whole: Tensor
+    """``(b, 3, H, W)``, as large as the pictures."""
+    parts: Tensor
+    """``(b, 4, 3, h, w)``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +66,8 @@ class PartCutter:
     """``strips``: four fixed ones, whatever the pose (the paper's baseline)."""
     overlap: float = OVERLAP
     """β as a part of the body's height."""
+    align: bool = True
+    """Whether the whole body is cut by pose too, as R_0 (Fig 3); else it is the whole picture, as it is with strips."""
     size: tuple[int, int] = SIZE
     canonical: CanonicalPoses | None = None
     least_confidence: float = LEAST_CONFIDENCE
@@ -66,23 +85,28 @@ class PartCutter:
         """Where the parts lie in pictures of ``size`` (height, width)."""
         if self.canonical is None or self.by == "strips":
             n = len(poses.joints)
-            whole = np.tile(np.array([0, 0, size[1], size[0]], np.float32), (n, 1))
-            return Rectangles(whole, horizontal_strips(n, size).astype(np.float32), np.zeros(n, np.bool_))
+            strips = np.concatenate([_whole_pictures(n, size), horizontal_strips(n, size)], axis=1)
+            return Rectangles(strips.astype(np.float32), np.zeros(n, np.bool_))
         joints = self.canonical.fill(poses, least=self.least_confidence)
         found = (poses.confidence >= self.least_confidence).any(axis=1) & are_upright(joints)
         joints = np.where(found[:, None, None], joints, self.canonical.mean)
         pixels = joints * np.array(size[::-1], np.float32)
         regions = clamped(body_regions(pixels, overlap=self.overlap), size).astype(np.float32)
-        return Rectangles(regions[:, 0], regions[:, 1:], ~found)
+        if not self.align:
+            regions[:, :1] = _whole_pictures(len(regions), size)
+        return Rectangles(regions, ~found)
 
-    def cut(self, images: Tensor, rectangles: NDArray[np.float32]) -> Tensor:
-        """The parts ``(b, 4, 3, h, w)`` of pictures ``(b, 3, H, W)`` at rectangles ``(b, 4, 4)``."""
-        return crop_parts(images, torch.from_numpy(rectangles), self.size)
+    def cut(self, images: Tensor, regions: NDArray[np.float32]) -> Cut:
+        """The whole body and the parts of pictures ``(b, 3, H, W)`` at rectangles ``(b, 5, 4)``."""
+        rectangles, whole = torch.from_numpy(regions), images
+        if self.by == "pose" and self.align:
+            whole = crop_parts(images, rectangles[:, :1], (images.shape[2], images.shape[3]))[:, 0]
+        return Cut(whole, crop_parts(images, rectangles[:, 1:], self.size))
 
 
 @dataclass(frozen=True)
 class PartMaker:
-    """Pictures in, parts out: poses are asked of ``poses``, and not at all where parts are strips."""
+    """Pictures in, whole bodies and parts out: ``poses`` is asked for poses, and not at all where parts are strips."""
 
     cutter: PartCutter
     poses: PoseEstimator | None = None
@@ -92,14 +116,18 @@ class PartMaker:
             raise ConfigError("parts by pose need somebody who knows the joints; name poses, or cut strips")
 
     def rectangles(self, names: Sequence[str], images: Tensor) -> NDArray[np.float32]:
-        """``(b, 4, 4)``: where the parts lie in pictures ``(b, 3, h, w)``, uint8, called ``names``."""
+        """``(b, 5, 4)``: where body and parts lie in pictures ``(b, 3, h, w)``, uint8, called ``names``."""
         height, width = images.shape[2:]
         poses = _no_poses(len(names)) if self.poses is None else self.poses(names, images)
-        return self.cutter.rectangles(poses, (height, width)).parts
+        return self.cutter.rectangles(poses, (height, width)).regions
 
-    def __call__(self, names: Sequence[str], images: Tensor) -> Tensor:
-        """The parts ``(b, 4, 3, y, x)`` of pictures ``(b, 3, h, w)``, both uint8."""
+    def __call__(self, names: Sequence[str], images: Tensor) -> Cut:
+        """What a model is shown of pictures ``(b, 3, h, w)``, uint8."""
         return self.cutter.cut(images, self.rectangles(names, images))
+
+
+def _whole_pictures(n: int, size: tuple[int, int]) -> NDArray[np.float32]:
+    return np.tile(np.array([0, 0, size[1], size[0]], np.float32), (n, 1, 1))
 
 
 def _no_poses(b: int) -> Poses:

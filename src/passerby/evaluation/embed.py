@@ -60,9 +60,10 @@ def embed(
     try:
         names = iter([s.path for s in samples])
         for images in read_batches(source, samples, size, batch_size=batch_size, threads=threads):
-            batch = normalise(images.to(device)).contiguous(memory_format=torch.channels_last)
-            here = list(islice(names, len(images)))
-            inputs = (batch, normalise_parts(parts(here, images)).to(device)) if parts else (batch,)
+            cut = parts(list(islice(names, len(images))), images) if parts else None
+            whole = images if cut is None else cut.whole
+            batch = normalise(whole.to(device)).contiguous(memory_format=torch.channels_last)
+            inputs = (batch,) if cut is None else (batch, normalise_parts(cut.parts.to(device)))
             output = _seen(model, inputs, flip=flip)
             features.append(output.embedding.float().cpu())
             if with_local and output.local is not None:

@@ -22,13 +22,20 @@ _LOG = logging.getLogger(__name__)
 
 
 def part_maker(
-    source: Source, *, size: tuple[int, int], by: By = "pose", overlap: float = OVERLAP, poses: str = AUTO
+    source: Source,
+    *,
+    size: tuple[int, int],
+    by: By = "pose",
+    overlap: float = OVERLAP,
+    align: bool = True,
+    poses: str = AUTO,
 ) -> PartMaker:
     """What cuts the pictures of ``source``, resized to ``size`` (height, width), into parts a quarter as high.
 
     Args:
         by: ``pose``, or ``strips`` that need none.
         overlap: β as a part of the body's height.
+        align: cut the whole body by pose too.
         poses: ``auto``, ``own`` or ``network``; a ``.json`` of COCO keypoints; the folder or archive of
             ``market1501_body_point``; or the run of a pose network.
 
@@ -37,7 +44,7 @@ def part_maker(
     """
     height, width = size
     canonical = shipped_canonical_poses() if by == "pose" else None
-    cutter = PartCutter(by=by, overlap=overlap, size=(height // 4, width), canonical=canonical)
+    cutter = PartCutter(by=by, overlap=overlap, align=align, size=(height // 4, width), canonical=canonical)
     return PartMaker(cutter, pose_estimator(poses, source) if by == "pose" else None)
 
 

@@ -9,8 +9,9 @@ convolution. Each learns identities by itself, and an inter-attention weighs the
 - Eq 8, μ = σ(wE + b), and Eq 9, E_l = [(1 + μ_i) E_i]: :class:`InterAttention`;
 - Eq 10–11, losses: :mod:`passerby.losses.branches`.
 
-Rows of its Table 6: ``baseline`` and ``aligned`` are ``intra=False, fusion="concat"`` (they differ in how the parts are
-cut), ``intra`` is ``fusion="concat"``, ``inter`` is ``intra=False``, both together are the defaults.
+Rows of its Table 6: ``baseline`` and ``aligned`` are ``intra=False, fusion="concat"``, ``intra`` is
+``fusion="concat"``, ``inter`` is ``intra=False``, both together are the defaults. What differs between the first two is
+how pictures are cut: into strips beside the whole picture, or by pose into R_0 … R_4 (Fig 3), as for all other rows.
 
 *Deviations*: the printed complexity (Table 12), 2.26 and 2.69 billion multiply-adds, cannot be rebuilt from Table 1,
 whose network has 1.96 billion at 384×192 and 2.39 with attention. Their difference, 0.43, and the weights, 6.8 and 10.4

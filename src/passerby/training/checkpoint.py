@@ -78,7 +78,8 @@ def load(
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{description_file} is damaged ({error!r}); export or train the model again") from None
     load_weights(model, folder / "model.safetensors", minimum=1.0)
-    parts = {**description.get("parts", {}), **({"poses": poses} if poses else {})}
+    # a run that does not say whether it aligned whole bodies is from before that was possible
+    parts = {"align": False, **description.get("parts", {}), **({"poses": poses} if poses else {})}
     asked = {"flip": flip, "normalise": normalise}
     evaluation = {**description.get("evaluation", {}), **{k: v for k, v in asked.items() if v is not None}}
     return Predictor(_on(model, device), (height, width), parts=parts, **evaluation)

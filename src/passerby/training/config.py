@@ -72,6 +72,8 @@ class PartsConfig(_Frozen):
     by: Literal["pose", "strips"] = "pose"
     overlap: float = Field(OVERLAP, ge=0, le=0.5)
     """β: how far neighbouring parts reach into each other, as a share of the body's height."""
+    align: bool = True
+    """Whether the whole body is cut by pose too; by strips it never is."""
     poses: str = "auto"
     """Who knows the joints: the set itself (``own``), this package's pose ``network``, the one or else the other
     (``auto``), annotations in a file or folder, or the run of a pose network."""
