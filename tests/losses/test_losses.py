@@ -97,6 +97,31 @@ def test_gradients_do_not_depend_on_which_thread_comes_first() -> None:
     assert all(torch.equal(gradients[0], g) for g in gradients[1:])  # type: ignore[arg-type]
 
 
+def literal_dmli(x: Tensor, y: Tensor) -> float:
+    """The cheapest way down and right through tanh(d/2) of every pair of stripes, tried one by one."""
+    cost = [[math.tanh(math.dist(a, b) / 2) for b in y.tolist()] for a in x.tolist()]
+
+    def cheapest(i: int, j: int) -> float:
+        ways = [cheapest(*place) for place in ((i - 1, j), (i, j - 1)) if min(place) >= 0]
+        return cost[i][j] + min(ways, default=0.0)
+
+    return cheapest(len(cost) - 1, len(cost) - 1)
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.3])
+def test_local_triplet_loss_equals_a_literal_loop_over_the_triplets_of_the_global_branch(margin: float) -> None:
+    x, labels = 2 * randn(6, 7), [0, 0, 1, 1, 2, 2]
+    stripes = torch.nn.functional.normalize(randn(6, 4, 3, seed=3), dim=2)
+    found = literal_hardest(x, labels)
+    losses = [
+        max(0.0, margin + literal_dmli(stripes[a], stripes[p]) - literal_dmli(stripes[a], stripes[n]))
+        for a, p, n in found
+    ]
+    assert sum(loss > 0 for loss in losses) >= 2
+    ours = local_triplet_loss(stripes, mine_hardest(x, torch.tensor(labels)), margin=margin)
+    assert ours.item() == pytest.approx(sum(losses) / len(losses), abs=1e-10)
+
+
 TRIPLETS = Triplets(torch.tensor([0, 1, 2]), torch.tensor([1, 0, 3]), torch.tensor([2, 3, 1]))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from passerby.data.attributes import DUKE, MARKET, Attribute, Schema
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
-from passerby.models.aanet import SEEN, VECTORS, AANet, AttributeNetwork, IdentityHead
+from passerby.models.aanet import VECTORS, AANet, AttributeNetwork, IdentityHead
 from passerby.models.aanet_map import attention_mask
 from passerby.models.aanet_parts import even_stripes, peak_parts
 from passerby.models.registry import create_model
@@ -47,6 +47,15 @@ def test_parameters(trunk: str, schema: str, classes: int, count: int) -> None:
         net = create_model("aanet", num_classes=classes, trunk=trunk, schema=schema)
     assert net.parameter_count() == count
     assert net.embedding_size == 3072
+
+
+@pytest.mark.parametrize(("last_stride", "size"), [(2, (12, 4)), (1, (24, 8))])
+def test_at_the_papers_size(last_stride: int, size: tuple[int, int]) -> None:
+    with torch.device("meta"):
+        net = create_model("aanet", num_classes=751, last_stride=last_stride).eval()
+        X = net.trunk(torch.zeros(1, 3, 384, 128))
+    assert X.shape == (1, 2048, *size)
+    assert net.head(X.mean(dim=(2, 3)))[0].shape == (1, 256)
 
 
 @pytest.mark.parametrize(("classes", "count"), [(751, 717_807), (702, 705_214)])
@@ -110,10 +119,14 @@ def test_which_groups_read_which_vector() -> None:
 
 
 def test_six_groups_of_each_schema_make_the_attention_map() -> None:
+    seen = {
+        "market1501": {"gender", "hair length", "upper colour", "lower colour", "type of lower", "length of lower"},
+        "dukemtmc": {"gender", "length of upper", "boots", "shoe colour", "upper colour", "lower colour"},
+    }
     for name, schema in (("market1501", MARKET), ("dukemtmc", DUKE)):
         net = model(schema=name)
         assert len(net.attended) == 6
-        assert {schema.groups[i].name for i in net.attended} == SEEN & {group.name for group in schema.groups}
+        assert {schema.groups[i].name for i in net.attended} == seen[name]
     output = model(attention_groups=["hat"]).eval()(images())
     assert output.maps is not None
     assert torch.equal(output.maps["aam"], attention_mask(output.maps["hat"][:, None]))

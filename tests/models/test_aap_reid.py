@@ -43,6 +43,15 @@ def test_last_stride_decides_the_stripes(last_stride: int, stripes: int) -> None
     assert output.local.shape == (3, stripes, 128)
 
 
+@pytest.mark.parametrize(("last_stride", "size"), [(1, (16, 8)), (2, (8, 4))])
+def test_at_the_papers_size_the_map_is_that_of_its_3_3(last_stride: int, size: tuple[int, int]) -> None:
+    with torch.device("meta"):
+        net = AaPReID(num_classes=4, last_stride=last_stride).eval()
+        pictures = torch.zeros(1, 3, 256, 128)
+    assert net.trunk(pictures).shape == (1, 2048, *size)
+    assert net.local(net.trunk(pictures)).shape == (1, size[0], 128)
+
+
 def test_band_is_bn_relu_pool_and_dropout_only_on_the_way_to_the_classifier() -> None:
     net = model().train()
     output = net(images())
@@ -56,13 +65,28 @@ def test_band_is_bn_relu_pool_and_dropout_only_on_the_way_to_the_classifier() ->
     assert torch.equal(output.logits, net.classifier(output.embedding))
 
 
-def test_dropout_is_half_of_the_units_scaled_by_two() -> None:
-    """Eq 4, p = 0.5, in the inverted form named under Deviations."""
-    net = model().train()
-    torch.manual_seed(3)
-    dropped = net.dropout(torch.ones(100, 512))
-    assert set(dropped.unique().tolist()) == {0.0, 2.0}
-    assert dropped.mean().item() == pytest.approx(1.0, abs=0.02)
+@pytest.mark.parametrize("p", [0.5, 0.2])
+def test_eq_4_is_the_literal_formula(p: float) -> None:
+    """f_GAP ⊙ Bernoulli, of which p are 0; in the inverted form named under Deviations, the others are raised."""
+    torch.manual_seed(0)
+    net = AaPReID(num_classes=256, trunk="resnet18_half", dropout=p).double().train()
+    with torch.no_grad():
+        net.classifier.weight.copy_(torch.eye(256))  # its scores are what it is shown
+        net.classifier.bias.zero_()
+    output = net(images(8).double())
+    assert output.logits is not None
+    f_gap, dropped = output.embedding, output.logits
+    mask = dropped / f_gap.where(f_gap > 0, 1) * (1 - p)
+    assert ((mask.abs() < 1e-12) | ((mask - 1).abs() < 1e-12)).all()
+    assert torch.allclose(dropped, f_gap * mask / (1 - p), rtol=1e-12, atol=0)
+    alive = mask[f_gap > 0]
+    assert len(alive) > 1000
+    assert alive.mean().item() == pytest.approx(1 - p, abs=0.05)
+    assert not torch.equal(mask[0].round(), mask[1].round()), "every picture has a mask of its own"
+
+
+def test_the_papers_rate_is_the_default() -> None:
+    assert model().dropout.p == 0.5
 
 
 def test_without_band_the_embedding_is_the_pooled_map() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import jaxtyping
 import pytest
@@ -14,8 +15,7 @@ from passerby.errors import ConfigError, ShapeError, UnknownNameError
 from passerby.losses.branches import BranchLoss
 from passerby.models.attention_driven import BRANCHES, AttentionDriven, InterAttention
 from passerby.models.registry import create_model
-from passerby.types import Batch
-from passerby.types import Batch
+from passerby.types import Batch, ModelOutput
 
 MARKET, DUKE, CUHK03 = 751, 702, 1367
 BASE: dict[str, object] = {"intra": False, "fusion": "concat"}
@@ -26,6 +26,15 @@ SIZES = {"global": 256, "head": 128, "upper_body": 128, "upper_leg": 128, "lower
 def on_meta(classes: int = MARKET, **options: object) -> AttentionDriven:
     with torch.device("meta"):
         return AttentionDriven(num_classes=classes, **options).eval()  # type: ignore[arg-type]
+
+
+@cache
+def at_the_papers_size(*, full: bool) -> tuple[AttentionDriven, ModelOutput, int]:
+    """On shapes alone: the network, what it gives for one picture of 384×192, and torch's count of operations."""
+    model = on_meta(**(FULL if full else BASE))
+    with FlopCounterMode(display=False) as counter:
+        output = model(torch.zeros(1, 3, 384, 192, device="meta"), torch.zeros(1, 4, 3, 96, 192, device="meta"))
+    return model, output, counter.get_total_flops()
 
 
 def small(**options: object) -> AttentionDriven:
@@ -66,18 +75,50 @@ def test_weights_and_multiply_adds_without_classifiers(
     options: dict[str, object], weights: int, multiply_adds: int
 ) -> None:
     """Table 12 prints 6.8 and 10.4 million, 2.26 and 2.69 billion: only the difference of the latter agrees (0.43)."""
-    model = on_meta(**options)
+    model, _, flops = at_the_papers_size(full=options is FULL)
     counted = [p for name, p in model.named_parameters() if p.ndim > 1 and not name.startswith("classifier")]
     assert sum(p.numel() for p in counted) == weights
-    with FlopCounterMode(display=False) as counter:
-        model(torch.zeros(1, 3, 384, 192, device="meta"), torch.zeros(1, 4, 3, 96, 192, device="meta"))
     scores = sum(p.numel() for name, p in model.named_parameters() if p.ndim > 1 and name.startswith("classifier"))
-    assert counter.get_total_flops() == 2 * (multiply_adds + scores)  # torch counts two a multiply-add
+    assert flops == 2 * (multiply_adds + scores)  # torch counts two a multiply-add
+
+
+def test_attention_adds_what_the_paper_adds() -> None:
+    """Table 12: 10.4 − 6.8 million weights, 2.69 − 2.26 billion multiply-adds."""
+    assert round((10_457_056 - 6_879_072) / 1e6, 1) == round(10.4 - 6.8, 1)
+    assert round((2_390_106_624 - 1_959_657_472) / 1e9, 2) == round(2.69 - 2.26, 2)
+
+
+def test_the_base_network_has_the_layers_of_table_1() -> None:
+    model, _, _ = at_the_papers_size(full=False)
+    assert (model.stem[0].kernel_size, model.stem[0].stride, model.stem[0].out_channels) == ((3, 3), (2, 2), 32)
+    for name, branch in model.branches.items():
+        whole = name == "global"
+        assert (branch.pool.kernel_size, branch.pool.stride) == (3, 2 if whole else (1, 2))
+        widths = [[unit.conv2.out_channels for unit in block.features] for block in branch.blocks]
+        outputs = [[unit.conv3.out_channels for unit in block.features] for block in branch.blocks]
+        strides = [[unit.conv2.stride[0] for unit in block.features] for block in branch.blocks]
+        scale = 1 if whole else 2
+        assert widths == [[c // scale] * 3 for c in (32, 64, 128, 256)]
+        assert outputs == [[c // scale] * 3 for c in (64, 128, 256, 512)]
+        assert strides == [[1, 1, 1], [2, 1, 1], [2, 1, 1], [1, 1, 1]]
+        assert (branch.reduce.in_features, branch.reduce.out_features) == ((512, 256) if whole else (256, 128))
+        assert branch.reduce.bias is None
+    assert model.dropout.p == 0.5
+
+
+def test_the_attention_path_is_a_quarter_as_wide_as_its_block() -> None:
+    model, _, _ = at_the_papers_size(full=True)
+    for branch in model.branches.values():
+        assert branch.blocks[0].attention is None
+        for block, levels in zip(list(branch.blocks)[1:], (2, 1, 1), strict=True):
+            path = block.attention.score
+            assert [len(level) for level in path.levels] == [2] * levels
+            units = [path.entry, *(unit for level in path.levels for unit in level)]
+            assert {unit.conv2.out_channels * 4 for unit in units} == {block.features[0].conv3.out_channels}
 
 
 def test_maps_have_the_sizes_of_table_1() -> None:
-    model = on_meta()
-    output = model(torch.zeros(1, 3, 384, 192, device="meta"), torch.zeros(1, 4, 3, 96, 192, device="meta"))
+    _, output, _ = at_the_papers_size(full=True)
     assert output.maps is not None
     assert len(output.maps) == 15
     shapes = {name: tuple(m.shape) for name, m in output.maps.items()}

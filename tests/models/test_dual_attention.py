@@ -63,6 +63,16 @@ def test_parameters_of_each_attention() -> None:
     assert sum(p.numel() for block in blocks for p in block.parameters()) == 2_530_992
 
 
+def test_at_the_papers_size_attention_is_among_12_by_4_positions() -> None:
+    with torch.device("meta"):
+        net = create_model("dual_attention", num_classes=1).eval()
+        maps = net.trunk(torch.zeros(1, 3, 384, 128))
+        assert maps.shape == (1, 2048, 12, 4)
+        assert net.self_attention.weights(maps).shape == (1, 48, 48)
+        assert net.self_attention.query(maps).shape == net.self_attention.key(maps).shape == (1, 256, 12, 4)
+        assert net.self_attention.value(maps).shape == (1, 2048, 12, 4)
+
+
 def test_se_is_the_literal_formula() -> None:
     module = randomised(SE(32))
     x = randn(2, 32, 3, 5)
