@@ -37,13 +37,19 @@ def test_rows_are_the_samples(draw_people: Callable[..., Path], tmp_path: Path) 
 
 
 def test_hips_and_ankles_are_where_annotators_mark_them(draw_people: Callable[..., Path], tmp_path: Path) -> None:
-    assert {name: share for name, (_, share) in MARKS.items()} == {"hip": 0.11, "ankle": 0.10}
+    assert {name: share for name, (_, share) in MARKS.items()} == {
+        "hip": 0.11,
+        "ankle": 0.10,
+        "knee": 0.04,
+        "wrist": 0.12,
+        "elbow": 0.07,
+    }
     joints, sure = torch.zeros(2, 18, 2), torch.ones(2, 18)
     hip, knee, ankle, nose = (JOINTS.index(name) for name in ("left_hip", "left_knee", "left_ankle", "nose"))
     joints[:, hip, 1], joints[:, knee, 1], joints[:, ankle, 1], joints[:, nose, 1] = 0.5, 0.7, 0.9, 0.1
     sure[1, knee] = 0  # outside: nobody knows in which direction
     new = marked(joints, sure)
-    assert new[0, [hip, knee, ankle, nose], 1].tolist() == pytest.approx([0.522, 0.7, 0.88, 0.1])
+    assert new[0, [hip, knee, ankle, nose], 1].tolist() == pytest.approx([0.522, 0.692, 0.88, 0.1])
     assert torch.equal(new[1], joints[1])
     folder = draw_people(tmp_path / "data", **SETTINGS)
     drawn = load(folder)

@@ -15,7 +15,7 @@ from passerby.data.transforms import normalise
 SIZE = (64, 32)
 LEFT, RIGHT = JOINTS.index("left_wrist"), JOINTS.index("right_wrist")
 EVERYTHING = PoseAugmentation(
-    scale=0.2, aspect=0.2, shift=0.1, degrees=15, jitter=0.3, grey=0.5, tint=0.2, blur=0.5, low=0.5, noise=0.1, hide=0.5
+    scale=0.2, closer=0.1, aspect=0.2, shift=0.1, degrees=15, jitter=0.3, grey=0.5, tint=0.2, blur=0.5, low=0.5, noise=0.1, hide=0.5
 )
 
 
@@ -100,12 +100,12 @@ def test_a_seed_decides_everything() -> None:
 
 @pytest.mark.parametrize("name", [f.name for f in fields(PoseAugmentation)])
 def test_every_part_does_something(name: str) -> None:
-    amount = 10.0 if name == "degrees" else 0.9 if name in ("scale", "jitter") else 1.0
+    amount = 10.0 if name == "degrees" else 0.9 if name in ("scale", "closer", "jitter") else 1.0
     part = PoseAugmentation(**{"flip": 0.0, name: amount})
     images, joints, sure = people()
     pictures, places, _ = part(images, joints, sure, SIZE, Generator().manual_seed(3))
     assert not torch.allclose(pictures, normalise(images), atol=0.05)
-    moves = name in ("flip", "scale", "aspect", "shift", "degrees")
+    moves = name in ("flip", "scale", "closer", "aspect", "shift", "degrees")
     assert torch.allclose(places, joints, atol=1e-5) is not moves
 
 

@@ -20,10 +20,17 @@ from passerby.data.source import Source
 from passerby.types import Sample
 
 Progress = Callable[[int], object]
-MARKS = {"hip": ("knee", 0.11), "ankle": ("knee", 0.10)}
+MARKS = {
+    "hip": ("knee", 0.11),
+    "ankle": ("knee", 0.10),
+    "knee": ("hip", 0.04),
+    "wrist": ("elbow", 0.12),
+    "elbow": ("shoulder", 0.07),
+}
 """Where annotators of photographs mark what cannot be seen: the hip where the leg leaves the trunk, the ankle above the
-shoe. Shares of the way from the middle of the joint, which drawn people have, to the next one. On drawn people a
-network trained on photographs (OpenVINO's) marks hips lower and ankles higher by as much, other joints within 1 %."""
+shoe, the wrist above the hand. Shares of the way from the middle of the joint, which drawn people have, to the next
+one. On drawn people a network trained on photographs (OpenVINO's) marks hips lower and the others higher by as much.
+"""
 
 
 @dataclass(frozen=True, eq=False)

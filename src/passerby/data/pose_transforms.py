@@ -35,6 +35,8 @@ class PoseAugmentation:
     """Probability of a mirrored picture."""
     scale: float = 0.0
     """The window is 1 ± this times the picture's size; the picture's edge goes on beyond it."""
+    closer: float = 0.0
+    """It is smaller by this share, so that people are larger: detectors of other sets leave less margin."""
     aspect: float = 0.0
     """Its width ÷ height changes by up to this share."""
     shift: float = 0.0
@@ -75,7 +77,7 @@ class PoseAugmentation:
     def windows(self, n: int, size: tuple[int, int], generator: Generator) -> Float[Tensor, "b 2 3"]:
         """Affine maps from places in the new picture to places in the old, both in [−1, 1] along x and y."""
         height, width = size
-        zoom = 1 + self.scale * _symmetric(n, generator)
+        zoom = 1 - self.closer + self.scale * _symmetric(n, generator)
         stretch = (self.aspect / 2 * _symmetric(n, generator)).exp()
         angle = math.radians(self.degrees) * _symmetric(n, generator)
         mirror = torch.where(torch.rand(n, generator=generator) < self.flip, -1.0, 1.0)

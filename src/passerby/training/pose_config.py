@@ -51,12 +51,13 @@ class PoseAugmentConfig(_Frozen):
 
     flip: float = Field(0.5, ge=0, le=1)
     scale: float = Field(0.2, ge=0, lt=1)
+    closer: float = Field(0.08, ge=0, lt=1)
     aspect: float = Field(0.2, ge=0, lt=1)
     shift: float = Field(0.08, ge=0, le=1)
     degrees: float = Field(10.0, ge=0, le=180)
     jitter: float = Field(0.4, ge=0, lt=1)
-    grey: float = Field(0.1, ge=0, le=1)
-    tint: float = Field(0.15, ge=0, lt=1)
+    grey: float = Field(0.2, ge=0, le=1)
+    tint: float = Field(0.2, ge=0, lt=1)
     blur: float = Field(0.3, ge=0, le=1)
     low: float = Field(0.3, ge=0, le=1)
     noise: float = Field(0.06, ge=0, le=1)
@@ -92,7 +93,7 @@ class PoseConfig(_Frozen):
     optimizer: PoseOptimizerConfig = PoseOptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig(name="cosine", warmup_epochs=0.5)
     batch: int = Field(64, ge=2)
-    epochs: int = Field(14, ge=1)
+    epochs: int = Field(22, ge=1)
     seed: int = Field(0, ge=0)
     precision: Literal["no", "bf16"] = "bf16"
     """bf16 takes half the time where the processor knows it."""
