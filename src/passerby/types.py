@@ -90,11 +90,13 @@ class Embeddings:
     """``(n,)`` int64 of :class:`Role`; ``None`` means all are ``PERSON``."""
     local: Tensor | None = None
     """``(n, s, c)`` stripe vectors, where the model makes them and somebody asked for them."""
+    attributes: Tensor | None = None
+    """``(n, v)`` probabilities of every value of the model's attribute schema, group after group, where it has one."""
 
     def __post_init__(self) -> None:
         if self.features.ndim != 2:
             raise ShapeError(f"features must be (n, d), got {tuple(self.features.shape)}")
-        for name in ("paths", "pids", "camids", "roles", "local"):
+        for name in ("paths", "pids", "camids", "roles", "local", "attributes"):
             column = getattr(self, name)
             if column is not None and len(column) != len(self.features):
                 raise ShapeError(f"{len(self.features)} features but {len(column)} {name}: one row an image is needed")
@@ -105,7 +107,8 @@ class Embeddings:
     def __getitem__(self, rows: Tensor) -> Embeddings:
         """The chosen rows (an index or boolean tensor), in the order given."""
         index = rows.nonzero().squeeze(1) if rows.dtype == torch.bool else rows
-        known = {n: c for n in ("pids", "camids", "roles", "local") if (c := getattr(self, n)) is not None}
+        columns = ("pids", "camids", "roles", "local", "attributes")
+        known = {n: c for n in columns if (c := getattr(self, n)) is not None}
         paths = tuple(self.paths[i] for i in index.tolist())
         return replace(self, features=self.features[index], paths=paths, **{n: c[index] for n, c in known.items()})
 
@@ -143,6 +146,48 @@ class Protocol:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupAccuracy:
+    """How often one attribute was predicted right; shares in [0, 1], larger is better."""
+
+    name: str
+    accuracy: float
+    balanced: float
+    """Mean recall over the values that occur: rare ones weigh as much as common ones."""
+    majority: str | None
+    """The commonest value among the training people; ``None`` where there are none."""
+    majority_accuracy: float | None
+    """Of always saying that."""
+    pictures: int
+    """Of which somebody knows the value."""
+    values: int
+    """How many of the group's values occur among them; a constant guess has 1 ÷ this balanced accuracy."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeResult:
+    """Accuracy of predicted attributes; groups of which nobody knows anything are left out."""
+
+    schema: str
+    groups: tuple[GroupAccuracy, ...]
+
+    @property
+    def mean(self) -> dict[str, float | None]:
+        """Over the groups, each of which counts alike; ``None`` where a group has no such number."""
+        columns = ("accuracy", "balanced", "majority_accuracy")
+        return {column: _mean([getattr(group, column) for group in self.groups]) for column in columns}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        groups = {group.name: {k: v for k, v in asdict(group).items() if k != "name"} for group in self.groups}
+        return {"schema": self.schema, "groups": groups, "mean": self.mean}
+
+
+def _mean(shares: list[float | None]) -> float | None:
+    known = [share for share in shares if share is not None]
+    return sum(known) / len(known) if known and len(known) == len(shares) else None
+
+
+@dataclass(frozen=True, slots=True)
 class EvalResult:
     """Numbers of one evaluation, all in [0, 1], larger is better."""
 
@@ -157,6 +202,8 @@ class EvalResult:
     """Queries without any valid match in the gallery: they count nowhere, but are counted here."""
     gallery: int
     details: dict[str, Any] = field(default_factory=dict)
+    attributes: AttributeResult | None = None
+    """Where the gallery's attributes were compared with what a model predicts."""
 
     @property
     def rank1(self) -> float:
@@ -179,6 +226,7 @@ class EvalResult:
             "queries_dropped": self.queries_dropped,
             "gallery": self.gallery,
             "details": self.details,
+            **({} if self.attributes is None else {"attributes": self.attributes.to_dict()}),
         }
 
 
@@ -190,5 +238,8 @@ class Hit:
     """1 is the nearest."""
     path: str
     distance: float
+    """Of the embeddings; of attributes asked for without a picture, −ln of their probability."""
     pid: int | None = None
     camid: int | None = None
+    probability: float | None = None
+    """Of the attributes asked for, the product over their groups; ``None`` where none were."""

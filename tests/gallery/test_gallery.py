@@ -19,7 +19,8 @@ from passerby.errors import (
     WeightsError,
 )
 from passerby.evaluation.predictor import Predictor
-from passerby.gallery.gallery import Gallery, Query, pictures
+from passerby.gallery.gallery import Gallery
+from passerby.gallery.pictures import Query, pictures
 from passerby.retrieval.ranking import top_k
 from passerby.types import Embeddings, Role
 

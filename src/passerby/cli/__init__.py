@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from passerby import __version__
-from passerby.cli import data, demo, embed, evaluate, import_weights, models, reproduce, search, train
+from passerby.cli import attributes, data, demo, embed, evaluate, import_weights, models, reproduce, search, train
 from passerby.errors import PasserbyError
 
 
@@ -49,6 +49,7 @@ app.command(no_args_is_help=True)(train.train)
 app.command(no_args_is_help=True)(evaluate.evaluate)
 app.command(no_args_is_help=True)(embed.embed)
 app.command(no_args_is_help=True)(search.search)
+app.command(no_args_is_help=True)(attributes.attributes)
 app.command(no_args_is_help=True)(reproduce.reproduce)
 app.command()(models.models)
 app.add_typer(data.app, name="data")

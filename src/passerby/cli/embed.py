@@ -36,7 +36,7 @@ def embed(
 ) -> None:
     """Embed every picture once, so that searches need not."""
     from passerby.files import check_target
-    from passerby.gallery.gallery import pictures
+    from passerby.gallery.pictures import pictures
     from passerby.training.checkpoint import load
 
     if output.suffix != ".parquet":

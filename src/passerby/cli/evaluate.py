@@ -13,7 +13,7 @@ from passerby.cli.options import Device, Flip, Normalise, Poses
 from passerby.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from passerby.types import EvalResult
+    from passerby.types import AttributeResult, EvalResult
 
 
 def evaluate(
@@ -26,6 +26,13 @@ def evaluate(
         Literal["step", "trapezoid"],
         typer.Option(help="Average precision; trapezoid is the original Market-1501 code's."),
     ] = "step",
+    attributes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|own",
+            help="Also compare predicted attributes with those of the gallery's people: own of the data, .mat, .csv.",
+        ),
+    ] = None,
     device: Device = "cpu",
     poses: Poses = None,
     flip: Flip = None,
@@ -35,7 +42,9 @@ def evaluate(
     output: Annotated[Path | None, typer.Option(help="Write the JSON to this file too.")] = None,
 ) -> None:
     """Rank the gallery for every query and print CMC, mAP and mINP with the protocol they were counted under."""
+    from passerby.data.annotations import read_attributes
     from passerby.data.registry import load as load_dataset
+    from passerby.evaluation.attributes import schema_of
     from passerby.evaluation.evaluate import evaluate as evaluate_model
     from passerby.files import check_target, written_whole
     from passerby.training.checkpoint import load
@@ -46,6 +55,10 @@ def evaluate(
     images = len(dataset.split("query")) + len(dataset.split("gallery"))
     predictor = load(run, device=device, poses=poses, flip=flip, normalise=normalise)
     protocol = replace(predictor.protocol, average_precision=ap, distance=distance)
+    known = None
+    if attributes:
+        place = dataset.source if attributes == "own" else attributes
+        known = read_attributes(place, schema_of(predictor.model))
     with progress_bar("embedding", images) as advance:
         result = evaluate_model(
             predictor.model,
@@ -54,6 +67,7 @@ def evaluate(
             protocol=protocol,
             batch_size=batch_size,
             parts=predictor.part_maker(dataset.source),
+            attributes=known,
             progress=advance,
         )
     text = json.dumps(result.to_dict(), indent=2) + "\n"
@@ -80,3 +94,26 @@ def print_result(result: EvalResult) -> None:
     Console().print(table)
     dropped = f" ({result.queries_dropped:,} more without a valid match)" if result.queries_dropped else ""
     typer.echo(f"{result.queries:,} queries{dropped}, {result.gallery:,} gallery images.")
+    if result.attributes:
+        _print_attributes(result.attributes)
+
+
+def _print_attributes(result: AttributeResult) -> None:
+    """Accuracy by group, with what it is to be measured against."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("attribute")
+    for name in ("accuracy", "balanced", "majority", "which is", "pictures"):
+        table.add_column(name, justify="right")
+    for group in result.groups:
+        shares = (group.accuracy, group.balanced, group.majority_accuracy)
+        table.add_row(group.name, *map(_percent, shares), group.majority or "–", f"{group.pictures:,}")
+    table.add_row("mean", *map(_percent, result.mean.values()))
+    typer.echo("Attributes of the gallery's people; majority: always saying what is commonest in training.")
+    Console().print(table)
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.2f}"

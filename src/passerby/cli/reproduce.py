@@ -73,6 +73,9 @@ def _print(report: Report) -> None:
 
     for condition in report.conditions:
         typer.echo(f"differs: {condition.what}: {condition.paper} → {condition.here}")
+    if report.table.attributes:
+        _print_attributes(report)
+        return
     shown = Table("row", box=None, pad_edge=False)
     several = len({cell.dataset for cell in report.lines[0].cells}) > 1
     for cell in report.lines[0].cells:
@@ -84,3 +87,19 @@ def _print(report: Report) -> None:
             numbers = [n for cell in line.cells for n in (cell.ours, cell.paper)]
             shown.add_row(line.name, *("–" if n is None else f"{n:.2f}" for n in numbers))
     Console().print(shown)
+
+
+def _print_attributes(report: Report) -> None:
+    """A row of the paper's table becomes a table: it has more numbers than fit side by side."""
+    from rich.console import Console
+    from rich.table import Table
+
+    for line in (line for line in report.lines if line.state == "measured"):
+        beside = list(line.cells[0].beside)
+        shown = Table(line.name, box=None, pad_edge=False)
+        for name in ("accuracy", "paper", *beside):
+            shown.add_column(name, justify="right")
+        for cell in line.cells:
+            numbers = (cell.ours, cell.paper, *(cell.beside[name] for name in beside))
+            shown.add_row(cell.metric, *("–" if n is None else f"{n:.2f}" for n in numbers))
+        Console().print(shown)

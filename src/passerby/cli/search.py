@@ -1,10 +1,10 @@
-"""``passerby search``: one picture in, the nearest pictures of a gallery out."""
+"""``passerby search``: a picture or attributes in, the nearest pictures of a gallery out."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,17 +12,30 @@ import typer
 
 from passerby.cli.embed import embed_with_bar
 from passerby.cli.options import Device, Flip, Normalise, Poses
+from passerby.errors import ConfigError
 
 if TYPE_CHECKING:
+    from passerby.data.attribute_query import AttributeQuery
     from passerby.evaluation.predictor import Predictor
-    from passerby.gallery.gallery import Gallery, Query
+    from passerby.gallery.gallery import Gallery
+    from passerby.gallery.pictures import Query
     from passerby.types import Hit
 
 
 def search(
     run: Annotated[Path, typer.Argument(help="A run folder, as train or import-weights makes it.")],
-    query: Annotated[str, typer.Argument(help="The picture: a file, or PLACE::NAME in a directory, zip or tar.")],
     gallery: Annotated[str, typer.Option(help="A .parquet file of passerby embed; or pictures as embed takes them.")],
+    query: Annotated[
+        str | None,
+        typer.Argument(help="The picture: a file, or PLACE::NAME in a directory, zip or tar; none with --attributes."),
+    ] = None,
+    attributes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GROUP=VALUE,…",
+            help="Only pictures predicted to have these; without a picture, all ranked by their probability.",
+        ),
+    ] = None,
     k: Annotated[int | None, typer.Option("-k", min=1, help="How many; default: 10, or all where fewer.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     device: Device = "cpu",
@@ -31,57 +44,107 @@ def search(
     normalise: Normalise = None,
     figure: Annotated[Path | None, typer.Option(help="Draw the query and what was found to this PNG.")] = None,
 ) -> None:
-    """Find the pictures nearest to one picture."""
+    """Find the pictures nearest to one picture, or those of people with certain attributes."""
+    from passerby.data.attribute_query import attribute_query
+    from passerby.evaluation.attributes import schema_of
     from passerby.files import check_target
-    from passerby.gallery.figure import save_strip, strip
-    from passerby.gallery.gallery import Query
+    from passerby.gallery.pictures import Query
     from passerby.training.checkpoint import load
 
+    if query is None and attributes is None:
+        raise ConfigError("there is nothing to search for: give a picture, --attributes GROUP=VALUE,…, or both")
     if figure:
         check_target(figure, overwrite=True)
-    picture = Query.of(query)
-    image = picture.image  # a query that cannot be read ends here, not after a gallery was embedded
-    opened = _open(load(run, device=device, poses=poses, flip=flip, normalise=normalise), gallery)
-    hits = opened.search(picture, k)
+    picture = None if query is None else Query.of(query)
+    if picture:
+        picture.image  # noqa: B018 - what cannot be read ends here, not after a gallery was embedded
+    predictor = load(run, device=device, poses=poses, flip=flip, normalise=normalise)
+    asked = None if attributes is None else attribute_query(attributes, schema_of(predictor.model))
+    opened = _open(predictor, gallery)
+    answer = _Answer(query, picture, asked, gallery, opened, opened.search(picture, k, attributes=asked))
     if figure:
-        found = [(hit, opened.image(hit)) for hit in hits]
-        save_strip(strip(image, found, pid=picture.pid, camid=picture.sample.camid), figure)
+        answer.draw(figure)
     if as_json:
-        typer.echo(json.dumps(_plain(query, picture, gallery, hits), indent=2))
+        typer.echo(json.dumps(answer.plain(), indent=2))
     else:
-        _print(query, picture, hits, figure)
+        answer.print()
+        if figure:
+            typer.echo(f"The pictures are in {figure}.")
 
 
 def _open(predictor: Predictor, gallery: str) -> Gallery:
-    from passerby.gallery.gallery import Gallery, pictures
+    from passerby.gallery.gallery import Gallery
+    from passerby.gallery.pictures import pictures
 
     if gallery.endswith(".parquet"):
         return Gallery.from_parquet(predictor, gallery)
     return embed_with_bar(predictor, *pictures(gallery))
 
 
-def _plain(name: str, query: Query, gallery: str, hits: Sequence[Hit]) -> dict[str, Any]:
-    """The whole answer as plain values; what is unknown is null."""
-    asked = {"path": name, "pid": query.pid, "camid": query.sample.camid}
-    return {"query": asked, "gallery": gallery, "hits": [asdict(hit) for hit in hits]}
+@dataclass(frozen=True)
+class _Answer:
+    """What was asked, and what was found."""
 
+    name: str | None
+    picture: Query | None
+    asked: AttributeQuery | None
+    place: str
+    gallery: Gallery
+    hits: Sequence[Hit]
 
-def _print(name: str, query: Query, hits: Sequence[Hit], figure: Path | None) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    def plain(self) -> dict[str, Any]:
+        """The whole answer as plain values; what is unknown is null."""
+        picture, answer = self.picture, dict[str, Any]()
+        if picture is not None:
+            answer["query"] = {"path": self.name, "pid": picture.pid, "camid": picture.sample.camid}
+        else:
+            answer["query"] = None
+        if self.asked is not None:
+            by = "filter, then distance" if picture else "probability"
+            answer |= {"attributes": self.asked.values, "ranked_by": by, "matching": self.gallery.matching(self.asked)}
+        return {**answer, "gallery": self.place, "hits": [asdict(hit) for hit in self.hits]}
 
-    who = f" (person {query.pid}, camera {query.sample.camid})" if query.pid is not None else ""
-    typer.echo(f"Nearest to {name}{who}:")
-    table = Table(box=None, pad_edge=False)
-    for heading in ("rank", "distance", "person", "camera"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("path", overflow="fold")
-    for hit in hits:
-        known = ("–" if label is None else str(label) for label in (hit.pid, hit.camid))
-        table.add_row(str(hit.rank), f"{hit.distance:.4f}", *known, hit.path)
-    console = Console(markup=False, highlight=False)
-    if not console.is_terminal:
-        console.width = 10_000  # a path in a pipe stays in one piece
-    console.print(table)
-    if figure:
-        typer.echo(f"The pictures are in {figure}.")
+    def draw(self, figure: Path) -> None:
+        from passerby.gallery.figure import save_strip, strip
+
+        found = [(hit, self.gallery.image(hit)) for hit in self.hits]
+        asked = self.asked.values if self.asked else None
+        image, pid, camid = None, None, None
+        if self.picture:
+            image, pid, camid = self.picture.image, self.picture.pid, self.picture.sample.camid
+        save_strip(strip(image, found, pid=pid, camid=camid, asked=asked), figure)
+
+    def print(self) -> None:
+        from rich.console import Console
+        from rich.table import Table
+
+        typer.echo(self._heading())
+        if not self.hits:
+            return
+        numbers = [*(["distance"] if self.picture else []), *(["probability"] if self.asked else [])]
+        table = Table(box=None, pad_edge=False)
+        for heading in ("rank", *numbers, "person", "camera"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column("path", overflow="fold")
+        for hit in self.hits:
+            known = ("–" if label is None else str(label) for label in (hit.pid, hit.camid))
+            table.add_row(str(hit.rank), *(f"{getattr(hit, n):.4f}" for n in numbers), *known, hit.path)
+        console = Console(markup=False, highlight=False)
+        if not console.is_terminal:
+            console.width = 10_000  # a path in a pipe stays in one piece
+        console.print(table)
+
+    def _heading(self) -> str:
+        total = f"{len(self.gallery):,}"
+        if self.picture is None:
+            return f"All {total} pictures, ranked by the probability of {self.asked} (product over groups):"
+        pid, camid = self.picture.pid, self.picture.sample.camid
+        who = f"{self.name} (person {pid}, camera {camid})" if pid is not None else self.name
+        if self.asked is None:
+            return f"Nearest to {who}:"
+        if not self.hits:
+            return (
+                f"None of {total} pictures is predicted {self.asked}; ask for less, or rank all: leave the picture out."
+            )
+        matching = f"{self.gallery.matching(self.asked):,} of {total}"
+        return f"Nearest to {who} among the {matching} pictures predicted {self.asked}:"

@@ -56,7 +56,7 @@ def embed(
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
-    features, local = [], []
+    features, local, attributes = [], [], []
     try:
         names = iter([s.path for s in samples])
         for images in read_batches(source, samples, size, batch_size=batch_size, threads=threads):
@@ -68,6 +68,8 @@ def embed(
             features.append(output.embedding.float().cpu())
             if with_local and output.local is not None:
                 local.append(output.local.float().cpu())
+            if output.attributes is not None:
+                attributes.append(torch.cat([scores.float().softmax(dim=1) for scores in output.attributes], 1).cpu())
             if progress:
                 progress(len(images))
     finally:
@@ -79,6 +81,7 @@ def embed(
         camids=camids,
         roles=torch.tensor([int(s.role) for s in samples]),
         local=torch.cat(local) if local else None,
+        attributes=torch.cat(attributes) if attributes else None,
     )
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from passerby.data.annotations import Attributes
 from passerby.data.dataset import Dataset, queries_without_match
 from passerby.data.parts import PartMaker
 from passerby.errors import ProtocolError
+from passerby.evaluation.attributes import AttributeTest
 from passerby.evaluation.embed import embed
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.models.card import ReidModel
@@ -22,6 +25,7 @@ def evaluate(
     batch_size: int = 64,
     threads: int = 2,
     parts: PartMaker | None = None,
+    attributes: Attributes | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> EvalResult:
     """Embed the dataset's query and gallery and evaluate them under ``protocol``.
@@ -29,6 +33,8 @@ def evaluate(
     Args:
         protocol: by default Market-1501's, with embeddings compared as the model's paper does (:func:`protocol_of`).
         parts: cuts the dataset's pictures, for a model whose card asks for parts.
+        attributes: what the gallery's people wear, to compare with what the model predicts
+            (:class:`~passerby.evaluation.attributes.AttributeTest`).
     """
     protocol = protocol or protocol_of(model)
     refuse_unevaluable(dataset, protocol)
@@ -37,6 +43,7 @@ def evaluate(
             f"{model.card.name} has no {protocol.distance} distance; it has {', '.join(model.card.distances)}"
         )
     with_local = protocol.distance != "global"
+    test = AttributeTest.of(model, dataset, attributes) if attributes else None
     query, gallery = (
         embed(
             model,
@@ -52,7 +59,8 @@ def evaluate(
         )
         for split in ("query", "gallery")
     )
-    return evaluate_embeddings(query, gallery, protocol)
+    result = evaluate_embeddings(query, gallery, protocol)
+    return replace(result, attributes=test.result(gallery)) if test else result
 
 
 def protocol_of(model: ReidModel, *, flip: bool = False, normalise: bool | None = None) -> Protocol:

@@ -9,6 +9,7 @@ from typing import Any
 
 from passerby.data.parts import PartMaker
 from passerby.data.source import DirectorySource, Source
+from passerby.evaluation.attributes import Description, described, schema_of
 from passerby.evaluation.embed import embed
 from passerby.evaluation.evaluate import protocol_of
 from passerby.evaluation.parts import part_maker
@@ -75,5 +76,30 @@ class Predictor:
 
     def embed_files(self, paths: Sequence[str | Path], *, with_local: bool = False) -> Embeddings:
         """Embed picture files of which nothing else is known."""
-        samples = [Sample(path=str(Path(p).expanduser().resolve())) for p in paths]
-        return self.embed_samples(DirectorySource(Path("/")), samples, with_local=with_local)
+        return self.embed_samples(DirectorySource(Path("/")), _of_files(paths), with_local=with_local)
+
+    def describe_samples(
+        self,
+        source: Source,
+        samples: Sequence[Sample],
+        *,
+        batch_size: int = 64,
+        progress: Callable[[int], object] | None = None,
+    ) -> list[Description]:
+        """The attributes that the model predicts of each sample, by name of group.
+
+        Raises:
+            ConfigError: if it predicts none.
+        """
+        schema = schema_of(self.model)
+        embeddings = self.embed_samples(source, samples, batch_size=batch_size, progress=progress)
+        assert embeddings.attributes is not None
+        return described(embeddings.attributes, schema)
+
+    def describe_files(self, paths: Sequence[str | Path]) -> list[Description]:
+        """The attributes that the model predicts of each picture: ``describe_files(["a.jpg"])[0]["hat"].value``."""
+        return self.describe_samples(DirectorySource(Path("/")), _of_files(paths))
+
+
+def _of_files(paths: Sequence[str | Path]) -> list[Sample]:
+    return [Sample(path=str(Path(p).expanduser().resolve())) for p in paths]

@@ -1,7 +1,8 @@
 """Embeddings on disk, the search among them, and its picture."""
 
 from passerby.gallery.figure import save_strip, strip
-from passerby.gallery.gallery import Gallery, Query
+from passerby.gallery.gallery import Gallery
+from passerby.gallery.pictures import Query
 from passerby.gallery.store import Origin, StoredEmbeddings, read_embeddings, write_embeddings
 
 __all__ = [

@@ -7,7 +7,7 @@ of Okabe and Ito's palette, which colour-blind readers tell apart); a grey frame
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -28,20 +28,24 @@ _FONT = 8  # points
 
 
 def strip(
-    query: Image.Image,
+    query: Image.Image | None,
     hits: Sequence[tuple[Hit, Image.Image]],
     *,
     pid: int | None = None,
     camid: int | None = None,
+    asked: Mapping[str, str] | None = None,
 ) -> Figure:
     """The query and its hits, equally high, each with rank, distance, person and camera where known.
 
     Args:
+        query: ``None`` where attributes alone were asked for: its place stays empty.
         pid: the query's person; ``None`` where unknown (frames are grey then).
         camid: the query's camera.
+        asked: attributes, by name of group; hits show their probability then.
     """
-    captions = [["query", "", *_who(pid, camid)]] + [_caption(hit, pid) for hit, _ in hits]
-    images = [query, *(image for _, image in hits)]
+    captions = [["query" if query else "asked for", "", *_who(pid, camid), *(f"{group}: {value}" for group, value in (asked or {}).items())]]
+    captions += [_caption(hit, pid, nearness=query is not None) for hit, _ in hits]
+    images = [query or Image.new("RGB", (32, 64), "white"), *(image for _, image in hits)]
     colours = [QUERY, *(_verdict(hit, pid)[1] for hit, _ in hits)]
     wide, lines = _cell_width(images, captions), max(len(caption) for caption in captions)
     tall = _HEIGHT + lines * _LINE + 2 * _GAP
@@ -75,9 +79,11 @@ def _verdict(hit: Hit, pid: int | None) -> tuple[str, str]:
     return ("✓", RIGHT) if hit.pid == pid else ("✗", WRONG)
 
 
-def _caption(hit: Hit, pid: int | None) -> list[str]:
+def _caption(hit: Hit, pid: int | None, *, nearness: bool) -> list[str]:
     symbol, _ = _verdict(hit, pid)
-    return [f"#{hit.rank} {symbol}".rstrip(), f"d = {hit.distance:.4f}", *_who(hit.pid, hit.camid)]
+    numbers = [f"d = {hit.distance:.4f}"] if nearness else []
+    numbers += [] if hit.probability is None else [f"p = {hit.probability:.4f}"]
+    return [f"#{hit.rank} {symbol}".rstrip(), *numbers, *_who(hit.pid, hit.camid)]
 
 
 def _who(pid: int | None, camid: int | None) -> list[str]:

@@ -2,112 +2,36 @@
 
 The order and the distances are those of :func:`passerby.retrieval.ranking.top_k`, which evaluation ranks with too:
 what is measured is what is served. Junk (:class:`~passerby.types.Role`) is never found, as it never counts.
+Predicted attributes filter a search, or are searched for without any picture: :mod:`passerby.gallery.attributes`.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
+from torch import Tensor
 
 from passerby.data import registry
-from passerby.data.dataset import SPLITS, Dataset, Split
+from passerby.data.attribute_query import AttributeQuery, attribute_query
+from passerby.data.dataset import Split
 from passerby.data.decode import decode
-from passerby.data.source import Source, is_image
-from passerby.errors import DatasetLayoutError, WeightsError
+from passerby.data.source import Source
+from passerby.errors import DatasetLayoutError, ProtocolError, WeightsError
+from passerby.evaluation.attributes import schema_of
 from passerby.evaluation.predictor import Predictor
+from passerby.gallery.attributes import log_probability, names, predicted
+from passerby.gallery.pictures import Memory, Query, QueryLike, pictures
 from passerby.gallery.store import Origin, read_embeddings, refuse_other_options, write_embeddings
 from passerby.retrieval.ranking import top_k
-from passerby.types import Embeddings, Hit, Role, Sample
+from passerby.types import Embeddings, Hit, Role
 
-QueryLike: TypeAlias = "str | Path | Image.Image"
 DEFAULT_K = 10
-
-
-def pictures(place: str | Path, split: Split | Literal["all"] | None = None) -> tuple[Source, tuple[Sample, ...]]:
-    """The pictures at ``place`` and the source that holds them.
-
-    Args:
-        place: directory, archive, ``NAME:PATH``, or the name of a generated dataset. Where it is a dataset its labels
-            are used; else every image below it is taken, of nobody knows whom.
-        split: one of a dataset's; ``all``; or ``None``: its gallery where it has one, else all.
-
-    Raises:
-        DatasetLayoutError: if there are none.
-    """
-    source, dataset = _opened(place)
-    if dataset is None:
-        if split not in (None, "all"):
-            raise DatasetLayoutError(
-                f"{source.root} is no known dataset, so it has no {split} split; name it NAME:PATH"
-            )
-        samples = tuple(Sample(path=name) for name in source.names() if is_image(name))
-    elif split in SPLITS or (split is None and dataset.gallery):
-        samples = dataset.split(split if split in SPLITS else "gallery")
-    else:
-        samples = _all(dataset)
-    if not samples:
-        raise DatasetLayoutError(f"{source.root} has no images (jpg, png, bmp or webp) below it")
-    return source, samples
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A picture to look for: its bytes, and what is known of it."""
-
-    content: bytes
-    sample: Sample
-
-    @classmethod
-    def of(cls, query: QueryLike) -> Query:
-        """Read a query: a file, a PIL image, or ``PLACE::NAME``, the picture NAME of a directory or archive.
-
-        A picture of a dataset comes with its person and camera.
-
-        Raises:
-            DatasetLayoutError: if there is no such picture.
-        """
-        if isinstance(query, Image.Image):
-            file = io.BytesIO()
-            ImageOps.exif_transpose(query).convert("RGB").save(file, "PNG")
-            return cls(file.getvalue(), Sample(path="query"))
-        place, inside, name = str(query).rpartition("::")
-        path = Path(query).expanduser()
-        if inside and place and not path.exists():
-            return cls._within(place, name)
-        if not path.is_file():
-            raise DatasetLayoutError(f"there is no picture {path}; give a file, or ARCHIVE::NAME for one in an archive")
-        try:
-            return cls(path.read_bytes(), Sample(path=str(path)))
-        except OSError as error:
-            raise DatasetLayoutError(f"cannot read {path}: {error.strerror or error}") from None
-
-    @classmethod
-    def _within(cls, place: str, name: str) -> Query:
-        source, dataset = _opened(place)
-        names = source.names()
-        if name not in names:
-            near = [n for n in names if n.endswith(f"/{name}")]
-            hint = f"; did you mean {place}::{near[0]}?" if near else f"; it has {len(names):,} others"
-            raise DatasetLayoutError(f"{place} has no picture {name!r}{hint}")
-        known = {s.path: s for s in _all(dataset)} if dataset else {}
-        return cls(source.read(name), known.get(name, Sample(path=name)))
-
-    @property
-    def image(self) -> Image.Image:
-        """The picture, upright, RGB."""
-        return decode(self.content, name=self.sample.path)
-
-    @property
-    def pid(self) -> int | None:
-        """The person, where it is one that a gallery may hold (junk and distractors are nobody)."""
-        return self.sample.pid if self.sample.role is Role.PERSON else None
 
 
 class Gallery:
@@ -165,6 +89,11 @@ class Gallery:
                 f"{predictor.model.card.name}, {fingerprint}), so distances would mean nothing; search with the run "
                 f"that embedded it, or embed again: passerby embed RUN {origin.root} -o {path} --overwrite"
             )
+        if origin.attributes and origin.attributes != names(predictor.model.schema):
+            raise WeightsError(
+                f"{path} names other attributes than this run ({', '.join(n for n, _ in origin.attributes)}); "
+                f"embed again: passerby embed RUN {origin.root} -o {path} --overwrite"
+            )
         refuse_other_options(path, origin, predictor.protocol)
         return cls(predictor, stored.embeddings, root or origin.root)
 
@@ -191,28 +120,87 @@ class Gallery:
         model = self.predictor.model.card.name
         source = self._source
         place = source.place if isinstance(source, Source) else registry.from_anywhere(source)
+        groups = () if self.embeddings.attributes is None else names(self.predictor.model.schema)
         how = {name: getattr(self.predictor.protocol, name) for name in ("flip", "normalise")}
-        origin = Origin(self.predictor.fingerprint, model, self.predictor.size, place, **how)
+        origin = Origin(self.predictor.fingerprint, model, self.predictor.size, place, groups, **how)
         write_embeddings(path, self.embeddings, origin)
 
-    def search(self, query: QueryLike | Query, k: int | None = None) -> list[Hit]:
-        """The k pictures nearest to ``query``, nearest first.
+    def search(
+        self,
+        query: QueryLike | Query | None,
+        k: int | None = None,
+        *,
+        attributes: str | Mapping[str, str] | AttributeQuery | None = None,
+    ) -> list[Hit]:
+        """The k pictures nearest to ``query``, nearest first; or, without a query, those that fit ``attributes`` best.
 
         Args:
-            query: see :meth:`Query.of`.
-            k: how many; ``None``: ten, or the whole gallery where that is smaller.
+            query: see :meth:`Query.of`; ``None``: all pictures are ranked by the probability of ``attributes``.
+            k: how many; ``None``: ten, or all where there are fewer.
+            attributes: ``backpack=yes,upper_colour=red``, or values by name of group. With a query only pictures that
+                are predicted to have all of them are searched, and fewer than k may be found, or none.
 
         Raises:
-            ProtocolError: if the gallery has fewer than k.
+            ProtocolError: if the gallery has fewer than k, or neither picture nor attributes are given.
             ImageError: if the query cannot be decoded.
+            ConfigError: if the model predicts no attributes, or not those.
+            DatasetLayoutError: if the gallery was embedded without them.
         """
-        picture = query if isinstance(query, Query) else Query.of(query)
-        source = _Memory(picture)
-        embedded = self.predictor.embed_samples(source, [picture.sample])
-        k = min(DEFAULT_K, len(self)) if k is None else k
-        ranking = top_k(embedded, self._searched, k, normalise=self.predictor.protocol.normalise)
-        rows, distances = ranking.indices[0].tolist(), ranking.distances[0].tolist()
-        return [self._hit(n, row, d) for n, (row, d) in enumerate(zip(rows, distances, strict=True), start=1)]
+        asked = None if attributes is None else self.attribute_query(attributes)
+        if query is not None:
+            return self._nearest(query if isinstance(query, Query) else Query.of(query), k, asked)
+        if asked is None:
+            raise ProtocolError("there is nothing to search for: give a picture, attributes, or both")
+        return self._likeliest(asked, k)
+
+    def attribute_query(self, asked: str | Mapping[str, str] | AttributeQuery) -> AttributeQuery:
+        """What is asked for, where this gallery can answer it (raises as :meth:`search` does)."""
+        schema = schema_of(self.predictor.model)
+        self._probabilities()
+        return asked if isinstance(asked, AttributeQuery) else attribute_query(asked, schema)
+
+    def matching(self, asked: AttributeQuery) -> int:
+        """How many pictures are predicted to have all the attributes asked for."""
+        return int(predicted(self._probabilities(), asked).sum())
+
+    def _probabilities(self) -> Tensor:
+        if self._searched.attributes is None:
+            raise DatasetLayoutError(
+                "the gallery was embedded without attributes; embed it again: passerby embed RUN FOLDER -o FILE.parquet"
+            )
+        return self._searched.attributes
+
+    def _nearest(self, picture: Query, k: int | None, asked: AttributeQuery | None) -> list[Hit]:
+        embedded = self.predictor.embed_samples(Memory(picture), [picture.sample])
+        normalise = self.predictor.protocol.normalise
+        if asked is None:
+            k = min(DEFAULT_K, len(self)) if k is None else k
+            ranking = top_k(embedded, self._searched, k, normalise=normalise)
+            return self._hits(ranking.indices[0], ranking.distances[0])
+        rows = predicted(self._probabilities(), asked).nonzero().squeeze(1)
+        if not len(rows):
+            return []
+        k = min(self._checked(k), len(rows))
+        ranking = top_k(embedded, self._searched[rows], k, normalise=normalise)
+        return self._hits(rows[ranking.indices[0]], ranking.distances[0], asked)
+
+    def _likeliest(self, asked: AttributeQuery, k: int | None) -> list[Hit]:
+        distances, rows = (-log_probability(self._probabilities(), asked)).sort(stable=True)
+        k = self._checked(k)
+        return self._hits(rows[:k], distances[:k], asked)
+
+    def _checked(self, k: int | None) -> int:
+        if k is not None and not 1 <= k <= len(self):
+            raise ProtocolError(f"k must be between 1 and the gallery's {len(self)} images, got {k}")
+        return min(DEFAULT_K, len(self)) if k is None else k
+
+    def _hits(self, rows: Tensor, distances: Tensor, asked: AttributeQuery | None = None) -> list[Hit]:
+        found = zip(rows.tolist(), distances.tolist(), strict=True)
+        logs = None if asked is None else log_probability(self._probabilities()[rows], asked).tolist()
+        return [
+            self._hit(n, row, distance, None if logs is None else math.exp(logs[n - 1]))
+            for n, (row, distance) in enumerate(found, start=1)
+        ]
 
     def image(self, hit: Hit) -> Image.Image:
         """The picture of one hit.
@@ -222,45 +210,7 @@ class Gallery:
         """
         return decode(self.source.read(hit.path), name=hit.path)
 
-    def _hit(self, rank: int, row: int, distance: float) -> Hit:
+    def _hit(self, rank: int, row: int, distance: float, probability: float | None) -> Hit:
         e = self._searched
         pid, camid = (None if c is None else int(c[row]) for c in (e.pids, e.camids))
-        return Hit(rank=rank, path=e.paths[row], distance=distance, pid=pid, camid=camid)
-
-
-class _Memory(Source):
-    """One query's bytes as a source, so that a query is read, resized and normalised as the gallery was."""
-
-    def __init__(self, query: Query) -> None:
-        super().__init__(Path())
-        self._query = query
-
-    def names(self) -> tuple[str, ...]:
-        return (self._query.sample.path,)
-
-    def read(self, name: str) -> bytes:
-        if name not in self.names():
-            raise self.missing(name)
-        return self._query.content
-
-
-def _opened(place: str | Path) -> tuple[Source, Dataset | None]:
-    """The files at a place, and the dataset that they are: named, recognised, or none."""
-    if registry.named(place):
-        dataset = registry.load(place)
-        return dataset.source, dataset
-    source = registry.open_place(place)
-    return source, _recognised(source)
-
-
-def _recognised(source: Source) -> Dataset | None:
-    """The dataset that a source's layout is of; a layout that is known but not in order is still an error."""
-    names = source.names()
-    if any(registry.DATASETS[name].recognises(names) for name in registry.DATASETS):
-        return registry.recognise(source)
-    return None
-
-
-def _all(dataset: Dataset) -> tuple[Sample, ...]:
-    """Every picture of a dataset once, whichever splits it is in."""
-    return tuple({s.path: s for split in SPLITS for s in getattr(dataset, split)}.values())
+        return Hit(rank, e.paths[row], distance, pid=pid, camid=camid, probability=probability)

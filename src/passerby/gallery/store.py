@@ -1,8 +1,9 @@
 """Embeddings on disk: one Parquet file, one row an image, readable by anything that reads Parquet.
 
 Columns ``path`` (string), ``pid``, ``camid``, ``role`` (integers, null where nobody knows), ``embedding``
-(fixed-size list of float32) and, where asked for, ``local`` (stripes × channels). What made them is JSON under
-``passerby`` in the schema's metadata. Files are whole or absent, and their pages carry checksums.
+(fixed-size list of float32) and, where there are any, ``local`` (stripes × channels) and ``attributes``: probabilities
+of all values of the groups, one group after the other. What made them, and the names of these groups and values, is
+JSON under ``passerby`` in the schema's metadata. Files are whole or absent, and their pages carry checksums.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,7 +26,13 @@ FORMAT = 2
 """1 knew nothing of ``flip`` and ``normalise``, and meant their defaults."""
 _KEY = b"passerby"
 _OPTIONS = ("flip", "normalise")
+_FEATURES = ("local", "attributes")
+"""Columns of numbers that a model may have or not, beside ``embedding``."""
 _LABELS = {"pid": "pids", "camid": "camids", "role": "roles"}
+
+
+Groups: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
+"""Names of attributes and of their values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,8 @@ class Origin:
     """(height, width) of the model's pictures."""
     root: str
     """Directory or archive that the paths are relative to."""
+    attributes: Groups = ()
+    """That the probabilities are of, in their order; empty where there are none."""
     flip: bool = False
     """Whether each embedding is the mean of a picture's and its mirror image's."""
     normalise: bool = True
@@ -60,7 +69,8 @@ def write_embeddings(path: str | Path, embeddings: Embeddings, origin: Origin) -
         WeightsError: if an embedding is not finite, which only a broken model makes.
         OutputError: if the file cannot be written.
     """
-    for name, rows in (("embedding", embeddings.features), ("local", embeddings.local)):
+    numbers = {"embedding": embeddings.features, "local": embeddings.local, "attributes": embeddings.attributes}
+    for name, rows in numbers.items():
         if rows is not None and not torch.isfinite(rows).all():
             bad = embeddings.paths[int((~torch.isfinite(rows)).flatten(1).any(1).nonzero()[0])]
             raise WeightsError(f"{name} of {bad} has NaN or infinite values: the model {origin.model} is broken")
@@ -88,6 +98,7 @@ def read_embeddings(path: str | Path) -> StoredEmbeddings:
         raise DatasetLayoutError(f"{file} is not a whole Parquet file ({error}); embed the pictures again") from None
     origin = _origin(file, table.schema)
     _check_columns(file, table)
+    _check_groups(file, table, origin.attributes)
     return StoredEmbeddings(_embeddings(table), origin)
 
 
@@ -116,8 +127,9 @@ def _table(embeddings: Embeddings) -> pa.Table:
             pa.nulls(len(embeddings), pa.int64()) if labels is None else pa.array(labels.to("cpu", torch.int64).numpy())
         )
     columns["embedding"] = _lists(embeddings.features)
-    if embeddings.local is not None:
-        columns["local"] = _lists(embeddings.local)
+    for column in _FEATURES:
+        if (rows := getattr(embeddings, column)) is not None:
+            columns[column] = _lists(rows)
     return pa.table(columns)
 
 
@@ -137,8 +149,8 @@ def _embeddings(table: pa.Table) -> Embeddings:
     return Embeddings(
         features=_rows(table["embedding"]),
         paths=tuple(table["path"].to_pylist()),
-        local=_rows(table["local"]) if "local" in table.column_names else None,
         **labels,
+        **{column: _rows(table[column]) for column in _FEATURES if column in table.column_names},
     )
 
 
@@ -159,8 +171,9 @@ def _origin(file: Path, schema: pa.Schema) -> Origin:
                 f"{file} has format {version}, this passerby reads up to {FORMAT}; update passerby or embed again"
             )
         height, width = stored.pop("size")
+        groups = tuple((str(name), tuple(map(str, values))) for name, values in stored.pop("attributes", ()))
         others: dict[str, Any] = {k: bool(v) if k in _OPTIONS else str(v) for k, v in stored.items()}
-        return Origin(size=(int(height), int(width)), **others)
+        return Origin(size=(int(height), int(width)), attributes=groups, **others)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise DatasetLayoutError(
             f"{file} is a Parquet file, but not of passerby's embeddings; make one with: passerby embed RUN FOLDER"
@@ -170,14 +183,23 @@ def _origin(file: Path, schema: pa.Schema) -> Origin:
 def _check_columns(file: Path, table: pa.Table) -> None:
     """Types and nulls must be those that :func:`_table` makes."""
     wanted = {"path": pa.types.is_string, "embedding": _is_list_of_float32} | dict.fromkeys(_LABELS, pa.types.is_int64)
-    if "local" in table.column_names:
-        wanted["local"] = _is_list_of_float32
+    wanted |= {column: _is_list_of_float32 for column in _FEATURES if column in table.column_names}
     for name, fits in wanted.items():
         if name not in table.column_names or not fits(table.schema.field(name).type):
             raise DatasetLayoutError(f"{file}: column {name!r} is missing or of another type; embed the pictures again")
         nulls = table[name].null_count
         if nulls and (nulls < len(table) or name not in _LABELS):
             raise DatasetLayoutError(f"{file}: column {name!r} lacks {nulls} of {len(table)} values; embed them again")
+
+
+def _check_groups(file: Path, table: pa.Table, groups: Groups) -> None:
+    """Each value of a named group has a probability, and each probability a name."""
+    stored = table.schema.field("attributes").type.list_size if "attributes" in table.column_names else 0
+    named = sum(len(values) for _, values in groups)
+    if stored != named:
+        raise DatasetLayoutError(
+            f"{file}: {stored} probabilities of attributes a picture, but {named} names; embed the pictures again"
+        )
 
 
 def _is_list_of_float32(kind: pa.DataType) -> bool:

@@ -95,6 +95,7 @@ class AttributeNetwork(nn.Module):
         self.reduce = nn.Conv2d(channels, HIDDEN, 1, bias=False)
         self.norm = nn.BatchNorm2d(HIDDEN)
         self.classifiers = nn.ModuleList(nn.Linear(HIDDEN, size) for size in schema.sizes)
+        self.names = tuple(group.name for group in schema.groups)
         self.reads = tuple(VECTORS.index(READS.get(group.name, "global")) for group in schema.groups)
 
     def forward(self, X: Float[Tensor, "b z h w"]) -> AttributeOutput:
@@ -149,15 +150,16 @@ class AANet(ReidModel):
             raise ConfigError("attention_map=True needs attributes=True: the map is made of the attributes' maps")
         if threshold not in get_args(Threshold):
             raise UnknownNameError("threshold", threshold, get_args(Threshold))
-        self.schema = schema_of(schema) if isinstance(schema, str) else schema
+        said = schema_of(schema) if isinstance(schema, str) else schema
+        self.schema = said if attributes else None
         self.threshold: Threshold = threshold
         self.trunk = create_trunk(trunk, last_stride=last_stride)
         channels = self.trunk.channels
         self.head = IdentityHead(channels, num_classes)
         self.parts = nn.ModuleList(IdentityHead(channels, num_classes) for _ in range(PARTS if parts else 0))
-        self.attributes = AttributeNetwork(channels, self.schema) if attributes else None
+        self.attributes = AttributeNetwork(channels, said) if attributes else None
         self.attention = IdentityHead(channels, num_classes) if attention_map else None
-        self.attended = _places(self.schema, attention_groups) if attention_map else []
+        self.attended = _places(said, attention_groups) if attention_map else []
         vectors = 1 + len(self.parts) + len(VECTORS) * attributes + attention_map
         self.embedding_size = HIDDEN * vectors
 
@@ -170,10 +172,11 @@ class AANet(ReidModel):
         if self.parts:
             V_parts, branches["parts"] = self._of_parts(X)
             hidden += V_parts
-        attributes = None if self.attributes is None else self.attributes(X)
-        if attributes is not None:
+        attributes: AttributeOutput | None = None
+        if self.attributes is not None:
+            attributes = self.attributes(X)
             hidden += attributes.vectors.unbind(dim=1)
-            maps |= {group.name: attributes.maps[:, i] for i, group in enumerate(self.schema.groups)}
+            maps |= dict(zip(self.attributes.names, attributes.maps.unbind(dim=1), strict=True))
         if self.attention is not None and attributes is not None:
             mask = attention_mask(attributes.maps[:, self.attended], self.threshold)  # (b, h, w)
             V, scores = self.attention((mask[:, None] * X).mean(dim=(2, 3)))

@@ -9,6 +9,7 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from passerby.data.attributes import Schema
 from passerby.types import ModelOutput
 
 
@@ -37,6 +38,8 @@ class ReidModel(nn.Module, ABC):
     """Attribute that holds the trunk; ``None`` where the model is its own."""
     identities: ClassVar[str] = "classifier.weight"
     """Key, in the model's state, of a matrix with one row an identity."""
+    schema: Schema | None = None
+    """Of the attributes that it predicts; ``None`` where it predicts none."""
 
     @abstractmethod
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> ModelOutput: ...

@@ -10,7 +10,8 @@ from passerby.recipes.tables import Column, Table
 from passerby.training.config import TrainConfig, with_overrides
 
 _SAID_APART = {"data.train", "data.test", "model.trunk_weights"}
-_DECIDE_NOTHING = {"data.cache", "data.threads", "checkpoint_every", "evaluate_every", "parts.poses"}
+_PLACES = {"parts.poses", "data.attributes", "data.test_attributes"}
+_DECIDE_NOTHING = {"data.cache", "data.threads", "checkpoint_every", "evaluate_every"} | _PLACES
 
 
 def shortened(config: TrainConfig, epochs: int | None) -> TrainConfig:

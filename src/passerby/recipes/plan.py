@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from passerby.data.annotations import read_attributes
+from passerby.data.attributes import Schema
 from passerby.data.dataset import Dataset
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError
@@ -18,7 +20,7 @@ from passerby.recipes.sizes import count
 from passerby.recipes.tables import COUNTED, Column, Table, load_table
 from passerby.training.config import TrainConfig, read_config, with_overrides
 from passerby.training.run import RunFolder
-from passerby.types import Protocol
+from passerby.types import Protocol, Role
 
 Progress = Literal["absent", "begun", "unfinished", "finished"]
 """Of a row on disk; what has ``begun`` has no checkpoint to go on from."""
@@ -65,7 +67,8 @@ def plan_of(
     for name in rows or ():
         found.row(name)
     _chosen(found, found.column(""), rows)  # what no data would help is refused before any is asked for
-    place = {"data.train": data or settings.get("data.train"), "data.test": settings.get("data.test")}
+    place = {key: settings.get(key) for key in ("data.train", "data.test", "data.attributes", "data.test_attributes")}
+    place["data.train"] = data or place["data.train"]
     trained, tested = _datasets(found, place)
     own = tested.name if tested else ""
     column = found.column(own)
@@ -105,7 +108,22 @@ def _datasets(table: Table, place: Mapping[str, Any]) -> tuple[Dataset | None, D
     tested = load_dataset(place["data.test"]) if place["data.test"] else trained
     trained.split("train")
     refuse_unevaluable(tested, Protocol())
+    if table.attributes:
+        _refuse_undescribed(table, table.attributes, trained, tested, place)
     return trained, tested
+
+
+def _refuse_undescribed(
+    table: Table, schema: Schema, trained: Dataset, tested: Dataset, place: Mapping[str, Any]
+) -> None:
+    """Where predicted attributes are counted, somebody has to say those of the people to test on."""
+    if tested is not trained and not place["data.test_attributes"]:
+        raise ConfigError(
+            f"{table.name} of {table.recipe} counts attributes, and nobody says those of {place['data.test']}; name "
+            "them with --set data.test_attributes=FILE, or leave data.test out"
+        )
+    known = read_attributes(place["data.test_attributes"] or place["data.attributes"] or tested.source, schema)
+    known.of_all([sample for sample in tested.gallery if sample.role is Role.PERSON])
 
 
 def _chosen(table: Table, column: Column, rows: Sequence[str] | None) -> tuple[str, ...]:

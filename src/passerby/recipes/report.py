@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +33,8 @@ class Cell:
     ours: float | None
     exact: int | None = None
     """What was counted, where ours is."""
+    beside: Mapping[str, float | None] = field(default_factory=dict)
+    """Of ours, what the paper does not print, by name."""
 
     @property
     def difference(self) -> float | None:
@@ -132,6 +134,8 @@ class Report:
         return [*lines, "", "**Conditions that differ, or may:**", "", "| | paper | here |", "|---|---|---|", *rows]
 
     def _comparison(self) -> list[str]:
+        if self.table.attributes:
+            return _by_attribute(self.lines)
         several = len({cell.dataset for cell in self.lines[0].cells}) > 1
         head, rule = "| row |", "|---|"
         for cell in self.lines[0].cells:
@@ -147,6 +151,10 @@ class Report:
         return ["", unit, *([""] if said or notes else []), *said, *notes]
 
     def _panels(self) -> list[Panel]:
+        if self.table.attributes:
+            return [
+                Panel(f"{line.title} (%)", [Dots(c.metric, c.paper, c.ours) for c in line.cells]) for line in self.lines
+            ]
         heads = [(cell.dataset, cell.metric) for cell in self.lines[0].cells]
         return [
             Panel(
@@ -163,6 +171,22 @@ def _grouped(remarks: Iterable[tuple[str, Line]]) -> list[str]:
     for remark, line in remarks:
         rows.setdefault(remark, []).append(f"`{line.name}`")
     return [f"- {', '.join(names)}: {remark}." for remark, names in rows.items()]
+
+
+def _by_attribute(lines: Iterable[Line]) -> list[str]:
+    """One table a row of the paper's, as there are more metrics than fit side by side."""
+    shown = []
+    for line in lines:
+        beside = list(line.cells[0].beside)
+        shown += [f"**{line.title}** (`{line.name}`): {line.state}", ""]
+        shown += ["| accuracy (%) | " + " | ".join(["paper", "ours", "difference", *beside]) + " |"]
+        shown += ["|---|" + "---:|" * (3 + len(beside))]
+        for cell in line.cells:
+            numbers = [_shown(cell.paper), _shown(cell.ours), _shown(cell.difference, signed=True)]
+            numbers += [_shown(cell.beside[name]) for name in beside]
+            shown += [f"| {cell.metric} | " + " | ".join(numbers) + " |"]
+        shown += [""]
+    return [*shown, f"![paper and ours]({FIGURE})"]
 
 
 def _row(line: Line) -> str:
@@ -196,7 +220,10 @@ def _line_to_dict(line: Line) -> dict[str, Any]:
         "note": line.note,
         "run": None if line.run is None else line.run.name,
         "settings": None if line.config is None else line.config.model_dump(mode="json"),
-        "numbers": [
-            {**vars(cell), "unit": COUNTED.get(cell.metric, "%"), "difference": cell.difference} for cell in line.cells
-        ],
+        "numbers": [_cell_to_dict(cell) for cell in line.cells],
     }
+
+
+def _cell_to_dict(cell: Cell) -> dict[str, Any]:
+    plain = {name: value for name, value in vars(cell).items() if name != "beside"}
+    return {**plain, "unit": COUNTED.get(cell.metric, "%"), "difference": cell.difference, **cell.beside}

@@ -139,9 +139,25 @@ def _cell(plan: Plan, name: str, column: Column, metric: str, run: RunFolder | N
     exact = plan.counts.get((name, column.data, metric))
     ours = None if exact is None else exact / COUNTED[metric]
     if run is not None and metric not in COUNTED:
-        ours = 100 * _measured(json.loads((run.path / "metrics.json").read_text()), metric)
+        metrics = json.loads((run.path / "metrics.json").read_text())
+        if plan.table.attributes:
+            return _attribute(metrics, metric, column=column, paper=plan.table.printed(name, column).get(metric))
+        ours = 100 * _measured(metrics, metric)
     paper = plan.table.printed(name, column).get(metric)
     return Cell(dataset=column.title, metric=metric, paper=paper, ours=ours, exact=exact)
+
+
+def _attribute(metrics: Mapping[str, Any], group: str, *, column: Column, paper: float | None) -> Cell:
+    """A group's accuracy, or their mean; nothing where nobody knows that of the test's people."""
+    found = metrics.get("attributes", {})
+    shares = found.get("mean", {}) if group == "mean" else found.get("groups", {}).get(group, {})
+    percent = {key: 100 * share for key in _BESIDE if (share := shares.get(key)) is not None}
+    beside = {title: percent.get(key) for key, title in _BESIDE.items() if title}
+    return Cell(dataset=column.title, metric=group, paper=paper, ours=percent.get("accuracy"), beside=beside)
+
+
+_BESIDE = {"accuracy": "", "balanced": "balanced", "majority_accuracy": "majority"}
+"""What an evaluation says of a group, and what a report calls that."""
 
 
 def _measured(metrics: Mapping[str, Any], metric: str) -> float:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from passerby.data.attributes import Schema
 from passerby.errors import UnknownNameError
 from passerby.recipes.registry import load_recipe
 from passerby.registry import Registry
@@ -83,13 +84,15 @@ class Table:
     """As the paper counts it: ``Table 1``."""
     title: str
     metrics: tuple[str, ...]
-    """``mAP``, ``rank-1``, …; those of :data:`COUNTED`; or others, in rows that cannot be run."""
+    """``mAP``, ``rank-1``, …; those of :data:`COUNTED`; or, in a table of ``attributes``, groups and ``mean``."""
     columns: tuple[Column, ...]
     rows: Mapping[str, Row]
     weights: str = "ImageNet"
     """What training starts from."""
     joints: str = ""
     """Who finds them, for a model that sees parts of the body."""
+    attributes: Schema | None = None
+    """Whose groups the metrics are, where the numbers are their accuracy."""
 
     def __post_init__(self) -> None:
         for name, row in self.rows.items():

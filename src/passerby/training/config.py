@@ -32,6 +32,9 @@ class DataConfig(_Frozen):
     """Decoding threads."""
     attributes: str | None = None
     """Where people are described, for losses that need it; ``None``: beside the training pictures."""
+    test_attributes: str | None = None
+    """Where people to test on are described; ``None``: of the training data's own test people where ``attributes``
+    describes them, and of other test data nowhere."""
 
     @property
     def size(self) -> tuple[int, int]:

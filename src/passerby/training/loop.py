@@ -24,8 +24,6 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import save_file
 from torch import Tensor
 
-from passerby.data.annotations import read_attributes
-from passerby.data.attributes import Schema
 from passerby.data.dataset import Dataset, people
 from passerby.data.loader import TrainLoader, class_labels
 from passerby.data.parts import PartMaker
@@ -39,10 +37,11 @@ from passerby.losses.reid import LossParts
 from passerby.models.card import ReidModel
 from passerby.models.registry import create_model
 from passerby.models.weights import WeightsReport, load_trunk, load_weights
+from passerby.training.attributes import test_attributes, training_attributes
 from passerby.training.checkpoint import save_model
 from passerby.training.config import TrainConfig, read_config
 from passerby.training.curves import save_loss_curves
-from passerby.training.loss import build_loss, leaves_parameters_out, needs_attributes
+from passerby.training.loss import build_loss, leaves_parameters_out
 from passerby.training.monitor import Monitor
 from passerby.training.optimizer import build_optimizer, set_lr
 from passerby.training.run import RunFolder
@@ -107,13 +106,14 @@ class _Training:
             seed=config.seed,
             cache=config.data.cache,
             threads=config.data.threads,
-            attributes=_attributes(config, model, self.dataset) if needs_attributes(config.loss) else None,
+            attributes=training_attributes(config, model, self.dataset),
             parts=_parts(config, model, self.dataset),
         )
         loss = build_loss(config.loss)
         optimizer = build_optimizer(model, loss, config.optimizer)
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.test_attributes = test_attributes(config, model, self.dataset, self.test)
         self.loss = self.accelerator.prepare(loss) if any(True for _ in loss.parameters()) else loss
 
     def run(self) -> EvalResult | None:
@@ -225,7 +225,14 @@ class _Training:
         if self.test is not None and self.accelerator.is_main_process:
             parts = _parts(self.config, model, self.test)
             protocol = protocol_of(model, **self.config.evaluation.model_dump())
-            result = evaluate(model, self.test, size=self.config.data.size, protocol=protocol, parts=parts)
+            result = evaluate(
+                model,
+                self.test,
+                size=self.config.data.size,
+                protocol=protocol,
+                parts=parts,
+                attributes=self.test_attributes,
+            )
         self.accelerator.wait_for_everyone()
         return result
 
@@ -297,15 +304,6 @@ def _parts(config: TrainConfig, model: ReidModel, dataset: Dataset) -> PartMaker
     if "parts" not in model.card.inputs:
         return None
     return part_maker(dataset.source, size=config.data.size, **config.parts.model_dump())
-
-
-def _attributes(config: TrainConfig, model: ReidModel, dataset: Dataset) -> Tensor:
-    """``(n, g)``: the attributes of the training pictures, in the order of the model's schema."""
-    schema = getattr(model, "schema", None)
-    if not isinstance(schema, Schema):
-        raise ConfigError(f"{config.model.name} predicts no attributes; leave them out of loss.tasks")
-    known = read_attributes(config.data.attributes or dataset.source, schema)
-    return torch.from_numpy(known.of_all(dataset.split("train")))
 
 
 def _test_data(config: TrainConfig, training: Dataset) -> Dataset | None:

@@ -1,0 +1,36 @@
+"""Pictures chosen by the attributes that a model predicts of them (AANet's Fig 8; Tay, Roy, Yap, CVPR 2019).
+
+Beside a query picture they filter: what stays are pictures whose most probable value of every group asked for is the
+one asked for, and embeddings rank them. Without one they rank: all pictures, by the product of the probabilities of the
+values asked for, as if groups were independent.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from passerby.data.attribute_query import AttributeQuery
+from passerby.data.attributes import Schema
+from passerby.evaluation.attributes import classes
+from passerby.gallery.store import Groups
+
+
+def names(schema: Schema | None) -> Groups:
+    """Of groups and values, as files of embeddings carry them."""
+    return () if schema is None else tuple((group.name, group.values) for group in schema.groups)
+
+
+def predicted(probabilities: Float[Tensor, "n v"], query: AttributeQuery) -> Bool[Tensor, " n"]:
+    """Which rows have every value asked for as the most probable one of its group."""
+    found = classes(probabilities, query.schema)
+    places, wanted = list(query.classes), torch.tensor(list(query.classes.values()))
+    return (found[:, places] == wanted).all(dim=1)
+
+
+def log_probability(probabilities: Float[Tensor, "n v"], query: AttributeQuery) -> Float[Tensor, " n"]:
+    """Σ ln p over the values asked for, float64; a probability that is 0 in float32 counts as the least above it."""
+    starts = [part.start for part in query.schema.slices]
+    asked = [starts[place] + cls for place, cls in query.classes.items()]
+    return probabilities[:, asked].clamp_min(torch.finfo(torch.float32).tiny).double().log().sum(dim=1)

@@ -1,0 +1,137 @@
+"""Pictures to search among, wherever they are, and the picture to look for."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from PIL import Image, ImageOps
+
+from passerby.data import registry
+from passerby.data.dataset import SPLITS, Dataset, Split
+from passerby.data.decode import decode
+from passerby.data.source import Source, is_image
+from passerby.errors import DatasetLayoutError
+from passerby.types import Role, Sample
+
+QueryLike: TypeAlias = "str | Path | Image.Image"
+
+
+def pictures(place: str | Path, split: Split | Literal["all"] | None = None) -> tuple[Source, tuple[Sample, ...]]:
+    """The pictures at ``place`` and the source that holds them.
+
+    Args:
+        place: directory, archive, ``NAME:PATH``, or the name of a generated dataset. Where it is a dataset its labels
+            are used; else every image below it is taken, of nobody knows whom.
+        split: one of a dataset's; ``all``; or ``None``: its gallery where it has one, else all.
+
+    Raises:
+        DatasetLayoutError: if there are none.
+    """
+    source, dataset = _opened(place)
+    if dataset is None:
+        if split not in (None, "all"):
+            raise DatasetLayoutError(
+                f"{source.root} is no known dataset, so it has no {split} split; name it NAME:PATH"
+            )
+        samples = tuple(Sample(path=name) for name in source.names() if is_image(name))
+    elif split in SPLITS or (split is None and dataset.gallery):
+        samples = dataset.split(split if split in SPLITS else "gallery")
+    else:
+        samples = _all(dataset)
+    if not samples:
+        raise DatasetLayoutError(f"{source.root} has no images (jpg, png, bmp or webp) below it")
+    return source, samples
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A picture to look for: its bytes, and what is known of it."""
+
+    content: bytes
+    sample: Sample
+
+    @classmethod
+    def of(cls, query: QueryLike) -> Query:
+        """Read a query: a file, a PIL image, or ``PLACE::NAME``, the picture NAME of a directory or archive.
+
+        A picture of a dataset comes with its person and camera.
+
+        Raises:
+            DatasetLayoutError: if there is no such picture.
+        """
+        if isinstance(query, Image.Image):
+            file = io.BytesIO()
+            ImageOps.exif_transpose(query).convert("RGB").save(file, "PNG")
+            return cls(file.getvalue(), Sample(path="query"))
+        place, inside, name = str(query).rpartition("::")
+        path = Path(query).expanduser()
+        if inside and place and not path.exists():
+            return cls._within(place, name)
+        if not path.is_file():
+            raise DatasetLayoutError(f"there is no picture {path}; give a file, or ARCHIVE::NAME for one in an archive")
+        try:
+            return cls(path.read_bytes(), Sample(path=str(path)))
+        except OSError as error:
+            raise DatasetLayoutError(f"cannot read {path}: {error.strerror or error}") from None
+
+    @classmethod
+    def _within(cls, place: str, name: str) -> Query:
+        source, dataset = _opened(place)
+        names = source.names()
+        if name not in names:
+            near = [n for n in names if n.endswith(f"/{name}")]
+            hint = f"; did you mean {place}::{near[0]}?" if near else f"; it has {len(names):,} others"
+            raise DatasetLayoutError(f"{place} has no picture {name!r}{hint}")
+        known = {s.path: s for s in _all(dataset)} if dataset else {}
+        return cls(source.read(name), known.get(name, Sample(path=name)))
+
+    @property
+    def image(self) -> Image.Image:
+        """The picture, upright, RGB."""
+        return decode(self.content, name=self.sample.path)
+
+    @property
+    def pid(self) -> int | None:
+        """The person, where it is one that a gallery may hold (junk and distractors are nobody)."""
+        return self.sample.pid if self.sample.role is Role.PERSON else None
+
+
+class Memory(Source):
+    """One query's bytes as a source, so that a query is read, resized and normalised as the gallery was."""
+
+    def __init__(self, query: Query) -> None:
+        super().__init__(Path())
+        self._query = query
+
+    def names(self) -> tuple[str, ...]:
+        return (self._query.sample.path,)
+
+    def read(self, name: str) -> bytes:
+        if name not in self.names():
+            raise self.missing(name)
+        return self._query.content
+
+
+def _opened(place: str | Path) -> tuple[Source, Dataset | None]:
+    """The files at a place, and the dataset that they are: named, recognised, or none."""
+    if registry.named(place):
+        dataset = registry.load(place)
+        return dataset.source, dataset
+    source = registry.open_place(place)
+    return source, _recognised(source)
+
+
+def _recognised(source: Source) -> Dataset | None:
+    """The dataset that a source's layout is of; a layout that is known but not in order is still an error."""
+    names = source.names()
+    if any(registry.DATASETS[name].recognises(names) for name in registry.DATASETS):
+        return registry.recognise(source)
+    return None
+
+
+def _all(dataset: Dataset) -> tuple[Sample, ...]:
+    """Every picture of a dataset once, whichever splits it is in."""
+    return tuple({s.path: s for split in SPLITS for s in getattr(dataset, split)}.values())
