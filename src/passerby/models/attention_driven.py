@@ -131,6 +131,7 @@ class AttentionDriven(ReidModel):
     )
     trunk_prefix: ClassVar[str | None] = None
     identities: ClassVar[str] = "classifiers.0.weight"
+    heads: ClassVar[tuple[str, ...]] = ("classifier.", "classifiers.", "inter.", "fuse.")
 
     def __init__(
         self,

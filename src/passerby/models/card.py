@@ -38,6 +38,8 @@ class ReidModel(nn.Module, ABC):
     """Attribute that holds the trunk; ``None`` where the model is its own."""
     identities: ClassVar[str] = "classifier.weight"
     """Key, in the model's state, of a matrix with one row an identity."""
+    heads: ClassVar[tuple[str, ...]] = ("classifier.",)
+    """Prefixes of keys that initial weights say nothing about."""
     schema: Schema | None = None
     """Of the attributes that it predicts; ``None`` where it predicts none."""
 

@@ -195,12 +195,16 @@ def _fits(theirs: Tensor, ours: Tensor) -> bool:
     return theirs.shape == ours.shape and (theirs.is_floating_point() or not ours.is_floating_point())
 
 
-def load_trunk(trunk: nn.Module, source: str | Path) -> WeightsReport:
-    """An ImageNet (or other) checkpoint into a trunk: its classifier is left out, attention modules stay fresh."""
+def load_trunk(trunk: nn.Module, source: str | Path, *, heads: Iterable[str] = ("fc.", "classifier.")) -> WeightsReport:
+    """An ImageNet (or other) checkpoint into a trunk, or a model that is its own: attention modules stay fresh.
+
+    Args:
+        heads: key prefixes left out on both sides.
+    """
     return load_weights(
         trunk,
         source,
-        ignore=("fc.", "classifier."),
+        ignore=heads,
         fresh=lambda key: ".attention." in key,
         rename=flat_to_nested,
     )

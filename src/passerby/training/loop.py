@@ -36,7 +36,7 @@ from passerby.evaluation.parts import part_maker
 from passerby.losses.reid import LossParts
 from passerby.models.card import ReidModel
 from passerby.models.registry import create_model
-from passerby.models.weights import WeightsReport, load_trunk, load_weights
+from passerby.models.weights import WeightsReport, load_trunk
 from passerby.training.attributes import test_attributes, training_attributes
 from passerby.training.checkpoint import save_model
 from passerby.training.config import TrainConfig, read_config
@@ -267,8 +267,8 @@ def load_trunk_weights(model: ReidModel, config: TrainConfig) -> WeightsReport |
     source = config.model.trunk_weights
     if not source:
         return None
-    if model.trunk_prefix is None:  # the model is its own trunk: all but its classifier
-        return load_weights(model, source, ignore=("classifier.",))
+    if model.trunk_prefix is None:  # the model is its own trunk: all but its heads
+        return load_trunk(model, source, heads=model.heads)
     return load_trunk(getattr(model, model.trunk_prefix), source)
 
 
