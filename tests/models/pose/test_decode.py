@@ -23,10 +23,19 @@ def test_a_place_is_the_middle_of_the_likeliest_bin() -> None:
 def test_confidence_is_the_probability_of_being_near() -> None:
     """Of 40 rows 5 % of the height are 2: bins 1 to 5 are near bin 3, along x as along y."""
     x, y = [0.0] * 20, [0.0] * 40
-    x[3], x[5], x[6] = 0.5, 0.3, 0.2
-    y[3], y[1], y[0], y[39] = 0.4, 0.3, 0.2, 0.1
+    x[3], x[5], x[6] = 0.6, 0.2, 0.2
+    y[3], y[1], y[7], y[39] = 0.4, 0.3, 0.2, 0.1
     _, confidence = places(one_joint(x, y, inside=0.5))
     assert confidence.item() == pytest.approx(0.5 * 0.8 * 0.7)
+
+
+def test_likely_neighbours_outweigh_a_peak() -> None:
+    """A bin counts by 1 − distance / 3: bin 31 has 0.35, bins 2 to 4 have 0.32, 0.43 and 0.32 around them."""
+    y = [0.0] * 40
+    y[2], y[3], y[4], y[31] = 0.2, 0.2, 0.2, 0.35
+    y[39] = 0.05
+    (place,), _ = places(one_joint([0.0] * 19 + [1.0], y))
+    assert place[0].tolist() == pytest.approx([19.5 / 20, 3.5 / 40])
 
 
 def test_scores_become_probabilities() -> None:

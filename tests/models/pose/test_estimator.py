@@ -142,3 +142,13 @@ def test_without_its_weights_the_package_says_so(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("passerby.models.pose.estimator.SHIPPED", tmp_path)
     with pytest.raises(WeightsError, match="passerby train pose"):
         shipped_poses()
+
+
+def test_joints_of_other_weights_are_told_apart() -> None:
+    with torch.random.fork_rng():
+        network = PoseNetwork(size=(32, 16))
+    plain = NetworkPoses(network).fingerprint
+    assert NetworkPoses(network).fingerprint == plain != NetworkPoses(network, flip=True).fingerprint
+    with torch.no_grad():
+        next(network.parameters())[0] += 1
+    assert NetworkPoses(network).fingerprint != plain

@@ -1,9 +1,10 @@
 """From the scores of a pose network to places and how sure they are.
 
-A joint's place is the middle of its likeliest column and row (SimCC, Li et al., ECCV 2022, Eq 2). Its confidence is a
-probability: that the joint is in the picture, times that its column and its row lie within 5 % of the picture's height
-of the place found, which is what the metric PCK counts (:mod:`passerby.metrics.pose`). SimCC itself takes the peak
-alone, which depends on the width of the labels that it was trained with.
+A joint's place is the middle of the column and of the row around which it most likely lies: of the sums of what
+is near, nearer bins counting more, the largest. SimCC (Li et al., ECCV 2022, Eq 2) takes the highest bin alone, which
+of two legs may be the wrong one by little. A joint's confidence is a probability: that the joint is in the picture,
+times that its column and its row lie within 5 % of the picture's height of the place found, which is what the metric
+PCK counts (:mod:`passerby.metrics.pose`).
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def places(found: PoseScores) -> tuple[Float[Tensor, "b j 2"], Float[Tensor, "b 
 
 
 def _peak(p: Float[Tensor, "b j n"], reach: float) -> tuple[Float[Tensor, "b j"], Float[Tensor, "b j"]]:
-    """The likeliest bin's middle as a fraction of all bins, and the probability within ``reach`` bins of it."""
-    best = p.argmax(-1, keepdim=True)
-    near = (torch.arange(p.shape[-1], device=p.device) - best).abs() <= reach
-    return (best.squeeze(-1) + 0.5) / p.shape[-1], (p * near).sum(-1).clamp_max(1)
+    """The place of the likeliest neighbourhood as a share of all bins, and the probability within ``reach`` of it."""
+    apart = (torch.arange(p.shape[-1], device=p.device) - torch.arange(p.shape[-1], device=p.device)[:, None]).abs()
+    best = (p @ (1 - apart / (reach + 1)).clamp_min(0)).argmax(-1)
+    near = (apart <= reach)[best]  # (b, j, n)
+    return (best + 0.5) / p.shape[-1], (p * near).sum(-1).clamp_max(1)

@@ -6,8 +6,10 @@ where it comes from). One is shipped with the package; a run of ``passerby train
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,14 @@ class NetworkPoses:
 
     def __init__(self, network: PoseNetwork, *, flip: bool = False, batch: int = 64) -> None:
         self.network, self.flip, self.batch = network.eval(), flip, batch
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hex digits that differ where weights, or what is done with them, do: joints of others are not the same."""
+        digest = hashlib.sha256(f"{KIND}{self.network.size}{self.flip}".encode())
+        for name, tensor in sorted(self.network.state_dict().items()):
+            digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     def __call__(self, names: Sequence[str], images: UInt8[Tensor, "b 3 h w"]) -> Poses:
         """The joints of the people in ``images``, of any size; ``names`` are not looked at.
