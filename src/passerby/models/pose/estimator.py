@@ -38,11 +38,11 @@ class NetworkPoses:
     """A :class:`~passerby.data.poses.PoseEstimator` that looks at the pixels.
 
     Args:
-        flip: average with the mirrored picture; twice the time.
+        flip: average with the mirrored picture: more are right, at twice the time.
         batch: pictures that pass the network at once.
     """
 
-    def __init__(self, network: PoseNetwork, *, flip: bool = False, batch: int = 64) -> None:
+    def __init__(self, network: PoseNetwork, *, flip: bool = True, batch: int = 64) -> None:
         self.network, self.flip, self.batch = network.eval(), flip, batch
 
     @cached_property
@@ -82,7 +82,7 @@ class NetworkPoses:
         return normalise(pixels).contiguous(memory_format=torch.channels_last)
 
 
-def shipped_poses(*, flip: bool = False) -> NetworkPoses:
+def shipped_poses(*, flip: bool = True) -> NetworkPoses:
     """The estimator that comes with the package; nothing is downloaded.
 
     Raises:

@@ -1,0 +1,161 @@
+"""Joints on Market-1501: a fixed mean pose, OpenVINO's network with 18 joints, and the pose network of this package.
+
+The yardstick is ``market1501_body_point``: 13 of OpenPose's joints of every picture, *made by a machine*, so that a
+share is an agreement with another estimator, not the truth. PCK is in the picture's height (``box``) and from the
+highest joint to the lowest (``joints``). The mean pose is that of the training pictures; the size at which OpenVINO's
+network is run is the best of four on training pictures. Everything is reported on the query pictures; the pose
+network also on synthetic people that it has not seen. What is called the neck is another place in these files than
+OpenPose's, which is midway between the shoulders: shares without it are given, too.
+
+usage: python benchmarks/pose.py --market market1501:ZIP --points FOLDER [--openpose FILE.xml] [--network RUN]
+           [--threads 2] [-o benchmarks/results/pose.json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from passerby.data.dataset import Dataset
+from passerby.data.decode import read_all
+from passerby.data.pedestrians.labels import JOINTS
+from passerby.data.pose_files import market_poses
+from passerby.data.pose_set import PoseSet, read_pose_set
+from passerby.data.poses import PoseEstimator, Poses
+from passerby.data.registry import load
+from passerby.data.source import open_source
+from passerby.models.pose.estimator import SHIPPED, NetworkPoses, load_pose_network
+from passerby.models.pose.heatmaps import openvino_poses
+from passerby.training.pose import measure
+from passerby.training.run import environment
+
+SIZE = (128, 64)
+OPENPOSE_SIZES = ((128, 64), (192, 96), (256, 128), (384, 192))
+SYNTHETIC = "pedestrians:people=100,cameras=6,images=2,seed=1"
+
+
+class MeanPose:
+    """The same joints for everybody."""
+
+    def __init__(self, people: PoseSet) -> None:
+        known = people.sure[..., None]
+        self.mean = (people.joints * known).sum(0) / known.sum(0).clamp_min(1)
+
+    def __call__(self, names: Any, images: torch.Tensor) -> Poses:  # noqa: ARG002 - the protocol's
+        n = len(images)
+        return Poses(self.mean.expand(n, -1, -1).numpy(), np.ones((n, len(JOINTS)), np.float32))
+
+
+@dataclass(frozen=True)
+class Known:
+    """What was found already, to be counted in several ways."""
+
+    poses: Poses
+
+    def __call__(self, names: Any, images: torch.Tensor) -> Poses:  # noqa: ARG002 - the protocol's
+        return self.poses
+
+
+def market_set(market: Dataset, points: Path, split: str, every: int = 1) -> PoseSet:
+    """Market's pictures with the machine's joints; each ``every``-th of a split."""
+    samples = getattr(market, split)[::every]
+    poses = market_poses(open_source(points), market.source.names())([s.path for s in samples])
+    images = read_all(market.source, samples, SIZE)
+    return PoseSet(images, torch.from_numpy(poses.joints), torch.from_numpy(poses.confidence))
+
+
+def milliseconds(estimator: PoseEstimator, images: torch.Tensor, repeats: int = 5) -> float:
+    """Wall time a picture, the best of some runs."""
+    names = ["x"] * len(images)
+    estimator(names, images)
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        estimator(names, images)
+        times.append(time.perf_counter() - started)
+    return round(1000 * min(times) / len(images), 2)
+
+
+def openpose(path: Path, training: PoseSet) -> tuple[PoseEstimator, dict[str, Any]]:
+    """OpenVINO's network at the size that suits training pictures best."""
+    found = {size: measure(openvino_poses(path, size=size), training)["box"]["pck_5"] for size in OPENPOSE_SIZES}
+    best = max(found, key=lambda size: found[size])
+    tried = {f"{height}x{width}": share for (height, width), share in found.items()}
+    return openvino_poses(path, size=best), {"size": list(best), "pck_5_on_training_pictures": tried}
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """Without the places of this machine."""
+    openpose_file = f" --openpose {arguments.openpose.name}" if arguments.openpose else ""
+    return (
+        f"python benchmarks/pose.py --market market1501:{Path(arguments.market).name} --points {arguments.points.name}"
+        f"{openpose_file} --threads {arguments.threads} --every {arguments.every} --synthetic {arguments.synthetic}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    default = Path(__file__).parent / "results" / "pose.json"
+    parser.add_argument("--market", required=True)
+    parser.add_argument("--points", required=True, type=Path)
+    parser.add_argument("--openpose", type=Path)
+    parser.add_argument("--network", type=Path, default=SHIPPED)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--every", type=int, default=1, help="measure each n-th query picture")
+    parser.add_argument("--synthetic", default=SYNTHETIC)
+    parser.add_argument("-o", "--output", type=Path, default=default)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    market = load(arguments.market)
+    training = market_set(market, arguments.points, "train", every=25)
+    query = market_set(market, arguments.points, "query", every=arguments.every)
+    network = load_pose_network(arguments.network)
+    ours, once = NetworkPoses(network), NetworkPoses(network, flip=False)
+    estimators: dict[str, PoseEstimator] = {"mean_pose": MeanPose(training), "ours": ours, "ours_without_mirror": once}
+    result: dict[str, Any] = {
+        "what": "PCK (share of joints within 5 % and 10 % of a height) against market1501_body_point's joints, which a "
+        "machine made, on Market-1501's query pictures",
+        "recorded": {**environment(), "command": _command(arguments)},
+        "network": json.loads((arguments.network / "model.json").read_text()),
+    }
+    if arguments.openpose:
+        estimators["openvino"], result["openvino"] = openpose(arguments.openpose, training)
+    found = {name: Known(estimator([""] * len(query), query.images)) for name, estimator in estimators.items()}
+    result["market1501_query"] = {name: measure(known, query) for name, known in found.items()}
+    headless = replace(query, sure=query.sure.clone())
+    headless.sure[:, JOINTS.index("neck")] = 0
+    result["market1501_query_without_neck"] = {name: measure(known, headless)["box"] for name, known in found.items()}
+    people = load(arguments.synthetic)
+    unseen = read_pose_set(people.source, (*people.query, *people.gallery), SIZE)
+    result["synthetic"] = {
+        "data": arguments.synthetic,
+        **{name: measure(estimator, unseen) for name, estimator in estimators.items() if name != "mean_pose"},
+    }
+    result["milliseconds_a_picture"] = {
+        "threads": torch.get_num_threads(),
+        "one": milliseconds(ours, query.images[:1], repeats=50),
+        "batch_of_64": milliseconds(ours, query.images[:64]),
+        "batch_of_64_without_mirror": milliseconds(once, query.images[:64]),
+    }
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(json.dumps(result, indent=1) + "\n")
+    for data in ("market1501_query", "synthetic"):
+        for name in estimators:
+            if name in result[data]:
+                box, joints = (result[data][name][height] for height in ("box", "joints"))
+                print(
+                    f"{data} {name}: PCK at 5 % {box['pck_5']:.1%}, at 10 % {box['pck_10']:.1%}; of the joints' extent "
+                    f"{joints['pck_5']:.1%}, {joints['pck_10']:.1%}"
+                )
+    print(result["milliseconds_a_picture"])
+
+
+if __name__ == "__main__":
+    main()
