@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor, device
 
 from passerby.data.dataset import people
-from passerby.data.decode import read_all, read_image
+from passerby.data.decode import read_all, read_batches, read_image
 from passerby.data.parts import PartMaker
 from passerby.data.sampler import PKSampler
 from passerby.data.source import Source
 from passerby.data.transforms import Augmentation
 from passerby.errors import DatasetLayoutError
 from passerby.types import Batch, Role, Sample
+
+_AT_ONCE = 64
+"""Pictures whose parts are found, and kept, together."""
 
 
 def class_labels(samples: Sequence[Sample]) -> list[int]:
@@ -83,16 +86,36 @@ class TrainLoader:
                 parts=parts,
             )
 
+    def find_parts(self, progress: Callable[[int], object] | None = None) -> None:
+        """Find where everybody's body and parts are before the first epoch, which finds what is missing anyway.
+
+        Args:
+            progress: called with the number of images after each batch.
+        """
+        if self.parts is None or self.parts.poses is None:
+            return
+        rows = torch.arange(len(self.samples)).split(_AT_ONCE)
+        decoded = read_batches(self.source, self.samples, self.size, batch_size=_AT_ONCE, threads=self.threads)
+        pictures = decoded if self.memory is None else (self.memory[some] for some in rows)
+        for some, images in zip(rows, pictures, strict=True):
+            self._find(some.tolist(), images)
+            if progress:
+                progress(len(some))
+
+    def _find(self, rows: Sequence[int], images: Tensor) -> None:
+        """Poses cost time and never change: what is known is not asked again."""
+        unknown = [place for place, row in enumerate(rows) if row not in self._rectangles]
+        if self.parts is not None and unknown:
+            names = [self.samples[rows[place]].path for place in unknown]
+            found = self.parts.rectangles(names, images[unknown])
+            self._rectangles |= {rows[place]: regions for place, regions in zip(unknown, found, strict=True)}
+
     def _augmented(
         self, images: Tensor, rows: list[int], generator: Generator, to: device
     ) -> tuple[Tensor, Tensor | None]:
         if self.parts is None:
             return self.augmentation(images.to(to), generator), None
-        unknown = [row for row in rows if row not in self._rectangles]
-        if unknown:  # poses cost time and never change
-            places = [rows.index(row) for row in unknown]
-            found = self.parts.rectangles([self.samples[row].path for row in unknown], images[places])
-            self._rectangles |= zip(unknown, found, strict=True)
+        self._find(rows, images)
         cut = self.parts.cutter.cut(images, np.stack([self._rectangles[row] for row in rows]))
         return self.augmentation.with_parts(cut.whole.to(to), cut.parts.to(to), generator)
 

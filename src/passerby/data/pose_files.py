@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from passerby.data.pedestrians.annotations import KEYPOINTS
-from passerby.data.pedestrians.dataset import PedestrianSource
+from passerby.data.pedestrians.dataset import PedestrianSource, short_hash
 from passerby.data.pedestrians.labels import JOINTS, OCCLUDED, OUTSIDE, VISIBLE, Labels
 from passerby.data.poses import AnnotatedPoses, Table
 from passerby.data.source import Source, is_image
@@ -30,7 +30,7 @@ def synthetic_poses(source: Source) -> AnnotatedPoses:
         DatasetLayoutError: if the source is neither.
     """
     if isinstance(source, PedestrianSource):
-        return AnnotatedPoses(_Drawn(source), str(source.root))
+        return AnnotatedPoses(_Drawn(source), str(source.root), short_hash(source.settings))
     return coco_poses(source.read(KEYPOINTS), origin=f"{source.root}/{KEYPOINTS}")
 
 

@@ -47,6 +47,8 @@ class AnnotatedPoses:
     tables: Mapping[str, Table]
     origin: str
     """Named in errors: the file or the set."""
+    fingerprint: str | None = None
+    """Of tables that are made when they are asked for, which is worth keeping (:mod:`passerby.data.pose_cache`)."""
 
     def __call__(self, names: Sequence[str], images: Tensor | None = None) -> Poses:  # noqa: ARG002 - the protocol's
         """The joints of the pictures.

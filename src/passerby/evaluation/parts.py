@@ -8,6 +8,7 @@ from pathlib import Path
 
 from passerby.data.canonical import shipped_canonical_poses
 from passerby.data.parts import By, PartCutter, PartMaker
+from passerby.data.pose_cache import cached
 from passerby.data.pose_files import coco_poses, has_joints, market_poses, synthetic_poses
 from passerby.data.poses import PoseEstimator
 from passerby.data.regions import OVERLAP
@@ -32,6 +33,8 @@ def part_maker(
 ) -> PartMaker:
     """What cuts the pictures of ``source``, resized to ``size`` (height, width), into parts a quarter as high.
 
+    Joints that are work to find are kept (:mod:`passerby.data.pose_cache`).
+
     Args:
         by: ``pose``, or ``strips`` that need none.
         overlap: β as a part of the body's height.
@@ -45,7 +48,7 @@ def part_maker(
     height, width = size
     canonical = shipped_canonical_poses() if by == "pose" else None
     cutter = PartCutter(by=by, overlap=overlap, align=align, size=(height // 4, width), canonical=canonical)
-    return PartMaker(cutter, pose_estimator(poses, source) if by == "pose" else None)
+    return PartMaker(cutter, cached(pose_estimator(poses, source), source) if by == "pose" else None)
 
 
 def pose_estimator(poses: str, source: Source) -> PoseEstimator:

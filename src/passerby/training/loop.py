@@ -120,6 +120,7 @@ class _Training:
         try:
             first = self._continue() if self.resume else self._start()
             with self._monitor(first) as monitor:
+                self._find_parts(monitor)
                 for epoch in range(first, self.config.epochs):
                     self._epoch(epoch, monitor)
                     self._after_epoch(epoch + 1, monitor)
@@ -163,6 +164,12 @@ class _Training:
             if self.weights is not None:
                 monitor.say(f"trunk weights: {self.weights}")
             yield monitor
+
+    def _find_parts(self, monitor: Monitor) -> None:
+        """One process finds them, and the others read what it found."""
+        images = len(self.loader.samples)
+        with self.accelerator.main_process_first(), monitor.preparing("finding body parts", images) as advance:
+            self.loader.find_parts(advance)
 
     def _epoch(self, epoch: int, monitor: Monitor) -> None:
         torch.manual_seed(self.config.seed * 1_000_003 + epoch * 1_009 + self.accelerator.process_index)

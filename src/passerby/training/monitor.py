@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import IO
 
@@ -25,14 +27,14 @@ class Monitor:
             self._file = folder.metrics_log.open("a", buffering=1)
             self._board = SummaryWriter(str(folder.path / "tensorboard"), purge_step=done + 1)
         self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
+            TextColumn("{task.description} {task.fields[epoch]}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[state]}"),
             TimeRemainingColumn(),
             disable=not show,
         )
-        self._task = self._bar.add_task("train", total=total, completed=done, epoch="", state="")
+        self._task = self._bar.add_task("epoch", total=total, completed=done, epoch="", state="")
 
     def __enter__(self) -> Monitor:
         self._bar.start()
@@ -46,6 +48,13 @@ class Monitor:
             self._file.close()
         if self._board:
             self._board.close()
+
+    @contextmanager
+    def preparing(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
+        """A bar of its own; yields a function to call with the number of images that were done since the last call."""
+        task = self._bar.add_task(what, total=total, epoch="", state="")
+        yield lambda images: self._bar.advance(task, images)
+        self._bar.remove_task(task)
 
     def say(self, text: str) -> None:
         """A line above the bar, where anybody watches."""

@@ -32,6 +32,8 @@ SHIPPED = Path(__file__).parent / "shipped"
 """The network that comes with the package, trained on people who do not exist."""
 WEIGHTS, ABOUT = "model.safetensors", "model.json"
 KIND = "pose"
+REVISION = 1
+"""Counts up when the same weights give other joints: those that were kept are found again then."""
 
 
 class NetworkPoses:
@@ -48,7 +50,7 @@ class NetworkPoses:
     @cached_property
     def fingerprint(self) -> str:
         """Hex digits that differ where weights, or what is done with them, do: joints of others are not the same."""
-        digest = hashlib.sha256(f"{KIND}{self.network.size}{self.flip}".encode())
+        digest = hashlib.sha256(f"{KIND}{REVISION}{self.network.size}{self.flip}".encode())
         for name, tensor in sorted(self.network.state_dict().items()):
             digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
