@@ -84,10 +84,18 @@ def test_damaged_joints_are_not_replaced(photographs: Source) -> None:
 def test_a_users_network_is_the_folder_of_its_run(photographs: Source, network: Path) -> None:
     images = torch.randint(256, (2, 3, 32, 16), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     maker = part_maker(photographs, size=(32, 16), poses=str(network))
-    assert isinstance(maker.poses, NetworkPoses)
+    assert isinstance(pose_estimator(str(network), photographs), NetworkPoses)
     assert len(maker.rectangles(["a", "b"], images)) == 2
     found, again = pose_estimator(str(network), photographs), pose_estimator("network", photographs)
     np.testing.assert_array_equal(found(["a", "b"], images).joints, again(["a", "b"], images).joints)
+
+
+@pytest.mark.parametrize("name", ["network.xml", "network.onnx"])
+def test_a_users_network_may_be_a_file(photographs: Source, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr("passerby.evaluation.parts.openvino_poses", asked.append)
+    pose_estimator(name, photographs)
+    assert asked == [Path(name)]
 
 
 def test_a_source_knows_what_it_has(photographs: Source) -> None:

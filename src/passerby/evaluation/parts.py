@@ -16,6 +16,7 @@ from passerby.data.registry import open_place
 from passerby.data.source import Source
 from passerby.errors import DatasetLayoutError
 from passerby.models.pose.estimator import ABOUT, NetworkPoses, load_pose_network, shipped_poses
+from passerby.models.pose.heatmaps import openvino_poses
 
 AUTO, OWN, NETWORK = "auto", "own", "network"
 """The set's own joints where it has them, else the shipped network (which is then said); the one; the other."""
@@ -40,7 +41,8 @@ def part_maker(
         overlap: β as a part of the body's height.
         align: cut the whole body by pose too.
         poses: ``auto``, ``own`` or ``network``; a ``.json`` of COCO keypoints; the folder or archive of
-            ``market1501_body_point``; or the run of a pose network.
+            ``market1501_body_point``; the run of a pose network; or a network with heat maps of OpenPose's joints,
+            ``.xml`` or ``.onnx``.
 
     Raises:
         DatasetLayoutError: if the joints are not there.
@@ -65,6 +67,8 @@ def pose_estimator(poses: str, source: Source) -> PoseEstimator:
         if not path.is_file():
             raise DatasetLayoutError(f"{path} does not exist; give a JSON of COCO keypoints")
         return coco_poses(path.read_bytes(), origin=str(path))
+    if path.suffix.lower() in (".xml", ".onnx"):
+        return openvino_poses(path)
     if (path / ABOUT).is_file():
         return NetworkPoses(load_pose_network(path))
     return market_poses(open_place(poses), source.names())
