@@ -72,7 +72,7 @@ def test_a_model_that_sees_parts_is_trained_evaluated_and_loaded(run: Path) -> N
         "by": "pose",
         "overlap": 0.1,
         "align": True,
-        "poses": "own",
+        "poses": "auto",
     }
 
 
