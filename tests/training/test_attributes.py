@@ -65,3 +65,39 @@ def test_tasks_without_attributes_need_none(tmp_path: Path) -> None:
     first = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])
     assert first["loss"] == pytest.approx(first["global"] + first["parts"], rel=1e-5)
     assert torch.tensor(first["loss"]).isfinite()
+
+
+def measured(run: Path, **changes: object) -> dict[str, object] | None:
+    """What the run's evaluation says of attributes; one short epoch."""
+    train(config(epochs=1, **changes), run, show_progress=False)
+    metrics = json.loads((run / "metrics.json").read_text())
+    found: dict[str, object] | None = metrics.get("attributes")
+    return found
+
+
+def test_the_last_evaluation_measures_attributes(tmp_path: Path) -> None:
+    found = measured(tmp_path / "run")
+    assert found is not None
+    assert found["schema"] == "Market-1501"
+    assert set(found["mean"]) == {"accuracy", "balanced", "majority_accuracy"}
+    bare = {"trunk": "resnet18_half", "attributes": False, "attention_map": False}
+    loss = {"name": "multitask", "tasks": ["global", "parts"]}
+    assert measured(tmp_path / "bare", loss=loss, **{"model.options": bare}) is None
+
+
+def test_attributes_of_training_people_alone_are_enough_to_train(tmp_path: Path) -> None:
+    rows = [f"{pid},{'yes' if pid % 2 else 'no'}" for pid in range(1, 5)]
+    (tmp_path / "train.csv").write_text("\n".join(["pid,hat,hair_length", *(f"{row},short" for row in rows)]) + "\n")
+    assert measured(tmp_path / "run", **{"data.attributes": str(tmp_path / "train.csv")}) is None
+
+
+def test_other_test_people_are_described_where_it_is_said(tmp_path: Path) -> None:
+    other = PEOPLE.replace("people=8", "people=12")
+    assert measured(tmp_path / "silent", **{"data.test": other}) is None, "pids of one set are not those of another"
+    found = measured(tmp_path / "said", **{"data.test": other, "data.test_attributes": other})
+    assert found is not None
+    assert found["groups"]["hat"]["pictures"] == 12, "six people seen twice, not four"
+    (tmp_path / "nobody.csv").write_text("pid,hat,hair_length\n901,yes,short\n")
+    with pytest.raises(DatasetLayoutError, match="describes none of"):
+        measured(tmp_path / "no", **{"data.test": other, "data.test_attributes": str(tmp_path / "nobody.csv")})
+    assert not (tmp_path / "no").exists(), "refused before the training"

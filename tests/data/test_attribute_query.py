@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import doctest
+
+import pytest
+
+from passerby.data import attribute_query as module
+from passerby.data.attribute_query import attribute_query
+from passerby.data.attributes import MARKET
+from passerby.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "backpack=yes,upper_colour=red",
+        " Backpack = YES , upper-colour = Red,",
+        {"upper colour": "red", "backpack": "yes"},
+    ],
+)
+def test_what_is_asked_for_is_read_however_it_is_spelt(asked: str | dict[str, str]) -> None:
+    query = attribute_query(asked, MARKET)
+    assert query.values == {"backpack": "yes", "upper colour": "red"}
+    assert query.classes == {6: 1, 10: 2}
+
+
+def test_it_is_said_in_the_order_asked() -> None:
+    assert str(attribute_query("upper_colour=red,backpack=yes", MARKET)) == "upper colour = red, backpack = yes"
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("hut=yes", "Market-1501 has no attribute 'hut'; it has gender, hair_length, .*lower_colour"),
+        ("upper_colour=orange", "upper colour has no value 'orange'; it has black, white, red, .*green"),
+        ("hat=yes,hat=no", "hat is asked for twice"),
+        ("hat=yes,Hat=yes", "hat is asked for twice"),
+        ("hat", "GROUP=VALUE.*got 'hat'"),
+        ("hat=", "GROUP=VALUE.*got 'hat='"),
+        ("=yes", "GROUP=VALUE.*got '=yes'"),
+        ("", "no attribute is asked for"),
+        (" , ", "no attribute is asked for"),
+        ({}, "no attribute is asked for"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused(asked: str | dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        attribute_query(asked, MARKET)
+
+
+def test_the_example() -> None:
+    assert doctest.testmod(module).failed == 0

@@ -1,0 +1,160 @@
+"""Predicted attributes: named, and compared with what somebody wrote down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from passerby.data.annotations import Attributes, read_attributes
+from passerby.data.attributes import DUKE, MARKET
+from passerby.data.dataset import Dataset
+from passerby.data.registry import load
+from passerby.data.source import DirectorySource
+from passerby.errors import ConfigError, DatasetLayoutError
+from passerby.evaluation.attributes import AttributeTest, classes, described, schema_of
+from passerby.evaluation.embed import embed
+from passerby.evaluation.evaluate import evaluate
+from passerby.evaluation.predictor import Predictor
+from passerby.models.registry import create_model
+from passerby.types import Embeddings, Role, Sample
+
+SIZE = (64, 32)
+
+
+def model(**options: object) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return create_model("aanet", num_classes=3, trunk="resnet18_half", **options).eval()
+
+
+def probabilities(*values: str) -> torch.Tensor:
+    """Of one picture: 0.7 of each group's named value, the rest shared; the first value where none is named."""
+    rows = []
+    for group in MARKET.groups:
+        best = next((group.index(v) for v in values if v in group.values and group.name != "hat"), 0)
+        rest = torch.full((len(group),), 0.3 / (len(group) - 1))
+        rest[best] = 0.7
+        rows.append(rest)
+    return torch.cat(rows)
+
+
+def test_probabilities_get_their_names() -> None:
+    (description,) = described(probabilities("female", "brown")[None], MARKET)
+    assert list(description) == [group.name for group in MARKET.groups]
+    assert description["gender"].value == "female"
+    assert description["gender"].probability == pytest.approx(0.7)
+    assert description["lower colour"].value == "brown"
+    assert description["age"].probabilities == pytest.approx({"young": 0.7, "teenager": 0.1, "adult": 0.1, "old": 0.1})
+
+
+def test_classes_are_the_most_probable() -> None:
+    found = classes(torch.stack([probabilities(), probabilities("female", "old")]), MARKET)
+    assert found[0].tolist() == [0] * 12
+    assert found[1].tolist() == [1, *[0] * 8, 3, 0, 0]
+
+
+def test_the_predictor_says_what_the_model_scores(tmp_path: Path, draw_people: Callable[..., Path]) -> None:
+    people = draw_people(tmp_path / "people", people=4, cameras=2, images=1)
+    file = min((people / "query").iterdir())
+    net = model()
+    predictor = Predictor(net, SIZE)
+    (said,) = predictor.describe_files([file])
+    embedded = predictor.embed_files([file])
+    assert embedded.attributes is not None
+    assert embedded.attributes.shape == (1, 39)
+    for group, part in zip(MARKET.groups, MARKET.slices, strict=True):
+        shares = embedded.attributes[0, part]
+        assert shares.sum().item() == pytest.approx(1)
+        assert said[group.name].value == group.values[int(shares.argmax())]
+        assert list(said[group.name].probabilities.values()) == pytest.approx(shares.tolist())
+
+
+def test_models_without_attributes_say_so() -> None:
+    bare = model(attributes=False, attention_map=False)
+    for net in (bare, create_model("osnet_x0_25", num_classes=3)):
+        with pytest.raises(ConfigError, match="predicts no attributes"):
+            schema_of(net)
+    with pytest.raises(ConfigError, match="aanet predicts no attributes"):
+        Predictor(bare, SIZE).describe_files(["a.jpg"])
+
+
+def test_embeddings_of_a_model_without_attributes_have_none(tmp_path: Path, draw_people: Callable[..., Path]) -> None:
+    dataset = load(str(draw_people(tmp_path / "people", people=4, cameras=2, images=1)))
+    net = create_model("osnet_x0_25", num_classes=3)
+    assert embed(net, dataset.source, dataset.query, size=SIZE).attributes is None
+
+
+def people(tmp_path: Path) -> Dataset:
+    """Three people to train on, two in the gallery, with junk and a distractor."""
+    train = tuple(Sample(f"t{i}.jpg", pid=pid, camid=1) for i, pid in enumerate((1, 1, 1, 2, 3)))
+    gallery = (
+        Sample("g0.jpg", pid=7, camid=1),
+        Sample("g1.jpg", pid=-1, camid=1, role=Role.JUNK),
+        Sample("g2.jpg", pid=8, camid=1),
+        Sample("g3.jpg", pid=0, camid=1, role=Role.DISTRACTOR),
+    )
+    return Dataset("made", DirectorySource(tmp_path), train, (Sample("q.jpg", pid=7, camid=2),), gallery)
+
+
+def told(*female: int, hats: tuple[int, ...] = (), whom: tuple[int, ...] = (0, 1, 2, 3, 7, 8)) -> Attributes:
+    def row(pid: int) -> np.ndarray:
+        return np.array([int(pid in female), *[0] * 4, int(pid in hats), *[0] * 6])
+
+    return Attributes(MARKET, "told", {pid: row(pid) for pid in whom})
+
+
+def test_people_of_the_gallery_are_compared_and_training_people_count_once(tmp_path: Path) -> None:
+    dataset = people(tmp_path)
+    # person 1 has three of five training pictures, but is one of three people
+    test = AttributeTest.of(model(), dataset, told(2, 3, 8, hats=(0,)))
+    assert test.rows.tolist() == [0, 2]
+    assert len(test.training) == 3
+    rows = torch.stack([probabilities(), probabilities("female"), probabilities(), probabilities("female")])
+    result = test.result(Embeddings(torch.zeros(4, 2), ("g0", "g1", "g2", "g3"), attributes=rows))
+    gender = result.groups[0]
+    assert (gender.pictures, gender.accuracy, gender.balanced) == (2, 0.5, 0.5)
+    assert (gender.majority, gender.majority_accuracy) == ("female", 0.5)
+    hat = next(group for group in result.groups if group.name == "hat")
+    assert (hat.values, hat.accuracy) == (1, 1.0)
+
+
+def test_people_whom_nobody_described_are_left_out(tmp_path: Path) -> None:
+    test = AttributeTest.of(model(), people(tmp_path), told(8, whom=(8, 2)))
+    rows = torch.stack([probabilities("female")] * 4)
+    gender = test.result(Embeddings(torch.zeros(4, 2), ("",) * 4, attributes=rows)).groups[0]
+    assert (gender.pictures, gender.accuracy, gender.majority) == (1, 1.0, "male")
+
+
+def test_what_cannot_be_compared_is_refused_before_pictures_are_opened(tmp_path: Path) -> None:
+    dataset = people(tmp_path)
+    others = Attributes(DUKE, "duke.mat", {7: np.zeros(10, np.int64)})
+    for known, error, message in (
+        (others, ConfigError, "duke.mat is of DukeMTMC-reID, the model of Market-1501"),
+        (told(whom=(1, 2)), DatasetLayoutError, "describes none of 2 pictures"),
+    ):
+        with pytest.raises(error, match=message):
+            evaluate(model(), dataset, size=SIZE, attributes=known)
+    with pytest.raises(ConfigError, match="osnet_x0_25 predicts no attributes"):
+        evaluate(create_model("osnet_x0_25", num_classes=3), dataset, size=SIZE, attributes=told())
+
+
+def test_an_evaluation_carries_it(tmp_path: Path, draw_people: Callable[..., Path]) -> None:
+    dataset = load(str(draw_people(tmp_path / "people", people=6, cameras=2, images=2)))
+    known = read_attributes(dataset.source, MARKET)
+    plain = evaluate(model(), dataset, size=SIZE)
+    result = evaluate(model(), dataset, size=SIZE, attributes=known)
+    assert result.attributes is not None
+    assert "attributes" not in plain.to_dict()
+    written = json.loads(json.dumps(result.to_dict()))
+    assert written.pop("attributes")["groups"]["hat"]["pictures"] == len(dataset.gallery)
+    assert written == plain.to_dict()
+    embedded = embed(model(), dataset.source, dataset.gallery, size=SIZE)
+    assert embedded.attributes is not None
+    right = (classes(embedded.attributes, MARKET) == torch.from_numpy(known.of_all(dataset.gallery))).double().mean(0)
+    assert [group.accuracy for group in result.attributes.groups] == pytest.approx(right.tolist())

@@ -1,0 +1,175 @@
+"""Searching by attributes: what passes the filter, what is likeliest, and what a gallery's file says of them."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from passerby.data.attribute_query import AttributeQuery, attribute_query
+from passerby.data.attributes import MARKET
+from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError, WeightsError
+from passerby.evaluation.predictor import Predictor
+from passerby.gallery.attributes import log_probability, names, predicted
+from passerby.gallery.figure import strip
+from passerby.gallery.gallery import Gallery
+from passerby.models.registry import create_model
+from passerby.types import Embeddings, Hit, Role
+
+
+def asked(text: str) -> AttributeQuery:
+    return attribute_query(text, MARKET)
+
+
+def random_probabilities(n: int = 40, *, seed: int = 0) -> Tensor:
+    scores = torch.randn(n, MARKET.logits, generator=torch.Generator().manual_seed(seed)).mul(2)
+    return torch.cat([scores[:, part].softmax(dim=1) for part in MARKET.slices], dim=1)
+
+
+@pytest.fixture(scope="module")
+def aanet() -> Predictor:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Predictor(create_model("aanet", num_classes=3, trunk="resnet18_half"), (64, 32))
+
+
+@pytest.fixture
+def gallery(aanet: Predictor, people: Path) -> Gallery:
+    """Six pictures, the last of them junk, whose attributes are made up."""
+    embeddings = aanet.embed_files(sorted(people.rglob("*.png")))
+    rows = random_probabilities(6)
+    rows[:, MARKET.slices[MARKET.index("hat")]] = torch.tensor(
+        [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.45, 0.55], [0.7, 0.3], [0.0, 1.0]]
+    )
+    roles = torch.tensor([int(Role.PERSON)] * 5 + [int(Role.JUNK)])
+    return Gallery(aanet, Embeddings(embeddings.features, embeddings.paths, roles=roles, attributes=rows), "/")
+
+
+@pytest.mark.parametrize("text", ["hat=yes", "hat=no,age=adult", "upper_colour=red,lower_colour=blue,gender=female"])
+def test_parity_with_a_literal_product(text: str) -> None:
+    rows, query = random_probabilities(), asked(text)
+    for row, matches, log in zip(rows, predicted(rows, query), log_probability(rows, query), strict=True):
+        product, all_best = 1.0, True
+        for name, value in query.values.items():
+            start = MARKET.slices[MARKET.index(name)].start
+            shares = [float(row[start + i]) for i in range(len(MARKET[name]))]
+            product *= shares[MARKET[name].index(value)]
+            all_best &= max(shares) == shares[MARKET[name].index(value)]
+        assert math.exp(log) == pytest.approx(product)
+        assert bool(matches) == all_best
+
+
+def test_a_probability_that_vanished_still_ranks_last() -> None:
+    rows = random_probabilities(2)
+    rows[0, MARKET.slices[5]] = torch.tensor([1.0, 0.0])
+    logs = log_probability(rows, asked("hat=yes"))
+    assert logs.isfinite().all()
+    assert logs.argmin() == 0
+
+
+def test_without_a_picture_all_are_ranked_by_probability(gallery: Gallery) -> None:
+    hits = gallery.search(None, attributes="hat=yes")
+    assert [Path(hit.path).name for hit in hits] == ["2.png", "1.png", "3.png", "4.png", "0.png"]
+    assert [hit.probability for hit in hits] == pytest.approx([0.8, 0.6, 0.55, 0.3, 0.1])
+    assert [hit.distance for hit in hits] == pytest.approx([-math.log(p) for p in (0.8, 0.6, 0.55, 0.3, 0.1)])
+    assert [hit.rank for hit in gallery.search(None, k=2, attributes={"hat": "yes"})] == [1, 2]
+
+
+def test_with_a_picture_the_predicted_value_filters_and_the_distance_ranks(gallery: Gallery) -> None:
+    query = Image.open(gallery.embeddings.paths[0])
+    whole = {hit.path: hit for hit in gallery.search(query, k=5)}
+    hits = gallery.search(query, attributes="hat=yes")
+    assert [hit.path for hit in hits] == [p for p in whole if Path(p).name in ("1.png", "2.png", "3.png")]
+    for hit in hits:
+        assert hit.distance == pytest.approx(whole[hit.path].distance, abs=1e-5)
+        assert hit.probability in (pytest.approx(0.6), pytest.approx(0.8), pytest.approx(0.55))
+        assert whole[hit.path].probability is None
+    assert gallery.matching(asked("hat=yes")) == 3
+    assert len(gallery.search(query, k=2, attributes="hat=yes")) == 2
+    assert len(gallery.search(query, k=5, attributes="hat=yes")) == 3, "fewer match than were asked for"
+
+
+def test_a_filter_that_nothing_passes_finds_nothing(gallery: Gallery) -> None:
+    gallery.embeddings.attributes[:, MARKET.slices[5]] = torch.tensor([1.0, 0.0])
+    changed = Gallery(gallery.predictor, gallery.embeddings, "/")
+    assert changed.search(Image.open(changed.embeddings.paths[0]), attributes="hat=yes") == []
+    assert len(changed.search(None, attributes="hat=yes")) == 5
+
+
+def test_what_cannot_be_searched_is_refused(gallery: Gallery, predictor: Predictor) -> None:
+    bare = Embeddings(gallery.embeddings.features, gallery.embeddings.paths)
+    for place, text, error, message in (
+        (gallery, "hat=maybe", ConfigError, "hat has no value 'maybe'; it has no, yes"),
+        (gallery, "hut=yes", ConfigError, "has no attribute 'hut'"),
+        (Gallery(gallery.predictor, bare, "/"), "hat=yes", DatasetLayoutError, "embedded without attributes"),
+        (Gallery(predictor, bare, "/"), "hat=yes", ConfigError, "osnet_x0_25 predicts no attributes"),
+        (gallery, None, ProtocolError, "nothing to search for"),
+    ):
+        with pytest.raises(error, match=message):
+            place.search(None, attributes=text)
+    for k in (0, 6):
+        with pytest.raises(ProtocolError, match="between 1 and the gallery's 5"):
+            gallery.search(None, k=k, attributes="hat=yes")
+
+
+def test_a_file_carries_them_with_their_names(gallery: Gallery, tmp_path: Path) -> None:
+    gallery.save(tmp_path / "g.parquet")
+    read = Gallery.from_parquet(gallery.predictor, tmp_path / "g.parquet")
+    assert torch.equal(read.embeddings.attributes, gallery.embeddings.attributes)
+    assert read.search(None, attributes="hat=yes") == gallery.search(None, attributes="hat=yes")
+    table = pq.read_table(tmp_path / "g.parquet")
+    said = json.loads(table.schema.metadata[b"passerby"])["attributes"]
+    assert said[0] == ["gender", ["male", "female"]]
+    assert [len(values) for _, values in said] == list(MARKET.sizes)
+    assert table["attributes"].type == pa.list_(pa.float32(), 39)
+
+
+def test_a_file_without_them_opens_and_says_so_when_asked(gallery: Gallery, tmp_path: Path) -> None:
+    bare = Embeddings(gallery.embeddings.features, gallery.embeddings.paths)
+    Gallery(gallery.predictor, bare, "/").save(tmp_path / "g.parquet")
+    read = Gallery.from_parquet(gallery.predictor, tmp_path / "g.parquet")
+    assert len(read.search(Image.open(gallery.embeddings.paths[0]))) == 6
+    with pytest.raises(DatasetLayoutError, match="passerby embed RUN FOLDER"):
+        read.search(None, attributes="hat=yes")
+
+
+def test_files_whose_names_do_not_fit_are_refused(gallery: Gallery, tmp_path: Path) -> None:
+    gallery.save(tmp_path / "g.parquet")
+    table = pq.read_table(tmp_path / "g.parquet")
+    said = json.loads(table.schema.metadata[b"passerby"])
+    renamed = [["helmet" if name == "hat" else name, values] for name, values in said["attributes"]]
+    for groups, error, message in (
+        (renamed, WeightsError, "names other attributes"),
+        (renamed[:3], DatasetLayoutError, "39 probabilities of attributes a picture, but 6 names"),
+        ([["hat"]], DatasetLayoutError, "not of passerby's embeddings"),
+    ):
+        changed = {b"passerby": json.dumps({**said, "attributes": groups}).encode()}
+        pq.write_table(table.replace_schema_metadata(changed), tmp_path / "g.parquet")
+        with pytest.raises(error, match=message):
+            Gallery.from_parquet(gallery.predictor, tmp_path / "g.parquet")
+
+
+def test_names_are_those_of_the_schema() -> None:
+    assert names(None) == ()
+    assert names(MARKET)[5] == ("hat", ("no", "yes"))
+
+
+def test_the_strip_of_a_search_without_a_picture() -> None:
+    hits = [(Hit(1, "a", 0.5, pid=7, probability=0.6065), Image.new("RGB", (64, 128)))]
+    figure = strip(None, hits, asked={"hat": "yes", "upper colour": "red"})
+    texts = [axes.texts[0].get_text() for axes in figure.axes]
+    assert texts == ["asked for\n\nhat: yes\nupper colour: red", "#1\np = 0.6065\nperson 7"]
+
+
+def test_the_strip_of_a_filtered_search() -> None:
+    picture = Image.new("RGB", (64, 128))
+    figure = strip(picture, [(Hit(1, "a", 0.5, probability=0.25), picture)], asked={"hat": "yes"})
+    texts = [axes.texts[0].get_text() for axes in figure.axes]
+    assert texts == ["query\n\nhat: yes", "#1\nd = 0.5000\np = 0.2500"]
