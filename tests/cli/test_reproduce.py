@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 
 from passerby.errors import TrainingError
 from passerby.recipes.tables import PAPERS
@@ -11,6 +12,12 @@ from passerby.recipes.tables import PAPERS
 DRAWN = "pedestrians:people=8,cameras=2,images=2,size=64x32,preset=easy"
 SETTINGS = ("model.options.trunk=resnet18_half", "data.height=64", "data.width=32", "sampler.p=2", "sampler.k=2")
 SMALL = tuple(a for s in SETTINGS for a in ("--set", s))
+
+
+@pytest.fixture
+def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The figure is blank, where nobody looks at it."""
+    monkeypatch.setattr("passerby.recipes.report.comparison", lambda *_: Figure(figsize=(1, 1)))
 
 
 def test_everything_is_listed(run) -> None:
@@ -44,12 +51,14 @@ def test_a_row_is_run_and_printed_beside_the_papers(run, tmp_path: Path) -> None
     assert "resnet50: finished before" in again.out
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_a_counted_table(run, tmp_path: Path) -> None:
     done = run("reproduce", "aap_reid", "table2", "--out", tmp_path)
     assert (done.code, done.err) == (0, "")
     assert done.out.count("27.69") == 2
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_a_failure_is_said_at_the_end_and_by_the_exit_code(
     run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,38 +12,70 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from passerby.errors import ConfigError, DatasetLayoutError, TrainingError, UnknownNameError
+from passerby.recipes import report as report_module
 from passerby.recipes import reproduce as module
 from passerby.recipes.conditions import conditions, differences, shortened
 from passerby.recipes.figure import Dots, Panel, comparison
 from passerby.recipes.registry import load_recipe
 from passerby.recipes.reproduce import reproduce
 from passerby.recipes.tables import MARKET, load_table
+from passerby.training import loop
 from passerby.training.config import with_overrides
 from passerby.training.loop import _Training
 
 DRAWN = "pedestrians:people=8,cameras=2,images=2,size=64x32,preset=easy"
-SMALL: dict[str, Any] = {"data.height": 64, "data.width": 32, "sampler.p": 2, "sampler.k": 2}
+SMALL: dict[str, Any] = {"data.height": 64, "data.width": 32, "sampler.k": 2}
 TRUNK = {"model.options.trunk": "resnet18_half"}
-KILLED_AFTER_ITS_FIRST_CHECKPOINT = """
+ROWS = {
+    "aap_reid": ("table1", "aap_reid", 450),
+    "dual_attention": ("table2", "se_sa", 500),
+    "aanet": ("table3", "g_p_a_aa_learned", 40),
+    "attention_driven": ("table6", "both", 100),
+}
+"""One of each paper: its table, its name, and the paper's epochs."""
+EACH = [(paper, *row) for paper, row in ROWS.items()]
+KILLED_AFTER_THEIR_FIRST_CHECKPOINT = """
 import os, signal, sys
 from passerby.recipes.reproduce import reproduce
 from passerby.training import loop
+
 checkpoint = loop._Training._checkpoint
+
 def then_die(training, epoch):
     checkpoint(training, epoch)
     os.kill(os.getpid(), signal.SIGKILL)
+
 loop._Training._checkpoint = then_die
-reproduce("aap_reid", "table1", data=sys.argv[1], rows=["baseline"], epochs=2, out=sys.argv[2],
-          settings=eval(sys.argv[3]), show_progress=False)
+loop.save_loss_curves = lambda *_: None
+for paper, table, row, settings in eval(sys.argv[1]):
+    child = os.fork()
+    if child == 0:
+        reproduce(paper, table, data=sys.argv[2], rows=[row], epochs=2, out=sys.argv[3], settings=settings)
+        os._exit(0)
+    print(paper, -os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
+"""A process for each paper, all children of one that has read the library once."""
+
+
+@pytest.fixture(autouse=True)
+def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures take longer than these trainings do: they are blank, except in a test that looks at one."""
+    monkeypatch.setattr(report_module, "comparison", lambda *_: Figure(figsize=(1, 1)))
+    monkeypatch.setattr(loop, "save_loss_curves", lambda *_: None)
+
+
+def settings_of(paper: str, **more: Any) -> dict[str, Any]:
+    """Small enough for two steps an epoch, which is all 16 images or, of aap_reid, all 4 people."""
+    network = {"model.options.width": 0.25} if paper == "attention_driven" else TRUNK
+    return {**SMALL, **network, "sampler.p": 2 if paper == "aap_reid" else 4, **more}
 
 
 def run(paper: str, table: str, out: Path, *rows: str, **options: Any) -> Any:
-    small = {"model.options.width": 0.25} if paper == "attention_driven" else TRUNK
-    settings = {**SMALL, **small, **options.pop("settings", {})}
+    settings = settings_of(paper, **options.pop("settings", {}))
     chosen: dict[str, Any] = {"data": DRAWN, "epochs": 1, "rows": rows, "show_progress": False, **options}
     return reproduce(paper, table, out=out, settings=settings, **chosen)
 
@@ -56,19 +88,13 @@ def steps(folder: Path) -> list[int]:
     return [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize(
-    ("paper", "table", "row", "epochs"),
-    [
-        ("aap_reid", "table1", "aap_reid", 450),
-        ("dual_attention", "table2", "se_sa", 500),
-        ("aanet", "table3", "g_p_a_aa_learned", 40),
-        ("attention_driven", "table6", "both", 100),
-    ],
-)
+@pytest.mark.parametrize(("paper", "table", "row", "epochs"), EACH)
 def test_a_row_of_each_paper(
     paper: str, table: str, row: str, epochs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report = run(paper, table, tmp_path, row)
+    with monkeypatch.context() as patch:
+        patch.setattr(report_module, "comparison", comparison)
+        report = run(paper, table, tmp_path, row)
     folder = tmp_path / f"{paper}-{table}"
     assert sorted(p.name for p in folder.iterdir()) == sorted(["report.md", "figure.png", "results.json", row])
     metrics = json.loads((folder / row / "metrics.json").read_text())
@@ -98,7 +124,7 @@ def test_a_row_of_each_paper(
     assert everything["rows"][row]["settings"]["epochs"] == 1
     assert everything["rows"][row]["numbers"][0]["ours"] == line.cells[0].ours
     with Image.open(folder / "figure.png") as figure:
-        assert min(figure.size) > 400
+        assert min(figure.size) > 400, "not the blank one"
 
     monkeypatch.setattr(module, "train", never)
     said: list[str] = []
@@ -107,30 +133,40 @@ def test_a_row_of_each_paper(
     assert again.lines == report.lines
 
 
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of two epochs, a row of each paper, each of whose processes was killed after its first checkpoint."""
+    out = tmp_path_factory.mktemp("killed")
+    jobs = [(paper, table, row, settings_of(paper)) for paper, table, row, _ in EACH]
+    script = [sys.executable, "-c", KILLED_AFTER_THEIR_FIRST_CHECKPOINT, repr(jobs), DRAWN, str(out)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(script, env=environment, timeout=600, check=True, stdout=subprocess.PIPE, text=True)
+    assert done.stdout.splitlines() == [f"{paper} {int(signal.SIGKILL)}" for paper in ROWS]
+    return out
+
+
+@pytest.mark.parametrize(("paper", "table", "row", "epochs"), EACH)
 def test_a_run_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    paper: str, table: str, row: str, epochs: int, killed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = {**SMALL, **TRUNK}
-    script = [sys.executable, "-c", KILLED_AFTER_ITS_FIRST_CHECKPOINT, DRAWN, str(tmp_path / "killed"), repr(settings)]
-    killed = subprocess.run(script, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=120, check=False)
-    assert killed.returncode == -signal.SIGKILL
-    folder = tmp_path / "killed" / "aap_reid-table1"
-    assert [p.name for p in folder.iterdir()] == ["baseline"]
-    assert not (folder / "baseline" / "metrics.json").exists()
+    folder = killed / f"{paper}-{table}"
+    assert [p.name for p in folder.iterdir()] == [row]
+    assert not (folder / row / "metrics.json").exists()
 
     said: list[str] = []
-    epochs: list[int] = []
+    trained: list[int] = []
     epoch = _Training._epoch
-    monkeypatch.setattr(_Training, "_epoch", lambda self, n, monitor: (epochs.append(n), epoch(self, n, monitor)))
-    run("aap_reid", "table1", tmp_path / "killed", "baseline", epochs=2, say=said.append)
-    assert said == ["baseline: going on from its newest checkpoint"]
-    assert epochs == [1], "the first epoch was not trained twice"
+    monkeypatch.setattr(_Training, "_epoch", lambda self, n, monitor: (trained.append(n), epoch(self, n, monitor)))
+    run(paper, table, killed, row, epochs=2, say=said.append)
+    assert said == [f"{row}: going on from its newest checkpoint"]
+    assert trained == [1], "the first epoch was not trained twice"
 
-    run("aap_reid", "table1", tmp_path / "whole", "baseline", epochs=2)
-    whole = tmp_path / "whole" / "aap_reid-table1"
-    assert steps(folder / "baseline") == steps(whole / "baseline") == [1, 2, 3, 4]
-    for name in ("metrics.json", "config.json", "model.json"):
-        assert (folder / "baseline" / name).read_text() == (whole / "baseline" / name).read_text()
+    run(paper, table, tmp_path, row, epochs=2)
+    whole = tmp_path / f"{paper}-{table}"
+    assert steps(folder / row) == steps(whole / row) == [1, 2, 3, 4], "none is missing, none is there twice"
+    for name in ("metrics.json", "config.json", "model.json", "model.safetensors"):
+        assert (folder / row / name).read_bytes() == (whole / row / name).read_bytes(), name
+    assert f"| epochs | {epochs} | 2 |" in (folder / "report.md").read_text()
 
 
 def test_interrupted_before_a_checkpoint_it_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
