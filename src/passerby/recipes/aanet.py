@@ -139,7 +139,7 @@ TABLE_4 = Table(
         "aanet152": Row(
             title="AANet-152",
             changes=_AANET_152,
-            note="which pictures are counted is not printed: here the gallery's, of people, as its rival's",
+            note="which pictures it counts is not printed; here the gallery's, of people, as Lin et al. do",
             printed=(tuple(_ACCURACY.values()),),
         ),
     },
