@@ -176,7 +176,7 @@ def test_branches_come_in_their_order_whatever_the_option_says() -> None:
 
 
 def test_eq_8_and_9_are_the_literal_formulas() -> None:
-    module = InterAttention(4, features=6).double()
+    module = InterAttention((6, 6, 6, 6)).double()
     E = tuple(randn(3, 6, seed=i).double() for i in range(4))
     fused = module(E)
     for i in range(4):
@@ -199,6 +199,19 @@ def test_inter_attention_raises_the_parts_and_leaves_the_whole_body() -> None:
         mu = ratio[:, 256 + 128 * i : 384 + 128 * i] - 1
         assert torch.allclose(mu, mu[:, :1].expand_as(mu), atol=1e-3)
         assert ((mu > 0) & (mu < 1)).all()
+
+
+def test_the_whole_body_may_have_a_weight_too() -> None:
+    """§3.4 says that the paper tried it; the other numbers stay the same."""
+    model, images, parts = small(weigh_global=True).eval(), *pictures()
+    assert model.inter is not None
+    assert [weigh.in_features for weigh in model.inter.weigh] == list(SIZES.values())
+    fused = model(images, parts).embedding
+    weigh, model.inter = model.inter.weigh[0], None
+    E_g = model(images, parts).embedding[:, :256]
+    mu = 1 / (1 + (-(E_g * weigh.weight[0]).sum(dim=1, keepdim=True) - weigh.bias).exp())
+    assert torch.allclose(fused[:, :256], (mu + 1) * E_g, atol=1e-5)
+    assert small(weigh_global=True).parameter_count() == small().parameter_count() + 257
 
 
 def test_without_fusion_the_scores_are_the_mean_of_the_branches() -> None:
