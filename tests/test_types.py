@@ -120,5 +120,7 @@ def test_unlike_protocols_differ_in_print() -> None:
         Protocol(distance="global_local"),
         Protocol(normalise=False),
         Protocol(flip=True),
+        Protocol(draws=10),
+        Protocol(draws=10, seed=1),
     ]
     assert len({str(p) for p in variants}) == len(set(variants)) == len(variants)

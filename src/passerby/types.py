@@ -137,12 +137,19 @@ class Protocol:
     """Embeddings are divided by their length before they are compared; else they are compared as they are."""
     flip: bool = False
     """An embedding is the mean of those of a picture and of its mirror image; whoever embeds sees to it."""
+    draws: int = 0
+    """How often a gallery of one picture a person is drawn, over which CMC is averaged; 0: the whole gallery counts."""
+    seed: int = 0
+    """Of the draws."""
 
     def __str__(self) -> str:
         camera = "same person and camera ignored" if self.ignore_same_camera else "all cameras count"
+        if self.draws:
+            camera = f"one gallery image a person by another camera, mean of {self.draws} draws of seed {self.seed}"
         length = "" if self.normalise else " of embeddings as they are"
         flip = ", mirror images averaged" if self.flip else ""
-        return f"{self.name}, {camera}, AP {self.average_precision}, distance {self.distance}{length}{flip}"
+        precision = "no AP" if self.draws else f"AP {self.average_precision}"
+        return f"{self.name}, {camera}, {precision}, distance {self.distance}{length}{flip}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +201,10 @@ class EvalResult:
     protocol: Protocol
     cmc: tuple[float, ...]
     """``cmc[k - 1]``: share of valid queries with a true match among the first k."""
-    mean_ap: float
-    minp: float
-    """Mean inverse negative penalty: positives ÷ rank of the last one."""
+    mean_ap: float | None
+    """``None`` where the protocol gives none: of galleries with one picture a person."""
+    minp: float | None
+    """Mean inverse negative penalty: positives ÷ rank of the last one; ``None`` as ``mean_ap`` is."""
     queries: int
     queries_dropped: int
     """Queries without any valid match in the gallery: they count nowhere, but are counted here."""

@@ -45,6 +45,13 @@ def test_flip_and_normalise_reach_the_numbers(run, trained: Path, figures: Path)
     assert len({r["minp"] for r in results}) == 3
 
 
+def test_single_gallery_shots(run, trained: Path, figures: Path) -> None:
+    done = run("evaluate", trained, "--data", figures, "--draws", 7)
+    assert "cuhk03-single-shot, one gallery image a person by another camera, mean of 7 draws of seed 0" in done.out
+    assert done.out.splitlines()[2].split()[4:] == ["–", "–"]
+    assert "8 queries, 4 gallery images." in done.out
+
+
 def test_an_output_that_cannot_be_written_is_said(run, trained: Path, figures: Path, tmp_path: Path) -> None:
     done = run("evaluate", trained, "--data", figures, "--output", tmp_path / "nowhere" / "result.json")
     assert done.code == 1

@@ -276,7 +276,6 @@ def test_what_is_counted_needs_no_data(tmp_path: Path) -> None:
         (("aap_reid", "table1"), {"epochs": 0}, ConfigError, "setting epochs"),
         (("aap_reid", "table1"), {"data": None}, ConfigError, "give --data"),
         (("aap_reid", "table1", "band_reranked"), {}, ConfigError, "cannot be run: re-ranking comes with"),
-        (("attention_driven", "table5"), {}, ConfigError, "one gallery picture a person"),
         (("aap_reid", "table1"), {"data": "/nowhere"}, DatasetLayoutError, "nowhere"),
     ],
 )

@@ -162,7 +162,7 @@ def test_table_12_is_counted_at_the_size_of_the_paper() -> None:
     assert trunk == count(table.config("resnet50"), "weights", classes=9), "no classifier is counted"
     assert trunk / 1e6 == pytest.approx(23.5, abs=0.1)
     assert not table.trained
-    assert "not part of this package" in table.reason("vgg", MARKET)
+    assert "not part of this package" in table.reason("vgg")
 
 
 def test_table_4_of_aanet_prints_its_mean() -> None:
@@ -232,18 +232,16 @@ def test_data_sets_change_what_the_paper_changes_on_them() -> None:
 
 def test_what_cannot_be_run_says_why() -> None:
     table = load_table("aap_reid", "table1")
-    assert [row for row in table.rows if table.reason(row, MARKET) == NO_RERANKING] == [
+    assert [row for row in table.rows if table.reason(row) == NO_RERANKING] == [
         f"{row}_reranked" for row in ("baseline", "stride", "band", "cwa_all", "aap_reid")
     ]
-    ablation = load_table("attention_driven", "table6")
-    assert ablation.reason("both", MARKET) == ""
-    assert "one gallery picture a person" in ablation.reason("both", CUHK03_LABELLED)
-    assert not load_table("aanet", "table4").reason("aanet152", MARKET)
-    reasons = [load_table(p, t).reason(row, column) for p, t, row in ROWS for column in load_table(p, t).columns]
+    assert load_table("attention_driven", "table5").reason("full") == ""
+    assert load_table("aanet", "table4").reason("aanet152") == ""
+    reasons = [load_table(p, t).reason(row) for p, t, row in ROWS]
     assert all("\n" not in reason and len(reason) < 110 for reason in reasons)
 
 
-def test_the_column_is_the_data_sets_own_or_the_first_that_can_be_compared() -> None:
+def test_the_column_is_the_data_sets_own_or_the_first() -> None:
     table = load_table("aap_reid", "table1")
     assert [table.column(name) for name in (DUKE.data, CUHK03.data, "pedestrians")] == [DUKE, CUHK03, MARKET]
     assert load_table("attention_driven", "table5").column("pedestrians") == CUHK03_LABELLED

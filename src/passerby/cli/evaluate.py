@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from passerby.types import AttributeResult, EvalResult
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - options of a command
     run: Annotated[Path, typer.Argument(help="A run folder, as train or import-weights makes it.")],
     data: Annotated[str, typer.Option(help="NAME:PATH or a path (folder, zip, tar).")],
     distance: Annotated[
@@ -35,6 +35,13 @@ def evaluate(
     ] = None,
     device: Device = "cpu",
     poses: Poses = None,
+    draws: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Of galleries with one picture a person; 0: the whole gallery; default: as the data's own protocol.",
+        ),
+    ] = None,
     flip: Flip = None,
     normalise: Normalise = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images embedded at once.")] = 64,
@@ -46,6 +53,7 @@ def evaluate(
     from passerby.data.registry import load as load_dataset
     from passerby.evaluation.attributes import schema_of
     from passerby.evaluation.evaluate import evaluate as evaluate_model
+    from passerby.evaluation.evaluate import protocol_of
     from passerby.files import check_target, written_whole
     from passerby.training.checkpoint import load
 
@@ -54,7 +62,9 @@ def evaluate(
     dataset = load_dataset(data)
     images = len(dataset.split("query")) + len(dataset.split("gallery"))
     predictor = load(run, device=device, poses=poses, flip=flip, normalise=normalise)
-    protocol = replace(predictor.protocol, average_precision=ap, distance=distance)
+    how = predictor.protocol
+    protocol = protocol_of(predictor.model, dataset, flip=how.flip, normalise=how.normalise, draws=draws)
+    protocol = replace(protocol, average_precision=ap, distance=distance)
     known = None
     if attributes:
         place = dataset.source if attributes == "own" else attributes
@@ -90,7 +100,7 @@ def print_result(result: EvalResult) -> None:
     values = {f"rank-{k}": result.rank(k) for k in (1, 5, 10, 20)} | {"mAP": result.mean_ap, "mINP": result.minp}
     for name in values:
         table.add_column(name, justify="right")
-    table.add_row(*(f"{100 * value:.2f}" for value in values.values()))
+    table.add_row(*map(_percent, values.values()))
     Console().print(table)
     dropped = f" ({result.queries_dropped:,} more without a valid match)" if result.queries_dropped else ""
     typer.echo(f"{result.queries:,} queries{dropped}, {result.gallery:,} gallery images.")

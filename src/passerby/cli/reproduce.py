@@ -62,7 +62,7 @@ def _list(paper: str | None, table: str | None) -> None:
             where = ", ".join(column.title for column in found.columns)
             typer.echo(f"  {key}: {found.title} ({', '.join(found.metrics)}; {where})")
             for row in found.rows:
-                why = found.reason(row, found.column(""))
+                why = found.reason(row)
                 typer.echo(f"    {row}: {found.rows[row].title}{f' – cannot be run: {why}' if why else ''}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from passerby.data.source import Source
@@ -24,6 +24,8 @@ class Dataset:
     train: tuple[Sample, ...] = ()
     query: tuple[Sample, ...] = ()
     gallery: tuple[Sample, ...] = ()
+    single_shot: bool = field(default=False, kw_only=True)
+    """Whether its own protocol draws one gallery picture a person."""
 
     def split(self, name: Split) -> tuple[Sample, ...]:
         """The samples of one split.

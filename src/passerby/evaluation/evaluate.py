@@ -12,6 +12,7 @@ from passerby.errors import ProtocolError
 from passerby.evaluation.attributes import AttributeTest
 from passerby.evaluation.embed import embed
 from passerby.metrics.protocol import evaluate_embeddings
+from passerby.metrics.single_shot import DRAWS, SINGLE_SHOT
 from passerby.models.card import ReidModel
 from passerby.types import EvalResult, Protocol
 
@@ -31,12 +32,13 @@ def evaluate(
     """Embed the dataset's query and gallery and evaluate them under ``protocol``.
 
     Args:
-        protocol: by default Market-1501's, with embeddings compared as the model's paper does (:func:`protocol_of`).
+        protocol: by default Market-1501's, or the data set's own, with embeddings compared as the model's paper does
+            (:func:`protocol_of`).
         parts: cuts the dataset's pictures, for a model whose card asks for parts.
         attributes: what the gallery's people wear, to compare with what the model predicts
             (:class:`~passerby.evaluation.attributes.AttributeTest`).
     """
-    protocol = protocol or protocol_of(model)
+    protocol = protocol or protocol_of(model, dataset)
     refuse_unevaluable(dataset, protocol)
     if protocol.distance not in model.card.distances:
         raise ProtocolError(
@@ -63,14 +65,28 @@ def evaluate(
     return replace(result, attributes=test.result(gallery)) if test else result
 
 
-def protocol_of(model: ReidModel, *, flip: bool = False, normalise: bool | None = None) -> Protocol:
-    """Market-1501's protocol for a model.
+def protocol_of(
+    model: ReidModel,
+    dataset: Dataset | None = None,
+    *,
+    flip: bool = False,
+    normalise: bool | None = None,
+    draws: int | None = None,
+    seed: int = 0,
+) -> Protocol:
+    """Market-1501's protocol for a model, or, of a data set that was made for it, a single gallery shot.
 
     Args:
         flip: average each picture with its mirror image, which no paper here does.
         normalise: compare embeddings of length 1; ``None``: as the model's paper does.
+        draws: of galleries with one picture a person; 0: the whole gallery; ``None``: as the data set's own protocol
+            has it.
+        seed: of the draws.
     """
-    return Protocol(flip=flip, normalise=model.card.normalise if normalise is None else normalise)
+    if draws is None:
+        draws = DRAWS if dataset is not None and dataset.single_shot else 0
+    how = Protocol(flip=flip, normalise=model.card.normalise if normalise is None else normalise)
+    return replace(how, name=SINGLE_SHOT, draws=draws, seed=seed) if draws else how
 
 
 def refuse_unevaluable(dataset: Dataset, protocol: Protocol) -> None:

@@ -6,6 +6,7 @@ from typing import get_args
 
 from passerby.errors import ProtocolError, UnknownNameError
 from passerby.metrics.functional import APKind, average_precision, cmc, inverse_negative_penalty
+from passerby.metrics.single_shot import single_shot
 from passerby.retrieval.ranking import BLOCK_BYTES, positive_ranks
 from passerby.types import Embeddings, EvalResult, Protocol, Role
 
@@ -32,6 +33,10 @@ def evaluate_embeddings(
     protocol = protocol or Protocol()
     if protocol.average_precision not in get_args(APKind):
         raise UnknownNameError("average precision", protocol.average_precision, get_args(APKind))
+    if protocol.draws < 0:
+        raise ProtocolError(f"draws are counted from 0, the whole gallery; got {protocol.draws}")
+    if protocol.draws:
+        return _single_shot(query, gallery, protocol, max_rank, block_bytes)
     found = positive_ranks(query, gallery, protocol, block_bytes=block_bytes)
     junk = 0 if gallery.roles is None else int((gallery.roles == int(Role.JUNK)).sum())
     return EvalResult(
@@ -43,4 +48,24 @@ def evaluate_embeddings(
         queries_dropped=len(found.dropped),
         gallery=len(gallery) - junk,
         details={"gallery_junk": junk},
+    )
+
+
+def _single_shot(
+    query: Embeddings, gallery: Embeddings, protocol: Protocol, max_rank: int, block_bytes: int
+) -> EvalResult:
+    found = single_shot(query, gallery, protocol, max_rank=max_rank, block_bytes=block_bytes)
+    rank1 = found.curves[:, 0]
+    return EvalResult(
+        protocol=protocol,
+        cmc=tuple(found.curves.mean(dim=0).tolist()),
+        mean_ap=None,
+        minp=None,
+        queries=found.queries,
+        queries_dropped=len(query) - found.queries,
+        gallery=max(found.gallery.values()),
+        details={
+            "gallery_by_query_camera": {str(camera): images for camera, images in found.gallery.items()},
+            "rank1_deviation": rank1.std(correction=0).item(),
+        },
     )

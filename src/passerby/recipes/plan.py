@@ -66,18 +66,18 @@ def plan_of(
         raise ConfigError("rows are reproduced by one process; train a row by several with `passerby train`")
     for name in rows or ():
         found.row(name)
-    _chosen(found, found.column(""), rows)  # what no data would help is refused before any is asked for
+    _chosen(found, rows)  # what no data would help is refused before any is asked for
     place = {key: settings.get(key) for key in ("data.train", "data.test", "data.attributes", "data.test_attributes")}
     place["data.train"] = data or place["data.train"]
     trained, tested = _datasets(found, place)
     own = tested.name if tested else ""
     column = found.column(own)
-    chosen = _chosen(found, column, rows)
+    chosen = _chosen(found, rows)
     changes = {**settings, **({"data.train": place["data.train"]} if trained else {})}
     configs = {
         name: with_overrides(shortened(found.config(name, own), epochs), changes)
         for name in found.rows
-        if not found.reason(name, column)
+        if not found.reason(name)
     }
     plan = Plan(
         paper=paper,
@@ -126,9 +126,9 @@ def _refuse_undescribed(
     known.of_all([sample for sample in tested.gallery if sample.role is Role.PERSON])
 
 
-def _chosen(table: Table, column: Column, rows: Sequence[str] | None) -> tuple[str, ...]:
+def _chosen(table: Table, rows: Sequence[str] | None) -> tuple[str, ...]:
     asked = tuple(dict.fromkeys(rows or table.rows))
-    reasons = {name: table.reason(name, column) for name in asked}
+    reasons = {name: table.reason(name) for name in asked}
     if all(reasons.values()):
         why = "; ".join(sorted(set(reasons.values())))
         raise ConfigError(f"{', '.join(asked)} of {table.recipe}'s {table.name} cannot be run: {why}")
@@ -150,6 +150,10 @@ def _data_conditions(
     found = {"data": (column.title, trained.name)} if trained.name != column.data else {}
     if tested.name not in (trained.name, column.data):
         found["test data"] = (column.title, tested.name)
+    draws = settings.get("evaluation.draws")
+    if (tested.single_shot if draws is None else draws > 0) != column.single_shot:
+        words = ("the whole gallery", "one gallery picture a person")
+        found["protocol"] = (words[column.single_shot], words[not column.single_shot])
     if table.joints:
         poses = str(settings.get("parts.poses", AUTO))
         found["joints"] = (table.joints, joints_in_words(poses, trained.source))

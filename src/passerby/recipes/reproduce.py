@@ -123,7 +123,7 @@ def _line(plan: Plan, name: str, failures: Mapping[str, str]) -> Line:
 
 def _state(plan: Plan, name: str, failures: Mapping[str, str]) -> tuple[State, str]:
     if name not in plan.configs:
-        return "cannot be run", plan.table.reason(name, plan.column)
+        return "cannot be run", plan.table.reason(name)
     if name in failures:
         return "failed", failures[name]
     if not plan.table.trained:
@@ -142,7 +142,8 @@ def _cell(plan: Plan, name: str, column: Column, metric: str, run: RunFolder | N
         metrics = json.loads((run.path / "metrics.json").read_text())
         if plan.table.attributes:
             return _attribute(metrics, metric, column=column, paper=plan.table.printed(name, column).get(metric))
-        ours = 100 * _measured(metrics, metric)
+        measured = _measured(metrics, metric)
+        ours = None if measured is None else 100 * measured
     paper = plan.table.printed(name, column).get(metric)
     return Cell(dataset=column.title, metric=metric, paper=paper, ours=ours, exact=exact)
 
@@ -160,8 +161,10 @@ _BESIDE = {"accuracy": "", "balanced": "balanced", "majority_accuracy": "majorit
 """What an evaluation says of a group, and what a report calls that."""
 
 
-def _measured(metrics: Mapping[str, Any], metric: str) -> float:
-    return float(metrics["mean_ap"] if metric == "mAP" else metrics["cmc"][metric.removeprefix("rank-")])
+def _measured(metrics: Mapping[str, Any], metric: str) -> float | None:
+    """``None``: a single gallery shot has no average precision."""
+    found: float | None = metrics["mean_ap"] if metric == "mAP" else metrics["cmc"][metric.removeprefix("rank-")]
+    return found
 
 
 def _protocol(run: RunFolder) -> str:

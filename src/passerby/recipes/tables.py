@@ -21,7 +21,6 @@ COUNTED = {"parameters": 1e6, "weights": 1e6, "multiply-adds": 1e9}
 """Metrics that need no training, and what they are printed in. ``parameters`` is every one, ``weights`` are those of
 convolutions and linear layers below the classifiers, ``multiply-adds`` theirs."""
 NO_RERANKING = "re-ranking comes with the retrieval engine"
-_NO_SINGLE_SHOT = "an evaluation that draws one gallery picture a person comes with the retrieval engine"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,18 +32,18 @@ class Column:
     title: str
     classes: int
     """People to train on."""
-    cannot: str = ""
-    """Why no number of ours may stand beside it; empty where one may."""
+    single_shot: bool = False
+    """Whether they are of one gallery picture a person."""
 
 
 MARKET = Column(data="market1501", title="Market-1501", classes=751)
 DUKE = Column(data="dukemtmc", title="DukeMTMC-reID", classes=702)
 CUHK03 = Column(data="cuhk03:protocol=new,images=detected", title="CUHK03", classes=767)
 CUHK03_LABELLED = Column(
-    data="cuhk03:protocol=old,images=labelled,split=0", title="CUHK03-L", classes=1367, cannot=_NO_SINGLE_SHOT
+    data="cuhk03:protocol=old,images=labelled,split=0", title="CUHK03-L", classes=1367, single_shot=True
 )
 CUHK03_DETECTED = Column(
-    data="cuhk03:protocol=old,images=detected,split=0", title="CUHK03-D", classes=1367, cannot=_NO_SINGLE_SHOT
+    data="cuhk03:protocol=old,images=detected,split=0", title="CUHK03-D", classes=1367, single_shot=True
 )
 
 Numbers = tuple[float | None, ...]
@@ -120,14 +119,13 @@ class Table:
         return {metric: n for metric, n in zip(self.metrics, numbers, strict=True) if n is not None}
 
     def column(self, data: str) -> Column:
-        """The column to compare with on the data set of that name: its own, else the first that can be compared."""
-        own = [column for column in self.columns if column.data == data]
-        return next(iter(own or [column for column in self.columns if not column.cannot] or self.columns))
+        """The column to compare with on the data set of that name: its own, else the first."""
+        return next((column for column in self.columns if column.data == data), self.columns[0])
 
-    def reason(self, name: str, column: Column) -> str:
-        """Why a row cannot be run for a column; empty where it can."""
+    def reason(self, name: str) -> str:
+        """Why a row cannot be run; empty where it can."""
         row = self.row(name)
-        return row.cannot or (NO_RERANKING if row.reranked else "") or (column.cannot if self.trained else "")
+        return row.cannot or (NO_RERANKING if row.reranked else "")
 
     def config(self, name: str, data: str = "") -> TrainConfig:
         """The settings of a row as the paper has it, on the data set of that name."""

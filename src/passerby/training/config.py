@@ -89,6 +89,10 @@ class EvaluationConfig(_Frozen):
     """Average each picture with its mirror image."""
     normalise: bool | None = None
     """Compare embeddings of length 1; ``None``: as the model's paper does."""
+    draws: int | None = Field(None, ge=0)
+    """Of galleries with one picture a person; 0: the whole gallery; ``None``: as the data set's own protocol has it."""
+    seed: int = Field(0, ge=0)
+    """Of these draws."""
 
 
 class SamplerConfig(_Frozen):

@@ -231,7 +231,7 @@ class _Training:
         result = None
         if self.test is not None and self.accelerator.is_main_process:
             parts = _parts(self.config, model, self.test)
-            protocol = protocol_of(model, **self.config.evaluation.model_dump())
+            protocol = protocol_of(model, self.test, **self.config.evaluation.model_dump())
             result = evaluate(
                 model,
                 self.test,
@@ -254,7 +254,7 @@ class _Training:
                 options=config.model.options,
                 size=config.data.size,
                 parts=config.parts.model_dump(),
-                evaluation=config.evaluation.model_dump(),
+                evaluation=config.evaluation.model_dump(include={"flip", "normalise"}),
             )
         result = self._evaluate(model)
         if result is not None and self.accelerator.is_main_process:

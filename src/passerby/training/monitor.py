@@ -85,5 +85,7 @@ class Monitor:
         """Numbers on the test data between epochs."""
         if self._board:
             self._board.add_scalar("test/rank1", result.rank1, self.step)
-            self._board.add_scalar("test/mean_ap", result.mean_ap, self.step)
-        self._bar.console.print(f"after epoch {epoch}: rank-1 {result.rank1:.1%}, mAP {result.mean_ap:.1%}")
+            if result.mean_ap is not None:
+                self._board.add_scalar("test/mean_ap", result.mean_ap, self.step)
+        precision = "" if result.mean_ap is None else f", mAP {result.mean_ap:.1%}"
+        self._bar.console.print(f"after epoch {epoch}: rank-1 {result.rank1:.1%}{precision}")

@@ -172,6 +172,8 @@ def test_the_old_protocol(anyhow: Path, split: int) -> None:
     tested = ([1, 843 + 2], [3, sum(PAIRS[:4]) + 1])[split]
     assert people(dataset.query) == people(dataset.gallery) == tested
     assert dataset.query == dataset.gallery, "all pictures of the tested are both"
+    assert dataset.single_shot
+    assert not load("cuhk03", anyhow).single_shot
     assert sorted(names_of(dataset.train + dataset.query)) == sorted([*NAMES, EXTRA])
     assert len(people(dataset.train)) == 7 - 2
 

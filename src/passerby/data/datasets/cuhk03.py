@@ -89,7 +89,8 @@ def _read(
             f"{source.root} lacks {len(missing):,} {images} pictures of the {protocol} protocol: {some(missing)}; "
             f"unpack {FILE} again"
         )
-    return Dataset(name, source, *(tuple(samples[name] for name in sorted(part)) for part in parts))
+    train, query, gallery = (tuple(samples[name] for name in sorted(part)) for part in parts)
+    return Dataset(name, source, train, query, gallery, single_shot=protocol == "old")
 
 
 def _boxes_np(path: str) -> str | None:

@@ -74,7 +74,7 @@ def read_folders(
             f"wanted {wanted}; rename or remove them"
         )
     _refuse_copies(source, places)
-    return Dataset(name, source, **{split: tuple(samples) for split, samples in splits.items()})
+    return Dataset(name, source, *(tuple(splits[split]) for split in SPLITS))
 
 
 def _refuse_copies(source: Source, places: dict[Split, set[str]]) -> None:
