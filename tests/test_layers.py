@@ -15,7 +15,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(layer.split())
     for layer in (
         "errors",
-        "types registry files",
+        "types registry files plugins",
         "data retrieval",
         "losses",
         "models metrics",

@@ -8,6 +8,7 @@ are bugs and keep their traceback.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -16,6 +17,7 @@ from typer.core import TyperGroup
 from passerby import __version__
 from passerby.cli import attributes, data, demo, embed, evaluate, import_weights, models, reproduce, search, train
 from passerby.errors import PasserbyError
+from passerby.plugins import load_plugin
 
 
 class _OneLineErrors(TyperGroup):
@@ -63,13 +65,24 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback()
-def _options(
-    debug: Annotated[bool, typer.Option("--debug", envvar="PASSERBY_DEBUG", help="Show tracebacks.")] = False,
-    version: Annotated[
+def _options(  # typer puts debug and version into the context
+    debug: Annotated[bool, typer.Option("--debug", envvar="PASSERBY_DEBUG", help="Show tracebacks.")] = False,  # noqa: ARG001
+    version: Annotated[  # noqa: ARG001
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
     ] = False,
+    plugins: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--plugin",
+            envvar="PASSERBY_PLUGINS",
+            metavar="FILE.py",
+            help="Your own models, recipes, tables or data sets. Repeatable.",
+        ),
+    ] = None,
 ) -> None:
-    """Options of every command; they are acted upon above."""
+    """Options of every command; plugins are loaded, the others are acted upon above."""
+    for plugin in plugins or ():
+        load_plugin(plugin)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
