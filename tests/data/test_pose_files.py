@@ -155,7 +155,7 @@ def two_rows() -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 def test_markets_points_find_their_places_in_the_order_of_names(tmp_path: Path) -> None:
-    poses = market_poses(open_source(points(tmp_path, two_rows())), PICTURES)
+    poses = market_poses(open_source(points(tmp_path, two_rows())), PICTURES, own_neck=True)
     joints, confidence = poses([PICTURES[1], PICTURES[0]])
     assert confidence[:, 1:14].min() == 1
     assert not confidence[:, [0, 14, 15, 16, 17]].any()  # the first point, the top of the head, is no joint of ours
@@ -164,6 +164,13 @@ def test_markets_points_find_their_places_in_the_order_of_names(tmp_path: Path) 
             assert joints[r, place].tolist() == pytest.approx(
                 [(10 * r + place + 0.5) / 64, (49.5 + 10 * r + place) / 128]
             )
+
+
+def test_markets_neck_is_midway_between_the_shoulders(tmp_path: Path) -> None:
+    """Points 3 and 6 are the shoulders; OpenPose's neck is not the files' second point."""
+    joints, confidence = market_poses(open_source(points(tmp_path, two_rows())), PICTURES)([PICTURES[1]])
+    assert joints[0, 1].tolist() == pytest.approx([(2.5 + 5.5) / 2 / 64, (51.5 + 54.5) / 2 / 128])
+    assert confidence[0, 1] == 1
 
 
 def test_rows_must_be_as_many_as_pictures(tmp_path: Path) -> None:
