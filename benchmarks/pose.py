@@ -4,8 +4,10 @@ The yardstick is ``market1501_body_point``: 13 of OpenPose's joints of every pic
 share is an agreement with another estimator, not the truth. PCK is in the picture's height (``box``) and from the
 highest joint to the lowest (``joints``). The mean pose is that of the training pictures; the size at which OpenVINO's
 network is run is the best of four on training pictures. Everything is reported on the query pictures; the pose
-network also on synthetic people that it has not seen. What is called the neck is another place in these files than
-OpenPose's, which is midway between the shoulders: shares without it are given, too.
+network also on synthetic people that it has not seen.
+
+What these files call the neck is another place than OpenPose's, which is midway between the shoulders. All shares are
+given with both, and without a neck.
 
 usage: python benchmarks/pose.py --market market1501:ZIP --points FOLDER [--openpose FILE.xml] [--network RUN]
            [--threads 2] [-o benchmarks/results/pose.json]
@@ -63,10 +65,11 @@ class Known:
         return self.poses
 
 
-def market_set(market: Dataset, points: Path, split: str, every: int = 1) -> PoseSet:
+def market_set(market: Dataset, points: Path, split: str, every: int = 1, *, own_neck: bool = True) -> PoseSet:
     """Market's pictures with the machine's joints; each ``every``-th of a split."""
     samples = getattr(market, split)[::every]
-    poses = market_poses(open_source(points), market.source.names())([s.path for s in samples])
+    annotations = market_poses(open_source(points), market.source.names(), own_neck=own_neck)
+    poses = annotations([s.path for s in samples])
     images = read_all(market.source, samples, SIZE)
     return PoseSet(images, torch.from_numpy(poses.joints), torch.from_numpy(poses.confidence))
 
@@ -129,9 +132,13 @@ def main() -> None:
         estimators["openvino"], result["openvino"] = openpose(arguments.openpose, training)
     found = {name: Known(estimator([""] * len(query), query.images)) for name, estimator in estimators.items()}
     result["market1501_query"] = {name: measure(known, query) for name, known in found.items()}
-    headless = replace(query, sure=query.sure.clone())
-    headless.sure[:, JOINTS.index("neck")] = 0
-    result["market1501_query_without_neck"] = {name: measure(known, headless)["box"] for name, known in found.items()}
+    without = replace(query, sure=query.sure.clone())
+    without.sure[:, JOINTS.index("neck")] = 0
+    result["market1501_query_without_neck"] = {name: measure(known, without)["box"] for name, known in found.items()}
+    shoulders = market_set(market, arguments.points, "query", every=arguments.every, own_neck=False)
+    mean = MeanPose(market_set(market, arguments.points, "train", every=25, own_neck=False))
+    found["mean_pose"] = Known(mean([""] * len(query), query.images))
+    result["market1501_query_neck_of_openpose"] = {name: measure(known, shoulders) for name, known in found.items()}
     people = load(arguments.synthetic)
     unseen = read_pose_set(people.source, (*people.query, *people.gallery), SIZE)
     result["synthetic"] = {
@@ -146,7 +153,7 @@ def main() -> None:
     }
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(result, indent=1) + "\n")
-    for data in ("market1501_query", "synthetic"):
+    for data in ("market1501_query", "market1501_query_neck_of_openpose", "synthetic"):
         for name in estimators:
             if name in result[data]:
                 box, joints = (result[data][name][height] for height in ("box", "joints"))
