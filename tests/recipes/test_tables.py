@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ import torch
 from passerby.data.attributes import Schema
 from passerby.errors import UnknownNameError
 from passerby.models.registry import create_model
-from passerby.recipes.registry import load_recipe
 from passerby.recipes.sizes import count
 from passerby.recipes.tables import (
     COUNTED,
@@ -27,7 +25,7 @@ from passerby.recipes.tables import (
     Table,
     load_table,
 )
-from passerby.training.config import TrainConfig, validated, with_overrides
+from passerby.training.config import TrainConfig, validated
 from passerby.training.loss import build_loss
 from passerby.types import Batch
 
@@ -49,15 +47,15 @@ def distinct() -> list[Any]:
     return list(found.values())
 
 
+COUNTED_BEFORE: dict[tuple[str, str, int], int] = {}
+
+
 def parameters(config: TrainConfig, classes: int = 751) -> int:
     """Counted once for all rows of the same model."""
-    return _parameters(config.model.name, json.dumps(config.model.options), classes)
-
-
-@cache
-def _parameters(name: str, options: str, classes: int) -> int:
-    config = with_overrides(load_recipe(name), {"model.options": json.loads(options)})
-    return count(config, "parameters", classes=classes)
+    key = (config.model.name, repr(config.model.options), classes)
+    if key not in COUNTED_BEFORE:
+        COUNTED_BEFORE[key] = count(config, "parameters", classes=classes)
+    return COUNTED_BEFORE[key]
 
 
 def printed(paper: str, table: str, row: str, column: Any = MARKET) -> dict[str, float]:
