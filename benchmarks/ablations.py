@@ -87,7 +87,7 @@ ABLATIONS: dict[str, Ablation] = {
         "table6",
         ("baseline", "aligned", "intra", "inter", "both"),
         (("baseline", "aligned"), ("aligned", "intra"), ("aligned", "inter"), ("intra", "both"), ("inter", "both")),
-        {"model.options.width": 0.5, "epochs": 6},
+        {"model.options.width": 0.5, "augment.pad": 0, "epochs": 6},
     ),
 }
 
