@@ -43,7 +43,8 @@ def strip(
         camid: the query's camera.
         asked: attributes, by name of group; hits show their probability then.
     """
-    captions = [["query" if query else "asked for", "", *_who(pid, camid), *(f"{group}: {value}" for group, value in (asked or {}).items())]]
+    wanted = [f"{group}: {value}" for group, value in (asked or {}).items()]
+    captions = [["query" if query else "asked for", "", *_who(pid, camid), *wanted]]
     captions += [_caption(hit, pid, nearness=query is not None) for hit, _ in hits]
     images = [query or Image.new("RGB", (32, 64), "white"), *(image for _, image in hits)]
     colours = [QUERY, *(_verdict(hit, pid)[1] for hit, _ in hits)]
