@@ -15,7 +15,18 @@ from passerby.data.transforms import normalise
 SIZE = (64, 32)
 LEFT, RIGHT = JOINTS.index("left_wrist"), JOINTS.index("right_wrist")
 EVERYTHING = PoseAugmentation(
-    scale=0.2, closer=0.1, aspect=0.2, shift=0.1, degrees=15, jitter=0.3, grey=0.5, tint=0.2, blur=0.5, low=0.5, noise=0.1, hide=0.5
+    scale=0.2,
+    closer=0.1,
+    aspect=0.2,
+    shift=0.1,
+    degrees=15,
+    jitter=0.3,
+    grey=0.5,
+    tint=0.2,
+    blur=0.5,
+    low=0.5,
+    noise=0.1,
+    hide=0.5,
 )
 
 
