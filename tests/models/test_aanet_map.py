@@ -88,6 +88,13 @@ def test_the_mask_is_on_where_the_maximum_of_the_maps_passes() -> None:
 
 
 @pytest.mark.parametrize("threshold", ["otsu", "mean"])
+def test_maps_are_joined_by_their_maximum(threshold: str) -> None:
+    """What one group alone sees stays; on average over the groups it would be the least."""
+    maps = torch.tensor([[1.0, 0.7, 0.7, 0.7], [0.0, 0.7, 0.7, 0.7], [0.0, 0.7, 0.7, 0.7]]).view(1, 3, 2, 2)
+    assert attention_mask(maps, threshold).flatten().tolist() == [1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("threshold", ["otsu", "mean"])
 def test_constant_maps_leave_everything_on(threshold: str) -> None:
     assert attention_mask(torch.zeros(2, 3, 4, 2), threshold).eq(1).all()
     assert attention_mask(torch.ones(2, 3, 4, 2), threshold).eq(1).all()
