@@ -106,7 +106,7 @@ class InterAttention(nn.Module):
         super().__init__()
         self.weigh = nn.ModuleList(nn.Linear(size, 1) for size in sizes)
 
-    def forward(self, E: tuple[Float[Tensor, "b d"], ...]) -> tuple[Float[Tensor, "b d"], ...]:
+    def forward(self, E: tuple[Float[Tensor, "b _"], ...]) -> tuple[Float[Tensor, "b _"], ...]:
         return tuple((1 + torch.sigmoid(weigh(E_i))) * E_i for weigh, E_i in zip(self.weigh, E, strict=True))
 
 
