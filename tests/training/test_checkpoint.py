@@ -17,6 +17,7 @@ from passerby.errors import ConfigError, OutputError, UnknownNameError, WeightsE
 from passerby.models.card import ReidModel
 from passerby.models.registry import create_model, model_card
 from passerby.training.checkpoint import import_checkpoint, load, save_model
+from passerby.training.config import PartsConfig
 from passerby.training.run import RunFolder
 
 OPTIONS: dict[str, Any] = {"trunk": "mobilenet_v2", "last_stride": 2}
@@ -117,6 +118,13 @@ def test_a_failed_import_leaves_nothing(model: str, foreign: Path, tmp_path: Pat
     with pytest.raises((WeightsError, UnknownNameError)):
         import_checkpoint(model, foreign, tmp_path / "run")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["foreign.pth"]
+
+
+def test_an_imported_model_of_parts_cuts_pictures_as_its_recipe_does(tmp_path: Path) -> None:
+    options = {"width": 0.25}
+    torch.save(trained("attention_driven", **options).state_dict(), tmp_path / "foreign.pth")
+    import_checkpoint("attention_driven", tmp_path / "foreign.pth", tmp_path / "run", options=options)
+    assert load(tmp_path / "run").parts == PartsConfig().model_dump()
 
 
 def test_import_needs_a_classifier(tmp_path: Path) -> None:

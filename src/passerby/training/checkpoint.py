@@ -14,6 +14,7 @@ from passerby.files import folder_made_whole, written_whole
 from passerby.models.card import ReidModel
 from passerby.models.registry import MODELS, create_model, model_card
 from passerby.models.weights import WeightsReport, load_weights, read_state
+from passerby.training.config import PartsConfig
 from passerby.training.run import RunFolder
 
 
@@ -41,7 +42,7 @@ def save_model(
         "num_classes": _num_classes(state, model.identities),
         "size": list(size),
         "embedding_size": model.embedding_size,
-        **({"parts": parts} if "parts" in model.card.inputs else {}),
+        **({"parts": parts} if parts and "parts" in model.card.inputs else {}),
         **({"evaluation": evaluation} if evaluation else {}),
     }
     run.write_json("model.json", description)
@@ -118,7 +119,8 @@ def import_checkpoint(
     built = create_model(model, num_classes=_num_classes(state, MODELS[model].identities), **(options or {}))
     report = load_weights(built, weights)
     with folder_made_whole(folder.path) as partial:
-        save_model(RunFolder(partial), built, options=options or {}, size=size)
+        parts = PartsConfig().model_dump()
+        save_model(RunFolder(partial), built, options=options or {}, size=size, parts=parts)
     return report
 
 
