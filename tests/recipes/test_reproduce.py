@@ -15,7 +15,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from passerby.errors import ConfigError, DatasetLayoutError, TrainingError, UnknownNameError
+from passerby.errors import ConfigError, DatasetLayoutError, OutputError, TrainingError, UnknownNameError
 from passerby.recipes import report as report_module
 from passerby.recipes import reproduce as module
 from passerby.recipes.conditions import conditions, differences, shortened
@@ -253,6 +253,12 @@ def test_what_is_in_the_way_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is not a run folder"):
         run("aap_reid", "table1", tmp_path, "baseline")
     assert mine.read_text() == "mine"
+
+
+def test_where_no_report_can_be_nothing_is_run(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"file.aap_reid-table2.*choose another --out"):
+        reproduce("aap_reid", "table2", out=tmp_path / "file")
 
 
 def test_what_is_counted_needs_no_data(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from passerby.errors import ConfigError, PasserbyError
+from passerby.errors import ConfigError, OutputError, PasserbyError
 from passerby.recipes.conditions import conditions
 from passerby.recipes.plan import Plan, Progress, plan_of, progress
 from passerby.recipes.report import Cell, Line, Report, State
@@ -49,9 +49,10 @@ def reproduce(
         UnknownNameError: for a paper, table, row or setting that there is not.
         ConfigError: if none of the rows can be run, or a row was trained before with other settings.
         DatasetLayoutError: if the data cannot be trained on, or evaluated.
+        OutputError: if the report cannot be written.
     """
     plan = plan_of(paper, table, data=data, rows=rows, epochs=epochs, settings=settings or {}, out=out)
-    plan.folder.mkdir(parents=True, exist_ok=True)
+    _make(plan.folder)
     failures: dict[str, str] = {}
     report: Report | None = None
     for name in plan.chosen if plan.table.trained else ():
@@ -66,6 +67,13 @@ def reproduce(
             say(f"{name}: failed: {failures[name]}")
         report = _written(plan, failures)
     return report or _written(plan, failures)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}; choose another --out") from None
 
 
 _SAID: dict[Progress, str] = {
