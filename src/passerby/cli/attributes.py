@@ -82,7 +82,7 @@ def _place(image: str) -> _Batch:
     if "::" in image:
         query = Query.of(image)
         return _Batch(Memory(query), [query.sample], [image])
-    source, samples = pictures(image)
+    source, samples = pictures(image, "all")
     return _Batch(source, samples, [f"{image}::{sample.path}" for sample in samples])
 
 
