@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import runpy
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,3 +101,14 @@ def test_plugins_that_fail_are_one_line(run, tmp_path: Path) -> None:
         assert message in done.err
         assert len(done.err.splitlines()) == 1
     assert "passerby_plugin_broken" not in sys.modules
+
+
+def test_a_plugin_cannot_take_a_name_that_is_here(tmp_path: Path) -> None:
+    """In a process of its own: in this one the models are known already."""
+    twin = tmp_path / "twin.py"
+    twin.write_text('from passerby.recipes.tables import PAPERS\n\nPAPERS.register("aanet")({})\n')
+    command = [sys.executable, "-m", "passerby", "--plugin", str(twin), "reproduce", "--list"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"passerby: the plugin {twin} fails: ValueError: two entries of the paper registry")
+    assert len(done.stderr.splitlines()) == 1

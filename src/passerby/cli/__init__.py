@@ -81,8 +81,21 @@ def _options(  # typer puts debug and version into the context
     ] = None,
 ) -> None:
     """Options of every command; plugins are loaded, the others are acted upon above."""
+    if plugins:
+        _know_what_is_here()
     for plugin in plugins or ():
         load_plugin(plugin)
+
+
+def _know_what_is_here() -> None:
+    """So that a plugin which takes a name that is taken is the one that fails, and not what comes after it."""
+    from passerby.data.registry import DATASETS
+    from passerby.models.registry import MODELS
+    from passerby.recipes.registry import RECIPES
+    from passerby.recipes.tables import PAPERS
+
+    for registry in (DATASETS, MODELS, RECIPES, PAPERS):
+        list(registry)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
