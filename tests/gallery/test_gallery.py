@@ -21,6 +21,7 @@ from passerby.errors import (
 from passerby.evaluation.predictor import Predictor
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.pictures import Query, pictures
+from passerby.models.registry import create_model
 from passerby.retrieval.ranking import top_k
 from passerby.types import Embeddings, Role
 
@@ -331,3 +332,15 @@ def test_a_named_relative_root_is_found_from_elsewhere(
     monkeypatch.chdir("/")
     opened = Gallery.from_parquet(predictor, tmp_path / "g.parquet")
     assert opened.image(opened.search(market / "query" / "0001_c1s1_000010_00.jpg")[0]).size == (32, 64)
+
+
+@pytest.mark.parametrize("poses", ["auto", "own"])
+def test_joints_of_a_query_in_a_set_are_those_of_the_set(poses: str) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = create_model("attention_driven", num_classes=3, width=0.25)
+    gallery = Gallery.from_folder(Predictor(model, (64, 32), parts={"poses": poses}), DRAWN)
+    name = gallery.embeddings.paths[-1]
+    hit = gallery.search(f"{DRAWN}::{name}", k=1)[0]
+    scale = gallery.embeddings.features.square().sum(dim=1).mean().item()
+    assert (hit.path, hit.distance / scale) == (name, pytest.approx(0, abs=1e-5))

@@ -77,11 +77,11 @@ def _files(images: list[str]) -> _Batch:
 
 
 def _place(image: str) -> _Batch:
-    from passerby.gallery.pictures import Memory, Query, pictures
+    from passerby.gallery.pictures import Query, pictures
 
     if "::" in image:
         query = Query.of(image)
-        return _Batch(Memory(query), [query.sample], [image])
+        return _Batch(query.source, [query.sample], [image])
     source, samples = pictures(image, "all")
     return _Batch(source, samples, [f"{image}::{sample.path}" for sample in samples])
 

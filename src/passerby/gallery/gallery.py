@@ -26,7 +26,7 @@ from passerby.errors import DatasetLayoutError, ProtocolError, WeightsError
 from passerby.evaluation.attributes import schema_of
 from passerby.evaluation.predictor import Predictor
 from passerby.gallery.attributes import log_probability, names, predicted
-from passerby.gallery.pictures import Memory, Query, QueryLike, pictures
+from passerby.gallery.pictures import Query, QueryLike, pictures
 from passerby.gallery.store import Origin, read_embeddings, refuse_other_options, write_embeddings
 from passerby.retrieval.ranking import top_k
 from passerby.types import Embeddings, Hit, Role
@@ -171,7 +171,7 @@ class Gallery:
         return self._searched.attributes
 
     def _nearest(self, picture: Query, k: int | None, asked: AttributeQuery | None) -> list[Hit]:
-        embedded = self.predictor.embed_samples(Memory(picture), [picture.sample])
+        embedded = self.predictor.embed_samples(picture.source, [picture.sample])
         normalise = self.predictor.protocol.normalise
         if asked is None:
             k = min(DEFAULT_K, len(self)) if k is None else k

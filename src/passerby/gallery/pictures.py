@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -52,6 +52,8 @@ class Query:
 
     content: bytes
     sample: Sample
+    within: Source | None = field(default=None, compare=False, repr=False)
+    """The directory, archive or data set that it is a picture of."""
 
     @classmethod
     def of(cls, query: QueryLike) -> Query:
@@ -86,7 +88,12 @@ class Query:
             hint = f"; did you mean {place}::{near[0]}?" if near else f"; it has {len(names):,} others"
             raise DatasetLayoutError(f"{place} has no picture {name!r}{hint}")
         known = {s.path: s for s in _all(dataset)} if dataset else {}
-        return cls(source.read(name), known.get(name, Sample(path=name)))
+        return cls(source.read(name), known.get(name, Sample(path=name)), source)
+
+    @property
+    def source(self) -> Source:
+        """What holds it, and may know more of it: its joints, for example."""
+        return self.within or Memory(self)
 
     @property
     def image(self) -> Image.Image:
@@ -103,7 +110,7 @@ class Memory(Source):
     """One query's bytes as a source, so that a query is read, resized and normalised as the gallery was."""
 
     def __init__(self, query: Query) -> None:
-        super().__init__(Path())
+        super().__init__(Path(query.sample.path))
         self._query = query
 
     def names(self) -> tuple[str, ...]:
