@@ -316,6 +316,16 @@ def test_other_test_data_and_weights_are_named(tmp_path: Path, monkeypatch: pyte
     assert "trained on pedestrians: train 16 images of 4 people" in report.data
 
 
+def test_data_in_the_layout_of_the_paper_s_is_not_the_paper_s(
+    tmp_path: Path, draw_people: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "train", lambda *_, **__: None)
+    drawn = draw_people(tmp_path / "people", people=4, cameras=2, images=2)
+    report = run("dual_attention", "table2", tmp_path, "se", data=str(drawn))
+    said = {condition.what: (condition.paper, condition.here) for condition in report.conditions}
+    assert said["data"] == ("Market-1501, 751 people to train on", "market1501, 2 people to train on")
+
+
 def test_a_shorter_training_keeps_its_course() -> None:
     config = with_overrides(load_recipe("strong_baseline"), {"schedule.milestones": (40.0, 70.0)})
     short = shortened(config, 12)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from passerby.data.annotations import read_attributes
 from passerby.data.attributes import Schema
-from passerby.data.dataset import Dataset
+from passerby.data.dataset import Dataset, people
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError
 from passerby.evaluation.evaluate import refuse_unevaluable
@@ -147,7 +147,7 @@ def _data_conditions(
 ) -> dict[str, tuple[str, str]]:
     if trained is None or tested is None:
         return {}
-    found = {"data": (column.title, trained.name)} if trained.name != column.data else {}
+    found = _other_data(column, trained)
     if tested.name not in (trained.name, column.data):
         found["test data"] = (column.title, tested.name)
     draws = settings.get("evaluation.draws")
@@ -159,6 +159,17 @@ def _data_conditions(
         found["joints"] = (table.joints, joints_in_words(poses, trained.source))
     weights = settings.get("model.trunk_weights")
     return {**found, "initial weights": (table.weights, str(weights) if weights else "random")}
+
+
+def _other_data(column: Column, trained: Dataset) -> dict[str, tuple[str, str]]:
+    """A data set is called after its layout, in which others come too: they are told by how many people they have."""
+    if trained.name != column.data:
+        return {"data": (column.title, trained.name)}
+    here, paper = len(people(trained.train)), column.classes
+    if here == paper:
+        return {}
+    words = "people to train on"
+    return {"data": (f"{column.title}, {paper:,} {words}", f"{trained.name}, {here:,} {words}")}
 
 
 def _counts(table: Table, configs: Mapping[str, TrainConfig]) -> dict[tuple[str, str, str], int]:
