@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,15 @@ def test_without_test_people_nothing_is_measured(people: Path, tmp_path: Path) -
     assert not (tmp_path / "run" / "metrics.json").exists()
     other = config(only, epochs=1, data__test=str(people))
     assert train_pose(other, tmp_path / "other", show_progress=False) is not None
+
+
+def test_where_no_joint_is_annotated_nothing_is_measured(people: Path, tmp_path: Path) -> None:
+    blank = shutil.copytree(people, tmp_path / "blank")
+    known = json.loads((blank / "keypoints.json").read_text())
+    (blank / "keypoints.json").write_text(json.dumps(known | {"annotations": []}))
+    changed = config(people, data__test=str(blank), epochs=1)
+    assert train_pose(changed, tmp_path / "run", show_progress=False) is None
+    assert not (tmp_path / "run" / "metrics.json").exists()
 
 
 def test_everybody_may_be_trained_on(people: Path, tmp_path: Path) -> None:

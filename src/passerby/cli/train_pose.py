@@ -28,7 +28,7 @@ def train_pose(data: str | None, test_data: str | None, settings: list[str], fol
 
     result = train_run(None if resume else _config(data, test_data, settings), folder, resume=resume)
     if result is None:
-        typer.echo("Not measured: the data has no query and gallery; --test-data names some.")
+        typer.echo("Not measured: the data has no query and gallery with joints; --test-data names some.")
     else:
         for what, name in (("box", "of the picture's height"), ("joints", "from the highest joint to the lowest")):
             shares = result[what]

@@ -50,7 +50,7 @@ def train_pose(
     resume: bool = False,
     show_progress: bool = True,
 ) -> dict[str, Any] | None:
-    """Train as ``config`` says into the folder ``run``; PCK where there are query and gallery pictures.
+    """Train as ``config`` says into the folder ``run``; PCK where query and gallery pictures have joints.
 
     Args:
         config: may be ``None`` with ``resume``: the run's own is read.
@@ -195,8 +195,11 @@ class _Training:
         samples = (*self.test.query, *self.test.gallery)
         if not samples:
             return None
+        people = self._read(self.test, samples)
+        if not bool((people.sure > 0).any()):
+            return None
         estimator = NetworkPoses(load_pose_network(self.folder.path))  # as it was stored
-        result = measure(estimator, self._read(self.test, samples))
+        result = measure(estimator, people)
         self.folder.write_json("metrics.json", result)
         return result
 
