@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from passerby.errors import ConfigError, OutputError, UnknownNameError, WeightsError
 from passerby.models.card import ReidModel
+from passerby.models.pose.estimator import SHIPPED
 from passerby.models.registry import create_model, model_card
 from passerby.training.checkpoint import import_checkpoint, load, save_model
 from passerby.training.config import PartsConfig
@@ -181,6 +182,11 @@ def test_description_without_a_key(key: str, run: Path) -> None:
     (run / "model.json").write_text(json.dumps(description))
     with pytest.raises(ConfigError, match=f"damaged .*{key}"):
         load(run)
+
+
+def test_a_pose_network_is_no_model_of_people() -> None:
+    with pytest.raises(ConfigError, match=r"holds a pose network.*--poses"):
+        load(SHIPPED)
 
 
 def test_description_without_weights(run: Path) -> None:

@@ -12,6 +12,7 @@ from passerby.errors import ConfigError, WeightsError
 from passerby.evaluation.predictor import Predictor
 from passerby.files import folder_made_whole, written_whole
 from passerby.models.card import ReidModel
+from passerby.models.pose.estimator import KIND
 from passerby.models.registry import MODELS, create_model, model_card
 from passerby.models.weights import WeightsReport, load_weights, read_state
 from passerby.training.config import PartsConfig
@@ -74,6 +75,8 @@ def load(
         raise ConfigError(f"{folder} holds no finished model (no model.json): give the folder of a completed run")
     try:
         description = json.loads(description_file.read_text())
+        if description["model"] == KIND:
+            raise ConfigError(f"{folder} holds a pose network, which finds joints: it is for --poses, not a RUN")
         height, width = (int(side) for side in description["size"])
         model = create_model(description["model"], num_classes=description["num_classes"], **description["options"])
     except (ValueError, KeyError, TypeError) as error:
