@@ -66,7 +66,7 @@ def load(
         normalise: compare embeddings of length 1; by default what its run says, and else as the model's paper does.
 
     Raises:
-        ConfigError: if ``path`` is not a run folder with a finished model.
+        ConfigError: if ``path`` is not a run folder with a finished model, or ``poses`` are for one that sees no parts.
         WeightsError: if its files do not fit together.
     """
     folder = Path(path)
@@ -81,6 +81,8 @@ def load(
         model = create_model(description["model"], num_classes=description["num_classes"], **description["options"])
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{description_file} is damaged ({error!r}); export or train the model again") from None
+    if poses and "parts" not in model.card.inputs:
+        raise ConfigError(f"{model.card.name} sees no parts of the body, so joints change nothing: leave --poses out")
     load_weights(model, folder / "model.safetensors", minimum=1.0)
     # a run that does not say whether it aligned whole bodies is from before that was possible
     parts = {"align": False, **description.get("parts", {}), **({"poses": poses} if poses else {})}
