@@ -43,7 +43,7 @@ def _run(name: str, file: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses and pickles look their module up
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise ConfigError(f"the plugin {file} fails: {type(error).__name__}: {error}; --debug shows where") from error
     return module

@@ -87,6 +87,8 @@ def test_plugins_may_be_named_by_the_environment(
 def test_plugins_that_fail_are_one_line(run, tmp_path: Path) -> None:
     broken, twin = tmp_path / "broken.py", tmp_path / "twin.py"
     broken.write_text("import nothing_of_this_name")
+    leaves = tmp_path / "leaves.py"
+    leaves.write_text("raise SystemExit")
     (tmp_path / "deep").mkdir()
     for file in (twin, tmp_path / "deep" / "twin.py"):
         file.write_text("")
@@ -94,6 +96,7 @@ def test_plugins_that_fail_are_one_line(run, tmp_path: Path) -> None:
         ([tmp_path / "absent.py"], "is not a Python file"),
         ([tmp_path], "is not a Python file"),
         ([broken], "ModuleNotFoundError: No module named 'nothing_of_this_name'"),
+        ([leaves], "leaves.py fails: SystemExit"),
         ([twin, tmp_path / "deep" / "twin.py"], "two plugins are called twin.py"),
     ):
         done = run(*(a for file in files for a in ("--plugin", file)), "models")
