@@ -240,6 +240,15 @@ def test_other_settings_are_not_mixed_with_those_of_before(finished: Path, monke
     assert all(cell.ours is None for cell in line.cells)
 
 
+def test_numbers_of_data_that_was_replaced_are_not_those_of_the_new(finished: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(finished, tmp_path / "out")
+    file = out / "aap_reid-table1" / "baseline" / "metrics.json"
+    metrics = json.loads(file.read_text())
+    file.write_text(json.dumps(metrics | {"queries": metrics["queries"] + 4}))
+    with pytest.raises(ConfigError, match=r"baseline was measured with 12 queries, the data has 8.*--out"):
+        run("aap_reid", "table1", out, "baseline")
+
+
 def test_rows_of_earlier_calls_are_in_the_report(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "train", lambda *_, **__: None)
     report = run("aap_reid", "table1", finished, "stride")

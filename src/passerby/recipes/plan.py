@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ class Plan:
     """Of the paper, beside which our numbers stand."""
     data: str
     """In words; empty where nothing is trained."""
+    queries: int
+    """Of the test data; 0 where nothing is trained."""
     configs: Mapping[str, TrainConfig]
     """Of every row that can be run, chosen or not."""
     counts: Mapping[tuple[str, str, str], int]
@@ -48,6 +51,10 @@ class Plan:
 
     def run(self, row: str) -> RunFolder:
         return RunFolder(self.folder / row)
+
+    def progress(self, row: str) -> Progress:
+        """How far a row has come (raises as :func:`progress` does)."""
+        return progress(self.run(row), self.configs[row], queries=self.queries)
 
 
 def plan_of(
@@ -87,6 +94,7 @@ def plan_of(
         chosen=chosen,
         column=column,
         data=_in_words(trained, tested),
+        queries=len(tested.query) if tested else 0,
         configs=configs,
         counts=_counts(found, configs),
         conditions=_data_conditions(found, column, trained, tested, changes),
@@ -94,7 +102,7 @@ def plan_of(
     for name in chosen:
         count(configs[name], "parameters", classes=column.classes)  # a model that cannot be built is refused here
         if found.trained:
-            progress(plan.run(name), configs[name])
+            plan.progress(name)
     return plan
 
 
@@ -182,11 +190,14 @@ def _counts(table: Table, configs: Mapping[str, TrainConfig]) -> dict[tuple[str,
     }
 
 
-def progress(run: RunFolder, config: TrainConfig) -> Progress:
+def progress(run: RunFolder, config: TrainConfig, *, queries: int) -> Progress:
     """How far a row has come.
 
+    Args:
+        queries: of the test data: a place may hold other data than when the row was measured.
+
     Raises:
-        ConfigError: if something else is in its folder, or it was trained with other settings.
+        ConfigError: if something else is in its folder, or it was trained with other settings, or on other data.
     """
     if not run.path.exists():
         return "absent"
@@ -195,5 +206,12 @@ def progress(run: RunFolder, config: TrainConfig) -> Progress:
         shown = "; ".join(f"{key}: {had}, wanted {wanted}" for key, (had, wanted) in list(differ.items())[:3])
         raise ConfigError(f"{run.path} was trained with other settings ({shown}); choose another --out, or delete it")
     if (run.path / "metrics.json").is_file():
+        metrics = json.loads((run.path / "metrics.json").read_text())
+        asked = metrics["queries"] + metrics["queries_dropped"]
+        if asked != queries:
+            raise ConfigError(
+                f"{run.path} was measured with {asked:,} queries, the data has {queries:,}: it is other data now; "
+                "choose another --out, or delete it"
+            )
         return "finished"
     return "unfinished" if any(run.checkpoints.glob("epoch-*")) else "begun"

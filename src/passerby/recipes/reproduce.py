@@ -15,7 +15,7 @@ from typing import Any
 
 from passerby.errors import ConfigError, OutputError, PasserbyError
 from passerby.recipes.conditions import conditions
-from passerby.recipes.plan import Plan, Progress, plan_of, progress
+from passerby.recipes.plan import Plan, Progress, plan_of
 from passerby.recipes.report import Cell, Line, Report, State
 from passerby.recipes.tables import COUNTED, Column
 from passerby.training.config import TrainConfig
@@ -56,7 +56,7 @@ def reproduce(
     failures: dict[str, str] = {}
     report: Report | None = None
     for name in plan.chosen if plan.table.trained else ():
-        state = progress(plan.run(name), plan.configs[name])
+        state = plan.progress(name)
         say(f"{name}: {_SAID[state]}")
         if state == "finished":
             continue
@@ -137,7 +137,7 @@ def _state(plan: Plan, name: str, failures: Mapping[str, str]) -> tuple[State, s
     if not plan.table.trained:
         return "counted", ""
     try:
-        reached = progress(plan.run(name), plan.configs[name])
+        reached = plan.progress(name)
     except ConfigError as error:
         return "other settings", str(error)
     return ("measured", "") if reached == "finished" else ("not run", "")
