@@ -69,11 +69,9 @@ def _pictures(images: Sequence[str]) -> list[_Batch]:
 
 
 def _files(images: list[str]) -> _Batch:
-    from passerby.data.source import DirectorySource
-    from passerby.types import Sample
+    from passerby.evaluation.predictor import of_files
 
-    samples = [Sample(path=str(Path(image).expanduser().resolve())) for image in images]
-    return _Batch(DirectorySource(Path("/")), samples, images)
+    return _Batch(*of_files(images), images)
 
 
 def _place(image: str) -> _Batch:

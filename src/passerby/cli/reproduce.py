@@ -85,7 +85,7 @@ def _print(report: Report) -> None:
     for line in report.lines:
         if line.state in ("measured", "counted"):
             numbers = [n for cell in line.cells for n in (cell.ours, cell.paper)]
-            shown.add_row(line.name, *("–" if n is None else f"{n:.2f}" for n in numbers))
+            shown.add_row(line.name, *map(_number, numbers))
     Console().print(shown)
 
 
@@ -101,5 +101,9 @@ def _print_attributes(report: Report) -> None:
             shown.add_column(name, justify="right")
         for cell in line.cells:
             numbers = (cell.ours, cell.paper, *(cell.beside[name] for name in beside))
-            shown.add_row(cell.metric, *("–" if n is None else f"{n:.2f}" for n in numbers))
+            shown.add_row(cell.metric, *map(_number, numbers))
         Console().print(shown)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from passerby.cli.evaluate import print_result
+from passerby.cli.settings import configured
 from passerby.cli.train_pose import is_pose, train_pose
 from passerby.errors import ConfigError
 
@@ -66,16 +67,10 @@ def _train_recipe(
 
 def _config(recipe: str | None, data: str | None, test_data: str | None, settings: list[str]) -> TrainConfig:
     from passerby.recipes.registry import load_recipe
-    from passerby.training.config import parse_override, with_overrides
 
     if recipe is None:
         raise ConfigError("name a recipe to train, or continue a run with --resume RUN")
-    overrides: dict[str, Any] = dict(parse_override(s) for s in settings)
-    config = with_overrides(load_recipe(recipe), overrides)
-    places = {"data.train": data or config.data.train, "data.test": test_data or config.data.test}
-    if not places["data.train"]:
-        raise ConfigError("training needs --data: NAME:PATH or a path (folder, zip, tar)")
-    return with_overrides(config, places)
+    return configured(load_recipe(recipe), data, test_data, settings, wanted="NAME:PATH or a path (folder, zip, tar)")
 
 
 def _default_run(recipe: str) -> Path:

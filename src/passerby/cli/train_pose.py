@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 
-from passerby.errors import ConfigError
+from passerby.cli.settings import configured
+
+if TYPE_CHECKING:
+    from passerby.training.pose_config import PoseConfig
 
 
 def is_pose(recipe: str | None, resume: Path | None) -> bool:
@@ -36,12 +39,8 @@ def train_pose(data: str | None, test_data: str | None, settings: list[str], fol
     typer.echo(f"The run is in {folder}: model.safetensors, model.json, metrics.jsonl, losses.png.")
 
 
-def _config(data: str | None, test_data: str | None, settings: list[str]) -> Any:
+def _config(data: str | None, test_data: str | None, settings: list[str]) -> PoseConfig:
     from passerby.recipes.pose import pose
-    from passerby.training.config import parse_override, with_overrides
 
-    config = with_overrides(pose(), dict(parse_override(s) for s in settings))
-    places = {"data.train": data or config.data.train, "data.test": test_data or config.data.test}
-    if not places["data.train"]:
-        raise ConfigError("training needs --data: pedestrians, drawn or written, or pictures with a keypoints.json")
-    return with_overrides(config, places)
+    wanted = "pedestrians, drawn or written, or pictures with a keypoints.json"
+    return configured(pose(), data, test_data, settings, wanted=wanted)

@@ -60,6 +60,8 @@ def pose_estimator(poses: str, source: Source) -> PoseEstimator:
     """
     if poses == AUTO:
         poses = _own_or_network(source)
+        if poses == NETWORK:
+            _say_network(str(source.root))
     if poses in (OWN, NETWORK):
         return synthetic_poses(source) if poses == OWN else _shipped()
     path = Path(poses).expanduser()
@@ -77,15 +79,12 @@ def pose_estimator(poses: str, source: Source) -> PoseEstimator:
 def joints_in_words(poses: str, source: Source) -> str:
     """Whose joints :func:`pose_estimator` will use, for a report."""
     if poses == AUTO:
-        poses = OWN if has_joints(source) else NETWORK
+        poses = _own_or_network(source)
     return {OWN: "the data set's own", NETWORK: "found by the pose network of this package"}.get(poses, poses)
 
 
 def _own_or_network(source: Source) -> str:
-    if has_joints(source):
-        return OWN
-    _say_network(str(source.root))
-    return NETWORK
+    return OWN if has_joints(source) else NETWORK
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from passerby.evaluation.embed import embed
 from passerby.evaluation.evaluate import protocol_of
 from passerby.evaluation.parts import part_maker
 from passerby.models.card import ReidModel
+from passerby.models.weights import digest
 from passerby.types import Embeddings, Sample
 
 
@@ -42,11 +42,7 @@ class Predictor:
     @property
     def fingerprint(self) -> str:
         """16 hex digits of the weights and the size: embeddings of other digits are not comparable."""
-        digest = hashlib.sha256(str(self.size).encode())
-        for name, tensor in sorted(self.model.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()[:16]
+        return digest(self.model, str(self.size))[:16]
 
     def embed_samples(
         self,
@@ -76,7 +72,7 @@ class Predictor:
 
     def embed_files(self, paths: Sequence[str | Path], *, with_local: bool = False) -> Embeddings:
         """Embed picture files of which nothing else is known."""
-        return self.embed_samples(DirectorySource(Path("/")), _of_files(paths), with_local=with_local)
+        return self.embed_samples(*of_files(paths), with_local=with_local)
 
     def describe_samples(
         self,
@@ -98,8 +94,9 @@ class Predictor:
 
     def describe_files(self, paths: Sequence[str | Path]) -> list[Description]:
         """The attributes that the model predicts of each picture: ``describe_files(["a.jpg"])[0]["hat"].value``."""
-        return self.describe_samples(DirectorySource(Path("/")), _of_files(paths))
+        return self.describe_samples(*of_files(paths))
 
 
-def _of_files(paths: Sequence[str | Path]) -> list[Sample]:
-    return [Sample(path=str(Path(p).expanduser().resolve())) for p in paths]
+def of_files(paths: Sequence[str | Path]) -> tuple[DirectorySource, list[Sample]]:
+    """Pictures wherever they lie, as samples of one source."""
+    return DirectorySource(Path("/")), [Sample(path=str(Path(p).expanduser().resolve())) for p in paths]

@@ -7,6 +7,7 @@ and ``module.`` prefixes are taken off.
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -126,6 +127,14 @@ def _from_hub(name: str) -> Path:
 
 def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def digest(module: nn.Module, beside: str) -> str:
+    """Hex digits that differ where a module's weights do, or what stands ``beside`` them."""
+    found = hashlib.sha256(beside.encode())
+    for name, tensor in sorted(module.state_dict().items()):
+        found.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def load_weights(

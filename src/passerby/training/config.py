@@ -13,11 +13,11 @@ from passerby.errors import ConfigError, UnknownNameError
 from passerby.losses.multitask import TASKS
 
 
-class _Frozen(BaseModel):
+class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class DataConfig(_Frozen):
+class DataConfig(Frozen):
     """What is trained on, what it is tested on, and how pictures enter."""
 
     train: str = ""
@@ -41,7 +41,7 @@ class DataConfig(_Frozen):
         return self.height, self.width
 
 
-class ModelConfig(_Frozen):
+class ModelConfig(Frozen):
     """Which model; ``options`` are its own keywords."""
 
     name: str
@@ -57,7 +57,7 @@ class ModelConfig(_Frozen):
         return options
 
 
-class AugmentConfig(_Frozen):
+class AugmentConfig(Frozen):
     """Amounts of augmentation; 0 leaves a part out."""
 
     flip: float = Field(0.5, ge=0, le=1)
@@ -69,7 +69,7 @@ class AugmentConfig(_Frozen):
     erase: float = Field(0.0, ge=0, le=1)
 
 
-class PartsConfig(_Frozen):
+class PartsConfig(Frozen):
     """How pictures are cut, for models that see parts of the body (:func:`~passerby.evaluation.parts.part_maker`)."""
 
     by: Literal["pose", "strips"] = "pose"
@@ -82,7 +82,7 @@ class PartsConfig(_Frozen):
     (``auto``), annotations in a file or folder, or the run of a pose network."""
 
 
-class EvaluationConfig(_Frozen):
+class EvaluationConfig(Frozen):
     """How pictures are embedded and compared, in the run's own evaluations and afterwards."""
 
     flip: bool = False
@@ -95,7 +95,7 @@ class EvaluationConfig(_Frozen):
     """Of these draws."""
 
 
-class SamplerConfig(_Frozen):
+class SamplerConfig(Frozen):
     """P people × K images a batch."""
 
     p: int = Field(8, ge=2)
@@ -103,7 +103,7 @@ class SamplerConfig(_Frozen):
     epoch_of: Literal["images", "identities"] = "images"
 
 
-class LossConfig(_Frozen):
+class LossConfig(Frozen):
     """Weights of the parts of :class:`~passerby.losses.reid.ReidLoss`."""
 
     name: Literal["reid"] = "reid"
@@ -114,7 +114,7 @@ class LossConfig(_Frozen):
     smoothing: float = Field(0.0, ge=0, lt=1)
 
 
-class MultitaskLossConfig(_Frozen):
+class MultitaskLossConfig(Frozen):
     """Of :class:`~passerby.losses.multitask.MultitaskLoss`."""
 
     name: Literal["multitask"] = "multitask"
@@ -122,7 +122,7 @@ class MultitaskLossConfig(_Frozen):
     uncertainty: bool = True
 
 
-class BranchLossConfig(_Frozen):
+class BranchLossConfig(Frozen):
     """Of :class:`~passerby.losses.branches.BranchLoss`."""
 
     name: Literal["branches"] = "branches"
@@ -144,7 +144,7 @@ AnyLossConfig = Annotated[
 ]
 
 
-class OptimizerConfig(_Frozen):
+class OptimizerConfig(Frozen):
     """Adam or SGD with momentum."""
 
     name: Literal["adam", "sgd"] = "adam"
@@ -155,7 +155,7 @@ class OptimizerConfig(_Frozen):
     """Learning rate of the trunk ÷ that of the new layers."""
 
 
-class ScheduleConfig(_Frozen):
+class ScheduleConfig(Frozen):
     """Learning rate over epochs (fractions of an epoch count: it moves every step)."""
 
     name: Literal["constant", "step", "cosine"] = "step"
@@ -168,7 +168,7 @@ class ScheduleConfig(_Frozen):
     """Where a ``cosine`` schedule ends, as a share of the full rate."""
 
 
-class TrainConfig(_Frozen):
+class TrainConfig(Frozen):
     """Everything that decides a run's numbers."""
 
     recipe: str

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from passerby.training.config import ScheduleConfig
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from passerby.training.config import Frozen, ScheduleConfig
 
 
-class PoseDataConfig(_Frozen):
+class PoseDataConfig(Frozen):
     """What is trained on and tested on."""
 
     train: str = ""
@@ -32,7 +28,7 @@ class PoseDataConfig(_Frozen):
         return self.height, self.width
 
 
-class PoseNetworkConfig(_Frozen):
+class PoseNetworkConfig(Frozen):
     """The network: what it reads, how wide it is, how fine its places are."""
 
     height: int = Field(128, ge=16)
@@ -46,7 +42,7 @@ class PoseNetworkConfig(_Frozen):
         return self.height, self.width
 
 
-class PoseAugmentConfig(_Frozen):
+class PoseAugmentConfig(Frozen):
     """Amounts of augmentation (see :class:`passerby.data.pose_transforms.PoseAugmentation`); 0 leaves a part out."""
 
     flip: float = Field(0.5, ge=0, le=1)
@@ -64,7 +60,7 @@ class PoseAugmentConfig(_Frozen):
     hide: float = Field(0.4, ge=0, le=1)
 
 
-class PoseLossConfig(_Frozen):
+class PoseLossConfig(Frozen):
     """Weights of the loss's parts, and of joints in it."""
 
     sigma: float = Field(1.5, gt=0)
@@ -75,14 +71,14 @@ class PoseLossConfig(_Frozen):
     """Weight of 'is the joint in the picture'."""
 
 
-class PoseOptimizerConfig(_Frozen):
+class PoseOptimizerConfig(Frozen):
     """AdamW."""
 
     lr: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.05, ge=0)
 
 
-class PoseConfig(_Frozen):
+class PoseConfig(Frozen):
     """Everything that decides the numbers of a pose network's run."""
 
     recipe: str = "pose"

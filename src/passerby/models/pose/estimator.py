@@ -6,7 +6,6 @@ where it comes from). One is shipped with the package; a run of ``passerby train
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from functools import cached_property
@@ -26,7 +25,7 @@ from passerby.errors import ShapeError, WeightsError
 from passerby.files import written_whole
 from passerby.models.pose.decode import mean_of, mirrored, places, probabilities
 from passerby.models.pose.network import PoseNetwork
-from passerby.models.weights import load_weights
+from passerby.models.weights import digest, load_weights
 
 SHIPPED = Path(__file__).parent / "shipped"
 """The network that comes with the package, trained on people who do not exist."""
@@ -50,10 +49,7 @@ class NetworkPoses:
     @cached_property
     def fingerprint(self) -> str:
         """Hex digits that differ where weights, or what is done with them, do: joints of others are not the same."""
-        digest = hashlib.sha256(f"{KIND}{REVISION}{self.network.size}{self.flip}".encode())
-        for name, tensor in sorted(self.network.state_dict().items()):
-            digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        return digest(self.network, f"{KIND}{REVISION}{self.network.size}{self.flip}")
 
     def __call__(self, names: Sequence[str], images: UInt8[Tensor, "b 3 h w"]) -> Poses:
         """The joints of the people in ``images``, of any size; ``names`` are not looked at.
