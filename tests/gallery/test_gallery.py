@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 from pathlib import Path
 
@@ -254,9 +255,14 @@ def test_a_gallery_remembers_how_it_was_embedded(
     for maker, name in ((predictor, "plain"), (other, "other")):
         Gallery.from_folder(maker, people).save(tmp_path / f"{name}.parquet")
     here, there = (f"--{option}", f"--no-{option}") if value else (f"--no-{option}", f"--{option}")
-    for searcher, name, wanted in ((predictor, "other", here), (other, "plain", there)):
-        with pytest.raises(ConfigError, match=rf"embedded with {wanted} and this search is without.*passerby embed"):
-            Gallery.from_parquet(searcher, tmp_path / f"{name}.parquet")
+    for searcher, name, theirs, ours in ((predictor, "other", here, there), (other, "plain", there, here)):
+        file = tmp_path / f"{name}.parquet"
+        said = f"{file} was embedded with {theirs} and this search is with {ours},"
+        with pytest.raises(ConfigError, match=re.escape(said)) as refusal:
+            Gallery.from_parquet(searcher, file)
+        keyword = f"{option}={theirs == f'--{option}'}"
+        assert f"search with {theirs} (in Python: passerby.load(RUN, {keyword}))," in str(refusal.value)
+        assert str(refusal.value).endswith(f"passerby embed RUN {people} -o {file} {ours} --overwrite")
     own = Gallery.from_parquet(other, tmp_path / "other.parquet")
     (hit,) = own.search(people / "3.png", 1)
     assert hit.path == "3.png"

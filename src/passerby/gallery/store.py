@@ -109,14 +109,20 @@ def refuse_other_options(path: str | Path, origin: Origin, how: Protocol) -> Non
         ConfigError: if the file was made with any.
     """
     made = {"flip": origin.flip, "normalise": origin.normalise}
-    differ = [f"--{name}" if on else f"--no-{name}" for name, on in made.items() if on != getattr(how, name)]
+    differ = {name: on for name, on in made.items() if on != getattr(how, name)}
     if differ:
-        options = " ".join(differ)
+        theirs, ours = _as_options(differ), _as_options({name: not on for name, on in differ.items()})
+        keywords = ", ".join(f"{name}={on}" for name, on in differ.items())
         raise ConfigError(
-            f"{path} was embedded with {options} and this search is without, so distances would mean nothing; search "
-            f"with {options} (in Python: keywords of passerby.load), or embed again: passerby embed RUN {origin.root} "
-            f"-o {path} --overwrite"
+            f"{path} was embedded with {theirs} and this search is with {ours}, so distances would mean nothing; "
+            f"search with {theirs} (in Python: passerby.load(RUN, {keywords})), or embed again as this search is: "
+            f"passerby embed RUN {origin.root} -o {path} {ours} --overwrite"
         )
+
+
+def _as_options(values: dict[str, bool]) -> str:
+    """As they are typed: ``--flip --no-normalise``."""
+    return " ".join(f"--{name}" if on else f"--no-{name}" for name, on in values.items())
 
 
 def _table(embeddings: Embeddings) -> pa.Table:
