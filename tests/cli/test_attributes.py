@@ -85,6 +85,15 @@ def test_of_a_dataset_all_pictures_are_described(run, describer: Path, figures: 
     assert {each["path"] for each in content["pictures"]} == wanted
 
 
+def test_a_picture_that_is_not_there_is_no_missing_folder(run, describer: Path, figures: Path, tmp_path: Path) -> None:
+    for missing in (tmp_path / "nowhere.jpg", figures / "query" / "nobody.PNG"):
+        done = run("attributes", describer, first(figures / "query"), missing)
+        assert (done.code, done.out) == (1, "")
+        assert done.err.startswith(f"passerby: there is no picture {missing}; give a file")
+    done = run("attributes", describer, tmp_path / "nowhere")
+    assert "nowhere does not exist; give a directory" in done.err
+
+
 def test_a_run_that_predicts_none_says_so(run, trained: Path, figures: Path) -> None:
     picture = first(figures / "query")
     for command in (

@@ -181,11 +181,19 @@ def test_where_no_joint_is_annotated_nothing_is_measured(people: Path, tmp_path:
 
 
 def test_everybody_may_be_trained_on(people: Path, tmp_path: Path) -> None:
-    both = config(people, epochs=1, data__everybody=True, data__test=str(people))
-    train_pose(both, tmp_path / "run", show_progress=False)
+    other = "pedestrians:people=4,cameras=2,images=1,size=40x20,preset=easy,seed=1"
+    both = config(people, epochs=1, data__everybody=True, data__test=other)
+    assert train_pose(both, tmp_path / "run", show_progress=False) is not None
     assert json.loads((tmp_path / "run" / "model.json").read_text())["images"] == 24
-    with pytest.raises(ConfigError, match="--test-data"):
-        train_pose(config(people, data__everybody=True), tmp_path / "other", show_progress=False)
+
+
+def test_where_everybody_is_trained_on_others_are_measured(people: Path, tmp_path: Path) -> None:
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", people)
+    for test in (None, people, f"market1501:{people}/../{people.name}", packed, "pedestrians:people=2,preset=hard"):
+        same = config(people, data__everybody=True, data__test=test and str(test))
+        with pytest.raises(ConfigError, match=r"nobody else to measure: .*--test-data"):
+            train_pose(same, tmp_path / "run", show_progress=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_people_may_be_drawn_on_demand(tmp_path: Path) -> None:

@@ -75,9 +75,11 @@ def _files(images: list[str]) -> _Batch:
 
 
 def _place(image: str) -> _Batch:
+    from passerby.data.source import is_image
     from passerby.gallery.pictures import Query, pictures
 
-    if "::" in image:
+    meant_as_file = is_image(image) and not Path(image).expanduser().exists()
+    if "::" in image or meant_as_file:  # the query says that there is none
         query = Query.of(image)
         return _Batch(query.source, [query.sample], [image])
     source, samples = pictures(image, "all")

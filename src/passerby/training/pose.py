@@ -93,8 +93,11 @@ class _Training:
     def _training_samples(self) -> tuple[Sample, ...]:
         if not self.config.data.everybody:
             return self.dataset.split("train")
-        if not self.config.data.test:
-            raise ConfigError("data.everybody leaves nobody to measure: name other people with --test-data")
+        if _of_one_world(self.dataset, self.test):
+            raise ConfigError(
+                f"data.everybody trains on all people of {self.dataset.source.root}, so {self.test.source.root} has "
+                "nobody else to measure: name other people with --test-data (drawn ones: of another seed)"
+            )
         return (*self.dataset.train, *self.dataset.query, *self.dataset.gallery)
 
     def _read(self, dataset: Dataset, samples: Sequence[Sample]) -> PoseSet:
@@ -246,3 +249,9 @@ def _settings_of(dataset: Dataset) -> dict[str, Any] | None:
         return None
     settings: dict[str, Any] = json.loads(source.read(SETTINGS))
     return settings
+
+
+def _of_one_world(one: Dataset, other: Dataset) -> bool:
+    """Whether the people of both are the same: of one place, or drawn of one seed."""
+    seeds = [(_settings_of(dataset) or {}).get("seed") for dataset in (one, other)]
+    return one.source.place == other.source.place or (seeds[0] is not None and seeds[0] == seeds[1])
