@@ -17,7 +17,7 @@ from passerby.data.dataset import Dataset
 from passerby.data.registry import load
 from passerby.data.source import DirectorySource
 from passerby.errors import ConfigError, DatasetLayoutError
-from passerby.evaluation.attributes import AttributeTest, classes, described, schema_of
+from passerby.evaluation.attributes import AttributeTest, attribute_predictions, classes, schema_of
 from passerby.evaluation.embed import embed
 from passerby.evaluation.evaluate import evaluate
 from passerby.evaluation.predictor import Predictor
@@ -45,7 +45,7 @@ def probabilities(*values: str) -> torch.Tensor:
 
 
 def test_probabilities_get_their_names() -> None:
-    (description,) = described(probabilities("female", "brown")[None], MARKET)
+    (description,) = attribute_predictions(probabilities("female", "brown")[None], MARKET)
     assert list(description) == [group.name for group in MARKET.groups]
     assert description["gender"].value == "female"
     assert description["gender"].probability == pytest.approx(0.7)

@@ -16,7 +16,7 @@ from passerby.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from passerby.data.source import Source
-    from passerby.evaluation.attributes import Description
+    from passerby.evaluation.attributes import AttributePredictions
     from passerby.types import Sample
 
 
@@ -37,7 +37,7 @@ def attributes(
     predictor = load(run, device=device, poses=poses)
     schema = schema_of(predictor.model)
     batches = _pictures(images)
-    found: list[tuple[str, Description]] = []
+    found: list[tuple[str, AttributePredictions]] = []
     with progress_bar("attributes", sum(len(batch.samples) for batch in batches)) as advance:
         for batch in batches:
             said = predictor.describe_samples(batch.source, batch.samples, batch_size=batch_size, progress=advance)
@@ -86,7 +86,7 @@ def _place(image: str) -> _Batch:
     return _Batch(source, samples, [f"{image}::{sample.path}" for sample in samples])
 
 
-def _print(found: Sequence[tuple[str, Description]]) -> None:
+def _print(found: Sequence[tuple[str, AttributePredictions]]) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -18,7 +18,7 @@ from passerby.types import AttributeResult, Embeddings, Role, Sample
 
 
 @dataclass(frozen=True, slots=True)
-class Predicted:
+class GroupPrediction:
     """What a model says of one group."""
 
     value: str
@@ -29,7 +29,7 @@ class Predicted:
     """Of all values; they add up to 1."""
 
 
-Description = dict[str, Predicted]
+AttributePredictions = dict[str, GroupPrediction]
 """Of one picture, by name of group."""
 
 
@@ -52,18 +52,18 @@ def classes(probabilities: Float[Tensor, "n v"], schema: Schema) -> Int[Tensor, 
     return torch.stack([probabilities[:, part].argmax(dim=1) for part in schema.slices], dim=1)
 
 
-def described(probabilities: Float[Tensor, "n v"], schema: Schema) -> list[Description]:
+def attribute_predictions(probabilities: Float[Tensor, "n v"], schema: Schema) -> list[AttributePredictions]:
     """Probabilities with their names."""
-    return [_described(row, schema) for row in probabilities]
+    return [_predictions(row, schema) for row in probabilities]
 
 
-def _described(row: Float[Tensor, " v"], schema: Schema) -> Description:
+def _predictions(row: Float[Tensor, " v"], schema: Schema) -> AttributePredictions:
     found = {}
     for group, part in zip(schema.groups, schema.slices, strict=True):
         shares = row[part].tolist()
         best = int(row[part].argmax())
         named = dict(zip(group.values, shares, strict=True))
-        found[group.name] = Predicted(group.values[best], shares[best], named)
+        found[group.name] = GroupPrediction(group.values[best], shares[best], named)
     return found
 
 

@@ -64,7 +64,7 @@ def embed(
             whole = images if cut is None else cut.whole
             batch = normalise(whole.to(device)).contiguous(memory_format=torch.channels_last)
             inputs = (batch,) if cut is None else (batch, normalise_parts(cut.parts.to(device)))
-            output = _seen(model, inputs, flip=flip)
+            output = _forward(model, inputs, flip=flip)
             features.append(output.embedding.float().cpu())
             if with_local and output.local is not None:
                 local.append(output.local.float().cpu())
@@ -85,7 +85,7 @@ def embed(
     )
 
 
-def _seen(model: ReidModel, inputs: tuple[Tensor, ...], *, flip: bool) -> ModelOutput:
+def _forward(model: ReidModel, inputs: tuple[Tensor, ...], *, flip: bool) -> ModelOutput:
     """What the model makes of pictures and, where it sees them, parts; what is kept of it is averaged by ``flip``."""
     output: ModelOutput = model(*inputs)
     if not flip:

@@ -8,7 +8,7 @@ from typing import Any
 
 from passerby.data.parts import PartMaker
 from passerby.data.source import DirectorySource, Source
-from passerby.evaluation.attributes import Description, described, schema_of
+from passerby.evaluation.attributes import AttributePredictions, attribute_predictions, schema_of
 from passerby.evaluation.embed import embed
 from passerby.evaluation.evaluate import protocol_of
 from passerby.evaluation.parts import part_maker
@@ -81,7 +81,7 @@ class Predictor:
         *,
         batch_size: int = 64,
         progress: Callable[[int], object] | None = None,
-    ) -> list[Description]:
+    ) -> list[AttributePredictions]:
         """The attributes that the model predicts of each sample, by name of group.
 
         Raises:
@@ -90,9 +90,9 @@ class Predictor:
         schema = schema_of(self.model)
         embeddings = self.embed_samples(source, samples, batch_size=batch_size, progress=progress)
         assert embeddings.attributes is not None
-        return described(embeddings.attributes, schema)
+        return attribute_predictions(embeddings.attributes, schema)
 
-    def describe_files(self, paths: Sequence[str | Path]) -> list[Description]:
+    def describe_files(self, paths: Sequence[str | Path]) -> list[AttributePredictions]:
         """The attributes that the model predicts of each picture: ``describe_files(["a.jpg"])[0]["hat"].value``."""
         return self.describe_samples(*of_files(paths))
 

@@ -29,7 +29,7 @@ def training_attributes(config: TrainConfig, model: ReidModel, dataset: Dataset)
     return torch.from_numpy(known.of_all(dataset.split("train")))
 
 
-def test_attributes(
+def evaluation_attributes(
     config: TrainConfig, model: ReidModel, training: Dataset, test: Dataset | None
 ) -> Attributes | None:
     """What the people to test on wear, where the model learns to predict it and somebody says it.

@@ -37,7 +37,7 @@ from passerby.losses.reid import LossParts
 from passerby.models.card import ReidModel
 from passerby.models.registry import create_model
 from passerby.models.weights import WeightsReport, load_trunk
-from passerby.training.attributes import test_attributes, training_attributes
+from passerby.training.attributes import evaluation_attributes, training_attributes
 from passerby.training.checkpoint import save_model
 from passerby.training.config import TrainConfig, read_config
 from passerby.training.curves import save_loss_curves
@@ -113,7 +113,7 @@ class _Training:
         optimizer = build_optimizer(model, loss, config.optimizer)
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
-        self.test_attributes = test_attributes(config, model, self.dataset, self.test)
+        self.evaluation_attributes = evaluation_attributes(config, model, self.dataset, self.test)
         self.loss = self.accelerator.prepare(loss) if any(True for _ in loss.parameters()) else loss
 
     def run(self) -> EvalResult | None:
@@ -238,7 +238,7 @@ class _Training:
                 size=self.config.data.size,
                 protocol=protocol,
                 parts=parts,
-                attributes=self.test_attributes,
+                attributes=self.evaluation_attributes,
             )
         self.accelerator.wait_for_everyone()
         return result
