@@ -7,7 +7,8 @@ from typing import get_args
 from passerby.errors import ProtocolError, UnknownNameError
 from passerby.metrics.functional import APKind, average_precision, cmc, inverse_negative_penalty
 from passerby.metrics.single_shot import single_shot
-from passerby.retrieval.ranking import BLOCK_BYTES, positive_ranks
+from passerby.retrieval.blocks import BLOCK_BYTES
+from passerby.retrieval.ranking import positive_ranks
 from passerby.types import Embeddings, EvalResult, Protocol, Role
 
 MAX_RANK = 50

@@ -19,7 +19,8 @@ from torch import Generator, Tensor
 
 from passerby.errors import ProtocolError
 from passerby.metrics.functional import cmc
-from passerby.retrieval.ranking import BLOCK_BYTES, positive_ranks
+from passerby.retrieval.blocks import BLOCK_BYTES
+from passerby.retrieval.ranking import positive_ranks
 from passerby.types import Embeddings, Protocol, Role
 
 SINGLE_SHOT = "cuhk03-single-shot"

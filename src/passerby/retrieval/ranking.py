@@ -19,12 +19,13 @@ import torch
 from torch import Tensor
 
 from passerby.errors import ProtocolError, ShapeError, UnknownNameError
+from passerby.retrieval.blocks import BLOCK_BYTES, row_blocks
 from passerby.retrieval.distance import centred, first_copies, normalize, squared_euclidean
 from passerby.retrieval.dmli import dmli
+from passerby.retrieval.nearest import nearest
 from passerby.types import Embeddings, Protocol, Ranking, Role
 
 DistanceName = Literal["global", "local", "global_local"]
-BLOCK_BYTES = 64 * 2**20
 _COUNTING_BYTES = 32
 """What masks and counts take beside each distance of a block."""
 
@@ -64,16 +65,9 @@ def top_k(
         raise ProtocolError(
             f"k must be between 1 and the gallery's {len(gallery)} images, got {k}; ask for at most {len(gallery)}"
         )
-    indices, distances = [], []
-    for _, block in _blocks(query, gallery, distance, block_bytes, normalise=normalise):
-        # the k-th smallest value bounds the candidates; a stable sort of those few settles the ties
-        bound = block.kthvalue(k, dim=1, keepdim=True).values
-        for row, limit in zip(block, bound, strict=True):
-            candidates = (row <= limit).nonzero().squeeze(1)
-            nearest, order = row[candidates].sort(stable=True)
-            indices.append(candidates[order[:k]])
-            distances.append(nearest[:k])
-    return Ranking(torch.stack(indices), torch.stack(distances))
+    found = [nearest(block, k) for _, block in _blocks(query, gallery, distance, block_bytes, normalise=normalise)]
+    distances, indices = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return Ranking(indices, distances)
 
 
 def positive_ranks(
@@ -155,7 +149,7 @@ def _blocks(
     if not len(query) or not len(gallery):
         raise ProtocolError(f"ranking needs both sides, got {len(query)} queries and {len(gallery)} gallery images")
     between, cell_bytes = _prepared(query, gallery, distance, normalise=normalise)
-    for rows in torch.arange(len(query)).split(max(1, block_bytes // (cell_bytes * len(gallery)))):
+    for rows in row_blocks(len(query), cell_bytes * len(gallery), block_bytes):
         yield rows, between(rows)
 
 

@@ -35,13 +35,11 @@ from torch import Tensor
 
 from passerby.errors import ProtocolError, ShapeError
 from passerby.retrieval.among import Among, Given, features
+from passerby.retrieval.blocks import BLOCK_BYTES, row_blocks
 from passerby.retrieval.distance import centred, normalize
-from passerby.retrieval.nearest import nearest
+from passerby.retrieval.nearest import CELL_BYTES, nearest
 from passerby.retrieval.ragged import Ragged, concatenated, mean_of_rows, ragged, transposed
 
-BLOCK_BYTES = 64 * 2**20
-_BYTES_A_DISTANCE = 16
-"""What the search for the nearest takes beside each distance of a block."""
 Progress = Callable[[int], object]
 
 
@@ -81,7 +79,7 @@ class KReciprocal:
 
     def blocks(self) -> Iterator[tuple[Int[Tensor, " b"], Float[Tensor, "b g"]]]:
         """Query rows and their distances, ``block_bytes`` at a time."""
-        for rows in _split(self.queries, len(self.among), self.block_bytes, self.farthest.device):
+        for rows in row_blocks(self.queries, CELL_BYTES * len(self.among), self.block_bytes, self.farthest.device):
             yield rows, self.distances(rows)
 
 
@@ -185,12 +183,12 @@ def _prepared(
     order, farthest = _neighbours(among, wanted, block_bytes, progress)
     mutual, half = _mutual(order[:, : k1 + 1]), _mutual(order[:, : round(k1 / 2) + 1])
     parts = []
-    for rows in _split(len(among), (k1 + 1) * (k1 + 2), block_bytes, order.device):
+    for rows in row_blocks(len(among), CELL_BYTES * (k1 + 1) * (k1 + 2), block_bytes, order.device):
         columns, there = _expanded(order, mutual, half, rows)
         parts.append(_encoded(among, rows, columns, there, farthest, power))
     encodings = concatenated(parts)
     if k2 > 1:
-        split = _split(len(among), k2 * int(encodings.lengths.max()), block_bytes, order.device)
+        split = row_blocks(len(among), CELL_BYTES * k2 * int(encodings.lengths.max()), block_bytes, order.device)
         encodings = concatenated([mean_of_rows(encodings, order[rows, :k2]) for rows in split])
     gallery = encodings.below(queries)
     return KReciprocal(among, queries, farthest, encodings, transposed(gallery, len(among)), lam, power, block_bytes)
@@ -203,12 +201,6 @@ def _refuse(among: Among, queries: int, k1: int, k2: int, lam: float) -> None:
         raise ProtocolError(f"k1 and k2 count neighbours from 1, got {k1} and {k2}")
     if not 0 <= lam <= 1:
         raise ProtocolError(f"lam is the share of the distance itself, 0 to 1; got {lam}")
-
-
-def _split(rows: int, width: int, block_bytes: int, device: torch.device) -> tuple[Tensor, ...]:
-    """Rows that are so wide, as many at a time as may stand."""
-    some = max(1, block_bytes // (_BYTES_A_DISTANCE * width))
-    return tuple(torch.arange(rows, device=device).split(some))
 
 
 def _within(lengths: Int[Tensor, " e"], most: int) -> Iterator[slice]:
@@ -228,7 +220,7 @@ def _neighbours(
     """The k nearest of every row, and its farthest distance (1 where all are 0)."""
     order, farthest = [], []
     probe = among.pairs(*torch.zeros(2, 1, dtype=torch.long))
-    for rows in _split(len(among), len(among), block_bytes, probe.device):
+    for rows in row_blocks(len(among), CELL_BYTES * len(among), block_bytes, probe.device):
         distances = among.block(rows)
         farthest.append(distances.amax(1))
         order.append(nearest(distances, k)[1])

@@ -1,0 +1,76 @@
+"""Embeddings moved towards their neighbours before they are ranked.
+
+Alpha query expansion (Radenović, Tolias, Chum, TPAMI 2019, §3.6): a query becomes the sum of itself and its
+k nearest gallery rows, each weighted by max(0, cosine)^α: :func:`expand_queries`; α = 0 is the plain average
+query expansion of Chum et al. (ICCV 2007). Database-side augmentation (Arandjelović and Zisserman, CVPR 2012)
+does the same to every gallery row among the gallery: :func:`augment_gallery`. Both look at distances in
+blocks and drop them.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from passerby.errors import ProtocolError
+from passerby.retrieval.among import features
+from passerby.retrieval.blocks import BLOCK_BYTES, row_blocks
+from passerby.retrieval.distance import normalize, squared_euclidean
+from passerby.retrieval.nearest import CELL_BYTES, nearest
+
+
+def expand_queries(
+    query: Float[Tensor, "q d"],
+    gallery: Float[Tensor, "g e"],
+    k: int = 5,
+    alpha: float = 3.0,
+    *,
+    block_bytes: int = BLOCK_BYTES,
+) -> Float[Tensor, "q d"]:
+    """Each query with its ``k`` nearest gallery rows, of unit length.
+
+    Raises:
+        ProtocolError: if ``k`` is not between 1 and the gallery's length, ``alpha`` is below 0, or a row is zero or
+            not finite.
+        ShapeError: if the two sides differ in dimensions or dtype.
+    """
+    _refuse(k, alpha, len(gallery))
+    q, g = normalize(query), normalize(gallery)
+    blocks = row_blocks(len(q), CELL_BYTES * len(g), block_bytes, q.device)
+    return torch.cat([_moved(q[rows], g, nearest(squared_euclidean(q[rows], g), k)[1], alpha) for rows in blocks])
+
+
+def augment_gallery(
+    gallery: Float[Tensor, "g d"], k: int = 5, alpha: float = 3.0, *, block_bytes: int = BLOCK_BYTES
+) -> Float[Tensor, "g d"]:
+    """Each gallery row with the ``k`` nearest others, of unit length.
+
+    Raises:
+        ProtocolError: as :func:`expand_queries`, but ``k`` is below the gallery's length: a row is no neighbour of
+            itself.
+    """
+    _refuse(k, alpha, len(gallery) - 1)
+    g = normalize(gallery)
+    among = features(g)
+    moved = []
+    for rows in row_blocks(len(g), CELL_BYTES * len(g), block_bytes, g.device):
+        distances = among.block(rows)
+        distances[torch.arange(len(rows), device=rows.device), rows] = torch.inf
+        moved.append(_moved(g[rows], g, nearest(distances, k)[1], alpha))
+    return torch.cat(moved)
+
+
+def _moved(
+    rows: Float[Tensor, "b d"], gallery: Float[Tensor, "g d"], near: Int[Tensor, "b k"], alpha: float
+) -> Float[Tensor, "b d"]:
+    neighbours = gallery[near]
+    cosine = torch.einsum("bd,bkd->bk", rows, neighbours)
+    return normalize(rows + torch.einsum("bk,bkd->bd", cosine.clamp_min(0) ** alpha, neighbours))
+
+
+def _refuse(k: int, alpha: float, most: int) -> None:
+    if not 1 <= k <= most:
+        raise ProtocolError(f"k neighbours must be between 1 and {most}, which there are, got {k}")
+    if not alpha >= 0:
+        raise ProtocolError(f"alpha, the power of the cosine, must not be below 0; got {alpha}")
