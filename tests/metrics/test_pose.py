@@ -56,3 +56,21 @@ def test_a_summary_names_the_joints_that_count() -> None:
         "pck_10": 1.0,
         "pck_10_by_joint": {"nose": 1.0, "neck": 1.0},
     }
+
+
+def test_people_of_a_single_joint_have_no_height_to_be_measured_by() -> None:
+    """However well it was found: a share of no height is no distance."""
+    distances = torch.tensor([[0.01, 0.2], [0.01, 0.0]])
+    counted = torch.tensor([[True, True], [True, False]])
+    heights = torch.tensor([0.8, 0.0])
+    total, each = pck(distances, counted, tolerance=0.05, heights=heights)
+    assert (total, each.tolist()) == (0.5, [1.0, 0.0])
+    found = summary(distances, counted, ("nose", "neck"), heights=heights)
+    assert (found["joints"], found["pck_5"], found["pck_5_by_joint"]) == (2, 0.5, {"nose": 1.0, "neck": 0.0})
+    assert pck(distances, counted, tolerance=0.05)[0] == pytest.approx(2 / 3)  # the picture is as high as ever
+
+
+def test_a_summary_of_nothing_is_json() -> None:
+    found = summary(torch.zeros(1, 2), torch.tensor([[True, False]]), ("nose", "neck"), heights=torch.zeros(1))
+    nothing = {"pck_5": None, "pck_5_by_joint": {}, "pck_10": None, "pck_10_by_joint": {}}
+    assert found == {"joints": 0, "pictures": 1, **nothing}

@@ -35,7 +35,8 @@ def train_pose(data: str | None, test_data: str | None, settings: list[str], fol
     else:
         for what, name in (("box", "of the picture's height"), ("joints", "from the highest joint to the lowest")):
             shares = result[what]
-            typer.echo(f"PCK at 5 % {shares['pck_5']:.1%}, at 10 % {shares['pck_10']:.1%} {name}")
+            if shares["joints"]:  # nobody has a height from joint to joint where everybody has one joint
+                typer.echo(f"PCK at 5 % {shares['pck_5']:.1%}, at 10 % {shares['pck_10']:.1%} {name}")
     typer.echo(f"The run is in {folder}: model.safetensors, model.json, metrics.jsonl, losses.png.")
 
 

@@ -5,13 +5,14 @@ heights are in use, and a number is worth nothing without saying which:
 
 - ``box``: the height of the detector's box, which is the picture. It is the usual one, and the default.
 - ``joints``: from the highest to the lowest joint that is annotated. Stricter: a picture has a margin, and joints lie
-  within the body.
+  within the body. People of a single joint have no such height and do not count.
 
 Distances are in heights of the picture, so that columns and rows weigh the same whatever the picture's shape.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,8 +58,9 @@ def pck(
     """The share of found joints among those that count: of all, and of each joint (NaN where it never counts).
 
     Args:
-        heights: of the people in heights of the picture; 1 by default.
+        heights: of the people in heights of the picture; 1 by default. Whose height is 0 does not count.
     """
+    counted = _measurable(counted, heights)
     reach = tolerance * (torch.ones(len(distances)) if heights is None else heights)
     right = (distances <= reach[:, None].to(distances.dtype)) & counted
     total = counted.sum().double()
@@ -72,11 +74,26 @@ def summary(
     *,
     heights: Float[Tensor, " n"] | None = None,
 ) -> dict[str, Any]:
-    """PCK at 5 % and 10 % as plain values for JSON, in total and by joint; joints that never count are left out."""
+    """PCK at 5 % and 10 % as plain values for JSON, in total and by joint; joints that never count are left out.
+
+    The total is ``None`` where no joint counts at all.
+    """
+    counted = _measurable(counted, heights)
     result: dict[str, Any] = {"joints": int(counted.sum()), "pictures": len(distances)}
     for tolerance in TOLERANCES:
         total, each = pck(distances, counted, tolerance=tolerance, heights=heights)
-        result[f"pck_{100 * tolerance:.0f}"] = round(total, 4)
+        result[f"pck_{100 * tolerance:.0f}"] = _share(total)
         shares = zip(names, each.tolist(), strict=True)
-        result[f"pck_{100 * tolerance:.0f}_by_joint"] = {n: round(s, 4) for n, s in shares if s == s}  # NaN: never
+        by_joint = {name: _share(share) for name, share in shares}
+        result[f"pck_{100 * tolerance:.0f}_by_joint"] = {n: s for n, s in by_joint.items() if s is not None}
     return result
+
+
+def _measurable(counted: Bool[Tensor, "n j"], heights: Float[Tensor, " n"] | None) -> Bool[Tensor, "n j"]:
+    """Without the people who have no height: a share of it is nothing, which no estimator could hit."""
+    return counted if heights is None else counted & (heights > 0)[:, None]
+
+
+def _share(value: float) -> float | None:
+    """Rounded; of nothing there is no share, and NaN is no JSON."""
+    return None if math.isnan(value) else round(value, 4)
