@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from passerby.data.decode import read_all
 from passerby.data.pedestrians.labels import JOINTS
-from passerby.data.pose_set import MARKS, marked, read_pose_set
+from passerby.data.pose_set import MARKS, UNLABELLED, marked, read_pose_set
 from passerby.data.registry import load
 from passerby.errors import DatasetLayoutError
 
@@ -72,3 +75,61 @@ def test_pictures_without_joints_are_refused(draw_people: Callable[..., Path], t
     dataset = load(folder)
     with pytest.raises(DatasetLayoutError, match=r"keypoints\.json"):
         read_pose_set(dataset.source, dataset.split("train"), (32, 16))
+
+
+def edited(folder: Path, change: Callable[[dict[str, Any]], object]) -> Any:
+    """The data set whose ``keypoints.json`` was changed so."""
+    whole = json.loads((folder / "keypoints.json").read_text())
+    change(whole)
+    (folder / "keypoints.json").write_text(json.dumps(whole))
+    return load(folder)
+
+
+def without_knees(whole: dict[str, Any]) -> None:
+    """Nobody labelled the left ones, and the right ones are no joints of the file at all."""
+    names = whole["categories"][0]["keypoints"]
+    left, right = names.index("left_knee"), names.index("right_knee")
+    names[right] = "right_kneecap"
+    for person in whole["annotations"]:
+        person["keypoints"][3 * left : 3 * left + 3] = [0, 0, 0]
+
+
+def test_what_nobody_labelled_is_outside_of_drawn_people_only(draw_people: Callable[..., Path], tmp_path: Path) -> None:
+    folder = draw_people(tmp_path / "data", **SETTINGS)
+    dataset = edited(folder, without_knees)
+    knees = [JOINTS.index("left_knee"), JOINTS.index("right_knee")]
+    drawn = read_pose_set(dataset.source, dataset.train, (32, 16))
+    assert (drawn.sure[:, knees] == 0).all()
+    (folder / "settings.json").unlink()  # somebody's photographs, with COCO's keypoints
+    dataset = load(folder)
+    people = read_pose_set(dataset.source, dataset.train, (32, 16))
+    assert (people.sure[:, knees] == UNLABELLED).all()
+    assert torch.equal(people.sure > 0, drawn.sure > 0)
+    assert torch.equal(people.sure < 0, drawn.sure == 0)
+
+
+def test_pictures_without_annotation_are_left_out_and_counted(
+    draw_people: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = draw_people(tmp_path / "data", **SETTINGS)
+    (folder / "settings.json").unlink()
+    first, second = load(folder).train[:2]
+
+    def forget(whole: dict[str, Any]) -> None:
+        numbers = {image["file_name"]: image["id"] for image in whole["images"]}
+        kept = [one for one in whole["annotations"] if one["image_id"] != numbers[first.path]]
+        for person in kept:
+            if person["image_id"] == numbers[second.path]:
+                person["keypoints"] = [0] * len(person["keypoints"])
+        whole["annotations"] = kept
+
+    dataset, told = edited(folder, forget), []
+    people = read_pose_set(dataset.source, dataset.train, (32, 16), progress=told.append)
+    assert (len(people), sum(told)) == (2, 4)
+    assert torch.equal(people.images, read_all(dataset.source, dataset.train[2:], (32, 16)))
+    assert (people.sure > 0).any(1).all()
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING  # which Python prints by itself
+    assert f"2 of 4 pictures have no annotated joint ({first.path}, {second.path})" in record.getMessage()
+    nobody = edited(folder, lambda whole: whole.update(annotations=[]))
+    assert len(read_pose_set(nobody.source, nobody.train, (32, 16))) == 0

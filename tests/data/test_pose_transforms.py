@@ -86,6 +86,8 @@ def test_what_leaves_the_window_is_not_sure() -> None:
     places, surety = moved(joints, sure, half)
     torch.testing.assert_close(places[0, :2], torch.tensor([[-0.3, 0.5], [0.5, 0.5]]))
     assert surety[0, :2].tolist() == [0, 1]
+    sure[0, :2] = -1  # nobody said: not of this window either
+    assert moved(joints, sure, half)[1][0, :2].tolist() == [-1, -1]
 
 
 def test_a_larger_window_goes_on_beyond_the_edge() -> None:

@@ -75,5 +75,20 @@ def test_a_batch_without_joints_has_no_loss() -> None:
 
 
 def test_the_inside_loss_by_hand() -> None:
-    loss = inside_loss(torch.tensor([[0.0, math.log(3)]]), torch.tensor([[1.0, 0.0]]))
+    scores, inside = torch.tensor([[0.0, math.log(3), 9.0]]), torch.tensor([[1.0, 0.0, 0.0]])
+    loss = inside_loss(scores, inside, torch.tensor([[True, True, False]]))
     assert loss.item() == pytest.approx((math.log(2) + math.log(4)) / 2)
+
+
+def test_where_all_is_known_the_inside_loss_is_the_mean_and_where_nothing_is_it_is_0() -> None:
+    generator = torch.Generator().manual_seed(0)
+    scores, inside = torch.randn(4, 18, generator=generator), torch.ones(4, 18)
+    known = torch.ones(4, 18, dtype=torch.bool)
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(scores, inside)
+    torch.testing.assert_close(inside_loss(scores, inside, known), expected)
+    scores.requires_grad_()
+    nothing = inside_loss(scores, inside, ~known)
+    nothing.backward()
+    assert nothing.item() == 0
+    assert scores.grad is not None
+    assert not scores.grad.any()

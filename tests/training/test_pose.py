@@ -180,6 +180,51 @@ def test_where_no_joint_is_annotated_nothing_is_measured(people: Path, tmp_path:
     assert not (tmp_path / "run" / "metrics.json").exists()
 
 
+def photographs(people: Path, to: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """As if somebody had annotated photographs: nothing says that the people were drawn."""
+    folder = shutil.copytree(people, to)
+    (folder / "settings.json").unlink()
+    known = json.loads((folder / "keypoints.json").read_text())
+    change(known)
+    (folder / "keypoints.json").write_text(json.dumps(known))
+    return folder
+
+
+def test_of_joints_that_nobody_labelled_nothing_is_learned(people: Path) -> None:
+    network = build_network(config(people)).train()
+    images = torch.randn(4, 3, 32, 16, generator=torch.Generator().manual_seed(0))
+    joints, sure = torch.full((4, 18, 2), 0.5), torch.ones(4, 18)
+    sure[:, 9:] = -1
+    pose_loss(network, images, joints, sure, PoseLossConfig()).total.backward()
+    gradient = network.inside.bias.grad  # of one number a joint
+    assert gradient is not None
+    assert gradient[:9].all()
+    assert not gradient[9:].any()
+
+
+def test_a_run_on_annotated_photographs(people: Path, tmp_path: Path) -> None:
+    def one_joint_of_everybody(known: dict[str, Any]) -> None:
+        for person in known["annotations"]:
+            first = next(i for i in range(2, 54, 3) if person["keypoints"][i])
+            person["keypoints"] = [v if first - 2 <= i <= first else 0 for i, v in enumerate(person["keypoints"])]
+        known["annotations"] = known["annotations"][1:]
+
+    folder = photographs(people, tmp_path / "photographs", one_joint_of_everybody)
+    result = train_pose(config(folder, epochs=1), tmp_path / "run", show_progress=False)
+    assert result is not None
+    assert json.loads((tmp_path / "run" / "model.json").read_text())["images"] == 11
+    assert (result["box"]["joints"], result["box"]["pictures"]) == (12, 12)
+    assert (result["joints"]["joints"], result["joints"]["pck_5"]) == (0, None)
+    assert "NaN" not in (tmp_path / "run" / "metrics.json").read_text()
+
+
+def test_photographs_without_annotations_are_too_few(people: Path, tmp_path: Path) -> None:
+    folder = photographs(people, tmp_path / "blank", lambda known: known.update(annotations=[]))
+    with pytest.raises(DatasetLayoutError, match="has 0 training pictures with joints"):
+        train_pose(config(folder), tmp_path / "run", show_progress=False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_everybody_may_be_trained_on(people: Path, tmp_path: Path) -> None:
     other = "pedestrians:people=4,cameras=2,images=1,size=40x20,preset=easy,seed=1"
     both = config(people, epochs=1, data__everybody=True, data__test=other)
@@ -245,7 +290,7 @@ def test_pictures_without_joints_are_refused(people: Path, tmp_path: Path, draw_
 
 def test_one_picture_is_too_few(tmp_path: Path) -> None:
     drawn = "pedestrians:people=2,cameras=1,images=1,size=40x20"
-    with pytest.raises(DatasetLayoutError, match="one training picture"):
+    with pytest.raises(DatasetLayoutError, match="has 1 training pictures with joints"):
         train_pose(config(Path("x"), data__train=drawn), tmp_path / "run", show_progress=False)
 
 

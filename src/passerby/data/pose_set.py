@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
+from passerby.data.datasets.csv import some
 from passerby.data.decode import decode, read_batches, to_tensor
 from passerby.data.pedestrians.annotations import SETTINGS
 from passerby.data.pedestrians.dataset import PedestrianSource, encode
@@ -20,6 +22,8 @@ from passerby.data.source import Source
 from passerby.types import Sample
 
 Progress = Callable[[int], object]
+UNLABELLED = -1.0
+"""How sure a joint is of which an annotator of photographs said nothing: COCO's 0 is 'not labelled', not 'outside'."""
 MARKS = {
     "hip": ("knee", 0.11),
     "ankle": ("knee", 0.10),
@@ -31,6 +35,7 @@ MARKS = {
 shoe, the wrist above the hand. Shares of the way from the middle of the joint, which drawn people have, to the next
 one. On drawn people a network trained on photographs (OpenVINO's) marks hips lower and the others higher by as much.
 """
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +46,10 @@ class PoseSet:
     joints: Float[Tensor, "n 18 2"]
     """x, y as fractions of width and height."""
     sure: Float[Tensor, "n 18"]
-    """0: not in the picture, its place has no meaning; 0.5: hidden; 1: seen (:data:`.pose_files.CONFIDENCE`)."""
+    """0: not in the picture, its place has no meaning; 0.5: hidden; 1: seen (:data:`.pose_files.CONFIDENCE`).
+
+    :data:`UNLABELLED`: nobody knows whether it is in the picture, and its place has no meaning either.
+    """
 
     def __len__(self) -> int:
         return len(self.images)
@@ -60,24 +68,28 @@ def read_pose_set(
     A set that is drawn on demand is drawn once for both, by one process: write a large one to disk before
     (``passerby data synthesize``, which takes ``--workers``).
 
+    Whoever draws people knows which joints are outside. Whoever annotates photographs leaves a joint out for any reason
+    (:data:`UNLABELLED`), and pictures too: those without a single joint are left out here, and a line of the log (which
+    Python prints, if nobody asked for more) says how many.
+
     Raises:
         DatasetLayoutError: if the joints of a picture are not known.
     """
+    drawn = _is_drawn(source)
     if isinstance(source, PedestrianSource):
         parts = _drawn(source, samples, size)
     else:
-        parts = _read(source, samples, size, threads)
-    images = torch.empty((len(samples), 3, *size), dtype=torch.uint8)
-    tables = torch.zeros(len(samples), len(JOINTS), 3)
-    done = 0
-    for pictures, known in parts:
-        now = slice(done, done + len(pictures))
-        images[now], tables[now] = pictures, torch.from_numpy(known)
-        done += len(pictures)
-        if progress:
-            progress(len(pictures))
+        known, wanted = _known(source, samples), len(samples)
+        if not drawn:
+            samples, known = _annotated(source, samples, known)
+        if progress and len(samples) < wanted:
+            progress(wanted - len(samples))
+        parts = _read(source, samples, known, size, threads)
+    images, tables = _gathered(parts, len(samples), size, progress)
     joints, sure = tables[..., :2].contiguous(), tables[..., 2].contiguous()
-    return PoseSet(images, marked(joints, sure) if _is_drawn(source) else joints, sure)
+    if drawn:
+        return PoseSet(images, marked(joints, sure), sure)
+    return PoseSet(images, joints, torch.where(sure > 0, sure, UNLABELLED))
 
 
 def marked(joints: Float[Tensor, "n 18 2"], sure: Float[Tensor, "n 18"]) -> Float[Tensor, "n 18 2"]:
@@ -108,10 +120,48 @@ def _drawn(source: PedestrianSource, samples: Sequence[Sample], size: tuple[int,
         yield picture[None], np.column_stack([shot.labels.joints / extent, sure])[None]
 
 
-def _read(source: Source, samples: Sequence[Sample], size: tuple[int, int], threads: int) -> Iterator[Part]:
-    poses = synthetic_poses(source)([sample.path for sample in samples])  # refuses before the pictures are read
-    tables = np.concatenate([poses.joints, poses.confidence[..., None]], axis=-1)
+def _known(source: Source, samples: Sequence[Sample]) -> NDArray[np.float32]:
+    """``(n, 18, 3)``: the annotated joints; refuses before the pictures are read."""
+    poses = synthetic_poses(source)([sample.path for sample in samples])
+    return np.concatenate([poses.joints, poses.confidence[..., None]], axis=-1)
+
+
+def _annotated(
+    source: Source, samples: Sequence[Sample], known: NDArray[np.float32]
+) -> tuple[Sequence[Sample], NDArray[np.float32]]:
+    """Without the samples in which nobody marked a joint."""
+    rows = np.flatnonzero((known[..., 2] > 0).any(axis=1)).tolist()
+    if len(rows) == len(samples):
+        return samples, known
+    blank = [samples[row].path for row in sorted(set(range(len(samples))) - set(rows))]
+    _LOG.warning(
+        "%s: %s of %s pictures have no annotated joint (%s) and are left out",
+        source.root,
+        f"{len(blank):,}",
+        f"{len(samples):,}",
+        some(blank),
+    )
+    return [samples[row] for row in rows], known[rows]
+
+
+def _read(
+    source: Source, samples: Sequence[Sample], known: NDArray[np.float32], size: tuple[int, int], threads: int
+) -> Iterator[Part]:
     done = 0
     for pictures in read_batches(source, samples, size, batch_size=256, threads=threads):
-        yield pictures, tables[done : done + len(pictures)]
+        yield pictures, known[done : done + len(pictures)]
         done += len(pictures)
+
+
+def _gathered(
+    parts: Iterator[Part], n: int, size: tuple[int, int], progress: Progress | None
+) -> tuple[UInt8[Tensor, "n 3 h w"], Float[Tensor, "n 18 3"]]:
+    """All pictures and joints of ``n`` samples."""
+    images, tables, done = torch.empty((n, 3, *size), dtype=torch.uint8), torch.zeros(n, len(JOINTS), 3), 0
+    for pictures, known in parts:
+        now = slice(done, done + len(pictures))
+        images[now], tables[now] = pictures, torch.from_numpy(known)
+        done += len(pictures)
+        if progress:
+            progress(len(pictures))
+    return images, tables

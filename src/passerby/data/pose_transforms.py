@@ -124,11 +124,14 @@ def cut(
 def moved(
     joints: Float[Tensor, "b 18 2"], sure: Float[Tensor, "b 18"], windows: Float[Tensor, "b 2 3"]
 ) -> tuple[Float[Tensor, "b 18 2"], Float[Tensor, "b 18"]]:
-    """Where the joints are in the windows. In a mirror left is right; what is outside is not sure any more."""
+    """Where the joints are in the windows. In a mirror left is right; what is outside is not sure any more.
+
+    Joints that nobody labelled (``sure`` below 0) stay so: whether they are inside is not known of any window.
+    """
     turn, middle = windows[:, :, :2].to(joints.device), windows[:, None, :, 2].to(joints.device)
     inside = torch.linalg.solve(turn, (2 * joints - 1 - middle).transpose(1, 2)).transpose(1, 2)  # in [−1, 1]
     new = (inside + 1) / 2
-    sure = torch.where(((new >= 0) & (new < 1)).all(-1), sure, 0.0)
+    sure = torch.where(((new >= 0) & (new < 1)).all(-1) | (sure < 0), sure, 0.0)
     order = torch.tensor(MIRRORED, device=joints.device)
     flipped = torch.linalg.det(turn) < 0
     new = torch.where(flipped[:, None, None], new[:, order], new)

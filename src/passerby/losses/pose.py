@@ -7,7 +7,7 @@ bins. A joint's loss is KL(q ‖ p), p the softmax of its scores; it is 0 where 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -32,6 +32,9 @@ def place_loss(
     return (weight * each).sum() / weight.sum().clamp_min(1e-6)
 
 
-def inside_loss(scores: Float[Tensor, "b j"], inside: Float[Tensor, "b j"]) -> Float[Tensor, ""]:
-    """Binary cross-entropy of 'the joint is in the picture', mean over joints."""
-    return F.binary_cross_entropy_with_logits(scores, inside)
+def inside_loss(
+    scores: Float[Tensor, "b j"], inside: Float[Tensor, "b j"], known: Bool[Tensor, "b j"]
+) -> Float[Tensor, ""]:
+    """Binary cross-entropy of 'the joint is in the picture', mean over the joints of which that is ``known``."""
+    each = F.binary_cross_entropy_with_logits(scores, inside, reduction="none")
+    return torch.where(known, each, 0.0).sum() / known.sum().clamp_min(1)

@@ -26,14 +26,7 @@ class Monitor:
         if active:
             self._file = folder.metrics_log.open("a", buffering=1)
             self._board = SummaryWriter(str(folder.path / "tensorboard"), purge_step=done + 1)
-        self._bar = Progress(
-            TextColumn("{task.description} {task.fields[epoch]}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[state]}"),
-            TimeRemainingColumn(),
-            disable=not show,
-        )
+        self._bar = _bar(show=show)
         self._task = self._bar.add_task("epoch", total=total, completed=done, epoch="", state="")
 
     def __enter__(self) -> Monitor:
@@ -51,10 +44,9 @@ class Monitor:
 
     @contextmanager
     def preparing(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
-        """A bar of its own; yields a function to call with the number of images that were done since the last call."""
-        task = self._bar.add_task(what, total=total, epoch="", state="")
-        yield lambda images: self._bar.advance(task, images)
-        self._bar.remove_task(task)
+        """As :func:`preparing`, beside the bar of the run."""
+        with _task(self._bar, what, total) as advance:
+            yield advance
 
     def say(self, text: str) -> None:
         """A line above the bar, where anybody watches."""
@@ -89,3 +81,31 @@ class Monitor:
                 self._board.add_scalar("test/mean_ap", result.mean_ap, self.step)
         precision = "" if result.mean_ap is None else f", mAP {result.mean_ap:.1%}"
         self._bar.console.print(f"after epoch {epoch}: rank-1 {result.rank1:.1%}{precision}")
+
+
+@contextmanager
+def preparing(what: str, total: int, *, show: bool) -> Iterator[Callable[[int], None]]:
+    """A bar of its own, before there is a run.
+
+    Yields a function to call with the number of images that were done since the last call.
+    """
+    with _bar(show=show) as bar, _task(bar, what, total) as advance:
+        yield advance
+
+
+def _bar(*, show: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description} {task.fields[epoch]}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[state]}"),
+        TimeRemainingColumn(),
+        disable=not show,
+    )
+
+
+@contextmanager
+def _task(bar: Progress, what: str, total: int) -> Iterator[Callable[[int], None]]:
+    task = bar.add_task(what, total=total, epoch="", state="")
+    yield lambda images: bar.advance(task, images)
+    bar.remove_task(task)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Generator, Tensor, nn
 
 from passerby.data.dataset import Dataset
@@ -34,7 +33,7 @@ from passerby.models.pose.estimator import NetworkPoses, load_pose_network, save
 from passerby.models.pose.network import PoseNetwork, PoseScores
 from passerby.training.config import read_as
 from passerby.training.curves import save_loss_curves
-from passerby.training.monitor import Monitor
+from passerby.training.monitor import Monitor, preparing
 from passerby.training.pose_config import PoseConfig, PoseLossConfig
 from passerby.training.run import RunFolder
 from passerby.training.schedule import lr_factor
@@ -85,10 +84,13 @@ class _Training:
         )
         self.augmentation = PoseAugmentation(**config.augment.model_dump())
         self.people = self._read(self.dataset, self._training_samples())
+        if len(self.people) < 2:
+            raise DatasetLayoutError(
+                f"{self.dataset.name} at {self.dataset.source.root} has {len(self.people)} training pictures with "
+                "joints; a batch needs 2 at least: give more, or annotate them"
+            )
         self.batch = min(config.batch, len(self.people))
         self.steps = len(self.people) // self.batch
-        if self.batch < 2:
-            raise DatasetLayoutError(f"{self.dataset.name} has one training picture; a batch needs 2 at least")
 
     def _training_samples(self) -> tuple[Sample, ...]:
         if not self.config.data.everybody:
@@ -101,16 +103,9 @@ class _Training:
         return (*self.dataset.train, *self.dataset.query, *self.dataset.gallery)
 
     def _read(self, dataset: Dataset, samples: Sequence[Sample]) -> PoseSet:
-        columns = (TextColumn("pictures"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, disable=not self.show) as bar:
-            task = bar.add_task("", total=len(samples))
-            return read_pose_set(
-                dataset.source,
-                samples,
-                self.config.data.size,
-                threads=self.config.data.threads,
-                progress=lambda pictures: bar.advance(task, pictures),
-            )
+        data = self.config.data
+        with preparing("reading pictures", len(samples), show=self.show) as advance:
+            return read_pose_set(dataset.source, samples, data.size, threads=data.threads, progress=advance)
 
     def run(self) -> dict[str, Any] | None:
         first = self._continue() if self.resume else self._start()
@@ -215,14 +210,17 @@ def build_network(config: PoseConfig) -> PoseNetwork:
 
 
 def pose_loss(network: PoseNetwork, images: Tensor, joints: Tensor, sure: Tensor, config: PoseLossConfig) -> LossParts:
-    """Columns + rows + what is in the picture, of ``(b, 3, h, w)`` with ``joints (b, 18, 2)`` and ``sure (b, 18)``."""
+    """Columns + rows + what is in the picture, of ``(b, 3, h, w)`` with ``joints (b, 18, 2)`` and ``sure (b, 18)``.
+
+    Of joints that nobody labelled (``sure`` below 0) nothing is learned.
+    """
     scores = PoseScores(*(part.float() for part in network(images)))
     weight = torch.where(sure >= 1, 1.0, torch.where(sure > 0, config.hidden, 0.0))
     sigma = config.sigma * network.bins
     place = place_loss(scores.x, joints[..., 0], weight, sigma=sigma) + place_loss(
         scores.y, joints[..., 1], weight, sigma=sigma
     )
-    inside = config.inside * inside_loss(scores.inside, (sure > 0).float())
+    inside = config.inside * inside_loss(scores.inside, (sure > 0).float(), sure >= 0)
     return LossParts(place + inside, {"place": place, "inside": inside})
 
 
