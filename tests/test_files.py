@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from passerby.errors import OutputError
-from passerby.files import check_target, folder_made_whole, written_whole
+from passerby.files import check_target, folder_made_whole, held, written_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -71,3 +73,29 @@ def test_a_folder_in_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write the folder"), folder_made_whole(tmp_path / "file" / "made"):
         raise AssertionError
+
+
+def test_a_lock_is_held_by_one_until_it_ends(tmp_path: Path) -> None:
+    lock = tmp_path / ".row.lock"
+    for _ in range(2):
+        with held(lock, otherwise="wait"), pytest.raises(OutputError, match=r"^wait$"), held(lock, otherwise="wait"):
+            pass
+
+
+def test_a_lock_keeps_other_processes_out_and_a_killed_one_lets_go(tmp_path: Path) -> None:
+    lock = tmp_path / ".row.lock"
+    hold = f"from passerby.files import held\nwith held({str(lock)!r}, otherwise=''): print('in', flush=True); input()"
+    command = [sys.executable, "-c", hold]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "in\n"
+        with pytest.raises(OutputError, match="wait"), held(lock, otherwise="wait"):
+            pass
+        other.kill()
+    with held(lock, otherwise="wait"):
+        pass
+
+
+def test_where_there_can_be_no_lock_that_is_said(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"cannot lock .*nowhere"), held(tmp_path / "nowhere" / "x", otherwise="wait"):
+        pass

@@ -1,12 +1,13 @@
-"""Files and folders that are there whole or not at all, whatever ends the work on them."""
+"""Files and folders that are there whole or not at all, whatever ends the work on them, and one at a time."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from passerby.errors import OutputError
@@ -70,6 +71,28 @@ def folder_made_whole(path: str | Path) -> Iterator[Path]:
         raise OutputError(f"cannot write the folder {folder}: {error.strerror or error}") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def held(path: str | Path, *, otherwise: str) -> Iterator[None]:
+    """Nobody else holds the lock ``path`` meanwhile: no process, no thread. Whoever dies lets go of it.
+
+    SQLite locks files on every system that Python knows. The file is empty and stays, which does no harm.
+
+    Raises:
+        OutputError: with the text ``otherwise`` if somebody holds it; or if there can be no such file.
+    """
+    file = Path(path).expanduser()
+    try:
+        lock = sqlite3.connect(file, timeout=0, isolation_level=None)
+    except sqlite3.Error as error:
+        raise OutputError(f"cannot lock {file}: {error}") from None
+    with closing(lock):
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.Error as error:
+            raise OutputError(otherwise if "locked" in str(error) else f"cannot lock {file}: {error}") from None
+        yield
 
 
 def _hidden(path: Path) -> Path:

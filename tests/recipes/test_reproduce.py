@@ -84,6 +84,11 @@ def never(*_: Any, **__: Any) -> None:
     raise AssertionError("nothing was to be trained")
 
 
+def shown(folder: Path) -> list[str]:
+    """Names of what is not hidden."""
+    return sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
+
+
 def steps(folder: Path) -> list[int]:
     return [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
@@ -96,7 +101,7 @@ def test_a_row_of_each_paper(
         patch.setattr(report_module, "comparison", comparison)
         report = run(paper, table, tmp_path, row)
     folder = tmp_path / f"{paper}-{table}"
-    assert sorted(p.name for p in folder.iterdir()) == sorted(["report.md", "figure.png", "results.json", row])
+    assert shown(folder) == sorted(["report.md", "figure.png", "results.json", row])
     metrics = json.loads((folder / row / "metrics.json").read_text())
 
     (line,) = [line for line in report.lines if line.state == "measured"]
@@ -150,7 +155,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(
     paper: str, table: str, row: str, epochs: int, killed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = killed / f"{paper}-{table}"
-    assert [p.name for p in folder.iterdir()] == [row]
+    assert shown(folder) == [row]
     assert not (folder / row / "metrics.json").exists()
 
     said: list[str] = []
@@ -186,6 +191,23 @@ def test_interrupted_before_a_checkpoint_it_begins_anew(tmp_path: Path, monkeypa
     run("aap_reid", "table1", tmp_path, "baseline", say=said.append)
     assert said == ["baseline: training anew, since it has no checkpoint to go on from"]
     assert (row / "metrics.json").is_file()
+
+
+def test_a_row_that_another_call_has_just_begun_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def begun_twice(self: Any, *_: Any, **__: Any) -> float:
+        mine = (tmp_path / "aap_reid-table1" / "baseline" / "config.json").stat().st_ino
+        with pytest.raises(OutputError, match=r"baseline of .* is being run by another call; wait .* another --out"):
+            run("aap_reid", "table1", tmp_path, "baseline")
+        assert (tmp_path / "aap_reid-table1" / "baseline" / "config.json").stat().st_ino == mine, "it was not deleted"
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "train", lambda *_, **__: None)
+            run("aap_reid", "table1", tmp_path, "band")  # another row may be run meanwhile
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_Training, "_step", begun_twice)
+        with pytest.raises(KeyboardInterrupt):
+            run("aap_reid", "table1", tmp_path, "baseline")
 
 
 @pytest.fixture(scope="module")

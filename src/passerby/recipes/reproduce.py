@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from passerby.errors import ConfigError, OutputError, PasserbyError
+from passerby.files import held
 from passerby.recipes.conditions import conditions
 from passerby.recipes.plan import Plan, Progress, plan_of
 from passerby.recipes.report import Cell, Line, Report, State
@@ -49,10 +51,15 @@ def reproduce(
         UnknownNameError: for a paper, table, row or setting that there is not.
         ConfigError: if none of the rows can be run, or a row was trained before with other settings.
         DatasetLayoutError: if the data cannot be trained on, or evaluated.
-        OutputError: if the report cannot be written.
+        OutputError: if the report cannot be written, or another call is running one of the rows.
     """
     plan = plan_of(paper, table, data=data, rows=rows, epochs=epochs, settings=settings or {}, out=out)
     _make(plan.folder)
+    with _alone(plan):
+        return _run(plan, show_progress=show_progress, say=say)
+
+
+def _run(plan: Plan, *, show_progress: bool, say: Callable[[str], object]) -> Report:
     failures: dict[str, str] = {}
     report: Report | None = None
     for name in plan.chosen if plan.table.trained else ():
@@ -74,6 +81,17 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}; choose another --out") from None
+
+
+@contextmanager
+def _alone(plan: Plan) -> Iterator[None]:
+    """Of several calls, one runs a row: another would take it for one that was begun and left, and delete it."""
+    with ExitStack() as locks:
+        for name in plan.chosen if plan.table.trained else ():
+            if plan.progress(name) != "finished":
+                words = f"{name} of {plan.folder} is being run by another call; wait for it, or choose another --out"
+                locks.enter_context(held(plan.folder / f".{name}.lock", otherwise=words))
+        yield
 
 
 _SAID: dict[Progress, str] = {
