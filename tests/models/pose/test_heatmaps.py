@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from passerby.data.pose_cache import CachedPoses, cached
 from passerby.data.poses import PoseEstimator
+from passerby.data.source import DirectorySource
 from passerby.errors import ConfigError, ShapeError, WeightsError
-from passerby.models.pose.heatmaps import HeatmapPoses, openvino_poses, peaks
+from passerby.models.pose.heatmaps import HeatmapPoses, fingerprint, openvino_poses, peaks
 
 WITHOUT = importlib.util.find_spec("openvino") is None
 
@@ -63,6 +68,46 @@ def test_too_few_maps_are_refused() -> None:
 def test_names_and_pictures_are_as_many() -> None:
     with pytest.raises(ShapeError, match="1 names but 2 pictures"):
         HeatmapPoses(lambda pictures: pictures, size=(32, 16))(["a"], torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
+
+
+def files(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).write_bytes(name.encode())
+    return folder / names[0]
+
+
+@pytest.mark.parametrize("names", [("net.xml", "net.bin"), ("net.onnx", "net.onnx.data")])
+def test_joints_of_other_networks_are_told_apart(tmp_path: Path, names: tuple[str, str]) -> None:
+    network = files(tmp_path, *names)
+    plain = fingerprint(network)
+    files(tmp_path, "notes.txt", "other.xml", "other.bin")
+    assert fingerprint(str(network)) == plain != fingerprint(network, size=(128, 64))
+    moved = shutil.copytree(tmp_path, tmp_path / "elsewhere") / names[0]
+    assert fingerprint(moved) == plain
+    for name in names:
+        before = fingerprint(network)
+        (tmp_path / name).write_bytes(b"other weights")
+        assert fingerprint(network) != before
+    with pytest.raises(WeightsError, match="no network at"):
+        fingerprint(tmp_path / "nothing.onnx")
+
+
+def test_what_openvino_runs_is_kept_under_its_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """OpenVINO itself is an optional extra: what is asked of it here is a network with one output."""
+    maps = SimpleNamespace(partial_shape=(1, 19, 4, 2))
+    network = SimpleNamespace(reshape=lambda shape: None)
+    compiled = type("Compiled", (), {"outputs": [maps], "__call__": lambda _, pictures: {maps: pictures}})()
+    core = SimpleNamespace(read_model=lambda path: network, compile_model=lambda model, device: compiled)
+    monkeypatch.setitem(sys.modules, "openvino", SimpleNamespace(Core=lambda: core))
+    file = files(tmp_path, "net.xml", "net.bin")
+    estimator = openvino_poses(file, size=(32, 16))
+    assert estimator.fingerprint == fingerprint(file, size=(32, 16))
+    kept = cached(estimator, DirectorySource(tmp_path))
+    assert isinstance(kept, CachedPoses)
+    assert kept.by_pixels
+    assert estimator.fingerprint[:16] in kept.file.name
+    nameless = HeatmapPoses(lambda pictures: pictures, size=(32, 16))
+    assert cached(nameless, DirectorySource(tmp_path)) is nameless
 
 
 @pytest.mark.skipif(not WITHOUT, reason="openvino is installed")

@@ -8,6 +8,7 @@ map, magnified fourfold; part affinity fields, which tell several people apart, 
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,6 +27,10 @@ from passerby.errors import ConfigError, ShapeError, WeightsError
 Runner = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Pictures ``(b, 3, h, w)``, BGR from 0 to 255 → maps ``(b, 18 or more, h', w')``."""
 MAGNIFIED = 4
+SIZE = (256, 128)
+"""(height, width) that a network is set to."""
+REVISION = 1
+"""Counts up when the same network gives other joints: those that were kept are found again then."""
 
 
 class HeatmapPoses:
@@ -35,10 +40,12 @@ class HeatmapPoses:
         run: the network.
         size: (height, width) of the pictures that it is given; small ones are enlarged.
         batch: pictures that pass at once.
+        fingerprint: hex digits that differ where the network, or what is done with it, does (:func:`fingerprint`); its
+            joints are kept under them (:mod:`passerby.data.pose_cache`), and not at all without.
     """
 
-    def __init__(self, run: Runner, *, size: tuple[int, int], batch: int = 1) -> None:
-        self.run, self.size, self.batch = run, size, batch
+    def __init__(self, run: Runner, *, size: tuple[int, int], batch: int = 1, fingerprint: str | None = None) -> None:
+        self.run, self.size, self.batch, self.fingerprint = run, size, batch, fingerprint
 
     def __call__(self, names: Sequence[str], images: UInt8[Tensor, "b 3 h w"]) -> Poses:
         """The joints of the people in ``images``, of any size; ``names`` are not looked at.
@@ -75,7 +82,26 @@ def peaks(maps: Float[Tensor, "b j h w"]) -> tuple[NDArray[np.float32], NDArray[
     return places.numpy(), best.clamp(0, 1).numpy()
 
 
-def openvino_poses(path: str | Path, *, size: tuple[int, int] = (256, 128)) -> HeatmapPoses:
+def fingerprint(path: str | Path, *, size: tuple[int, int] = SIZE) -> str:
+    """Hex digits that differ where the files of a network do, or what :func:`openvino_poses` makes of them.
+
+    Beside an ``.xml`` that is its ``.bin``; beside an ``.onnx`` whatever begins with its name, such as ``.onnx.data``.
+
+    Raises:
+        WeightsError: if there is no such file, or it cannot be read.
+    """
+    file = _existing(path)
+    beside = [file.with_suffix(".bin")] if file.suffix.lower() == ".xml" else file.parent.glob(f"{file.name}?*")
+    digest = hashlib.sha256(f"heat maps {REVISION} {size} {MAGNIFIED}".encode())
+    try:
+        for part in (file, *sorted(part for part in beside if part.is_file())):
+            digest.update(hashlib.sha256(part.read_bytes()).digest())
+    except OSError as error:
+        raise WeightsError(f"cannot read {file} ({error.strerror or error}); make it readable") from None
+    return digest.hexdigest()
+
+
+def openvino_poses(path: str | Path, *, size: tuple[int, int] = SIZE) -> HeatmapPoses:
     """A network in OpenVINO's format (``.xml`` with its ``.bin``) or in ONNX, run by the package ``openvino``.
 
     Args:
@@ -89,8 +115,7 @@ def openvino_poses(path: str | Path, *, size: tuple[int, int] = (256, 128)) -> H
         openvino = importlib.import_module("openvino")
     except ImportError:
         raise ConfigError(f"{path} is run by the package openvino: pip install 'passerby[openvino]'") from None
-    if not Path(path).is_file():
-        raise WeightsError(f"no network at {path}; give an .xml (with its .bin beside it) or .onnx file")
+    _existing(path)
     try:
         core = openvino.Core()
         model = core.read_model(str(path))
@@ -102,7 +127,16 @@ def openvino_poses(path: str | Path, *, size: tuple[int, int] = (256, 128)) -> H
     if len(maps) != 1:
         shapes = ", ".join(str(output.partial_shape) for output in compiled.outputs)
         raise WeightsError(f"{path} gives {shapes}; wanted one output of {len(JOINTS)} or {len(JOINTS) + 1} maps")
-    return HeatmapPoses(lambda pictures: compiled(pictures)[maps[0]], size=size)
+    return HeatmapPoses(
+        lambda pictures: compiled(pictures)[maps[0]], size=size, fingerprint=fingerprint(path, size=size)
+    )
+
+
+def _existing(path: str | Path) -> Path:
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise WeightsError(f"no network at {path}; give an .xml (with its .bin beside it) or .onnx file")
+    return file
 
 
 def _is_heatmaps(output: object) -> bool:
