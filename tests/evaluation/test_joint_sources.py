@@ -13,7 +13,7 @@ import torch
 from passerby.data.poses import AnnotatedPoses
 from passerby.data.registry import load
 from passerby.data.source import DirectorySource, Source
-from passerby.errors import DatasetLayoutError
+from passerby.errors import DatasetLayoutError, WeightsError
 from passerby.evaluation import parts
 from passerby.evaluation.parts import joints_in_words, part_maker, pose_estimator
 from passerby.models.pose.estimator import NetworkPoses, save_pose_network
@@ -88,6 +88,13 @@ def test_a_users_network_is_the_folder_of_its_run(photographs: Source, network: 
     assert len(maker.rectangles(["a", "b"], images)) == 2
     found, again = pose_estimator(str(network), photographs), pose_estimator("network", photographs)
     np.testing.assert_array_equal(found(["a", "b"], images).joints, again(["a", "b"], images).joints)
+
+
+def test_a_users_network_that_is_still_trained_is_named_as_such(photographs: Source, network: Path) -> None:
+    """It had been taken for a folder of body points."""
+    (network / "model.json").rename(network / "config.json")
+    with pytest.raises(WeightsError, match=rf"not finished \(no model\.json\).*passerby train --resume {network}"):
+        pose_estimator(str(network), photographs)
 
 
 @pytest.mark.parametrize("name", ["network.xml", "network.onnx"])

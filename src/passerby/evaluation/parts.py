@@ -15,7 +15,7 @@ from passerby.data.regions import OVERLAP
 from passerby.data.registry import open_place
 from passerby.data.source import Source
 from passerby.errors import DatasetLayoutError
-from passerby.models.pose.estimator import ABOUT, NetworkPoses, load_pose_network, shipped_poses
+from passerby.models.pose.estimator import ABOUT, CONFIG, NetworkPoses, load_pose_network, shipped_poses
 from passerby.models.pose.heatmaps import openvino_poses
 
 AUTO, OWN, NETWORK = "auto", "own", "network"
@@ -71,7 +71,7 @@ def pose_estimator(poses: str, source: Source) -> PoseEstimator:
         return coco_poses(path.read_bytes(), origin=str(path))
     if path.suffix.lower() in (".xml", ".onnx"):
         return openvino_poses(path)
-    if (path / ABOUT).is_file():
+    if _is_run(path):
         return NetworkPoses(load_pose_network(path))
     return market_poses(open_place(poses), source.names())
 
@@ -81,6 +81,11 @@ def joints_in_words(poses: str, source: Source) -> str:
     if poses == AUTO:
         poses = _own_or_network(source)
     return {OWN: "the data set's own", NETWORK: "found by the pose network of this package"}.get(poses, poses)
+
+
+def _is_run(path: Path) -> bool:
+    """Finished or not: a folder of body points has neither file."""
+    return (path / ABOUT).is_file() or (path / CONFIG).is_file()
 
 
 def _own_or_network(source: Source) -> str:

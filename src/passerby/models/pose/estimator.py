@@ -30,6 +30,8 @@ from passerby.models.weights import digest, load_weights
 SHIPPED = Path(__file__).parent / "shipped"
 """The network that comes with the package, trained on people who do not exist."""
 WEIGHTS, ABOUT = "model.safetensors", "model.json"
+CONFIG = "config.json"
+"""What the run of a network has from its beginning; the others come at its end."""
 KIND = "pose"
 REVISION = 1
 """Counts up when the same weights give other joints: those that were kept are found again then."""
@@ -104,6 +106,10 @@ def load_pose_network(folder: str | Path = SHIPPED) -> PoseNetwork:
         with torch.random.fork_rng():  # the first weights are drawn, then replaced
             network = PoseNetwork(size=(height, width), width=int(about["width"]), bins=int(about["bins"]))
     except FileNotFoundError:
+        if (Path(folder) / CONFIG).is_file():
+            raise WeightsError(
+                f"{folder} is a run that is not finished (no {ABOUT}); finish it: passerby train --resume {folder}"
+            ) from None
         raise WeightsError(
             f"{folder} holds no pose network (no {ABOUT}); train one: passerby train pose --data pedestrians"
         ) from None
