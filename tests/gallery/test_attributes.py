@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from passerby.data.attribute_query import AttributeQuery, attribute_query
-from passerby.data.attributes import MARKET
+from passerby.data.attributes import MARKET, SCHEMAS
 from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError, WeightsError
 from passerby.evaluation.predictor import Predictor
 from passerby.gallery.attributes import log_probability, names, predicted
@@ -117,6 +117,15 @@ def test_what_cannot_be_searched_is_refused(gallery: Gallery, predictor: Predict
     for k in (0, 6):
         with pytest.raises(ProtocolError, match="between 1 and the gallery's 5"):
             gallery.search(None, k=k, attributes="hat=yes")
+
+
+def test_a_query_in_other_attributes_is_refused(gallery: Gallery) -> None:
+    """Its numbers would be taken for other groups and values."""
+    duke = attribute_query("boots=yes", SCHEMAS["dukemtmc"])
+    for ask in (gallery.attribute_query, lambda query: gallery.search(None, attributes=query)):
+        with pytest.raises(ConfigError, match="boots = yes is asked for in the attributes of DukeMTMC-reID"):
+            ask(duke)
+    assert gallery.attribute_query(asked("hat=yes")) == asked("hat=yes")
 
 
 def test_a_file_carries_them_with_their_names(gallery: Gallery, tmp_path: Path) -> None:

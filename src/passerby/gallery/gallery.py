@@ -22,7 +22,7 @@ from passerby.data.attribute_query import AttributeQuery, attribute_query
 from passerby.data.dataset import Split
 from passerby.data.decode import decode
 from passerby.data.source import Source
-from passerby.errors import DatasetLayoutError, ProtocolError, WeightsError
+from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError, WeightsError
 from passerby.evaluation.attributes import schema_of
 from passerby.evaluation.predictor import Predictor
 from passerby.gallery.attributes import log_probability, names, predicted
@@ -157,7 +157,14 @@ class Gallery:
         """What is asked for, where this gallery can answer it (raises as :meth:`search` does)."""
         schema = schema_of(self.predictor.model)
         self._probabilities()
-        return asked if isinstance(asked, AttributeQuery) else attribute_query(asked, schema)
+        if not isinstance(asked, AttributeQuery):
+            return attribute_query(asked, schema)
+        if asked.schema != schema:
+            raise ConfigError(
+                f"{asked} is asked for in the attributes of {asked.schema.name}, but the gallery has those of "
+                f"{schema.name}; ask in words (GROUP=VALUE,…), or make the query with the model's schema"
+            )
+        return asked
 
     def matching(self, asked: AttributeQuery) -> int:
         """How many pictures are predicted to have all the attributes asked for."""
