@@ -49,7 +49,7 @@ def test_train_evaluate_search(tmp_path: Path) -> None:
     assert result.rank1 > untrained_rank1(data) + 0.25
 
     model = passerby.load(tmp_path / "run")
-    again = passerby.evaluate(model.model, data, size=model.size)
+    again = model.evaluate(data)
     assert again.rank1 == result.rank1
 
     gallery = passerby.Gallery.from_folder(model, DRAWN)

@@ -1,9 +1,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+
+import passerby
+from passerby.evaluation.parts import part_maker
+from passerby.models.registry import create_model
+from passerby.training.checkpoint import save_model
+from passerby.training.run import RunFolder
+
+README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 def test_the_table_says_the_protocol(run, trained: Path, figures: Path) -> None:
@@ -50,6 +61,81 @@ def test_single_gallery_shots(run, trained: Path, figures: Path) -> None:
     assert "cuhk03-single-shot, one gallery image a person by another camera, mean of 7 draws of seed 0" in done.out
     assert done.out.splitlines()[2].split()[4:] == ["–", "–"]
     assert "8 queries, 4 gallery images." in done.out
+
+
+def test_a_run_keeps_its_single_gallery_shots(run, figures: Path, tiny: tuple[str, ...], tmp_path: Path) -> None:
+    settings = (*tiny, *(a for s in ("draws=3", "seed=11", "flip=true") for a in ("--set", f"evaluation.{s}")))
+    assert run("train", "aap_reid", "--data", figures, "--run", tmp_path / "run", *settings).code == 0
+    own = json.loads(run("evaluate", tmp_path / "run", "--data", figures, "--json").out)
+    assert own == json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert own == passerby.load(tmp_path / "run").evaluate(passerby.data.load(figures)).to_dict()
+    assert {name: own["protocol"][name] for name in ("draws", "seed", "flip")} == {"draws": 3, "seed": 11, "flip": True}
+    for options, wanted in ((("--seed", 4), (3, 4)), (("--draws", 2), (2, 11)), (("--draws", 0), (0, 0))):
+        found = json.loads(run("evaluate", tmp_path / "run", "--data", figures, "--json", *options).out)
+        assert (found["protocol"]["draws"], found["protocol"]["seed"]) == wanted
+
+
+def test_the_seed_decides_the_draws_and_nothing_else(run, trained: Path, figures: Path) -> None:
+    asked = ("evaluate", trained, "--data", figures, "--json", "--draws", 1)
+    curves = {json.dumps(json.loads(run(*asked, "--seed", seed).out)["cmc"]) for seed in range(6)}
+    assert len(curves) > 1
+    assert run(*asked, "--seed", 5).out == run(*asked, "--seed", 5).out
+    done = run("evaluate", trained, "--data", figures, "--seed", 5)
+    assert (done.code, done.out) == (1, "")
+    assert "seed 5 would decide which galleries are drawn" in done.err
+    assert "--draws N" in done.err
+
+
+def untrained(folder: Path, name: str, options: dict[str, Any], **how: Any) -> Path:
+    """A run of a model with fresh weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = create_model(name, num_classes=3, **options)
+    folder.mkdir()
+    save_model(RunFolder(folder), model, options=options, **how)
+    return folder
+
+
+def readme(run: Path, data: Path) -> dict[str, Any]:
+    """What the Python lines of the README make ``result``, with these files for theirs."""
+    (lines,) = (block.partition("```")[0] for block in README.read_text().split("```python\n")[1:])
+    theirs = ("runs/market", "people/", "query.jpg", "Market-1501.zip")
+    for name, file in zip(theirs, (run, data, min((data / "query").iterdir()), data), strict=True):
+        assert f'"{name}"' in lines
+        lines = lines.replace(f'"{name}"', repr(str(file)))
+    names: dict[str, Any] = {}
+    exec(lines, names)
+    result: passerby.EvalResult = names["result"]
+    return result.to_dict()
+
+
+def numbers(run: Path, data: Path, *, flip: bool = False, normalise: bool = True, **parts: Any) -> dict[str, Any]:
+    """The run's model evaluated with options that are said here."""
+    model, dataset = passerby.load(run), passerby.data.load(data)
+    cutter = part_maker(dataset.source, size=model.size, **parts) if parts else None
+    how = passerby.Protocol(flip=flip, normalise=normalise)
+    return passerby.evaluate(model.model, dataset, size=model.size, protocol=how, parts=cutter).to_dict()
+
+
+def test_the_readme_gives_the_numbers_of_the_command_for_a_run_with_flip(run, figures: Path, tmp_path: Path) -> None:
+    how = {"flip": True, "normalise": False}
+    own = untrained(tmp_path / "run", "aligned_reid", {"trunk": "resnet18"}, size=(32, 16), evaluation=how)
+    shown = readme(own, figures)
+    assert shown == json.loads(run("evaluate", own, "--data", figures, "--json").out)
+    assert shown == numbers(own, figures, **how)
+    assert shown["minp"] != numbers(own, figures)["minp"]
+
+
+def test_the_readme_gives_the_numbers_of_the_command_for_a_run_with_parts(
+    run, tmp_path: Path, draw_people: Callable[..., Path]
+) -> None:
+    data = draw_people(tmp_path / "data", people=8, cameras=2, images=3, size=(64, 32))
+    how = {"by": "strips", "overlap": 0.4}
+    own = untrained(tmp_path / "run", "attention_driven", {"width": 0.125}, size=(64, 32), parts=how)
+    shown = readme(own, data)
+    assert shown == json.loads(run("evaluate", own, "--data", data, "--json").out)
+    assert shown == numbers(own, data, normalise=False, **how)
+    assert shown["minp"] != numbers(own, data, normalise=False, by="pose")["minp"]
 
 
 def test_an_output_that_cannot_be_written_is_said(run, trained: Path, figures: Path, tmp_path: Path) -> None:

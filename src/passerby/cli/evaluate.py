@@ -39,9 +39,10 @@ def evaluate(  # noqa: PLR0913 - options of a command
         int | None,
         typer.Option(
             min=0,
-            help="Of galleries with one picture a person; 0: the whole gallery; default: as the data's own protocol.",
+            help="Of galleries with one picture a person; 0: the whole gallery; default: as the run or data has it.",
         ),
     ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the draws; default: as the run says (0).")] = None,
     flip: Flip = None,
     normalise: Normalise = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images embedded at once.")] = 64,
@@ -52,8 +53,6 @@ def evaluate(  # noqa: PLR0913 - options of a command
     from passerby.data.annotations import read_attributes
     from passerby.data.registry import load as load_dataset
     from passerby.evaluation.attributes import schema_of
-    from passerby.evaluation.evaluate import evaluate as evaluate_model
-    from passerby.evaluation.evaluate import protocol_of
     from passerby.files import check_target, written_whole
     from passerby.training.checkpoint import load
 
@@ -62,23 +61,14 @@ def evaluate(  # noqa: PLR0913 - options of a command
     dataset = load_dataset(data)
     images = len(dataset.split("query")) + len(dataset.split("gallery"))
     predictor = load(run, device=device, poses=poses, flip=flip, normalise=normalise)
-    how = predictor.protocol
-    protocol = protocol_of(predictor.model, dataset, flip=how.flip, normalise=how.normalise, draws=draws)
-    protocol = replace(protocol, average_precision=ap, distance=distance)
+    protocol = replace(predictor.protocol_for(dataset, draws=draws, seed=seed), average_precision=ap, distance=distance)
     known = None
     if attributes:
         place = dataset.source if attributes == "own" else attributes
         known = read_attributes(place, schema_of(predictor.model))
     with progress_bar("embedding", images) as advance:
-        result = evaluate_model(
-            predictor.model,
-            dataset,
-            size=predictor.size,
-            protocol=protocol,
-            batch_size=batch_size,
-            parts=predictor.part_maker(dataset.source),
-            attributes=known,
-            progress=advance,
+        result = predictor.evaluate(
+            dataset, protocol=protocol, attributes=known, batch_size=batch_size, progress=advance
         )
     text = json.dumps(result.to_dict(), indent=2) + "\n"
     if output:

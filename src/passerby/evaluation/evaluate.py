@@ -31,6 +31,8 @@ def evaluate(
 ) -> EvalResult:
     """Embed the dataset's query and gallery and evaluate them under ``protocol``.
 
+    This is for a bare model; a run's own options are known to its predictor, whose ``evaluate`` keeps to them.
+
     Args:
         protocol: by default Market-1501's, or the data set's own, with embeddings compared as the model's paper does
             (:func:`protocol_of`).

@@ -6,15 +6,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from passerby.data.annotations import Attributes
+from passerby.data.dataset import Dataset
 from passerby.data.parts import PartMaker
 from passerby.data.source import DirectorySource, Source
+from passerby.errors import ProtocolError
 from passerby.evaluation.attributes import AttributePredictions, attribute_predictions, schema_of
 from passerby.evaluation.embed import embed
-from passerby.evaluation.evaluate import protocol_of
+from passerby.evaluation.evaluate import evaluate, protocol_of
 from passerby.evaluation.parts import part_maker
 from passerby.models.card import ReidModel
 from passerby.models.weights import digest
-from passerby.types import Embeddings, Sample
+from passerby.types import Embeddings, EvalResult, Protocol, Sample
 
 
 class Predictor:
@@ -24,6 +27,9 @@ class Predictor:
         parts: keywords of :func:`~passerby.evaluation.parts.part_maker`, for a model that sees parts of the body.
         flip: average each picture with its mirror image.
         normalise: compare embeddings of length 1; ``None``: as the model's paper does. They are kept as they are.
+        draws: evaluate on so many galleries with one picture a person; 0: on the whole gallery; ``None``: as the data
+            set's own protocol has it.
+        seed: of the draws.
     """
 
     def __init__(
@@ -34,10 +40,13 @@ class Predictor:
         parts: dict[str, Any] | None = None,
         flip: bool = False,
         normalise: bool | None = None,
+        draws: int | None = None,
+        seed: int = 0,
     ) -> None:
         self.model, self.size, self.parts = model.eval(), size, parts or {}
         self.protocol = protocol_of(model, flip=flip, normalise=normalise)
         """How embeddings of this predictor are to be compared."""
+        self.draws, self.seed = draws, seed
 
     @property
     def fingerprint(self) -> str:
@@ -69,6 +78,53 @@ class Predictor:
     def part_maker(self, source: Source) -> PartMaker | None:
         """What cuts a source's pictures; ``None`` for a model that sees whole pictures only."""
         return part_maker(source, size=self.size, **self.parts) if "parts" in self.model.card.inputs else None
+
+    def protocol_for(self, dataset: Dataset, *, draws: int | None = None, seed: int | None = None) -> Protocol:
+        """What :meth:`evaluate` counts under; ``draws`` and ``seed`` may differ from the predictor's own.
+
+        Raises:
+            ProtocolError: if a seed is asked for where nothing is drawn.
+        """
+        how = protocol_of(
+            self.model,
+            dataset,
+            flip=self.protocol.flip,
+            normalise=self.protocol.normalise,
+            draws=self.draws if draws is None else draws,
+            seed=self.seed if seed is None else seed,
+        )
+        if seed is not None and not how.draws:
+            raise ProtocolError(
+                f"seed {seed} would decide which galleries are drawn, but all of {dataset.name}'s gallery counts here: "
+                "ask for draws (--draws N), or leave the seed out"
+            )
+        return how
+
+    def evaluate(
+        self,
+        dataset: Dataset,
+        *,
+        protocol: Protocol | None = None,
+        attributes: Attributes | None = None,
+        batch_size: int = 64,
+        progress: Callable[[int], object] | None = None,
+    ) -> EvalResult:
+        """Rank the dataset's gallery for each of its queries: the numbers of a run's end and of ``passerby evaluate``.
+
+        Args:
+            protocol: by default :meth:`protocol_for` the dataset; another's ``flip`` counts, not the predictor's.
+            attributes: what the gallery's people wear (see :func:`passerby.evaluation.evaluate.evaluate`).
+        """
+        return evaluate(
+            self.model,
+            dataset,
+            size=self.size,
+            protocol=protocol or self.protocol_for(dataset),
+            batch_size=batch_size,
+            parts=self.part_maker(dataset.source),
+            attributes=attributes,
+            progress=progress,
+        )
 
     def embed_files(self, paths: Sequence[str | Path], *, with_local: bool = False) -> Embeddings:
         """Embed picture files of which nothing else is known."""

@@ -32,7 +32,8 @@ def save_model(
 
     Args:
         parts: how pictures are cut (:func:`~passerby.evaluation.parts.part_maker`) for a model that sees parts.
-        evaluation: ``flip`` and ``normalise`` of :class:`~passerby.evaluation.predictor.Predictor`.
+        evaluation: ``flip``, ``normalise``, ``draws`` and ``seed`` of
+            :class:`~passerby.evaluation.predictor.Predictor`.
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with written_whole(run.path / "model.safetensors") as partial:

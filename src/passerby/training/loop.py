@@ -31,8 +31,9 @@ from passerby.data.registry import load as load_dataset
 from passerby.data.sampler import PKSampler
 from passerby.data.transforms import Augmentation
 from passerby.errors import ConfigError, DatasetLayoutError, OutputError, TrainingError, WeightsError
-from passerby.evaluation.evaluate import evaluate, protocol_of, refuse_unevaluable
+from passerby.evaluation.evaluate import refuse_unevaluable
 from passerby.evaluation.parts import part_maker
+from passerby.evaluation.predictor import Predictor
 from passerby.losses.reid import LossParts
 from passerby.models.card import ReidModel
 from passerby.models.registry import create_model
@@ -230,16 +231,9 @@ class _Training:
     def _evaluate(self, model: ReidModel) -> EvalResult | None:
         result = None
         if self.test is not None and self.accelerator.is_main_process:
-            parts = _parts(self.config, model, self.test)
-            protocol = protocol_of(model, self.test, **self.config.evaluation.model_dump())
-            result = evaluate(
-                model,
-                self.test,
-                size=self.config.data.size,
-                protocol=protocol,
-                parts=parts,
-                attributes=self.evaluation_attributes,
-            )
+            how = {"parts": self.config.parts.model_dump(), **self.config.evaluation.model_dump()}
+            predictor = Predictor(model, self.config.data.size, **how)
+            result = predictor.evaluate(self.test, attributes=self.evaluation_attributes)
         self.accelerator.wait_for_everyone()
         return result
 
@@ -254,7 +248,7 @@ class _Training:
                 options=config.model.options,
                 size=config.data.size,
                 parts=config.parts.model_dump(),
-                evaluation=config.evaluation.model_dump(include={"flip", "normalise"}),
+                evaluation=config.evaluation.model_dump(),
             )
         result = self._evaluate(model)
         if result is not None and self.accelerator.is_main_process:
