@@ -1,143 +1,22 @@
-"""The data doctor: what will hurt a training, an evaluation or a search, in plain words, with file names.
+"""What will hurt: a rule is a function *examined dataset → findings*; :data:`RULES` is the list of them.
 
-A rule is a function *examined dataset → findings*; :data:`RULES` is the list of them. An error spoils a
-number or stops a command; a warning weakens it; an info is good to know.
+An error spoils a number or stops a command; a warning weakens it; an info is good to know.
 """
 
 from __future__ import annotations
 
-import hashlib
-import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from functools import partial
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import TypeAlias
 
-from passerby.data.dataset import SPLITS, Dataset, Split, people, queries_without_match
-from passerby.data.decode import decode
-from passerby.data.source import Source
-from passerby.errors import PasserbyError
+from passerby.data.dataset import SPLITS, Split, people, queries_without_match
+from passerby.data.doctor.examined import Examined
+from passerby.data.doctor.report import Finding, Level
 from passerby.types import Role, Sample
 
-Level: TypeAlias = Literal["error", "warning", "info"]
-LEVELS: tuple[Level, ...] = ("error", "warning", "info")
+Rule: TypeAlias = Callable[[Examined], Iterator[Finding]]
 UNLIKE = 16
 """Areas of the largest and the smallest picture differ by this factor before it is worth a line."""
-
-
-class Count(NamedTuple):
-    """How much one camera adds to one split."""
-
-    split: str
-    camera: str
-    """The number; ``unknown``; or ``all`` in the row that sums a split up."""
-    images: int
-    people: int
-    """Junk and distractors are images of nobody."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing to know, with every file that it is about."""
-
-    level: Level
-    rule: str
-    message: str
-    files: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What the doctor saw. Findings come with the errors first."""
-
-    dataset: str
-    counts: tuple[Count, ...]
-    findings: tuple[Finding, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether there are no errors."""
-        return all(finding.level != "error" for finding in self.findings)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "dataset": self.dataset,
-            "ok": self.ok,
-            "counts": [count._asdict() for count in self.counts],
-            "findings": [asdict(finding) for finding in self.findings],
-        }
-
-
-class Look(NamedTuple):
-    """What opening one file showed."""
-
-    digest: str = ""
-    size: tuple[int, int] | None = None
-    """``(width, height)``; ``None`` where it cannot be decoded."""
-    problem: str = ""
-
-
-@dataclass(frozen=True)
-class Examined:
-    """A dataset and what was seen in its files (nothing, where they were not opened)."""
-
-    dataset: Dataset
-    looks: dict[str, Look]
-
-    def samples(self, *splits: Split) -> list[Sample]:
-        return [s for split in splits for s in getattr(self.dataset, split)]
-
-    def persons(self, *splits: Split) -> list[Sample]:
-        """Without junk, distractors and people whom nobody named."""
-        return [s for s in self.samples(*splits) if s.role is Role.PERSON and s.pid is not None]
-
-    def content(self, sample: Sample) -> str:
-        """What makes two samples the same picture: its bytes, or the file's name where they were not read."""
-        look = self.looks.get(sample.path)
-        return look.digest if look and look.digest else sample.path
-
-
-Rule: TypeAlias = Callable[[Examined], Iterator[Finding]]
-
-
-def check(dataset: Dataset, *, decode_images: bool = True, workers: int = 2) -> Report:
-    """Examine a dataset where it lies; ``decode_images`` reads and decodes every file, with ``workers`` threads."""
-    looks = _look_at_all(dataset, workers) if decode_images else {}
-    examined = Examined(dataset, looks)
-    findings = [finding for rule in RULES for finding in rule(examined)]
-    findings.sort(key=lambda finding: LEVELS.index(finding.level))
-    return Report(dataset.name, tuple(_counts(dataset)), tuple(findings))
-
-
-def _look_at_all(dataset: Dataset, workers: int) -> dict[str, Look]:
-    paths = sorted({s.path for split in SPLITS for s in getattr(dataset, split)})
-    with ThreadPoolExecutor(workers) as pool:
-        return dict(zip(paths, pool.map(partial(_look, dataset.source), paths), strict=True))
-
-
-def _look(source: Source, path: str) -> Look:
-    digest = ""
-    try:
-        content = source.read(path)
-        digest = hashlib.blake2b(content, digest_size=16).hexdigest()
-        return Look(digest, decode(content, name=path).size)
-    except (PasserbyError, OSError, EOFError, zlib.error) as error:
-        return Look(digest, problem=str(error) or type(error).__name__)
-
-
-def _counts(dataset: Dataset) -> Iterator[Count]:
-    for split in SPLITS:
-        cameras: dict[int | None, list[Sample]] = defaultdict(list)
-        for sample in getattr(dataset, split):
-            cameras[sample.camid].append(sample)
-        total = [s for samples in cameras.values() for s in samples]
-        yield Count(split, "all", len(total), len(people(total)))
-        for camid in sorted(cameras, key=lambda c: (c is None, c)):
-            name = "unknown" if camid is None else str(camid)
-            yield Count(split, name, len(cameras[camid]), len(people(cameras[camid])))
 
 
 def _files(samples: Iterable[Sample]) -> tuple[str, ...]:
