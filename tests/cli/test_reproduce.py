@@ -78,6 +78,8 @@ def test_a_failure_is_said_at_the_end_and_by_the_exit_code(
         (("aap_ried", "table1"), "Did you mean aap_reid"),
         (("aap_reid", "tabel2"), "Did you mean table2"),
         (("aap_reid", "table1", "--rows", "bnad", "--data", DRAWN), "Did you mean band"),
+        (("aap_reid", "table1", "--rows", "", "--data", DRAWN), "a row without a name is asked for"),
+        (("aap_reid", "table1", "--rows", "band,", "--data", DRAWN), "a row without a name is asked for"),
         (("aap_reid",), "passerby reproduce --list"),
         (("aap_reid", "table1"), "give --data"),
         (("aap_reid", "tabel2", "--list"), "Did you mean table2"),

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from passerby.errors import ConfigError, DatasetLayoutError, OutputError, TrainingError, UnknownNameError
+from passerby.recipes import progress as progress_module
 from passerby.recipes import report as report_module
 from passerby.recipes import reproduce as module
 from passerby.recipes.conditions import conditions, differences, shortened
@@ -24,7 +25,7 @@ from passerby.recipes.registry import load_recipe
 from passerby.recipes.reproduce import reproduce
 from passerby.recipes.tables import MARKET, load_table
 from passerby.training import loop
-from passerby.training.config import with_overrides
+from passerby.training.config import read_config, with_overrides
 from passerby.training.loop import _Training
 
 DRAWN = "pedestrians:people=8,cameras=2,images=2,size=64x32,preset=easy"
@@ -76,7 +77,7 @@ def settings_of(paper: str, **more: Any) -> dict[str, Any]:
 
 def run(paper: str, table: str, out: Path, *rows: str, **options: Any) -> Any:
     settings = settings_of(paper, **options.pop("settings", {}))
-    chosen: dict[str, Any] = {"data": DRAWN, "epochs": 1, "rows": rows, "show_progress": False, **options}
+    chosen: dict[str, Any] = {"data": DRAWN, "epochs": 1, "rows": rows or None, "show_progress": False, **options}
     return reproduce(paper, table, out=out, settings=settings, **chosen)
 
 
@@ -228,7 +229,14 @@ def trains_all_but(monkeypatch: pytest.MonkeyPatch, row: str, error: BaseExcepti
     monkeypatch.setattr(module, "train", train)
 
 
-@pytest.mark.parametrize("error", [TrainingError("the loss is not finite"), RuntimeError("no memory\nis left")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        TrainingError("the loss is not finite"),
+        RuntimeError("no memory\nis left"),
+        OSError(28, "No space left", "a.jpg"),
+    ],
+)
 def test_a_row_that_fails_keeps_no_other_from_running(
     error: Exception, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,6 +251,36 @@ def test_a_row_that_fails_keeps_no_other_from_running(
     assert "re-ranking comes with the retrieval engine" in text
 
 
+def test_a_row_whose_folder_cannot_be_deleted_is_a_row_that_fails(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "aap_reid-table1" / "baseline" / "metrics.json").unlink()
+    shutil.rmtree(tmp_path / "aap_reid-table1" / "baseline" / "checkpoints")
+    monkeypatch.setattr(module.shutil, "rmtree", refuse)
+    (line,) = run("aap_reid", "table1", tmp_path, "baseline").failed
+    assert line.why.startswith("[Errno 13] Permission denied")
+
+
+def test_damaged_numbers_of_a_row_are_named(finished: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(finished, tmp_path / "out")
+    (out / "aap_reid-table1" / "baseline" / "metrics.json").write_text("{")
+    with pytest.raises(ConfigError, match=r"baseline.metrics.json is not valid JSON"):
+        run("aap_reid", "table1", out, "baseline")
+
+
+def test_a_row_that_cannot_be_read_is_one_error(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(progress_module, "_refuse_other", refuse)  # root, who may run the tests, may read anything
+    with pytest.raises(ConfigError, match=r"baseline cannot be read \(Permission denied\); choose another --out"):
+        run("aap_reid", "table1", finished, "baseline")
+
+
 def test_a_report_is_there_after_the_first_row(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trains_all_but(monkeypatch, "band", KeyboardInterrupt(), finished)
     with pytest.raises(KeyboardInterrupt):
@@ -253,7 +291,9 @@ def test_a_report_is_there_after_the_first_row(finished: Path, tmp_path: Path, m
 
 def test_other_settings_are_not_mixed_with_those_of_before(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "train", never)
-    with pytest.raises(ConfigError, match=r"baseline was trained with other settings .*seed: 0, wanted 5.*--out"):
+    with pytest.raises(
+        ConfigError, match=r"baseline was trained with other settings or data .*seed: 0, wanted 5.*--out"
+    ):
         run("aap_reid", "table1", finished, "baseline", settings={"seed": 5})
     monkeypatch.setattr(module, "train", lambda *_, **__: None)
     report = run("aap_reid", "table1", finished, "band", settings={"seed": 5})
@@ -262,9 +302,68 @@ def test_other_settings_are_not_mixed_with_those_of_before(finished: Path, monke
     assert all(cell.ours is None for cell in line.cells)
 
 
+def test_what_decides_nothing_of_a_row_may_be_another(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "train", never)
+    said: list[str] = []
+    idle = {"data.threads": 1, "data.cache": False, "checkpoint_every": 3, "evaluate_every": 5}
+    data = DRAWN.replace("people=8,cameras=2", "cameras=2,people=8")
+    report = run("aap_reid", "table1", finished, "baseline", settings=idle, data=data, say=said.append)
+    assert said == ["baseline: finished before"]
+    (line,) = [line for line in report.lines if line.name == "baseline"]
+    assert line.config is not None
+    assert (line.config.data.threads, line.config.data.train) == (2, DRAWN), "what it was trained with is reported"
+
+
+def test_the_same_data_elsewhere_is_the_same_and_other_data_in_its_place_are_not(
+    tmp_path: Path, draw_people: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = draw_people(tmp_path / "people", people=4, cameras=2, images=2)
+    run("aap_reid", "table1", tmp_path, "baseline", data=str(people))
+    monkeypatch.setattr(module, "train", never)
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path, "people")
+    monkeypatch.chdir(tmp_path)
+    for place in (packed, "people", f"market1501:{people}"):
+        said: list[str] = []
+        report = run("aap_reid", "table1", tmp_path, "baseline", data=place, say=said.append)
+        assert said == ["baseline: finished before"]
+        assert [line.state for line in report.lines if line.name == "baseline"] == ["measured"]
+
+    for split, setting in (("query", "data.test"), ("bounding_box_train", "data.train")):
+        picture = min((people / split).glob("*.jpg"))
+        was = picture.read_bytes()
+        picture.write_bytes(was + b"\0")
+        with pytest.raises(ConfigError, match=rf"baseline was trained with .*\({setting}: other content\).*--out"):
+            run("aap_reid", "table1", tmp_path, "baseline", data=str(people))
+        picture.write_bytes(was)
+
+
+def test_a_row_goes_on_where_its_data_lie_now(
+    tmp_path: Path, draw_people: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def then_stop(self: Any, epoch: int) -> None:
+        checkpoint(self, epoch)
+        raise KeyboardInterrupt
+
+    checkpoint = _Training._checkpoint
+    people = draw_people(tmp_path / "people", people=4, cameras=2, images=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(_Training, "_checkpoint", then_stop)
+        with pytest.raises(KeyboardInterrupt):
+            run("aap_reid", "table1", tmp_path, "baseline", data=str(people), epochs=2)
+    moved = people.rename(tmp_path / "moved")
+    said: list[str] = []
+    report = run("aap_reid", "table1", tmp_path, "baseline", data=str(moved), epochs=2, say=said.append)
+    assert said == ["baseline: going on from its newest checkpoint"]
+    assert not report.failed
+    assert read_config(tmp_path / "aap_reid-table1" / "baseline" / "config.json").data.train == str(moved)
+
+
 def test_numbers_of_data_that_was_replaced_are_not_those_of_the_new(finished: Path, tmp_path: Path) -> None:
+    """Of a run of an earlier version, which does not say what it read."""
     out = shutil.copytree(finished, tmp_path / "out")
     file = out / "aap_reid-table1" / "baseline" / "metrics.json"
+    (file.parent / "inputs.json").unlink()
+    run("aap_reid", "table1", out, "baseline")
     metrics = json.loads(file.read_text())
     file.write_text(json.dumps(metrics | {"queries": metrics["queries"] + 4}))
     with pytest.raises(ConfigError, match=r"baseline was measured with 12 queries, the data has 8.*--out"):
@@ -313,6 +412,8 @@ def test_what_is_counted_needs_no_data(tmp_path: Path) -> None:
         (("aap_reid", "table1"), {"epochs": 0}, ConfigError, "setting epochs"),
         (("aap_reid", "table1"), {"data": None}, ConfigError, "give --data"),
         (("aap_reid", "table1", "band_reranked"), {}, ConfigError, "cannot be run: re-ranking comes with"),
+        (("aap_reid", "table1", "band", "band_reranked"), {}, ConfigError, "^band_reranked of .*; leave them out$"),
+        (("aap_reid", "table1", "band", ""), {}, ConfigError, "a row without a name.*name some of baseline, .*or name"),
         (("aap_reid", "table1"), {"data": "/nowhere"}, DatasetLayoutError, "nowhere"),
     ],
 )
@@ -343,6 +444,7 @@ def test_other_test_data_and_weights_are_named(tmp_path: Path, monkeypatch: pyte
     report = run("dual_attention", "table2", tmp_path, "se", settings=other)
     said = {condition.what: condition.here for condition in report.conditions}
     assert said["initial weights"] == "R50.pth"
+    assert said["test data"] == f"pedestrians at {other['data.test']}"
     assert report.data.startswith("pedestrians: train 24 images of 6 people")
     assert "trained on pedestrians: train 16 images of 4 people" in report.data
 
@@ -378,6 +480,18 @@ def test_conditions_name_every_value_that_rows_have() -> None:
     configs = {row: with_overrides(table.config(row), {"sampler.p": 4}) for row in ("aanet50", "aanet152")}
     (condition,) = conditions(table, MARKET, configs, {})
     assert (condition.what, condition.paper, condition.here) == ("sampler.p", "32 or 24", "4")
+
+
+def test_conditions_name_files_and_what_stands_in_for_them() -> None:
+    table = load_table("aanet", "table2")
+    here = {"data.attributes": "mine.csv", "data.test_attributes": "theirs.csv", "evaluation.draws": 10}
+    config = with_overrides(table.config("aanet50"), {**here, "data.threads": 1})
+    said = {c.what: (c.paper, c.here) for c in conditions(table, MARKET, {"aanet50": config}, {})}
+    assert said == {
+        "data.attributes": ("beside the training pictures", "mine.csv"),
+        "data.test_attributes": ("with the training data's", "theirs.csv"),
+        "evaluation.draws": ("as the data set's protocol has it", "10"),
+    }
 
 
 def test_the_figure_shows_every_number() -> None:

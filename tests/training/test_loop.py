@@ -80,6 +80,7 @@ def test_a_run_folder_is_complete(finished: Path, world: Path) -> None:
         "checkpoints",
         "config.json",
         "environment.json",
+        "inputs.json",
         "losses.png",
         "metrics.json",
         "metrics.jsonl",

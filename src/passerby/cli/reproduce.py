@@ -39,7 +39,7 @@ def reproduce(
         paper,
         table,
         data=data,
-        rows=[row.strip() for row in rows.split(",")] if rows else None,
+        rows=None if rows is None else [row.strip() for row in rows.split(",")],
         epochs=epochs,
         settings=dict(parse_override(s) for s in settings or ()),
         out=out,
@@ -71,6 +71,8 @@ def _print(report: Report) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from passerby.recipes.report import number
+
     for condition in report.conditions:
         typer.echo(f"differs: {condition.what}: {condition.paper} → {condition.here}")
     if report.table.attributes:
@@ -85,7 +87,7 @@ def _print(report: Report) -> None:
     for line in report.lines:
         if line.state in ("measured", "counted"):
             numbers = [n for cell in line.cells for n in (cell.ours, cell.paper)]
-            shown.add_row(line.name, *map(_number, numbers))
+            shown.add_row(line.name, *map(number, numbers))
     Console().print(shown)
 
 
@@ -94,6 +96,8 @@ def _print_attributes(report: Report) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from passerby.recipes.report import number
+
     for line in (line for line in report.lines if line.state == "measured"):
         beside = list(line.cells[0].beside)
         shown = Table(line.name, box=None, pad_edge=False)
@@ -101,9 +105,5 @@ def _print_attributes(report: Report) -> None:
             shown.add_column(name, justify="right")
         for cell in line.cells:
             numbers = (cell.ours, cell.paper, *(cell.beside[name] for name in beside))
-            shown.add_row(cell.metric, *map(_number, numbers))
+            shown.add_row(cell.metric, *map(number, numbers))
         Console().print(shown)
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"

@@ -9,9 +9,15 @@ from passerby.recipes.report import Condition
 from passerby.recipes.tables import Column, Table
 from passerby.training.config import TrainConfig, with_overrides
 
-_SAID_APART = {"data.train", "data.test", "model.trunk_weights"}
-_PLACES = {"parts.poses", "data.attributes", "data.test_attributes"}
-_DECIDE_NOTHING = {"data.cache", "data.threads", "checkpoint_every", "evaluate_every"} | _PLACES
+DECIDES_NOTHING = {"data.cache", "data.threads", "checkpoint_every", "evaluate_every"}
+"""Settings with which a run comes to the same numbers, to the last bit, whatever they are."""
+_SAID_APART = {"data.train", "data.test", "model.trunk_weights", "parts.poses"}
+_UNSET = {
+    "data.attributes": "beside the training pictures",
+    "data.test_attributes": "with the training data's",
+    "evaluation.draws": "as the data set's protocol has it",
+}
+"""What it means that nothing is named; else the model decides."""
 
 
 def shortened(config: TrainConfig, epochs: int | None) -> TrainConfig:
@@ -32,16 +38,25 @@ def shortened(config: TrainConfig, epochs: int | None) -> TrainConfig:
 
 def differences(one: TrainConfig, other: TrainConfig) -> dict[str, tuple[Any, Any]]:
     """Settings by dotted names that are not equal, with both values."""
-    left, right = _flat(one.model_dump(mode="json")), _flat(other.model_dump(mode="json"))
+    return unequal(flat(one), flat(other))
+
+
+def unequal(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Values that are not equal, by name; what one lacks counts as ``None``."""
     names = dict.fromkeys([*left, *right])
     return {n: (left.get(n), right.get(n)) for n in names if left.get(n) != right.get(n)}
 
 
+def flat(config: TrainConfig) -> dict[str, Any]:
+    """Plain values by dotted names."""
+    return _flat(config.model_dump(mode="json"))
+
+
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for name, value in tree.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
-    return flat
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return found
 
 
 def conditions(
@@ -51,17 +66,17 @@ def conditions(
     changed: dict[str, tuple[list[str], list[str]]] = {}
     for name, config in configs.items():
         for key, values in differences(table.config(name, column.data), config).items():
-            if key not in _SAID_APART | _DECIDE_NOTHING:
+            if key not in _SAID_APART | DECIDES_NOTHING:
                 for seen, value in zip(changed.setdefault(key, ([], [])), values, strict=True):
-                    seen.extend({_said(value)} - set(seen))
+                    seen.extend({_said(value, _UNSET.get(key, "the model's default"))} - set(seen))
     order = sorted(changed, key=lambda key: key != "epochs")
     settings = {key: (" or ".join(changed[key][0]), " or ".join(changed[key][1])) for key in order}
     return tuple(Condition(what=key, paper=paper, here=here) for key, (paper, here) in {**others, **settings}.items())
 
 
-def _said(value: Any) -> str:
+def _said(value: Any, unset: str) -> str:
     if isinstance(value, list):
-        return ", ".join(map(_said, value)) or "none"
+        return ", ".join(_said(part, unset) for part in value) or "none"
     if isinstance(value, float):
         return f"{value:g}"
-    return "the model's default" if value is None else str(value)
+    return unset if value is None else str(value)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from passerby.data.annotations import read_attributes
 from passerby.data.attributes import Schema
@@ -16,15 +15,14 @@ from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError
 from passerby.evaluation.evaluate import refuse_unevaluable
 from passerby.evaluation.parts import AUTO, joints_in_words
-from passerby.recipes.conditions import differences, shortened
+from passerby.recipes.conditions import shortened
+from passerby.recipes.progress import Inputs, Progress, progress
 from passerby.recipes.sizes import count
 from passerby.recipes.tables import COUNTED, Column, Table, load_table
-from passerby.training.config import TrainConfig, read_config, with_overrides
+from passerby.training.config import TrainConfig, with_overrides
+from passerby.training.inputs import digests
 from passerby.training.run import RunFolder
 from passerby.types import Protocol, Role
-
-Progress = Literal["absent", "begun", "unfinished", "finished"]
-"""Of a row on disk; what has ``begun`` has no checkpoint to go on from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +38,9 @@ class Plan:
     """Of the paper, beside which our numbers stand."""
     data: str
     """In words; empty where nothing is trained."""
-    queries: int
-    """Of the test data; 0 where nothing is trained."""
+    training: Dataset | None
+    """``None``, as the next, where nothing is trained."""
+    test: Dataset | None
     configs: Mapping[str, TrainConfig]
     """Of every row that can be run, chosen or not."""
     counts: Mapping[tuple[str, str, str], int]
@@ -53,8 +52,12 @@ class Plan:
         return RunFolder(self.folder / row)
 
     def progress(self, row: str) -> Progress:
-        """How far a row has come (raises as :func:`progress` does)."""
-        return progress(self.run(row), self.configs[row], queries=self.queries)
+        """How far a row has come (raises as :func:`~passerby.recipes.progress.progress` does)."""
+        queries = len(self.test.query) if self.test else 0
+        return progress(self.run(row), self.configs[row], inputs=self._inputs, queries=queries)
+
+    def _inputs(self, config: TrainConfig) -> Inputs:
+        return digests(config, self.training, self.test) if self.training else {}
 
 
 def plan_of(
@@ -71,15 +74,12 @@ def plan_of(
     found = load_table(paper, table)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError("rows are reproduced by one process; train a row by several with `passerby train`")
-    for name in rows or ():
-        found.row(name)
-    _chosen(found, rows)  # what no data would help is refused before any is asked for
+    chosen = _chosen(found, rows)  # what no data would help is refused before any is asked for
     place = {key: settings.get(key) for key in ("data.train", "data.test", "data.attributes", "data.test_attributes")}
     place["data.train"] = data or place["data.train"]
     trained, tested = _datasets(found, place)
     own = tested.name if tested else ""
     column = found.column(own)
-    chosen = _chosen(found, rows)
     changes = {**settings, **({"data.train": place["data.train"]} if trained else {})}
     configs = {
         name: with_overrides(shortened(found.config(name, own), epochs), changes)
@@ -94,7 +94,8 @@ def plan_of(
         chosen=chosen,
         column=column,
         data=_in_words(trained, tested),
-        queries=len(tested.query) if tested else 0,
+        training=trained,
+        test=tested,
         configs=configs,
         counts=_counts(found, configs),
         conditions=_data_conditions(found, column, trained, tested, changes),
@@ -135,12 +136,20 @@ def _refuse_undescribed(
 
 
 def _chosen(table: Table, rows: Sequence[str] | None) -> tuple[str, ...]:
-    asked = tuple(dict.fromkeys(rows or table.rows))
-    reasons = {name: table.reason(name) for name in asked}
-    if all(reasons.values()):
+    """Rows that are named, all of which must be able to run; or else all that can be run."""
+    if rows is not None and not (rows and all(rows)):
+        raise ConfigError(
+            f"a row without a name is asked for; name some of {', '.join(table.rows)}, or none: all that can be run"
+        )
+    asked = tuple(dict.fromkeys(table.rows if rows is None else rows))
+    for name in asked:
+        table.row(name)
+    reasons = {name: why for name in asked if (why := table.reason(name))}
+    if reasons and (rows is not None or len(reasons) == len(asked)):
         why = "; ".join(sorted(set(reasons.values())))
-        raise ConfigError(f"{', '.join(asked)} of {table.recipe}'s {table.name} cannot be run: {why}")
-    return tuple(name for name in asked if not reasons[name])
+        left = "" if len(reasons) == len(asked) else "; leave them out"
+        raise ConfigError(f"{', '.join(reasons)} of {table.recipe}'s {table.name} cannot be run: {why}{left}")
+    return tuple(name for name in asked if name not in reasons)
 
 
 def _in_words(trained: Dataset | None, tested: Dataset | None) -> str:
@@ -156,8 +165,8 @@ def _data_conditions(
     if trained is None or tested is None:
         return {}
     found = _other_data(column, trained)
-    if tested.name not in (trained.name, column.data):
-        found["test data"] = (column.title, tested.name)
+    if tested is not trained:
+        found["test data"] = (column.title, f"{tested.name} at {settings['data.test']}")
     draws = settings.get("evaluation.draws")
     if (tested.single_shot if draws is None else draws > 0) != column.single_shot:
         words = ("the whole gallery", "one gallery picture a person")
@@ -188,30 +197,3 @@ def _counts(table: Table, configs: Mapping[str, TrainConfig]) -> dict[tuple[str,
         for metric in table.metrics
         if metric in COUNTED
     }
-
-
-def progress(run: RunFolder, config: TrainConfig, *, queries: int) -> Progress:
-    """How far a row has come.
-
-    Args:
-        queries: of the test data: a place may hold other data than when the row was measured.
-
-    Raises:
-        ConfigError: if something else is in its folder, or it was trained with other settings, or on other data.
-    """
-    if not run.path.exists():
-        return "absent"
-    differ = differences(read_config(run.config), config)
-    if differ:
-        shown = "; ".join(f"{key}: {had}, wanted {wanted}" for key, (had, wanted) in list(differ.items())[:3])
-        raise ConfigError(f"{run.path} was trained with other settings ({shown}); choose another --out, or delete it")
-    if (run.path / "metrics.json").is_file():
-        metrics = json.loads((run.path / "metrics.json").read_text())
-        asked = metrics["queries"] + metrics["queries_dropped"]
-        if asked != queries:
-            raise ConfigError(
-                f"{run.path} was measured with {asked:,} queries, the data has {queries:,}: it is other data now; "
-                "choose another --out, or delete it"
-            )
-        return "finished"
-    return "unfinished" if any(run.checkpoints.glob("epoch-*")) else "begun"

@@ -182,8 +182,8 @@ def _by_attribute(lines: Iterable[Line]) -> list[str]:
         shown += ["| accuracy (%) | " + " | ".join(["paper", "ours", "difference", *beside]) + " |"]
         shown += ["|---|" + "---:|" * (3 + len(beside))]
         for cell in line.cells:
-            numbers = [_shown(cell.paper), _shown(cell.ours), _shown(cell.difference, signed=True)]
-            numbers += [_shown(cell.beside[name]) for name in beside]
+            numbers = [number(cell.paper), number(cell.ours), number(cell.difference, signed=True)]
+            numbers += [number(cell.beside[name]) for name in beside]
             shown += [f"| {cell.metric} | " + " | ".join(numbers) + " |"]
         shown += [""]
     said = "balanced, the mean recall over the values that occur; majority, always saying what is commonest in training"
@@ -192,14 +192,15 @@ def _by_attribute(lines: Iterable[Line]) -> list[str]:
 
 def _row(line: Line) -> str:
     cells = "".join(
-        f" {_shown(cell.paper)} | {_shown(cell.ours)}{_exactly(cell)} | {_shown(cell.difference, signed=True)} |"
+        f" {number(cell.paper)} | {number(cell.ours)}{_exactly(cell)} | {number(cell.difference, signed=True)} |"
         for cell in line.cells
     )
     title = line.title.replace("*", r"\*")
     return f"| {title} (`{line.name}`) |{cells} {line.state} |"
 
 
-def _shown(value: float | None, *, signed: bool = False) -> str:
+def number(value: float | None, *, signed: bool = False) -> str:
+    """As tables show it; a dash where there is none."""
     if value is None:
         return "–"
     return f"{value:+.2f}".replace("-", "−") if signed else f"{value:.2f}"

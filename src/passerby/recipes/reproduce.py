@@ -7,7 +7,6 @@ it was trained. A row that fails does not keep the others from being run.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,10 +16,11 @@ from typing import Any
 from passerby.errors import ConfigError, OutputError, PasserbyError
 from passerby.files import held
 from passerby.recipes.conditions import conditions
-from passerby.recipes.plan import Plan, Progress, plan_of
+from passerby.recipes.plan import Plan, plan_of
+from passerby.recipes.progress import Progress, read_metrics
 from passerby.recipes.report import Cell, Line, Report, State
 from passerby.recipes.tables import COUNTED, Column
-from passerby.training.config import TrainConfig
+from passerby.training.config import TrainConfig, read_config
 from passerby.training.loop import train
 from passerby.training.run import RunFolder
 from passerby.types import Protocol
@@ -69,7 +69,7 @@ def _run(plan: Plan, *, show_progress: bool, say: Callable[[str], object]) -> Re
             continue
         try:
             _train(plan.run(name), plan.configs[name], state, show_progress=show_progress)
-        except (PasserbyError, RuntimeError) as error:  # torch raises RuntimeError where memory ends
+        except (PasserbyError, OSError, RuntimeError) as error:  # torch raises RuntimeError where memory ends
             failures[name] = " ".join(str(error).split()) or type(error).__name__
             say(f"{name}: failed: {failures[name]}")
         report = _written(plan, failures)
@@ -105,8 +105,11 @@ _SAID: dict[Progress, str] = {
 def _train(run: RunFolder, config: TrainConfig, state: Progress, *, show_progress: bool) -> None:
     if state == "begun":
         shutil.rmtree(run.path)
-    resume = state == "unfinished"
-    train(None if resume else config, run.path, resume=resume, show_progress=show_progress)
+    if state == "unfinished":
+        run.write_config(config)  # the data may lie elsewhere now
+        train(None, run.path, resume=True, show_progress=show_progress)
+    else:
+        train(config, run.path, show_progress=show_progress)
 
 
 def _written(plan: Plan, failures: Mapping[str, str]) -> Report:
@@ -143,7 +146,7 @@ def _line(plan: Plan, name: str, failures: Mapping[str, str]) -> Line:
         note=row.note,
         cells=tuple(_cell(plan, name, column, metric, run) for column in columns for metric in plan.table.metrics),
         run=None if run is None else run.path,
-        config=plan.configs.get(name),
+        config=read_config(run.config) if run else plan.configs.get(name),
     )
 
 
@@ -165,7 +168,7 @@ def _cell(plan: Plan, name: str, column: Column, metric: str, run: RunFolder | N
     exact = plan.counts.get((name, column.data, metric))
     ours = None if exact is None else exact / COUNTED[metric]
     if run is not None and metric not in COUNTED:
-        metrics = json.loads((run.path / "metrics.json").read_text())
+        metrics = read_metrics(run)
         if plan.table.attributes:
             return _attribute(metrics, metric, column=column, paper=plan.table.printed(name, column).get(metric))
         measured = _measured(metrics, metric)
@@ -194,4 +197,4 @@ def _measured(metrics: Mapping[str, Any], metric: str) -> float | None:
 
 
 def _protocol(run: RunFolder) -> str:
-    return str(Protocol(**json.loads((run.path / "metrics.json").read_text())["protocol"]))
+    return str(Protocol(**read_metrics(run)["protocol"]))

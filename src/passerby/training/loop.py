@@ -42,6 +42,7 @@ from passerby.training.attributes import evaluation_attributes, training_attribu
 from passerby.training.checkpoint import save_model
 from passerby.training.config import TrainConfig, read_config
 from passerby.training.curves import save_loss_curves
+from passerby.training.inputs import INPUTS, digests
 from passerby.training.loss import build_loss, leaves_parameters_out
 from passerby.training.monitor import Monitor
 from passerby.training.optimizer import build_optimizer, set_lr
@@ -135,6 +136,7 @@ class _Training:
     def _start(self) -> int:
         if self.accelerator.is_main_process:
             self.folder.create(self.config)
+            self.folder.write_json(INPUTS, digests(self.config, self.dataset, self.test))
             if self.weights is not None:
                 self.folder.write_json("trunk_weights.json", asdict(self.weights))
         self.accelerator.wait_for_everyone()

@@ -1,6 +1,7 @@
 """The run folder: what was asked for, where, what came out. Whatever is in it is whole.
 
-``config.json`` (resolved), ``environment.json``, ``metrics.jsonl`` (a line a step), ``losses.png``,
+``config.json`` (resolved), ``inputs.json`` (what it reads, as digests), ``environment.json``,
+``metrics.jsonl`` (a line a step), ``losses.png``,
 ``checkpoints/epoch-NNNN`` (to resume from), ``model.safetensors`` + ``model.json`` (to use),
 ``metrics.json`` (the evaluation).
 """
@@ -57,8 +58,13 @@ class RunFolder:
             way = f"continue it with --resume {self.path}" if any(self.checkpoints.glob("epoch-*")) else "delete it"
             raise ConfigError(f"{self.path} exists; choose another --run, or {way}")
         with folder_made_whole(self.path) as partial:
-            (partial / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
+            (partial / "config.json").write_text(_as_text(config))
             (partial / "environment.json").write_text(json.dumps(environment(), indent=2) + "\n")
+
+    def write_config(self, config: BaseModel) -> None:
+        """Replace the config by one that comes to the same numbers."""
+        with written_whole(self.config) as partial:
+            partial.write_text(_as_text(config))
 
     def write_json(self, name: str, value: dict[str, Any]) -> None:
         """Write one JSON file whole or not at all."""
@@ -102,6 +108,10 @@ class RunFolder:
         kept = [json.dumps(entry) for entry in self.log() if entry["step"] <= step]
         with written_whole(self.metrics_log) as partial:
             partial.write_text("".join(f"{line}\n" for line in kept))
+
+
+def _as_text(config: BaseModel) -> str:
+    return config.model_dump_json(indent=2) + "\n"
 
 
 def environment() -> dict[str, Any]:

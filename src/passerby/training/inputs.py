@@ -1,0 +1,49 @@
+"""What a run reads, by content: a path may hold other data one day, and the same data may be found by another path."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+from passerby.data.dataset import Dataset
+from passerby.data.digest import digest_of
+from passerby.training.config import TrainConfig
+
+INPUTS = "inputs.json"
+"""The file of a run folder that says it."""
+
+
+def digests(config: TrainConfig, training: Dataset, test: Dataset | None) -> dict[str, str]:
+    """Hex digits of what each setting names: the data, and single files (attributes, joints, weights).
+
+    What is neither, a word, a folder or what has to be fetched, has none: there the setting itself says it.
+    """
+    found = {"data.train": digest_of(training, "train")}
+    if test is not None:
+        found["data.test"] = digest_of(test, "query", "gallery")
+    files = {
+        "data.attributes": config.data.attributes,
+        "data.test_attributes": config.data.test_attributes,
+        "parts.poses": config.parts.poses,
+        "model.trunk_weights": config.model.trunk_weights,
+    }
+    return found | {name: _content(*file) for name, place in files.items() if place and (file := _file(place))}
+
+
+def _file(place: str) -> tuple[Path, int] | None:
+    """A file, and when it was changed."""
+    try:
+        path = Path(place).expanduser()
+        return (path, path.stat().st_mtime_ns) if path.is_file() else None
+    except (OSError, RuntimeError):  # longer than a file's name may be; nobody's home
+        return None
+
+
+@lru_cache(maxsize=8)
+def _content(path: Path, changed: int) -> str:  # noqa: ARG001 - another time is another content
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
