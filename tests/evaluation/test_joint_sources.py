@@ -85,7 +85,7 @@ def test_a_users_network_is_the_folder_of_its_run(photographs: Source, network: 
     images = torch.randint(256, (2, 3, 32, 16), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     maker = part_maker(photographs, size=(32, 16), poses=str(network))
     assert isinstance(pose_estimator(str(network), photographs), NetworkPoses)
-    assert len(maker.rectangles(["a", "b"], images)) == 2
+    assert len(maker.rectangles(["a", "b"], images).regions) == 2
     found, again = pose_estimator(str(network), photographs), pose_estimator("network", photographs)
     np.testing.assert_array_equal(found(["a", "b"], images).joints, again(["a", "b"], images).joints)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from torch import Generator, Tensor
 
 from passerby.data.decode import read_all
 from passerby.data.loader import TrainLoader, class_labels
-from passerby.data.parts import By
+from passerby.data.parts import By, _say_fallen_back
 from passerby.data.pedestrians.labels import JOINTS
 from passerby.data.poses import PoseEstimator, Poses
 from passerby.data.registry import load as load_data
@@ -181,6 +182,56 @@ def test_flip_mirrors_the_parts_with_the_person(run: Path, by: By) -> None:
     both = embed(predictor.model, dataset.source, dataset.query, size=SIZE, parts=plain, flip=True).features
     assert not torch.allclose(seen, reversed_, atol=1e-2)
     assert torch.allclose(both, (seen + reversed_) / 2, atol=2e-3)
+
+
+def test_who_is_cut_by_the_mean_pose_is_counted_and_said_once(run: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _say_fallen_back.cache_clear()
+    predictor, dataset = load(run), load_data(PEOPLE)
+    unseen = {dataset.query[1].path, dataset.query[6].path}
+    maker = part_maker(dataset.source, size=SIZE)
+    assert maker.poses is not None
+    maker = replace(maker, poses=_Blind(maker.poses, frozenset(unseen)))
+    for _ in range(2):  # as after every epoch
+        embed(predictor.model, dataset.source, dataset.query, size=SIZE, batch_size=3, parts=maker)
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING  # which Python prints by itself
+    said = f"{dataset.source.root}: 2 of 8 pictures were cut by the mean pose"
+    assert record.getMessage().startswith(said)
+    assert all(name in record.getMessage() for name in unseen)
+    embed(predictor.model, dataset.source, dataset.query[2:6], size=SIZE, parts=maker)
+    assert len(caplog.records) == 1, "there is nothing to say"
+    embed(predictor.model, dataset.source, dataset.query[6:], size=SIZE, parts=maker)
+    assert "1 of 2 pictures" in caplog.records[1].getMessage()
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_training_says_it_before_the_first_epoch_in_one_process(rank: int, caplog: pytest.LogCaptureFixture) -> None:
+    _say_fallen_back.cache_clear()
+    dataset = load_data(PEOPLE)
+    maker = part_maker(dataset.source, size=SIZE)
+    assert maker.poses is not None
+    maker = replace(maker, poses=_Blind(maker.poses, frozenset(s.path for s in dataset.train[:3])))
+    sampler = PKSampler(class_labels(dataset.train), p=2, k=2, seed=0, rank=rank, world=2)
+    loader = TrainLoader(
+        dataset.source, dataset.train, sampler, size=SIZE, augmentation=Augmentation(), seed=0, parts=maker
+    )
+    loader.find_parts()
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 1 - rank
+    assert all(f"3 of {len(dataset.train)} pictures were cut by the mean pose" in line for line in said)
+
+
+@dataclass(frozen=True)
+class _Blind:
+    """Sees no joint in some pictures."""
+
+    poses: PoseEstimator
+    unseen: frozenset[str]
+
+    def __call__(self, names: Sequence[str], images: Tensor) -> Poses:
+        joints, confidence = self.poses(names, images)
+        seen = np.array([name not in self.unseen for name in names])
+        return Poses(joints, np.where(seen[:, None], confidence, 0).astype(np.float32))
 
 
 @dataclass(frozen=True)

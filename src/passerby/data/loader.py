@@ -12,7 +12,7 @@ from torch import Generator, Tensor, device
 
 from passerby.data.dataset import people
 from passerby.data.decode import read_all, read_batches, read_image
-from passerby.data.parts import PartMaker
+from passerby.data.parts import PartMaker, say_fallen_back
 from passerby.data.sampler import PKSampler
 from passerby.data.source import Source
 from passerby.data.transforms import Augmentation
@@ -67,6 +67,7 @@ class TrainLoader:
         self.size, self.augmentation, self.seed, self.threads = size, augmentation, seed, threads
         self.labels, self.attributes, self.parts = torch.tensor(class_labels(samples)), attributes, parts
         self._rectangles: dict[int, NDArray[np.float32]] = {}
+        self._fallen: list[str] = []
         self.memory = read_all(source, samples, size, threads=threads) if cache else None
 
     def __len__(self) -> int:
@@ -89,6 +90,8 @@ class TrainLoader:
     def find_parts(self, progress: Callable[[int], object] | None = None) -> None:
         """Find where everybody's body and parts are before the first epoch, which finds what is missing anyway.
 
+        Pictures that are cut by the mean pose are counted and said (:func:`~passerby.data.parts.say_fallen_back`).
+
         Args:
             progress: called with the number of images after each batch.
         """
@@ -101,6 +104,8 @@ class TrainLoader:
             self._find(some.tolist(), images)
             if progress:
                 progress(len(some))
+        if self.sampler.rank == 0:  # of several processes one says it
+            say_fallen_back(str(self.source.root), self._fallen, len(self.samples))
 
     def _find(self, rows: Sequence[int], images: Tensor) -> None:
         """Poses cost time and never change: what is known is not asked again."""
@@ -108,7 +113,8 @@ class TrainLoader:
         if self.parts is not None and unknown:
             names = [self.samples[rows[place]].path for place in unknown]
             found = self.parts.rectangles(names, images[unknown])
-            self._rectangles |= {rows[place]: regions for place, regions in zip(unknown, found, strict=True)}
+            self._rectangles |= {rows[place]: regions for place, regions in zip(unknown, found.regions, strict=True)}
+            self._fallen += found.fallen(names)
 
     def _augmented(
         self, images: Tensor, rows: list[int], generator: Generator, to: device

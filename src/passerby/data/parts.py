@@ -6,8 +6,10 @@ of every batch anew.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from passerby.data.canonical import LEAST_CONFIDENCE, CanonicalPoses
+from passerby.data.datasets.csv import some
 from passerby.data.pedestrians.labels import JOINTS
 from passerby.data.poses import PoseEstimator, Poses
 from passerby.data.regions import OVERLAP, are_upright, body_regions, clamped, horizontal_strips
@@ -24,6 +27,7 @@ from passerby.errors import ConfigError, ShapeError, UnknownNameError
 By = Literal["pose", "strips"]
 SIZE = (96, 192)
 """(height, width) of a part in Yang et al.: a quarter of the whole picture's height."""
+_LOG = logging.getLogger(__name__)
 
 
 class Rectangles(NamedTuple):
@@ -32,7 +36,10 @@ class Rectangles(NamedTuple):
     regions: NDArray[np.float32]
     """``(b, 5, 4)``: the whole body, then its parts."""
     fallen_back: NDArray[np.bool_]
-    """``(b,)``: who was cut by the mean pose, because no joint was found or they stood upside down."""
+    """``(b,)``: who was cut by the mean pose, because no joint was found or they stood upside down.
+
+    Whoever cuts many pictures says so at the end (:func:`say_fallen_back`).
+    """
 
     @property
     def whole(self) -> NDArray[np.float32]:
@@ -43,6 +50,10 @@ class Rectangles(NamedTuple):
     def parts(self) -> NDArray[np.float32]:
         """``(b, 4, 4)``."""
         return self.regions[:, 1:]
+
+    def fallen(self, names: Sequence[str]) -> list[str]:
+        """Those of the pictures called ``names`` that were cut by the mean pose."""
+        return [names[row] for row in np.flatnonzero(self.fallen_back).tolist()]
 
 
 class Cut(NamedTuple):
@@ -115,15 +126,40 @@ class PartMaker:
         if self.cutter.by == "pose" and self.poses is None:
             raise ConfigError("parts by pose need somebody who knows the joints; name poses, or cut strips")
 
-    def rectangles(self, names: Sequence[str], images: Tensor) -> NDArray[np.float32]:
-        """``(b, 5, 4)``: where body and parts lie in pictures ``(b, 3, h, w)``, uint8, called ``names``."""
+    def rectangles(self, names: Sequence[str], images: Tensor) -> Rectangles:
+        """Where body and parts lie in pictures ``(b, 3, h, w)``, uint8, called ``names``."""
         height, width = images.shape[2:]
         poses = _no_poses(len(names)) if self.poses is None else self.poses(names, images)
-        return self.cutter.rectangles(poses, (height, width)).regions
+        return self.cutter.rectangles(poses, (height, width))
 
     def __call__(self, names: Sequence[str], images: Tensor) -> Cut:
         """What a model is shown of pictures ``(b, 3, h, w)``, uint8."""
-        return self.cutter.cut(images, self.rectangles(names, images))
+        return self.cutter.cut(images, self.rectangles(names, images).regions)
+
+
+def say_fallen_back(place: str, fallen: Sequence[str], total: int) -> None:
+    """Where pictures were cut by the mean pose, a line of the log (which Python prints, if nobody asked for more).
+
+    Args:
+        place: where the pictures are.
+        fallen: what those are called that were cut so.
+        total: how many were cut in all.
+    """
+    if fallen:
+        _say_fallen_back(place, len(fallen), total, some(fallen))
+
+
+@lru_cache(maxsize=1024)
+def _say_fallen_back(place: str, fallen: int, total: int, names: str) -> None:
+    """Once for the same pictures, which a training evaluates after many epochs."""
+    _LOG.warning(
+        "%s: %s of %s pictures were cut by the mean pose, since no joint was found in them or they show a body upside "
+        "down (%s); their parts may lie beside the body (--poses or parts.poses says who knows the joints)",
+        place,
+        f"{fallen:,}",
+        f"{total:,}",
+        names,
+    )
 
 
 def _whole_pictures(n: int, size: tuple[int, int]) -> NDArray[np.float32]:

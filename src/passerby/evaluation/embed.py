@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from passerby.data.decode import read_batches
-from passerby.data.parts import PartMaker
+from passerby.data.parts import PartMaker, say_fallen_back
 from passerby.data.source import Source
 from passerby.data.transforms import normalise, normalise_parts
 from passerby.errors import ConfigError, DatasetLayoutError
@@ -39,7 +39,8 @@ def embed(
         with_local: keep the stripe vectors too, for the local distances.
         flip: average each picture with its mirror image, at twice the cost; stripes keep length 1, attributes
             average scores.
-        parts: cuts the pictures, for a model whose card asks for parts.
+        parts: cuts the pictures, for a model whose card asks for parts; how many were cut by the mean pose is said
+            (:func:`~passerby.data.parts.say_fallen_back`).
         progress: called with the number of images after each batch.
 
     Raises:
@@ -57,13 +58,12 @@ def embed(
     was_training = model.training
     model.eval()
     features, local, attributes = [], [], []
+    fallen: list[str] = []
     try:
         names = iter([s.path for s in samples])
         for images in read_batches(source, samples, size, batch_size=batch_size, threads=threads):
-            cut = parts(list(islice(names, len(images))), images) if parts else None
-            whole = images if cut is None else cut.whole
-            batch = normalise(whole.to(device)).contiguous(memory_format=torch.channels_last)
-            inputs = (batch,) if cut is None else (batch, normalise_parts(cut.parts.to(device)))
+            inputs, without_pose = _inputs(images, list(islice(names, len(images))), parts, device)
+            fallen += without_pose
             output = _forward(model, inputs, flip=flip)
             features.append(output.embedding.float().cpu())
             if with_local and output.local is not None:
@@ -74,6 +74,7 @@ def embed(
                 progress(len(images))
     finally:
         model.train(was_training)
+    say_fallen_back(str(source.root), fallen, len(samples))
     return Embeddings(
         features=torch.cat(features),
         paths=tuple(s.path for s in samples),
@@ -83,6 +84,19 @@ def embed(
         local=torch.cat(local) if local else None,
         attributes=torch.cat(attributes) if attributes else None,
     )
+
+
+def _inputs(
+    images: Tensor, names: list[str], parts: PartMaker | None, device: torch.device
+) -> tuple[tuple[Tensor, ...], list[str]]:
+    """What the model is shown of pictures, and whose parts were cut by the mean pose."""
+    whole, cut, fallen = images, None, list[str]()
+    if parts:
+        rectangles = parts.rectangles(names, images)
+        fallen = rectangles.fallen(names)
+        whole, cut = parts.cutter.cut(images, rectangles.regions)
+    batch = normalise(whole.to(device)).contiguous(memory_format=torch.channels_last)
+    return ((batch,) if cut is None else (batch, normalise_parts(cut.to(device)))), fallen
 
 
 def _forward(model: ReidModel, inputs: tuple[Tensor, ...], *, flip: bool) -> ModelOutput:
