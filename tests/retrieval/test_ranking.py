@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -13,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from passerby.errors import ProtocolError, ShapeError, UnknownNameError
-from passerby.retrieval import ranking
+from passerby.retrieval.comparison import Comparison, DistanceName
 from passerby.retrieval.dmli import dmli
-from passerby.retrieval.ranking import DistanceName, positive_ranks, top_k
+from passerby.retrieval.ranking import positive_ranks, top_k
 from passerby.types import Embeddings, Protocol, Role
 
 
@@ -123,20 +122,18 @@ def test_a_distractor_that_shares_a_code_is_nobody() -> None:
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     blocks: list[int] = []
 
-    def spy(between: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-        def measured(x: Tensor, y: Tensor) -> Tensor:
-            blocks.append(len(x))
-            return between(x, y)
+    block = Comparison.block
 
-        return measured
+    def measured(self: Comparison, rows: Tensor) -> Tensor:
+        blocks.append(len(rows))
+        return block(self, rows)
 
-    monkeypatch.setattr(ranking, "squared_euclidean", spy(ranking.squared_euclidean))
-    monkeypatch.setattr(ranking, "dmli", spy(ranking.dmli))
+    monkeypatch.setattr(Comparison, "block", measured)
     local = F.normalize(randn(100, 4, 6), dim=2)
     both = embeddings(randn(100, 8), [i % 5 for i in range(100)], [i % 2 for i in range(100)], local=local)
     positive_ranks(both, both, Protocol(ignore_same_camera=False), block_bytes=100 * 8 * 50)
     assert sum(blocks) == 100
-    assert max(blocks) <= 10  # 8 bytes of distance and 32 of counting a pair
+    assert max(blocks) <= 17  # 8 bytes of distance and 16 of looking at a pair
     blocks.clear()
     top_k(both, both, 3, distance="local", block_bytes=100 * 8 * 160)
     assert sum(blocks) == 100

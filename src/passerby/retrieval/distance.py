@@ -46,8 +46,10 @@ def _refuse(bad: Bool[Tensor, " n"], what: str) -> None:
         )
 
 
-def squared_euclidean(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"]) -> Float[Tensor, "m n"]:
-    """‖x‖² + ‖y‖² − 2 x·y of all pairs, not below 0; d = e.
+def squared_euclidean(
+    x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, lengths: Float[Tensor, " n"] | None = None
+) -> Float[Tensor, "m n"]:
+    """‖x‖² + ‖y‖² − 2 x·y of all pairs, not below 0; d = e. ``lengths``: ‖y‖², if somebody knows them already.
 
     Raises:
         ShapeError: if the dimensions or dtypes differ.
@@ -59,7 +61,7 @@ def squared_euclidean(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"]) -> Float
         )
     if x.dtype != y.dtype:
         raise ShapeError(f"queries are {x.dtype}, the gallery {y.dtype}: convert one of them")
-    norms = x.pow(2).sum(1)[:, None] + y.pow(2).sum(1)[None, :]
+    norms = x.pow(2).sum(1)[:, None] + (y.pow(2).sum(1) if lengths is None else lengths)
     distances: Tensor = torch.addmm(norms, x, y.T, alpha=-2).clamp_min_(0)
     return distances
 

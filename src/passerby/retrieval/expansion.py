@@ -14,9 +14,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from passerby.errors import ProtocolError
-from passerby.retrieval.among import features
 from passerby.retrieval.blocks import BLOCK_BYTES, row_blocks
-from passerby.retrieval.distance import normalize, squared_euclidean
+from passerby.retrieval.comparison import compare_features
+from passerby.retrieval.distance import normalize
 from passerby.retrieval.nearest import CELL_BYTES, nearest
 
 
@@ -37,8 +37,9 @@ def expand_queries(
     """
     _refuse(k, alpha, len(gallery))
     q, g = normalize(query), normalize(gallery)
+    comparison = compare_features(q, g)
     blocks = row_blocks(len(q), CELL_BYTES * len(g), block_bytes, q.device)
-    return torch.cat([_moved(q[rows], g, nearest(squared_euclidean(q[rows], g), k)[1], alpha) for rows in blocks])
+    return torch.cat([_moved(q[rows], g, nearest(comparison.block(rows), k)[1], alpha) for rows in blocks])
 
 
 def augment_gallery(
@@ -52,7 +53,7 @@ def augment_gallery(
     """
     _refuse(k, alpha, len(gallery) - 1)
     g = normalize(gallery)
-    among = features(g)
+    among = compare_features(g, g)
     moved = []
     for rows in row_blocks(len(g), CELL_BYTES * len(g), block_bytes, g.device):
         distances = among.block(rows)

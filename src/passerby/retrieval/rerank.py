@@ -34,12 +34,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from passerby.errors import ProtocolError, ShapeError
-from passerby.retrieval.among import Among, Given, features
 from passerby.retrieval.blocks import BLOCK_BYTES, row_blocks
-from passerby.retrieval.distance import centred, normalize
+from passerby.retrieval.comparison import Comparison, Given, compare_features
+from passerby.retrieval.distance import squared_euclidean
 from passerby.retrieval.nearest import CELL_BYTES, nearest
 from passerby.retrieval.ragged import Ragged, concatenated, mean_of_rows, ragged, transposed
 
+Among = Comparison | Given
 Progress = Callable[[int], object]
 
 
@@ -61,7 +62,7 @@ class KReciprocal:
 
     def jaccard(self, rows: Int[Tensor, " b"]) -> Float[Tensor, "b g"]:
         """Of some queries to the whole gallery, in [0, 1]."""
-        gallery = len(self.among) - self.queries
+        gallery = self.among.shape[0] - self.queries
         shared = self.encodings.weights.new_zeros(len(rows) * gallery)
         entries, owner = self.encodings.entries(rows)
         for some in _within(self.by_column.lengths[self.encodings.columns[entries]], self.block_bytes // 64):
@@ -79,7 +80,7 @@ class KReciprocal:
 
     def blocks(self) -> Iterator[tuple[Int[Tensor, " b"], Float[Tensor, "b g"]]]:
         """Query rows and their distances, ``block_bytes`` at a time."""
-        for rows in row_blocks(self.queries, CELL_BYTES * len(self.among), self.block_bytes, self.farthest.device):
+        for rows in row_blocks(self.queries, CELL_BYTES * self.among.shape[0], self.block_bytes, self.among.device):
             yield rows, self.distances(rows)
 
 
@@ -155,18 +156,14 @@ def prepare(
     progress: Progress | None = None,
 ) -> KReciprocal:
     """All of :func:`k_reciprocal` but the q × g result, whose blocks may then be asked for one by one."""
-    if query.shape[1] != gallery.shape[1] or query.dtype != gallery.dtype:
-        raise ShapeError(
-            f"queries are {query.shape[1]} × {query.dtype}, the gallery {gallery.shape[1]} × {gallery.dtype}: "
-            "embed both with the same model"
-        )
+    squared_euclidean(query[:0], gallery[:0])  # says what differs
     union = torch.cat([query, gallery])
-    union = normalize(union) if normalise else centred(union, union)[0]
-    return _prepared(features(union), len(query), k1, k2, lam, 2 if squared_twice else 1, block_bytes, progress)
+    among = compare_features(union, union, normalise=normalise)
+    return _prepared(among, len(query), k1, k2, lam, 2 if squared_twice else 1, block_bytes, progress)
 
 
 def _collected(prepared: KReciprocal, progress: Progress | None) -> Float[Tensor, "q g"]:
-    gallery = len(prepared.among) - prepared.queries
+    gallery = prepared.among.shape[0] - prepared.queries
     result = prepared.farthest.new_empty(prepared.queries, gallery)
     for rows, distances in prepared.blocks():
         result[rows] = distances
@@ -176,27 +173,36 @@ def _collected(prepared: KReciprocal, progress: Progress | None) -> Float[Tensor
 
 
 def _prepared(
-    among: Among, queries: int, k1: int, k2: int, lam: float, power: int, block_bytes: int, progress: Progress | None
+    among: Among,
+    queries: int,
+    k1: int,
+    k2: int,
+    lam: float,
+    power: int,
+    block_bytes: int,
+    progress: Progress | None,
 ) -> KReciprocal:
     _refuse(among, queries, k1, k2, lam)
-    wanted = min(max(k1 + 1, k2), len(among))
+    wanted = min(max(k1 + 1, k2), among.shape[0])
     order, farthest = _neighbours(among, wanted, block_bytes, progress)
     mutual, half = _mutual(order[:, : k1 + 1]), _mutual(order[:, : round(k1 / 2) + 1])
     parts = []
-    for rows in row_blocks(len(among), CELL_BYTES * (k1 + 1) * (k1 + 2), block_bytes, order.device):
+    for rows in row_blocks(among.shape[0], CELL_BYTES * (k1 + 1) * (k1 + 2), block_bytes, order.device):
         columns, there = _expanded(order, mutual, half, rows)
         parts.append(_encoded(among, rows, columns, there, farthest, power))
     encodings = concatenated(parts)
     if k2 > 1:
-        split = row_blocks(len(among), CELL_BYTES * k2 * int(encodings.lengths.max()), block_bytes, order.device)
+        split = row_blocks(among.shape[0], CELL_BYTES * k2 * int(encodings.lengths.max()), block_bytes, order.device)
         encodings = concatenated([mean_of_rows(encodings, order[rows, :k2]) for rows in split])
     gallery = encodings.below(queries)
-    return KReciprocal(among, queries, farthest, encodings, transposed(gallery, len(among)), lam, power, block_bytes)
+    return KReciprocal(
+        among, queries, farthest, encodings, transposed(gallery, among.shape[0]), lam, power, block_bytes
+    )
 
 
 def _refuse(among: Among, queries: int, k1: int, k2: int, lam: float) -> None:
-    if not 0 < queries < len(among):
-        raise ProtocolError(f"re-ranking needs both sides, got {queries} queries of {len(among)} pictures in all")
+    if not 0 < queries < among.shape[0]:
+        raise ProtocolError(f"re-ranking needs both sides, got {queries} queries of {among.shape[0]} pictures in all")
     if k1 < 1 or k2 < 1:
         raise ProtocolError(f"k1 and k2 count neighbours from 1, got {k1} and {k2}")
     if not 0 <= lam <= 1:
@@ -219,8 +225,7 @@ def _neighbours(
 ) -> tuple[Int[Tensor, "n k"], Float[Tensor, " n"]]:
     """The k nearest of every row, and its farthest distance (1 where all are 0)."""
     order, farthest = [], []
-    probe = among.pairs(*torch.zeros(2, 1, dtype=torch.long))
-    for rows in row_blocks(len(among), CELL_BYTES * len(among), block_bytes, probe.device):
+    for rows in row_blocks(among.shape[0], CELL_BYTES * among.shape[0], block_bytes, among.device):
         distances = among.block(rows)
         farthest.append(distances.amax(1))
         order.append(nearest(distances, k)[1])

@@ -1,0 +1,176 @@
+"""Distances of one set of embeddings to another, a block or some pairs at a time: no matrix of all need stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from passerby.errors import ProtocolError, ShapeError, UnknownNameError
+from passerby.retrieval.distance import centred, first_copies, normalize, squared_euclidean
+from passerby.retrieval.dmli import dmli, dmli_pairs
+from passerby.types import Embeddings
+
+DistanceName = Literal["global", "local", "global_local"]
+_EVERYTHING = slice(None)
+_PAIRS = 2**13
+"""Rows laid beside each other at a time."""
+
+
+class Euclidean:
+    """Squared, of rows of ``x`` to rows of ``y``."""
+
+    cells = 1
+
+    def __init__(self, x: Float[Tensor, "m d"], y: Float[Tensor, "n e"]) -> None:
+        self.x, self.y = x, y
+        self.lengths = y.pow(2).sum(1)
+
+    def block(self, rows: Int[Tensor, " b"], columns: slice) -> Float[Tensor, "b c"]:
+        return squared_euclidean(self.x[rows], self.y[columns], lengths=self.lengths[columns])
+
+    def pairs(self, rows: Int[Tensor, " e"], columns: Int[Tensor, " e"]) -> Float[Tensor, " e"]:
+        return (self.x[rows] - self.y[columns]).pow_(2).sum(1)
+
+
+class Aligned:
+    """DMLI, of stripes of ``x`` to stripes of ``y``."""
+
+    def __init__(self, x: Float[Tensor, "m s c"], y: Float[Tensor, "n s c"]) -> None:
+        self.x, self.y = x, y
+        self.cells = 2 * x.shape[1] * y.shape[1]  # the cost matrix and its mirror image
+
+    def block(self, rows: Int[Tensor, " b"], columns: slice) -> Float[Tensor, "b c"]:
+        return dmli(self.x[rows], self.y[columns])
+
+    def pairs(self, rows: Int[Tensor, " e"], columns: Int[Tensor, " e"]) -> Float[Tensor, " e"]:
+        return dmli_pairs(self.x[rows], self.y[columns])
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A sum of distances of m rows to n columns; smaller is closer."""
+
+    parts: tuple[Euclidean | Aligned, ...]
+    original: Int[Tensor, " n"] | None
+    """Of each column the first that equals it, where any does: their distances then agree to the last bit."""
+    among: bool
+    """Rows and columns are the same pictures, each of which is at 0 from itself."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.parts[0].x), len(self.parts[0].y)
+
+    @property
+    def cell_bytes(self) -> int:
+        """What a distance takes while it is made."""
+        return self.parts[0].x.element_size() * sum(part.cells for part in self.parts)
+
+    @property
+    def device(self) -> torch.device:
+        return self.parts[0].x.device
+
+    def block(self, rows: Int[Tensor, " b"], columns: slice = _EVERYTHING) -> Float[Tensor, "b c"]:
+        """Of some rows to all columns, or to a run of them; the caller may overwrite it."""
+        needed = columns if self.original is None else _EVERYTHING
+        distances = self.parts[0].block(rows, needed)
+        for part in self.parts[1:]:
+            distances += part.block(rows, needed)
+        if self.original is not None:
+            distances = distances[:, self.original[columns]]
+        return _with_zeros(distances, rows, columns) if self.among else distances
+
+    def pairs(self, rows: Int[Tensor, " e"], columns: Int[Tensor, " e"]) -> Float[Tensor, " e"]:
+        """Of each row to the column beside it."""
+        some = zip(rows.split(_PAIRS), columns.split(_PAIRS), strict=True)
+        return torch.cat([torch.stack([part.pairs(i, j) for part in self.parts]).sum(0) for i, j in some])
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Distances that somebody else made."""
+
+    matrix: Float[Tensor, "m n"]
+    cell_bytes = 0
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.matrix), self.matrix.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        return self.matrix.device
+
+    def block(self, rows: Int[Tensor, " b"], columns: slice = _EVERYTHING) -> Float[Tensor, "b c"]:
+        return self.matrix[rows][:, columns]
+
+    def pairs(self, rows: Int[Tensor, " e"], columns: Int[Tensor, " e"]) -> Float[Tensor, " e"]:
+        return self.matrix[rows, columns]
+
+
+def _with_zeros(distances: Float[Tensor, "b c"], rows: Int[Tensor, " b"], columns: slice) -> Float[Tensor, "b c"]:
+    """Zero, not what rounding leaves of it, where a picture meets itself."""
+    own = rows - (columns.start or 0)
+    inside = ((own >= 0) & (own < distances.shape[1])).nonzero().squeeze(1)
+    distances[inside, own[inside]] = 0
+    return distances
+
+
+def compare_features(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalise: bool = True) -> Comparison:
+    """Squared Euclidean distances of rows, which are first divided by their length; d = e.
+
+    Raises:
+        ProtocolError: if a row is not finite, or is zero and to be divided by its length.
+        ShapeError: if the two sides differ in dimensions or dtype.
+    """
+    return Comparison((_euclidean(x, y, normalise=normalise),), first_copies(y), among=x is y)
+
+
+def compare(query: Embeddings, gallery: Embeddings, distance: str, *, normalise: bool) -> Comparison:
+    """Distances of embeddings by one of the names of ``DistanceName``.
+
+    Raises:
+        ProtocolError: if a side is empty, lacks the stripes that the distance needs, or holds what is near to nothing.
+        ShapeError: if the two sides come from different models.
+        UnknownNameError: if there is no distance of that name.
+    """
+    if distance not in get_args(DistanceName):
+        raise UnknownNameError("distance", distance, get_args(DistanceName))
+    if not len(query) or not len(gallery):
+        raise ProtocolError(f"ranking needs both sides, got {len(query)} queries and {len(gallery)} gallery images")
+    parts: list[Euclidean | Aligned] = []
+    columns = []
+    if distance != "local":
+        parts.append(_euclidean(query.features, gallery.features, normalise=normalise))
+        columns.append(gallery.features)
+    if distance != "global":
+        x, y = _stripes(query, gallery, distance)
+        parts.append(Aligned(x, y))
+        columns.append(y)
+    return Comparison(tuple(parts), first_copies(*columns), among=query is gallery)
+
+
+def _euclidean(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalise: bool) -> Euclidean:
+    q, g = (normalize(x), y if x is y else normalize(y)) if normalise else centred(x, y)
+    squared_euclidean(q[:0], g[:0])  # says what differs
+    return Euclidean(q, q if x is y else g)
+
+
+def _stripes(query: Embeddings, gallery: Embeddings, name: str) -> tuple[Tensor, Tensor]:
+    x, y = query.local, gallery.local
+    if x is None or y is None:
+        raise ProtocolError(
+            f"distance {name!r} needs stripe vectors, which these embeddings lack; "
+            "embed again with them, with a model that makes them"
+        )
+    if x.shape[1:] != y.shape[1:] or x.dtype != y.dtype:
+        raise ShapeError(
+            f"queries have stripes {tuple(x.shape[1:])} of {x.dtype}, the gallery {tuple(y.shape[1:])} of {y.dtype}: "
+            "they come from different models; embed both with the same one"
+        )
+    for side in (x, y):
+        normalize(side.flatten(1))  # refuses what is near to nothing; the stripes are unit vectors already
+    return x, y
