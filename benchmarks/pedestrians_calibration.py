@@ -31,7 +31,8 @@ from passerby.evaluation.evaluate import evaluate
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.recipes.registry import load_recipe
 from passerby.training.config import TrainConfig, with_overrides
-from passerby.training.loop import build_model, train
+from passerby.training.loop import train
+from passerby.training.model import build_model
 from passerby.training.run import environment
 from passerby.types import Embeddings, EvalResult, Protocol
 

@@ -32,7 +32,8 @@ from passerby.models.card import ReidModel
 from passerby.recipes.registry import load_recipe
 from passerby.training.checkpoint import load as load_run
 from passerby.training.config import TrainConfig, parse_override, with_overrides
-from passerby.training.loop import build_model, load_trunk_weights, train
+from passerby.training.loop import train
+from passerby.training.model import build_model, load_trunk_weights
 from passerby.training.run import environment
 from passerby.types import Sample
 

@@ -12,19 +12,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, PasserbyError, ProtocolError, TrainingError, WeightsError
 from passerby.evaluation.evaluate import evaluate
 from passerby.losses.reid import ReidLoss
-from passerby.models.registry import create_model
 from passerby.models.trunks import create_trunk
 from passerby.recipes.registry import load_recipe
 from passerby.training import loop
 from passerby.training.checkpoint import load
 from passerby.training.config import TrainConfig, with_overrides
-from passerby.training.loop import load_trunk_weights, train
+from passerby.training.loop import train
 from passerby.training.run import RunFolder
 from passerby.types import Batch
 
@@ -245,19 +244,3 @@ def test_the_trunks_checkpoint_is_loaded_and_reported(world: Path, tmp_path: Pat
     assert torch.allclose(trained, trunk.state_dict()["layer1.0.conv1.weight"], atol=1e-6)
     (tmp_path / "trunk.pth").unlink()  # a resumed run does not need it again
     train(None, tmp_path / "run", resume=True, show_progress=False)
-
-
-def test_a_model_that_is_its_own_trunk_starts_from_its_base_without_attention(tmp_path: Path) -> None:
-    options = {"width": 0.25, "intra": False, "fusion": "concat"}
-    base = create_model("attention_driven", num_classes=7, **options)
-    save_file(base.state_dict(), tmp_path / "base.safetensors")
-    weights = str(tmp_path / "base.safetensors")
-    config = with_overrides(load_recipe("attention_driven"), {"model.trunk_weights": weights})
-    model = create_model("attention_driven", num_classes=2, width=0.25)
-    report = load_trunk_weights(model, config)
-    assert report is not None
-    assert not report.missing
-    assert all(".attention." in key for key in report.fresh)
-    heads = [key for key in base.state_dict() if key.startswith("classifier")]
-    assert {*report.matched} == {*base.state_dict()} - {*heads}
-    assert torch.equal(model.state_dict()["stem.0.weight"], base.state_dict()["stem.0.weight"])

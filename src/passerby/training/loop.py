@@ -24,31 +24,24 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import save_file
 from torch import Tensor
 
-from passerby.data.dataset import Dataset, people
-from passerby.data.loader import TrainLoader, class_labels
-from passerby.data.parts import PartMaker
 from passerby.data.registry import load as load_dataset
-from passerby.data.sampler import PKSampler
-from passerby.data.transforms import Augmentation
-from passerby.errors import ConfigError, DatasetLayoutError, OutputError, TrainingError, WeightsError
-from passerby.evaluation.evaluate import refuse_unevaluable
-from passerby.evaluation.parts import part_maker
+from passerby.errors import ConfigError, OutputError, TrainingError, WeightsError
 from passerby.evaluation.predictor import Predictor
 from passerby.losses.reid import LossParts
 from passerby.models.card import ReidModel
-from passerby.models.registry import create_model
-from passerby.models.weights import WeightsReport, load_trunk
-from passerby.training.attributes import evaluation_attributes, training_attributes
+from passerby.training.attributes import evaluation_attributes
 from passerby.training.checkpoint import save_model
 from passerby.training.config import TrainConfig, read_config
 from passerby.training.curves import save_loss_curves
+from passerby.training.data import count_people, evaluation_data, train_loader
 from passerby.training.inputs import INPUTS, digests
 from passerby.training.loss import build_loss, leaves_parameters_out
+from passerby.training.model import build_model, load_trunk_weights
 from passerby.training.monitor import Monitor
 from passerby.training.optimizer import build_optimizer, set_lr
 from passerby.training.run import RunFolder
 from passerby.training.schedule import lr_factor
-from passerby.types import Batch, EvalResult, Protocol
+from passerby.types import Batch, EvalResult
 
 
 def train(
@@ -82,34 +75,13 @@ class _Training:
     def __init__(self, config: TrainConfig, folder: RunFolder, *, resume: bool, show_progress: bool) -> None:
         self.config, self.folder, self.resume = config, folder, resume
         self.dataset = load_dataset(config.data.train)
-        self.test = _test_data(config, self.dataset)
+        self.test = evaluation_data(config, self.dataset)
         self.accelerator = _accelerator(config)
         self.show_progress = show_progress and self.accelerator.is_main_process
-        samples = self.dataset.split("train")
-        if len(people(samples)) < 2:
-            raise DatasetLayoutError(
-                f"{self.dataset.name} has training images of {len(people(samples))} person; identities need at least 2"
-            )
-        model = build_model(config, num_classes=len(people(samples)))
+        model = build_model(config, num_classes=count_people(self.dataset))
         self.weights = None if resume else load_trunk_weights(model, config)
-        sampler = PKSampler(
-            class_labels(samples),
-            **config.sampler.model_dump(),
-            seed=config.seed,
-            rank=self.accelerator.process_index,
-            world=self.accelerator.num_processes,
-        )
-        self.loader = TrainLoader(
-            self.dataset.source,
-            samples,
-            sampler,
-            size=config.data.size,
-            augmentation=Augmentation(**config.augment.model_dump()),
-            seed=config.seed,
-            cache=config.data.cache,
-            threads=config.data.threads,
-            attributes=training_attributes(config, model, self.dataset),
-            parts=_parts(config, model, self.dataset),
+        self.loader = train_loader(
+            config, model, self.dataset, rank=self.accelerator.process_index, world=self.accelerator.num_processes
         )
         loss = build_loss(config.loss)
         optimizer = build_optimizer(model, loss, config.optimizer)
@@ -258,23 +230,6 @@ class _Training:
         return result
 
 
-def build_model(config: TrainConfig, *, num_classes: int) -> ReidModel:
-    """The config's model with fresh weights from its seed."""
-    with torch.random.fork_rng():
-        torch.manual_seed(config.seed)
-        return create_model(config.model.name, num_classes=num_classes, **config.model.options)
-
-
-def load_trunk_weights(model: ReidModel, config: TrainConfig) -> WeightsReport | None:
-    """The checkpoint that the config names for the trunk, where it names one."""
-    source = config.model.trunk_weights
-    if not source:
-        return None
-    if model.trunk_prefix is None:  # the model is its own trunk: all but its heads
-        return load_trunk(model, source, heads=model.heads)
-    return load_trunk(getattr(model, model.trunk_prefix), source)
-
-
 def _accelerator(config: TrainConfig) -> Accelerator:
     # parameters without a gradient are something that several processes must expect
     unused = DistributedDataParallelKwargs(find_unused_parameters=leaves_parameters_out(config.loss))
@@ -300,19 +255,3 @@ def _callers_randomness_kept() -> Iterator[None]:
 
 def _inputs(batch: Batch) -> tuple[Tensor, ...]:
     return (batch.images,) if batch.parts is None else (batch.images, batch.parts)
-
-
-def _parts(config: TrainConfig, model: ReidModel, dataset: Dataset) -> PartMaker | None:
-    """What cuts the dataset's pictures, where the model sees parts."""
-    if "parts" not in model.card.inputs:
-        return None
-    return part_maker(dataset.source, size=config.data.size, **config.parts.model_dump())
-
-
-def _test_data(config: TrainConfig, training: Dataset) -> Dataset | None:
-    """Where to evaluate: the named dataset; else the training one, if it has query and gallery. Checked beforehand."""
-    test = load_dataset(config.data.test) if config.data.test else training
-    if not config.data.test and not (training.query and training.gallery):
-        return None
-    refuse_unevaluable(test, Protocol())
-    return test

@@ -1,0 +1,27 @@
+"""A config's model: fresh weights from its seed, and the checkpoint that it names for the trunk."""
+
+from __future__ import annotations
+
+import torch
+
+from passerby.models.card import ReidModel
+from passerby.models.registry import create_model
+from passerby.models.weights import WeightsReport, load_trunk
+from passerby.training.config import TrainConfig
+
+
+def build_model(config: TrainConfig, *, num_classes: int) -> ReidModel:
+    """The config's model with fresh weights from its seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        return create_model(config.model.name, num_classes=num_classes, **config.model.options)
+
+
+def load_trunk_weights(model: ReidModel, config: TrainConfig) -> WeightsReport | None:
+    """The checkpoint that the config names for the trunk, where it names one."""
+    source = config.model.trunk_weights
+    if not source:
+        return None
+    if model.trunk_prefix is None:  # the model is its own trunk: all but its heads
+        return load_trunk(model, source, heads=model.heads)
+    return load_trunk(getattr(model, model.trunk_prefix), source)
