@@ -6,6 +6,7 @@ images (``Sample``) → batches (``Batch``) → ``ModelOutput`` → ``Embeddings
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import IntEnum
 from typing import Any, Literal, NamedTuple
@@ -123,6 +124,24 @@ class Ranking(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Rerank:
+    """Re-ranking by k-reciprocal neighbours (Zhong et al., CVPR 2017)."""
+
+    k1: int = 20
+    """Neighbours that an encoding rests on."""
+    k2: int = 6
+    """Neighbours over which encodings are averaged; 1: none."""
+    lam: float = 0.3
+    """λ, the share of the distance itself."""
+    squared_twice: bool = False
+    """Squared distances are squared once more, as torchreid and fast-reid do."""
+
+    def __str__(self) -> str:
+        squared = ", distances squared twice" if self.squared_twice else ""
+        return f"re-ranked by k-reciprocal neighbours (k1 {self.k1}, k2 {self.k2}, λ {self.lam:g}{squared})"
+
+
+@dataclass(frozen=True, slots=True)
 class Protocol:
     """How an evaluation counts. Results carry it, so that unlike numbers are not compared."""
 
@@ -141,6 +160,13 @@ class Protocol:
     """How often a gallery of one picture a person is drawn, over which CMC is averaged; 0: the whole gallery counts."""
     seed: int = 0
     """Of the draws."""
+    rerank: Rerank | None = None
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Protocol:
+        """Of the plain values that :meth:`EvalResult.to_dict` writes."""
+        rerank = values.get("rerank")
+        return cls(**{**values, "rerank": None if rerank is None else Rerank(**rerank)})
 
     def __str__(self) -> str:
         camera = "same person and camera ignored" if self.ignore_same_camera else "all cameras count"
@@ -148,8 +174,9 @@ class Protocol:
             camera = f"one gallery image a person by another camera, mean of {self.draws} draws of seed {self.seed}"
         length = "" if self.normalise else " of embeddings as they are"
         flip = ", mirror images averaged" if self.flip else ""
+        again = f", {self.rerank}" if self.rerank else ""
         precision = "no AP" if self.draws else f"AP {self.average_precision}"
-        return f"{self.name}, {camera}, {precision}, distance {self.distance}{length}{flip}"
+        return f"{self.name}, {camera}, {precision}, distance {self.distance}{length}{flip}{again}"
 
 
 @dataclass(frozen=True, slots=True)

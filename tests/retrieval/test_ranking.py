@@ -15,7 +15,8 @@ from passerby.errors import ProtocolError, ShapeError, UnknownNameError
 from passerby.retrieval.comparison import Comparison, DistanceName
 from passerby.retrieval.dmli import dmli
 from passerby.retrieval.ranking import positive_ranks, top_k
-from passerby.types import Embeddings, Protocol, Role
+from passerby.retrieval.rerank import k_reciprocal_of
+from passerby.types import Embeddings, Protocol, Rerank, Role
 
 
 def randn(*shape: int, seed: int = 0) -> Tensor:
@@ -217,3 +218,21 @@ def test_embeddings_that_are_compared_as_they_are_must_be_finite() -> None:
         top_k(broken, embeddings(randn(5, 3).float()), 1, normalise=False)
     with pytest.raises(ShapeError, match="3 dimensions, the gallery 4"):
         top_k(embeddings(randn(2, 3)), embeddings(randn(5, 4)), 1, normalise=False)
+
+
+@pytest.mark.parametrize("distance", ["global", "local", "global_local"])
+def test_re_ranked_distances_are_those_of_the_union(distance: DistanceName) -> None:
+    local = F.normalize(randn(40, 3, 6, seed=1), dim=2)
+    both = embeddings(randn(40, 4), [i % 6 for i in range(40)], [0] * 40, local=local)
+    query, gallery = both[torch.arange(15)], both[torch.arange(15, 40)]
+    among = top_k(both, both, 40, distance=distance)
+    matrix = torch.zeros(40, 40, dtype=torch.float64).scatter_(1, among.indices, among.distances)
+    how = Rerank(k1=6, k2=3, lam=0.4)
+    expected = k_reciprocal_of(matrix, 15, 6, 3, 0.4)
+    found = top_k(query, gallery, 25, distance=distance, rerank=how)
+    assert torch.allclose(torch.zeros(15, 25).double().scatter_(1, found.indices, found.distances), expected, atol=1e-9)
+    ranks = positive_ranks(query, gallery, Protocol(distance=distance, rerank=how, ignore_same_camera=False))
+    first = [expected[i].argsort(stable=True) for i in range(15)]
+    assert gallery.pids is not None
+    by_hand = [(gallery.pids[order] == i % 6).nonzero().squeeze(1) + 1 for i, order in enumerate(first)]
+    assert torch.equal(ranks.ranks, torch.cat(by_hand))

@@ -21,7 +21,7 @@ _PAIRS = 2**13
 
 
 class Euclidean:
-    """Squared, of rows of ``x`` to rows of ``y``."""
+    """Squared, of rows of ``x`` to rows of ``y``; where both are the same, a row is at 0 from itself."""
 
     cells = 1
 
@@ -30,10 +30,19 @@ class Euclidean:
         self.lengths = y.pow(2).sum(1)
 
     def block(self, rows: Int[Tensor, " b"], columns: slice) -> Float[Tensor, "b c"]:
-        return squared_euclidean(self.x[rows], self.y[columns], lengths=self.lengths[columns])
+        distances = squared_euclidean(self.x[rows], self.y[columns], lengths=self.lengths[columns])
+        return _with_zeros(distances, rows, columns) if self.x is self.y else distances
 
     def pairs(self, rows: Int[Tensor, " e"], columns: Int[Tensor, " e"]) -> Float[Tensor, " e"]:
         return (self.x[rows] - self.y[columns]).pow_(2).sum(1)
+
+
+def _with_zeros(distances: Float[Tensor, "b c"], rows: Int[Tensor, " b"], columns: slice) -> Float[Tensor, "b c"]:
+    """Zero, not what rounding leaves of it, where a picture meets itself."""
+    own = rows - (columns.start or 0)
+    inside = ((own >= 0) & (own < distances.shape[1])).nonzero().squeeze(1)
+    distances[inside, own[inside]] = 0
+    return distances
 
 
 class Aligned:
@@ -57,8 +66,6 @@ class Comparison:
     parts: tuple[Euclidean | Aligned, ...]
     original: Int[Tensor, " n"] | None
     """Of each column the first that equals it, where any does: their distances then agree to the last bit."""
-    among: bool
-    """Rows and columns are the same pictures, each of which is at 0 from itself."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -79,9 +86,7 @@ class Comparison:
         distances = self.parts[0].block(rows, needed)
         for part in self.parts[1:]:
             distances += part.block(rows, needed)
-        if self.original is not None:
-            distances = distances[:, self.original[columns]]
-        return _with_zeros(distances, rows, columns) if self.among else distances
+        return distances if self.original is None else distances[:, self.original[columns]]
 
     def pairs(self, rows: Int[Tensor, " e"], columns: Int[Tensor, " e"]) -> Float[Tensor, " e"]:
         """Of each row to the column beside it."""
@@ -111,14 +116,6 @@ class Given:
         return self.matrix[rows, columns]
 
 
-def _with_zeros(distances: Float[Tensor, "b c"], rows: Int[Tensor, " b"], columns: slice) -> Float[Tensor, "b c"]:
-    """Zero, not what rounding leaves of it, where a picture meets itself."""
-    own = rows - (columns.start or 0)
-    inside = ((own >= 0) & (own < distances.shape[1])).nonzero().squeeze(1)
-    distances[inside, own[inside]] = 0
-    return distances
-
-
 def compare_features(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalise: bool = True) -> Comparison:
     """Squared Euclidean distances of rows, which are first divided by their length; d = e.
 
@@ -126,7 +123,7 @@ def compare_features(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normal
         ProtocolError: if a row is not finite, or is zero and to be divided by its length.
         ShapeError: if the two sides differ in dimensions or dtype.
     """
-    return Comparison((_euclidean(x, y, normalise=normalise),), first_copies(y), among=x is y)
+    return Comparison((_euclidean(x, y, normalise=normalise),), first_copies(y))
 
 
 def compare(query: Embeddings, gallery: Embeddings, distance: str, *, normalise: bool) -> Comparison:
@@ -150,7 +147,19 @@ def compare(query: Embeddings, gallery: Embeddings, distance: str, *, normalise:
         x, y = _stripes(query, gallery, distance)
         parts.append(Aligned(x, y))
         columns.append(y)
-    return Comparison(tuple(parts), first_copies(*columns), among=query is gallery)
+    return Comparison(tuple(parts), first_copies(*columns))
+
+
+def compare_union(query: Embeddings, gallery: Embeddings, distance: str, *, normalise: bool) -> Comparison:
+    """Distances among the pictures of both sides, queries first.
+
+    Raises:
+        as :func:`compare`.
+    """
+    compare(query, gallery, distance, normalise=normalise)  # says what cannot be
+    local = None if query.local is None or gallery.local is None else torch.cat([query.local, gallery.local])
+    union = Embeddings(torch.cat([query.features, gallery.features]), query.paths + gallery.paths, local=local)
+    return compare(union, union, distance, normalise=normalise)
 
 
 def _euclidean(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalise: bool) -> Euclidean:

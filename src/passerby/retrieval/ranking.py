@@ -21,10 +21,11 @@ from torch import Tensor
 
 from passerby.errors import ProtocolError
 from passerby.retrieval.blocks import BLOCK_BYTES, row_blocks
-from passerby.retrieval.comparison import DistanceName, compare
+from passerby.retrieval.comparison import DistanceName, compare, compare_union
 from passerby.retrieval.matches import Matches
 from passerby.retrieval.nearest import CELL_BYTES, nearest
-from passerby.types import Embeddings, Protocol, Ranking
+from passerby.retrieval.rerank import prepare
+from passerby.types import Embeddings, Protocol, Ranking, Rerank
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,7 @@ def top_k(
     *,
     distance: DistanceName = "global",
     normalise: bool = True,
+    rerank: Rerank | None = None,
     block_bytes: int = BLOCK_BYTES,
 ) -> Ranking:
     """The ``k`` nearest gallery rows of each query, nearest first.
@@ -62,7 +64,8 @@ def top_k(
         raise ProtocolError(
             f"k must be between 1 and the gallery's {len(gallery)} images, got {k}; ask for at most {len(gallery)}"
         )
-    found = [nearest(block, k) for _, block in _blocks(query, gallery, distance, block_bytes, normalise=normalise)]
+    how = Protocol(distance=distance, normalise=normalise, rerank=rerank)
+    found = [nearest(block, k) for _, block in _blocks(query, gallery, how, block_bytes)]
     distances, indices = (torch.cat(parts) for parts in zip(*found, strict=True))
     return Ranking(indices, distances)
 
@@ -80,7 +83,7 @@ def positive_ranks(
     """
     matches = Matches.of(query, gallery, protocol)
     ranks, counts = [], torch.zeros(len(query), dtype=torch.long)
-    for rows, block in _blocks(query, gallery, protocol.distance, block_bytes, normalise=protocol.normalise):
+    for rows, block in _blocks(query, gallery, protocol, block_bytes):
         matches.forget_ignored(block, rows)
         for row, distances in zip(rows.tolist(), block, strict=True):
             columns = matches.positive[row].to(block.device)
@@ -121,10 +124,13 @@ def _counts(
 
 
 def _blocks(
-    query: Embeddings, gallery: Embeddings, distance: str, block_bytes: int, *, normalise: bool
+    query: Embeddings, gallery: Embeddings, protocol: Protocol, block_bytes: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Query rows and their distances to the whole gallery, ``(b, g)``, a block at a time."""
-    comparison = compare(query, gallery, distance, normalise=normalise)
+    if protocol.rerank:
+        union = compare_union(query, gallery, protocol.distance, normalise=protocol.normalise)
+        return prepare(union, len(query), protocol.rerank, block_bytes=block_bytes).blocks()
+    comparison = compare(query, gallery, protocol.distance, normalise=protocol.normalise)
     row_bytes = (comparison.cell_bytes + CELL_BYTES) * len(gallery)
-    for rows in row_blocks(len(query), row_bytes, block_bytes, comparison.device):
-        yield rows, comparison.block(rows)
+    rows = row_blocks(len(query), row_bytes, block_bytes, comparison.device)
+    return ((some, comparison.block(some)) for some in rows)

@@ -39,6 +39,7 @@ from passerby.retrieval.comparison import Comparison, Given, compare_features
 from passerby.retrieval.distance import squared_euclidean
 from passerby.retrieval.nearest import CELL_BYTES, nearest
 from passerby.retrieval.ragged import Ragged, concatenated, mean_of_rows, ragged, transposed
+from passerby.types import Rerank
 
 Among = Comparison | Given
 Progress = Callable[[int], object]
@@ -56,8 +57,7 @@ class KReciprocal:
     """V, ``(N, N)``."""
     by_column: Ragged
     """V of the gallery, by column."""
-    lam: float
-    power: int
+    how: Rerank
     block_bytes: int
 
     def jaccard(self, rows: Int[Tensor, " b"]) -> Float[Tensor, "b g"]:
@@ -76,11 +76,16 @@ class KReciprocal:
     def distances(self, rows: Int[Tensor, " b"]) -> Float[Tensor, "b g"]:
         """d* of some queries to the whole gallery; smaller is closer."""
         own = self.among.block(rows, slice(self.queries, None)) / self.farthest[rows][:, None]
-        return self.lam * own**self.power + (1 - self.lam) * self.jaccard(rows)
+        return self.how.lam * _squared(own, self.how) + (1 - self.how.lam) * self.jaccard(rows)
 
     def blocks(self) -> Iterator[tuple[Int[Tensor, " b"], Float[Tensor, "b g"]]]:
         """Query rows and their distances, ``block_bytes`` at a time."""
-        for rows in row_blocks(self.queries, CELL_BYTES * self.among.shape[0], self.block_bytes, self.among.device):
+        for rows in row_blocks(
+            self.queries,
+            (CELL_BYTES + self.among.cell_bytes) * self.among.shape[0],
+            self.block_bytes,
+            self.among.device,
+        ):
             yield rows, self.distances(rows)
 
 
@@ -111,11 +116,11 @@ def k_reciprocal(
         ProtocolError: if an argument is out of its range, or embeddings are zero or not finite.
         ShapeError: if the two sides differ in dimensions or dtype.
     """
-    prepared = prepare(
-        query, gallery, k1, k2, lam,
-        normalise=normalise, squared_twice=squared_twice, block_bytes=block_bytes, progress=progress,
-    )  # fmt: skip
-    return _collected(prepared, progress)
+    squared_euclidean(query[:0], gallery[:0])  # says what differs
+    union = torch.cat([query, gallery])
+    among = compare_features(union, union, normalise=normalise)
+    how = Rerank(k1, k2, lam, squared_twice)
+    return _collected(prepare(among, len(query), how, block_bytes=block_bytes, progress=progress), progress)
 
 
 def k_reciprocal_of(
@@ -139,27 +144,9 @@ def k_reciprocal_of(
         raise ShapeError(f"re-ranking needs the distances among all pictures, (N, N), got {tuple(distances.shape)}")
     if not (distances >= 0).all() or not distances.isfinite().all():
         raise ProtocolError("distances must be finite and not below 0; these are not: look at what made them")
-    prepared = _prepared(Given(distances), queries, k1, k2, lam, 2 if squared_twice else 1, block_bytes, progress)
+    how = Rerank(k1, k2, lam, squared_twice)
+    prepared = prepare(Given(distances), queries, how, block_bytes=block_bytes, progress=progress)
     return _collected(prepared, progress)
-
-
-def prepare(
-    query: Float[Tensor, "q d"],
-    gallery: Float[Tensor, "g e"],
-    k1: int = 20,
-    k2: int = 6,
-    lam: float = 0.3,
-    *,
-    normalise: bool = True,
-    squared_twice: bool = False,
-    block_bytes: int = BLOCK_BYTES,
-    progress: Progress | None = None,
-) -> KReciprocal:
-    """All of :func:`k_reciprocal` but the q × g result, whose blocks may then be asked for one by one."""
-    squared_euclidean(query[:0], gallery[:0])  # says what differs
-    union = torch.cat([query, gallery])
-    among = compare_features(union, union, normalise=normalise)
-    return _prepared(among, len(query), k1, k2, lam, 2 if squared_twice else 1, block_bytes, progress)
 
 
 def _collected(prepared: KReciprocal, progress: Progress | None) -> Float[Tensor, "q g"]:
@@ -172,41 +159,39 @@ def _collected(prepared: KReciprocal, progress: Progress | None) -> Float[Tensor
     return result
 
 
-def _prepared(
+def prepare(
     among: Among,
     queries: int,
-    k1: int,
-    k2: int,
-    lam: float,
-    power: int,
-    block_bytes: int,
-    progress: Progress | None,
+    how: Rerank,
+    *,
+    block_bytes: int = BLOCK_BYTES,
+    progress: Progress | None = None,
 ) -> KReciprocal:
-    _refuse(among, queries, k1, k2, lam)
-    wanted = min(max(k1 + 1, k2), among.shape[0])
-    order, farthest = _neighbours(among, wanted, block_bytes, progress)
+    """All of :func:`k_reciprocal` but its result, whose blocks may then be asked for one by one."""
+    _refuse(among, queries, how)
+    n, k1, k2 = among.shape[0], how.k1, how.k2
+    order, farthest = _neighbours(among, min(max(k1 + 1, k2), n), block_bytes, progress)
     mutual, half = _mutual(order[:, : k1 + 1]), _mutual(order[:, : round(k1 / 2) + 1])
-    parts = []
-    for rows in row_blocks(among.shape[0], CELL_BYTES * (k1 + 1) * (k1 + 2), block_bytes, order.device):
-        columns, there = _expanded(order, mutual, half, rows)
-        parts.append(_encoded(among, rows, columns, there, farthest, power))
-    encodings = concatenated(parts)
-    if k2 > 1:
-        split = row_blocks(among.shape[0], CELL_BYTES * k2 * int(encodings.lengths.max()), block_bytes, order.device)
-        encodings = concatenated([mean_of_rows(encodings, order[rows, :k2]) for rows in split])
-    gallery = encodings.below(queries)
-    return KReciprocal(
-        among, queries, farthest, encodings, transposed(gallery, among.shape[0]), lam, power, block_bytes
+    encodings = concatenated(
+        [
+            _encoded(among, rows, *_expanded(order, mutual, half, rows), farthest, how)
+            for rows in row_blocks(n, CELL_BYTES * (k1 + 1) * (k1 + 2), block_bytes, order.device)
+        ]
     )
+    if k2 > 1:
+        some = row_blocks(n, CELL_BYTES * k2 * int(encodings.lengths.max()), block_bytes, order.device)
+        encodings = concatenated([mean_of_rows(encodings, order[rows, :k2]) for rows in some])
+    by_column = transposed(encodings.below(queries), n)
+    return KReciprocal(among, queries, farthest, encodings, by_column, how, block_bytes)
 
 
-def _refuse(among: Among, queries: int, k1: int, k2: int, lam: float) -> None:
+def _refuse(among: Among, queries: int, how: Rerank) -> None:
     if not 0 < queries < among.shape[0]:
         raise ProtocolError(f"re-ranking needs both sides, got {queries} queries of {among.shape[0]} pictures in all")
-    if k1 < 1 or k2 < 1:
-        raise ProtocolError(f"k1 and k2 count neighbours from 1, got {k1} and {k2}")
-    if not 0 <= lam <= 1:
-        raise ProtocolError(f"lam is the share of the distance itself, 0 to 1; got {lam}")
+    if how.k1 < 1 or how.k2 < 1:
+        raise ProtocolError(f"k1 and k2 count neighbours from 1, got {how.k1} and {how.k2}")
+    if not 0 <= how.lam <= 1:
+        raise ProtocolError(f"lam is the share of the distance itself, 0 to 1; got {how.lam}")
 
 
 def _within(lengths: Int[Tensor, " e"], most: int) -> Iterator[slice]:
@@ -225,7 +210,7 @@ def _neighbours(
 ) -> tuple[Int[Tensor, "n k"], Float[Tensor, " n"]]:
     """The k nearest of every row, and its farthest distance (1 where all are 0)."""
     order, farthest = [], []
-    for rows in row_blocks(among.shape[0], CELL_BYTES * among.shape[0], block_bytes, among.device):
+    for rows in row_blocks(among.shape[0], (CELL_BYTES + among.cell_bytes) * among.shape[0], block_bytes, among.device):
         distances = among.block(rows)
         farthest.append(distances.amax(1))
         order.append(nearest(distances, k)[1])
@@ -266,12 +251,17 @@ def _encoded(
     columns: Int[Tensor, "b w"],
     there: Bool[Tensor, "b w"],
     farthest: Float[Tensor, " n"],
-    power: int,
+    how: Rerank,
 ) -> Ragged:
     """exp(−D) on the cells that count, each row summing to 1."""
     cell = there.nonzero(as_tuple=True)
     owner = rows[cell[0]]
     distances = among.pairs(owner, columns[cell]) / farthest[owner]
-    weights = (-(distances**power)).exp()
+    weights = (-_squared(distances, how)).exp()
     sums = weights.new_zeros(len(rows)).index_add_(0, cell[0], weights)
     return ragged(columns, there, weights / sums[cell[0]])
+
+
+def _squared(distances: Float[Tensor, "..."], how: Rerank) -> Float[Tensor, "..."]:
+    """Once more, if asked for; a row's maximum is 1 either way."""
+    return distances.square() if how.squared_twice else distances
