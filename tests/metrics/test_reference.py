@@ -13,14 +13,14 @@ import torch
 from passerby.metrics.functional import average_precision, cmc, inverse_negative_penalty
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.retrieval.ranking import positive_ranks
-from passerby.types import Embeddings, Protocol
+from passerby.types import Embeddings, Protocol, Rerank
 
 
 @pytest.fixture(scope="module")
 def reference(shared: Path) -> dict[str, Any]:
     whole = json.loads((shared / "data" / "reference_metrics.json").read_text())
     plain: dict[str, Any] = whole["plain"] | {"valid_queries": whole["valid_queries"]}
-    return plain
+    return plain | {"reranked": whole["reranked_k1_20_k2_6_lambda_0.3"]}
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +56,15 @@ def test_reference_in_float32(market: dict[str, np.ndarray], reference: dict[str
         assert result.rank(int(k)) == pytest.approx(value, abs=1e-4)
     assert result.mean_ap == pytest.approx(reference["mean_ap_step"], abs=1e-4)
     assert result.minp == pytest.approx(reference["minp"], abs=1e-4)
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_reference_re_ranked(market: dict[str, np.ndarray], reference: dict[str, Any], *, twice: bool) -> None:
+    query, gallery = (side(market, name, torch.float32) for name in ("query", "gallery"))
+    result = evaluate_embeddings(query, gallery, Protocol(rerank=Rerank(squared_twice=twice)))
+    expected = reference["reranked"]["squared_twice" if twice else "squared_once"]
+    for k, value in expected["cmc"].items():
+        assert result.rank(int(k)) == pytest.approx(value, abs=5e-4)
+    assert result.mean_ap == pytest.approx(expected["mean_ap_step"], abs=5e-4)
+    if not twice:
+        assert result.minp == pytest.approx(expected["minp"], abs=5e-4)
