@@ -413,7 +413,7 @@ def test_what_is_counted_needs_no_data(tmp_path: Path) -> None:
         (("aap_reid", "table1"), {"data": None}, ConfigError, "give --data"),
         (("aap_reid", "table1", "band_reranked"), {}, ConfigError, "cannot be run: re-ranking comes with"),
         (("aap_reid", "table1", "band", "band_reranked"), {}, ConfigError, "^band_reranked of .*; leave them out$"),
-        (("aap_reid", "table1", "band", ""), {}, ConfigError, "a row without a name.*name some of baseline, .*or name"),
+        (("aap_reid", "table1", "band", ""), {}, ConfigError, "a row without a name.*name some of baseline, .*or none"),
         (("aap_reid", "table1"), {"data": "/nowhere"}, DatasetLayoutError, "nowhere"),
     ],
 )
