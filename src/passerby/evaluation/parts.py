@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -12,15 +13,37 @@ from passerby.data.pose_cache import cached
 from passerby.data.pose_files import coco_poses, has_joints, market_poses, synthetic_poses
 from passerby.data.poses import PoseEstimator
 from passerby.data.regions import OVERLAP
-from passerby.data.registry import open_place
+from passerby.data.registry import from_anywhere, open_place
 from passerby.data.source import Source
 from passerby.errors import DatasetLayoutError
 from passerby.models.pose.estimator import ABOUT, CONFIG, NetworkPoses, load_pose_network, shipped_poses
-from passerby.models.pose.heatmaps import openvino_poses
+from passerby.models.pose.heatmaps import fingerprint, openvino_poses
 
 AUTO, OWN, NETWORK = "auto", "own", "network"
 """The set's own joints where it has them, else the shipped network (which is then said); the one; the other."""
+_WORDS = {OWN: "the data set's own", NETWORK: "found by the pose network of this package"}
+_NETWORKS = (".xml", ".onnx")
 _LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class JointsOrigin:
+    """Who found the joints that pictures were cut by."""
+
+    name: str
+    """``own``, ``network``, or the place that was named, wherever it is looked at from."""
+    fingerprint: str = ""
+    """16 hex digits of the network; empty where the joints were known."""
+
+    def same_as(self, other: JointsOrigin) -> bool:
+        """Whether joints of both mean the same: of a network its weights decide, not where they lie."""
+        if self.fingerprint or other.fingerprint:
+            return self.fingerprint == other.fingerprint
+        return self.name == other.name
+
+    def __str__(self) -> str:
+        words = _WORDS.get(self.name, self.name)
+        return f"{words}, {self.fingerprint}" if self.fingerprint else words
 
 
 def part_maker(
@@ -69,7 +92,7 @@ def pose_estimator(poses: str, source: Source) -> PoseEstimator:
         if not path.is_file():
             raise DatasetLayoutError(f"{path} does not exist; give a JSON of COCO keypoints")
         return coco_poses(path.read_bytes(), origin=str(path))
-    if path.suffix.lower() in (".xml", ".onnx"):
+    if path.suffix.lower() in _NETWORKS:
         return openvino_poses(path)
     if _is_run(path):
         return NetworkPoses(load_pose_network(path))
@@ -80,7 +103,27 @@ def joints_in_words(poses: str, source: Source) -> str:
     """Whose joints :func:`pose_estimator` will use, for a report."""
     if poses == AUTO:
         poses = _own_or_network(source)
-    return {OWN: "the data set's own", NETWORK: "found by the pose network of this package"}.get(poses, poses)
+    return _WORDS.get(poses, poses)
+
+
+def joints_origin(poses: str, source: Source) -> JointsOrigin:
+    """Whose joints :func:`pose_estimator` will use, to be compared with other joints later.
+
+    Raises:
+        WeightsError: if a network was named that is not there.
+    """
+    if poses == AUTO:
+        poses = _own_or_network(source)
+    if poses == OWN:
+        return JointsOrigin(OWN)
+    if poses == NETWORK:
+        return JointsOrigin(NETWORK, _shipped().fingerprint[:16])
+    path = Path(poses).expanduser().resolve()
+    if path.suffix.lower() in _NETWORKS:
+        return JointsOrigin(str(path), fingerprint(path)[:16])
+    if _is_run(path):
+        return JointsOrigin(str(path), NetworkPoses(load_pose_network(path)).fingerprint[:16])
+    return JointsOrigin(from_anywhere(poses))
 
 
 def _is_run(path: Path) -> bool:

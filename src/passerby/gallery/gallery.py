@@ -24,8 +24,10 @@ from passerby.data.decode import decode
 from passerby.data.source import Source
 from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError, WeightsError
 from passerby.evaluation.attributes import schema_of
+from passerby.evaluation.parts import JointsOrigin
 from passerby.evaluation.predictor import Predictor
 from passerby.gallery.attributes import log_probability, names, predicted
+from passerby.gallery.joints import compare_joints, cuts_by_joints, joints_of, say_unknown
 from passerby.gallery.pictures import Query, QueryLike, pictures
 from passerby.gallery.store import Origin, read_embeddings, refuse_other_options, write_embeddings
 from passerby.retrieval.ranking import top_k
@@ -40,11 +42,14 @@ class Gallery:
     Args:
         predictor: the model that embedded them; queries go through it too.
         source: what their paths are relative to; needed only to show them.
+        origin: what their file says of them; by default the predictor embeds them as it does the query.
     """
 
-    def __init__(self, predictor: Predictor, embeddings: Embeddings, source: Source | str | Path) -> None:
+    def __init__(
+        self, predictor: Predictor, embeddings: Embeddings, source: Source | str | Path, origin: Origin | None = None
+    ) -> None:
         self.predictor, self.embeddings = predictor, embeddings
-        self._source = source
+        self._source, self._origin = source, origin
         roles = embeddings.roles
         junk = roles == int(Role.JUNK) if roles is not None else torch.zeros(0, dtype=torch.bool)
         self._searched = embeddings[~junk] if junk.any() else embeddings
@@ -95,7 +100,9 @@ class Gallery:
                 f"embed again: passerby embed RUN {origin.root} -o {path} --overwrite"
             )
         refuse_other_options(path, origin, predictor.protocol)
-        return cls(predictor, stored.embeddings, root or origin.root)
+        if origin.joints is None and cuts_by_joints(predictor):
+            say_unknown(str(path))
+        return cls(predictor, stored.embeddings, root or origin.root, origin)
 
     def __len__(self) -> int:
         """How many pictures can be found."""
@@ -111,6 +118,13 @@ class Gallery:
         except DatasetLayoutError as error:
             raise DatasetLayoutError(f"the gallery's pictures are not where they were embedded: {error}") from None
 
+    @cached_property
+    def joints(self) -> JointsOrigin | None:
+        """Whose joints cut the pictures; ``None`` where none did, or nobody knows any more."""
+        if self._origin is not None:
+            return self._origin.joints
+        return joints_of(self.predictor, self.source) if cuts_by_joints(self.predictor) else None
+
     def save(self, path: str | Path) -> None:
         """Write the embeddings to one Parquet file (see :mod:`passerby.gallery.store`).
 
@@ -122,7 +136,9 @@ class Gallery:
         place = source.place if isinstance(source, Source) else registry.from_anywhere(source)
         groups = () if self.embeddings.attributes is None else names(self.predictor.model.schema)
         how = {name: getattr(self.predictor.protocol, name) for name in ("flip", "normalise")}
-        origin = Origin(self.predictor.fingerprint, model, self.predictor.size, place, groups, **how)
+        origin = Origin(
+            self.predictor.fingerprint, model, self.predictor.size, place, groups, **how, joints=self.joints
+        )
         write_embeddings(path, self.embeddings, origin)
 
     def search(
@@ -143,7 +159,8 @@ class Gallery:
         Raises:
             ProtocolError: if the gallery has fewer than k, or neither picture nor attributes are given.
             ImageError: if the query cannot be decoded.
-            ConfigError: if the model predicts no attributes, or not those.
+            ConfigError: if the model predicts no attributes, or not those; if a network found the joints of the gallery
+                and another one, or nobody, would find the query's (:mod:`passerby.gallery.joints`).
             DatasetLayoutError: if the gallery was embedded without them.
         """
         asked = None if attributes is None else self.attribute_query(attributes)
@@ -178,6 +195,8 @@ class Gallery:
         return self._searched.attributes
 
     def _nearest(self, picture: Query, k: int | None, asked: AttributeQuery | None) -> list[Hit]:
+        place = str(self._source.place if isinstance(self._source, Source) else self._source)
+        compare_joints(self.joints, joints_of(self.predictor, picture.source), place)
         embedded = self.predictor.embed_samples(picture.source, [picture.sample])
         normalise = self.predictor.protocol.normalise
         if asked is None:

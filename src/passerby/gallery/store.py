@@ -19,11 +19,12 @@ import torch
 from torch import Tensor
 
 from passerby.errors import ConfigError, DatasetLayoutError, WeightsError
+from passerby.evaluation.parts import JointsOrigin
 from passerby.files import written_whole
 from passerby.types import Embeddings, Protocol
 
-FORMAT = 2
-"""1 knew nothing of ``flip`` and ``normalise``, and meant their defaults."""
+FORMAT = 3
+"""1 knew nothing of ``flip`` and ``normalise``, and meant their defaults; 2 did not say whose ``joints`` there were."""
 _KEY = b"passerby"
 _OPTIONS = ("flip", "normalise")
 _FEATURES = ("local", "attributes")
@@ -52,6 +53,8 @@ class Origin:
     """Whether each embedding is the mean of a picture's and its mirror image's."""
     normalise: bool = True
     """Whether embeddings are to be compared at length 1; they are kept as the model made them."""
+    joints: JointsOrigin | None = None
+    """Whose joints cut the pictures; ``None`` where none did, or an older file does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +180,11 @@ def _origin(file: Path, schema: pa.Schema) -> Origin:
                 f"{file} has format {version}, this passerby reads up to {FORMAT}; update passerby or embed again"
             )
         height, width = stored.pop("size")
+        joints = stored.pop("joints", None)
+        origin = None if joints is None else JointsOrigin(str(joints["name"]), str(joints["fingerprint"]))
         groups = tuple((str(name), tuple(map(str, values))) for name, values in stored.pop("attributes", ()))
         others: dict[str, Any] = {k: bool(v) if k in _OPTIONS else str(v) for k, v in stored.items()}
-        return Origin(size=(int(height), int(width)), attributes=groups, **others)
+        return Origin(size=(int(height), int(width)), attributes=groups, joints=origin, **others)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise DatasetLayoutError(
             f"{file} is a Parquet file, but not of passerby's embeddings; make one with: passerby embed RUN FOLDER"

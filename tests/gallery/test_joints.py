@@ -1,0 +1,183 @@
+"""A gallery remembers whose joints cut its pictures: queries are cut alike, or refused, or it is said."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from passerby.errors import ConfigError, DatasetLayoutError
+from passerby.evaluation import parts
+from passerby.evaluation.parts import JointsOrigin
+from passerby.evaluation.predictor import Predictor
+from passerby.gallery import joints
+from passerby.gallery.gallery import Gallery
+from passerby.gallery.joints import compare_joints
+from passerby.gallery.store import read_embeddings
+from passerby.models.card import ReidModel
+from passerby.models.pose.estimator import NetworkPoses, load_pose_network, save_pose_network
+from passerby.models.pose.network import PoseNetwork
+from passerby.models.registry import create_model
+
+SIZE = (64, 32)
+
+
+@pytest.fixture(scope="module")
+def model() -> ReidModel:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return create_model("attention_driven", num_classes=3, width=0.125)
+
+
+@pytest.fixture
+def networks(tmp_path: Path) -> tuple[Path, Path]:
+    """Two pose networks of other weights."""
+    folders = (tmp_path / "shipped", tmp_path / "other")
+    for seed, folder in enumerate(folders):
+        folder.mkdir()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            save_pose_network(PoseNetwork(size=(32, 16), width=2), folder, {})
+    return folders
+
+
+@pytest.fixture(autouse=True)
+def once(monkeypatch: pytest.MonkeyPatch, networks: tuple[Path, Path]) -> Iterator[None]:
+    """A tiny network in the shipped one's place, and nothing was said before."""
+    monkeypatch.setattr("passerby.models.pose.estimator.SHIPPED", networks[0])
+    for said in (parts._shipped, parts._say_network, joints._say_others, joints.say_unknown):
+        said.cache_clear()
+    yield
+    parts._shipped.cache_clear()
+
+
+@pytest.fixture
+def drawn(tmp_path: Path, draw_people: Callable[..., Path]) -> Path:
+    """Pictures with joints of their own."""
+    return draw_people(tmp_path / "drawn", people=4, cameras=2, images=1, size=SIZE, preset="easy")
+
+
+@pytest.fixture
+def photograph(tmp_path: Path, drawn: Path) -> Path:
+    """Of which nobody knows the joints."""
+    return Path(shutil.copy(next((drawn / "query").glob("*.jpg")), tmp_path / "photograph.jpg"))
+
+
+def saved(model: ReidModel, place: Path, file: Path, poses: str) -> Path:
+    Gallery.from_folder(Predictor(model, SIZE, parts={"poses": poses}), place).save(file)
+    return file
+
+
+def opened(model: ReidModel, file: Path, poses: str) -> Gallery:
+    return Gallery.from_parquet(Predictor(model, SIZE, parts={"poses": poses}), file)
+
+
+def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    assert all(record.levelno == logging.WARNING for record in caplog.records)  # which Python prints by itself
+    return [record.getMessage() for record in caplog.records if record.name == joints.__name__]
+
+
+def test_a_file_names_the_source_of_its_joints(
+    model: ReidModel, drawn: Path, networks: tuple[Path, Path], tmp_path: Path
+) -> None:
+    shipped, other = (NetworkPoses(load_pose_network(folder)).fingerprint[:16] for folder in networks)
+    keypoints = drawn / "keypoints.json"
+    for poses, origin in (
+        ("own", JointsOrigin("own")),
+        ("auto", JointsOrigin("own")),
+        ("network", JointsOrigin("network", shipped)),
+        (str(networks[1]), JointsOrigin(str(networks[1]), other)),
+        (str(keypoints), JointsOrigin(str(keypoints))),
+    ):
+        file = saved(model, drawn, tmp_path / "g.parquet", poses)
+        assert read_embeddings(file).origin.joints == origin
+    assert (
+        Gallery(Predictor(model, SIZE, parts={"by": "strips"}), opened(model, file, "own").embeddings, "/").joints
+        is None
+    )
+
+
+def test_a_query_cut_by_another_network_is_refused(
+    model: ReidModel, drawn: Path, photograph: Path, networks: tuple[Path, Path], tmp_path: Path
+) -> None:
+    file = saved(model, drawn, tmp_path / "g.parquet", str(networks[1]))
+    for poses in ("network", "auto"):
+        with pytest.raises(ConfigError, match=rf"cut by other joints.*search with --poses {networks[1]} "):
+            opened(model, file, poses).search(photograph)
+    assert opened(model, file, str(networks[1])).search(photograph)
+    moved = networks[1].rename(tmp_path / "moved")  # a network is told by its weights
+    assert opened(model, file, str(moved)).search(photograph)
+
+
+def test_a_query_of_known_joints_is_refused_where_a_network_found_the_gallery_s(
+    model: ReidModel, drawn: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = saved(model, drawn, tmp_path / "g.parquet", "network")
+    query = f"{drawn}::query/{next((drawn / 'query').glob('*.jpg')).name}"
+    with pytest.raises(ConfigError, match=r"than the query's would be \(the data set's own\).*--poses network "):
+        opened(model, file, "auto").search(query)
+    assert opened(model, file, "network").search(query)
+    assert not messages(caplog)
+
+
+def test_a_query_that_can_have_no_such_joints_is_searched_for_and_it_is_said_once(
+    model: ReidModel, drawn: Path, photograph: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = saved(model, drawn, tmp_path / "g.parquet", "own")
+    for gallery in (opened(model, file, "auto"), Gallery.from_folder(Predictor(model, SIZE), drawn)):
+        for _ in range(2):
+            assert gallery.search(photograph)
+    (said,) = messages(caplog)
+    assert said.startswith(
+        f"{drawn}: the gallery's parts were cut by other joints (the data set's own) than the query's"
+    )
+    assert "found by the pose network of this package" in said
+
+
+def test_a_query_of_the_same_set_needs_no_words(
+    model: ReidModel, drawn: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gallery = opened(model, saved(model, drawn, tmp_path / "g.parquet", "auto"), "auto")
+    assert gallery.search(f"{drawn}::{gallery.embeddings.paths[0]}", 1)[0].path == gallery.embeddings.paths[0]
+    assert not caplog.records
+
+
+def test_another_version_of_the_same_network_says_to_embed_again() -> None:
+    with pytest.raises(ConfigError, match="would mean little; embed the gallery again: passerby embed RUN people "):
+        compare_joints(JointsOrigin("network", "a"), JointsOrigin("network", "b"), "people")
+
+
+def test_what_is_opened_and_saved_again_keeps_its_joints(model: ReidModel, drawn: Path, tmp_path: Path) -> None:
+    file = saved(model, drawn, tmp_path / "g.parquet", "network")
+    opened(model, file, "own").save(tmp_path / "again.parquet")
+    assert read_embeddings(tmp_path / "again.parquet").origin == read_embeddings(file).origin
+
+
+def test_a_file_of_before_opens_and_says_that_it_does_not_know(
+    model: ReidModel, drawn: Path, photograph: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = saved(model, drawn, tmp_path / "g.parquet", "own")
+    table = pq.read_table(file)
+    said = json.loads(table.schema.metadata[b"passerby"])
+    assert said.pop("joints") == {"name": "own", "fingerprint": ""}
+    pq.write_table(table.replace_schema_metadata({b"passerby": json.dumps({**said, "format": 2}).encode()}), file)
+    for _ in range(2):
+        assert opened(model, file, "network").search(photograph)
+    (words,) = messages(caplog)
+    assert words.startswith(f"{file} is of an older passerby and does not say whose joints")
+    damaged = {b"passerby": json.dumps({**said, "format": 3, "joints": ["own"]}).encode()}
+    pq.write_table(table.replace_schema_metadata(damaged), file)
+    with pytest.raises(DatasetLayoutError, match="not of passerby's embeddings"):
+        read_embeddings(file)
+
+
+def test_models_of_whole_pictures_have_no_joints(predictor: Predictor, people: Path, tmp_path: Path) -> None:
+    Gallery.from_folder(predictor, people).save(tmp_path / "g.parquet")
+    assert read_embeddings(tmp_path / "g.parquet").origin.joints is None
+    assert Gallery.from_parquet(predictor, tmp_path / "g.parquet").joints is None
