@@ -56,6 +56,23 @@ def test_flip_and_normalise_reach_the_numbers(run, trained: Path, figures: Path)
     assert len({r["minp"] for r in results}) == 3
 
 
+def test_re_ranking_reaches_the_numbers(run, trained: Path, figures: Path) -> None:
+    again = "--rerank", "--k1", 4, "--k2", 2, "--lam", 0
+    done = run("evaluate", trained, "--data", figures, *again)
+    assert "distance global, re-ranked by k-reciprocal neighbours (k1 4, k2 2, λ 0)." in done.out.splitlines()[0]
+    plain, ranked, twice = (
+        json.loads(run("evaluate", trained, "--data", figures, "--json", *options).out)
+        for options in ((), again, ("--rerank", "--squared-twice"))
+    )
+    assert plain["protocol"]["rerank"] is None
+    assert ranked["protocol"]["rerank"] == {"k1": 4, "k2": 2, "lam": 0.0, "squared_twice": False}
+    assert twice["protocol"]["rerank"] == {"k1": 20, "k2": 6, "lam": 0.3, "squared_twice": True}
+    assert plain["minp"] != ranked["minp"]
+    asked = run("evaluate", trained, "--data", figures, "--lam", 0, "--squared-twice")
+    assert asked.code == 1
+    assert "--lam, --squared-twice would decide how to re-rank, but nothing is re-ranked: add --rerank" in asked.err
+
+
 def test_single_gallery_shots(run, trained: Path, figures: Path) -> None:
     done = run("evaluate", trained, "--data", figures, "--draws", 7)
     assert "cuhk03-single-shot, one gallery image a person by another camera, mean of 7 draws of seed 0" in done.out

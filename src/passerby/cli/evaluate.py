@@ -13,7 +13,7 @@ from passerby.cli.options import Device, Flip, Normalise, Poses
 from passerby.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from passerby.types import AttributeResult, EvalResult
+    from passerby.types import AttributeResult, EvalResult, Rerank
 
 
 def evaluate(  # noqa: PLR0913 - options of a command
@@ -45,6 +45,16 @@ def evaluate(  # noqa: PLR0913 - options of a command
     seed: Annotated[int | None, typer.Option(min=0, help="Of the draws; default: as the run says (0).")] = None,
     flip: Flip = None,
     normalise: Normalise = None,
+    rerank: Annotated[bool, typer.Option("--rerank", help="Re-rank by k-reciprocal neighbours.")] = False,
+    k1: Annotated[int | None, typer.Option(min=1, help="Of --rerank: neighbours an encoding rests on (20).")] = None,
+    k2: Annotated[int | None, typer.Option(min=1, help="Of --rerank: neighbours it is averaged over (6).")] = None,
+    lam: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Of --rerank: share of the distance itself (0.3).")
+    ] = None,
+    squared_twice: Annotated[
+        bool,
+        typer.Option("--squared-twice", help="Of --rerank: square distances once more, as torchreid and fast-reid."),
+    ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Images embedded at once.")] = 64,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     output: Annotated[Path | None, typer.Option(help="Write the JSON to this file too.")] = None,
@@ -58,10 +68,13 @@ def evaluate(  # noqa: PLR0913 - options of a command
 
     if output:
         check_target(output, overwrite=True)
+    again = _rerank(on=rerank, k1=k1, k2=k2, lam=lam, squared_twice=squared_twice)
     dataset = load_dataset(data)
     images = len(dataset.split("query")) + len(dataset.split("gallery"))
     predictor = load(run, device=device, poses=poses, flip=flip, normalise=normalise)
-    protocol = replace(predictor.protocol_for(dataset, draws=draws, seed=seed), average_precision=ap, distance=distance)
+    protocol = replace(
+        predictor.protocol_for(dataset, draws=draws, seed=seed), average_precision=ap, distance=distance, rerank=again
+    )
     known = None
     if attributes:
         place = dataset.source if attributes == "own" else attributes
@@ -78,6 +91,22 @@ def evaluate(  # noqa: PLR0913 - options of a command
         typer.echo(text, nl=False)
     else:
         print_result(result)
+
+
+def _rerank(*, on: bool, **settings: float | bool | None) -> Rerank | None:
+    """What the options ask for.
+
+    Raises:
+        ProtocolError: if there are settings but nothing is re-ranked.
+    """
+    from passerby.errors import ProtocolError
+    from passerby.types import Rerank
+
+    given = {name: value for name, value in settings.items() if value is not None and value is not False}
+    if given and not on:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise ProtocolError(f"{named} would decide how to re-rank, but nothing is re-ranked: add --rerank")
+    return Rerank(**given) if on else None  # type: ignore[arg-type]  # each as its option has it
 
 
 def print_result(result: EvalResult) -> None:
