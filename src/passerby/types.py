@@ -221,6 +221,26 @@ def _mean(shares: list[float | None]) -> float | None:
     return sum(known) / len(known) if known and len(known) == len(shares) else None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class QueryResults:
+    """What became of each query that has a valid match, a row each."""
+
+    paths: tuple[str, ...]
+    pids: Tensor
+    camids: Tensor | None
+    matches: Tensor
+    """``(v,)`` int64: true matches in the gallery."""
+    first_rank: Tensor
+    """``(v,)`` int64: rank of the nearest one, from 1."""
+    average_precision: Tensor
+    """``(v,)`` float64."""
+    inverse_negative_penalty: Tensor
+    """``(v,)`` float64: matches ÷ rank of the last one."""
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
 @dataclass(frozen=True, slots=True)
 class EvalResult:
     """Numbers of one evaluation, all in [0, 1], larger is better."""
@@ -239,6 +259,9 @@ class EvalResult:
     details: dict[str, Any] = field(default_factory=dict)
     attributes: AttributeResult | None = None
     """Where the gallery's attributes were compared with what a model predicts."""
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """95 % intervals of ``rank1``, ``mean_ap`` and ``minp``, by bootstrap over queries; none of a mean over draws."""
+    per_query: QueryResults | None = field(default=None, compare=False, repr=False)
 
     @property
     def rank1(self) -> float:
@@ -257,6 +280,7 @@ class EvalResult:
             "cmc": {str(k): self.rank(k) for k in (1, 5, 10, 20)},
             "mean_ap": self.mean_ap,
             "minp": self.minp,
+            **({"intervals": {name: list(ends) for name, ends in self.intervals.items()}} if self.intervals else {}),
             "queries": self.queries,
             "queries_dropped": self.queries_dropped,
             "gallery": self.gallery,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -71,6 +72,41 @@ def test_re_ranking_reaches_the_numbers(run, trained: Path, figures: Path) -> No
     asked = run("evaluate", trained, "--data", figures, "--lam", 0, "--squared-twice")
     assert asked.code == 1
     assert "--lam, --squared-twice would decide how to re-rank, but nothing is re-ranked: add --rerank" in asked.err
+
+
+def test_features_give_the_numbers_of_the_run_that_made_them(run, trained: Path, figures: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "features.npz"
+    of_run = run(
+        "evaluate", trained, "--data", figures, "--save-features", kept, "--json", "--distance", "global_local"
+    )
+    of_file = run("evaluate", "--features", kept, "--json", "--distance", "global_local")
+    assert json.loads(of_file.out) == json.loads(of_run.out)
+    drawn = json.loads(run("evaluate", "--features", kept, "--json", "--draws", 5, "--seed", 2).out)
+    assert (drawn["protocol"]["draws"], drawn["protocol"]["seed"], drawn["mean_ap"]) == (5, 2, None)
+
+
+def test_what_decides_nothing_beside_features_is_refused(run, trained: Path, figures: Path, tmp_path: Path) -> None:
+    beside = run("evaluate", trained, "--data", figures, "--features", tmp_path / "f.npz", "--flip")
+    assert beside.code == 1
+    assert "RUN, --data, --flip would decide nothing" in beside.err
+    assert "give RUN and --data, or --features FILE" in run("evaluate", trained).err
+    assert "there is no file" in run("evaluate", "--features", tmp_path / "f.npz").err
+
+
+def test_each_query_has_a_row(run, trained: Path, figures: Path, tmp_path: Path) -> None:
+    table = tmp_path / "queries.csv"
+    result = json.loads(run("evaluate", trained, "--data", figures, "--per-query", table, "--json").out)
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 8
+    assert all(row["path"].endswith(".jpg") for row in rows)
+    for name, column in (("mean_ap", "average_precision"), ("minp", "inverse_negative_penalty")):
+        assert sum(float(row[column]) for row in rows) / 8 == pytest.approx(result[name])
+    assert sum(row["first_rank"] == "1" for row in rows) / 8 == result["cmc"]["1"]
+    low, high = result["intervals"]["mean_ap"]
+    assert low <= result["mean_ap"] <= high
+    drawn = run("evaluate", trained, "--data", figures, "--per-query", table, "--draws", 2)
+    assert "gives a mean over 2 draws, and nothing of each query" in drawn.err
 
 
 def test_single_gallery_shots(run, trained: Path, figures: Path) -> None:

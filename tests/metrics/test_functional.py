@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passerby.metrics.functional import APKind, average_precision, cmc, inverse_negative_penalty
+from passerby.metrics.functional import APKind, average_precision, bootstrap_intervals, cmc, inverse_negative_penalty
 
 RANKS = st.lists(st.sets(st.integers(1, 40), min_size=1, max_size=8).map(sorted), min_size=1, max_size=6)
 
@@ -71,3 +71,23 @@ def test_everything_is_float64_in_the_unit_interval(queries: list[list[int]]) ->
         assert value.dtype == torch.float64
         assert value.min() > 0
         assert value.max() <= 1
+
+
+def test_bootstrap_intervals_hold_the_mean_as_often_as_they_say() -> None:
+    generator = torch.Generator().manual_seed(0)
+    truth, held = 0.3, 0
+    for seed in range(100):
+        sample = (torch.rand(1, 80, generator=generator) < truth).double()
+        (low, high), *_ = bootstrap_intervals(sample, draws=300, seed=seed).tolist()
+        held += low <= truth <= high
+    assert 88 <= held <= 99
+
+
+def test_bootstrap_intervals_are_those_of_a_seed_and_of_each_row() -> None:
+    values = torch.stack([torch.arange(50).double(), torch.ones(50).double()])
+    ends = bootstrap_intervals(values)
+    assert torch.equal(ends, bootstrap_intervals(values))
+    assert not torch.equal(ends, bootstrap_intervals(values, seed=1))
+    assert ends[1].tolist() == [1, 1]
+    half = 1.96 * values[0].std().item() / 50**0.5
+    assert ends[0].tolist() == pytest.approx([24.5 - half, 24.5 + half], abs=0.6)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,14 +13,21 @@ import typer
 
 from passerby.cli.options import Device, Flip, Normalise, Poses
 from passerby.cli.progress import progress_bar
+from passerby.cli.results import print_result
 
 if TYPE_CHECKING:
-    from passerby.types import AttributeResult, EvalResult, Rerank
+    from passerby.types import EvalResult, Protocol, Rerank
 
 
 def evaluate(  # noqa: PLR0913 - options of a command
-    run: Annotated[Path, typer.Argument(help="A run folder, as train or import-weights makes it.")],
-    data: Annotated[str, typer.Option(help="NAME:PATH or a path (folder, zip, tar).")],
+    run: Annotated[Path | None, typer.Argument(help="A run folder, as train or import-weights makes it.")] = None,
+    data: Annotated[str | None, typer.Option(help="NAME:PATH or a path (folder, zip, tar).")] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.npz|.parquet", help="Embeddings of anybody's instead of a run and data; docs/evaluation.md."
+        ),
+    ] = None,
     distance: Annotated[
         Literal["global", "local", "global_local"], typer.Option(help="What is compared: embeddings, stripes, or both.")
     ] = "global",
@@ -56,41 +65,90 @@ def evaluate(  # noqa: PLR0913 - options of a command
         typer.Option("--squared-twice", help="Of --rerank: square distances once more, as torchreid and fast-reid."),
     ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Images embedded at once.")] = 64,
+    save_features: Annotated[
+        Path | None, typer.Option(metavar="FILE.npz", help="Keep the embeddings, for --features.")
+    ] = None,
+    per_query: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write what became of each query.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     output: Annotated[Path | None, typer.Option(help="Write the JSON to this file too.")] = None,
 ) -> None:
     """Rank the gallery for every query and print CMC, mAP and mINP with the protocol they were counted under."""
     from passerby.data.annotations import read_attributes
     from passerby.data.registry import load as load_dataset
+    from passerby.errors import ConfigError
     from passerby.evaluation.attributes import schema_of
+    from passerby.evaluation.features import write_features
+    from passerby.evaluation.per_query import refuse_draws, write_per_query
     from passerby.files import check_target, written_whole
     from passerby.training.checkpoint import load
+    from passerby.types import Protocol
 
-    if output:
-        check_target(output, overwrite=True)
-    again = _rerank(on=rerank, k1=k1, k2=k2, lam=lam, squared_twice=squared_twice)
-    dataset = load_dataset(data)
-    images = len(dataset.split("query")) + len(dataset.split("gallery"))
-    predictor = load(run, device=device, poses=poses, flip=flip, normalise=normalise)
-    protocol = replace(
-        predictor.protocol_for(dataset, draws=draws, seed=seed), average_precision=ap, distance=distance, rerank=again
+    for target in filter(None, (output, save_features, per_query)):
+        check_target(target, overwrite=True)
+    counted = Protocol(
+        average_precision=ap,
+        distance=distance,
+        rerank=_rerank(on=rerank, k1=k1, k2=k2, lam=lam, squared_twice=squared_twice),
     )
-    known = None
-    if attributes:
-        place = dataset.source if attributes == "own" else attributes
-        known = read_attributes(place, schema_of(predictor.model))
-    with progress_bar("embedding", images) as advance:
-        result = predictor.evaluate(
-            dataset, protocol=protocol, attributes=known, batch_size=batch_size, progress=advance
-        )
+    if features:
+        others = {"RUN": run, "--data": data, "--attributes": attributes, "--poses": poses, "--flip": flip}
+        _refuse_beside_features(others | {"--save-features": save_features})
+        result = _of_features(features, counted, normalise=normalise, draws=draws, seed=seed)
+    else:
+        if run is None or data is None:
+            raise ConfigError("nothing to evaluate: give RUN and --data, or --features FILE")
+        dataset = load_dataset(data)
+        predictor = load(run, device=device, poses=poses, flip=flip, normalise=normalise)
+        protocol = predictor.protocol_for(dataset, draws=draws, seed=seed)
+        if per_query:
+            refuse_draws(protocol)
+        known = None
+        if attributes:
+            place = dataset.source if attributes == "own" else attributes
+            known = read_attributes(place, schema_of(predictor.model))
+        with progress_bar("embedding", len(dataset.split("query")) + len(dataset.split("gallery"))) as advance:
+            result = predictor.evaluate(
+                dataset,
+                protocol=replace(protocol, average_precision=ap, distance=distance, rerank=counted.rerank),
+                attributes=known,
+                batch_size=batch_size,
+                embedded=partial(write_features, save_features) if save_features else None,
+                progress=advance,
+            )
+    if per_query:
+        write_per_query(per_query, result)
     text = json.dumps(result.to_dict(), indent=2) + "\n"
     if output:
-        with written_whole(output) as partial:
-            partial.write_text(text)
+        with written_whole(output) as unfinished:
+            unfinished.write_text(text)
     if as_json:
         typer.echo(text, nl=False)
     else:
         print_result(result)
+
+
+def _refuse_beside_features(others: Mapping[str, object]) -> None:
+    """What decides how a model embeds decides nothing here."""
+    from passerby.errors import ConfigError
+
+    if given := [name for name, value in others.items() if value is not None]:
+        raise ConfigError(f"--features are embeddings already: {', '.join(given)} would decide nothing; leave it out")
+
+
+def _of_features(
+    file: Path, counted: Protocol, *, normalise: bool | None, draws: int | None, seed: int | None
+) -> EvalResult:
+    from passerby.errors import ProtocolError
+    from passerby.evaluation.features import read_features
+    from passerby.metrics.protocol import evaluate_embeddings
+    from passerby.metrics.single_shot import SINGLE_SHOT
+
+    if seed is not None and not draws:
+        raise ProtocolError(f"seed {seed} would decide which galleries are drawn: ask for draws (--draws N)")
+    protocol = replace(counted, normalise=normalise is not False)
+    if draws:
+        protocol = replace(protocol, name=SINGLE_SHOT, draws=draws, seed=seed or 0)
+    return evaluate_embeddings(*read_features(file), protocol)
 
 
 def _rerank(*, on: bool, **settings: float | bool | None) -> Rerank | None:
@@ -107,42 +165,3 @@ def _rerank(*, on: bool, **settings: float | bool | None) -> Rerank | None:
         named = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise ProtocolError(f"{named} would decide how to re-rank, but nothing is re-ranked: add --rerank")
     return Rerank(**given) if on else None  # type: ignore[arg-type]  # each as its option has it
-
-
-def print_result(result: EvalResult) -> None:
-    """The protocol, the numbers and what they were counted on."""
-    from rich.console import Console
-    from rich.table import Table
-
-    typer.echo(f"Protocol: {result.protocol}.")
-    table = Table(box=None, pad_edge=False)
-    values = {f"rank-{k}": result.rank(k) for k in (1, 5, 10, 20)} | {"mAP": result.mean_ap, "mINP": result.minp}
-    for name in values:
-        table.add_column(name, justify="right")
-    table.add_row(*map(_percent, values.values()))
-    Console().print(table)
-    dropped = f" ({result.queries_dropped:,} more without a valid match)" if result.queries_dropped else ""
-    typer.echo(f"{result.queries:,} queries{dropped}, {result.gallery:,} gallery images.")
-    if result.attributes:
-        _print_attributes(result.attributes)
-
-
-def _print_attributes(result: AttributeResult) -> None:
-    """Accuracy by group, with what it is to be measured against."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("attribute")
-    for name in ("accuracy", "balanced", "majority", "which is", "pictures"):
-        table.add_column(name, justify="right")
-    for group in result.groups:
-        shares = (group.accuracy, group.balanced, group.majority_accuracy)
-        table.add_row(group.name, *map(_percent, shares), group.majority or "–", f"{group.pictures:,}")
-    table.add_row("mean", *map(_percent, result.mean.values()))
-    typer.echo("Attributes of the gallery's people; majority: always saying what is commonest in training.")
-    Console().print(table)
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.2f}"

@@ -14,7 +14,7 @@ from passerby.evaluation.embed import embed
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.metrics.single_shot import DRAWS, SINGLE_SHOT
 from passerby.models.card import ReidModel
-from passerby.types import EvalResult, Protocol
+from passerby.types import Embeddings, EvalResult, Protocol
 
 
 def evaluate(
@@ -27,6 +27,7 @@ def evaluate(
     threads: int = 2,
     parts: PartMaker | None = None,
     attributes: Attributes | None = None,
+    embedded: Callable[[Embeddings, Embeddings], object] | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> EvalResult:
     """Embed the dataset's query and gallery and evaluate them under ``protocol``.
@@ -39,6 +40,7 @@ def evaluate(
         parts: cuts the dataset's pictures, for a model whose card asks for parts.
         attributes: what the gallery's people wear, to compare with what the model predicts
             (:class:`~passerby.evaluation.attributes.AttributeTest`).
+        embedded: told the embeddings of query and gallery, before they are compared.
     """
     protocol = protocol or protocol_of(model, dataset)
     refuse_unevaluable(dataset, protocol)
@@ -63,6 +65,8 @@ def evaluate(
         )
         for split in ("query", "gallery")
     )
+    if embedded is not None:
+        embedded(query, gallery)
     result = evaluate_embeddings(query, gallery, protocol)
     return replace(result, attributes=test.result(gallery)) if test else result
 

@@ -107,6 +107,7 @@ class Predictor:
         protocol: Protocol | None = None,
         attributes: Attributes | None = None,
         batch_size: int = 64,
+        embedded: Callable[[Embeddings, Embeddings], object] | None = None,
         progress: Callable[[int], object] | None = None,
     ) -> EvalResult:
         """Rank the dataset's gallery for each of its queries: the numbers of a run's end and of ``passerby evaluate``.
@@ -114,6 +115,7 @@ class Predictor:
         Args:
             protocol: by default :meth:`protocol_for` the dataset; another's ``flip`` counts, not the predictor's.
             attributes: what the gallery's people wear (see :func:`passerby.evaluation.evaluate.evaluate`).
+            embedded: told the embeddings of query and gallery, before they are compared.
         """
         return evaluate(
             self.model,
@@ -123,6 +125,7 @@ class Predictor:
             batch_size=batch_size,
             parts=self.part_maker(dataset.source),
             attributes=attributes,
+            embedded=embedded,
             progress=progress,
         )
 

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+_DRAWS_AT_ONCE = 250
 APKind = Literal["step", "trapezoid"]
 
 
@@ -50,3 +51,18 @@ def cmc(ranks: Int[Tensor, " m"], counts: Int[Tensor, " v"], max_rank: int) -> F
     first = ranks[_starts(counts)]
     within = torch.bincount(first.clamp_max(max_rank + 1), minlength=max_rank + 2)[1 : max_rank + 1]
     return within.cumsum(0).double() / len(counts)
+
+
+def bootstrap_intervals(
+    values: Float[Tensor, "m v"], *, level: float = 0.95, draws: int = 1000, seed: int = 0
+) -> Float[Tensor, "m 2"]:
+    """Of the mean of each row: between which ends it lies in ``level`` of so many samples, drawn with replacement.
+
+    The percentile bootstrap (Efron and Tibshirani, 1993, §13.3); queries are taken as independent of each other.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    n = values.shape[1]
+    sizes = [min(_DRAWS_AT_ONCE, draws - done) for done in range(0, draws, _DRAWS_AT_ONCE)]
+    means = [values[:, torch.randint(n, (size, n), generator=generator)].mean(dim=2) for size in sizes]
+    ends = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=values.dtype)
+    return torch.cat(means, dim=1).quantile(ends, dim=1).T

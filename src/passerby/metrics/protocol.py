@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import get_args
 
+import torch
+
 from passerby.errors import ProtocolError, UnknownNameError
-from passerby.metrics.functional import APKind, average_precision, cmc, inverse_negative_penalty
+from passerby.metrics.functional import APKind, average_precision, bootstrap_intervals, cmc, inverse_negative_penalty
 from passerby.metrics.single_shot import single_shot
 from passerby.retrieval.blocks import BLOCK_BYTES
-from passerby.retrieval.ranking import positive_ranks
-from passerby.types import Embeddings, EvalResult, Protocol, Role
+from passerby.retrieval.ranking import PositiveRanks, positive_ranks
+from passerby.types import Embeddings, EvalResult, Protocol, QueryResults, Role
 
 MAX_RANK = 50
 
@@ -40,15 +42,34 @@ def evaluate_embeddings(
         return _single_shot(query, gallery, protocol, max_rank, block_bytes)
     found = positive_ranks(query, gallery, protocol, block_bytes=block_bytes)
     junk = 0 if gallery.roles is None else int((gallery.roles == int(Role.JUNK)).sum())
+    each = _per_query(query, found, protocol)
+    values = ((each.first_rank == 1).double(), each.average_precision, each.inverse_negative_penalty)
+    ends = bootstrap_intervals(torch.stack(values)).tolist()
     return EvalResult(
         protocol=protocol,
         cmc=tuple(cmc(found.ranks, found.counts, min(max_rank, len(gallery) - junk)).tolist()),
-        mean_ap=average_precision(found.ranks, found.counts, protocol.average_precision).mean().item(),
-        minp=inverse_negative_penalty(found.ranks, found.counts).mean().item(),
+        mean_ap=each.average_precision.mean().item(),
+        minp=each.inverse_negative_penalty.mean().item(),
         queries=len(found.queries),
         queries_dropped=len(found.dropped),
         gallery=len(gallery) - junk,
         details={"gallery_junk": junk},
+        intervals={name: (low, high) for name, (low, high) in zip(("rank1", "mean_ap", "minp"), ends, strict=True)},
+        per_query=each,
+    )
+
+
+def _per_query(query: Embeddings, found: PositiveRanks, protocol: Protocol) -> QueryResults:
+    asked = query[found.queries]
+    assert asked.pids is not None
+    return QueryResults(
+        paths=asked.paths,
+        pids=asked.pids,
+        camids=asked.camids,
+        matches=found.counts,
+        first_rank=found.ranks[found.counts.cumsum(0) - found.counts],
+        average_precision=average_precision(found.ranks, found.counts, protocol.average_precision),
+        inverse_negative_penalty=inverse_negative_penalty(found.ranks, found.counts),
     )
 
 

@@ -1,0 +1,55 @@
+"""Numbers of an evaluation, for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from passerby.types import AttributeResult, EvalResult
+
+
+def print_result(result: EvalResult) -> None:
+    """The protocol, the numbers and what they were counted on."""
+    from rich.console import Console
+    from rich.table import Table
+
+    typer.echo(f"Protocol: {result.protocol}.")
+    table = Table(box=None, pad_edge=False)
+    values = {f"rank-{k}": result.rank(k) for k in (1, 5, 10, 20)} | {"mAP": result.mean_ap, "mINP": result.minp}
+    for name in values:
+        table.add_column(name, justify="right")
+    table.add_row(*map(_percent, values.values()))
+    if result.intervals:
+        ends = {"rank-1": "rank1", "mAP": "mean_ap", "mINP": "minp"}
+        shown = ["–".join(map(_percent, result.intervals[ends[name]])) if name in ends else "" for name in values]
+        table.add_row(*shown, style="dim")
+    Console().print(table)
+    if result.intervals:
+        typer.echo("Below: 95 % intervals, by bootstrap over the queries.")
+    dropped = f" ({result.queries_dropped:,} more without a valid match)" if result.queries_dropped else ""
+    typer.echo(f"{result.queries:,} queries{dropped}, {result.gallery:,} gallery images.")
+    if result.attributes:
+        _print_attributes(result.attributes)
+
+
+def _print_attributes(result: AttributeResult) -> None:
+    """Accuracy by group, with what it is to be measured against."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("attribute")
+    for name in ("accuracy", "balanced", "majority", "which is", "pictures"):
+        table.add_column(name, justify="right")
+    for group in result.groups:
+        shares = (group.accuracy, group.balanced, group.majority_accuracy)
+        table.add_row(group.name, *map(_percent, shares), group.majority or "–", f"{group.pictures:,}")
+    table.add_row("mean", *map(_percent, result.mean.values()))
+    typer.echo("Attributes of the gallery's people; majority: always saying what is commonest in training.")
+    Console().print(table)
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.2f}"

@@ -1,0 +1,118 @@
+"""Embeddings from files of others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from passerby.errors import DatasetLayoutError, PasserbyError, ProtocolError, ShapeError
+from passerby.evaluation.features import read_features, write_features
+from passerby.types import Role
+
+
+def arrays(**changes: Any) -> dict[str, Any]:
+    generator = np.random.default_rng(0)
+    found: dict[str, Any] = {}
+    for side, n in (("query", 3), ("gallery", 5)):
+        found[f"{side}_f"] = generator.normal(size=(n, 4)).astype(np.float16)
+        found[f"{side}_pid"] = np.arange(n, dtype=np.int32) - (side == "gallery")
+        found[f"{side}_cam"] = np.ones(n, dtype=np.int16)
+    return {name: value for name, value in (found | changes).items() if value is not None}
+
+
+def saved(folder: Path, values: Mapping[str, Any]) -> Path:
+    np.savez(folder / "features.npz", **values)
+    return folder / "features.npz"
+
+
+def test_arrays_are_read_and_minus_one_is_junk(tmp_path: Path) -> None:
+    query, gallery = read_features(saved(tmp_path, arrays()))
+    assert query.features.dtype == torch.float32
+    assert np.array_equal(gallery.features.numpy(), arrays()["gallery_f"].astype(np.float32))
+    assert gallery.pids is not None
+    assert gallery.pids.tolist() == [-1, 0, 1, 2, 3]
+    assert gallery.roles is not None
+    assert gallery.roles.tolist() == [Role.JUNK, *[Role.PERSON] * 4]
+    assert gallery.paths[1] == "row 1"
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    given = arrays(
+        gallery_path=np.array(list("abcde")), gallery_role=np.array([0, 1, 2, 0, 0]),
+        query_local=np.ones((3, 2, 4), np.float32), gallery_local=np.ones((5, 2, 4), np.float32),
+        gallery_pid=np.array([-7, 1, 2, 3, 4]),
+    )  # fmt: skip
+    both = read_features(saved(tmp_path, given))
+    write_features(tmp_path / "again.npz", *both)
+    for one, other in zip(both, read_features(tmp_path / "again.npz"), strict=True):
+        assert one.paths == other.paths
+        for name in ("features", "pids", "camids", "roles", "local"):
+            assert torch.equal(getattr(one, name), getattr(other, name))
+
+
+def test_parquet_says_the_same(tmp_path: Path) -> None:
+    given = arrays()
+    table: dict[str, list[Any]] = {
+        name: [value for side in ("gallery", "query") for value in given[f"{side}_{name}"].tolist()]
+        for name in ("f", "pid", "cam")
+    }
+    table["split"] = ["gallery"] * 5 + ["query"] * 3
+    pq.write_table(pa.table(table), tmp_path / "features.parquet")
+    for one, other in zip(
+        read_features(tmp_path / "features.parquet"), read_features(saved(tmp_path, given)), strict=True
+    ):
+        assert torch.equal(one.features.float(), other.features)
+        for name in ("pids", "camids", "roles"):
+            assert torch.equal(getattr(one, name), getattr(other, name))
+
+
+FAULTS: list[tuple[dict[str, Any], type[PasserbyError], str]] = [
+    ({"gallery_cam": None}, DatasetLayoutError, "lacks gallery_cam; it has gallery_f, gallery_pid, query_cam"),
+    (
+        {"query_f": np.ones(3, np.float32)},
+        ShapeError,
+        r"query_f must have 2 dimensions of floats, got \(3,\) of float32",
+    ),
+    ({"query_f": np.ones((3, 4), int)}, ShapeError, r"of floats, got \(3, 4\) of int64"),
+    ({"query_pid": np.ones(2, int)}, ShapeError, "query_pid has 2 values for 3 embeddings"),
+    ({"query_pid": np.ones(3)}, ShapeError, "of whole numbers, got"),
+    ({"gallery_pid": np.array([-2, 1, 1, 1, 1])}, ProtocolError, "negative codes other than -1, which is junk, for ex"),
+    (
+        {"gallery_path": np.array(list("abcda"))},
+        ProtocolError,
+        "gallery_path names a picture twice, a; embed each once",
+    ),
+    ({"gallery_path": np.array(list("abcd"))}, ShapeError, "gallery_path has 4 values for 5"),
+    ({"query_f": np.array([None])}, DatasetLayoutError, "cannot be read as an .npz of plain arrays"),
+]
+
+
+@pytest.mark.parametrize(("changes", "error", "message"), FAULTS)
+def test_faults_are_said(tmp_path: Path, changes: dict[str, Any], error: type[PasserbyError], message: str) -> None:
+    with pytest.raises(error, match=message):
+        read_features(saved(tmp_path, arrays(**changes)))
+
+
+def test_files_of_other_kinds_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetLayoutError, match="there is no file"):
+        read_features(tmp_path / "nowhere.npz")
+    for name, message in (("a.csv", "got '.csv'"), ("a.npz", "as an .npz"), ("a.parquet", "as Parquet")):
+        (tmp_path / name).write_text("nothing of the sort")
+        with pytest.raises(DatasetLayoutError, match=message):
+            read_features(tmp_path / name)
+    pq.write_table(pa.table({"split": ["train"], "f": [[1.0]]}), tmp_path / "b.parquet")
+    with pytest.raises(DatasetLayoutError, match="may say query or gallery, got 'train'"):
+        read_features(tmp_path / "b.parquet")
+    pq.write_table(pa.table({"f": [[1.0]]}), tmp_path / "b.parquet")
+    with pytest.raises(DatasetLayoutError, match="no column 'split'"):
+        read_features(tmp_path / "b.parquet")
+    pq.write_table(pa.table({"split": ["query"] * 2, "f": [[1.0], [1.0, 2.0]]}), tmp_path / "b.parquet")
+    with pytest.raises(ShapeError, match="the lists of column 'f' differ in length"):
+        read_features(tmp_path / "b.parquet")
