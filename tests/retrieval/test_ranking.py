@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from passerby.errors import ProtocolError, ShapeError, UnknownNameError
+from passerby.retrieval import comparison
 from passerby.retrieval.comparison import Comparison, DistanceName
 from passerby.retrieval.dmli import dmli
 from passerby.retrieval.ranking import positive_ranks, top_k
@@ -136,9 +137,18 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(blocks) == 100
     assert max(blocks) <= 17  # 8 bytes of distance and 16 of looking at a pair
     blocks.clear()
-    top_k(both, both, 3, distance="local", block_bytes=100 * 8 * 160)
+    tiles: list[int] = []
+
+    def spy(x: Tensor, y: Tensor) -> Tensor:
+        tiles.append(len(x) * len(y))
+        return dmli(x, y)
+
+    monkeypatch.setattr(comparison, "dmli", spy)
+    top_k(both, both, 3, distance="local", block_bytes=100 * 8 * 50)
     assert sum(blocks) == 100
-    assert max(blocks) <= 5  # two 4 × 4 matrices a pair
+    assert max(blocks) <= 17
+    assert sum(tiles) == 100 * 100
+    assert max(tiles) <= 1024
     blocks.clear()
     top_k(both, both, 3, block_bytes=1)
     assert blocks == [1] * 100

@@ -16,14 +16,14 @@ from passerby.types import Embeddings
 
 DistanceName = Literal["global", "local", "global_local"]
 _EVERYTHING = slice(None)
+_TILE = 16, 64
+"""Images by images whose stripes are aligned at a time."""
 _PAIRS = 2**13
 """Rows laid beside each other at a time."""
 
 
 class Euclidean:
     """Squared, of rows of ``x`` to rows of ``y``; where both are the same, a row is at 0 from itself."""
-
-    cells = 1
 
     def __init__(self, x: Float[Tensor, "m d"], y: Float[Tensor, "n e"]) -> None:
         self.x, self.y = x, y
@@ -50,10 +50,11 @@ class Aligned:
 
     def __init__(self, x: Float[Tensor, "m s c"], y: Float[Tensor, "n s c"]) -> None:
         self.x, self.y = x, y
-        self.cells = 2 * x.shape[1] * y.shape[1]  # the cost matrix and its mirror image
 
     def block(self, rows: Int[Tensor, " b"], columns: slice) -> Float[Tensor, "b c"]:
-        return dmli(self.x[rows], self.y[columns])
+        """In tiles whose matrices of stripes by stripes stay in a processor's cache."""
+        x, y = self.x[rows], self.y[columns]
+        return torch.cat([torch.cat([dmli(i, j) for j in y.split(_TILE[1])], dim=1) for i in x.split(_TILE[0])])
 
     def pairs(self, rows: Int[Tensor, " e"], columns: Int[Tensor, " e"]) -> Float[Tensor, " e"]:
         return dmli_pairs(self.x[rows], self.y[columns])
@@ -74,7 +75,7 @@ class Comparison:
     @property
     def cell_bytes(self) -> int:
         """What a distance takes while it is made."""
-        return self.parts[0].x.element_size() * sum(part.cells for part in self.parts)
+        return self.parts[0].x.element_size() * len(self.parts)
 
     @property
     def device(self) -> torch.device:
