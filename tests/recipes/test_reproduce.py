@@ -244,11 +244,46 @@ def test_a_row_that_fails_keeps_no_other_from_running(
     said: list[str] = []
     report = run("aap_reid", "table1", tmp_path, "stride", "baseline", say=said.append)
     assert [line.name for line in report.failed] == ["stride"]
-    assert {line.state for line in report.lines} == {"failed", "measured", "not run", "cannot be run"}
+    assert {line.state for line in report.lines} == {"failed", "measured", "not run"}
     assert f"stride: failed: {' '.join(str(error).split())}" in said
     text = (tmp_path / "aap_reid-table1" / "report.md").read_text()
     assert f"- `stride`: failed: {' '.join(str(error).split())}." in text
-    assert "re-ranking comes with the retrieval engine" in text
+
+
+def test_a_re_ranked_row_is_an_evaluation_of_the_row_it_re_ranks(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(module, "train", never)
+    said: list[str] = []
+    report = run("aap_reid", "table1", tmp_path, "baseline_reranked", say=said.append)
+    assert said == ["baseline_reranked: re-ranking of baseline"]
+    plain, again = (line for line in report.lines if line.name in ("baseline", "baseline_reranked"))
+    assert [plain.state, again.state] == ["measured", "measured"]
+    assert [cell.ours for cell in plain.cells] != [cell.ours for cell in again.cells]
+    folder = tmp_path / "aap_reid-table1"
+    assert shown(folder) == ["baseline", "figure.png", "report.md", "results.json"]
+    kept = json.loads((folder / "baseline" / "reranked.json").read_text())
+    assert kept["protocol"]["rerank"] == {"k1": 20, "k2": 6, "lam": 0.3, "squared_twice": False}
+    assert again.cells[0].ours == pytest.approx(100 * kept["mean_ap"])
+    assert "re-ranked by k-reciprocal neighbours (k1 20, k2 6, λ 0.3)" in report.protocol
+
+    monkeypatch.setattr(module, "load", never)
+    said.clear()
+    run("aap_reid", "table1", tmp_path, "baseline", "baseline_reranked", say=said.append)
+    assert said == ["baseline: finished before", "baseline_reranked: finished before"]
+
+
+def test_a_re_ranked_row_trains_what_it_needs(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trains_all_but(monkeypatch, "stride", TrainingError("no"), finished)
+    said: list[str] = []
+    report = run("aap_reid", "table1", tmp_path, "stride_reranked", "baseline_reranked", say=said.append)
+    assert said == [
+        "stride_reranked: training stride, to re-rank it", "stride_reranked: failed: no",
+        "baseline_reranked: training baseline, to re-rank it",
+    ]  # fmt: skip
+    states = {line.name: line.state for line in report.lines if line.state != "not run"}
+    assert states == {"stride_reranked": "failed", "baseline": "measured", "baseline_reranked": "measured"}
 
 
 def test_a_row_whose_folder_cannot_be_deleted_is_a_row_that_fails(
@@ -411,8 +446,8 @@ def test_what_is_counted_needs_no_data(tmp_path: Path) -> None:
         (("aap_reid", "table1"), {"settings": {"model.options.trnk": 1}}, UnknownNameError, "Did you mean trunk"),
         (("aap_reid", "table1"), {"epochs": 0}, ConfigError, "setting epochs"),
         (("aap_reid", "table1"), {"data": None}, ConfigError, "give --data"),
-        (("aap_reid", "table1", "band_reranked"), {}, ConfigError, "cannot be run: re-ranking comes with"),
-        (("aap_reid", "table1", "band", "band_reranked"), {}, ConfigError, "^band_reranked of .*; leave them out$"),
+        (("attention_driven", "table12", "vgg"), {}, ConfigError, "cannot be run: a network for classifying"),
+        (("attention_driven", "table12", "full", "vgg"), {}, ConfigError, "^vgg of .*; leave them out$"),
         (("aap_reid", "table1", "band", ""), {}, ConfigError, "a row without a name.*name some of baseline, .*or none"),
         (("aap_reid", "table1"), {"data": "/nowhere"}, DatasetLayoutError, "nowhere"),
     ],

@@ -19,15 +19,15 @@ from passerby.recipes.tables import (
     CUHK03_LABELLED,
     DUKE,
     MARKET,
-    NO_RERANKING,
     PAPERS,
+    RERANKED,
     Row,
     Table,
     load_table,
 )
 from passerby.training.config import TrainConfig, validated
 from passerby.training.loss import build_loss
-from passerby.types import Batch
+from passerby.types import Batch, Rerank
 
 ROWS = [(paper, table, row) for paper in PAPERS for table in PAPERS[paper] for row in PAPERS[paper][table].rows]
 SMALL: tuple[dict[str, Any], dict[str, Any]] = ({"trunk": "resnet18_half"}, {"width": 0.25})
@@ -229,14 +229,29 @@ def test_data_sets_change_what_the_paper_changes_on_them() -> None:
 
 
 def test_what_cannot_be_run_says_why() -> None:
-    table = load_table("aap_reid", "table1")
-    assert [row for row in table.rows if table.reason(row) == NO_RERANKING] == [
-        f"{row}_reranked" for row in ("baseline", "stride", "band", "cwa_all", "aap_reid")
-    ]
+    table = load_table("attention_driven", "table12")
+    assert [row for row in table.rows if table.reason(row)] == ["alexnet", "vgg", "googlenet"]
     assert load_table("attention_driven", "table5").reason("full") == ""
     assert load_table("aanet", "table4").reason("aanet152") == ""
     reasons = [load_table(p, t).reason(row) for p, t, row in ROWS]
     assert all("\n" not in reason and len(reason) < 110 for reason in reasons)
+
+
+def test_re_ranked_rows_are_runs_of_others() -> None:
+    table = load_table("aap_reid", "table1")
+    for name in ("baseline", "stride", "band", "cwa_all", "aap_reid"):
+        assert table.run(f"{name}_reranked") == table.run(name) == name
+        assert table.config(f"{name}_reranked") == table.config(name)
+    aanet = load_table("aanet", "table1")
+    assert aanet.config("aanet152_reranked", DUKE.data) == aanet.config("aanet152", DUKE.data)
+    assert Rerank(k1=20, k2=6, lam=0.3) == RERANKED
+    faulty = Row(title="", reranks="one", printed=((1.0,),), changes={"epochs": 1})
+    one = Row(title="", printed=((1.0,),))
+    with pytest.raises(ValueError, match="re-ranks 'one': wanted another row, no changes"):
+        Table(
+            recipe="aap_reid", paper="", name="", title="", metrics=("mAP",), columns=(MARKET,),
+            rows={"one": one, "again": faulty},
+        )  # fmt: skip
 
 
 def test_the_column_is_the_data_sets_own_or_the_first() -> None:

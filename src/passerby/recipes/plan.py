@@ -24,6 +24,8 @@ from passerby.training.inputs import digests
 from passerby.training.run import RunFolder
 from passerby.types import Protocol, Role
 
+RERANKED_METRICS = "reranked.json"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -49,7 +51,13 @@ class Plan:
     """Beside settings: what, the paper's, ours."""
 
     def run(self, row: str) -> RunFolder:
-        return RunFolder(self.folder / row)
+        """Where a row is trained, or the row that it re-ranks."""
+        return RunFolder(self.folder / self.table.run(row))
+
+    def metrics(self, row: str) -> Path:
+        """The file of a row's numbers."""
+        name = RERANKED_METRICS if self.table.row(row).reranks else "metrics.json"
+        return self.run(row).path / name
 
     def progress(self, row: str) -> Progress:
         """How far a row has come (raises as :func:`~passerby.recipes.progress.progress` does)."""

@@ -7,20 +7,25 @@ it was trained. A row that fails does not keep the others from being run.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from passerby.errors import ConfigError, OutputError, PasserbyError
-from passerby.files import held
+from passerby.files import held, written_whole
 from passerby.recipes.conditions import conditions
 from passerby.recipes.plan import Plan, plan_of
-from passerby.recipes.progress import Progress, read_metrics
+from passerby.recipes.progress import Progress
 from passerby.recipes.report import Cell, Line, Report, State
-from passerby.recipes.tables import COUNTED, Column
-from passerby.training.config import TrainConfig, read_config
+from passerby.recipes.tables import COUNTED, RERANKED, Column
+from passerby.training.checkpoint import load
+from passerby.training.config import TrainConfig, read_config, read_tree
 from passerby.training.loop import train
 from passerby.training.run import RunFolder
 from passerby.types import Protocol
@@ -64,11 +69,14 @@ def _run(plan: Plan, *, show_progress: bool, say: Callable[[str], object]) -> Re
     report: Report | None = None
     for name in plan.chosen if plan.table.trained else ():
         state = plan.progress(name)
-        say(f"{name}: {_SAID[state]}")
-        if state == "finished":
+        say(f"{name}: {_said(plan, name, state)}")
+        if state == "finished" and plan.metrics(name).is_file():
             continue
         try:
-            _train(plan.run(name), plan.configs[name], state, show_progress=show_progress)
+            if state != "finished":
+                _train(plan.run(name), plan.configs[name], state, show_progress=show_progress)
+            if plan.table.row(name).reranks:
+                _rerank(plan, name)
         except (PasserbyError, OSError, RuntimeError) as error:  # torch raises RuntimeError where memory ends
             failures[name] = " ".join(str(error).split()) or type(error).__name__
             say(f"{name}: failed: {failures[name]}")
@@ -87,10 +95,10 @@ def _make(folder: Path) -> None:
 def _alone(plan: Plan) -> Iterator[None]:
     """Of several calls, one runs a row: another would take it for one that was begun and left, and delete it."""
     with ExitStack() as locks:
-        for name in plan.chosen if plan.table.trained else ():
-            if plan.progress(name) != "finished":
-                words = f"{name} of {plan.folder} is being run by another call; wait for it, or choose another --out"
-                locks.enter_context(held(plan.folder / f".{name}.lock", otherwise=words))
+        unfinished = [name for name in plan.chosen if plan.table.trained and not plan.metrics(name).is_file()]
+        for name in dict.fromkeys(map(plan.table.run, unfinished)):
+            words = f"{name} of {plan.folder} is being run by another call; wait for it, or choose another --out"
+            locks.enter_context(held(plan.folder / f".{name}.lock", otherwise=words))
         yield
 
 
@@ -100,6 +108,24 @@ _SAID: dict[Progress, str] = {
     "unfinished": "going on from its newest checkpoint",
     "finished": "finished before",
 }
+
+
+def _said(plan: Plan, name: str, state: Progress) -> str:
+    row = plan.table.row(name).reranks
+    if not row or plan.metrics(name).is_file():
+        return _SAID[state]
+    return f"re-ranking of {row}" if state == "finished" else f"{_SAID[state]} {row}, to re-rank it"
+
+
+def _rerank(plan: Plan, name: str) -> None:
+    """Evaluate a finished run once more."""
+    assert plan.test is not None
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    predictor = load(plan.run(name).path, device=device)
+    protocol = replace(predictor.protocol_for(plan.test), rerank=RERANKED)
+    result = predictor.evaluate(plan.test, protocol=protocol)
+    with written_whole(plan.metrics(name)) as partial:
+        partial.write_text(json.dumps(result.to_dict(), indent=2) + "\n")
 
 
 def _train(run: RunFolder, config: TrainConfig, state: Progress, *, show_progress: bool) -> None:
@@ -121,7 +147,7 @@ def _written(plan: Plan, failures: Mapping[str, str]) -> Report:
 def report_of(plan: Plan, failures: Mapping[str, str]) -> Report:
     """The table as it stands on disk."""
     lines = tuple(_line(plan, name, failures) for name in plan.table.rows)
-    protocols = {_protocol(plan.run(line.name)) for line in lines if line.run is not None}
+    protocols = {_protocol(plan.metrics(line.name)) for line in lines if line.run is not None}
     return Report(
         paper=plan.paper,
         name=plan.name,
@@ -161,14 +187,15 @@ def _state(plan: Plan, name: str, failures: Mapping[str, str]) -> tuple[State, s
         reached = plan.progress(name)
     except ConfigError as error:
         return "other settings", str(error)
-    return ("measured", "") if reached == "finished" else ("not run", "")
+    measured = reached == "finished" and plan.metrics(name).is_file()
+    return ("measured", "") if measured else ("not run", "")
 
 
 def _cell(plan: Plan, name: str, column: Column, metric: str, run: RunFolder | None) -> Cell:
     exact = plan.counts.get((name, column.data, metric))
     ours = None if exact is None else exact / COUNTED[metric]
     if run is not None and metric not in COUNTED:
-        metrics = read_metrics(run)
+        metrics = read_tree(plan.metrics(name))
         if plan.table.attributes:
             return _attribute(metrics, metric, column=column, paper=plan.table.printed(name, column).get(metric))
         measured = _measured(metrics, metric)
@@ -196,5 +223,5 @@ def _measured(metrics: Mapping[str, Any], metric: str) -> float | None:
     return found
 
 
-def _protocol(run: RunFolder) -> str:
-    return str(Protocol(**read_metrics(run)["protocol"]))
+def _protocol(metrics: Path) -> str:
+    return str(Protocol.from_dict(read_tree(metrics)["protocol"]))

@@ -16,11 +16,13 @@ from passerby.errors import UnknownNameError
 from passerby.recipes.registry import load_recipe
 from passerby.registry import Registry
 from passerby.training.config import TrainConfig, with_overrides
+from passerby.types import Rerank
 
 COUNTED = {"parameters": 1e6, "weights": 1e6, "multiply-adds": 1e9}
 """Metrics that need no training, and what they are printed in. ``parameters`` is every one, ``weights`` are those of
 convolutions and linear layers below the classifiers, ``multiply-adds`` theirs."""
-NO_RERANKING = "re-ranking comes with the retrieval engine"
+RERANKED = Rerank()
+"""As every paper that re-ranks has it: k1 = 20, k2 = 6, λ = 0.3, squared distances."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +63,8 @@ class Row:
     """To the recipe, by dotted names."""
     on: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Further changes for data sets, by their names."""
-    reranked: bool = False
-    """The numbers are those after re-ranking."""
+    reranks: str = ""
+    """The row whose run these are the numbers of, after re-ranking; it has the changes then."""
     cannot: str = ""
     """Why it cannot be run; empty where it can."""
     note: str = ""
@@ -74,7 +76,7 @@ class Table:
     """A table of a paper. The settings under which it was printed are the recipe's.
 
     Raises:
-        ValueError: if a row has another number of numbers than there are columns and metrics.
+        ValueError: if a row has another number of numbers than there are columns and metrics, or re-ranks no row.
     """
 
     recipe: str
@@ -95,6 +97,8 @@ class Table:
 
     def __post_init__(self) -> None:
         for name, row in self.rows.items():
+            if row.reranks and (row.reranks not in self.rows or row.changes or row.on):
+                raise ValueError(f"row {name} of {self.name} re-ranks {row.reranks!r}: wanted another row, no changes")
             if [len(numbers) for numbers in row.printed] != [len(self.metrics)] * len(self.columns):
                 raise ValueError(f"row {name} of {self.name}: wanted {len(self.metrics)} numbers for each column")
 
@@ -124,12 +128,15 @@ class Table:
 
     def reason(self, name: str) -> str:
         """Why a row cannot be run; empty where it can."""
-        row = self.row(name)
-        return row.cannot or (NO_RERANKING if row.reranked else "")
+        return self.row(name).cannot
+
+    def run(self, name: str) -> str:
+        """The row that is trained for a row: itself, or the one that it re-ranks."""
+        return self.row(name).reranks or name
 
     def config(self, name: str, data: str = "") -> TrainConfig:
         """The settings of a row as the paper has it, on the data set of that name."""
-        row = self.row(name)
+        row = self.row(self.run(name))
         return with_overrides(load_recipe(self.recipe), {**row.changes, **row.on.get(data, {})})
 
 
