@@ -15,7 +15,19 @@ import typer
 from typer.core import TyperGroup
 
 from passerby import __version__
-from passerby.cli import attributes, data, demo, embed, evaluate, import_weights, models, reproduce, search, train
+from passerby.cli import (
+    attributes,
+    bench,
+    data,
+    demo,
+    embed,
+    evaluate,
+    import_weights,
+    models,
+    reproduce,
+    search,
+    train,
+)
 from passerby.errors import PasserbyError
 from passerby.plugins import load_plugin
 
@@ -55,6 +67,7 @@ app.command(no_args_is_help=True)(attributes.attributes)
 app.command(no_args_is_help=True)(reproduce.reproduce)
 app.command()(models.models)
 app.add_typer(data.app, name="data")
+app.add_typer(bench.app, name="bench")
 app.command("import-weights", no_args_is_help=True)(import_weights.import_weights)
 
 

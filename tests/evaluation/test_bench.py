@@ -1,0 +1,45 @@
+"""Costs are those of the operations, and growth is a slope."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from passerby.errors import ConfigError
+from passerby.evaluation import bench
+from passerby.evaluation.bench import OPERATIONS, Sizes, exponent, measure, people
+
+SMALL = Sizes(queries=20, gallery=100, dimensions=8, stripes=2, channels=4)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_operation_runs(operation: str) -> None:
+    OPERATIONS[operation](SMALL)()
+
+
+def test_people_are_random_but_the_same_again() -> None:
+    (query, gallery), (again, _) = people(SMALL, local=True), people(SMALL, local=True)
+    assert torch.equal(query.features, again.features)
+    assert (len(query), len(gallery)) == (20, 100)
+    assert query.local is not None
+    assert query.local.shape == (20, 2, 4)
+    result = bench.evaluate_embeddings(query, gallery)
+    assert result.mean_ap is not None
+    assert 0.3 < result.mean_ap < 1
+
+
+def test_a_process_tells_what_it_took() -> None:
+    cost = measure("evaluate", SMALL, repeats=1)
+    assert (cost.operation, cost.sizes, cost.repeats) == ("evaluate", SMALL, 1)
+    assert 0 < cost.cpu_seconds < 30
+    assert 0 < cost.wall_seconds < 60
+    assert 0.05 < cost.peak_gigabytes < 4
+
+
+def test_a_process_that_dies_is_said() -> None:
+    with pytest.raises(ConfigError, match=r"nothing of 20 × 100 ended with exit code 1"):
+        measure("nothing", SMALL, repeats=1)
+
+
+def test_the_exponent_of_a_square_is_two() -> None:
+    assert exponent([1, 2, 5], [3, 12, 75]) == pytest.approx(2)
