@@ -289,6 +289,10 @@ class EvalResult:
         }
 
 
+Verdict = Literal["same", "unsure", "different"]
+"""What a calibrated run calls two pictures (:mod:`passerby.metrics.calibration` says when)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
     """One answer of a search."""
@@ -302,3 +306,7 @@ class Hit:
     camid: int | None = None
     probability: float | None = None
     """Of the attributes asked for, the product over their groups; ``None`` where none were."""
+    same_person: float | None = None
+    """P(same person as the query) by the run's calibration; ``None`` without one."""
+    verdict: Verdict | None = None
+    """What the calibration calls it; ``None`` without one."""

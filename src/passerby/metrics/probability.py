@@ -1,0 +1,194 @@
+"""Distance → P(same person): isotonic and logistic regression on pairs, and how far such probabilities err.
+
+=========  ========================================================================================================
+isotonic   the likeliest probabilities among all that never rise with the distance, by pooling adjacent violators
+           (Ayer et al., 1955; Zadrozny and Elkan, KDD 2002)
+logistic   1 / (1 + exp(s·d − c)), s ≥ 0, fitted to (n₊ + 1) / (n₊ + 2) and 1 / (n₋ + 2), not to 1 and 0 (Platt, 1999)
+=========  ========================================================================================================
+
+So many pairs cannot say that something never happens: isotonic probabilities end at Platt's two targets too.
+
+A probability holds for a share of same pairs, the *prior*: in a gallery of ten times as many strangers a pair that is
+as near is less likely to be the same person. :func:`with_prior` turns one into the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from passerby.errors import ProtocolError, UnknownNameError
+from passerby.metrics.open_set import Pairs
+
+Method = Literal["isotonic", "logistic"]
+BINS = 15
+_NEWTON_STEPS = 100
+_SMALL = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """A probability that falls in steps."""
+
+    edges: tuple[float, ...]
+    """Ascending; a step reaches up to its edge, that included."""
+    probabilities: tuple[float, ...]
+    """Descending; one more than edges: the last holds beyond them."""
+
+    def __call__(self, distances: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        edges, values = (torch.tensor(side, dtype=torch.float64) for side in (self.edges, self.probabilities))
+        return values[torch.searchsorted(edges, distances.double())]
+
+
+@dataclass(frozen=True, slots=True)
+class Sigmoid:
+    """1 / (1 + exp(slope · d − intercept))."""
+
+    slope: float
+    """At least 0."""
+    intercept: float
+
+    def __call__(self, distances: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return torch.sigmoid(self.intercept - self.slope * distances.double())
+
+
+Curve: TypeAlias = Steps | Sigmoid
+
+
+def fit(pairs: Pairs, method: Method = "isotonic") -> Curve:
+    """Fit P(same person) to pairs as they occur.
+
+    Raises:
+        UnknownNameError: if there is no such method.
+    """
+    if method not in get_args(Method):
+        raise UnknownNameError("way to calibrate", method, get_args(Method))
+    return isotonic(pairs) if method == "isotonic" else logistic(pairs)
+
+
+def isotonic(pairs: Pairs) -> Steps:
+    """Σ counts · (P − same)² is least among all P that never rise; pairs that are equally far have one P."""
+    from scipy.optimize import isotonic_regression  # slow to import
+
+    distances, labels, counts = labelled(pairs)
+    places, group = distances.unique(return_inverse=True)
+    weight = torch.zeros(len(places), dtype=torch.float64).index_add(0, group, counts)
+    same = torch.zeros(len(places), dtype=torch.float64).index_add(0, group, counts * labels)
+    found = isotonic_regression((same / weight).numpy(), weights=weight.numpy(), increasing=False)
+    low, high = _targets(pairs)
+    values = torch.from_numpy(found.x.copy()).clamp(low, high)  # copied: it runs backwards in memory
+    ends = (values.diff() != 0).nonzero().squeeze(1)
+    return Steps(tuple(places[ends].tolist()), (*values[ends].tolist(), values[-1].item()))
+
+
+def logistic(pairs: Pairs) -> Sigmoid:
+    """The likeliest by Newton's method; where same pairs are no nearer than others, P is the same for all."""
+    distances, labels, counts = labelled(pairs)
+    low, high = _targets(pairs)
+    targets, weight = low + (high - low) * labels, counts / counts.sum()
+    mean = (weight * distances).sum()
+    spread = (weight * (distances - mean) ** 2).sum().sqrt()
+    constant = torch.special.logit((weight * targets).sum())
+    if spread < _SMALL:
+        return Sigmoid(0.0, constant.item())
+    x = torch.stack([torch.ones_like(distances), (distances - mean) / spread], dim=1)
+    b = _newton(x, targets, weight, torch.stack([constant, torch.zeros_like(constant)]))
+    if b[1] >= 0:  # the best slope of the allowed ones is 0 then
+        return Sigmoid(0.0, constant.item())
+    slope = -b[1] / spread
+    return Sigmoid(slope.item(), (b[0] + slope * mean).item())
+
+
+def _newton(
+    x: Float[Tensor, "n 2"], targets: Float[Tensor, " n"], weight: Float[Tensor, " n"], b: Float[Tensor, " 2"]
+) -> Float[Tensor, " 2"]:
+    """Where Σ weight · (cross-entropy of targets and sigmoid(x b)) is least; a step that makes it worse is halved."""
+
+    def loss(b: Tensor) -> Tensor:
+        z = x @ b
+        return (weight * (torch.nn.functional.softplus(z) - targets * z)).sum()
+
+    for _ in range(_NEWTON_STEPS):
+        p = torch.sigmoid(x @ b)
+        gradient = x.T @ (weight * (p - targets))
+        curvature = (x.T * (weight * p * (1 - p))) @ x
+        step = torch.linalg.solve(curvature + _SMALL * torch.eye(2, dtype=torch.float64), gradient)
+        while loss(b - step) > loss(b) + _SMALL and step.abs().max() > _SMALL:
+            step = step / 2
+        b = b - step
+        if step.abs().max() < _SMALL:
+            break
+    return b
+
+
+def with_prior(probability: Float[Tensor, "..."], *, old: float, new: float) -> Float[Tensor, "..."]:
+    """The probability where the share of same pairs is ``new``, not ``old``: odds · new odds ÷ old odds.
+
+    Raises:
+        ProtocolError: if a prior is not between 0 and 1.
+
+    >>> with_prior(torch.tensor([0.5]).double(), old=0.5, new=0.1).item()
+    0.1
+    """
+    for prior in (old, new):
+        if not 0 < prior < 1:
+            raise ProtocolError(f"a prior is a share between 0 and 1, both excluded; got {prior}")
+    times = new / (1 - new) * (1 - old) / old
+    return probability * times / (probability * times + 1 - probability)
+
+
+def expected_calibration_error(
+    probabilities: Float[Tensor, " n"],
+    labels: Float[Tensor, " n"],
+    counts: Float[Tensor, " n"] | None = None,
+    *,
+    bins: int = BINS,
+) -> float:
+    """Σ over bins of their mass · |mean probability − share of labels that are 1|, in [0, 1].
+
+    Bins are of equal mass: pairs are sorted by probability, and the bin of one is that of the middle of its rank.
+    Equal probabilities stay in one bin, which may then hold more than the others.
+
+    >>> expected_calibration_error(torch.tensor([0.2, 0.2, 0.8, 0.8]), torch.tensor([0.0, 0.0, 1.0, 1.0]), bins=2)
+    0.2
+    """
+    values, group = probabilities.double().unique(return_inverse=True)
+    counts = torch.ones_like(probabilities, dtype=torch.float64) if counts is None else counts.double()
+    zeros = torch.zeros(len(values), dtype=torch.float64)
+    weight = zeros.index_add(0, group, counts) / counts.sum()
+    hits = zeros.index_add(0, group, counts * labels.double()) / counts.sum()
+    place = ((weight.cumsum(0) - weight / 2) * bins).long().clamp_max(bins - 1)
+    gaps = torch.zeros(bins, dtype=torch.float64).index_add(0, place, weight * values - hits)
+    return gaps.abs().sum().item()
+
+
+def calibration_error(curve: Curve, pairs: Pairs, *, prior: float, balanced: bool = False, bins: int = BINS) -> float:
+    """Expected calibration error of a curve, fitted where the share of same pairs was ``prior``, on other pairs.
+
+    Args:
+        balanced: same and different pairs weigh as much as each other, and probabilities are those of the prior ½.
+            Pairs as they occur are nearly all of different people, and nearly all obviously so: saying 0 of all would
+            err little.
+    """
+    distances, labels, counts = labelled(pairs)
+    probabilities = curve(distances)
+    if balanced:
+        counts = torch.where(labels > 0, 0.5 / len(pairs.same), counts * 0.5 / pairs.counts.sum())
+        probabilities = with_prior(probabilities, old=prior, new=0.5)
+    return expected_calibration_error(probabilities, labels, counts, bins=bins)
+
+
+def labelled(pairs: Pairs) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """Distances, 1 for the same person and 0 for different people, and how many pairs each stands for."""
+    ones = torch.ones_like(pairs.same)
+    labels = torch.cat([ones, torch.zeros_like(pairs.different)])
+    return torch.cat([pairs.same, pairs.different]), labels, torch.cat([ones, pairs.counts])
+
+
+def _targets(pairs: Pairs) -> tuple[float, float]:
+    """What stands for 0 and for 1."""
+    return 1 / (pairs.total + 2), (len(pairs.same) + 1) / (len(pairs.same) + 2)

@@ -1,0 +1,175 @@
+"""A calibration as a value: what it says, what it keeps, and how it holds on people that it has not seen."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from passerby.errors import ConfigError, ProtocolError
+from passerby.metrics.calibration import Calibration, read_calibration, write_calibration
+from passerby.metrics.held_out import calibrate_embeddings, halves
+from passerby.metrics.pairs import pair_distances
+from passerby.metrics.probability import Method, Sigmoid, Steps
+from passerby.metrics.verification import Measured, Threshold, thresholds_of
+from passerby.types import Embeddings, Protocol, Rerank, Role
+
+HOW = Protocol(normalise=False)
+
+
+def people(count: int, *, seed: int, pictures: int = 2, noise: float = 0.35) -> tuple[Embeddings, Embeddings]:
+    """Two Gaussians: people are points of one, their pictures lie around them in another."""
+    draw = torch.Generator().manual_seed(seed)
+    centres = torch.randn(count, 16, generator=draw).repeat(pictures, 1)
+    pids = torch.arange(count).repeat(pictures)
+
+    def side(camera: int) -> Embeddings:
+        features = centres + noise * torch.randn(centres.shape, generator=draw)
+        return Embeddings(features, ("",) * len(pids), pids, torch.full_like(pids, camera))
+
+    return side(0), side(1)
+
+
+@pytest.fixture(scope="module")
+def made() -> Calibration:
+    query, gallery = people(40, seed=3, noise=0.8)
+    return calibrate_embeddings(query, gallery, HOW, fingerprint="0f", data="here", content="abc", seed=5)
+
+
+@pytest.mark.parametrize("method", ["isotonic", "logistic"])
+def test_held_out_people_of_two_gaussians(method: Method) -> None:
+    found = calibrate_embeddings(*people(400, seed=0, noise=0.7), HOW, method=method)
+    assert (found.same, found.different) == (400 * 4, 800 * 800 - 400 * 4)
+    held_out = found.held_out
+    assert (held_out.same, held_out.different) == (200 * 4, 400 * 400 - 200 * 4)
+    assert held_out.ece <= 0.03
+    assert held_out.ece_balanced <= 0.03
+    at = {each.rate: each for each in held_out.at}
+    assert at[1e-3].false_match_rate is not None
+    assert 0.5e-3 <= at[1e-3].false_match_rate <= 2e-3
+    assert 0.2 < (at[1e-3].true_positive_rate or 0) < (at[1e-2].true_positive_rate or 0) < 1
+
+
+def test_the_balanced_error_finds_a_curve_that_is_wrong() -> None:
+    query, gallery = people(200, seed=0, noise=0.7)
+    pairs = pair_distances(query, gallery, HOW)
+    good = calibrate_embeddings(query, gallery, HOW)
+    assert isinstance(good.curve, Steps)
+    bold = replace(good, curve=Steps(good.curve.edges, tuple(p**0.5 for p in good.curve.probabilities)))
+    assert good.measured(pairs).ece_balanced < 0.02 < 0.05 < bold.measured(pairs).ece_balanced
+
+
+def test_halves_share_nobody() -> None:
+    query, gallery = people(9, seed=0)
+    gallery = replace(gallery, roles=torch.where(gallery.pids == 4, int(Role.DISTRACTOR), 0))  # type: ignore[arg-type]
+    (q1, g1), (q2, g2) = halves(query, gallery, 0)
+    assert len(q1) + len(q2) == len(query)
+    assert len(g1) + len(g2) == len(gallery)
+
+    def who(*sides: Embeddings) -> set[int]:
+        return {int(p) for side in sides for p in side.pids[side.roles == 0 if side.roles is not None else ...]}  # type: ignore[index,misc]
+
+    assert who(q1, g1) & who(q2, g2) == set()
+    assert len(who(q1, g1)) == 4
+    again, other = (halves(query, gallery, seed)[0][0].pids for seed in (0, 1))
+    assert torch.equal(again, q1.pids)  # type: ignore[arg-type]
+    assert not torch.equal(other, again)  # type: ignore[arg-type]
+
+
+def test_json_keeps_everything_exactly(made: Calibration, tmp_path: Path) -> None:
+    logistic = replace(made, curve=Sigmoid(1 / 3, 0.1), protocol=replace(HOW, distance="local", flip=True))
+    for calibration in (made, logistic):
+        write_calibration(tmp_path, calibration)
+        assert read_calibration(tmp_path) == calibration
+    assert [f.name for f in tmp_path.iterdir()] == ["calibration.json"]
+    assert {"fingerprint": "0f", "data": "here", "content": "abc", "seed": 5}.items() <= made.to_dict().items()
+
+
+def test_a_file_that_is_not_one_is_said(made: Calibration, tmp_path: Path) -> None:
+    assert read_calibration(tmp_path) is None
+    file, whole = tmp_path / "calibration.json", json.dumps(made.to_dict())
+    for damaged in (whole[:-9], "[]", "{}", whole.replace('"edges"', '"hedges"'), whole.replace('"seed"', '"sees"')):
+        file.write_text(damaged)
+        with pytest.raises(ConfigError, match=r"damaged .*; delete it, and calibrate the run again"):
+            read_calibration(tmp_path)
+    file.write_text(whole.replace('"format": 1', '"format": 2'))
+    with pytest.raises(ConfigError, match="has format 2, this passerby reads up to 1"):
+        read_calibration(tmp_path)
+
+
+def calibration(near: float | None = 2.0, far: float | None = 4.0) -> Calibration:
+    """P is 0.9 up to 1, 0.4 up to 3, 0.6 … cannot be; 0.1 beyond."""
+    return Calibration(
+        curve=Steps((1.0, 3.0, 5.0), (0.9, 0.6, 0.4, 0.1)),
+        thresholds=(Threshold(1e-2, far), Threshold(1e-3, near), Threshold(1e-4, None)),
+        same=20,
+        different=80,
+        protocol=HOW,
+        fingerprint="",
+        data="",
+        content="",
+        seed=0,
+        held_out=Measured(1, 1, 0.0, 0.0, ()),
+    )
+
+
+@pytest.mark.parametrize(
+    ("near", "far", "distance", "expected"),
+    [
+        (2.0, 4.0, 1.5, (0.6, "same")),
+        (2.0, 4.0, 2.0, (0.6, "unsure")),  # at a threshold is not below it
+        (2.0, 4.0, 3.5, (0.4, "unsure")),
+        (2.0, 4.0, 4.0, (0.4, "different")),
+        (4.0, 6.0, 3.5, (0.4, "unsure")),  # near enough, but likelier another
+        (0.2, 2.0, 2.5, (0.6, "unsure")),  # far enough, but likelier the same
+        (None, 4.0, 0.5, (0.9, "unsure")),
+        (2.0, None, 9.0, (0.1, "unsure")),
+    ],
+)
+def test_what_a_hit_is_called(
+    near: float | None, far: float | None, distance: float, expected: tuple[float, str]
+) -> None:
+    assert calibration(near, far).verdict(distance) == expected
+
+
+def test_other_priors_and_unknown_rates() -> None:
+    some = calibration()
+    assert some.prior == 0.2
+    near = torch.tensor([0.5, 2.0])
+    assert some.probability(near).tolist() == [0.9, 0.6]
+    assert some.probability(near, prior=0.2).tolist() == pytest.approx([0.9, 0.6])
+    assert some.probability(near, prior=0.02)[1].item() == pytest.approx(1.5 * 4 / 49 / (1.5 * 4 / 49 + 1))
+    with pytest.raises(
+        ProtocolError, match=r"no threshold for the false-match rate 0\.5; there are 0\.01, 0\.001, 0\.0001"
+    ):
+        some.threshold(0.5)
+
+
+def test_distances_of_another_kind_are_told() -> None:
+    some = calibration()
+    assert some.misfit(replace(HOW, average_precision="trapezoid", ignore_same_camera=False)) == ""
+    assert some.misfit(replace(HOW, distance="local", flip=True)) == (
+        "the run was calibrated with distance global, not local; flip False, not True"
+    )
+    assert "normalise False, not True" in some.misfit(Protocol())
+    assert "re-ranked" in some.misfit(replace(HOW, rerank=Rerank()))
+
+
+def test_thresholds_only_where_there_are_pairs_enough() -> None:
+    pairs = pair_distances(*people(50, seed=0), HOW)
+    assert pairs.total == 9800
+    assert [each.distance is None for each in thresholds_of(pairs)] == [False, True, True]
+
+
+def test_too_few_people_are_said() -> None:
+    with pytest.raises(ProtocolError, match="one half of the people is too few"):
+        calibrate_embeddings(*people(2, seed=0), HOW)
+    query, gallery = people(8, seed=0)
+    one = replace(gallery, pids=torch.zeros_like(gallery.pids) + 77)  # type: ignore[arg-type]
+    with pytest.raises(ProtocolError, match="no pairs of the same person"):
+        calibrate_embeddings(query, one, HOW)
+    with pytest.raises(ProtocolError, match="unlabelled"):
+        calibrate_embeddings(replace(query, pids=None), gallery, HOW)
