@@ -27,6 +27,9 @@ from passerby.retrieval.nearest import CELL_BYTES, nearest
 from passerby.retrieval.rerank import prepare
 from passerby.types import Embeddings, Protocol, Ranking, Rerank
 
+_WORTH_SORTING = 0.04
+"""A row is sorted up to its farthest match where that costs less than counting for each match; measured."""
+
 
 @dataclass(frozen=True, eq=False)
 class PositiveRanks:
@@ -117,10 +120,14 @@ def _counts(
     if distances.is_cuda:
         cells = distances[None], thresholds[:, None]
         return (cells[0] < cells[1]).sum(1), (cells[0] <= cells[1]).sum(1)
-    row = distances.numpy()  # whose counting is five times as fast as torch's, and as a search among thresholds
-    pairs = [(np.count_nonzero(row < t), np.count_nonzero(row <= t)) for t in thresholds.numpy()]
-    below, reached = torch.tensor(pairs).unbind(1)
-    return below, reached
+    row, limits = distances.numpy(), thresholds.numpy()  # numpy's counting is five times as fast as torch's
+    near = row[row <= limits[-1]]
+    if near.size < _WORTH_SORTING * limits.size * row.size:
+        near.sort()
+        below, reached = (np.searchsorted(near, limits, side=side) for side in ("left", "right"))
+    else:
+        below, reached = np.array([(np.count_nonzero(near < t), np.count_nonzero(near <= t)) for t in limits]).T
+    return torch.from_numpy(below), torch.from_numpy(np.ascontiguousarray(reached))
 
 
 def _blocks(
