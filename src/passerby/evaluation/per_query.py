@@ -35,5 +35,5 @@ def refuse_draws(protocol: Protocol) -> None:
     if protocol.draws:
         raise ProtocolError(
             f"protocol {protocol.name} gives a mean over {protocol.draws} draws, and nothing of each query: ask for "
-            "the whole gallery (--draws 0), or leave the table out"
+            "the whole gallery (--draws 0), or leave out what tells queries apart"
         )
