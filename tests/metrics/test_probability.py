@@ -64,7 +64,7 @@ def test_a_smaller_distance_is_never_less_probable(same: list[int], different: l
 def test_steps_reach_up_to_their_edges() -> None:
     found = isotonic(pairs([1, 1, 1, 3], [2, 3, 5, 5]))
     assert found.edges == (1.0, 3.0)
-    assert found.probabilities == pytest.approx((4 / 5, 1 / 3, 1 / 6))
+    assert found.probabilities == pytest.approx((5 / 6, 1 / 3, 1 / 6))
     assert found(torch.tensor([0.0, 1.0, 1.01, 3.0, 3.01])).tolist() == pytest.approx(
         [5 / 6, 5 / 6, 1 / 3, 1 / 3, 1 / 6]
     )

@@ -18,6 +18,7 @@ from passerby import __version__
 from passerby.cli import (
     attributes,
     bench,
+    calibrate,
     data,
     demo,
     embed,
@@ -61,6 +62,7 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.command(no_args_is_help=True)(train.train)
 app.command(no_args_is_help=True)(evaluate.evaluate)
+app.command(no_args_is_help=True)(calibrate.calibrate)
 app.command(no_args_is_help=True)(embed.embed)
 app.command(no_args_is_help=True)(search.search)
 app.command(no_args_is_help=True)(attributes.attributes)

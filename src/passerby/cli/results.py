@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -30,8 +30,42 @@ def print_result(result: EvalResult) -> None:
         typer.echo("Below: 95 % intervals, by bootstrap over the queries.")
     dropped = f" ({result.queries_dropped:,} more without a valid match)" if result.queries_dropped else ""
     typer.echo(f"{result.queries:,} queries{dropped}, {result.gallery:,} gallery images.")
+    if "open_set" in result.details:
+        _print_open_set(result.details["open_set"])
+    if "calibration" in result.details:
+        _print_calibration(result.details["calibration"])
     if result.attributes:
         _print_attributes(result.attributes)
+
+
+def print_measured(measured: dict[str, Any]) -> None:
+    """How a calibration holds on some pairs (:meth:`~passerby.metrics.verification.Measured.to_dict`)."""
+    pairs = f"{measured['same']:,} same and {measured['different']:,} different pairs"
+    errors = f"{measured['ece']:.4f}, and {measured['ece_balanced']:.4f} where same and different weigh alike"
+    typer.echo(f"  expected calibration error {errors} ({pairs})")
+    for each in measured["at"]:
+        rate = f"  threshold for a false-match rate of {each['rate']:g}: "
+        if each["distance"] is None:
+            typer.echo(f"{rate}unknown, there were too few pairs")
+        else:
+            found = f"false-match rate {each['false_match_rate']:.2g}, true-positive rate "
+            typer.echo(f"{rate}{found}{_percent(each['true_positive_rate'])} %")
+
+
+def _print_open_set(found: dict[str, Any]) -> None:
+    rates = found["true_positive_rate_at_false_match_rate"].items()
+    known = "; ".join(f"{_percent(share)} % at {rate}" for rate, share in rates if share is not None)
+    few = ", ".join(rate for rate, share in rates if share is None)
+    typer.echo(
+        f"Same or different by distance alone: equal-error rate {_percent(found['equal_error_rate'])} %; true-positive "
+        f"rate at a false-match rate: {known or 'unknown'}{f' (too few pairs to know it at {few})' if few else ''}."
+    )
+
+
+def _print_calibration(found: dict[str, Any]) -> None:
+    flattered = " These are the pictures that it was fitted on: it flatters itself." if found["fitted_on_these"] else ""
+    typer.echo(f"The run's calibration on these pictures:{flattered}")
+    print_measured(found)
 
 
 def _print_attributes(result: AttributeResult) -> None:

@@ -102,7 +102,7 @@ class _Answer:
         if self.asked is not None:
             by = "filter, then distance" if picture else "probability"
             answer |= {"attributes": self.asked.values, "ranked_by": by, "matching": self.gallery.matching(self.asked)}
-        return {**answer, "gallery": self.place, "hits": [asdict(hit) for hit in self.hits]}
+        return {**answer, "gallery": self.place, "hits": [_plain(hit) for hit in self.hits]}
 
     def draw(self, figure: Path) -> None:
         from passerby.gallery.figure import save_strip, strip
@@ -123,12 +123,14 @@ class _Answer:
             return
         numbers = [*(["distance"] if self.picture else []), *(["probability"] if self.asked else [])]
         table = Table(box=None, pad_edge=False)
-        for heading in ("rank", *numbers, "person", "camera"):
+        judged = any(hit.verdict for hit in self.hits)
+        for heading in ("rank", *numbers, *(["P(same)", "verdict"] if judged else []), "person", "camera"):
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("path", overflow="fold")
         for hit in self.hits:
             known = ("–" if label is None else str(label) for label in (hit.pid, hit.camid))
-            table.add_row(str(hit.rank), *(f"{getattr(hit, n):.4f}" for n in numbers), *known, hit.path)
+            said = [f"{hit.same_person:.4f}", str(hit.verdict)] if judged else []
+            table.add_row(str(hit.rank), *(f"{getattr(hit, n):.4f}" for n in numbers), *said, *known, hit.path)
         console = Console(markup=False, highlight=False)
         if not console.is_terminal:
             console.width = 10_000  # a path in a pipe stays in one piece
@@ -148,3 +150,9 @@ class _Answer:
             )
         matching = f"{self.gallery.matching(self.asked):,} of {total}"
         return f"Nearest to {who} among the {matching} pictures predicted {self.asked}:"
+
+
+def _plain(hit: Hit) -> dict[str, Any]:
+    """Plain values for JSON; what a calibration says stands there where there is one."""
+    judged = hit.verdict is not None
+    return {name: value for name, value in asdict(hit).items() if judged or name not in ("same_person", "verdict")}

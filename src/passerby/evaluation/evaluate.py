@@ -44,10 +44,7 @@ def evaluate(
     """
     protocol = protocol or protocol_of(model, dataset)
     refuse_unevaluable(dataset, protocol)
-    if protocol.distance not in model.card.distances:
-        raise ProtocolError(
-            f"{model.card.name} has no {protocol.distance} distance; it has {', '.join(model.card.distances)}"
-        )
+    refuse_unknown_distance(model, protocol.distance)
     with_local = protocol.distance != "global"
     test = AttributeTest.of(model, dataset, attributes) if attributes else None
     query, gallery = (
@@ -93,6 +90,16 @@ def protocol_of(
         draws = DRAWS if dataset is not None and dataset.single_shot else 0
     how = Protocol(flip=flip, normalise=model.card.normalise if normalise is None else normalise)
     return replace(how, name=SINGLE_SHOT, draws=draws, seed=seed) if draws else how
+
+
+def refuse_unknown_distance(model: ReidModel, distance: str) -> None:
+    """Say before any work that the model's output cannot be compared so.
+
+    Raises:
+        ProtocolError: if it lacks what the distance compares.
+    """
+    if distance not in model.card.distances:
+        raise ProtocolError(f"{model.card.name} has no {distance} distance; it has {', '.join(model.card.distances)}")
 
 
 def refuse_unevaluable(dataset: Dataset, protocol: Protocol) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,19 @@ from passerby.data.annotations import Attributes
 from passerby.data.dataset import Dataset
 from passerby.data.parts import PartMaker
 from passerby.data.source import DirectorySource, Source
-from passerby.errors import ProtocolError
+from passerby.errors import ProtocolError, WeightsError
 from passerby.evaluation.attributes import AttributePredictions, attribute_predictions, schema_of
 from passerby.evaluation.embed import embed
 from passerby.evaluation.evaluate import evaluate, protocol_of
+from passerby.evaluation.open_set import open_set_details
 from passerby.evaluation.parts import part_maker
+from passerby.metrics.calibration import CALIBRATION, Calibration
+from passerby.metrics.pairs import refuse_reranked
 from passerby.models.card import ReidModel
 from passerby.models.weights import digest
 from passerby.types import Embeddings, EvalResult, Protocol, Sample
+
+_LOG = logging.getLogger(__name__)
 
 
 class Predictor:
@@ -30,6 +37,7 @@ class Predictor:
         draws: evaluate on so many galleries with one picture a person; 0: on the whole gallery; ``None``: as the data
             set's own protocol has it.
         seed: of the draws.
+        calibration: what the distances mean, where somebody found out (``passerby calibrate``).
     """
 
     def __init__(
@@ -42,16 +50,36 @@ class Predictor:
         normalise: bool | None = None,
         draws: int | None = None,
         seed: int = 0,
+        calibration: Calibration | None = None,
     ) -> None:
         self.model, self.size, self.parts = model.eval(), size, parts or {}
         self.protocol = protocol_of(model, flip=flip, normalise=normalise)
         """How embeddings of this predictor are to be compared."""
         self.draws, self.seed = draws, seed
+        self.calibration = calibration
 
     @property
     def fingerprint(self) -> str:
         """16 hex digits of the weights and the size: embeddings of other digits are not comparable."""
         return digest(self.model, str(self.size))[:16]
+
+    def calibration_for(self, how: Protocol) -> Calibration | None:
+        """The calibration, where it is of distances made so; a line of the log says why it is not applied.
+
+        Raises:
+            WeightsError: if it is of another model.
+        """
+        if self.calibration is None:
+            return None
+        if self.calibration.fingerprint != self.fingerprint:
+            raise WeightsError(
+                f"the run's {CALIBRATION} is of another model (fingerprint {self.calibration.fingerprint}, this one is "
+                f"{self.fingerprint}): calibrate again (passerby calibrate RUN --data DATA --overwrite), or delete it"
+            )
+        if why := self.calibration.misfit(how):
+            _LOG.warning("the calibration is not applied: %s", why)
+            return None
+        return self.calibration
 
     def embed_samples(
         self,
@@ -108,6 +136,7 @@ class Predictor:
         attributes: Attributes | None = None,
         batch_size: int = 64,
         embedded: Callable[[Embeddings, Embeddings], object] | None = None,
+        open_set: bool = False,
         progress: Callable[[int], object] | None = None,
     ) -> EvalResult:
         """Rank the dataset's gallery for each of its queries: the numbers of a run's end and of ``passerby evaluate``.
@@ -116,18 +145,32 @@ class Predictor:
             protocol: by default :meth:`protocol_for` the dataset; another's ``flip`` counts, not the predictor's.
             attributes: what the gallery's people wear (see :func:`passerby.evaluation.evaluate.evaluate`).
             embedded: told the embeddings of query and gallery, before they are compared.
+            open_set: also tell same from different people by their distance alone; a calibrated run always does
+                (``details`` of the result: :func:`passerby.evaluation.open_set.open_set_details`).
         """
-        return evaluate(
+        how = protocol or self.protocol_for(dataset)
+        calibration, details = self.calibration_for(how), dict[str, Any]()
+        if open_set:
+            refuse_reranked(how)
+
+        def look(query: Embeddings, gallery: Embeddings) -> None:
+            if embedded is not None:
+                embedded(query, gallery)
+            if open_set or calibration:
+                details.update(open_set_details(query, gallery, how, calibration, dataset))
+
+        result = evaluate(
             self.model,
             dataset,
             size=self.size,
-            protocol=protocol or self.protocol_for(dataset),
+            protocol=how,
             batch_size=batch_size,
             parts=self.part_maker(dataset.source),
             attributes=attributes,
-            embedded=embedded,
+            embedded=look,
             progress=progress,
         )
+        return replace(result, details=result.details | details)
 
     def embed_files(self, paths: Sequence[str | Path], *, with_local: bool = False) -> Embeddings:
         """Embed picture files of which nothing else is known."""

@@ -84,6 +84,7 @@ def _caption(hit: Hit, pid: int | None, *, nearness: bool) -> list[str]:
     symbol, _ = _verdict(hit, pid)
     numbers = [f"d = {hit.distance:.4f}"] if nearness else []
     numbers += [] if hit.probability is None else [f"p = {hit.probability:.4f}"]
+    numbers += [] if hit.same_person is None else [f"{hit.verdict} (P = {hit.same_person:.2f})"]
     return [f"#{hit.rank} {symbol}".rstrip(), *numbers, *_who(hit.pid, hit.camid)]
 
 

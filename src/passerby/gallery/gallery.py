@@ -2,6 +2,7 @@
 
 The order and the distances are those of :func:`passerby.retrieval.ranking.top_k`, which evaluation ranks with too:
 what is measured is what is served. Junk (:class:`~passerby.types.Role`) is never found, as it never counts.
+Where the run is calibrated, a hit says how probable it is that this is the same person, and what to call it.
 Predicted attributes filter a search, or are searched for without any picture: :mod:`passerby.gallery.attributes`.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -30,6 +32,7 @@ from passerby.gallery.attributes import log_probability, names, predicted
 from passerby.gallery.joints import compare_joints, cuts_by_joints, joints_of, say_unknown
 from passerby.gallery.pictures import Query, QueryLike, pictures
 from passerby.gallery.store import Origin, read_embeddings, refuse_other_options, write_embeddings
+from passerby.metrics.calibration import Calibration
 from passerby.retrieval.ranking import top_k
 from passerby.types import Embeddings, Hit, Role
 
@@ -202,18 +205,33 @@ class Gallery:
         if asked is None:
             k = min(DEFAULT_K, len(self)) if k is None else k
             ranking = top_k(embedded, self._searched, k, normalise=normalise)
-            return self._hits(ranking.indices[0], ranking.distances[0])
+            return self._judged(self._hits(ranking.indices[0], ranking.distances[0]))
         rows = predicted(self._probabilities(), asked).nonzero().squeeze(1)
         if not len(rows):
             return []
         k = min(self._checked(k), len(rows))
         ranking = top_k(embedded, self._searched[rows], k, normalise=normalise)
-        return self._hits(rows[ranking.indices[0]], ranking.distances[0], asked)
+        return self._judged(self._hits(rows[ranking.indices[0]], ranking.distances[0], asked))
 
     def _likeliest(self, asked: AttributeQuery, k: int | None) -> list[Hit]:
         distances, rows = (-log_probability(self._probabilities(), asked)).sort(stable=True)
         k = self._checked(k)
         return self._hits(rows[:k], distances[:k], asked)
+
+    @cached_property
+    def _calibration(self) -> Calibration | None:
+        """What the distances of a search mean."""
+        return self.predictor.calibration_for(self.predictor.protocol)
+
+    def _judged(self, hits: list[Hit]) -> list[Hit]:
+        """With P(same person) and what to call it, where the run is calibrated for such distances."""
+        if self._calibration is None:
+            return hits
+        said = [self._calibration.verdict(hit.distance) for hit in hits]
+        return [
+            replace(hit, same_person=probability, verdict=verdict)
+            for hit, (probability, verdict) in zip(hits, said, strict=True)
+        ]
 
     def _checked(self, k: int | None) -> int:
         if k is not None and not 1 <= k <= len(self):

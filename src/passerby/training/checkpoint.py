@@ -11,6 +11,7 @@ from safetensors.torch import save
 from passerby.errors import ConfigError, WeightsError
 from passerby.evaluation.predictor import Predictor
 from passerby.files import folder_made_whole, written_whole
+from passerby.metrics.calibration import read_calibration
 from passerby.models.card import ReidModel
 from passerby.models.pose.estimator import KIND
 from passerby.models.registry import MODELS, create_model, model_card
@@ -89,7 +90,8 @@ def load(
     parts = {"align": False, **description.get("parts", {}), **({"poses": poses} if poses else {})}
     asked = {"flip": flip, "normalise": normalise}
     evaluation = {**description.get("evaluation", {}), **{k: v for k, v in asked.items() if v is not None}}
-    return Predictor(_on(model, device), (height, width), parts=parts, **evaluation)
+    calibration = read_calibration(folder)
+    return Predictor(_on(model, device), (height, width), parts=parts, calibration=calibration, **evaluation)
 
 
 def _on(model: ReidModel, device: str) -> ReidModel:

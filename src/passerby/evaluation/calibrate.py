@@ -1,0 +1,65 @@
+"""A predictor and pictures of known people → what its distances mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from passerby.data.dataset import Dataset
+from passerby.evaluation.evaluate import refuse_unevaluable, refuse_unknown_distance
+from passerby.evaluation.open_set import content_of
+from passerby.evaluation.predictor import Predictor
+from passerby.metrics.calibration import Calibration
+from passerby.metrics.held_out import calibrate_embeddings
+from passerby.metrics.probability import Method
+from passerby.types import Protocol
+
+
+def calibrate(
+    predictor: Predictor,
+    dataset: Dataset,
+    *,
+    method: Method = "isotonic",
+    distance: Literal["global", "local", "global_local"] = "global",
+    across_cameras: bool = True,
+    seed: int = 0,
+    batch_size: int = 64,
+    progress: Callable[[int], object] | None = None,
+) -> Calibration:
+    """Embed query and gallery and fit P(same person); one half of the people tells how well such a fit holds.
+
+    Args:
+        across_cameras: a person seen twice by one camera is no pair.
+        seed: which people are in which half.
+
+    Raises:
+        ProtocolError: if people or cameras are unknown, or too few.
+    """
+    how = Protocol(
+        ignore_same_camera=across_cameras,
+        distance=distance,
+        normalise=predictor.protocol.normalise,
+        flip=predictor.protocol.flip,
+    )
+    refuse_unevaluable(dataset, how)
+    refuse_unknown_distance(predictor.model, distance)
+    query, gallery = (
+        predictor.embed_samples(
+            dataset.source,
+            dataset.split(split),
+            batch_size=batch_size,
+            with_local=distance != "global",
+            progress=progress,
+        )
+        for split in ("query", "gallery")
+    )
+    return calibrate_embeddings(
+        query,
+        gallery,
+        how,
+        method=method,
+        seed=seed,
+        fingerprint=predictor.fingerprint,
+        data=f"{dataset.name}:{dataset.source.place}",
+        content=content_of(dataset),
+    )

@@ -1,0 +1,43 @@
+"""Embeddings of query and gallery → is it the same person at all, and does the run's calibration hold?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from passerby.data.dataset import Dataset
+from passerby.data.digest import digest_of
+from passerby.metrics.calibration import Calibration
+from passerby.metrics.pairs import pair_distances
+from passerby.metrics.verification import open_set_metrics
+from passerby.types import Embeddings, EvalResult, Protocol
+
+
+def open_set_details(
+    query: Embeddings, gallery: Embeddings, protocol: Protocol, calibration: Calibration | None, dataset: Dataset
+) -> dict[str, Any]:
+    """What a result's ``details`` say of pairs: ``open_set``, and ``calibration`` where there is one.
+
+    ``calibration.fitted_on_these`` tells that the pictures are those that it was fitted on, so that it flatters itself.
+    """
+    pairs = pair_distances(query, gallery, protocol)
+    found: dict[str, Any] = {"open_set": open_set_metrics(pairs)}
+    if calibration:
+        fitted_on_these = calibration.content == content_of(dataset)
+        found["calibration"] = {"fitted_on_these": fitted_on_these, **calibration.measured(pairs).to_dict()}
+    return found
+
+
+def with_open_set(result: EvalResult, query: Embeddings, gallery: Embeddings) -> EvalResult:
+    """The result of embeddings of unknown origin, with ``details`` of their pairs.
+
+    Raises:
+        ProtocolError: if it was re-ranked.
+    """
+    numbers = open_set_metrics(pair_distances(query, gallery, result.protocol))
+    return replace(result, details=result.details | {"open_set": numbers})
+
+
+def content_of(dataset: Dataset) -> str:
+    """Digest of the pictures that are compared."""
+    return digest_of(dataset, "query", "gallery")

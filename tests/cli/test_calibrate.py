@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import passerby
+from passerby.metrics.calibration import Calibration, read_calibration, write_calibration
+from passerby.metrics.verification import Threshold
+
+
+@pytest.fixture
+def calibrated(run, trained: Path, figures: Path, tmp_path: Path) -> Path:
+    folder = Path(shutil.copytree(trained, tmp_path / "run"))
+    done = run("calibrate", folder, "--data", figures)
+    assert (done.code, done.err) == (0, "")
+    return folder
+
+
+def with_thresholds(folder: Path, near: float, far: float) -> Calibration:
+    """The run's calibration as if there had been pairs enough for these."""
+    found = read_calibration(folder)
+    assert found is not None
+    found = replace(found, thresholds=(Threshold(1e-2, far), Threshold(1e-3, near), Threshold(1e-4, None)))
+    write_calibration(folder, found)
+    return found
+
+
+def test_what_is_fitted_and_said(run, trained: Path, figures: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(trained, tmp_path / "run"))
+    done = run("calibrate", folder, "--data", figures, "--seed", 3, "--method", "logistic")
+    assert (done.code, done.err) == (0, "")
+    found = read_calibration(folder)
+    assert found is not None
+    predictor = passerby.load(folder)
+    assert found == predictor.calibration
+    assert (found.fingerprint, found.seed) == (predictor.fingerprint, 3)
+    assert found.data.endswith(str(figures))
+    assert found.protocol.ignore_same_camera
+    assert found.same + found.different == 8 * 16 - found.same  # as many by the query's own camera, which are no pairs
+    assert f"{found.same:,} pairs of the same person and {found.different:,} of different people" in done.out
+    assert "made from one half of the people (seed 3) and measured on the other" in done.out
+    assert "0.001: too few pairs, at least 10,000 pairs of different people are needed" in done.out
+
+    again = run("calibrate", folder, "--data", figures)
+    assert again.code == 1
+    assert "--overwrite" in again.err
+    done = run("calibrate", folder, "--data", figures, "--same-camera", "--flip", "--overwrite", "--json")
+    values = json.loads(done.out)
+    assert values["method"] == "isotonic"
+    assert (values["protocol"]["ignore_same_camera"], values["protocol"]["flip"]) == (False, True)
+    assert values["same"] + values["different"] == 8 * 16
+
+
+def test_evaluation_says_how_it_holds(run, calibrated: Path, figures: Path) -> None:
+    with_thresholds(calibrated, 0.2, 0.4)
+    result = json.loads(run("evaluate", calibrated, "--data", figures, "--json").out)
+    assert result == passerby.load(calibrated).evaluate(passerby.data.load(figures)).to_dict()
+    found = result["details"]["calibration"]
+    assert found["fitted_on_these"] is True
+    assert {"ece", "ece_balanced", "same", "different", "at"} < set(found)
+    assert [each["rate"] for each in found["at"]] == [0.01, 0.001, 0.0001]
+    assert 0 <= found["at"][1]["false_match_rate"] <= found["at"][0]["false_match_rate"] <= 1
+    assert found["at"][2]["false_match_rate"] is None
+    assert 0 <= result["details"]["open_set"]["equal_error_rate"] <= 1
+    done = run("evaluate", calibrated, "--data", figures)
+    assert "These are the pictures that it was fitted on: it flatters itself." in done.out
+    assert "expected calibration error " in done.out
+    assert "threshold for a false-match rate of 0.0001: unknown, there were too few pairs" in done.out
+
+
+def test_open_set_metrics_need_no_calibration(run, trained: Path, figures: Path) -> None:
+    done = run("evaluate", trained, "--data", figures, "--open-set", "--json")
+    assert set(json.loads(done.out)["details"]) == {"gallery_junk", "open_set"}
+    done = run("evaluate", trained, "--data", figures, "--open-set")
+    assert "unknown (too few pairs to know it at 0.01, 0.001, 0.0001)" in done.out
+    done = run("evaluate", trained, "--data", figures, "--open-set", "--rerank")
+    assert done.code == 1
+    assert "leave --rerank out" in done.err
+
+
+def test_a_calibration_of_other_distances_is_not_applied(
+    run, calibrated: Path, figures: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for option in ("--flip", "--rerank"):
+        caplog.clear()
+        done = run("evaluate", calibrated, "--data", figures, option, "--json")
+        assert "calibration" not in json.loads(done.out)["details"]
+        assert "the calibration is not applied: " in caplog.text
+    assert "re-ranked distances have no calibration" in caplog.text
+
+
+def test_a_calibration_of_another_model_is_refused(run, calibrated: Path, figures: Path) -> None:
+    weights = calibrated / "model.safetensors"
+    state = load_file(weights)
+    save_file({name: tensor + 1 if name.endswith("bias") else tensor for name, tensor in state.items()}, weights)
+    query = min((figures / "query").iterdir())
+    for asked in (("evaluate", calibrated, "--data", figures), ("search", calibrated, query, "--gallery", figures)):
+        done = run(*asked)
+        assert (done.code, done.out) == (1, "")
+        assert "calibration.json is of another model" in done.err
+        assert "--overwrite" in done.err
+    assert run("calibrate", calibrated, "--data", figures, "--overwrite").code == 0
+    assert run("evaluate", calibrated, "--data", figures).code == 0
+
+
+def test_a_search_says_same_unsure_or_different(run, trained: Path, calibrated: Path, figures: Path) -> None:
+    asked = min((figures / "query").iterdir()), "--gallery", figures, "-k", 12
+    before = json.loads(run("search", trained, *asked, "--json").out)["hits"]
+    found = with_thresholds(calibrated, before[4]["distance"], before[8]["distance"])
+    hits = json.loads(run("search", calibrated, *asked, "--json").out)["hits"]
+    assert [{k: v for k, v in hit.items() if k not in ("same_person", "verdict")} for hit in hits] == before
+    expected = found.probability(torch.tensor([hit["distance"] for hit in before], dtype=torch.float64))
+    assert [hit["same_person"] for hit in hits] == expected.tolist()
+    assert [hit["verdict"] for hit in hits] == [found.verdict(hit["distance"])[1] for hit in before]
+    assert len({hit["verdict"] for hit in hits}) > 1
+
+    table = run("search", calibrated, *asked).out.splitlines()
+    assert table[1].split() == ["rank", "distance", "P(same)", "verdict", "person", "camera", "path"]
+    assert table[2].split()[2:4] == [f"{hits[0]['same_person']:.4f}", hits[0]["verdict"]]
+    assert run("search", trained, *asked).out.splitlines()[1].split() == [
+        "rank",
+        "distance",
+        "person",
+        "camera",
+        "path",
+    ]
+
+
+def test_a_figure_says_it_too(run, calibrated: Path, figures: Path, tmp_path: Path) -> None:
+    from passerby.gallery.figure import strip
+
+    with_thresholds(calibrated, 0.0, 1e-9)
+    gallery = passerby.Gallery.from_folder(passerby.load(calibrated), figures)
+    query = min((figures / "query").iterdir())
+    hits = [(hit, gallery.image(hit)) for hit in gallery.search(query, 3)]
+    captions = [axes.texts[0].get_text() for axes in strip(None, hits).axes[1:]]
+    assert all(
+        f"{hit.verdict} (P = {hit.same_person:.2f})" in text for (hit, _), text in zip(hits, captions, strict=True)
+    )
+    assert len(captions) == 3
