@@ -1,0 +1,91 @@
+"""How time and memory of evaluation and re-ranking grow with the number of pictures.
+
+N pictures of random people, of which Market-1501's share (3,368 of 19,281) ask for the others; every measurement is a
+process of its own. Fitted exponents: cost ~ N^e, memory above that of the smallest process.
+
+usage: python benchmarks/retrieval_growth.py [--pictures 5000 10000 …] [--threads 2] [-o FILE] [--figure FILE.png]
+       python benchmarks/retrieval_growth.py --pictures 93820 -o benchmarks/results/retrieval_msmt17.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from passerby.evaluation.bench import Cost, Sizes, exponent, measure
+from passerby.training.run import environment
+
+PICTURES = (5_000, 10_000, 20_000, 40_000, 80_000)
+SHARE = 3368 / 19281
+OPERATIONS = ("evaluate", "re-rank")
+RESULTS = Path(__file__).parent / "results"
+
+
+def sizes_of(pictures: int, threads: int) -> Sizes:
+    queries = round(SHARE * pictures)
+    return Sizes(queries=queries, gallery=pictures - queries, threads=threads)
+
+
+def fitted(pictures: Sequence[int], costs: Sequence[Cost]) -> dict[str, float]:
+    """Exponents; of memory without what Python and torch take anyway."""
+    if len(costs) < 2:
+        return {}
+    bare = measure("evaluate", Sizes(queries=2, gallery=20, dimensions=2), repeats=1).peak_gigabytes
+    return {
+        "cpu_seconds": round(exponent(pictures, [cost.cpu_seconds for cost in costs]), 2),
+        "peak_gigabytes": round(exponent(pictures, [cost.peak_gigabytes - bare for cost in costs]), 2),
+    }
+
+
+def figure(pictures: Sequence[int], found: dict[str, Any]) -> Figure:
+    """Two panels, both axes logarithmic."""
+    picture = Figure(figsize=(8, 3.4), layout="constrained")
+    axes = picture.subplots(1, 2)
+    for axis, name, title in zip(
+        axes, ("cpu_seconds", "peak_gigabytes"), ("CPU seconds", "peak memory, GB"), strict=True
+    ):
+        for (operation, costs), marker in zip(found.items(), "os", strict=True):
+            power = costs["exponents"].get(name)
+            label = operation if power is None else f"{operation}: N^{power:.2f}"
+            axis.loglog(pictures, [cost[name] for cost in costs["costs"]], marker=marker, label=label)
+        axis.set(xlabel="pictures (query and gallery)", title=title)
+        axis.set_xticks(pictures, [f"{n // 1000}k" for n in pictures])
+        axis.minorticks_off()
+        axis.grid(alpha=0.3)
+        axis.legend(frameon=False)
+    return picture
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, nargs="+", default=PICTURES)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("-o", "--output", type=Path, default=RESULTS / "retrieval_growth.json")
+    parser.add_argument("--figure", type=Path)
+    asked = parser.parse_args()
+    recorded = environment()
+    found: dict[str, Any] = {}
+    for operation in OPERATIONS:
+        costs = []
+        for pictures in asked.pictures:
+            costs.append(measure(operation, sizes_of(pictures, asked.threads), repeats=1))
+            print(
+                f"{operation}, {pictures:,} pictures: {costs[-1].cpu_seconds} CPU s, {costs[-1].peak_gigabytes} GB",
+                flush=True,
+            )
+        found[operation] = {"exponents": fitted(asked.pictures, costs), "costs": [asdict(cost) for cost in costs]}
+        print(operation, found[operation]["exponents"], flush=True)
+    what = "512-d embeddings of random people, one measurement a size; exponents of N by least squares on logarithms"
+    asked.output.write_text(json.dumps({"what": what, "recorded": recorded, "operations": found}, indent=1) + "\n")
+    if asked.figure:
+        figure(asked.pictures, found).savefig(asked.figure, dpi=130)
+
+
+if __name__ == "__main__":
+    main()
