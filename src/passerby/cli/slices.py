@@ -84,7 +84,7 @@ def print_slices(slices: Sequence[Slice]) -> None:
     before: str | None = None
     for some in worst_first(slices):
         if before not in (None, some.dimension):
-            table.add_section()
+            table.add_row()
         before = some.dimension
         counts = f"{some.queries:,}{'*' if some.few else ' '}", f"{some.people:,}"
         rank1, mean_ap = f"{100 * some.rank1:.1f}", f"{100 * some.mean_ap:.1f}"

@@ -33,7 +33,12 @@ _GAP = 0.6  # of a row, between groups
 _SIZE = 8  # points
 _VALUE = 36  # points from the axes to the end of a number
 _CHARACTERS = 12  # of an inch
-_KEY = f"n: queries, p: people; * and hatched: fewer than {FEW} queries. Whiskers: 95 %, by bootstrap over queries."
+_COUNTED = f"n: queries; * and hatched: fewer than {FEW}."
+_BARRED = "p: people whom they show. Whiskers: 95\u00a0%, by bootstrap over the queries."
+_BY: dict[Dimension, str] = {
+    "attributes": "what is said of the person",
+    "visibility": "how many of a query's 18 joints can be seen",
+}
 _COLUMNS: tuple[tuple[Dimension, ...], ...] = (("cameras", "visibility"), ("attributes",))
 
 
@@ -44,7 +49,7 @@ class _Panel(NamedTuple):
 
 
 def slices_figure(slices: Sequence[Slice], *, mean_ap: float | None = None, title: str) -> Figure:
-    """The matrix of cameras and the bars of what people show beside the bars of what they wear.
+    """The matrix of cameras and the bars of visibility, beside them the bars of attributes.
 
     Args:
         mean_ap: of all queries, a line among the bars.
@@ -64,7 +69,8 @@ def slices_figure(slices: Sequence[Slice], *, mean_ap: float | None = None, titl
     engine = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.05)
     figure = Figure(figsize=(sum(widths), height), facecolor="white", layout=engine)
     figure.suptitle("\n".join(textwrap.wrap(title, int(sum(widths) * _CHARACTERS))), fontsize=_SIZE + 1)
-    figure.supxlabel("\n".join(textwrap.wrap(_KEY, int(sum(widths) * _CHARACTERS))), fontsize=_SIZE)
+    key = _COUNTED if found.keys() == {"cameras"} else f"{_COUNTED} {_BARRED}"
+    figure.supxlabel("\n".join(textwrap.wrap(key, int(sum(widths) * _CHARACTERS))), fontsize=_SIZE)
     parts = figure.subfigures(1, len(columns), width_ratios=widths, squeeze=False)[0]
     for part, column in zip(parts, columns, strict=True):
         ratios = [panel.height for panel in column]
@@ -103,7 +109,8 @@ def _draw_matrix(axes: Axes, slices: Sequence[Slice], asked: Sequence[str], seen
     for some in slices:
         x, y, shade = seen.index(some.value), asked.index(some.group), float(scale(some.mean_ap))
         cell = Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colours(shade), edgecolor=EDGE_OF_CELL, linewidth=0.5)
-        cell.set_hatch(_HATCH if some.few else None)
+        if some.few:
+            cell.set_hatch(_HATCH)
         axes.add_patch(cell)
         axes.text(
             x, y, f"{100 * some.mean_ap:.1f}\n{_count(some)}", color="white" if shade < 0.5 else "black",
@@ -113,7 +120,7 @@ def _draw_matrix(axes: Axes, slices: Sequence[Slice], asked: Sequence[str], seen
     axes.set(xticks=range(len(seen)), xticklabels=seen, yticks=range(len(asked)), yticklabels=asked)
     axes.set_xlabel("camera of the gallery (grey: nobody to be found there)", fontsize=_SIZE)
     axes.set_ylabel("camera of the query", fontsize=_SIZE)
-    axes.set_title("mAP of each pair of cameras, %", fontsize=_SIZE + 1)
+    axes.set_title("mAP of each pair of cameras alone, %", fontsize=_SIZE + 1)
     axes.tick_params(length=0, labelsize=_SIZE)
 
 
@@ -137,9 +144,7 @@ def _draw_bars(axes: Axes, slices: Sequence[Slice], mean_ap: float | None) -> No
     axes.set(xlim=(0, min(100, 10 * (int(10 * highest) + 1))), ylim=(places[-1] + 0.7, -0.7), yticks=places)
     axes.set_yticklabels([_name(some, groups) for some in slices])
     _of_all(axes, mean_ap)
-    clothes = slices[0].dimension == "attributes"
-    above = "by what people wear" if clothes else "by how many of a query's 18 joints can be seen"
-    axes.set_title(f"mAP {above}, %", fontsize=_SIZE + 1, pad=18)
+    axes.set_title(f"mAP by {_BY[slices[0].dimension]}, %", fontsize=_SIZE + 1, pad=18)
     axes.tick_params(axis="both", labelsize=_SIZE)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", alpha=0.3)
