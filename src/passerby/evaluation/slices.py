@@ -22,7 +22,7 @@ from passerby.types import Embeddings, EvalResult, Sample
 
 VISIBILITY = "visible joints"
 _BINS = {"0–9": range(10), "10–14": range(10, 15), "15–17": range(15, 18), "18": range(18, 19)}
-"""Much hidden; the face or some limbs (someone seen from behind shows 13); little; nothing."""
+"""Much hidden; a side (drawn people seen from the side show 10 to 12); little; nothing."""
 _UNKNOWN = "unknown"
 
 
