@@ -165,6 +165,18 @@ def test_more_pairs_than_are_kept(digits: int) -> None:
     assert torch.equal(true_positive_rate(some, places), true_positive_rate(whole, places))
 
 
+def test_many_may_be_equally_far_where_the_nearest_end() -> None:
+    places = torch.arange(150) % 3
+    side = Embeddings(places[:, None].double(), ("",) * 150, torch.arange(150), torch.zeros(150, dtype=torch.long))
+    how = Protocol(normalise=False, ignore_same_camera=False)
+    some = pair_distances(side, side, how, kept=3000)
+    assert some.total == 150 * 149
+    assert threshold_at(some, 1e-2) == 0
+    expected = [0, 49 / 149, (49 + 50 * 4 / 3) / 149, 1]
+    found = false_match_rate(some, torch.tensor([0.0, 1.0, 4.0, 5.0]).double())
+    assert found.tolist() == pytest.approx(expected, abs=0.03)
+
+
 def test_the_seed_decides_the_sample_and_nothing_else() -> None:
     query, gallery = crowd(60, 0), crowd(60, 1)
     first, again, other = (pair_distances(query, gallery, Protocol(), kept=500, seed=s) for s in (1, 1, 2))
