@@ -78,8 +78,8 @@ def evaluate(  # noqa: PLR0913 - options of a command
         str | None,
         typer.Option(
             metavar="DIMENSIONS",
-            help="For whom is it worse? Any of cameras,attributes,visibility: by pair of cameras, by what people wear, "
-            "by joints that can be seen.",
+            help="For whom is it worse? Any of cameras, attributes, visibility, with commas: by pair of cameras, by "
+            "what people wear, by joints that can be seen.",
         ),
     ] = None,
     slices_figure: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the slices.")] = None,
