@@ -161,6 +161,8 @@ class Protocol:
     seed: int = 0
     """Of the draws."""
     rerank: Rerank | None = None
+    multi_query: Literal["mean", "max"] | None = None
+    """How all pictures of a query's person by its camera become one query; ``None``: each query asks for itself."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Protocol:
@@ -175,6 +177,7 @@ class Protocol:
         length = "" if self.normalise else " of embeddings as they are"
         flip = ", mirror images averaged" if self.flip else ""
         again = f", {self.rerank}" if self.rerank else ""
+        again += f", {self.multi_query} of all pictures of a query's person and camera" if self.multi_query else ""
         precision = "no AP" if self.draws else f"AP {self.average_precision}"
         return f"{self.name}, {camera}, {precision}, distance {self.distance}{length}{flip}{again}"
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from passerby.cli.evaluation import Asked, evaluated
 from passerby.cli.options import Device, Flip, Normalise, Poses
-from passerby.cli.progress import progress_bar
 from passerby.cli.results import print_result
-from passerby.cli.slices import asked_dimensions, draw_slices, print_slices, slicing_of_features, slicing_of_run
+from passerby.cli.slices import print_slices
 
 if TYPE_CHECKING:
     from passerby.metrics.slices import Slice
-    from passerby.types import Embeddings, EvalResult, Protocol, Rerank
+    from passerby.types import EvalResult
 
 
 def evaluate(  # noqa: PLR0913 - options of a command
@@ -56,6 +55,10 @@ def evaluate(  # noqa: PLR0913 - options of a command
     seed: Annotated[int | None, typer.Option(min=0, help="Of the draws; default: as the run says (0).")] = None,
     flip: Flip = None,
     normalise: Normalise = None,
+    multi_query: Annotated[
+        Literal["mean", "max"] | None,
+        typer.Option(help="All pictures of a query's person by its camera ask as one (Market-1501's gt_bbox)."),
+    ] = None,
     rerank: Annotated[bool, typer.Option("--rerank", help="Re-rank by k-reciprocal neighbours.")] = False,
     k1: Annotated[int | None, typer.Option(min=1, help="Of --rerank: neighbours an encoding rests on (20).")] = None,
     k2: Annotated[int | None, typer.Option(min=1, help="Of --rerank: neighbours it is averaged over (6).")] = None,
@@ -87,67 +90,12 @@ def evaluate(  # noqa: PLR0913 - options of a command
     output: Annotated[Path | None, typer.Option(help="Write the JSON to this file too.")] = None,
 ) -> None:
     """Rank the gallery for every query and print CMC, mAP and mINP with the protocol they were counted under."""
-    from passerby.data.annotations import read_attributes
-    from passerby.data.registry import load as load_dataset
-    from passerby.errors import ConfigError
-    from passerby.evaluation.attributes import schema_of
-    from passerby.evaluation.features import write_features
-    from passerby.evaluation.open_set import with_open_set
-    from passerby.evaluation.per_query import refuse_draws, write_per_query
+    asked = Asked(**{name: value for name, value in locals().items() if name in Asked.__dataclass_fields__})
     from passerby.files import check_target
-    from passerby.training.checkpoint import load
-    from passerby.types import Protocol
 
     for target in filter(None, (output, save_features, per_query, slices_figure)):
         check_target(target, overwrite=True)
-    dimensions = asked_dimensions(slices, slices_figure)
-    sides: list[Embeddings] = []
-
-    def keep(query: Embeddings, gallery: Embeddings) -> None:
-        sides.extend((query, gallery))
-        if save_features:
-            write_features(save_features, query, gallery)
-
-    counted = Protocol(
-        average_precision=ap,
-        distance=distance,
-        rerank=_rerank(on=rerank, k1=k1, k2=k2, lam=lam, squared_twice=squared_twice),
-    )
-    if features:
-        others = {"RUN": run, "--data": data, "--attributes": attributes, "--poses": poses, "--flip": flip}
-        _refuse_beside_features(others | {"--save-features": save_features})
-        slicing = slicing_of_features(dimensions)
-        result = _of_features(features, counted, normalise=normalise, draws=draws, seed=seed, embedded=keep)
-        result = with_open_set(result, *sides) if open_set else result
-    else:
-        if run is None or data is None:
-            raise ConfigError("nothing to evaluate: give RUN and --data, or --features FILE")
-        dataset = load_dataset(data)
-        predictor = load(run, device=device, poses=poses, flip=flip, normalise=normalise)
-        protocol = predictor.protocol_for(dataset, draws=draws, seed=seed)
-        if per_query or dimensions:
-            refuse_draws(protocol)
-        known = None
-        if attributes and not ("attributes" in dimensions and predictor.model.schema is None):
-            place = dataset.source if attributes == "own" else attributes
-            known = read_attributes(place, schema_of(predictor.model))
-        slicing = slicing_of_run(dimensions, dataset, attributes)
-        with progress_bar("embedding", len(dataset.split("query")) + len(dataset.split("gallery"))) as advance:
-            result = predictor.evaluate(
-                dataset,
-                protocol=replace(protocol, average_precision=ap, distance=distance, rerank=counted.rerank),
-                attributes=known,
-                batch_size=batch_size,
-                embedded=keep,
-                open_set=open_set,
-                progress=advance,
-            )
-    if per_query:
-        write_per_query(per_query, result)
-    found = slicing.slices(sides[0], sides[1], result) if slicing else None
-    if slices_figure and found is not None:
-        draw_slices(slices_figure, found, result, what=str(features or f"{run} on {data}"))
-    _report(result, found, output=output, as_json=as_json)
+    _report(*evaluated(asked), output=output, as_json=as_json)
 
 
 def _report(result: EvalResult, slices: Sequence[Slice] | None, *, output: Path | None, as_json: bool) -> None:
@@ -164,51 +112,3 @@ def _report(result: EvalResult, slices: Sequence[Slice] | None, *, output: Path 
     else:
         print_result(result)
         print_slices(slices or ())
-
-
-def _refuse_beside_features(others: Mapping[str, object]) -> None:
-    """What decides how a model embeds decides nothing here."""
-    from passerby.errors import ConfigError
-
-    if given := [name for name, value in others.items() if value is not None]:
-        raise ConfigError(f"--features are embeddings already: {', '.join(given)} would decide nothing; leave it out")
-
-
-def _of_features(
-    file: Path,
-    counted: Protocol,
-    *,
-    normalise: bool | None,
-    draws: int | None,
-    seed: int | None,
-    embedded: Callable[[Embeddings, Embeddings], object],
-) -> EvalResult:
-    from passerby.errors import ProtocolError
-    from passerby.evaluation.features import read_features
-    from passerby.metrics.protocol import evaluate_embeddings
-    from passerby.metrics.single_shot import SINGLE_SHOT
-
-    if seed is not None and not draws:
-        raise ProtocolError(f"seed {seed} would decide which galleries are drawn: ask for draws (--draws N)")
-    protocol = replace(counted, normalise=normalise is not False)
-    if draws:
-        protocol = replace(protocol, name=SINGLE_SHOT, draws=draws, seed=seed or 0)
-    query, gallery = read_features(file)
-    embedded(query, gallery)
-    return evaluate_embeddings(query, gallery, protocol)
-
-
-def _rerank(*, on: bool, **settings: float | bool | None) -> Rerank | None:
-    """What the options ask for.
-
-    Raises:
-        ProtocolError: if there are settings but nothing is re-ranked.
-    """
-    from passerby.errors import ProtocolError
-    from passerby.types import Rerank
-
-    given = {name: value for name, value in settings.items() if value is not None and value is not False}
-    if given and not on:
-        named = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise ProtocolError(f"{named} would decide how to re-rank, but nothing is re-ranked: add --rerank")
-    return Rerank(**given) if on else None  # type: ignore[arg-type]  # each as its option has it

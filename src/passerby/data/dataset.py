@@ -26,6 +26,8 @@ class Dataset:
     gallery: tuple[Sample, ...] = ()
     single_shot: bool = field(default=False, kw_only=True)
     """Whether its own protocol draws one gallery picture a person."""
+    further: tuple[Sample, ...] = field(default=(), kw_only=True)
+    """More pictures of the queries' people by the queries' cameras, where a data set has them: for multi-query."""
 
     def split(self, name: Split) -> tuple[Sample, ...]:
         """The samples of one split.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from passerby.data.annotations import Attributes
 from passerby.data.dataset import Dataset, queries_without_match
@@ -11,6 +12,7 @@ from passerby.data.parts import PartMaker
 from passerby.errors import ProtocolError
 from passerby.evaluation.attributes import AttributeTest
 from passerby.evaluation.embed import embed
+from passerby.evaluation.multi_query import pooled, refuse_without_further
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.metrics.single_shot import DRAWS, SINGLE_SHOT
 from passerby.models.card import ReidModel
@@ -47,21 +49,21 @@ def evaluate(
     refuse_unknown_distance(model, protocol.distance)
     with_local = protocol.distance != "global"
     test = AttributeTest.of(model, dataset, attributes) if attributes else None
-    query, gallery = (
-        embed(
-            model,
-            dataset.source,
-            dataset.split(split),
-            size=size,
-            batch_size=batch_size,
-            threads=threads,
-            with_local=with_local,
-            flip=protocol.flip,
-            parts=parts,
-            progress=progress,
-        )
-        for split in ("query", "gallery")
+    embedding = partial(
+        embed,
+        model,
+        dataset.source,
+        size=size,
+        batch_size=batch_size,
+        threads=threads,
+        with_local=with_local,
+        flip=protocol.flip,
+        parts=parts,
+        progress=progress,
     )
+    query, gallery = (embedding(dataset.split(split)) for split in ("query", "gallery"))
+    if protocol.multi_query:
+        query = pooled(query, embedding(dataset.further), protocol.multi_query, normalise=protocol.normalise)
     if embedded is not None:
         embedded(query, gallery)
     result = evaluate_embeddings(query, gallery, protocol)
@@ -107,9 +109,11 @@ def refuse_unevaluable(dataset: Dataset, protocol: Protocol) -> None:
 
     Raises:
         DatasetLayoutError: if query or gallery is empty.
-        ProtocolError: if people or cameras are unknown, or no query has a valid match.
+        ProtocolError: if people or cameras are unknown, no query has a valid match, or pictures to pool are missing.
     """
     query, gallery = dataset.split("query"), dataset.split("gallery")
+    if protocol.multi_query:
+        refuse_without_further(dataset, protocol)
     if any(s.pid is None for s in (*query, *gallery)):
         raise ProtocolError(f"{dataset.name} at {dataset.source.root} does not say who everybody is")
     if protocol.ignore_same_camera and any(s.camid is None for s in (*query, *gallery)):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from passerby.data.dataset import SPLITS, Dataset, Split
 from passerby.data.registry import DATASETS, Reader
@@ -18,6 +19,8 @@ from passerby.errors import DatasetLayoutError
 from passerby.types import Role, Sample
 
 FOLDERS: dict[str, Split] = {"bounding_box_train": "train", "query": "query", "bounding_box_test": "gallery"}
+HAND_DRAWN = "gt_bbox"
+"""The folder of all boxes that people drew by hand, which multi-query asks with; many copies lack it."""
 _NAME = re.compile(r"(-1|\d+)_c(\d+)s\d+_(\d+)_\d+(\.(jpe?g|png|bmp|webp))+", re.IGNORECASE)
 _WANTED = "PPPP_cCsS_FFFFFF_NN.jpg, where PPPP is -1 (junk) or 0000 (distractor) in bounding_box_test only"
 _ROLES = {-1: Role.JUNK, 0: Role.DISTRACTOR}
@@ -88,7 +91,11 @@ def _refuse_copies(source: Source, places: dict[Split, set[str]]) -> None:
 
 
 def _read(source: Source) -> Dataset:
-    return read_folders(source, "market1501", _sample, _WANTED)
+    dataset = read_folders(source, "market1501", _sample, _WANTED)
+    asked = {(s.pid, s.camid) for s in dataset.query}
+    boxes = filter(is_image, source.names())
+    drawn = (_sample(path) for path in boxes if path.split("/")[-2:-1] == [HAND_DRAWN])
+    return replace(dataset, further=tuple(s for s in drawn if s is not None and (s.pid, s.camid) in asked))
 
 
 def _recognises(names: Sequence[str]) -> bool:

@@ -1,0 +1,192 @@
+"""What ``passerby evaluate`` does: of a run and data, or of embeddings, the numbers and what else was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from passerby.cli.progress import progress_bar
+from passerby.cli.slices import asked_dimensions, draw_slices, slicing_of_features, slicing_of_run
+
+if TYPE_CHECKING:
+    from passerby.data.annotations import Attributes
+    from passerby.data.dataset import Dataset
+    from passerby.evaluation.predictor import Predictor
+    from passerby.evaluation.slices import Slicing
+    from passerby.metrics.slices import Slice
+    from passerby.types import Embeddings, EvalResult, Protocol, Rerank
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The command's options, by their names."""
+
+    run: Path | None
+    data: str | None
+    features: Path | None
+    distance: Literal["global", "local", "global_local"]
+    ap: Literal["step", "trapezoid"]
+    attributes: str | None
+    device: str
+    poses: str | None
+    draws: int | None
+    seed: int | None
+    flip: bool | None
+    normalise: bool | None
+    multi_query: Literal["mean", "max"] | None
+    rerank: bool
+    k1: int | None
+    k2: int | None
+    lam: float | None
+    squared_twice: bool
+    open_set: bool
+    batch_size: int
+    save_features: Path | None
+    per_query: Path | None
+    slices: str | None
+    slices_figure: Path | None
+
+    @property
+    def title(self) -> str:
+        """Of figures."""
+        return str(self.features or f"{self.run} on {self.data}")
+
+
+class _Kept:
+    """Both sides, once they are embedded; on disk, too, if asked for."""
+
+    def __init__(self, file: Path | None) -> None:
+        self.file = file
+        self.sides: tuple[Embeddings, ...] = ()
+
+    def __call__(self, query: Embeddings, gallery: Embeddings) -> None:
+        from passerby.evaluation.features import write_features
+
+        self.sides = query, gallery
+        if self.file:
+            write_features(self.file, query, gallery)
+
+
+def evaluated(asked: Asked) -> tuple[EvalResult, Sequence[Slice] | None]:
+    """The numbers, and slices if asked for; files that were asked for are written.
+
+    Raises:
+        PasserbyError: for what cannot be, most of it before any work.
+    """
+    from passerby.evaluation.per_query import write_per_query
+
+    kept = _Kept(asked.save_features)
+    result, slicing = (_of_features if asked.features else _of_run)(asked, kept)
+    if asked.per_query:
+        write_per_query(asked.per_query, result)
+    if slicing is None:
+        return result, None
+    found = slicing.slices(kept.sides[0], kept.sides[1], result)
+    if asked.slices_figure:
+        draw_slices(asked.slices_figure, found, result, what=asked.title)
+    return result, found
+
+
+def _of_features(asked: Asked, kept: _Kept) -> tuple[EvalResult, Slicing | None]:
+    from passerby.evaluation.features import read_features
+    from passerby.evaluation.open_set import with_open_set
+    from passerby.metrics.protocol import evaluate_embeddings
+
+    _refuse_beside_features(asked)
+    assert asked.features is not None
+    slicing = slicing_of_features(asked_dimensions(asked.slices, asked.slices_figure))
+    protocol = _protocol_of_features(asked)
+    query, gallery = read_features(asked.features)
+    kept(query, gallery)
+    result = evaluate_embeddings(query, gallery, protocol)
+    return (with_open_set(result, query, gallery) if asked.open_set else result), slicing
+
+
+def _refuse_beside_features(asked: Asked) -> None:
+    """What decides how a model embeds decides nothing here."""
+    from passerby.errors import ConfigError
+
+    others = {"RUN": asked.run} | {
+        f"--{name.replace('_', '-')}": getattr(asked, name)
+        for name in ("data", "attributes", "poses", "flip", "save_features", "multi_query")
+    }
+    if given := [name for name, value in others.items() if value is not None]:
+        raise ConfigError(f"--features are embeddings already: {', '.join(given)} would decide nothing; leave it out")
+
+
+def _protocol_of_features(asked: Asked) -> Protocol:
+    from passerby.errors import ProtocolError
+    from passerby.metrics.single_shot import SINGLE_SHOT
+    from passerby.types import Protocol
+
+    if asked.seed is not None and not asked.draws:
+        raise ProtocolError(f"seed {asked.seed} would decide which galleries are drawn: ask for draws (--draws N)")
+    protocol = _as_asked(Protocol(normalise=asked.normalise is not False), asked)
+    return replace(protocol, name=SINGLE_SHOT, draws=asked.draws, seed=asked.seed or 0) if asked.draws else protocol
+
+
+def _of_run(asked: Asked, kept: _Kept) -> tuple[EvalResult, Slicing | None]:
+    from passerby.data.registry import load as load_dataset
+    from passerby.errors import ConfigError
+    from passerby.evaluation.per_query import refuse_draws
+    from passerby.training.checkpoint import load
+
+    if asked.run is None or asked.data is None:
+        raise ConfigError("nothing to evaluate: give RUN and --data, or --features FILE")
+    dimensions = asked_dimensions(asked.slices, asked.slices_figure)
+    dataset = load_dataset(asked.data)
+    predictor = load(asked.run, device=asked.device, poses=asked.poses, flip=asked.flip, normalise=asked.normalise)
+    protocol = _as_asked(predictor.protocol_for(dataset, draws=asked.draws, seed=asked.seed), asked)
+    if asked.per_query or dimensions:
+        refuse_draws(protocol)
+    known = _known_attributes(asked, dataset, predictor, only_slices="attributes" in dimensions)
+    slicing = slicing_of_run(dimensions, dataset, asked.attributes)
+    further = dataset.further if protocol.multi_query else ()
+    with progress_bar("embedding", len(dataset.split("query")) + len(dataset.split("gallery")) + len(further)) as more:
+        result = predictor.evaluate(
+            dataset,
+            protocol=protocol,
+            attributes=known,
+            batch_size=asked.batch_size,
+            embedded=kept,
+            open_set=asked.open_set,
+            progress=more,
+        )
+    return result, slicing
+
+
+def _known_attributes(asked: Asked, dataset: Dataset, predictor: Predictor, *, only_slices: bool) -> Attributes | None:
+    """What predictions are compared with; a model that predicts none may be asked for slices by them all the same."""
+    from passerby.data.annotations import read_attributes
+    from passerby.evaluation.attributes import schema_of
+
+    if not asked.attributes or (only_slices and predictor.model.schema is None):
+        return None
+    place = dataset.source if asked.attributes == "own" else asked.attributes
+    return read_attributes(place, schema_of(predictor.model))
+
+
+def _as_asked(protocol: Protocol, asked: Asked) -> Protocol:
+    from passerby.evaluation.multi_query import MULTI_QUERY
+
+    protocol = replace(protocol, average_precision=asked.ap, distance=asked.distance, rerank=_rerank(asked))
+    return replace(protocol, name=MULTI_QUERY, multi_query=asked.multi_query) if asked.multi_query else protocol
+
+
+def _rerank(asked: Asked) -> Rerank | None:
+    """What the options ask for.
+
+    Raises:
+        ProtocolError: if there are settings but nothing is re-ranked.
+    """
+    from passerby.errors import ProtocolError
+    from passerby.types import Rerank
+
+    settings = {name: getattr(asked, name) for name in ("k1", "k2", "lam", "squared_twice")}
+    given = {name: value for name, value in settings.items() if value is not None and value is not False}
+    if given and not asked.rerank:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise ProtocolError(f"{named} would decide how to re-rank, but nothing is re-ranked: add --rerank")
+    return Rerank(**given) if asked.rerank else None
