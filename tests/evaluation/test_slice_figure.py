@@ -10,7 +10,8 @@ from matplotlib.text import Text
 from PIL import Image
 
 from passerby.errors import ConfigError
-from passerby.evaluation.slice_figure import save_slices_figure, slices_figure
+from passerby.evaluation.slice_figure import slices_figure
+from passerby.files import save_figure
 from passerby.metrics.slices import Dimension, Slice
 
 TITLE = (
@@ -74,7 +75,7 @@ def test_every_slice_has_its_numbers_and_few_queries_are_marked() -> None:
 
 
 def test_it_is_written_as_png(tmp_path: Path) -> None:
-    save_slices_figure(slices_figure(VISIBILITY, mean_ap=0.5, title=TITLE), tmp_path / "slices.png", dpi=40)
+    save_figure(slices_figure(VISIBILITY, mean_ap=0.5, title=TITLE), tmp_path / "slices.png", dpi=40)
     with Image.open(tmp_path / "slices.png") as picture:
         assert picture.format == "PNG"
         assert picture.convert("L").getextrema() == (0, 255)

@@ -63,9 +63,10 @@ def slicing_of_run(dimensions: Sequence[Dimension], dataset: Dataset, attributes
 
 def draw_slices(path: Path, slices: Sequence[Slice], result: EvalResult, *, what: str) -> None:
     """Write the figure; ``what`` says which model on which data."""
-    from passerby.evaluation.slice_figure import save_slices_figure, slices_figure
+    from passerby.evaluation.slice_figure import slices_figure
+    from passerby.files import save_figure
 
-    save_slices_figure(slices_figure(slices, mean_ap=result.mean_ap, title=f"{what}: {result.protocol}"), path)
+    save_figure(slices_figure(slices, mean_ap=result.mean_ap, title=f"{what}: {result.protocol}"), path)
 
 
 def print_slices(slices: Sequence[Slice]) -> None:

@@ -10,6 +10,7 @@ as a person: a distractor is one whom no query asks for. Floats of half precisio
 from __future__ import annotations
 
 import zipfile
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,6 @@ def _paths(file: Path, name: str, arrays: Mapping[str, Any], rows: int) -> tuple
     if len(paths) != rows:
         raise ShapeError(f"{file}: {name} has {len(paths)} values for {rows} embeddings; one an image is needed")
     if len(set(paths)) < rows:
-        twice = next(path for i, path in enumerate(paths) if path in paths[:i])
+        ((twice, _),) = Counter(paths).most_common(1)
         raise ProtocolError(f"{file}: {name} names a picture twice, {twice}; embed each once")
     return paths

@@ -6,11 +6,9 @@ out, and what rests on few queries is hatched, so that no colour need be seen.
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 from matplotlib import colormaps
@@ -21,7 +19,6 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 
 from passerby.errors import ConfigError
-from passerby.files import written_whole
 from passerby.metrics.slices import FEW, Dimension, Slice
 
 BAR, BAR_OF_FEW, WHOLE, EDGE, EDGE_OF_CELL = "#56B4E9", "#D9EEF9", "#D55E00", "#5A7F96", "#BBBBBB"
@@ -78,18 +75,6 @@ def slices_figure(slices: Sequence[Slice], *, mean_ap: float | None = None, titl
         for axes, panel in zip(rows, column, strict=True):
             panel.draw(axes)
     return figure
-
-
-def save_slices_figure(figure: Figure, path: str | Path, *, dpi: int = 150) -> None:
-    """Write the figure as PNG, whole or not at all.
-
-    Raises:
-        OutputError: if it cannot be written.
-    """
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=dpi)
-    with written_whole(path) as partial:
-        partial.write_bytes(content.getvalue())
 
 
 def _count(some: Slice) -> str:

@@ -6,7 +6,6 @@ of Okabe and Ito's palette, which colour-blind readers tell apart); a grey frame
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from passerby.files import written_whole
+from passerby.files import save_figure
 from passerby.types import Hit
 
 RIGHT, WRONG, UNKNOWN, QUERY = "#009E73", "#D55E00", "#999999", "#000000"
@@ -67,10 +66,7 @@ def save_strip(figure: Figure, path: str | Path, *, dpi: int = 150) -> None:
     Raises:
         OutputError: if it cannot be written.
     """
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=dpi)
-    with written_whole(path) as partial:
-        partial.write_bytes(content.getvalue())
+    save_figure(figure, path, dpi=dpi)
 
 
 def _verdict(hit: Hit, pid: int | None) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from passerby.metrics.open_set import Pairs
 from passerby.metrics.pairs import pair_distances
 from passerby.metrics.probability import Method, fit
 from passerby.metrics.verification import measure, thresholds_of
+from passerby.retrieval.matches import roles_of
 from passerby.types import Embeddings, Protocol, Role
 
 
@@ -67,4 +68,4 @@ def _pairs_of_half(query: Embeddings, gallery: Embeddings, protocol: Protocol) -
 
 
 def _persons(side: Embeddings) -> Bool[Tensor, " n"]:
-    return torch.ones(len(side), dtype=torch.bool) if side.roles is None else side.roles == int(Role.PERSON)
+    return roles_of(side) == int(Role.PERSON)

@@ -20,21 +20,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
 from passerby.errors import ProtocolError
 from passerby.metrics.open_set import RATES, Pairs
-from passerby.retrieval.blocks import BLOCK_BYTES, row_blocks
+from passerby.retrieval.blocks import BLOCK_BYTES, CELL_BYTES, row_blocks
 from passerby.retrieval.comparison import compare
-from passerby.retrieval.matches import Matches
+from passerby.retrieval.matches import Matches, cells, rows_of
 from passerby.types import Embeddings, Protocol, Role
 
 KEPT = 2**20
 """Different pairs up to which all are kept, and beyond which so many are drawn."""
-_CELL_BYTES = 16
-"""What a distance takes with the mask and the copy that are made of it."""
 
 
 def pair_distances(
@@ -59,17 +57,17 @@ def pair_distances(
     refuse_reranked(protocol)
     matches = Matches.of(query, gallery, protocol)
     comparison = compare(query, gallery, protocol.distance, normalise=protocol.normalise)
-    asks = _asking(query)
+    asks = rows_of(query, Role.PERSON)
     total = len(asks) * (len(gallery) - len(matches.junk)) - _entries(matches.positive) - _entries(matches.ignored)
     different, same = _Different.of(total, kept, seed), []
-    row_bytes = (comparison.cell_bytes + _CELL_BYTES) * len(gallery)
+    row_bytes = (comparison.cell_bytes + CELL_BYTES) * len(gallery)
     for places in row_blocks(len(asks), row_bytes, block_bytes) if len(asks) else ():
         rows = asks[places]
         distances = comparison.block(rows.to(comparison.device))
         counted = torch.ones_like(distances, dtype=torch.bool)
         counted[:, matches.junk.to(distances.device)] = False
-        counted[_cells(matches.ignored, rows, distances.device)] = False
-        own = _cells(matches.positive, rows, distances.device)
+        counted[cells(matches.ignored, rows, distances.device)] = False
+        own = cells(matches.positive, rows, distances.device)
         counted[own] = False
         same.append(distances[own].cpu())
         different.add(distances[counted].cpu().numpy())
@@ -89,20 +87,8 @@ def refuse_reranked(protocol: Protocol) -> None:
         )
 
 
-def _asking(query: Embeddings) -> Int[Tensor, " a"]:
-    roles = query.roles
-    return torch.arange(len(query)) if roles is None else (roles == int(Role.PERSON)).nonzero().squeeze(1).cpu()
-
-
 def _entries(columns: tuple[Tensor, ...]) -> int:
     return sum(len(some) for some in columns)
-
-
-def _cells(columns: tuple[Tensor, ...], rows: Int[Tensor, " b"], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Places, in the block of some rows, of what belongs to each."""
-    own = [columns[row] for row in rows.tolist()]
-    owner = torch.arange(len(own)).repeat_interleave(torch.tensor([len(some) for some in own]))
-    return owner.to(device), torch.cat(own).to(device)
 
 
 @dataclass

@@ -20,6 +20,7 @@ from torch import Generator, Tensor
 from passerby.errors import ProtocolError
 from passerby.metrics.functional import cmc
 from passerby.retrieval.blocks import BLOCK_BYTES
+from passerby.retrieval.matches import roles_of
 from passerby.retrieval.ranking import positive_ranks
 from passerby.types import Embeddings, Protocol, Role
 
@@ -96,7 +97,7 @@ def shots_by_camera(query: Embeddings, gallery: Embeddings, protocol: Protocol) 
         )
     if query.pids is None or gallery.pids is None:
         raise ProtocolError("evaluation needs to know the people of query and gallery; these are unlabelled")
-    asks, roles = _roles(query) == int(Role.PERSON), _roles(gallery)
+    asks, roles = roles_of(query) == int(Role.PERSON), roles_of(gallery)
     found = {}
     for camera in query.camids.unique().tolist():
         rows = ((gallery.camids != camera) & (roles != int(Role.JUNK))).nonzero().squeeze(1)
@@ -111,8 +112,3 @@ def shots_by_camera(query: Embeddings, gallery: Embeddings, protocol: Protocol) 
         positive_ranks(query, gallery, protocol)  # says what is wrong with them
         raise ProtocolError("no query's person is seen by another camera in the gallery")
     return found
-
-
-def _roles(embeddings: Embeddings) -> Tensor:
-    people = torch.full((len(embeddings),), int(Role.PERSON))
-    return people if embeddings.roles is None else embeddings.roles

@@ -8,6 +8,8 @@ from torch import Tensor
 
 BLOCK_BYTES = 64 * 2**20
 """What distances that are looked at and dropped may take."""
+CELL_BYTES = 16
+"""What is laid beside a distance while it is looked at: masks, places, copies."""
 
 
 def row_blocks(

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from passerby.errors import ProtocolError, ShapeError, UnknownNameError
+from passerby.retrieval.blocks import CELL_BYTES, row_blocks
 from passerby.retrieval.distance import centred, first_copies, normalize, squared_euclidean
 from passerby.retrieval.dmli import dmli, dmli_pairs
 from passerby.types import Embeddings
@@ -115,6 +116,14 @@ class Given:
 
     def pairs(self, rows: Int[Tensor, " e"], columns: Int[Tensor, " e"]) -> Float[Tensor, " e"]:
         return self.matrix[rows, columns]
+
+
+def whole_rows(
+    among: Comparison | Given, block_bytes: int, *, rows: int | None = None
+) -> tuple[Int[Tensor, " b"], ...]:
+    """The first ``rows`` rows (all) in runs whose distances fit, with what is laid beside them."""
+    m, n = among.shape
+    return row_blocks(m if rows is None else rows, (among.cell_bytes + CELL_BYTES) * n, block_bytes, among.device)
 
 
 def compare_features(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalise: bool = True) -> Comparison:

@@ -14,10 +14,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from passerby.errors import ProtocolError
-from passerby.retrieval.blocks import BLOCK_BYTES, row_blocks
-from passerby.retrieval.comparison import compare_features
+from passerby.retrieval.blocks import BLOCK_BYTES
+from passerby.retrieval.comparison import compare_features, whole_rows
 from passerby.retrieval.distance import normalize
-from passerby.retrieval.nearest import CELL_BYTES, nearest
+from passerby.retrieval.nearest import nearest
 
 
 def expand_queries(
@@ -38,8 +38,8 @@ def expand_queries(
     _refuse(k, alpha, len(gallery))
     q, g = normalize(query), normalize(gallery)
     comparison = compare_features(q, g)
-    blocks = row_blocks(len(q), CELL_BYTES * len(g), block_bytes, q.device)
-    return torch.cat([_moved(q[rows], g, nearest(comparison.block(rows), k)[1], alpha) for rows in blocks])
+    some = whole_rows(comparison, block_bytes)
+    return torch.cat([_moved(q[rows], g, nearest(comparison.block(rows), k)[1], alpha) for rows in some])
 
 
 def augment_gallery(
@@ -55,7 +55,7 @@ def augment_gallery(
     g = normalize(gallery)
     among = compare_features(g, g)
     moved = []
-    for rows in row_blocks(len(g), CELL_BYTES * len(g), block_bytes, g.device):
+    for rows in whole_rows(among, block_bytes):
         distances = among.block(rows)
         distances[torch.arange(len(rows), device=rows.device), rows] = torch.inf
         moved.append(_moved(g[rows], g, nearest(distances, k)[1], alpha))

@@ -6,9 +6,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-CELL_BYTES = 16
-"""What a distance takes together with what :func:`nearest` lays beside it."""
-
 
 def nearest(distances: Float[Tensor, "b n"], k: int) -> tuple[Float[Tensor, "b k"], Int[Tensor, "b k"]]:
     """Each row's k smallest distances, ascending, and their columns; of equal ones the earlier column first.

@@ -20,10 +20,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from passerby.errors import ProtocolError
-from passerby.retrieval.blocks import BLOCK_BYTES, row_blocks
-from passerby.retrieval.comparison import DistanceName, compare, compare_union
+from passerby.retrieval.blocks import BLOCK_BYTES
+from passerby.retrieval.comparison import DistanceName, compare, compare_union, whole_rows
 from passerby.retrieval.matches import Matches
-from passerby.retrieval.nearest import CELL_BYTES, nearest
+from passerby.retrieval.nearest import nearest
 from passerby.retrieval.rerank import prepare
 from passerby.types import Embeddings, Protocol, Ranking, Rerank
 
@@ -138,6 +138,4 @@ def _blocks(
         union = compare_union(query, gallery, protocol.distance, normalise=protocol.normalise)
         return prepare(union, len(query), protocol.rerank, block_bytes=block_bytes).blocks()
     comparison = compare(query, gallery, protocol.distance, normalise=protocol.normalise)
-    row_bytes = (comparison.cell_bytes + CELL_BYTES) * len(gallery)
-    rows = row_blocks(len(query), row_bytes, block_bytes, comparison.device)
-    return ((some, comparison.block(some)) for some in rows)
+    return ((rows, comparison.block(rows)) for rows in whole_rows(comparison, block_bytes))

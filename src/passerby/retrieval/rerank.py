@@ -34,10 +34,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from passerby.errors import ProtocolError, ShapeError
-from passerby.retrieval.blocks import BLOCK_BYTES, row_blocks
-from passerby.retrieval.comparison import Comparison, Given, compare_features
+from passerby.retrieval.blocks import BLOCK_BYTES, CELL_BYTES, row_blocks
+from passerby.retrieval.comparison import Comparison, Given, compare_features, whole_rows
 from passerby.retrieval.distance import squared_euclidean
-from passerby.retrieval.nearest import CELL_BYTES, nearest
+from passerby.retrieval.nearest import nearest
 from passerby.retrieval.ragged import Ragged, concatenated, mean_of_rows, ragged, transposed
 from passerby.types import Rerank
 
@@ -80,12 +80,7 @@ class KReciprocal:
 
     def blocks(self) -> Iterator[tuple[Int[Tensor, " b"], Float[Tensor, "b g"]]]:
         """Query rows and their distances, ``block_bytes`` at a time."""
-        for rows in row_blocks(
-            self.queries,
-            (CELL_BYTES + self.among.cell_bytes) * self.among.shape[0],
-            self.block_bytes,
-            self.among.device,
-        ):
+        for rows in whole_rows(self.among, self.block_bytes, rows=self.queries):
             yield rows, self.distances(rows)
 
 
@@ -210,7 +205,7 @@ def _neighbours(
 ) -> tuple[Int[Tensor, "n k"], Float[Tensor, " n"]]:
     """The k nearest of every row, and its farthest distance (1 where all are 0)."""
     order, farthest = [], []
-    for rows in row_blocks(among.shape[0], (CELL_BYTES + among.cell_bytes) * among.shape[0], block_bytes, among.device):
+    for rows in whole_rows(among, block_bytes):
         distances = among.block(rows)
         farthest.append(distances.amax(1))
         order.append(nearest(distances, k)[1])
