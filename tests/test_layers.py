@@ -20,7 +20,8 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "losses",
         "models metrics",
         "evaluation",
-        "training explain",
+        "training",
+        "explain",  # a report reads what training wrote
         "recipes gallery export",
         ROOT,  # the flat public names: whoever imports them imports everything above
         "server",

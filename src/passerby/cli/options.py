@@ -19,3 +19,7 @@ Poses = Annotated[
     str | None,
     typer.Option(help="Who knows the joints, for a model of parts: own, network, auto, a COCO .json, body points."),
 ]
+Blur = Annotated[
+    bool | None,
+    typer.Option("--blur/--no-blur", help="Blur heads; default: unless nobody in the pictures exists (synthetic)."),
+]

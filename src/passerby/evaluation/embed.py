@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from passerby.data.decode import read_batches
-from passerby.data.parts import PartMaker, say_fallen_back
+from passerby.data.parts import PartMaker, Rectangles, say_fallen_back
 from passerby.data.source import Source
 from passerby.data.transforms import normalise, normalise_parts
 from passerby.errors import ConfigError, DatasetLayoutError
@@ -62,8 +62,10 @@ def embed(
     try:
         names = iter([s.path for s in samples])
         for images in read_batches(source, samples, size, batch_size=batch_size, threads=threads):
-            inputs, without_pose = _inputs(images, list(islice(names, len(images))), parts, device)
-            fallen += without_pose
+            some = list(islice(names, len(images)))
+            rectangles = parts.rectangles(some, images) if parts else None
+            fallen += rectangles.fallen(some) if rectangles else []
+            inputs = model_inputs(images, parts, rectangles, device)
             output = _forward(model, inputs, flip=flip)
             features.append(output.embedding.float().cpu())
             if with_local and output.local is not None:
@@ -86,17 +88,15 @@ def embed(
     )
 
 
-def _inputs(
-    images: Tensor, names: list[str], parts: PartMaker | None, device: torch.device
-) -> tuple[tuple[Tensor, ...], list[str]]:
-    """What the model is shown of pictures, and whose parts were cut by the mean pose."""
-    whole, cut, fallen = images, None, list[str]()
-    if parts:
-        rectangles = parts.rectangles(names, images)
-        fallen = rectangles.fallen(names)
+def model_inputs(
+    images: Tensor, parts: PartMaker | None, rectangles: Rectangles | None, device: torch.device
+) -> tuple[Tensor, ...]:
+    """What a model is called with for pictures ``(b, 3, h, w)``, uint8, of which ``rectangles`` are cut, if any."""
+    whole, cut = images, None
+    if parts and rectangles:
         whole, cut = parts.cutter.cut(images, rectangles.regions)
     batch = normalise(whole.to(device)).contiguous(memory_format=torch.channels_last)
-    return ((batch,) if cut is None else (batch, normalise_parts(cut.to(device)))), fallen
+    return (batch,) if cut is None else (batch, normalise_parts(cut.to(device)))
 
 
 def _forward(model: ReidModel, inputs: tuple[Tensor, ...], *, flip: bool) -> ModelOutput:

@@ -1,0 +1,7 @@
+"""``passerby figures …``: one command a kind of figure, each a thin face of :mod:`passerby.explain`."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Draw what a model does: ranked lists, maps, curves.")

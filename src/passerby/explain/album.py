@@ -1,0 +1,112 @@
+"""Pictures for figures: as people see them, and as a model was shown them. Heads of real people are blurred."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from passerby.data.decode import decode, read_all, to_tensor
+from passerby.data.parts import Rectangles
+from passerby.data.poses import PoseEstimator
+from passerby.data.source import Source
+from passerby.evaluation.embed import model_inputs
+from passerby.evaluation.predictor import Predictor
+from passerby.explain.privacy import blurred, head_box, is_synthetic
+from passerby.types import ModelOutput, Sample
+
+_LOG = logging.getLogger(__name__)
+
+
+class Album:
+    """A source's pictures for figures.
+
+    Args:
+        blur: blur heads; ``None``: unless nobody in the pictures exists.
+        joints: who knows where heads are; ``None``: the upper part of every picture is blurred.
+    """
+
+    def __init__(self, source: Source, *, blur: bool | None = None, joints: PoseEstimator | None = None) -> None:
+        self.source, self.joints = source, joints
+        self.blurs = not is_synthetic(source) if blur is None else blur
+        if not self.blurs and not is_synthetic(source):
+            _say_unblurred(str(source.root))
+
+    def image(self, name: str) -> Image.Image:
+        """The picture called ``name``, RGB, as large as it is."""
+        image = decode(self.source.read(name), name=name)
+        if not self.blurs:
+            return image
+        joints, confidence = None, None
+        if self.joints is not None:
+            poses = self.joints([name], to_tensor(image, (image.height, image.width))[None])
+            joints, confidence = poses.joints[0], poses.confidence[0]
+        return blurred(image, head_box(image.size, joints, confidence))
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Some pictures as a model was shown them."""
+
+    predictor: Predictor
+    samples: tuple[Sample, ...]
+    inputs: tuple[Tensor, ...]
+    """What the model is called with: ``(b, 3, h, w)`` and, where it sees parts, ``(b, p, 3, y, x)``; normalised."""
+    shown: tuple[Image.Image, ...]
+    """The first of them as people may see it: as large, cut as it is, heads blurred where the album blurs."""
+    parts: tuple[tuple[Image.Image, ...], ...]
+    """The parts of each picture, likewise; empty for a model that sees none."""
+    rectangles: Rectangles | None
+    """Where bodies and parts were cut, in pixels of pictures of the model's size."""
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @cached_property
+    def output(self) -> ModelOutput:
+        """What the model makes of them, in evaluation mode, without gradients."""
+        with torch.no_grad():
+            output: ModelOutput = self.predictor.model(*self.inputs)
+        return output
+
+
+def look(predictor: Predictor, album: Album, samples: Sequence[Sample]) -> Seen:
+    """Show pictures to a predictor's model.
+
+    Raises:
+        ImageError: if a picture cannot be read.
+    """
+    model, source, size = predictor.model, album.source, predictor.size
+    names = [sample.path for sample in samples]
+    images = read_all(source, samples, size)
+    maker = predictor.part_maker(source)
+    rectangles = maker.rectangles(names, images) if maker else None
+    device = next(model.parameters()).device
+    inputs = model_inputs(images, maker, rectangles, device)
+    whole, parts = torch.stack([to_tensor(album.image(name), size) for name in names]), None
+    if maker and rectangles:
+        whole, parts = maker.cutter.cut(whole, rectangles.regions)
+    return Seen(
+        predictor,
+        tuple(samples),
+        inputs,
+        tuple(map(_as_image, whole)),
+        () if parts is None else tuple(tuple(map(_as_image, some)) for some in parts),
+        rectangles,
+    )
+
+
+def _as_image(pixels: Tensor) -> Image.Image:
+    """Of ``(3, h, w)``, uint8."""
+    return Image.fromarray(np.ascontiguousarray(pixels.permute(1, 2, 0).numpy()))
+
+
+@lru_cache(maxsize=64)
+def _say_unblurred(root: str) -> None:
+    _LOG.warning("%s: figures show the faces of its people, as was asked for; mind who gets to see them", root)
