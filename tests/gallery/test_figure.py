@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from passerby.errors import OutputError
-from passerby.gallery.figure import RIGHT, UNKNOWN, WRONG, save_strip, strip
+from passerby.explain.style import RIGHT, UNKNOWN, WRONG
+from passerby.gallery.figure import save_strip, strip
 from passerby.types import Hit
 
 
@@ -52,12 +53,12 @@ def test_captions_say_what_is_known() -> None:
         "#2 ✗\nd = 1.0000\nperson 8",
         "#3\nd = 1.5000",
     ]
-    assert frames(figure)[1:] == [RIGHT, WRONG, UNKNOWN]
+    assert frames(figure)[1:] == [frame.colour for frame in (RIGHT, WRONG, UNKNOWN)]
 
 
 def test_without_a_known_query_nothing_is_right_or_wrong() -> None:
     figure = strip(QUERY, found(3))
-    assert set(frames(figure)[1:]) == {UNKNOWN}
+    assert set(frames(figure)[1:]) == {UNKNOWN.colour}
     assert not any("✓" in text or "✗" in text for text in texts(figure))
 
 
