@@ -111,3 +111,16 @@ def test_models_are_listed_sorted_and_misspellings_get_a_suggestion() -> None:
 def test_options_of_the_wrong_kind_are_one_clear_error(options: dict[str, object]) -> None:
     with pytest.raises(PasserbyError):
         create_model("aap_reid", num_classes=3, **options)
+
+
+def test_blocks_cover_the_embedding(model: ReidModel) -> None:
+    """Then the squared distances of all blocks add up to that of the embeddings."""
+    blocks = model.blocks()
+    if not blocks:
+        return
+    assert [block.columns.start for block in blocks] == [0, *(block.columns.stop for block in blocks[:-1])]
+    assert blocks[-1].columns.stop == model.embedding_size
+    assert len({block.name for block in blocks}) == len(blocks)
+    x, y = model.eval()(*inputs(model)).embedding[:2]
+    apart = sum((x[block.columns] - y[block.columns]).square().sum() for block in blocks)
+    assert torch.allclose(torch.as_tensor(apart), (x - y).square().sum(), rtol=1e-5)

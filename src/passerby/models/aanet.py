@@ -29,7 +29,7 @@ from passerby.data.attributes import Schema, schema_of
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
 from passerby.models.aanet_map import Threshold, activation_map, attention_mask, min_max
 from passerby.models.aanet_parts import even_stripes, peak_parts, pool_rows
-from passerby.models.card import ModelCard, ReidModel
+from passerby.models.card import Block, ModelCard, ReidModel, in_a_row
 from passerby.models.registry import register
 from passerby.models.trunks import create_trunk
 from passerby.types import ModelOutput
@@ -49,6 +49,7 @@ _SEEN_MARKET = ("gender", "hair length", "upper colour", "lower colour", "type o
 _SEEN_DUKE = ("gender", "length of upper", "upper colour", "lower colour", "boots", "shoe colour")
 SEEN = frozenset(_SEEN_MARKET) | frozenset(_SEEN_DUKE)
 """Attributes whose activation maps make the attention map: six of Market-1501's and six of DukeMTMC-reID's groups."""
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 ATTENTION_MAP = "aam"
 """Its key in ``ModelOutput.maps``, beside the names of the groups."""
 
@@ -191,6 +192,17 @@ class AANet(ReidModel):
             attributes=None if attributes is None else attributes.scores,
             maps=maps or None,
         )
+
+    def blocks(self) -> tuple[Block, ...]:
+        """The hidden vectors V of the tasks; parts are counted from the head down."""
+        places = _ORDINALS[: len(self.parts)]
+        named = [("whole body", "")]
+        named += [(f"part {i}", f"the {place} of {PARTS} parts") for i, place in enumerate(places, start=1)]
+        if self.attributes is not None:
+            named += [(f"attributes, {vector}", "") for vector in VECTORS]
+        if self.attention is not None:
+            named.append(("attention map", ""))
+        return in_a_row((name, HIDDEN, region) for name, region in named)
 
     def _of_parts(self, X: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """V and scores of the six parts."""

@@ -39,6 +39,7 @@ from passerby.types import ModelOutput
 GLOBAL = "global"
 BRANCHES = (GLOBAL, *PARTS)
 Fusion = Literal["inter", "fc", "concat"]
+_WORDS = {"head": "the head", "upper_body": "the upper body", "upper_leg": "the thighs", "lower_leg": "the lower legs"}
 _STEM, _STAGES, _STRIDES = 32, (64, 128, 256, 512), (1, 2, 2, 1)
 _GLOBAL_FEATURES, _PART_FEATURES = 256, 128
 
@@ -208,6 +209,22 @@ class AttentionDriven(ReidModel):
         return ModelOutput(
             embedding=embedding, metric=embedding, logits=logits, branches={"intra": intra}, maps=maps or None
         )
+
+    def map_layers(self) -> MapLayers:
+        """The four blocks of each branch."""
+        of = {WHOLE if name == GLOBAL else name: self.branches[name] for name in self.names}
+        return {
+            f"block{number}": {what: branch.blocks[number - 1] for what, branch in of.items()}
+            for number in range(1, 1 + len(_STAGES))
+        }
+
+    def blocks(self) -> tuple[Block, ...]:
+        """The branches, as they were weighed; none apart where one layer mixed them (``fc``)."""
+        if self.fuse is not None:
+            return ()
+        sizes = [_GLOBAL_FEATURES if name == GLOBAL else _PART_FEATURES for name in self.names]
+        words = [("whole body", "") if name == GLOBAL else (name.replace("_", " "), _WORDS[name]) for name in self.names]
+        return in_a_row((name, size, region) for size, (name, region) in zip(sizes, words, strict=True))
 
     def _branches(self, images: Tensor, parts: Tensor | None) -> dict[str, BranchOutput]:
         inputs = {GLOBAL: self.stem(images)} if GLOBAL in self.names else {}

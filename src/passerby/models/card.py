@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -35,6 +36,24 @@ class ReidModel(nn.Module, ABC):
     card: ClassVar[ModelCard]
     embedding_size: int
     trunk_prefix: ClassVar[str | None] = "trunk"
+class Block(NamedTuple):
+    """Columns of an embedding that describe one thing."""
+
+    name: str
+    columns: slice
+    region: str = ""
+    """The part of the body that they describe, as in "alike in the head"; empty where that is the whole body."""
+
+
+def in_a_row(blocks: Iterable[tuple[str, int, str]]) -> tuple[Block, ...]:
+    """Blocks of so many columns (name, size, region), one after another."""
+    found: list[Block] = []
+    for name, size, region in blocks:
+        start = found[-1].columns.stop if found else 0
+        found.append(Block(name, slice(start, start + size), region))
+    return tuple(found)
+
+
     """Attribute that holds the trunk; ``None`` where the model is its own."""
     identities: ClassVar[str] = "classifier.weight"
     """Key, in the model's state, of a matrix with one row an identity."""
@@ -48,3 +67,19 @@ class ReidModel(nn.Module, ABC):
 
     def parameter_count(self) -> int:
         return sum(p.numel() for p in self.parameters())
+    def map_layers(self) -> MapLayers:
+        """Where the model's maps are, for figures: from the finest layer to the last, which the embedding pools.
+
+        Raises:
+            ConfigError: if the model does not say.
+        """
+        trunk = getattr(self, self.trunk_prefix, None) if self.trunk_prefix else None
+        if not isinstance(trunk, nn.Module):
+            raise ConfigError(f"{self.card.name} does not say where its maps are: define map_layers() to see them")
+        stages: dict[str, nn.Module] = getattr(trunk, "stages", {"trunk": trunk})
+        return {name: {WHOLE: stage} for name, stage in stages.items()}
+
+    def blocks(self) -> tuple[Block, ...]:
+        """What the embedding is joined of, in order and without gaps; nothing where its columns mean nothing apart."""
+        return ()
+
