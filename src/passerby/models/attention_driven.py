@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from passerby.data.regions import PARTS
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
 from passerby.models.attention_driven_blocks import LEVELS, AttentionBlock, Mask
-from passerby.models.card import ModelCard, ReidModel
+from passerby.models.card import WHOLE, Block, MapLayers, ModelCard, ReidModel, in_a_row
 from passerby.models.registry import register
 from passerby.types import ModelOutput
 
@@ -222,9 +222,9 @@ class AttentionDriven(ReidModel):
         """The branches, as they were weighed; none apart where one layer mixed them (``fc``)."""
         if self.fuse is not None:
             return ()
-        sizes = [_GLOBAL_FEATURES if name == GLOBAL else _PART_FEATURES for name in self.names]
-        words = [("whole body", "") if name == GLOBAL else (name.replace("_", " "), _WORDS[name]) for name in self.names]
-        return in_a_row((name, size, region) for size, (name, region) in zip(sizes, words, strict=True))
+        whole = [("whole body", _GLOBAL_FEATURES, "")] if GLOBAL in self.names else []
+        parts = [(name.replace("_", " "), _PART_FEATURES, _WORDS[name]) for name in self.part_names]
+        return in_a_row([*whole, *parts])
 
     def _branches(self, images: Tensor, parts: Tensor | None) -> dict[str, BranchOutput]:
         inputs = {GLOBAL: self.stem(images)} if GLOBAL in self.names else {}

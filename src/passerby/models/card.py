@@ -11,7 +11,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passerby.data.attributes import Schema
+from passerby.errors import ConfigError
 from passerby.types import ModelOutput
+
+WHOLE = "whole"
+"""What a map is of, where it is of the whole picture; else it is of a part (:data:`passerby.data.regions.PARTS`)."""
+MapLayers = dict[str, dict[str, nn.Module]]
+"""Modules whose output is a map ``(b, c, h, w)``, or starts with one: by layer, then by what the map is of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +36,6 @@ class ModelCard:
     """Whether the paper compares embeddings of length 1; else they are compared as they are."""
 
 
-class ReidModel(nn.Module, ABC):
-    """Images in, :class:`ModelOutput` out, the same in training and evaluation."""
-
-    card: ClassVar[ModelCard]
-    embedding_size: int
-    trunk_prefix: ClassVar[str | None] = "trunk"
 class Block(NamedTuple):
     """Columns of an embedding that describe one thing."""
 
@@ -54,6 +54,12 @@ def in_a_row(blocks: Iterable[tuple[str, int, str]]) -> tuple[Block, ...]:
     return tuple(found)
 
 
+class ReidModel(nn.Module, ABC):
+    """Images in, :class:`ModelOutput` out, the same in training and evaluation."""
+
+    card: ClassVar[ModelCard]
+    embedding_size: int
+    trunk_prefix: ClassVar[str | None] = "trunk"
     """Attribute that holds the trunk; ``None`` where the model is its own."""
     identities: ClassVar[str] = "classifier.weight"
     """Key, in the model's state, of a matrix with one row an identity."""
@@ -65,8 +71,6 @@ def in_a_row(blocks: Iterable[tuple[str, int, str]]) -> tuple[Block, ...]:
     @abstractmethod
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> ModelOutput: ...
 
-    def parameter_count(self) -> int:
-        return sum(p.numel() for p in self.parameters())
     def map_layers(self) -> MapLayers:
         """Where the model's maps are, for figures: from the finest layer to the last, which the embedding pools.
 
@@ -83,3 +87,5 @@ def in_a_row(blocks: Iterable[tuple[str, int, str]]) -> tuple[Block, ...]:
         """What the embedding is joined of, in order and without gaps; nothing where its columns mean nothing apart."""
         return ()
 
+    def parameter_count(self) -> int:
+        return sum(p.numel() for p in self.parameters())
