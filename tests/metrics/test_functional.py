@@ -7,7 +7,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passerby.metrics.functional import APKind, average_precision, bootstrap_intervals, cmc, inverse_negative_penalty
+from passerby.metrics.functional import (
+    APKind,
+    average_precision,
+    bootstrap_intervals,
+    cmc,
+    inverse_negative_penalty,
+    precision_recall,
+)
 
 RANKS = st.lists(st.sets(st.integers(1, 40), min_size=1, max_size=8).map(sorted), min_size=1, max_size=6)
 
@@ -53,6 +60,15 @@ def test_trapezoid_is_the_walk_of_the_original_code(queries: list[list[int]]) ->
 def test_step_is_the_mean_precision_at_the_hits(queries: list[list[int]]) -> None:
     expected = [sum((i + 1) / r for i, r in enumerate(q)) / len(q) for q in queries]
     assert average_precision(*flat(queries)).tolist() == pytest.approx(expected, abs=1e-12)
+
+
+@given(RANKS, st.sampled_from([1, 3, 10, 100]))
+def test_interpolated_precision_is_the_highest_at_no_less_recall(queries: list[list[int]], steps: int) -> None:
+    recalls, found = precision_recall(*flat(queries), steps=steps)
+    assert recalls.tolist() == [j / steps for j in range(steps + 1)]
+    for j, value in enumerate(found.tolist()):
+        highest = [max(i / r for i, r in enumerate(q, 1) if i * steps >= j * len(q)) for q in queries]
+        assert value == pytest.approx(sum(highest) / len(queries), abs=1e-12)
 
 
 @given(RANKS, st.integers(1, 60))

@@ -17,6 +17,7 @@ from passerby.metrics.open_set import (
     Pairs,
     equal_error_rate,
     false_match_rate,
+    histogram,
     roc,
     supports,
     threshold_at,
@@ -75,6 +76,29 @@ def test_a_pair_may_stand_for_several(same: list[int], different: list[int], cou
     assert equal_error_rate(short) == pytest.approx(equal_error_rate(long))
     for rate in (0.1, 0.5):
         assert threshold_at(short, rate) == threshold_at(long, rate)
+
+
+@given(DISTANCES, DISTANCES, st.lists(st.integers(1, 5), min_size=12, max_size=12), st.integers(1, 7))
+def test_a_histogram_is_what_counting_gives(
+    same: list[int], different: list[int], counts: list[int], bins: int
+) -> None:
+    weights = counts[: len(different)]
+    found = histogram(Pairs.of(torch.tensor(same), torch.tensor(different), torch.tensor(weights)), bins=bins)
+    edges = found.edges.tolist()
+    assert (edges[0], edges[-1], len(edges)) == (min(same + different), max(same + different), bins + 1)
+
+    def share(distances: list[int], each: list[int], place: int) -> float:
+        last = place == bins - 1
+        inside = [
+            n for d, n in zip(distances, each, strict=True) if edges[place] <= d and (last or d < edges[place + 1])
+        ]
+        return sum(inside) / sum(each)
+
+    if edges[0] < edges[-1]:
+        assert found.same.tolist() == pytest.approx([share(same, [1] * len(same), i) for i in range(bins)])
+        assert found.different.tolist() == pytest.approx([share(different, weights, i) for i in range(bins)])
+    assert found.same.sum().item() == pytest.approx(1)
+    assert found.different.sum().item() == pytest.approx(1)
 
 
 def test_a_rate_that_too_few_pairs_support_is_not_made_up() -> None:

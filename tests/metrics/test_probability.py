@@ -21,6 +21,8 @@ from passerby.metrics.probability import (
     fit,
     isotonic,
     logistic,
+    reliability,
+    reliability_of,
     with_prior,
 )
 
@@ -115,6 +117,39 @@ def test_the_calibration_error_is_its_formula(drawn: list[tuple[int, int]]) -> N
     bins = [ordered[i : i + 3] for i in range(0, 12, 3)]
     expected = sum(abs(sum(p for _, p in b) / 3 - sum(y for y, _ in b) / 3) * 3 / 12 for b in bins)
     assert expected_calibration_error(probabilities, labels, bins=4) == pytest.approx(expected, abs=1e-12)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.integers(0, 4), st.integers(1, 5)), min_size=1, max_size=12),
+    st.integers(1, 5),
+)
+def test_reliability_is_what_counting_gives(drawn: list[tuple[int, int, int]], bins: int) -> None:
+    """Few probabilities: many are equal, and the middle of the ranks of equal ones says which bin is theirs."""
+    labels, places, counts = (torch.tensor([row[i] for row in drawn]).double() for i in range(3))
+    total, before, expected = sum(n for *_, n in drawn), 0, {}
+    for value in sorted({p for _, p, _ in drawn}):
+        rows = [(label, n) for label, p, n in drawn if p == value]
+        mass = sum(n for _, n in rows)
+        place = min(bins - 1, (2 * before + mass) * bins // (2 * total))
+        old = expected.get(place, (0, 0, 0))
+        hits = sum(n for label, n in rows if label)
+        expected[place] = (old[0] + mass, old[1] + mass * value / 4, old[2] + hits)
+        before += mass
+    found = reliability(places / 4, labels, counts, bins=bins)
+    assert found.pairs.tolist() == [mass for mass, *_ in expected.values()]
+    assert found.mass.tolist() == pytest.approx([mass / total for mass, *_ in expected.values()])
+    assert found.probability.tolist() == pytest.approx([sum_ / mass for mass, sum_, _ in expected.values()])
+    assert found.share.tolist() == pytest.approx([hits / mass for mass, _, hits in expected.values()])
+
+
+def test_balance_weighs_pairs_and_counts_them_all_the_same() -> None:
+    some = pairs([0, 1, 1], [1, 2, 2, 2], [3, 4, 4, 4])
+    curve = Steps((0.5, 1.5), (0.9, 0.5, 0.1))
+    plain, balanced = (reliability_of(curve, some, prior=0.5, balanced=b, bins=99) for b in (False, True))
+    assert plain.pairs.tolist() == balanced.pairs.tolist() == [12, 5, 1]
+    assert plain.share.tolist() == pytest.approx([0, 2 / 5, 1])
+    assert balanced.share.tolist() == pytest.approx([0, (2 / 3) / (2 / 3 + 3 / 15), 1])
+    assert balanced.error == pytest.approx(calibration_error(curve, some, prior=0.5, balanced=True, bins=99))
 
 
 def test_equal_probabilities_are_not_taken_apart() -> None:

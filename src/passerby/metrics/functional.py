@@ -53,6 +53,30 @@ def cmc(ranks: Int[Tensor, " m"], counts: Int[Tensor, " v"], max_rank: int) -> F
     return within.cumsum(0).double() / len(counts)
 
 
+def precision_recall(
+    ranks: Int[Tensor, " m"], counts: Int[Tensor, " v"], *, steps: int = 100
+) -> tuple[Float[Tensor, " k"], Float[Tensor, " k"]]:
+    """Recalls 0, 1/steps … 1, and the interpolated precision at each, the mean over queries.
+
+    A query's interpolated precision at recall t is the highest of its precisions i/r at recalls i/n ≥ t (Manning,
+    Raghavan and Schütze, 2008, §8.4); i goes through its n matches, whose ranks are r. It never rises with t.
+
+    >>> precision_recall(torch.tensor([2, 4, 6]), torch.tensor([3]), steps=3)[1].tolist()
+    [0.5, 0.5, 0.5, 0.5]
+    >>> precision_recall(torch.tensor([1, 4]), torch.tensor([2]), steps=2)[1].tolist()
+    [1.0, 1.0, 0.5]
+    """
+    wanted = torch.arange(steps + 1)
+    total = torch.zeros(steps + 1, dtype=torch.float64)
+    for own in ranks.split(counts.tolist()):
+        n = len(own)
+        precision = torch.arange(1, n + 1).double() / own
+        highest = precision.flip(0).cummax(0).values.flip(0)
+        i = (wanted * n + steps - 1).div(steps, rounding_mode="floor").clamp_min(1)  # ⌈t·n⌉, exactly
+        total += highest[i - 1]
+    return wanted.double() / steps, total / len(counts)
+
+
 def bootstrap_intervals(
     values: Float[Tensor, "m v"], *, level: float = 0.95, draws: int = 1000, seed: int = 0
 ) -> Float[Tensor, "m 2"]:

@@ -142,3 +142,28 @@ def equal_error_rate(pairs: Pairs) -> float:
     gap = (missed - accepted)[after - 1 : after + 1]
     share = (gap[0] / (gap[0] - gap[1])).item()
     return (accepted[after - 1] + share * (accepted[after] - accepted[after - 1])).item()
+
+
+class Histogram(NamedTuple):
+    """Distances in bins of one width; each side's shares add up to 1."""
+
+    edges: Float[Tensor, " b"]
+    """One more than bins; a bin holds its lower edge, the last one both."""
+    same: Float[Tensor, " a"]
+    different: Float[Tensor, " a"]
+
+
+def histogram(pairs: Pairs, *, bins: int = 60) -> Histogram:
+    """The shares of same and of different pairs by distance, from the smallest to the largest.
+
+    >>> histogram(Pairs.of(torch.tensor([0.0, 1.0]), torch.tensor([3.0, 4.0, 4.0])), bins=2).same.tolist()
+    [1.0, 0.0]
+    """
+    low, high = (torch.stack([side[place] for side in (pairs.same, pairs.different)]) for place in (0, -1))
+    edges = torch.linspace(low.min().item(), high.max().item(), bins + 1, dtype=torch.float64)
+    places = [
+        (torch.searchsorted(edges, side, right=True) - 1).clamp(0, bins - 1) for side in (pairs.same, pairs.different)
+    ]
+    zeros = torch.zeros(bins, dtype=torch.float64)
+    same = zeros.index_add(0, places[0], torch.ones_like(pairs.same)) / len(pairs.same)
+    return Histogram(edges, same, zeros.index_add(0, places[1], pairs.counts) / pairs.counts.sum())

@@ -15,7 +15,7 @@ as near is less likely to be the same person. :func:`with_prior` turns one into 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import torch
 from jaxtyping import Float
@@ -141,6 +141,55 @@ def with_prior(probability: Float[Tensor, "..."], *, old: float, new: float) -> 
     return probability * times / (probability * times + 1 - probability)
 
 
+class Reliability(NamedTuple):
+    """Bins of pairs by their probability, ascending; empty ones are left out."""
+
+    probability: Float[Tensor, " b"]
+    """Its mean over each bin."""
+    share: Float[Tensor, " b"]
+    """Of label 1 in each bin."""
+    mass: Float[Tensor, " b"]
+    """Of all, adding up to 1."""
+    pairs: Float[Tensor, " b"]
+    """How many pairs are in each bin, however they weigh."""
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error: Σ mass · |probability − share|."""
+        return (self.mass * (self.probability - self.share).abs()).sum().item()
+
+
+def reliability(
+    probabilities: Float[Tensor, " n"],
+    labels: Float[Tensor, " n"],
+    counts: Float[Tensor, " n"] | None = None,
+    *,
+    weights: Float[Tensor, " n"] | None = None,
+    bins: int = BINS,
+) -> Reliability:
+    """What was said against what is so.
+
+    Bins are of equal mass: pairs are sorted by probability, and the bin of one is that of the middle of its rank.
+    Equal probabilities stay in one bin, which may then hold more than the others.
+
+    Args:
+        counts: how many pairs each stands for.
+        weights: of each in the means; by default its count.
+    """
+    values, group = probabilities.double().unique(return_inverse=True)
+    counts = torch.ones_like(probabilities, dtype=torch.float64) if counts is None else counts.double()
+    weights = counts if weights is None else weights.double()
+    sides = torch.stack([weights, weights * labels.double()]) / weights.sum()
+    mass, hits, pairs = torch.zeros(3, len(values), dtype=torch.float64).index_add(
+        1, group, torch.cat([sides, counts[None]])
+    )
+    place = ((mass.cumsum(0) - mass / 2) * bins).long().clamp_max(bins - 1)
+    rows = torch.stack([mass, mass * values, hits, pairs])
+    sums = torch.zeros(4, bins, dtype=torch.float64).index_add(1, place, rows)
+    sums = sums[:, sums[0] > 0]
+    return Reliability(sums[1] / sums[0], sums[2] / sums[0], sums[0], sums[3])
+
+
 def expected_calibration_error(
     probabilities: Float[Tensor, " n"],
     labels: Float[Tensor, " n"],
@@ -148,26 +197,18 @@ def expected_calibration_error(
     *,
     bins: int = BINS,
 ) -> float:
-    """Σ over bins of their mass · |mean probability − share of labels that are 1|, in [0, 1].
+    """Σ over the bins of :func:`reliability` of their mass · |mean probability − share of label 1|, in [0, 1].
 
-    Bins are of equal mass: pairs are sorted by probability, and the bin of one is that of the middle of its rank.
-    Equal probabilities stay in one bin, which may then hold more than the others.
-
-    >>> expected_calibration_error(torch.tensor([0.2, 0.2, 0.8, 0.8]), torch.tensor([0.0, 0.0, 1.0, 1.0]), bins=2)
+    >>> round(expected_calibration_error(torch.tensor([0.2, 0.2, 0.8, 0.8]), torch.tensor([0.0, 0.0, 1.0, 1.0])), 4)
     0.2
     """
-    values, group = probabilities.double().unique(return_inverse=True)
-    counts = torch.ones_like(probabilities, dtype=torch.float64) if counts is None else counts.double()
-    zeros = torch.zeros(len(values), dtype=torch.float64)
-    weight = zeros.index_add(0, group, counts) / counts.sum()
-    hits = zeros.index_add(0, group, counts * labels.double()) / counts.sum()
-    place = ((weight.cumsum(0) - weight / 2) * bins).long().clamp_max(bins - 1)
-    gaps = torch.zeros(bins, dtype=torch.float64).index_add(0, place, weight * values - hits)
-    return gaps.abs().sum().item()
+    return reliability(probabilities, labels, counts, bins=bins).error
 
 
-def calibration_error(curve: Curve, pairs: Pairs, *, prior: float, balanced: bool = False, bins: int = BINS) -> float:
-    """Expected calibration error of a curve, fitted where the share of same pairs was ``prior``, on other pairs.
+def reliability_of(
+    curve: Curve, pairs: Pairs, *, prior: float, balanced: bool = False, bins: int = BINS
+) -> Reliability:
+    """Of a curve, fitted where the share of same pairs was ``prior``, on other pairs.
 
     Args:
         balanced: same and different pairs weigh as much as each other, and probabilities are those of the prior ½.
@@ -175,11 +216,16 @@ def calibration_error(curve: Curve, pairs: Pairs, *, prior: float, balanced: boo
             err little.
     """
     distances, labels, counts = labelled(pairs)
-    probabilities = curve(distances)
+    probabilities, weights = curve(distances), counts
     if balanced:
-        counts = torch.where(labels > 0, 0.5 / len(pairs.same), counts * 0.5 / pairs.counts.sum())
+        weights = torch.where(labels > 0, 0.5 / len(pairs.same), counts * 0.5 / pairs.counts.sum())
         probabilities = with_prior(probabilities, old=prior, new=0.5)
-    return expected_calibration_error(probabilities, labels, counts, bins=bins)
+    return reliability(probabilities, labels, counts, weights=weights, bins=bins)
+
+
+def calibration_error(curve: Curve, pairs: Pairs, *, prior: float, balanced: bool = False, bins: int = BINS) -> float:
+    """Expected calibration error of :func:`reliability_of`."""
+    return reliability_of(curve, pairs, prior=prior, balanced=balanced, bins=bins).error
 
 
 def labelled(pairs: Pairs) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"], Float[Tensor, " n"]]:

@@ -68,7 +68,7 @@ def top_k(
             f"k must be between 1 and the gallery's {len(gallery)} images, got {k}; ask for at most {len(gallery)}"
         )
     how = Protocol(distance=distance, normalise=normalise, rerank=rerank)
-    found = [nearest(block, k) for _, block in _blocks(query, gallery, how, block_bytes)]
+    found = [nearest(block, k) for _, block in distance_blocks(query, gallery, how, block_bytes)]
     distances, indices = (torch.cat(parts) for parts in zip(*found, strict=True))
     return Ranking(indices, distances)
 
@@ -86,7 +86,7 @@ def positive_ranks(
     """
     matches = Matches.of(query, gallery, protocol)
     ranks, counts = [], torch.zeros(len(query), dtype=torch.long)
-    for rows, block in _blocks(query, gallery, protocol, block_bytes):
+    for rows, block in distance_blocks(query, gallery, protocol, block_bytes):
         matches.forget_ignored(block, rows)
         for row, distances in zip(rows.tolist(), block, strict=True):
             columns = matches.positive[row].to(block.device)
@@ -101,6 +101,28 @@ def positive_ranks(
         )
     kept, gone = valid.nonzero().squeeze(1), (~valid).nonzero().squeeze(1)
     return PositiveRanks(torch.cat(ranks).cpu(), counts[valid], kept, gone)
+
+
+def distances_of(
+    rows: Int[Tensor, " r"],
+    query: Embeddings,
+    gallery: Embeddings,
+    protocol: Protocol,
+    *,
+    block_bytes: int = BLOCK_BYTES,
+) -> Iterator[tuple[int, Float[Tensor, " g"]]]:
+    """Some of the queries, ascending, each with its distances to the whole gallery, on the CPU.
+
+    They are those that :func:`positive_ranks` counts with, bit for bit: of all queries, in the same blocks.
+    """
+    wanted = set(rows.tolist())
+    for block_rows, block in distance_blocks(query, gallery, protocol, block_bytes):
+        for place, row in enumerate(block_rows.tolist()):
+            if row in wanted:
+                wanted.remove(row)
+                yield row, block[place].cpu()
+        if not wanted:
+            return
 
 
 def _ranks(distances: Float[Tensor, " g"], columns: Int[Tensor, " p"]) -> Int[Tensor, " p"]:
@@ -130,10 +152,10 @@ def _counts(
     return torch.from_numpy(below), torch.from_numpy(np.ascontiguousarray(reached))
 
 
-def _blocks(
+def distance_blocks(
     query: Embeddings, gallery: Embeddings, protocol: Protocol, block_bytes: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Query rows and their distances to the whole gallery, ``(b, g)``, a block at a time."""
+    """Query rows and their distances to the whole gallery, ``(b, g)``, a block at a time, as the protocol compares."""
     if protocol.rerank:
         union = compare_union(query, gallery, protocol.distance, normalise=protocol.normalise)
         return prepare(union, len(query), protocol.rerank, block_bytes=block_bytes).blocks()
