@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,6 +59,20 @@ def test_other_settings_prove_nothing(folder: Path, content: str) -> None:
     assert not is_synthetic(DirectorySource(folder))
     (folder / "settings.json").write_text(json.dumps(["people"]))
     assert not is_synthetic(DirectorySource(folder))
+
+
+def test_loose_pictures_of_a_written_set_prove_who_they_show(draw_people: Callable[..., Path], tmp_path: Path) -> None:
+    root = draw_people(tmp_path / "people", people=2)
+    assert is_synthetic(DirectorySource(root / "query"))
+    noise().save(root / "query" / "photo.jpg")
+    assert not is_synthetic(DirectorySource(root / "query"))  # who this is, nobody knows
+    (root / "mine").mkdir()
+    assert not is_synthetic(DirectorySource(root / "mine"))
+    shutil.copy(next((root / "bounding_box_test").glob("*.jpg")), root / "mine")
+    assert not is_synthetic(DirectorySource(root / "mine"))  # not where the set has it
+    settings = json.loads((root / "settings.json").read_text())
+    (root / "settings.json").write_text(json.dumps({**settings, "size": 3}))
+    assert not is_synthetic(DirectorySource(root / "bounding_box_test"))
 
 
 def test_the_head_is_where_its_joints_are() -> None:

@@ -7,17 +7,21 @@ width. What a model sees is never blurred.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from passerby.data.pedestrians.annotations import SETTINGS
-from passerby.data.pedestrians.dataset import PedestrianSource
+from passerby.data.pedestrians.dataset import PedestrianSource, file_name, keys, refuse_unseparable
 from passerby.data.pedestrians.labels import JOINTS
 from passerby.data.pedestrians.settings import Settings
-from passerby.data.source import Source
-from passerby.errors import DatasetLayoutError
+from passerby.data.source import Source, is_image
+from passerby.errors import ConfigError, DatasetLayoutError
 
 HEAD = tuple(JOINTS.index(name) for name in ("nose", "right_eye", "left_eye", "right_ear", "left_ear"))
 NECK = JOINTS.index("neck")
@@ -33,14 +37,56 @@ Box = tuple[int, int, int, int]
 
 
 def is_synthetic(source: Source) -> bool:
-    """Whether nobody in the pictures exists: a set that is drawn on demand, or one written by ``data synthesize``."""
+    """Whether nobody in the pictures exists: a set that is drawn on demand, or one written by ``data synthesize``.
+
+    So is a folder inside one of these, where every picture below it lies where the set's settings put a picture.
+    """
     if isinstance(source, PedestrianSource):
         return True
     try:
         content = json.loads(source.read(SETTINGS))
     except (DatasetLayoutError, ValueError):
-        return False
+        return any(_holds_only(drawn, source) for drawn in _sets_around(source.root))
+    return _is_of_a_set(content)
+
+
+def _is_of_a_set(content: Any) -> bool:
     return isinstance(content, dict) and content.keys() == Settings().to_dict().keys()
+
+
+class _Drawn(NamedTuple):
+    """A set on disk that a folder lies in."""
+
+    root: Path
+    settings: Settings
+
+
+def _sets_around(root: Path) -> Iterator[_Drawn]:
+    for folder in root.expanduser().absolute().parents:
+        if drawn := _set_at(folder):
+            yield drawn
+
+
+def _set_at(folder: Path) -> _Drawn | None:
+    """The set that a folder is; ``None`` where it is none."""
+    try:
+        content = json.loads((folder / SETTINGS).read_bytes())
+        if not _is_of_a_set(content):
+            return None
+        chosen = {field.name: content[field.name] for field in fields(Settings)}
+        settings = Settings(**{**chosen, "size": tuple(content["size"])})
+        refuse_unseparable(settings)
+    except (OSError, ValueError, TypeError, AttributeError, ConfigError):
+        return None
+    return _Drawn(folder, settings)
+
+
+def _holds_only(drawn: _Drawn, source: Source) -> bool:
+    """Whether all pictures of the source are the set's, by their names; a real one laid beside them is none."""
+    own = {file_name(drawn.settings, key) for key in keys(drawn.settings)}
+    inside = source.root.expanduser().absolute().relative_to(drawn.root)
+    pictures = [name for name in source.names() if is_image(name)]
+    return bool(pictures) and all((inside / name).as_posix() in own for name in pictures)
 
 
 def head_box(
