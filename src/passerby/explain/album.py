@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from passerby.data.decode import decode, read_all, to_tensor
-from passerby.data.parts import Rectangles
+from passerby.data.parts import PartMaker, Rectangles
 from passerby.data.poses import PoseEstimator
 from passerby.data.source import Source
 from passerby.evaluation.embed import model_inputs
@@ -64,9 +64,28 @@ class Seen:
     """The parts of each picture, likewise; empty for a model that sees none."""
     rectangles: Rectangles | None
     """Where bodies and parts were cut, in pixels of pictures of the model's size."""
+    pictures: tuple[Image.Image, ...]
+    """Of the model's size as people may see them, before bodies and parts are cut; else the same as ``shown``."""
+    images: Tensor
+    """The same, ``(b, 3, h, w)``, uint8, but never blurred: to be altered and shown to the model, not to people."""
+    maker: PartMaker | None
+    """Who cut them; ``None`` for a model that sees whole pictures only."""
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    def inputs_of(self, images: Tensor, rows: Sequence[int]) -> tuple[Tensor, ...]:
+        """What the model would be called with for altered pictures, cut where those of ``rows`` were.
+
+        Args:
+            images: ``(n, 3, h, w)``, uint8, of the model's size.
+            rows: which of the pictures each was.
+        """
+        cut = None
+        if self.rectangles:
+            chosen = list(rows)
+            cut = Rectangles(self.rectangles.regions[chosen], self.rectangles.fallen_back[chosen])
+        return model_inputs(images, self.maker, cut, self.inputs[0].device)
 
     @cached_property
     def output(self) -> ModelOutput:
@@ -89,7 +108,8 @@ def look(predictor: Predictor, album: Album, samples: Sequence[Sample]) -> Seen:
     rectangles = maker.rectangles(names, images) if maker else None
     device = next(model.parameters()).device
     inputs = model_inputs(images, maker, rectangles, device)
-    whole, parts = torch.stack([to_tensor(album.image(name), size) for name in names]), None
+    pictures = torch.stack([to_tensor(album.image(name), size) for name in names])
+    whole, parts = pictures, None
     if maker and rectangles:
         whole, parts = maker.cutter.cut(whole, rectangles.regions)
     return Seen(
@@ -99,6 +119,9 @@ def look(predictor: Predictor, album: Album, samples: Sequence[Sample]) -> Seen:
         tuple(map(_as_image, whole)),
         () if parts is None else tuple(tuple(map(_as_image, some)) for some in parts),
         rectangles,
+        tuple(map(_as_image, pictures)),
+        images,
+        maker,
     )
 
 

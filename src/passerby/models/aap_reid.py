@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from passerby.models.aligned_reid import LocalBranch, horizontal_stripes
 from passerby.models.attention import attention_factory
-from passerby.models.card import ModelCard, ReidModel
+from passerby.models.card import WHOLE, MapLayers, ModelCard, ReidModel
 from passerby.models.registry import register
 from passerby.models.trunks import create_trunk
 from passerby.types import ModelOutput
@@ -93,6 +93,11 @@ class AaPReID(ReidModel):
         local = self.local(maps) if as_published else _raw_stripes(maps)
         logits = self.classifier(self.dropout(pooled))  # Eq 4
         return ModelOutput(embedding=pooled, metric=pooled, logits=logits, local=local)
+
+    def map_layers(self) -> MapLayers:
+        """The trunk's, and BaND's, which is what the global branch pools."""
+        layers = super().map_layers()
+        return layers | {"band": {WHOLE: self.band}} if isinstance(self.band, BaNDMap) and self.band_at_test else layers
 
 
 def _raw_stripes(maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h c"]:

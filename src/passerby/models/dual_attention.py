@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from passerby.errors import ConfigError
 from passerby.models.attention.se import SE
 from passerby.models.attention.self_attention import SelfAttention
-from passerby.models.card import ModelCard, ReidModel
+from passerby.models.card import WHOLE, MapLayers, ModelCard, ReidModel
 from passerby.models.registry import register
 from passerby.models.trunks import create_trunk
 from passerby.types import ModelOutput
@@ -73,6 +73,11 @@ class DualAttention(ReidModel):
             maps = self.self_attention(maps)
         pooled = maps.mean(dim=(2, 3))  # (b, c)
         return ModelOutput(embedding=pooled, metric=pooled, logits=self.classifier(pooled))
+
+    def map_layers(self) -> MapLayers:
+        """The trunk's, and the map that self-attention makes of the last one."""
+        layers = super().map_layers()
+        return layers if self.self_attention is None else layers | {"self_attention": {WHOLE: self.self_attention}}
 
     @torch.no_grad()
     def attention_at(self, images: Float[Tensor, "b 3 h w"], position: tuple[int, int]) -> Float[Tensor, "b y x"]:

@@ -12,7 +12,7 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passerby.models.card import ModelCard, ReidModel
+from passerby.models.card import WHOLE, MapLayers, ModelCard, ReidModel
 from passerby.models.registry import register
 from passerby.models.trunks.osnet import OSNetTrunk
 from passerby.types import ModelOutput
@@ -33,6 +33,10 @@ class _OSNet(ReidModel):
         self.embedding_size = EMBEDDING
         self.fc = nn.Sequential(nn.Linear(trunk.channels, EMBEDDING), nn.BatchNorm1d(EMBEDDING), nn.ReLU())
         self.classifier = nn.Linear(EMBEDDING, num_classes)
+
+    def map_layers(self) -> MapLayers:
+        """Its three stages and the 1×1 convolution after them."""
+        return {name: {WHOLE: getattr(self, name)} for name in ("conv2", "conv3", "conv4", "conv5")}
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> ModelOutput:
         maps = images

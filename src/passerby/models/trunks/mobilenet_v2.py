@@ -43,6 +43,8 @@ _TABLE_2 = (
 )
 _STAGE_OF_WIDTH = {24: 1, 32: 1, 64: 2, 96: 2, 160: 3, 320: 4}
 _LAST_DOWNSAMPLING = 160
+_LAST_OF_STAGE = (6, 13, 16, 18)
+"""Where each stage ends; the fourth with the convolution after the blocks."""
 
 
 def _conv_bn_relu6(c_in: int, c_out: int, *, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
@@ -103,6 +105,11 @@ class MobileNetV2(nn.Module):
                 c_in = row.c
         features.append(_conv_bn_relu6(c_in, CHANNELS, kernel=1))
         self.features = nn.Sequential(*features)
+
+    @property
+    def stages(self) -> dict[str, nn.Module]:
+        """The ends of the four stages; the last one's output is the trunk's."""
+        return {f"layer{stage}": self.features[last] for stage, last in enumerate(_LAST_OF_STAGE, start=1)}
 
     def forward(self, images: Tensor) -> Tensor:
         out: Tensor = self.features(images)

@@ -143,6 +143,11 @@ class ResNet(nn.Module):
         self.channels = c_in
         self._initialise()
 
+    @property
+    def stages(self) -> dict[str, nn.Module]:
+        """The four layers by name; the last one's output is the trunk's."""
+        return {f"layer{stage}": getattr(self, f"layer{stage}") for stage in range(1, 5)}
+
     def _initialise(self) -> None:
         """Kaiming normal (fan out) for convolutions outside attention; BN starts at 1 and 0 by default."""
         for name, module in self.named_modules():
