@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -12,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from passerby.errors import ProtocolError, ShapeError, UnknownNameError
-from passerby.retrieval import comparison
-from passerby.retrieval.comparison import Comparison, DistanceName
+from passerby.retrieval import comparison, distance, stored
+from passerby.retrieval.comparison import Comparison, DistanceName, at_once, compare, compare_union
 from passerby.retrieval.dmli import dmli
 from passerby.retrieval.ranking import positive_ranks, top_k
 from passerby.retrieval.rerank import k_reciprocal_of
@@ -98,6 +99,66 @@ def test_named_distances(name: DistanceName) -> None:
     assert torch.allclose(found.distances, expected.gather(1, order), atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["local", "global_local"])
+def test_candidates_are_the_nearest_by_embeddings(name: DistanceName) -> None:
+    x, y = F.normalize(randn(3, 4, 6, seed=1), dim=2), F.normalize(randn(40, 4, 6, seed=2), dim=2)
+    query, gallery = embeddings(randn(3, 7, seed=3), local=x), embeddings(randn(40, 7, seed=4), local=y)
+    whole = top_k(query, gallery, 40, distance=name)
+    all_of_them = top_k(query, gallery, 5, distance=name, candidates=40)
+    assert torch.equal(all_of_them.indices, whole.indices[:, :5])
+    assert torch.allclose(all_of_them.distances, whole.distances[:, :5])
+    few = top_k(query, gallery, 5, distance=name, candidates=9)
+    near = top_k(query, gallery, 9).indices
+    for row in range(3):
+        expected = [j for j in whole.indices[row].tolist() if j in near[row].tolist()]
+        assert few.indices[row].tolist() == expected[:5]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"distance": "local", "candidates": 2}, "between k = 3 and the gallery's 9, got 2"),
+        ({"distance": "local", "candidates": 10}, "between k = 3 and the gallery's 9, got 10"),
+        ({"candidates": 5}, "leave candidates out"),
+        ({"distance": "local", "candidates": 5, "rerank": Rerank()}, "leave candidates out"),
+    ],
+)
+def test_candidates_that_cannot_be(asked: dict[str, Any], said: str) -> None:
+    both = embeddings(randn(9, 7), local=F.normalize(randn(9, 4, 6), dim=2))
+    with pytest.raises(ProtocolError, match=said):
+        top_k(both, both, 3, **asked)
+
+
+@pytest.mark.parametrize("name", ["global", "local", "global_local"])
+@pytest.mark.parametrize("normalise", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_stored_and_not_computed_in(
+    name: DistanceName, normalise: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "RUN", 7)
+    monkeypatch.setattr(distance, "RUN", 7)
+    x, y = (F.normalize(randn(n, 4, 6, seed=n), dim=2).float() for n in (5, 40))
+    query = embeddings(1 + randn(5, 33, seed=1).float(), local=x)
+    half = embeddings((1 + randn(40, 33, seed=2)).to(dtype), local=y.to(dtype))
+    assert half.local is not None
+    single = embeddings(half.features.float(), local=half.local.float())
+    found, expected = (top_k(query, g, 40, distance=name, normalise=normalise) for g in (half, single))
+    assert found.distances.dtype == torch.float32
+    assert torch.allclose(found.distances, expected.distances, rtol=1e-5)
+    assert torch.equal(found.indices, expected.indices)
+    kept = compare(query, half, name, normalise=normalise).parts[0].y
+    of_gallery = half.local if name == "local" else half.features
+    assert (kept if isinstance(kept, Tensor) else kept.stored).data_ptr() == of_gallery.data_ptr()
+
+
+def test_half_precision_that_is_not_finite_or_zero_is_refused() -> None:
+    half = randn(9, 4).half()
+    half[[2, 5]] = torch.inf
+    for normalise in (True, False):
+        with pytest.raises(ProtocolError, match="rows 2, 5"):
+            top_k(embeddings(randn(2, 4).float()), embeddings(half), 3, normalise=normalise)
+
+
 def test_ranks_by_hand() -> None:
     # distances to query corner 0:      1   1   1   2   2   3
     gallery = corners([0b0001, 0b0010, 0b0100, 0b0011, 0b0101, 0b0111])
@@ -152,6 +213,19 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     blocks.clear()
     top_k(both, both, 3, block_bytes=1)
     assert blocks == [1] * 100
+
+
+@pytest.mark.parametrize("name", ["global", "local", "global_local"])
+@pytest.mark.parametrize("copies", [False, True])
+def test_all_at_once_is_what_the_blocks_are(name: DistanceName, copies: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "_SYMMETRIC", 7)
+    rows = torch.arange(40) % 13 if copies else torch.arange(40)
+    both = embeddings(randn(40, 7)[rows], local=F.normalize(randn(40, 4, 6), dim=2)[rows])
+    among = compare_union(both[torch.arange(10)], both[torch.arange(10, 40)], name, normalise=True)
+    whole = at_once(among).matrix
+    assert torch.allclose(whole, among.block(torch.arange(40)), atol=1e-12)
+    if copies:
+        assert torch.equal(whole[:, :13], whole[:, 13:26])
 
 
 @pytest.mark.parametrize("k", [0, 6])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch
@@ -11,8 +11,9 @@ from torch import Tensor
 
 from passerby.errors import ProtocolError, ShapeError, UnknownNameError
 from passerby.retrieval.blocks import CELL_BYTES, row_blocks
-from passerby.retrieval.distance import centred, first_copies, normalize, squared_euclidean
+from passerby.retrieval.distance import first_copies, lengths_of, squared_euclidean, widened
 from passerby.retrieval.dmli import dmli, dmli_pairs
+from passerby.retrieval.stored import Rows, centred_rows, unit_rows
 from passerby.types import Embeddings
 
 DistanceName = Literal["global", "local", "global_local"]
@@ -21,17 +22,21 @@ _TILE = 16, 64
 """Images by images whose stripes are aligned at a time."""
 _PAIRS = 2**13
 """Rows laid beside each other at a time."""
+_SYMMETRIC = 512
+"""Rows of a matrix among the same pictures that are compared with those from the first of them on."""
 
 
 class Euclidean:
     """Squared, of rows of ``x`` to rows of ``y``; where both are the same, a row is at 0 from itself."""
 
-    def __init__(self, x: Float[Tensor, "m d"], y: Float[Tensor, "n e"]) -> None:
+    def __init__(self, x: Rows, y: Rows) -> None:
         self.x, self.y = x, y
-        self.lengths = y.pow(2).sum(1)
+        self.lengths = torch.cat([y[run].pow(2).sum(1) for run in y.runs(_EVERYTHING)])
 
     def block(self, rows: Int[Tensor, " b"], columns: slice) -> Float[Tensor, "b c"]:
-        distances = squared_euclidean(self.x[rows], self.y[columns], lengths=self.lengths[columns])
+        x = self.x[rows]
+        runs = [squared_euclidean(x, self.y[run], lengths=self.lengths[run]) for run in self.y.runs(columns)]
+        distances = runs[0] if len(runs) == 1 else torch.cat(runs, dim=1)
         return _with_zeros(distances, rows, columns) if self.x is self.y else distances
 
     def pairs(self, rows: Int[Tensor, " e"], columns: Int[Tensor, " e"]) -> Float[Tensor, " e"]:
@@ -54,11 +59,11 @@ class Aligned:
 
     def block(self, rows: Int[Tensor, " b"], columns: slice) -> Float[Tensor, "b c"]:
         """In tiles whose matrices of stripes by stripes stay in a processor's cache."""
-        x, y = self.x[rows], self.y[columns]
-        return torch.cat([torch.cat([dmli(i, j) for j in y.split(_TILE[1])], dim=1) for i in x.split(_TILE[0])])
+        x, y = self.x[rows].split(_TILE[0]), self.y[columns].split(_TILE[1])
+        return torch.cat([torch.cat([dmli(widened(i), widened(j)) for j in y], dim=1) for i in x])
 
     def pairs(self, rows: Int[Tensor, " e"], columns: Int[Tensor, " e"]) -> Float[Tensor, " e"]:
-        return dmli_pairs(self.x[rows], self.y[columns])
+        return dmli_pairs(widened(self.x[rows]), widened(self.y[columns]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,11 +81,16 @@ class Comparison:
     @property
     def cell_bytes(self) -> int:
         """What a distance takes while it is made."""
-        return self.parts[0].x.element_size() * len(self.parts)
+        return self.like.element_size() * len(self.parts)
 
     @property
     def device(self) -> torch.device:
-        return self.parts[0].x.device
+        return self.like.device
+
+    @property
+    def like(self) -> Tensor:
+        """Nothing, of the type that distances have."""
+        return widened(self.parts[0].x[:0])
 
     def block(self, rows: Int[Tensor, " b"], columns: slice = _EVERYTHING) -> Float[Tensor, "b c"]:
         """Of some rows to all columns, or to a run of them; the caller may overwrite it."""
@@ -98,7 +108,7 @@ class Comparison:
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """Distances that somebody else made."""
+    """Distances that were made before."""
 
     matrix: Float[Tensor, "m n"]
     cell_bytes = 0
@@ -118,6 +128,18 @@ class Given:
         return self.matrix[rows, columns]
 
 
+def at_once(among: Comparison) -> Given:
+    """All distances among the same pictures, (n, n): each pair is compared in one direction and mirrored."""
+    n = among.shape[0]
+    pictures, directly = torch.arange(n, device=among.device), replace(among, original=None)
+    whole = among.like.new_empty(n, n)
+    for first in range(0, n, _SYMMETRIC):
+        last = min(first + _SYMMETRIC, n)
+        whole[first:last, first:] = directly.block(pictures[first:last], slice(first, None))
+        whole[last:, first:last] = whole[first:last, last:].T
+    return Given(whole if among.original is None else whole[:, among.original])
+
+
 def whole_rows(
     among: Comparison | Given, block_bytes: int, *, rows: int | None = None
 ) -> tuple[Int[Tensor, " b"], ...]:
@@ -128,6 +150,8 @@ def whole_rows(
 
 def compare_features(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalise: bool = True) -> Comparison:
     """Squared Euclidean distances of rows, which are first divided by their length; d = e.
+
+    Rows of half precision stay as they are, and are computed with in single.
 
     Raises:
         ProtocolError: if a row is not finite, or is zero and to be divided by its length.
@@ -173,9 +197,13 @@ def compare_union(query: Embeddings, gallery: Embeddings, distance: str, *, norm
 
 
 def _euclidean(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalise: bool) -> Euclidean:
-    q, g = (normalize(x), y if x is y else normalize(y)) if normalise else centred(x, y)
+    if normalise:
+        g = unit_rows(y)
+        q = g if x is y else unit_rows(x)
+    else:
+        q, g = centred_rows(x, y)
     squared_euclidean(q[:0], g[:0])  # says what differs
-    return Euclidean(q, q if x is y else g)
+    return Euclidean(q, g)
 
 
 def _stripes(query: Embeddings, gallery: Embeddings, name: str) -> tuple[Tensor, Tensor]:
@@ -185,11 +213,11 @@ def _stripes(query: Embeddings, gallery: Embeddings, name: str) -> tuple[Tensor,
             f"distance {name!r} needs stripe vectors, which these embeddings lack; "
             "embed again with them, with a model that makes them"
         )
-    if x.shape[1:] != y.shape[1:] or x.dtype != y.dtype:
+    if x.shape[1:] != y.shape[1:] or widened(x[:0]).dtype != widened(y[:0]).dtype:
         raise ShapeError(
             f"queries have stripes {tuple(x.shape[1:])} of {x.dtype}, the gallery {tuple(y.shape[1:])} of {y.dtype}: "
             "they come from different models; embed both with the same one"
         )
     for side in (x, y):
-        normalize(side.flatten(1))  # refuses what is near to nothing; the stripes are unit vectors already
+        lengths_of(side.flatten(1))  # refuses what is near to nothing; the stripes are unit vectors already
     return x, y

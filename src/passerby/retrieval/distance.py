@@ -8,33 +8,42 @@ from torch import Tensor
 
 from passerby.errors import ProtocolError, ShapeError
 
+HALF = torch.float16, torch.bfloat16
+RUN = 4096
+"""Rows of half precision that are widened at a time."""
 _BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 """The integers as wide as a float of so many bytes."""
 
 
-def normalize(features: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """Rows divided by their Euclidean length.
+def widened(values: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """Half precision as single, in which everything is computed; others as they are."""
+    return values.float() if values.dtype in HALF else values
+
+
+def lengths_of(features: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+    """Euclidean lengths of rows.
 
     Raises:
         ProtocolError: if a row holds NaN or infinity, or is zero: it is near to nothing and far from nothing.
     """
-    length: Tensor = features.norm(dim=1, keepdim=True)
-    _refuse((~length.isfinite() | (length == 0)).squeeze(1), "zero or not finite")
-    return features / length
+    length = torch.cat([widened(some).norm(dim=1) for some in features.split(RUN)])
+    _refuse(~length.isfinite() | (length == 0), "zero or not finite")
+    return length
 
 
-def centred(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"]) -> tuple[Float[Tensor, "m d"], Float[Tensor, "n e"]]:
-    """Both without the mean of ``y``: no distance between them changes, but fewer of its digits are lost.
+def normalize(features: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Rows divided by their Euclidean length (raises as :func:`lengths_of`)."""
+    return features / lengths_of(features)[:, None]
 
-    Embeddings after a ReLU lie far from the origin and near each other, where ‖x‖² + ‖y‖² − 2 x·y cancels.
+
+def mean_of(features: Float[Tensor, "n d"]) -> Float[Tensor, " d"]:
+    """The mean row.
 
     Raises:
         ProtocolError: if a row holds NaN or infinity.
     """
-    for features in (x, y):
-        _refuse(~features.isfinite().all(dim=1), "not finite")
-    mean = y.mean(dim=0)
-    return (x - mean if x.shape[1] == y.shape[1] else x), y - mean
+    _refuse(~torch.cat([some.isfinite().all(dim=1) for some in features.split(RUN)]), "not finite")
+    return torch.stack([widened(some).sum(dim=0) for some in features.split(RUN)]).sum(dim=0) / len(features)
 
 
 def _refuse(bad: Bool[Tensor, " n"], what: str) -> None:

@@ -53,24 +53,45 @@ def top_k(
     distance: DistanceName = "global",
     normalise: bool = True,
     rerank: Rerank | None = None,
+    candidates: int | None = None,
     block_bytes: int = BLOCK_BYTES,
 ) -> Ranking:
     """The ``k`` nearest gallery rows of each query, nearest first.
 
     Args:
         normalise: divide embeddings by their length before they are compared.
+        candidates: align stripes with so many rows only, the nearest by embeddings: for a search that must be quick.
+            What is farther off by embeddings alone is not found then; all rows as candidates find the same as ``None``.
 
     Raises:
-        ProtocolError: if ``k`` is not between 1 and the gallery's length, or embeddings are not comparable.
+        ProtocolError: if ``k`` is not between 1 and the gallery's length, or embeddings are not comparable; if
+            ``candidates`` are fewer than ``k`` or more than there are, or nothing is aligned.
     """
     if not 1 <= k <= len(gallery):
         raise ProtocolError(
             f"k must be between 1 and the gallery's {len(gallery)} images, got {k}; ask for at most {len(gallery)}"
         )
     how = Protocol(distance=distance, normalise=normalise, rerank=rerank)
+    if candidates is not None:
+        return _top_of(candidates, query, gallery, k, how, block_bytes)
     found = [nearest(block, k) for _, block in distance_blocks(query, gallery, how, block_bytes)]
     distances, indices = (torch.cat(parts) for parts in zip(*found, strict=True))
     return Ranking(indices, distances)
+
+
+def _top_of(
+    candidates: int, query: Embeddings, gallery: Embeddings, k: int, how: Protocol, block_bytes: int
+) -> Ranking:
+    if not k <= candidates <= len(gallery):
+        raise ProtocolError(f"candidates must be between k = {k} and the gallery's {len(gallery)}, got {candidates}")
+    if how.distance == "global" or how.rerank:
+        raise ProtocolError("candidates are for distances of stripes that are not re-ranked: leave candidates out")
+    comparison = compare(query, gallery, how.distance, normalise=how.normalise)
+    near = top_k(query, gallery, candidates, normalise=how.normalise, block_bytes=block_bytes).indices
+    columns = near.sort(dim=1).values  # ascending: of equally near ones the earlier comes first
+    rows = torch.arange(len(query), device=columns.device).repeat_interleave(candidates)
+    distances, places = nearest(comparison.pairs(rows, columns.flatten()).view_as(columns), k)
+    return Ranking(columns.gather(1, places), distances)
 
 
 def positive_ranks(

@@ -19,7 +19,8 @@ even, and the weights sum to 1, so Σ max = 2 − Σ min. torchreid and fast-rei
 they hand over what is squared already: ``squared_twice`` does as they do.
 
 The encodings are sparse (k1 neighbours and theirs, not N columns), and distances are looked at in blocks
-and dropped: neither N × N distances nor their order nor N × N encodings ever stand. Beside ``block_bytes``
+and dropped: neither N × N distances (unless they fit ``block_bytes``: each is then made but once) nor their
+order nor N × N encodings ever stand. Beside ``block_bytes``
 the memory is that of the encodings, about a hundred entries a picture, N k1² k2 / 2 at worst. The time is
 O(N² d) for the distances, by far the most of it.
 """
@@ -34,8 +35,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from passerby.errors import ProtocolError, ShapeError
-from passerby.retrieval.blocks import BLOCK_BYTES, CELL_BYTES, row_blocks
-from passerby.retrieval.comparison import Comparison, Given, compare_features, whole_rows
+from passerby.retrieval import blocks
+from passerby.retrieval.blocks import CELL_BYTES, row_blocks
+from passerby.retrieval.comparison import Comparison, Given, at_once, compare_features, whole_rows
 from passerby.retrieval.distance import squared_euclidean
 from passerby.retrieval.nearest import nearest
 from passerby.retrieval.ragged import Ragged, concatenated, mean_of_rows, ragged, transposed
@@ -43,6 +45,8 @@ from passerby.types import Rerank
 
 Among = Comparison | Given
 Progress = Callable[[int], object]
+BLOCK_BYTES = 4 * blocks.BLOCK_BYTES
+"""Every row is compared with all others: few blocks of many rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,6 +169,8 @@ def prepare(
     """All of :func:`k_reciprocal` but its result, whose blocks may then be asked for one by one."""
     _refuse(among, queries, how)
     n, k1, k2 = among.shape[0], how.k1, how.k2
+    if isinstance(among, Comparison) and n * n * among.cell_bytes <= block_bytes:
+        among = at_once(among)
     order, farthest = _neighbours(among, min(max(k1 + 1, k2), n), block_bytes, progress)
     mutual, half = _mutual(order[:, : k1 + 1]), _mutual(order[:, : round(k1 / 2) + 1])
     encodings = concatenated(
