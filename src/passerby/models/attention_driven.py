@@ -107,8 +107,12 @@ class InterAttention(nn.Module):
         super().__init__()
         self.weigh = nn.ModuleList(nn.Linear(size, 1) for size in sizes)
 
+    def weights(self, E: tuple[Float[Tensor, "b _"], ...]) -> Float[Tensor, "b p"]:
+        """μ (Eq 8), in (0, 1)."""
+        return torch.cat([torch.sigmoid(weigh(E_i)) for weigh, E_i in zip(self.weigh, E, strict=True)], dim=1)
+
     def forward(self, E: tuple[Float[Tensor, "b _"], ...]) -> tuple[Float[Tensor, "b _"], ...]:
-        return tuple((1 + torch.sigmoid(weigh(E_i))) * E_i for weigh, E_i in zip(self.weigh, E, strict=True))
+        return tuple((1 + mu) * E_i for mu, E_i in zip(self.weights(E).split(1, dim=1), E, strict=True))  # Eq 9
 
 
 @register

@@ -1,0 +1,122 @@
+"""Attention within and between parts (Yang et al., Pattern Recognition 2019): its Fig 7, and the weights of Eq 8.
+
+- Fig 7, maps of blocks 2–4 of the whole body and of its parts: :func:`intra_attention`;
+- "attention maps from images of four body parts are fused": :func:`fused`;
+- μ of Eq 8: :func:`inter_attention`.
+
+*Deviation*: how the paper fuses is not printed. Here each part's map lies where the part was cut, and where parts
+overlap it is their mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import grid_sample
+
+from passerby.data.regions import PARTS
+from passerby.explain.album import Seen
+from passerby.explain.attention import MODULES, overheard, require
+from passerby.models.attention_driven import GLOBAL, AttentionDriven, InterAttention
+
+BLOCKS = (2, 3, 4)
+
+
+@dataclass(frozen=True, eq=False)
+class IntraMaps:
+    """The masks m of Eq 4, averaged over channels, of some pictures; block by block."""
+
+    whole: Mapping[int, Float[Tensor, "b _ _"]]
+    """Of the whole body; empty for a model without that branch."""
+    parts: Mapping[str, Mapping[int, Float[Tensor, "b _ _"]]]
+    """Of each part, in the part's own frame."""
+    fused: Mapping[int, Float[Tensor, "b y x"]]
+    """The parts' maps in the whole body's frame, as large as its picture; NaN where no part was cut."""
+
+
+@dataclass(frozen=True, eq=False)
+class PartWeights:
+    """μ of Eq 8: a branch's features count 1 + μ times."""
+
+    names: tuple[str, ...]
+    weights: Float[Tensor, "b p"]
+    """In (0, 1)."""
+
+
+def intra_attention(seen: Seen) -> IntraMaps:
+    """The maps of every branch that the model has.
+
+    Raises:
+        ConfigError: if it has no intra-attention.
+    """
+    model = seen.predictor.model
+    require(model, "intra")
+    maps = {name: values.cpu() for name, values in (seen.output.maps or {}).items()}
+    of = {
+        branch: {block: maps[f"{branch}_block{block}"] for block in BLOCKS}
+        for branch in cast(AttentionDriven, model).names
+    }
+    whole = of.pop(GLOBAL, {})
+    return IntraMaps(whole, of, {block: _together(seen, of, block) for block in BLOCKS} if of else {})
+
+
+def _together(seen: Seen, parts: Mapping[str, Mapping[int, Tensor]], block: int) -> Tensor:
+    assert seen.rectangles is not None  # a model of parts was shown some
+    frame, cut = torch.from_numpy(seen.rectangles.whole), torch.from_numpy(seen.rectangles.parts)
+    rows = [PARTS.index(name) for name in parts]
+    return fused([maps[block] for maps in parts.values()], cut[:, rows], frame, seen.predictor.size)
+
+
+def fused(
+    maps: Sequence[Float[Tensor, "b _ _"]],
+    rectangles: Float[Tensor, "b p 4"],
+    frame: Float[Tensor, "b 4"],
+    size: tuple[int, int],
+) -> Float[Tensor, "b y x"]:
+    """One map of what ``frame`` shows, of ``size`` (height, width), from a map a part.
+
+    Args:
+        rectangles: where the parts were cut; left, top, right, bottom in pixels of the picture.
+        frame: what is shown of the picture, likewise.
+    """
+    total = torch.zeros(len(frame), *size)
+    count = torch.zeros_like(total)
+    for part, values in enumerate(maps):
+        places = _places(rectangles[:, part], frame, size)
+        inside = (places.abs() <= 1).all(dim=3)
+        sampled = grid_sample(values[:, None].float(), places, padding_mode="border", align_corners=False)[:, 0]
+        total += torch.where(inside, sampled, 0.0)
+        count += inside
+    return total / count.where(count > 0, torch.nan)
+
+
+def _places(
+    rectangle: Float[Tensor, "b 4"], frame: Float[Tensor, "b 4"], size: tuple[int, int]
+) -> Float[Tensor, "b y x 2"]:
+    """Where the centre of each pixel of the frame lies in a rectangle: −1 is its left or top edge, 1 the opposite."""
+    across = []
+    for axis in (0, 1):
+        start, end = frame[:, axis, None], frame[:, axis + 2, None]
+        low, high = rectangle[:, axis, None], rectangle[:, axis + 2, None]
+        pixels = (torch.arange(size[1 - axis]) + 0.5) / size[1 - axis]
+        across.append(2 * (start + pixels * (end - start) - low) / (high - low) - 1)
+    x, y = across
+    return torch.stack(torch.broadcast_tensors(x[:, None, :], y[:, :, None]), dim=3)
+
+
+def inter_attention(seen: Seen) -> PartWeights:
+    """The weights by which the branches are fused.
+
+    Raises:
+        ConfigError: if the model fuses them without weights.
+    """
+    model = seen.predictor.model
+    require(model, "inter")
+    read = overheard(seen, MODULES["inter"], lambda module, E: cast(InterAttention, module).weights(E).cpu())
+    [(_, _, weights)] = read
+    return PartWeights(cast(AttentionDriven, model).names[-weights.shape[1] :], weights)

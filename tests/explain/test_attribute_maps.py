@@ -1,0 +1,65 @@
+"""AANet's maps with what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from passerby.data.source import DirectorySource
+from passerby.errors import ConfigError
+from passerby.evaluation.predictor import Predictor
+from passerby.explain.album import Album, Seen, look
+from passerby.explain.attribute_maps import attribute_maps
+from passerby.models.registry import create_model
+from passerby.types import Sample
+
+SIZE = (64, 32)
+
+
+@pytest.fixture(scope="module")
+def see(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Seen]:
+    folder = tmp_path_factory.mktemp("noise")
+    for name in ("a.png", "b.png"):
+        Image.effect_noise(SIZE[::-1], 60).convert("RGB").save(folder / name)
+
+    def seen(**options: Any) -> Seen:
+        torch.manual_seed(0)
+        model = create_model("aanet", num_classes=2, trunk="resnet18", **options)
+        album = Album(DirectorySource(folder), blur=True)
+        return look(Predictor(model, SIZE), album, [Sample(path="a.png"), Sample(path="b.png")])
+
+    return seen
+
+
+def test_every_attribute_has_its_map_value_and_probability(see: Callable[..., Seen]) -> None:
+    seen = see(last_stride=1)
+    found, output = attribute_maps(seen), seen.output
+    assert list(found.maps) == [group.name for group in found.schema.groups]
+    assert output.maps is not None
+    assert output.attributes is not None
+    assert found.attention_map is not None
+    assert torch.equal(found.attention_map, output.maps["aam"])
+    place = found.schema.index("upper colour")
+    shares = output.attributes[place].softmax(dim=1)
+    for row, said in enumerate(found.said):
+        assert said["upper colour"].value == found.schema["upper colour"].values[int(shares[row].argmax())]
+        assert said["upper colour"].probability == pytest.approx(float(shares[row].max()), abs=1e-6)
+    assert set(found.attended) == {
+        "gender", "hair length", "upper colour", "lower colour", "type of lower", "length of lower"
+    }  # fmt: skip
+
+
+def test_without_the_attention_map_there_are_the_attributes(see: Callable[..., Seen]) -> None:
+    found = attribute_maps(see(attention_map=False))
+    assert found.attention_map is None
+    assert found.attended == ()
+    assert len(found.maps) == 12
+
+
+def test_who_predicts_none_says_so(see: Callable[..., Seen]) -> None:
+    with pytest.raises(ConfigError, match="aanet predicts no attributes as this run has it"):
+        attribute_maps(see(attributes=False, attention_map=False))

@@ -1,0 +1,83 @@
+"""Attention of parts: where their maps lie on the picture, and what they weigh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from passerby.data.registry import load as load_dataset
+from passerby.errors import ConfigError
+from passerby.evaluation.predictor import Predictor
+from passerby.explain.album import Album, Seen, look
+from passerby.explain.overlay import enlarged
+from passerby.explain.part_attention import fused, inter_attention, intra_attention
+from passerby.models.registry import create_model
+
+
+@pytest.fixture(scope="module")
+def see(draw_people: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Seen]:
+    dataset = load_dataset(f"market1501:{draw_people(tmp_path_factory.mktemp('parts') / 'people', people=2)}")
+
+    def seen(**options: Any) -> Seen:
+        torch.manual_seed(0)
+        model = create_model("attention_driven", num_classes=2, width=0.125, **options).eval()
+        return look(Predictor(model, (96, 48)), Album(dataset.source), dataset.query[:2])
+
+    return seen
+
+
+def test_a_part_that_is_the_frame_fills_it() -> None:
+    values, box = torch.rand(2, 3, 2), torch.tensor([[[4.0, 8, 20, 40]]] * 2)
+    assert torch.allclose(fused([values], box, box[:, 0], (32, 16)), enlarged(values, (32, 16)), atol=1e-6)
+
+
+def test_parts_lie_where_they_were_cut_and_overlap_by_their_mean() -> None:
+    frame = torch.tensor([[10.0, 0, 20, 10]])
+    boxes = torch.tensor([[[10.0, 0, 15, 10], [14.0, 0, 18, 20]]])
+    found = fused([torch.full((1, 2, 2), 1.0), torch.full((1, 1, 1), 3.0)], boxes, frame, (5, 10))[0]
+    assert found[:, :4].eq(1).all()
+    assert found[:, 4].eq(2).all()
+    assert found[:, 5:8].eq(3).all()
+    assert found[:, 8:].isnan().all()
+
+
+def test_the_maps_are_the_models_own(see: Callable[..., Seen]) -> None:
+    seen = see()
+    found, maps = intra_attention(seen), seen.output.maps or {}
+    assert torch.equal(found.whole[3], maps["global_block3"])
+    assert torch.equal(found.parts["upper_leg"][4], maps["upper_leg_block4"])
+    assert list(found.parts) == ["head", "upper_body", "upper_leg", "lower_leg"]
+    together = found.fused[2]
+    assert together.shape == (2, 96, 48)
+    values = torch.cat([maps[f"{part}_block2"].flatten() for part in found.parts])
+    known = together[~together.isnan()]
+    assert float(values.min()) - 1e-6 <= float(known.min()) < float(known.max()) <= float(values.max()) + 1e-6
+
+
+def test_parts_weigh_what_eq_8_says(see: Callable[..., Seen]) -> None:
+    seen = see()
+    found, model = inter_attention(seen), seen.predictor.model
+    assert found.names == ("head", "upper_body", "upper_leg", "lower_leg")
+    plain: Any = create_model("attention_driven", num_classes=2, width=0.125, fusion="concat").eval()
+    plain.load_state_dict(model.state_dict(), strict=False)
+    E, raised = (each(*seen.inputs).embedding for each in (plain, model))
+    for place in range(4):
+        part = slice(256 + 128 * place, 384 + 128 * place)
+        assert torch.allclose(raised[:, part], (1 + found.weights[:, place, None]) * E[:, part], atol=1e-5)
+
+
+def test_the_whole_body_is_weighed_too_where_that_is_asked_for(see: Callable[..., Seen]) -> None:
+    assert inter_attention(see(weigh_global=True)).names[0] == "global"
+
+
+def test_rows_of_the_ablation_say_what_they_lack(see: Callable[..., Seen]) -> None:
+    with pytest.raises(ConfigError, match="no attention of kind inter"):
+        inter_attention(see(fusion="concat"))
+    with pytest.raises(ConfigError, match="no attention to show"):
+        intra_attention(see(fusion="concat", intra=False))
+    assert intra_attention(see(branches=("global",), fusion="concat")).fused == {}
+    assert intra_attention(see(branches=("head", "lower_leg"))).whole == {}
