@@ -25,6 +25,7 @@ from passerby.cli import (
     evaluate,
     import_weights,
     models,
+    report,
     reproduce,
     search,
     train,
@@ -66,6 +67,7 @@ app.command(no_args_is_help=True)(calibrate.calibrate)
 app.command(no_args_is_help=True)(embed.embed)
 app.command(no_args_is_help=True)(search.search)
 app.command(no_args_is_help=True)(attributes.attributes)
+app.command(no_args_is_help=True)(report.report)
 app.command(no_args_is_help=True)(reproduce.reproduce)
 app.command()(models.models)
 app.add_typer(data.app, name="data")

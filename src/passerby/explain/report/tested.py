@@ -1,0 +1,162 @@
+"""A run's model on test data, embedded once: every figure and every number of a report are of these embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from passerby.data.annotations import Attributes, read_attributes
+from passerby.data.dataset import Dataset
+from passerby.data.digest import digest_of
+from passerby.data.registry import load as load_dataset
+from passerby.errors import ConfigError, PasserbyError
+from passerby.evaluation.predictor import Predictor
+from passerby.evaluation.slices import Slicing
+from passerby.explain.report.record import Record
+from passerby.metrics.slices import Dimension, Slice
+from passerby.training.attributes import evaluation_attributes
+from passerby.training.checkpoint import load as load_model
+from passerby.training.config import read_config
+from passerby.types import Embeddings, EvalResult
+
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
+"""What is done and of how many pictures → whom to tell of each some."""
+
+
+def silent(what: str, total: int) -> AbstractContextManager[Callable[[int], object]]:  # noqa: ARG001
+    """No progress."""
+    return nullcontext(lambda images: images)
+
+
+class Missing(NamedTuple):
+    """Something that a report lacks."""
+
+    what: str
+    why: str
+    remedy: str
+
+
+@dataclass(frozen=True, eq=False)
+class Tested:
+    """One run's model on one data set."""
+
+    predictor: Predictor
+    spec: str
+    """What opens the data again."""
+    own: bool
+    """Whether these are the data that the run says it was tested on."""
+    dataset: Dataset
+    query: Embeddings
+    gallery: Embeddings
+    result: EvalResult
+    slices: tuple[Slice, ...]
+    unsliced: tuple[Missing, ...]
+    same_content: bool | None
+    """Whether the pictures are those of the training's end; ``None`` where the run does not say."""
+
+    @property
+    def about(self) -> str:
+        """Which data, for captions."""
+        return f"{self.dataset.name} ({self.spec})"
+
+
+def own_data(record: Record) -> str | None:
+    """What the run was tested on, or would have been."""
+    return record.setting("data.test") or record.setting("data.train") or None
+
+
+def evaluated(
+    record: Record,
+    data: str | None = None,
+    *,
+    device: str = "cpu",
+    poses: str | None = None,
+    batch_size: int = 64,
+    progress: Progress = silent,
+) -> Tested:
+    """Embed the run's own test data, or ``data``, and evaluate as ``passerby evaluate --open-set --slices …`` does.
+
+    Raises:
+        PasserbyError: if there is no model, or the data do not open, or say too little to be evaluated.
+    """
+    spec = data or own_data(record)
+    if spec is None:
+        raise ConfigError("the run does not say what it was tested on")
+    predictor = load_model(record.path, device=device, poses=poses)
+    dataset = load_dataset(spec)
+    own = spec == own_data(record)
+    protocol = predictor.protocol_for(dataset)
+    slicing, unsliced = _slicing(dataset, draws=protocol.draws)
+    kept: list[Embeddings] = []
+    with progress(f"embedding for {record.label}", len(dataset.split("query")) + len(dataset.split("gallery"))) as tell:
+        result = predictor.evaluate(
+            dataset,
+            protocol=protocol,
+            attributes=_attributes(record, predictor, dataset, own=own),
+            batch_size=batch_size,
+            embedded=lambda query, gallery: kept.extend((query, gallery)),
+            open_set=True,
+            progress=tell,
+        )
+    query, gallery = kept
+    slices = slicing.slices(query, gallery, result) if slicing.dimensions else ()
+    same = _same_content(record, dataset) if own else None
+    return Tested(predictor, spec, own, dataset, query, gallery, result, slices, unsliced, same)
+
+
+def _attributes(record: Record, predictor: Predictor, dataset: Dataset, *, own: bool) -> Attributes | None:
+    """What the people wear, for a model that predicts it, where somebody says it."""
+    if predictor.model.schema is None:
+        return None
+    if own and record.config:
+        config = read_config(record.path / "config.json")
+        training = dataset if config.data.train == own_data(record) else load_dataset(config.data.train)
+        return evaluation_attributes(config, predictor.model, training, dataset)
+    try:
+        known = read_attributes(dataset.source, predictor.model.schema)
+    except PasserbyError:  # nobody says it, or in other words than the model's
+        return None
+    return known if any(known.of(sample) is not None for sample in dataset.gallery) else None
+
+
+def _slicing(dataset: Dataset, *, draws: int) -> tuple[Slicing, tuple[Missing, ...]]:
+    """By all that is known of the queries; and what is not."""
+    if draws:
+        why = f"its protocol is a mean over {draws} drawn galleries, which says nothing of each query"
+        return Slicing(()), (Missing("slices", why, "ask for other data with --data"),)
+    found: list[Slicing] = []
+    missing: list[Missing] = []
+    dimensions: tuple[Dimension, ...] = ("cameras", "attributes", "visibility")
+    for dimension in dimensions:
+        try:
+            found.append(_slicing_by(dimension, dataset))
+        except PasserbyError as error:  # noqa: PERF203 - each may be unknown
+            missing.append(Missing(f"slices by {dimension}", str(error), "describe the data (docs/data.md)"))
+    names = tuple(dimension for each in found for dimension in each.dimensions)
+    return Slicing(names, tuple(labels for each in found for labels in each.labels)), tuple(missing)
+
+
+def _slicing_by(dimension: Dimension, dataset: Dataset) -> Slicing:
+    if dimension == "cameras" and any(s.camid is None for s in (*dataset.query, *dataset.gallery)):
+        raise ConfigError("the data do not name every camera")
+    worn = read_attributes(dataset.source) if dimension == "attributes" else None
+    return Slicing.of_dataset((dimension,), dataset, attributes=worn)
+
+
+def _same_content(record: Record, dataset: Dataset) -> bool | None:
+    said = record.inputs.get("data.test")
+    return None if said is None else said == digest_of(dataset, "query", "gallery")
+
+
+def comparable(tested: Sequence[Tested | None]) -> bool:
+    """Whether runs asked the same queries of the same gallery, under one count, so that differences are paired."""
+    known = [each for each in tested if each is not None]
+    if len(known) < len(tested) or any(each.result.per_query is None for each in known):
+        return False
+    first = known[0]
+    return all(
+        (each.query.paths, each.gallery.paths, each.spec) == (first.query.paths, first.gallery.paths, first.spec)
+        for each in known
+    )
