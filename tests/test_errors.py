@@ -37,6 +37,7 @@ def test_every_error_says_what_it_is_for() -> None:
         ("resnet5", ["resnet50", "resnet18"], "Did you mean resnet50"),
         ("zzz", ["pear", "apple"], "Known: apple, pear."),
         ("anything", [], "Known: none."),
+        ("zzz", [f"a{i:03}" for i in range(3000)], "a049, … (3,000 in all)."),
     ],
 )
 def test_an_unknown_name_names_the_known_ones(name: str, known: list[str], hint: str) -> None:

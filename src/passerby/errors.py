@@ -18,7 +18,10 @@ prints it as one line; nothing else is caught there.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+_MOST = 50
+"""Names in a message."""
 
 
 class PasserbyError(Exception):
@@ -40,11 +43,17 @@ class UnknownNameError(PasserbyError):
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         self._arguments = (kind, name, names)
-        hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(names) or 'none'}."
+        hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {_listed(names)}."
         super().__init__(f"unknown {kind} {name!r}. {hint}")
 
     def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str]]]:
         return type(self), self._arguments
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first of very many."""
+    more = f", … ({len(names):,} in all)" if len(names) > _MOST else ""
+    return f"{', '.join(names[:_MOST]) or 'none'}{more}"
 
 
 class WeightsError(PasserbyError):

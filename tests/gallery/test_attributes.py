@@ -16,8 +16,9 @@ from torch import Tensor
 from passerby.data.attribute_query import AttributeQuery, attribute_query
 from passerby.data.attributes import MARKET, SCHEMAS
 from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError, WeightsError
+from passerby.evaluation.attributes import predicted
 from passerby.evaluation.predictor import Predictor
-from passerby.gallery.attributes import log_probability, names, predicted
+from passerby.gallery.attributes import log_probability, names
 from passerby.gallery.figure import strip
 from passerby.gallery.gallery import Gallery
 from passerby.models.registry import create_model

@@ -16,7 +16,7 @@ from passerby.errors import ProtocolError, ShapeError, UnknownNameError
 from passerby.retrieval import comparison, distance, stored
 from passerby.retrieval.comparison import Comparison, DistanceName, at_once, compare, compare_union
 from passerby.retrieval.dmli import dmli
-from passerby.retrieval.ranking import positive_ranks, top_k
+from passerby.retrieval.ranking import distances_of, positive_ranks, top_k
 from passerby.retrieval.rerank import k_reciprocal_of
 from passerby.types import Embeddings, Protocol, Rerank, Role
 
@@ -320,3 +320,14 @@ def test_re_ranked_distances_are_those_of_the_union(distance: DistanceName) -> N
     assert gallery.pids is not None
     by_hand = [(gallery.pids[order] == i % 6).nonzero().squeeze(1) + 1 for i, order in enumerate(first)]
     assert torch.equal(ranks.ranks, torch.cat(by_hand))
+
+
+@pytest.mark.parametrize("rerank", [None, Rerank(k1=4, k2=2)])
+def test_distances_of_some_queries_are_those_that_are_counted_with(rerank: Rerank | None) -> None:
+    query, gallery = embeddings(randn(9, 5).float()), embeddings(randn(20, 5, seed=1).float())
+    protocol, some = Protocol(rerank=rerank), torch.tensor([7, 2])
+    whole = top_k(query, gallery, 20, rerank=rerank, block_bytes=3000)
+    found = dict(distances_of(some, query, gallery, protocol, block_bytes=3000))
+    assert list(found) == [2, 7]  # as they come
+    for row, distances in found.items():
+        assert torch.equal(distances[whole.indices[row]], whole.distances[row])

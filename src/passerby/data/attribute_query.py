@@ -41,7 +41,7 @@ def attribute_query(asked: str | Mapping[str, str], schema: Schema) -> Attribute
     pairs = _pairs(asked) if isinstance(asked, str) else list(asked.items())
     classes: dict[int, int] = {}
     for name, value in pairs:
-        place = _place("attribute", name, tuple(group.name for group in schema.groups), schema.name)
+        place = group_place(name, schema)
         group = schema.groups[place]
         if place in classes:
             raise ConfigError(f"{group.name} is asked for twice; a picture has one value of it: keep one")
@@ -49,6 +49,15 @@ def attribute_query(asked: str | Mapping[str, str], schema: Schema) -> Attribute
     if not classes:
         raise ConfigError("no attribute is asked for; write GROUP=VALUE,…: backpack=yes,upper_colour=red, for example")
     return AttributeQuery(schema, classes)
+
+
+def group_place(name: str, schema: Schema) -> int:
+    """Of a group that is named as people write it.
+
+    Raises:
+        ConfigError: if the schema has no such group.
+    """
+    return _place("attribute", name, tuple(group.name for group in schema.groups), schema.name)
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:

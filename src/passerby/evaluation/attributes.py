@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from passerby.data.annotations import Attributes
+from passerby.data.attribute_query import AttributeQuery, attribute_query, group_place
 from passerby.data.attributes import Schema
 from passerby.data.dataset import Dataset
 from passerby.errors import ConfigError
 from passerby.metrics.attributes import attribute_result
 from passerby.models.card import ReidModel
 from passerby.types import AttributeResult, Embeddings, Role, Sample
+
+OWN = "own"
+"""What a model predicts of the query itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,34 @@ def schema_of(model: ReidModel) -> Schema:
 def classes(probabilities: Float[Tensor, "n v"], schema: Schema) -> Int[Tensor, "n g"]:
     """The most probable class of each group, the first of equally probable ones."""
     return torch.stack([probabilities[:, part].argmax(dim=1) for part in schema.slices], dim=1)
+
+
+def predicted(probabilities: Float[Tensor, "n v"], query: AttributeQuery) -> Bool[Tensor, " n"]:
+    """Which rows have every value asked for as the most probable one of its group."""
+    found = classes(probabilities, query.schema)
+    places, wanted = list(query.classes), torch.tensor(list(query.classes.values()))
+    return (found[:, places] == wanted).all(dim=1)
+
+
+def asked_of_queries(text: str, probabilities: Float[Tensor, "q v"], schema: Schema) -> list[AttributeQuery]:
+    """What is asked for beside each query.
+
+    Args:
+        text: ``GROUP=VALUE,…``, the same of all; or what is predicted of the query itself: of every group, ``own``, or
+            of some, ``own:GROUP,…``.
+        probabilities: of the queries.
+
+    Raises:
+        ConfigError: for a group or value that the schema has not.
+    """
+    head, colon, names = text.partition(":")
+    if head.strip() != OWN:
+        return [attribute_query(text, schema)] * len(probabilities)
+    places = [group_place(name, schema) for name in names.split(",")] if colon else range(len(schema.groups))
+    return [
+        AttributeQuery(schema, {place: int(found[place]) for place in places})
+        for found in classes(probabilities, schema)
+    ]
 
 
 def attribute_predictions(probabilities: Float[Tensor, "n v"], schema: Schema) -> list[AttributePredictions]:

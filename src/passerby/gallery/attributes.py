@@ -8,25 +8,17 @@ values asked for, as if groups were independent.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from passerby.data.attribute_query import AttributeQuery
 from passerby.data.attributes import Schema
-from passerby.evaluation.attributes import classes
 from passerby.gallery.store import Groups
 
 
 def names(schema: Schema | None) -> Groups:
     """Of groups and values, as files of embeddings carry them."""
     return () if schema is None else tuple((group.name, group.values) for group in schema.groups)
-
-
-def predicted(probabilities: Float[Tensor, "n v"], query: AttributeQuery) -> Bool[Tensor, " n"]:
-    """Which rows have every value asked for as the most probable one of its group."""
-    found = classes(probabilities, query.schema)
-    places, wanted = list(query.classes), torch.tensor(list(query.classes.values()))
-    return (found[:, places] == wanted).all(dim=1)
 
 
 def log_probability(probabilities: Float[Tensor, "n v"], query: AttributeQuery) -> Float[Tensor, " n"]:

@@ -25,10 +25,10 @@ from passerby.data.dataset import Split
 from passerby.data.decode import decode
 from passerby.data.source import Source
 from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError, WeightsError
-from passerby.evaluation.attributes import schema_of
+from passerby.evaluation.attributes import predicted, schema_of
 from passerby.evaluation.parts import JointsOrigin
 from passerby.evaluation.predictor import Predictor
-from passerby.gallery.attributes import log_probability, names, predicted
+from passerby.gallery.attributes import log_probability, names
 from passerby.gallery.joints import compare_joints, cuts_by_joints, joints_of, say_unknown
 from passerby.gallery.pictures import Query, QueryLike, pictures
 from passerby.gallery.store import Origin, read_embeddings, refuse_other_options, write_embeddings
