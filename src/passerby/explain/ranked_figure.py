@@ -1,0 +1,190 @@
+"""Ranked lists as a picture: a row a list, its query first, then what it finds, nearest first.
+
+Fig 3 of Dual Attention (a list of one run), Fig 6 of Attention-Driven Person Re-Identification (a baseline's list above
+ours), Figs 7 and 8 of AANet (lists, and what attributes leave of them). Green and ✓ is right, vermilion and ✗ is wrong,
+grey and – does not count (:mod:`passerby.explain.style`).
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from passerby.errors import ConfigError
+from passerby.explain.album import Album
+from passerby.explain.framed import CHARACTER, GAP, LINE, Framed, cell_width, place, who
+from passerby.explain.ranked import Outcome, RankedHit, RankedList, choose, ranked_lists
+from passerby.explain.style import FONT, JUNK, QUERY, RIGHT, WRONG, Frame
+from passerby.metrics.calibration import Calibration
+from passerby.types import Embeddings, Protocol
+
+_HEIGHT = 1.25  # inches of a picture, as all that follows
+_SIDE = 1.95
+_FOOT = 0.3
+_RANKS = 10  # of matches that are named
+_CHARACTERS = 13  # of an inch of a title
+_FRAMES: dict[Outcome, tuple[Frame, str]] = {
+    "right": (RIGHT, "the query's person"),
+    "wrong": (WRONG, "another person"),
+    "junk": (JUNK, "does not count: junk, or the query's person by the query's camera"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class _Row:
+    side: tuple[str, ...]
+    """What is said at its start; the first line is its name."""
+    query: Framed | None
+    """``None`` below a row of the same query."""
+    hits: tuple[Framed, ...]
+
+
+def ranked_figure(lists: Mapping[str, Sequence[RankedList]], album: Album, *, title: str) -> Figure:
+    """A row a query; or, of several lists by name (runs; before and after a filter), one a list, below each other.
+
+    Args:
+        lists: the same queries of each.
+        title: says of which model, on which data, under which protocol, and how the queries were chosen.
+
+    Raises:
+        ConfigError: if there are no lists, or the names have other queries.
+        ImageError, DatasetLayoutError: if a picture cannot be shown.
+    """
+    if len({tuple(one.path for one in some) for some in lists.values()}) > 1:
+        raise ConfigError(f"the lists of {', '.join(lists)} are of different queries: choose the same of each")
+    groups = list(zip(*lists.values(), strict=True))
+    if not groups:
+        raise ConfigError("there are no ranked lists to draw: choose at least one query")
+    rows = [row for group in groups for row in _rows(dict(zip(lists, group, strict=True)), album)]
+    return _draw(rows, title, of_group=len(lists))
+
+
+def failures(
+    query: Embeddings,
+    gallery: Embeddings,
+    protocol: Protocol,
+    album: Album,
+    *,
+    n: int = 5,
+    k: int | None = None,
+    calibration: Calibration | None = None,
+    name: str = "",
+) -> Figure:
+    """The failure gallery: the queries of lowest average precision and what they find, of embeddings already made.
+
+    Args:
+        name: of the run.
+
+    Raises:
+        ProtocolError: if no query has a valid match (and as :func:`~passerby.explain.ranked.ranked_lists` does).
+    """
+    rows = choose(query, gallery, protocol, "worst", n)
+    lists = ranked_lists(query, gallery, protocol, rows, k=k, calibration=calibration)
+    of = f" of {name}" if name else ""
+    title = f"The {len(rows)} queries of lowest average precision{of}, among {len(query):,}\n{protocol}"
+    return ranked_figure({name: lists}, album, title=title)
+
+
+def _rows(lists: Mapping[str, RankedList], album: Album) -> Iterator[_Row]:
+    """Of one query."""
+    for place_of, (name, some) in enumerate(lists.items()):
+        first = place_of == 0
+        query = Framed(album.image(some.path), ["query", *who(some.pid, some.camid)], QUERY) if first else None
+        hits = tuple(Framed(album.image(hit.path), _caption(hit), _FRAMES[hit.outcome][0]) for hit in some.hits)
+        yield _Row(tuple(_side(name, some, named=first)), query, hits)
+
+
+def _side(name: str, some: RankedList, *, named: bool) -> Iterator[str]:
+    """What is said of a list: by whom, its average precision, where its matches are, what filtered it."""
+    yield from _wrapped(name)
+    if named:
+        yield from _wrapped(some.path.rsplit("/", 1)[-1])
+    if some.average_precision is None:
+        yield from _wrapped("nobody in the gallery to be found")
+    else:
+        yield f"AP {100 * some.average_precision:.1f} %"
+        named_ranks = ", ".join(map(str, some.ranks[:_RANKS])) + (", …" if len(some.ranks) > _RANKS else "")
+        yield from _wrapped(f"{some.matches} to be found; at {named_ranks or 'no rank'}")
+    if some.asked:
+        yield from _wrapped(f"{some.left:,} of {some.gallery:,} left, predicted:")
+        for group, value in some.asked.values.items():
+            yield from _wrapped(f"{group}: {value}")
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, int(_SIDE / CHARACTER))
+
+
+def _caption(hit: RankedHit) -> list[str]:
+    rank = "" if hit.rank is None else f"#{hit.rank}"
+    moved = [f"was #{hit.before}"] if hit.before not in (None, hit.rank) else []
+    said = [] if hit.same_person is None else [f"P = {hit.same_person:.2f}", str(hit.verdict)]
+    symbol = _FRAMES[hit.outcome][0].symbol
+    return [f"{rank} {symbol}".strip(), *moved, f"d = {_number(hit.distance)}", *said, *who(hit.pid, hit.camid)]
+
+
+def _number(distance: float) -> str:
+    """As many digits whatever the lengths of embeddings."""
+    return f"{distance:.4f}" if distance < 10 else f"{distance:.1f}"
+
+
+def _draw(rows: Sequence[_Row], title: str, *, of_group: int) -> Figure:
+    """Rows below each other; groups of rows apart by a line."""
+    framed = [each for row in rows for each in (*filter(None, [row.query]), *row.hits)]
+    wide = cell_width(framed, _HEIGHT)
+    columns = 1 + max(len(row.hits) for row in rows)
+    width = max(5.0, _SIDE + GAP + columns * (wide + GAP) + 2 * GAP)
+    heading = textwrap.wrap(title, int(width * _CHARACTERS), replace_whitespace=False)
+    heading = [line for part in heading for line in part.splitlines()]
+    tall = [_row_height(row) for row in rows]
+    top = 2 * GAP + len(heading) * LINE * 1.15
+    height = top + sum(tall) + _FOOT
+    figure = Figure(figsize=(width, height), facecolor="white")
+    figure.text(GAP / width, 1 - GAP / height, "\n".join(heading), fontsize=FONT + 1, va="top")
+    for i, row in enumerate(rows):
+        upper = height - top - sum(tall[:i])
+        if i and i % of_group == 0 and of_group > 1:
+            _rule(figure, upper + GAP / 2)
+        _draw_row(figure, row, upper, wide)
+    _legend(figure, [each.frame for each in framed])
+    return figure
+
+
+def _row_height(row: _Row) -> float:
+    pictures = [_HEIGHT + LINE * len(each.caption) + 0.1 for each in (*filter(None, [row.query]), *row.hits)]
+    return max([LINE * len(row.side), *pictures]) + 1.5 * GAP
+
+
+def _draw_row(figure: Figure, row: _Row, upper: float, wide: float) -> None:
+    width, height = figure.get_size_inches()
+    for line, text in enumerate(row.side):
+        y = (upper - line * LINE) / height
+        figure.text(GAP / width, y, text, fontsize=FONT, va="top", weight="normal" if line else "bold")
+    for column, each in enumerate((row.query, *row.hits)):
+        left = _SIDE + 2 * GAP + column * (wide + GAP) + (GAP if column else 0)
+        if each:
+            place(figure, each, left=left, bottom=upper - _HEIGHT, width=wide, height=_HEIGHT)
+    if not row.hits:
+        left = _SIDE + 2 * GAP + wide + 2 * GAP
+        figure.text(left / width, (upper - _HEIGHT / 2) / height, "nothing is left", fontsize=FONT, va="center")
+
+
+def _rule(figure: Figure, y: float) -> None:
+    width, height = figure.get_size_inches()
+    ends = GAP / width, 1 - GAP / width
+    figure.add_artist(Line2D(ends, (y / height, y / height), color="#BBBBBB", linewidth=0.8))
+
+
+def _legend(figure: Figure, frames: Sequence[Frame]) -> None:
+    """What frames mean, of those that there are."""
+    width, height = figure.get_size_inches()
+    x = GAP
+    for frame, meaning in _FRAMES.values():
+        if frame in frames:
+            text = f"{frame.symbol} {meaning}"
+            figure.text(x / width, GAP / height, text, fontsize=FONT, color=frame.colour if frame != JUNK else "black")
+            x += len(text) * CHARACTER + 2 * GAP

@@ -1,0 +1,152 @@
+"""Ranked lists as a picture: nothing overlaps, symbols beside colours, and what is said of each list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+from PIL import Image
+
+from passerby.data.attribute_query import AttributeQuery
+from passerby.data.attributes import MARKET
+from passerby.data.source import DirectorySource
+from passerby.errors import ConfigError, DatasetLayoutError
+from passerby.explain.album import Album
+from passerby.explain.ranked import Outcome, RankedHit, RankedList, choose, ranked_lists
+from passerby.explain.ranked_figure import failures, ranked_figure
+from passerby.explain.style import JUNK, QUERY, RIGHT, WRONG, Frame
+from passerby.types import Embeddings, Protocol
+
+OWN = AttributeQuery(MARKET, dict.fromkeys(range(len(MARKET.groups)), 0))
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Album:
+    for name, size in (("q.png", (64, 128)), ("g.png", (64, 128)), ("wide.png", (200, 100))):
+        Image.new("RGB", size, "navy").save(tmp_path / name)
+    return Album(DirectorySource(tmp_path))
+
+
+def hit(rank: int, outcome: Outcome = "right", *, path: str = "g.png", said: float | None = None) -> RankedHit:
+    verdict = None if said is None else "different"
+    own = None if outcome == "junk" else rank
+    return RankedHit(own, outcome, path, 0.1 * rank, 123_456, 7, same_person=said, verdict=verdict)  # type: ignore[arg-type]
+
+
+def a_list(hits: Sequence[RankedHit], *, path: str = "q.png", asked: AttributeQuery | None = None) -> RankedList:
+    return RankedList(path, 123_456, 1, tuple(hits), tuple(range(1, 30)), 29, 0.5, 20, 1000, asked)
+
+
+def side_texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.texts]
+
+
+def frames(figure: Figure) -> list[str]:
+    return [to_hex(axes.spines["left"].get_edgecolor()).upper() for axes in figure.axes]
+
+
+def colours(*some: Frame) -> list[str]:
+    return [frame.colour for frame in some]
+
+
+def extents(figure: Figure) -> list[Bbox]:
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    boxes = [b for axes in figure.axes for b in (axes.bbox.padded(-2), axes.texts[0].get_window_extent(renderer))]
+    return boxes + [text.get_window_extent(renderer) for text in figure.texts]
+
+
+def test_symbols_stand_beside_colours_and_a_key_below(album: Album) -> None:
+    hits = [hit(1), hit(2, "wrong", said=0.25), hit(3, "junk")]
+    figure = ranked_figure({"ours": [a_list(hits)]}, album, title="of whom")
+    assert frames(figure) == colours(QUERY, RIGHT, WRONG, JUNK)
+    captions = [axes.texts[0].get_text().splitlines() for axes in figure.axes]
+    assert captions[1] == ["#1 ✓", "d = 0.1000", "person 123456", "camera 7"]
+    assert captions[2][:4] == ["#2 ✗", "d = 0.2000", "P = 0.25", "different"]
+    assert captions[3][0] == "–"
+    said = side_texts(figure)
+    assert said[:3] == ["of whom", "ours", "q.png"]
+    assert "AP 50.0 %" in said
+    assert any(text.startswith("29 to be found; at 1, 2") for text in said)
+    assert [text[0] for text in said[-3:]] == ["✓", "✗", "–"]
+
+
+def test_the_key_says_nothing_of_what_is_not_there(album: Album) -> None:
+    said = side_texts(ranked_figure({"ours": [a_list([hit(1)])]}, album, title="x"))
+    assert not any(text[0] in "✗–" for text in said)
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+@pytest.mark.parametrize("k", [1, 12])
+def test_nothing_overlaps_and_nothing_leaves_the_page(album: Album, runs: int, k: int) -> None:
+    outcomes: tuple[Outcome, ...] = ("right", "wrong", "junk")
+    hits = [hit(i, outcomes[i % 3], path=("g.png", "wide.png")[i % 2], said=0.5) for i in range(1, k + 1)]
+    lists = {f"run number {run} of a long name": [a_list(hits, asked=OWN if run else None)] * 2 for run in range(runs)}
+    figure = ranked_figure(lists, album, title="a title that is long enough to be broken into lines " * 4)
+    boxes = extents(figure)
+    assert len(figure.axes) == 2 * (runs * k + 1)
+    for a, b in combinations(boxes, 2):
+        assert not a.overlaps(b)
+    for box in boxes:
+        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
+
+
+def test_a_baseline_stands_above_ours_below_one_query(album: Album) -> None:
+    lists = {"baseline": [a_list([hit(1, "wrong")])], "ours": [a_list([hit(1)])]}
+    figure = ranked_figure(lists, album, title="x")
+    assert frames(figure) == colours(QUERY, WRONG, RIGHT)
+    _, above, below = (axes.get_position() for axes in figure.axes)
+    assert above.y0 > below.y1
+    assert above.x0 == below.x0
+    said = side_texts(figure)
+    assert said.index("baseline") < said.index("ours")
+    other = [a_list([hit(1)], path="g.png")]
+    with pytest.raises(ConfigError, match="lists of baseline, ours are of different queries"):
+        ranked_figure({**lists, "ours": other}, album, title="x")
+    with pytest.raises(ConfigError, match="different queries"):
+        ranked_figure({**lists, "ours": []}, album, title="x")
+
+
+def test_a_filtered_list_says_what_was_asked_for_and_left(album: Album) -> None:
+    moved = RankedHit(1, "right", "g.png", 0.1, 1, 2, before=78)
+    asked = AttributeQuery(MARKET, {0: 1})
+    figure = ranked_figure(
+        {"after": [a_list([moved], asked=asked)], "none": [a_list([], asked=asked)]}, album, title="x"
+    )
+    assert "was #78" in figure.axes[1].texts[0].get_text()
+    said = side_texts(figure)
+    assert " ".join(said).count("20 of 1,000 left") == 2
+    assert ": ".join(*asked.values.items()) in said
+    assert "nothing is left" in said
+
+
+def test_no_lists_and_no_pictures(album: Album) -> None:
+    with pytest.raises(ConfigError, match="no ranked lists"):
+        ranked_figure({}, album, title="x")
+    with pytest.raises(ConfigError, match="no ranked lists"):
+        ranked_figure({"ours": []}, album, title="x")
+    with pytest.raises(DatasetLayoutError, match=r"no file 'gone\.png'"):
+        ranked_figure({"ours": [a_list([hit(1, path="gone.png")])]}, album, title="x")
+
+
+def test_failures_are_the_worst_lists_of_embeddings_already_made(album: Album) -> None:
+    torch.manual_seed(0)
+    pids, paths = torch.arange(6) % 3, ("q.png", "g.png", "wide.png", "q.png", "g.png", "wide.png")
+    query = Embeddings(torch.randn(6, 4), paths, pids, torch.zeros(6, dtype=torch.long))
+    gallery = Embeddings(torch.randn(6, 4), paths, pids, torch.ones(6, dtype=torch.long))
+    figure = failures(query, gallery, Protocol(), album, n=2, k=3, name="ours")
+    assert len(figure.axes) == 2 * (1 + 3)
+    lists = ranked_lists(query, gallery, Protocol(), choose(query, gallery, Protocol(), "worst", 2))
+    said = side_texts(figure)
+    assert "2 queries of lowest average precision of ours" in said[0]
+    assert str(Protocol()) in " ".join(said[0].split())
+    for some in lists:
+        assert f"AP {100 * (some.average_precision or 0):.1f} %" in said
