@@ -209,7 +209,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(blocks) == 100
     assert max(blocks) <= 17
     assert sum(tiles) == 100 * 100
-    assert max(tiles) <= 1024
+    assert max(tiles) <= 2048
     blocks.clear()
     top_k(both, both, 3, block_bytes=1)
     assert blocks == [1] * 100

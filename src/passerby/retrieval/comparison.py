@@ -18,7 +18,7 @@ from passerby.types import Embeddings
 
 DistanceName = Literal["global", "local", "global_local"]
 _EVERYTHING = slice(None)
-_TILE = 16, 64
+_TILE = 32, 64
 """Images by images whose stripes are aligned at a time."""
 _PAIRS = 2**13
 """Rows laid beside each other at a time."""
