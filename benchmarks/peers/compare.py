@@ -1,7 +1,7 @@
 """passerby's evaluation and re-ranking beside other toolkits': the same arrays, one thread, in turn.
 
 Everything starts from embeddings, so that making distances counts on both sides; every measurement is a process of its
-own. Their Python evaluator is timed on 300 queries, and so are we then.
+own.
 
 usage: python benchmarks/peers/install.py FOLDER
        python benchmarks/peers/compare.py FOLDER [--features MARKET.npz] [--repeats 3] [-o FILE]
@@ -26,8 +26,9 @@ from passerby.training.run import environment
 QUERIES, GALLERY, DIMENSIONS = 3368, 15913, 512
 TASKS: dict[str, tuple[str, int, int, tuple[str, ...]]] = {
     "evaluation": ("evaluate", QUERIES, GALLERY, ("passerby", "pyppbox", "fastreid")),
-    "evaluation, 300 queries": ("evaluate", 300, GALLERY, ("passerby", "torchreid")),
+    "evaluation in Python": ("evaluate", QUERIES, GALLERY, ("passerby", "torchreid")),
     "re-ranking": ("re-rank", 1000, 5000, ("passerby", "pyppbox", "fastreid")),
+    "re-ranking of all": ("re-rank", QUERIES, GALLERY, ("passerby",)),
 }
 """Operation, sizes, sides."""
 
