@@ -47,7 +47,7 @@ def test_parts_lie_where_they_were_cut_and_overlap_by_their_mean() -> None:
 
 def test_the_maps_are_the_models_own(see: Callable[..., Seen]) -> None:
     seen = see()
-    found, maps = intra_attention(seen), seen.output.maps or {}
+    found, maps = intra_attention(seen, weighed=False), seen.output.maps or {}
     assert torch.equal(found.whole[3], maps["global_block3"])
     assert torch.equal(found.parts["upper_leg"][4], maps["upper_leg_block4"])
     assert list(found.parts) == ["head", "upper_body", "upper_leg", "lower_leg"]
@@ -56,6 +56,15 @@ def test_the_maps_are_the_models_own(see: Callable[..., Seen]) -> None:
     values = torch.cat([maps[f"{part}_block2"].flatten() for part in found.parts])
     known = together[~together.isnan()]
     assert float(values.min()) - 1e-6 <= float(known.min()) < float(known.max()) <= float(values.max()) + 1e-6
+
+
+def test_a_weighed_map_says_how_much_is_added_to_the_features(see: Callable[..., Seen]) -> None:
+    seen = see()
+    branch: Any = seen.predictor.model.branches["global"]  # type: ignore[index]
+    v = branch.blocks[0](branch.pool(seen.predictor.model.stem(seen.inputs[0]))).features  # type: ignore[operator]
+    a, raised = branch.blocks[1].features(v), branch.blocks[1](v).features
+    added = raised.sum(dim=1) / a.sum(dim=1) - 1
+    assert torch.allclose(intra_attention(seen).whole[2], added, atol=1e-5)
 
 
 def test_parts_weigh_what_eq_8_says(see: Callable[..., Seen]) -> None:

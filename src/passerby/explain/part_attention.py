@@ -4,8 +4,8 @@
 - "attention maps from images of four body parts are fused": :func:`fused`;
 - μ of Eq 8: :func:`inter_attention`.
 
-*Deviation*: how the paper fuses is not printed. Here each part's map lies where the part was cut, and where parts
-overlap it is their mean.
+*Deviations*: how the paper fuses is not printed. Here each part's map lies where the part was cut, and where parts
+overlap it is their mean. Nor is it how a mask of many channels becomes a map (see :func:`intra_attention`).
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from passerby.data.regions import PARTS
 from passerby.explain.album import Seen
 from passerby.explain.attention import MODULES, overheard, require
 from passerby.models.attention_driven import GLOBAL, AttentionDriven, InterAttention
+from passerby.models.attention_driven_blocks import AttentionBlock
 
 BLOCKS = (2, 3, 4)
 
 
 @dataclass(frozen=True, eq=False)
 class IntraMaps:
-    """The masks m of Eq 4, averaged over channels, of some pictures; block by block."""
+    """The masks m of Eq 4 of some pictures, block by block, one number in (0, 1) a position."""
 
     whole: Mapping[int, Float[Tensor, "b _ _"]]
     """Of the whole body; empty for a model without that branch."""
@@ -48,21 +49,39 @@ class PartWeights:
     """In (0, 1)."""
 
 
-def intra_attention(seen: Seen) -> IntraMaps:
+def intra_attention(seen: Seen, *, weighed: bool = True) -> IntraMaps:
     """The maps of every branch that the model has.
+
+    Args:
+        weighed: Σ_c m_c a_c / Σ_c a_c, how much of the features a at a position is added to them (Eq 7); else the mean
+            of m over channels, in which those that attend to a position and those that turn from it cancel out.
 
     Raises:
         ConfigError: if it has no intra-attention.
     """
     model = seen.predictor.model
     require(model, "intra")
-    maps = {name: values.cpu() for name, values in (seen.output.maps or {}).items()}
+    maps = _gains(seen) if weighed else {name: values.cpu() for name, values in (seen.output.maps or {}).items()}
     of = {
         branch: {block: maps[f"{branch}_block{block}"] for block in BLOCKS}
         for branch in cast(AttentionDriven, model).names
     }
     whole = of.pop(GLOBAL, {})
     return IntraMaps(whole, of, {block: _together(seen, of, block) for block in BLOCKS} if of else {})
+
+
+def _gains(seen: Seen) -> dict[str, Tensor]:
+    """By the names that ``ModelOutput.maps`` has."""
+
+    def read(block: AttentionBlock, v: Tensor) -> Tensor | None:
+        if block.attention is None:
+            return None
+        a, m = block.features(v), block.attention(v)  # a is not negative
+        return ((m * a).sum(dim=1) / a.sum(dim=1).clamp_min(torch.finfo(a.dtype).tiny)).cpu()
+
+    heard = overheard(seen, (AttentionBlock,), read)
+    named = ((name.split("."), gain) for name, _, gain in heard if gain is not None)  # branches.NAME.blocks.PLACE
+    return {f"{branch}_block{int(place) + 1}": gain for (_, branch, _, place), gain in named}
 
 
 def _together(seen: Seen, parts: Mapping[str, Mapping[int, Tensor]], block: int) -> Tensor:

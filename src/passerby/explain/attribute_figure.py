@@ -1,0 +1,68 @@
+"""Fig 6 of AANet (003): a picture, its attribute attention map, and where each predicted attribute is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from passerby.data.annotations import Attributes
+from passerby.data.attributes import UNKNOWN as NOBODY_KNOWS
+from passerby.errors import ConfigError
+from passerby.evaluation.attributes import GroupPrediction
+from passerby.explain.album import Seen
+from passerby.explain.attribute_maps import AttributeMaps, attribute_maps
+from passerby.explain.map_grid import Cell, named, table, warmed
+from passerby.explain.style import RIGHT, UNKNOWN, WRONG, Frame
+
+_MARK = "◆"
+
+
+def attribute_figure(seen: Seen, truth: Attributes | None = None, *, title: str) -> Figure:
+    """A row a picture; below each map the predicted value, its probability, and whether it is right.
+
+    Args:
+        truth: what people wear, where somebody knows.
+
+    Raises:
+        ConfigError: if the model predicts no attributes, or others than ``truth`` has.
+    """
+    found = attribute_maps(seen)
+    if truth is not None and truth.schema != found.schema:
+        raise ConfigError(f"{truth.place} is of {truth.schema.name}, the model of {found.schema.name}")
+    names = [*found.attended, *(name for name in found.maps if name not in found.attended)]
+    known = None if truth is None else truth.of_all(seen.samples)
+    rows = []
+    for place, (sample, image) in enumerate(zip(seen.samples, seen.shown, strict=True)):
+        worn = None if known is None else known[place].tolist()
+        row = [Cell(image, named(sample))]
+        if found.attention_map is not None:
+            row.append(Cell(warmed(image, found.attention_map[place]), [f"{found.attention_map[place].mean():.0%} on"]))
+        rows.append(row + [_cell(seen, found, name, place, worn) for name in names])
+    heads = ["picture", *(["AAM"] if found.attention_map is not None else [])]
+    heads += [f"{name} {_MARK}" if name in found.attended else name for name in names]
+    return table(rows, heads, title=title, foot=_foot(found, truth))
+
+
+def _cell(seen: Seen, found: AttributeMaps, name: str, place: int, worn: Sequence[int] | None) -> Cell:
+    said = found.said[place][name]
+    frame = _judged(found, name, said, worn)
+    caption = [said.value, f"{said.probability:.2f} {frame.symbol}".rstrip()]
+    return Cell(warmed(seen.shown[place], found.maps[name][place]), caption, frame=frame)
+
+
+def _judged(found: AttributeMaps, name: str, said: GroupPrediction, worn: Sequence[int] | None) -> Frame:
+    true = NOBODY_KNOWS if worn is None else worn[found.schema.index(name)]
+    if true == NOBODY_KNOWS:
+        return UNKNOWN
+    return RIGHT if found.schema[name].values[true] == said.value else WRONG
+
+
+def _foot(found: AttributeMaps, truth: Attributes | None) -> str:
+    made = f"The attribute attention map (AAM) is made of the maps marked {_MARK}. " if found.attended else ""
+    judged = "" if truth is None else f"{RIGHT.symbol} right, {WRONG.symbol} wrong; grey: nobody knows. "
+    height, width = next(iter(found.maps.values())).shape[1:]
+    return (
+        f"{made}Below a map the predicted value and its probability. {judged}"
+        f"Maps have {height}×{width} positions, each is scaled by itself, dark least, bright most."
+    )

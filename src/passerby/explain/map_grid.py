@@ -1,0 +1,118 @@
+"""Pictures and maps over them as a table: a row a picture, a column a map, words above and below. All in inches."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image
+from torch import Tensor
+
+from passerby.explain.framed import CHARACTER, GAP, LINE, who
+from passerby.explain.overlay import heated
+from passerby.explain.style import FONT, UNKNOWN, Frame
+from passerby.types import Sample
+
+HEIGHT = 1.6
+"""Of a picture."""
+_SHARP = 480  # pixels of a picture's height, at which maps are laid over it
+_LETTER = 0.068  # of text that need not fit into a column
+_LEAST = 6.0  # width of a figure
+_BESIDE = 0.08  # between columns
+
+
+class Box(NamedTuple):
+    """A rectangle on a picture, in parts of its width and height, with what it is called."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    name: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """A picture with what is drawn on it, and its caption line by line."""
+
+    image: Image.Image
+    caption: Sequence[str] = ()
+    boxes: Sequence[Box] = ()
+    frame: Frame = UNKNOWN
+
+
+def named(sample: Sample) -> list[str]:
+    """A picture's caption: who is seen, else the file."""
+    return who(sample.pid, sample.camid) or [sample.path.rsplit("/", 1)[-1]]
+
+
+def warmed(image: Image.Image, values: Float[Tensor, "h w"]) -> Image.Image:
+    """A picture under a map, enlarged, so that the map is smooth; without colour where the map is NaN."""
+    large = image.resize((round(image.width * _SHARP / image.height), _SHARP), Image.Resampling.LANCZOS)
+    known = ~values.isnan()
+    if bool(known.all()):
+        return heated(large, values)
+    hot = heated(large, values.where(known, values[known].min() if bool(known.any()) else torch.zeros(())))
+    mask = Image.fromarray(np.uint8(255 * known.numpy())).resize(large.size, Image.Resampling.NEAREST)
+    return Image.composite(hot, large.convert("L").convert("RGB"), mask)
+
+
+def table(rows: Sequence[Sequence[Cell]], heads: Sequence[str], *, title: str, foot: str = "") -> Figure:
+    """The pictures with a head a column; ``title`` above them all, ``foot`` below."""
+    wide = max(cell.image.width / cell.image.height for row in rows for cell in row) * HEIGHT
+    words = [word for head in heads for word in head.split()]
+    wide = max(wide, CHARACTER * max(len(line) for line in _captions(rows) + words))
+    columns = len(heads) * (wide + _BESIDE) - _BESIDE
+    width = max(_LEAST, columns + 2 * GAP)
+    tops = [textwrap.wrap(head, max(1, int(wide / CHARACTER))) for head in heads]
+    above = textwrap.wrap(title, int((width - 2 * GAP) / _LETTER * FONT / (FONT + 1)))
+    below = textwrap.wrap(foot, int((width - 2 * GAP) / _LETTER))
+    captions = [max(len(cell.caption) for cell in row) for row in rows]
+    head = GAP + LINE * 1.15 * len(above) + GAP / 2 + LINE * max(map(len, tops)) + GAP / 4
+    height = head + sum(HEIGHT + LINE * lines + GAP for lines in captions) + LINE * len(below) + GAP
+    figure = Figure(figsize=(width, height), facecolor="white")
+    figure.text(0.5, 1 - GAP / height, "\n".join(above), ha="center", va="top", fontsize=FONT + 1)
+    figure.text(GAP / width, GAP / height, "\n".join(below), ha="left", va="bottom", fontsize=FONT)
+    lefts = [(width - columns) / 2 + column * (wide + _BESIDE) for column in range(len(heads))]
+    for left, lines in zip(lefts, tops, strict=True):
+        middle, bottom = (left + wide / 2) / width, (height - head + GAP / 4) / height
+        figure.text(middle, bottom, "\n".join(lines), ha="center", va="bottom", fontsize=FONT)
+    y = height - head
+    for row, lines in zip(rows, captions, strict=True):
+        y -= HEIGHT
+        for left, cell in zip(lefts, row, strict=True):
+            _draw(figure.add_axes((left / width, y / height, wide / width, HEIGHT / height)), cell)
+        y -= LINE * lines + GAP
+    return figure
+
+
+def _captions(rows: Sequence[Sequence[Cell]]) -> list[str]:
+    return [line for row in rows for cell in row for line in cell.caption]
+
+
+def _draw(axes: Axes, cell: Cell) -> None:
+    width, height = cell.image.size
+    axes.imshow(cell.image, interpolation="lanczos")
+    for left, top, right, bottom, name in cell.boxes:
+        corner, size = (left * width, top * height), ((right - left) * width, (bottom - top) * height)
+        for colour, thick in (("black", 2.5), ("white", 1.2)):
+            axes.add_patch(Rectangle((corner[0] - 0.5, corner[1] - 0.5), *size, fill=False, ec=colour, lw=thick))
+        if name:
+            box = {"facecolor": "white", "edgecolor": "black", "linewidth": 0.5, "pad": 1.2}
+            middle = (corner[0] + size[0] / 2 - 0.5, corner[1] + size[1] / 2 - 0.5)
+            axes.annotate(name, middle, ha="center", va="center", fontsize=FONT - 1, bbox=box)
+    axes.set(xticks=[], yticks=[], xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), anchor="N")
+    for spine in axes.spines.values():
+        spine.set(color=cell.frame.colour, linewidth=1 if cell.frame == UNKNOWN else 2.5)
+    axes.annotate(
+        "\n".join(cell.caption), (0.5, 0), (0, -4), xycoords="axes fraction", textcoords="offset points",
+        ha="center", va="top", fontsize=FONT, color="black" if cell.frame == UNKNOWN else cell.frame.colour,
+    )  # fmt: skip
