@@ -23,6 +23,8 @@ from passerby.cli import (
     demo,
     embed,
     evaluate,
+    explain,
+    figures,
     import_weights,
     models,
     report,
@@ -67,11 +69,13 @@ app.command(no_args_is_help=True)(calibrate.calibrate)
 app.command(no_args_is_help=True)(embed.embed)
 app.command(no_args_is_help=True)(search.search)
 app.command(no_args_is_help=True)(attributes.attributes)
+app.command(no_args_is_help=True)(explain.explain)
 app.command(no_args_is_help=True)(report.report)
 app.command(no_args_is_help=True)(reproduce.reproduce)
 app.command()(models.models)
 app.add_typer(data.app, name="data")
 app.add_typer(bench.app, name="bench")
+app.add_typer(figures.app, name="figures")
 app.command("import-weights", no_args_is_help=True)(import_weights.import_weights)
 
 

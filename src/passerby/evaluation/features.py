@@ -66,6 +66,16 @@ def write_features(path: str | Path, query: Embeddings, gallery: Embeddings) -> 
         np.savez(file, **arrays)
 
 
+def names_pictures(side: Embeddings) -> bool:
+    """Whether the file that a side was read from says what its pictures are called."""
+    return side.paths != _rows(len(side))
+
+
+def _rows(count: int) -> tuple[str, ...]:
+    """Names where the file has none."""
+    return tuple(f"row {row}" for row in range(count))
+
+
 def _read_npz(file: Path) -> dict[str, Any]:
     try:
         with np.load(file, allow_pickle=False) as arrays:
@@ -163,7 +173,7 @@ def _refuse_negative(file: Path, side: str, pids: Tensor) -> None:
 
 def _paths(file: Path, name: str, arrays: Mapping[str, Any], rows: int) -> tuple[str, ...]:
     if name not in arrays:
-        return tuple(f"row {row}" for row in range(rows))
+        return _rows(rows)
     paths = tuple(map(str, arrays[name].tolist()))
     if len(paths) != rows:
         raise ShapeError(f"{file}: {name} has {len(paths)} values for {rows} embeddings; one an image is needed")

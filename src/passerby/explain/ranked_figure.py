@@ -25,7 +25,7 @@ from passerby.types import Embeddings, Protocol
 _HEIGHT = 1.25  # inches of a picture, as all that follows
 _SIDE = 1.95
 _FOOT = 0.3
-_RANKS = 10  # of matches that are named
+_RUNS = 8  # of ranks of matches that are named
 _CHARACTERS = 13  # of an inch of a title
 _FRAMES: dict[Outcome, tuple[Frame, str]] = {
     "right": (RIGHT, "the query's person"),
@@ -107,12 +107,23 @@ def _side(name: str, some: RankedList, *, named: bool) -> Iterator[str]:
         yield from _wrapped("nobody in the gallery to be found")
     else:
         yield f"AP {100 * some.average_precision:.1f} %"
-        named_ranks = ", ".join(map(str, some.ranks[:_RANKS])) + (", …" if len(some.ranks) > _RANKS else "")
-        yield from _wrapped(f"{some.matches} to be found; at {named_ranks or 'no rank'}")
+        yield from _wrapped(f"{some.matches} to be found; at {_runs(some.ranks) or 'no rank'}")
     if some.asked:
         yield from _wrapped(f"{some.left:,} of {some.gallery:,} left, predicted:")
         for group, value in some.asked.values.items():
             yield from _wrapped(f"{group}: {value}")
+
+
+def _runs(ranks: Sequence[int]) -> str:
+    """Ascending ranks in brief: ``1–3, 5``."""
+    ends: list[list[int]] = []
+    for rank in ranks:
+        if ends and rank == ends[-1][1] + 1:
+            ends[-1][1] = rank
+        else:
+            ends.append([rank, rank])
+    said = [str(first) if first == last else f"{first}–{last}" for first, last in ends[:_RUNS]]
+    return ", ".join(said) + (",\xa0…" if len(ends) > _RUNS else "")
 
 
 def _wrapped(text: str) -> list[str]:
@@ -128,8 +139,8 @@ def _caption(hit: RankedHit) -> list[str]:
 
 
 def _number(distance: float) -> str:
-    """As many digits whatever the lengths of embeddings."""
-    return f"{distance:.4f}" if distance < 10 else f"{distance:.1f}"
+    """Four digits, however long embeddings are."""
+    return f"{distance:.{max(0, 4 - len(str(int(distance)).lstrip('0')))}f}"
 
 
 def _draw(rows: Sequence[_Row], title: str, *, of_group: int) -> Figure:
@@ -138,8 +149,7 @@ def _draw(rows: Sequence[_Row], title: str, *, of_group: int) -> Figure:
     wide = cell_width(framed, _HEIGHT)
     columns = 1 + max(len(row.hits) for row in rows)
     width = max(5.0, _SIDE + GAP + columns * (wide + GAP) + 2 * GAP)
-    heading = textwrap.wrap(title, int(width * _CHARACTERS), replace_whitespace=False)
-    heading = [line for part in heading for line in part.splitlines()]
+    heading = [line for part in title.splitlines() for line in textwrap.wrap(part, int(width * _CHARACTERS))]
     tall = [_row_height(row) for row in rows]
     top = 2 * GAP + len(heading) * LINE * 1.15
     height = top + sum(tall) + _FOOT

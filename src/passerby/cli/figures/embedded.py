@@ -1,0 +1,131 @@
+"""Embeddings that lists are made of: of runs on a data set, or of a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from passerby.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from passerby.data.attributes import Schema
+    from passerby.data.dataset import Dataset
+    from passerby.data.source import Source
+    from passerby.metrics.calibration import Calibration
+    from passerby.types import Embeddings, Protocol, Rerank
+
+Distance = Literal["global", "local", "global_local"]
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """Both sides, and how they are compared."""
+
+    name: str
+    query: Embeddings
+    gallery: Embeddings
+    protocol: Protocol
+    calibration: Calibration | None = None
+    schema: Schema | None = None
+    """Of the predicted attributes, where somebody needs them."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Options that say which embeddings are meant."""
+
+    runs: tuple[Path, ...]
+    data: str | None
+    features: Path | None
+    pictures: str | None
+    distance: Distance
+    rerank: bool
+    described: bool
+    """Whether predicted attributes are needed."""
+    device: str
+    poses: str | None
+    flip: bool | None
+    normalise: bool | None
+
+    @property
+    def place(self) -> str:
+        """Where the pictures are, as it was typed."""
+        return str(self.pictures if self.features else self.data)
+
+    def open(self) -> tuple[Source, list[Embedded]]:
+        """The pictures, and each run's embeddings, or the file's.
+
+        Raises:
+            PasserbyError: for what cannot be, most of it before any work.
+        """
+        return self._of_features(self.features) if self.features else self._of_runs()
+
+    def _of_features(self, file: Path) -> tuple[Source, list[Embedded]]:
+        from passerby.data.registry import open_place
+        from passerby.errors import DatasetLayoutError
+        from passerby.evaluation.features import names_pictures, read_features
+        from passerby.types import Protocol
+
+        place = self._pictures_of_features()
+        query, gallery = read_features(file)
+        if without := [name for name, side in (("query", query), ("gallery", gallery)) if not names_pictures(side)]:
+            raise DatasetLayoutError(
+                f"{file} does not name the pictures of its {' and '.join(without)}: add "
+                f"{' and '.join(f'{name}_path' for name in without)} (a column path of Parquet), the names within "
+                f"{place}; docs/evaluation.md has the format"
+            )
+        protocol = Protocol(normalise=self.normalise is not False, distance=self.distance, rerank=self._rerank())
+        return open_place(place), [Embedded(file.stem, query, gallery, protocol)]
+
+    def _pictures_of_features(self) -> str:
+        """What decides how a model embeds decides nothing here."""
+        from passerby.errors import ConfigError
+
+        others: dict[str, object] = {"RUN": self.runs or None, "--data": self.data, "--poses": self.poses}
+        others |= {"--attributes": self.described or None, "--flip": self.flip}
+        if given := [name for name, value in others.items() if value is not None]:
+            raise ConfigError(
+                f"--features are embeddings already: {', '.join(given)} would decide nothing; leave it out"
+            )
+        if self.pictures is None:
+            raise ConfigError("--features hold no pictures: say where they are, --pictures PLACE (folder, zip or tar)")
+        return self.pictures
+
+    def _of_runs(self) -> tuple[Source, list[Embedded]]:
+        from passerby.data.registry import load as load_dataset
+        from passerby.errors import ConfigError
+        from passerby.explain.names import run_names
+
+        if not self.runs or self.data is None:
+            raise ConfigError("nothing to rank: give RUN… and --data, or --features FILE and --pictures PLACE")
+        if self.pictures is not None:
+            raise ConfigError(
+                "of runs the pictures are those of --data; --pictures belongs to --features: leave it out"
+            )
+        dataset = load_dataset(self.data)
+        named = zip(self.runs, run_names(self.runs), strict=True)
+        return dataset.source, [self._of_run(run, name, dataset) for run, name in named]
+
+    def _of_run(self, run: Path, name: str, dataset: Dataset) -> Embedded:
+        from passerby.evaluation.attributes import schema_of
+        from passerby.evaluation.evaluate import refuse_unevaluable, refuse_unknown_distance
+        from passerby.training.checkpoint import load
+
+        predictor = load(run, device=self.device, poses=self.poses, flip=self.flip, normalise=self.normalise)
+        refuse_unknown_distance(predictor.model, self.distance)
+        schema = schema_of(predictor.model) if self.described else None
+        # a list is of the whole gallery, whatever the data set's own protocol draws
+        protocol = replace(predictor.protocol_for(dataset, draws=0), distance=self.distance, rerank=self._rerank())
+        refuse_unevaluable(dataset, protocol)
+        splits, local = (dataset.split("query"), dataset.split("gallery")), self.distance != "global"
+        with progress_bar(f"embedding for {name}", sum(map(len, splits))) as more:
+            query, gallery = (
+                predictor.embed_samples(dataset.source, some, with_local=local, progress=more) for some in splits
+            )
+        return Embedded(name, query, gallery, protocol, predictor.calibration_for(protocol), schema)
+
+    def _rerank(self) -> Rerank | None:
+        from passerby.types import Rerank
+
+        return Rerank() if self.rerank else None
