@@ -45,8 +45,9 @@ from passerby.types import Rerank
 
 Among = Comparison | Given
 Progress = Callable[[int], object]
-BLOCK_BYTES = 4 * blocks.BLOCK_BYTES
-"""Every row is compared with all others: few blocks of many rows."""
+BLOCKS = 4
+"""How many times the memory of other comparisons is worth its while: every row is compared with all others."""
+BLOCK_BYTES = BLOCKS * blocks.BLOCK_BYTES
 
 
 @dataclass(frozen=True, eq=False)
