@@ -1,0 +1,94 @@
+"""Weights of channels block by block: CWA's (AaP-ReID, 000, Eq 2–3), SE's (001, §II.B) and ECA's.
+
+A panel a block. Above, the mean weight of each channel over pictures, in descending order, and around it how far it
+goes from picture to picture; below, a row a picture: where its weights lie above (orange) or below (purple) the means.
+"""
+
+from __future__ import annotations
+
+import textwrap
+
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure, SubFigure
+
+from passerby.explain.album import Seen
+from passerby.explain.attention import ChannelWeights, channel_weights
+from passerby.explain.style import FONT, SERIES
+
+_ACROSS = 4  # panels
+_WIDTH, _HEIGHT, _TEXT = 2.5, 2.3, 1.3  # inches of a panel, and of words around all
+_KEY = 0.85
+_LETTER = 0.07
+_DIFFERENCE = "PuOr_r"
+
+
+def channel_figure(seen: Seen, *, title: str) -> Figure:
+    """The channel weights of all pictures that were seen.
+
+    Raises:
+        ConfigError: if the model weighs no channels.
+    """
+    blocks = channel_weights(seen)
+    across = min(_ACROSS, len(blocks))
+    down = -(-len(blocks) // across)
+    width, height = max(across * _WIDTH + _KEY, 5.6), down * _HEIGHT + _TEXT
+    figure = Figure(figsize=(width, height), facecolor="white", layout="constrained")
+    figure.suptitle("\n".join(textwrap.wrap(title, int(width / _LETTER / 1.2))), fontsize=FONT + 1)
+    foot = (
+        f"{blocks[0].kind} of {len(seen)} pictures. Line: mean weight of a channel, channels in descending order; dark "
+        "band: ± a standard deviation over pictures; light: least to greatest. Strips, a row a picture: its weight "
+        "minus the mean, orange above, purple below. σ: standard deviation between channels, and of a channel between "
+        "pictures."
+    )
+    figure.supxlabel("\n".join(textwrap.wrap(foot, int(width / _LETTER))), fontsize=FONT)
+    most = max(float((each.weights - each.mean).abs().quantile(0.99)) for each in map(_few, blocks))
+    scale = Normalize(-max(most, 1e-3), max(most, 1e-3))
+    whole, side = figure.subfigures(1, 2, width_ratios=(width - _KEY, _KEY))
+    panels = whole.subfigures(down, across, squeeze=False)
+    for place, panel in enumerate(panels.flat):
+        if place < len(blocks):
+            _panel(panel, blocks[place], scale, first=place % across == 0)
+    _key(side, scale)
+    return figure
+
+
+def _few(block: ChannelWeights) -> ChannelWeights:
+    """A quantile is taken of so many values at most."""
+    return ChannelWeights(block.where, block.kind, block.weights[:: 1 + block.weights.numel() // 1_000_000])
+
+
+def _panel(panel: SubFigure, block: ChannelWeights, scale: Normalize, *, first: bool) -> None:
+    curve, strip = panel.subplots(2, 1, height_ratios=(2, 1), sharex=True)
+    order = block.mean.argsort(descending=True)
+    weights, mean, spread = (values.double().numpy() for values in (
+        block.weights[:, order], block.mean[order], block.spread[order]
+    ))  # fmt: skip
+    x = np.arange(len(mean))
+    curve.fill_between(x, weights.min(axis=0), weights.max(axis=0), color=SERIES[5], alpha=0.35, linewidth=0)
+    curve.fill_between(x, mean - spread, mean + spread, color=SERIES[0], alpha=0.45, linewidth=0)
+    curve.plot(x, mean, color="black", linewidth=1)
+    curve.set(ylim=(0, 1), xlim=(0, len(mean) - 1))
+    curve.set_title(f"{block.where}, {len(mean)} channels", fontsize=FONT)
+    said = f"σ channels {block.between_channels:.3f}\nσ pictures {block.between_pictures:.3f}"
+    low = float(mean[len(mean) // 2 :].mean()) > 0.5
+    curve.annotate(
+        said, (0.97, 0.05 if low else 0.95), xycoords="axes fraction", ha="right", va="bottom" if low else "top",
+        fontsize=FONT - 1, bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1},
+    )  # fmt: skip
+    strip.imshow(weights - mean, aspect="auto", cmap=_DIFFERENCE, norm=scale, interpolation="antialiased")
+    strip.set(yticks=[], xticks=[0, len(mean) - 1], xticklabels=["1", str(len(mean))])
+    for axes in (curve, strip):
+        axes.tick_params(labelsize=FONT - 1, length=2)
+    curve.tick_params(labelbottom=False)
+    if first:
+        curve.set_ylabel("weight", fontsize=FONT)
+        strip.set_ylabel("pictures", fontsize=FONT)
+
+
+def _key(side: SubFigure, scale: Normalize) -> None:
+    """What the strips' colours mean."""
+    bar = side.figure.colorbar(ScalarMappable(scale, _DIFFERENCE), cax=side.add_axes((0.05, 0.3, 0.14, 0.4)))
+    bar.set_label("weight − the channel's mean", fontsize=FONT)
+    bar.ax.tick_params(labelsize=FONT - 1)
