@@ -10,15 +10,20 @@ from pathlib import Path
 from passerby.errors import PasserbyError
 from passerby.explain.album import Album
 from passerby.explain.report.calibration import calibration
+from passerby.explain.report.curves import curves
 from passerby.explain.report.data import data as data_section
 from passerby.explain.report.environment import environment
+from passerby.explain.report.looks import looks
 from passerby.explain.report.numbers import numbers
 from passerby.explain.report.page import missing, page
+from passerby.explain.report.ranked import ranked
 from passerby.explain.report.record import Record, read_records
+from passerby.explain.report.retrieval import retrieval
 from passerby.explain.report.run import Run, Section
 from passerby.explain.report.slices import attributes, slices
 from passerby.explain.report.tested import Missing, Progress, evaluated, own_data, silent
 from passerby.explain.report.training import training
+from passerby.explain.report.why import why
 from passerby.files import written_whole
 
 _LOG = logging.getLogger(__name__)
@@ -105,6 +110,11 @@ def report(runs: Sequence[Run], *, made: datetime | None = None) -> str:
         numbers(runs),
         training(runs),
         data_section(runs),
+        curves(runs),
+        retrieval(runs),
+        ranked(runs),
+        why(runs),
+        looks(runs),
         slices(runs),
         attributes(runs),
         calibration(runs),

@@ -38,7 +38,7 @@ def _open_set(runs: Sequence[Run]) -> Html:
     kinds = ("same", "different")
     rows += [(f"{name} pairs", *(count(each[f"{name}_pairs"]) for each in details)) for name in kinds]
     caption = "Telling same from different pairs by their distance alone, in per cent"
-    return table(caption, ("", *(run.label for run in runs)), rows)
+    return table(caption, ("measure", *(run.label for run in runs)), rows)
 
 
 def _zip(runs: Sequence[Run], details: Sequence[dict[str, Any]]) -> Iterable[tuple[Run, dict[str, Any]]]:
@@ -90,5 +90,5 @@ def _measured(caption: str, found: dict[str, Any], run: Run, key: str) -> Html:
         accepted = number(each["true_positive_rate"], run=run.label, key=f"{key}.{each['rate']:g}.tpr")
         mistaken = number(each["false_match_rate"], run=run.label, key=f"{key}.{each['rate']:g}.fmr", digits=3)
         rows.append((rate, distance, mistaken, accepted))
-    head = ("", "distance", "different pairs accepted, %", "same pairs accepted, or error, %")
+    head = ("measure", "distance", "different pairs accepted, %", "same pairs accepted, or error, %")
     return table(f"{caption} ({count(found['same'])} same, {count(found['different'])} different pairs)", head, rows)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from passerby.data.dataset import SPLITS, Dataset, people
+from passerby.explain.privacy import is_synthetic
 from passerby.explain.report.html import Content, Html, code, element, folded, paragraph, table
 from passerby.explain.report.run import Run, Section, count, tested
 from passerby.types import Role, Sample
@@ -49,9 +50,13 @@ def _cameras(dataset: Dataset) -> Html:
 
 
 def _privacy(runs: Sequence[Run], spec: str) -> Html:
-    blurs = [run.album.blurs for run, found in tested(runs) if found.spec == spec and run.album is not None]
-    if any(blurs):
+    albums = [run.album for run, found in tested(runs) if found.spec == spec and run.album is not None]
+    if any(album.blurs for album in albums):
         said = "Heads are blurred in all pictures of this report; the models saw them as they are."
+    elif all(is_synthetic(album.source) for album in albums):
+        said = "Nobody in these pictures exists, so heads are not blurred."
     else:
-        said = "Heads are not blurred: nobody in these pictures exists, or it was asked for (--no-blur)."
+        said = (
+            "These are pictures of real people, and heads are not blurred, as was asked for: mind who gets to see them."
+        )
     return element("p", said, class_="note")

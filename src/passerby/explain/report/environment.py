@@ -51,14 +51,18 @@ def _repeat(run: Run) -> Iterable[Content]:
 def evaluation(run: Run) -> str:
     """The command that gives a run's numbers."""
     assert run.tested is not None
-    words = ["passerby", "evaluate", str(run.record.path), "--data", run.tested.spec, "--open-set"]
+    record = run.record
+    words = ["passerby", "evaluate", str(record.path), "--data", run.tested.spec, "--open-set"]
+    if run.tested.result.attributes:
+        place = run.tested.own and (record.setting("data.test_attributes") or record.setting("data.attributes"))
+        words += ["--attributes", place or "own"]
     if run.tested.slices:
         words += ["--slices", ",".join(dict.fromkeys(some.dimension for some in run.tested.slices))]
     return shlex.join([*words, "--json"])
 
 
 def _command(command: str) -> Html:
-    return element("pre", code(command), tabindex=0, role="region", aria_label="command")
+    return element("pre", code(command))
 
 
 def _table(records: Sequence[Record]) -> Html:
@@ -68,7 +72,7 @@ def _table(records: Sequence[Record]) -> Html:
     packages = [record.environment.get("packages") or {} for record in records]
     names = dict.fromkeys(name for each in packages for name in each)
     rows += [(code(package), *(_plain(each.get(package)) for each in packages)) for package in names]
-    return table("Where the runs were trained", ("", *(record.label for record in records)), rows)
+    return table("Where the runs were trained", ("what", *(record.label for record in records)), rows)
 
 
 def _plain(value: Any) -> str:

@@ -88,10 +88,13 @@ def table(
         for first, *rest in rows
     ]
     inside = element(
-        "table", element("caption", caption), element("thead", element("tr", columns)), element("tbody", body)
+        "table",
+        element("caption", element("span", caption)),
+        element("thead", element("tr", columns)),
+        element("tbody", body),
     )
     label = plain(caption)
-    return element("div", inside, class_=f"scroll {class_ or ''}".rstrip(), tabindex=0, role="region", aria_label=label)
+    return element("div", inside, class_=f"scroll {class_ or ''}".rstrip(), tabindex=0, role="group", aria_label=label)
 
 
 _TAG = re.compile(r"<[^>]*>")

@@ -29,9 +29,9 @@ def drawn(figure: Figure, *, alt: str, caption: Content, id: str | None = None) 
     kind, content = encoded(figure)
     width, height = (round(side * _INCH) for side in figure.get_size_inches())
     source = f"data:{kind};base64,{base64.b64encode(content).decode()}"
-    image = element("img", src=source, alt=alt, width=width, height=height)
+    image = element("img", src=source, alt=alt, width=width, height=height, style=f"--wide: {width}px")
     label = f"Figure: {alt}"
-    box = element("div", image, class_="card", tabindex=0, role="region", aria_label=label[:120])
+    box = element("div", image, class_="card", tabindex=0, role="group", aria_label=label[:120])
     return element("figure", box, element("figcaption", caption), id=id)
 
 

@@ -39,7 +39,7 @@ def training(runs: Sequence[Run]) -> Section:
 
 
 def _table(records: Sequence[Record]) -> Html:
-    head = ("", *(record.label for record in records))
+    head = ("setting", *(record.label for record in records))
     rows: list[tuple[Content, ...]] = [("model", *(element("b", record.name) for record in records))]
     rows.append(("its options", *(_shown(_options(record)) for record in records)))
     rows += [(name, *(_setting(record, name, key) for record in records)) for name, key in _ROWS]

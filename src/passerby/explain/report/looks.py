@@ -1,0 +1,61 @@
+"""What a model looks at: saliency, and the attention that it has, over some pictures of the queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from matplotlib.figure import Figure
+
+from passerby.errors import PasserbyError
+from passerby.explain.album import Album, Seen, look
+from passerby.explain.attention import Kind, kinds
+from passerby.explain.attention_figures import intra_figure, position_figure, self_attention_figure
+from passerby.explain.attribute_figure import attribute_figure
+from passerby.explain.report.html import Content, Html, element, paragraph
+from passerby.explain.report.picture import drawn
+from passerby.explain.report.run import Run, Section, tested
+from passerby.explain.report.tested import Tested
+
+_PICTURES = 4
+_FIGURES: dict[Kind, tuple[Callable[..., Figure], str]] = {
+    "attributes": (attribute_figure, "where each predicted attribute is seen (AANet, Fig 6)"),
+    "intra": (intra_figure, "masks of intra-attention, block by block (Attention Driven, Fig 7)"),
+    "self": (self_attention_figure, "where self-attention looks from chosen positions (Dual Attention, Eq 2)"),
+    "positions": (position_figure, "how much each position weighs, block by block"),
+}
+
+
+def looks(runs: Sequence[Run]) -> Section:
+    content: list[Content] = []
+    for run, found in tested(runs):
+        assert run.album is not None
+        content += [element("h3", f"Where {run.label} looks"), *_of(run, found, run.album)]
+    return Section("looks", "What the model looks at", tuple(content))
+
+
+def _of(run: Run, found: Tested, album: Album) -> Iterable[Content]:
+    query = found.dataset.split("query")
+    rows = torch.linspace(0, len(query) - 1, min(_PICTURES, len(query))).long().tolist()
+    try:
+        seen = look(found.predictor, album, [query[row] for row in rows])
+    except PasserbyError as error:
+        yield paragraph(f"No maps: {error}")
+        return
+    for kind in kinds(found.predictor.model):
+        if kind in _FIGURES:
+            yield _shown(run, found, seen, kind)
+
+
+def _shown(run: Run, found: Tested, seen: Seen, kind: Kind) -> Html:
+    draw, what = _FIGURES[kind]
+    try:
+        figure = draw(seen, title=f"{run.label} on {found.spec}: {what}")
+    except PasserbyError as error:
+        return paragraph(f"Not shown, {what}: {error}")
+    who = ", ".join(str(sample.pid) for sample in seen.samples)
+    return drawn(
+        figure,
+        alt=f"{what[0].upper()}{what[1:]}, over pictures of people {who}.",
+        caption=f"{what[0].upper()}{what[1:]}.",
+    )
