@@ -23,7 +23,7 @@ Pictures are normalised as for every model here, by ImageNet's mean and deviatio
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal, NamedTuple, get_args
+from typing import ClassVar, Literal, NamedTuple, cast, get_args
 
 import torch
 from jaxtyping import Float
@@ -216,11 +216,9 @@ class AttentionDriven(ReidModel):
 
     def map_layers(self) -> MapLayers:
         """The four blocks of each branch."""
-        of = {WHOLE if name == GLOBAL else name: self.branches[name] for name in self.names}
-        return {
-            f"block{number}": {what: branch.blocks[number - 1] for what, branch in of.items()}
-            for number in range(1, 1 + len(_STAGES))
-        }
+        of = {WHOLE if name == GLOBAL else name: cast(Branch, self.branches[name]).blocks for name in self.names}
+        numbers = range(1, 1 + len(_STAGES))
+        return {f"block{i}": {what: blocks[i - 1] for what, blocks in of.items()} for i in numbers}
 
     def blocks(self) -> tuple[Block, ...]:
         """The branches, as they were weighed; none apart where one layer mixed them (``fc``)."""

@@ -35,8 +35,9 @@ class _OSNet(ReidModel):
         self.classifier = nn.Linear(EMBEDDING, num_classes)
 
     def map_layers(self) -> MapLayers:
-        """Its three stages and the 1×1 convolution after them."""
-        return {name: {WHOLE: getattr(self, name)} for name in ("conv2", "conv3", "conv4", "conv5")}
+        """The last block of each stage, before what leads to the next, and the 1×1 convolution after them."""
+        blocks = {name: getattr(self, name)[1] for name in ("conv2", "conv3", "conv4")}
+        return {name: {WHOLE: module} for name, module in (blocks | {"conv5": self.conv5}).items()}
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> ModelOutput:
         maps = images

@@ -43,8 +43,8 @@ _TABLE_2 = (
 )
 _STAGE_OF_WIDTH = {24: 1, 32: 1, 64: 2, 96: 2, 160: 3, 320: 4}
 _LAST_DOWNSAMPLING = 160
-_LAST_OF_STAGE = (6, 13, 16, 18)
-"""Where each stage ends; the fourth with the convolution after the blocks."""
+_LAST_OF_SIZE = (3, 6, 13, 18)
+"""Before the map shrinks again, and the convolution after all blocks."""
 
 
 def _conv_bn_relu6(c_in: int, c_out: int, *, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
@@ -108,8 +108,8 @@ class MobileNetV2(nn.Module):
 
     @property
     def stages(self) -> dict[str, nn.Module]:
-        """The ends of the four stages; the last one's output is the trunk's."""
-        return {f"layer{stage}": self.features[last] for stage, last in enumerate(_LAST_OF_STAGE, start=1)}
+        """The last of each size of map, by its key in the state; the last one's output is the trunk's."""
+        return {f"features.{last}": self.features[last] for last in _LAST_OF_SIZE}
 
     def forward(self, images: Tensor) -> Tensor:
         out: Tensor = self.features(images)

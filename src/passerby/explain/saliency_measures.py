@@ -1,0 +1,98 @@
+"""How good a saliency map is, in numbers; pure functions of maps, masks and whatever a model answers.
+
+- Petsiuk, Das, Saenko (RISE, BMVC 2018), deletion and insertion: :func:`altered`, :func:`values_along`, :func:`area`;
+- Zhang et al. (Top-down neural attention by excitation backprop, ECCV 2016), pointing game: :func:`points_inside`;
+- Adebayo et al. (Sanity checks for saliency maps, NeurIPS 2018), rank correlation with the maps of a model whose
+  weights are random: :func:`rank_correlation`.
+
+*Deviations*: RISE deletes by grey and inserts into a blurred picture. Here the caller gives both pictures. With grey,
+single pixels deleted at random are speckles that no camera makes, and move an embedding for that reason alone; a
+blurred picture loses what was there and adds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from PIL import Image, ImageFilter
+from scipy.stats import rankdata
+from torch import Tensor
+
+BLUR = 4.0
+"""σ in pixels of what stands where pixels were deleted: at 128×64 no garment's pattern is left."""
+MOST = 0.1
+"""The share of a map's pixels that counts as where it is high."""
+
+
+def salient_first(maps: Float[Tensor, "b h w"], generator: torch.Generator) -> Int[Tensor, "b n"]:
+    """Pixels in reading order's numbers, the most salient first; equal ones in an order drawn at random."""
+    values = maps.flatten(1).cpu()
+    drawn = torch.rand(values.shape, generator=generator).argsort(dim=1)
+    order = values.gather(1, drawn).argsort(dim=1, descending=True, stable=True)
+    return drawn.gather(1, order)
+
+
+def at_random(maps: Float[Tensor, "b h w"], generator: torch.Generator) -> Int[Tensor, "b n"]:
+    """The same of maps that say nothing."""
+    return salient_first(torch.zeros_like(maps), generator)
+
+
+def altered(
+    image: UInt8[Tensor, "c h w"], other: UInt8[Tensor, "c h w"], order: Int[Tensor, " n"], shares: Sequence[float]
+) -> UInt8[Tensor, "s c h w"]:
+    """A picture with growing shares of its pixels, in this order, taken from another."""
+    place = torch.empty_like(order).scatter_(0, order, torch.arange(len(order)))
+    limits = torch.tensor([round(share * len(order)) for share in shares])
+    changed = (place[None] < limits[:, None]).view(len(shares), 1, *image.shape[1:])
+    return torch.where(changed, other, image)
+
+
+def values_along(
+    value: Callable[[Tensor], Tensor], start: Tensor, end: Tensor, order: Int[Tensor, " n"], shares: Sequence[float]
+) -> Float[Tensor, " s"]:
+    """What ``value`` says of pictures ``(s, c, h, w)`` on the way from ``start`` to ``end``.
+
+    Deletion starts at the picture and ends blurred; insertion goes the other way.
+    """
+    return value(altered(start, end, order, shares)).detach().double().cpu()
+
+
+def area(values: Float[Tensor, "*b s"], shares: Sequence[float]) -> Float[Tensor, "*b"]:
+    """Under the curve of values over shares, by trapezoids."""
+    return torch.trapezoid(values, torch.tensor(shares, dtype=values.dtype), dim=-1)
+
+
+def smoothed(images: UInt8[Tensor, "b c h w"], sigma: float = BLUR) -> UInt8[Tensor, "b c h w"]:
+    """Pictures under a Gaussian blur."""
+    blur = ImageFilter.GaussianBlur(sigma)
+    rows = [Image.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy()).filter(blur) for image in images]
+    return torch.stack([torch.from_numpy(np.array(row)).permute(2, 0, 1) for row in rows])
+
+
+def rank_correlation(x: Float[Tensor, "b h w"], y: Float[Tensor, "b h w"]) -> Float[Tensor, " b"]:
+    """Spearman's of each pair of maps, equal values at their mean rank; 0 where a map is the same everywhere."""
+    ranks = [torch.from_numpy(rankdata(maps.flatten(1).double().cpu().numpy(), axis=1)) for maps in (x, y)]
+    u, v = (r - r.mean(dim=1, keepdim=True) for r in ranks)
+    lengths = u.norm(dim=1) * v.norm(dim=1)
+    return torch.where(lengths > 0, (u * v).sum(dim=1) / lengths.clamp_min(1e-30), 0.0)
+
+
+def mass_inside(
+    maps: Float[Tensor, "b h w"], masks: Bool[Tensor, "b h w"], *, most: float = MOST
+) -> Float[Tensor, " b"]:
+    """Which share of the mass of a map's highest pixels lies inside a mask; 0 where the map is 0 everywhere.
+
+    Args:
+        most: the share of its pixels that counts.
+    """
+    values, places = maps.flatten(1).topk(max(1, round(most * maps[0].numel())), dim=1)
+    inside = masks.flatten(1).gather(1, places)
+    return (values * inside).sum(dim=1) / values.sum(dim=1).clamp_min(torch.finfo(values.dtype).tiny)
+
+
+def points_inside(maps: Float[Tensor, "b h w"], masks: Bool[Tensor, "b h w"]) -> Bool[Tensor, " b"]:
+    """Whether a map's highest pixel lies inside a mask, the first of equal ones."""
+    return masks.flatten(1).gather(1, maps.flatten(1).argmax(dim=1, keepdim=True))[:, 0]

@@ -1,0 +1,92 @@
+"""Measures of saliency maps against loops."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from scipy.stats import spearmanr
+
+from passerby.explain.saliency_measures import (
+    altered,
+    area,
+    at_random,
+    mass_inside,
+    points_inside,
+    rank_correlation,
+    salient_first,
+    smoothed,
+    values_along,
+)
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def test_the_most_salient_come_first_and_equal_ones_in_any_order() -> None:
+    maps = torch.zeros(2, 4, 5)
+    maps[0, 1, 2], maps[0, 3, 4], maps[1, 0, 0] = 2, 3, 1
+    order = salient_first(maps, generator())
+    assert order[0, :2].tolist() == [19, 7]
+    assert order[1, 0] == 0
+    assert all(sorted(row.tolist()) == list(range(20)) for row in order)
+    assert order[0, 2:].tolist() != sorted(order[0, 2:].tolist())
+    assert not torch.equal(order, at_random(maps, generator()))
+    assert torch.equal(order, salient_first(maps, generator()))
+
+
+def test_shares_of_a_picture_are_replaced_in_order() -> None:
+    draw = generator()
+    image, other = torch.randint(0, 256, (2, 3, 4, 5), generator=draw, dtype=torch.uint8)
+    order, shares = torch.randperm(20, generator=draw), (0, 0.25, 1)
+    found = altered(image, other, order, shares)
+    for s, share in enumerate(shares):
+        wanted = image.clone()
+        for place in order[: int(share * 20)].tolist():
+            wanted[:, place // 5, place % 5] = other[:, place // 5, place % 5]
+        assert torch.equal(found[s], wanted)
+
+
+def test_values_and_the_area_under_them() -> None:
+    black, white = torch.zeros(3, 4, 5, dtype=torch.uint8), torch.full((3, 4, 5), 255, dtype=torch.uint8)
+    shares = (0.0, 0.5, 1.0)
+    order = at_random(torch.zeros(1, 4, 5), generator())[0]
+    values = values_along(lambda images: images.float().mean(dim=(1, 2, 3)) / 255, black, white, order, shares)
+    assert values.tolist() == pytest.approx([0, 0.5, 1])
+    assert area(values, shares).item() == pytest.approx(0.5)
+    assert area(torch.tensor([1.0, 0.0, 0.0]), (0, 0.2, 1)).item() == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_rank_correlation_is_spearmans(ties: bool) -> None:
+    x, y = torch.randn(2, 3, 6, 4, generator=generator())
+    if ties:
+        x, y = x.clamp_min(0), (2 * y).round()
+    found = rank_correlation(x, y)
+    for row in range(3):
+        assert found[row].item() == pytest.approx(spearmanr(x[row].flatten(), y[row].flatten()).statistic)
+    assert rank_correlation(x, x.exp()).tolist() == pytest.approx([1, 1, 1])
+    assert rank_correlation(x, torch.zeros_like(x)).tolist() == [0, 0, 0]
+
+
+def test_mass_and_highest_point_inside_a_mask() -> None:
+    maps, masks = torch.rand(3, 10, 5, generator=generator()), torch.rand(3, 10, 5, generator=generator()) > 0.4
+    maps[2] = 0
+    for row in range(2):
+        pixels = sorted(((maps[row, i, j].item(), i, j) for i in range(10) for j in range(5)), reverse=True)[:5]
+        wanted = sum(v for v, i, j in pixels if masks[row, i, j]) / sum(v for v, _, _ in pixels)
+        assert mass_inside(maps, masks)[row].item() == pytest.approx(wanted, abs=1e-6)
+        assert points_inside(maps, masks)[row] == masks[row, pixels[0][1], pixels[0][2]]
+    assert mass_inside(maps, masks)[2] == 0
+    assert mass_inside(torch.ones(3, 10, 5), masks, most=1).tolist() == pytest.approx(
+        masks.float().mean(dim=(1, 2)).tolist()
+    )
+
+
+def test_a_blurred_picture_keeps_its_colour_and_loses_its_pattern() -> None:
+    stripes = torch.zeros(1, 3, 32, 16, dtype=torch.uint8)
+    stripes[:, :, ::2] = 200
+    found = smoothed(stripes).float()
+    assert found.shape == stripes.shape
+    assert found[:, :, 8:-8].std() < 3
+    assert found.mean().item() == pytest.approx(100, abs=3)
