@@ -89,23 +89,44 @@ def _matrix(slices: Sequence[Slice]) -> _Panel:
 
 
 def _draw_matrix(axes: Axes, slices: Sequence[Slice], asked: Sequence[str], seen: Sequence[str]) -> None:
-    values = [some.mean_ap for some in slices]
-    scale, colours = Normalize(min(values), max(max(values), min(values) + 0.01)), colormaps["cividis"]
-    for some in slices:
-        x, y, shade = seen.index(some.value), asked.index(some.group), float(scale(some.mean_ap))
-        cell = Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colours(shade), edgecolor=EDGE_OF_CELL, linewidth=0.5)
-        if some.few:
-            cell.set_hatch(_HATCH)
-        axes.add_patch(cell)
-        axes.text(
-            x, y, f"{100 * some.mean_ap:.1f}\n{_count(some)}", color="white" if shade < 0.5 else "black",
-            ha="center", va="center", fontsize=_SIZE, bbox={"facecolor": colours(shade), "edgecolor": "none", "pad": 1},
-        )  # fmt: skip
-    axes.set(xlim=(-0.5, len(seen) - 0.5), ylim=(len(asked) - 0.5, -0.5), facecolor="#EEEEEE")
-    axes.set(xticks=range(len(seen)), xticklabels=seen, yticks=range(len(asked)), yticklabels=asked)
+    cells = [
+        Cell(some.group, some.value, some.mean_ap, f"{100 * some.mean_ap:.1f}\n{_count(some)}", some.few)
+        for some in slices
+    ]
+    draw_cells(axes, cells, asked, seen)
     axes.set_xlabel("camera of the gallery (grey: nobody to be found there)", fontsize=_SIZE)
     axes.set_ylabel("camera of the query", fontsize=_SIZE)
     axes.set_title("mAP of each pair of cameras alone, %", fontsize=_SIZE + 1)
+
+
+class Cell(NamedTuple):
+    """One of a matrix."""
+
+    row: str
+    column: str
+    value: float
+    """Decides the colour, bright is high."""
+    text: str
+    few: bool = False
+    """Whether it rests on little, and is hatched."""
+
+
+def draw_cells(axes: Axes, cells: Sequence[Cell], rows: Sequence[str], columns: Sequence[str]) -> None:
+    """A matrix with its numbers written out, as high as wide where the axes are; a place without a cell is grey."""
+    values = [cell.value for cell in cells]
+    scale, colours = Normalize(min(values), max(max(values), min(values) + 0.01)), colormaps["cividis"]
+    for cell in cells:
+        x, y, shade = columns.index(cell.column), rows.index(cell.row), float(scale(cell.value))
+        box = Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colours(shade), edgecolor=EDGE_OF_CELL, linewidth=0.5)
+        if cell.few:
+            box.set_hatch(_HATCH)
+        axes.add_patch(box)
+        axes.text(
+            x, y, cell.text, color="white" if shade < 0.5 else "black",
+            ha="center", va="center", fontsize=_SIZE, bbox={"facecolor": colours(shade), "edgecolor": "none", "pad": 1},
+        )  # fmt: skip
+    axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5), facecolor="#EEEEEE")
+    axes.set(xticks=range(len(columns)), xticklabels=columns, yticks=range(len(rows)), yticklabels=rows)
     axes.tick_params(length=0, labelsize=_SIZE)
 
 

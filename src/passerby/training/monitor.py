@@ -1,4 +1,4 @@
-"""What a run says while it goes: a line a step in ``metrics.jsonl``, TensorBoard scalars, a progress bar."""
+"""What a run says while it goes: lines in ``metrics.jsonl``, ``evaluations.jsonl``, TensorBoard, a progress bar."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Monitor:
 
     def __init__(self, folder: RunFolder, total: int, *, done: int, active: bool, show: bool) -> None:
         self.step = done
+        self._folder = folder
         self._file: IO[str] | None = None
         self._board: SummaryWriter | None = None
         if active:
@@ -75,6 +76,9 @@ class Monitor:
 
     def log_evaluation(self, epoch: int, result: EvalResult) -> None:
         """Numbers on the test data between epochs."""
+        if self._file:
+            numbers = {"rank1": result.rank1, "mean_ap": result.mean_ap, "minp": result.minp}
+            self._folder.log_evaluation({"step": self.step, "epoch": epoch, **numbers})
         if self._board:
             self._board.add_scalar("test/rank1", result.rank1, self.step)
             if result.mean_ap is not None:

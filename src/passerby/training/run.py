@@ -1,7 +1,7 @@
 """The run folder: what was asked for, where, what came out. Whatever is in it is whole.
 
 ``config.json`` (resolved), ``inputs.json`` (what it reads, as digests), ``environment.json``,
-``metrics.jsonl`` (a line a step), ``losses.png``,
+``metrics.jsonl`` (a line a step), ``evaluations.jsonl`` (a line an evaluation between epochs), ``losses.png``,
 ``checkpoints/epoch-NNNN`` (to resume from), ``model.safetensors`` + ``model.json`` (to use),
 ``metrics.json`` (the evaluation).
 """
@@ -42,6 +42,10 @@ class RunFolder:
     @property
     def metrics_log(self) -> Path:
         return self.path / "metrics.jsonl"
+
+    @property
+    def evaluations_log(self) -> Path:
+        return self.path / "evaluations.jsonl"
 
     @property
     def checkpoints(self) -> Path:
@@ -98,16 +102,31 @@ class RunFolder:
 
     def log(self) -> list[dict[str, Any]]:
         """Every step logged so far; a last line that was cut short does not count."""
-        if not self.metrics_log.exists():
-            return []
-        whole = self.metrics_log.read_text().rpartition("\n")[0]
-        return [json.loads(line) for line in whole.splitlines()]
+        return _lines(self.metrics_log)
+
+    def evaluations(self) -> list[dict[str, Any]]:
+        """Those between epochs, where the run was asked for them; that of its end is ``metrics.json``."""
+        return _lines(self.evaluations_log)
+
+    def log_evaluation(self, entry: dict[str, Any]) -> None:
+        """Keep one, with the ``step`` that it was made after."""
+        with self.evaluations_log.open("a") as file:
+            file.write(json.dumps(entry) + "\n")
 
     def cut_log(self, step: int) -> None:
         """Forget what was logged after ``step`` (a run that died between two checkpoints)."""
-        kept = [json.dumps(entry) for entry in self.log() if entry["step"] <= step]
-        with written_whole(self.metrics_log) as partial:
-            partial.write_text("".join(f"{line}\n" for line in kept))
+        for file in (self.metrics_log, self.evaluations_log):
+            if file.exists():
+                kept = [json.dumps(entry) for entry in _lines(file) if entry["step"] <= step]
+                with written_whole(file) as partial:
+                    partial.write_text("".join(f"{line}\n" for line in kept))
+
+
+def _lines(file: Path) -> list[dict[str, Any]]:
+    if not file.exists():
+        return []
+    whole = file.read_text().rpartition("\n")[0]
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def _as_text(config: BaseModel) -> str:

@@ -1,0 +1,119 @@
+"""A query and a gallery that one model embedded, compared under a protocol: what curves and matrices are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from passerby.data.dataset import Dataset
+from passerby.evaluation.evaluate import refuse_unevaluable
+from passerby.evaluation.features import read_features
+from passerby.evaluation.open_set import content_of
+from passerby.evaluation.per_query import refuse_draws
+from passerby.evaluation.predictor import Predictor
+from passerby.metrics.calibration import Calibration
+from passerby.metrics.camera_confusion import CameraConfusion, camera_confusion
+from passerby.metrics.functional import precision_recall
+from passerby.metrics.open_set import Pairs
+from passerby.metrics.pairs import pair_distances
+from passerby.metrics.protocol import evaluate_embeddings
+from passerby.metrics.slices import Slice, camera_slices
+from passerby.retrieval.ranking import positive_ranks
+from passerby.types import Embeddings, EvalResult, Protocol
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """One run's embeddings; what is made of them is made when it is first asked for."""
+
+    name: str
+    """Of the run, in legends."""
+    query: Embeddings
+    gallery: Embeddings
+    protocol: Protocol
+    calibration: Calibration | None = None
+    fitted_on_these: bool = False
+    """Whether the calibration was fitted on these very pictures, so that it flatters itself."""
+
+    @classmethod
+    def of_run(
+        cls,
+        predictor: Predictor,
+        dataset: Dataset,
+        name: str,
+        *,
+        batch_size: int = 64,
+        progress: Callable[[int], object] | None = None,
+    ) -> Compared:
+        """Embed a data set's query and gallery, to be compared as ``passerby evaluate`` does.
+
+        Raises:
+            DatasetLayoutError: if query or gallery is empty.
+            ProtocolError: if people or cameras are unknown, or no query has a valid match.
+        """
+        how = predictor.protocol_for(dataset)
+        refuse_unevaluable(dataset, how)
+        query, gallery = (
+            predictor.embed_samples(dataset.source, dataset.split(split), batch_size=batch_size, progress=progress)
+            for split in ("query", "gallery")
+        )
+        calibration = predictor.calibration_for(how)
+        fitted = calibration is not None and calibration.content == content_of(dataset)
+        return cls(name, query, gallery, how, calibration, fitted)
+
+    @classmethod
+    def of_features(cls, file: str | Path, name: str | None = None, *, normalise: bool = True) -> Compared:
+        """Of anybody's embeddings (:mod:`passerby.evaluation.features`)."""
+        return cls(name or Path(file).stem, *read_features(file), Protocol(normalise=normalise))
+
+    @cached_property
+    def result(self) -> EvalResult:
+        return evaluate_embeddings(self.query, self.gallery, self.protocol)
+
+    @cached_property
+    def precision_recall(self) -> tuple[Float[Tensor, " k"], Float[Tensor, " k"]]:
+        """Recalls, and the interpolated precision at each (:func:`~passerby.metrics.functional.precision_recall`).
+
+        Raises:
+            ProtocolError: if galleries are drawn.
+        """
+        refuse_draws(self.protocol)
+        found = positive_ranks(self.query, self.gallery, self.protocol)
+        return precision_recall(found.ranks, found.counts)
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """Of the same person by another camera (unless the protocol says by any), and of different people.
+
+        Raises:
+            ProtocolError: if it re-ranks.
+        """
+        return pair_distances(self.query, self.gallery, self.protocol)
+
+    @cached_property
+    def by_cameras(self) -> tuple[Slice, ...]:
+        """Each pair of cameras as an evaluation of its own."""
+        return camera_slices(self.query, self.gallery, self.protocol)
+
+    @cached_property
+    def confusion(self) -> CameraConfusion:
+        """By which cameras wrong answers are."""
+        return camera_confusion(self.query, self.gallery, self.protocol)
+
+    @property
+    def everybody(self) -> Embeddings:
+        """Both sides, queries first, with what is known of both."""
+        sides = self.query, self.gallery
+        columns = {
+            column: torch.cat([getattr(side, column) for side in sides])
+            for column in ("pids", "camids", "roles")
+            if all(getattr(side, column) is not None for side in sides)
+        }
+        features = torch.cat([side.features for side in sides])
+        return Embeddings(features, self.query.paths + self.gallery.paths, **columns)

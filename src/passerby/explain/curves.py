@@ -1,0 +1,203 @@
+"""How runs went: every part of the loss, the learning rate and, where a run evaluated while it trained, its numbers.
+
+Paper 000 (channel-wise attention), Fig 4 lays the losses of a trunk with and without attention over each other; so does
+this, with as many runs as are given and a panel a curve.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from passerby.errors import ConfigError
+from passerby.explain.names import wrapped
+from passerby.explain.panels import line_of
+from passerby.explain.style import FONT, SERIES, STYLES
+from passerby.training.curves import loss_names, running_mean
+from passerby.training.run import RunFolder
+
+Over = Literal["epoch", "step"]
+Values = NDArray[np.float64]
+_WIDTH, _HEIGHT, _LINE, _COLUMNS = 3.3, 2.5, 0.19, 3  # inches a panel and a line of the legend; panels side by side
+_TOTAL, _RATE = "loss", "learning rate"
+
+
+class Evaluated(NamedTuple):
+    """Numbers on the test data; in [0, 1], larger is better."""
+
+    step: int
+    epoch: float
+    """How many were done."""
+    rank1: float
+    mean_ap: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """What a run logged, a value a step."""
+
+    name: str
+    steps: Values
+    epochs: Values
+    """How many were done after each step."""
+    losses: Mapping[str, Values]
+    """The whole, called ``loss``, first; then its parts as they are weighted."""
+    lr: Values
+    evaluated: tuple[Evaluated, ...]
+    """Between epochs where the run was asked for it, and at its end."""
+    data: str | None = None
+    """What it was trained on, where the run says so."""
+
+    @classmethod
+    def of(cls, run: str | Path, name: str | None = None) -> History:
+        """That of a run folder, called as the folder is.
+
+        Raises:
+            ConfigError: if there is no log of steps, or it is damaged.
+        """
+        folder = RunFolder(run)
+        try:
+            log, between = folder.log(), folder.evaluations()
+            if not log:
+                raise ConfigError(
+                    f"{folder.path} has no log of its training (no {folder.metrics_log.name}): it was imported, or has "
+                    "not done a step; give the folder of a run that was trained here"
+                )
+            losses = {part: _column(log, part) for part in loss_names(log)}
+            steps, epochs = _column(log, "step"), _progress(_column(log, "epoch"))
+            ends = _of_the_end(folder.path / "metrics.json", int(steps[-1]), float(epochs[-1]))
+            evaluated = (*(_evaluated(entry) for entry in between), *ends)
+            data = _data(folder.config)
+            return cls(name or folder.path.name, steps, epochs, losses, _column(log, "lr"), evaluated, data)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConfigError(f"the log of {folder.path} is damaged ({error!r}); train the run again") from None
+
+
+def _column(log: Sequence[Mapping[str, Any]], name: str) -> Values:
+    return np.array([entry[name] for entry in log], np.float64)
+
+
+def _progress(epoch: Values) -> Values:
+    """Of the epochs' numbers: epochs have one length, though the last one may not be finished."""
+    _, place, lengths = np.unique(epoch, return_inverse=True, return_counts=True)
+    before = np.cumsum(lengths) - lengths
+    done: Values = epoch + (np.arange(len(epoch)) - before[place] + 1) / lengths.max()
+    return done
+
+
+def _evaluated(entry: Mapping[str, Any]) -> Evaluated:
+    return Evaluated(entry["step"], entry["epoch"], entry["rank1"], entry["mean_ap"])
+
+
+def _data(config: Path) -> str | None:
+    values = json.loads(config.read_text()) if config.is_file() else {}
+    data = values.get("data")
+    return data.get("train") if isinstance(data, dict) else data
+
+
+def _of_the_end(file: Path, step: int, epoch: float) -> tuple[Evaluated, ...]:
+    """A pose network's numbers are others."""
+    values = json.loads(file.read_text()) if file.is_file() else {}
+    return (Evaluated(step, epoch, values["cmc"]["1"], values["mean_ap"]),) if "cmc" in values else ()
+
+
+def curves_figure(runs: Sequence[History], *, over: Over = "epoch", title: str | None = None) -> Figure:
+    """A panel for the loss, each of its parts, the learning rate and, if known between epochs, rank-1 and mAP.
+
+    Args:
+        title: by default says on what they were trained, and how to read the lines.
+
+    Raises:
+        ConfigError: if there are no runs, or more than there are line styles.
+    """
+    if not 1 <= len(runs) <= len(STYLES):
+        raise ConfigError(f"a figure of curves shows 1 to {len(STYLES)} runs, got {len(runs)}; make several figures")
+    panels = _panels(runs, over)
+    columns = 2 if len(panels) == 4 else min(_COLUMNS, len(panels))
+    rows = -(-len(panels) // columns)
+    size = max(5.0, _WIDTH * columns), _HEIGHT * rows + 0.5 + _LINE * len(runs)
+    figure = Figure(figsize=size, facecolor="white", layout="constrained")
+    figure.suptitle(wrapped(title or _title(runs), size[0]), fontsize=FONT + 1)
+    places = figure.subplots(rows, columns, squeeze=False)
+    for axes, (name, draw) in zip(places.flat, panels.items(), strict=False):
+        draw(axes)
+        axes.set_title(name, fontsize=FONT + 1)
+        axes.set_xlabel(over, fontsize=FONT)
+        axes.tick_params(labelsize=FONT)
+        axes.grid(alpha=0.3)
+    for axes in places.flat[len(panels) :]:
+        axes.remove()
+    lines = [line_of(places.flat[0], number, [], [], label=_ending(run)) for number, run in enumerate(runs)]
+    figure.legend(handles=lines, loc="outside lower center", fontsize=FONT, frameon=False, handlelength=4)
+    return figure
+
+
+def _title(runs: Sequence[History]) -> str:
+    data = {run.data for run in runs}
+    (on,) = data if len(data) == 1 else {None}
+    return f"Training{f' on {on}' if on else ''}: each step pale, its running mean strong"
+
+
+def _panels(runs: Sequence[History], over: Over) -> dict[str, Callable[[Axes], None]]:
+    """By title, in the order in which they are drawn."""
+    parts = list(dict.fromkeys(part for run in runs for part in run.losses))
+    panels: dict[str, Callable[[Axes], None]] = {}
+    for part in parts:
+        having = [run for run in runs if part in run.losses]
+        whose = "" if len(having) == len(runs) else f" (in {len(having)} of {len(runs)} runs)"
+        name = "loss, the whole" if part == _TOTAL else f"loss: {part}{whose}"
+        panels[name] = partial(_losses, runs=runs, part=part, over=over)
+    panels[_RATE] = partial(_rates, runs=runs, over=over)
+    if any(len(run.evaluated) > 1 for run in runs):
+        for name, field in (("rank-1, %", "rank1"), ("mAP, %", "mean_ap")):
+            panels[name] = partial(_numbers, runs=runs, field=field, over=over)
+    return panels
+
+
+def _losses(axes: Axes, runs: Sequence[History], part: str, over: Over) -> None:
+    for number, run in enumerate(runs):
+        if part in run.losses:
+            places, values = getattr(run, f"{over}s"), run.losses[part]
+            axes.plot(places, values, color=SERIES[number], alpha=0.15, linewidth=0.6)
+            line_of(axes, number, *running_mean(places, values))
+    if all(run.losses[part].min() >= 0 for run in runs if part in run.losses):
+        axes.set_ylim(bottom=0)
+
+
+def _rates(axes: Axes, runs: Sequence[History], over: Over) -> None:
+    for number, run in enumerate(runs):
+        line_of(axes, number, getattr(run, f"{over}s"), run.lr)
+    axes.ticklabel_format(axis="y", scilimits=(-2, 3))
+    axes.yaxis.get_offset_text().set_fontsize(FONT)
+    axes.set_ylim(bottom=0)
+
+
+def _numbers(axes: Axes, runs: Sequence[History], field: str, over: Over) -> None:
+    for number, run in enumerate(runs):
+        known = [each for each in run.evaluated if getattr(each, field) is not None]
+        line_of(
+            axes,
+            number,
+            [getattr(each, over) for each in known],
+            [100 * getattr(each, field) for each in known],
+            marker="o",
+            markersize=3.5,
+        )
+
+
+def _ending(run: History) -> str:
+    """The name, and what came out."""
+    if not run.evaluated:
+        return run.name
+    last = run.evaluated[-1]
+    precision = "" if last.mean_ap is None else f", mAP {100 * last.mean_ap:.1f}\u00a0%"
+    return f"{run.name}: rank-1 {100 * last.rank1:.1f}\u00a0%{precision} at the end"
