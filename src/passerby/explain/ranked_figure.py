@@ -27,6 +27,7 @@ _SIDE = 1.95
 _FOOT = 0.3
 _RUNS = 8  # of ranks of matches that are named
 _CHARACTERS = 13  # of an inch of a title
+_LETTERS = 14  # of an inch of what is said at the start of a row
 _FRAMES: dict[Outcome, tuple[Frame, str]] = {
     "right": (RIGHT, "the query's person"),
     "wrong": (WRONG, "another person"),
@@ -36,8 +37,9 @@ _FRAMES: dict[Outcome, tuple[Frame, str]] = {
 
 @dataclass(frozen=True, eq=False)
 class _Row:
+    name: tuple[str, ...]
     side: tuple[str, ...]
-    """What is said at its start; the first line is its name."""
+    """What is said at its start, below its name."""
     query: Framed | None
     """``None`` below a row of the same query."""
     hits: tuple[Framed, ...]
@@ -95,12 +97,11 @@ def _rows(lists: Mapping[str, RankedList], album: Album) -> Iterator[_Row]:
         first = place_of == 0
         query = Framed(album.image(some.path), ["query", *who(some.pid, some.camid)], QUERY) if first else None
         hits = tuple(Framed(album.image(hit.path), _caption(hit), _FRAMES[hit.outcome][0]) for hit in some.hits)
-        yield _Row(tuple(_side(name, some, named=first)), query, hits)
+        yield _Row(tuple(_wrapped(name)), tuple(_side(some, named=first)), query, hits)
 
 
-def _side(name: str, some: RankedList, *, named: bool) -> Iterator[str]:
-    """What is said of a list: by whom, its average precision, where its matches are, what filtered it."""
-    yield from _wrapped(name)
+def _side(some: RankedList, *, named: bool) -> Iterator[str]:
+    """What is said of a list: its average precision, where its matches are, what filtered it."""
     if named:
         yield from _wrapped(some.path.rsplit("/", 1)[-1])
     if some.average_precision is None:
@@ -127,7 +128,7 @@ def _runs(ranks: Sequence[int]) -> str:
 
 
 def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, int(_SIDE / CHARACTER))
+    return textwrap.wrap(text, int(_SIDE * _LETTERS))
 
 
 def _caption(hit: RankedHit) -> list[str]:
@@ -166,14 +167,14 @@ def _draw(rows: Sequence[_Row], title: str, *, of_group: int) -> Figure:
 
 def _row_height(row: _Row) -> float:
     pictures = [_HEIGHT + LINE * len(each.caption) + 0.1 for each in (*filter(None, [row.query]), *row.hits)]
-    return max([LINE * len(row.side), *pictures]) + 1.5 * GAP
+    return max([LINE * len(row.name + row.side), *pictures]) + 1.5 * GAP
 
 
 def _draw_row(figure: Figure, row: _Row, upper: float, wide: float) -> None:
     width, height = figure.get_size_inches()
-    for line, text in enumerate(row.side):
-        y = (upper - line * LINE) / height
-        figure.text(GAP / width, y, text, fontsize=FONT, va="top", weight="normal" if line else "bold")
+    for line, text in enumerate(row.name + row.side):
+        weight = "bold" if line < len(row.name) else "normal"
+        figure.text(GAP / width, (upper - line * LINE) / height, text, fontsize=FONT, va="top", weight=weight)
     for column, each in enumerate((row.query, *row.hits)):
         left = _SIDE + 2 * GAP + column * (wide + GAP) + (GAP if column else 0)
         if each:
