@@ -25,8 +25,7 @@ def evaluate_embeddings(
     max_rank: int = MAX_RANK,
     block_bytes: int = BLOCK_BYTES,
 ) -> EvalResult:
-    """Evaluate query against gallery; memory stays near ``block_bytes`` beside the embeddings (four
-    times that where they are re-ranked).
+    """Evaluate query against gallery; memory stays near ``block_bytes`` beside the embeddings.
 
     Raises:
         ProtocolError: if the embeddings cannot be evaluated under the protocol, or ``max_rank`` is below 1.

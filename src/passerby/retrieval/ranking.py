@@ -24,7 +24,7 @@ from passerby.retrieval.blocks import BLOCK_BYTES
 from passerby.retrieval.comparison import DistanceName, compare, compare_union, whole_rows
 from passerby.retrieval.matches import Matches
 from passerby.retrieval.nearest import nearest
-from passerby.retrieval.rerank import BLOCKS, prepare
+from passerby.retrieval.rerank import prepare
 from passerby.types import Embeddings, Protocol, Ranking, Rerank
 
 _WORTH_SORTING = 0.04
@@ -179,6 +179,6 @@ def distance_blocks(
     """Query rows and their distances to the whole gallery, ``(b, g)``, a block at a time, as the protocol compares."""
     if protocol.rerank:
         union = compare_union(query, gallery, protocol.distance, normalise=protocol.normalise)
-        return prepare(union, len(query), protocol.rerank, block_bytes=BLOCKS * block_bytes).blocks()
+        return prepare(union, len(query), protocol.rerank, block_bytes=block_bytes).blocks()
     comparison = compare(query, gallery, protocol.distance, normalise=protocol.normalise)
     return ((rows, comparison.block(rows)) for rows in whole_rows(comparison, block_bytes))

@@ -19,8 +19,8 @@ even, and the weights sum to 1, so Σ max = 2 − Σ min. torchreid and fast-rei
 they hand over what is squared already: ``squared_twice`` does as they do.
 
 The encodings are sparse (k1 neighbours and theirs, not N columns), and distances are looked at in blocks
-and dropped: neither N × N distances (unless they fit ``block_bytes``: each is then made but once) nor their
-order nor N × N encodings ever stand. Beside ``block_bytes``
+and dropped: neither N × N distances (unless four times ``block_bytes`` hold them: each is then made but once)
+nor their order nor N × N encodings ever stand. Beside ``block_bytes``
 the memory is that of the encodings, about a hundred entries a picture, N k1² k2 / 2 at worst. The time is
 O(N² d) for the distances, by far the most of it.
 """
@@ -35,8 +35,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from passerby.errors import ProtocolError, ShapeError
-from passerby.retrieval import blocks
-from passerby.retrieval.blocks import CELL_BYTES, row_blocks
+from passerby.retrieval.blocks import BLOCK_BYTES, CELL_BYTES, row_blocks
 from passerby.retrieval.comparison import Comparison, Given, at_once, compare_features, whole_rows
 from passerby.retrieval.distance import squared_euclidean
 from passerby.retrieval.nearest import nearest
@@ -45,9 +44,8 @@ from passerby.types import Rerank
 
 Among = Comparison | Given
 Progress = Callable[[int], object]
-BLOCKS = 4
-"""How many times the memory of other comparisons is worth its while: every row is compared with all others."""
-BLOCK_BYTES = BLOCKS * blocks.BLOCK_BYTES
+_ALL_WITH_ALL = 4
+"""As many times ``block_bytes`` while all pictures are compared with all: products of few rows are slow."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +107,8 @@ def k_reciprocal(
         lam: λ, the share of the distance itself; 1 leaves the order as it was.
         normalise: divide embeddings by their length first.
         squared_twice: square the distances, which are squared already, once more, as torchreid and fast-reid do.
-        block_bytes: about what distances may take at a time, beside the result and the encodings.
+        block_bytes: about what distances may take at a time, beside the result and the encodings; four times that
+            while all pictures are compared with all.
         progress: told how many more of the q + g rows are through, and again of the q that are ranked.
 
     Raises:
@@ -170,7 +169,7 @@ def prepare(
     """All of :func:`k_reciprocal` but its result, whose blocks may then be asked for one by one."""
     _refuse(among, queries, how)
     n, k1, k2 = among.shape[0], how.k1, how.k2
-    if isinstance(among, Comparison) and n * n * among.cell_bytes <= block_bytes:
+    if isinstance(among, Comparison) and n * n * among.cell_bytes <= _ALL_WITH_ALL * block_bytes:
         among = at_once(among)
     order, farthest = _neighbours(among, min(max(k1 + 1, k2), n), block_bytes, progress)
     mutual, half = _mutual(order[:, : k1 + 1]), _mutual(order[:, : round(k1 / 2) + 1])
@@ -212,7 +211,7 @@ def _neighbours(
 ) -> tuple[Int[Tensor, "n k"], Float[Tensor, " n"]]:
     """The k nearest of every row, and its farthest distance (1 where all are 0)."""
     order, farthest = [], []
-    for rows in whole_rows(among, block_bytes):
+    for rows in whole_rows(among, _ALL_WITH_ALL * block_bytes):
         distances = among.block(rows)
         farthest.append(distances.amax(1))
         order.append(nearest(distances, k)[1])
