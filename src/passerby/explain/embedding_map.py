@@ -1,0 +1,231 @@
+"""A map of embeddings: a point a picture, coloured and shaped by its person or its camera, with some of the pictures.
+
+Where the points of one person lie together, the model knows who it is; where those of one camera do, it has learned the
+place. Colours alone do not tell many people apart, so each has a marker too, and its number beside its points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+from passerby.data.dataset import Dataset, people
+from passerby.errors import ConfigError
+from passerby.explain.album import Album
+from passerby.explain.names import wrapped
+from passerby.explain.placing import Box, place, spread
+from passerby.explain.projection import Method, project
+from passerby.explain.style import FONT, SERIES
+from passerby.retrieval.distance import normalize
+from passerby.retrieval.matches import rows_of
+from passerby.types import Embeddings, Role, Sample
+
+Colour = Literal["person", "camera"]
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+KINDS = len(SERIES) * len(MARKERS)
+"""How many people or cameras have a colour and marker of their own: the two numbers share no divisor."""
+PEOPLE, THUMBNAILS = 12, 14
+_PAGE = Box(0, 0, 8.6, 6.2)  # inches of the map, as all that follows
+_LEFT, _RIGHT, _BELOW = 0.4, 0.15, 0.36
+_LINE, _IN_A_ROW = 0.22, 9
+_MARGIN = 0.5
+_PICTURE, _WIDEST, _CAPTION = 0.8, 0.6, 0.15
+_HIDDEN = 2
+"""Points that a picture may cover; where many lie everywhere there are few pictures."""
+
+
+def chosen_people(dataset: Dataset, number: int = PEOPLE, *, seed: int = 0) -> tuple[Sample, ...]:
+    """Query and gallery pictures of some people, drawn by ``seed``; of all where there are no more.
+
+    Raises:
+        ConfigError: if nobody is known.
+    """
+    samples = (*dataset.query, *dataset.gallery)
+    some = set(_drawn(people(samples), number, seed))
+    return tuple(sample for sample in samples if sample.role is Role.PERSON and sample.pid in some)
+
+
+def of_people(embeddings: Embeddings, number: int = PEOPLE, *, seed: int = 0) -> Embeddings:
+    """The rows of some people, the same as :func:`chosen_people` draws of the pictures that were embedded.
+
+    Raises:
+        ConfigError: if nobody is known.
+    """
+    known = embeddings[rows_of(embeddings, Role.PERSON)]
+    if known.pids is None:
+        raise ConfigError("a map of people needs to know who they are; these embeddings are unlabelled")
+    return known[torch.isin(known.pids, torch.tensor(_drawn(known.pids.unique().tolist(), number, seed)))]
+
+
+def _drawn(pids: Sequence[int], number: int, seed: int) -> list[int]:
+    if not pids:
+        raise ConfigError("a map of people needs to know who they are; nobody in these pictures is known")
+    order = torch.randperm(len(pids), generator=torch.Generator().manual_seed(seed))
+    return sorted(pids[i] for i in order[:number].tolist())
+
+
+def embedding_figure(
+    embeddings: Embeddings,
+    *,
+    title: str,
+    method: Method = "pca",
+    colour: Colour = "person",
+    normalise: bool = True,
+    seed: int = 0,
+    perplexity: float | None = None,
+    album: Album | None = None,
+    thumbnails: int = THUMBNAILS,
+) -> Figure:
+    """The map of all of these embeddings (:func:`of_people` takes those of some people).
+
+    Args:
+        title: says of which run, on which data.
+        normalise: divide embeddings by their length first, as the run compares them.
+        album: has the pictures; without it there are no thumbnails.
+
+    Raises:
+        ConfigError: if people or cameras are unknown, more than :data:`KINDS`, or the method cannot be had.
+    """
+    labels = _labels(embeddings, colour)
+    features = normalize(embeddings.features) if normalise else embeddings.features
+    found = project(features, method, seed=seed, perplexity=perplexity)
+    heading = _title(title, found.how, embeddings, colour) + (" (p: person, c: camera)" if album else "")
+    page = _Map.of(found.points.numpy(), labels, title=heading, legend=colour == "camera")
+    page.axes.set_xlabel(found.axes[0], fontsize=FONT)
+    page.axes.set_ylabel(found.axes[1], fontsize=FONT)
+    page.draw_points(colour)
+    if colour == "person":
+        page.name_kinds()
+    if album:
+        page.show(embeddings, album, thumbnails)
+    return page.figure
+
+
+def _labels(embeddings: Embeddings, colour: Colour) -> NDArray[np.int64]:
+    column = embeddings.pids if colour == "person" else embeddings.camids
+    if column is None:
+        raise ConfigError(f"the {colour} of these pictures is unknown; colour by something that is known")
+    labels: NDArray[np.int64] = column.cpu().numpy()
+    if (many := len(np.unique(labels))) > KINDS:
+        way = "take fewer, or colour by camera" if colour == "person" else "colour by person"
+        raise ConfigError(f"a map tells up to {KINDS} {colour}s apart, these are {many}: {way}")
+    return labels
+
+
+def _title(title: str, how: str, embeddings: Embeddings, colour: Colour) -> str:
+    pids = "" if embeddings.pids is None else f" of {len(embeddings.pids.unique())} people"
+    return f"{title}: {len(embeddings):,} pictures{pids} by {colour}; {how}"
+
+
+@dataclass
+class _Map:
+    """What is on the page already, in inches from the lower left corner of the axes."""
+
+    figure: Figure
+    axes: Axes
+    points: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    kinds: NDArray[np.int64]
+    legend_rows: int
+    taken: list[Box] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, points: NDArray[np.float64], labels: NDArray[np.int64], *, title: str, legend: bool) -> _Map:
+        """Points as large as the page allows, an inch across as long as an inch up."""
+        low, high = points.min(axis=0), points.max(axis=0)
+        room = np.array([_PAGE.width, _PAGE.height]) - 2 * _MARGIN
+        scale = float((room / np.maximum(high - low, 1e-12)).min())
+        inches = (points - (low + high) / 2) * scale + np.array(_PAGE.centre)
+        width = _LEFT + _PAGE.width + _RIGHT
+        heading = wrapped(title, width)
+        above = 0.2 + 0.17 * len(heading.splitlines())
+        kinds = np.unique(labels)
+        rows = -(-len(kinds) // _IN_A_ROW) if legend else 0
+        below = _BELOW + _LINE * rows
+        height = below + _PAGE.height + above
+        figure = Figure(figsize=(width, height), facecolor="white")
+        figure.text(0.5, 1 - 0.1 / height, heading, fontsize=FONT + 1, ha="center", va="top")
+        axes = figure.add_axes((_LEFT / width, below / height, _PAGE.width / width, _PAGE.height / height))
+        axes.set(xlim=(0, _PAGE.width), ylim=(0, _PAGE.height), xticks=[], yticks=[])
+        return cls(figure, axes, inches, labels, kinds, rows)
+
+    def style(self, label: int) -> tuple[str, str]:
+        """Colour and marker."""
+        place = int(np.searchsorted(self.kinds, label))
+        return SERIES[place % len(SERIES)], MARKERS[place % len(MARKERS)]
+
+    def draw_points(self, colour: Colour) -> None:
+        for label in self.kinds.tolist():
+            own = self.points[self.labels == label]
+            shade, marker = self.style(label)
+            size = 60 if marker == "*" else 26
+            self.axes.scatter(
+                own[:, 0], own[:, 1], s=size, color=shade, marker=marker, edgecolor="white", linewidth=0.4, zorder=3,
+                label=f"camera {label}",
+            )  # fmt: skip
+        if colour == "camera":
+            height = _LINE * self.legend_rows / self.figure.get_figheight()
+            self.figure.legend(
+                loc="upper center", bbox_to_anchor=(0.5, height), ncols=_IN_A_ROW, fontsize=FONT, frameon=False,
+                borderaxespad=0, handletextpad=0.1,
+            )  # fmt: skip
+
+    def name_kinds(self) -> None:
+        """Its number beside the middle one of each kind's points."""
+        for label in self.kinds.tolist():
+            own = self.points[self.labels == label]
+            middle = own[np.linalg.norm(own[:, None] - own[None], axis=2).sum(axis=1).argmin()]
+            size = 0.068 * len(str(label)) + 0.08, 0.17
+            box = self._placed(middle, size, reach=0.7)
+            if box:
+                self._leader(middle, box, self.style(label)[0])
+                self.axes.text(
+                    *box.centre, str(label), fontsize=FONT, ha="center", va="center_baseline", zorder=6,
+                    bbox={"facecolor": "white", "edgecolor": self.style(label)[0], "linewidth": 1.2, "pad": 1.4},
+                )  # fmt: skip
+
+    def show(self, embeddings: Embeddings, album: Album, number: int) -> None:
+        """Some of the pictures, beside points far from each other, where there is room."""
+        for row in spread(self.points, number):
+            image = album.image(embeddings.paths[row])
+            high = min(_PICTURE, _WIDEST * image.height / image.width)
+            size = high * image.width / image.height, high + _CAPTION
+            box = self._placed(self.points[row], (max(size[0], 0.62), size[1]), reach=1.2, most=_HIDDEN)
+            if box:
+                self._leader(self.points[row], box, "#777777")
+                self._picture(image, box, size[0], embeddings, row)
+
+    def _picture(self, image: Image.Image, box: Box, width: float, embeddings: Embeddings, row: int) -> None:
+        left, bottom, top = box.centre[0] - width / 2, box.bottom + _CAPTION, box.bottom + box.height
+        self.axes.imshow(image, extent=(left, left + width, bottom, top), aspect="auto", zorder=5)
+        self.axes.set(xlim=(0, _PAGE.width), ylim=(0, _PAGE.height))
+        known = [
+            f"{letter}{column[row]}"
+            for letter, column in (("p", embeddings.pids), ("c", embeddings.camids))
+            if column is not None
+        ]
+        self.axes.text(
+            box.centre[0], box.bottom + _CAPTION / 2, " ".join(known), fontsize=FONT - 1, ha="center", va="center",
+            zorder=6, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+        )  # fmt: skip
+
+    def _placed(
+        self, anchor: NDArray[np.float64], size: tuple[float, float], *, reach: float, most: int | None = None
+    ) -> Box | None:
+        at = float(anchor[0]), float(anchor[1])
+        box = place(at, size, page=_PAGE, taken=self.taken, points=self.points, reach=reach, most=most)
+        if box:
+            self.taken.append(box)
+        return box
+
+    def _leader(self, anchor: NDArray[np.float64], box: Box, colour: str) -> None:
+        x, y = box.centre
+        self.axes.plot([anchor[0], x], [anchor[1], y], color=colour, linewidth=0.7, zorder=2)
