@@ -2,19 +2,24 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from passerby.cli import app
+from passerby.explain.privacy import UPPER
+from passerby.gallery.figure import strip as drawn
 from passerby.models.registry import create_model
 from passerby.training.checkpoint import load, save_model
 from passerby.training.run import RunFolder
+from passerby.types import Hit
 
 
 def make_run(folder: Path, seed: int) -> Path:
@@ -113,6 +118,29 @@ def test_the_figure(runs: list[Path], market: Path, embedded: Path, tmp_path: Pa
         assert picture.format == "PNG"
         picture.load()
     assert "strip.png" in passerby("search", runs[0], query, "--gallery", embedded, "--figure", figure).stdout
+
+
+def test_heads_of_people_who_may_exist_are_blurred_in_figures(
+    runs: list[Path], market: Path, embedded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query, shown = market / "query" / "0001_c1s1_000022_00.jpg", list[list[Image.Image]]()
+
+    def strip(query: Image.Image, hits: Sequence[tuple[Hit, Image.Image]], **known: Any) -> Figure:
+        shown.append([query, *(image for _, image in hits)])
+        return drawn(query, hits, **known)
+
+    monkeypatch.setattr("passerby.gallery.figure.strip", strip)
+    asked = ("search", runs[0], query, "--gallery", embedded, "--figure", tmp_path / "strip.png")
+    assert [passerby(*asked, *how).exit_code for how in ((), ("--blur",), ("--no-blur",))] == [0, 0, 0]
+    default, blurred, sharp = ([np.asarray(image, float) for image in images] for images in shown)
+    edge = round(UPPER * 64)
+    with Image.open(query) as picture:
+        assert np.array_equal(sharp[0], picture.convert("RGB"))
+    for a, b, c in zip(default, blurred, sharp, strict=True):
+        assert np.array_equal(a, b)
+        assert np.array_equal(a[edge:], c[edge:])
+        assert np.abs(a[:edge] - c[:edge]).mean() > 5
+    assert "add --figure" in refused(passerby(*asked[:-2], "--blur"))
 
 
 def test_what_cannot_be_searched(runs: list[Path], market: Path, embedded: Path, tmp_path: Path) -> None:

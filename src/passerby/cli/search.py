@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from passerby.cli.embed import embed_with_bar
-from passerby.cli.options import Device, Flip, Normalise, Poses
+from passerby.cli.options import Blur, Device, Flip, Normalise, Poses
 from passerby.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def search(
     flip: Flip = None,
     normalise: Normalise = None,
     figure: Annotated[Path | None, typer.Option(help="Draw the query and what was found to this PNG.")] = None,
+    blur: Blur = None,
 ) -> None:
     """Find the pictures nearest to one picture, or those of people with certain attributes."""
     from passerby.data.attribute_query import attribute_query
@@ -55,6 +56,8 @@ def search(
         raise ConfigError("there is nothing to search for: give a picture, --attributes GROUP=VALUE,…, or both")
     if figure:
         check_target(figure, overwrite=True)
+    elif blur is not None:
+        raise ConfigError("--blur and --no-blur are for figures, but none is asked for: add --figure FILE.png")
     picture = None if query is None else Query.of(query)
     if picture:
         picture.image  # noqa: B018 - what cannot be read ends here, not after a gallery was embedded
@@ -63,7 +66,7 @@ def search(
     opened = _open(predictor, gallery)
     answer = _Answer(query, picture, asked, gallery, opened, opened.search(picture, k, attributes=asked))
     if figure:
-        answer.draw(figure)
+        answer.draw(figure, blur=blur)
     if as_json:
         typer.echo(json.dumps(answer.plain(), indent=2))
     else:
@@ -104,14 +107,17 @@ class _Answer:
             answer |= {"attributes": self.asked.values, "ranked_by": by, "matching": self.gallery.matching(self.asked)}
         return {**answer, "gallery": self.place, "hits": [_plain(hit) for hit in self.hits]}
 
-    def draw(self, figure: Path) -> None:
+    def draw(self, figure: Path, *, blur: bool | None) -> None:
+        from passerby.explain.album import Album
         from passerby.gallery.figure import save_strip, strip
 
-        found = [(hit, self.gallery.image(hit)) for hit in self.hits]
+        album = Album(self.gallery.source, blur=blur)
+        found = [(hit, album.image(hit.path)) for hit in self.hits]
         asked = self.asked.values if self.asked else None
         image, pid, camid = None, None, None
         if self.picture:
-            image, pid, camid = self.picture.image, self.picture.pid, self.picture.sample.camid
+            image = Album(self.picture.source, blur=blur).image(self.picture.sample.path)
+            pid, camid = self.picture.pid, self.picture.sample.camid
         save_strip(strip(image, found, pid=pid, camid=camid, asked=asked), figure)
 
     def print(self) -> None:
