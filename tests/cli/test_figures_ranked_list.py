@@ -1,0 +1,146 @@
+"""``passerby figures ranked-list``: of runs, of files, and what it refuses."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from passerby.data.registry import load as load_dataset
+from passerby.evaluation.features import write_features
+from passerby.explain import ranked_figure
+from passerby.explain.album import Album
+from passerby.explain.ranked import RankedList
+from passerby.metrics.protocol import evaluate_embeddings
+from passerby.training.checkpoint import load
+from passerby.types import Embeddings, Protocol, Rerank
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Run
+
+
+class Drawn(NamedTuple):
+    lists: dict[str, tuple[RankedList, ...]]
+    title: str
+    blurs: bool
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Drawn]:
+    """What was drawn, in order."""
+    kept, draw = list[Drawn](), ranked_figure.ranked_figure
+
+    def keep(lists: dict[str, Sequence[RankedList]], album: Album, *, title: str) -> Figure:
+        kept.append(Drawn({name: tuple(some) for name, some in lists.items()}, title, album.blurs))
+        return draw(lists, album, title=title)
+
+    monkeypatch.setattr(ranked_figure, "ranked_figure", keep)
+    return kept
+
+
+@pytest.fixture(scope="module")
+def sides(trained: Path, figures: Path) -> tuple[Embeddings, Embeddings]:
+    predictor, dataset = load(trained), load_dataset(figures)
+    query, gallery = (predictor.embed_samples(dataset.source, getattr(dataset, side)) for side in ("query", "gallery"))
+    return query, gallery
+
+
+@pytest.fixture
+def features(sides: tuple[Embeddings, Embeddings], tmp_path: Path) -> Path:
+    write_features(tmp_path / "theirs.npz", *sides)
+    return tmp_path / "theirs.npz"
+
+
+def precisions(sides: tuple[Embeddings, Embeddings], protocol: Protocol) -> dict[str, float]:
+    each = evaluate_embeddings(*sides, protocol).per_query
+    assert each is not None
+    return dict(zip(each.paths, each.average_precision.tolist(), strict=True))
+
+
+def test_the_worst_of_a_run_are_those_of_its_evaluation(
+    run: Run, drawn: list[Drawn], trained: Path, figures: Path, sides: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "lists.png"
+    command = ("figures", "ranked-list", trained, "--data", figures, "-n", 2, "-k", 3, "-o", file)
+    done = run(*command, "--queries", "worst", "--junk", "--rerank")
+    assert (done.code, done.out) == (0, f"The ranked lists are in {file}.\n"), done.err
+    with Image.open(file) as picture:
+        assert picture.format == "PNG"
+    measured = precisions(sides, Protocol(normalise=load(trained).protocol.normalise, rerank=Rerank()))
+    lists = drawn[0].lists[trained.name]
+    assert [one.average_precision for one in lists] == sorted(measured.values())[:2]
+    assert all(measured[one.path] == one.average_precision and len(one.hits) == 3 for one in lists)
+    assert not drawn[0].blurs  # nobody in these pictures exists
+    assert "the 2 of lowest average precision" in drawn[0].title
+    assert "re-ranked" in drawn[0].title
+
+
+def test_a_baseline_above_ours(run: Run, drawn: list[Drawn], trained: Path, figures: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(trained, tmp_path / "baseline")
+    name = load_dataset(figures).query[0].path
+    done = run(
+        "figures", "ranked-list", other, trained, "--data", figures, "--queries", name.rsplit("/", 1)[-1],
+        "--blur", "--distance", "local", "-o", tmp_path / "lists.png",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert list(drawn[0].lists) == ["baseline", trained.name]
+    above, below = drawn[0].lists.values()
+    assert above == below  # the same weights
+    assert above[0].path == name
+    assert drawn[0].blurs
+    assert "distance local" in drawn[0].title
+
+
+def test_anybodys_embeddings_and_pictures(
+    run: Run, drawn: list[Drawn], features: Path, figures: Path, sides: Any, tmp_path: Path
+) -> None:
+    command = ("figures", "ranked-list", "--features", features, "-o", tmp_path / "lists.png")
+    done = run(*command, "--pictures", figures, "--queries", "best", "-n", 1)
+    assert done.code == 0, done.err
+    (found,) = drawn[0].lists["theirs"]
+    assert found.average_precision == max(precisions(sides, Protocol()).values())
+    assert "--pictures PLACE" in run(*command).err
+    message = run(*command, "--pictures", figures, "--attributes", "own", "--flip").err
+    assert "--attributes, --flip would decide nothing" in message
+    message = run(*command, "--pictures", tmp_path).err
+    assert "has no file" in message
+
+
+def test_a_file_that_names_no_pictures(run: Run, features: Path, figures: Path, tmp_path: Path) -> None:
+    with np.load(features) as arrays:
+        kept = {name: values for name, values in arrays.items() if name != "gallery_path"}
+    np.savez(tmp_path / "nameless.npz", **kept)
+    done = run(
+        "figures",
+        "ranked-list",
+        "--features",
+        tmp_path / "nameless.npz",
+        "--pictures",
+        figures,
+        "-o",
+        tmp_path / "x.png",
+    )
+    assert done.code == 1
+    assert "does not name the pictures of its gallery: add gallery_path" in done.err
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_what_is_refused(run: Run, trained: Path, figures: Path, tmp_path: Path) -> None:
+    file = tmp_path / "lists.png"
+    command = ("figures", "ranked-list", trained, "--data", figures, "-o", file)
+    name = load_dataset(figures).query[0].path
+    near = run(*command, "--queries", f"{name}x")
+    assert (near.code, f"Did you mean {name}" in near.err) == (1, True)
+    assert "-n 3 would decide nothing" in run(*command, "--queries", name, "-n", 3).err
+    assert "k must be between 1 and the gallery's" in run(*command, "-k", 10_000).err
+    assert "predicts no attributes" in run(*command, "--attributes", "own").err
+    assert "nothing to rank" in run("figures", "ranked-list", trained, "-o", file).err
+    assert "belongs to --features" in run(*command, "--pictures", figures).err
+    assert "no folder" in run(*command[:-1], tmp_path / "nowhere" / "x.png").err
+    assert run("figures", "ranked-list", trained, "--data", figures).code == 2
