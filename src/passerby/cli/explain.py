@@ -1,0 +1,103 @@
+"""``passerby explain``: what a run sees in two pictures, as a sentence, numbers and a figure."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from passerby.cli.options import Blur, Device, Poses
+
+if TYPE_CHECKING:
+    from passerby.data.source import Source
+    from passerby.explain.album import Album
+    from passerby.explain.match import MatchExplanation
+    from passerby.types import Sample
+
+
+def explain(
+    run: Annotated[Path, typer.Argument(help="A run folder, as train or import-weights makes it.")],
+    a: Annotated[str, typer.Argument(help="A picture: a file, or PLACE::NAME in a directory, zip, tar or data set.")],
+    b: Annotated[str, typer.Argument(help="Another one.")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Draw all of it to this PNG.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    confident: Annotated[
+        float, typer.Option(min=0, max=1, help="A predicted attribute less probable than this counts for nothing.")
+    ] = 0.8,
+    blur: Blur = None,
+    device: Device = "cpu",
+    poses: Poses = None,
+) -> None:
+    """Say why two pictures are, or are not, of the same person for a model."""
+    from passerby.explain.match import explain_match
+    from passerby.explain.match_figure import match_figure
+    from passerby.files import check_target, save_figure
+    from passerby.training.checkpoint import load
+
+    if out:
+        check_target(out, overwrite=True)
+    (source_a, sample_a), (source_b, sample_b) = _picture(a), _picture(b)
+    predictor = load(run, device=device, poses=poses)
+    albums = _album(source_a, blur, poses), _album(source_b, blur, poses)
+    found = explain_match(
+        predictor, albums[0], sample_a, albums[1], sample_b, confident=confident, saliency=out is not None
+    )
+    if out:
+        save_figure(match_figure(found, title=f"{run.name or run.resolve().name} ({found.model})"), out)
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), indent=2))
+        return
+    _print(found)
+    if out:
+        typer.echo(f"All of it is drawn in {out}.")
+
+
+def _picture(name: str) -> tuple[Source, Sample]:
+    """Where a picture is, and what is known of it; the place of a file is its folder."""
+    from passerby.data.source import DirectorySource
+    from passerby.gallery.pictures import Query
+    from passerby.types import Sample
+
+    query = Query.of(name)
+    if query.within is not None:
+        return query.within, query.sample
+    file = Path(query.sample.path).expanduser()
+    return DirectorySource(file.parent), Sample(path=file.name)
+
+
+def _album(source: Source, blur: bool | None, poses: str | None) -> Album:
+    """Heads are where joints are, if somebody knows these; else the upper part of a picture is blurred."""
+    from passerby.evaluation.parts import pose_estimator
+    from passerby.explain.album import Album
+
+    return Album(source, blur=blur, joints=pose_estimator(poses, source) if poses else None)
+
+
+def _print(found: MatchExplanation) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from passerby.explain.match_words import number
+
+    typer.echo(found.sentence)
+    typer.echo(f"\ndistance {number(found.distance)} ({found.protocol})")
+    if found.same_person is not None:
+        typer.echo(f"P(same person) {found.same_person:.4f}, {found.verdict}")
+    if found.alignment:
+        typer.echo(f"alignment of stripes {found.alignment.distance:.4f}, in {len(found.alignment.steps)} steps")
+    console = Console(markup=False, highlight=False)
+    if found.parts:
+        table = Table("part", box=None, pad_edge=False)
+        for heading in ("distance", "unlikeness"):
+            table.add_column(heading, justify="right")
+        for part in found.parts:
+            table.add_row(part.name, number(part.distance), f"{part.unlikeness:.3f}")
+        console.print(table)
+    if found.attributes:
+        table = Table("attribute", "first", "second", "", box=None, pad_edge=False)
+        for row in found.attributes:
+            said = f"{row.a} ({row.probability_a:.2f})", f"{row.b} ({row.probability_b:.2f})"
+            table.add_row(row.group, *said, row.judged)
+        console.print(table)

@@ -1,0 +1,286 @@
+"""Why does a model take two pictures for the same person, or not? Everything that it compared, as one value.
+
+- the distance, as the predictor's protocol measures it, and what the run's calibration makes of it;
+- AaP-ReID, DMLI: how stripes were aligned (:mod:`passerby.explain.alignment`), and each stripe with that at its height;
+- AANet (§3) and Attention Driven (Eq 9): the blocks that their embeddings are joined of, one by one;
+- AANet: the attributes that it predicts of both;
+- where each picture makes the two alike (:mod:`passerby.explain.saliency`).
+
+Nothing here decides anything: the distance is that of a search, the rest says what it is made of.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from passerby.data.regions import PARTS
+from passerby.data.source import Source
+from passerby.errors import ConfigError
+from passerby.evaluation.attributes import AttributePredictions, attribute_predictions
+from passerby.evaluation.parts import AUTO, joints_origin
+from passerby.evaluation.predictor import Predictor
+from passerby.explain.album import Album, Seen, look
+from passerby.explain.alignment import Alignment, align
+from passerby.explain.match_words import sentence
+from passerby.explain.saliency import distance_saliency
+from passerby.metrics.calibration import Calibration
+from passerby.models.card import Block
+from passerby.retrieval.comparison import compare
+from passerby.retrieval.distance import normalize
+from passerby.retrieval.dmli import stripe_distances
+from passerby.types import Embeddings, Protocol, Sample, Verdict
+
+CONFIDENT = 0.8
+"""A predicted attribute less probable than this counts for nothing."""
+Judged = Literal["agrees", "conflicts", "uncertain"]
+_LOG = logging.getLogger(__name__)
+
+
+class Part(NamedTuple):
+    """The same part of both, compared."""
+
+    name: str
+    distance: float
+    """Of stripes tanh(d/2), of blocks d²: those of all blocks add up to the global distance."""
+    unlikeness: float
+    """‖a − b‖² ÷ (‖a‖² + ‖b‖²): parts of any size compare by it. 0 is the same, 1 nothing in common."""
+    region: str = ""
+    """Of the body, in words; empty where it is the whole."""
+
+
+class AttributePair(NamedTuple):
+    """One attribute, as it is predicted of both."""
+
+    group: str
+    a: str
+    probability_a: float
+    """Of that value, as the model gives it; not calibrated."""
+    b: str
+    probability_b: float
+    judged: Judged
+    """``uncertain`` where one of the two is not confident."""
+
+
+@dataclass(frozen=True)
+class MatchExplanation:
+    """What two pictures have in common for a model, and what not."""
+
+    a: Sample
+    b: Sample
+    model: str
+    protocol: Protocol
+    """How the distance was made."""
+    distance: float
+    """Smaller is closer."""
+    same_person: float | None
+    """P(same person) by the run's calibration; ``None`` without one."""
+    verdict: Verdict | None
+    false_match_rate: float | None
+    """The least calibrated one whose threshold the distance is below; ``None``: below none of them, or unknown."""
+    alignment: Alignment | None
+    """Of models that make stripes, whether or not the distance is made of them."""
+    stripes: tuple[Part, ...]
+    """Each with that at the same height."""
+    blocks: tuple[Part, ...]
+    """Of models that say what their embedding is joined of."""
+    attributes: tuple[AttributePair, ...]
+    confident: float
+    """The least probability that makes a prediction count."""
+    pictures: tuple[Image.Image, Image.Image] = field(compare=False, repr=False)
+    """As large as the model's, fit to be looked at."""
+    crops: dict[str, tuple[Image.Image, Image.Image]] = field(compare=False, repr=False)
+    """What the model was shown of A and of B, by name of block; empty where it sees whole pictures only."""
+    maps: tuple[Tensor, Tensor] | None = field(compare=False, repr=False)
+    """``(h, w)`` each: where A and B make the distance small."""
+
+    @property
+    def sentence(self) -> str:
+        """The values in plain words, and no more than them."""
+        return sentence(self)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What the distance is joined of; else stripes; nothing for a model that has neither."""
+        return self.blocks or self.stripes
+
+    @property
+    def same(self) -> bool | None:
+        """Whether it is the same person; ``None`` where nobody said who they are."""
+        return None if self.a.pid is None or self.b.pid is None else self.a.pid == self.b.pid
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: all but pictures and maps."""
+        steps = None if self.alignment is None else [step._asdict() for step in self.alignment.steps]
+        return {
+            "sentence": self.sentence,
+            "a": _who(self.a),
+            "b": _who(self.b),
+            "model": self.model,
+            "protocol": asdict(self.protocol),
+            "distance": self.distance,
+            "same_person": self.same_person,
+            "verdict": self.verdict,
+            "false_match_rate": self.false_match_rate,
+            "alignment": None if self.alignment is None else {"distance": self.alignment.distance, "steps": steps},
+            "stripes": [part._asdict() for part in self.stripes],
+            "blocks": [part._asdict() for part in self.blocks],
+            "attributes": [one._asdict() for one in self.attributes],
+            "confident": self.confident,
+        }
+
+
+def explain_match(
+    predictor: Predictor,
+    album_a: Album,
+    a: Sample,
+    album_b: Album,
+    b: Sample,
+    *,
+    protocol: Protocol | None = None,
+    confident: float = CONFIDENT,
+    saliency: bool = True,
+) -> MatchExplanation:
+    """Compare picture ``a`` of one album with ``b`` of another (or the same), as a search would.
+
+    Args:
+        protocol: by default the predictor's.
+        confident: the least probability that makes a predicted attribute count.
+        saliency: make maps of where each picture makes the two alike; a line of the log says why there are none.
+
+    Raises:
+        ImageError: if a picture cannot be read.
+        ProtocolError: if the model lacks what the protocol compares.
+    """
+    how = protocol or predictor.protocol
+    _say_other_joints(predictor, album_a.source, album_b.source)
+    x, y = (predictor.embed_samples(of.source, [one], with_local=True) for of, one in ((album_a, a), (album_b, b)))
+    distance = compare(x, y, how.distance, normalise=how.normalise).pairs(torch.tensor([0]), torch.tensor([0])).item()
+    calibration = predictor.calibration_for(how)
+    probability, verdict = calibration.verdict(distance) if calibration else (None, None)
+    seen = look(predictor, album_a, [a]), look(predictor, album_b, [b])
+    return MatchExplanation(
+        a=a,
+        b=b,
+        model=predictor.model.card.name,
+        protocol=how,
+        distance=distance,
+        same_person=probability,
+        verdict=verdict,
+        false_match_rate=_rate(calibration, distance),
+        alignment=None if x.local is None or y.local is None else align(x.local[0], y.local[0]),
+        stripes=_stripes(x, y),
+        blocks=_blocks(_named(predictor), x, y, normalise=how.normalise),
+        attributes=_attributes(predictor, x, y, confident),
+        confident=confident,
+        pictures=(seen[0].pictures[0], seen[1].pictures[0]),
+        crops=_crops(predictor, *seen),
+        maps=_maps(*seen) if saliency else None,
+    )
+
+
+def _rate(calibration: Calibration | None, distance: float) -> float | None:
+    thresholds = calibration.thresholds if calibration else ()
+    below = [each.rate for each in thresholds if each.distance is not None and distance < each.distance]
+    return min(below, default=None)
+
+
+def _stripes(x: Embeddings, y: Embeddings) -> tuple[Part, ...]:
+    if x.local is None or y.local is None:
+        return ()
+    costs = stripe_distances(x.local, y.local)[0, 0].diagonal().tolist()
+    unlike = [_unlikeness(*pair) for pair in zip(x.local[0], y.local[0], strict=True)]
+    both = enumerate(zip(costs, unlike, strict=True), start=1)
+    return tuple(Part(f"stripe {i}", cost, apart, f"stripe {i} of {len(costs)}") for i, (cost, apart) in both)
+
+
+def _named(predictor: Predictor) -> tuple[Block, ...]:
+    """The model's blocks; of fixed strips nobody knows which part of the body they show."""
+    blocks = predictor.model.blocks()
+    if "parts" not in predictor.model.card.inputs or predictor.parts.get("by", "pose") == "pose":
+        return blocks
+    return tuple(_strip(block) for block in blocks)
+
+
+def _strip(block: Block) -> Block:
+    place = _part_of(block)
+    return block if place is None else Block(words := f"strip {place + 1} of {len(PARTS)}", block.columns, words)
+
+
+def _part_of(block: Block) -> int | None:
+    """Which part the model was shown for it."""
+    name = block.name.replace(" ", "_")
+    return PARTS.index(name) if name in PARTS else None
+
+
+def _crops(predictor: Predictor, a: Seen, b: Seen) -> dict[str, tuple[Image.Image, Image.Image]]:
+    if not a.parts or not b.parts:
+        return {}
+    blocks = zip(_named(predictor), predictor.model.blocks(), strict=True)
+    places = {named.name: place for named, block in blocks if (place := _part_of(block)) is not None}
+    return {name: (a.parts[0][place], b.parts[0][place]) for name, place in places.items()}
+
+
+def _blocks(blocks: Sequence[Block], x: Embeddings, y: Embeddings, *, normalise: bool) -> tuple[Part, ...]:
+    p, q = ((normalize(e.features) if normalise else e.features)[0].double() for e in (x, y))
+    found = []
+    for block in blocks:
+        v, w = p[block.columns], q[block.columns]
+        found.append(Part(block.name, (v - w).square().sum().item(), _unlikeness(v, w), block.region))
+    return tuple(found)
+
+
+def _unlikeness(v: Float[Tensor, " c"], w: Float[Tensor, " c"]) -> float:
+    both = v.square().sum() + w.square().sum()
+    return ((v - w).square().sum() / both).item() if both > 0 else 0.0
+
+
+def _attributes(predictor: Predictor, x: Embeddings, y: Embeddings, confident: float) -> tuple[AttributePair, ...]:
+    schema = predictor.model.schema
+    if schema is None or x.attributes is None or y.attributes is None:
+        return ()
+    (one,), (other,) = (attribute_predictions(each, schema) for each in (x.attributes, y.attributes))
+    return tuple(_compared(group.name, one, other, confident) for group in schema.groups)
+
+
+def _compared(group: str, one: AttributePredictions, other: AttributePredictions, confident: float) -> AttributePair:
+    a, b = one[group], other[group]
+    judged: Judged = "agrees" if a.value == b.value else "conflicts"
+    if min(a.probability, b.probability) < confident:
+        judged = "uncertain"
+    return AttributePair(group, a.value, a.probability, b.value, b.probability, judged)
+
+
+def _maps(a: Seen, b: Seen) -> tuple[Tensor, Tensor] | None:
+    """Of models that say where their maps are, as all of this package do; a plugin's may not."""
+    try:
+        found = distance_saliency(a, b)
+    except ConfigError as error:
+        _LOG.warning("the match is explained without saliency: %s", error)
+        return None
+    return found.a[0].cpu(), found.b[0].cpu()
+
+
+def _say_other_joints(predictor: Predictor, a: Source, b: Source) -> None:
+    """Parts that were cut by unlike joints compare less surely."""
+    if "parts" not in predictor.model.card.inputs or predictor.parts.get("by", "pose") != "pose":
+        return
+    one, other = (joints_origin(predictor.parts.get("poses", AUTO), source) for source in (a, b))
+    if not one.same_as(other):
+        _LOG.warning(
+            "the parts of the two pictures are cut by different joints (%s; %s), so that the distance is less sure "
+            "(--poses network cuts both by one network)",
+            one,
+            other,
+        )
+
+
+def _who(sample: Sample) -> dict[str, Any]:
+    return {"path": sample.path, "pid": sample.pid, "camid": sample.camid}

@@ -1,0 +1,293 @@
+"""A comparison of two pictures as one figure (:mod:`passerby.explain.match`): what it has, and no empty places.
+
+Both pictures; between them how their stripes were aligned (AaP-ReID, AlignedReID++); the parts that their distance is
+joined of (AANet, Attention Driven); predicted attributes (AANet); where each picture makes them alike.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from passerby.explain.alignment import Alignment
+from passerby.explain.framed import LINE, Framed, place, who
+from passerby.explain.match import AttributePair, Judged, MatchExplanation, Part
+from passerby.explain.match_words import number, probability
+from passerby.explain.overlay import heated
+from passerby.explain.style import FONT, QUERY, RIGHT, SERIES, UNKNOWN, WRONG, Frame
+from passerby.types import Sample
+
+_PICTURE, _OVERLAY = 4.0, 2.4  # inches of height, as all that follows is inches
+_MARGIN, _GAP, _PATH = 0.3, 0.3, 1.5
+_STRIPES, _BLOCKS, _TABLE, _CROPS = 2.3, 4.5, 4.5, 2.6
+_ROW, _CROP_ROW, _HEAD = 0.21, 0.72, 0.3
+_NARROWEST = 6.5
+_TITLE = FONT + 3
+_LETTER = 0.07
+"""Of small text."""
+_LETTERS = 15.5, 17.5  # of an inch: of the title and of small text
+_DEAREST = 0.762
+"""A step's cost is less: tanh 1."""
+_JUDGED: dict[Judged, Frame] = {"agrees": RIGHT, "conflicts": WRONG, "uncertain": Frame(UNKNOWN.colour, "?")}
+
+
+class _Panel(NamedTuple):
+    width: float
+    height: float
+    draw: Callable[[Figure, float, float], None]
+    """On a figure, from its left and its top."""
+
+
+def match_figure(found: MatchExplanation, *, title: str = "") -> Figure:
+    """All that a comparison holds.
+
+    Args:
+        title: says of which run, below the figure; the sentence stands above it.
+    """
+    columns = _columns(found)
+    width = max(sum(column.width for column in columns) + _GAP * (len(columns) - 1) + 2 * _MARGIN, _NARROWEST)
+    said = textwrap.wrap(found.sentence, int((width - 2 * _MARGIN) * _LETTERS[0] * 8 / _TITLE))
+    small = textwrap.wrap(_footer(found, title), int((width - 2 * _MARGIN) * _LETTERS[1]))
+    above = _MARGIN + 0.21 * len(said) + 0.35
+    height = above + max(column.height for column in columns) + LINE * len(small) + _MARGIN
+    figure = Figure(figsize=(width, height), facecolor="white")
+    left = (width - sum(column.width for column in columns) - _GAP * (len(columns) - 1)) / 2
+    _text(figure, _MARGIN, _MARGIN, "\n".join(said), size=_TITLE, linespacing=1.35)
+    _text(figure, _MARGIN, above - 0.31, _numbers(found), size=FONT + 1, color="#444444")
+    _text(figure, _MARGIN, height - LINE * len(small) - 0.15, "\n".join(small), size=FONT, color="#444444")
+    for column in columns:
+        column.draw(figure, left, above)
+        left += column.width + _GAP
+    return figure
+
+
+def _columns(found: MatchExplanation) -> list[_Panel]:
+    """Pictures; bars and table; overlays, which go below the pictures where the others are higher."""
+    pictures = _pictures(found)
+    details = [panel for panel in (_blocks(found), _table(found)) if panel]
+    right = _stacked(details) if details else None
+    overlays = _overlays(found, below=right is not None and right.height > pictures.height + 1)
+    columns = [pictures]
+    if overlays and right and right.height > pictures.height + 1:
+        columns, overlays = [_stacked([pictures, overlays])], None
+    return [panel for panel in (*columns, _stripes(found), right, overlays) if panel]
+
+
+def _stacked(panels: Sequence[_Panel]) -> _Panel:
+    def draw(figure: Figure, left: float, top: float) -> None:
+        for panel in panels:
+            panel.draw(figure, left, top)
+            top += panel.height
+
+    return _Panel(max(panel.width for panel in panels), sum(panel.height for panel in panels), draw)
+
+
+def _pictures(found: MatchExplanation) -> _Panel:
+    """A and B in frames, and the alignment between them."""
+    pictures = found.pictures
+    widths = [_PICTURE * image.width / image.height for image in pictures]
+    between = _PATH if found.alignment else _GAP
+    frame = UNKNOWN if found.same is None else RIGHT if found.same else WRONG
+    captions = [_caption("A", found.a, QUERY), _caption("B", found.b, frame)]
+
+    def draw(figure: Figure, left: float, top: float) -> None:
+        bottom = figure.get_size_inches()[1] - top - _HEAD - _PICTURE
+        starts = (left, left + widths[0] + between)
+        both = zip(pictures, captions, (QUERY, frame), starts, widths, strict=True)
+        for side, (image, caption, edge, start, width) in enumerate(both):
+            axes = place(figure, Framed(image, caption, edge), left=start, bottom=bottom, width=width, height=_PICTURE)
+            if found.alignment:
+                _lines_of_stripes(axes, image.height, found.alignment.stripes[side])
+        if found.alignment:
+            path = _axes(figure, left + widths[0], top + _HEAD, between, _PICTURE)
+            _draw_path(path, found.alignment)
+
+    lines = max(len(caption) for caption in captions)
+    return _Panel(sum(widths) + between, _HEAD + _PICTURE + LINE * lines + 0.25, draw)
+
+
+def _caption(side: str, sample: Sample, frame: Frame) -> list[str]:
+    name = sample.path.rsplit("/", 1)[-1]
+    name = name if len(name) <= 26 else f"{name[:12]}…{name[-12:]}"
+    return [f"{side} {frame.symbol}".rstrip(), name, *who(sample.pid, sample.camid)]
+
+
+def _lines_of_stripes(axes: Axes, height: int, stripes: int) -> None:
+    for i in range(1, stripes):
+        axes.axhline(height * i / stripes - 0.5, color="white", linewidth=0.5, alpha=0.6)
+
+
+def _draw_path(axes: Axes, path: Alignment) -> None:
+    """A line a step, the stronger the cheaper, with its cost; as steps go down one stripe at a time, none overlap."""
+    stripes = path.stripes
+    room = 72 * _PICTURE / sum(stripes)  # points between two numbers
+    for step in path.steps:
+        ends = [(2 * step.a + 1) / (2 * stripes[0]), (2 * step.b + 1) / (2 * stripes[1])]
+        near = 1 - min(step.cost / _DEAREST, 1)
+        axes.plot([0, 1], ends, color=SERIES[0], linewidth=0.5 + 3 * near, alpha=0.35 + 0.65 * near)
+        if room >= 6:
+            axes.text(
+                0.5, sum(ends) / 2, f"{step.cost:.2f}", ha="center", va="center", fontsize=min(FONT, 0.8 * room),
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4},
+            )  # fmt: skip
+    axes.set(xlim=(0, 1), ylim=(1, 0))
+    axes.axis("off")
+    axes.set_title(f"alignment, Σ = {path.distance:.3f}", fontsize=FONT + 1)
+
+
+def _stripes(found: MatchExplanation) -> _Panel | None:
+    """Beside picture B, at the height of its stripes."""
+    if not found.stripes:
+        return None
+
+    def draw(figure: Figure, left: float, top: float) -> None:
+        axes = _axes(figure, left + 0.2, top + _HEAD, _STRIPES - 0.5, _PICTURE)
+        costs = [part.distance for part in found.stripes]
+        _bars(axes, costs, [f"{cost:.2f}" for cost in costs])
+        axes.set(ylim=(len(costs) - 0.5, -0.5), yticks=range(len(costs)))
+        axes.set_yticklabels([str(i + 1) for i in range(len(costs))], fontsize=FONT)
+        axes.set_title(f"at the same height, Σ = {sum(costs):.3f}", fontsize=FONT + 1)
+        axes.set_xlabel("cost of a stripe (0: the same)", fontsize=FONT)
+
+    return _Panel(_STRIPES, _HEAD + _PICTURE + 0.45, draw)
+
+
+def _blocks(found: MatchExplanation) -> _Panel | None:
+    """What the distance is joined of, with the crops that the model was shown."""
+    parts = found.blocks
+    if not parts:
+        return None
+    row, crops = (_CROP_ROW, _CROPS) if found.crops else (_ROW, 0.0)
+    wide = _BLOCKS - (0.7 if crops else 0)
+    labels = _LETTER * max(len(part.name) for part in parts) + 0.1
+    total = sum(part.distance for part in parts)
+    first = next((part for part in parts if part.name in found.crops), None)
+
+    def draw(figure: Figure, left: float, top: float) -> None:
+        for i, part in enumerate(parts):
+            for side, image in enumerate(found.crops.get(part.name, ())):
+                x, y = left + side * _CROPS / 2, top + _HEAD + i * row
+                _crop(figure, image, x, y, _CROPS / 2 - 0.06, row - 0.06, title="AB"[side] * (part == first))
+        axes = _axes(figure, left + crops + labels, top + _HEAD, wide - labels - 1.1, row * len(parts))
+        _bars(axes, [part.unlikeness for part in parts], [_share(part, total) for part in parts])
+        axes.set(ylim=(len(parts) - 0.5, -0.5), yticks=range(len(parts)))
+        axes.set_yticklabels([part.name for part in parts], fontsize=FONT)
+        axes.set_title("what the distance is joined of", fontsize=FONT + 1)
+        axes.set_xlabel("unlikeness, 0: the same; beside it d² and its share", fontsize=FONT)
+
+    return _Panel(crops + wide, _HEAD + row * len(parts) + 0.55, draw)
+
+
+def _share(part: Part, total: float) -> str:
+    return f"{number(part.distance)}, {part.distance / total:.0%}" if total > 0 else f"{number(part.distance)}"
+
+
+def _bars(axes: Axes, lengths: Sequence[float], words: Sequence[str]) -> None:
+    """Horizontal ones, with words beyond the right end."""
+    axes.barh(range(len(lengths)), lengths, height=0.7, color=SERIES[0])
+    for y, text in enumerate(words):
+        axes.annotate(
+            text, (1, y), (3, 0), xycoords=axes.get_yaxis_transform(), textcoords="offset points",
+            va="center", fontsize=FONT, annotation_clip=False,
+        )  # fmt: skip
+    axes.set_xlim(0, max([*lengths, 1e-3]) * 1.02)
+    axes.locator_params(axis="x", nbins=4)
+    axes.tick_params(labelsize=FONT)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _table(found: MatchExplanation) -> _Panel | None:
+    """A row an attribute: what is predicted of both, how surely, and whether that agrees."""
+    rows = found.attributes
+    if not rows:
+        return None
+
+    def draw(figure: Figure, left: float, top: float) -> None:
+        axes = _axes(figure, left, top + _HEAD, _TABLE, _ROW * (len(rows) + 1))
+        axes.set(xlim=(0, _TABLE), ylim=(len(rows) + 0.5, -0.5))
+        axes.axis("off")
+        axes.set_title("predicted attributes, with the model's own probability", fontsize=FONT + 1)
+        for x, heading in ((0.3, "attribute"), (1.55, "A"), (3.05, "B")):
+            axes.text(x, 0, heading, va="center", fontsize=FONT, fontweight="bold")
+        axes.axhline(0.5, color="black", linewidth=0.8)
+        for y, row in enumerate(rows, start=1):
+            _draw_row(axes, y, row)
+
+    return _Panel(_TABLE, _HEAD + _ROW * (len(rows) + 1) + 0.2, draw)
+
+
+def _draw_row(axes: Axes, y: int, row: AttributePair) -> None:
+    frame = _JUDGED[row.judged]
+    axes.text(0.1, y, frame.symbol, va="center", ha="center", fontsize=FONT + 2, color=frame.colour, fontweight="bold")
+    axes.text(0.3, y, row.group, va="center", fontsize=FONT)
+    for x, value, sure in ((1.55, row.a, row.probability_a), (3.05, row.b, row.probability_b)):
+        axes.text(x, y, f"{value} ({sure:.2f})", va="center", fontsize=FONT)
+
+
+def _overlays(found: MatchExplanation, *, below: bool) -> _Panel | None:
+    """Both maps over their pictures: side by side below the pictures, or one above the other beside them."""
+    if found.maps is None:
+        return None
+    images = [heated(image, each) for image, each in zip(found.pictures, found.maps, strict=True)]
+    height = _OVERLAY if below else (_PICTURE - 0.3) / 2
+    widths = [max(height * image.width / image.height, 1.05) for image in images]
+    shown = [_PICTURE * image.width / image.height for image in images]
+    between = shown[0] + (_PATH if found.alignment else _GAP)
+
+    def draw(figure: Figure, left: float, top: float) -> None:
+        for side, (image, words) in enumerate(zip(images, ("A, like B here", "B, like A here"), strict=True)):
+            x = left + between * side + (shown[side] - widths[side]) / 2 if below else left
+            y = top + _HEAD + (0 if below else side * (height + 0.3))
+            _crop(figure, image, x, y, widths[side], height, title=words)
+
+    wide = between + shown[1] if below else max(widths)
+    return _Panel(wide, _HEAD + (height if below else _PICTURE) + 0.1, draw)
+
+
+def _crop(
+    figure: Figure, image: Image.Image, left: float, top: float, width: float, height: float, *, title: str = ""
+) -> None:
+    axes = _axes(figure, left, top, width, height)
+    axes.imshow(image, interpolation="lanczos")
+    axes.set(xticks=[], yticks=[])
+    if title:
+        axes.set_title(title, fontsize=FONT + 1, pad=3)
+
+
+def _axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Of inches from the figure's left and top."""
+    whole, tall = figure.get_size_inches()
+    return figure.add_axes((left / whole, (tall - top - height) / tall, width / whole, height / tall))
+
+
+def _text(figure: Figure, left: float, top: float, text: str, *, size: float, **how: Any) -> None:
+    whole, tall = figure.get_size_inches()
+    figure.text(left / whole, 1 - top / tall, text, fontsize=size, ha="left", va="top", **how)
+
+
+def _numbers(found: MatchExplanation) -> str:
+    said = [f"distance {number(found.distance)}"]
+    if found.same_person is not None:
+        said += [f"{probability(found.same_person).replace('P', 'P(same person)')}", f"verdict: {found.verdict}"]
+    return "   ·   ".join(said)
+
+
+def _footer(found: MatchExplanation, title: str) -> str:
+    """What was compared, and how."""
+    square = "Euclidean, squared" if found.protocol.distance == "global" else found.protocol.distance
+    length = "of embeddings of length 1" if found.protocol.normalise else "of embeddings as they are"
+    said = [f"distance {square}, {length}; smaller is closer"]
+    if found.alignment and found.protocol.distance == "global":
+        said.append("The alignment of stripes is not part of it")
+    if found.attributes:
+        said.append(f"?: less than {found.confident:.0%} sure on one of the two")
+    return f"{title or found.model}: {'. '.join(said)}."

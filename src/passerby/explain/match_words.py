@@ -1,0 +1,156 @@
+"""A comparison in plain words. Each clause is built from values of it, and says no more than they do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from passerby.explain.match import AttributePair, MatchExplanation, Part
+
+_MOST = 4
+"""Conflicts that are named one by one."""
+_ALIKE = 1e-6
+"""Of unlikeness: what rounding leaves."""
+_PLURAL = frozenset({"boots"})
+
+
+def sentence(found: MatchExplanation) -> str:
+    """All clauses of a comparison."""
+    head = _verdict(found)
+    clauses = _of_attributes(found.attributes) if found.attributes else [*_of_rate(found), *_of_parts(found)]
+    return f"{head}: {'; '.join(clauses)}." if clauses else f"{head}."
+
+
+def probability(value: float) -> str:
+    """Two digits, but never certain.
+
+    >>> probability(0.999), probability(0.25)
+    ('P > 0.99', 'P = 0.25')
+    """
+    if value > 0.99:
+        return "P > 0.99"
+    return "P < 0.01" if value < 0.01 else f"P = {value:.2f}"
+
+
+def number(distance: float) -> str:
+    """Four digits, whatever the scale: models compare embeddings of length 1, or as they are.
+
+    >>> number(0.123456), number(1234.56)
+    ('0.1235', '1,235')
+    """
+    return f"{distance:,.0f}" if distance >= 1000 else f"{distance:.4g}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """In a row.
+
+    >>> listed(["a hat", "boots", "a bag"])
+    'a hat, boots and a bag'
+    """
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def _verdict(found: MatchExplanation) -> str:
+    if found.same_person is None:
+        return f"The distance is {number(found.distance)}, and the run is not calibrated to say what that means"
+    how = probability(found.same_person)
+    if found.verdict == "unsure":
+        return f"It is not clear whether this is the same person ({how})"
+    return f"Probably the same person ({how})" if found.verdict == "same" else f"Probably not the same person ({how})"
+
+
+def _of_rate(found: MatchExplanation) -> list[str]:
+    if found.same_person is None:
+        return []
+    if found.false_match_rate is None:
+        return [f"the distance is {number(found.distance)}"]
+    few = (
+        f"at most 1 in {round(1 / found.false_match_rate):,} pairs of different people was as close in the calibration"
+    )
+    return [f"the distance is {number(found.distance)}, and {few}"]
+
+
+def _of_parts(found: MatchExplanation) -> list[str]:
+    parts = [part for part in found.parts if part.region]
+    if len(parts) < 2:
+        return []
+    ordered: list[Part] = sorted(parts, key=lambda part: part.unlikeness)
+    if ordered[-1].unlikeness < _ALIKE:
+        return ["no part differs"]
+    near, far = ordered[0].region, ordered[-1].region
+    tail = f" of {near.partition(' of ')[2]}"
+    if far.endswith(tail):
+        near = near.removesuffix(tail)
+    where = ", counted from the top" if far.endswith(tail) else ""
+    where += " and compared at the same height" if found.parts is found.stripes else ""
+    return [f"the two are most alike in {near} and least in {far}{where}"]
+
+
+def _of_attributes(attributes: Sequence[AttributePair]) -> list[str]:
+    agreed = {one.group: one.a for one in attributes if one.judged == "agrees"}
+    conflicts = [one for one in attributes if one.judged == "conflicts"]
+    if not agreed and not conflicts:
+        return ["no attribute is predicted surely on both pictures"]
+    return [*_agreeing(agreed), *_conflicting(conflicts)]
+
+
+def _agreeing(agreed: Mapping[str, str]) -> list[str]:
+    if shown := _shown(agreed):
+        return [f"both seem to show {listed(shown)}"]
+    return [f"they agree in {listed(list(agreed))}"] if agreed else []
+
+
+def _conflicting(conflicts: Sequence[AttributePair]) -> list[str]:
+    once = [one for one in conflicts if {one.a, one.b} == {"no", "yes"}]
+    other = [one for one in conflicts if one not in once]
+    clauses = []
+    for place, which in (("first", "a"), ("second", "b")):
+        if worn := [_thing(one.group) for one in once if getattr(one, which) == "yes"]:
+            verb = "seem" if len(worn) > 1 or worn[0] in _PLURAL else "seems"
+            clauses.append(f"{listed(worn)} {verb} to be on the {place} picture only")
+    if other:
+        named = [f"{one.group} ({one.a}, {one.b})" for one in other[:_MOST]]
+        named += [f"{len(other) - _MOST} more"] if len(other) > _MOST else []
+        clauses.append(f"{listed(named)} {'differ' if len(named) > 1 else 'differs'}")
+    return clauses
+
+
+def _shown(agreed: Mapping[str, str]) -> list[str]:
+    """What can be seen, in words; who somebody is (gender, age) and what is not there are left out."""
+    left = {group: value for group, value in agreed.items() if group not in ("gender", "age")}
+    upper = _joined(left.pop("length of upper", ""), left.pop("upper colour", ""), noun="upper garment")
+    sleeves = left.pop("sleeve length", "")
+    if sleeves:
+        upper = f"{upper} with {sleeves} sleeves" if upper else f"{sleeves} sleeves"
+    kind = {"pants": "trousers", "dress": "dress"}.get(left.pop("type of lower", ""), "")
+    lower = _joined(left.pop("length of lower", ""), left.pop("lower colour", ""), kind, noun="lower garment")
+    return [words for words in (upper, lower, *(_word(*one) for one in left.items())) if words]
+
+
+def _joined(*words: str, noun: str) -> str:
+    """Adjectives before a noun, or before the last of them where that is one."""
+    known = [word for word in words if word]
+    if not known:
+        return ""
+    if known[-1] == "trousers":
+        return " ".join(known)
+    return _with_article(" ".join(known if known[-1] == "dress" else [*known, noun]))
+
+
+def _word(group: str, value: str) -> str:
+    """Of any other group: nothing for what is not there."""
+    if value == "yes":
+        return _thing(group)
+    endings = {"hair length": "hair", "shoe colour": "shoes"}
+    if group in endings:
+        return f"{value} {endings[group]}"
+    return "" if value == "no" else f"{group} {value}"
+
+
+def _thing(group: str) -> str:
+    return group if group in _PLURAL else _with_article(group)
+
+
+def _with_article(words: str) -> str:
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"

@@ -1,0 +1,148 @@
+"""A comparison in words: right English, and nothing that the values do not hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from passerby.data.attributes import DUKE, MARKET
+from passerby.explain.alignment import Alignment, Step
+from passerby.explain.match import AttributePair, Judged, MatchExplanation, Part
+from passerby.explain.match_words import listed, number, probability
+from passerby.types import Protocol, Sample
+
+
+def match(**known: Any) -> MatchExplanation:
+    picture = Image.new("RGB", (16, 32), "grey")
+    nothing: dict[str, Any] = {
+        "a": Sample("query/a.jpg", 1, 1),
+        "b": Sample("gallery/b.jpg", 1, 2),
+        "model": "osnet_x0_25",
+        "protocol": Protocol(),
+        "distance": 0.25,
+        "same_person": None,
+        "verdict": None,
+        "false_match_rate": None,
+        "alignment": None,
+        "stripes": (),
+        "blocks": (),
+        "attributes": (),
+        "confident": 0.8,
+        "pictures": (picture, picture),
+        "crops": {},
+        "maps": None,
+    }
+    return MatchExplanation(**{**nothing, **known})
+
+
+def pairs(judged: Judged = "agrees", /, **values: str) -> tuple[AttributePair, ...]:
+    """``upper_colour="red"``, or ``"red|blue"`` where they differ."""
+    found = []
+    for name, value in values.items():
+        a, _, b = value.partition("|")
+        found.append(AttributePair(name.replace("_", " "), a, 0.9, b or a, 0.9, "conflicts" if b else judged))
+    return tuple(found)
+
+
+def said(**known: Any) -> str:
+    return match(same_person=0.97, verdict="same", **known).sentence
+
+
+def test_what_both_show_and_what_one_does() -> None:
+    worn = pairs(
+        upper_colour="red", lower_colour="black", type_of_lower="pants", backpack="yes|no", hat="no", age="old"
+    )
+    assert said(attributes=worn) == (
+        "Probably the same person (P = 0.97): both seem to show a red upper garment and black trousers; "
+        "a backpack seems to be on the first picture only."
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (
+            {"sleeve_length": "long", "upper_colour": "white"},
+            "both seem to show a white upper garment with long sleeves",
+        ),
+        ({"sleeve_length": "short"}, "both seem to show short sleeves"),
+        ({"length_of_lower": "short", "type_of_lower": "dress"}, "both seem to show a short dress"),
+        ({"lower_colour": "blue"}, "both seem to show a blue lower garment"),
+        ({"length_of_upper": "long"}, "both seem to show a long upper garment"),
+        ({"boots": "yes", "shoe_colour": "dark", "hat": "yes"}, "both seem to show boots, dark shoes and a hat"),
+        ({"coat": "plain"}, "both seem to show coat plain"),
+        ({"gender": "male", "hat": "no"}, "they agree in gender and hat"),
+        ({"boots": "no|yes"}, "boots seem to be on the second picture only"),
+        ({"hat": "yes|no", "bag": "yes|no"}, "a hat and a bag seem to be on the first picture only"),
+        ({"age": "young|old"}, "age (young, old) differs"),
+        ({"age": "young|old", "gender": "male|female"}, "age (young, old) and gender (male, female) differ"),
+    ],
+)
+def test_attributes_in_words(values: dict[str, str], words: str) -> None:
+    assert said(attributes=pairs(**values)) == f"Probably the same person (P = 0.97): {words}."
+
+
+def test_many_conflicts_are_counted() -> None:
+    sentence = said(attributes=pairs(**{f"group{i}": "a|b" for i in range(6)}))
+    assert "group3 (a, b) and 2 more differ" in sentence
+    assert "group4" not in sentence
+
+
+@pytest.mark.parametrize("schema", [MARKET, DUKE])
+@pytest.mark.parametrize("last", [False, True])
+def test_every_attribute_of_the_papers_has_words(schema: Any, last: bool) -> None:
+    values = {group.name.replace(" ", "_"): group.values[-1 if last else 0] for group in schema.groups}
+    sentence = said(attributes=pairs(**values))
+    assert "  " not in sentence
+    assert "a a" not in sentence
+    assert (" no" in sentence) is False
+
+
+def test_what_is_uncertain_is_not_said() -> None:
+    sentence = said(attributes=pairs("uncertain", upper_colour="red", hat="yes"))
+    assert sentence == "Probably the same person (P = 0.97): no attribute is predicted surely on both pictures."
+
+
+def test_without_attributes_it_speaks_of_distance_and_parts() -> None:
+    parts = (Part("whole", 1.0, 0.1), Part("head", 0.1, 0.5, "the head"), Part("legs", 9.0, 0.2, "the legs"))
+    rare = match(same_person=0.999, verdict="same", false_match_rate=1e-3, blocks=parts)
+    assert rare.sentence == (
+        "Probably the same person (P > 0.99): the distance is 0.25, and at most 1 in 1,000 pairs of different people "
+        "was as close in the calibration; the two are most alike in the legs and least in the head."
+    )
+    assert replace(rare, false_match_rate=None).sentence.startswith(
+        "Probably the same person (P > 0.99): the distance is 0.25; the two"
+    )
+    equal = tuple(part._replace(unlikeness=0.0) for part in parts)
+    assert replace(rare, blocks=equal).sentence.endswith("; no part differs.")
+
+
+def test_stripes_are_counted() -> None:
+    stripes = tuple(Part(f"stripe {i}", 0.1 * i, 0.1 * i, f"stripe {i} of 3") for i in (1, 2, 3))
+    assert match(stripes=stripes, alignment=Alignment((Step(0, 0, 0.1),))).sentence.endswith(
+        "most alike in stripe 1 and least in stripe 3 of 3, counted from the top and compared at the same height."
+    )
+
+
+def test_without_a_calibration_nothing_is_said_of_who_it_is() -> None:
+    assert match().sentence == "The distance is 0.25, and the run is not calibrated to say what that means."
+
+
+@pytest.mark.parametrize(
+    ("verdict", "begins"),
+    [
+        ("unsure", "It is not clear whether this is the same person (P = 0.40)"),
+        ("different", "Probably not the same person (P = 0.40)"),
+    ],
+)
+def test_every_verdict_is_called_what_it_is(verdict: Any, begins: str) -> None:
+    assert match(same_person=0.4, verdict=verdict).sentence.startswith(begins)
+
+
+def test_pieces() -> None:
+    assert [probability(p) for p in (1.0, 0.0, 0.5)] == ["P > 0.99", "P < 0.01", "P = 0.50"]
+    assert [number(d) for d in (0.0, 12.3456, 99999.5)] == ["0", "12.35", "100,000"]
+    assert [listed(words) for words in ([], ["a"], ["a", "b"])] == ["", "a", "a and b"]
