@@ -48,16 +48,20 @@ class Compared:
         dataset: Dataset,
         name: str,
         *,
+        draws: int | None = None,
         batch_size: int = 64,
         progress: Callable[[int], object] | None = None,
     ) -> Compared:
         """Embed a data set's query and gallery, to be compared as ``passerby evaluate`` does.
 
+        Args:
+            draws: of galleries with one picture a person; 0: the whole gallery; ``None``: as the run or data has it.
+
         Raises:
             DatasetLayoutError: if query or gallery is empty.
             ProtocolError: if people or cameras are unknown, or no query has a valid match.
         """
-        how = predictor.protocol_for(dataset)
+        how = predictor.protocol_for(dataset, draws=draws)
         refuse_unevaluable(dataset, how)
         query, gallery = (
             predictor.embed_samples(dataset.source, dataset.split(split), batch_size=batch_size, progress=progress)

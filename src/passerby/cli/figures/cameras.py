@@ -1,0 +1,38 @@
+"""``passerby figures cameras``: which pairs of cameras are hard, and which camera misleads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from passerby.cli.figures.compared import Origin
+from passerby.cli.figures.shown import Output
+from passerby.cli.options import Device, Flip, Normalise, Poses
+
+
+def cameras(
+    output: Output,
+    run: Annotated[Path | None, typer.Argument(help="A run folder, as train or import-weights makes it.")] = None,
+    data: Annotated[str | None, typer.Option(help="NAME:PATH or a path (folder, zip, tar).")] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.npz|.parquet", help="Embeddings of anybody's instead of a run; docs/evaluation.md."),
+    ] = None,
+    device: Device = "cpu",
+    poses: Poses = None,
+    flip: Flip = None,
+    normalise: Normalise = None,
+) -> None:
+    """Draw mAP and rank-1 by pair of cameras, and by which cameras wrong answers are."""
+    from passerby.explain.cameras import cameras_figure
+    from passerby.files import check_target, save_figure
+
+    check_target(output, overwrite=True)
+    draws = None if features else 0  # every query has one ranking, whatever the data set's own protocol draws
+    runs, files = ((path,) if path else () for path in (run, features))
+    origin = Origin(runs, data, files, draws, device, poses, flip, normalise)
+    [found] = origin.open()
+    save_figure(cameras_figure(found, title=origin.place), output)
+    typer.echo(f"The matrices are in {output}.")

@@ -1,0 +1,26 @@
+"""``passerby figures curves``: how runs were trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from passerby.cli.figures.shown import Output
+
+
+def curves(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Run folders that were trained here.")],
+    output: Output,
+    over: Annotated[Literal["epoch", "step"], typer.Option(help="What is counted from left to right.")] = "epoch",
+) -> None:
+    """Draw losses, learning rate and, where runs evaluated between epochs, accuracy; several over each other."""
+    from passerby.explain.curves import History, curves_figure
+    from passerby.explain.names import run_names
+    from passerby.files import check_target, save_figure
+
+    check_target(output, overwrite=True)
+    histories = [History.of(run, name) for run, name in zip(runs, run_names(runs), strict=True)]
+    save_figure(curves_figure(histories, over=over), output)
+    typer.echo(f"The curves are in {output}.")

@@ -1,0 +1,61 @@
+"""``passerby figures embedding``: where people's pictures lie, seen from above."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from passerby.cli.figures.shown import Data, Output, Run
+from passerby.cli.options import Blur, Device, Flip, Normalise, Poses
+from passerby.cli.progress import progress_bar
+
+
+def embedding(  # noqa: PLR0913 - options of a command
+    run: Run,
+    data: Data,
+    output: Output,
+    method: Annotated[
+        Literal["pca", "tsne", "umap"], typer.Option(help="How: PCA, t-SNE, or UMAP where umap-learn is installed.")
+    ] = "pca",
+    colour: Annotated[Literal["person", "camera"], typer.Option(help="What colours and markers tell.")] = "person",
+    people: Annotated[int, typer.Option(min=1, help="Of how many people, drawn by the seed.")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="Of the people, of t-SNE and of UMAP.")] = 0,
+    perplexity: Annotated[
+        float | None, typer.Option(min=1, help="Of t-SNE: about how many neighbours count; default: 30, or fewer.")
+    ] = None,
+    thumbnails: Annotated[int, typer.Option(min=0, help="How many pictures to show, where there is room.")] = 14,
+    blur: Blur = None,
+    device: Device = "cpu",
+    poses: Poses = None,
+    flip: Flip = None,
+    normalise: Normalise = None,
+) -> None:
+    """Draw a map of embeddings: a point a picture, by person or by camera, with some of the pictures."""
+    from passerby.data.registry import load as load_dataset
+    from passerby.explain.album import Album
+    from passerby.explain.embedding_map import chosen_people, embedding_figure
+    from passerby.explain.names import run_names
+    from passerby.files import check_target, save_figure
+    from passerby.training.checkpoint import load
+
+    check_target(output, overwrite=True)
+    dataset = load_dataset(data)
+    samples = chosen_people(dataset, people, seed=seed)
+    predictor = load(run, device=device, poses=poses, flip=flip, normalise=normalise)
+    with progress_bar("embedding", len(samples)) as more:
+        found = predictor.embed_samples(dataset.source, samples, progress=more)
+    [name] = run_names([run])
+    figure = embedding_figure(
+        found,
+        title=f"{name} on {data}",
+        method=method,
+        colour=colour,
+        normalise=predictor.protocol.normalise,
+        seed=seed,
+        perplexity=perplexity,
+        album=Album(dataset.source, blur=blur),
+        thumbnails=thumbnails,
+    )
+    save_figure(figure, output)
+    typer.echo(f"The map is in {output}.")

@@ -1,0 +1,49 @@
+"""``passerby figures retrieval``: whole evaluations as curves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from passerby.cli.figures.compared import Draws, Origin
+from passerby.cli.figures.shown import Output
+from passerby.cli.options import Device, Flip, Normalise, Poses
+
+
+def retrieval(
+    output: Output,
+    runs: Annotated[
+        list[Path] | None, typer.Argument(metavar="[RUN]…", help="Run folders; several are laid over each other.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="NAME:PATH or a path (folder, zip, tar).")] = None,
+    features: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE.npz|.parquet", help="Embeddings of anybody's instead of runs; repeatable; docs/evaluation.md."
+        ),
+    ] = None,
+    what: Annotated[
+        str,
+        typer.Option(
+            metavar="CURVES",
+            help="Any of cmc, pr (precision by recall), roc, det, histogram (of distances), calibration, with commas.",
+        ),
+    ] = "cmc,pr",
+    draws: Draws = None,
+    device: Device = "cpu",
+    poses: Poses = None,
+    flip: Flip = None,
+    normalise: Normalise = None,
+) -> None:
+    """Draw CMC, precision by recall, ROC with thresholds, histograms of distances, calibration."""
+    from passerby.explain.retrieval_curves import read_what, retrieval_figure
+    from passerby.files import check_target, save_figure
+
+    check_target(output, overwrite=True)
+    curves = read_what(what)
+    origin = Origin(tuple(runs or ()), data, tuple(features or ()), draws, device, poses, flip, normalise)
+    found = origin.open(calibrated="calibration" in curves)
+    save_figure(retrieval_figure(found, what=curves, title=origin.place), output)
+    typer.echo(f"The curves are in {output}.")
