@@ -43,8 +43,7 @@ def self_attention_figure(seen: Seen, positions: Sequence[tuple[int, int]] | Non
         looks = found.rows[place]
         rows.append([Cell(seen.shown[place], named(sample), boxes)])
         rows[-1] += [
-            Cell(warmed(seen.shown[place], row), [_ends(row)], [box._replace(name="")])
-            for row, box in zip(looks, boxes, strict=True)
+            _over(seen.shown[place], row, [box._replace(name="")]) for row, box in zip(looks, boxes, strict=True)
         ]
     heads = ["positions", *(f"{n}: row {y}, column {x}" for n, (y, x) in enumerate(found.positions, start=1))]
     even = 1 / (height * width)
@@ -97,11 +96,11 @@ def intra_figure(seen: Seen, *, title: str) -> Figure:
     return table(rows, heads, title=title, foot=foot)
 
 
-def _over(image: Image.Image, values: Float[Tensor, "h w"]) -> Cell:
+def _over(image: Image.Image, values: Float[Tensor, "h w"], boxes: Sequence[Box] = ()) -> Cell:
     """A map over a picture; one that is as good as constant is drawn as such."""
     known = values[~values.isnan()]
     is_flat = len(known) > 0 and bool(known.max() - known.min() < _FLAT)
-    return Cell(warmed(image, torch.zeros_like(values) if is_flat else values), [_ends(values)])
+    return Cell(warmed(image, torch.zeros_like(values) if is_flat else values), [_ends(values)], boxes)
 
 
 def _ends(values: Float[Tensor, "h w"]) -> str:
@@ -122,5 +121,6 @@ def _cut(seen: Seen, place: int, parts: Sequence[str]) -> list[Box]:
         if name in parts:
             x0, y0, x1, y1 = seen.rectangles.parts[place][number]
             ends = ((x0 - left) / width, (y0 - top) / height, (x1 - left) / width, (y1 - top) / height)
-            boxes.append(Box(*(float(min(max(end, 0), 1)) for end in ends), name=name.replace("_", " ")))
+            x0, y0, x1, y1 = (float(min(max(end, 0), 1)) for end in ends)
+            boxes.append(Box(x0, y0, x1, y1, name.replace("_", " ")))
     return boxes

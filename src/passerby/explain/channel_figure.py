@@ -45,7 +45,7 @@ def channel_figure(seen: Seen, *, title: str) -> Figure:
     figure.supxlabel("\n".join(textwrap.wrap(foot, int(width / _LETTER))), fontsize=FONT)
     most = max(float((each.weights - each.mean).abs().quantile(0.99)) for each in map(_few, blocks))
     scale = Normalize(-max(most, 1e-3), max(most, 1e-3))
-    whole, side = figure.subfigures(1, 2, width_ratios=(width - _KEY, _KEY))
+    whole, side = figure.subfigures(1, 2, width_ratios=(width - _KEY, _KEY), squeeze=False)[0]
     panels = whole.subfigures(down, across, squeeze=False)
     for place, panel in enumerate(panels.flat):
         if place < len(blocks):

@@ -27,6 +27,7 @@ _SHARP = 480  # pixels of a picture's height, at which maps are laid over it
 _LETTER = 0.068  # of text that need not fit into a column
 _LEAST = 6.0  # width of a figure
 _BESIDE = 0.08  # between columns
+_NAME = 14  # letters of a file
 
 
 class Box(NamedTuple):
@@ -50,8 +51,9 @@ class Cell:
 
 
 def named(sample: Sample) -> list[str]:
-    """A picture's caption: who is seen, else the file."""
-    return who(sample.pid, sample.camid) or [sample.path.rsplit("/", 1)[-1]]
+    """A picture's caption: who is seen, else the file, the end of whose name tells more of it."""
+    name = sample.path.rsplit("/", 1)[-1]
+    return who(sample.pid, sample.camid) or [name if len(name) <= _NAME else f"…{name[1 - _NAME :]}"]
 
 
 def warmed(image: Image.Image, values: Float[Tensor, "h w"]) -> Image.Image:
@@ -67,35 +69,36 @@ def warmed(image: Image.Image, values: Float[Tensor, "h w"]) -> Image.Image:
 
 def table(rows: Sequence[Sequence[Cell]], heads: Sequence[str], *, title: str, foot: str = "") -> Figure:
     """The pictures with a head a column; ``title`` above them all, ``foot`` below."""
-    wide = max(cell.image.width / cell.image.height for row in rows for cell in row) * HEIGHT
-    words = [word for head in heads for word in head.split()]
-    wide = max(wide, CHARACTER * max(len(line) for line in _captions(rows) + words))
+    wide = _column(rows, heads)
     columns = len(heads) * (wide + _BESIDE) - _BESIDE
     width = max(_LEAST, columns + 2 * GAP)
-    tops = [textwrap.wrap(head, max(1, int(wide / CHARACTER))) for head in heads]
+    tops = [textwrap.wrap(head, int(wide / CHARACTER)) for head in heads]
     above = textwrap.wrap(title, int((width - 2 * GAP) / _LETTER * FONT / (FONT + 1)))
     below = textwrap.wrap(foot, int((width - 2 * GAP) / _LETTER))
-    captions = [max(len(cell.caption) for cell in row) for row in rows]
+    deep = [HEIGHT + LINE * max(len(cell.caption) for cell in row) + GAP for row in rows]
     head = GAP + LINE * 1.15 * len(above) + GAP / 2 + LINE * max(map(len, tops)) + GAP / 4
-    height = head + sum(HEIGHT + LINE * lines + GAP for lines in captions) + LINE * len(below) + GAP
+    height = head + sum(deep) + LINE * len(below) + GAP
     figure = Figure(figsize=(width, height), facecolor="white")
     figure.text(0.5, 1 - GAP / height, "\n".join(above), ha="center", va="top", fontsize=FONT + 1)
     figure.text(GAP / width, GAP / height, "\n".join(below), ha="left", va="bottom", fontsize=FONT)
-    lefts = [(width - columns) / 2 + column * (wide + _BESIDE) for column in range(len(heads))]
-    for left, lines in zip(lefts, tops, strict=True):
-        middle, bottom = (left + wide / 2) / width, (height - head + GAP / 4) / height
-        figure.text(middle, bottom, "\n".join(lines), ha="center", va="bottom", fontsize=FONT)
     y = height - head
-    for row, lines in zip(rows, captions, strict=True):
-        y -= HEIGHT
+    lefts = [(width - columns) / 2 + column * (wide + _BESIDE) for column in range(len(heads))]
+    for left, top in zip(lefts, tops, strict=True):
+        middle, bottom = (left + wide / 2) / width, (y + GAP / 4) / height
+        figure.text(middle, bottom, "\n".join(top), ha="center", va="bottom", fontsize=FONT)
+    for row, depth in zip(rows, deep, strict=True):
         for left, cell in zip(lefts, row, strict=True):
-            _draw(figure.add_axes((left / width, y / height, wide / width, HEIGHT / height)), cell)
-        y -= LINE * lines + GAP
+            _draw(figure.add_axes((left / width, (y - HEIGHT) / height, wide / width, HEIGHT / height)), cell)
+        y -= depth
     return figure
 
 
-def _captions(rows: Sequence[Sequence[Cell]]) -> list[str]:
-    return [line for row in rows for cell in row for line in cell.caption]
+def _column(rows: Sequence[Sequence[Cell]], heads: Sequence[str]) -> float:
+    """As wide as the widest picture, the longest line below one, and the longest word above one."""
+    picture = max(cell.image.width / cell.image.height for row in rows for cell in row) * HEIGHT
+    lines = [line for row in rows for cell in row for line in cell.caption]
+    words = [word for head in heads for word in head.split()]
+    return max(picture, CHARACTER * max(map(len, lines + words)))
 
 
 def _draw(axes: Axes, cell: Cell) -> None:

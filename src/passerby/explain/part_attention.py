@@ -77,7 +77,8 @@ def _gains(seen: Seen) -> dict[str, Tensor]:
         if block.attention is None:
             return None
         a, m = block.features(v), block.attention(v)  # a is not negative
-        return ((m * a).sum(dim=1) / a.sum(dim=1).clamp_min(torch.finfo(a.dtype).tiny)).cpu()
+        gain: Tensor = (m * a).sum(dim=1) / a.sum(dim=1).clamp_min(torch.finfo(a.dtype).tiny)
+        return gain.cpu()
 
     heard = overheard(seen, (AttentionBlock,), read)
     named = ((name.split("."), gain) for name, _, gain in heard if gain is not None)  # branches.NAME.blocks.PLACE

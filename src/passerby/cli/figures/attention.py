@@ -1,0 +1,107 @@
+"""``passerby figures attention``: what a model's attention does, whichever it has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from passerby.cli.figures.shown import Data, Output, Query, Run, Seed, Shown
+from passerby.cli.options import Blur, Device, Poses
+from passerby.errors import ConfigError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from passerby.explain.album import Seen
+    from passerby.explain.attention import Kind
+
+_WHAT: dict[Kind, str] = {
+    "attributes": "Attribute maps",
+    "intra": "Intra-attention",
+    "inter": "Inter-attention",
+    "self": "Self-attention",
+    "positions": "Attention to positions",
+    "channels": "Weights of channels",
+}
+_PICTURES: dict[Kind, int] = {"channels": 48, "inter": 8}
+_ELSE = 4
+
+
+def attention(
+    run: Run,
+    data: Data,
+    output: Output,
+    kind: Annotated[
+        str | None,
+        typer.Option(help="Where a model has several: attributes, intra, inter, self, positions or channels."),
+    ] = None,
+    query: Query = None,
+    n: Annotated[
+        int | None, typer.Option("-n", min=1, help="How many pictures (4; of inter 8, of channels 48).")
+    ] = None,
+    positions: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROW,COLUMN", help="Of self: positions of the last map, from 0; repeatable; default: 3."),
+    ] = None,
+    seed: Seed = 0,
+    blur: Blur = None,
+    device: Device = "cpu",
+    poses: Poses = None,
+) -> None:
+    """Draw what a model attends to: channels, positions, parts or attributes, as its paper has it."""
+    from passerby.explain.attention import kinds, require
+    from passerby.files import check_target, save_figure
+
+    check_target(output, overwrite=True)
+    asked = [_position(text) for text in positions or ()]
+    shown = Shown(run, data, tuple(query or ()), n, seed, blur, device, poses)
+    predictor = shown.load()
+    found = require(predictor.model, _kind(kind))
+    if asked and found != "self":
+        raise ConfigError(f"--positions are of self-attention, but this figure shows {found}: leave them out")
+    seen = shown.look(predictor, shown.dataset(), n=_PICTURES.get(found, _ELSE))
+    save_figure(_drawn(found, seen, asked or None, shown.title(_WHAT[found], predictor)), output)
+    others = " ".join(f"--kind {other}" for other in kinds(predictor.model) if other != found)
+    typer.echo(f"The figure is in {output}.{f' The model has more: {others}.' if others else ''}")
+
+
+def _drawn(kind: Kind, seen: Seen, positions: Sequence[tuple[int, int]] | None, title: str) -> Figure:
+    from passerby.explain.attention_figures import intra_figure, position_figure, self_attention_figure
+    from passerby.explain.attribute_figure import attribute_figure
+    from passerby.explain.channel_figure import channel_figure
+    from passerby.explain.part_figure import inter_figure
+
+    if kind == "self":
+        return self_attention_figure(seen, positions, title=title)
+    draw = {"attributes": attribute_figure, "intra": intra_figure, "inter": inter_figure, "positions": position_figure}
+    return draw.get(kind, channel_figure)(seen, title=title)
+
+
+def _kind(text: str | None) -> Kind | None:
+    """What ``--kind`` says.
+
+    Raises:
+        UnknownNameError: if there is no such attention.
+    """
+    from passerby.errors import UnknownNameError
+
+    for kind in _WHAT:
+        if text == kind:
+            return kind
+    if text is not None:
+        raise UnknownNameError("kind of attention", text, _WHAT)
+    return None
+
+
+def _position(text: str) -> tuple[int, int]:
+    """Of ``3,2``.
+
+    Raises:
+        ConfigError: if it is not two whole numbers.
+    """
+    row, comma, column = text.partition(",")
+    if not (comma and row.strip().isdigit() and column.strip().isdigit()):
+        raise ConfigError(f"a position is ROW,COLUMN, two whole numbers from 0 such as 3,2; got {text!r}")
+    return int(row), int(column)

@@ -1,0 +1,68 @@
+"""``passerby figures attributes``: where a model sees what it says of people (AANet, Fig 6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from passerby.cli.figures.shown import Data, Output, Query, Run, Seed, Shown
+from passerby.cli.options import Blur, Device, Poses
+from passerby.errors import DatasetLayoutError
+
+if TYPE_CHECKING:
+    from passerby.data.annotations import Attributes
+    from passerby.data.attributes import Schema
+    from passerby.data.source import Source
+
+_PICTURES = 4
+
+
+def attributes(
+    run: Run,
+    data: Data,
+    output: Output,
+    query: Query = None,
+    n: Annotated[int | None, typer.Option("-n", min=1, help=f"How many pictures ({_PICTURES}).")] = None,
+    truth: Annotated[
+        str | None,
+        typer.Option(
+            "--attributes",
+            metavar="FILE|own",
+            help="Say which are right, by those of the data, .mat or .csv; default: own of people who do not exist.",
+        ),
+    ] = None,
+    seed: Seed = 0,
+    blur: Blur = None,
+    device: Device = "cpu",
+    poses: Poses = None,
+) -> None:
+    """Draw pictures with the attributes predicted of them: where each is seen, its value and probability."""
+    from passerby.evaluation.attributes import schema_of
+    from passerby.explain.attribute_figure import attribute_figure
+    from passerby.files import check_target, save_figure
+
+    check_target(output, overwrite=True)
+    shown = Shown(run, data, tuple(query or ()), n, seed, blur, device, poses)
+    predictor = shown.load()
+    schema, dataset = schema_of(predictor.model), shown.dataset()
+    known = _truth(truth, dataset.source, schema)
+    seen = shown.look(predictor, dataset, n=_PICTURES)
+    save_figure(attribute_figure(seen, known, title=shown.title("Attributes", predictor)), output)
+    typer.echo(f"The figure is in {output}.")
+
+
+def _truth(text: str | None, source: Source, schema: Schema) -> Attributes | None:
+    """What people wear, as far as somebody is asked, or knows it surely."""
+    from passerby.data.annotations import read_attributes
+    from passerby.explain.privacy import is_synthetic
+
+    if text is not None:
+        return read_attributes(source if text == "own" else text, schema)
+    if not is_synthetic(source):
+        return None
+    try:
+        drawn = read_attributes(source)
+    except DatasetLayoutError:  # a part of a written set, without its table
+        return None
+    return drawn if drawn.schema == schema else None

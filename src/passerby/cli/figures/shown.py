@@ -1,0 +1,75 @@
+"""Pictures that a run's model is shown, for figures of what it does with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from passerby.data.dataset import Dataset
+    from passerby.evaluation.predictor import Predictor
+    from passerby.explain.album import Seen
+
+Run = Annotated[Path, typer.Argument(help="A run folder, as train or import-weights makes it.")]
+Data = Annotated[str, typer.Option(help="NAME:PATH or a path (folder, zip, tar).")]
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE.png", help="The picture to write.")]
+Query = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME", help="A picture to show, with or without its folders; repeatable; default: at random."
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Of pictures at random.")]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Options that say which model is shown which pictures."""
+
+    run: Path
+    data: str
+    query: tuple[str, ...]
+    n: int | None
+    seed: int
+    blur: bool | None
+    device: str
+    poses: str | None
+
+    def load(self) -> Predictor:
+        """The run's model.
+
+        Raises:
+            ConfigError: if a number of pictures is asked for beside their names.
+        """
+        from passerby.errors import ConfigError
+        from passerby.training.checkpoint import load
+
+        if self.query and self.n is not None:
+            raise ConfigError(
+                f"every picture that is named is shown, so -n {self.n} would decide nothing; leave it out"
+            )
+        return load(self.run, device=self.device, poses=self.poses)
+
+    def dataset(self) -> Dataset:
+        """Where the pictures are."""
+        from passerby.data.registry import load as load_dataset
+
+        return load_dataset(self.data)
+
+    def look(self, predictor: Predictor, dataset: Dataset, *, n: int) -> Seen:
+        """The model with the pictures; ``n`` is how many, unless the options say so."""
+        from passerby.explain.album import Album, look
+        from passerby.explain.chosen import chosen
+
+        samples = chosen(dataset, self.query, n=self.n or n, seed=self.seed)
+        return look(predictor, Album(dataset.source, blur=self.blur), samples)
+
+    def title(self, what: str, predictor: Predictor) -> str:
+        """What a figure shows, of which run, on which data."""
+        from passerby.explain.names import run_names
+
+        [name] = run_names([self.run])
+        return f"{what}: {name} ({predictor.model.card.name}) on {self.data}"

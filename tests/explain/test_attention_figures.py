@@ -1,0 +1,143 @@
+"""Figures of attention: what stands in them, and that none of it is cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from PIL import Image
+
+from passerby.data.annotations import Attributes, read_attributes
+from passerby.data.dataset import Dataset
+from passerby.data.registry import load as load_dataset
+from passerby.errors import ConfigError
+from passerby.evaluation.predictor import Predictor
+from passerby.explain.album import Album, Seen, look
+from passerby.explain.attention import position_weights, self_attention
+from passerby.explain.attention_figures import intra_figure, position_figure, self_attention_figure
+from passerby.explain.attribute_figure import attribute_figure
+from passerby.explain.attribute_maps import attribute_maps
+from passerby.explain.channel_figure import channel_figure
+from passerby.explain.map_grid import warmed
+from passerby.explain.part_attention import inter_attention, intra_attention
+from passerby.explain.part_figure import inter_figure
+from passerby.models.registry import create_model
+
+
+@pytest.fixture(scope="module")
+def people(draw_people: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return load_dataset(f"market1501:{draw_people(tmp_path_factory.mktemp('attention') / 'people', people=2)}")
+
+
+@pytest.fixture(scope="module")
+def see(people: Dataset) -> Callable[..., Seen]:
+    def seen(name: str, n: int = 2, **options: Any) -> Seen:
+        torch.manual_seed(0)
+        small = {"width": 0.125} if name == "attention_driven" else {"trunk": "resnet18"}
+        model = create_model(name, num_classes=2, **small, **options)
+        return look(Predictor(model, (64, 32)), Album(people.source), people.query[:n])
+
+    return seen
+
+
+def words(figure: Figure) -> list[str]:
+    """All that is written; nothing of it may reach out of the figure."""
+    FigureCanvasAgg(figure)
+    figure.draw_without_rendering()
+    found, whole = [], figure.bbox
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        if text.get_text() and text.get_visible():
+            box = text.get_window_extent()
+            assert box.x0 >= -1, text.get_text()
+            assert box.y0 >= -1, text.get_text()
+            assert box.x1 <= whole.x1 + 1, text.get_text()
+            assert box.y1 <= whole.y1 + 1, text.get_text()
+            found.append(" ".join(text.get_text().split()))
+    return found
+
+
+def test_rows_of_self_attention_are_numbered_and_say_their_ends(see: Callable[..., Seen]) -> None:
+    seen = see("dual_attention")
+    found = words(self_attention_figure(seen, [(0, 0), (1, 0)], title="Self-attention of a test"))
+    assert {"Self-attention of a test", "1: row 0, column 0", "2: row 1, column 0"} <= set(found)
+    rows = self_attention(seen, [(0, 0), (1, 0)]).rows
+    assert float(rows[1, 1].max() - rows[1, 1].min()) < 0.01
+    assert "0.50 all over" in found
+    assert any("even attention is 0.500" in text for text in found)
+
+
+def test_weights_of_positions_say_their_ends(see: Callable[..., Seen]) -> None:
+    seen = see("aap_reid", attention="sp", attention_stages=(4,))
+    found, weights = words(position_figure(seen, title="t")), position_weights(seen)[1].weights[1]
+    assert "SP, layer 4, block 2" in found
+    assert float(weights.max() - weights.min()) < 0.01  # of an untrained one
+    assert f"{weights.mean():.2f} all over" in found
+
+
+def test_intra_attention_names_its_blocks_and_parts(see: Callable[..., Seen]) -> None:
+    seen = see("attention_driven")
+    found, gains = words(intra_figure(seen, title="t")), intra_attention(seen).whole[2][0]
+    assert f"{gains.min():.2f}–{gains.max():.2f}" in found
+    assert {"whole body, block 2", "parts, block 4", "where parts were cut", "lower leg"} <= set(found)
+    whole_only = words(intra_figure(see("attention_driven", branches=("global",), fusion="concat"), title="t"))
+    assert "where parts were cut" not in whole_only
+
+
+def test_bars_of_parts_say_their_numbers(see: Callable[..., Seen]) -> None:
+    seen = see("attention_driven")
+    found, weights = words(inter_figure(seen, title="t")), inter_attention(seen).weights
+    for value in (*weights.flatten().tolist(), *weights.double().mean(dim=0).tolist()):
+        assert f"{value:.2f}" in found
+    assert "mean of 2 pictures" in found
+    assert found.count("upper leg") == 3
+
+
+def test_channels_of_every_block(see: Callable[..., Seen]) -> None:
+    found = words(channel_figure(see("dual_attention"), title="t"))
+    assert {f"layer {n}, block {i}, {64 * 2 ** (n - 1)} channels" for n in (1, 2, 3, 4) for i in (1, 2)} <= set(found)
+    alone = words(channel_figure(see("aap_reid", 1, attention_stages=(4,)), title="t"))
+    assert any("CWA(x) of 1 pictures" in text for text in alone)
+
+
+def test_attributes_say_what_is_right(see: Callable[..., Seen], people: Dataset) -> None:
+    seen, truth = see("aanet"), read_attributes(people.source)
+    figure, said = attribute_figure(seen, truth, title="t"), attribute_maps(seen).said
+    right = sum(
+        truth.schema[name].values[truth.of_all([sample])[0][truth.schema.index(name)]] == predicted.value
+        for sample, each in zip(seen.samples, said, strict=True)
+        for name, predicted in each.items()
+    )
+    found = words(figure)
+    assert sum(text.endswith("✓") for text in found) == right
+    assert sum(text.endswith("✗") for text in found) == 24 - right
+    assert "upper colour ◆" in found
+    assert "hat" in found
+
+
+def test_attributes_that_nobody_knows_are_not_judged(see: Callable[..., Seen]) -> None:
+    seen = see("aanet")
+    assert not any("✓" in text or "✗" in text for text in words(attribute_figure(seen, title="t")))
+    nobody = Attributes(attribute_maps(seen).schema, "elsewhere", {}, {seen.samples[0].path: np.full(12, -1)})
+    assert not any(text.endswith(("✓", "✗")) for text in words(attribute_figure(seen, nobody, title="t")))
+
+
+def test_attributes_of_another_schema_are_refused(see: Callable[..., Seen], people: Dataset) -> None:
+    with pytest.raises(ConfigError, match="is of Market-1501, the model of DukeMTMC-reID"):
+        attribute_figure(see("aanet", schema="dukemtmc"), read_attributes(people.source), title="t")
+
+
+def test_where_a_map_is_unknown_the_picture_stays_grey() -> None:
+    values = torch.full((4, 2), torch.nan)
+    values[2:] = torch.tensor([[0.0, 1], [0, 1]])
+    pixels = np.asarray(warmed(Image.new("RGB", (8, 16), (200, 30, 30)), values), int)
+    coloured = np.ptp(pixels, axis=2).max(axis=1) > 10
+    assert not coloured[: len(pixels) // 2 - 1].any()
+    assert coloured[len(pixels) // 2 + 1 :].all()
