@@ -23,7 +23,7 @@ for (const [name, width, height] of [["wide", 1280, 900], ["phone", 390, 844], [
     page.on("pageerror", (error) => messages.push(String(error)));
     page.on("request", (request) => /^(data:|about:)/.test(request.url()) || request.url() === page_ || requests.push(request.url()));
     await page.goto(page_);
-    await page.evaluate(() => Promise.all([...document.images].map((image) => image.decode())));
+    await page.evaluate(() => Promise.allSettled([...document.images].map((image) => image.decode())));
     const broken = await page.evaluate(() => [...document.images].filter((image) => !image.naturalWidth).length);
     await page.evaluate(axe);
     await page.evaluate(() => document.querySelectorAll("details").forEach((each) => (each.open = true)));

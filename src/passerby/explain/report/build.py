@@ -12,6 +12,7 @@ from passerby.explain.album import Album
 from passerby.explain.report.calibration import calibration
 from passerby.explain.report.curves import curves
 from passerby.explain.report.data import data as data_section
+from passerby.explain.report.embedding import embedding
 from passerby.explain.report.environment import environment
 from passerby.explain.report.looks import looks
 from passerby.explain.report.numbers import numbers
@@ -115,6 +116,7 @@ def report(runs: Sequence[Run], *, made: datetime | None = None) -> str:
         ranked(runs),
         why(runs),
         looks(runs),
+        embedding(runs),
         slices(runs),
         attributes(runs),
         calibration(runs),

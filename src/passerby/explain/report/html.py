@@ -31,7 +31,12 @@ def text(value: str) -> Html:
     >>> text("<b> & co")
     '&lt;b&gt; &amp; co'
     """
-    return value if isinstance(value, Html) else Html(escape(_NEVER.sub("\N{REPLACEMENT CHARACTER}", value)))
+    return value if isinstance(value, Html) else Html(escape(printable(value)))
+
+
+def printable(value: str) -> str:
+    """Without characters that no page can hold."""
+    return _NEVER.sub("\N{REPLACEMENT CHARACTER}", value)
 
 
 def joined(*content: Content) -> Html:

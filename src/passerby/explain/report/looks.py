@@ -12,9 +12,12 @@ from passerby.explain.album import Album, Seen, look
 from passerby.explain.attention import Kind, kinds
 from passerby.explain.attention_figures import intra_figure, position_figure, self_attention_figure
 from passerby.explain.attribute_figure import attribute_figure
+from passerby.explain.channel_figure import channel_figure
+from passerby.explain.part_figure import inter_figure
 from passerby.explain.report.html import Content, Html, element, paragraph
 from passerby.explain.report.picture import drawn
 from passerby.explain.report.run import Run, Section, tested
+from passerby.explain.report.saliency import saliency
 from passerby.explain.report.tested import Tested
 
 _PICTURES = 4
@@ -22,12 +25,17 @@ _FIGURES: dict[Kind, tuple[Callable[..., Figure], str]] = {
     "attributes": (attribute_figure, "where each predicted attribute is seen (AANet, Fig 6)"),
     "intra": (intra_figure, "masks of intra-attention, block by block (Attention Driven, Fig 7)"),
     "self": (self_attention_figure, "where self-attention looks from chosen positions (Dual Attention, Eq 2)"),
+    "inter": (inter_figure, "how much each part of the body counts (Attention Driven, Eq 8)"),
+    "channels": (channel_figure, "how much each channel counts, block by block (AaP-ReID, Eq 2–3; Dual Attention, SE)"),
     "positions": (position_figure, "how much each position weighs, block by block"),
 }
 
 
 def looks(runs: Sequence[Run]) -> Section:
-    content: list[Content] = []
+    groups: dict[str, list[tuple[Run, Tested]]] = {}
+    for run, found in tested(runs):
+        groups.setdefault(found.spec, []).append((run, found))
+    content: list[Content] = [each for members in groups.values() for each in saliency(members)]
     for run, found in tested(runs):
         assert run.album is not None
         content += [element("h3", f"Where {run.label} looks"), *_of(run, found, run.album)]
@@ -42,9 +50,11 @@ def _of(run: Run, found: Tested, album: Album) -> Iterable[Content]:
     except PasserbyError as error:
         yield paragraph(f"No maps: {error}")
         return
-    for kind in kinds(found.predictor.model):
-        if kind in _FIGURES:
-            yield _shown(run, found, seen, kind)
+    known = kinds(found.predictor.model)
+    for kind in known:
+        yield _shown(run, found, seen, kind)
+    if not known:
+        yield paragraph("The model has no attention of its own to show.")
 
 
 def _shown(run: Run, found: Tested, seen: Seen, kind: Kind) -> Html:
@@ -56,6 +66,10 @@ def _shown(run: Run, found: Tested, seen: Seen, kind: Kind) -> Html:
     who = ", ".join(str(sample.pid) for sample in seen.samples)
     return drawn(
         figure,
-        alt=f"{what[0].upper()}{what[1:]}, over pictures of people {who}.",
-        caption=f"{what[0].upper()}{what[1:]}.",
+        alt=f"{_capital(what)}, over pictures of people {who}.",
+        caption=f"{_capital(what)}.",
     )
+
+
+def _capital(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}"

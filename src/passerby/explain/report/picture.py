@@ -1,23 +1,27 @@
-"""Figures inside a page: as vector graphics or as pixels, whichever is smaller, with a text for who cannot see them."""
+"""Figures inside a page, as vectors or as pixels, with a text for who cannot see them."""
 
 from __future__ import annotations
 
 import base64
 import io
+import warnings
 
 import matplotlib as mpl
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.text import Text
 from PIL import Image, features
 
-from passerby.explain.report.html import Content, Html, element
+from passerby.explain.report.html import Content, Html, element, printable
 
 DPI = 144
 """Of pixels: sharp on a screen of one and a half to a pixel, which most phones and notebooks exceed."""
 _INCH = 96
 """Pixels of CSS."""
-_LARGE = 150_000
-"""Bytes from which on pixels may lose a little: photographs do not compress."""
-_QUALITY = 82
+_QUALITY = 85
+_MANY = 250_000
+"""Bytes of vectors beyond which pixels are smaller."""
 
 
 def drawn(figure: Figure, *, alt: str, caption: Content, id: str | None = None) -> Html:  # noqa: A002 - as HTML has it
@@ -36,10 +40,24 @@ def drawn(figure: Figure, *, alt: str, caption: Content, id: str | None = None) 
 
 
 def encoded(figure: Figure) -> tuple[str, bytes]:
-    """Its media type, and the smallest content that shows it well."""
-    pixels = _pixels(figure)
-    vectors = "image/svg+xml", _vectors(figure)
-    return vectors if len(vectors[1]) <= len(pixels[1]) else pixels
+    """Its media type, and what shows it well: lines and words as vectors, unless they are many; else pixels."""
+    _take_literally(figure)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # captions say it in the reader's fonts
+        if figure.findobj(AxesImage):
+            return _pixels(figure)
+        vectors = _vectors(figure)
+        return ("image/svg+xml", vectors) if len(vectors) <= _MANY else _pixels(figure)
+
+
+def _take_literally(figure: Figure) -> None:
+    """A $ in the name of a run or a file is no formula, nor need it be one; the numbers along axes may be."""
+    axes = figure.findobj(Axis)
+    along = {words for axis in axes for words in axis.findobj(Text)} - {axis.label for axis in axes}
+    for words in figure.findobj(Text):
+        if words not in along:
+            words.set_parse_math(False)
+            words.set_text(printable(words.get_text()))
 
 
 def _vectors(figure: Figure) -> bytes:
@@ -55,8 +73,7 @@ def _pixels(figure: Figure) -> tuple[str, bytes]:
     image = Image.open(written).convert("RGB")
     if not features.check("webp"):
         return "image/png", _saved(image, "PNG", optimize=True)
-    exact = _saved(image, "WEBP", lossless=True)
-    return "image/webp", exact if len(exact) <= _LARGE else _saved(image, "WEBP", quality=_QUALITY)
+    return "image/webp", _saved(image, "WEBP", quality=_QUALITY)
 
 
 def _saved(image: Image.Image, form: str, **options: bool | int) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from passerby.errors import PasserbyError
 from passerby.explain.cameras import cameras_figure
 from passerby.explain.compared import Compared
-from passerby.explain.report.html import Content, Html, element, paragraph
+from passerby.explain.report.html import Content, Html, element, folded
 from passerby.explain.report.picture import drawn
 from passerby.explain.report.run import Run, Section, percent, tested
 from passerby.explain.report.tested import Tested
@@ -36,8 +36,8 @@ def retrieval(runs: Sequence[Run]) -> Section:
         groups.setdefault(found.spec, []).append(compared(run, found))
     content: list[Content] = []
     for spec, members in groups.items():
-        for first in range(0, len(members), len(STYLES)):
-            content += _figures(members[first : first + len(STYLES)], spec)
+        some = (members[first : first + len(STYLES)] for first in range(0, len(members), len(STYLES)))
+        content += [element("div", _figures(each, spec), class_="side") for each in some]
         content += [each for one in members for each in _cameras(one, spec)]
     return Section("retrieval", "Retrieval", tuple(content))
 
@@ -69,12 +69,11 @@ def _cameras(run: Compared, spec: str) -> Iterable[Content]:
         figure = cameras_figure(run, title=spec)
     except PasserbyError:  # what is missing is said of slices by cameras
         return
-    yield element("h3", f"Cameras: {run.name}")
     caption = "Which pairs of cameras are hard, and by which camera wrong answers are."
     alt = (
         f"Four matrices of {run.name}, cameras of queries down and of the gallery across: mAP and rank-1 of each pair, "
     )
     alt += "by which camera the first wrong answer is, and who stands before every right one. Numbers are in the cells."
-    yield drawn(figure, alt=alt, caption=caption)
     if run.protocol.ignore_same_camera:
-        yield paragraph("A query's own camera can give no right answer, only wrong ones.", class_="note")
+        caption += " A query's own camera can give no right answer, only wrong ones."
+    yield folded(f"By cameras: {run.name}", drawn(figure, alt=alt, caption=caption))

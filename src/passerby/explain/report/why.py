@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from passerby.data.dataset import Dataset
+from passerby.data.dataset import Dataset, Split
 from passerby.errors import PasserbyError
 from passerby.explain.album import Album
 from passerby.explain.match import explain_match
@@ -53,5 +53,5 @@ def _figure(run: Run, found: Tested, album: Album, which: Which, title: str) -> 
     return drawn(figure, alt=alt, caption=[caption, " In words: ", explained.sentence])
 
 
-def _sample(dataset: Dataset, split: str, path: str) -> Sample:
-    return next(sample for sample in getattr(dataset, split) if sample.path == path)
+def _sample(dataset: Dataset, split: Split, path: str) -> Sample:
+    return next(sample for sample in dataset.split(split) if sample.path == path)

@@ -1,0 +1,49 @@
+"""A map of the embeddings of some people: do one person's pictures lie together, or one camera's?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from passerby.errors import PasserbyError
+from passerby.explain.embedding_map import Colour, embedding_figure, of_people
+from passerby.explain.report.html import Content, Html, element, paragraph
+from passerby.explain.report.picture import drawn
+from passerby.explain.report.retrieval import compared
+from passerby.explain.report.run import Run, Section, tested
+from passerby.explain.report.tested import Tested
+from passerby.types import Embeddings
+
+_CAPTIONS: dict[Colour, str] = {
+    "person": "Where the points of one person lie together, the model knows who it is.",
+    "camera": "Where the points of one camera lie together, it has learned the place.",
+}
+
+
+def embedding(runs: Sequence[Run]) -> Section:
+    content: list[Content] = []
+    for run, found in tested(runs):
+        content += [element("h3", f"Embeddings of {run.label}"), *_maps(run, found)]
+    return Section("embedding", "Map of the embeddings", tuple(content))
+
+
+def _maps(run: Run, found: Tested) -> Iterable[Content]:
+    some = of_people(compared(run, found).everybody)
+    for colour in _CAPTIONS:
+        try:
+            yield _map(run, found, some, colour)
+        except PasserbyError as error:  # noqa: PERF203 - cameras may be unknown where people are known
+            yield paragraph(f"No map by {colour}: {error}")
+
+
+def _map(run: Run, found: Tested, some: Embeddings, colour: Colour) -> Html:
+    figure = embedding_figure(
+        some,
+        title=f"{run.label} on {found.spec}",
+        method="tsne",
+        colour=colour,
+        normalise=found.result.protocol.normalise,
+        album=run.album if colour == "person" else None,
+    )
+    people = 0 if some.pids is None else len(some.pids.unique())
+    alt = f"A map of {len(some)} embeddings of {run.label} by t-SNE, {people} people, a point a picture, by {colour}. "
+    return drawn(figure, alt=f"{alt}{_CAPTIONS[colour]}", caption=f"By {colour}. {_CAPTIONS[colour]}")

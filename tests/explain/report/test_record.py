@@ -1,0 +1,51 @@
+"""What a run's folder says of it, and what it cannot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from passerby.errors import ConfigError
+from passerby.explain.report.record import read_records
+
+
+def folder(place: Path, **files: object) -> Path:
+    place.mkdir(parents=True)
+    for name, content in files.items():
+        (place / f"{name}.json").write_text(json.dumps(content))
+    return place
+
+
+def test_a_whole_run(one: Path) -> None:
+    (record,) = read_records([one])
+    assert (record.name, record.label) == ("aap_reid", "aap_reid")
+    assert record.setting("sampler.p") == 2
+    assert record.settings["data.height"] == 32
+    assert record.setting("nobody.knows") is None
+    assert record.inputs.keys() >= {"data.train", "data.test"}
+    assert record.metrics["queries"] == 8
+    assert len(record.log) == record.log[-1]["step"]
+    assert record.calibration is None
+
+
+def test_runs_are_told_apart(tmp_path: Path) -> None:
+    runs = [folder(tmp_path / name, model={"model": "x"}) for name in ("a/run", "b/run")]
+    assert [record.label for record in read_records(runs)] == ["a/run", "b/run"]
+    with pytest.raises(ConfigError, match="the same run"):
+        read_records([runs[0], tmp_path / "b" / ".." / "a" / "run"])
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"is no run \(no config.json, no model.json\)"):
+        read_records([tmp_path])
+    with pytest.raises(ConfigError, match="pose network"):
+        read_records([folder(tmp_path / "pose", config={"recipe": "pose"})])
+    damaged = folder(tmp_path / "damaged", config={"recipe": "aanet"})
+    (damaged / "metrics.json").write_text("{")
+    with pytest.raises(ConfigError, match="damaged"):
+        read_records([damaged])
+    (damaged / "metrics.json").write_text("[]")
+    with pytest.raises(ConfigError, match="no object"):
+        read_records([damaged])
