@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 
 from passerby.errors import ConfigError, UnknownNameError
 from passerby.explain.compared import Compared
@@ -139,6 +140,7 @@ def _roc(place: Place, runs: Sequence[Compared], *, missed: bool = False) -> Non
     name, y = ("Detection error trade-off", "missed") if missed else ("Receiver operating characteristic", "accepted")
     axes = place.one(name, "false-match rate: different pairs accepted", f"same pairs {y}, %")
     axes.set_xscale("log")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     lines = []
     for number, run in enumerate(runs):
         rates, shares = rates_of(run.pairs)
@@ -156,6 +158,7 @@ def _roc(place: Place, runs: Sequence[Compared], *, missed: bool = False) -> Non
     if missed:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
     else:
         axes.set_ylim(0, 103)
     axes.set_xlim(right=1)
@@ -182,8 +185,13 @@ def distance_name(protocol: Protocol) -> str:
     return f"distance {protocol.distance}"
 
 
+def _short(name: str, most: int = 45) -> str:
+    """What a panel's title has room for; the end of a name tells more than its beginning."""
+    return name if len(name) <= most else f"…{name[1 - most :]}"
+
+
 def _histogram(place: Place, run: Compared) -> None:
-    axes = place.one(f"{run.name}: distances of pairs", distance_name(run.protocol), "share of the pairs, %")
+    axes = place.one(f"Distances: {_short(run.name)}", distance_name(run.protocol), "share of the pairs, %")
     found, pairs = histogram(run.pairs), run.pairs
     across = " by another camera" if run.protocol.ignore_same_camera else ""
     edges = found.edges.numpy()
@@ -219,14 +227,16 @@ def _calibration(place: Place, runs: Sequence[Compared]) -> None:
     dressed(lower, "", "P(same) that the run says, %", "pairs a bin")
     upper.plot([0, 100], [0, 100], color="#999999", linewidth=0.8)
     upper.annotate("grey: as it should be", (100, 1), ha="right", fontsize=FONT - 1)
-    lines = []
+    lines, counts = [], [1.0]
     for number, run in enumerate(runs):
         bins = reliability(run)
+        counts += [] if bins is None else bins.pairs.tolist()
         marks = {"marker": MARKERS[number], "markersize": 4}
         x, y = ([], []) if bins is None else (_PERCENT * side.numpy() for side in (bins.probability, bins.share))
         lines.append(line_of(upper, number, x, y, label=f"{run.name}: {_held(run, bins)}", **marks))
         line_of(lower, number, x, [] if bins is None else bins.pairs.numpy(), **marks)
-    lower.set_yscale("log")
+    lower.set(yscale="log", ylim=(0.5, 4 * max(counts)))
+    lower.yaxis.set_minor_formatter(NullFormatter())
     upper.set(xlim=(-3, 103), ylim=(-3, 103))
     place.legend(lines)
 

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from passerby.errors import ProtocolError
+from passerby.explain.cameras import cameras_figure
+from passerby.explain.compared import Compared
+from passerby.types import Embeddings, Protocol
+
+
+def crowd(seed: int, cameras: int) -> Embeddings:
+    draw = torch.Generator().manual_seed(seed)
+    pids, camids = torch.randint(5, (60,), generator=draw), torch.randint(cameras, (60,), generator=draw)
+    features = torch.randn(60, 4, generator=draw) + torch.eye(5)[pids, :4]
+    return Embeddings(features, tuple(map(str, range(60))), pids, camids)
+
+
+@pytest.mark.parametrize("cameras", [2, 5])
+def test_every_number_is_written_and_no_text_lies_on_another(cameras: int, legible: Callable[[Figure], None]) -> None:
+    run = Compared("ours", crowd(1, cameras), crowd(2, cameras), Protocol())
+    figure = cameras_figure(run, title="a set of pictures with some cameras: its name is long, and so is the title")
+    legible(figure)
+    first, before = figure.axes[2:]
+    cells = [f"{100 * share:.1f}" for share in run.confusion.first_wrong.flatten().tolist()]
+    assert [text.get_text().split("\n")[0] for text in first.texts[: len(cells)]] == cells
+    assert [text.get_text() for text in first.texts[len(cells) :]] == [
+        f"{100 * share:.1f}" for share in run.confusion.gallery.tolist()
+    ]
+    assert len(before.texts) == len(cells)
+    assert len(figure.axes[0].texts) == len(figure.axes[1].texts) == len(run.by_cameras)
+
+
+def test_unknown_cameras_are_refused() -> None:
+    some = crowd(1, 2)
+    nameless = Embeddings(some.features, some.paths, some.pids)
+    with pytest.raises(ProtocolError, match="cameras"):
+        cameras_figure(Compared("ours", nameless, nameless, Protocol(ignore_same_camera=False)), title="t")

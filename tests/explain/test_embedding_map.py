@@ -1,0 +1,147 @@
+"""Places of labels and pictures, and what the map shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+
+from passerby.data.registry import load as load_dataset
+from passerby.errors import ConfigError
+from passerby.explain.album import Album
+from passerby.explain.embedding_map import KINDS, MARKERS, chosen_people, embedding_figure, of_people
+from passerby.explain.placing import Box, place, spread
+from passerby.explain.style import SERIES
+from passerby.types import Embeddings, Role
+
+PAGE = Box(0, 0, 6, 4)
+
+
+@given(st.lists(st.tuples(st.floats(0, 6), st.floats(0, 4)), min_size=1, max_size=25))
+@settings(max_examples=20)
+def test_boxes_lie_on_the_page_and_on_nothing_else(anchors: list[tuple[float, float]]) -> None:
+    points, taken = np.array(anchors), list[Box]()
+    for anchor in anchors:
+        box = place(anchor, (0.6, 0.9), page=PAGE, taken=taken, points=points, reach=1.2, most=2)
+        if box:
+            taken.append(box)
+    assert all(box.inside(PAGE) for box in taken)
+    assert not any(one.overlaps(other) for one, other in combinations(taken, 2))
+    for box in taken:
+        hidden = [p for p in anchors if box.left <= p[0] <= box.left + 0.6 and box.bottom <= p[1] <= box.bottom + 0.9]
+        assert len(hidden) <= 2
+
+
+def test_a_box_covers_no_points_where_there_is_room() -> None:
+    right = np.column_stack([np.linspace(3.1, 4, 50), np.full(50, 2.0)])
+    box = place((3.0, 2.0), (0.5, 0.5), page=PAGE, taken=[], points=right, reach=1)
+    assert box is not None
+    assert box.left + box.width < 3.1 or not box.bottom < 2 < box.bottom + box.height
+
+
+def test_where_there_is_no_room_there_is_no_box() -> None:
+    assert place((3, 2), (0.5, 0.5), page=PAGE, taken=[PAGE], points=np.zeros((1, 2)), reach=1) is None
+
+
+def test_points_are_chosen_far_from_each_other() -> None:
+    points = np.array([[0, 0], [0.1, 0], [10, 0], [10.1, 0], [5, 9]], float)
+    assert spread(points, 3) == [4, 3, 0]
+    assert spread(np.zeros((4, 2)), 3) == [0]
+
+
+def people(many: int, *, cameras: int = 2) -> Embeddings:
+    draw = torch.Generator().manual_seed(0)
+    pids = torch.arange(many).repeat_interleave(4)
+    features = torch.randn(many, 6, generator=draw)[pids] + 0.1 * torch.randn(len(pids), 6, generator=draw)
+    camids = torch.arange(len(pids)) % cameras
+    return Embeddings(features, tuple(map(str, range(len(pids)))), pids, camids)
+
+
+def test_people_have_colour_and_marker_of_their_own_and_a_number(legible: Callable[[Figure], None]) -> None:
+    figure = embedding_figure(people(9), title="ours on something")
+    [axes] = figure.axes
+    assert len(axes.collections) == 9
+    kinds = {(SERIES[n % len(SERIES)], MARKERS[n % len(MARKERS)]) for n in range(KINDS)}
+    assert len(kinds) == KINDS
+    assert {text.get_text() for text in axes.texts} == set("012345678")
+    legible(figure)
+    [heading] = [text.get_text() for text in figure.texts]
+    assert " ".join(heading.split()) == "ours on something: 36 pictures of 9 people by person; PCA"
+
+
+def test_distances_keep_their_proportions() -> None:
+    some = people(6)
+    figure = embedding_figure(some, title="t", normalise=False)
+    drawn = np.concatenate([np.asarray(points.get_offsets()) for points in figure.axes[0].collections])
+    x = some.features.double() - some.features.double().mean(dim=0)
+    _, _, directions = torch.linalg.svd(x, full_matrices=False)
+    flat = (x @ directions[:2].T).numpy()
+    shown, true = (np.linalg.norm(p[:, None] - p[None], axis=2)[0, 1:] for p in (drawn, flat))
+    assert shown / true == pytest.approx(np.full(len(true), (shown / true)[0]), rel=1e-5)
+    low, high = drawn.min(axis=0), drawn.max(axis=0)
+    assert (low > 0).all()
+    assert (high < [figure.axes[0].get_xlim()[1], figure.axes[0].get_ylim()[1]]).all()
+
+
+def test_lengths_count_where_they_are_compared() -> None:
+    some = people(6)
+    long = Embeddings(some.features * torch.arange(1, 25)[:, None], some.paths, some.pids, some.camids)
+    maps = [
+        np.asarray(embedding_figure(each, title="t", normalise=normalise).axes[0].collections[0].get_offsets())
+        for normalise in (True, False)
+        for each in (some, long)
+    ]
+    assert maps[0] == pytest.approx(maps[1], abs=1e-4)
+    assert maps[2] != pytest.approx(maps[3], abs=1e-2)
+
+
+def test_cameras_have_a_legend(legible: Callable[[Figure], None]) -> None:
+    figure = embedding_figure(people(3, cameras=3), title="t", colour="camera", method="tsne")
+    legible(figure)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["camera 0", "camera 1", "camera 2"]
+    assert not figure.axes[0].texts
+
+
+def test_more_than_can_be_told_apart_is_refused() -> None:
+    with pytest.raises(ConfigError, match="up to 56 persons apart, these are 57: take fewer"):
+        embedding_figure(people(57), title="t")
+    nameless = Embeddings(torch.eye(5), tuple("abcde"))
+    with pytest.raises(ConfigError, match="camera of these pictures is unknown"):
+        embedding_figure(nameless, title="t", colour="camera")
+    with pytest.raises(ConfigError, match="unlabelled"):
+        of_people(nameless)
+
+
+def test_pictures_are_those_of_the_points(
+    draw_people: Callable[..., Path], tmp_path: Path, legible: Callable[[Figure], None]
+) -> None:
+    dataset = load_dataset(str(draw_people(tmp_path / "people", people=6, cameras=2, images=2)))
+    samples = chosen_people(dataset, 2, seed=1)
+    assert len({sample.pid for sample in samples}) == 2
+    assert {sample.pid for sample in chosen_people(dataset, 99)} == {sample.pid for sample in dataset.query}
+    assert len({frozenset(s.pid for s in chosen_people(dataset, 1, seed=seed)) for seed in range(9)}) > 1
+    everybody = (*dataset.query, *dataset.gallery)
+    embedded = Embeddings(
+        torch.randn(len(everybody), 5, generator=torch.Generator().manual_seed(0)),
+        tuple(sample.path for sample in everybody),
+        torch.tensor([sample.pid for sample in everybody]),
+        torch.tensor([sample.camid for sample in everybody]),
+        torch.tensor([int(Role.PERSON)] * len(everybody)),
+    )
+    some = of_people(embedded, 2, seed=1)
+    assert some.paths == tuple(sample.path for sample in samples)
+    figure = embedding_figure(some, title="t", album=Album(dataset.source), thumbnails=3)
+    [axes] = figure.axes
+    assert 1 <= len(axes.images) <= 3
+    captions = {text.get_text() for text in axes.texts}
+    assert captions & {f"p{sample.pid} c{sample.camid}" for sample in samples}
+    legible(figure)
+    assert np.asarray(axes.images[0].get_array()).shape == (32, 16, 3)
+    assert not embedding_figure(some, title="t", album=Album(dataset.source), thumbnails=0).axes[0].images

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from passerby.explain.names import run_names, wrapped
+
+
+def test_runs_are_called_as_briefly_as_tells_them_apart() -> None:
+    assert run_names(["runs/a", "runs/b"]) == ("a", "b")
+    assert run_names(["x/a/0", "x/b/0", "y/b/1"]) == ("a/0", "b/0", "b/1")
+    assert run_names(["/runs/a"]) == ("a",)
+    assert run_names(["runs/a", "runs/a/"]) == ("a", "a")
+    assert run_names([]) == ()
+
+
+def test_a_title_is_broken_to_fit() -> None:
+    lines = wrapped("word " * 40, 4.0).splitlines()
+    assert len(lines) > 1
+    assert max(map(len, lines)) <= 4 * 72 / (0.55 * 9)
