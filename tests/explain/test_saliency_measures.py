@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from scipy.stats import spearmanr
@@ -33,6 +35,15 @@ def test_the_most_salient_come_first_and_equal_ones_in_any_order() -> None:
     assert order[0, 2:].tolist() != sorted(order[0, 2:].tolist())
     assert not torch.equal(order, at_random(maps, generator()))
     assert torch.equal(order, salient_first(maps, generator()))
+
+
+def test_squares_are_drawn_as_a_whole() -> None:
+    order = at_random(torch.zeros(2, 5, 6), generator(), cell=2)
+    assert sorted(order[0].tolist()) == list(range(30))
+    squares = [(p // 6 // 2, p % 6 // 2) for p in order[0].tolist()]
+    entered = [square for before, square in pairwise([None, *squares]) if before != square]
+    assert len(set(squares)) == 9 == len(entered)
+    assert order[0].tolist() != order[1].tolist()
 
 
 def test_shares_of_a_picture_are_replaced_in_order() -> None:

@@ -74,7 +74,7 @@ def identity_saliency(
     weigh, chosen = _weigh(method), chosen_layers(seen, layers)
     output, maps = _watch(seen, chosen)
     gradients = torch.autograd.grad(_scores(output, classes).sum(), _flat(maps))
-    return _joined(seen, _weighed(maps, gradients, weigh))
+    return on_pictures(seen, _weighed(maps, gradients, weigh))
 
 
 def class_activation_maps(seen: Seen, *, classes: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b h w"]:
@@ -106,7 +106,7 @@ def distance_saliency(
     if len(a) != len(b):
         raise ShapeError(f"pictures are compared row by row, got {len(a)} and {len(b)}; give as many of both")
     of_a, of_b, distances = distance_maps(a, b, method=method, layers=layers)
-    return PairSaliency(_joined(a, of_a), _joined(b, of_b), distances)
+    return PairSaliency(on_pictures(a, of_a), on_pictures(b, of_b), distances)
 
 
 def distance_maps(
@@ -196,7 +196,7 @@ def _weighed(maps: Maps, gradients: Sequence[Tensor], weigh: Weigh) -> Maps:
     return {name: {what: weigh(A.detach(), next(G)) for what, A in found.items()} for name, found in maps.items()}
 
 
-def _joined(seen: Seen, maps: Maps) -> Tensor:
+def on_pictures(seen: Seen, maps: Maps) -> Float[Tensor, "b h w"]:
     """The mean of the layers' maps on the pictures, each of sum 1 (one that is 0 everywhere stays so)."""
     placed = [_placed(seen, found) for found in maps.values()]
     sums = [found.sum(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(found.dtype).tiny) for found in placed]

@@ -35,9 +35,16 @@ def salient_first(maps: Float[Tensor, "b h w"], generator: torch.Generator) -> I
     return drawn.gather(1, order)
 
 
-def at_random(maps: Float[Tensor, "b h w"], generator: torch.Generator) -> Int[Tensor, "b n"]:
-    """The same of maps that say nothing."""
-    return salient_first(torch.zeros_like(maps), generator)
+def at_random(maps: Float[Tensor, "b h w"], generator: torch.Generator, *, cell: int = 1) -> Int[Tensor, "b n"]:
+    """The same of maps that say nothing.
+
+    Args:
+        cell: side in pixels of squares whose pixels follow each other, as they do in maps of cells as large.
+    """
+    b, height, width = maps.shape
+    drawn = torch.rand(b, -(-height // cell), -(-width // cell), generator=generator)
+    squares = drawn.repeat_interleave(cell, dim=1).repeat_interleave(cell, dim=2)
+    return salient_first(squares[:, :height, :width], generator)
 
 
 def altered(

@@ -1,0 +1,242 @@
+"""Do saliency maps of distances show what a model looks at? Each trained run beside its baseline, the same true pairs.
+
+Measured on synthetic test people, seen by two cameras: the share of a map's highest tenth that lies on the person (the
+mask is known), how alike the maps of the same model with random weights are, and how the distance of the pair changes
+as pixels are blurred (deletion) or appear in a blurred picture (insertion), the most salient first or in random order.
+
+usage: python benchmarks/saliency.py --runs OURS BASELINE [--runs …] [--data DATA] [-o benchmarks/results/saliency.json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from passerby.data.dataset import Dataset
+from passerby.data.pedestrians.dataset import PedestrianSource
+from passerby.data.registry import load as load_dataset
+from passerby.evaluation.predictor import Predictor
+from passerby.explain.album import Album, Seen, look
+from passerby.explain.saliency import Method, distance_maps, on_pictures, paired_distances
+from passerby.explain.saliency_measures import (
+    altered,
+    area,
+    at_random,
+    mass_inside,
+    points_inside,
+    rank_correlation,
+    salient_first,
+    smoothed,
+    values_along,
+)
+from passerby.models.registry import create_model
+from passerby.training.checkpoint import load
+from passerby.training.run import environment
+from passerby.types import Sample
+
+DATA = "pedestrians:people=120,cameras=6,images=4,size=128x64,seed=0"
+PAIRS, SEED = 100, 0
+CELL = 4
+"""Pixels of a cell of the finest map: a random order that is as coarse as the maps are."""
+SHARES = tuple(i / 10 for i in range(11))
+TOP = 2
+"""Of these, the share that is deleted to compare with random: 20 %."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Pictures of the same people by other cameras, with masks."""
+
+    source: PedestrianSource
+    a: tuple[Sample, ...]
+    b: tuple[Sample, ...]
+    masks: Tensor
+    """``(2 · pairs, h, w)``: of a, then of b."""
+
+
+def true_pairs(dataset: Dataset, pairs: int) -> Pairs:
+    draw = random.Random(SEED)
+    a = draw.sample(dataset.query, pairs)
+    others = [[g for g in dataset.gallery if g.pid == q.pid and g.camid != q.camid] for q in a]
+    b = [draw.choice(some) for some in others]
+    assert isinstance(dataset.source, PedestrianSource)
+    masks = [torch.from_numpy(dataset.source.labels(sample.path).mask) for sample in (*a, *b)]
+    return Pairs(dataset.source, tuple(a), tuple(b), torch.stack(masks))
+
+
+def untrained(run: Path, trained: Predictor) -> Predictor:
+    """The same model with the weights that it would begin with."""
+    said = json.loads((run / "model.json").read_text())
+    with torch.random.fork_rng():
+        torch.manual_seed(SEED)
+        model = create_model(said["model"], num_classes=said["num_classes"], **said["options"])
+    return Predictor(model, trained.size, parts=trained.parts, normalise=trained.protocol.normalise)
+
+
+def sides(predictor: Predictor, pairs: Pairs) -> tuple[Seen, Seen]:
+    album = Album(pairs.source)
+    return look(predictor, album, pairs.a), look(predictor, album, pairs.b)
+
+
+def distances_from(a: Seen, b: Seen, rows: Sequence[int], images: Tensor) -> Tensor:
+    """Of altered pictures of these rows of ``a`` from the unaltered ones of ``b``."""
+    with torch.no_grad():
+        x = a.predictor.model(*a.inputs_of(images, rows)).embedding
+    return paired_distances(x, b.output.embedding[list(rows)], normalise=a.predictor.protocol.normalise)
+
+
+def distances_along(a: Seen, b: Seen, start: Tensor, end: Tensor, orders: Tensor) -> Tensor:
+    """``(pairs, shares)``, 1 being the pair's own."""
+    own = distances_from(a, b, range(len(a)), a.images)
+    rows = []
+    for i, order in enumerate(orders):
+        value = partial(distances_from, a, b, [i] * len(SHARES))
+        rows.append(values_along(value, start[i], end[i], order, SHARES))
+    return torch.stack(rows) / own[:, None].double()
+
+
+def faithfulness(a: Seen, b: Seen, maps: Tensor) -> dict[str, Any]:
+    """How distances change by the maps' order and by random ones."""
+    draw = torch.Generator().manual_seed(SEED)
+    orders = {
+        "saliency": salient_first(maps, draw),
+        "random cells": at_random(maps, draw, cell=CELL),
+        "random pixels": at_random(maps, draw),
+    }
+    blurred = smoothed(a.images)
+    deleted = {name: distances_along(a, b, a.images, blurred, order) for name, order in orders.items()}
+    inserted = {name: distances_along(a, b, blurred, a.images, order) for name, order in orders.items()}
+    at = {name: curve[:, TOP] for name, curve in deleted.items()}
+    return {
+        "distance_after_20_percent": {name: _mean(values) for name, values in at.items()},
+        "raised_more_than": {name: _mean(at["saliency"] > at[name]) for name in ("random cells", "random pixels")},
+        "deletion_area": {name: _mean(area(curve, SHARES)) for name, curve in deleted.items()},
+        "insertion_area": {name: _mean(area(curve, SHARES)) for name, curve in inserted.items()},
+    }
+
+
+def on_the_person(maps: Tensor, masks: Tensor) -> dict[str, float]:
+    return {"top_tenth_inside": _mean(mass_inside(maps, masks)), "highest_inside": _mean(points_inside(maps, masks))}
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """One kind of map of all pairs, of the trained model and of the same with random weights."""
+
+    a: Tensor
+    both: Tensor
+    """``(2 · pairs, h, w)``: of a, then of b."""
+    alike: float
+    """Rank correlation of trained and random, as placed on the pictures."""
+    alike_before: float
+    """Of each layer's map of what it sees, before it is placed: where parts are cut is alike whatever the weights."""
+
+
+def found(trained: tuple[Seen, Seen], fresh: tuple[Seen, Seen], **how: Any) -> Found:
+    ours, theirs = (distance_maps(*seen, **how)[:2] for seen in (trained, fresh))
+    placed = [torch.cat([on_pictures(s, m) for s, m in zip(trained, maps, strict=True)]) for maps in (ours, theirs)]
+    of_a, of_fresh = ours[0], theirs[0]
+    before = [rank_correlation(of_a[layer][what], of_fresh[layer][what]) for layer in of_a for what in of_a[layer]]
+    half = placed[0][: len(trained[0])]
+    return Found(half, placed[0], _mean(rank_correlation(*placed)), _mean(torch.stack(before)))
+
+
+def measure(run: Path, pairs: Pairs) -> dict[str, Any]:
+    """Of the default map; and of others, what they were chosen by."""
+    predictor = load(run)
+    trained, fresh = sides(predictor, pairs), sides(untrained(run, predictor), pairs)
+    maps = found(trained, fresh)
+    numbers = {
+        "run": f"{run.parent.name}/{run.name}",
+        **on_the_person(maps.both, pairs.masks),
+        "rank_correlation_with_random_weights": {"placed": maps.alike, "before_placing": maps.alike_before},
+        **faithfulness(*trained, maps.a),
+    }
+    return numbers | {"others": [other(trained, fresh, pairs, how) for how in variants(predictor)]}
+
+
+def variants(predictor: Predictor) -> list[dict[str, Any]]:
+    """Each layer alone, and the last one as Grad-CAM has it."""
+    layers = list(predictor.model.map_layers())
+    last: Method = "gradcam"
+    return [*({"layers": [layer]} for layer in layers), {"layers": layers[-1:], "method": last}]
+
+
+def other(trained: tuple[Seen, Seen], fresh: tuple[Seen, Seen], pairs: Pairs, how: Mapping[str, Any]) -> dict[str, Any]:
+    maps = found(trained, fresh, **how)
+    return {
+        **how,
+        **on_the_person(maps.both, pairs.masks),
+        "empty": _mean(maps.both.amax(dim=(1, 2)) == 0),
+        "rank_correlation": maps.alike,
+        "raised_more_than_random_cells": faithfulness_at_top(*trained, maps.a),
+    }
+
+
+def faithfulness_at_top(a: Seen, b: Seen, maps: Tensor) -> float:
+    """How often deleting the top 20 % raises the distance more than deleting random cells."""
+    draw = torch.Generator().manual_seed(SEED)
+    blurred, share = smoothed(a.images), SHARES[TOP : TOP + 1]
+    after = []
+    for orders in (salient_first(maps, draw), at_random(maps, draw, cell=CELL)):
+        pictures = [altered(a.images[i], blurred[i], order, share) for i, order in enumerate(orders)]
+        after.append(distances_from(a, b, range(len(a)), torch.cat(pictures)))
+    return _mean(after[0] > after[1])
+
+
+def _mean(values: Tensor) -> float:
+    return round(values.double().mean().item(), 4)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", nargs=2, type=Path, action="append", required=True, metavar=("OURS", "BASELINE"))
+    parser.add_argument("--data", default=DATA)
+    parser.add_argument("--pairs", type=int, default=PAIRS)
+    parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parent / "results" / "saliency.json")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    pairs = true_pairs(load_dataset(arguments.data), arguments.pairs)
+    results = []
+    for both in arguments.runs:
+        measured = []
+        for run in both:
+            measured.append(measure(run, pairs))
+            print(line(measured[-1]), flush=True)
+        results.append(dict(zip(("ours", "baseline"), measured, strict=True)))
+    result = {
+        "what": "maps of what makes true pairs of synthetic test people near (mean of the two finest layers, gradient "
+        "times activation); distances as a share of the pair's own; trained runs are those of ablations.json, seed 0",
+        "recorded": environment() | {"command": command(arguments)},
+        "data": arguments.data,
+        "pairs": arguments.pairs,
+        "seed": SEED,
+        "share_of_person_in_pictures": _mean(pairs.masks.double()),
+        "results": results,
+    }
+    arguments.output.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def command(arguments: argparse.Namespace) -> str:
+    """As it was given, but for where the runs lie."""
+    runs = " ".join(f"--runs {' '.join(f'{run.parent.name}/{run.name}' for run in both)}" for both in arguments.runs)
+    return f"python benchmarks/saliency.py {runs} --data {arguments.data} --pairs {arguments.pairs}"
+
+
+def line(numbers: Mapping[str, Any]) -> str:
+    inside, more = numbers["top_tenth_inside"], numbers["raised_more_than"]
+    alike, after = numbers["rank_correlation_with_random_weights"], numbers["distance_after_20_percent"]
+    return f"{numbers['run']}: inside {inside:.1%}; alike {alike}; after 20 % {after}; more often {more}"
+
+
+if __name__ == "__main__":
+    main()

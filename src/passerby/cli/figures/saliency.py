@@ -1,0 +1,160 @@
+"""``passerby figures saliency``: what speaks for an identity, or makes two pictures near to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from passerby.cli.figures.shown import Data, Output, Query, Seed
+from passerby.cli.options import Blur, Device, Poses
+from passerby.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from passerby.data.dataset import Dataset
+    from passerby.evaluation.predictor import Predictor
+    from passerby.explain.album import Album, Seen
+    from passerby.explain.saliency_figure import Group
+    from passerby.types import Sample
+
+By = Literal["distance", "identity"]
+Way = Literal["elementwise", "gradcam", "cam"]
+_NUMBER: dict[By, int] = {"distance": 2, "identity": 8}
+_WAYS: dict[Way, str] = {
+    "elementwise": "gradient × activation",
+    "gradcam": "Grad-CAM",
+    "cam": "class activation map of the last layer",
+}
+
+
+def saliency(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN…", help="Run folders; maps of several stand below each other.")
+    ],
+    data: Data,
+    output: Output,
+    by: Annotated[By, typer.Option(help="What is explained: what makes pictures near, or the likeliest identity.")] = (
+        "distance"
+    ),
+    query: Query = None,
+    n: Annotated[
+        int | None,
+        typer.Option("-n", "--pairs", min=1, help="How many queries (2; by identity 8); each has a match and a near."),
+    ] = None,
+    method: Annotated[Way, typer.Option(help="How maps are weighed; cam by identity only.")] = "elementwise",
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Whose maps, of those that the model has; repeatable; default: the finest 2."
+        ),
+    ] = None,
+    seed: Seed = 0,
+    blur: Blur = None,
+    device: Device = "cpu",
+    poses: Poses = None,
+) -> None:
+    """Draw where models look: for what makes two pictures near, or for an identity; the first run above the others."""
+    from passerby.data.registry import load as load_dataset
+    from passerby.explain.album import Album
+    from passerby.explain.chosen import chosen
+    from passerby.explain.names import run_names
+    from passerby.explain.saliency_figure import saliency_figure
+    from passerby.files import check_target, save_figure
+    from passerby.training.checkpoint import load
+
+    check_target(output, overwrite=True)
+    _refuse_misfits(by, method, layer, query, n)
+    dataset, names = load_dataset(data), run_names(runs)
+    predictors = [load(run, device=device, poses=poses) for run in runs]
+    samples = chosen(dataset, query or (), n=n or _NUMBER[by], seed=seed)
+    album = Album(dataset.source, blur=blur)
+    if by == "distance":
+        groups = _of_distance(predictors, dataset, samples, album, method, layer, seed)
+    else:
+        groups = _of_identity(predictors, samples, album, method, layer)
+    how = f"{_WAYS[method]}{f' in {_and(layer)}' if layer else ''}"
+    title = f"What {_WHAT[by]} ({how}): {_and(names)} on {data}"
+    save_figure(saliency_figure(groups, names, title=title, foot=_FOOT[by]), output)
+    typer.echo(f"The figure is in {output}.")
+
+
+_WHAT: dict[By, str] = {"distance": "makes two pictures near", "identity": "speaks for an identity"}
+_SCALE = "Bright: much; dark: little or nothing; each map from its own least to its own most."
+_FOOT: dict[By, str] = {
+    "distance": f"{_SCALE} d: squared distance. Another person: the nearest to the query, by "
+    "the last run, among 200 gallery pictures drawn at random.",
+    "identity": f"{_SCALE} The identity is the training person that the model deems the likeliest; p: how likely.",
+}
+
+
+def _refuse_misfits(
+    by: By, method: Way, layer: Sequence[str] | None, query: Sequence[str] | None, n: int | None
+) -> None:
+    """Before any work.
+
+    Raises:
+        ConfigError: if an option would decide nothing.
+    """
+    if method == "cam" and by == "distance":
+        raise ConfigError("a class activation map is of an identity: add --by identity, or choose another --method")
+    if method == "cam" and layer:
+        raise ConfigError("a class activation map is of the last layer: leave --layer out")
+    if query and n is not None:
+        raise ConfigError(f"every picture that is named is shown, so -n {n} would decide nothing; leave it out")
+
+
+def _of_distance(
+    predictors: Sequence[Predictor],
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    album: Album,
+    method: Way,
+    layers: Sequence[str] | None,
+    seed: int,
+) -> list[Group]:
+    from passerby.explain.album import look
+    from passerby.explain.saliency import distance_saliency
+    from passerby.explain.saliency_figure import distance_groups
+    from passerby.explain.saliency_pairs import compared_pairs
+
+    assert method != "cam"  # was refused
+    pairs = compared_pairs(predictors[-1], dataset, samples, seed=seed)
+    found = []
+    for predictor in predictors:
+        a, b = (look(predictor, album, some) for some in zip(*[(p.query, p.other) for p in pairs], strict=True))
+        found.append(distance_saliency(a, b, method=method, layers=layers))
+    return distance_groups(album, pairs, found)
+
+
+def _of_identity(
+    predictors: Sequence[Predictor], samples: Sequence[Sample], album: Album, method: Way, layers: Sequence[str] | None
+) -> list[Group]:
+    from passerby.explain.album import look
+    from passerby.explain.saliency_figure import identity_groups
+
+    seen = [look(predictor, album, samples) for predictor in predictors]
+    maps = [_identity_maps(one, method, layers) for one in seen]
+    return identity_groups(album, seen, maps, [_likeliest(one) for one in seen])
+
+
+def _identity_maps(seen: Seen, method: Way, layers: Sequence[str] | None) -> Tensor:
+    from passerby.explain.saliency import class_activation_maps, identity_saliency
+
+    if method == "cam":
+        return class_activation_maps(seen)
+    return identity_saliency(seen, method=method, layers=layers)
+
+
+def _likeliest(seen: Seen) -> list[tuple[str, ...]]:
+    """Index and probability of the class that each map is of."""
+    assert seen.output.logits is not None  # else there would be no maps
+    shares, classes = seen.output.logits.softmax(dim=1).max(dim=1)
+    return [(f"class {k}", f"p = {p:.2f}") for k, p in zip(classes.tolist(), shares.tolist(), strict=True)]
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(names)

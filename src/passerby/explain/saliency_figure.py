@@ -1,0 +1,204 @@
+"""Saliency as a picture: a row of pictures, below it a row of maps for each run, the baseline above ours.
+
+Fig 5 of AaP-ReID shows pictures, a baseline's maps and its own. What is explained is an identity's score or the
+distance of two pictures, of which both are shown (:mod:`passerby.explain.saliency`). All lengths are inches.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+
+from passerby.errors import ConfigError
+from passerby.explain.album import Album, Seen
+from passerby.explain.framed import CHARACTER, GAP, LINE, Framed, cell_width, place, who
+from passerby.explain.map_grid import warmed
+from passerby.explain.saliency import PairSaliency
+from passerby.explain.saliency_pairs import Pair
+from passerby.explain.style import FONT, RIGHT, UNKNOWN, WRONG, Frame
+from passerby.types import Sample
+
+_HEIGHT = 1.55
+_SIDE = 1.15  # of the runs' names
+_APART = 0.3  # between groups
+_BESIDE = 0.06  # within one
+_WIDEST = 8.6  # of the groups in a line
+_LEAST = 5.5
+_LETTERS = 13.5  # of an inch
+_FRAMES: dict[bool | None, Frame] = {True: RIGHT, False: WRONG, None: UNKNOWN}
+_SAME = {True: "the same person", False: "another person", None: "the nearest"}
+
+
+class MapRow(NamedTuple):
+    """One run's maps over the pictures of a group, and what is said below them."""
+
+    maps: tuple[Image.Image, ...]
+    said: tuple[str, ...]
+    """Line by line."""
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """A picture, or two that are compared, with each run's maps."""
+
+    head: str
+    pictures: tuple[Framed, ...]
+    rows: tuple[MapRow, ...]
+
+
+def identity_groups(
+    album: Album,
+    seen: Sequence[Seen],
+    maps: Sequence[Float[Tensor, "b h w"]],
+    said: Sequence[Sequence[tuple[str, ...]]],
+) -> list[Group]:
+    """A group a picture.
+
+    Args:
+        seen: the same pictures as each run's model was shown them.
+        maps: of each run.
+        said: below each picture's map, of each run.
+    """
+    groups = []
+    for row, sample in enumerate(seen[0].samples):
+        image = album.image(sample.path)
+        rows = tuple(MapRow((warmed(image, found[row]),), words[row]) for found, words in zip(maps, said, strict=True))
+        groups.append(Group("", (Framed(image, _named(sample), UNKNOWN),), rows))
+    return groups
+
+
+def distance_groups(album: Album, pairs: Sequence[Pair], found: Sequence[PairSaliency]) -> list[Group]:
+    """A group a pair; ``found`` of each run."""
+    groups = []
+    for row, pair in enumerate(pairs):
+        images = [album.image(sample.path) for sample in (pair.query, pair.other)]
+        frame = _FRAMES[pair.same]
+        named = zip(images, (pair.query, pair.other), strict=True)
+        rows = tuple(
+            MapRow(
+                (warmed(images[0], one.a[row]), warmed(images[1], one.b[row])), (f"d = {_number(one.distances[row])}",)
+            )
+            for one in found
+        )
+        head = f"{frame.symbol} {_SAME[pair.same]}".strip()
+        groups.append(Group(head, tuple(Framed(image, _named(some), frame) for image, some in named), rows))
+    return groups
+
+
+def saliency_figure(groups: Sequence[Group], names: Sequence[str], *, title: str, foot: str = "") -> Figure:
+    """The groups side by side, as many lines as they need; in each line the pictures, then every run's maps.
+
+    Args:
+        names: of the runs, in the order of each group's rows.
+        title: says what is explained, on which data.
+
+    Raises:
+        ConfigError: if there is nothing to draw, or a group lacks a run.
+    """
+    if not groups or any(len(group.rows) != len(names) for group in groups):
+        raise ConfigError(f"each picture needs a map of each of {', '.join(names) or 'some runs'}; give both")
+    wide = cell_width([each for group in groups for each in group.pictures], _HEIGHT)
+    lines = _broken(groups, lambda group: _width(group, wide))
+    widest = max(sum(_width(group, wide) + _APART for group in line) for line in lines)
+    width = max(_LEAST, _SIDE + widest + 2 * GAP)
+    heading, below = (_wrapped(text, width - 2 * GAP) for text in (title, foot))
+    tall = [_line_height(line, len(names)) for line in lines]
+    top = 1.5 * GAP + LINE * 1.15 * len(heading)
+    height = top + sum(tall) + LINE * len(below) + GAP
+    figure = Figure(figsize=(width, height), facecolor="white")
+    figure.text(GAP / width, 1 - GAP / height, "\n".join(heading), fontsize=FONT + 1, va="top")
+    figure.text(GAP / width, GAP / height, "\n".join(below), fontsize=FONT, va="bottom")
+    for number, line in enumerate(lines):
+        _draw_line(figure, line, names, upper=height - top - sum(tall[:number]), wide=wide)
+    return figure
+
+
+def _draw_line(figure: Figure, line: Sequence[Group], names: Sequence[str], *, upper: float, wide: float) -> None:
+    width, height = figure.get_size_inches()
+    first = upper - _head(line)
+    bottoms = [first - _HEIGHT]
+    for _ in names:
+        below = _captions(line) if len(bottoms) == 1 else _said(line)
+        bottoms.append(bottoms[-1] - LINE * below - GAP - _HEIGHT)
+    for name, bottom in zip(("picture", *names), bottoms, strict=True):
+        words, weight = "\n".join(_wrapped(name, _SIDE)), "normal" if bottom == bottoms[0] else "bold"
+        figure.text(GAP / width, (bottom + _HEIGHT / 2) / height, words, fontsize=FONT, va="center", weight=weight)
+    left = GAP + _SIDE + _APART / 2
+    for group in line:
+        centre, frame = left + _width(group, wide) / 2, group.pictures[0].frame
+        colour = "black" if frame == UNKNOWN else frame.colour
+        how: dict[str, Any] = {"fontsize": FONT, "ha": "center", "va": "top"}
+        figure.text(centre / width, upper / height, group.head, weight="bold", color=colour, **how)
+        start = centre - _pictures(group, wide) / 2
+        _draw_row(figure, group.pictures, start, bottoms[0], wide)
+        for (maps, said), bottom in zip(group.rows, bottoms[1:], strict=True):
+            _draw_row(figure, [Framed(image, (), UNKNOWN) for image in maps], start, bottom, wide)
+            figure.text(centre / width, (bottom - 0.06) / height, "\n".join(said), **how)
+        left += _width(group, wide) + _APART
+
+
+def _draw_row(figure: Figure, pictures: Sequence[Framed], left: float, bottom: float, wide: float) -> None:
+    for column, picture in enumerate(pictures):
+        x = left + column * (wide + _BESIDE)
+        axes = place(figure, picture, left=x, bottom=bottom, width=wide, height=_HEIGHT)
+        if picture.frame == UNKNOWN:
+            for spine in axes.spines.values():
+                spine.set_linewidth(1)
+
+
+def _broken(groups: Sequence[Group], width_of: Callable[[Group], float]) -> list[list[Group]]:
+    """Into lines that are not too wide."""
+    lines: list[list[Group]] = [[]]
+    for group in groups:
+        if lines[-1] and sum(width_of(each) + _APART for each in [*lines[-1], group]) > _WIDEST:
+            lines.append([])
+        lines[-1].append(group)
+    return lines
+
+
+def _width(group: Group, wide: float) -> float:
+    """What holds its pictures, and what is said of them."""
+    words = max(len(text) for text in (group.head, *(line for row in group.rows for line in row.said)))
+    return max(_pictures(group, wide), words * CHARACTER)
+
+
+def _pictures(group: Group, wide: float) -> float:
+    return len(group.pictures) * (wide + _BESIDE) - _BESIDE
+
+
+def _line_height(line: Sequence[Group], runs: int) -> float:
+    maps = runs * (_HEIGHT + LINE * _said(line) + GAP)
+    return _head(line) + _HEIGHT + LINE * _captions(line) + GAP + maps + GAP / 2
+
+
+def _head(line: Sequence[Group]) -> float:
+    return LINE + GAP / 4 if any(group.head for group in line) else 0.0
+
+
+def _said(line: Sequence[Group]) -> int:
+    return max(len(row.said) for group in line for row in group.rows)
+
+
+def _captions(line: Sequence[Group]) -> int:
+    return max(len(picture.caption) for group in line for picture in group.pictures)
+
+
+def _named(sample: Sample) -> list[str]:
+    return who(sample.pid, sample.camid) or [sample.path.rsplit("/", 1)[-1]]
+
+
+def _wrapped(text: str, inches: float) -> list[str]:
+    return [line for part in text.splitlines() for line in textwrap.wrap(part, int(inches * _LETTERS))]
+
+
+def _number(distance: Tensor) -> str:
+    """Four digits, however long embeddings are."""
+    whole = len(str(int(distance)).lstrip("0"))
+    return f"{float(distance):,.{max(0, 4 - whole)}f}"

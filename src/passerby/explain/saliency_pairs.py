@@ -1,0 +1,77 @@
+"""Which pictures a figure of distances compares: a query with its match, and with the nearest of somebody else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+from passerby.data.dataset import Dataset
+from passerby.errors import DatasetLayoutError
+from passerby.evaluation.predictor import Predictor
+from passerby.retrieval.distance import normalize, squared_euclidean
+from passerby.types import Embeddings, Role, Sample
+
+OTHERS = 200
+"""Gallery pictures, drawn at random, among which the nearest is looked for: enough to find somebody alike."""
+
+
+class Pair(NamedTuple):
+    """A query, and what it is compared with."""
+
+    query: Sample
+    other: Sample
+    same: bool | None
+    """Whether both are one person; ``None`` where nobody said."""
+
+
+def compared_pairs(
+    predictor: Predictor, dataset: Dataset, queries: Sequence[Sample], *, seed: int = 0
+) -> tuple[Pair, ...]:
+    """Of each query a match by another camera, and the nearest of other people; or the nearest, if nobody is known.
+
+    Args:
+        predictor: says what is near, among :data:`OTHERS` pictures.
+
+    Raises:
+        DatasetLayoutError: if the gallery has nothing to compare a query with.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    people = [sample for sample in dataset.split("gallery") if sample.role is Role.PERSON]
+    drawn = [people[place] for place in torch.randperm(len(people), generator=draw)[:OTHERS].tolist()]
+    nearest = _nearest(predictor, dataset, queries, drawn)
+    found: list[Pair] = []
+    for query, by_distance in zip(queries, nearest, strict=True):
+        if query.pid is None:
+            found += [Pair(query, other, None) for other in by_distance if other.path != query.path][:1]
+            continue
+        matches = [sample for sample in people if _matches(query, sample)]
+        if not matches:
+            raise DatasetLayoutError(
+                f"{dataset.name}'s gallery has no picture of the person in {query.path} by another camera; name "
+                "another query (--query), or explain identities (--by identity)"
+            )
+        found.append(Pair(query, matches[int(torch.randint(len(matches), (), generator=draw))], True))
+        found += [Pair(query, other, False) for other in by_distance if other.pid not in (None, query.pid)][:1]
+    return tuple(found)
+
+
+def _matches(query: Sample, sample: Sample) -> bool:
+    """The same person in another picture, by another camera where cameras are known."""
+    elsewhere = query.camid is None or sample.camid != query.camid
+    return sample.pid == query.pid and elsewhere and sample.path != query.path
+
+
+def _nearest(
+    predictor: Predictor, dataset: Dataset, queries: Sequence[Sample], drawn: Sequence[Sample]
+) -> list[list[Sample]]:
+    """Those that were drawn, for each query the nearest first."""
+    x, y = (_compared(predictor, predictor.embed_samples(dataset.source, some)) for some in (queries, drawn))
+    orders = squared_euclidean(x, y).argsort(dim=1, stable=True).tolist()
+    return [[drawn[place] for place in order] for order in orders]
+
+
+def _compared(predictor: Predictor, embeddings: Embeddings) -> torch.Tensor:
+    features = embeddings.features
+    return normalize(features) if predictor.protocol.normalise else features
