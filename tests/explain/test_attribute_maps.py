@@ -13,7 +13,7 @@ from passerby.data.source import DirectorySource
 from passerby.errors import ConfigError
 from passerby.evaluation.predictor import Predictor
 from passerby.explain.album import Album, Seen, look
-from passerby.explain.attribute_maps import attribute_maps
+from passerby.explain.attribute_maps import attribute_maps, stitched
 from passerby.models.registry import create_model
 from passerby.types import Sample
 
@@ -63,3 +63,31 @@ def test_without_the_attention_map_there_are_the_attributes(see: Callable[..., S
 def test_who_predicts_none_says_so(see: Callable[..., Seen]) -> None:
     with pytest.raises(ConfigError, match="aanet predicts no attributes as this run has it"):
         attribute_maps(see(attributes=False, attention_map=False))
+
+
+def test_finer_maps_of_the_models_own_step_are_its_own(see: Callable[..., Seen]) -> None:
+    seen = see(last_stride=1)
+    own, same = attribute_maps(seen).maps, attribute_maps(seen, step=16).maps
+    for name, maps in own.items():
+        assert torch.allclose(maps, same[name], atol=1e-5)
+
+
+def test_a_finer_position_is_what_the_model_says_of_the_picture_moved_there(see: Callable[..., Seen]) -> None:
+    seen = see(last_stride=1)
+    fine, images = stitched(seen, 8)["hat"], seen.inputs[0]
+    assert fine.shape == (2, 8, 4)
+    moved = torch.cat([images[:, :, 4:], images[:, :, -1:].expand(-1, -1, 4, -1)], dim=2)  # 4 pixels down
+    moved = torch.cat([moved[..., :1].expand(-1, -1, -1, 4), moved[..., :-4]], dim=3)  # and 4 to the left
+    model: Any = seen.predictor.model
+    network, said = model.attributes, [row["hat"].value == "yes" for row in attribute_maps(seen).said]
+    with torch.no_grad():
+        V = torch.relu(network.norm(network.reduce(model.trunk(moved))))
+        weight = network.classifiers[network.names.index("hat")].weight[torch.tensor(said).long()]
+    raw = torch.einsum("bc,bchw->bhw", weight, V)
+    for one, other in zip(raw, fine[:, 1::2, 0::2], strict=True):  # alike up to the scale of the whole map
+        assert float(torch.corrcoef(torch.stack([one.flatten(), other.flatten()]))[0, 1]) > 0.9999
+
+
+def test_steps_that_cannot_be_are_refused(see: Callable[..., Seen]) -> None:
+    with pytest.raises(ConfigError, match="divides the model's, 32 pixels; got 12"):
+        attribute_maps(see(), step=12)

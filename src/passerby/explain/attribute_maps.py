@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
+from typing import cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import pad
 
 from passerby.data.attributes import Schema
 from passerby.errors import ConfigError
 from passerby.evaluation.attributes import AttributePredictions, attribute_predictions, schema_of
 from passerby.explain.album import Seen
-from passerby.models.aanet import ATTENTION_MAP, AANet
+from passerby.models.aanet import ATTENTION_MAP, AANet, AttributeNetwork
+from passerby.models.aanet_map import activation_map, min_max
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +35,15 @@ class AttributeMaps:
     """The groups that it is made of."""
 
 
-def attribute_maps(seen: Seen) -> AttributeMaps:
+def attribute_maps(seen: Seen, *, step: int | None = None) -> AttributeMaps:
     """The maps of every attribute that the model predicts.
 
+    Args:
+        step: pixels from one position of a map to the next, finer than the model's own (:func:`stitched`); the AAM is
+            the model's in any case.
+
     Raises:
-        ConfigError: if it predicts none, or makes no maps of them.
+        ConfigError: if it predicts none, makes no maps of them, or no map of such a step can be.
     """
     model = seen.predictor.model
     schema, output = schema_of(model), seen.output
@@ -50,8 +58,52 @@ def attribute_maps(seen: Seen) -> AttributeMaps:
     attended = tuple(names[place] for place in model.attended) if isinstance(model, AANet) else ()
     return AttributeMaps(
         schema,
-        {name: maps[name] for name in names},
+        {name: maps[name] for name in names} if step is None else stitched(seen, step),
         tuple(attribute_predictions(probabilities, schema)),
         maps.get(ATTENTION_MAP),
         attended,
     )
+
+
+@torch.no_grad()
+def stitched(seen: Seen, step: int) -> dict[str, Float[Tensor, "b y x"]]:
+    """AANet's activation maps of the same values on a finer grid.
+
+    The pictures are shown again and again, moved by multiples of ``step`` up to the model's stride, their edges drawn
+    out, and the maps are interleaved (Sermanet et al., OverFeat, ICLR 2014, §3.3): each position of the finer map is
+    what the model's own map would say if one of its positions lay there.
+
+    Raises:
+        ConfigError: for another model, or where ``step`` does not divide the stride.
+    """
+    model, images = seen.predictor.model, seen.inputs[0]
+    if not isinstance(model, AANet) or model.attributes is None:
+        raise ConfigError(f"finer maps are made of aanet with attributes, not of {model.card.name} as this run has it")
+    own = next(iter((seen.output.maps or {}).values()))
+    strides = [images.shape[axis + 1] // own.shape[axis] for axis in (1, 2)]
+    if step < 1 or any(stride % step or (stride != step and step % 2) for stride in strides):
+        raise ConfigError(f"a step is even and divides the model's, {strides[0]} pixels; got {step}")
+    times = [stride // step for stride in strides]
+    scores = seen.output.attributes or ()
+    fine = torch.zeros(len(scores), len(images), own.shape[1] * times[0], own.shape[2] * times[1])
+    for a, b in product(range(times[0]), range(times[1])):
+        down, right = ((2 * i + 1 - n) * step // 2 for i, n in zip((a, b), times, strict=True))
+        fine[:, :, a :: times[0], b :: times[1]] = _raw(
+            model.attributes, model.trunk(_moved(images, down, right)), scores
+        )
+    return dict(zip(model.attributes.names, map(min_max, fine), strict=True))
+
+
+def _moved(images: Float[Tensor, "b 3 h w"], down: int, right: int) -> Float[Tensor, "b 3 h w"]:
+    """What is seen through a window moved so far, in pixels; beyond the edge stands the edge."""
+    height, width = images.shape[2:]
+    far = max(abs(down), abs(right))
+    padded = pad(images, (far,) * 4, mode="replicate")
+    return padded[:, :, far + down : far + down + height, far + right : far + right + width]
+
+
+def _raw(network: AttributeNetwork, X: Tensor, scores: Sequence[Tensor]) -> Float[Tensor, "g b h w"]:
+    """Activation maps of the values of the greatest ``scores``, not scaled."""
+    V = torch.relu(network.norm(network.reduce(X)))
+    heads = zip(network.classifiers, scores, strict=True)
+    return torch.stack([activation_map(V, cast(Tensor, head.weight), each) for head, each in heads]).cpu()

@@ -1,0 +1,228 @@
+"""Do AANet's attribute maps lie where the attribute is? Against the part masks of synthetic test people.
+
+Of each attribute that has a place on the body: how often the map's highest pixel lies on it (pointing game, Zhang et
+al., ECCV 2016), and which share of the map's mass does. Beside it
+
+- chance: the part's share of the picture, which is what a random pixel hits and an even map covers;
+- centre: the centre of the rows that the attribute's classifier reads, and an even map over them;
+- average: one map for everybody, the mean of the run's own maps: a prior over places that no picture needs.
+
+Ways: ``own`` is the model's map, enlarged bilinearly as in figures; ``finer`` is the same every 8 pixels
+(:func:`passerby.explain.attribute_maps.stitched`); ``read`` is the finer one where the classifier reads, 0 elsewhere.
+
+usage: python benchmarks/localisation.py RUN [RUN …] [--data DATA] [-o benchmarks/results/localisation.json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from passerby.data.annotations import read_attributes
+from passerby.data.dataset import Dataset
+from passerby.data.pedestrians.dataset import PedestrianSource
+from passerby.data.pedestrians.labels import PARTS
+from passerby.data.registry import load as load_dataset
+from passerby.evaluation.predictor import Predictor
+from passerby.explain.album import Album, Seen, look
+from passerby.explain.attribute_maps import AttributeMaps, attribute_maps, stitched
+from passerby.explain.overlay import enlarged
+from passerby.explain.saliency_measures import mass_inside, points_inside
+from passerby.models.aanet import AANet, AttributeNetwork
+from passerby.models.aanet_parts import even_stripes
+from passerby.training.checkpoint import load
+from passerby.training.run import environment
+from passerby.types import Sample
+
+DATA = "pedestrians:people=120,cameras=6,images=4,size=128x64,seed=0"
+PICTURES, SEED, STEP = 240, 0, 8
+PERSON = PARTS[1:]
+PLACES: dict[str, tuple[str, ...]] = {
+    "upper colour": ("upper",),
+    "lower colour": ("lower",),
+    "sleeve length": ("upper", "arms"),
+    "length of lower": ("lower", "legs"),
+    "type of lower": ("lower", "legs"),
+    "hair length": ("hair",),
+    "hat": ("hat",),
+    "backpack": ("carried",),
+    "bag": ("carried",),
+    "handbag": ("carried",),
+    "gender": PERSON,
+    "age": PERSON,
+}
+"""Parts of the mask on which each attribute is to be seen."""
+WORN = ("hat", "backpack", "bag", "handbag")
+"""Nowhere to be seen unless the person has one: only pictures of those who do count."""
+LEAST = 0.005
+"""Of a picture, below which a part is as good as hidden."""
+SAMPLES = 1000
+
+
+class Pictures(NamedTuple):
+    """What is shown, and what is known of it."""
+
+    dataset: Dataset
+    samples: list[Sample]
+    parts: Tensor
+    """``(b, h, w)``: index into ``PARTS``, at the model's size."""
+    worn: Tensor
+    """``(b, g)``: true classes."""
+
+
+def pictures(dataset: Dataset, size: tuple[int, int]) -> Pictures:
+    """Of test people, drawn by seed."""
+    everybody = [*dataset.query, *dataset.gallery]
+    samples = random.Random(SEED).sample(everybody, min(PICTURES, len(everybody)))
+    source = cast(PedestrianSource, dataset.source)
+    masks = torch.from_numpy(np.stack([source.labels(sample.path).parts for sample in samples]))
+    parts = interpolate(masks[:, None], size=size, mode="nearest")[:, 0]
+    return Pictures(dataset, samples, parts, torch.from_numpy(read_attributes(source).of_all(samples)))
+
+
+def seen_by(predictor: Predictor, shown: Pictures) -> Seen:
+    return look(predictor, Album(shown.dataset.source), shown.samples)
+
+
+def rows_read(network: AttributeNetwork, height: int) -> dict[str, Tensor]:
+    """``(height,)`` for each attribute: 1 in the rows that its classifier reads."""
+    stripes = torch.cat([even_stripes(height, parts) for parts in (1, 3)]).float()
+    return {name: stripes[row] for name, row in zip(network.names, network.reads, strict=True)}
+
+
+def numbers(maps: Tensor, masks: Tensor, people: Sequence[int]) -> dict[str, Any]:
+    """Means over pictures, with 95 % intervals by bootstrap over people."""
+    points, mass = points_inside(maps, masks).double(), mass_inside(maps, masks, most=1.0).double()
+    top = mass_inside(maps, masks).double()
+    return {
+        "pointing": mean(points),
+        "pointing_interval": interval(points, people),
+        "mass": mean(mass),
+        "mass_interval": interval(mass, people),
+        "mass_of_highest_tenth": mean(top),
+    }
+
+
+def mean(values: Tensor) -> float:
+    return round(float(values.mean()), 4)
+
+
+def interval(values: Tensor, people: Sequence[int]) -> list[float]:
+    who, draw = torch.tensor(people), torch.Generator().manual_seed(SEED)
+    groups = [values[who == pid] for pid in sorted(set(people))]
+    sums, counts = torch.stack([g.sum() for g in groups]), torch.tensor([float(len(g)) for g in groups])
+    drawn = torch.randint(len(groups), (SAMPLES, len(groups)), generator=draw)
+    means = sums[drawn].sum(dim=1) / counts[drawn].sum(dim=1)
+    return [round(float(means.quantile(end)), 4) for end in (0.025, 0.975)]
+
+
+def measured(
+    name: str, seen: Seen, shown: Pictures, found: AttributeMaps, fine: Mapping[str, Tensor]
+) -> dict[str, Any]:
+    """One attribute, on the pictures that show its place."""
+    size, place = seen.predictor.size, found.schema.index(name)
+    masks = torch.isin(shown.parts, torch.tensor([PARTS.index(part) for part in PLACES[name]]))
+    counts = masks.flatten(1).double().mean(dim=1) >= LEAST
+    if name in WORN:
+        counts &= shown.worn[:, place] == 1
+    rows = counts.nonzero()[:, 0]
+    people = [int(shown.samples[row].pid or 0) for row in rows.tolist()]
+    masks, own, finer = masks[rows], enlarged(found.maps[name][rows], size), enlarged(fine[name][rows], size)
+    reads = rows_read(network_of(seen.predictor), size[0])[name][None, :, None].expand(len(rows), -1, size[1])
+    said = torch.tensor([found.schema[name].index(found.said[row][name].value) for row in rows.tolist()])
+    known = shown.worn[rows, place] >= 0
+    return {
+        "parts": list(PLACES[name]) if PLACES[name] != PERSON else ["person"],
+        "pictures": len(rows),
+        "predicted_right": mean((said == shown.worn[rows, place])[known].double()),
+        "chance": mean(masks.double().flatten(1).mean(dim=1)),
+        "centre": prior(reads, masks, people),
+        "average": numbers(own.mean(dim=0, keepdim=True).expand_as(own), masks, people),
+        "own": numbers(own, masks, people),
+        "finer": numbers(finer, masks, people),
+        "read": numbers(finer * reads, masks, people),
+    }
+
+
+def prior(reads: Tensor, masks: Tensor, people: Sequence[int]) -> dict[str, Any]:
+    """The middle of the rows that are read, and an even map over them."""
+    rows = reads[0, :, 0].nonzero()[:, 0]
+    point = torch.zeros_like(reads)
+    point[:, int(rows.double().mean().round()), reads.shape[2] // 2] = 1
+    even = numbers(reads.contiguous(), masks, people)
+    return {"pointing": numbers(point, masks, people)["pointing"], "mass": even["mass"]}
+
+
+def network_of(predictor: Predictor) -> AttributeNetwork:
+    network = cast(AANet, predictor.model).attributes
+    assert network is not None
+    return network
+
+
+def attention_map(seen: Seen, shown: Pictures, found: AttributeMaps) -> dict[str, Any] | None:
+    """The AAM, on the person; it is on or off, so its highest pixel says nothing."""
+    if found.attention_map is None:
+        return None
+    masks = shown.parts > 0
+    people = [int(sample.pid or 0) for sample in shown.samples]
+    mass = mass_inside(enlarged(found.attention_map, seen.predictor.size), masks, most=1.0).double()
+    chance = mean(masks.double())
+    return {"parts": ["person"], "chance": chance, "mass": mean(mass), "mass_interval": interval(mass, people)}
+
+
+def record(run: Path, data: str) -> dict[str, Any]:
+    """One run's entry."""
+    predictor = load(run)
+    shown = pictures(load_dataset(data), predictor.size)
+    seen = seen_by(predictor, shown)
+    found, fine = attribute_maps(seen), stitched(seen, STEP)
+    return {
+        "run": f"{run.parent.name}/{run.name}",
+        "options": json.loads((run / "model.json").read_text())["options"],
+        "size": list(predictor.size),
+        "map": list(next(iter(found.maps.values())).shape[1:]),
+        "attributes": {name: measured(name, seen, shown, found, fine) for name in PLACES},
+        "attention_map": attention_map(seen, shown, found),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--data", default=DATA)
+    parser.add_argument("-o", "--output", type=Path)
+    arguments = parser.parse_args()
+    runs = [record(run, arguments.data) for run in arguments.runs]
+    names = " ".join(f"runs/{run['run']}" for run in runs)
+    result = {
+        "what": "AANet's attribute maps against part masks of synthetic test people",
+        "recorded": environment() | {"command": f"localisation.py {names} --data {arguments.data}"},
+        "data": arguments.data,
+        "pictures": PICTURES,
+        "seed": SEED,
+        "runs": runs,
+    }
+    if arguments.output:
+        arguments.output.write_text(json.dumps(result, indent=1) + "\n")
+    for run in runs:
+        print(f"{run['run']}, map {run['map']}: pointing / mass")
+        for name, each in run["attributes"].items():
+            ways = "  ".join(
+                f"{way} {each[way]['pointing']:.2f}/{each[way]['mass']:.2f}"
+                for way in ("own", "finer", "read", "average", "centre")
+            )
+            print(f"  {name:16} n {each['pictures']:3}  chance {each['chance']:.2f}  {ways}")
+        print(f"  AAM {run['attention_map']}")
+
+
+if __name__ == "__main__":
+    main()
