@@ -13,8 +13,9 @@ from matplotlib.transforms import Bbox
 from PIL import Image
 
 from passerby.explain.alignment import Alignment, Step
-from passerby.explain.match import AttributePair, Judged, MatchExplanation, Part
+from passerby.explain.match import AttributePair, Judged, MatchExplanation
 from passerby.explain.match_figure import match_figure
+from passerby.explain.match_parts import Part
 from passerby.explain.style import RIGHT, WRONG
 from passerby.types import Protocol, Sample
 
@@ -46,6 +47,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "path, overlays": {**STRIPES, **MAPS},
     "parts, overlays": {**BLOCKS, **CROPS, **MAPS},
     "attributes": {**BLOCKS, **ATTRIBUTES},
+    "narrow pictures": {"pictures": (Image.new("RGB", (16, 64)),) * 2, **MAPS},
+    "narrow pictures, attributes": {"pictures": (Image.new("RGB", (16, 64)),) * 2, **BLOCKS, **ATTRIBUTES, **MAPS},
     "everything": {**STRIPES, **BLOCKS, **CROPS, **ATTRIBUTES, **MAPS},
 }
 

@@ -10,7 +10,8 @@ from PIL import Image
 
 from passerby.data.attributes import DUKE, MARKET
 from passerby.explain.alignment import Alignment, Step
-from passerby.explain.match import AttributePair, Judged, MatchExplanation, Part
+from passerby.explain.match import AttributePair, Judged, MatchExplanation
+from passerby.explain.match_parts import Part
 from passerby.explain.match_words import listed, number, probability
 from passerby.types import Protocol, Sample
 

@@ -45,7 +45,7 @@ def explain(
         predictor, albums[0], sample_a, albums[1], sample_b, confident=confident, saliency=out is not None
     )
     if out:
-        save_figure(match_figure(found, title=f"{run.name or run.resolve().name} ({found.model})"), out)
+        save_figure(match_figure(found, title=f"run {run.resolve().name}, model {found.model}"), out)
     if as_json:
         typer.echo(json.dumps(found.to_dict(), indent=2))
         return

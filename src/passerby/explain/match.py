@@ -12,16 +12,13 @@ Nothing here decides anything: the distance is that of a search, the rest says w
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import torch
-from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from passerby.data.regions import PARTS
 from passerby.data.source import Source
 from passerby.errors import ConfigError
 from passerby.evaluation.attributes import AttributePredictions, attribute_predictions
@@ -29,31 +26,17 @@ from passerby.evaluation.parts import AUTO, joints_origin
 from passerby.evaluation.predictor import Predictor
 from passerby.explain.album import Album, Seen, look
 from passerby.explain.alignment import Alignment, align
+from passerby.explain.match_parts import Part, blocks_of, named_blocks, part_of, stripes_of
 from passerby.explain.match_words import sentence
 from passerby.explain.saliency import distance_saliency
 from passerby.metrics.calibration import Calibration
-from passerby.models.card import Block
 from passerby.retrieval.comparison import compare
-from passerby.retrieval.distance import normalize
-from passerby.retrieval.dmli import stripe_distances
 from passerby.types import Embeddings, Protocol, Sample, Verdict
 
 CONFIDENT = 0.8
 """A predicted attribute less probable than this counts for nothing."""
 Judged = Literal["agrees", "conflicts", "uncertain"]
 _LOG = logging.getLogger(__name__)
-
-
-class Part(NamedTuple):
-    """The same part of both, compared."""
-
-    name: str
-    distance: float
-    """Of stripes tanh(d/2), of blocks d²: those of all blocks add up to the global distance."""
-    unlikeness: float
-    """‖a − b‖² ÷ (‖a‖² + ‖b‖²): parts of any size compare by it. 0 is the same, 1 nothing in common."""
-    region: str = ""
-    """Of the body, in words; empty where it is the whole."""
 
 
 class AttributePair(NamedTuple):
@@ -176,8 +159,8 @@ def explain_match(
         verdict=verdict,
         false_match_rate=_rate(calibration, distance),
         alignment=None if x.local is None or y.local is None else align(x.local[0], y.local[0]),
-        stripes=_stripes(x, y),
-        blocks=_blocks(_named(predictor), x, y, normalise=how.normalise),
+        stripes=stripes_of(x, y),
+        blocks=blocks_of(named_blocks(predictor), x, y, normalise=how.normalise),
         attributes=_attributes(predictor, x, y, confident),
         confident=confident,
         pictures=(seen[0].pictures[0], seen[1].pictures[0]),
@@ -192,54 +175,12 @@ def _rate(calibration: Calibration | None, distance: float) -> float | None:
     return min(below, default=None)
 
 
-def _stripes(x: Embeddings, y: Embeddings) -> tuple[Part, ...]:
-    if x.local is None or y.local is None:
-        return ()
-    costs = stripe_distances(x.local, y.local)[0, 0].diagonal().tolist()
-    unlike = [_unlikeness(*pair) for pair in zip(x.local[0], y.local[0], strict=True)]
-    both = enumerate(zip(costs, unlike, strict=True), start=1)
-    return tuple(Part(f"stripe {i}", cost, apart, f"stripe {i} of {len(costs)}") for i, (cost, apart) in both)
-
-
-def _named(predictor: Predictor) -> tuple[Block, ...]:
-    """The model's blocks; of fixed strips nobody knows which part of the body they show."""
-    blocks = predictor.model.blocks()
-    if "parts" not in predictor.model.card.inputs or predictor.parts.get("by", "pose") == "pose":
-        return blocks
-    return tuple(_strip(block) for block in blocks)
-
-
-def _strip(block: Block) -> Block:
-    place = _part_of(block)
-    return block if place is None else Block(words := f"strip {place + 1} of {len(PARTS)}", block.columns, words)
-
-
-def _part_of(block: Block) -> int | None:
-    """Which part the model was shown for it."""
-    name = block.name.replace(" ", "_")
-    return PARTS.index(name) if name in PARTS else None
-
-
 def _crops(predictor: Predictor, a: Seen, b: Seen) -> dict[str, tuple[Image.Image, Image.Image]]:
     if not a.parts or not b.parts:
         return {}
-    blocks = zip(_named(predictor), predictor.model.blocks(), strict=True)
-    places = {named.name: place for named, block in blocks if (place := _part_of(block)) is not None}
+    blocks = zip(named_blocks(predictor), predictor.model.blocks(), strict=True)
+    places = {named.name: place for named, block in blocks if (place := part_of(block)) is not None}
     return {name: (a.parts[0][place], b.parts[0][place]) for name, place in places.items()}
-
-
-def _blocks(blocks: Sequence[Block], x: Embeddings, y: Embeddings, *, normalise: bool) -> tuple[Part, ...]:
-    p, q = ((normalize(e.features) if normalise else e.features)[0].double() for e in (x, y))
-    found = []
-    for block in blocks:
-        v, w = p[block.columns], q[block.columns]
-        found.append(Part(block.name, (v - w).square().sum().item(), _unlikeness(v, w), block.region))
-    return tuple(found)
-
-
-def _unlikeness(v: Float[Tensor, " c"], w: Float[Tensor, " c"]) -> float:
-    both = v.square().sum() + w.square().sum()
-    return ((v - w).square().sum() / both).item() if both > 0 else 0.0
 
 
 def _attributes(predictor: Predictor, x: Embeddings, y: Embeddings, confident: float) -> tuple[AttributePair, ...]:

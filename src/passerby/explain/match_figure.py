@@ -14,9 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from passerby.explain.alignment import Alignment
+from passerby.explain.alignment_figure import draw_path, draw_stripes
 from passerby.explain.framed import LINE, Framed, place, who
-from passerby.explain.match import AttributePair, Judged, MatchExplanation, Part
+from passerby.explain.match import AttributePair, Judged, MatchExplanation
+from passerby.explain.match_parts import Part
 from passerby.explain.match_words import number, probability
 from passerby.explain.overlay import heated
 from passerby.explain.style import FONT, QUERY, RIGHT, SERIES, UNKNOWN, WRONG, Frame
@@ -31,8 +32,6 @@ _TITLE = FONT + 3
 _LETTER = 0.07
 """Of small text."""
 _LETTERS = 15.5, 17.5  # of an inch: of the title and of small text
-_DEAREST = 0.762
-"""A step's cost is less: tanh 1."""
 _JUDGED: dict[Judged, Frame] = {"agrees": RIGHT, "conflicts": WRONG, "uncertain": Frame(UNKNOWN.colour, "?")}
 
 
@@ -89,55 +88,41 @@ def _stacked(panels: Sequence[_Panel]) -> _Panel:
 
 def _pictures(found: MatchExplanation) -> _Panel:
     """A and B in frames, and the alignment between them."""
-    pictures = found.pictures
-    widths = [_PICTURE * image.width / image.height for image in pictures]
-    between = _PATH if found.alignment else _GAP
-    frame = UNKNOWN if found.same is None else RIGHT if found.same else WRONG
-    captions = [_caption("A", found.a, QUERY), _caption("B", found.b, frame)]
+    widths, between, beyond = _places(found)
 
     def draw(figure: Figure, left: float, top: float) -> None:
         bottom = figure.get_size_inches()[1] - top - _HEAD - _PICTURE
-        starts = (left, left + widths[0] + between)
-        both = zip(pictures, captions, (QUERY, frame), starts, widths, strict=True)
-        for side, (image, caption, edge, start, width) in enumerate(both):
-            axes = place(figure, Framed(image, caption, edge), left=start, bottom=bottom, width=width, height=_PICTURE)
+        starts = (left + beyond, left + beyond + widths[0] + between)
+        for side, framed in enumerate(_framed(found)):
+            axes = place(figure, framed, left=starts[side], bottom=bottom, width=widths[side], height=_PICTURE)
             if found.alignment:
-                _lines_of_stripes(axes, image.height, found.alignment.stripes[side])
+                draw_stripes(axes, framed.image.height, found.alignment.stripes[side])
         if found.alignment:
-            path = _axes(figure, left + widths[0], top + _HEAD, between, _PICTURE)
-            _draw_path(path, found.alignment)
+            path = _axes(figure, starts[0] + widths[0], top + _HEAD, between, _PICTURE)
+            draw_path(path, found.alignment, inches=_PICTURE)
 
-    lines = max(len(caption) for caption in captions)
-    return _Panel(sum(widths) + between, _HEAD + _PICTURE + LINE * lines + 0.25, draw)
+    lines = max(len(framed.caption) for framed in _framed(found))
+    return _Panel(sum(widths) + between + 2 * beyond, _HEAD + _PICTURE + LINE * lines + 0.25, draw)
+
+
+def _places(found: MatchExplanation) -> tuple[list[float], float, float]:
+    """Widths of both, the gap between them, and how far captions may reach beyond them."""
+    widths = [_PICTURE * image.width / image.height for image in found.pictures]
+    captions = [_LETTER * max(map(len, framed.caption)) for framed in _framed(found)]
+    reach = max(0.0, *(caption - width for caption, width in zip(captions, widths, strict=True))) / 2
+    return widths, max(_PATH if found.alignment else _GAP, 2 * reach + 0.1), reach
+
+
+def _framed(found: MatchExplanation) -> tuple[Framed, Framed]:
+    frame = UNKNOWN if found.same is None else RIGHT if found.same else WRONG
+    a, b = found.pictures
+    return Framed(a, _caption("A", found.a, QUERY), QUERY), Framed(b, _caption("B", found.b, frame), frame)
 
 
 def _caption(side: str, sample: Sample, frame: Frame) -> list[str]:
     name = sample.path.rsplit("/", 1)[-1]
     name = name if len(name) <= 26 else f"{name[:12]}…{name[-12:]}"
     return [f"{side} {frame.symbol}".rstrip(), name, *who(sample.pid, sample.camid)]
-
-
-def _lines_of_stripes(axes: Axes, height: int, stripes: int) -> None:
-    for i in range(1, stripes):
-        axes.axhline(height * i / stripes - 0.5, color="white", linewidth=0.5, alpha=0.6)
-
-
-def _draw_path(axes: Axes, path: Alignment) -> None:
-    """A line a step, the stronger the cheaper, with its cost; as steps go down one stripe at a time, none overlap."""
-    stripes = path.stripes
-    room = 72 * _PICTURE / sum(stripes)  # points between two numbers
-    for step in path.steps:
-        ends = [(2 * step.a + 1) / (2 * stripes[0]), (2 * step.b + 1) / (2 * stripes[1])]
-        near = 1 - min(step.cost / _DEAREST, 1)
-        axes.plot([0, 1], ends, color=SERIES[0], linewidth=0.5 + 3 * near, alpha=0.35 + 0.65 * near)
-        if room >= 6:
-            axes.text(
-                0.5, sum(ends) / 2, f"{step.cost:.2f}", ha="center", va="center", fontsize=min(FONT, 0.8 * room),
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4},
-            )  # fmt: skip
-    axes.set(xlim=(0, 1), ylim=(1, 0))
-    axes.axis("off")
-    axes.set_title(f"alignment, Σ = {path.distance:.3f}", fontsize=FONT + 1)
 
 
 def _stripes(found: MatchExplanation) -> _Panel | None:
@@ -240,16 +225,16 @@ def _overlays(found: MatchExplanation, *, below: bool) -> _Panel | None:
     images = [heated(image, each) for image, each in zip(found.pictures, found.maps, strict=True)]
     height = _OVERLAY if below else (_PICTURE - 0.3) / 2
     widths = [max(height * image.width / image.height, 1.05) for image in images]
-    shown = [_PICTURE * image.width / image.height for image in images]
-    between = shown[0] + (_PATH if found.alignment else _GAP)
+    shown, between, beyond = _places(found)
+    between += shown[0]
 
     def draw(figure: Figure, left: float, top: float) -> None:
         for side, (image, words) in enumerate(zip(images, ("A, like B here", "B, like A here"), strict=True)):
-            x = left + between * side + (shown[side] - widths[side]) / 2 if below else left
+            x = left + beyond + between * side + (shown[side] - widths[side]) / 2 if below else left
             y = top + _HEAD + (0 if below else side * (height + 0.3))
             _crop(figure, image, x, y, widths[side], height, title=words)
 
-    wide = between + shown[1] if below else max(widths)
+    wide = between + shown[1] + 2 * beyond if below else max(widths)
     return _Panel(wide, _HEAD + (height if below else _PICTURE) + 0.1, draw)
 
 

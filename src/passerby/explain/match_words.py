@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from passerby.explain.match import AttributePair, MatchExplanation, Part
+    from passerby.explain.match import AttributePair, MatchExplanation
+    from passerby.explain.match_parts import Part
 
 _MOST = 4
 """Conflicts that are named one by one."""

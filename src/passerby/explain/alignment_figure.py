@@ -1,0 +1,43 @@
+"""An alignment of stripes drawn between two pictures (:mod:`passerby.explain.alignment`)."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+
+from passerby.explain.alignment import Alignment
+from passerby.explain.style import FONT, SERIES
+
+_DEAREST = 0.762
+"""A step's cost is less: tanh 1."""
+_ROOM = 6
+"""Points that a number needs."""
+
+
+def draw_stripes(axes: Axes, height: int, stripes: int) -> None:
+    """Where stripes meet, on a picture of so many pixels of height."""
+    for i in range(1, stripes):
+        axes.axhline(height * i / stripes - 0.5, color="white", linewidth=0.5, alpha=0.6)
+
+
+def draw_path(axes: Axes, path: Alignment, *, inches: float) -> None:
+    """Between two pictures, a line a step: the stronger the cheaper, with its cost in the middle.
+
+    Steps go down one stripe at a time, so that numbers never lie on each other; without room for them there are none.
+
+    Args:
+        inches: the height of the axes, and of the pictures.
+    """
+    stripes = path.stripes
+    room = 72 * inches / sum(stripes)  # points between two numbers
+    for step in path.steps:
+        ends = [(2 * step.a + 1) / (2 * stripes[0]), (2 * step.b + 1) / (2 * stripes[1])]
+        near = 1 - min(step.cost / _DEAREST, 1)
+        axes.plot([0, 1], ends, color=SERIES[0], linewidth=0.5 + 3 * near, alpha=0.35 + 0.65 * near)
+        if room >= _ROOM:
+            axes.text(
+                0.5, sum(ends) / 2, f"{step.cost:.2f}", ha="center", va="center", fontsize=min(FONT, 0.8 * room),
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4},
+            )  # fmt: skip
+    axes.set(xlim=(0, 1), ylim=(1, 0))
+    axes.axis("off")
+    axes.set_title(f"alignment, Σ = {path.distance:.3f}", fontsize=FONT + 1)

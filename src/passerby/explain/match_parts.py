@@ -1,0 +1,72 @@
+"""Two pictures compared part by part: their stripes, or the blocks that their embeddings are joined of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor
+
+from passerby.data.regions import PARTS
+from passerby.evaluation.predictor import Predictor
+from passerby.models.card import Block
+from passerby.retrieval.distance import normalize
+from passerby.retrieval.dmli import stripe_distances
+from passerby.types import Embeddings
+
+
+class Part(NamedTuple):
+    """The same part of both, compared."""
+
+    name: str
+    distance: float
+    """Of stripes tanh(d/2), of blocks d²: those of all blocks add up to the global distance."""
+    unlikeness: float
+    """‖a − b‖² ÷ (‖a‖² + ‖b‖²): parts of any size compare by it. 0 is the same, 1 nothing in common."""
+    region: str = ""
+    """Of the body, in words; empty where it is the whole."""
+
+
+def stripes_of(x: Embeddings, y: Embeddings) -> tuple[Part, ...]:
+    """Each with that at the same height, of the first picture of either side."""
+    if x.local is None or y.local is None:
+        return ()
+    costs = stripe_distances(x.local, y.local)[0, 0].diagonal().tolist()
+    unlike = [_unlikeness(*pair) for pair in zip(x.local[0], y.local[0], strict=True)]
+    both = enumerate(zip(costs, unlike, strict=True), start=1)
+    return tuple(Part(f"stripe {i}", cost, apart, f"stripe {i} of {len(costs)}") for i, (cost, apart) in both)
+
+
+def named_blocks(predictor: Predictor) -> tuple[Block, ...]:
+    """The model's blocks; of fixed strips nobody knows which part of the body they show."""
+    blocks = predictor.model.blocks()
+    if "parts" not in predictor.model.card.inputs or predictor.parts.get("by", "pose") == "pose":
+        return blocks
+    return tuple(_strip(block) for block in blocks)
+
+
+def _strip(block: Block) -> Block:
+    place = part_of(block)
+    return block if place is None else Block(words := f"strip {place + 1} of {len(PARTS)}", block.columns, words)
+
+
+def part_of(block: Block) -> int | None:
+    """Which part the model was shown for it."""
+    name = block.name.replace(" ", "_")
+    return PARTS.index(name) if name in PARTS else None
+
+
+def blocks_of(blocks: Sequence[Block], x: Embeddings, y: Embeddings, *, normalise: bool) -> tuple[Part, ...]:
+    """Of the first picture of either side."""
+    p, q = ((normalize(e.features) if normalise else e.features)[0].double() for e in (x, y))
+    found = []
+    for block in blocks:
+        v, w = p[block.columns], q[block.columns]
+        found.append(Part(block.name, (v - w).square().sum().item(), _unlikeness(v, w), block.region))
+    return tuple(found)
+
+
+def _unlikeness(v: Float[Tensor, " c"], w: Float[Tensor, " c"]) -> float:
+    both = v.square().sum() + w.square().sum()
+    return ((v - w).square().sum() / both).item() if both > 0 else 0.0
