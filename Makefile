@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: demo test check
+.PHONY: demo test check browser
 .DELETE_ON_ERROR:
 
 # Threads that wait sleep instead of spinning: on a busy machine training would nearly stop otherwise.
@@ -14,6 +14,11 @@ demo: $(READY)
 # One thread a worker: torch's own threads would only fight over the cores.
 test: $(READY)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 $(ARGS)
+
+# The report in Chromium (apt-get install chromium), with axe-core from npm; without them these tests are skipped.
+browser: $(READY)
+	@npm ci --prefix tests/browser --no-audit --no-fund --loglevel=error
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs tests/explain/report/test_browser.py $(ARGS)
 
 check: $(READY)
 	@scripts/check

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from passerby.explain.report.environment import environment
 from passerby.explain.report.looks import looks
 from passerby.explain.report.numbers import numbers
 from passerby.explain.report.page import missing, page
+from passerby.explain.report.picture import sized
 from passerby.explain.report.ranked import ranked
 from passerby.explain.report.record import Record, read_records
 from passerby.explain.report.retrieval import retrieval
@@ -104,23 +105,15 @@ def _lacking(record: Record) -> Iterable[Missing]:
         yield Missing("training curves", "the folder has no metrics.jsonl", "A run that passerby trains has one.")
 
 
+_SECTIONS: tuple[Callable[[Sequence[Run]], Section], ...] = (
+    numbers, training, data_section, curves, retrieval, ranked, why, looks, embedding, slices, attributes, calibration,
+    environment, missing,
+)  # fmt: skip
+
+
 def report(runs: Sequence[Run], *, made: datetime | None = None) -> str:
     """The page."""
     when = (made or datetime.now(timezone.utc)).strftime("%Y-%m-%d %H:%M UTC")
-    sections: list[Section] = [
-        numbers(runs),
-        training(runs),
-        data_section(runs),
-        curves(runs),
-        retrieval(runs),
-        ranked(runs),
-        why(runs),
-        looks(runs),
-        embedding(runs),
-        slices(runs),
-        attributes(runs),
-        calibration(runs),
-        environment(runs),
-        missing(runs),
-    ]
+    with sized(len(runs)):
+        sections = [make(runs) for make in _SECTIONS]
     return page(runs, sections, made=when)

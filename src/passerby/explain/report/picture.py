@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import matplotlib as mpl
 from matplotlib.axis import Axis
@@ -19,9 +22,24 @@ DPI = 144
 """Of pixels: sharp on a screen of one and a half to a pixel, which most phones and notebooks exceed."""
 _INCH = 96
 """Pixels of CSS."""
-_QUALITY = 85
-_MANY = 250_000
+_LADDER = ((1.0, 85), (1.0, 70), (0.8, 70), (0.65, 65))
+"""Shares of a figure's pixels, and how well they are kept: the first that fits its room."""
+_MANY = 100_000
 """Bytes of vectors beyond which pixels are smaller."""
+_ALL, _COMMON, _OF_A_RUN = 5_000_000, 6, 11
+"""Bytes of all figures, were all as large as they may be; how many there are of all runs together, and of each."""
+_room: ContextVar[int] = ContextVar("room", default=200_000)
+"""Bytes of a figure."""
+
+
+@contextmanager
+def sized(runs: int) -> Iterator[None]:
+    """Figures that are made meanwhile are so large that a page of so many runs stays below five megabytes."""
+    before = _room.set(min(_room.get(), _ALL // (_COMMON + _OF_A_RUN * runs)))
+    try:
+        yield
+    finally:
+        _room.reset(before)
 
 
 def drawn(figure: Figure, *, alt: str, caption: Content, id: str | None = None) -> Html:  # noqa: A002 - as HTML has it
@@ -47,7 +65,7 @@ def encoded(figure: Figure) -> tuple[str, bytes]:
         if figure.findobj(AxesImage):
             return _pixels(figure)
         vectors = _vectors(figure)
-        return ("image/svg+xml", vectors) if len(vectors) <= _MANY else _pixels(figure)
+        return ("image/svg+xml", vectors) if len(vectors) <= min(_MANY, _room.get()) else _pixels(figure)
 
 
 def _take_literally(figure: Figure) -> None:
@@ -73,7 +91,13 @@ def _pixels(figure: Figure) -> tuple[str, bytes]:
     image = Image.open(written).convert("RGB")
     if not features.check("webp"):
         return "image/png", _saved(image, "PNG", optimize=True)
-    return "image/webp", _saved(image, "WEBP", quality=_QUALITY)
+    content = b""
+    for share, quality in _LADDER:
+        small = image.resize((round(share * image.width), round(share * image.height)), Image.Resampling.LANCZOS)
+        content = _saved(small if share < 1 else image, "WEBP", quality=quality)
+        if len(content) <= _room.get():
+            break
+    return "image/webp", content
 
 
 def _saved(image: Image.Image, form: str, **options: bool | int) -> bytes:
