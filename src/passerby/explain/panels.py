@@ -52,7 +52,8 @@ class Place:
 
     def one(self, title: str, x: str, y: str) -> Axes:
         """The panel's only axes, with a title and labels."""
-        return dressed(*self.axes(1), title, x, y)
+        [axes] = self.axes(1)
+        return dressed(axes, title, x, y)
 
     def axes(self, *shares: float) -> list[Axes]:
         """One above the other, with such shares of the height."""

@@ -103,5 +103,5 @@ def _counted(
     zeros = torch.zeros(len(asked), len(seen), dtype=torch.float64)
     by_first = zeros.index_put((row, first), torch.ones(len(row), dtype=torch.float64), accumulate=True)
     misled = zeros.index_add(0, row, before.double())
-    shares = (side / queries[:, None] for side in (by_first, misled))
-    return CameraConfusion(tuple(asked.tolist()), tuple(seen.tolist()), queries, *shares, gallery)
+    cameras = tuple(asked.tolist()), tuple(seen.tolist())
+    return CameraConfusion(*cameras, queries, by_first / queries[:, None], misled / queries[:, None], gallery)
