@@ -19,6 +19,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from passerby.evaluation.bench import Cost, Sizes, exponent, measure
+from passerby.explain.style import SERIES
 from passerby.training.run import environment
 
 PICTURES = (5_000, 10_000, 20_000, 40_000, 80_000)
@@ -44,21 +45,34 @@ def fitted(pictures: Sequence[int], costs: Sequence[Cost]) -> dict[str, float]:
 
 
 def figure(pictures: Sequence[int], found: dict[str, Any]) -> Figure:
-    """Two panels, both axes logarithmic."""
+    """Two panels; time on two logarithmic axes, on which a power is a line."""
     picture = Figure(figsize=(8, 3.4), layout="constrained")
-    axes = picture.subplots(1, 2)
-    for axis, name, title in zip(
-        axes, ("cpu_seconds", "peak_gigabytes"), ("CPU seconds", "peak memory, GB"), strict=True
-    ):
-        for (operation, costs), marker in zip(found.items(), "os", strict=True):
-            power = costs["exponents"].get(name)
-            label = operation if power is None else f"{operation}: N^{power:.2f}"
-            axis.loglog(pictures, [cost[name] for cost in costs["costs"]], marker=marker, label=label)
-        axis.set(xlabel="pictures (query and gallery)", title=title)
+    seconds, memory = picture.subplots(1, 2)
+    for axis, name in ((seconds, "cpu_seconds"), (memory, "peak_gigabytes")):
+        for (operation, costs), marker, colour in zip(found.items(), "os", SERIES, strict=False):
+            label = f"{operation}: grows as $N^{{{costs['exponents'][name]:.2f}}}$"
+            values = [cost[name] for cost in costs["costs"]]
+            axis.plot(pictures, values, marker=marker, color=colour, label=label)
+            axis.annotate(
+                f"{values[-1]:.3g}",
+                (pictures[-1], values[-1]),
+                (0, 8 if marker == "s" else -16),
+                textcoords="offset points",
+                ha="center",
+            )
+        axis.set_xscale("log")
+        axis.margins(x=0.09)
         axis.set_xticks(pictures, [f"{n // 1000}k" for n in pictures])
         axis.minorticks_off()
+        axis.set_xlabel("pictures N (query and gallery)")
         axis.grid(alpha=0.3)
-        axis.legend(frameon=False)
+        axis.legend(frameon=False, fontsize=9)
+    seconds.set_yscale("log")
+    seconds.set_ylim(top=1000)
+    seconds.set_yticks([0.1, 1, 10, 100, 1000], ["0.1", "1", "10", "100", "1000"])
+    seconds.set_title("CPU seconds")
+    memory.set_ylim(0, 1.6 * max(cost["peak_gigabytes"] for costs in found.values() for cost in costs["costs"]))
+    memory.set_title("peak memory of the process, GB")
     return picture
 
 
