@@ -150,7 +150,7 @@ def _draw(rows: Sequence[_Row], title: str, *, of_group: int) -> Figure:
     wide = cell_width(framed, _HEIGHT)
     columns = 1 + max(len(row.hits) for row in rows)
     width = max(5.0, _SIDE + GAP + columns * (wide + GAP) + 2 * GAP)
-    heading = [line for part in title.splitlines() for line in textwrap.wrap(part, int(width * _CHARACTERS))]
+    heading = [line for part in title.splitlines() for line in _evenly(part, int(width * _CHARACTERS))]
     tall = [_row_height(row) for row in rows]
     top = 2 * GAP + len(heading) * LINE * 1.15
     height = top + sum(tall) + _FOOT
@@ -163,6 +163,16 @@ def _draw(rows: Sequence[_Row], title: str, *, of_group: int) -> Figure:
         _draw_row(figure, row, upper, wide)
     _legend(figure, [each.frame for each in framed])
     return figure
+
+
+def _evenly(text: str, most: int) -> list[str]:
+    """As few lines as it takes, as equally long as can be."""
+    fewest = textwrap.wrap(text, most)
+    for width in range(1, most):
+        lines = textwrap.wrap(text, width, break_long_words=False)
+        if len(lines) <= len(fewest) and max(map(len, lines), default=0) <= most:
+            return lines
+    return fewest
 
 
 def _row_height(row: _Row) -> float:
