@@ -36,14 +36,14 @@ def test_it_goes_the_whole_way(run, commands: Commands, tmp_path: Path) -> None:
     done = run("demo", "--out", out)
     assert done.code == 0
     assert [c[:2] if c[0] == "data" else c[:1] for c in commands] == [
-        ["data", "synthesize"], ["data", "sheet"], ["train"], ["evaluate"], ["embed"], ["search"],
+        ["data", "synthesize"], ["data", "sheet"], ["train"], ["evaluate"], ["embed"], ["search"], ["report"],
     ]  # fmt: skip
-    assert f"{out / 'data'}::query/0061_c1s1_000001_00.jpg" in commands[-1]
+    assert f"{out / 'data'}::query/0061_c1s1_000001_00.jpg" in commands[-2]
 
 
 def test_the_last_line_says_what_was_made_and_where(run, commands: Commands, tmp_path: Path) -> None:
     last = run("demo", "--out", tmp_path / "demo").out.splitlines()[-1]
-    for made in ("people.png", "run", "search.png"):
+    for made in ("people.png", "run", "search.png", "report.html"):
         assert str(tmp_path / "demo" / made) in last
     assert "first in 61 of 100 searches" in last
 

@@ -41,7 +41,7 @@ def demo(
     start = time.monotonic()
     _make_room(out)
     data, run, people = out / "data", out / "run", out / "people.parquet"
-    sheet, strip = out / "people.png", out / "search.png"
+    sheet, strip, page = out / "people.png", out / "search.png", out / "report.html"
     _passerby("data", "synthesize", data, "--people", PEOPLE)
     _passerby("data", "sheet", data, "-o", sheet)
     _passerby("train", "aap_reid", "--data", data, "--run", run, *(a for s in SETTINGS for a in ("--set", s)))
@@ -49,10 +49,12 @@ def demo(
     _passerby("embed", run, data, "-o", people)
     query = min((data / "query").iterdir()).name
     _passerby("search", run, f"{data}::query/{query}", "--gallery", people, "-k", "10", "--figure", strip)
+    _passerby("report", run, "-o", page)
     rank1 = json.loads((out / "evaluation.json").read_text())["cmc"]["1"]
     typer.echo(
         f"\nMade in {time.monotonic() - start:.0f} s: {sheet} (the people), {run} (a model that names the right one of "
-        f"{PEOPLE // 2} strangers first in {100 * rank1:.0f} of 100 searches), {strip} (one search; green is right)"
+        f"{PEOPLE // 2} strangers first in {100 * rank1:.0f} of 100 searches), {strip} (one search; green is right), "
+        f"{page} (all about the model, for a browser)"
     )
 
 

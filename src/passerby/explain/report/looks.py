@@ -60,7 +60,8 @@ def _of(run: Run, found: Tested, album: Album) -> Iterable[Content]:
 def _shown(run: Run, found: Tested, seen: Seen, kind: Kind) -> Html:
     draw, what = _FIGURES[kind]
     try:
-        figure = draw(seen, title=f"{run.label} on {found.spec}: {what}")
+        known = {"truth": found.attributes} if kind == "attributes" else {}
+        figure = draw(seen, title=f"{run.label} on {found.spec}: {what}", **known)
     except PasserbyError as error:
         return paragraph(f"Not shown, {what}: {error}")
     who = ", ".join(str(sample.pid) for sample in seen.samples)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from importlib.resources import files
 
-from passerby import __version__
 from passerby.explain.report.html import Content, Html, bullets, code, element, paragraph
 from passerby.explain.report.numbers import headline
 from passerby.explain.report.run import Run, Section
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """A browser refuses whatever is not in the file, should anything ask for it."""
+_VERSION = version("passerby")
 _LIMITS = (
     "Re-identification errs, and errs more for some than for others. A hit is a lead for a human to judge, never an "
     "identity, and never the sole ground of a decision about a person."
@@ -32,7 +33,7 @@ def page(runs: Sequence[Run], sections: Sequence[Section], *, made: str) -> str:
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
         element("meta", name="color-scheme", content="light dark"),
-        element("meta", name="generator", content=f"passerby {__version__}"),
+        element("meta", name="generator", content=f"passerby {_VERSION}"),
         element("title", f"{title} · passerby"),
         element("link", rel="icon", href="data:,"),
         element("style", Html(_style())),
@@ -42,7 +43,7 @@ def page(runs: Sequence[Run], sections: Sequence[Section], *, made: str) -> str:
         element("a", "Skip to the numbers", href="#content", class_="skip"),
         _header(runs, title, made),
         element("div", _contents(filled), _main(filled), class_="page"),
-        element("footer", paragraph(_LIMITS), paragraph(f"Made by passerby {__version__}, {made}.")),
+        element("footer", paragraph(_LIMITS), paragraph(f"Made by passerby {_VERSION}, {made}.")),
     )
     return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
 
@@ -67,9 +68,12 @@ def _header(runs: Sequence[Run], title: str, made: str) -> Html:
 
 def _in_a_line(run: Run) -> Content:
     record = run.record
-    trained: Content = [" trained on ", code(str(place))] if (place := record.setting("data.train")) else " imported"
-    evaluated: Content = ["; evaluated on ", code(run.tested.spec)] if run.tested else None
+    place = record.setting("data.train")
     unfinished = "; not finished" if not record.model else None
+    if place and run.tested and run.tested.spec == place:
+        return [f"model {record.name}, trained on the training people of ", code(place), ", evaluated on the others."]
+    trained: Content = [" trained on ", code(str(place))] if place else " imported"
+    evaluated: Content = ["; evaluated on ", code(run.tested.spec)] if run.tested else None
     return [f"model {record.name},", trained, evaluated, unfinished, "."]
 
 

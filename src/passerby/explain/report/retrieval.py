@@ -44,13 +44,14 @@ def retrieval(runs: Sequence[Run]) -> Section:
 
 def _figures(runs: Sequence[Compared], spec: str) -> Iterable[Html]:
     single = any(run.protocol.draws for run in runs)  # a mean over drawn galleries has no precision
-    for what in _CAPTIONS:
+    for what, caption in _CAPTIONS.items():
         if (what == "pr" and single) or (what == "calibration" and not any(run.calibration for run in runs)):
             continue
-        figure = retrieval_figure(runs, what=[what], title=f"On {spec}")
-        yield drawn(
-            figure, alt=f"{_CAPTIONS[what]} {'; '.join(_said(run, what) for run in runs)}.", caption=_CAPTIONS[what]
-        )
+        for some in [[run] for run in runs] if what == "histogram" else [runs]:
+            figure = retrieval_figure(some, what=[what], title=f"On {spec}")
+            alt = f"{caption} {'; '.join(_said(run, what) for run in some)}."
+            whose = f"{some[0].name}: " if len(some) < len(runs) else ""
+            yield drawn(figure, alt=alt, caption=f"{whose}{caption}")
 
 
 def _said(run: Compared, what: What) -> str:

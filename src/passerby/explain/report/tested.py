@@ -51,6 +51,8 @@ class Tested:
     query: Embeddings
     gallery: Embeddings
     result: EvalResult
+    attributes: Attributes | None
+    """What the people wear, where the model predicts it and somebody says it."""
     slices: tuple[Slice, ...]
     unsliced: tuple[Missing, ...]
     same_content: bool | None
@@ -89,12 +91,13 @@ def evaluated(
     own = spec == own_data(record)
     protocol = predictor.protocol_for(dataset)
     slicing, unsliced = _slicing(dataset, draws=protocol.draws)
+    worn = _attributes(record, predictor, dataset, own=own)
     kept: list[Embeddings] = []
     with progress(f"embedding for {record.label}", len(dataset.split("query")) + len(dataset.split("gallery"))) as tell:
         result = predictor.evaluate(
             dataset,
             protocol=protocol,
-            attributes=_attributes(record, predictor, dataset, own=own),
+            attributes=worn,
             batch_size=batch_size,
             embedded=lambda query, gallery: kept.extend((query, gallery)),
             open_set=True,
@@ -103,7 +106,7 @@ def evaluated(
     query, gallery = kept
     slices = slicing.slices(query, gallery, result) if slicing.dimensions else ()
     same = _same_content(record, dataset) if own else None
-    return Tested(predictor, spec, own, dataset, query, gallery, result, slices, unsliced, same)
+    return Tested(predictor, spec, own, dataset, query, gallery, result, worn, slices, unsliced, same)
 
 
 def _attributes(record: Record, predictor: Predictor, dataset: Dataset, *, own: bool) -> Attributes | None:
