@@ -45,7 +45,9 @@ def explain(
         predictor, albums[0], sample_a, albums[1], sample_b, confident=confident, saliency=out is not None
     )
     if out:
-        save_figure(match_figure(found, title=f"run {run.resolve().name}, model {found.model}"), out)
+        places = " and ".join(dict.fromkeys(source.root.resolve().name for source in (source_a, source_b)))
+        title = f"run {run.resolve().name}, model {found.model}, pictures of {places}"
+        save_figure(match_figure(found, title=title), out)
     if as_json:
         typer.echo(json.dumps(found.to_dict(), indent=2))
         return
