@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -18,7 +19,9 @@ from passerby.explain import ranked_figure
 from passerby.explain.album import Album
 from passerby.explain.ranked import RankedList
 from passerby.metrics.protocol import evaluate_embeddings
-from passerby.training.checkpoint import load
+from passerby.models.registry import create_model
+from passerby.training.checkpoint import load, save_model
+from passerby.training.run import RunFolder
 from passerby.types import Embeddings, Protocol, Rerank
 
 if TYPE_CHECKING:
@@ -110,6 +113,28 @@ def test_anybodys_embeddings_and_pictures(
     assert "--attributes, --flip would decide nothing" in message
     message = run(*command, "--pictures", tmp_path).err
     assert "has no file" in message
+
+
+def test_lists_before_and_after_attributes_filter_them(
+    run: Run, drawn: list[Drawn], figures: Path, tmp_path: Path
+) -> None:
+    options = {"trunk": "resnet18_half"}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = create_model("aanet", num_classes=3, **options)
+    (tmp_path / "aanet").mkdir()
+    save_model(RunFolder(tmp_path / "aanet"), model, options=options, size=(32, 16))
+    command = ("figures", "ranked-list", tmp_path / "aanet", "--data", figures, "-n", 2, "-o", tmp_path / "lists.png")
+    done = run(*command, "--attributes", "own:gender,hat")
+    assert done.code == 0, done.err
+    assert list(drawn[0].lists) == ["aanet", "aanet, filtered"]
+    for before, after in zip(*drawn[0].lists.values(), strict=True):
+        assert before.path == after.path
+        assert after.asked is not None
+        assert list(after.asked.values) == ["gender", "hat"]
+        assert (before.asked, before.left) == (None, before.gallery)
+        assert {hit.path for hit in after.hits if hit.before and hit.before <= 10} <= {hit.path for hit in before.hits}
+    assert "no attribute 'shoes'" in run(*command, "--attributes", "shoes=red").err
 
 
 def test_a_file_that_names_no_pictures(run: Run, features: Path, figures: Path, tmp_path: Path) -> None:

@@ -17,7 +17,14 @@ from passerby.data.dataset import Dataset
 from passerby.data.registry import load
 from passerby.data.source import DirectorySource
 from passerby.errors import ConfigError, DatasetLayoutError
-from passerby.evaluation.attributes import AttributeTest, attribute_predictions, classes, schema_of
+from passerby.evaluation.attributes import (
+    AttributeTest,
+    asked_of_queries,
+    attribute_predictions,
+    classes,
+    predicted,
+    schema_of,
+)
 from passerby.evaluation.embed import embed
 from passerby.evaluation.evaluate import evaluate
 from passerby.evaluation.predictor import Predictor
@@ -51,6 +58,24 @@ def test_probabilities_get_their_names() -> None:
     assert description["gender"].probability == pytest.approx(0.7)
     assert description["lower colour"].value == "brown"
     assert description["age"].probabilities == pytest.approx({"young": 0.7, "teenager": 0.1, "adult": 0.1, "old": 0.1})
+
+
+def test_what_is_asked_for_beside_each_query() -> None:
+    queries = torch.stack([probabilities("female", "brown"), probabilities("old")])
+    same = asked_of_queries("lower_colour=brown", queries, MARKET)
+    assert [asked.values for asked in same] == [{"lower colour": "brown"}] * 2
+    some = asked_of_queries("own:Lower_Colour,gender", queries, MARKET)
+    assert [asked.values for asked in some] == [
+        {"lower colour": "brown", "gender": "female"},
+        {"lower colour": MARKET.groups[-1].values[0], "gender": "male"},
+    ]
+    every = asked_of_queries("own", queries, MARKET)
+    assert [len(asked.values) for asked in every] == [12, 12]
+    assert [predicted(queries, asked).tolist() for asked in every] == [[True, False], [False, True]]
+    with pytest.raises(ConfigError, match="no attribute 'shoes'"):
+        asked_of_queries("own:shoes", queries, MARKET)
+    with pytest.raises(ConfigError, match="no attribute ''"):
+        asked_of_queries("own:", queries, MARKET)
 
 
 def test_classes_are_the_most_probable() -> None:
