@@ -19,6 +19,7 @@ from passerby.explain.match_parts import Part
 from passerby.explain.style import RIGHT, WRONG
 from passerby.types import Protocol, Sample
 
+LONG = "0123456789_0123456789_0123456789_0123456789.jpg"
 PICTURE = Image.new("RGB", (32, 64), "grey")
 
 
@@ -40,6 +41,7 @@ ATTRIBUTES = {
     )
 }
 MAPS = {"maps": (torch.rand(64, 32), torch.rand(64, 32))}
+NARROW = {"pictures": (Image.new("RGB", (16, 64)),) * 2, "a": Sample(f"query/{LONG}", 1, 1)}
 KINDS: dict[str, dict[str, Any]] = {
     "nothing": {},
     "overlays": MAPS,
@@ -47,8 +49,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "path, overlays": {**STRIPES, **MAPS},
     "parts, overlays": {**BLOCKS, **CROPS, **MAPS},
     "attributes": {**BLOCKS, **ATTRIBUTES},
-    "narrow pictures": {"pictures": (Image.new("RGB", (16, 64)),) * 2, **MAPS},
-    "narrow pictures, attributes": {"pictures": (Image.new("RGB", (16, 64)),) * 2, **BLOCKS, **ATTRIBUTES, **MAPS},
+    "narrow pictures": {**NARROW, **MAPS},
+    "narrow pictures, attributes": {**NARROW, **BLOCKS, **ATTRIBUTES, **MAPS},
     "everything": {**STRIPES, **BLOCKS, **CROPS, **ATTRIBUTES, **MAPS},
 }
 
@@ -56,7 +58,7 @@ KINDS: dict[str, dict[str, Any]] = {
 def match(**known: Any) -> MatchExplanation:
     nothing: dict[str, Any] = {
         "a": Sample("query/a.jpg", 1, 1),
-        "b": Sample("gallery/0123456789_0123456789_0123456789_0123456789.jpg", 1, 2),
+        "b": Sample(f"gallery/{LONG}", 1, 2),
         "model": "aap_reid",
         "protocol": Protocol(),
         "distance": 0.25,
