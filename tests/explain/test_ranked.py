@@ -31,7 +31,11 @@ def side(
     """People on a line: distances are squares of differences."""
     paths = tuple(f"{name}/{row:04}.jpg" for row in range(len(places)))
     roles = roles or [Role.PERSON] * len(places)
-    return Embeddings(torch.tensor(places, dtype=torch.float32)[:, None], paths, *map(torch.tensor, (pids, camids, [*map(int, roles)])))
+    return Embeddings(
+        torch.tensor(places, dtype=torch.float32)[:, None],
+        paths,
+        *map(torch.tensor, (pids, camids, [*map(int, roles)])),
+    )
 
 
 QUERY = side([0.0, 10.0], [1, 7], [1, 1], name="q")
