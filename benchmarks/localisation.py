@@ -19,6 +19,7 @@ import argparse
 import json
 import random
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -79,8 +80,10 @@ class Pictures(NamedTuple):
     """``(b, g)``: true classes."""
 
 
-def pictures(dataset: Dataset, size: tuple[int, int]) -> Pictures:
+@cache
+def pictures(data: str, size: tuple[int, int]) -> Pictures:
     """Of test people, drawn by seed."""
+    dataset = load_dataset(data)
     everybody = [*dataset.query, *dataset.gallery]
     samples = random.Random(SEED).sample(everybody, min(PICTURES, len(everybody)))
     source = cast(PedestrianSource, dataset.source)
@@ -182,7 +185,7 @@ def attention_map(seen: Seen, shown: Pictures, found: AttributeMaps) -> dict[str
 def record(run: Path, data: str) -> dict[str, Any]:
     """One run's entry."""
     predictor = load(run)
-    shown = pictures(load_dataset(data), predictor.size)
+    shown = pictures(data, predictor.size)
     seen = seen_by(predictor, shown)
     found, fine = attribute_maps(seen), stitched(seen, STEP)
     return {

@@ -1,4 +1,7 @@
-"""Fig 6 of AANet (003): a picture, its attribute attention map, and where each predicted attribute is seen."""
+"""Fig 6 of AANet (003): a picture, where identity and each predicted attribute is seen, and the map made of these.
+
+As in the paper the second column is the class activation map of the global identity head (GFN), to compare with.
+"""
 
 from __future__ import annotations
 
@@ -13,33 +16,36 @@ from passerby.evaluation.attributes import GroupPrediction
 from passerby.explain.album import Seen
 from passerby.explain.attribute_maps import AttributeMaps, attribute_maps
 from passerby.explain.map_grid import Cell, named, table, warmed
+from passerby.explain.saliency import class_activation_maps
 from passerby.explain.style import RIGHT, UNKNOWN, WRONG, Frame
 
 _MARK = "◆"
 
 
-def attribute_figure(seen: Seen, truth: Attributes | None = None, *, title: str) -> Figure:
+def attribute_figure(seen: Seen, truth: Attributes | None = None, *, title: str, step: int | None = None) -> Figure:
     """A row a picture; below each map the predicted value, its probability, and whether it is right.
 
     Args:
         truth: what people wear, where somebody knows.
+        step: of the attributes' maps, as :func:`~passerby.explain.attribute_maps.attribute_maps` has it.
 
     Raises:
-        ConfigError: if the model predicts no attributes, or others than ``truth`` has.
+        ConfigError: if the model predicts no attributes, or others than ``truth`` has, or no map of such a step can be.
     """
-    found = attribute_maps(seen)
+    found = attribute_maps(seen, step=step)
     if truth is not None and truth.schema != found.schema:
         raise ConfigError(f"{truth.place} is of {truth.schema.name}, the model of {found.schema.name}")
     names = [*found.attended, *(name for name in found.maps if name not in found.attended)]
     known = None if truth is None else truth.of_all(seen.samples)
+    identities = class_activation_maps(seen).cpu()
     rows = []
     for place, (sample, image) in enumerate(zip(seen.samples, seen.shown, strict=True)):
         worn = None if known is None else known[place].tolist()
-        row = [Cell(image, named(sample))]
+        row = [Cell(image, named(sample)), Cell(warmed(image, identities[place]))]
         if found.attention_map is not None:
             row.append(Cell(warmed(image, found.attention_map[place]), [f"{found.attention_map[place].mean():.0%} on"]))
         rows.append(row + [_cell(seen, found, name, place, worn) for name in names])
-    heads = ["picture", *(["AAM"] if found.attention_map is not None else [])]
+    heads = ["picture", "identity", *(["AAM"] if found.attention_map is not None else [])]
     heads += [f"{name} {_MARK}" if name in found.attended else name for name in names]
     return table(rows, heads, title=title, foot=_foot(found, truth))
 
@@ -59,7 +65,8 @@ def _judged(found: AttributeMaps, name: str, said: GroupPrediction, worn: Sequen
 
 
 def _foot(found: AttributeMaps, truth: Attributes | None) -> str:
-    made = f"The attribute attention map (AAM) is made of the maps marked {_MARK}. " if found.attended else ""
+    made = "Identity: of the training person whom the global head deems the likeliest. "
+    made += f"The attribute attention map (AAM) is made of the maps marked {_MARK}. " if found.attended else ""
     judged = "" if truth is None else f"{RIGHT.symbol} right, {WRONG.symbol} wrong; grey: nobody knows. "
     height, width = next(iter(found.maps.values())).shape[1:]
     return (

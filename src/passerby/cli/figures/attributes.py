@@ -32,6 +32,10 @@ def attributes(
             help="Say which are right, by those of the data, .mat or .csv; default: own of people who do not exist.",
         ),
     ] = None,
+    step: Annotated[
+        int | None,
+        typer.Option(min=1, help="Maps finer than the model's: a position every so many pixels, of pictures moved."),
+    ] = None,
     seed: Seed = 0,
     blur: Blur = None,
     device: Device = "cpu",
@@ -48,7 +52,7 @@ def attributes(
     schema, dataset = schema_of(predictor.model), shown.dataset()
     known = _truth(truth, dataset.source, schema)
     seen = shown.look(predictor, dataset, n=_PICTURES)
-    save_figure(attribute_figure(seen, known, title=shown.title("Attributes", predictor)), output)
+    save_figure(attribute_figure(seen, known, title=shown.title("Attributes", predictor), step=step), output)
     typer.echo(f"The figure is in {output}.")
 
 
