@@ -135,6 +135,8 @@ class Found:
     a: Tensor
     both: Tensor
     """``(2 · pairs, h, w)``: of a, then of b."""
+    fresh: Tensor
+    """The same of the model with random weights."""
     alike: float
     """Rank correlation of trained and random, as placed on the pictures."""
     alike_before: float
@@ -147,7 +149,7 @@ def found(trained: tuple[Seen, Seen], fresh: tuple[Seen, Seen], **how: Any) -> F
     of_a, of_fresh = ours[0], theirs[0]
     before = [rank_correlation(of_a[layer][what], of_fresh[layer][what]) for layer in of_a for what in of_a[layer]]
     half = placed[0][: len(trained[0])]
-    return Found(half, placed[0], _mean(rank_correlation(*placed)), _mean(torch.stack(before)))
+    return Found(half, *placed, _mean(rank_correlation(*placed)), _mean(torch.stack(before)))
 
 
 def measure(run: Path, pairs: Pairs) -> dict[str, Any]:
@@ -158,6 +160,7 @@ def measure(run: Path, pairs: Pairs) -> dict[str, Any]:
     numbers = {
         "run": f"{run.parent.name}/{run.name}",
         **on_the_person(maps.both, pairs.masks),
+        "with_random_weights": on_the_person(maps.fresh, pairs.masks),
         "rank_correlation_with_random_weights": {"placed": maps.alike, "before_placing": maps.alike_before},
         **faithfulness(*trained, maps.a),
     }
