@@ -8,7 +8,9 @@ al., ECCV 2016), and which share of the map's mass does. Beside it
 - average: one map for everybody, the mean of the run's own maps: a prior over places that no picture needs.
 
 Ways: ``own`` is the model's map, enlarged bilinearly as in figures; ``finer`` is the same every 8 pixels
-(:func:`passerby.explain.attribute_maps.stitched`); ``read`` is the finer one where the classifier reads, 0 elsewhere.
+(:func:`passerby.explain.attribute_maps.stitched`); ``read`` is the finer one where the classifier reads, 0 elsewhere;
+``saliency`` is no map of the paper's: gradient times activation of the predicted value's score in the two finest layers
+(:func:`passerby.explain.saliency.attribute_saliency`).
 
 usage: python benchmarks/localisation.py RUN [RUN …] [--data DATA] [-o benchmarks/results/localisation.json]
 """
@@ -37,6 +39,7 @@ from passerby.evaluation.predictor import Predictor
 from passerby.explain.album import Album, Seen, look
 from passerby.explain.attribute_maps import AttributeMaps, attribute_maps, stitched
 from passerby.explain.overlay import enlarged
+from passerby.explain.saliency import attribute_saliency
 from passerby.explain.saliency_measures import mass_inside, points_inside
 from passerby.models.aanet import AANet, AttributeNetwork
 from passerby.models.aanet_parts import even_stripes
@@ -67,6 +70,7 @@ WORN = ("hat", "backpack", "bag", "handbag")
 LEAST = 0.005
 """Of a picture, below which a part is as good as hidden."""
 SAMPLES = 1000
+FEW = 40
 
 
 class Pictures(NamedTuple):
@@ -128,6 +132,13 @@ def interval(values: Tensor, people: Sequence[int]) -> list[float]:
     return [round(float(means.quantile(end)), 4) for end in (0.025, 0.975)]
 
 
+def saliency_of(predictor: Predictor, shown: Pictures, name: str) -> Tensor:
+    """``(b, h, w)``; a few pictures at a time, since all layers are kept for the gradient."""
+    album, group = Album(shown.dataset.source), predictor.model.schema.index(name)
+    runs = (shown.samples[first : first + FEW] for first in range(0, len(shown.samples), FEW))
+    return torch.cat([attribute_saliency(look(predictor, album, some), group) for some in runs])
+
+
 def measured(
     name: str, seen: Seen, shown: Pictures, found: AttributeMaps, fine: Mapping[str, Tensor]
 ) -> dict[str, Any]:
@@ -143,6 +154,7 @@ def measured(
     reads = rows_read(network_of(seen.predictor), size[0])[name][None, :, None].expand(len(rows), -1, size[1])
     said = torch.tensor([found.schema[name].index(found.said[row][name].value) for row in rows.tolist()])
     known = shown.worn[rows, place] >= 0
+    salient = saliency_of(seen.predictor, shown, name)[rows]
     return {
         "parts": list(PLACES[name]) if PLACES[name] != PERSON else ["person"],
         "pictures": len(rows),
@@ -153,6 +165,8 @@ def measured(
         "own": numbers(own, masks, people),
         "finer": numbers(finer, masks, people),
         "read": numbers(finer * reads, masks, people),
+        "saliency": numbers(salient, masks, people),
+        "saliency, average": numbers(salient.mean(dim=0, keepdim=True).expand_as(salient), masks, people),
     }
 
 

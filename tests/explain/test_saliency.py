@@ -18,7 +18,7 @@ from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
 from passerby.evaluation.predictor import Predictor
 from passerby.explain.album import Album, Seen, look
-from passerby.explain.saliency import class_activation_maps, distance_saliency, identity_saliency
+from passerby.explain.saliency import attribute_saliency, class_activation_maps, distance_saliency, identity_saliency
 from passerby.models.card import WHOLE, ModelCard, ReidModel
 from passerby.models.registry import create_model, list_models
 from passerby.types import ModelOutput
@@ -203,3 +203,19 @@ def test_what_cannot_be_explained_is_said(people: Dataset) -> None:
         distance_saliency(seen, shown(people, small("aap_reid"), slice(0, 1)))
     with pytest.raises(ConfigError, match="crops does not say where its maps are"):
         ReidModel.map_layers(Crops())
+
+
+def test_an_attribute_is_explained_by_its_own_score(people: Dataset) -> None:
+    seen = shown(people, small("aanet", last_stride=1))
+    scores = seen.output.attributes
+    assert scores is not None
+    likeliest = attribute_saliency(seen, 2)
+    assert likeliest.shape == (2, *SIZE)
+    assert torch.allclose(likeliest, attribute_saliency(seen, 2, values=scores[2].argmax(dim=1)))
+    for other in (attribute_saliency(seen, 2, values=scores[2].argmin(dim=1)), attribute_saliency(seen, 3)):
+        assert not torch.allclose(likeliest, other)
+
+
+def test_models_without_attributes_cannot_explain_them(people: Dataset) -> None:
+    with pytest.raises(ConfigError, match="predicts no attributes"):
+        attribute_saliency(shown(people, small("strong_baseline")), 0)

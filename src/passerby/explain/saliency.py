@@ -5,7 +5,7 @@ With the map A of a layer (c channels) and G = ∂v/∂A, the gradient of a valu
 - Selvaraju et al., Grad-CAM (ICCV 2017), Eq 1–2, ReLU(Σ_c ᾱ_c A_c), ᾱ_c the mean of G_c: ``method="gradcam"``;
 - Draelos and Carin (HiResCAM, 2020), ReLU(Σ_c G_c A_c): ``method="elementwise"``, the default;
 - Zhou et al., class activation maps (CVPR 2016), Eq 2, Σ_c w_c A_c: :func:`class_activation_maps`;
-- v is an identity's score before the softmax: :func:`identity_saliency`;
+- v is an identity's score before the softmax: :func:`identity_saliency`, or an attribute's: :func:`attribute_saliency`;
 - or −‖f(x) − f(y)‖², as the model's protocol compares embeddings: :func:`distance_saliency`. For pooled maps this
   splits the distance into positions, as Stylianou et al. (Visualizing deep similarity networks, 2019) do a product.
 
@@ -71,9 +71,41 @@ def identity_saliency(
         ConfigError: if the model has no identities, or does not say where its maps are.
         UnknownNameError: for a layer or method that there is not.
     """
+    return _of_score(seen, lambda output: _scores(output, classes), method, layers)
+
+
+def attribute_saliency(
+    seen: Seen,
+    group: int,
+    *,
+    values: Int[Tensor, " b"] | None = None,
+    method: Method = "elementwise",
+    layers: Sequence[str] | None = None,
+) -> Float[Tensor, "b h w"]:
+    """What speaks for a value of an attribute, as :func:`identity_saliency` says it of an identity.
+
+    Args:
+        group: place of the attribute in the model's schema.
+        values: of each picture; ``None``: the one that the model deems the likeliest.
+
+    Raises:
+        ConfigError, UnknownNameError: as :func:`identity_saliency`, or if the model predicts no attributes.
+    """
+
+    def score(output: ModelOutput) -> Tensor:
+        if output.attributes is None:
+            raise ConfigError("the model predicts no attributes to explain; explain a distance (--by distance)")
+        return _chosen(output.attributes[group], values)
+
+    return _of_score(seen, score, method, layers)
+
+
+def _of_score(
+    seen: Seen, score: Callable[[ModelOutput], Tensor], method: Method, layers: Sequence[str] | None
+) -> Float[Tensor, "b h w"]:
     weigh, chosen = _weigh(method), chosen_layers(seen, layers)
     output, maps = _watch(seen, chosen)
-    gradients = torch.autograd.grad(_scores(output, classes).sum(), _flat(maps))
+    gradients = torch.autograd.grad(score(output).sum(), _flat(maps))
     return on_pictures(seen, _weighed(maps, gradients, weigh))
 
 
@@ -229,5 +261,10 @@ def _scores(output: ModelOutput, classes: Tensor | None) -> Tensor:
     """``(b,)``: of the identities asked for, before the softmax."""
     if output.logits is None:
         raise ConfigError("the model has no identity scores to explain; explain a distance (--by distance)")
-    chosen = output.logits.detach().argmax(dim=1) if classes is None else classes.to(output.logits.device)
-    return output.logits.gather(1, chosen[:, None])[:, 0]
+    return _chosen(output.logits, classes)
+
+
+def _chosen(scores: Float[Tensor, "b n"], classes: Tensor | None) -> Float[Tensor, " b"]:
+    """The greatest of each row, or that of the class asked for."""
+    chosen = scores.detach().argmax(dim=1) if classes is None else classes.to(scores.device)
+    return scores.gather(1, chosen[:, None])[:, 0]
