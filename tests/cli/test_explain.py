@@ -35,6 +35,14 @@ def test_a_sentence_numbers_and_a_figure(run: Run, trained: Path, two: list[Path
         assert picture.format == "PNG"
 
 
+def test_a_name_is_no_formula_and_a_suffix_is_kept(run: Run, trained: Path, two: list[Path], tmp_path: Path) -> None:
+    odd = tmp_path / "cost$_{x$.jpg"
+    odd.write_bytes(two[1].read_bytes())
+    assert run("explain", trained, two[0], odd, "-o", tmp_path / "why.svg").code == 0
+    assert (tmp_path / "why.svg").read_bytes().startswith(b"<?xml")
+    assert "ends in .png, .pdf or .svg" in run("explain", tmp_path / "no run", *two, "-o", tmp_path / "why.jpg").err
+
+
 def test_json_and_only_json(run: Run, trained: Path, figures: Path, two: list[Path]) -> None:
     named = f"{figures}::bounding_box_test/{two[0].name}"
     done = run("explain", trained, named, two[1], "--json")

@@ -85,16 +85,18 @@ def evaluate(  # noqa: PLR0913 - options of a command
             "what people wear, by joints that can be seen.",
         ),
     ] = None,
-    slices_figure: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the slices.")] = None,
+    slices_figure: Annotated[Path | None, typer.Option(metavar="FILE.png|.pdf|.svg", help="Draw the slices.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     output: Annotated[Path | None, typer.Option(help="Write the JSON to this file too.")] = None,
 ) -> None:
     """Rank the gallery for every query and print CMC, mAP and mINP with the protocol they were counted under."""
     asked = Asked(**{name: value for name, value in locals().items() if name in Asked.__dataclass_fields__})
-    from passerby.files import check_target
+    from passerby.files import check_figure, check_target
 
-    for target in filter(None, (output, save_features, per_query, slices_figure)):
+    for target in filter(None, (output, save_features, per_query)):
         check_target(target, overwrite=True)
+    if slices_figure:
+        check_figure(slices_figure)
     _report(*evaluated(asked), output=output, as_json=as_json)
 
 

@@ -21,7 +21,7 @@ def explain(
     run: Annotated[Path, typer.Argument(help="A run folder, as train or import-weights makes it.")],
     a: Annotated[str, typer.Argument(help="A picture: a file, or PLACE::NAME in a directory, zip, tar or data set.")],
     b: Annotated[str, typer.Argument(help="Another one.")],
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Draw all of it to this PNG.")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Draw all of it to this .png, .pdf or .svg.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     confident: Annotated[
         float, typer.Option(min=0, max=1, help="A predicted attribute less probable than this counts for nothing.")
@@ -33,11 +33,11 @@ def explain(
     """Say why two pictures are, or are not, of the same person for a model."""
     from passerby.explain.match import explain_match
     from passerby.explain.match_figure import match_figure
-    from passerby.files import check_target, save_figure
+    from passerby.files import check_figure, save_figure
     from passerby.training.checkpoint import load
 
     if out:
-        check_target(out, overwrite=True)
+        check_figure(out)
     (source_a, sample_a), (source_b, sample_b) = _picture(a), _picture(b)
     predictor = load(run, device=device, poses=poses)
     albums = _album(source_a, blur, poses), _album(source_b, blur, poses)

@@ -42,20 +42,22 @@ def search(
     poses: Poses = None,
     flip: Flip = None,
     normalise: Normalise = None,
-    figure: Annotated[Path | None, typer.Option(help="Draw the query and what was found to this PNG.")] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="Draw the query and what was found to this .png, .pdf or .svg.")
+    ] = None,
     blur: Blur = None,
 ) -> None:
     """Find the pictures nearest to one picture, or those of people with certain attributes."""
     from passerby.data.attribute_query import attribute_query
     from passerby.evaluation.attributes import schema_of
-    from passerby.files import check_target
+    from passerby.files import check_figure
     from passerby.gallery.pictures import Query
     from passerby.training.checkpoint import load
 
     if query is None and attributes is None:
         raise ConfigError("there is nothing to search for: give a picture, --attributes GROUP=VALUE,…, or both")
     if figure:
-        check_target(figure, overwrite=True)
+        check_figure(figure)
     elif blur is not None:
         raise ConfigError("--blur and --no-blur are for figures, but none is asked for: add --figure FILE.png")
     picture = None if query is None else Query.of(query)

@@ -53,10 +53,10 @@ def strip(
 
 
 def save_strip(figure: Figure, path: str | Path, *, dpi: int = 150) -> None:
-    """Write the figure as PNG, whole or not at all.
+    """Write the figure as its suffix says (.png, .pdf, .svg), whole or not at all.
 
     Raises:
-        OutputError: if it cannot be written.
+        OutputError: for another suffix, or if it cannot be written.
     """
     save_figure(figure, path, dpi=dpi)
 

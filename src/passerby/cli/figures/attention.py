@@ -52,9 +52,9 @@ def attention(
 ) -> None:
     """Draw what a model attends to: channels, positions, parts or attributes, as its paper has it."""
     from passerby.explain.attention import kinds, require
-    from passerby.files import check_target, save_figure
+    from passerby.files import check_figure, save_figure
 
-    check_target(output, overwrite=True)
+    check_figure(output)
     asked = [_position(text) for text in positions or ()]
     shown = Shown(run, data, tuple(query or ()), n, seed, blur, device, poses)
     predictor = shown.load()

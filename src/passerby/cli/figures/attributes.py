@@ -44,9 +44,9 @@ def attributes(
     """Draw pictures with the attributes predicted of them: where each is seen, its value and probability."""
     from passerby.evaluation.attributes import schema_of
     from passerby.explain.attribute_figure import attribute_figure
-    from passerby.files import check_target, save_figure
+    from passerby.files import check_figure, save_figure
 
-    check_target(output, overwrite=True)
+    check_figure(output)
     shown = Shown(run, data, tuple(query or ()), n, seed, blur, device, poses)
     predictor = shown.load()
     schema, dataset = schema_of(predictor.model), shown.dataset()

@@ -27,9 +27,9 @@ def cameras(
 ) -> None:
     """Draw mAP and rank-1 by pair of cameras, and by which cameras wrong answers are."""
     from passerby.explain.cameras import cameras_figure
-    from passerby.files import check_target, save_figure
+    from passerby.files import check_figure, save_figure
 
-    check_target(output, overwrite=True)
+    check_figure(output)
     draws = None if features else 0  # every query has one ranking, whatever the data set's own protocol draws
     runs, files = ((path,) if path else () for path in (run, features))
     origin = Origin(runs, data, files, draws, device, poses, flip, normalise)

@@ -18,9 +18,9 @@ def curves(
     """Draw losses, learning rate and, where runs evaluated between epochs, accuracy; several over each other."""
     from passerby.explain.curves import History, curves_figure
     from passerby.explain.names import run_names
-    from passerby.files import check_target, save_figure
+    from passerby.files import check_figure, save_figure
 
-    check_target(output, overwrite=True)
+    check_figure(output)
     histories = [History.of(run, name) for run, name in zip(runs, run_names(runs), strict=True)]
     save_figure(curves_figure(histories, over=over), output)
     typer.echo(f"The curves are in {output}.")

@@ -36,10 +36,10 @@ def embedding(  # noqa: PLR0913 - options of a command
     from passerby.explain.album import Album
     from passerby.explain.embedding_map import chosen_people, embedding_figure
     from passerby.explain.names import run_names
-    from passerby.files import check_target, save_figure
+    from passerby.files import check_figure, save_figure
     from passerby.training.checkpoint import load
 
-    check_target(output, overwrite=True)
+    check_figure(output)
     dataset = load_dataset(data)
     samples = chosen_people(dataset, people, seed=seed)
     predictor = load(run, device=device, poses=poses, flip=flip, normalise=normalise)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from passerby.cli.figures.embedded import Distance, Embedded, Origin
+from passerby.cli.figures.shown import Output
 from passerby.cli.options import Blur, Device, Flip, Normalise, Poses
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _CHOSEN = {
 
 
 def ranked_list(  # noqa: PLR0913 - options of a command
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.png", help="The picture to write.")],
+    output: Output,
     runs: Annotated[
         list[Path] | None,
         typer.Argument(metavar="[RUN]…", help="Run folders; lists of several stand below each other."),
@@ -70,9 +71,9 @@ def ranked_list(  # noqa: PLR0913 - options of a command
     from passerby.explain.album import Album
     from passerby.explain.ranked import choose
     from passerby.explain.ranked_figure import ranked_figure
-    from passerby.files import check_target, save_figure
+    from passerby.files import check_figure, save_figure
 
-    check_target(output, overwrite=True)
+    check_figure(output)
     which = _which(tuple(queries or ("random",)))
     if n is not None and not isinstance(which, str):
         raise ConfigError(f"every query that is named is shown, so -n {n} would decide nothing; leave it out")

@@ -39,9 +39,9 @@ def retrieval(
 ) -> None:
     """Draw CMC, precision by recall, ROC with thresholds, histograms of distances, calibration."""
     from passerby.explain.retrieval_curves import read_what, retrieval_figure
-    from passerby.files import check_target, save_figure
+    from passerby.files import check_figure, save_figure
 
-    check_target(output, overwrite=True)
+    check_figure(output)
     curves = read_what(what)
     origin = Origin(tuple(runs or ()), data, tuple(features or ()), draws, device, poses, flip, normalise)
     found = origin.open(calibrated="calibration" in curves)

@@ -63,10 +63,10 @@ def saliency(
     from passerby.explain.chosen import chosen
     from passerby.explain.names import run_names
     from passerby.explain.saliency_figure import saliency_figure
-    from passerby.files import check_target, save_figure
+    from passerby.files import check_figure, save_figure
     from passerby.training.checkpoint import load
 
-    check_target(output, overwrite=True)
+    check_figure(output)
     _refuse_misfits(by, method, layer, query, n)
     dataset, names = load_dataset(data), run_names(runs)
     predictors = [load(run, device=device, poses=poses) for run in runs]

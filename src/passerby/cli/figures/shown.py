@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Run = Annotated[Path, typer.Argument(help="A run folder, as train or import-weights makes it.")]
 Data = Annotated[str, typer.Option(help="NAME:PATH or a path (folder, zip, tar).")]
-Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE.png", help="The picture to write.")]
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE.png|.pdf|.svg", help="The picture to write.")]
 Query = Annotated[
     list[str] | None,
     typer.Option(
@@ -72,4 +72,5 @@ class Shown:
         from passerby.explain.names import run_names
 
         [name] = run_names([self.run])
-        return f"{what}: {name} ({predictor.model.card.name}) on {self.data}"
+        model = predictor.model.card.name
+        return f"{what}: {name}{'' if name == model else f' ({model})'} on {self.data}"

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 import matplotlib as mpl
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from PIL import Image, features
 
 from passerby.explain.report.html import Content, Html, element, printable
+from passerby.files import as_written
 
 DPI = 144
 """Of pixels: sharp on a screen of one and a half to a pixel, which most phones and notebooks exceed."""
@@ -59,23 +59,15 @@ def drawn(figure: Figure, *, alt: str, caption: Content, id: str | None = None) 
 
 def encoded(figure: Figure) -> tuple[str, bytes]:
     """Its media type, and what shows it well: lines and words as vectors, unless they are many; else pixels."""
-    _take_literally(figure)
+    as_written(figure)
+    for words in figure.findobj(Text):
+        words.set_text(printable(words.get_text()))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # captions say it in the reader's fonts
         if figure.findobj(AxesImage):
             return _pixels(figure)
         vectors = _vectors(figure)
         return ("image/svg+xml", vectors) if len(vectors) <= min(_MANY, _room.get()) else _pixels(figure)
-
-
-def _take_literally(figure: Figure) -> None:
-    """A $ in the name of a run or a file is no formula, nor need it be one; the numbers along axes may be."""
-    axes = figure.findobj(Axis)
-    along = {words for axis in axes for words in axis.findobj(Text)} - {axis.label for axis in axes}
-    for words in figure.findobj(Text):
-        if words not in along:
-            words.set_parse_math(False)
-            words.set_text(printable(words.get_text()))
 
 
 def _vectors(figure: Figure) -> bytes:
