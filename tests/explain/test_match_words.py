@@ -12,7 +12,7 @@ from passerby.data.attributes import DUKE, MARKET
 from passerby.explain.alignment import Alignment, Step
 from passerby.explain.match import AttributePair, Judged, MatchExplanation
 from passerby.explain.match_parts import Part
-from passerby.explain.match_words import listed, number, probability
+from passerby.explain.match_words import listed
 from passerby.types import Protocol, Sample
 
 
@@ -144,6 +144,4 @@ def test_every_verdict_is_called_what_it_is(verdict: Any, begins: str) -> None:
 
 
 def test_pieces() -> None:
-    assert [probability(p) for p in (1.0, 0.0, 0.5)] == ["P > 0.99", "P < 0.01", "P = 0.50"]
-    assert [number(d) for d in (0.0, 12.3456, 99999.5)] == ["0", "12.35", "100,000"]
     assert [listed(words) for words in ([], ["a"], ["a", "b"])] == ["", "a", "a and b"]

@@ -69,8 +69,8 @@ def test_symbols_stand_beside_colours_and_a_key_below(album: Album) -> None:
     figure = ranked_figure({"ours": [a_list(hits)]}, album, title="of whom")
     assert frames(figure) == colours(QUERY, RIGHT, WRONG, JUNK)
     captions = [axes.texts[0].get_text().splitlines() for axes in figure.axes]
-    assert captions[1] == ["#1 ✓", "d = 0.1000", "person 123456", "camera 7"]
-    assert captions[2][:4] == ["#2 ✗", "d = 0.2000", "P = 0.25", "different"]
+    assert captions[1] == ["#1 ✓", "d = 0.1", "person 123456", "camera 7"]
+    assert captions[2][:4] == ["#2 ✗", "d = 0.2", "P = 0.25", "different"]
     assert captions[3][0] == "–"
     said = side_texts(figure)
     assert said[:3] == ["of whom", "ours", "q.png"]
@@ -81,11 +81,17 @@ def test_symbols_stand_beside_colours_and_a_key_below(album: Album) -> None:
 
 @pytest.mark.parametrize(
     ("distance", "said"),
-    [(0.0, "0.0000"), (0.233, "0.2330"), (7.6151, "7.615"), (13.3, "13.30"), (1234.5, "1234"), (98765.4, "98765")],
+    [(0.0, "0"), (5.4321e-6, "5.432e-06"), (0.2331234, "0.2331"), (13.3, "13.3"), (98765.4, "98,765")],
 )
 def test_distances_have_four_digits(album: Album, distance: float, said: str) -> None:
     figure = ranked_figure({"": [a_list([replace(hit(1), distance=distance)])]}, album, title="x")
     assert f"d = {said}" in figure.axes[1].texts[0].get_text().splitlines()
+
+
+def test_nobody_is_surely_who_or_surely_another(album: Album) -> None:
+    hits = [hit(1, said=0.9999), hit(2, "wrong", said=0.0001)]
+    figure = ranked_figure({"": [a_list(hits)]}, album, title="x")
+    assert [axes.texts[0].get_text().splitlines()[2] for axes in figure.axes[1:]] == ["P > 0.99", "P < 0.01"]
 
 
 def test_ranks_are_said_in_brief(album: Album) -> None:

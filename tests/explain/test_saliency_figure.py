@@ -21,6 +21,7 @@ from passerby.explain.saliency import distance_saliency, identity_saliency
 from passerby.explain.saliency_figure import Group, MapRow, distance_groups, identity_groups, saliency_figure
 from passerby.explain.saliency_pairs import compared_pairs
 from passerby.explain.style import RIGHT, UNKNOWN, WRONG
+from passerby.explain.written import number
 from passerby.models.registry import create_model
 
 
@@ -69,7 +70,7 @@ def test_pairs_and_pictures_become_groups(people: Dataset, predictor: Predictor)
     assert [group.head for group in groups] == ["✓ the same person", "✗ another person"]
     assert groups[0].pictures[0].caption == [f"person {people.query[0].pid}", f"camera {people.query[0].camid}"]
     assert len(groups[0].rows) == 2
-    assert groups[0].rows[0].said == (f"d = {found.distances[0]:.4f}",)
+    assert groups[0].rows[0].said == (f"d = {number(found.distances[0].item())}",)
     (alone, _) = identity_groups(album, [a], [identity_saliency(a)], [[("class 0",), ("class 1",)]])
     assert alone.rows[0].said == ("class 0",)
 

@@ -49,9 +49,9 @@ def test_captions_say_what_is_known() -> None:
     figure = strip(QUERY, hits, pid=7, camid=1)
     assert texts(figure) == [
         "query\n\nperson 7\ncamera 1",
-        "#1 ✓\nd = 0.2500\nperson 7\ncamera 2",
-        "#2 ✗\nd = 1.0000\nperson 8",
-        "#3\nd = 1.5000",
+        "#1 ✓\nd = 0.25\nperson 7\ncamera 2",
+        "#2 ✗\nd = 1\nperson 8",
+        "#3\nd = 1.5",
     ]
     assert frames(figure)[1:] == [frame.colour for frame in (RIGHT, WRONG, UNKNOWN)]
 

@@ -81,14 +81,14 @@ def _print(found: MatchExplanation) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from passerby.explain.match_words import number
+    from passerby.explain.written import number, probability
 
     typer.echo(found.sentence)
     typer.echo(f"\ndistance {number(found.distance)} ({found.protocol})")
     if found.same_person is not None:
-        typer.echo(f"P(same person) {found.same_person:.4f}, {found.verdict}")
+        typer.echo(f"{probability(found.same_person).replace('P', 'P(same person)')}, {found.verdict}")
     if found.alignment:
-        typer.echo(f"alignment of stripes {found.alignment.distance:.4f}, in {len(found.alignment.steps)} steps")
+        typer.echo(f"alignment of stripes {number(found.alignment.distance)}, in {len(found.alignment.steps)} steps")
     console = Console(markup=False, highlight=False)
     if found.parts:
         table = Table("part", box=None, pad_edge=False)

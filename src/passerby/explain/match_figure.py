@@ -18,9 +18,9 @@ from passerby.explain.alignment_figure import draw_path, draw_stripes
 from passerby.explain.framed import LINE, Framed, place, who
 from passerby.explain.match import AttributePair, Judged, MatchExplanation
 from passerby.explain.match_parts import Part
-from passerby.explain.match_words import number, probability
 from passerby.explain.overlay import heated
 from passerby.explain.style import FONT, QUERY, RIGHT, SERIES, UNKNOWN, WRONG, Frame
+from passerby.explain.written import number, probability
 from passerby.types import Sample
 
 _PICTURE, _OVERLAY = 4.0, 2.4  # inches of height, as all that follows is inches
@@ -262,7 +262,7 @@ def _text(figure: Figure, left: float, top: float, text: str, *, size: float, **
 def _numbers(found: MatchExplanation) -> str:
     said = [f"distance {number(found.distance)}"]
     if found.same_person is not None:
-        said += [f"{probability(found.same_person).replace('P', 'P(same person)')}", f"verdict: {found.verdict}"]
+        said += [probability(found.same_person).replace("P", "P(same person)"), f"verdict: {found.verdict}"]
     return "   ·   ".join(said)
 
 

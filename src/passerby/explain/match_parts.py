@@ -23,7 +23,7 @@ class Part(NamedTuple):
     distance: float
     """Of stripes tanh(d/2), of blocks d²: those of all blocks add up to the global distance."""
     unlikeness: float
-    """‖a − b‖² ÷ (‖a‖² + ‖b‖²): parts of any size compare by it. 0 is the same, 1 nothing in common."""
+    """‖a − b‖² ÷ (‖a‖² + ‖b‖²): parts of any size compare by it. 0: the same; 1: at right angles; 2: opposite."""
     region: str = ""
     """Of the body, in words; empty where it is the whole."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from passerby.explain.written import number, probability
+
 if TYPE_CHECKING:
     from passerby.explain.match import AttributePair, MatchExplanation
     from passerby.explain.match_parts import Part
@@ -21,26 +23,6 @@ def sentence(found: MatchExplanation) -> str:
     head = _verdict(found)
     clauses = _of_attributes(found.attributes) if found.attributes else [*_of_rate(found), *_of_parts(found)]
     return f"{head}: {'; '.join(clauses)}." if clauses else f"{head}."
-
-
-def probability(value: float) -> str:
-    """Two digits, but never certain.
-
-    >>> probability(0.999), probability(0.25)
-    ('P > 0.99', 'P = 0.25')
-    """
-    if value > 0.99:
-        return "P > 0.99"
-    return "P < 0.01" if value < 0.01 else f"P = {value:.2f}"
-
-
-def number(distance: float) -> str:
-    """Four digits, whatever the scale: models compare embeddings of length 1, or as they are.
-
-    >>> number(0.123456), number(1234.56)
-    ('0.1235', '1,235')
-    """
-    return f"{distance:,.0f}" if distance >= 1000 else f"{distance:.4g}"
 
 
 def listed(words: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from passerby.explain.album import Album
 from passerby.explain.framed import CHARACTER, GAP, LINE, Framed, cell_width, place, who
 from passerby.explain.ranked import Outcome, RankedHit, RankedList, choose, ranked_lists
 from passerby.explain.style import FONT, JUNK, QUERY, RIGHT, WRONG, Frame
+from passerby.explain.written import number, probability
 from passerby.metrics.calibration import Calibration
 from passerby.types import Embeddings, Protocol
 
@@ -134,14 +135,9 @@ def _wrapped(text: str) -> list[str]:
 def _caption(hit: RankedHit) -> list[str]:
     rank = "" if hit.rank is None else f"#{hit.rank}"
     moved = [f"was #{hit.before}"] if hit.before not in (None, hit.rank) else []
-    said = [] if hit.same_person is None else [f"P = {hit.same_person:.2f}", str(hit.verdict)]
+    said = [] if hit.same_person is None else [probability(hit.same_person), str(hit.verdict)]
     symbol = _FRAMES[hit.outcome][0].symbol
-    return [f"{rank} {symbol}".strip(), *moved, f"d = {_number(hit.distance)}", *said, *who(hit.pid, hit.camid)]
-
-
-def _number(distance: float) -> str:
-    """Four digits, however long embeddings are."""
-    return f"{distance:.{max(0, 4 - len(str(int(distance)).lstrip('0')))}f}"
+    return [f"{rank} {symbol}".strip(), *moved, f"d = {number(hit.distance)}", *said, *who(hit.pid, hit.camid)]
 
 
 def _draw(rows: Sequence[_Row], title: str, *, of_group: int) -> Figure:

@@ -23,6 +23,7 @@ from passerby.explain.map_grid import warmed
 from passerby.explain.saliency import PairSaliency
 from passerby.explain.saliency_pairs import Pair
 from passerby.explain.style import FONT, RIGHT, UNKNOWN, WRONG, Frame
+from passerby.explain.written import number
 from passerby.types import Sample
 
 _HEIGHT = 1.55
@@ -83,7 +84,8 @@ def distance_groups(album: Album, pairs: Sequence[Pair], found: Sequence[PairSal
         named = zip(images, (pair.query, pair.other), strict=True)
         rows = tuple(
             MapRow(
-                (warmed(images[0], one.a[row]), warmed(images[1], one.b[row])), (f"d = {_number(one.distances[row])}",)
+                (warmed(images[0], one.a[row]), warmed(images[1], one.b[row])),
+                (f"d = {number(one.distances[row].item())}",),
             )
             for one in found
         )
@@ -115,8 +117,8 @@ def saliency_figure(groups: Sequence[Group], names: Sequence[str], *, title: str
     figure = Figure(figsize=(width, height), facecolor="white")
     figure.text(GAP / width, 1 - GAP / height, "\n".join(heading), fontsize=FONT + 1, va="top")
     figure.text(GAP / width, GAP / height, "\n".join(below), fontsize=FONT, va="bottom")
-    for number, line in enumerate(lines):
-        _draw_line(figure, line, names, upper=height - top - sum(tall[:number]), wide=wide)
+    for place_of, line in enumerate(lines):
+        _draw_line(figure, line, names, upper=height - top - sum(tall[:place_of]), wide=wide)
     return figure
 
 
@@ -196,9 +198,3 @@ def _named(sample: Sample) -> list[str]:
 
 def _wrapped(text: str, inches: float) -> list[str]:
     return [line for part in text.splitlines() for line in textwrap.wrap(part, int(inches * _LETTERS))]
-
-
-def _number(distance: Tensor) -> str:
-    """Four digits, however long embeddings are."""
-    whole = len(str(int(distance)).lstrip("0"))
-    return f"{float(distance):,.{max(0, 4 - whole)}f}"

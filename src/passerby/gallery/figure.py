@@ -14,6 +14,7 @@ from PIL import Image
 
 from passerby.explain.framed import GAP, LINE, Framed, cell_width, place, who
 from passerby.explain.style import QUERY, RIGHT, UNKNOWN, WRONG, Frame
+from passerby.explain.written import number, probability
 from passerby.files import save_figure
 from passerby.types import Hit
 
@@ -69,7 +70,7 @@ def _frame(hit: Hit, pid: int | None) -> Frame:
 
 
 def _caption(hit: Hit, pid: int | None, *, nearness: bool) -> list[str]:
-    numbers = [f"d = {hit.distance:.4f}"] if nearness else []
+    numbers = [f"d = {number(hit.distance)}"] if nearness else []
     numbers += [] if hit.probability is None else [f"p = {hit.probability:.4f}"]
-    numbers += [] if hit.same_person is None else [f"{hit.verdict} (P = {hit.same_person:.2f})"]
+    numbers += [] if hit.same_person is None else [f"{hit.verdict} ({probability(hit.same_person)})"]
     return [f"#{hit.rank} {_frame(hit, pid).symbol}".rstrip(), *numbers, *who(hit.pid, hit.camid)]
