@@ -77,7 +77,7 @@ class Embeddings:
     """Descriptors of n images with what is known of each.
 
     Raises:
-        ShapeError: where the fields disagree about n.
+        ShapeError: where the fields disagree about n, or features are whole numbers.
     """
 
     features: Tensor
@@ -97,6 +97,8 @@ class Embeddings:
     def __post_init__(self) -> None:
         if self.features.ndim != 2:
             raise ShapeError(f"features must be (n, d), got {tuple(self.features.shape)}")
+        if not self.features.is_floating_point():
+            raise ShapeError(f"features are floating-point numbers, got {self.features.dtype}: convert them (.float())")
         for name in ("paths", "pids", "camids", "roles", "local", "attributes"):
             column = getattr(self, name)
             if column is not None and len(column) != len(self.features):

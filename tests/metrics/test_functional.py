@@ -107,3 +107,20 @@ def test_bootstrap_intervals_are_those_of_a_seed_and_of_each_row() -> None:
     assert ends[1].tolist() == [1, 1]
     half = 1.96 * values[0].std().item() / 50**0.5
     assert ends[0].tolist() == pytest.approx([24.5 - half, 24.5 + half], abs=0.6)
+
+
+def test_groups_are_drawn_whole() -> None:
+    values = torch.rand(2, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    alone = bootstrap_intervals(values)
+    assert torch.equal(bootstrap_intervals(values, groups=torch.arange(12) * 7), alone)
+    again, who = values.repeat_interleave(30, dim=1), torch.arange(12).repeat_interleave(30)
+    assert torch.allclose(bootstrap_intervals(again, groups=who), alone)  # the same again says nothing new
+    narrow = bootstrap_intervals(again)
+    assert (narrow[:, 1] - narrow[:, 0] < 0.3 * (alone[:, 1] - alone[:, 0])).all()
+
+
+def test_groups_of_unlike_sizes_weigh_as_their_columns_do() -> None:
+    values, groups = torch.tensor([[1.0, 1.0, 1.0, 0.0]]), torch.tensor([5, 5, 5, 2])
+    low, high = bootstrap_intervals(values, groups=groups, level=0.4).tolist()[0]
+    assert (low, high) == pytest.approx((0.5, 1), abs=0.26)  # of draws: 0 (a quarter), 3/4 (half), 1 (a quarter)
+    assert bootstrap_intervals(values, groups=groups, level=0.02).tolist()[0] == pytest.approx([0.75, 0.75])

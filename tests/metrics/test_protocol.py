@@ -22,8 +22,9 @@ def make(features: Tensor, people: list[tuple[int, int, Role]]) -> Embeddings:
     return Embeddings(features, tuple(str(i) for i in range(len(people))), pids, camids, roles)
 
 
-def squared(a: list[float], b: list[float]) -> float:
-    a, b = [v / math.hypot(*a) for v in a], [v / math.hypot(*b) for v in b]
+def squared(a: list[float], b: list[float], *, normalise: bool) -> float:
+    if normalise:
+        a, b = [v / math.hypot(*a) for v in a], [v / math.hypot(*b) for v in b]
     return sum((v - w) ** 2 for v, w in zip(a, b, strict=True))
 
 
@@ -33,7 +34,7 @@ def naive(query: Embeddings, gallery: Embeddings, protocol: Protocol, max_rank: 
     (q_pids, q_cams, q_roles), (g_pids, g_cams, g_roles) = columns
     aps, inps, firsts = [], [], []
     for q, feature in enumerate(query.features.tolist()):
-        distances = [squared(feature, other) for other in gallery.features.tolist()]
+        distances = [squared(feature, other, normalise=protocol.normalise) for other in gallery.features.tolist()]
         hits = []
         for j in sorted(range(len(gallery)), key=lambda j: (distances[j], j)):
             person = q_roles[q] == Role.PERSON and g_roles[j] == Role.PERSON and q_pids[q] == g_pids[j]
@@ -87,13 +88,19 @@ def tied(draw: st.DrawFn, longest: int) -> Embeddings:
     return make(corners([code for code, _ in rows]), [person for _, person in rows])
 
 
-@given(tied(5), tied(25), PROTOCOLS, st.integers(1, 20_000))
-def test_equals_the_naive_evaluator_where_many_tie(
-    query: Embeddings, gallery: Embeddings, protocol: Protocol, block_bytes: int
-) -> None:
+@st.composite
+def on_a_grid(draw: st.DrawFn, longest: int) -> Embeddings:
+    """Whole numbers in three dimensions, to be compared as they are: distances are whole, and many are equal."""
+    numbers = st.tuples(*[st.integers(-2, 2)] * 3)
+    rows = draw(st.lists(st.tuples(numbers, PEOPLE), min_size=1, max_size=longest))
+    return make(torch.tensor([point for point, _ in rows]).double(), [person for _, person in rows])
+
+
+def check(query: Embeddings, gallery: Embeddings, protocol: Protocol, block_bytes: int, dtype: torch.dtype) -> None:
     assert gallery.roles is not None
     valid = int((gallery.roles != Role.JUNK).sum())
     expected = naive(query, gallery, protocol, min(50, valid))
+    query, gallery = (replace(side, features=side.features.to(dtype)) for side in (query, gallery))
     if not expected["queries"]:
         with pytest.raises(ProtocolError, match="has a valid match"):
             evaluate_embeddings(query, gallery, protocol, block_bytes=block_bytes)
@@ -102,6 +109,25 @@ def test_equals_the_naive_evaluator_where_many_tie(
     assert_same(result, expected)
     assert result.gallery == valid
     assert result.details == {"gallery_junk": len(gallery) - valid}
+
+
+DTYPES = st.sampled_from([torch.float64, torch.float32, torch.float16, torch.bfloat16])
+
+
+@settings(max_examples=1500, deadline=None)
+@given(tied(5), tied(25), PROTOCOLS, st.integers(1, 20_000), DTYPES)
+def test_equals_the_naive_evaluator_where_many_tie(
+    query: Embeddings, gallery: Embeddings, protocol: Protocol, block_bytes: int, dtype: torch.dtype
+) -> None:
+    check(query, gallery, protocol, block_bytes, dtype)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(on_a_grid(5), on_a_grid(25), PROTOCOLS, st.integers(1, 20_000), DTYPES)
+def test_equals_the_naive_evaluator_of_embeddings_as_they_are(
+    query: Embeddings, gallery: Embeddings, protocol: Protocol, block_bytes: int, dtype: torch.dtype
+) -> None:
+    check(query, gallery, replace(protocol, normalise=False), block_bytes, dtype)
 
 
 def spread(n: int, *, seed: int, d: int = 12) -> Embeddings:

@@ -17,7 +17,7 @@ from passerby.retrieval import comparison, distance, stored
 from passerby.retrieval.comparison import Comparison, DistanceName, at_once, compare, compare_union
 from passerby.retrieval.dmli import dmli
 from passerby.retrieval.ranking import distances_of, positive_ranks, top_k
-from passerby.retrieval.rerank import k_reciprocal_of
+from passerby.retrieval.rerank import k_reciprocal, k_reciprocal_of
 from passerby.types import Embeddings, Protocol, Rerank, Role
 
 
@@ -149,6 +149,67 @@ def test_half_precision_is_stored_and_not_computed_in(
     kept = compare(query, half, name, normalise=normalise).parts[0].y
     of_gallery = half.local if name == "local" else half.features
     assert (kept if isinstance(kept, Tensor) else kept.stored).data_ptr() == of_gallery.data_ptr()
+
+
+@pytest.mark.parametrize("apart", [1e-3, 1e-2])
+def test_embeddings_near_each_other_keep_their_order(apart: float) -> None:
+    x, q = ((1 + apart * randn(n, 512, seed=n)).float() for n in (500, 40))
+    found, exact = (top_k(embeddings(a), embeddings(b), 10) for a, b in ((q, x), (q.double(), x.double())))
+    assert (found.indices == exact.indices).float().mean() > 0.99
+
+
+def test_one_long_row_leaves_the_others_as_they_are() -> None:
+    x, q = randn(500, 16, seed=1), randn(20, 16, seed=2)
+    x[7] *= 1e7
+    found, exact = (
+        top_k(embeddings(a), embeddings(b), 10, normalise=False) for a, b in ((q.float(), x.float()), (q, x))
+    )
+    assert torch.equal(found.indices, exact.indices)
+
+
+@pytest.mark.parametrize("factor", [1e-24, 1e19, 1e30])
+def test_how_long_a_row_is_does_not_matter_where_it_is_divided_by_that(factor: float) -> None:
+    x, q = randn(9, 4, seed=1).float(), randn(2, 4, seed=2).float()
+    found, expected = (top_k(embeddings(f * q), embeddings(f * x), 9) for f in (factor, 1))
+    assert torch.equal(found.indices, expected.indices)
+    assert torch.allclose(found.distances, expected.distances, atol=1e-5)
+
+
+def test_rows_too_long_to_be_compared_as_they_are_are_refused() -> None:
+    x = 1e19 * randn(9, 4, seed=1).float()
+    for call in (
+        lambda: top_k(embeddings(x[:2]), embeddings(x), 3, normalise=False),
+        lambda: k_reciprocal(x[:2], x, normalise=False),
+    ):
+        with pytest.raises(ProtocolError, match=r"too long for distances of torch\.float32"):
+            call()
+
+
+def test_copies_in_a_gallery_of_any_layout() -> None:
+    columns = randn(4, 9)
+    columns[:, 5] = columns[:, 3]
+    found = top_k(embeddings(randn(2, 4)), embeddings(columns.T), 9)
+    assert [abs(row.index(5) - row.index(3)) for row in found.indices.tolist()] == [1, 1]
+
+
+def test_no_graph_is_kept_of_embeddings_that_require_gradients() -> None:
+    x = randn(9, 4).requires_grad_()
+    assert not top_k(embeddings(x[:2]), embeddings(x), 3).distances.requires_grad
+    assert not k_reciprocal(x[:2], x).requires_grad
+
+
+def test_whole_numbers_are_no_embeddings() -> None:
+    with pytest.raises(ShapeError, match=r"got torch\.int64"):
+        embeddings(torch.arange(12).view(4, 3))
+
+
+@pytest.mark.parametrize("factor", [100.0, 0.5])
+def test_stripes_that_are_not_of_length_one_are_refused(factor: float) -> None:
+    local = F.normalize(randn(9, 4, 6), dim=2)
+    with pytest.raises(ProtocolError, match=r"those of the gallery have lengths of .* divide each by its length"):
+        top_k(
+            embeddings(randn(2, 7), local=local[:2]), embeddings(randn(9, 7), local=factor * local), 3, distance="local"
+        )
 
 
 def test_half_precision_that_is_not_finite_or_zero_is_refused() -> None:

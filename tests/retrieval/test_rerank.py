@@ -52,7 +52,7 @@ def squared_distances(n: int, dimensions: int, seed: int, *, levels: int | None 
     return (points[:, None] - points[None]).pow(2).sum(2)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(
     n=st.integers(2, 40), share=st.floats(0.01, 0.99), k1=st.integers(1, 30), k2=st.integers(1, 10),
     lam=st.floats(0, 1), seed=st.integers(0, 10_000), levels=st.sampled_from([None, 1, 2]), twice=st.booleans(),

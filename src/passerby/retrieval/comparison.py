@@ -11,15 +11,16 @@ from torch import Tensor
 
 from passerby.errors import ProtocolError, ShapeError, UnknownNameError
 from passerby.retrieval.blocks import CELL_BYTES, row_blocks
-from passerby.retrieval.distance import first_copies, lengths_of, squared_euclidean, widened
+from passerby.retrieval.distance import first_copies, lengths_of, refuse_too_long, squared_euclidean, widened
 from passerby.retrieval.dmli import dmli, dmli_pairs
-from passerby.retrieval.stored import Rows, centred_rows, unit_rows
+from passerby.retrieval.stored import Rows, comparable
 from passerby.types import Embeddings
 
 DistanceName = Literal["global", "local", "global_local"]
 _EVERYTHING = slice(None)
 _TILE = 32, 64
 """Images by images whose stripes are aligned at a time."""
+_ROUNDING = 0.02
 _PAIRS = 2**13
 """Rows laid beside each other at a time."""
 _SYMMETRIC = 512
@@ -31,7 +32,9 @@ class Euclidean:
 
     def __init__(self, x: Rows, y: Rows) -> None:
         self.x, self.y = x, y
-        self.lengths = torch.cat([y[run].pow(2).sum(1) for run in y.runs(_EVERYTHING)])
+        self.lengths = _squared_lengths(y)
+        for lengths in (self.lengths, *(() if x is y else (_squared_lengths(x),))):
+            refuse_too_long(lengths)
 
     def block(self, rows: Int[Tensor, " b"], columns: slice) -> Float[Tensor, "b c"]:
         x = self.x[rows]
@@ -41,6 +44,10 @@ class Euclidean:
 
     def pairs(self, rows: Int[Tensor, " e"], columns: Int[Tensor, " e"]) -> Float[Tensor, " e"]:
         return (self.x[rows] - self.y[columns]).pow_(2).sum(1)
+
+
+def _squared_lengths(rows: Rows) -> Float[Tensor, " n"]:
+    return torch.cat([rows[run].pow(2).sum(1) for run in rows.runs(_EVERYTHING)])
 
 
 def _with_zeros(distances: Float[Tensor, "b c"], rows: Int[Tensor, " b"], columns: slice) -> Float[Tensor, "b c"]:
@@ -197,11 +204,7 @@ def compare_union(query: Embeddings, gallery: Embeddings, distance: str, *, norm
 
 
 def _euclidean(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalise: bool) -> Euclidean:
-    if normalise:
-        g = unit_rows(y)
-        q = g if x is y else unit_rows(x)
-    else:
-        q, g = centred_rows(x, y)
+    q, g = comparable(x, y, normalise=normalise)
     squared_euclidean(q[:0], g[:0])  # says what differs
     return Euclidean(q, g)
 
@@ -219,5 +222,16 @@ def _stripes(query: Embeddings, gallery: Embeddings, name: str) -> tuple[Tensor,
             "they come from different models; embed both with the same one"
         )
     for side in (x, y):
-        lengths_of(side.flatten(1))  # refuses what is near to nothing; the stripes are unit vectors already
-    return x, y
+        lengths_of(side.flatten(1))  # says what is near to nothing
+    for side, which in ((x, "queries"), (y, "the gallery")):
+        _refuse_unequal(widened(side.detach()).norm(dim=2), which)
+    return x.detach(), y.detach()
+
+
+def _refuse_unequal(lengths: Float[Tensor, "n s"], which: str) -> None:
+    """DMLI is of stripes of length 1; so much is forgiven as half precision rounds."""
+    if (lengths - 1).abs().max() > _ROUNDING:
+        raise ProtocolError(
+            f"stripes are compared as vectors of length 1, but those of {which} have lengths of "
+            f"{lengths.min():.3g} to {lengths.max():.3g}: divide each by its length"
+        )

@@ -21,13 +21,20 @@ def widened(values: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
 
 
 def lengths_of(features: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-    """Euclidean lengths of rows.
+    """Euclidean lengths of rows, however short or long they are.
 
     Raises:
         ProtocolError: if a row holds NaN or infinity, or is zero: it is near to nothing and far from nothing.
     """
-    length = torch.cat([widened(some).norm(dim=1) for some in features.split(RUN)])
+    length = torch.cat([_lengths(widened(some)) for some in features.split(RUN)])
     _refuse(~length.isfinite() | (length == 0), "zero or not finite")
+    return length
+
+
+def _lengths(rows: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+    """The largest number, times the length of the row that it divides: squares neither vanish nor overflow."""
+    largest = rows.abs().amax(dim=1)
+    length: Tensor = largest * (rows / largest.clamp_min(torch.finfo(rows.dtype).tiny)[:, None]).norm(dim=1)
     return length
 
 
@@ -36,14 +43,23 @@ def normalize(features: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     return features / lengths_of(features)[:, None]
 
 
-def mean_of(features: Float[Tensor, "n d"]) -> Float[Tensor, " d"]:
-    """The mean row.
+def refuse_not_finite(features: Float[Tensor, "n d"]) -> None:
+    """For rows that are compared as they are.
 
     Raises:
         ProtocolError: if a row holds NaN or infinity.
     """
     _refuse(~torch.cat([some.isfinite().all(dim=1) for some in features.split(RUN)]), "not finite")
-    return torch.stack([widened(some).sum(dim=0) for some in features.split(RUN)]).sum(dim=0) / len(features)
+
+
+def refuse_too_long(squared_lengths: Float[Tensor, " n"]) -> None:
+    """For rows whose squared distances would be infinite.
+
+    Raises:
+        ProtocolError: if there are any.
+    """
+    bound = torch.finfo(squared_lengths.dtype).max / 4  # (‖x‖ + ‖y‖)² of two such
+    _refuse(~(squared_lengths <= bound), f"too long for distances of {squared_lengths.dtype}")
 
 
 def _refuse(bad: Bool[Tensor, " n"], what: str) -> None:
@@ -87,6 +103,6 @@ def first_copies(*columns: Float[Tensor, "n ..."]) -> Int[Tensor, " n"] | None:
     first = torch.arange(len(sums))
     seen: dict[bytes, int] = {}
     for row in (size[group] > 1).nonzero().squeeze(1).tolist():
-        content = b"".join(c[row].view(torch.uint8).cpu().numpy().tobytes() for c in columns)
+        content = b"".join(c[row].contiguous().view(torch.uint8).cpu().numpy().tobytes() for c in columns)
         first[row] = seen.setdefault(content, row)
     return None if torch.equal(first, torch.arange(len(first))) else first

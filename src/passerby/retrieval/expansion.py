@@ -36,7 +36,7 @@ def expand_queries(
         ShapeError: if the two sides differ in dimensions or dtype.
     """
     _refuse(k, alpha, len(gallery))
-    q, g = normalize(query), normalize(gallery)
+    q, g = normalize(query.detach()), normalize(gallery.detach())
     comparison = compare_features(q, g)
     some = whole_rows(comparison, block_bytes)
     return torch.cat([_moved(q[rows], g, nearest(comparison.block(rows), k)[1], alpha) for rows in some])
@@ -52,7 +52,7 @@ def augment_gallery(
             itself.
     """
     _refuse(k, alpha, len(gallery) - 1)
-    g = normalize(gallery)
+    g = normalize(gallery.detach())
     among = compare_features(g, g)
     moved = []
     for rows in whole_rows(among, block_bytes):

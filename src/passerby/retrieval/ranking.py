@@ -61,7 +61,8 @@ def top_k(
     Args:
         normalise: divide embeddings by their length before they are compared.
         candidates: align stripes with so many rows only, the nearest by embeddings: for a search that must be quick.
-            What is farther off by embeddings alone is not found then; all rows as candidates find the same as ``None``.
+            What is farther off by embeddings alone is not found then; all rows as candidates find what ``None`` does,
+            but for rounding.
 
     Raises:
         ProtocolError: if ``k`` is not between 1 and the gallery's length, or embeddings are not comparable; if

@@ -37,7 +37,7 @@ from torch import Tensor
 from passerby.errors import ProtocolError, ShapeError
 from passerby.retrieval.blocks import BLOCK_BYTES, CELL_BYTES, row_blocks
 from passerby.retrieval.comparison import Comparison, Given, at_once, compare_features, whole_rows
-from passerby.retrieval.distance import squared_euclidean
+from passerby.retrieval.distance import squared_euclidean, widened
 from passerby.retrieval.nearest import nearest
 from passerby.retrieval.ragged import Ragged, concatenated, mean_of_rows, ragged, transposed
 from passerby.types import Rerank
@@ -115,7 +115,7 @@ def k_reciprocal(
         ProtocolError: if an argument is out of its range, or embeddings are zero or not finite.
         ShapeError: if the two sides differ in dimensions or dtype.
     """
-    squared_euclidean(query[:0], gallery[:0])  # says what differs
+    squared_euclidean(widened(query[:0]), widened(gallery[:0]))  # says what differs
     union = torch.cat([query, gallery])
     among = compare_features(union, union, normalise=normalise)
     how = Rerank(k1, k2, lam, squared_twice)
@@ -141,6 +141,7 @@ def k_reciprocal_of(
     """
     if distances.ndim != 2 or distances.shape[0] != distances.shape[1]:
         raise ShapeError(f"re-ranking needs the distances among all pictures, (N, N), got {tuple(distances.shape)}")
+    distances = widened(distances.detach())
     if not (distances >= 0).all() or not distances.isfinite().all():
         raise ProtocolError("distances must be finite and not below 0; these are not: look at what made them")
     how = Rerank(k1, k2, lam, squared_twice)

@@ -12,37 +12,33 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from passerby.retrieval.distance import HALF, RUN, lengths_of, mean_of, widened
+from passerby.retrieval.distance import HALF, RUN, lengths_of, refuse_not_finite, widened
+
+_LOOKED_AT = 1024
+"""Rows that a centre is taken of."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """(v − mean) ÷ length of each stored row v, where there is a mean, and a length."""
+    """v ÷ length − centre of each stored row v, where there are lengths, and a centre."""
 
     stored: Float[Tensor, "n d"]
-    mean: Float[Tensor, " d"] | None = None
     lengths: Float[Tensor, " n"] | None = None
+    centre: Float[Tensor, " d"] | None = None
 
-    @classmethod
-    def of(
-        cls,
-        stored: Float[Tensor, "n d"],
-        *,
-        mean: Float[Tensor, " d"] | None = None,
-        lengths: Float[Tensor, " n"] | None = None,
-    ) -> Rows:
-        """Prepared now, unless that would take more memory than the rows themselves."""
-        rows = cls(stored, mean, lengths)
-        return rows if stored.dtype in HALF else cls(rows[:])
+    def prepared(self) -> Rows:
+        """Made now, unless that would take more memory than the rows themselves."""
+        return self if self.stored.dtype in HALF else Rows(self[:])
 
     def __len__(self) -> int:
         return len(self.stored)
 
     def __getitem__(self, rows: slice | Int[Tensor, " b"]) -> Float[Tensor, "b d"]:
         values = widened(self.stored[rows])
-        if self.mean is not None:
-            values = values - self.mean
-        return values if self.lengths is None else values / self.lengths[rows, None]
+        if self.lengths is None:
+            return values if self.centre is None else values - self.centre
+        values = values / self.lengths[rows, None]
+        return values if self.centre is None else values.sub_(self.centre)
 
     def runs(self, rows: slice) -> Iterator[slice]:
         """``rows`` in pieces to look at one by one; in one, where nothing needs widening."""
@@ -51,24 +47,28 @@ class Rows:
         return (slice(start, min(start + step, last)) for start in range(first, max(last, first + 1), step))
 
 
-def unit_rows(features: Float[Tensor, "n d"]) -> Rows:
-    """Rows divided by their Euclidean length.
+def comparable(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalise: bool) -> tuple[Rows, Rows]:
+    """Rows of length 1, or as they are, without what is common to ``y``.
+
+    No distance between them changes, but fewer of its digits are lost: embeddings after a ReLU lie far from the origin
+    and near each other, where ‖x‖² + ‖y‖² − 2 x·y cancels. What is taken off is the median of each dimension, over rows
+    at even distances: it is one of the numbers there, so that differences of simple numbers stay exact, and a few long
+    rows do not move it.
 
     Raises:
-        ProtocolError: if one holds NaN or infinity, or is zero.
+        ProtocolError: if a row holds NaN or infinity, or is zero and to be divided by its length.
     """
-    return Rows.of(features, lengths=lengths_of(features))
+    of_y = _plain(y.detach(), normalise=normalise)
+    of_x = of_y if x is y else _plain(x.detach(), normalise=normalise)
+    if x.shape[1] != y.shape[1]:
+        return of_x, of_y  # whoever compares them says so
+    centre = of_y[:: max(1, len(of_y) // _LOOKED_AT)].median(dim=0).values
+    centred = Rows(of_y.stored, of_y.lengths, centre).prepared()
+    return (centred if x is y else Rows(of_x.stored, of_x.lengths, centre).prepared()), centred
 
 
-def centred_rows(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"]) -> tuple[Rows, Rows]:
-    """Both without the mean of ``y``: no distance between them changes, but fewer of its digits are lost.
-
-    Embeddings after a ReLU lie far from the origin and near each other, where ‖x‖² + ‖y‖² − 2 x·y cancels.
-
-    Raises:
-        ProtocolError: if a row holds NaN or infinity.
-    """
-    mean_of(x)  # says what is not finite
-    mean = mean_of(y)
-    of_y = Rows.of(y, mean=mean)
-    return (of_y if x is y else Rows.of(x, mean=mean if x.shape[1] == y.shape[1] else None)), of_y
+def _plain(features: Float[Tensor, "n d"], *, normalise: bool) -> Rows:
+    if normalise:
+        return Rows(features, lengths_of(features))
+    refuse_not_finite(features)
+    return Rows(features)
