@@ -78,15 +78,31 @@ def precision_recall(
 
 
 def bootstrap_intervals(
-    values: Float[Tensor, "m v"], *, level: float = 0.95, draws: int = 1000, seed: int = 0
+    values: Float[Tensor, "m v"],
+    *,
+    groups: Int[Tensor, " v"] | None = None,
+    level: float = 0.95,
+    draws: int = 1000,
+    seed: int = 0,
 ) -> Float[Tensor, "m 2"]:
     """Of the mean of each row: between which ends it lies in ``level`` of so many samples, drawn with replacement.
 
-    The percentile bootstrap (Efron and Tibshirani, 1993, §13.3); queries are taken as independent of each other.
+    The percentile bootstrap (Efron and Tibshirani, 1993, §13.3); queries are taken as independent of each other, unless
+    groups are drawn: then only those are, as people, whose own queries are alike (the cluster bootstrap).
+
+    Args:
+        groups: of each column; a group is drawn whole. ``None``: every column by itself.
     """
+    counts = torch.ones(values.shape[1], dtype=values.dtype)
+    if groups is not None:
+        member = groups.unique(return_inverse=True)[1]
+        totals = values.new_zeros(len(values), int(member.max()) + 1)
+        counts = values.new_zeros(totals.shape[1]).index_add(0, member, counts)
+        values = totals.index_add(1, member, values)
     generator = torch.Generator().manual_seed(seed)
     n = values.shape[1]
     sizes = [min(_DRAWS_AT_ONCE, draws - done) for done in range(0, draws, _DRAWS_AT_ONCE)]
-    means = [values[:, torch.randint(n, (size, n), generator=generator)].mean(dim=2) for size in sizes]
+    drawn = [torch.randint(n, (size, n), generator=generator) for size in sizes]
+    means = [values[:, some].sum(dim=2) / counts[some].sum(dim=1) for some in drawn]
     ends = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=values.dtype)
     return torch.cat(means, dim=1).quantile(ends, dim=1).T
