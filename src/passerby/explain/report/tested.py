@@ -128,7 +128,7 @@ def _slicing(dataset: Dataset, *, draws: int) -> tuple[Slicing, tuple[Missing, .
     """By all that is known of the queries; and what is not."""
     if draws:
         why = f"its protocol is a mean over {draws} drawn galleries, which says nothing of each query"
-        return Slicing(()), (Missing("slices", why, "ask for other data with --data"),)
+        return Slicing(()), (Missing("slices", why, "Ask for other data with --data."),)
     found: list[Slicing] = []
     missing: list[Missing] = []
     dimensions: tuple[Dimension, ...] = ("cameras", "attributes", "visibility")
@@ -136,7 +136,7 @@ def _slicing(dataset: Dataset, *, draws: int) -> tuple[Slicing, tuple[Missing, .
         try:
             found.append(_slicing_by(dimension, dataset))
         except PasserbyError as error:  # noqa: PERF203 - each may be unknown
-            missing.append(Missing(f"slices by {dimension}", str(error), "describe the data (docs/data.md)"))
+            missing.append(Missing(f"slices by {dimension}", str(error), "Describe the data (docs/data.md)."))
     names = tuple(dimension for each in found for dimension in each.dimensions)
     return Slicing(names, tuple(labels for each in found for labels in each.labels)), tuple(missing)
 
@@ -154,12 +154,11 @@ def _same_content(record: Record, dataset: Dataset) -> bool | None:
 
 
 def comparable(tested: Sequence[Tested | None]) -> bool:
-    """Whether runs asked the same queries of the same gallery, under one count, so that differences are paired."""
-    known = [each for each in tested if each is not None]
-    if len(known) < len(tested) or any(each.result.per_query is None for each in known):
-        return False
-    first = known[0]
-    return all(
-        (each.query.paths, each.gallery.paths, each.spec) == (first.query.paths, first.gallery.paths, first.spec)
-        for each in known
-    )
+    """Whether the same queries were answered from the same gallery, so that differences are paired."""
+    asked = {
+        (each.spec, each.gallery.paths, each.result.per_query.paths)
+        if each is not None and each.result.per_query is not None
+        else None
+        for each in tested
+    }
+    return len(asked) == 1 and None not in asked
