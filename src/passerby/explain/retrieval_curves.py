@@ -62,11 +62,11 @@ def read_what(text: str) -> tuple[What, ...]:
     return tuple(name for name in WHAT if name in names)
 
 
-def retrieval_figure(runs: Sequence[Compared], *, what: Sequence[What] = ("cmc", "pr"), title: str) -> Figure:
+def retrieval_figure(runs: Sequence[Compared], *, what: Sequence[What] = ("cmc", "pr"), title: str = "") -> Figure:
     """The curves that are asked for, a panel each; of histograms a panel a run.
 
     Args:
-        title: says on which data; how embeddings were compared is added where all agree.
+        title: says on which data; how embeddings were compared is added where all agree. Empty: the page says both.
 
     Raises:
         ConfigError: if there are no runs, more than line styles, nothing to draw, or no calibration to draw.
@@ -77,7 +77,7 @@ def retrieval_figure(runs: Sequence[Compared], *, what: Sequence[What] = ("cmc",
     panels = _panels(runs, what)
     if not panels:
         raise ConfigError(f"nothing is to be drawn; ask for some of {', '.join(WHAT)}")
-    return panels_figure(panels, title=_title(runs, title))
+    return panels_figure(panels, title=_title(runs, title) if title else "")
 
 
 def _panels(runs: Sequence[Compared], what: Sequence[What]) -> list[Panel]:

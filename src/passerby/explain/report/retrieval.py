@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from passerby.errors import PasserbyError
 from passerby.explain.cameras import cameras_figure
 from passerby.explain.compared import Compared
-from passerby.explain.report.html import Content, Html, element, folded
+from passerby.explain.report.html import Content, Html, code, element, folded, paragraph
 from passerby.explain.report.picture import drawn
 from passerby.explain.report.run import Run, Section, percent, tested
 from passerby.explain.report.tested import Tested
-from passerby.explain.retrieval_curves import What, retrieval_figure
+from passerby.explain.retrieval_curves import What, reliability, retrieval_figure
 from passerby.explain.style import STYLES
+from passerby.explain.written import number as distance
+from passerby.metrics.open_set import RATES, equal_error_rate, supports, true_positive_rate_at
 
 _CAPTIONS: dict[What, str] = {
     "cmc": "Up to rank k, how many queries have met a right picture.",
@@ -37,32 +39,60 @@ def retrieval(runs: Sequence[Run]) -> Section:
     content: list[Content] = []
     for spec, members in groups.items():
         some = (members[first : first + len(STYLES)] for first in range(0, len(members), len(STYLES)))
-        content += [element("div", _figures(each, spec), class_="side") for each in some]
+        content.append(_how(members, spec))
+        content += [element("div", _figures(each), class_="side") for each in some]
         content += [each for one in members for each in _cameras(one, spec)]
     return Section("retrieval", "Retrieval", tuple(content))
 
 
-def _figures(runs: Sequence[Compared], spec: str) -> Iterable[Html]:
+def _figures(runs: Sequence[Compared]) -> Iterable[Html]:
     single = any(run.protocol.draws for run in runs)  # a mean over drawn galleries has no precision
     for what, caption in _CAPTIONS.items():
         if (what == "pr" and single) or (what == "calibration" and not any(run.calibration for run in runs)):
             continue
         for some in [[run] for run in runs] if what == "histogram" else [runs]:
-            figure = retrieval_figure(some, what=[what], title=f"On {spec}")
-            alt = f"{caption} {'; '.join(_said(run, what) for run in some)}."
+            alt = f"{caption} {'; '.join(f'{run.name}: {_SAID[what](run)}' for run in some)}."
             whose = f"{some[0].name}: " if len(some) < len(runs) else ""
-            yield drawn(figure, alt=alt, caption=f"{whose}{caption}")
+            yield drawn(retrieval_figure(some, what=[what]), alt=alt, caption=f"{whose}{caption}")
 
 
-def _said(run: Compared, what: What) -> str:
-    """What a curve comes to, for who cannot see it."""
-    if what == "cmc":
-        ranks = ", ".join(f"{percent(run.result.rank(k))} % by rank {k}" for k in (1, 5, 10, 20))
-        return f"{run.name}: {ranks}"
-    if what == "pr":
-        return f"{run.name}: mAP {percent(run.result.mean_ap)} %"
-    same, different = run.pairs.same.median().item(), run.pairs.different.median().item()
-    return f"{run.name}: same pairs lie about {same:.3g} apart, different ones about {different:.3g}"
+def _ranks(run: Compared) -> str:
+    return ", ".join(f"{percent(run.result.rank(k))} % by rank {k}" for k in (1, 5, 10, 20))
+
+
+def _accepted(run: Compared) -> str:
+    rates = [rate for rate in RATES if supports(run.pairs, rate)]
+    shares = [f"{percent(true_positive_rate_at(run.pairs, rate))} % at {rate:g}" for rate in rates]
+    accepted = f"accepted are {', '.join(shares)}" if shares else "the pairs are too few for such rates"
+    return f"{accepted}; the equal error rate is {percent(equal_error_rate(run.pairs))} %"
+
+
+def _apart(run: Compared) -> str:
+    same, different = (distance(side.median().item()) for side in (run.pairs.same, run.pairs.different))
+    return f"same pairs lie about {same} apart, different ones about {different}"
+
+
+def _held(run: Compared) -> str:
+    bins = reliability(run)
+    return "not calibrated" if bins is None else f"what it says errs by {percent(bins.error)} % on average"
+
+
+_SAID: dict[What, Callable[[Compared], str]] = {
+    "cmc": _ranks,
+    "pr": lambda run: f"mAP {percent(run.result.mean_ap)} %",
+    "roc": _accepted,
+    "histogram": _apart,
+    "calibration": _held,
+}
+"""What a curve comes to, for who cannot see it."""
+
+
+def _how(runs: Sequence[Compared], spec: str) -> Html:
+    """Once, above figures that would all have to say it."""
+    protocols = {str(run.protocol) for run in runs}
+    if len(protocols) == 1:
+        return paragraph("On ", code(spec), f": {runs[0].protocol}.", class_="note")
+    return paragraph("On ", code(spec), "; each run compares pictures as its paper does (Numbers).", class_="note")
 
 
 def _cameras(run: Compared, spec: str) -> Iterable[Content]:
