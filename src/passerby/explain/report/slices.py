@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from statistics import fmean
 from typing import Any
 
 from passerby.evaluation.slice_figure import slices_figure
@@ -17,6 +18,7 @@ _TITLES: dict[Dimension, str] = {
     "attributes": "By what people wear",
     "visibility": "By how many of 18 joints can be seen",
 }
+_KINDS: dict[Dimension, str] = {"attributes": "what people wear", "visibility": "visible joints"}
 _WORST = 3
 
 
@@ -36,12 +38,33 @@ def slices(runs: Sequence[Run]) -> Section:
 
 
 def _worst(run: Run, found: Tested) -> Html:
-    """In words, for who reads no further."""
-    sure = [some for some in found.slices if not some.few]
-    worst = {name: [some for some in worst_first(sure) if some.dimension == name][:_WORST] for name in _TITLES}
-    lists = [", ".join(f"{_name(some)} ({percent(some.mean_ap)})" for some in each) for each in worst.values() if each]
-    whole = percent(found.result.mean_ap)
-    return paragraph(element("b", run.label), f", lowest mAP in per cent ({whole} over all): {'; '.join(lists)}.")
+    """In words, for who reads no further: the lowest of those that are below what they are part of."""
+    whole = found.result.mean_ap
+    assert whole is not None  # slices are of no mean over draws
+    said = [
+        f"{name}: {', '.join(f'{_name(some)} ({percent(some.mean_ap)})' for some in each)}"
+        for name, each in (
+            _below(dimension, [some for some in found.slices if some.dimension == dimension and not some.few], whole)
+            for dimension in _TITLES
+        )
+        if each
+    ]
+    if not said:
+        return paragraph(element("b", run.label), ": no slice of enough queries lies below the rest.")
+    return paragraph(element("b", run.label), f", lowest mAP in per cent, {'; '.join(said)}.")
+
+
+def _below(dimension: Dimension, slices: Sequence[Slice], whole: float) -> tuple[str, list[Slice]]:
+    """What slices are held against, and the lowest of those that are below it.
+
+    A pair of cameras is an easier search, of a smaller gallery: it is held against other pairs, not against the whole.
+    """
+    if dimension != "cameras":
+        name, reference = f"{_KINDS[dimension]} ({percent(whole)} over all queries)", whole
+    else:
+        reference = fmean(some.mean_ap for some in slices) if slices else 0.0
+        name = f"pairs of cameras ({percent(reference)} is the mean of {len(slices)} pairs)"
+    return name, [some for some in worst_first(slices) if some.mean_ap < reference][:_WORST]
 
 
 def _figure(run: Run, found: Tested) -> Html:

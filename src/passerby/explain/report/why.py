@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import torch
+
 from passerby.data.dataset import Dataset, Split
 from passerby.errors import PasserbyError
 from passerby.explain.album import Album
 from passerby.explain.match import explain_match
 from passerby.explain.match_figure import match_figure
-from passerby.explain.ranked import Which, choose, ranked_lists
+from passerby.explain.ranked import Outcome, Which, choose, ranked_lists
 from passerby.explain.report.html import Content, Html, element, paragraph
 from passerby.explain.report.picture import drawn
 from passerby.explain.report.run import Run, Section, tested
 from passerby.explain.report.tested import Tested
 from passerby.types import Sample
 
-_SHOWN: dict[Which, str] = {"best": "A right answer", "worst": "A wrong answer"}
+_SHOWN: dict[Outcome, tuple[Which, str]] = {"right": ("best", "highest"), "wrong": ("worst", "lowest")}
+"""Of the queries whose nearest picture is such, the one that stands first by average precision is shown."""
 
 
 def why(runs: Sequence[Run]) -> Section:
@@ -30,27 +33,37 @@ def why(runs: Sequence[Run]) -> Section:
 def _of(run: Run, found: Tested) -> Iterable[Content]:
     assert run.album is not None
     yield element("h3", f"What {run.label} sees in common")
-    for which, title in _SHOWN.items():
+    for outcome in _SHOWN:
         try:
-            yield _figure(run, found, run.album, which, title)
+            yield _figure(run, found, run.album, outcome)
         except PasserbyError as error:  # noqa: PERF203 - either may fail alone
-            yield paragraph(f"{title} is not explained: {error}")
+            yield paragraph(f"A {outcome} answer is not explained: {error}")
 
 
-def _figure(run: Run, found: Tested, album: Album, which: Which, title: str) -> Html:
-    """The query of highest or lowest average precision, and what stands first in its list."""
+def _figure(run: Run, found: Tested, album: Album, outcome: Outcome) -> Html:
+    row = _row(found, outcome)
+    if row is None:
+        return paragraph(f"There is no query whose nearest picture is {outcome}.")
     protocol = found.result.protocol
-    rows = choose(found.query, found.gallery, protocol, which, 1)
-    (one,) = ranked_lists(found.query, found.gallery, protocol, rows, k=1)
+    (one,) = ranked_lists(found.query, found.gallery, protocol, torch.tensor([row]), k=1)
     query = _sample(found.dataset, "query", one.path)
     answer = _sample(found.dataset, "gallery", one.hits[0].path)
     explained = explain_match(found.predictor, album, query, album, answer, protocol=protocol)
-    right = "right" if one.hits[0].outcome == "right" else "wrong"
-    precision = "highest" if which == "best" else "lowest"
-    caption = f"{title}: the query of {precision} average precision and its nearest picture, which is {right}."
-    alt = f"A query and its nearest picture, compared. {explained.sentence}"
+    caption = f"A {outcome} answer: of the queries whose nearest picture is {outcome}, the one of {_SHOWN[outcome][1]} "
+    caption += "average precision, with that picture."
+    alt = f"A query and its nearest picture, which is {outcome}, compared. {explained.sentence}"
     figure = match_figure(explained, title=f"{run.label} on {found.spec}")
     return drawn(figure, alt=alt, caption=[caption, " In words: ", explained.sentence])
+
+
+def _row(found: Tested, outcome: Outcome) -> int | None:
+    """Of the query that shows such an answer; ``None`` where no query's nearest picture is such."""
+    each = found.result.per_query
+    assert each is not None  # no galleries are drawn
+    first = dict(zip(each.paths, each.first_rank.tolist(), strict=True))
+    order = choose(found.query, found.gallery, found.result.protocol, _SHOWN[outcome][0], len(found.query)).tolist()
+    right = outcome == "right"
+    return next((row for row in order if (first[found.query.paths[row]] == 1) == right), None)
 
 
 def _sample(dataset: Dataset, split: Split, path: str) -> Sample:
