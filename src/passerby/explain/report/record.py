@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from passerby.errors import ConfigError
+from passerby.explain.names import run_names
 from passerby.metrics.calibration import Calibration, read_calibration
 from passerby.models.pose.estimator import KIND
 from passerby.training.inputs import INPUTS
@@ -66,7 +67,7 @@ def read_records(runs: Sequence[str | Path]) -> tuple[Record, ...]:
     places = [folder.resolve() for folder in folders]
     if twice := [str(folder) for folder, place in zip(folders, places, strict=True) if places.count(place) > 1]:
         raise ConfigError(f"{' and '.join(twice)} are the same run: name each once")
-    return tuple(_read(folder, label) for folder, label in zip(folders, _labels(places), strict=True))
+    return tuple(_read(folder, label) for folder, label in zip(folders, run_names(places), strict=True))
 
 
 def _read(folder: Path, label: str) -> Record:
@@ -101,15 +102,6 @@ def _log(folder: Path) -> list[Json]:
         return run.log()
     except (OSError, ValueError) as error:
         raise ConfigError(f"{run.metrics_log} is damaged ({error}); delete it, and the report does without") from None
-
-
-def _labels(places: Sequence[Path]) -> list[str]:
-    """As many last parts of each path as tell them apart."""
-    depth = 1
-    longest = max(len(place.parts) for place in places)
-    while depth < longest and len({place.parts[-depth:] for place in places}) < len(places):
-        depth += 1
-    return ["/".join(place.parts[-depth:]) for place in places]
 
 
 def _dotted(prefix: str, values: Json) -> list[tuple[str, Any]]:

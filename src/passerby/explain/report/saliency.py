@@ -6,52 +6,45 @@ from collections.abc import Iterable, Sequence
 
 from passerby.errors import PasserbyError
 from passerby.explain.album import Album, look
-from passerby.explain.ranked import RankedList, choose, ranked_lists
+from passerby.explain.ranked import choose
 from passerby.explain.report.html import Content, Html, paragraph
 from passerby.explain.report.picture import drawn
 from passerby.explain.report.run import Run
 from passerby.explain.report.tested import Tested
 from passerby.explain.saliency import PairSaliency, distance_saliency
 from passerby.explain.saliency_figure import distance_groups, saliency_figure
-from passerby.explain.saliency_pairs import Pair
-from passerby.types import Sample
+from passerby.explain.saliency_pairs import Pair, compared_pairs
 
-_QUERIES, _SEARCHED = 3, 200
+_QUERIES = 3
 _FOOT = "Bright: what brings the pair nearer to each other; each map is scaled by itself."
 
 
 def saliency(members: Sequence[tuple[Run, Tested]]) -> Iterable[Content]:
-    """Of runs on the same data; the first chooses the pairs: a query, its nearest match, and the nearest of others."""
+    """Of runs on the same data; the first chooses the pairs: queries, a match of each, and somebody near."""
     run, found = members[0]
     if found.result.protocol.draws:
         return
     assert run.album is not None
-    pairs = _pairs(found)
+    try:
+        pairs = _pairs(found)
+    except PasserbyError as error:
+        yield paragraph(f"No saliency: {error}")
+        return
     able: list[tuple[Run, PairSaliency]] = []
     for each, tested in members:
         try:
             able.append((each, _maps(tested, run.album, pairs)))
         except PasserbyError as error:  # noqa: PERF203 - each run may lack maps
             yield paragraph(f"No saliency of {each.label}: {error}")
-    if able and pairs:
+    if able:
         yield _figure(able, run.album, pairs, found.spec)
 
 
-def _pairs(found: Tested) -> list[Pair]:
-    protocol = found.result.protocol
-    rows = choose(found.query, found.gallery, protocol, "random", _QUERIES)
-    k = min(_SEARCHED, len(found.gallery))
-    queries = {sample.path: sample for sample in found.dataset.query}
-    gallery = {sample.path: sample for sample in found.dataset.gallery}
-    lists = ranked_lists(found.query, found.gallery, protocol, rows, k=k)
-    return [pair for one in lists for pair in _of(one, queries[one.path], gallery)]
-
-
-def _of(one: RankedList, query: Sample, gallery: dict[str, Sample]) -> Iterable[Pair]:
-    for same in (True, False):
-        wanted = "right" if same else "wrong"
-        if (hit := next((hit for hit in one.hits if hit.outcome == wanted), None)) is not None:
-            yield Pair(query, gallery[hit.path], same)
+def _pairs(found: Tested) -> tuple[Pair, ...]:
+    rows = choose(found.query, found.gallery, found.result.protocol, "random", _QUERIES)
+    known = {sample.path: sample for sample in found.dataset.query}
+    queries = [known[found.query.paths[row]] for row in rows.tolist()]
+    return compared_pairs(found.predictor, found.dataset, queries)
 
 
 def _maps(found: Tested, album: Album, pairs: Sequence[Pair]) -> PairSaliency:
@@ -62,7 +55,7 @@ def _maps(found: Tested, album: Album, pairs: Sequence[Pair]) -> PairSaliency:
 def _figure(able: Sequence[tuple[Run, PairSaliency]], album: Album, pairs: Sequence[Pair], spec: str) -> Html:
     groups = distance_groups(album, pairs, [maps for _, maps in able])
     names = [run.label for run, _ in able]
-    title = f"Distance saliency on {spec}: queries, their nearest match, and the nearest of other people"
+    title = f"Distance saliency on {spec}: queries, a match of each, and a near picture of somebody else"
     figure = saliency_figure(groups, names, title=title, foot=_FOOT)
     alt = f"Saliency maps of {' and '.join(names)} over {len(pairs)} pairs of pictures, of which "
     alt += f"{sum(bool(pair.same) for pair in pairs)} are of one person: what brings each pair nearer to each other."
