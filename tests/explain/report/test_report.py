@@ -152,7 +152,7 @@ def test_it_says_what_a_reader_asks(page: Path, people: Path, one: Path) -> None
     for asked in (
         str(people), "Numbers", "Training curves", "Who is found, and who is not", "For whom it is worse", "Attributes",
         "Calibration of", "Environment", "Two pictures are compared by the squared Euclidean distance",
-        "Nobody in these pictures exists", "Differences to", "paired bootstrap", "loss.uncertainty",
+        "Nobody in these pictures exists", "Differences to", "by bootstrap over people (paired)", "loss.uncertainty",
         json.loads((one / "inputs.json").read_text())["data.test"][:12],
     ):  # fmt: skip
         assert asked in words, asked
