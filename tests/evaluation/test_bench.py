@@ -41,5 +41,10 @@ def test_a_process_that_dies_is_said() -> None:
         measure("nothing", SMALL, repeats=1)
 
 
+def test_sizes_that_cannot_be_evaluated_are_said() -> None:
+    with pytest.raises(ConfigError, match=r"1 × 1 cannot be measured: none of the 1 queries has a valid match"):
+        measure("evaluate", Sizes(queries=1, gallery=1), repeats=1)
+
+
 def test_the_exponent_of_a_square_is_two() -> None:
     assert exponent([1, 2, 5], [3, 12, 75]) == pytest.approx(2)

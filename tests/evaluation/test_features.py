@@ -116,3 +116,56 @@ def test_files_of_other_kinds_are_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"split": ["query"] * 2, "f": [[1.0], [1.0, 2.0]]}), tmp_path / "b.parquet")
     with pytest.raises(ShapeError, match="the lists of column 'f' differ in length"):
         read_features(tmp_path / "b.parquet")
+
+
+@pytest.mark.parametrize(("name", "row"), [("pid", 1), ("f", 0), ("path", 1)])
+def test_missing_values_of_parquet_are_counted(tmp_path: Path, name: str, row: int) -> None:
+    table = pa.table({"split": ["query"] * 2, "f": [[1.0], [2.0]], "pid": [1, 2], "cam": [1, 1], "path": ["a", "b"]})
+    values = table[name].to_pylist()
+    values[row] = None
+    broken = table.set_column(table.column_names.index(name), name, pa.array(values, table[name].type))
+    pq.write_table(broken, tmp_path / "b.parquet")
+    with pytest.raises(
+        DatasetLayoutError, match=f"1 of 2 values of column '{name}' are missing, the first in place {row}"
+    ):
+        read_features(tmp_path / "b.parquet")
+
+
+def test_missing_numbers_of_embeddings_are_counted(tmp_path: Path) -> None:
+    for kind in (pa.list_(pa.float32()), pa.list_(pa.float32(), 2), pa.large_list(pa.float32())):
+        rows = pa.array([[1.0, None], [2.0, 3.0]], kind)
+        table = {"split": ["query"] * 2, "f": rows, "pid": [1, 2], "cam": [1, 1]}
+        pq.write_table(pa.table(table), tmp_path / "b.parquet")
+        with pytest.raises(DatasetLayoutError, match="1 of 4 values of column 'f' are missing, the first in place 1"):
+            read_features(tmp_path / "b.parquet")
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.float32(), 4), pa.large_list(pa.float32())])
+def test_all_kinds_of_lists_are_read(tmp_path: Path, kind: pa.DataType) -> None:
+    rows = np.arange(12, dtype=np.float32).reshape(3, 4)
+    table = {
+        "split": ["query", "gallery", "gallery"],
+        "f": pa.array(rows.tolist(), kind),
+        "pid": [1] * 3,
+        "cam": [1] * 3,
+    }
+    pq.write_table(pa.table(table), tmp_path / "e.parquet")
+    query, gallery = read_features(tmp_path / "e.parquet")
+    assert np.array_equal(np.concatenate([query.features.numpy(), gallery.features.numpy()]), rows)
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", "longdouble"])
+def test_numbers_of_other_machines_are_read(tmp_path: Path, dtype: str) -> None:
+    given = arrays()
+    query, _ = read_features(saved(tmp_path, given | {"query_f": given["query_f"].astype(dtype)}))
+    assert np.array_equal(query.features.numpy(), given["query_f"].astype(np.float64))
+
+
+def test_what_only_looks_like_arrays_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.npz").write_bytes(b"")
+    with pytest.raises(DatasetLayoutError, match=r"as an \.npz"):
+        read_features(tmp_path / "a.npz")
+    with (tmp_path / "a.npz").open("wb") as file:
+        np.save(file, np.ones(3))
+    with pytest.raises(DatasetLayoutError, match=r"holds one array, not an \.npz of several"):
+        read_features(tmp_path / "a.npz")

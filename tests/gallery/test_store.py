@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -104,6 +105,16 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
         write_embeddings(tmp_path / "e.parquet", embeddings(5), ORIGIN)
     assert names(tmp_path) == ["e.parquet"]
     assert_same(read_embeddings(tmp_path / "e.parquet").embeddings, embeddings(3))
+
+
+def test_a_picture_twice_or_a_strange_person_is_refused(tmp_path: Path) -> None:
+    written = embeddings(3)
+    write_embeddings(tmp_path / "e.parquet", replace(written, paths=("a.jpg", "b.jpg", "a.jpg")), ORIGIN)
+    with pytest.raises(DatasetLayoutError, match=r"1 pictures twice, a\.jpg for one"):
+        read_embeddings(tmp_path / "e.parquet")
+    write_embeddings(tmp_path / "e.parquet", replace(written, pids=torch.tensor([1, -7, 2])), ORIGIN)
+    with pytest.raises(DatasetLayoutError, match=r"numbers a person -7: people count from 0, and -1 is junk"):
+        read_embeddings(tmp_path / "e.parquet")
 
 
 def test_a_missing_file_and_a_folder_are_no_embeddings(tmp_path: Path) -> None:

@@ -289,6 +289,16 @@ def test_all_at_once_is_what_the_blocks_are(name: DistanceName, copies: bool, mo
         assert torch.equal(whole[:, :13], whole[:, 13:26])
 
 
+def test_codes_that_cannot_be_meant_are_refused() -> None:
+    query, gallery = embeddings(randn(1, 4), [1], [1]), embeddings(randn(3, 4), [1, -1, 2], [2, 2, 2])
+    with pytest.raises(ProtocolError, match=r"1 of 3 gallery are people with a number below 0.* role JUNK"):
+        positive_ranks(query, gallery, Protocol())
+    junk = replace(gallery, roles=torch.tensor([0, 1, 0]))
+    assert positive_ranks(query, junk, Protocol()).counts.tolist() == [1]
+    with pytest.raises(ProtocolError, match="gallery have roles 5; there are 0 PERSON, 1 JUNK, 2 DISTRACTOR"):
+        positive_ranks(query, replace(gallery, roles=torch.tensor([0, 1, 5])), Protocol())
+
+
 @pytest.mark.parametrize("k", [0, 6])
 def test_k_outside_the_gallery(k: int) -> None:
     with pytest.raises(ProtocolError, match=f"gallery's 5 images, got {k}"):

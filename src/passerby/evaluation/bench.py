@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from passerby.errors import ConfigError
+from passerby.errors import ConfigError, PasserbyError
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.retrieval.ranking import top_k
 from passerby.types import Embeddings, Protocol, Rerank
@@ -121,7 +121,7 @@ def _in_a_process(operation: str, sizes: Sizes) -> tuple[float, float, float]:
     process.start()
     theirs.close()
     try:
-        found: tuple[float, float, float] = ours.recv()
+        found: tuple[float, float, float] | str = ours.recv()
     except EOFError:
         process.join()
         raise ConfigError(
@@ -129,6 +129,8 @@ def _in_a_process(operation: str, sizes: Sizes) -> tuple[float, float, float]:
             "likely for want of memory; ask for smaller sizes"
         ) from None
     process.join()
+    if isinstance(found, str):
+        raise ConfigError(f"{operation} of {sizes.queries:,} × {sizes.gallery:,} cannot be measured: {found}")
     return found
 
 
@@ -136,7 +138,11 @@ def _run(operation: str, sizes: Sizes, answer: Any) -> None:
     torch.set_num_threads(sizes.threads)
     work = OPERATIONS[operation](sizes)
     cpu, wall = time.process_time(), time.perf_counter()
-    work()
+    try:
+        work()
+    except PasserbyError as error:  # of sizes that are too small
+        answer.send(str(error))
+        return
     answer.send((time.process_time() - cpu, time.perf_counter() - wall, _peak_gigabytes()))
 
 

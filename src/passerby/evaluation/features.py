@@ -80,7 +80,9 @@ def _read_npz(file: Path) -> dict[str, Any]:
     try:
         with np.load(file, allow_pickle=False) as arrays:
             return dict(arrays)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except TypeError:
+        raise DatasetLayoutError(f"{file} holds one array, not an .npz of several: use numpy.savez") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DatasetLayoutError(f"{file} cannot be read as an .npz of plain arrays: {error}") from None
 
 
@@ -112,12 +114,25 @@ def _array(file: Path, name: str, column: Any) -> Any:
     import pyarrow as pa
 
     values = column.combine_chunks()
-    if not (pa.types.is_list(values.type) or pa.types.is_fixed_size_list(values.type)):
-        return values.to_numpy(zero_copy_only=False)
-    lengths = set(values.value_lengths().to_pylist()) if pa.types.is_list(values.type) else {values.type.list_size}
+    listed = pa.types.is_list(values.type) or pa.types.is_large_list(values.type)
+    if not (listed or pa.types.is_fixed_size_list(values.type)):
+        return _known(file, name, values).to_numpy(zero_copy_only=False)
+    lengths = set(_known(file, name, values).value_lengths().to_pylist()) if listed else {values.type.list_size}
     if len(lengths) > 1:
         raise ShapeError(f"{file}: the lists of column {name!r} differ in length")
-    return values.flatten().to_numpy(zero_copy_only=False).reshape(len(values), -1)
+    flat = _known(file, name, _known(file, name, values).flatten())
+    return flat.to_numpy(zero_copy_only=False).reshape(len(values), max(lengths, default=0))
+
+
+def _known(file: Path, name: str, values: Any) -> Any:
+    """The same, where no value is missing."""
+    if values.null_count:
+        first = values.is_null().to_pylist().index(True)
+        raise DatasetLayoutError(
+            f"{file}: {values.null_count} of {len(values)} values of column {name!r} are missing, the first in place "
+            f"{first}; fill them in, or leave the rows (or the column) out"
+        )
+    return values
 
 
 _READERS = {".npz": _read_npz, ".parquet": _read_parquet}
@@ -150,8 +165,9 @@ def _numbers(file: Path, name: str, values: Any, *, dimensions: int, kinds: str)
         wanted = "floats" if kinds == "f" else "whole numbers"
         shape = f"{values.shape} of {values.dtype}"
         raise ShapeError(f"{file}: {name} must have {dimensions} dimensions of {wanted}, got {shape}")
-    single = values.astype(np.float32) if values.dtype == np.float16 else values
-    return torch.from_numpy(np.ascontiguousarray(single))
+    if values.dtype == np.float16 or values.dtype.itemsize > 8:
+        values = values.astype(np.float32 if values.dtype == np.float16 else np.float64)
+    return torch.from_numpy(np.ascontiguousarray(values, values.dtype.newbyteorder("=")))
 
 
 def _whole_numbers(file: Path, name: str, arrays: Mapping[str, Any], rows: int) -> Tensor | None:

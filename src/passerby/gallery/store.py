@@ -9,6 +9,7 @@ JSON under ``passerby`` in the schema's metadata. Files are whole or absent, and
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -102,7 +103,24 @@ def read_embeddings(path: str | Path) -> StoredEmbeddings:
     origin = _origin(file, table.schema)
     _check_columns(file, table)
     _check_groups(file, table, origin.attributes)
-    return StoredEmbeddings(_embeddings(table), origin)
+    embeddings = _embeddings(table)
+    _check_rows(file, embeddings)
+    return StoredEmbeddings(embeddings, origin)
+
+
+def _check_rows(file: Path, embeddings: Embeddings) -> None:
+    """Each picture once; people by numbers from 0, or −1 for junk."""
+    again = [path for path, times in Counter(embeddings.paths).items() if times > 1]
+    if again:
+        raise DatasetLayoutError(
+            f"{file} holds {len(again)} pictures twice, {again[0]} for one: a search would find them twice; embed the "
+            "pictures again"
+        )
+    if embeddings.pids is not None and int(embeddings.pids.min()) < -1:
+        raise DatasetLayoutError(
+            f"{file} numbers a person {int(embeddings.pids.min())}: people count from 0, and -1 is junk; embed the "
+            "pictures again"
+        )
 
 
 def refuse_other_options(path: str | Path, origin: Origin, how: Protocol) -> None:

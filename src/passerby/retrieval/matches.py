@@ -29,7 +29,8 @@ class Matches:
         """Look everybody up.
 
         Raises:
-            ProtocolError: if people are unknown, or cameras that count.
+            ProtocolError: if people are unknown, or cameras that count; for roles that there are not, and people with
+                numbers below 0.
         """
         if query.pids is None or gallery.pids is None:
             raise ProtocolError("evaluation needs to know the people of query and gallery; these are unlabelled")
@@ -38,10 +39,13 @@ class Matches:
                 f"protocol {protocol.name} ignores matches from the same camera, but the cameras are unknown; "
                 "name them (see docs/data.md) or evaluate with ignore_same_camera=False"
             )
+        _refuse_codes(query, "queries")
+        _refuse_codes(gallery, "gallery")
+        asking, seen = query.pids.cpu(), gallery.pids.cpu()
         # a code that a distractor shares with somebody does not make it that person
         people = rows_of(gallery, Role.PERSON)
-        known, order = gallery.pids[people].sort(stable=True)
-        first, last = (torch.searchsorted(known, query.pids, right=right) for right in (False, True))
+        known, order = seen[people].sort(stable=True)
+        first, last = (torch.searchsorted(known, asking, right=right) for right in (False, True))
         asks = torch.zeros(len(query), dtype=torch.bool)
         asks[rows_of(query, Role.PERSON)] = True
         lengths = torch.where(asks, last - first, 0)
@@ -50,7 +54,7 @@ class Matches:
         columns = people[order[first[owner] + place]]
         ignored = torch.zeros(len(owner), dtype=torch.bool)
         if protocol.ignore_same_camera and query.camids is not None and gallery.camids is not None:
-            ignored = query.camids[owner] == gallery.camids[columns]
+            ignored = query.camids.cpu()[owner] == gallery.camids.cpu()[columns]
         positive, own_camera = (_by_query(columns[some], owner[some], len(query)) for some in (~ignored, ignored))
         return cls(positive, own_camera, rows_of(gallery, Role.JUNK))
 
@@ -72,7 +76,24 @@ def cells(
 def roles_of(embeddings: Embeddings) -> Int[Tensor, " n"]:
     """Of every row; where nobody said so, it is a person."""
     people = torch.full((len(embeddings),), int(Role.PERSON))
-    return people if embeddings.roles is None else embeddings.roles
+    return people if embeddings.roles is None else embeddings.roles.cpu()
+
+
+def _refuse_codes(embeddings: Embeddings, which: str) -> None:
+    """Say what cannot be meant: a role that there is not, or a person with a code that data sets give to nobody."""
+    roles = roles_of(embeddings)
+    strange = sorted(set(roles.tolist()) - {int(role) for role in Role})
+    if strange:
+        raise ProtocolError(
+            f"the {which} have roles {str(strange)[1:-1]}; there are {', '.join(f'{int(r)} {r.name}' for r in Role)}"
+        )
+    people = embeddings.pids
+    nobody = 0 if people is None else int(((people.cpu() < 0) & (roles == int(Role.PERSON))).sum())
+    if nobody:
+        raise ProtocolError(
+            f"{nobody} of {len(embeddings)} {which} are people with a number below 0, by which data sets mean junk: "
+            "give them the role JUNK (Embeddings.roles), or leave them out"
+        )
 
 
 def _by_query(columns: Int[Tensor, " e"], owner: Int[Tensor, " e"], queries: int) -> tuple[Tensor, ...]:
