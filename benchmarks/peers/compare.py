@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=list(TASKS))
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parents[1] / "results" / "peers.json")
     asked = parser.parse_args()
-    recorded = environment()
+    recorded = environment() | {"threads": 1}  # of each measured process
     tasks = {name: compare(name, asked.folder, asked.features, asked.repeats) for name in asked.only or TASKS}
     what = (
         f"{DIMENSIONS}-d embeddings of {'Market-1501' if asked.features else 'random people'}, one thread, medians of "

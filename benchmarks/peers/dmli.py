@@ -95,7 +95,7 @@ def main() -> None:
         "-o", "--output", type=Path, default=Path(__file__).parents[1] / "results" / "dmli_market1501.json"
     )
     asked = parser.parse_args()
-    recorded = environment()
+    recorded = environment() | {"threads": 1}  # of each measured process
     whole = Sizes(queries=QUERIES, gallery=GALLERY, stripes=STRIPES, channels=CHANNELS, threads=1)
     runs: dict[str, list[float]] = {name: [] for name in ("passerby", *CALLS)}
     costs = []

@@ -49,7 +49,18 @@ def print_measured(measured: dict[str, Any]) -> None:
             typer.echo(f"{rate}unknown, there were too few pairs")
         else:
             found = f"false-match rate {each['false_match_rate']:.2g}, true-positive rate "
-            typer.echo(f"{rate}{found}{_percent(each['true_positive_rate'])} %")
+            off = "" if _near(each) else "; off by more than a factor of 2"
+            typer.echo(f"{rate}{found}{_percent(each['true_positive_rate'])} %{off}")
+    if any(each["distance"] is not None and not _near(each) for each in measured["at"]):
+        typer.echo(
+            "  Pairs of few people are much alike: for thresholds that hold, calibrate on pictures of more people."
+        )
+
+
+def _near(each: dict[str, Any]) -> bool:
+    """Whether a threshold held within a factor of 2."""
+    near: bool = each["rate"] / 2 <= each["false_match_rate"] <= 2 * each["rate"]
+    return near
 
 
 def _print_open_set(found: dict[str, Any]) -> None:
