@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from passerby.data.pedestrians.dataset import open_pedestrians
+from passerby.data.pedestrians.export import write_pedestrians
+from passerby.data.pedestrians.known import known_poses
+from passerby.data.pedestrians.labels import JOINTS, VISIBLE
+from passerby.data.pedestrians.settings import Settings
+from passerby.data.poses import Poses
 from passerby.data.registry import load as load_dataset
-from passerby.data.source import DirectorySource
+from passerby.data.source import DirectorySource, open_source
 from passerby.evaluation.predictor import Predictor
 from passerby.explain.album import Album, look
 from passerby.explain.overlay import enlarged, heated
-from passerby.explain.privacy import HEAD, NECK, UPPER, blurred, head_box, is_synthetic
+from passerby.explain.privacy import HEAD, NECK, UNSURE, UPPER, blurred, head_box, is_synthetic
 from passerby.models.registry import create_model
 from passerby.types import Sample
 
@@ -33,11 +41,68 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_heads_of_people_who_may_exist_are_blurred(folder: Path) -> None:
-    before, after = np.asarray(noise(), float), np.asarray(Album(DirectorySource(folder)).image("a.png"), float)
+def joints_at(heights: dict[str, float], confidence: float = 1.0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """All 18 in the middle of the picture, those that are named at their heights."""
+    joints = np.full((18, 2), 0.5, np.float32)
+    for name, height in heights.items():
+        joints[list(HEAD) if name == "head" else JOINTS.index(name), 1] = height
+    return joints, np.full(18, confidence, np.float32)
+
+
+class Knows:
+    """Joints of every picture."""
+
+    def __init__(self, joints: NDArray[np.float32], confidence: NDArray[np.float32]) -> None:
+        self.poses, self.asked = Poses(joints[None], confidence[None]), 0
+
+    def __call__(self, names: Sequence[str], images: Tensor) -> Poses:
+        assert len(names) == len(images) == 1
+        self.asked += 1
+        return self.poses
+
+
+def test_heads_of_people_who_may_exist_are_blurred_over_the_whole_width(folder: Path) -> None:
+    knows = Knows(*joints_at({"head": 0.1, "neck": 0.2}))
+    album = Album(DirectorySource(folder), joints=knows)
+    before, after = np.asarray(noise(), float), np.asarray(album.image("a.png"), float)
     edge = round(UPPER * 64)
     assert np.array_equal(before[edge:], after[edge:])
     assert np.abs(np.diff(after[:edge], axis=1)).mean() < np.abs(np.diff(before[:edge], axis=1)).mean() / 10
+    assert np.array_equal(album.image("a.png"), after)
+    assert knows.asked == 1  # of a picture that is drawn again
+
+
+def test_where_nobody_is_to_be_seen_all_is_blurred(folder: Path) -> None:
+    before, after = (np.asarray(image, float) for image in (noise(), Album(DirectorySource(folder)).image("a.png")))
+    assert np.abs(np.diff(after, axis=1)).mean() < np.abs(np.diff(before, axis=1)).mean() / 10
+
+
+def test_the_pose_network_finds_heads_where_nobody_was_asked(draw_people: Callable[..., Path], tmp_path: Path) -> None:
+    root = draw_people(tmp_path / "people", people=4, cameras=2, images=2, size=(128, 64))
+    known = list(known_poses(DirectorySource(root)).items())[::3]
+    (root / "settings.json").unlink()  # now they may exist
+    source, shown = DirectorySource(root), 0
+    album = Album(source)
+    for name, pose in known:
+        sharp, blurred = (np.asarray(each.image(name), float) for each in (Album(source, blur=False), album))
+        same = np.flatnonzero((sharp == blurred).all(axis=(1, 2)))  # rows
+        top = same.min() if len(same) else 128
+        seen = [joint for joint in HEAD if pose.visibility[joint] == VISIBLE]
+        assert all(pose.joints[joint, 1] < top for joint in seen)
+        shown += top < UNSURE * 128
+    assert shown > len(known) / 2
+
+
+def test_no_figure_of_people_who_do_not_exist_needs_the_network(
+    draw_people: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("passerby.explain.album.pose_estimator", None)
+    source = DirectorySource(draw_people(tmp_path / "people", people=2))
+    name = next(name for name in source.names() if name.endswith(".jpg"))
+    sharp, blurred = (np.asarray(Album(source, blur=blur).image(name)) for blur in (None, True))
+    edge = round(UPPER * len(sharp))
+    assert not np.array_equal(sharp[:edge], blurred[:edge])
+    assert np.array_equal(sharp[edge:], blurred[edge:])
 
 
 def test_unless_that_is_asked_for_which_is_said(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -49,6 +114,13 @@ def test_people_who_do_not_exist_need_no_blur(draw_people: Callable[..., Path], 
     written = DirectorySource(draw_people(tmp_path / "people", people=2))
     assert is_synthetic(written)
     assert is_synthetic(open_pedestrians("people=2", cache=None))
+    with zipfile.ZipFile(tmp_path / "people.zip", "w") as archive:
+        for name in written.names():
+            archive.write(written.root / name, name)
+    assert is_synthetic(open_source(tmp_path / "people.zip"))
+    masked = write_pedestrians(tmp_path / "masked", Settings(people=2, cameras=2, images=2, size=(32, 16)), masks=True)
+    assert is_synthetic(DirectorySource(masked))
+    assert is_synthetic(DirectorySource(masked / "masks"))
     assert not Album(written).blurs
     assert Album(written, blur=True).blurs
 
@@ -70,21 +142,33 @@ def test_loose_pictures_of_a_written_set_prove_who_they_show(draw_people: Callab
     assert not is_synthetic(DirectorySource(root / "mine"))
     shutil.copy(next((root / "bounding_box_test").glob("*.jpg")), root / "mine")
     assert not is_synthetic(DirectorySource(root / "mine"))  # not where the set has it
+    assert not is_synthetic(DirectorySource(root))  # neither is what holds it
+    with zipfile.ZipFile(tmp_path / "people.zip", "w") as archive:
+        for name in DirectorySource(root).names():
+            archive.write(root / name, name)
+    assert not is_synthetic(open_source(tmp_path / "people.zip"))
     settings = json.loads((root / "settings.json").read_text())
     (root / "settings.json").write_text(json.dumps({**settings, "size": 3}))
     assert not is_synthetic(DirectorySource(root / "bounding_box_test"))
 
 
-def test_the_head_is_where_its_joints_are() -> None:
-    joints, confidence = np.zeros((18, 2), np.float32), np.zeros(18, np.float32)
-    joints[list(HEAD)] = [[0.5, 0.12], [0.48, 0.1], [0.52, 0.1], [0.45, 0.11], [0.55, 0.11]]
-    joints[NECK] = 0.5, 0.2
-    confidence[[*HEAD, NECK]] = 1
-    left, top, right, bottom = head_box((100, 200), joints, confidence)
-    assert 0 <= top < 20 < 40 == bottom
-    assert 20 < left < 45 < 55 < right < 80
-    confidence[NECK] = 0
-    assert head_box((100, 200), joints, confidence) == (0, 0, 100, 48)
+def test_what_is_covered_ends_below_the_head() -> None:
+    assert head_box((100, 200)) == (0, 0, 100, 60)
+    assert head_box((100, 200), *joints_at({"head": 0.1, "neck": 0.2})) == (0, 0, 100, 60)
+    assert head_box((100, 200), *joints_at({"head": 0.4, "neck": 0.5})) == (0, 0, 100, 112)  # 0.5 + 0.6 × 0.1
+
+
+def test_who_bends_has_the_head_below_the_neck() -> None:
+    bent = head_box((100, 200), *joints_at({"head": 0.45, "neck": 0.3}))
+    assert bent == (0, 0, 100, 108)  # 0.45 + 0.6 × 0.15
+
+
+@pytest.mark.parametrize("unsure", ["head", "neck"])
+def test_most_is_covered_where_the_head_is_not_surely_found(unsure: str) -> None:
+    joints, confidence = joints_at({"head": 0.1, "neck": 0.2})
+    confidence[list(HEAD) if unsure == "head" else NECK] = 0.6
+    assert head_box((100, 200), joints, confidence) == (0, 0, 100, round(UNSURE * 200))
+    assert head_box((100, 200), joints, 0.4 * confidence) == (0, 0, 100, 200)
 
 
 def test_a_blurred_head_keeps_its_size() -> None:

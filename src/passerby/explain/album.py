@@ -17,8 +17,9 @@ from passerby.data.parts import PartMaker, Rectangles
 from passerby.data.poses import PoseEstimator
 from passerby.data.source import Source
 from passerby.evaluation.embed import model_inputs
+from passerby.evaluation.parts import NETWORK, pose_estimator
 from passerby.evaluation.predictor import Predictor
-from passerby.explain.privacy import blurred, head_box, is_synthetic
+from passerby.explain.privacy import Box, blurred, head_box, is_synthetic
 from passerby.types import ModelOutput, Sample
 
 _LOG = logging.getLogger(__name__)
@@ -29,13 +30,15 @@ class Album:
 
     Args:
         blur: blur heads; ``None``: unless nobody in the pictures exists.
-        joints: who knows where heads are; ``None``: the upper part of every picture is blurred.
+        joints: who knows where heads are; ``None``: the pose network of this package, or nobody where nobody exists.
     """
 
     def __init__(self, source: Source, *, blur: bool | None = None, joints: PoseEstimator | None = None) -> None:
-        self.source, self.joints = source, joints
-        self.blurs = not is_synthetic(source) if blur is None else blur
-        if not self.blurs and not is_synthetic(source):
+        self.source, self._joints = source, joints
+        self._drawn = is_synthetic(source)
+        self.blurs = not self._drawn if blur is None else blur
+        self._boxes: dict[str, Box] = {}
+        if not self.blurs and not self._drawn:
             _say_unblurred(str(source.root))
 
     def image(self, name: str) -> Image.Image:
@@ -43,11 +46,20 @@ class Album:
         image = decode(self.source.read(name), name=name)
         if not self.blurs:
             return image
-        joints, confidence = None, None
-        if self.joints is not None:
-            poses = self.joints([name], to_tensor(image, (image.height, image.width))[None])
-            joints, confidence = poses.joints[0], poses.confidence[0]
-        return blurred(image, head_box(image.size, joints, confidence))
+        if name not in self._boxes:
+            self._boxes[name] = self._box(name, image)
+        return blurred(image, self._boxes[name])
+
+    @cached_property
+    def joints(self) -> PoseEstimator | None:
+        """Who knows where heads are."""
+        return self._joints or (None if self._drawn else pose_estimator(NETWORK, self.source))
+
+    def _box(self, name: str, image: Image.Image) -> Box:
+        if self.joints is None:
+            return head_box(image.size)
+        poses = self.joints([name], to_tensor(image, (image.height, image.width))[None])
+        return head_box(image.size, poses.joints[0], poses.confidence[0])
 
 
 @dataclass(frozen=True, eq=False)

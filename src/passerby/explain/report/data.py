@@ -52,7 +52,12 @@ def _cameras(dataset: Dataset) -> Html:
 def _privacy(runs: Sequence[Run], spec: str) -> Html:
     albums = [run.album for run, found in tested(runs) if found.spec == spec and run.album is not None]
     if any(album.blurs for album in albums):
-        said = "Heads are blurred in all pictures of this report; the models saw them as they are."
+        said = (
+            "Heads are blurred in all pictures of this report where they are found, and most or all of a picture where "
+            "none surely is. A face elsewhere, such as a child's in front of somebody, may have stayed: look "
+            "before you pass it on. Names of files, folders and commands stand here as they are. The models saw "
+            "sharp pictures."
+        )
     elif all(is_synthetic(album.source) for album in albums):
         said = "Nobody in these pictures exists, so heads are not blurred."
     else:
