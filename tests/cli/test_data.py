@@ -4,7 +4,9 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 
 def test_sound_data_passes(run, figures: Path) -> None:
@@ -50,3 +52,19 @@ def test_json_is_json(run, damaged: Path) -> None:
     assert report["ok"] is False
     assert {"split": "query", "camera": "all", "images": 8, "people": 4} in report["counts"]
     assert any(len(f["files"]) == 8 for f in report["findings"])
+
+
+def test_heads_of_people_who_may_exist_are_blurred_in_sheets(run, figures: Path, tmp_path: Path) -> None:
+    real = tmp_path / "real"
+    shutil.copytree(figures, real, ignore=shutil.ignore_patterns("settings.json"))
+    sheets = {}
+    for name, data, options in (
+        ("drawn", figures, ()), ("real", real, ()), ("sharp", real, ("--no-blur",)), ("asked", figures, ("--blur",)),
+    ):  # fmt: skip
+        out = tmp_path / f"{name}.png"
+        assert run("data", "sheet", data, "-o", out, "--people", 1, "--cameras", 2, *options).code == 0
+        with Image.open(out) as sheet:
+            sheets[name] = np.asarray(sheet)
+    assert np.array_equal(sheets["drawn"], sheets["sharp"])
+    assert not np.array_equal(sheets["real"], sheets["sharp"])
+    assert not np.array_equal(sheets["asked"], sheets["sharp"])

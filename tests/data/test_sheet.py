@@ -134,3 +134,16 @@ def _only_pictures(folder: Path, to: Path) -> Path:
     for picture in (folder / "query").iterdir():
         (to / "query" / picture.name).write_bytes(picture.read_bytes())
     return to
+
+
+def test_pictures_may_be_given_otherwise(written: Dataset) -> None:
+    asked: list[str] = []
+
+    def red(name: str) -> Image.Image:
+        asked.append(name)
+        return Image.new("RGB", (WIDTH, HEIGHT), "red")
+
+    sheet = contact_sheet(written, count=2, image=red)
+    assert len(asked) == 4
+    assert (cell(sheet, 0, 0) == (255, 0, 0)).all()
+    assert (cell(sheet, 0, 0) == cell(sheet, 1, 1)).all()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from passerby.cli.options import Blur
+
 if TYPE_CHECKING:
     from passerby.data.doctor import Finding, Report
 
@@ -98,15 +100,26 @@ def sheet(
     joints: Annotated[bool, typer.Option("--joints", help="Draw joints, where they are known.")] = False,
     twins: Annotated[bool, typer.Option("--twins", help="Only people with a twin, where that is known.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
+    blur: Blur = None,
 ) -> None:
     """Draw a contact sheet: people across, cameras down."""
     from passerby.data.registry import load
     from passerby.data.sheet import check_suffix, contact_sheet, save_sheet
+    from passerby.explain.album import Album
     from passerby.files import check_target
 
     check_suffix(output)
     check_target(output, overwrite=overwrite)
-    drawn = contact_sheet(load(spec), split=split, count=people, cameras=cameras, joints=joints, twins=twins)
+    dataset = load(spec)
+    drawn = contact_sheet(
+        dataset,
+        split=split,
+        count=people,
+        cameras=cameras,
+        joints=joints,
+        twins=twins,
+        image=Album(dataset.source, blur=blur).image,
+    )
     save_sheet(drawn, output)
     typer.echo(f"The people are in {output}.")
 
