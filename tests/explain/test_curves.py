@@ -125,8 +125,10 @@ def test_a_running_mean_is_as_long_as_a_fiftieth() -> None:
 
 
 def test_what_has_no_curves_is_refused(folder: Folder, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no metrics\.jsonl"):
+    with pytest.raises(ConfigError, match=r"there is no folder .*nowhere; give"):
         History.of(tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match=r"no metrics\.jsonl"):
+        History.of(tmp_path)
     run = folder()
     with pytest.raises(ConfigError, match="1 to 7 runs, got 8"):
         curves_figure([History.of(run)] * 8)

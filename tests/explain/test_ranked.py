@@ -150,6 +150,11 @@ def test_queries_by_name() -> None:
     assert choose(query, gallery, Protocol(), ["q/0003.jpg", "0001.jpg"]).tolist() == [3, 1]
     with pytest.raises(UnknownNameError, match=r"unknown query '0003\.png'\. Did you mean q/0003\.jpg"):
         choose(query, gallery, Protocol(), ["0003.png"])
+    many = replace(query, paths=tuple(f"query/{place:04}_c1s1_000001_00.jpg" for place in range(len(query))))
+    with pytest.raises(UnknownNameError, match=r"Did you mean worst\?"):
+        choose(many, gallery, Protocol(), ["worts"])
+    with pytest.raises(ConfigError, match="'worst' is a choice of its own"):
+        choose(many, gallery, Protocol(), [many.paths[0], "worst"])
     twice = replace(query, paths=("a/x.jpg", "b/x.jpg", *query.paths[2:]))
     with pytest.raises(ConfigError, match=r"2 queries are called x\.jpg"):
         choose(twice, gallery, Protocol(), ["x.jpg"])

@@ -62,9 +62,11 @@ class History:
         """That of a run folder, called as the folder is.
 
         Raises:
-            ConfigError: if there is no log of steps, or it is damaged.
+            ConfigError: if there is no such folder, or no log of steps in it, or it is damaged.
         """
         folder = RunFolder(run)
+        if not folder.path.is_dir():
+            raise ConfigError(f"there is no folder {folder.path}; give the folder of a run that was trained here")
         try:
             log, between = folder.log(), folder.evaluations()
             if not log:

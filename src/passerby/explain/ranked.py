@@ -116,7 +116,9 @@ def _row_of(name: str, paths: Sequence[str]) -> int:
     found = [row for row, path in enumerate(paths) if path == name]
     found = found or [row for row, path in enumerate(paths) if path.endswith(f"/{name}")]
     if not found:
-        raise UnknownNameError("query", name, paths)
+        if name in get_args(Which):
+            raise ConfigError(f"{name!r} is a choice of its own, none of several queries: give it alone, or names only")
+        raise UnknownNameError("query", name, (*get_args(Which), *paths))
     if len(found) > 1:
         raise ConfigError(f"{len(found)} queries are called {name}, in several folders: name one, {paths[found[0]]}")
     return found[0]
