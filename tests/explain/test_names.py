@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from passerby.explain.names import run_names, wrapped
+from passerby.explain.names import broken, run_names, wrapped
 
 
 def test_runs_are_called_as_briefly_as_tells_them_apart() -> None:
@@ -15,3 +15,11 @@ def test_a_title_is_broken_to_fit() -> None:
     lines = wrapped("word " * 40, 4.0).splitlines()
     assert len(lines) > 1
     assert max(map(len, lines)) <= 4 * 72 / (0.55 * 9)
+
+
+def test_names_are_broken_between_words() -> None:
+    assert broken("attention_driven", 11) == ["attention_", "driven"]
+    assert broken("attention_driven", 16) == ["attention_driven"]
+    assert broken("runs/some, filtered by hand", 15) == ["runs/some,", "filtered by", "hand"]
+    assert broken("0123456789", 4) == ["0123", "4567", "89"]
+    assert broken("", 4) == []

@@ -81,8 +81,8 @@ def group(pictures: int, head: str = "") -> Group:
     return Group(head, framed, (MapRow((image,) * pictures, ("d = 0.1234",)),) * 2)
 
 
-def boxes(groups: list[Group]) -> tuple[int, list[tuple[float, float, float, float]]]:
-    figure = saliency_figure(groups, ["baseline", "ours"], title="What makes two pictures near: both on people")
+def boxes(groups: list[Group], names: tuple[str, str] = ("baseline", "ours")) -> tuple[int, list[tuple[float, ...]]]:
+    figure = saliency_figure(groups, names, title="What makes two pictures near: both on people")
     renderer, whole = FigureCanvasAgg(figure).get_renderer(), figure.bbox
     figure.draw(renderer)
     extents = [each.get_tightbbox(renderer) for each in (*figure.texts, *figure.axes)]  # with captions
@@ -97,6 +97,16 @@ def test_nothing_lies_on_anything_else(groups: list[Group]) -> None:
     for i, (x0, y0, x1, y1) in enumerate(found):
         for a0, b0, a1, b1 in found[:i]:
             assert x1 <= a0 or a1 <= x0 or y1 <= b0 or b1 <= y0
+
+
+def test_names_of_runs_are_not_cut() -> None:
+    longest = "a_run_whose_name/goes_on_and_on_and_on"
+    for name, lines in (("attention_driven", ["attention_driven"]), (longest, [longest[:25], longest[25:]])):
+        figure = saliency_figure([group(2)], ["baseline", name], title="t")
+        assert "\n".join(lines) in [text.get_text() for text in figure.texts]
+        _, found = boxes([group(2)], ("baseline", name))
+        for i, (x0, y0, x1, y1) in enumerate(found):
+            assert all(x1 <= a0 or a1 <= x0 or y1 <= b0 or b1 <= y0 for a0, b0, a1, b1 in found[:i])
 
 
 def test_every_run_has_its_maps() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+
+_PIECE = re.compile(r"[^\s_/]*[\s_/]*")
 
 
 def run_names(paths: Sequence[str | Path]) -> tuple[str, ...]:
@@ -20,6 +23,20 @@ def run_names(paths: Sequence[str | Path]) -> tuple[str, ...]:
         if len(set(names)) == len(set(parts)):
             return names
     return tuple(map(str, paths))
+
+
+def broken(name: str, letters: int) -> list[str]:
+    """Into lines, after _ and / rather than within a word.
+
+    >>> broken("attention_driven_baseline", 20)
+    ['attention_driven_', 'baseline']
+    """
+    lines = [""]
+    for piece in _PIECE.findall(name):
+        if lines[-1] and len((lines[-1] + piece).rstrip()) > letters:
+            lines.append("")
+        lines[-1] += piece
+    return [part for line in lines for part in textwrap.wrap(line, letters)]
 
 
 def wrapped(text: str, inches: float, *, font: float = 9) -> str:

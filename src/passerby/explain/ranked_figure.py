@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from passerby.errors import ConfigError
 from passerby.explain.album import Album
 from passerby.explain.framed import CHARACTER, GAP, LINE, Framed, cell_width, place, who
+from passerby.explain.names import broken
 from passerby.explain.ranked import Outcome, RankedHit, RankedList, choose, ranked_lists
 from passerby.explain.style import FONT, JUNK, QUERY, RIGHT, WRONG, Frame
 from passerby.explain.written import number, probability
@@ -129,7 +130,7 @@ def _runs(ranks: Sequence[int]) -> str:
 
 
 def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, int(_SIDE * _LETTERS))
+    return broken(text, int(_SIDE * _LETTERS))
 
 
 def _caption(hit: RankedHit) -> list[str]:

@@ -20,6 +20,7 @@ from passerby.errors import ConfigError
 from passerby.explain.album import Album, Seen
 from passerby.explain.framed import CHARACTER, GAP, LINE, Framed, cell_width, place, who
 from passerby.explain.map_grid import warmed
+from passerby.explain.names import broken
 from passerby.explain.saliency import PairSaliency
 from passerby.explain.saliency_pairs import Pair
 from passerby.explain.style import FONT, RIGHT, UNKNOWN, WRONG, Frame
@@ -27,7 +28,8 @@ from passerby.explain.written import number
 from passerby.types import Sample
 
 _HEIGHT = 1.55
-_SIDE = 1.15  # of the runs' names
+_SIDE = 0.9, 2.4  # of the runs' names, the least and the most
+_BOLD = 0.088  # the widest that a bold letter is
 _APART = 0.3  # between groups
 _BESIDE = 0.06  # within one
 _WIDEST = 8.6  # of the groups in a line
@@ -109,7 +111,8 @@ def saliency_figure(groups: Sequence[Group], names: Sequence[str], *, title: str
     wide = cell_width([each for group in groups for each in group.pictures], _HEIGHT)
     lines = _broken(groups, lambda group: _width(group, wide))
     widest = max(sum(_width(group, wide) + _APART for group in line) for line in lines)
-    width = max(_LEAST, _SIDE + widest + 2 * GAP)
+    side = _side(names)
+    width = max(_LEAST, side + widest + 2 * GAP)
     heading, below = (_wrapped(text, width - 2 * GAP) for text in (title, foot))
     tall = [_line_height(line, len(names)) for line in lines]
     top = 1.5 * GAP + LINE * 1.15 * len(heading)
@@ -118,11 +121,20 @@ def saliency_figure(groups: Sequence[Group], names: Sequence[str], *, title: str
     figure.text(GAP / width, 1 - GAP / height, "\n".join(heading), fontsize=FONT + 1, va="top")
     figure.text(GAP / width, GAP / height, "\n".join(below), fontsize=FONT, va="bottom")
     for place_of, line in enumerate(lines):
-        _draw_line(figure, line, names, upper=height - top - sum(tall[:place_of]), wide=wide)
+        _draw_line(figure, line, names, upper=height - top - sum(tall[:place_of]), wide=wide, side=side)
     return figure
 
 
-def _draw_line(figure: Figure, line: Sequence[Group], names: Sequence[str], *, upper: float, wide: float) -> None:
+def _side(names: Sequence[str]) -> float:
+    """What holds the longest name, or the longest word of one that has no room in a line."""
+    least, most = _SIDE
+    lines = [line for name in names for line in broken(name, int(most / _BOLD))]
+    return max([least, *(len(line) * _BOLD + GAP / 2 for line in lines)])
+
+
+def _draw_line(
+    figure: Figure, line: Sequence[Group], names: Sequence[str], *, upper: float, wide: float, side: float
+) -> None:
     width, height = figure.get_size_inches()
     first = upper - _head(line)
     bottoms = [first - _HEIGHT]
@@ -130,9 +142,9 @@ def _draw_line(figure: Figure, line: Sequence[Group], names: Sequence[str], *, u
         below = _captions(line) if len(bottoms) == 1 else _said(line)
         bottoms.append(bottoms[-1] - LINE * below - GAP - _HEIGHT)
     for name, bottom in zip(("picture", *names), bottoms, strict=True):
-        words, weight = "\n".join(_wrapped(name, _SIDE)), "normal" if bottom == bottoms[0] else "bold"
+        words, weight = "\n".join(broken(name, int(side / _BOLD))), "normal" if bottom == bottoms[0] else "bold"
         figure.text(GAP / width, (bottom + _HEIGHT / 2) / height, words, fontsize=FONT, va="center", weight=weight)
-    left = GAP + _SIDE + _APART / 2
+    left = GAP + side + _APART / 2
     for group in line:
         centre, frame = left + _width(group, wide) / 2, group.pictures[0].frame
         colour = "black" if frame == UNKNOWN else frame.colour
@@ -193,7 +205,7 @@ def _captions(line: Sequence[Group]) -> int:
 
 
 def _named(sample: Sample) -> list[str]:
-    return who(sample.pid, sample.camid) or [sample.path.rsplit("/", 1)[-1]]
+    return who(sample.pid, sample.camid, sample.role) or [sample.path.rsplit("/", 1)[-1]]
 
 
 def _wrapped(text: str, inches: float) -> list[str]:
