@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,22 @@ def test_attributes_that_nobody_knows_are_not_judged(see: Callable[..., Seen]) -
 def test_attributes_of_another_schema_are_refused(see: Callable[..., Seen], people: Dataset) -> None:
     with pytest.raises(ConfigError, match="is of Market-1501, the model of DukeMTMC-reID"):
         attribute_figure(see("aanet", schema="dukemtmc"), read_attributes(people.source), title="t")
+
+
+def test_a_map_of_yes_and_no_has_no_shades() -> None:
+    grey, values = Image.new("RGB", (8, 16), (90, 90, 90)), torch.tensor([[0.0, 1], [1, 0], [0, 0], [1, 1]])
+    assert len(warmed(grey, values, smooth=False).getcolors() or ()) == 2
+    assert len(warmed(grey, values).getcolors(10**6) or ()) > 50
+
+
+def test_the_attribute_attention_map_is_drawn_as_it_is(
+    see: Callable[..., Seen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, checked = see("aanet"), torch.tensor([[0.0, 1], [1, 0], [0, 0], [1, 1]])
+    found = replace(attribute_maps(seen), attention_map=torch.stack([checked] * 2))
+    monkeypatch.setattr("passerby.explain.attribute_figure.attribute_maps", lambda *_, **__: found)
+    drawn = np.asarray(attribute_figure(seen, title="t").axes[2].images[0].get_array())
+    assert np.array_equal(drawn, np.asarray(warmed(seen.shown[0], checked, smooth=False)))
 
 
 def test_where_a_map_is_unknown_the_picture_stays_grey() -> None:

@@ -43,7 +43,8 @@ def attribute_figure(seen: Seen, truth: Attributes | None = None, *, title: str,
         worn = None if known is None else known[place].tolist()
         row = [Cell(image, named(sample)), Cell(warmed(image, identities[place]))]
         if found.attention_map is not None:
-            row.append(Cell(warmed(image, found.attention_map[place]), [f"{found.attention_map[place].mean():.0%} on"]))
+            chosen = found.attention_map[place]
+            row.append(Cell(warmed(image, chosen, smooth=False), [f"{chosen.mean():.0%} on"]))
         rows.append(row + [_cell(seen, found, name, place, worn) for name in names])
     heads = ["picture", "identity", *(["AAM"] if found.attention_map is not None else [])]
     heads += [f"{name} {_MARK}" if name in found.attended else name for name in names]

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from passerby.explain.framed import CHARACTER, GAP, LINE, who
 from passerby.explain.overlay import heated
@@ -56,9 +57,15 @@ def named(sample: Sample) -> list[str]:
     return who(sample.pid, sample.camid) or [name if len(name) <= _NAME else f"…{name[1 - _NAME :]}"]
 
 
-def warmed(image: Image.Image, values: Float[Tensor, "h w"]) -> Image.Image:
-    """A picture under a map, enlarged, so that the map is smooth; without colour where the map is NaN."""
+def warmed(image: Image.Image, values: Float[Tensor, "h w"], *, smooth: bool = True) -> Image.Image:
+    """A picture under a map, enlarged; without colour where the map is NaN.
+
+    Args:
+        smooth: whether colours run from cell to cell; else each cell has one, as a map of yes and no needs it.
+    """
     large = image.resize((round(image.width * _SHARP / image.height), _SHARP), Image.Resampling.LANCZOS)
+    if not smooth:
+        values = interpolate(values[None, None].float(), size=(large.height, large.width), mode="nearest-exact")[0, 0]
     known = ~values.isnan()
     if bool(known.all()):
         return heated(large, values)
