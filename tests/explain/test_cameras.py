@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from passerby.errors import ProtocolError
@@ -31,7 +32,27 @@ def test_every_number_is_written_and_no_text_lies_on_another(cameras: int, legib
         f"{100 * share:.1f}" for share in run.confusion.gallery.tolist()
     ]
     assert len(before.texts) == len(cells)
-    assert len(figure.axes[0].texts) == len(figure.axes[1].texts) == len(run.by_cameras)
+    for axes in figure.axes[:2]:
+        said = [text.get_text() for text in axes.texts]
+        assert len(said) - said.count("–") == len(run.by_cameras)
+
+
+def test_bright_is_good_in_every_matrix() -> None:
+    run = Compared("ours", crowd(1, 4), crowd(2, 4), Protocol())
+    figure = cameras_figure(run, title="t")
+    for axes, sign in zip(figure.axes, (1, 1, -1, -1), strict=True):
+        shown = [
+            (sign * float(text.get_text().split("\n")[0]), to_rgb(patch.get_facecolor()))
+            for text, patch in zip(axes.texts, axes.patches, strict=True)
+            if "n " in text.get_text()
+        ]
+        assert sum(max(shown)[1]) > 1.7 > 0.5 > sum(min(shown)[1])
+    empty = [
+        patch
+        for text, patch in zip(figure.axes[0].texts, figure.axes[0].patches, strict=True)
+        if text.get_text() == "–"
+    ]
+    assert {to_rgb(patch.get_facecolor()) for patch in empty} == {(1.0, 1.0, 1.0)}  # no colour of the scale
 
 
 def test_unknown_cameras_are_refused() -> None:

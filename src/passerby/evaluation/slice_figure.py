@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Sequence
-from itertools import groupby
+from itertools import groupby, product
 from typing import Literal, NamedTuple
 
 from matplotlib import colormaps
@@ -94,7 +94,7 @@ def _draw_matrix(axes: Axes, slices: Sequence[Slice], asked: Sequence[str], seen
         for some in slices
     ]
     draw_cells(axes, cells, asked, seen)
-    axes.set_xlabel("camera of the gallery (grey: nobody to be found there)", fontsize=_SIZE)
+    axes.set_xlabel("camera of the gallery (–: nobody to be found there)", fontsize=_SIZE)
     axes.set_ylabel("camera of the query", fontsize=_SIZE)
     axes.set_title("mAP of each pair of cameras alone, %", fontsize=_SIZE + 1)
 
@@ -104,28 +104,38 @@ class Cell(NamedTuple):
 
     row: str
     column: str
-    value: float
-    """Decides the colour, bright is high."""
+    value: float | None
+    """Decides the colour; without one it is white."""
     text: str
     few: bool = False
     """Whether it rests on little, and is hatched."""
 
 
-def draw_cells(axes: Axes, cells: Sequence[Cell], rows: Sequence[str], columns: Sequence[str]) -> None:
-    """A matrix with its numbers written out, as high as wide where the axes are; a place without a cell is grey."""
-    values = [cell.value for cell in cells]
+def draw_cells(
+    axes: Axes, cells: Sequence[Cell], rows: Sequence[str], columns: Sequence[str], *, high_is_good: bool = True
+) -> None:
+    """A matrix with its numbers written out, as high as wide where the axes are, bright where it is good.
+
+    A place without a cell is white and says –.
+    """
+    values = [cell.value for cell in cells if cell.value is not None]
     scale, colours = Normalize(min(values), max(max(values), min(values) + 0.01)), colormaps["cividis"]
-    for cell in cells:
-        x, y, shade = columns.index(cell.column), rows.index(cell.row), float(scale(cell.value))
-        box = Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colours(shade), edgecolor=EDGE_OF_CELL, linewidth=0.5)
+    found = {(cell.row, cell.column): cell for cell in cells}
+    for (y, row), (x, column) in product(enumerate(rows), enumerate(columns)):
+        cell = found.get((row, column), Cell(row, column, None, "–"))
+        shade = (
+            1.0 if cell.value is None else float(scale(cell.value)) if high_is_good else 1 - float(scale(cell.value))
+        )
+        colour = "white" if cell.value is None else colours(shade)
+        box = Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor=EDGE_OF_CELL, linewidth=0.5)
         if cell.few:
             box.set_hatch(_HATCH)
         axes.add_patch(box)
         axes.text(
             x, y, cell.text, color="white" if shade < 0.5 else "black",
-            ha="center", va="center", fontsize=_SIZE, bbox={"facecolor": colours(shade), "edgecolor": "none", "pad": 1},
+            ha="center", va="center", fontsize=_SIZE, bbox={"facecolor": colour, "edgecolor": "none", "pad": 1},
         )  # fmt: skip
-    axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5), facecolor="#EEEEEE")
+    axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
     axes.set(xticks=range(len(columns)), xticklabels=columns, yticks=range(len(rows)), yticklabels=rows)
     axes.tick_params(length=0, labelsize=_SIZE)
 

@@ -24,8 +24,8 @@ from passerby.metrics.slices import FEW, Slice
 
 _CELL, _LEAST, _AROUND = 0.62, 2.6, 1.3  # inches
 _KEY = (
-    f"Cameras of queries down, of the gallery across. n: queries; * and hatched: fewer than {FEW}. "
-    "Grey: nobody to be found."
+    "Cameras of queries down, of the gallery across. Bright is good, dark is bad, from the worst to the best number of "
+    f"each matrix. n: queries; * and hatched: fewer than {FEW}. –: nobody to be found."
 )
 GALLERY = "gallery"
 """The row that says what chance would find."""
@@ -74,7 +74,7 @@ def _pairs(axes: Axes, slices: Sequence[Slice], confusion: CameraConfusion, fiel
         value = getattr(some, field)
         text = f"{100 * value:.1f}\nn {some.queries:,}{'*' if some.few else ''}"
         cells.append(Cell(some.group, some.value, value, text, some.few))
-    _drawn(axes, cells, [*map(str, confusion.asked)], confusion, title)
+    _drawn(axes, cells, [*map(str, confusion.asked)], confusion, title, high_is_good=True)
 
 
 def _shares(axes: Axes, shares: Float[Tensor, "a s"], confusion: CameraConfusion, chance: bool, title: str) -> None:
@@ -89,11 +89,19 @@ def _shares(axes: Axes, shares: Float[Tensor, "a s"], confusion: CameraConfusion
     rows = [*map(str, confusion.asked)]
     if chance:
         pairs = zip(seen, confusion.gallery.tolist(), strict=True)
-        cells += [Cell(GALLERY, column, share, f"{100 * share:.1f}") for column, share in pairs]
+        cells += [Cell(GALLERY, column, None, f"{100 * share:.1f}") for column, share in pairs]
         rows.append(GALLERY)
-    _drawn(axes, cells, rows, confusion, title)
+    _drawn(axes, cells, rows, confusion, title, high_is_good=False)
 
 
-def _drawn(axes: Axes, cells: Sequence[Cell], rows: Sequence[str], confusion: CameraConfusion, title: str) -> None:
-    draw_cells(axes, cells, rows, [*map(str, confusion.seen)])
+def _drawn(
+    axes: Axes,
+    cells: Sequence[Cell],
+    rows: Sequence[str],
+    confusion: CameraConfusion,
+    title: str,
+    *,
+    high_is_good: bool,
+) -> None:
+    draw_cells(axes, cells, rows, [*map(str, confusion.seen)], high_is_good=high_is_good)
     axes.set_title(title, fontsize=FONT + 1)
