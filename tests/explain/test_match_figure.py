@@ -136,9 +136,22 @@ def test_the_frame_says_who_it_is(pid: int | None, symbol: str) -> None:
     assert any(text.startswith(f"B {symbol}".strip() + "\n") for text in shown)
 
 
+@pytest.mark.parametrize("blocks", [BLOCKS["blocks"], BLOCKS["blocks"][1:5]])
+def test_maps_beside_crops_are_no_thumbnails(blocks: tuple[Part, ...]) -> None:
+    figure = match_figure(match(blocks=blocks, **CROPS, **MAPS))
+    tall = [axes.bbox.height / figure.dpi for axes in figure.axes if axes.get_title().endswith("here")]
+    assert len(tall) == 2
+    assert min(tall) > 2.2
+
+
 def test_it_says_what_was_compared() -> None:
     footer = words(match_figure(match(**STRIPES, protocol=Protocol(distance="local")), title="my run"))[-1]
     assert "my run" in footer
     assert "not part of it" not in footer
     assert "not part of it" in words(match_figure(match(**STRIPES)))[-1]
+    maps_of = match(**MAPS, protocol=Protocol(distance="local", flip=True))
+    footer = words(match_figure(maps_of))[-1].replace("\n", " ")
+    assert "distance of embeddings, not that of stripes in it (local)" in footer
+    assert "without the mirror images" in footer
+    assert "Maps" not in words(match_figure(match(**MAPS)))[-1]
     assert match_figure(match(**STRIPES, same_person=None, verdict=None)).texts

@@ -18,10 +18,16 @@ from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
 from passerby.evaluation.predictor import Predictor
 from passerby.explain.album import Album, Seen, look
-from passerby.explain.saliency import attribute_saliency, class_activation_maps, distance_saliency, identity_saliency
+from passerby.explain.saliency import (
+    attribute_saliency,
+    class_activation_maps,
+    distance_saliency,
+    identity_saliency,
+    unexplained,
+)
 from passerby.models.card import WHOLE, ModelCard, ReidModel
 from passerby.models.registry import create_model, list_models
-from passerby.types import ModelOutput
+from passerby.types import ModelOutput, Protocol, Rerank
 
 SIZE = (64, 32)
 LIGHTEST: dict[str, dict[str, object]] = {
@@ -219,3 +225,11 @@ def test_an_attribute_is_explained_by_its_own_score(people: Dataset) -> None:
 def test_models_without_attributes_cannot_explain_them(people: Dataset) -> None:
     with pytest.raises(ConfigError, match="predicts no attributes"):
         attribute_saliency(shown(people, small("strong_baseline")), 0)
+
+
+def test_what_maps_leave_out_is_said() -> None:
+    assert unexplained([Protocol()]) == ""
+    said = unexplained([Protocol(flip=True), Protocol(distance="global_local", rerank=Rerank())])
+    assert "without the mirror images" in said
+    assert "not that of stripes in it (global_local)" in said
+    assert "before re-ranking" in said

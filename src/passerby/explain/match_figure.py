@@ -19,14 +19,15 @@ from passerby.explain.framed import LINE, Framed, place, who
 from passerby.explain.match import AttributePair, Judged, MatchExplanation
 from passerby.explain.match_parts import Part
 from passerby.explain.overlay import heated
+from passerby.explain.saliency import unexplained
 from passerby.explain.style import FONT, QUERY, RIGHT, SERIES, UNKNOWN, WRONG, Frame
 from passerby.explain.written import number, probability
 from passerby.types import Sample
 
 _PICTURE, _OVERLAY = 4.0, 2.4  # inches of height, as all that follows is inches
 _MARGIN, _GAP, _PATH = 0.3, 0.3, 1.5
-_STRIPES, _BLOCKS, _TABLE, _CROPS = 2.3, 4.5, 4.5, 2.6
-_ROW, _CROP_ROW, _HEAD = 0.21, 0.72, 0.3
+_STRIPES, _BLOCKS, _TABLE, _CROPS = 2.3, 4.5, 4.5, 3.6
+_ROW, _CROP_ROW, _HEAD = 0.21, 1.2, 0.3
 _NARROWEST = 6.5
 _TITLE = FONT + 3
 _LETTER = 0.07
@@ -66,13 +67,14 @@ def match_figure(found: MatchExplanation, *, title: str = "") -> Figure:
 
 
 def _columns(found: MatchExplanation) -> list[_Panel]:
-    """Pictures; bars and table; overlays, which go below the pictures where the others are higher."""
+    """Pictures; bars and table; overlays, which go below the pictures where the others are higher or wide."""
     pictures = _pictures(found)
     details = [panel for panel in (_blocks(found), _table(found)) if panel]
     right = _stacked(details) if details else None
-    overlays = _overlays(found, below=right is not None and right.height > pictures.height + 1)
+    below = right is not None and (bool(found.crops) or right.height > pictures.height + 1)
+    overlays = _overlays(found, below=below)
     columns = [pictures]
-    if overlays and right and right.height > pictures.height + 1:
+    if overlays and below:
         columns, overlays = [_stacked([pictures, overlays])], None
     return [panel for panel in (*columns, _stripes(found), right, overlays) if panel]
 
@@ -273,6 +275,8 @@ def _footer(found: MatchExplanation, title: str) -> str:
     said = [f"distance {square}, {length}; smaller is closer"]
     if found.alignment and found.protocol.distance == "global":
         said.append("The alignment of stripes is not part of it")
+    if found.maps is not None and (left_out := unexplained([found.protocol])):
+        said.append(left_out.removesuffix("."))
     if found.attributes:
         said.append(f"?: less than {found.confident:.0%} sure on one of the two")
     return f"{title or found.model}: {'. '.join(said)}."

@@ -14,12 +14,15 @@ map (4×2 cells at 128×64) calls salient often lies in the picture's corners, w
 
 *Deviations*: a class activation map takes the gradient of the class's score for w, which it is where one linear layer
 follows the pooling; elsewhere (aanet, osnet, parts with weights) it is the network's linear part at that picture. It is
-shifted and scaled to [0, 1]. Averaging mirror images (``flip``) is not explained: maps are of the picture as it is.
+shifted and scaled to [0, 1]. What maps leave out of a protocol, :func:`unexplained` says.
+
+captum's layer attributions are not used: a value here is of two pictures at once, and maps of body parts go back to
+where these were cut; what would be left for it is one product and one mean.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal, NamedTuple, get_args
 
@@ -33,7 +36,7 @@ from passerby.explain.album import Seen
 from passerby.explain.overlay import enlarged
 from passerby.models.card import WHOLE, MapLayers
 from passerby.retrieval.distance import normalize
-from passerby.types import ModelOutput
+from passerby.types import ModelOutput, Protocol
 
 Method = Literal["elementwise", "gradcam"]
 FINEST = 2
@@ -173,6 +176,21 @@ def chosen_layers(seen: Seen, layers: Sequence[str] | None) -> MapLayers:
         if name not in known:
             raise UnknownNameError(f"layer of {seen.predictor.model.card.name}", name, known)
     return {name: known[name] for name in names}
+
+
+def unexplained(protocols: Iterable[Protocol]) -> str:
+    """What distance maps leave out of what some protocols compare, in words; empty where they leave out nothing.
+
+    Maps are of pictures as they are, and of the distance of embeddings, which every model has.
+    """
+    hows, said = list(protocols), []
+    if any(how.flip for how in hows):
+        said.append("Maps are of pictures as they are, without the mirror images that the protocol averages in.")
+    if others := sorted({how.distance for how in hows} - {"global"}):
+        said.append(f"They explain the distance of embeddings, not that of stripes in it ({', '.join(others)}).")
+    if any(how.rerank for how in hows):
+        said.append("They explain distances before re-ranking.")
+    return " ".join(said)
 
 
 def _weigh(method: Method) -> Weigh:

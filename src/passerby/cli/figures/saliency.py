@@ -78,7 +78,7 @@ def saliency(
         groups = _of_identity(predictors, samples, album, method, layer)
     how = f"{_WAYS[method]}{f' in {_and(layer)}' if layer else ''}"
     title = f"What {_WHAT[by]} ({how}): {_and(names)} on {data}"
-    save_figure(saliency_figure(groups, names, title=title, foot=_FOOT[by]), output)
+    save_figure(saliency_figure(groups, names, title=title, foot=_foot(by, predictors)), output)
     typer.echo(f"The figure is in {output}.")
 
 
@@ -89,6 +89,13 @@ _FOOT: dict[By, str] = {
     "the last run, among 200 gallery pictures drawn at random.",
     "identity": f"{_SCALE} The identity is the training person that the model deems the likeliest; p: how likely.",
 }
+
+
+def _foot(by: By, predictors: Sequence[Predictor]) -> str:
+    """How to read the maps, and what they leave out."""
+    from passerby.explain.saliency import unexplained
+
+    return f"{_FOOT[by]} {unexplained(predictor.protocol for predictor in predictors)}".strip()
 
 
 def _refuse_misfits(
