@@ -37,6 +37,15 @@ def test_runs_are_told_apart(tmp_path: Path) -> None:
         read_records([runs[0], tmp_path / "b" / ".." / "a" / "run"])
 
 
+def test_a_run_is_called_as_it_is_in_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the name that was typed, where it only leads to a folder; by the folder's, where that is ``.``."""
+    real = folder(tmp_path / "g_p_a-0", model={"model": "x"})
+    (tmp_path / "aanet").symlink_to(real)
+    assert [record.label for record in read_records([tmp_path / "aanet"])] == ["aanet"]
+    monkeypatch.chdir(real)
+    assert [record.label for record in read_records(["."])] == ["g_p_a-0"]
+
+
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"is no run \(no config.json, no model.json\)"):
         read_records([tmp_path])

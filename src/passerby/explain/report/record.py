@@ -67,7 +67,7 @@ def read_records(runs: Sequence[str | Path]) -> tuple[Record, ...]:
     places = [folder.resolve() for folder in folders]
     if twice := [str(folder) for folder, place in zip(folders, places, strict=True) if places.count(place) > 1]:
         raise ConfigError(f"{' and '.join(twice)} are the same run: name each once")
-    return tuple(_read(folder, label) for folder, label in zip(folders, run_names(places), strict=True))
+    return tuple(_read(folder, label) for folder, label in zip(folders, run_names(folders), strict=True))
 
 
 def _read(folder: Path, label: str) -> Record:
