@@ -42,7 +42,7 @@ def _worst(run: Run, found: Tested) -> Html:
     whole = found.result.mean_ap
     assert whole is not None  # slices are of no mean over draws
     said = [
-        f"{name}: {', '.join(f'{_name(some)} ({percent(some.mean_ap)})' for some in each)}"
+        f"{name}: {', '.join(f'{_said(some)} ({percent(some.mean_ap)})' for some in each)}"
         for name, each in (
             _below(dimension, [some for some in found.slices if some.dimension == dimension and not some.few], whole)
             for dimension in _TITLES
@@ -52,6 +52,11 @@ def _worst(run: Run, found: Tested) -> Html:
     if not said:
         return paragraph(element("b", run.label), ": no slice of enough queries lies below the rest.")
     return paragraph(element("b", run.label), f", lowest mAP in per cent, {'; '.join(said)}.")
+
+
+def _said(some: Slice) -> str:
+    """Where the dimension has been named."""
+    return some.value if some.dimension == "visibility" else _name(some)
 
 
 def _below(dimension: Dimension, slices: Sequence[Slice], whole: float) -> tuple[str, list[Slice]]:
