@@ -315,3 +315,5 @@ class Hit:
     """P(same person as the query) by the run's calibration; ``None`` without one."""
     verdict: Verdict | None = None
     """What the calibration calls it; ``None`` without one."""
+    role: Role = Role.PERSON
+    """A distractor is nobody, whatever ``pid`` says."""

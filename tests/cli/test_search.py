@@ -96,7 +96,7 @@ def test_json_and_only_json(runs: list[Path], market: Path, embedded: Path) -> N
     assert content["query"] == {"path": str(query), "pid": None, "camid": None}
     assert [h["rank"] for h in content["hits"]] == [1, 2, 3]
     first = content["hits"][0]
-    assert set(first) == {"rank", "path", "distance", "pid", "camid", "probability"}
+    assert set(first) == {"rank", "path", "distance", "pid", "camid", "role", "probability"}
     assert (first["path"], first["pid"]) == ("bounding_box_test/0001_c2s1_000022_00.jpg", 1)
 
 

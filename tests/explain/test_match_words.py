@@ -13,7 +13,7 @@ from passerby.explain.alignment import Alignment, Step
 from passerby.explain.match import AttributePair, Judged, MatchExplanation
 from passerby.explain.match_parts import Part
 from passerby.explain.match_words import listed
-from passerby.types import Protocol, Sample
+from passerby.types import Protocol, Role, Sample
 
 
 def match(**known: Any) -> MatchExplanation:
@@ -145,3 +145,21 @@ def test_every_verdict_is_called_what_it_is(verdict: Any, begins: str) -> None:
 
 def test_pieces() -> None:
     assert [listed(words) for words in ([], ["a"], ["a", "b"])] == ["", "a", "a and b"]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "same"),
+    [
+        (Sample("a", 1), Sample("b", 1), True),
+        (Sample("a", 1), Sample("b", 2), False),
+        (Sample("a", 1), Sample("b", 0, role=Role.DISTRACTOR), False),
+        (Sample("a", 0), Sample("b", 0, role=Role.DISTRACTOR), False),
+        (Sample("a", 0, role=Role.DISTRACTOR), Sample("b", 0, role=Role.DISTRACTOR), None),
+        (Sample("a", 1), Sample("b", -1, role=Role.JUNK), None),
+        (Sample("a", 1), Sample("b"), None),
+    ],
+)
+def test_distractors_are_not_one_person(a: Sample, b: Sample, same: bool | None) -> None:
+    found = match(a=a, b=b)
+    assert found.same is same
+    assert found.to_dict()["b"]["pid"] == (b.pid if b.role is Role.PERSON else None)

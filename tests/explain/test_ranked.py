@@ -88,6 +88,13 @@ def test_what_it_ignores_is_shown_where_asked_for_and_takes_no_rank() -> None:
     assert found.ranks == (1, 3, 5)
 
 
+def test_a_list_knows_who_is_nobody() -> None:
+    (one,) = ranked_lists(QUERY, GALLERY, AS_THEY_ARE, torch.tensor([0]), k=6, junk=True)
+    assert GALLERY.roles is not None
+    roles = dict(zip(GALLERY.paths, GALLERY.roles.tolist(), strict=True))
+    assert {hit.path: int(hit.role) for hit in one.hits} == roles
+
+
 def test_a_query_that_nobody_can_find_has_no_precision() -> None:
     (found,) = ranked_lists(QUERY, GALLERY, AS_THEY_ARE, torch.tensor([1]))
     assert (found.average_precision, found.matches, found.ranks) == (None, 0, ())

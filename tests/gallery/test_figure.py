@@ -12,7 +12,7 @@ from PIL import Image
 from passerby.errors import OutputError
 from passerby.explain.style import RIGHT, UNKNOWN, WRONG
 from passerby.gallery.figure import save_strip, strip
-from passerby.types import Hit
+from passerby.types import Hit, Role
 
 
 def names(folder: Path) -> list[str]:
@@ -54,6 +54,13 @@ def test_captions_say_what_is_known() -> None:
         "#3\nd = 1.5",
     ]
     assert frames(figure)[1:] == [frame.colour for frame in (RIGHT, WRONG, UNKNOWN)]
+
+
+def test_a_distractor_is_nobody_even_where_its_number_is_somebodys() -> None:
+    hits = [(Hit(1, "1.jpg", 0.1, pid=0, camid=2, role=Role.DISTRACTOR), QUERY)]
+    figure = strip(QUERY, hits, pid=0)
+    assert texts(figure)[1] == "#1 ✗\nd = 0.1\ndistractor\ncamera 2"
+    assert frames(figure)[1] == WRONG.colour
 
 
 def test_without_a_known_query_nothing_is_right_or_wrong() -> None:

@@ -126,6 +126,8 @@ class _Answer:
         from rich.console import Console
         from rich.table import Table
 
+        from passerby.types import Role
+
         typer.echo(self._heading())
         if not self.hits:
             return
@@ -136,7 +138,8 @@ class _Answer:
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("path", overflow="fold")
         for hit in self.hits:
-            known = ("–" if label is None else str(label) for label in (hit.pid, hit.camid))
+            person = hit.pid if hit.role is Role.PERSON else hit.role.name.lower()
+            known = ("–" if label is None else str(label) for label in (person, hit.camid))
             said = [f"{hit.same_person:.4f}", str(hit.verdict)] if judged else []
             table.add_row(str(hit.rank), *(f"{getattr(hit, n):.4f}" for n in numbers), *said, *known, hit.path)
         console = Console(markup=False, highlight=False)
@@ -163,4 +166,5 @@ class _Answer:
 def _plain(hit: Hit) -> dict[str, Any]:
     """Plain values for JSON; what a calibration says stands there where there is one."""
     judged = hit.verdict is not None
-    return {name: value for name, value in asdict(hit).items() if judged or name not in ("same_person", "verdict")}
+    plain = {name: value for name, value in asdict(hit).items() if judged or name not in ("same_person", "verdict")}
+    return {**plain, "role": hit.role.name.lower()}

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from passerby.explain.style import FONT, RIGHT, WRONG, Frame
+from passerby.types import Role
 
 LINE = 0.155
 """Of a caption."""
@@ -29,9 +30,11 @@ class Framed:
     frame: Frame
 
 
-def who(pid: int | None, camid: int | None) -> list[str]:
-    """Lines of a caption; nothing of what nobody knows."""
-    return [f"{what} {label}" for what, label in (("person", pid), ("camera", camid)) if label is not None]
+def who(pid: int | None, camid: int | None, role: Role = Role.PERSON) -> list[str]:
+    """Lines of a caption; nothing of what nobody knows. Junk and distractors are nobody, whatever number they have."""
+    person = [] if pid is None else [f"person {pid}"]
+    camera = [] if camid is None else [f"camera {camid}"]
+    return [*(person if role is Role.PERSON else [role.name.lower()]), *camera]
 
 
 def cell_width(pictures: Sequence[Framed], height: float) -> float:

@@ -54,7 +54,7 @@ class Cell:
 def named(sample: Sample) -> list[str]:
     """A picture's caption: who is seen, else the file, the end of whose name tells more of it."""
     name = sample.path.rsplit("/", 1)[-1]
-    return who(sample.pid, sample.camid) or [name if len(name) <= _NAME else f"…{name[1 - _NAME :]}"]
+    return who(sample.pid, sample.camid, sample.role) or [name if len(name) <= _NAME else f"…{name[1 - _NAME :]}"]
 
 
 def warmed(image: Image.Image, values: Float[Tensor, "h w"], *, smooth: bool = True) -> Image.Image:

@@ -31,7 +31,7 @@ from passerby.explain.match_words import sentence
 from passerby.explain.saliency import distance_saliency
 from passerby.metrics.calibration import Calibration
 from passerby.retrieval.comparison import compare
-from passerby.types import Embeddings, Protocol, Sample, Verdict
+from passerby.types import Embeddings, Protocol, Role, Sample, Verdict
 
 CONFIDENT = 0.8
 """A predicted attribute less probable than this counts for nothing."""
@@ -96,8 +96,11 @@ class MatchExplanation:
 
     @property
     def same(self) -> bool | None:
-        """Whether it is the same person; ``None`` where nobody said who they are."""
-        return None if self.a.pid is None or self.b.pid is None else self.a.pid == self.b.pid
+        """Whether it is the same person; ``None`` where nobody said who they are, as of junk or two distractors."""
+        roles = {self.a.role, self.b.role}
+        if self.a.pid is None or self.b.pid is None or Role.JUNK in roles or roles == {Role.DISTRACTOR}:
+            return None
+        return len(roles) == 1 and self.a.pid == self.b.pid
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: all but pictures and maps."""
@@ -224,4 +227,5 @@ def _say_other_joints(predictor: Predictor, a: Source, b: Source) -> None:
 
 
 def _who(sample: Sample) -> dict[str, Any]:
-    return {"path": sample.path, "pid": sample.pid, "camid": sample.camid}
+    pid = sample.pid if sample.role is Role.PERSON else None
+    return {"path": sample.path, "pid": pid, "camid": sample.camid}

@@ -26,7 +26,7 @@ from passerby.metrics.calibration import Calibration
 from passerby.metrics.functional import average_precision
 from passerby.retrieval.matches import Matches
 from passerby.retrieval.ranking import distances_of, positive_ranks
-from passerby.types import Embeddings, Protocol, Verdict
+from passerby.types import Embeddings, Protocol, Role, Verdict
 
 DEFAULT_K = 10
 Which = Literal["best", "worst", "random"]
@@ -51,6 +51,8 @@ class RankedHit:
     """P(same person) by the run's calibration; ``None`` without one."""
     verdict: Verdict | None = None
     """What the calibration calls it."""
+    role: Role = Role.PERSON
+    """Junk and distractors are nobody, whatever ``pid`` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,8 @@ class _Lister:
 
     def _hit(self, i: int, distance: float, *, outcome: Outcome, rank: int | None, before: int | None) -> RankedHit:
         said = self.calibration.verdict(distance) if self.calibration else (None, None)
-        return RankedHit(rank, outcome, self.gallery.paths[i], distance, *_labels(self.gallery, i), before, *said)
+        role = Role.PERSON if self.gallery.roles is None else Role(int(self.gallery.roles[i]))
+        return RankedHit(rank, outcome, self.gallery.paths[i], distance, *_labels(self.gallery, i), before, *said, role)
 
     def _precision(self, ranks: Int[Tensor, " p"], matches: int) -> float | None:
         """Those of ``matches`` that have no rank are never found."""

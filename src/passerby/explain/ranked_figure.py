@@ -138,7 +138,13 @@ def _caption(hit: RankedHit) -> list[str]:
     moved = [f"was #{hit.before}"] if hit.before not in (None, hit.rank) else []
     said = [] if hit.same_person is None else [probability(hit.same_person), str(hit.verdict)]
     symbol = _FRAMES[hit.outcome][0].symbol
-    return [f"{rank} {symbol}".strip(), *moved, f"d = {number(hit.distance)}", *said, *who(hit.pid, hit.camid)]
+    return [
+        f"{rank} {symbol}".strip(),
+        *moved,
+        f"d = {number(hit.distance)}",
+        *said,
+        *who(hit.pid, hit.camid, hit.role),
+    ]
 
 
 def _draw(rows: Sequence[_Row], title: str, *, of_group: int) -> Figure:

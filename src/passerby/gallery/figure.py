@@ -16,7 +16,7 @@ from passerby.explain.framed import GAP, LINE, Framed, cell_width, place, who
 from passerby.explain.style import QUERY, RIGHT, UNKNOWN, WRONG, Frame
 from passerby.explain.written import number, probability
 from passerby.files import save_figure
-from passerby.types import Hit
+from passerby.types import Hit, Role
 
 _PER_ROW = 10
 _HEIGHT = 2.0  # inches of a thumbnail
@@ -66,11 +66,11 @@ def _frame(hit: Hit, pid: int | None) -> Frame:
     """What kind of answer it is."""
     if pid is None or hit.pid is None:
         return UNKNOWN
-    return RIGHT if hit.pid == pid else WRONG
+    return RIGHT if hit.role is Role.PERSON and hit.pid == pid else WRONG
 
 
 def _caption(hit: Hit, pid: int | None, *, nearness: bool) -> list[str]:
     numbers = [f"d = {number(hit.distance)}"] if nearness else []
     numbers += [] if hit.probability is None else [f"p = {hit.probability:.4f}"]
     numbers += [] if hit.same_person is None else [f"{hit.verdict} ({probability(hit.same_person)})"]
-    return [f"#{hit.rank} {_frame(hit, pid).symbol}".rstrip(), *numbers, *who(hit.pid, hit.camid)]
+    return [f"#{hit.rank} {_frame(hit, pid).symbol}".rstrip(), *numbers, *who(hit.pid, hit.camid, hit.role)]
