@@ -101,7 +101,7 @@ def test_nothing_lies_on_anything_else(groups: list[Group]) -> None:
 
 def test_names_of_runs_are_not_cut() -> None:
     longest = "a_run_whose_name/goes_on_and_on_and_on"
-    for name, lines in (("attention_driven", ["attention_driven"]), (longest, [longest[:25], longest[25:]])):
+    for name, lines in (("attention_driven", ["attention_driven"]), (longest, [longest[:22], longest[22:]])):
         figure = saliency_figure([group(2)], ["baseline", name], title="t")
         assert "\n".join(lines) in [text.get_text() for text in figure.texts]
         _, found = boxes([group(2)], ("baseline", name))

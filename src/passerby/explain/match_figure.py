@@ -26,8 +26,8 @@ from passerby.types import Sample
 
 _PICTURE, _OVERLAY = 4.0, 2.4  # inches of height, as all that follows is inches
 _MARGIN, _GAP, _PATH = 0.3, 0.3, 1.5
-_STRIPES, _BLOCKS, _TABLE, _CROPS = 2.3, 4.5, 4.5, 3.6
-_ROW, _CROP_ROW, _HEAD = 0.21, 1.2, 0.3
+_STRIPES, _BLOCKS, _TABLE, _CROPS = 2.3, 4.5, 4.5, 4.0
+_ROW, _CROP_ROW, _HEAD = 0.21, 1.35, 0.3
 _NARROWEST = 6.5
 _TITLE = FONT + 3
 _LETTER = 0.07

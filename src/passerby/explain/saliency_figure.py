@@ -28,8 +28,8 @@ from passerby.explain.written import number
 from passerby.types import Sample
 
 _HEIGHT = 1.55
-_SIDE = 0.9, 2.4  # of the runs' names, the least and the most
-_BOLD = 0.088  # the widest that a bold letter is
+_SIDE = 1.15, 1.8  # of the runs' names, the least and the most
+_BOLD = 0.076  # the widest that a bold letter is
 _APART = 0.3  # between groups
 _BESIDE = 0.06  # within one
 _WIDEST = 8.6  # of the groups in a line

@@ -11,7 +11,7 @@ from passerby.explain.report.html import Content, Html, paragraph
 from passerby.explain.report.picture import drawn
 from passerby.explain.report.run import Run
 from passerby.explain.report.tested import Tested
-from passerby.explain.saliency import PairSaliency, distance_saliency
+from passerby.explain.saliency import PairSaliency, distance_saliency, unexplained
 from passerby.explain.saliency_figure import distance_groups, saliency_figure
 from passerby.explain.saliency_pairs import Pair, compared_pairs
 
@@ -37,7 +37,8 @@ def saliency(members: Sequence[tuple[Run, Tested]]) -> Iterable[Content]:
         except PasserbyError as error:  # noqa: PERF203 - each run may lack maps
             yield paragraph(f"No saliency of {each.label}: {error}")
     if able:
-        yield _figure(able, run.album, pairs, found.spec)
+        left_out = unexplained(tested.result.protocol for _, tested in members)
+        yield _figure(able, run.album, pairs, found.spec, f"{_FOOT} {left_out}".strip())
 
 
 def _pairs(found: Tested) -> tuple[Pair, ...]:
@@ -52,12 +53,14 @@ def _maps(found: Tested, album: Album, pairs: Sequence[Pair]) -> PairSaliency:
     return distance_saliency(*(look(found.predictor, album, side) for side in sides))
 
 
-def _figure(able: Sequence[tuple[Run, PairSaliency]], album: Album, pairs: Sequence[Pair], spec: str) -> Html:
+def _figure(
+    able: Sequence[tuple[Run, PairSaliency]], album: Album, pairs: Sequence[Pair], spec: str, foot: str
+) -> Html:
     groups = distance_groups(album, pairs, [maps for _, maps in able])
     names = [run.label for run, _ in able]
     title = f"Distance saliency on {spec}: queries, a match of each, and a near picture of somebody else"
-    figure = saliency_figure(groups, names, title=title, foot=_FOOT)
+    figure = saliency_figure(groups, names, title=title, foot=foot)
     alt = f"Saliency maps of {' and '.join(names)} over {len(pairs)} pairs of pictures, of which "
     alt += f"{sum(bool(pair.same) for pair in pairs)} are of one person: what brings each pair nearer to each other."
-    caption = f"What makes two pictures near. ✓: the same person; ✗: another one. {_FOOT}"
+    caption = f"What makes two pictures near. ✓: the same person; ✗: another one. {foot}"
     return drawn(figure, alt=alt, caption=caption)
