@@ -16,6 +16,7 @@ from passerby.explain.report import read_records, read_run
 from passerby.explain.report.counted import alike
 from passerby.explain.report.html import plain
 from passerby.explain.report.numbers import numbers
+from passerby.explain.report.ranked import ranked
 from passerby.explain.report.record import Record
 from passerby.explain.report.retrieval import _CAPTIONS, _SAID, retrieval
 from passerby.explain.report.run import Run
@@ -195,3 +196,23 @@ def test_remedies_are_sentences(run: Run) -> None:
     lacking = [*_slicing(nobody, draws=0)[1], *_slicing(dataset, draws=3)[1]]
     assert lacking
     assert all(each.remedy[0].isupper() and each.remedy.endswith(".") for each in lacking)
+
+
+def test_lists_of_runs_that_compare_otherwise_are_of_no_one_protocol(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from passerby.explain.report import picture
+
+    titles: list[str] = []
+
+    def encoded(figure: Figure) -> tuple[str, bytes]:
+        titles.extend(text.get_text() for text in figure.texts if "lowest average" in text.get_text())
+        return "image/png", b""
+
+    monkeypatch.setattr(picture, "encoded", encoded)
+    result = evaluated(run).result
+    other = replace(result, protocol=replace(result.protocol, normalise=False))
+    ranked([run, with_(run, "b", result=other)])
+    assert len(titles) == 2
+    assert all("as its paper does" in title and "AP step" not in title for title in titles)
+    titles.clear()
+    ranked([run])
+    assert "AP step" in titles[0]

@@ -54,7 +54,9 @@ def _figure(members: Sequence[tuple[Run, Tested]], which: Which) -> Html:
     assert first.album is not None
     lowest = "lowest" if which == "worst" else "highest"
     title = f"The {len(rows)} queries of {lowest} average precision of {first.label}, among {len(found.query):,}"
-    figure = ranked_figure(lists, first.album, title=f"{title}\n{protocol}")
+    alike = len({each.result.protocol for _, each in members}) == 1
+    how = f"{protocol}" if alike else "each run compares pictures as its paper does"
+    figure = ranked_figure(lists, first.album, title=f"{title}\n{how}")
     return drawn(figure, alt=_alt(lists, lowest), caption=f"{title}. {_KEY}")
 
 
