@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,17 @@ def test_maps_of_runs_stand_below_each_other(run: Run, trained: Path, figures: P
     alone = size_of(file)
     assert run("figures", "saliency", trained, trained, *asked, "--layer", "layer3").code == 0
     assert size_of(file)[1] > 1.3 * alone[1]
+
+
+def test_pictures_of_ones_own_need_no_labels(run: Run, trained: Path, figures: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for number, file in enumerate(sorted((figures / "query").glob("*.jpg"))[:3]):
+        shutil.copy(file, tmp_path / "mine" / f"photograph {number}.jpg")
+    asked = (trained, "--data", tmp_path / "mine", "-n", 1)
+    for what in ("saliency", "attention"):
+        done = run("figures", what, *asked, "-o", tmp_path / f"{what}.png")
+        assert done.code == 0, done.err
+        assert size_of(tmp_path / f"{what}.png")[0] > 100
 
 
 @pytest.mark.parametrize("method", ["elementwise", "gradcam", "cam"])

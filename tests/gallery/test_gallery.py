@@ -21,7 +21,7 @@ from passerby.errors import (
 )
 from passerby.evaluation.predictor import Predictor
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.pictures import Query, pictures
+from passerby.gallery.pictures import Query, labelled_or_not, pictures
 from passerby.models.registry import create_model
 from passerby.retrieval.ranking import top_k
 from passerby.types import Embeddings, Role
@@ -47,6 +47,15 @@ def test_an_unknown_layout_gives_every_image_and_no_labels(people: Path) -> None
     assert [s.path for s in samples] == ["0.png", "1.png", "2.png", "3.png", "4.png", "more/5.png"]
     assert all(s.pid is None and s.camid is None for s in samples)
     assert paths(people, "all") == paths(people)
+
+
+def test_a_place_with_or_without_labels_is_a_dataset(people: Path, market: Path) -> None:
+    bare, known = labelled_or_not(people), labelled_or_not(market)
+    assert [sample.path for sample in bare.gallery] == [sample.path for sample in pictures(people)[1]]
+    assert {sample.pid for sample in bare.gallery} == {None}
+    assert not bare.query
+    assert known.name == "market1501"
+    assert known.query
 
 
 def test_a_dataset_gives_its_gallery_with_labels(market: Path) -> None:

@@ -46,6 +46,16 @@ def pictures(place: str | Path, split: Split | Literal["all"] | None = None) -> 
     return source, samples
 
 
+def labelled_or_not(place: str | Path) -> Dataset:
+    """The dataset at ``place``; or, where it is none, a gallery of every picture below it, of nobody knows whom.
+
+    Raises:
+        DatasetLayoutError: if there are no pictures, or a known layout is not in order.
+    """
+    source, dataset = _opened(place)
+    return dataset or Dataset("pictures without labels", source, gallery=pictures(place)[1])
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """A picture to look for: its bytes, and what is known of it."""

@@ -58,17 +58,17 @@ def saliency(
     poses: Poses = None,
 ) -> None:
     """Draw where models look: for what makes two pictures near, or for an identity; the first run above the others."""
-    from passerby.data.registry import load as load_dataset
     from passerby.explain.album import Album
     from passerby.explain.chosen import chosen
     from passerby.explain.names import run_names
     from passerby.explain.saliency_figure import saliency_figure
     from passerby.files import check_figure, save_figure
+    from passerby.gallery.pictures import labelled_or_not
     from passerby.training.checkpoint import load
 
     check_figure(output)
     _refuse_misfits(by, method, layer, query, n)
-    dataset, names = load_dataset(data), run_names(runs)
+    dataset, names = labelled_or_not(data), run_names(runs)
     predictors = [load(run, device=device, poses=poses) for run in runs]
     samples = chosen(dataset, query or (), n=n or _NUMBER[by], seed=seed)
     album = Album(dataset.source, blur=blur)

@@ -54,10 +54,10 @@ class Shown:
         return load(self.run, device=self.device, poses=self.poses)
 
     def dataset(self) -> Dataset:
-        """Where the pictures are."""
-        from passerby.data.registry import load as load_dataset
+        """Where the pictures are; of a folder of one's own nobody knows whom they show."""
+        from passerby.gallery.pictures import labelled_or_not
 
-        return load_dataset(self.data)
+        return labelled_or_not(self.data)
 
     def look(self, predictor: Predictor, dataset: Dataset, *, n: int) -> Seen:
         """The model with the pictures; ``n`` is how many, unless the options say so."""
