@@ -70,7 +70,7 @@ def _picture(name: str) -> tuple[Source, Sample]:
 
 
 def _album(source: Source, blur: bool | None, poses: str | None) -> Album:
-    """Heads are where joints are, if somebody knows these; else the upper part of a picture is blurred."""
+    """Heads are where joints are, by whomever ``--poses`` names, else as the album finds them."""
     from passerby.evaluation.parts import pose_estimator
     from passerby.explain.album import Album
 

@@ -124,7 +124,7 @@ def _framed(found: MatchExplanation) -> tuple[Framed, Framed]:
 def _caption(side: str, sample: Sample, frame: Frame) -> list[str]:
     name = sample.path.rsplit("/", 1)[-1]
     name = name if len(name) <= 26 else f"{name[:12]}…{name[-12:]}"
-    return [f"{side} {frame.symbol}".rstrip(), name, *who(sample.pid, sample.camid)]
+    return [f"{side} {frame.symbol}".rstrip(), name, *who(sample.pid, sample.camid, sample.role)]
 
 
 def _stripes(found: MatchExplanation) -> _Panel | None:
