@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from passerby.data.attributes import Schema
 from passerby.data.dataset import Dataset
-from passerby.evaluation.evaluate import refuse_unevaluable
+from passerby.evaluation.evaluate import refuse_unevaluable, refuse_unknown_distance
 from passerby.evaluation.features import read_features
 from passerby.evaluation.open_set import content_of
 from passerby.evaluation.per_query import refuse_draws
@@ -25,7 +27,10 @@ from passerby.metrics.pairs import pair_distances
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.metrics.slices import Slice, camera_slices
 from passerby.retrieval.ranking import positive_ranks
-from passerby.types import Embeddings, EvalResult, Protocol
+from passerby.types import Embeddings, EvalResult, Protocol, Rerank
+
+Distance = Literal["global", "local", "global_local"]
+"""What a protocol compares."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +45,8 @@ class Compared:
     calibration: Calibration | None = None
     fitted_on_these: bool = False
     """Whether the calibration was fitted on these very pictures, so that it flatters itself."""
+    schema: Schema | None = None
+    """Of the attributes that the run predicts."""
 
     @classmethod
     def of_run(
@@ -49,6 +56,8 @@ class Compared:
         name: str,
         *,
         draws: int | None = None,
+        distance: Distance = "global",
+        rerank: Rerank | None = None,
         batch_size: int = 64,
         progress: Callable[[int], object] | None = None,
     ) -> Compared:
@@ -59,22 +68,30 @@ class Compared:
 
         Raises:
             DatasetLayoutError: if query or gallery is empty.
-            ProtocolError: if people or cameras are unknown, or no query has a valid match.
+            ProtocolError: if people or cameras are unknown, no query has a match, or the model lacks the distance.
         """
-        how = predictor.protocol_for(dataset, draws=draws)
+        refuse_unknown_distance(predictor.model, distance)
+        how = replace(predictor.protocol_for(dataset, draws=draws), distance=distance, rerank=rerank)
         refuse_unevaluable(dataset, how)
-        query, gallery = (
-            predictor.embed_samples(dataset.source, dataset.split(split), batch_size=batch_size, progress=progress)
-            for split in ("query", "gallery")
-        )
+        embed = partial(predictor.embed_samples, dataset.source, batch_size=batch_size, progress=progress)
+        query, gallery = (embed(dataset.split(side), with_local=distance != "global") for side in ("query", "gallery"))
         calibration = predictor.calibration_for(how)
         fitted = calibration is not None and calibration.content == content_of(dataset)
-        return cls(name, query, gallery, how, calibration, fitted)
+        return cls(name, query, gallery, how, calibration, fitted, predictor.model.schema)
 
     @classmethod
-    def of_features(cls, file: str | Path, name: str | None = None, *, normalise: bool = True) -> Compared:
+    def of_features(
+        cls,
+        file: str | Path,
+        name: str | None = None,
+        *,
+        normalise: bool = True,
+        distance: Distance = "global",
+        rerank: Rerank | None = None,
+    ) -> Compared:
         """Of anybody's embeddings (:mod:`passerby.evaluation.features`)."""
-        return cls(name or Path(file).stem, *read_features(file), Protocol(normalise=normalise))
+        how = Protocol(normalise=normalise, distance=distance, rerank=rerank)
+        return cls(name or Path(file).stem, *read_features(file), how)
 
     @cached_property
     def result(self) -> EvalResult:

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from passerby.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from passerby.data.attributes import Schema
     from passerby.data.dataset import Dataset
     from passerby.data.source import Source
-    from passerby.metrics.calibration import Calibration
-    from passerby.types import Embeddings, Protocol, Rerank
+    from passerby.explain.compared import Compared
+    from passerby.types import Rerank
 
 Distance = Literal["global", "local", "global_local"]
-
-
-@dataclass(frozen=True, eq=False)
-class Embedded:
-    """Both sides, and how they are compared."""
-
-    name: str
-    query: Embeddings
-    gallery: Embeddings
-    protocol: Protocol
-    calibration: Calibration | None = None
-    schema: Schema | None = None
-    """Of the predicted attributes, where somebody needs them."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +39,7 @@ class Origin:
         """Where the pictures are, as it was typed."""
         return str(self.pictures if self.features else self.data)
 
-    def open(self) -> tuple[Source, list[Embedded]]:
+    def open(self) -> tuple[Source, list[Compared]]:
         """The pictures, and each run's embeddings, or the file's.
 
         Raises:
@@ -61,22 +47,23 @@ class Origin:
         """
         return self._of_features(self.features) if self.features else self._of_runs()
 
-    def _of_features(self, file: Path) -> tuple[Source, list[Embedded]]:
+    def _of_features(self, file: Path) -> tuple[Source, list[Compared]]:
         from passerby.data.registry import open_place
         from passerby.errors import DatasetLayoutError
-        from passerby.evaluation.features import names_pictures, read_features
-        from passerby.types import Protocol
+        from passerby.evaluation.features import names_pictures
+        from passerby.explain.compared import Compared
 
         place = self._pictures_of_features()
-        query, gallery = read_features(file)
-        if without := [name for name, side in (("query", query), ("gallery", gallery)) if not names_pictures(side)]:
+        normalise = self.normalise is not False
+        found = Compared.of_features(file, normalise=normalise, distance=self.distance, rerank=self._rerank())
+        sides = {"query": found.query, "gallery": found.gallery}
+        if without := [name for name, side in sides.items() if not names_pictures(side)]:
             raise DatasetLayoutError(
                 f"{file} does not name the pictures of its {' and '.join(without)}: add "
                 f"{' and '.join(f'{name}_path' for name in without)} (a column path of Parquet), the names within "
                 f"{place}; docs/evaluation.md has the format"
             )
-        protocol = Protocol(normalise=self.normalise is not False, distance=self.distance, rerank=self._rerank())
-        return open_place(place), [Embedded(file.stem, query, gallery, protocol)]
+        return open_place(place), [found]
 
     def _pictures_of_features(self) -> str:
         """What decides how a model embeds decides nothing here."""
@@ -92,7 +79,7 @@ class Origin:
             raise ConfigError("--features hold no pictures: say where they are, --pictures PLACE (folder, zip or tar)")
         return self.pictures
 
-    def _of_runs(self) -> tuple[Source, list[Embedded]]:
+    def _of_runs(self) -> tuple[Source, list[Compared]]:
         from passerby.data.registry import load as load_dataset
         from passerby.errors import ConfigError
         from passerby.explain.names import run_names
@@ -107,23 +94,20 @@ class Origin:
         named = zip(self.runs, run_names(self.runs), strict=True)
         return dataset.source, [self._of_run(run, name, dataset) for run, name in named]
 
-    def _of_run(self, run: Path, name: str, dataset: Dataset) -> Embedded:
+    def _of_run(self, run: Path, name: str, dataset: Dataset) -> Compared:
         from passerby.evaluation.attributes import schema_of
-        from passerby.evaluation.evaluate import refuse_unevaluable, refuse_unknown_distance
+        from passerby.explain.compared import Compared
         from passerby.training.checkpoint import load
 
         predictor = load(run, device=self.device, poses=self.poses, flip=self.flip, normalise=self.normalise)
-        refuse_unknown_distance(predictor.model, self.distance)
-        schema = schema_of(predictor.model) if self.described else None
-        # a list is of the whole gallery, whatever the data set's own protocol draws
-        protocol = replace(predictor.protocol_for(dataset, draws=0), distance=self.distance, rerank=self._rerank())
-        refuse_unevaluable(dataset, protocol)
-        splits, local = (dataset.split("query"), dataset.split("gallery")), self.distance != "global"
-        with progress_bar(f"embedding for {name}", sum(map(len, splits))) as more:
-            query, gallery = (
-                predictor.embed_samples(dataset.source, some, with_local=local, progress=more) for some in splits
+        if self.described:
+            schema_of(predictor.model)  # refuses a model without attributes before any work
+        number = len(dataset.split("query")) + len(dataset.split("gallery"))
+        with progress_bar(f"embedding for {name}", number) as more:
+            # a list is of the whole gallery, whatever the data set's own protocol draws
+            return Compared.of_run(
+                predictor, dataset, name, draws=0, distance=self.distance, rerank=self._rerank(), progress=more
             )
-        return Embedded(name, query, gallery, protocol, predictor.calibration_for(protocol), schema)
 
     def _rerank(self) -> Rerank | None:
         from passerby.types import Rerank

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from passerby.cli.figures.embedded import Distance, Embedded, Origin
+from passerby.cli.figures.embedded import Distance, Origin
 from passerby.cli.figures.shown import Output
 from passerby.cli.options import Blur, Device, Flip, Normalise, Poses
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from passerby.data.attribute_query import AttributeQuery
+    from passerby.explain.compared import Compared
     from passerby.explain.ranked import RankedList, Which
 
 _NUMBER = 5
@@ -104,7 +105,7 @@ def _which(queries: tuple[str, ...]) -> Which | tuple[str, ...]:
 
 
 def _lists(
-    each: Embedded, rows: Tensor, *, k: int | None, junk: bool, attributes: str | None
+    each: Compared, rows: Tensor, *, k: int | None, junk: bool, attributes: str | None
 ) -> dict[str, Sequence[RankedList]]:
     """By name; with attributes, what is left of them, too."""
     from passerby.evaluation.attributes import asked_of_queries
@@ -123,7 +124,7 @@ def _lists(
     return {each.name: listed(), f"{each.name}, filtered": listed(asked)}
 
 
-def _title(embedded: Sequence[Embedded], where: str) -> str:
+def _title(embedded: Sequence[Compared], where: str) -> str:
     """Whose lists, of which data and queries, by which protocol."""
     hows = {str(each.protocol) for each in embedded}
     lines = hows if len(hows) == 1 else [f"{each.name}: {each.protocol}" for each in embedded]
