@@ -213,11 +213,10 @@ class _Lister:
         return predicted(self.gallery.attributes, asked)
 
     def _hit(self, i: int, distance: float, *, outcome: Outcome, rank: int | None, before: int | None) -> RankedHit:
-        said = self.calibration.verdict(distance) if self.calibration else (None, None)
+        same, verdict = self.calibration.verdict(distance) if self.calibration else (None, None)
         role = Role.PERSON if self.gallery.roles is None else Role(int(self.gallery.roles[i]))
-        return RankedHit(
-            rank, outcome, self.gallery.paths[i], distance, *_labels(self.gallery, i), before, *said, role=role
-        )
+        path, (pid, camid) = self.gallery.paths[i], _labels(self.gallery, i)
+        return RankedHit(rank, outcome, path, distance, pid, camid, before, same, verdict, role)
 
     def _precision(self, ranks: Int[Tensor, " p"], matches: int) -> float | None:
         """Those of ``matches`` that have no rank are never found."""
