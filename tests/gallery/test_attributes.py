@@ -89,7 +89,7 @@ def test_with_a_picture_the_predicted_value_filters_and_the_distance_ranks(galle
     hits = gallery.search(query, attributes="hat=yes")
     assert [hit.path for hit in hits] == [p for p in whole if Path(p).name in ("1.png", "2.png", "3.png")]
     for hit in hits:
-        assert hit.distance == pytest.approx(whole[hit.path].distance, abs=1e-5)
+        assert hit.distance == pytest.approx(whole[hit.path].distance, rel=1e-5)
         assert hit.probability in (pytest.approx(0.6), pytest.approx(0.8), pytest.approx(0.55))
         assert whole[hit.path].probability is None
     assert gallery.matching(asked("hat=yes")) == 3
@@ -182,4 +182,4 @@ def test_the_strip_of_a_filtered_search() -> None:
     picture = Image.new("RGB", (64, 128))
     figure = strip(picture, [(Hit(1, "a", 0.5, probability=0.25), picture)], asked={"hat": "yes"})
     texts = [axes.texts[0].get_text() for axes in figure.axes]
-    assert texts == ["query\n\nhat: yes", "#1\nd = 0.5000\np = 0.2500"]
+    assert texts == ["query\n\nhat: yes", "#1\nd = 0.5\np = 0.2500"]
