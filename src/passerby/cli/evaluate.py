@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from passerby.cli.evaluation import Asked, evaluated
-from passerby.cli.options import Device, Flip, Normalise, Poses
+from passerby.cli.options import Device, Flip, Normalise, Place, Poses
 from passerby.cli.results import print_result
 from passerby.cli.slices import print_slices
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def evaluate(  # noqa: PLR0913 - options of a command
     run: Annotated[Path | None, typer.Argument(help="A run folder, as train or import-weights makes it.")] = None,
-    data: Annotated[str | None, typer.Option(help="NAME:PATH or a path (folder, zip, tar).")] = None,
+    data: Place = None,
     features: Annotated[
         Path | None,
         typer.Option(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from passerby.cli.options import refuse_beside_features
 from passerby.cli.progress import progress_bar
 from passerby.cli.slices import asked_dimensions, draw_slices, slicing_of_features, slicing_of_run
 
@@ -105,15 +106,11 @@ def _of_features(asked: Asked, kept: _Kept) -> tuple[EvalResult, Slicing | None]
 
 
 def _refuse_beside_features(asked: Asked) -> None:
-    """What decides how a model embeds decides nothing here."""
-    from passerby.errors import ConfigError
-
     others = {"RUN": asked.run} | {
         f"--{name.replace('_', '-')}": getattr(asked, name)
         for name in ("data", "attributes", "poses", "flip", "save_features", "multi_query")
     }
-    if given := [name for name, value in others.items() if value is not None]:
-        raise ConfigError(f"--features are embeddings already: {', '.join(given)} would decide nothing; leave it out")
+    refuse_beside_features(others)
 
 
 def _protocol_of_features(asked: Asked) -> Protocol:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from passerby.cli.options import Place
 from passerby.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def reproduce(
     paper: Annotated[str | None, typer.Argument(help="aap_reid, dual_attention, aanet or attention_driven.")] = None,
     table: Annotated[str | None, typer.Argument(help="table1, for example.")] = None,
-    data: Annotated[str | None, typer.Option(help="NAME:PATH or a path (folder, zip, tar).")] = None,
+    data: Place = None,
     rows: Annotated[str | None, typer.Option(metavar="A,B,…", help="Rows; default: all that can be run.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the paper's; the schedule shrinks.")] = None,
     settings: Annotated[

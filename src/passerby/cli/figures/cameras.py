@@ -9,13 +9,13 @@ import typer
 
 from passerby.cli.figures.compared import Origin
 from passerby.cli.figures.shown import Output
-from passerby.cli.options import Device, Flip, Normalise, Poses
+from passerby.cli.options import Device, Flip, Normalise, Place, Poses
 
 
 def cameras(
     output: Output,
     run: Annotated[Path | None, typer.Argument(help="A run folder, as train or import-weights makes it.")] = None,
-    data: Annotated[str | None, typer.Option(help="NAME:PATH or a path (folder, zip, tar).")] = None,
+    data: Place = None,
     features: Annotated[
         Path | None,
         typer.Option(metavar="FILE.npz|.parquet", help="Embeddings of anybody's instead of a run; docs/evaluation.md."),

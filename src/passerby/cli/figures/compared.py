@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from passerby.cli.options import refuse_beside_features
 from passerby.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -60,8 +61,7 @@ class Origin:
         from passerby.explain.names import run_names
 
         others = {"--data": self.data, "--poses": self.poses, "--flip": self.flip, "--draws": self.draws}
-        if given := [name for name, value in others.items() if value is not None]:
-            raise ConfigError(f"--features are embeddings already: {', '.join(given)} would decide nothing")
+        refuse_beside_features(others)
         if calibrated:
             raise ConfigError("embeddings from a file are of no calibrated run: leave calibration out, or give RUN…")
         names = run_names([file.with_suffix("") for file in self.features])

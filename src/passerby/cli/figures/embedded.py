@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from passerby.cli.options import refuse_beside_features
 from passerby.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -71,10 +72,7 @@ class Origin:
 
         others: dict[str, object] = {"RUN": self.runs or None, "--data": self.data, "--poses": self.poses}
         others |= {"--attributes": self.described or None, "--flip": self.flip}
-        if given := [name for name, value in others.items() if value is not None]:
-            raise ConfigError(
-                f"--features are embeddings already: {', '.join(given)} would decide nothing; leave it out"
-            )
+        refuse_beside_features(others)
         if self.pictures is None:
             raise ConfigError("--features hold no pictures: say where they are, --pictures PLACE (folder, zip or tar)")
         return self.pictures

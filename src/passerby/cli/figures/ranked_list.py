@@ -10,7 +10,7 @@ import typer
 
 from passerby.cli.figures.embedded import Distance, Origin
 from passerby.cli.figures.shown import Output
-from passerby.cli.options import Blur, Device, Flip, Normalise, Poses
+from passerby.cli.options import Blur, Device, Flip, Normalise, Place, Poses, refuse_number
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +33,7 @@ def ranked_list(  # noqa: PLR0913 - options of a command
         list[Path] | None,
         typer.Argument(metavar="[RUN]…", help="Run folders; lists of several stand below each other."),
     ] = None,
-    data: Annotated[str | None, typer.Option(help="NAME:PATH or a path (folder, zip, tar).")] = None,
+    data: Place = None,
     features: Annotated[
         Path | None,
         typer.Option(metavar="FILE.npz|.parquet", help="Embeddings of anybody's instead of runs; docs/evaluation.md."),
@@ -68,7 +68,6 @@ def ranked_list(  # noqa: PLR0913 - options of a command
     normalise: Normalise = None,
 ) -> None:
     """Draw queries and what each finds: green is right, vermilion is wrong, grey does not count."""
-    from passerby.errors import ConfigError
     from passerby.explain.album import Album
     from passerby.explain.ranked import choose
     from passerby.explain.ranked_figure import ranked_figure
@@ -76,8 +75,7 @@ def ranked_list(  # noqa: PLR0913 - options of a command
 
     check_figure(output)
     which = _which(tuple(queries or ("random",)))
-    if n is not None and not isinstance(which, str):
-        raise ConfigError(f"every query that is named is shown, so -n {n} would decide nothing; leave it out")
+    refuse_number(() if isinstance(which, str) else which, n, what="query")
     origin = Origin(
         tuple(runs or ()), data, features, pictures, distance, rerank, attributes is not None, device, poses, flip,
         normalise,

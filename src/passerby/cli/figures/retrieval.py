@@ -9,7 +9,7 @@ import typer
 
 from passerby.cli.figures.compared import Draws, Origin
 from passerby.cli.figures.shown import Output
-from passerby.cli.options import Device, Flip, Normalise, Poses
+from passerby.cli.options import Device, Flip, Normalise, Place, Poses
 
 
 def retrieval(
@@ -17,7 +17,7 @@ def retrieval(
     runs: Annotated[
         list[Path] | None, typer.Argument(metavar="[RUN]…", help="Run folders; several are laid over each other.")
     ] = None,
-    data: Annotated[str | None, typer.Option(help="NAME:PATH or a path (folder, zip, tar).")] = None,
+    data: Place = None,
     features: Annotated[
         list[Path] | None,
         typer.Option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from passerby.cli.figures.shown import Data, Output, Query, Seed
-from passerby.cli.options import Blur, Device, Poses
+from passerby.cli.options import Blur, Device, Poses, refuse_number
 from passerby.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -110,8 +110,7 @@ def _refuse_misfits(
         raise ConfigError("a class activation map is of an identity: add --by identity, or choose another --method")
     if method == "cam" and layer:
         raise ConfigError("a class activation map is of the last layer: leave --layer out")
-    if query and n is not None:
-        raise ConfigError(f"every picture that is named is shown, so -n {n} would decide nothing; leave it out")
+    refuse_number(query or (), n)
 
 
 def _of_distance(

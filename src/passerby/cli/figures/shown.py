@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from passerby.cli.options import refuse_number
+
 if TYPE_CHECKING:
     from passerby.data.dataset import Dataset
     from passerby.evaluation.predictor import Predictor
@@ -44,13 +46,9 @@ class Shown:
         Raises:
             ConfigError: if a number of pictures is asked for beside their names.
         """
-        from passerby.errors import ConfigError
         from passerby.training.checkpoint import load
 
-        if self.query and self.n is not None:
-            raise ConfigError(
-                f"every picture that is named is shown, so -n {self.n} would decide nothing; leave it out"
-            )
+        refuse_number(self.query, self.n)
         return load(self.run, device=self.device, poses=self.poses)
 
     def dataset(self) -> Dataset:
