@@ -10,7 +10,6 @@ from passerby.explain.album import Album
 from passerby.explain.report.html import Content, Html, element
 from passerby.explain.report.record import Record
 from passerby.explain.report.tested import Missing, Tested
-from passerby.types import EvalResult
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +44,6 @@ class Section:
 def tested(runs: Sequence[Run]) -> list[tuple[Run, Tested]]:
     """Those that were evaluated for the report."""
     return [(run, run.tested) for run in runs if run.tested is not None]
-
-
-def result_of(run: Run) -> EvalResult | None:
-    return run.tested.result if run.tested else None
 
 
 def percent(share: float | None, *, digits: int = 1) -> str:
