@@ -5,12 +5,17 @@ al., ECCV 2016), and which share of the map's mass does. Beside it
 
 - chance: the part's share of the picture, which is what a random pixel hits and an even map covers;
 - centre: the centre of the rows that the attribute's classifier reads, and an even map over them;
-- average: one map for everybody, the mean of the run's own maps: a prior over places that no picture needs.
+- average: one map for everybody, the mean of the run's own maps: a prior over places that no picture needs;
+- ideal: the part's share of each cell of the model's map, enlarged as the map is: what a map so coarse can reach.
 
-Ways: ``own`` is the model's map, enlarged bilinearly as in figures; ``finer`` is the same every 8 pixels
-(:func:`passerby.explain.attribute_maps.stitched`); ``read`` is the finer one where the classifier reads, 0 elsewhere;
-``saliency`` is no map of the paper's: gradient times activation of the predicted value's score in the two finest layers
-(:func:`passerby.explain.saliency.attribute_saliency`).
+- moved: the pictures moved at random, by up to an eighth of their size, before the model sees them: the model's maps,
+  and the one map for everybody where it was. People stand where people stand in pictures cut to them, so that a prior
+  is hard to beat there; a map of what is seen goes along.
+
+Ways: ``own`` is the model's map, enlarged bilinearly as in figures; ``right`` is ``own`` on the pictures whose value is
+predicted right; ``finer`` is ``own`` every 8 pixels (:func:`passerby.explain.attribute_maps.stitched`); ``read`` is
+the finer one where the classifier reads, 0 elsewhere; ``saliency`` is no map of the paper's: gradient times activation
+of the predicted value's score in the two finest layers (:func:`passerby.explain.saliency.attribute_saliency`).
 
 usage: python benchmarks/localisation.py RUN [RUN …] [--data DATA] [-o benchmarks/results/localisation.json]
 """
@@ -28,7 +33,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, pad
 
 from passerby.data.annotations import read_attributes
 from passerby.data.dataset import Dataset
@@ -71,6 +76,9 @@ LEAST = 0.005
 """Of a picture, below which a part is as good as hidden."""
 SAMPLES = 1000
 FEW = 40
+WAYS = ("own", "right", "finer", "read", "saliency", "average", "moved", "moved, average", "centre", "ideal")
+FAR = 8
+"""Pictures are moved by up to this part of their height and width."""
 
 
 class Pictures(NamedTuple):
@@ -98,6 +106,31 @@ def pictures(data: str, size: tuple[int, int]) -> Pictures:
 
 def seen_by(predictor: Predictor, shown: Pictures) -> Seen:
     return look(predictor, Album(shown.dataset.source), shown.samples)
+
+
+class Moved(NamedTuple):
+    """The same pictures, each moved by itself."""
+
+    maps: Mapping[str, Tensor]
+    parts: Tensor
+
+
+@torch.no_grad()
+def moved(seen: Seen, shown: Pictures) -> Moved:
+    """Edges are drawn out; what the masks gain there is background."""
+    draw, (height, width) = random.Random(SEED), seen.predictor.size
+    far, images, parts = max(height, width) // FAR, seen.inputs[0], shown.parts
+    images, parts = pad(images, (far,) * 4, mode="replicate"), pad(parts, (far,) * 4)
+    windows = []
+    for _ in range(len(seen)):
+        top, left = far + draw.randint(-height // FAR, height // FAR), far + draw.randint(-width // FAR, width // FAR)
+        windows.append((slice(top, top + height), slice(left, left + width)))
+    images = torch.stack([image[:, y, x] for image, (y, x) in zip(images, windows, strict=True)])
+    outputs = [seen.predictor.model(some).maps or {} for some in images.split(FEW)]
+    return Moved(
+        {name: torch.cat([output[name] for output in outputs]) for name in outputs[0]},
+        torch.stack([mask[y, x] for mask, (y, x) in zip(parts, windows, strict=True)]),
+    )
 
 
 def rows_read(network: AttributeNetwork, height: int) -> dict[str, Tensor]:
@@ -132,19 +165,24 @@ def interval(values: Tensor, people: Sequence[int]) -> list[float]:
     return [round(float(means.quantile(end)), 4) for end in (0.025, 0.975)]
 
 
-def saliency_of(predictor: Predictor, shown: Pictures, name: str) -> Tensor:
+def saliency_of(predictor: Predictor, shown: Pictures, group: int) -> Tensor:
     """``(b, h, w)``; a few pictures at a time, since all layers are kept for the gradient."""
-    album, group = Album(shown.dataset.source), predictor.model.schema.index(name)
+    album = Album(shown.dataset.source)
     runs = (shown.samples[first : first + FEW] for first in range(0, len(shown.samples), FEW))
     return torch.cat([attribute_saliency(look(predictor, album, some), group) for some in runs])
 
 
+def place_of(name: str, parts: Tensor) -> Tensor:
+    """``(b, h, w)``: where an attribute is to be seen."""
+    return torch.isin(parts, torch.tensor([PARTS.index(part) for part in PLACES[name]]))
+
+
 def measured(
-    name: str, seen: Seen, shown: Pictures, found: AttributeMaps, fine: Mapping[str, Tensor]
+    name: str, seen: Seen, shown: Pictures, found: AttributeMaps, fine: Mapping[str, Tensor], elsewhere: Moved
 ) -> dict[str, Any]:
     """One attribute, on the pictures that show its place."""
     size, place = seen.predictor.size, found.schema.index(name)
-    masks = torch.isin(shown.parts, torch.tensor([PARTS.index(part) for part in PLACES[name]]))
+    masks = place_of(name, shown.parts)
     counts = masks.flatten(1).double().mean(dim=1) >= LEAST
     if name in WORN:
         counts &= shown.worn[:, place] == 1
@@ -154,15 +192,23 @@ def measured(
     reads = rows_read(network_of(seen.predictor), size[0])[name][None, :, None].expand(len(rows), -1, size[1])
     said = torch.tensor([found.schema[name].index(found.said[row][name].value) for row in rows.tolist()])
     known = shown.worn[rows, place] >= 0
-    salient = saliency_of(seen.predictor, shown, name)[rows]
+    right = ((said == shown.worn[rows, place]) & known).nonzero()[:, 0]
+    of_right = [people[row] for row in right.tolist()]
+    salient = saliency_of(seen.predictor, shown, place)[rows]
+    average = own.mean(dim=0, keepdim=True).expand_as(own)
+    gone, there = enlarged(elsewhere.maps[name][rows], size), place_of(name, elsewhere.parts)[rows]
     return {
         "parts": list(PLACES[name]) if PLACES[name] != PERSON else ["person"],
         "pictures": len(rows),
         "predicted_right": mean((said == shown.worn[rows, place])[known].double()),
         "chance": mean(masks.double().flatten(1).mean(dim=1)),
         "centre": prior(reads, masks, people),
-        "average": numbers(own.mean(dim=0, keepdim=True).expand_as(own), masks, people),
+        "average": numbers(average, masks, people),
+        "ideal": numbers(ideal(masks, found.maps[name].shape[1:]), masks, people),
         "own": numbers(own, masks, people),
+        "right": numbers(own[right], masks[right], of_right) if len(right) else None,
+        "moved": numbers(gone, there, people),
+        "moved, average": numbers(average, there, people),
         "finer": numbers(finer, masks, people),
         "read": numbers(finer * reads, masks, people),
         "saliency": numbers(salient, masks, people),
@@ -177,6 +223,12 @@ def prior(reads: Tensor, masks: Tensor, people: Sequence[int]) -> dict[str, Any]
     point[:, int(rows.double().mean().round()), reads.shape[2] // 2] = 1
     even = numbers(reads.contiguous(), masks, people)
     return {"pointing": numbers(point, masks, people)["pointing"], "mass": even["mass"]}
+
+
+def ideal(masks: Tensor, grid: Sequence[int]) -> Tensor:
+    """``(b, h, w)``: of masks, what is left of them on such a grid."""
+    cells = interpolate(masks[:, None].float(), size=tuple(grid), mode="area")[:, 0]
+    return enlarged(cells, cast(tuple[int, int], tuple(masks.shape[1:])))
 
 
 def network_of(predictor: Predictor) -> AttributeNetwork:
@@ -201,13 +253,13 @@ def record(run: Path, data: str) -> dict[str, Any]:
     predictor = load(run)
     shown = pictures(data, predictor.size)
     seen = seen_by(predictor, shown)
-    found, fine = attribute_maps(seen), stitched(seen, STEP)
+    found, fine, elsewhere = attribute_maps(seen), stitched(seen, STEP), moved(seen, shown)
     return {
         "run": f"{run.parent.name}/{run.name}",
         "options": json.loads((run / "model.json").read_text())["options"],
         "size": list(predictor.size),
         "map": list(next(iter(found.maps.values())).shape[1:]),
-        "attributes": {name: measured(name, seen, shown, found, fine) for name in PLACES},
+        "attributes": {name: measured(name, seen, shown, found, fine, elsewhere) for name in PLACES},
         "attention_map": attention_map(seen, shown, found),
     }
 
@@ -234,8 +286,7 @@ def main() -> None:
         print(f"{run['run']}, map {run['map']}: pointing / mass")
         for name, each in run["attributes"].items():
             ways = "  ".join(
-                f"{way} {each[way]['pointing']:.2f}/{each[way]['mass']:.2f}"
-                for way in ("own", "finer", "read", "average", "centre")
+                f"{way} {found['pointing']:.2f}/{found['mass']:.2f}" for way in WAYS if (found := each[way])
             )
             print(f"  {name:16} n {each['pictures']:3}  chance {each['chance']:.2f}  {ways}")
         print(f"  AAM {run['attention_map']}")
