@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from itertools import combinations
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -51,17 +51,8 @@ def words(figure: Figure) -> list[Text]:
         pytest.param(VISIBILITY[:1], id="one"),
     ],
 )
-def test_no_text_lies_on_another_or_outside(slices: list[Slice]) -> None:
-    figure = slices_figure(slices, mean_ap=0.03, title=TITLE)
-    boxes = [(text.get_text(), text.get_window_extent()) for text in words(figure)]
-    width, height = figure.get_size_inches() * figure.dpi
-    for text, box in boxes:
-        assert box.x0 >= 0, text
-        assert box.y0 >= 0, text
-        assert box.x1 <= width, text
-        assert box.y1 <= height, text
-    for (one, a), (other, b) in combinations(boxes, 2):
-        assert not a.padded(-0.5).overlaps(b.padded(-0.5)), f"{one!r} on {other!r}"
+def test_no_text_lies_on_another_or_outside(slices: list[Slice], legible: Callable[[Figure], None]) -> None:
+    legible(slices_figure(slices, mean_ap=0.03, title=TITLE))
 
 
 def test_every_slice_has_its_numbers_and_few_queries_are_marked() -> None:
