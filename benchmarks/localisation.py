@@ -6,8 +6,7 @@ al., ECCV 2016), and which share of the map's mass does. Beside it
 - chance: the part's share of the picture, which is what a random pixel hits and an even map covers;
 - centre: the centre of the rows that the attribute's classifier reads, and an even map over them;
 - average: one map for everybody, the mean of the run's own maps: a prior over places that no picture needs;
-- ideal: the part's share of each cell of the model's map, enlarged as the map is: what a map so coarse can reach.
-
+- ideal: the part's share of each cell of the model's map, enlarged as the map is: what a map so coarse can reach;
 - moved: the pictures moved at random, by up to an eighth of their size, before the model sees them: the model's maps,
   and the one map for everybody where it was. People stand where people stand in pictures cut to them, so that a prior
   is hard to beat there; a map of what is seen goes along.
@@ -33,7 +32,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, pad
+from torch.nn.functional import interpolate
 
 from passerby.data.annotations import read_attributes
 from passerby.data.dataset import Dataset
@@ -42,7 +41,7 @@ from passerby.data.pedestrians.labels import PARTS
 from passerby.data.registry import load as load_dataset
 from passerby.evaluation.predictor import Predictor
 from passerby.explain.album import Album, Seen, look
-from passerby.explain.attribute_maps import AttributeMaps, attribute_maps, stitched
+from passerby.explain.attribute_maps import AttributeMaps, attribute_maps, moved, stitched
 from passerby.explain.overlay import enlarged
 from passerby.explain.saliency import attribute_saliency
 from passerby.explain.saliency_measures import mass_inside, points_inside
@@ -76,9 +75,10 @@ LEAST = 0.005
 """Of a picture, below which a part is as good as hidden."""
 SAMPLES = 1000
 FEW = 40
-WAYS = ("own", "right", "finer", "read", "saliency", "average", "moved", "moved, average", "centre", "ideal")
 FAR = 8
 """Pictures are moved by up to this part of their height and width."""
+WAYS = ("own", "right", "finer", "read", "saliency", "average", "moved", "moved, average", "centre", "ideal")
+"""What is printed of an attribute."""
 
 
 class Pictures(NamedTuple):
@@ -116,20 +116,17 @@ class Moved(NamedTuple):
 
 
 @torch.no_grad()
-def moved(seen: Seen, shown: Pictures) -> Moved:
+def moved_apart(seen: Seen, shown: Pictures) -> Moved:
     """Edges are drawn out; what the masks gain there is background."""
     draw, (height, width) = random.Random(SEED), seen.predictor.size
-    far, images, parts = max(height, width) // FAR, seen.inputs[0], shown.parts
-    images, parts = pad(images, (far,) * 4, mode="replicate"), pad(parts, (far,) * 4)
-    windows = []
-    for _ in range(len(seen)):
-        top, left = far + draw.randint(-height // FAR, height // FAR), far + draw.randint(-width // FAR, width // FAR)
-        windows.append((slice(top, top + height), slice(left, left + width)))
-    images = torch.stack([image[:, y, x] for image, (y, x) in zip(images, windows, strict=True)])
+    far = height // FAR, width // FAR
+    ways = [tuple(draw.randint(-most, most) for most in far) for _ in range(len(seen))]
+    images = torch.cat([moved(one, *way) for one, way in zip(seen.inputs[0].split(1), ways, strict=True)])
+    masks = zip(shown.parts[:, None].split(1), ways, strict=True)
     outputs = [seen.predictor.model(some).maps or {} for some in images.split(FEW)]
     return Moved(
         {name: torch.cat([output[name] for output in outputs]) for name in outputs[0]},
-        torch.stack([mask[y, x] for mask, (y, x) in zip(parts, windows, strict=True)]),
+        torch.cat([moved(mask, *way, edge="constant") for mask, way in masks])[:, 0],
     )
 
 
@@ -253,7 +250,7 @@ def record(run: Path, data: str) -> dict[str, Any]:
     predictor = load(run)
     shown = pictures(data, predictor.size)
     seen = seen_by(predictor, shown)
-    found, fine, elsewhere = attribute_maps(seen), stitched(seen, STEP), moved(seen, shown)
+    found, fine, elsewhere = attribute_maps(seen), stitched(seen, STEP), moved_apart(seen, shown)
     return {
         "run": f"{run.parent.name}/{run.name}",
         "options": json.loads((run / "model.json").read_text())["options"],

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import cast
+from typing import Literal, cast
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -18,6 +18,8 @@ from passerby.evaluation.attributes import AttributePredictions, attribute_predi
 from passerby.explain.album import Seen
 from passerby.models.aanet import ATTENTION_MAP, AANet, AttributeNetwork
 from passerby.models.aanet_map import activation_map, min_max
+
+Edge = Literal["replicate", "constant"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,16 +91,16 @@ def stitched(seen: Seen, step: int) -> dict[str, Float[Tensor, "b y x"]]:
     for a, b in product(range(times[0]), range(times[1])):
         down, right = ((2 * i + 1 - n) * step // 2 for i, n in zip((a, b), times, strict=True))
         fine[:, :, a :: times[0], b :: times[1]] = _raw(
-            model.attributes, model.trunk(_moved(images, down, right)), scores
+            model.attributes, model.trunk(moved(images, down, right)), scores
         )
     return dict(zip(model.attributes.names, map(min_max, fine), strict=True))
 
 
-def _moved(images: Float[Tensor, "b 3 h w"], down: int, right: int) -> Float[Tensor, "b 3 h w"]:
-    """What is seen through a window moved so far, in pixels; beyond the edge stands the edge."""
+def moved(images: Shaped[Tensor, "b c h w"], down: int, right: int, *, edge: Edge = "replicate") -> Tensor:
+    """What is seen through a window moved so far, in pixels; beyond the edge stands the edge, or 0 (``constant``)."""
     height, width = images.shape[2:]
     far = max(abs(down), abs(right))
-    padded = pad(images, (far,) * 4, mode="replicate")
+    padded = pad(images, (far,) * 4, mode=edge)
     return padded[:, :, far + down : far + down + height, far + right : far + right + width]
 
 
