@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from passerby.data.registry import load as load_dataset
-from passerby.evaluation.features import read_features
+from passerby.inference.features import read_features
 from passerby.metrics.held_out import halves
 from passerby.metrics.pairs import pair_distances
 from passerby.metrics.probability import Method, fit

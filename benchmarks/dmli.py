@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch.nn.functional import normalize
 
-from passerby.retrieval.dmli import dmli
+from passerby.retrieval.distance.dmli import dmli
 from passerby.training.run import environment
 
 IMAGES, STRIPES, CHANNELS = 32, 16, 128

@@ -12,9 +12,9 @@ al., ECCV 2016), and which share of the map's mass does. Beside it
   is hard to beat there; a map of what is seen goes along.
 
 Ways: ``own`` is the model's map, enlarged bilinearly as in figures; ``right`` is ``own`` on the pictures whose value is
-predicted right; ``finer`` is ``own`` every 8 pixels (:func:`passerby.explain.attribute_maps.stitched`); ``read`` is
+predicted right; ``finer`` is ``own`` every 8 pixels (:func:`passerby.explain.attention.attributes.stitched`); ``read`` is
 the finer one where the classifier reads, 0 elsewhere; ``saliency`` is no map of the paper's: gradient times activation
-of the predicted value's score in the two finest layers (:func:`passerby.explain.saliency.attribute_saliency`).
+of the predicted value's score in the two finest layers (:func:`passerby.explain.saliency.maps.attribute_saliency`).
 
 usage: python benchmarks/localisation.py RUN [RUN …] [--data DATA] [-o benchmarks/results/localisation.json]
 """
@@ -34,19 +34,19 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from passerby.data.annotations import read_attributes
+from passerby.data.attributes.labels import read_attributes
 from passerby.data.dataset import Dataset
-from passerby.data.pedestrians.dataset import PedestrianSource
-from passerby.data.pedestrians.labels import PARTS
+from passerby.data.keypoints.skeleton import PARTS
 from passerby.data.registry import load as load_dataset
-from passerby.evaluation.predictor import Predictor
-from passerby.explain.album import Album, Seen, look
-from passerby.explain.attribute_maps import AttributeMaps, attribute_maps, moved, stitched
-from passerby.explain.overlay import enlarged
-from passerby.explain.saliency import attribute_saliency
-from passerby.explain.saliency_measures import mass_inside, points_inside
-from passerby.models.aanet import AANet, AttributeNetwork
-from passerby.models.aanet_parts import even_stripes
+from passerby.explain.attention.attributes import AttributeMaps, attribute_maps, moved, stitched
+from passerby.explain.images import Album, Seen, look
+from passerby.explain.saliency.maps import attribute_saliency
+from passerby.explain.saliency.measures import mass_inside, points_inside
+from passerby.figures.overlay import enlarged
+from passerby.inference.model import Predictor
+from passerby.models.aanet.model import AANet, AttributeNetwork
+from passerby.models.aanet.parts import even_stripes
+from passerby.synthetic.dataset import PedestrianSource
 from passerby.training.checkpoint import load
 from passerby.training.run import environment
 from passerby.types import Sample

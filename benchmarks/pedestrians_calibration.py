@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from passerby.data.dataset import Dataset, Split
-from passerby.data.decode import decode
-from passerby.data.pedestrians.dataset import settings_json, short_hash
-from passerby.data.pedestrians.export import write_pedestrians
-from passerby.data.pedestrians.settings import PRESETS, Settings
+from passerby.data.images.decode import decode
 from passerby.data.registry import load
 from passerby.evaluation.evaluate import evaluate
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.recipes.registry import load_recipe
+from passerby.synthetic.dataset import settings_json, short_hash
+from passerby.synthetic.export import write_pedestrians
+from passerby.synthetic.settings import PRESETS, Settings
 from passerby.training.config import TrainConfig, with_overrides
 from passerby.training.loop import train
 from passerby.training.model import build_model

@@ -22,14 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from passerby.data.dataset import Dataset
-from passerby.data.pedestrians.dataset import settings_json, short_hash
-from passerby.data.pedestrians.export import write_pedestrians
-from passerby.data.pedestrians.settings import Settings
-from passerby.data.pedestrians.spec import parse_knob
 from passerby.data.registry import load
 from passerby.evaluation.evaluate import evaluate
 from passerby.models.card import ReidModel
 from passerby.recipes.registry import load_recipe
+from passerby.synthetic.dataset import settings_json, short_hash
+from passerby.synthetic.export import write_pedestrians
+from passerby.synthetic.settings import Settings
+from passerby.synthetic.spec import parse_knob
 from passerby.training.checkpoint import load as load_run
 from passerby.training.config import TrainConfig, parse_override, with_overrides
 from passerby.training.loop import train

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from passerby.data.pedestrians.export import write_pedestrians
-from passerby.data.pedestrians.settings import Settings
+from passerby.synthetic.export import write_pedestrians
+from passerby.synthetic.settings import Settings
 from passerby.training.run import environment
 
 SIZES = ((128, 64), (256, 128))

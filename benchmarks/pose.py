@@ -26,15 +26,15 @@ import numpy as np
 import torch
 
 from passerby.data.dataset import Dataset
-from passerby.data.decode import read_all
-from passerby.data.pedestrians.labels import JOINTS
-from passerby.data.pose_files import market_poses
-from passerby.data.pose_set import PoseSet, read_pose_set
-from passerby.data.poses import PoseEstimator, Poses
+from passerby.data.images.decode import read_all
+from passerby.data.keypoints.dataset import PoseSet, read_pose_set
+from passerby.data.keypoints.estimator import PoseEstimator, Poses
+from passerby.data.keypoints.files import market_poses
+from passerby.data.keypoints.skeleton import JOINTS
 from passerby.data.registry import load
 from passerby.data.source import open_source
-from passerby.models.pose.estimator import SHIPPED, NetworkPoses, load_pose_network
-from passerby.models.pose.heatmaps import openvino_poses
+from passerby.models.keypoints.estimator import SHIPPED, NetworkPoses, load_pose_network
+from passerby.models.keypoints.heatmaps import openvino_poses
 from passerby.training.pose import measure
 from passerby.training.run import environment
 

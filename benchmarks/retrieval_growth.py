@@ -19,7 +19,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from passerby.evaluation.bench import Cost, Sizes, exponent, measure
-from passerby.explain.style import SERIES
+from passerby.figures.style import SERIES
 from passerby.training.run import environment
 
 PICTURES = (5_000, 10_000, 20_000, 40_000, 80_000)

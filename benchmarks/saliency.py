@@ -22,12 +22,10 @@ import torch
 from torch import Tensor
 
 from passerby.data.dataset import Dataset
-from passerby.data.pedestrians.dataset import PedestrianSource
 from passerby.data.registry import load as load_dataset
-from passerby.evaluation.predictor import Predictor
-from passerby.explain.album import Album, Seen, look
-from passerby.explain.saliency import Method, distance_maps, on_pictures, paired_distances
-from passerby.explain.saliency_measures import (
+from passerby.explain.images import Album, Seen, look
+from passerby.explain.saliency.maps import Method, distance_maps, on_pictures, paired_distances
+from passerby.explain.saliency.measures import (
     altered,
     area,
     at_random,
@@ -38,7 +36,9 @@ from passerby.explain.saliency_measures import (
     smoothed,
     values_along,
 )
+from passerby.inference.model import Predictor
 from passerby.models.registry import create_model
+from passerby.synthetic.dataset import PedestrianSource
 from passerby.training.checkpoint import load
 from passerby.training.run import environment
 from passerby.types import Sample

@@ -37,8 +37,8 @@ def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 @pytest.fixture(scope="session")
 def draw_people() -> Callable[..., Path]:
     """``draw_people(out, people=4)``: the smallest pedestrians into a new folder, a second for 30 pictures."""
-    from passerby.data.pedestrians.export import write_pedestrians
-    from passerby.data.pedestrians.settings import Settings
+    from passerby.synthetic.export import write_pedestrians
+    from passerby.synthetic.settings import Settings
 
     def draw(out: Path, **settings: Any) -> Path:
         return write_pedestrians(out, Settings(**{"size": (32, 16), "preset": "easy", **settings}))

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from passerby.evaluation.bench import Sizes, measure, people
-from passerby.retrieval.dmli import dmli
+from passerby.retrieval.distance.dmli import dmli
 from passerby.training.run import environment
 
 QUERIES, GALLERY, STRIPES, CHANNELS = 3368, 15913, 16, 128

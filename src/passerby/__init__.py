@@ -24,12 +24,12 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from passerby.evaluation.evaluate import evaluate
-    from passerby.evaluation.predictor import Predictor
     from passerby.gallery import Gallery
+    from passerby.inference.model import Predictor
     from passerby.models.registry import create_model, list_models
-    from passerby.models.weights import load_weights
     from passerby.training.checkpoint import load
     from passerby.types import Batch, Embeddings, EvalResult, Hit, ModelOutput, Protocol, Ranking, Role, Sample
+    from passerby.weights.load import load_weights
 
 __version__ = "0.1.0.dev0"
 
@@ -38,10 +38,10 @@ _HOMES = {
     "passerby.errors": "ConfigError DatasetLayoutError ImageError OutputError PasserbyError ProtocolError ShapeError "
     "TrainingError UnknownNameError WeightsError",
     "passerby.evaluation.evaluate": "evaluate",
-    "passerby.evaluation.predictor": "Predictor",
+    "passerby.inference.model": "Predictor",
     "passerby.gallery": "Gallery",
     "passerby.models.registry": "create_model list_models",
-    "passerby.models.weights": "load_weights",
+    "passerby.weights.load": "load_weights",
     "passerby.training.checkpoint": "load",
     "passerby.types": "Batch Embeddings EvalResult Hit ModelOutput Protocol Ranking Role Sample",
 }

@@ -12,8 +12,8 @@ import pytest
 
 from passerby.data.dataset import Dataset
 from passerby.data.digest import digest_of
-from passerby.data.pedestrians.dataset import PedestrianSource
 from passerby.data.registry import load
+from passerby.synthetic.dataset import PedestrianSource
 from passerby.types import Role
 
 

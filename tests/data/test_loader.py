@@ -8,10 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
+from passerby.data.images.augment import Augmentation, normalise
 from passerby.data.loader import TrainLoader, class_labels
 from passerby.data.sampler import PKSampler
 from passerby.data.source import open_source
-from passerby.data.transforms import Augmentation, normalise
 from passerby.errors import DatasetLayoutError
 from passerby.types import Batch, Role, Sample
 

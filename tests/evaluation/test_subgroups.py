@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from passerby.data.annotations import Attributes, read_attributes
-from passerby.data.attributes import MARKET
+from passerby.data.attributes.labels import Attributes, read_attributes
+from passerby.data.attributes.schema import MARKET
 from passerby.data.dataset import Dataset
-from passerby.data.pedestrians.labels import VISIBLE
+from passerby.data.keypoints.skeleton import VISIBLE
 from passerby.data.registry import load
 from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError, UnknownNameError
-from passerby.evaluation.slices import Slicing, read_dimensions
+from passerby.evaluation.subgroups import Slicing, read_dimensions
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.types import Embeddings, EvalResult, Protocol, Sample
 

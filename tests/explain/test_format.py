@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from passerby.explain.written import number, probability
+from passerby.explain.format import number, probability
 
 
 def test_numbers_of_any_scale() -> None:

@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from passerby.data.pedestrians.dataset import open_pedestrians
-from passerby.data.pedestrians.export import write_pedestrians
-from passerby.data.pedestrians.known import known_poses
-from passerby.data.pedestrians.labels import JOINTS, VISIBLE
-from passerby.data.pedestrians.settings import Settings
-from passerby.data.poses import Poses
+from passerby.data.images.blur_faces import HEAD, NECK, UNSURE, UPPER, blurred, head_box, is_synthetic
+from passerby.data.keypoints.estimator import Poses
+from passerby.data.keypoints.skeleton import JOINTS, VISIBLE
 from passerby.data.registry import load as load_dataset
 from passerby.data.source import DirectorySource, open_source
-from passerby.evaluation.predictor import Predictor
-from passerby.explain.album import Album, look
-from passerby.explain.overlay import enlarged, heated
-from passerby.explain.privacy import HEAD, NECK, UNSURE, UPPER, blurred, head_box, is_synthetic
+from passerby.explain.images import Album, look
+from passerby.figures.overlay import enlarged, heated
+from passerby.inference.model import Predictor
 from passerby.models.registry import create_model
+from passerby.synthetic.dataset import open_pedestrians
+from passerby.synthetic.export import write_pedestrians
+from passerby.synthetic.people.known import known_poses
+from passerby.synthetic.settings import Settings
 from passerby.types import Sample
 
 
@@ -96,7 +96,7 @@ def test_the_pose_network_finds_heads_where_nobody_was_asked(draw_people: Callab
 def test_no_figure_of_people_who_do_not_exist_needs_the_network(
     draw_people: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("passerby.explain.album.pose_estimator", None)
+    monkeypatch.setattr("passerby.explain.images.pose_estimator", None)
     source = DirectorySource(draw_people(tmp_path / "people", people=2))
     name = next(name for name in source.names() if name.endswith(".jpg"))
     sharp, blurred = (np.asarray(Album(source, blur=blur).image(name)) for blur in (None, True))

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from passerby.data.attribute_query import AttributeQuery
-from passerby.data.attributes import Attribute, Schema
+from passerby.data.attributes.query import AttributeQuery
+from passerby.data.attributes.schema import Attribute, Schema
 from passerby.errors import ConfigError, ProtocolError, UnknownNameError
-from passerby.explain.ranked import RankedList, choose, ranked_lists
+from passerby.explain.ranked_lists import RankedList, choose, ranked_lists
 from passerby.metrics.calibration import Calibration
 from passerby.metrics.held_out import calibrate_embeddings
 from passerby.metrics.protocol import evaluate_embeddings

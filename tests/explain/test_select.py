@@ -9,7 +9,7 @@ import pytest
 from passerby.data.dataset import Dataset
 from passerby.data.source import DirectorySource
 from passerby.errors import ConfigError, DatasetLayoutError, UnknownNameError
-from passerby.explain.chosen import chosen
+from passerby.explain.select import chosen
 from passerby.types import Role, Sample
 
 

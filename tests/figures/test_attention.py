@@ -15,20 +15,20 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from passerby.data.annotations import Attributes, read_attributes
+from passerby.data.attributes.labels import Attributes, read_attributes
 from passerby.data.dataset import Dataset
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError
-from passerby.evaluation.predictor import Predictor
-from passerby.explain.album import Album, Seen, look
-from passerby.explain.attention import position_weights, self_attention
-from passerby.explain.attention_figures import intra_figure, position_figure, self_attention_figure
-from passerby.explain.attribute_figure import attribute_figure
-from passerby.explain.attribute_maps import attribute_maps
-from passerby.explain.channel_figure import channel_figure
-from passerby.explain.map_grid import warmed
-from passerby.explain.part_attention import inter_attention, intra_attention
-from passerby.explain.part_figure import inter_figure
+from passerby.explain.attention.attributes import attribute_maps
+from passerby.explain.attention.capture import position_weights, self_attention
+from passerby.explain.attention.parts import inter_attention, intra_attention
+from passerby.explain.images import Album, Seen, look
+from passerby.figures.attention import intra_figure, position_figure, self_attention_figure
+from passerby.figures.attributes import attribute_figure
+from passerby.figures.channels import channel_figure
+from passerby.figures.layout import warmed
+from passerby.figures.parts import inter_figure
+from passerby.inference.model import Predictor
 from passerby.models.registry import create_model
 
 
@@ -146,7 +146,7 @@ def test_the_attribute_attention_map_is_drawn_as_it_is(
 ) -> None:
     seen, checked = see("aanet"), torch.tensor([[0.0, 1], [1, 0], [0, 0], [1, 1]])
     found = replace(attribute_maps(seen), attention_map=torch.stack([checked] * 2))
-    monkeypatch.setattr("passerby.explain.attribute_figure.attribute_maps", lambda *_, **__: found)
+    monkeypatch.setattr("passerby.figures.attributes.attribute_maps", lambda *_, **__: found)
     drawn = np.asarray(attribute_figure(seen, title="t").axes[2].images[0].get_array())
     assert np.array_equal(drawn, np.asarray(warmed(seen.shown[0], checked, smooth=False)))
 

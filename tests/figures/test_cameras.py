@@ -8,8 +8,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from passerby.errors import ProtocolError
-from passerby.explain.cameras import cameras_figure
 from passerby.explain.compared import Compared
+from passerby.figures.cameras import cameras_figure
 from passerby.types import Embeddings, Protocol
 
 

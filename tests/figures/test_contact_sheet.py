@@ -10,14 +10,14 @@ import pytest
 from PIL import Image
 
 from passerby.data.dataset import Dataset
-from passerby.data.decode import decode
-from passerby.data.pedestrians.export import write_pedestrians
-from passerby.data.pedestrians.known import known_poses, twin_groups
-from passerby.data.pedestrians.labels import OUTSIDE
-from passerby.data.pedestrians.settings import Settings
+from passerby.data.images.decode import decode
+from passerby.data.keypoints.skeleton import OUTSIDE
 from passerby.data.registry import load
-from passerby.data.sheet import GAP, MARGIN, contact_sheet, save_sheet
 from passerby.errors import DatasetLayoutError, OutputError
+from passerby.figures.contact_sheet import GAP, MARGIN, contact_sheet, save_sheet
+from passerby.synthetic.export import write_pedestrians
+from passerby.synthetic.people.known import known_poses, twin_groups
+from passerby.synthetic.settings import Settings
 
 HEIGHT, WIDTH = 64, 32
 SETTINGS = Settings(people=8, cameras=2, images=2, size=(HEIGHT, WIDTH), changes={"twins": 0.8, "crop": 2.0})

@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError
-from passerby.explain.album import Album
-from passerby.explain.embedding_map import KINDS, MARKERS, chosen_people, embedding_figure, of_people
-from passerby.explain.placing import Box, place, spread
-from passerby.explain.style import SERIES
+from passerby.explain.images import Album
+from passerby.figures.embedding_map import KINDS, MARKERS, chosen_people, embedding_figure, of_people
+from passerby.figures.placing import Box, place, spread
+from passerby.figures.style import SERIES
 from passerby.types import Embeddings, Role
 
 PAGE = Box(0, 0, 6, 4)

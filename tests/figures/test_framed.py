@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from passerby.explain.framed import who
-from passerby.explain.map_grid import named
+from passerby.figures.framed import who
+from passerby.figures.layout import named
 from passerby.types import Role, Sample
 
 

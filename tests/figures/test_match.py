@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from passerby.explain.alignment import Alignment, Step
-from passerby.explain.match import AttributePair, Judged, MatchExplanation
-from passerby.explain.match_figure import match_figure
-from passerby.explain.match_parts import Part
-from passerby.explain.style import RIGHT, WRONG
+from passerby.explain.matching.alignment import Alignment, Step
+from passerby.explain.matching.explanation import AttributePair, Judged, MatchExplanation
+from passerby.explain.matching.parts import Part
+from passerby.figures.match import match_figure
+from passerby.figures.style import RIGHT, WRONG
 from passerby.types import Protocol, Sample
 
 LONG = "0123456789_0123456789_0123456789_0123456789.jpg"

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from passerby.explain.names import broken, run_names, wrapped
+from passerby.figures.names import broken, run_names, wrapped
 
 
 def test_runs_are_called_as_briefly_as_tells_them_apart() -> None:

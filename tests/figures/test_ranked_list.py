@@ -15,14 +15,14 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from passerby.data.attribute_query import AttributeQuery
-from passerby.data.attributes import MARKET
+from passerby.data.attributes.query import AttributeQuery
+from passerby.data.attributes.schema import MARKET
 from passerby.data.source import DirectorySource
 from passerby.errors import ConfigError, DatasetLayoutError
-from passerby.explain.album import Album
-from passerby.explain.ranked import Outcome, RankedHit, RankedList, choose, ranked_lists
-from passerby.explain.ranked_figure import failures, ranked_figure
-from passerby.explain.style import JUNK, QUERY, RIGHT, WRONG, Frame
+from passerby.explain.images import Album
+from passerby.explain.ranked_lists import Outcome, RankedHit, RankedList, choose, ranked_lists
+from passerby.figures.ranked_list import failures, ranked_figure
+from passerby.figures.style import JUNK, QUERY, RIGHT, WRONG, Frame
 from passerby.types import Embeddings, Protocol
 
 OWN = AttributeQuery(MARKET, dict.fromkeys(range(len(MARKET.groups)), 0))

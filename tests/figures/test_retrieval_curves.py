@@ -13,7 +13,7 @@ from matplotlib.text import Text
 
 from passerby.errors import ConfigError, ProtocolError, UnknownNameError
 from passerby.explain.compared import Compared
-from passerby.explain.retrieval_curves import WHAT, What, read_what, reliability, retrieval_figure
+from passerby.figures.retrieval_curves import WHAT, What, read_what, reliability, retrieval_figure
 from passerby.metrics.held_out import calibrate_embeddings
 from passerby.metrics.open_set import supports, threshold_at, true_positive_rate_at
 from passerby.types import Embeddings, Protocol

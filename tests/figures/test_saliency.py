@@ -14,14 +14,14 @@ from PIL import Image
 from passerby.data.dataset import Dataset
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, DatasetLayoutError
-from passerby.evaluation.predictor import Predictor
-from passerby.explain.album import Album, look
-from passerby.explain.framed import Framed
-from passerby.explain.saliency import distance_saliency, identity_saliency
-from passerby.explain.saliency_figure import Group, MapRow, distance_groups, identity_groups, saliency_figure
-from passerby.explain.saliency_pairs import compared_pairs
-from passerby.explain.style import RIGHT, UNKNOWN, WRONG
-from passerby.explain.written import number
+from passerby.explain.format import number
+from passerby.explain.images import Album, look
+from passerby.explain.saliency.maps import distance_saliency, identity_saliency
+from passerby.explain.saliency.pairs import compared_pairs
+from passerby.figures.framed import Framed
+from passerby.figures.saliency import Group, MapRow, distance_groups, identity_groups, saliency_figure
+from passerby.figures.style import RIGHT, UNKNOWN, WRONG
+from passerby.inference.model import Predictor
 from passerby.models.registry import create_model
 
 

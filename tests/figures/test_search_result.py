@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from passerby.errors import OutputError
-from passerby.explain.style import RIGHT, UNKNOWN, WRONG
-from passerby.gallery.figure import save_strip, strip
+from passerby.figures.search_result import save_strip, strip
+from passerby.figures.style import RIGHT, UNKNOWN, WRONG
 from passerby.types import Hit, Role
 
 

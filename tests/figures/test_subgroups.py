@@ -10,9 +10,9 @@ from matplotlib.text import Text
 from PIL import Image
 
 from passerby.errors import ConfigError
-from passerby.evaluation.slice_figure import slices_figure
+from passerby.figures.subgroups import slices_figure
 from passerby.files import save_figure
-from passerby.metrics.slices import Dimension, Slice
+from passerby.metrics.subgroups import Dimension, Slice
 
 TITLE = (
     "runs/here on pedestrians:people=60,preset=hard: market1501-single-query, same person and camera ignored, AP step"

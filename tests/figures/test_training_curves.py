@@ -9,8 +9,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from passerby.errors import ConfigError
-from passerby.explain.curves import Evaluated, History, curves_figure
-from passerby.training.curves import running_mean
+from passerby.figures.losses_png import running_mean
+from passerby.figures.training_curves import Evaluated, History, curves_figure
 from passerby.training.monitor import Monitor
 from passerby.training.run import RunFolder
 from passerby.types import EvalResult, Protocol

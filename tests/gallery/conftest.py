@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from passerby.evaluation.predictor import Predictor
+from passerby.inference.model import Predictor
 from passerby.models.registry import create_model
 
 

@@ -13,14 +13,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from passerby.data.attribute_query import AttributeQuery, attribute_query
-from passerby.data.attributes import MARKET, SCHEMAS
+from passerby.data.attributes.query import AttributeQuery, attribute_query
+from passerby.data.attributes.schema import MARKET, SCHEMAS
 from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError, WeightsError
-from passerby.evaluation.attributes import predicted
-from passerby.evaluation.predictor import Predictor
+from passerby.figures.search_result import strip
 from passerby.gallery.attributes import log_probability, names
-from passerby.gallery.figure import strip
 from passerby.gallery.gallery import Gallery
+from passerby.inference.attributes import predicted
+from passerby.inference.model import Predictor
 from passerby.models.registry import create_model
 from passerby.types import Embeddings, Hit, Role
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from passerby.data.images.open import Query, labelled_or_not, pictures
 from passerby.data.source import open_source
 from passerby.errors import (
     ConfigError,
@@ -19,9 +20,8 @@ from passerby.errors import (
     UnknownNameError,
     WeightsError,
 )
-from passerby.evaluation.predictor import Predictor
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.pictures import Query, labelled_or_not, pictures
+from passerby.inference.model import Predictor
 from passerby.models.registry import create_model
 from passerby.retrieval.ranking import top_k
 from passerby.types import Embeddings, Role

@@ -13,16 +13,16 @@ import pytest
 import torch
 
 from passerby.errors import ConfigError, DatasetLayoutError
-from passerby.evaluation import parts
-from passerby.evaluation.parts import JointsOrigin
-from passerby.evaluation.predictor import Predictor
 from passerby.gallery import joints
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.joints import compare_joints
-from passerby.gallery.store import read_embeddings
+from passerby.inference import keypoint_source as parts
+from passerby.inference.embeddings_file import read_embeddings
+from passerby.inference.keypoint_source import JointsOrigin
+from passerby.inference.model import Predictor
 from passerby.models.card import ReidModel
-from passerby.models.pose.estimator import NetworkPoses, load_pose_network, save_pose_network
-from passerby.models.pose.network import PoseNetwork
+from passerby.models.keypoints.estimator import NetworkPoses, load_pose_network, save_pose_network
+from passerby.models.keypoints.network import PoseNetwork
 from passerby.models.registry import create_model
 
 SIZE = (64, 32)
@@ -50,7 +50,7 @@ def networks(tmp_path: Path) -> tuple[Path, Path]:
 @pytest.fixture(autouse=True)
 def once(monkeypatch: pytest.MonkeyPatch, networks: tuple[Path, Path]) -> Iterator[None]:
     """A tiny network in the shipped one's place, and nothing was said before."""
-    monkeypatch.setattr("passerby.models.pose.estimator.SHIPPED", networks[0])
+    monkeypatch.setattr("passerby.models.keypoints.estimator.SHIPPED", networks[0])
     for said in (parts._shipped, parts._say_network, joints._say_others, joints.say_unknown):
         said.cache_clear()
     yield

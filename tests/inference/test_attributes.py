@@ -11,13 +11,14 @@ import pytest
 import torch
 from torch import nn
 
-from passerby.data.annotations import Attributes, read_attributes
-from passerby.data.attributes import DUKE, MARKET
+from passerby.data.attributes.labels import Attributes, read_attributes
+from passerby.data.attributes.schema import DUKE, MARKET
 from passerby.data.dataset import Dataset
 from passerby.data.registry import load
 from passerby.data.source import DirectorySource
 from passerby.errors import ConfigError, DatasetLayoutError
-from passerby.evaluation.attributes import (
+from passerby.evaluation.evaluate import evaluate
+from passerby.inference.attributes import (
     AttributeTest,
     asked_of_queries,
     attribute_predictions,
@@ -25,9 +26,8 @@ from passerby.evaluation.attributes import (
     predicted,
     schema_of,
 )
-from passerby.evaluation.embed import embed
-from passerby.evaluation.evaluate import evaluate
-from passerby.evaluation.predictor import Predictor
+from passerby.inference.embed import embed
+from passerby.inference.model import Predictor
 from passerby.models.registry import create_model
 from passerby.types import Embeddings, Role, Sample
 

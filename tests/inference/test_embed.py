@@ -10,8 +10,8 @@ from PIL import Image
 
 from passerby.data.source import Source, open_source
 from passerby.errors import DatasetLayoutError, ImageError
-from passerby.evaluation.embed import embed
-from passerby.evaluation.predictor import Predictor
+from passerby.inference.embed import embed
+from passerby.inference.model import Predictor
 from passerby.models.card import ReidModel
 from passerby.models.registry import create_model, model_card
 from passerby.types import Protocol, Role, Sample

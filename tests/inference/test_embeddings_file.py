@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from passerby.errors import DatasetLayoutError, OutputError, WeightsError
-from passerby.gallery.store import FORMAT, Origin, read_embeddings, write_embeddings
+from passerby.inference.embeddings_file import FORMAT, Origin, read_embeddings, write_embeddings
 from passerby.types import Embeddings
 
 ORIGIN = Origin(fingerprint="0123456789abcdef", model="aap_reid", size=(256, 128), root="/data/people.zip")

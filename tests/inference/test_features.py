@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from passerby.errors import DatasetLayoutError, PasserbyError, ProtocolError, ShapeError
-from passerby.evaluation.features import read_features, write_features
+from passerby.inference.features import read_features, write_features
 from passerby.types import Role
 
 

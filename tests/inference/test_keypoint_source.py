@@ -15,17 +15,17 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from passerby.data.decode import read_all
+from passerby.data.images.augment import Augmentation, normalise, normalise_parts
+from passerby.data.images.decode import read_all
+from passerby.data.keypoints.crops import By, _say_fallen_back
+from passerby.data.keypoints.estimator import PoseEstimator, Poses
+from passerby.data.keypoints.skeleton import JOINTS
 from passerby.data.loader import TrainLoader, class_labels
-from passerby.data.parts import By, _say_fallen_back
-from passerby.data.pedestrians.labels import JOINTS
-from passerby.data.poses import PoseEstimator, Poses
 from passerby.data.registry import load as load_data
 from passerby.data.sampler import PKSampler
-from passerby.data.transforms import Augmentation, normalise, normalise_parts
 from passerby.errors import ConfigError, DatasetLayoutError
-from passerby.evaluation.embed import embed
-from passerby.evaluation.parts import part_maker
+from passerby.inference.embed import embed
+from passerby.inference.keypoint_source import part_maker
 from passerby.models.registry import create_model
 from passerby.recipes.registry import load_recipe
 from passerby.training.checkpoint import load

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from passerby.data.poses import AnnotatedPoses
+from passerby.data.keypoints.estimator import AnnotatedPoses
 from passerby.data.registry import load
 from passerby.data.source import DirectorySource, Source
 from passerby.errors import DatasetLayoutError, WeightsError
-from passerby.evaluation import parts
-from passerby.evaluation.parts import joints_in_words, part_maker, pose_estimator
-from passerby.models.pose.estimator import NetworkPoses, save_pose_network
-from passerby.models.pose.network import PoseNetwork
+from passerby.inference import keypoint_source as parts
+from passerby.inference.keypoint_source import joints_in_words, part_maker, pose_estimator
+from passerby.models.keypoints.estimator import NetworkPoses, save_pose_network
+from passerby.models.keypoints.network import PoseNetwork
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def network(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def shipped(monkeypatch: pytest.MonkeyPatch, network: Path) -> Iterator[None]:
     """A tiny network in the shipped one's place."""
-    monkeypatch.setattr("passerby.models.pose.estimator.SHIPPED", network)
+    monkeypatch.setattr("passerby.models.keypoints.estimator.SHIPPED", network)
     parts._shipped.cache_clear()
     parts._say_network.cache_clear()
     yield
@@ -100,7 +100,7 @@ def test_a_users_network_that_is_still_trained_is_named_as_such(photographs: Sou
 @pytest.mark.parametrize("name", ["network.xml", "network.onnx"])
 def test_a_users_network_may_be_a_file(photographs: Source, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     asked: list[Path] = []
-    monkeypatch.setattr("passerby.evaluation.parts.openvino_poses", asked.append)
+    monkeypatch.setattr("passerby.inference.keypoint_source.openvino_poses", asked.append)
     pose_estimator(name, photographs)
     assert asked == [Path(name)]
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from passerby.data.attributes import Attribute, Schema
+from passerby.data.attributes.schema import Attribute, Schema
 from passerby.errors import ShapeError
 from passerby.metrics import attributes as module
 from passerby.metrics.attributes import accuracy, attribute_result, balanced_accuracy, majority

@@ -10,7 +10,7 @@ import torch
 from passerby.errors import ProtocolError, ShapeError
 from passerby.metrics.functional import bootstrap_intervals
 from passerby.metrics.protocol import evaluate_embeddings
-from passerby.metrics.slices import FEW, Slice, camera_slices, query_slices, worst_first
+from passerby.metrics.subgroups import FEW, Slice, camera_slices, query_slices, worst_first
 from passerby.types import Embeddings, Protocol, QueryResults, Rerank, Role
 
 

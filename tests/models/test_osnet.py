@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from passerby.models.backbones.osnet import OSBlock, OSNetTrunk
 from passerby.models.registry import create_model
-from passerby.models.trunks.osnet import OSBlock, OSNetTrunk
-from passerby.models.weights import load_weights
+from passerby.weights.load import load_weights
 
 WIDTHS = {"osnet_x0_25": 0.25, "osnet_x0_5": 0.5, "osnet_x0_75": 0.75, "osnet_x1_0": 1.0}
 # As the paper prints them for features alone (trunk and the layer to 512), rounded to a tenth.

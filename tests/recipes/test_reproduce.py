@@ -16,11 +16,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from passerby.errors import ConfigError, DatasetLayoutError, OutputError, TrainingError, UnknownNameError
+from passerby.figures.reproduction import Dots, Panel, comparison
 from passerby.recipes import progress as progress_module
 from passerby.recipes import report as report_module
 from passerby.recipes import reproduce as module
 from passerby.recipes.conditions import conditions, differences, shortened
-from passerby.recipes.figure import Dots, Panel, comparison
 from passerby.recipes.registry import load_recipe
 from passerby.recipes.reproduce import reproduce
 from passerby.recipes.tables import MARKET, load_table

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from passerby.data.attributes import Schema
+from passerby.data.attributes.schema import Schema
 from passerby.errors import UnknownNameError
 from passerby.models.registry import create_model
 from passerby.recipes.sizes import count

@@ -14,8 +14,9 @@ import pytest
 
 from passerby.data.dataset import Dataset
 from passerby.errors import DatasetLayoutError
-from passerby.evaluation import predictor as prediction
-from passerby.explain.report import picture, read_records, read_run, write_report
+from passerby.inference import model as prediction
+from passerby.report import read_records, read_run, write_report
+from passerby.report.sections import picture
 
 VOID = {"meta", "link", "img", "br", "col"}
 

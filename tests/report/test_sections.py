@@ -12,21 +12,21 @@ import torch
 from matplotlib.figure import Figure
 
 from passerby.explain.compared import Compared
-from passerby.explain.report import read_records, read_run
-from passerby.explain.report.counted import alike
-from passerby.explain.report.html import plain
-from passerby.explain.report.numbers import numbers
-from passerby.explain.report.ranked import ranked
-from passerby.explain.report.record import Record
-from passerby.explain.report.retrieval import _CAPTIONS, _SAID, retrieval
-from passerby.explain.report.run import Run
-from passerby.explain.report.slices import slices
-from passerby.explain.report.tested import Tested as Evaluated
-from passerby.explain.report.why import why
 from passerby.metrics.held_out import calibrate_embeddings
 from passerby.metrics.open_set import equal_error_rate, true_positive_rate_at
 from passerby.metrics.protocol import evaluate_embeddings
-from passerby.metrics.slices import Dimension, Slice
+from passerby.metrics.subgroups import Dimension, Slice
+from passerby.report import read_records, read_run
+from passerby.report.html import plain
+from passerby.report.inputs.evaluated_run import Tested as Evaluated
+from passerby.report.inputs.record import Record
+from passerby.report.inputs.run import Run
+from passerby.report.sections.matches import why
+from passerby.report.sections.numbers import numbers
+from passerby.report.sections.protocol import alike
+from passerby.report.sections.ranked import ranked
+from passerby.report.sections.retrieval import _CAPTIONS, _SAID, retrieval
+from passerby.report.sections.subgroups import slices
 from passerby.types import Embeddings, Protocol, QueryResults, Rerank
 
 
@@ -151,7 +151,7 @@ def test_every_curve_says_what_it_is_worth() -> None:
 
 @pytest.mark.usefixtures("undrawn")
 def test_how_pairs_are_compared_is_said_once_above_the_curves(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from passerby.explain.report import picture
+    from passerby.report.sections import picture
 
     written: list[str] = []
 
@@ -189,7 +189,7 @@ def told_apart(some: Embeddings, like: Embeddings, scale: int) -> Embeddings:
 
 
 def test_remedies_are_sentences(run: Run) -> None:
-    from passerby.explain.report.tested import _slicing
+    from passerby.report.inputs.evaluated_run import _slicing
 
     dataset = evaluated(run).dataset
     nobody = replace(dataset, query=tuple(replace(sample, camid=None) for sample in dataset.query))
@@ -199,7 +199,7 @@ def test_remedies_are_sentences(run: Run) -> None:
 
 
 def test_lists_of_runs_that_compare_otherwise_are_of_no_one_protocol(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from passerby.explain.report import picture
+    from passerby.report.sections import picture
 
     titles: list[str] = []
 

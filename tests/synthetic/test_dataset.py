@@ -18,7 +18,8 @@ from PIL import Image
 from passerby.data import load
 from passerby.data.dataset import Dataset, people, queries_without_match
 from passerby.data.datasets.market1501 import FOLDERS
-from passerby.data.pedestrians.dataset import (
+from passerby.errors import ConfigError, DatasetLayoutError, OutputError, UnknownNameError
+from passerby.synthetic.dataset import (
     PedestrianSource,
     cache_root,
     encode,
@@ -26,9 +27,8 @@ from passerby.data.pedestrians.dataset import (
     open_pedestrians,
     short_hash,
 )
-from passerby.data.pedestrians.settings import Settings
-from passerby.data.pedestrians.world import World
-from passerby.errors import ConfigError, DatasetLayoutError, OutputError, UnknownNameError
+from passerby.synthetic.settings import Settings
+from passerby.synthetic.street.world import World
 
 SMALL: dict[str, Any] = {"people": 5, "cameras": 3, "images": 2, "size": (32, 16), "preset": "easy"}
 
@@ -244,7 +244,7 @@ def test_equal_settings_share_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     one = Settings(**SMALL, changes={"crop": 0.0, "light": 0.5})
     assert short_hash(one) == short_hash(Settings(**SMALL, changes={"light": 0.5, "crop": 0.0}))
     before = short_hash(one)
-    monkeypatch.setattr("passerby.data.pedestrians.settings.VERSION", 0)
+    monkeypatch.setattr("passerby.synthetic.settings.VERSION", 0)
     assert short_hash(one) != before, "of another drawing"
 
 

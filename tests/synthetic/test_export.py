@@ -14,15 +14,15 @@ import pytest
 from PIL import Image
 
 from passerby.data import load
-from passerby.data.attributes import MARKET
-from passerby.data.pedestrians import export
-from passerby.data.pedestrians.annotations import COLUMNS, attribute_table
-from passerby.data.pedestrians.dataset import PedestrianSource
-from passerby.data.pedestrians.export import CHUNK, write_pedestrians
-from passerby.data.pedestrians.labels import JOINTS, OUTSIDE, PARTS
-from passerby.data.pedestrians.settings import Settings
-from passerby.data.pedestrians.world import World
+from passerby.data.attributes.schema import MARKET
+from passerby.data.keypoints.skeleton import JOINTS, OUTSIDE, PARTS
 from passerby.errors import ConfigError, OutputError
+from passerby.synthetic import export
+from passerby.synthetic.annotations import COLUMNS, attribute_table
+from passerby.synthetic.dataset import PedestrianSource
+from passerby.synthetic.export import CHUNK, write_pedestrians
+from passerby.synthetic.settings import Settings
+from passerby.synthetic.street.world import World
 
 SETTINGS = Settings(people=4, cameras=2, images=3, size=(32, 16), preset="hard", seed=3)
 PICTURES = 4 * 2 * 3

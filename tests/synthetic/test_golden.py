@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from passerby.data.pedestrians.settings import VERSION, Settings
-from passerby.data.pedestrians.world import World
+from passerby.synthetic.settings import VERSION, Settings
+from passerby.synthetic.street.world import World
 
 GOLDEN = Path(__file__).with_name("golden.npz")
 LARGE, SMALL = (128, 64), (64, 32)

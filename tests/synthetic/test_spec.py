@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passerby.data.pedestrians.settings import PRESETS, Knobs, Settings
-from passerby.data.pedestrians.spec import KNOBS, parse_knob, parse_size, settings_from, settings_text
 from passerby.errors import ConfigError, PasserbyError, UnknownNameError
+from passerby.synthetic.settings import PRESETS, Knobs, Settings
+from passerby.synthetic.spec import KNOBS, parse_knob, parse_size, settings_from, settings_text
 
 
 def test_nothing_said_is_the_default() -> None:

@@ -18,7 +18,7 @@ from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, PasserbyError, ProtocolError, TrainingError, WeightsError
 from passerby.evaluation.evaluate import evaluate
 from passerby.losses.reid import ReidLoss
-from passerby.models.trunks import create_trunk
+from passerby.models.backbones import create_trunk
 from passerby.recipes.registry import load_recipe
 from passerby.training import loop
 from passerby.training.checkpoint import load

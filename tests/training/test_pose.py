@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from passerby.data.pose_set import PoseSet, read_pose_set
+from passerby.data.keypoints.dataset import PoseSet, read_pose_set
 from passerby.data.registry import load
 from passerby.errors import ConfigError, DatasetLayoutError, TrainingError, WeightsError
-from passerby.models.pose.estimator import NetworkPoses, load_pose_network
+from passerby.models.keypoints.estimator import NetworkPoses, load_pose_network
 from passerby.recipes.pose import pose
 from passerby.training.config import read_as, with_overrides
 from passerby.training.pose import build_network, measure, pose_loss, train_pose
@@ -149,7 +149,7 @@ def test_a_perfect_estimator_measures_1(people: Path) -> None:
 
     class Oracle:
         def __call__(self, names: Any, images: torch.Tensor) -> Any:
-            from passerby.data.poses import Poses
+            from passerby.data.keypoints.estimator import Poses
 
             return Poses(known.joints.numpy(), known.sure.numpy())
 
@@ -160,8 +160,8 @@ def test_a_perfect_estimator_measures_1(people: Path) -> None:
 
 
 def test_without_test_people_nothing_is_measured(people: Path, tmp_path: Path) -> None:
-    from passerby.data.pedestrians.export import write_pedestrians
-    from passerby.data.pedestrians.settings import Settings
+    from passerby.synthetic.export import write_pedestrians
+    from passerby.synthetic.settings import Settings
 
     settings = Settings(people=4, cameras=2, images=1, size=(40, 20), preset="easy")
     only = write_pedestrians(tmp_path / "only", settings, train_only=True)

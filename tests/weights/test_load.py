@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from passerby.errors import WeightsError
-from passerby.models.weights import WeightsReport, load_trunk, load_weights, read_state
+from passerby.weights.load import WeightsReport, load_trunk, load_weights, read_state
 
 State = dict[str, Tensor]
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Literal
 
 from passerby.cli.options import refuse_beside_features
 from passerby.cli.progress import progress_bar
-from passerby.cli.slices import asked_dimensions, draw_slices, slicing_of_features, slicing_of_run
+from passerby.cli.subgroups import asked_dimensions, draw_slices, slicing_of_features, slicing_of_run
 
 if TYPE_CHECKING:
-    from passerby.data.annotations import Attributes
+    from passerby.data.attributes.labels import Attributes
     from passerby.data.dataset import Dataset
-    from passerby.evaluation.predictor import Predictor
-    from passerby.evaluation.slices import Slicing
-    from passerby.metrics.slices import Slice
+    from passerby.evaluation.subgroups import Slicing
+    from passerby.inference.model import Predictor
+    from passerby.metrics.subgroups import Slice
     from passerby.types import Embeddings, EvalResult, Protocol, Rerank
 
 
@@ -63,7 +63,7 @@ class _Kept:
         self.sides: tuple[Embeddings, ...] = ()
 
     def __call__(self, query: Embeddings, gallery: Embeddings) -> None:
-        from passerby.evaluation.features import write_features
+        from passerby.inference.features import write_features
 
         self.sides = query, gallery
         if self.file:
@@ -91,8 +91,8 @@ def evaluated(asked: Asked) -> tuple[EvalResult, Sequence[Slice] | None]:
 
 
 def _of_features(asked: Asked, kept: _Kept) -> tuple[EvalResult, Slicing | None]:
-    from passerby.evaluation.features import read_features
     from passerby.evaluation.open_set import with_open_set
+    from passerby.inference.features import read_features
     from passerby.metrics.protocol import evaluate_embeddings
 
     _refuse_beside_features(asked)
@@ -156,8 +156,8 @@ def _of_run(asked: Asked, kept: _Kept) -> tuple[EvalResult, Slicing | None]:
 
 def _known_attributes(asked: Asked, dataset: Dataset, predictor: Predictor, *, only_slices: bool) -> Attributes | None:
     """What predictions are compared with; a model that predicts none may be asked for slices by them all the same."""
-    from passerby.data.annotations import read_attributes
-    from passerby.evaluation.attributes import schema_of
+    from passerby.data.attributes.labels import read_attributes
+    from passerby.inference.attributes import schema_of
 
     if not asked.attributes or (only_slices and predictor.model.schema is None):
         return None

@@ -10,8 +10,8 @@ import typer
 
 if TYPE_CHECKING:
     from passerby.data.dataset import Dataset
-    from passerby.evaluation.slices import Slicing
-    from passerby.metrics.slices import Dimension, Slice
+    from passerby.evaluation.subgroups import Slicing
+    from passerby.metrics.subgroups import Dimension, Slice
     from passerby.types import EvalResult
 
 
@@ -23,7 +23,7 @@ def asked_dimensions(text: str | None, figure: Path | None) -> tuple[Dimension, 
         ConfigError: if a figure is asked for, but no slices.
     """
     from passerby.errors import ConfigError
-    from passerby.evaluation.slices import read_dimensions
+    from passerby.evaluation.subgroups import read_dimensions
 
     if text is None and figure is not None:
         raise ConfigError("--slices-figure draws slices, but none are asked for: add --slices cameras")
@@ -37,7 +37,7 @@ def slicing_of_features(dimensions: Sequence[Dimension]) -> Slicing | None:
         ConfigError: if something else is asked for.
     """
     from passerby.errors import ConfigError
-    from passerby.evaluation.slices import Slicing
+    from passerby.evaluation.subgroups import Slicing
 
     if others := [name for name in dimensions if name != "cameras"]:
         raise ConfigError(
@@ -52,8 +52,8 @@ def slicing_of_run(dimensions: Sequence[Dimension], dataset: Dataset, attributes
     Raises:
         DatasetLayoutError: if nobody says what is asked for.
     """
-    from passerby.data.annotations import read_attributes
-    from passerby.evaluation.slices import Slicing
+    from passerby.data.attributes.labels import read_attributes
+    from passerby.evaluation.subgroups import Slicing
 
     worn = None
     if "attributes" in dimensions:
@@ -63,7 +63,7 @@ def slicing_of_run(dimensions: Sequence[Dimension], dataset: Dataset, attributes
 
 def draw_slices(path: Path, slices: Sequence[Slice], result: EvalResult, *, what: str) -> None:
     """Write the figure; ``what`` says which model on which data."""
-    from passerby.evaluation.slice_figure import slices_figure
+    from passerby.figures.subgroups import slices_figure
     from passerby.files import save_figure
 
     save_figure(slices_figure(slices, mean_ap=result.mean_ap, title=f"{what}: {result.protocol}"), path)
@@ -74,7 +74,7 @@ def print_slices(slices: Sequence[Slice]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from passerby.metrics.slices import FEW, worst_first
+    from passerby.metrics.subgroups import FEW, worst_first
 
     if not slices:
         return

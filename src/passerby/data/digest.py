@@ -6,8 +6,8 @@ import hashlib
 from functools import lru_cache
 
 from passerby.data.dataset import Dataset, Split
-from passerby.data.pedestrians.dataset import PedestrianSource, short_hash
 from passerby.data.source import Source
+from passerby.synthetic.dataset import PedestrianSource, short_hash
 
 
 @lru_cache(maxsize=8)

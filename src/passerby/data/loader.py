@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor, device
 
 from passerby.data.dataset import people
-from passerby.data.decode import read_all, read_batches, read_image
-from passerby.data.parts import PartMaker, say_fallen_back
+from passerby.data.images.augment import Augmentation
+from passerby.data.images.decode import read_all, read_batches, read_image
+from passerby.data.keypoints.crops import PartMaker, say_fallen_back
 from passerby.data.sampler import PKSampler
 from passerby.data.source import Source
-from passerby.data.transforms import Augmentation
 from passerby.errors import DatasetLayoutError
 from passerby.types import Batch, Role, Sample
 
@@ -90,7 +90,7 @@ class TrainLoader:
     def find_parts(self, progress: Callable[[int], object] | None = None) -> None:
         """Find where everybody's body and parts are before the first epoch, which finds what is missing anyway.
 
-        Pictures that are cut by the mean pose are counted and said (:func:`~passerby.data.parts.say_fallen_back`).
+        Pictures that are cut by the mean pose are counted and said (:func:`~passerby.data.keypoints.crops.say_fallen_back`).
 
         Args:
             progress: called with the number of images after each batch.

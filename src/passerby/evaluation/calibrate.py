@@ -8,7 +8,7 @@ from typing import Literal
 from passerby.data.dataset import Dataset
 from passerby.evaluation.evaluate import refuse_unevaluable, refuse_unknown_distance
 from passerby.evaluation.open_set import content_of
-from passerby.evaluation.predictor import Predictor
+from passerby.inference.model import Predictor
 from passerby.metrics.calibration import Calibration
 from passerby.metrics.held_out import calibrate_embeddings
 from passerby.metrics.probability import Method

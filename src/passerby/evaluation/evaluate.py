@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from passerby.data.annotations import Attributes
+from passerby.data.attributes.labels import Attributes
 from passerby.data.dataset import Dataset, queries_without_match
-from passerby.data.parts import PartMaker
+from passerby.data.keypoints.crops import PartMaker
 from passerby.errors import ProtocolError
-from passerby.evaluation.attributes import AttributeTest
-from passerby.evaluation.embed import embed
 from passerby.evaluation.multi_query import pooled, refuse_without_further
+from passerby.inference.attributes import AttributeTest
+from passerby.inference.embed import embed
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.metrics.single_shot import DRAWS, SINGLE_SHOT
 from passerby.models.card import ReidModel
@@ -41,7 +41,7 @@ def evaluate(
             (:func:`protocol_of`).
         parts: cuts the dataset's pictures, for a model whose card asks for parts.
         attributes: what the gallery's people wear, to compare with what the model predicts
-            (:class:`~passerby.evaluation.attributes.AttributeTest`).
+            (:class:`~passerby.inference.attributes.AttributeTest`).
         embedded: told the embeddings of query and gallery, before they are compared.
     """
     protocol = protocol or protocol_of(model, dataset)

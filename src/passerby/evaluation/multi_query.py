@@ -16,7 +16,7 @@ from torch.nn.functional import normalize as unit
 
 from passerby.data.dataset import Dataset
 from passerby.errors import ProtocolError
-from passerby.retrieval.distance import normalize
+from passerby.retrieval.distance.euclidean import normalize
 from passerby.types import Embeddings, Protocol
 
 MULTI_QUERY = "market1501-multi-query"

@@ -1,4 +1,4 @@
-"""What a data set says of its queries, by which an evaluation is sliced (:mod:`passerby.metrics.slices`)."""
+"""What a data set says of its queries, by which an evaluation is sliced (:mod:`passerby.metrics.subgroups`)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import get_args
 
 import torch
 
-from passerby.data.annotations import Attributes
-from passerby.data.attributes import UNKNOWN
+from passerby.data.attributes.labels import Attributes
+from passerby.data.attributes.schema import UNKNOWN
 from passerby.data.dataset import Dataset
-from passerby.data.pedestrians.annotations import KEYPOINTS
-from passerby.data.pedestrians.labels import VISIBLE
-from passerby.data.pose_cache import cached
-from passerby.data.pose_files import CONFIDENCE, has_joints, synthetic_poses
+from passerby.data.keypoints.cache import cached
+from passerby.data.keypoints.files import CONFIDENCE, has_joints, synthetic_poses
+from passerby.data.keypoints.skeleton import VISIBLE
 from passerby.errors import ConfigError, DatasetLayoutError, UnknownNameError
 from passerby.evaluation.per_query import refuse_draws
-from passerby.metrics.slices import Dimension, Slice, camera_slices, query_slices
+from passerby.metrics.subgroups import Dimension, Slice, camera_slices, query_slices
+from passerby.synthetic.annotations import KEYPOINTS
 from passerby.types import Embeddings, EvalResult, Sample
 
 VISIBILITY = "visible joints"

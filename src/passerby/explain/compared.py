@@ -12,20 +12,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from passerby.data.attributes import Schema
+from passerby.data.attributes.schema import Schema
 from passerby.data.dataset import Dataset
 from passerby.evaluation.evaluate import refuse_unevaluable, refuse_unknown_distance
-from passerby.evaluation.features import read_features
 from passerby.evaluation.open_set import content_of
 from passerby.evaluation.per_query import refuse_draws
-from passerby.evaluation.predictor import Predictor
+from passerby.inference.features import read_features
+from passerby.inference.model import Predictor
 from passerby.metrics.calibration import Calibration
 from passerby.metrics.camera_confusion import CameraConfusion, camera_confusion
 from passerby.metrics.functional import precision_recall
 from passerby.metrics.open_set import Pairs
 from passerby.metrics.pairs import pair_distances
 from passerby.metrics.protocol import evaluate_embeddings
-from passerby.metrics.slices import Slice, camera_slices
+from passerby.metrics.subgroups import Slice, camera_slices
 from passerby.retrieval.ranking import positive_ranks
 from passerby.types import Embeddings, EvalResult, Protocol, Rerank
 
@@ -89,7 +89,7 @@ class Compared:
         distance: Distance = "global",
         rerank: Rerank | None = None,
     ) -> Compared:
-        """Of anybody's embeddings (:mod:`passerby.evaluation.features`)."""
+        """Of anybody's embeddings (:mod:`passerby.inference.features`)."""
         how = Protocol(normalise=normalise, distance=distance, rerank=rerank)
         return cls(name or Path(file).stem, *read_features(file), how)
 

@@ -12,14 +12,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from passerby.data.decode import decode, read_all, to_tensor
-from passerby.data.parts import PartMaker, Rectangles
-from passerby.data.poses import PoseEstimator
+from passerby.data.images.blur_faces import Box, blurred, head_box, is_synthetic
+from passerby.data.images.decode import decode, read_all, to_tensor
+from passerby.data.keypoints.crops import PartMaker, Rectangles
+from passerby.data.keypoints.estimator import PoseEstimator
 from passerby.data.source import Source
-from passerby.evaluation.embed import model_inputs
-from passerby.evaluation.parts import NETWORK, pose_estimator
-from passerby.evaluation.predictor import Predictor
-from passerby.explain.privacy import Box, blurred, head_box, is_synthetic
+from passerby.inference.embed import model_inputs
+from passerby.inference.keypoint_source import NETWORK, pose_estimator
+from passerby.inference.model import Predictor
 from passerby.types import ModelOutput, Sample
 
 _LOG = logging.getLogger(__name__)

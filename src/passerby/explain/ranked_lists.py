@@ -18,10 +18,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from passerby.data.attribute_query import AttributeQuery
+from passerby.data.attributes.query import AttributeQuery
 from passerby.errors import ConfigError, ProtocolError, UnknownNameError
-from passerby.evaluation.attributes import predicted
 from passerby.evaluation.per_query import refuse_draws
+from passerby.inference.attributes import predicted
 from passerby.metrics.calibration import Calibration
 from passerby.metrics.functional import average_precision
 from passerby.retrieval.matches import Matches

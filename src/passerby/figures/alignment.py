@@ -1,11 +1,11 @@
-"""An alignment of stripes drawn between two pictures (:mod:`passerby.explain.alignment`)."""
+"""An alignment of stripes drawn between two pictures (:mod:`passerby.explain.matching.alignment`)."""
 
 from __future__ import annotations
 
 from matplotlib.axes import Axes
 
-from passerby.explain.alignment import Alignment
-from passerby.explain.style import FONT, SERIES
+from passerby.explain.matching.alignment import Alignment
+from passerby.figures.style import FONT, SERIES
 
 _DEAREST = 0.762
 """A step's cost is less: tanh 1."""

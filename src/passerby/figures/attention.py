@@ -1,7 +1,7 @@
 """Attention over pictures: rows of self-attention (001), SP's and BAM's weights (000), and Fig 7 of 004.
 
-AANet's maps are drawn by :mod:`passerby.explain.attribute_figure`, channel weights by
-:mod:`passerby.explain.channel_figure`, weights of parts by :mod:`passerby.explain.part_figure`.
+AANet's maps are drawn by :mod:`passerby.figures.attributes`, channel weights by
+:mod:`passerby.figures.channels`, weights of parts by :mod:`passerby.figures.parts`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from passerby.data.regions import PARTS
-from passerby.explain.album import Seen
-from passerby.explain.attention import position_weights, self_attention
-from passerby.explain.map_grid import Box, Cell, named, table, warmed
-from passerby.explain.part_attention import BLOCKS, intra_attention
+from passerby.data.keypoints.regions import PARTS
+from passerby.explain.attention.capture import position_weights, self_attention
+from passerby.explain.attention.parts import BLOCKS, intra_attention
+from passerby.explain.images import Seen
+from passerby.figures.layout import Box, Cell, named, table, warmed
 
 _FLAT = 0.01
 """A weight that differs by less over a picture chooses nothing there."""

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from passerby.data.annotations import Attributes
-from passerby.data.attributes import UNKNOWN as NOBODY_KNOWS
+from passerby.data.attributes.labels import Attributes
+from passerby.data.attributes.schema import UNKNOWN as NOBODY_KNOWS
 from passerby.errors import ConfigError
-from passerby.evaluation.attributes import GroupPrediction
-from passerby.explain.album import Seen
-from passerby.explain.attribute_maps import AttributeMaps, attribute_maps
-from passerby.explain.map_grid import Cell, named, table, warmed
-from passerby.explain.saliency import class_activation_maps
-from passerby.explain.style import RIGHT, UNKNOWN, WRONG, Frame
+from passerby.explain.attention.attributes import AttributeMaps, attribute_maps
+from passerby.explain.images import Seen
+from passerby.explain.saliency.maps import class_activation_maps
+from passerby.figures.layout import Cell, named, table, warmed
+from passerby.figures.style import RIGHT, UNKNOWN, WRONG, Frame
+from passerby.inference.attributes import GroupPrediction
 
 _MARK = "◆"
 
@@ -27,7 +27,7 @@ def attribute_figure(seen: Seen, truth: Attributes | None = None, *, title: str,
 
     Args:
         truth: what people wear, where somebody knows.
-        step: of the attributes' maps, as :func:`~passerby.explain.attribute_maps.attribute_maps` has it.
+        step: of the attributes' maps, as :func:`~passerby.explain.attention.attributes.attribute_maps` has it.
 
     Raises:
         ConfigError: if the model predicts no attributes, or others than ``truth`` has, or no map of such a step can be.

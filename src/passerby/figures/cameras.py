@@ -1,6 +1,6 @@
 """Which pairs of cameras are hard, and which camera misleads: four matrices, a row a camera of queries.
 
-mAP and rank-1 of a pair are evaluations of that pair alone (:mod:`passerby.metrics.slices`); where wrong answers are is
+mAP and rank-1 of a pair are evaluations of that pair alone (:mod:`passerby.metrics.subgroups`); where wrong answers are is
 counted in whole rankings (:mod:`passerby.metrics.camera_confusion`). Every number is written out.
 """
 
@@ -15,12 +15,12 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
-from passerby.evaluation.slice_figure import Cell, draw_cells
 from passerby.explain.compared import Compared
-from passerby.explain.names import wrapped
-from passerby.explain.style import FONT
+from passerby.figures.names import wrapped
+from passerby.figures.style import FONT
+from passerby.figures.subgroups import Cell, draw_cells
 from passerby.metrics.camera_confusion import CameraConfusion
-from passerby.metrics.slices import FEW, Slice
+from passerby.metrics.subgroups import FEW, Slice
 
 _CELL, _LEAST, _AROUND = 0.62, 2.6, 1.3  # inches
 _KEY = (

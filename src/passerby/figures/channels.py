@@ -13,9 +13,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 
-from passerby.explain.album import Seen
-from passerby.explain.attention import ChannelWeights, channel_weights
-from passerby.explain.style import FONT, SERIES
+from passerby.explain.attention.capture import ChannelWeights, channel_weights
+from passerby.explain.images import Seen
+from passerby.figures.style import FONT, SERIES
 
 _ACROSS = 4  # panels
 _WIDTH, _HEIGHT, _TEXT = 2.5, 2.3, 1.3  # inches of a panel, and of words around all

@@ -14,11 +14,11 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from passerby.data.dataset import SPLITS, Dataset, Split, people
-from passerby.data.decode import decode
-from passerby.data.pedestrians.known import Pose, known_poses, twin_groups
-from passerby.data.pedestrians.labels import BONES, JOINTS, OUTSIDE, VISIBLE
+from passerby.data.images.decode import decode
+from passerby.data.keypoints.skeleton import BONES, JOINTS, OUTSIDE, VISIBLE
 from passerby.errors import DatasetLayoutError, OutputError
 from passerby.files import written_whole
+from passerby.synthetic.people.known import Pose, known_poses, twin_groups
 from passerby.types import Sample
 
 GAP, MARGIN, _FONT = 2, 18, 12

@@ -19,12 +19,12 @@ from PIL import Image
 
 from passerby.data.dataset import Dataset, people
 from passerby.errors import ConfigError
-from passerby.explain.album import Album
-from passerby.explain.names import wrapped
-from passerby.explain.placing import Box, place, spread
+from passerby.explain.images import Album
 from passerby.explain.projection import Method, project
-from passerby.explain.style import FONT, SERIES
-from passerby.retrieval.distance import normalize
+from passerby.figures.names import wrapped
+from passerby.figures.placing import Box, place, spread
+from passerby.figures.style import FONT, SERIES
+from passerby.retrieval.distance.euclidean import normalize
 from passerby.retrieval.matches import rows_of
 from passerby.types import Embeddings, Role, Sample
 

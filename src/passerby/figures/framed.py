@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from passerby.explain.style import FONT, RIGHT, WRONG, Frame
+from passerby.figures.style import FONT, RIGHT, WRONG, Frame
 from passerby.types import Role
 
 LINE = 0.155

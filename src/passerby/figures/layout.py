@@ -17,9 +17,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from passerby.explain.framed import CHARACTER, GAP, LINE, who
-from passerby.explain.overlay import heated
-from passerby.explain.style import FONT, UNKNOWN, Frame
+from passerby.figures.framed import CHARACTER, GAP, LINE, who
+from passerby.figures.overlay import heated
+from passerby.figures.style import FONT, UNKNOWN, Frame
 from passerby.types import Sample
 
 HEIGHT = 1.6

@@ -1,4 +1,4 @@
-"""The loss curves of a run, as a picture. :mod:`passerby.explain.curves` draws more of them, and of several runs."""
+"""The loss curves of a run, as a picture. :mod:`passerby.figures.training_curves` draws more of them, and of several runs."""
 
 from __future__ import annotations
 

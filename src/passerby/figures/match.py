@@ -1,4 +1,4 @@
-"""A comparison of two pictures as one figure (:mod:`passerby.explain.match`): what it has, and no empty places.
+"""A comparison of two pictures as one figure (:mod:`passerby.explain.matching.explanation`): what it has, and no empty places.
 
 Both pictures; between them how their stripes were aligned (AaP-ReID, AlignedReID++); the parts that their distance is
 joined of (AANet, Attention Driven); predicted attributes (AANet); where each picture makes them alike.
@@ -14,14 +14,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from passerby.explain.alignment_figure import draw_path, draw_stripes
-from passerby.explain.framed import LINE, Framed, place, who
-from passerby.explain.match import AttributePair, Judged, MatchExplanation
-from passerby.explain.match_parts import Part
-from passerby.explain.overlay import heated
-from passerby.explain.saliency import unexplained
-from passerby.explain.style import FONT, QUERY, RIGHT, SERIES, UNKNOWN, WRONG, Frame
-from passerby.explain.written import number, probability
+from passerby.explain.format import number, probability
+from passerby.explain.matching.explanation import AttributePair, Judged, MatchExplanation
+from passerby.explain.matching.parts import Part
+from passerby.explain.saliency.maps import unexplained
+from passerby.figures.alignment import draw_path, draw_stripes
+from passerby.figures.framed import LINE, Framed, place, who
+from passerby.figures.overlay import heated
+from passerby.figures.style import FONT, QUERY, RIGHT, SERIES, UNKNOWN, WRONG, Frame
 from passerby.types import Sample
 
 _PICTURE, _OVERLAY = 4.0, 2.4  # inches of height, as all that follows is inches

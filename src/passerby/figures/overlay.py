@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from passerby.errors import ShapeError
-from passerby.explain.style import HEAT
+from passerby.figures.style import HEAT
 
 ALPHA = 0.55
 """How much of a heated picture is map."""

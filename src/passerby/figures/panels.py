@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from passerby.explain.names import wrapped
-from passerby.explain.style import FONT, SERIES, STYLES
+from passerby.figures.names import wrapped
+from passerby.figures.style import FONT, SERIES, STYLES
 
 _COLUMNS, _WIDTH, _HEIGHT = 2, 4.6, 2.6
 """Panels side by side; inches of a panel and of its axes, as all that follows."""

@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from passerby.explain.album import Seen
-from passerby.explain.framed import GAP, LINE
-from passerby.explain.map_grid import named
-from passerby.explain.part_attention import inter_attention
-from passerby.explain.style import FONT, SERIES
+from passerby.explain.attention.parts import inter_attention
+from passerby.explain.images import Seen
+from passerby.figures.framed import GAP, LINE
+from passerby.figures.layout import named
+from passerby.figures.style import FONT, SERIES
 
 _ACROSS = 3
 _HEIGHT, _NAMES, _BARS, _APART = 1.3, 0.85, 1.35, 0.55  # inches

@@ -2,7 +2,7 @@
 
 Fig 3 of Dual Attention (a list of one run), Fig 6 of Attention-Driven Person Re-Identification (a baseline's list above
 ours), Figs 7 and 8 of AANet (lists, and what attributes leave of them). Green and ✓ is right, vermilion and ✗ is wrong,
-grey and – does not count (:mod:`passerby.explain.style`).
+grey and – does not count (:mod:`passerby.figures.style`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from passerby.errors import ConfigError
-from passerby.explain.album import Album
-from passerby.explain.framed import CHARACTER, GAP, LINE, Framed, cell_width, place, who
-from passerby.explain.names import broken
-from passerby.explain.ranked import Outcome, RankedHit, RankedList, choose, ranked_lists
-from passerby.explain.style import FONT, JUNK, QUERY, RIGHT, WRONG, Frame
-from passerby.explain.written import number, probability
+from passerby.explain.format import number, probability
+from passerby.explain.images import Album
+from passerby.explain.ranked_lists import Outcome, RankedHit, RankedList, choose, ranked_lists
+from passerby.figures.framed import CHARACTER, GAP, LINE, Framed, cell_width, place, who
+from passerby.figures.names import broken
+from passerby.figures.style import FONT, JUNK, QUERY, RIGHT, WRONG, Frame
 from passerby.metrics.calibration import Calibration
 from passerby.types import Embeddings, Protocol
 
@@ -84,7 +84,7 @@ def failures(
         name: of the run.
 
     Raises:
-        ProtocolError: if no query has a valid match (and as :func:`~passerby.explain.ranked.ranked_lists` does).
+        ProtocolError: if no query has a valid match (and as :func:`~passerby.explain.ranked_lists.ranked_lists` does).
     """
     rows = choose(query, gallery, protocol, "worst", n)
     lists = ranked_lists(query, gallery, protocol, rows, k=k, calibration=calibration)

@@ -24,8 +24,8 @@ from matplotlib.ticker import NullFormatter
 
 from passerby.errors import ConfigError, UnknownNameError
 from passerby.explain.compared import Compared
-from passerby.explain.panels import Panel, Place, dressed, line_of, panels_figure
-from passerby.explain.style import FONT, SERIES, STYLES
+from passerby.figures.panels import Panel, Place, dressed, line_of, panels_figure
+from passerby.figures.style import FONT, SERIES, STYLES
 from passerby.metrics.open_set import (
     PAIRS_AT_A_RATE,
     RATES,

@@ -1,7 +1,7 @@
 """Saliency as a picture: a row of pictures, below it a row of maps for each run, the baseline above ours.
 
 Fig 5 of AaP-ReID shows pictures, a baseline's maps and its own. What is explained is an identity's score or the
-distance of two pictures, of which both are shown (:mod:`passerby.explain.saliency`). All lengths are inches.
+distance of two pictures, of which both are shown (:mod:`passerby.explain.saliency.maps`). All lengths are inches.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from PIL import Image
 from torch import Tensor
 
 from passerby.errors import ConfigError
-from passerby.explain.album import Album, Seen
-from passerby.explain.framed import CHARACTER, GAP, LINE, Framed, cell_width, place, who
-from passerby.explain.map_grid import warmed
-from passerby.explain.names import broken
-from passerby.explain.saliency import PairSaliency
-from passerby.explain.saliency_pairs import Pair
-from passerby.explain.style import FONT, RIGHT, UNKNOWN, WRONG, Frame
-from passerby.explain.written import number
+from passerby.explain.format import number
+from passerby.explain.images import Album, Seen
+from passerby.explain.saliency.maps import PairSaliency
+from passerby.explain.saliency.pairs import Pair
+from passerby.figures.framed import CHARACTER, GAP, LINE, Framed, cell_width, place, who
+from passerby.figures.layout import warmed
+from passerby.figures.names import broken
+from passerby.figures.style import FONT, RIGHT, UNKNOWN, WRONG, Frame
 from passerby.types import Sample
 
 _HEIGHT = 1.55

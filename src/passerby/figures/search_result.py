@@ -1,7 +1,7 @@
 """A search as a picture: the query, then its nearest pictures in a strip, nearest first.
 
 Where it is known who the query is, right answers have a green frame and ✓, wrong ones a vermilion frame and ✗ (see
-:mod:`passerby.explain.style`); a grey frame means that nobody knows.
+:mod:`passerby.figures.style`); a grey frame means that nobody knows.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from PIL import Image
 
-from passerby.explain.framed import GAP, LINE, Framed, cell_width, place, who
-from passerby.explain.style import QUERY, RIGHT, UNKNOWN, WRONG, Frame
-from passerby.explain.written import number, probability
+from passerby.explain.format import number, probability
+from passerby.figures.framed import GAP, LINE, Framed, cell_width, place, who
+from passerby.figures.style import QUERY, RIGHT, UNKNOWN, WRONG, Frame
 from passerby.files import save_figure
 from passerby.types import Hit, Role
 

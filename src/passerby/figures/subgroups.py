@@ -19,7 +19,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 
 from passerby.errors import ConfigError
-from passerby.metrics.slices import FEW, Dimension, Slice
+from passerby.metrics.subgroups import FEW, Dimension, Slice
 
 BAR, BAR_OF_FEW, WHOLE, EDGE, EDGE_OF_CELL = "#56B4E9", "#D9EEF9", "#D55E00", "#5A7F96", "#BBBBBB"
 _HATCH = "////"

@@ -19,10 +19,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from passerby.errors import ConfigError
-from passerby.explain.names import wrapped
-from passerby.explain.panels import line_of
-from passerby.explain.style import FONT, SERIES, STYLES
-from passerby.training.curves import loss_names, running_mean
+from passerby.figures.losses_png import loss_names, running_mean
+from passerby.figures.names import wrapped
+from passerby.figures.panels import line_of
+from passerby.figures.style import FONT, SERIES, STYLES
 from passerby.training.run import RunFolder
 
 Over = Literal["epoch", "step"]

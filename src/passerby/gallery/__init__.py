@@ -1,9 +1,9 @@
 """Embeddings on disk, the search among them, and its picture."""
 
-from passerby.gallery.figure import save_strip, strip
+from passerby.data.images.open import Query
+from passerby.figures.search_result import save_strip, strip
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.pictures import Query
-from passerby.gallery.store import Origin, StoredEmbeddings, read_embeddings, write_embeddings
+from passerby.inference.embeddings_file import Origin, StoredEmbeddings, read_embeddings, write_embeddings
 
 __all__ = [
     "Gallery",

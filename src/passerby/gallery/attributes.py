@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from passerby.data.attribute_query import AttributeQuery
-from passerby.data.attributes import Schema
-from passerby.gallery.store import Groups
+from passerby.data.attributes.query import AttributeQuery
+from passerby.data.attributes.schema import Schema
+from passerby.inference.embeddings_file import Groups
 
 
 def names(schema: Schema | None) -> Groups:

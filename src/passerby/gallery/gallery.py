@@ -20,18 +20,18 @@ from PIL import Image
 from torch import Tensor
 
 from passerby.data import registry
-from passerby.data.attribute_query import AttributeQuery, attribute_query
+from passerby.data.attributes.query import AttributeQuery, attribute_query
 from passerby.data.dataset import Split
-from passerby.data.decode import decode
+from passerby.data.images.decode import decode
+from passerby.data.images.open import Query, QueryLike, pictures
 from passerby.data.source import Source
 from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError, WeightsError
-from passerby.evaluation.attributes import predicted, schema_of
-from passerby.evaluation.parts import JointsOrigin
-from passerby.evaluation.predictor import Predictor
 from passerby.gallery.attributes import log_probability, names
 from passerby.gallery.joints import compare_joints, cuts_by_joints, joints_of, say_unknown
-from passerby.gallery.pictures import Query, QueryLike, pictures
-from passerby.gallery.store import Origin, read_embeddings, refuse_other_options, write_embeddings
+from passerby.inference.attributes import predicted, schema_of
+from passerby.inference.embeddings_file import Origin, read_embeddings, refuse_other_options, write_embeddings
+from passerby.inference.keypoint_source import JointsOrigin
+from passerby.inference.model import Predictor
 from passerby.metrics.calibration import Calibration
 from passerby.retrieval.ranking import top_k
 from passerby.types import Embeddings, Hit, Role
@@ -129,7 +129,7 @@ class Gallery:
         return joints_of(self.predictor, self.source) if cuts_by_joints(self.predictor) else None
 
     def save(self, path: str | Path) -> None:
-        """Write the embeddings to one Parquet file (see :mod:`passerby.gallery.store`).
+        """Write the embeddings to one Parquet file (see :mod:`passerby.inference.embeddings_file`).
 
         Raises:
             OutputError: if it cannot be written; nothing is left behind then.

@@ -12,8 +12,8 @@ from functools import lru_cache
 
 from passerby.data.source import Source
 from passerby.errors import ConfigError
-from passerby.evaluation.parts import AUTO, JointsOrigin, joints_origin
-from passerby.evaluation.predictor import Predictor
+from passerby.inference.keypoint_source import AUTO, JointsOrigin, joints_origin
+from passerby.inference.model import Predictor
 
 _LOG = logging.getLogger(__name__)
 

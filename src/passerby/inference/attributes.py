@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from passerby.data.annotations import Attributes
-from passerby.data.attribute_query import AttributeQuery, attribute_query, group_place
-from passerby.data.attributes import Schema
+from passerby.data.attributes.labels import Attributes
+from passerby.data.attributes.query import AttributeQuery, attribute_query, group_place
+from passerby.data.attributes.schema import Schema
 from passerby.data.dataset import Dataset
 from passerby.errors import ConfigError
 from passerby.metrics.attributes import attribute_result

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from passerby.data.decode import read_batches
-from passerby.data.parts import PartMaker, Rectangles, say_fallen_back
+from passerby.data.images.augment import normalise, normalise_parts
+from passerby.data.images.decode import read_batches
+from passerby.data.keypoints.crops import PartMaker, Rectangles, say_fallen_back
 from passerby.data.source import Source
-from passerby.data.transforms import normalise, normalise_parts
 from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.models.card import ReidModel
 from passerby.types import Embeddings, ModelOutput, Sample
@@ -40,7 +40,7 @@ def embed(
         flip: average each picture with its mirror image, at twice the cost; stripes keep length 1, attributes
             average scores.
         parts: cuts the pictures, for a model whose card asks for parts; how many were cut by the mean pose is said
-            (:func:`~passerby.data.parts.say_fallen_back`).
+            (:func:`~passerby.data.keypoints.crops.say_fallen_back`).
         progress: called with the number of images after each batch.
 
     Raises:

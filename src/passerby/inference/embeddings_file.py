@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from passerby.errors import ConfigError, DatasetLayoutError, WeightsError
-from passerby.evaluation.parts import JointsOrigin
 from passerby.files import written_whole
+from passerby.inference.keypoint_source import JointsOrigin
 from passerby.types import Embeddings, Protocol
 
 FORMAT = 3
@@ -42,7 +42,7 @@ class Origin:
     """What embeddings were made of and by."""
 
     fingerprint: str
-    """Of the model (see :class:`~passerby.evaluation.predictor.Predictor`): others are not comparable."""
+    """Of the model (see :class:`~passerby.inference.model.Predictor`): others are not comparable."""
     model: str
     size: tuple[int, int]
     """(height, width) of the model's pictures."""

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from passerby.data.canonical import shipped_canonical_poses
-from passerby.data.parts import By, PartCutter, PartMaker
-from passerby.data.pose_cache import cached
-from passerby.data.pose_files import coco_poses, has_joints, market_poses, synthetic_poses
-from passerby.data.poses import PoseEstimator
-from passerby.data.regions import OVERLAP
+from passerby.data.keypoints.cache import cached
+from passerby.data.keypoints.canonical import shipped_canonical_poses
+from passerby.data.keypoints.crops import By, PartCutter, PartMaker
+from passerby.data.keypoints.estimator import PoseEstimator
+from passerby.data.keypoints.files import coco_poses, has_joints, market_poses, synthetic_poses
+from passerby.data.keypoints.regions import OVERLAP
 from passerby.data.registry import from_anywhere, open_place
 from passerby.data.source import Source
 from passerby.errors import DatasetLayoutError
-from passerby.models.pose.estimator import ABOUT, CONFIG, NetworkPoses, load_pose_network, shipped_poses
-from passerby.models.pose.heatmaps import fingerprint, openvino_poses
+from passerby.models.keypoints.estimator import ABOUT, CONFIG, NetworkPoses, load_pose_network, shipped_poses
+from passerby.models.keypoints.heatmaps import fingerprint, openvino_poses
 
 AUTO, OWN, NETWORK = "auto", "own", "network"
 """The set's own joints where it has them, else the shipped network (which is then said); the one; the other."""
@@ -57,7 +57,7 @@ def part_maker(
 ) -> PartMaker:
     """What cuts the pictures of ``source``, resized to ``size`` (height, width), into parts a quarter as high.
 
-    Joints that are work to find are kept (:mod:`passerby.data.pose_cache`).
+    Joints that are work to find are kept (:mod:`passerby.data.keypoints.cache`).
 
     Args:
         by: ``pose``, or ``strips`` that need none.

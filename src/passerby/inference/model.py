@@ -8,21 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from passerby.data.annotations import Attributes
+from passerby.data.attributes.labels import Attributes
 from passerby.data.dataset import Dataset
-from passerby.data.parts import PartMaker
+from passerby.data.keypoints.crops import PartMaker
 from passerby.data.source import DirectorySource, Source
 from passerby.errors import ProtocolError, WeightsError
-from passerby.evaluation.attributes import AttributePredictions, attribute_predictions, schema_of
-from passerby.evaluation.embed import embed
 from passerby.evaluation.evaluate import evaluate, protocol_of
 from passerby.evaluation.open_set import open_set_details
-from passerby.evaluation.parts import part_maker
+from passerby.inference.attributes import AttributePredictions, attribute_predictions, schema_of
+from passerby.inference.embed import embed
+from passerby.inference.keypoint_source import part_maker
 from passerby.metrics.calibration import CALIBRATION, Calibration
 from passerby.metrics.pairs import refuse_reranked
 from passerby.models.card import ReidModel
-from passerby.models.weights import digest
 from passerby.types import Embeddings, EvalResult, Protocol, Sample
+from passerby.weights.load import digest
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Predictor:
     """Embeds pictures with one model at one size.
 
     Args:
-        parts: keywords of :func:`~passerby.evaluation.parts.part_maker`, for a model that sees parts of the body.
+        parts: keywords of :func:`~passerby.inference.keypoint_source.part_maker`, for a model that sees parts of the body.
         flip: average each picture with its mirror image.
         normalise: compare embeddings of length 1; ``None``: as the model's paper does. They are kept as they are.
         draws: evaluate on so many galleries with one picture a person; 0: on the whole gallery; ``None``: as the data
@@ -90,7 +90,7 @@ class Predictor:
         with_local: bool = False,
         progress: Callable[[int], object] | None = None,
     ) -> Embeddings:
-        """Embed a dataset's samples, in order (see :func:`passerby.evaluation.embed.embed`)."""
+        """Embed a dataset's samples, in order (see :func:`passerby.inference.embed.embed`)."""
         return embed(
             self.model,
             source,

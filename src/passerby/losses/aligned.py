@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passerby.losses.triplet import Triplets, margin_loss
-from passerby.retrieval.dmli import dmli_pairs
+from passerby.retrieval.distance.dmli import dmli_pairs
 
 
 def local_triplet_loss(local: Float[Tensor, "b s c"], triplets: Triplets, *, margin: float = 0.3) -> Float[Tensor, ""]:

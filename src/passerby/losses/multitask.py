@@ -24,7 +24,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from passerby.data.attributes import UNKNOWN
+from passerby.data.attributes.schema import UNKNOWN
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
 from passerby.losses.reid import LossParts
 from passerby.types import Batch, ModelOutput

@@ -4,7 +4,7 @@ Plain accuracy, which the paper prints, flatters a group whose values are rare: 
 who always says so is right nine times in ten. So two numbers stand beside it: balanced accuracy, the mean recall over
 the values that occur, and the accuracy of always saying what is commonest among the training people.
 
-Classes are those of a :class:`~passerby.data.attributes.Schema`, −1 where nobody knows; unknown ones count nowhere.
+Classes are those of a :class:`~passerby.data.attributes.schema.Schema`, −1 where nobody knows; unknown ones count nowhere.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from passerby.data.attributes import UNKNOWN, Attribute, Schema
+from passerby.data.attributes.schema import UNKNOWN, Attribute, Schema
 from passerby.errors import ShapeError
 from passerby.types import AttributeResult, GroupAccuracy
 

@@ -46,7 +46,7 @@ class Calibration:
     protocol: Protocol
     """How distances were made, and which pairs count."""
     fingerprint: str
-    """Of the model (:class:`~passerby.evaluation.predictor.Predictor`)."""
+    """Of the model (:class:`~passerby.inference.model.Predictor`)."""
     data: str
     """Where the pictures were."""
     content: str

@@ -13,9 +13,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from passerby.errors import ProtocolError
-from passerby.retrieval.blocks import BLOCK_BYTES
+from passerby.retrieval.distance.blocks import BLOCK_BYTES
+from passerby.retrieval.distance.nearest import nearest
 from passerby.retrieval.matches import Matches, cells
-from passerby.retrieval.nearest import nearest
 from passerby.retrieval.ranking import distance_blocks
 from passerby.types import Embeddings, Protocol
 

@@ -26,8 +26,8 @@ from torch import Tensor
 
 from passerby.errors import ProtocolError
 from passerby.metrics.open_set import RATES, Pairs
-from passerby.retrieval.blocks import BLOCK_BYTES, CELL_BYTES, row_blocks
-from passerby.retrieval.comparison import compare
+from passerby.retrieval.distance.blocks import BLOCK_BYTES, CELL_BYTES, row_blocks
+from passerby.retrieval.distance.compare import compare
 from passerby.retrieval.matches import Matches, cells, rows_of
 from passerby.types import Embeddings, Protocol, Role
 

@@ -22,9 +22,9 @@ from torch.nn import functional as F
 
 from passerby.models.aligned_reid import LocalBranch, horizontal_stripes
 from passerby.models.attention import attention_factory
+from passerby.models.backbones import create_trunk
 from passerby.models.card import WHOLE, MapLayers, ModelCard, ReidModel
 from passerby.models.registry import register
-from passerby.models.trunks import create_trunk
 from passerby.types import ModelOutput
 
 ALL_LAYERS = (1, 2, 3, 4)

@@ -1,7 +1,7 @@
 """AlignedReID++: dynamically matching local information (Luo et al., Pattern Recognition 2019).
 
 A trunk map feeds two branches. Global: average pool → ID classifier. Local: one vector for each row
-of the map (:class:`LocalBranch`), compared by DMLI (``passerby.retrieval.dmli``), trained with the
+of the map (:class:`LocalBranch`), compared by DMLI (``passerby.retrieval.distance.dmli``), trained with the
 triplets that the global branch mined (``passerby.losses``). Test distance: the global one.
 
 It is AaP-ReID's baseline: 25,313,199 parameters with ResNet-50 and 751 classes.
@@ -16,9 +16,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from passerby.models.backbones import create_trunk
 from passerby.models.card import ModelCard, ReidModel
 from passerby.models.registry import register
-from passerby.models.trunks import create_trunk
 from passerby.types import ModelOutput
 
 

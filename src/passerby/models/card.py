@@ -10,12 +10,12 @@ from typing import ClassVar, NamedTuple
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passerby.data.attributes import Schema
+from passerby.data.attributes.schema import Schema
 from passerby.errors import ConfigError
 from passerby.types import ModelOutput
 
 WHOLE = "whole"
-"""What a map is of, where it is of the whole picture; else it is of a part (:data:`passerby.data.regions.PARTS`)."""
+"""What a map is of, where it is of the whole picture; else it is of a part (:data:`passerby.data.keypoints.regions.PARTS`)."""
 MapLayers = dict[str, dict[str, nn.Module]]
 """Modules whose output is a map ``(b, c, h, w)``, or starts with one: by layer, then by what the map is of."""
 

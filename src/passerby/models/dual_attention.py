@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from passerby.errors import ConfigError
 from passerby.models.attention.se import SE
 from passerby.models.attention.self_attention import SelfAttention
+from passerby.models.backbones import create_trunk
 from passerby.models.card import WHOLE, MapLayers, ModelCard, ReidModel
 from passerby.models.registry import register
-from passerby.models.trunks import create_trunk
 from passerby.types import ModelOutput
 
 ALL_LAYERS = (1, 2, 3, 4)

@@ -1,7 +1,7 @@
 """OSNet: omni-scale feature learning (Zhou et al., ICCV 2019), at four widths.
 
 State-dict keys are torchreid's, so that its published checkpoints load as they are. The trunk
-(``passerby.models.trunks.osnet``) is followed by average pooling and a 512-d fully connected layer
+(``passerby.models.backbones.osnet``) is followed by average pooling and a 512-d fully connected layer
 with BN and ReLU, whose output is the embedding; the classifier stands on it.
 """
 
@@ -12,9 +12,9 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from passerby.models.backbones.osnet import OSNetTrunk
 from passerby.models.card import WHOLE, MapLayers, ModelCard, ReidModel
 from passerby.models.registry import register
-from passerby.models.trunks.osnet import OSNetTrunk
 from passerby.types import ModelOutput
 
 EMBEDDING = 512

@@ -15,9 +15,9 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from passerby.models.backbones import create_trunk
 from passerby.models.card import ModelCard, ReidModel
 from passerby.models.registry import register
-from passerby.models.trunks import create_trunk
 from passerby.types import ModelOutput
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from passerby.data.attributes import SCHEMAS
+from passerby.data.attributes.schema import SCHEMAS
 from passerby.recipes.registry import recipe
 from passerby.recipes.tables import DUKE, MARKET, PAPERS, Row, Table, options
 from passerby.training.config import (

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from passerby.data.annotations import read_attributes
-from passerby.data.attributes import Schema
+from passerby.data.attributes.labels import read_attributes
+from passerby.data.attributes.schema import Schema
 from passerby.data.dataset import Dataset, people
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError
 from passerby.evaluation.evaluate import refuse_unevaluable
-from passerby.evaluation.parts import AUTO, joints_in_words
+from passerby.inference.keypoint_source import AUTO, joints_in_words
 from passerby.recipes.conditions import shortened
 from passerby.recipes.progress import Inputs, Progress, progress
 from passerby.recipes.sizes import count

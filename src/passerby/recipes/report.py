@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from passerby.figures.reproduction import Dots, Panel, comparison
 from passerby.files import written_whole
-from passerby.recipes.figure import Dots, Panel, comparison
 from passerby.recipes.tables import COUNTED, Table
 from passerby.training.config import TrainConfig
 from passerby.training.run import environment

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from passerby.data.attributes import Schema
+from passerby.data.attributes.schema import Schema
 from passerby.errors import UnknownNameError
 from passerby.recipes.registry import load_recipe
 from passerby.registry import Registry

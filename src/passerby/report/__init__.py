@@ -10,7 +10,7 @@
 =====================  ==========================================================
 """
 
-from passerby.explain.report.build import read_run, report, write_report
-from passerby.explain.report.record import read_records
+from passerby.report.build import read_run, report, write_report
+from passerby.report.inputs.record import read_records
 
 __all__ = ["read_records", "read_run", "report", "write_report"]

@@ -8,25 +8,25 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from passerby.errors import PasserbyError
-from passerby.explain.album import Album
-from passerby.explain.report.calibration import calibration
-from passerby.explain.report.curves import curves
-from passerby.explain.report.data import data as data_section
-from passerby.explain.report.embedding import embedding
-from passerby.explain.report.environment import environment
-from passerby.explain.report.looks import looks
-from passerby.explain.report.numbers import numbers
-from passerby.explain.report.page import missing, page
-from passerby.explain.report.picture import sized
-from passerby.explain.report.ranked import ranked
-from passerby.explain.report.record import Record, read_records
-from passerby.explain.report.retrieval import retrieval
-from passerby.explain.report.run import Run, Section
-from passerby.explain.report.slices import attributes, slices
-from passerby.explain.report.tested import Missing, Progress, evaluated, own_data, silent
-from passerby.explain.report.training import training
-from passerby.explain.report.why import why
+from passerby.explain.images import Album
 from passerby.files import written_whole
+from passerby.report.inputs.environment import environment
+from passerby.report.inputs.evaluated_run import Missing, Progress, evaluated, own_data, silent
+from passerby.report.inputs.record import Record, read_records
+from passerby.report.inputs.run import Run, Section
+from passerby.report.page import missing, page
+from passerby.report.sections.attention import looks
+from passerby.report.sections.calibration import calibration
+from passerby.report.sections.curves import curves
+from passerby.report.sections.data import data as data_section
+from passerby.report.sections.embedding import embedding
+from passerby.report.sections.matches import why
+from passerby.report.sections.numbers import numbers
+from passerby.report.sections.picture import sized
+from passerby.report.sections.ranked import ranked
+from passerby.report.sections.retrieval import retrieval
+from passerby.report.sections.subgroups import attributes, slices
+from passerby.report.sections.training import training
 
 _LOG = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from passerby.errors import ProtocolError
-from passerby.retrieval.blocks import BLOCK_BYTES
-from passerby.retrieval.comparison import compare_features, whole_rows
-from passerby.retrieval.distance import normalize
-from passerby.retrieval.nearest import nearest
+from passerby.retrieval.distance.blocks import BLOCK_BYTES
+from passerby.retrieval.distance.compare import compare_features, whole_rows
+from passerby.retrieval.distance.euclidean import normalize
+from passerby.retrieval.distance.nearest import nearest
 
 
 def expand_queries(

@@ -20,10 +20,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from passerby.errors import ProtocolError
-from passerby.retrieval.blocks import BLOCK_BYTES
-from passerby.retrieval.comparison import DistanceName, compare, compare_union, whole_rows
+from passerby.retrieval.distance.blocks import BLOCK_BYTES
+from passerby.retrieval.distance.compare import DistanceName, compare, compare_union, whole_rows
+from passerby.retrieval.distance.nearest import nearest
 from passerby.retrieval.matches import Matches
-from passerby.retrieval.nearest import nearest
 from passerby.retrieval.rerank import prepare
 from passerby.types import Embeddings, Protocol, Ranking, Rerank
 

@@ -4,7 +4,7 @@ Over the union of query and gallery, N pictures, D their squared Euclidean dista
 its own maximum:
 
 ============================================================  ==================================
-N(p, k), the k nearest; p itself is the first of k + 1         :func:`~passerby.retrieval.nearest.nearest`
+N(p, k), the k nearest; p itself is the first of k + 1         :func:`~passerby.retrieval.distance.nearest.nearest`
 R(p, k) = {g in N(p, k) : p in N(g, k)} (Eq 2)                  :func:`_mutual`
 R*(p, k1): with R(q, k1/2) of each q in R(p, k1) of which       :func:`_expanded`
 more than 2/3 lies in R(p, k1) (Eq 3)
@@ -35,10 +35,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from passerby.errors import ProtocolError, ShapeError
-from passerby.retrieval.blocks import BLOCK_BYTES, CELL_BYTES, row_blocks
-from passerby.retrieval.comparison import Comparison, Given, at_once, compare_features, whole_rows
-from passerby.retrieval.distance import squared_euclidean, widened
-from passerby.retrieval.nearest import nearest
+from passerby.retrieval.distance.blocks import BLOCK_BYTES, CELL_BYTES, row_blocks
+from passerby.retrieval.distance.compare import Comparison, Given, at_once, compare_features, whole_rows
+from passerby.retrieval.distance.euclidean import squared_euclidean, widened
+from passerby.retrieval.distance.nearest import nearest
 from passerby.retrieval.ragged import Ragged, concatenated, mean_of_rows, ragged, transposed
 from passerby.types import Rerank
 

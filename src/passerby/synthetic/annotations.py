@@ -7,12 +7,12 @@ import io
 from collections.abc import Iterable
 from typing import Any
 
-from passerby.data.attributes import MARKET
-from passerby.data.pedestrians.dataset import NAME, Key
-from passerby.data.pedestrians.describe import attributes
-from passerby.data.pedestrians.labels import BONES, JOINTS, OUTSIDE, Labels
-from passerby.data.pedestrians.settings import Settings
-from passerby.data.pedestrians.world import World
+from passerby.data.attributes.schema import MARKET
+from passerby.data.keypoints.skeleton import BONES, JOINTS, OUTSIDE, Labels
+from passerby.synthetic.dataset import NAME, Key
+from passerby.synthetic.people.describe import attributes
+from passerby.synthetic.settings import Settings
+from passerby.synthetic.street.world import World
 
 ATTRIBUTES, KEYPOINTS, SETTINGS, MASKS = "attributes.csv", "keypoints.json", "settings.json", "masks"
 COLUMNS = ("person", "outfit", "twin_group", *MARKET.columns)

@@ -17,14 +17,14 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from passerby.data.pedestrians.labels import Labels, Shot
-from passerby.data.pedestrians.settings import Settings
-from passerby.data.pedestrians.spec import settings_from, settings_text
-from passerby.data.pedestrians.walk import frame_number
-from passerby.data.pedestrians.world import World
+from passerby.data.keypoints.skeleton import Labels, Shot
 from passerby.data.source import Source
 from passerby.errors import ConfigError, OutputError
 from passerby.files import written_whole
+from passerby.synthetic.people.walk import frame_number
+from passerby.synthetic.settings import Settings
+from passerby.synthetic.spec import settings_from, settings_text
+from passerby.synthetic.street.world import World
 
 NAME = "pedestrians"
 TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"

@@ -18,7 +18,9 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from passerby.data.pedestrians.annotations import (
+from passerby.errors import ConfigError, OutputError
+from passerby.files import folder_made_whole
+from passerby.synthetic.annotations import (
     ATTRIBUTES,
     KEYPOINTS,
     MASKS,
@@ -28,7 +30,7 @@ from passerby.data.pedestrians.annotations import (
     image_entry,
     joints_entry,
 )
-from passerby.data.pedestrians.dataset import (
+from passerby.synthetic.dataset import (
     Key,
     encode,
     file_name,
@@ -36,10 +38,8 @@ from passerby.data.pedestrians.dataset import (
     keys,
     settings_json,
 )
-from passerby.data.pedestrians.settings import Settings
-from passerby.data.pedestrians.world import World
-from passerby.errors import ConfigError, OutputError
-from passerby.files import folder_made_whole
+from passerby.synthetic.settings import Settings
+from passerby.synthetic.street.world import World
 
 CHUNK = 8
 """Pictures that a worker draws before it reports."""

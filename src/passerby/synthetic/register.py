@@ -1,4 +1,4 @@
-"""Pedestrians: people who do not exist, drawn when they are first looked at (see :mod:`passerby.data.pedestrians`).
+"""Pedestrians: people who do not exist, drawn when they are first looked at (see :mod:`passerby.synthetic`).
 
 ``pedestrians:people=60,preset=hard`` instead of a path. Written to disk, they are in Market-1501's layout and are
 recognised as such.
@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from passerby.data.dataset import Dataset
-from passerby.data.pedestrians.dataset import NAME, open_pedestrians
 from passerby.data.registry import DATASETS, Reader
 from passerby.data.source import Source
+from passerby.synthetic.dataset import NAME, open_pedestrians
 
 
 def _read(source: Source) -> Dataset:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from passerby.data.pedestrians.settings import Knobs, Settings
 from passerby.errors import ConfigError, UnknownNameError
+from passerby.synthetic.settings import Knobs, Settings
 
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 KNOBS = tuple(field.name for field in fields(Knobs))

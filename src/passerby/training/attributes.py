@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from passerby.data.annotations import Attributes, read_attributes
+from passerby.data.attributes.labels import Attributes, read_attributes
 from passerby.data.dataset import Dataset
 from passerby.errors import ConfigError
-from passerby.evaluation.attributes import AttributeTest
+from passerby.inference.attributes import AttributeTest
 from passerby.models.card import ReidModel
 from passerby.training.config import TrainConfig
 from passerby.training.loss import needs_attributes

@@ -9,15 +9,15 @@ from typing import Any
 from safetensors.torch import save
 
 from passerby.errors import ConfigError, WeightsError
-from passerby.evaluation.predictor import Predictor
 from passerby.files import folder_made_whole, written_whole
+from passerby.inference.model import Predictor
 from passerby.metrics.calibration import read_calibration
 from passerby.models.card import ReidModel
-from passerby.models.pose.estimator import KIND
+from passerby.models.keypoints.estimator import KIND
 from passerby.models.registry import MODELS, create_model, model_card
-from passerby.models.weights import WeightsReport, load_weights, read_state
 from passerby.training.config import PartsConfig
 from passerby.training.run import RunFolder
+from passerby.weights.load import WeightsReport, load_weights, read_state
 
 
 def save_model(
@@ -32,9 +32,9 @@ def save_model(
     """Write the weights, then the JSON that makes them a model; a reader never sees one without the other whole.
 
     Args:
-        parts: how pictures are cut (:func:`~passerby.evaluation.parts.part_maker`) for a model that sees parts.
+        parts: how pictures are cut (:func:`~passerby.inference.keypoint_source.part_maker`) for a model that sees parts.
         evaluation: ``flip``, ``normalise``, ``draws`` and ``seed`` of
-            :class:`~passerby.evaluation.predictor.Predictor`.
+            :class:`~passerby.inference.model.Predictor`.
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with written_whole(run.path / "model.safetensors") as partial:
@@ -62,7 +62,7 @@ def load(
     """The model that a run folder holds, ready to embed pictures on ``device`` (``cuda``, ``cuda:1``, ``mps``, …).
 
     Args:
-        poses: who knows the joints (:func:`~passerby.evaluation.parts.part_maker`) where a model that sees parts meets
+        poses: who knows the joints (:func:`~passerby.inference.keypoint_source.part_maker`) where a model that sees parts meets
             other pictures than those it was trained on; by default what its run says.
         flip: average each picture with its mirror image; by default what its run says.
         normalise: compare embeddings of length 1; by default what its run says, and else as the model's paper does.

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator
 
-from passerby.data.regions import OVERLAP
+from passerby.data.keypoints.regions import OVERLAP
 from passerby.errors import ConfigError, UnknownNameError
 from passerby.losses.multitask import TASKS
 
@@ -70,7 +70,7 @@ class AugmentConfig(Frozen):
 
 
 class PartsConfig(Frozen):
-    """How pictures are cut, for models that see parts of the body (:func:`~passerby.evaluation.parts.part_maker`)."""
+    """How pictures are cut, for models that see parts of the body (:func:`~passerby.inference.keypoint_source.part_maker`)."""
 
     by: Literal["pose", "strips"] = "pose"
     overlap: float = Field(OVERLAP, ge=0, le=0.5)

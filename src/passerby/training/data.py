@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from passerby.data.dataset import Dataset, people
+from passerby.data.images.augment import Augmentation
 from passerby.data.loader import TrainLoader, class_labels
 from passerby.data.registry import load as load_dataset
 from passerby.data.sampler import PKSampler
-from passerby.data.transforms import Augmentation
 from passerby.errors import DatasetLayoutError
 from passerby.evaluation.evaluate import refuse_unevaluable
-from passerby.evaluation.parts import part_maker
+from passerby.inference.keypoint_source import part_maker
 from passerby.models.card import ReidModel
 from passerby.training.attributes import training_attributes
 from passerby.training.config import TrainConfig

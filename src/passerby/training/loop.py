@@ -26,13 +26,13 @@ from torch import Tensor
 
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, OutputError, TrainingError, WeightsError
-from passerby.evaluation.predictor import Predictor
+from passerby.figures.losses_png import save_loss_curves
+from passerby.inference.model import Predictor
 from passerby.losses.reid import LossParts
 from passerby.models.card import ReidModel
 from passerby.training.attributes import evaluation_attributes
 from passerby.training.checkpoint import save_model
 from passerby.training.config import TrainConfig, read_config
-from passerby.training.curves import save_loss_curves
 from passerby.training.data import count_people, evaluation_data, train_loader
 from passerby.training.inputs import INPUTS, digests
 from passerby.training.loss import build_loss, leaves_parameters_out

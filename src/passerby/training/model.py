@@ -6,8 +6,8 @@ import torch
 
 from passerby.models.card import ReidModel
 from passerby.models.registry import create_model
-from passerby.models.weights import WeightsReport, load_trunk
 from passerby.training.config import TrainConfig
+from passerby.weights.load import WeightsReport, load_trunk
 
 
 def build_model(config: TrainConfig, *, num_classes: int) -> ReidModel:

@@ -18,21 +18,21 @@ import torch
 from torch import Generator, Tensor, nn
 
 from passerby.data.dataset import Dataset
-from passerby.data.pedestrians.annotations import SETTINGS
-from passerby.data.pedestrians.dataset import PedestrianSource
-from passerby.data.pedestrians.labels import JOINTS
-from passerby.data.pose_set import PoseSet, read_pose_set
-from passerby.data.pose_transforms import PoseAugmentation
-from passerby.data.poses import PoseEstimator
+from passerby.data.keypoints.augment import PoseAugmentation
+from passerby.data.keypoints.dataset import PoseSet, read_pose_set
+from passerby.data.keypoints.estimator import PoseEstimator
+from passerby.data.keypoints.skeleton import JOINTS
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, DatasetLayoutError, TrainingError, WeightsError
+from passerby.figures.losses_png import save_loss_curves
 from passerby.losses.pose import inside_loss, place_loss
 from passerby.losses.reid import LossParts
 from passerby.metrics.pose import joint_distances, joint_heights, summary
-from passerby.models.pose.estimator import NetworkPoses, load_pose_network, save_pose_network
-from passerby.models.pose.network import PoseNetwork, PoseScores
+from passerby.models.keypoints.estimator import NetworkPoses, load_pose_network, save_pose_network
+from passerby.models.keypoints.network import PoseNetwork, PoseScores
+from passerby.synthetic.annotations import SETTINGS
+from passerby.synthetic.dataset import PedestrianSource
 from passerby.training.config import read_as
-from passerby.training.curves import save_loss_curves
 from passerby.training.monitor import Monitor, preparing
 from passerby.training.pose_config import PoseConfig, PoseLossConfig
 from passerby.training.run import RunFolder

@@ -43,7 +43,7 @@ class PoseNetworkConfig(Frozen):
 
 
 class PoseAugmentConfig(Frozen):
-    """Amounts of augmentation (see :class:`passerby.data.pose_transforms.PoseAugmentation`); 0 leaves a part out."""
+    """Amounts of augmentation (see :class:`passerby.data.keypoints.augment.PoseAugmentation`); 0 leaves a part out."""
 
     flip: float = Field(0.5, ge=0, le=1)
     scale: float = Field(0.2, ge=0, lt=1)

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from passerby.errors import WeightsError
-from passerby.models.trunks.mobilenet_v2 import flat_to_nested
+from passerby.models.backbones.mobilenet_v2 import flat_to_nested
 
 State = dict[str, Tensor]
 _WRAPPERS = ("state_dict", "model", "model_state_dict")

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from passerby.data.attributes import MARKET
+from passerby.data.attributes.schema import MARKET
 from passerby.models.registry import create_model
 from passerby.training.checkpoint import save_model
 from passerby.training.run import RunFolder

@@ -133,7 +133,7 @@ def test_a_search_says_same_unsure_or_different(run, trained: Path, calibrated: 
 
 
 def test_a_figure_says_it_too(run, calibrated: Path, figures: Path, tmp_path: Path) -> None:
-    from passerby.gallery.figure import strip
+    from passerby.figures.search_result import strip
 
     with_thresholds(calibrated, 0.0, 1e-9)
     gallery = passerby.Gallery.from_folder(passerby.load(calibrated), figures)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from passerby.cli import demo
+from passerby.cli.commands import demo
 
 Commands = list[list[str]]
 

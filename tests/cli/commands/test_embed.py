@@ -8,7 +8,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from passerby.cli import app
-from passerby.gallery.store import read_embeddings
+from passerby.inference.embeddings_file import read_embeddings
 from passerby.models.registry import create_model
 from passerby.training.checkpoint import load, save_model
 from passerby.training.run import RunFolder

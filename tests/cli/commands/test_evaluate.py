@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import passerby
-from passerby.evaluation.parts import part_maker
+from passerby.inference.keypoint_source import part_maker
 from passerby.models.registry import create_model
 from passerby.training.checkpoint import save_model
 from passerby.training.run import RunFolder

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from tests.cli.conftest import Run
 
-    from passerby.explain.match import MatchExplanation
+    from passerby.explain.matching.explanation import MatchExplanation
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_json_and_only_json(run: Run, trained: Path, figures: Path, two: list[Pa
 def test_faces_of_real_people_are_blurred(
     run: Run, trained: Path, two: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from passerby.explain import match_figure
+    from passerby.figures import match as match_figure
 
     shown: list[NDArray[np.uint8]] = []
     draw = match_figure.match_figure

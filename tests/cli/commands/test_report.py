@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from passerby.explain.report import picture
+from passerby.report.sections import picture
 
 
 def test_a_page_is_written_and_what_it_lacks_is_said(

@@ -14,8 +14,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from passerby.cli import app
-from passerby.explain.privacy import UPPER
-from passerby.gallery.figure import strip as drawn
+from passerby.data.images.blur_faces import UPPER
+from passerby.figures.search_result import strip as drawn
 from passerby.models.registry import create_model
 from passerby.training.checkpoint import load, save_model
 from passerby.training.run import RunFolder
@@ -129,7 +129,7 @@ def test_heads_of_people_who_may_exist_are_blurred_in_figures(
         shown.append([query, *(image for _, image in hits)])
         return drawn(query, hits, **known)
 
-    monkeypatch.setattr("passerby.gallery.figure.strip", strip)
+    monkeypatch.setattr("passerby.figures.search_result.strip", strip)
     asked = ("search", runs[0], query, "--gallery", embedded, "--figure", tmp_path / "strip.png")
     assert [passerby(*asked, *how).exit_code for how in ((), ("--blur",), ("--no-blur",))] == [0, 0, 0]
     default, blurred, sharp = ([np.asarray(image, float) for image in images] for images in shown)

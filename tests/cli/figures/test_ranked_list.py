@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from passerby.data.registry import load as load_dataset
-from passerby.evaluation.features import write_features
-from passerby.explain import ranked_figure
-from passerby.explain.album import Album
-from passerby.explain.ranked import RankedList
+from passerby.explain.images import Album
+from passerby.explain.ranked_lists import RankedList
+from passerby.figures import ranked_list as ranked_figure
+from passerby.inference.features import write_features
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.models.registry import create_model
 from passerby.training.checkpoint import load, save_model

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from passerby.data.annotations import read_attributes
-from passerby.data.attributes import MARKET, SCHEMAS, UNKNOWN, Schema
+from passerby.data.attributes.labels import read_attributes
+from passerby.data.attributes.schema import MARKET, SCHEMAS, UNKNOWN, Schema
 from passerby.data.dataset import people
-from passerby.data.pedestrians.dataset import open_pedestrians
 from passerby.data.registry import load
 from passerby.data.source import open_source
 from passerby.errors import ConfigError, DatasetLayoutError
+from passerby.synthetic.dataset import open_pedestrians
 from passerby.types import Role, Sample
 
 DUKE = SCHEMAS["dukemtmc"]

@@ -4,9 +4,9 @@ import doctest
 
 import pytest
 
-from passerby.data import attribute_query as module
-from passerby.data.attribute_query import attribute_query
-from passerby.data.attributes import MARKET
+from passerby.data.attributes.query import attribute_query
+from passerby.data.attributes.schema import MARKET
+from passerby.data.attributes.schema import query as module
 from passerby.errors import ConfigError
 
 

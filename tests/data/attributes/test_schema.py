@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passerby.data.attributes import DUKE, MARKET, UNKNOWN, Attribute, Schema, schema_of
+from passerby.data.attributes.schema import DUKE, MARKET, UNKNOWN, Attribute, Schema, schema_of
 from passerby.errors import ConfigError, DatasetLayoutError, UnknownNameError
 
 CLASSES = st.tuples(*(st.integers(0, size - 1) for size in MARKET.sizes))

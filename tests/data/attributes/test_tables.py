@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from passerby.data.attribute_table import Described, read_described
-from passerby.data.attributes import MARKET, SCHEMAS, UNKNOWN, Attribute, Schema
+from passerby.data.attributes.schema import MARKET, SCHEMAS, UNKNOWN, Attribute, Schema
+from passerby.data.attributes.tables import Described, read_described
 from passerby.data.source import open_source
 from passerby.errors import DatasetLayoutError
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from passerby.data.checks import Count, Finding, Report, check
 from passerby.data.dataset import Dataset
-from passerby.data.doctor import Count, Finding, Report, check
 from passerby.data.registry import load
 from passerby.data.source import Source, open_source
 from passerby.types import Role, Sample

@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from passerby.data.cuhk03.names import PAIRS
-from passerby.data.cuhk03.release import ReleaseSource
+from passerby.data.checks import check
 from passerby.data.dataset import people
-from passerby.data.decode import read_image
-from passerby.data.doctor import check
+from passerby.data.datasets.cuhk03_release.names import PAIRS
+from passerby.data.datasets.cuhk03_release.release import ReleaseSource
+from passerby.data.images.decode import read_image
 from passerby.data.registry import DATASETS, load, open_place, recognise
 from passerby.data.source import open_source
 from passerby.errors import ConfigError, DatasetLayoutError, UnknownNameError

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from passerby.data.matlab import read_mat
+from passerby.data.datasets.matlab import read_mat
 from passerby.data.source import open_source
 from passerby.errors import DatasetLayoutError
 

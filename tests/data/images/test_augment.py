@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from passerby.data.transforms import (
+from passerby.data.images.augment import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     Augmentation,

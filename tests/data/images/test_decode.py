@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from passerby.data.decode import decode, read_all, read_batches, to_tensor
+from passerby.data.images.decode import decode, read_all, read_batches, to_tensor
 from passerby.data.source import Source, open_source
 from passerby.errors import ImageError
 from passerby.types import Sample

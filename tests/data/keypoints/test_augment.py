@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from passerby.data.pedestrians.labels import JOINTS
-from passerby.data.pose_transforms import PoseAugmentation, coarse, cut, hide, moved
-from passerby.data.transforms import normalise
+from passerby.data.images.augment import normalise
+from passerby.data.keypoints.augment import PoseAugmentation, coarse, cut, hide, moved
+from passerby.data.keypoints.skeleton import JOINTS
 
 SIZE = (64, 32)
 LEFT, RIGHT = JOINTS.index("left_wrist"), JOINTS.index("right_wrist")

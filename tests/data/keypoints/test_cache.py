@@ -15,19 +15,19 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from passerby.data.canonical import shipped_canonical_poses
+from passerby.data.images.augment import Augmentation
+from passerby.data.keypoints.cache import FOLDER, CachedPoses, cache_folder, cached
+from passerby.data.keypoints.canonical import shipped_canonical_poses
+from passerby.data.keypoints.crops import PartCutter, PartMaker
+from passerby.data.keypoints.estimator import AnnotatedPoses, PoseEstimator, Poses
+from passerby.data.keypoints.files import synthetic_poses
 from passerby.data.loader import TrainLoader, class_labels
-from passerby.data.parts import PartCutter, PartMaker
-from passerby.data.pedestrians.dataset import PedestrianSource, open_pedestrians
-from passerby.data.pose_cache import FOLDER, CachedPoses, cache_folder, cached
-from passerby.data.pose_files import synthetic_poses
-from passerby.data.poses import AnnotatedPoses, PoseEstimator, Poses
 from passerby.data.registry import load as load_data
 from passerby.data.sampler import PKSampler
 from passerby.data.source import DirectorySource, Source, open_source
-from passerby.data.transforms import Augmentation
 from passerby.errors import OutputError
-from passerby.evaluation.parts import part_maker
+from passerby.inference.keypoint_source import part_maker
+from passerby.synthetic.dataset import PedestrianSource, open_pedestrians
 from passerby.types import Sample
 
 NAMES = [f"{i}.png" for i in range(7)]

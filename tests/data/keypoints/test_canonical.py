@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from passerby.data import canonical as canonical_module
-from passerby.data.canonical import CanonicalPoses, learn_canonical_poses, shipped_canonical_poses
-from passerby.data.pedestrians.labels import JOINTS
-from passerby.data.poses import Poses
-from passerby.data.regions import are_upright
+from passerby.data.keypoints import canonical as canonical_module
+from passerby.data.keypoints.canonical import CanonicalPoses, learn_canonical_poses, shipped_canonical_poses
+from passerby.data.keypoints.estimator import Poses
+from passerby.data.keypoints.regions import are_upright
+from passerby.data.keypoints.skeleton import JOINTS
 from passerby.errors import ConfigError, DatasetLayoutError, OutputError, ShapeError
 
 

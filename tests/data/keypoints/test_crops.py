@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from passerby.data.canonical import CanonicalPoses, shipped_canonical_poses
-from passerby.data.parts import PartCutter, crop_parts
-from passerby.data.poses import Poses
-from passerby.data.regions import body_regions, clamped
+from passerby.data.keypoints.canonical import CanonicalPoses, shipped_canonical_poses
+from passerby.data.keypoints.crops import PartCutter, crop_parts
+from passerby.data.keypoints.estimator import Poses
+from passerby.data.keypoints.regions import body_regions, clamped
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
 
 SIZE = (48, 24)

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from passerby.data.decode import read_all
-from passerby.data.pedestrians.labels import JOINTS
-from passerby.data.pose_set import MARKS, UNLABELLED, marked, read_pose_set
+from passerby.data.images.decode import read_all
+from passerby.data.keypoints.dataset import MARKS, UNLABELLED, marked, read_pose_set
+from passerby.data.keypoints.skeleton import JOINTS
 from passerby.data.registry import load
 from passerby.errors import DatasetLayoutError
 

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from passerby.data.pedestrians.dataset import open_pedestrians
-from passerby.data.pedestrians.known import known_poses
-from passerby.data.pedestrians.labels import JOINTS
-from passerby.data.pose_files import coco_poses, market_poses, synthetic_poses
-from passerby.data.poses import PoseEstimator
+from passerby.data.keypoints.estimator import PoseEstimator
+from passerby.data.keypoints.files import coco_poses, market_poses, synthetic_poses
+from passerby.data.keypoints.skeleton import JOINTS
 from passerby.data.source import open_source
 from passerby.errors import DatasetLayoutError
+from passerby.synthetic.dataset import open_pedestrians
+from passerby.synthetic.people.known import known_poses
 
 SIDES = ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 COCO = ["nose", *(f"{side}_{joint}" for joint in SIDES for side in ("left", "right"))]

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from passerby.data.pedestrians.labels import JOINTS
-from passerby.data.regions import PARTS, REGIONS, are_upright, body_regions, clamped, frame, horizontal_strips
+from passerby.data.keypoints.regions import PARTS, REGIONS, are_upright, body_regions, clamped, frame, horizontal_strips
+from passerby.data.keypoints.skeleton import JOINTS
 from passerby.errors import ConfigError, ShapeError
 
 P = {

@@ -11,9 +11,9 @@ from PIL import Image
 
 from passerby.data.source import DirectorySource
 from passerby.errors import ConfigError
-from passerby.evaluation.predictor import Predictor
-from passerby.explain.album import Album, Seen, look
-from passerby.explain.attribute_maps import attribute_maps, stitched
+from passerby.explain.attention.attributes import attribute_maps, stitched
+from passerby.explain.images import Album, Seen, look
+from passerby.inference.model import Predictor
 from passerby.models.registry import create_model
 from passerby.types import Sample
 

@@ -12,9 +12,7 @@ from PIL import Image
 
 from passerby.data.source import DirectorySource
 from passerby.errors import ConfigError, ShapeError
-from passerby.evaluation.predictor import Predictor
-from passerby.explain.album import Album, Seen, look
-from passerby.explain.attention import (
+from passerby.explain.attention.capture import (
     channel_weights,
     default_positions,
     kinds,
@@ -22,6 +20,8 @@ from passerby.explain.attention import (
     require,
     self_attention,
 )
+from passerby.explain.images import Album, Seen, look
+from passerby.inference.model import Predictor
 from passerby.models.registry import MODELS, create_model
 from passerby.types import Sample
 

@@ -11,10 +11,10 @@ import torch
 
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError
-from passerby.evaluation.predictor import Predictor
-from passerby.explain.album import Album, Seen, look
-from passerby.explain.overlay import enlarged
-from passerby.explain.part_attention import fused, inter_attention, intra_attention
+from passerby.explain.attention.parts import fused, inter_attention, intra_attention
+from passerby.explain.images import Album, Seen, look
+from passerby.figures.overlay import enlarged
+from passerby.inference.model import Predictor
 from passerby.models.registry import create_model
 
 

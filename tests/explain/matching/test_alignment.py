@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from passerby.errors import ShapeError
-from passerby.explain.alignment import Alignment, Step, align
-from passerby.retrieval.dmli import dmli, stripe_distances
+from passerby.explain.matching.alignment import Alignment, Step, align
+from passerby.retrieval.distance.dmli import dmli, stripe_distances
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -15,10 +15,10 @@ from passerby.data.dataset import Dataset
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError
 from passerby.evaluation.calibrate import calibrate
-from passerby.evaluation.predictor import Predictor
-from passerby.explain.album import Album
-from passerby.explain.match import MatchExplanation, explain_match
-from passerby.explain.match_figure import match_figure
+from passerby.explain.images import Album
+from passerby.explain.matching.explanation import MatchExplanation, explain_match
+from passerby.figures.match import match_figure
+from passerby.inference.model import Predictor
 from passerby.models.card import ReidModel
 from passerby.models.registry import create_model, list_models
 from passerby.retrieval.ranking import top_k

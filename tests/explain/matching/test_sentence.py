@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from passerby.data.attributes import DUKE, MARKET
-from passerby.explain.alignment import Alignment, Step
-from passerby.explain.match import AttributePair, Judged, MatchExplanation
-from passerby.explain.match_parts import Part
-from passerby.explain.match_words import listed
+from passerby.data.attributes.schema import DUKE, MARKET
+from passerby.explain.matching.alignment import Alignment, Step
+from passerby.explain.matching.explanation import AttributePair, Judged, MatchExplanation
+from passerby.explain.matching.parts import Part
+from passerby.explain.matching.sentence import listed
 from passerby.types import Protocol, Role, Sample
 
 

@@ -13,18 +13,18 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from passerby.data.dataset import Dataset
-from passerby.data.parts import Rectangles
+from passerby.data.keypoints.crops import Rectangles
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
-from passerby.evaluation.predictor import Predictor
-from passerby.explain.album import Album, Seen, look
-from passerby.explain.saliency import (
+from passerby.explain.images import Album, Seen, look
+from passerby.explain.saliency.maps import (
     attribute_saliency,
     class_activation_maps,
     distance_saliency,
     identity_saliency,
     unexplained,
 )
+from passerby.inference.model import Predictor
 from passerby.models.card import WHOLE, ModelCard, ReidModel
 from passerby.models.registry import create_model, list_models
 from passerby.types import ModelOutput, Protocol, Rerank

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from passerby.explain.saliency_measures import (
+from passerby.explain.saliency.measures import (
     altered,
     area,
     at_random,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from passerby.models.aanet_map import activation_map, attention_mask, min_max, otsu
+from passerby.models.aanet.map import activation_map, attention_mask, min_max, otsu
 
 
 def randn(*shape: int, seed: int = 0) -> Tensor:

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from passerby.data.attributes import DUKE, MARKET, Attribute, Schema
+from passerby.data.attributes.schema import DUKE, MARKET, Attribute, Schema
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
-from passerby.models.aanet import VECTORS, AANet, AttributeNetwork, IdentityHead
-from passerby.models.aanet_map import attention_mask
-from passerby.models.aanet_parts import even_stripes, peak_parts
+from passerby.models.aanet.map import attention_mask
+from passerby.models.aanet.model import VECTORS, AANet, AttributeNetwork, IdentityHead
+from passerby.models.aanet.parts import even_stripes, peak_parts
 from passerby.models.registry import create_model
 
 LG = {"parts": False, "attributes": False, "attention_map": False}

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from passerby.models.aanet_parts import cluster_rows, even_stripes, peak_parts, peak_rows, pool_rows
+from passerby.models.aanet.parts import cluster_rows, even_stripes, peak_parts, peak_rows, pool_rows
 
 
 def randn(*shape: int, seed: int = 0) -> Tensor:

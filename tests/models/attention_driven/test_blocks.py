@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from passerby.errors import UnknownNameError
-from passerby.models.attention_driven_blocks import AttentionBlock, EncoderDecoder, IntraAttention, ResidualUnit, stage
+from passerby.models.attention_driven.blocks import AttentionBlock, EncoderDecoder, IntraAttention, ResidualUnit, stage
 
 
 def randn(*shape: int, seed: int = 0) -> Tensor:

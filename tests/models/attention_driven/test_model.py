@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
 from passerby.losses.branches import BranchLoss
-from passerby.models.attention_driven import BRANCHES, AttentionDriven, InterAttention
+from passerby.models.attention_driven.model import BRANCHES, AttentionDriven, InterAttention
 from passerby.models.registry import create_model
 from passerby.types import Batch, ModelOutput
 

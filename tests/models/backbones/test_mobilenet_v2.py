@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from passerby.errors import ConfigError
 from passerby.models.attention.cwa import CWA
-from passerby.models.trunks import create_trunk
-from passerby.models.trunks.mobilenet_v2 import InvertedResidual, MobileNetV2, flat_to_nested
-from passerby.models.weights import load_trunk
+from passerby.models.backbones import create_trunk
+from passerby.models.backbones.mobilenet_v2 import InvertedResidual, MobileNetV2, flat_to_nested
+from passerby.weights.load import load_trunk
 
 
 @pytest.fixture

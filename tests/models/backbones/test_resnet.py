@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from passerby.errors import ConfigError, UnknownNameError
 from passerby.models.attention.cwa import CWA
-from passerby.models.trunks import create_trunk, trunk_names
-from passerby.models.trunks.resnet import DEPTHS, ResNet
+from passerby.models.backbones import create_trunk, trunk_names
+from passerby.models.backbones.resnet import DEPTHS, ResNet
 
 COUNTS = {18: 11_176_512, 26: 13_946_176, 34: 21_284_672, 50: 23_508_032, 101: 42_500_160, 152: 58_143_808}
 

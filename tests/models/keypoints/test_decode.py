@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from passerby.models.pose.decode import mean_of, mirrored, places, probabilities
-from passerby.models.pose.network import PoseScores
+from passerby.models.keypoints.decode import mean_of, mirrored, places, probabilities
+from passerby.models.keypoints.network import PoseScores
 
 
 def one_joint(x: list[float], y: list[float], inside: float = 1.0) -> PoseScores:

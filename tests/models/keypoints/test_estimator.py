@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from passerby.data.pedestrians.labels import JOINTS
-from passerby.data.pose_set import read_pose_set
-from passerby.data.poses import PoseEstimator
+from passerby.data.keypoints.dataset import read_pose_set
+from passerby.data.keypoints.estimator import PoseEstimator
+from passerby.data.keypoints.skeleton import JOINTS
 from passerby.data.registry import load
 from passerby.errors import ShapeError, WeightsError
 from passerby.metrics.pose import joint_distances, pck
-from passerby.models.pose.estimator import (
+from passerby.models.keypoints.estimator import (
     SHIPPED,
     WEIGHTS,
     NetworkPoses,
@@ -23,7 +23,7 @@ from passerby.models.pose.estimator import (
     save_pose_network,
     shipped_poses,
 )
-from passerby.models.pose.network import PoseNetwork
+from passerby.models.keypoints.network import PoseNetwork
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_the_shipped_network_finds_the_joints_of_new_people() -> None:
 
 
 def test_without_its_weights_the_package_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("passerby.models.pose.estimator.SHIPPED", tmp_path)
+    monkeypatch.setattr("passerby.models.keypoints.estimator.SHIPPED", tmp_path)
     with pytest.raises(WeightsError, match="passerby train pose"):
         shipped_poses()
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from passerby.data.pose_cache import CachedPoses, cached
-from passerby.data.poses import PoseEstimator
+from passerby.data.keypoints.cache import CachedPoses, cached
+from passerby.data.keypoints.estimator import PoseEstimator
 from passerby.data.source import DirectorySource
 from passerby.errors import ConfigError, ShapeError, WeightsError
-from passerby.models.pose.heatmaps import HeatmapPoses, fingerprint, openvino_poses, peaks
+from passerby.models.keypoints.heatmaps import HeatmapPoses, fingerprint, openvino_poses, peaks
 
 WITHOUT = importlib.util.find_spec("openvino") is None
 

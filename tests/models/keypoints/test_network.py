@@ -7,9 +7,9 @@ from itertools import pairwise
 import pytest
 import torch
 
-from passerby.data.pose_transforms import MIRRORED
+from passerby.data.keypoints.augment import MIRRORED
 from passerby.errors import ConfigError
-from passerby.models.pose.network import PoseNetwork, Readout
+from passerby.models.keypoints.network import PoseNetwork, Readout
 
 
 def tiny() -> PoseNetwork:

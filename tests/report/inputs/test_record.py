@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from passerby.errors import ConfigError
-from passerby.explain.report.record import read_records
+from passerby.report.inputs.record import read_records
 
 
 def folder(place: Path, **files: object) -> Path:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from passerby.retrieval.dmli import dmli, dmli_pairs, shortest_path, stripe_distances
+from passerby.retrieval.distance.dmli import dmli, dmli_pairs, shortest_path, stripe_distances
 
 
 def stripes(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from passerby.errors import ProtocolError, ShapeError
-from passerby.retrieval.distance import first_copies, normalize, squared_euclidean
+from passerby.retrieval.distance.euclidean import first_copies, normalize, squared_euclidean
 
 
 def randn(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:

@@ -9,10 +9,10 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from passerby.data.pedestrians.clothes.logos import MOTIFS
-from passerby.data.pedestrians.clothes.prints import EDGE, bands, step
-from passerby.data.pedestrians.clothes.textures import cloth_colour
-from passerby.data.pedestrians.person import Garment, LowerKind, Pattern, UpperKind
+from passerby.synthetic.clothes.logos import MOTIFS
+from passerby.synthetic.clothes.prints import EDGE, bands, step
+from passerby.synthetic.clothes.textures import cloth_colour
+from passerby.synthetic.people.person import Garment, LowerKind, Pattern, UpperKind
 
 PATTERNS = get_args(Pattern)
 KINDS = (*get_args(UpperKind), *get_args(LowerKind))

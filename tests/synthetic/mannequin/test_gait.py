@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from passerby.data.pedestrians.labels import JOINTS
-from passerby.data.pedestrians.mannequin import figure
-from passerby.data.pedestrians.mannequin.gait import Stance, openpose, pose
-from passerby.data.pedestrians.people import make_person
-from passerby.data.pedestrians.person import Body, Gait
-from passerby.data.pedestrians.settings import Settings
+from passerby.data.keypoints.skeleton import JOINTS
+from passerby.synthetic.mannequin import figure
+from passerby.synthetic.mannequin.gait import Stance, openpose, pose
+from passerby.synthetic.people.people import make_person
+from passerby.synthetic.people.person import Body, Gait
+from passerby.synthetic.settings import Settings
 
 BODY = Body("male", 3, 1.76, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, (0.8, 0.6, 0.5))
 WALK = Gait(stride=1.0, arms=1.0, lean=0.03, bounce=1.0, turnout=0.1)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from passerby.data.pedestrians.mannequin.loft import Mesh, Tube, capped, loft, stacked
+from passerby.synthetic.mannequin.loft import Mesh, Tube, capped, loft, stacked
 
 AXES = np.array([[1.0, 0, 0], [0, 1.0, 0]])
 

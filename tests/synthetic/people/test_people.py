@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from passerby.data.attributes import MARKET
-from passerby.data.pedestrians.clothes.fashions import LOWER_COLOURS, UPPER_COLOURS
-from passerby.data.pedestrians.clothes.palette import LOWER, MARGIN, UPPER, Palette, contrast, from_oklab, rgb, to_oklab
-from passerby.data.pedestrians.describe import attributes, groups
-from passerby.data.pedestrians.draws import Draws, draws_of
-from passerby.data.pedestrians.people import make_passerby, make_person
-from passerby.data.pedestrians.person import Garment, Person
-from passerby.data.pedestrians.settings import Settings
+from passerby.data.attributes.schema import MARKET
+from passerby.synthetic.clothes.fashions import LOWER_COLOURS, UPPER_COLOURS
+from passerby.synthetic.clothes.palette import LOWER, MARGIN, UPPER, Palette, contrast, from_oklab, rgb, to_oklab
+from passerby.synthetic.people.describe import attributes, groups
+from passerby.synthetic.people.people import make_passerby, make_person
+from passerby.synthetic.people.person import Garment, Person
+from passerby.synthetic.render.draws import Draws, draws_of
+from passerby.synthetic.settings import Settings
 
 COUNT = 2000
 

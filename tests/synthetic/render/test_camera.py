@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from passerby.data.pedestrians.camera import Camera, develop, enlarge, make_camera
-from passerby.data.pedestrians.settings import Knobs, stream
-from passerby.data.pedestrians.view import Floats
+from passerby.synthetic.render.camera import Camera, develop, enlarge, make_camera
+from passerby.synthetic.render.view import Floats
+from passerby.synthetic.settings import Knobs, stream
 
 CALM = Knobs(colour=0.0, quality=0.0)
 

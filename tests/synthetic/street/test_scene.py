@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from passerby.data.pedestrians.camera import make_camera
-from passerby.data.pedestrians.settings import Knobs, stream
-from passerby.data.pedestrians.street.objects import Box, Dome, Panel, Post, hull, windows
-from passerby.data.pedestrians.street.occluders import LEAST, MOST, hidden
-from passerby.data.pedestrians.street.rays import grid
-from passerby.data.pedestrians.street.scene import Light, Scene, make_scene, occluder
-from passerby.data.pedestrians.street.surfaces import Texture, noise, texture
-from passerby.data.pedestrians.street.weather import CELL, ORIGIN, look_up
-from passerby.data.pedestrians.view import Floats, View
+from passerby.synthetic.render.camera import make_camera
+from passerby.synthetic.render.view import Floats, View
+from passerby.synthetic.settings import Knobs, stream
+from passerby.synthetic.street.objects import Box, Dome, Panel, Post, hull, windows
+from passerby.synthetic.street.occluders import LEAST, MOST, hidden
+from passerby.synthetic.street.rays import grid
+from passerby.synthetic.street.scene import Light, Scene, make_scene, occluder
+from passerby.synthetic.street.surfaces import Texture, noise, texture
+from passerby.synthetic.street.weather import CELL, ORIGIN, look_up
 
 SIZE = (64, 32)
 NOON = Light(np.array([0, 0, 1], np.float32), np.ones(3, np.float32), np.ones(3, np.float32), 1.0)

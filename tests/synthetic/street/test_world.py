@@ -11,11 +11,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
-from passerby.data.pedestrians.describe import attributes
-from passerby.data.pedestrians.labels import JOINTS, OUTSIDE, PARTS, VISIBLE, Shot
-from passerby.data.pedestrians.person import Person, Thing
-from passerby.data.pedestrians.settings import Settings
-from passerby.data.pedestrians.world import World
+from passerby.data.keypoints.skeleton import JOINTS, OUTSIDE, PARTS, VISIBLE, Shot
+from passerby.synthetic.people.describe import attributes
+from passerby.synthetic.people.person import Person, Thing
+from passerby.synthetic.settings import Settings
+from passerby.synthetic.street.world import World
 
 CLEAN = {"quality": 0.0, "colour": 0.0, "light": 0.0, "occluder": 0.0, "passerby": 0.0, "crop": 0.0}
 

@@ -16,7 +16,7 @@ from passerby.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from passerby.data.source import Source
-    from passerby.evaluation.attributes import AttributePredictions
+    from passerby.inference.attributes import AttributePredictions
     from passerby.types import Sample
 
 
@@ -31,7 +31,7 @@ def attributes(
     poses: Poses = None,
 ) -> None:
     """Predict attributes: of each picture and group the most probable value, and its probability."""
-    from passerby.evaluation.attributes import schema_of
+    from passerby.inference.attributes import schema_of
     from passerby.training.checkpoint import load
 
     predictor = load(run, device=device, poses=poses)
@@ -69,14 +69,14 @@ def _pictures(images: Sequence[str]) -> list[_Batch]:
 
 
 def _files(images: list[str]) -> _Batch:
-    from passerby.evaluation.predictor import of_files
+    from passerby.inference.model import of_files
 
     return _Batch(*of_files(images), images)
 
 
 def _place(image: str) -> _Batch:
+    from passerby.data.images.open import Query, pictures
     from passerby.data.source import is_image
-    from passerby.gallery.pictures import Query, pictures
 
     meant_as_file = is_image(image) and not Path(image).expanduser().exists()
     if "::" in image or meant_as_file:  # the query says that there is none

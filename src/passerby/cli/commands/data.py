@@ -12,7 +12,7 @@ import typer
 from passerby.cli.options import Blur
 
 if TYPE_CHECKING:
-    from passerby.data.doctor import Finding, Report
+    from passerby.data.checks import Finding, Report
 
 Place = Annotated[
     str, typer.Argument(metavar="DATA", help="NAME:PATH, a path (folder, zip, tar), or pedestrians:people=60,….")
@@ -35,7 +35,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Count images by split and camera and say in plain words what will hurt; exit code 1 on errors."""
-    from passerby.data.doctor import check as examine
+    from passerby.data.checks import check as examine
     from passerby.data.registry import load
 
     dataset = load(spec)
@@ -72,11 +72,11 @@ def synthesize(
 ) -> None:
     """Draw people who do not exist, in Market-1501's layout, with attributes.csv and keypoints.json."""
     from passerby.cli.progress import progress_bar
-    from passerby.data.pedestrians.dataset import keys
-    from passerby.data.pedestrians.export import write_pedestrians
-    from passerby.data.pedestrians.settings import Settings
-    from passerby.data.pedestrians.spec import parse_knob, parse_size
     from passerby.data.registry import load
+    from passerby.synthetic.dataset import keys
+    from passerby.synthetic.export import write_pedestrians
+    from passerby.synthetic.settings import Settings
+    from passerby.synthetic.spec import parse_knob, parse_size
 
     settings = Settings(
         people=people, cameras=cameras, images=images, size=parse_size(size), preset=preset, seed=seed,
@@ -104,8 +104,8 @@ def sheet(
 ) -> None:
     """Draw a contact sheet: people across, cameras down."""
     from passerby.data.registry import load
-    from passerby.data.sheet import check_suffix, contact_sheet, save_sheet
-    from passerby.explain.album import Album
+    from passerby.explain.images import Album
+    from passerby.figures.contact_sheet import check_suffix, contact_sheet, save_sheet
     from passerby.files import check_target
 
     check_suffix(output)

@@ -14,8 +14,8 @@ from passerby.errors import OutputError
 
 if TYPE_CHECKING:
     from passerby.data.source import Source
-    from passerby.evaluation.predictor import Predictor
     from passerby.gallery.gallery import Gallery
+    from passerby.inference.model import Predictor
     from passerby.types import Sample
 
 
@@ -35,8 +35,8 @@ def embed(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
 ) -> None:
     """Embed every picture once, so that searches need not."""
+    from passerby.data.images.open import pictures
     from passerby.files import check_target
-    from passerby.gallery.pictures import pictures
     from passerby.training.checkpoint import load
 
     if output.suffix != ".parquet":

@@ -12,10 +12,10 @@ import typer
 from passerby.cli.evaluation import Asked, evaluated
 from passerby.cli.options import Device, Flip, Normalise, Place, Poses
 from passerby.cli.results import print_result
-from passerby.cli.slices import print_slices
+from passerby.cli.subgroups import print_slices
 
 if TYPE_CHECKING:
-    from passerby.metrics.slices import Slice
+    from passerby.metrics.subgroups import Slice
     from passerby.types import EvalResult
 
 

@@ -12,8 +12,8 @@ from passerby.cli.options import Blur, Device, Poses
 
 if TYPE_CHECKING:
     from passerby.data.source import Source
-    from passerby.explain.album import Album
-    from passerby.explain.match import MatchExplanation
+    from passerby.explain.images import Album
+    from passerby.explain.matching.explanation import MatchExplanation
     from passerby.types import Sample
 
 
@@ -31,8 +31,8 @@ def explain(
     poses: Poses = None,
 ) -> None:
     """Say why two pictures are, or are not, of the same person for a model."""
-    from passerby.explain.match import explain_match
-    from passerby.explain.match_figure import match_figure
+    from passerby.explain.matching.explanation import explain_match
+    from passerby.figures.match import match_figure
     from passerby.files import check_figure, save_figure
     from passerby.training.checkpoint import load
 
@@ -58,8 +58,8 @@ def explain(
 
 def _picture(name: str) -> tuple[Source, Sample]:
     """Where a picture is, and what is known of it; the place of a file is its folder."""
+    from passerby.data.images.open import Query
     from passerby.data.source import DirectorySource
-    from passerby.gallery.pictures import Query
     from passerby.types import Sample
 
     query = Query.of(name)
@@ -71,8 +71,8 @@ def _picture(name: str) -> tuple[Source, Sample]:
 
 def _album(source: Source, blur: bool | None, poses: str | None) -> Album:
     """Heads are where joints are, by whomever ``--poses`` names, else as the album finds them."""
-    from passerby.evaluation.parts import pose_estimator
-    from passerby.explain.album import Album
+    from passerby.explain.images import Album
+    from passerby.inference.keypoint_source import pose_estimator
 
     return Album(source, blur=blur, joints=pose_estimator(poses, source) if poses else None)
 
@@ -81,7 +81,7 @@ def _print(found: MatchExplanation) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from passerby.explain.written import number, probability
+    from passerby.explain.format import number, probability
 
     typer.echo(found.sentence)
     typer.echo(f"\ndistance {number(found.distance)} ({found.protocol})")

@@ -26,8 +26,8 @@ def report(
     batch_size: Annotated[int, typer.Option(min=1, help="Images embedded at once.")] = 64,
 ) -> None:
     """Write one HTML file with everything about a run: training, numbers, figures, failures, how to repeat it."""
-    from passerby.explain.report import write_report
     from passerby.files import check_target
+    from passerby.report import write_report
 
     check_target(output, overwrite=True)
     found = write_report(

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from passerby.cli.embed import embed_with_bar
+from passerby.cli.commands.embed import embed_with_bar
 from passerby.cli.options import Blur, Device, Flip, Normalise, Poses
 from passerby.errors import ConfigError
 
 if TYPE_CHECKING:
-    from passerby.data.attribute_query import AttributeQuery
-    from passerby.evaluation.predictor import Predictor
+    from passerby.data.attributes.query import AttributeQuery
+    from passerby.data.images.open import Query
     from passerby.gallery.gallery import Gallery
-    from passerby.gallery.pictures import Query
+    from passerby.inference.model import Predictor
     from passerby.types import Hit
 
 
@@ -48,10 +48,10 @@ def search(
     blur: Blur = None,
 ) -> None:
     """Find the pictures nearest to one picture, or those of people with certain attributes."""
-    from passerby.data.attribute_query import attribute_query
-    from passerby.evaluation.attributes import schema_of
+    from passerby.data.attributes.query import attribute_query
+    from passerby.data.images.open import Query
     from passerby.files import check_figure
-    from passerby.gallery.pictures import Query
+    from passerby.inference.attributes import schema_of
     from passerby.training.checkpoint import load
 
     if query is None and attributes is None:
@@ -78,8 +78,8 @@ def search(
 
 
 def _open(predictor: Predictor, gallery: str) -> Gallery:
+    from passerby.data.images.open import pictures
     from passerby.gallery.gallery import Gallery
-    from passerby.gallery.pictures import pictures
 
     if gallery.endswith(".parquet"):
         return Gallery.from_parquet(predictor, gallery)
@@ -110,8 +110,8 @@ class _Answer:
         return {**answer, "gallery": self.place, "hits": [_plain(hit) for hit in self.hits]}
 
     def draw(self, figure: Path, *, blur: bool | None) -> None:
-        from passerby.explain.album import Album
-        from passerby.gallery.figure import save_strip, strip
+        from passerby.explain.images import Album
+        from passerby.figures.search_result import save_strip, strip
 
         album = Album(self.gallery.source, blur=blur)
         found = [(hit, album.image(hit.path)) for hit in self.hits]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from passerby.cli.commands.train_pose import is_pose, train_pose
 from passerby.cli.results import print_result
 from passerby.cli.settings import configured
-from passerby.cli.train_pose import is_pose, train_pose
 from passerby.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from passerby.cli.figures.shown import Data, Output, Query, Run, Seed, Shown
+from passerby.cli.figures.sample_options import Data, Output, Query, Run, Seed, Shown
 from passerby.cli.options import Blur, Device, Poses
 from passerby.errors import ConfigError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from passerby.explain.album import Seen
-    from passerby.explain.attention import Kind
+    from passerby.explain.attention.capture import Kind
+    from passerby.explain.images import Seen
 
 _WHAT: dict[Kind, str] = {
     "attributes": "Attribute maps",
@@ -51,7 +51,7 @@ def attention(
     poses: Poses = None,
 ) -> None:
     """Draw what a model attends to: channels, positions, parts or attributes, as its paper has it."""
-    from passerby.explain.attention import kinds, require
+    from passerby.explain.attention.capture import kinds, require
     from passerby.files import check_figure, save_figure
 
     check_figure(output)
@@ -68,10 +68,10 @@ def attention(
 
 
 def _drawn(kind: Kind, seen: Seen, positions: Sequence[tuple[int, int]] | None, title: str) -> Figure:
-    from passerby.explain.attention_figures import intra_figure, position_figure, self_attention_figure
-    from passerby.explain.attribute_figure import attribute_figure
-    from passerby.explain.channel_figure import channel_figure
-    from passerby.explain.part_figure import inter_figure
+    from passerby.figures.attention import intra_figure, position_figure, self_attention_figure
+    from passerby.figures.attributes import attribute_figure
+    from passerby.figures.channels import channel_figure
+    from passerby.figures.parts import inter_figure
 
     if kind == "self":
         return self_attention_figure(seen, positions, title=title)

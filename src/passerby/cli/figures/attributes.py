@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from passerby.cli.figures.shown import Data, Output, Query, Run, Seed, Shown
+from passerby.cli.figures.sample_options import Data, Output, Query, Run, Seed, Shown
 from passerby.cli.options import Blur, Device, Poses
 from passerby.errors import DatasetLayoutError
 
 if TYPE_CHECKING:
-    from passerby.data.annotations import Attributes
-    from passerby.data.attributes import Schema
+    from passerby.data.attributes.labels import Attributes
+    from passerby.data.attributes.schema import Schema
     from passerby.data.source import Source
 
 _PICTURES = 4
@@ -42,9 +42,9 @@ def attributes(
     poses: Poses = None,
 ) -> None:
     """Draw pictures with the attributes predicted of them: where each is seen, its value and probability."""
-    from passerby.evaluation.attributes import schema_of
-    from passerby.explain.attribute_figure import attribute_figure
+    from passerby.figures.attributes import attribute_figure
     from passerby.files import check_figure, save_figure
+    from passerby.inference.attributes import schema_of
 
     check_figure(output)
     shown = Shown(run, data, tuple(query or ()), n, seed, blur, device, poses)
@@ -58,8 +58,8 @@ def attributes(
 
 def _truth(text: str | None, source: Source, schema: Schema) -> Attributes | None:
     """What people wear, as far as somebody is asked, or knows it surely."""
-    from passerby.data.annotations import read_attributes
-    from passerby.explain.privacy import is_synthetic
+    from passerby.data.attributes.labels import read_attributes
+    from passerby.data.images.blur_faces import is_synthetic
 
     if text is not None:
         return read_attributes(source if text == "own" else text, schema)

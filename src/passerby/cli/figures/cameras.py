@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from passerby.cli.figures.compared import Origin
-from passerby.cli.figures.shown import Output
+from passerby.cli.figures.embedding_options import Origin
+from passerby.cli.figures.sample_options import Output
 from passerby.cli.options import Device, Flip, Normalise, Place, Poses
 
 
@@ -26,7 +26,7 @@ def cameras(
     normalise: Normalise = None,
 ) -> None:
     """Draw mAP and rank-1 by pair of cameras, and by which cameras wrong answers are."""
-    from passerby.explain.cameras import cameras_figure
+    from passerby.figures.cameras import cameras_figure
     from passerby.files import check_figure, save_figure
 
     check_figure(output)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from passerby.cli.figures.shown import Output
+from passerby.cli.figures.sample_options import Output
 
 
 def curves(
@@ -16,8 +16,8 @@ def curves(
     over: Annotated[Literal["epoch", "step"], typer.Option(help="What is counted from left to right.")] = "epoch",
 ) -> None:
     """Draw losses, learning rate and, where runs evaluated between epochs, accuracy; several over each other."""
-    from passerby.explain.curves import History, curves_figure
-    from passerby.explain.names import run_names
+    from passerby.figures.names import run_names
+    from passerby.figures.training_curves import History, curves_figure
     from passerby.files import check_figure, save_figure
 
     check_figure(output)

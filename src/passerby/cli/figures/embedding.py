@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from passerby.cli.figures.shown import Data, Output, Run
+from passerby.cli.figures.sample_options import Data, Output, Run
 from passerby.cli.options import Blur, Device, Flip, Normalise, Poses
 from passerby.cli.progress import progress_bar
 
@@ -33,9 +33,9 @@ def embedding(  # noqa: PLR0913 - options of a command
 ) -> None:
     """Draw a map of embeddings: a point a picture, by person or by camera, with some of the pictures."""
     from passerby.data.registry import load as load_dataset
-    from passerby.explain.album import Album
-    from passerby.explain.embedding_map import chosen_people, embedding_figure
-    from passerby.explain.names import run_names
+    from passerby.explain.images import Album
+    from passerby.figures.embedding_map import chosen_people, embedding_figure
+    from passerby.figures.names import run_names
     from passerby.files import check_figure, save_figure
     from passerby.training.checkpoint import load
 

@@ -58,7 +58,7 @@ class Origin:
     def _of_features(self, *, calibrated: bool) -> list[Compared]:
         from passerby.errors import ConfigError
         from passerby.explain.compared import Compared
-        from passerby.explain.names import run_names
+        from passerby.figures.names import run_names
 
         others = {"--data": self.data, "--poses": self.poses, "--flip": self.flip, "--draws": self.draws}
         refuse_beside_features(others)
@@ -75,7 +75,7 @@ class Origin:
         from passerby.data.registry import load as load_dataset
         from passerby.errors import ConfigError
         from passerby.explain.compared import Compared
-        from passerby.explain.names import run_names
+        from passerby.figures.names import run_names
         from passerby.training.checkpoint import load
 
         if self.data is None:

@@ -51,8 +51,8 @@ class Origin:
     def _of_features(self, file: Path) -> tuple[Source, list[Compared]]:
         from passerby.data.registry import open_place
         from passerby.errors import DatasetLayoutError
-        from passerby.evaluation.features import names_pictures
         from passerby.explain.compared import Compared
+        from passerby.inference.features import names_pictures
 
         place = self._pictures_of_features()
         normalise = self.normalise is not False
@@ -80,7 +80,7 @@ class Origin:
     def _of_runs(self) -> tuple[Source, list[Compared]]:
         from passerby.data.registry import load as load_dataset
         from passerby.errors import ConfigError
-        from passerby.explain.names import run_names
+        from passerby.figures.names import run_names
 
         if not self.runs or self.data is None:
             raise ConfigError("nothing to rank: give RUN… and --data, or --features FILE and --pictures PLACE")
@@ -93,8 +93,8 @@ class Origin:
         return dataset.source, [self._of_run(run, name, dataset) for run, name in named]
 
     def _of_run(self, run: Path, name: str, dataset: Dataset) -> Compared:
-        from passerby.evaluation.attributes import schema_of
         from passerby.explain.compared import Compared
+        from passerby.inference.attributes import schema_of
         from passerby.training.checkpoint import load
 
         predictor = load(run, device=self.device, poses=self.poses, flip=self.flip, normalise=self.normalise)

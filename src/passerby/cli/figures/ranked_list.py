@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from passerby.cli.figures.embedded import Distance, Origin
-from passerby.cli.figures.shown import Output
+from passerby.cli.figures.model_options import Distance, Origin
+from passerby.cli.figures.sample_options import Output
 from passerby.cli.options import Blur, Device, Flip, Normalise, Place, Poses, refuse_number
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from passerby.data.attribute_query import AttributeQuery
+    from passerby.data.attributes.query import AttributeQuery
     from passerby.explain.compared import Compared
-    from passerby.explain.ranked import RankedList, Which
+    from passerby.explain.ranked_lists import RankedList, Which
 
 _NUMBER = 5
 _CHOSEN = {
@@ -68,9 +68,9 @@ def ranked_list(  # noqa: PLR0913 - options of a command
     normalise: Normalise = None,
 ) -> None:
     """Draw queries and what each finds: green is right, vermilion is wrong, grey does not count."""
-    from passerby.explain.album import Album
-    from passerby.explain.ranked import choose
-    from passerby.explain.ranked_figure import ranked_figure
+    from passerby.explain.images import Album
+    from passerby.explain.ranked_lists import choose
+    from passerby.figures.ranked_list import ranked_figure
     from passerby.files import check_figure, save_figure
 
     check_figure(output)
@@ -96,7 +96,7 @@ def ranked_list(  # noqa: PLR0913 - options of a command
 
 
 def _which(queries: tuple[str, ...]) -> Which | tuple[str, ...]:
-    from passerby.explain.ranked import Which
+    from passerby.explain.ranked_lists import Which
 
     words: dict[str, Which] = {word: word for word in get_args(Which)}
     return words[queries[0]] if len(queries) == 1 and queries[0] in words else queries
@@ -106,8 +106,8 @@ def _lists(
     each: Compared, rows: Tensor, *, k: int | None, junk: bool, attributes: str | None
 ) -> dict[str, Sequence[RankedList]]:
     """By name; with attributes, what is left of them, too."""
-    from passerby.evaluation.attributes import asked_of_queries
-    from passerby.explain.ranked import ranked_lists
+    from passerby.explain.ranked_lists import ranked_lists
+    from passerby.inference.attributes import asked_of_queries
 
     def listed(asked: Sequence[AttributeQuery] | None = None) -> Sequence[RankedList]:
         return ranked_lists(

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from passerby.cli.figures.compared import Draws, Origin
-from passerby.cli.figures.shown import Output
+from passerby.cli.figures.embedding_options import Draws, Origin
+from passerby.cli.figures.sample_options import Output
 from passerby.cli.options import Device, Flip, Normalise, Place, Poses
 
 
@@ -38,7 +38,7 @@ def retrieval(
     normalise: Normalise = None,
 ) -> None:
     """Draw CMC, precision by recall, ROC with thresholds, histograms of distances, calibration."""
-    from passerby.explain.retrieval_curves import read_what, retrieval_figure
+    from passerby.figures.retrieval_curves import read_what, retrieval_figure
     from passerby.files import check_figure, save_figure
 
     check_figure(output)

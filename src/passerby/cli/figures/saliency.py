@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from passerby.cli.figures.shown import Data, Output, Query, Seed
+from passerby.cli.figures.sample_options import Data, Output, Query, Seed
 from passerby.cli.options import Blur, Device, Poses, refuse_number
 from passerby.errors import ConfigError
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from passerby.data.dataset import Dataset
-    from passerby.evaluation.predictor import Predictor
-    from passerby.explain.album import Album, Seen
-    from passerby.explain.saliency_figure import Group
+    from passerby.explain.images import Album, Seen
+    from passerby.figures.saliency import Group
+    from passerby.inference.model import Predictor
     from passerby.types import Sample
 
 By = Literal["distance", "identity"]
@@ -58,12 +58,12 @@ def saliency(
     poses: Poses = None,
 ) -> None:
     """Draw where models look: for what makes two pictures near, or for an identity; the first run above the others."""
-    from passerby.explain.album import Album
-    from passerby.explain.chosen import chosen
-    from passerby.explain.names import run_names
-    from passerby.explain.saliency_figure import saliency_figure
+    from passerby.data.images.open import labelled_or_not
+    from passerby.explain.images import Album
+    from passerby.explain.select import chosen
+    from passerby.figures.names import run_names
+    from passerby.figures.saliency import saliency_figure
     from passerby.files import check_figure, save_figure
-    from passerby.gallery.pictures import labelled_or_not
     from passerby.training.checkpoint import load
 
     check_figure(output)
@@ -93,7 +93,7 @@ _FOOT: dict[By, str] = {
 
 def _foot(by: By, predictors: Sequence[Predictor]) -> str:
     """How to read the maps, and what they leave out."""
-    from passerby.explain.saliency import unexplained
+    from passerby.explain.saliency.maps import unexplained
 
     return f"{_FOOT[by]} {unexplained(predictor.protocol for predictor in predictors)}".strip()
 
@@ -122,10 +122,10 @@ def _of_distance(
     layers: Sequence[str] | None,
     seed: int,
 ) -> list[Group]:
-    from passerby.explain.album import look
-    from passerby.explain.saliency import distance_saliency
-    from passerby.explain.saliency_figure import distance_groups
-    from passerby.explain.saliency_pairs import compared_pairs
+    from passerby.explain.images import look
+    from passerby.explain.saliency.maps import distance_saliency
+    from passerby.explain.saliency.pairs import compared_pairs
+    from passerby.figures.saliency import distance_groups
 
     assert method != "cam"  # was refused
     pairs = compared_pairs(predictors[-1], dataset, samples, seed=seed)
@@ -139,8 +139,8 @@ def _of_distance(
 def _of_identity(
     predictors: Sequence[Predictor], samples: Sequence[Sample], album: Album, method: Way, layers: Sequence[str] | None
 ) -> list[Group]:
-    from passerby.explain.album import look
-    from passerby.explain.saliency_figure import identity_groups
+    from passerby.explain.images import look
+    from passerby.figures.saliency import identity_groups
 
     seen = [look(predictor, album, samples) for predictor in predictors]
     maps = [_identity_maps(one, method, layers) for one in seen]
@@ -148,7 +148,7 @@ def _of_identity(
 
 
 def _identity_maps(seen: Seen, method: Way, layers: Sequence[str] | None) -> Tensor:
-    from passerby.explain.saliency import class_activation_maps, identity_saliency
+    from passerby.explain.saliency.maps import class_activation_maps, identity_saliency
 
     if method == "cam":
         return class_activation_maps(seen)

@@ -12,8 +12,8 @@ from passerby.cli.options import refuse_number
 
 if TYPE_CHECKING:
     from passerby.data.dataset import Dataset
-    from passerby.evaluation.predictor import Predictor
-    from passerby.explain.album import Seen
+    from passerby.explain.images import Seen
+    from passerby.inference.model import Predictor
 
 Run = Annotated[Path, typer.Argument(help="A run folder, as train or import-weights makes it.")]
 Data = Annotated[str, typer.Option(help="NAME:PATH or a path (folder, zip, tar).")]
@@ -53,21 +53,21 @@ class Shown:
 
     def dataset(self) -> Dataset:
         """Where the pictures are; of a folder of one's own nobody knows whom they show."""
-        from passerby.gallery.pictures import labelled_or_not
+        from passerby.data.images.open import labelled_or_not
 
         return labelled_or_not(self.data)
 
     def look(self, predictor: Predictor, dataset: Dataset, *, n: int) -> Seen:
         """The model with the pictures; ``n`` is how many, unless the options say so."""
-        from passerby.explain.album import Album, look
-        from passerby.explain.chosen import chosen
+        from passerby.explain.images import Album, look
+        from passerby.explain.select import chosen
 
         samples = chosen(dataset, self.query, n=self.n or n, seed=self.seed)
         return look(predictor, Album(dataset.source, blur=self.blur), samples)
 
     def title(self, what: str, predictor: Predictor) -> str:
         """What a figure shows, of which run, on which data."""
-        from passerby.explain.names import run_names
+        from passerby.figures.names import run_names
 
         [name] = run_names([self.run])
         model = predictor.model.card.name

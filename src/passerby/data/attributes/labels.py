@@ -1,4 +1,4 @@
-"""Attributes of a data set's people, wherever they are written (:mod:`passerby.data.attributes` says what they are).
+"""Attributes of a data set's people, wherever they are written (:mod:`passerby.data.attributes.schema` says what they are).
 
     read_attributes("market_attribute.mat")      Market-1501's, of Lin et al.; duke_attribute.mat alike
     read_attributes("people/")                   the attributes.csv or the .mat that a directory or archive holds
@@ -25,16 +25,16 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.attribute_table import Described, read_described
-from passerby.data.attributes import MARKET, SCHEMAS, UNKNOWN, Schema
+from passerby.data.attributes.schema import MARKET, SCHEMAS, UNKNOWN, Schema
+from passerby.data.attributes.tables import Described, read_described
 from passerby.data.datasets.csv import some
-from passerby.data.matlab import read_mat
-from passerby.data.pedestrians.annotations import ATTRIBUTES, KEYPOINTS
-from passerby.data.pedestrians.dataset import PedestrianSource
-from passerby.data.pedestrians.describe import groups
+from passerby.data.datasets.matlab import read_mat
 from passerby.data.registry import open_place
 from passerby.data.source import DirectorySource, Source
 from passerby.errors import ConfigError, DatasetLayoutError
+from passerby.synthetic.annotations import ATTRIBUTES, KEYPOINTS
+from passerby.synthetic.dataset import PedestrianSource
+from passerby.synthetic.people.describe import groups
 from passerby.types import Role, Sample
 
 Classes: TypeAlias = NDArray[np.int64]

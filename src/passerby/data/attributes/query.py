@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from passerby.data.attribute_table import key
-from passerby.data.attributes import Schema
+from passerby.data.attributes.schema import Schema
+from passerby.data.attributes.tables import key
 from passerby.errors import ConfigError
 
 
@@ -34,7 +34,7 @@ def attribute_query(asked: str | Mapping[str, str], schema: Schema) -> Attribute
     Raises:
         ConfigError: for a group or value that the schema has not, a group asked for twice, or nothing asked.
 
-    >>> from passerby.data.attributes import MARKET
+    >>> from passerby.data.attributes.schema import MARKET
     >>> str(attribute_query("backpack=yes,Upper_Colour=red", MARKET))
     'backpack = yes, upper colour = red'
     """

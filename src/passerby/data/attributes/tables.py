@@ -12,7 +12,7 @@ import posixpath
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import NamedTuple
 
-from passerby.data.attributes import UNKNOWN, Attribute, Schema
+from passerby.data.attributes.schema import UNKNOWN, Attribute, Schema
 from passerby.data.datasets.csv import Row, read_table, whole_number
 from passerby.data.source import Source
 from passerby.errors import DatasetLayoutError, UnknownNameError

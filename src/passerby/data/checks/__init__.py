@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from passerby.data.checks.examined import Examined, look_at_all
+from passerby.data.checks.report import LEVELS, Count, Finding, Report
+from passerby.data.checks.rules import RULES
 from passerby.data.dataset import SPLITS, Dataset, people
-from passerby.data.doctor.examined import Examined, look_at_all
-from passerby.data.doctor.report import LEVELS, Count, Finding, Report
-from passerby.data.doctor.rules import RULES
 from passerby.types import Sample
 
 __all__ = ["Count", "Finding", "Report", "check"]

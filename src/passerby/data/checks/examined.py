@@ -10,7 +10,7 @@ from functools import partial
 from typing import NamedTuple
 
 from passerby.data.dataset import SPLITS, Dataset, Split
-from passerby.data.decode import decode
+from passerby.data.images.decode import decode
 from passerby.data.source import Source
 from passerby.errors import PasserbyError
 from passerby.types import Role, Sample

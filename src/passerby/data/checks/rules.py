@@ -9,9 +9,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
+from passerby.data.checks.examined import Examined
+from passerby.data.checks.report import Finding, Level
 from passerby.data.dataset import SPLITS, Split, people, queries_without_match
-from passerby.data.doctor.examined import Examined
-from passerby.data.doctor.report import Finding, Level
 from passerby.types import Role, Sample
 
 Rule: TypeAlias = Callable[[Examined], Iterator[Finding]]

@@ -30,11 +30,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from passerby.data.cuhk03.names import BOXES, Boxes, boxes_of, sample_of
-from passerby.data.cuhk03.release import FILE, ReleaseSource, release_in
-from passerby.data.cuhk03.splits import new_split, old_split
 from passerby.data.dataset import Dataset
 from passerby.data.datasets.csv import some
+from passerby.data.datasets.cuhk03_release.names import BOXES, Boxes, boxes_of, sample_of
+from passerby.data.datasets.cuhk03_release.release import FILE, ReleaseSource, release_in
+from passerby.data.datasets.cuhk03_release.splits import new_split, old_split
 from passerby.data.datasets.market1501 import read_folders, split_folder
 from passerby.data.registry import DATASETS, Reader
 from passerby.data.source import Source, is_image, open_source

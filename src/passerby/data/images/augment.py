@@ -5,7 +5,7 @@ the pixels. Random erasing is Zhong et al., AAAI 2020 (probability p, area 2–4
 filled with the mean colour.
 
 Resizing is not here: pictures of many sizes become one batch only once they have one size, so Pillow
-does it where they are decoded (``passerby.data.decode.to_tensor``).
+does it where they are decoded (``passerby.data.images.decode.to_tensor``).
 """
 
 from __future__ import annotations

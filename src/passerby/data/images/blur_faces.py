@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from passerby.data.pedestrians.annotations import MASKS, SETTINGS
-from passerby.data.pedestrians.dataset import PedestrianSource, file_name, keys, refuse_unseparable
-from passerby.data.pedestrians.labels import JOINTS
-from passerby.data.pedestrians.settings import Settings
+from passerby.data.keypoints.skeleton import JOINTS
 from passerby.data.source import Source, is_image
 from passerby.errors import ConfigError, DatasetLayoutError
+from passerby.synthetic.annotations import MASKS, SETTINGS
+from passerby.synthetic.dataset import PedestrianSource, file_name, keys, refuse_unseparable
+from passerby.synthetic.settings import Settings
 
 HEAD = tuple(JOINTS.index(name) for name in ("nose", "right_eye", "left_eye", "right_ear", "left_ear"))
 NECK = JOINTS.index("neck")

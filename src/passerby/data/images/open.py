@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from passerby.data import registry
 from passerby.data.dataset import SPLITS, Dataset, Split
-from passerby.data.decode import decode
+from passerby.data.images.decode import decode
 from passerby.data.source import Source, is_image
 from passerby.errors import DatasetLayoutError
 from passerby.types import Role, Sample

@@ -18,8 +18,8 @@ from kornia.filters import gaussian_blur2d
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from passerby.data.pedestrians.labels import JOINTS
-from passerby.data.transforms import normalise, random_jitter
+from passerby.data.images.augment import normalise, random_jitter
+from passerby.data.keypoints.skeleton import JOINTS
 
 MIRRORED = tuple(
     JOINTS.index(name.replace("left", "right") if "left" in name else name.replace("right", "left")) for name in JOINTS

@@ -21,11 +21,11 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from passerby.data.pedestrians.dataset import PedestrianSource, cache_root
-from passerby.data.pedestrians.labels import JOINTS
-from passerby.data.poses import AnnotatedPoses, PoseEstimator, Poses, Table
+from passerby.data.keypoints.estimator import AnnotatedPoses, PoseEstimator, Poses, Table
+from passerby.data.keypoints.skeleton import JOINTS
 from passerby.data.source import ArchiveSource, DirectorySource, Source
 from passerby.errors import OutputError
+from passerby.synthetic.dataset import PedestrianSource, cache_root
 
 FOLDER = ".passerby"
 _AT_ONCE = 500
@@ -67,7 +67,7 @@ def _is_to_be_written(folder: Path) -> bool:
 
 @dataclass(frozen=True)
 class CachedPoses:
-    """A :class:`~passerby.data.poses.PoseEstimator` that asks another one what it does not remember."""
+    """A :class:`~passerby.data.keypoints.estimator.PoseEstimator` that asks another one what it does not remember."""
 
     estimator: PoseEstimator
     file: Path

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.pedestrians.labels import JOINTS
-from passerby.data.poses import Poses
+from passerby.data.keypoints.estimator import Poses
+from passerby.data.keypoints.skeleton import JOINTS
 from passerby.errors import ConfigError, DatasetLayoutError, ShapeError
 from passerby.files import written_whole
 
@@ -150,7 +150,7 @@ def _distances(p: NDArray[np.float64], c: NDArray[np.float64], w: NDArray[np.flo
 
 def shipped_canonical_poses() -> CanonicalPoses:
     """The poses that come with the package, learned from people who do not exist."""
-    return CanonicalPoses._parse(files("passerby.data").joinpath("canonical.json").read_text(encoding="utf-8"))
+    return CanonicalPoses._parse(files("passerby.data.keypoints").joinpath("canonical.json").read_text(encoding="utf-8"))
 
 
 def learn_canonical_poses(

@@ -17,11 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from passerby.data.canonical import LEAST_CONFIDENCE, CanonicalPoses
 from passerby.data.datasets.csv import some
-from passerby.data.pedestrians.labels import JOINTS
-from passerby.data.poses import PoseEstimator, Poses
-from passerby.data.regions import OVERLAP, are_upright, body_regions, clamped, horizontal_strips
+from passerby.data.keypoints.canonical import LEAST_CONFIDENCE, CanonicalPoses
+from passerby.data.keypoints.estimator import PoseEstimator, Poses
+from passerby.data.keypoints.regions import OVERLAP, are_upright, body_regions, clamped, horizontal_strips
+from passerby.data.keypoints.skeleton import JOINTS
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
 
 By = Literal["pose", "strips"]
@@ -89,7 +89,7 @@ class PartCutter:
         if self.by == "pose" and self.canonical is None:
             raise ConfigError(
                 "parts by pose need canonical poses for missing joints; give "
-                "passerby.data.canonical.shipped_canonical_poses() or your own"
+                "passerby.data.keypoints.canonical.shipped_canonical_poses() or your own"
             )
 
     def rectangles(self, poses: Poses, size: tuple[int, int]) -> Rectangles:
@@ -217,5 +217,5 @@ def _refuse(images: Tensor, rectangles: Tensor) -> None:
         worst = rectangles[~fits][0].tolist()
         raise ShapeError(
             f"rectangle {worst} is empty or reaches out of a picture of {height}×{width}; clamp rectangles first "
-            "(passerby.data.regions.clamped)"
+            "(passerby.data.keypoints.regions.clamped)"
         )

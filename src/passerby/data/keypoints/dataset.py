@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from passerby.data.datasets.csv import some
-from passerby.data.decode import decode, read_batches, to_tensor
-from passerby.data.pedestrians.annotations import SETTINGS
-from passerby.data.pedestrians.dataset import PedestrianSource, encode
-from passerby.data.pedestrians.labels import JOINTS
-from passerby.data.pose_files import CONFIDENCE, synthetic_poses
+from passerby.data.images.decode import decode, read_batches, to_tensor
+from passerby.data.keypoints.files import CONFIDENCE, synthetic_poses
+from passerby.data.keypoints.skeleton import JOINTS
 from passerby.data.source import Source
+from passerby.synthetic.annotations import SETTINGS
+from passerby.synthetic.dataset import PedestrianSource, encode
 from passerby.types import Sample
 
 Progress = Callable[[int], object]

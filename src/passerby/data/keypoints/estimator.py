@@ -1,6 +1,6 @@
 """Where a person's joints come from: one protocol, and the estimator that looks them up.
 
-The joints are OpenPose's 18, named in :data:`passerby.data.pedestrians.labels.JOINTS`. Their places are fractions of
+The joints are OpenPose's 18, named in :data:`passerby.data.keypoints.skeleton.JOINTS`. Their places are fractions of
 the picture's width and height, so that resizing a picture does not move them.
 """
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.pedestrians.labels import JOINTS
+from passerby.data.keypoints.skeleton import JOINTS
 from passerby.errors import DatasetLayoutError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class AnnotatedPoses:
     origin: str
     """Named in errors: the file or the set."""
     fingerprint: str | None = None
-    """Of tables that are made when they are asked for, which is worth keeping (:mod:`passerby.data.pose_cache`)."""
+    """Of tables that are made when they are asked for, which is worth keeping (:mod:`passerby.data.keypoints.cache`)."""
 
     def __call__(self, names: Sequence[str], images: Tensor | None = None) -> Poses:  # noqa: ARG002 - the protocol's
         """The joints of the pictures.

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.pedestrians.annotations import KEYPOINTS
-from passerby.data.pedestrians.dataset import PedestrianSource, short_hash
-from passerby.data.pedestrians.labels import JOINTS, OCCLUDED, OUTSIDE, VISIBLE, Labels
-from passerby.data.poses import AnnotatedPoses, Table
+from passerby.data.keypoints.estimator import AnnotatedPoses, Table
+from passerby.data.keypoints.skeleton import JOINTS, OCCLUDED, OUTSIDE, VISIBLE, Labels
 from passerby.data.source import Source, is_image
 from passerby.errors import DatasetLayoutError
+from passerby.synthetic.annotations import KEYPOINTS
+from passerby.synthetic.dataset import PedestrianSource, short_hash
 
 CONFIDENCE: dict[float, float] = {OUTSIDE: 0.0, OCCLUDED: 0.5, VISIBLE: 1.0}
 """Of a joint that somebody marked: a place behind something was guessed, if well."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.pedestrians.labels import JOINTS
+from passerby.data.keypoints.skeleton import JOINTS
 from passerby.errors import ConfigError, ShapeError
 
 OVERLAP = 1 / 10
@@ -66,7 +66,7 @@ def body_regions(joints: NDArray[np.floating], *, overlap: float = OVERLAP) -> N
     """The rectangles R_0 … R_4 of Eq 2, ``(n, 5, 4)``, not clamped. R_0 is the whole body, the others :data:`PARTS`.
 
     Args:
-        joints: ``(n, 18, 2)`` in pixels, every one (missing ones filled: :mod:`passerby.data.canonical`).
+        joints: ``(n, 18, 2)`` in pixels, every one (missing ones filled: :mod:`passerby.data.keypoints.canonical`).
         overlap: β as a part of H.
 
     Raises:
@@ -139,7 +139,7 @@ def _refuse(joints: NDArray[np.floating], overlap: float) -> None:
     if broken.any():
         raise ShapeError(
             f"the pose in row {int(broken.argmax())} has a joint at no finite place; fill missing joints first "
-            "(passerby.data.canonical)"
+            "(passerby.data.keypoints.canonical)"
         )
     if overlap < 0:
         raise ConfigError(f"overlap is a part of the body's height from 0, got {overlap}")

@@ -12,12 +12,12 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn.functional import pad
 
-from passerby.data.attributes import Schema
+from passerby.data.attributes.schema import Schema
 from passerby.errors import ConfigError
-from passerby.evaluation.attributes import AttributePredictions, attribute_predictions, schema_of
-from passerby.explain.album import Seen
-from passerby.models.aanet import ATTENTION_MAP, AANet, AttributeNetwork
-from passerby.models.aanet_map import activation_map, min_max
+from passerby.explain.images import Seen
+from passerby.inference.attributes import AttributePredictions, attribute_predictions, schema_of
+from passerby.models.aanet.map import activation_map, min_max
+from passerby.models.aanet.model import ATTENTION_MAP, AANet, AttributeNetwork
 
 Edge = Literal["replicate", "constant"]
 

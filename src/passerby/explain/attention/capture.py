@@ -3,8 +3,8 @@
 - AaP-ReID (000), Eq 2–3: channel weights by block, :func:`channel_weights`; its Table 3's SP and BAM, which weigh
   positions, :func:`position_weights`;
 - SE and self-attention (001), §II.B and Eq 2: :func:`channel_weights` and :func:`self_attention`;
-- AANet (003), Fig 6: :mod:`passerby.explain.attribute_maps`;
-- attention-driven (004), Fig 7 and Eq 8: :mod:`passerby.explain.part_attention`.
+- AANet (003), Fig 6: :mod:`passerby.explain.attention.attributes`;
+- attention-driven (004), Fig 7 and Eq 8: :mod:`passerby.explain.attention.parts`.
 
 They are read off the modules while a model looks at pictures, so that another model with one of these has them too.
 """
@@ -21,15 +21,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passerby.errors import ConfigError
-from passerby.explain.album import Seen
+from passerby.explain.images import Seen
 from passerby.models.attention.bam import BAM
 from passerby.models.attention.cwa import CWA
 from passerby.models.attention.eca import ECA
 from passerby.models.attention.se import SE
 from passerby.models.attention.self_attention import SelfAttention
 from passerby.models.attention.sp import SP
-from passerby.models.attention_driven import InterAttention
-from passerby.models.attention_driven_blocks import IntraAttention
+from passerby.models.attention_driven.blocks import IntraAttention
+from passerby.models.attention_driven.model import InterAttention
 from passerby.models.card import ReidModel
 
 Kind = Literal["attributes", "intra", "inter", "self", "positions", "channels"]

@@ -19,11 +19,11 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from passerby.data.regions import PARTS
-from passerby.explain.album import Seen
-from passerby.explain.attention import MODULES, overheard, require
-from passerby.models.attention_driven import GLOBAL, AttentionDriven, InterAttention
-from passerby.models.attention_driven_blocks import AttentionBlock
+from passerby.data.keypoints.regions import PARTS
+from passerby.explain.attention.capture import MODULES, overheard, require
+from passerby.explain.images import Seen
+from passerby.models.attention_driven.blocks import AttentionBlock
+from passerby.models.attention_driven.model import GLOBAL, AttentionDriven, InterAttention
 
 BLOCKS = (2, 3, 4)
 

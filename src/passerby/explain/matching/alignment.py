@@ -1,6 +1,6 @@
 """How DMLI lays the stripes of two pictures beside each other (AlignedReID++; AaP-ReID's local branch).
 
-:mod:`passerby.retrieval.dmli` knows how long the shortest path is; here is the path itself. It begins with the top
+:mod:`passerby.retrieval.distance.dmli` knows how long the shortest path is; here is the path itself. It begins with the top
 stripes, ends with the bottom ones, and goes down in one picture at a time. Where two ways cost the same, it goes down
 in B first.
 """
@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passerby.errors import ShapeError
-from passerby.retrieval.dmli import stripe_distances
+from passerby.retrieval.distance.dmli import stripe_distances
 
 
 class Step(NamedTuple):

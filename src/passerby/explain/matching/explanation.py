@@ -1,10 +1,10 @@
 """Why does a model take two pictures for the same person, or not? Everything that it compared, as one value.
 
 - the distance, as the predictor's protocol measures it, and what the run's calibration makes of it;
-- AaP-ReID, DMLI: how stripes were aligned (:mod:`passerby.explain.alignment`), and each stripe with that at its height;
+- AaP-ReID, DMLI: how stripes were aligned (:mod:`passerby.explain.matching.alignment`), and each stripe with that at its height;
 - AANet (§3) and Attention Driven (Eq 9): the blocks that their embeddings are joined of, one by one;
 - AANet: the attributes that it predicts of both;
-- where each picture makes the two alike (:mod:`passerby.explain.saliency`).
+- where each picture makes the two alike (:mod:`passerby.explain.saliency.maps`).
 
 Nothing here decides anything: the distance is that of a search, the rest says what it is made of.
 """
@@ -21,16 +21,16 @@ from torch import Tensor
 
 from passerby.data.source import Source
 from passerby.errors import ConfigError
-from passerby.evaluation.attributes import AttributePredictions, attribute_predictions
-from passerby.evaluation.parts import AUTO, joints_origin
-from passerby.evaluation.predictor import Predictor
-from passerby.explain.album import Album, Seen, look
-from passerby.explain.alignment import Alignment, align
-from passerby.explain.match_parts import Part, blocks_of, named_blocks, part_of, stripes_of
-from passerby.explain.match_words import sentence
-from passerby.explain.saliency import distance_saliency
+from passerby.explain.images import Album, Seen, look
+from passerby.explain.matching.alignment import Alignment, align
+from passerby.explain.matching.parts import Part, blocks_of, named_blocks, part_of, stripes_of
+from passerby.explain.matching.sentence import sentence
+from passerby.explain.saliency.maps import distance_saliency
+from passerby.inference.attributes import AttributePredictions, attribute_predictions
+from passerby.inference.keypoint_source import AUTO, joints_origin
+from passerby.inference.model import Predictor
 from passerby.metrics.calibration import Calibration
-from passerby.retrieval.comparison import compare
+from passerby.retrieval.distance.compare import compare
 from passerby.types import Embeddings, Protocol, Role, Sample, Verdict
 
 CONFIDENT = 0.8

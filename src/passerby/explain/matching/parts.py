@@ -8,11 +8,11 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
-from passerby.data.regions import PARTS
-from passerby.evaluation.predictor import Predictor
+from passerby.data.keypoints.regions import PARTS
+from passerby.inference.model import Predictor
 from passerby.models.card import Block
-from passerby.retrieval.distance import normalize
-from passerby.retrieval.dmli import stripe_distances
+from passerby.retrieval.distance.dmli import stripe_distances
+from passerby.retrieval.distance.euclidean import normalize
 from passerby.types import Embeddings
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from passerby.explain.written import number, probability
+from passerby.explain.format import number, probability
 
 if TYPE_CHECKING:
-    from passerby.explain.match import AttributePair, MatchExplanation
-    from passerby.explain.match_parts import Part
+    from passerby.explain.matching.explanation import AttributePair, MatchExplanation
+    from passerby.explain.matching.parts import Part
 
 _MOST = 4
 """Conflicts that are named one by one."""

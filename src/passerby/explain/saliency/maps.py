@@ -30,12 +30,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from passerby.data.regions import PARTS
+from passerby.data.keypoints.regions import PARTS
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
-from passerby.explain.album import Seen
-from passerby.explain.overlay import enlarged
+from passerby.explain.images import Seen
+from passerby.figures.overlay import enlarged
 from passerby.models.card import WHOLE, MapLayers
-from passerby.retrieval.distance import normalize
+from passerby.retrieval.distance.euclidean import normalize
 from passerby.types import ModelOutput, Protocol
 
 Method = Literal["elementwise", "gradcam"]

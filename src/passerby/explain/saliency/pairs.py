@@ -9,8 +9,8 @@ import torch
 
 from passerby.data.dataset import Dataset
 from passerby.errors import DatasetLayoutError
-from passerby.evaluation.predictor import Predictor
-from passerby.retrieval.distance import normalize, squared_euclidean
+from passerby.inference.model import Predictor
+from passerby.retrieval.distance.euclidean import normalize, squared_euclidean
 from passerby.types import Embeddings, Role, Sample
 
 OTHERS = 200

@@ -3,9 +3,9 @@
 One trunk map X feeds four tasks, whose hidden vectors V together are the descriptor (3072 numbers).
 
 - §3.1, GFN, and the Z → V → C layers that every identity head has: :class:`IdentityHead`;
-- §3.2, Eq 1, PFN, six heads on six parts: :mod:`passerby.models.aanet_parts`;
+- §3.2, Eq 1, PFN, six heads on six parts: :mod:`passerby.models.aanet.parts`;
 - §3.3 i, AFN, attributes from the whole map and its thirds: :class:`AttributeNetwork`;
-- §3.3 ii, AAM, a head on the map where attributes are seen: :mod:`passerby.models.aanet_map`;
+- §3.3 ii, AAM, a head on the map where attributes are seen: :mod:`passerby.models.aanet.map`;
 - Eq 2–6, the loss: :mod:`passerby.losses.multitask`.
 
 The rows of its Table 3 leave out tasks: ``parts``, ``attributes`` and ``attention_map`` off is L_g alone.
@@ -25,13 +25,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passerby.data.attributes import Schema, schema_of
+from passerby.data.attributes.schema import Schema, schema_of
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
-from passerby.models.aanet_map import Threshold, activation_map, attention_mask, min_max
-from passerby.models.aanet_parts import even_stripes, peak_parts, pool_rows
+from passerby.models.aanet.map import Threshold, activation_map, attention_mask, min_max
+from passerby.models.aanet.parts import even_stripes, peak_parts, pool_rows
+from passerby.models.backbones import create_trunk
 from passerby.models.card import Block, ModelCard, ReidModel, in_a_row
 from passerby.models.registry import register
-from passerby.models.trunks import create_trunk
 from passerby.types import ModelOutput
 
 HIDDEN = 256

@@ -1,4 +1,4 @@
-"""What the branches of :mod:`passerby.models.attention_driven` are built of: residual units and intra-attention.
+"""What the branches of :mod:`passerby.models.attention_driven.model` are built of: residual units and intra-attention.
 
 Equations of Yang et al. (Attention Driven Person Re-identification, Pattern Recognition 2019), §3.3:
 

@@ -4,8 +4,8 @@ Five branches see the whole body and four parts of it that were cut out by the p
 convolution. Each learns identities by itself, and an inter-attention weighs the parts.
 
 - Table 1, base network: :class:`Branch`;
-- Eq 1–2, body regions: :mod:`passerby.data.regions`;
-- Eq 3–7, intra-attention: :mod:`passerby.models.attention_driven_blocks`;
+- Eq 1–2, body regions: :mod:`passerby.data.keypoints.regions`;
+- Eq 3–7, intra-attention: :mod:`passerby.models.attention_driven.blocks`;
 - Eq 8, μ = σ(wE + b), and Eq 9, E_l = [(1 + μ_i) E_i]: :class:`InterAttention`;
 - Eq 10–11, losses: :mod:`passerby.losses.branches`.
 
@@ -29,9 +29,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passerby.data.regions import PARTS
+from passerby.data.keypoints.regions import PARTS
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
-from passerby.models.attention_driven_blocks import LEVELS, AttentionBlock, Mask
+from passerby.models.attention_driven.blocks import LEVELS, AttentionBlock, Mask
 from passerby.models.card import WHOLE, Block, MapLayers, ModelCard, ReidModel, in_a_row
 from passerby.models.registry import register
 from passerby.types import ModelOutput
@@ -257,7 +257,7 @@ def _in_order(branches: tuple[str, ...]) -> tuple[str, ...]:
 
 def _checked(images: Tensor, parts: Tensor | None) -> Tensor:
     wanted = f"(b, {len(PARTS)}, 3, height, width) for {', '.join(PARTS)}"
-    cut = "cut them with passerby.data.parts.crop_parts"
+    cut = "cut them with passerby.data.keypoints.crops.crop_parts"
     if parts is None:
         raise ShapeError(f"attention_driven needs the parts of each picture, {wanted}, and got none; {cut}")
     if parts.ndim != 5 or parts.shape[:3] != (len(images), len(PARTS), 3):

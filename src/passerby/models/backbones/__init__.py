@@ -6,8 +6,8 @@ from typing import get_args
 
 from passerby.errors import ConfigError, UnknownNameError
 from passerby.models.attention import AttentionFactory
-from passerby.models.trunks.mobilenet_v2 import MobileNetV2
-from passerby.models.trunks.resnet import DEPTHS, AttentionPosition, ResNet
+from passerby.models.backbones.mobilenet_v2 import MobileNetV2
+from passerby.models.backbones.resnet import DEPTHS, AttentionPosition, ResNet
 
 Trunk = MobileNetV2 | ResNet
 _RESNETS: dict[str, tuple[int, float]] = {

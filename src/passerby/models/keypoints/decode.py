@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from passerby.data.pose_transforms import MIRRORED
-from passerby.models.pose.network import PoseScores
+from passerby.data.keypoints.augment import MIRRORED
+from passerby.models.keypoints.network import PoseScores
 
 NEAR = 0.05
 """Share of the picture's height within which a place counts as right."""

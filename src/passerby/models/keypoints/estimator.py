@@ -1,4 +1,4 @@
-"""The pose network as a :class:`~passerby.data.poses.PoseEstimator`, and its file format.
+"""The pose network as a :class:`~passerby.data.keypoints.estimator.PoseEstimator`, and its file format.
 
 A folder holds a pose network as ``model.safetensors`` (matrices in half precision) and ``model.json`` (its size and
 where it comes from). One is shipped with the package; a run of ``passerby train pose`` leaves the same two files.
@@ -18,14 +18,14 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional as F
 
-from passerby.data.pedestrians.labels import JOINTS
-from passerby.data.poses import Poses
-from passerby.data.transforms import normalise
+from passerby.data.images.augment import normalise
+from passerby.data.keypoints.estimator import Poses
+from passerby.data.keypoints.skeleton import JOINTS
 from passerby.errors import ShapeError, WeightsError
 from passerby.files import written_whole
-from passerby.models.pose.decode import mean_of, mirrored, places, probabilities
-from passerby.models.pose.network import PoseNetwork
-from passerby.models.weights import digest, load_weights
+from passerby.models.keypoints.decode import mean_of, mirrored, places, probabilities
+from passerby.models.keypoints.network import PoseNetwork
+from passerby.weights.load import digest, load_weights
 
 SHIPPED = Path(__file__).parent / "shipped"
 """The network that comes with the package, trained on people who do not exist."""
@@ -38,7 +38,7 @@ REVISION = 1
 
 
 class NetworkPoses:
-    """A :class:`~passerby.data.poses.PoseEstimator` that looks at the pixels.
+    """A :class:`~passerby.data.keypoints.estimator.PoseEstimator` that looks at the pixels.
 
     Args:
         flip: average with the mirrored picture: more are right, at twice the time.

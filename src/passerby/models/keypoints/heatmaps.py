@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from passerby.data.pedestrians.labels import JOINTS
-from passerby.data.poses import Poses
+from passerby.data.keypoints.estimator import Poses
+from passerby.data.keypoints.skeleton import JOINTS
 from passerby.errors import ConfigError, ShapeError, WeightsError
 
 Runner = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -34,14 +34,14 @@ REVISION = 1
 
 
 class HeatmapPoses:
-    """A :class:`~passerby.data.poses.PoseEstimator` around a network with heat maps.
+    """A :class:`~passerby.data.keypoints.estimator.PoseEstimator` around a network with heat maps.
 
     Args:
         run: the network.
         size: (height, width) of the pictures that it is given; small ones are enlarged.
         batch: pictures that pass at once.
         fingerprint: hex digits that differ where the network, or what is done with it, does (:func:`fingerprint`); its
-            joints are kept under them (:mod:`passerby.data.pose_cache`), and not at all without.
+            joints are kept under them (:mod:`passerby.data.keypoints.cache`), and not at all without.
     """
 
     def __init__(self, run: Runner, *, size: tuple[int, int], batch: int = 1, fingerprint: str | None = None) -> None:

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from passerby.data.pedestrians.labels import JOINTS
+from passerby.data.keypoints.skeleton import JOINTS
 from passerby.errors import ConfigError
 
 COARSEST = 16

@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from passerby.explain.report.html import Content, Html, code, element, paragraph, table
-from passerby.explain.report.record import Record
-from passerby.explain.report.run import Run, Section
+from passerby.report.html import Content, Html, code, element, paragraph, table
+from passerby.report.inputs.record import Record
+from passerby.report.inputs.run import Run, Section
 
 _NAMES = {
     "time": "begun (UTC)",

@@ -7,15 +7,15 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from passerby.data.annotations import Attributes, read_attributes
+from passerby.data.attributes.labels import Attributes, read_attributes
 from passerby.data.dataset import Dataset
 from passerby.data.digest import digest_of
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, PasserbyError
-from passerby.evaluation.predictor import Predictor
-from passerby.evaluation.slices import Slicing
-from passerby.explain.report.record import Record
-from passerby.metrics.slices import Dimension, Slice
+from passerby.evaluation.subgroups import Slicing
+from passerby.inference.model import Predictor
+from passerby.metrics.subgroups import Dimension, Slice
+from passerby.report.inputs.record import Record
 from passerby.training.attributes import evaluation_attributes
 from passerby.training.checkpoint import load as load_model
 from passerby.training.config import read_config

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from passerby.errors import ConfigError
-from passerby.explain.names import run_names
+from passerby.figures.names import run_names
 from passerby.metrics.calibration import Calibration, read_calibration
-from passerby.models.pose.estimator import KIND
+from passerby.models.keypoints.estimator import KIND
 from passerby.training.inputs import INPUTS
 from passerby.training.run import RunFolder
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from passerby.explain.album import Album
-from passerby.explain.report.html import Content, Html, element
-from passerby.explain.report.record import Record
-from passerby.explain.report.tested import Missing, Tested
+from passerby.explain.images import Album
+from passerby.report.html import Content, Html, element
+from passerby.report.inputs.evaluated_run import Missing, Tested
+from passerby.report.inputs.record import Record
 
 
 @dataclass(frozen=True, eq=False)

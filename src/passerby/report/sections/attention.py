@@ -8,17 +8,17 @@ import torch
 from matplotlib.figure import Figure
 
 from passerby.errors import PasserbyError
-from passerby.explain.album import Album, Seen, look
-from passerby.explain.attention import Kind, kinds
-from passerby.explain.attention_figures import intra_figure, position_figure, self_attention_figure
-from passerby.explain.attribute_figure import attribute_figure
-from passerby.explain.channel_figure import channel_figure
-from passerby.explain.part_figure import inter_figure
-from passerby.explain.report.html import Content, Html, element, paragraph
-from passerby.explain.report.picture import drawn
-from passerby.explain.report.run import Run, Section, tested
-from passerby.explain.report.saliency import saliency
-from passerby.explain.report.tested import Tested
+from passerby.explain.attention.capture import Kind, kinds
+from passerby.explain.images import Album, Seen, look
+from passerby.figures.attention import intra_figure, position_figure, self_attention_figure
+from passerby.figures.attributes import attribute_figure
+from passerby.figures.channels import channel_figure
+from passerby.figures.parts import inter_figure
+from passerby.report.html import Content, Html, element, paragraph
+from passerby.report.inputs.evaluated_run import Tested
+from passerby.report.inputs.run import Run, Section, tested
+from passerby.report.sections.picture import drawn
+from passerby.report.sections.saliency import saliency
 
 _PICTURES = 4
 _FIGURES: dict[Kind, tuple[Callable[..., Figure], str]] = {

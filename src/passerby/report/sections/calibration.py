@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from passerby.explain.report.html import Content, Html, code, element, paragraph, table
-from passerby.explain.report.run import Run, Section, count, number, percent
+from passerby.report.html import Content, Html, code, element, paragraph, table
+from passerby.report.inputs.run import Run, Section, count, number, percent
 
 
 def calibration(runs: Sequence[Run]) -> Section:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from passerby.explain.curves import History, curves_figure
-from passerby.explain.report.html import Content, table
-from passerby.explain.report.picture import drawn
-from passerby.explain.report.run import Run, Section, count
-from passerby.explain.style import STYLES
+from passerby.figures.style import STYLES
+from passerby.figures.training_curves import History, curves_figure
+from passerby.report.html import Content, table
+from passerby.report.inputs.run import Run, Section, count
+from passerby.report.sections.picture import drawn
 
 
 def curves(runs: Sequence[Run]) -> Section:

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from passerby.data.dataset import SPLITS, Dataset, people
-from passerby.explain.privacy import is_synthetic
-from passerby.explain.report.html import Content, Html, code, element, folded, paragraph, table
-from passerby.explain.report.run import Run, Section, count, tested
+from passerby.data.images.blur_faces import is_synthetic
+from passerby.report.html import Content, Html, code, element, folded, paragraph, table
+from passerby.report.inputs.run import Run, Section, count, tested
 from passerby.types import Role, Sample
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from passerby.explain.report.html import Html, element, table
-from passerby.explain.report.metrics import METRICS, of_each
-from passerby.explain.report.run import Run
-from passerby.explain.report.tested import comparable
 from passerby.metrics.functional import bootstrap_intervals
+from passerby.report.html import Html, element, table
+from passerby.report.inputs.evaluated_run import comparable
+from passerby.report.inputs.run import Run
+from passerby.report.sections.metrics import METRICS, of_each
 from passerby.types import QueryResults
 
 FEW_PEOPLE = 10

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from passerby.errors import PasserbyError
-from passerby.explain.embedding_map import Colour, embedding_figure, of_people
-from passerby.explain.report.html import Content, Html, element, paragraph
-from passerby.explain.report.picture import drawn
-from passerby.explain.report.retrieval import compared
-from passerby.explain.report.run import Run, Section, tested
-from passerby.explain.report.tested import Tested
+from passerby.figures.embedding_map import Colour, embedding_figure, of_people
+from passerby.report.html import Content, Html, element, paragraph
+from passerby.report.inputs.evaluated_run import Tested
+from passerby.report.inputs.run import Run, Section, tested
+from passerby.report.sections.picture import drawn
+from passerby.report.sections.retrieval import compared
 from passerby.types import Embeddings
 
 _CAPTIONS: dict[Colour, str] = {

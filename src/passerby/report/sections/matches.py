@@ -8,14 +8,14 @@ import torch
 
 from passerby.data.dataset import Dataset, Split
 from passerby.errors import PasserbyError
-from passerby.explain.album import Album
-from passerby.explain.match import explain_match
-from passerby.explain.match_figure import match_figure
-from passerby.explain.ranked import Outcome, Which, choose, ranked_lists
-from passerby.explain.report.html import Content, Html, element, paragraph
-from passerby.explain.report.picture import drawn
-from passerby.explain.report.run import Run, Section, tested
-from passerby.explain.report.tested import Tested
+from passerby.explain.images import Album
+from passerby.explain.matching.explanation import explain_match
+from passerby.explain.ranked_lists import Outcome, Which, choose, ranked_lists
+from passerby.figures.match import match_figure
+from passerby.report.html import Content, Html, element, paragraph
+from passerby.report.inputs.evaluated_run import Tested
+from passerby.report.inputs.run import Run, Section, tested
+from passerby.report.sections.picture import drawn
 from passerby.types import Sample
 
 _SHOWN: dict[Outcome, tuple[Which, str]] = {"right": ("best", "highest"), "wrong": ("worst", "lowest")}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from passerby.explain.report.counted import alike, counted
-from passerby.explain.report.differences import differences
-from passerby.explain.report.html import Content, Html, code, described, element, folded, paragraph, table
-from passerby.explain.report.metrics import METRICS, Metric, intervals
-from passerby.explain.report.run import Run, Section, count, number, percent, with_interval
-from passerby.explain.report.tested import Tested
+from passerby.report.html import Content, Html, code, described, element, folded, paragraph, table
+from passerby.report.inputs.evaluated_run import Tested
+from passerby.report.inputs.run import Run, Section, count, number, percent, with_interval
+from passerby.report.sections.differences import differences
+from passerby.report.sections.metrics import METRICS, Metric, intervals
+from passerby.report.sections.protocol import alike, counted
 
 _SAME = 1e-9
 """Shares that are nearer than this are the same number, written elsewhere."""

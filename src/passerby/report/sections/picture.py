@@ -15,8 +15,8 @@ from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from PIL import Image, features
 
-from passerby.explain.report.html import Content, Html, element, printable
 from passerby.files import as_written
+from passerby.report.html import Content, Html, element, printable
 
 DPI = 144
 """Of pixels: sharp on a screen of one and a half to a pixel, which most phones and notebooks exceed."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from passerby.explain.ranked import RankedList, Which, choose, ranked_lists
-from passerby.explain.ranked_figure import ranked_figure
-from passerby.explain.report.html import Content, Html, element
-from passerby.explain.report.picture import drawn
-from passerby.explain.report.run import Run, Section, tested
-from passerby.explain.report.tested import Tested
+from passerby.explain.ranked_lists import RankedList, Which, choose, ranked_lists
+from passerby.figures.ranked_list import ranked_figure
+from passerby.report.html import Content, Html, element
+from passerby.report.inputs.evaluated_run import Tested
+from passerby.report.inputs.run import Run, Section, tested
+from passerby.report.sections.picture import drawn
 
 _ALONE, _TOGETHER = {"worst": 5, "best": 3}, {"worst": 3, "best": 2}
 """Queries of a figure."""

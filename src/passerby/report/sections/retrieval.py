@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from passerby.errors import PasserbyError
-from passerby.explain.cameras import cameras_figure
 from passerby.explain.compared import Compared
-from passerby.explain.report.html import Content, Html, code, element, folded, paragraph
-from passerby.explain.report.picture import drawn
-from passerby.explain.report.run import Run, Section, percent, tested
-from passerby.explain.report.tested import Tested
-from passerby.explain.retrieval_curves import What, reliability, retrieval_figure
-from passerby.explain.style import STYLES
-from passerby.explain.written import number as distance
+from passerby.explain.format import number as distance
+from passerby.figures.cameras import cameras_figure
+from passerby.figures.retrieval_curves import What, reliability, retrieval_figure
+from passerby.figures.style import STYLES
 from passerby.metrics.open_set import RATES, equal_error_rate, supports, true_positive_rate_at
+from passerby.report.html import Content, Html, code, element, folded, paragraph
+from passerby.report.inputs.evaluated_run import Tested
+from passerby.report.inputs.run import Run, Section, percent, tested
+from passerby.report.sections.picture import drawn
 
 _CAPTIONS: dict[What, str] = {
     "cmc": "Up to rank k, how many queries have met a right picture.",

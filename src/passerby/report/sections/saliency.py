@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from passerby.errors import PasserbyError
-from passerby.explain.album import Album, look
-from passerby.explain.ranked import choose
-from passerby.explain.report.html import Content, Html, paragraph
-from passerby.explain.report.picture import drawn
-from passerby.explain.report.run import Run
-from passerby.explain.report.tested import Tested
-from passerby.explain.saliency import PairSaliency, distance_saliency, unexplained
-from passerby.explain.saliency_figure import distance_groups, saliency_figure
-from passerby.explain.saliency_pairs import Pair, compared_pairs
+from passerby.explain.images import Album, look
+from passerby.explain.ranked_lists import choose
+from passerby.explain.saliency.maps import PairSaliency, distance_saliency, unexplained
+from passerby.explain.saliency.pairs import Pair, compared_pairs
+from passerby.figures.saliency import distance_groups, saliency_figure
+from passerby.report.html import Content, Html, paragraph
+from passerby.report.inputs.evaluated_run import Tested
+from passerby.report.inputs.run import Run
+from passerby.report.sections.picture import drawn
 
 _QUERIES = 3
 _FOOT = "Bright: what brings the pair nearer to each other; each map is scaled by itself."

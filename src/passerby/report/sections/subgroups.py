@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any
 
-from passerby.evaluation.slice_figure import slices_figure
-from passerby.explain.report.html import Content, Html, element, folded, paragraph, table
-from passerby.explain.report.picture import drawn
-from passerby.explain.report.run import Run, Section, count, number, percent, tested, with_interval
-from passerby.explain.report.tested import Tested
-from passerby.metrics.slices import FEW, Dimension, Slice, worst_first
+from passerby.figures.subgroups import slices_figure
+from passerby.metrics.subgroups import FEW, Dimension, Slice, worst_first
+from passerby.report.html import Content, Html, element, folded, paragraph, table
+from passerby.report.inputs.evaluated_run import Tested
+from passerby.report.inputs.run import Run, Section, count, number, percent, tested, with_interval
+from passerby.report.sections.picture import drawn
 
 _TITLES: dict[Dimension, str] = {
     "cameras": "By pair of cameras (query → gallery)",

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from passerby.explain.report.html import Content, Html, code, element, folded, paragraph, table
-from passerby.explain.report.record import Record
-from passerby.explain.report.run import Run, Section, count
+from passerby.report.html import Content, Html, code, element, folded, paragraph, table
+from passerby.report.inputs.record import Record
+from passerby.report.inputs.run import Run, Section, count
 
 _ROWS = (
     ("recipe", "recipe"),

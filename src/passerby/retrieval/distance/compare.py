@@ -10,10 +10,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from passerby.errors import ProtocolError, ShapeError, UnknownNameError
-from passerby.retrieval.blocks import CELL_BYTES, row_blocks
-from passerby.retrieval.distance import first_copies, lengths_of, refuse_too_long, squared_euclidean, widened
-from passerby.retrieval.dmli import dmli, dmli_pairs
-from passerby.retrieval.stored import Rows, comparable
+from passerby.retrieval.distance.blocks import CELL_BYTES, row_blocks
+from passerby.retrieval.distance.dmli import dmli, dmli_pairs
+from passerby.retrieval.distance.euclidean import first_copies, lengths_of, refuse_too_long, squared_euclidean, widened
+from passerby.retrieval.distance.stored import Rows, comparable
 from passerby.types import Embeddings
 
 DistanceName = Literal["global", "local", "global_local"]

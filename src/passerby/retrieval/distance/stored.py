@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from passerby.retrieval.distance import HALF, RUN, lengths_of, refuse_not_finite, widened
+from passerby.retrieval.distance.euclidean import HALF, RUN, lengths_of, refuse_not_finite, widened
 
 _LOOKED_AT = 1024
 """Rows that a centre is taken of."""

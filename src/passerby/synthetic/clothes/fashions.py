@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from passerby.data.pedestrians.person import Gender, LowerKind, Pattern, ShoeKind, UpperKind
+from passerby.synthetic.people.person import Gender, LowerKind, Pattern, ShoeKind, UpperKind
 
 Season = Literal["warm", "cool"]
 WARM = 0.87

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from passerby.data.pedestrians.clothes.prints import TABLE, Cloth, Floats, Layer, band, blotches, cells, grain, step
+from passerby.synthetic.clothes.prints import TABLE, Cloth, Floats, Layer, band, blotches, cells, grain, step
 
 
 def paint_logo(cloth: Cloth) -> Iterator[Layer]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.pedestrians.person import RGB
+from passerby.synthetic.people.person import RGB
 
 MARGIN = 1.25
 """How many times farther than its own class the next one must be from a sampled colour."""

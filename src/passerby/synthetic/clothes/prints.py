@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.pedestrians.person import RGB, Garment, Pattern
+from passerby.synthetic.people.person import RGB, Garment, Pattern
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]

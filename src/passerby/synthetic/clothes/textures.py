@@ -7,9 +7,9 @@ from itertools import chain
 
 import numpy as np
 
-from passerby.data.pedestrians.clothes.logos import paint_logo
-from passerby.data.pedestrians.clothes.palette import shade
-from passerby.data.pedestrians.clothes.prints import (
+from passerby.synthetic.clothes.logos import paint_logo
+from passerby.synthetic.clothes.palette import shade
+from passerby.synthetic.clothes.prints import (
     Bools,
     Cloth,
     Floats,
@@ -21,7 +21,7 @@ from passerby.data.pedestrians.clothes.prints import (
     layers,
     step,
 )
-from passerby.data.pedestrians.person import RGB, Garment
+from passerby.synthetic.people.person import RGB, Garment
 
 HALF = 0.46
 """Metres from the front centre line round to that of the back, of a usual trunk."""

@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from passerby.data.pedestrians.clothes import fashions
-from passerby.data.pedestrians.clothes.fashions import Season
-from passerby.data.pedestrians.clothes.palette import LOWER, UPPER, contrast, rgb, shade
-from passerby.data.pedestrians.draws import Draws, pick
-from passerby.data.pedestrians.person import (
+from passerby.synthetic.clothes import fashions
+from passerby.synthetic.clothes.fashions import Season
+from passerby.synthetic.clothes.palette import LOWER, UPPER, contrast, rgb, shade
+from passerby.synthetic.people.person import (
     RGB,
     Garment,
     Gender,
@@ -21,6 +20,7 @@ from passerby.data.pedestrians.person import (
     Shoes,
     UpperKind,
 )
+from passerby.synthetic.render.draws import Draws, pick
 
 
 def make_outfit(draws: Draws, gender: Gender, skin: RGB, variety: float, index: int) -> Outfit:

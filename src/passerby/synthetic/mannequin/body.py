@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from passerby.data.pedestrians.mannequin.gait import ANKLE_HEIGHT, FOOT, Array, Skeleton
-from passerby.data.pedestrians.mannequin.loft import Spine, Tube, loft, stacked
-from passerby.data.pedestrians.mannequin.materials import Material
-from passerby.data.pedestrians.person import Body, Garment, Outfit
+from passerby.synthetic.mannequin.gait import ANKLE_HEIGHT, FOOT, Array, Skeleton
+from passerby.synthetic.mannequin.loft import Spine, Tube, loft, stacked
+from passerby.synthetic.mannequin.materials import Material
+from passerby.synthetic.people.person import Body, Garment, Outfit
 
 TRUNK = (-0.045, 0.0, 0.05, 0.10, 0.17, 0.225, 0.258, 0.280, 0.302, 0.320)
 """Heights of the trunk's rings over the hips."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from passerby.data.pedestrians.mannequin.gait import Array, Skeleton
-from passerby.data.pedestrians.mannequin.loft import Tube, capped, loft, stacked
-from passerby.data.pedestrians.mannequin.materials import Material
-from passerby.data.pedestrians.person import Thing, ThingKind
+from passerby.synthetic.mannequin.gait import Array, Skeleton
+from passerby.synthetic.mannequin.loft import Tube, capped, loft, stacked
+from passerby.synthetic.mannequin.materials import Material
+from passerby.synthetic.people.person import Thing, ThingKind
 
 UP = np.array([0.0, 0.0, 1.0])
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from passerby.data.pedestrians.mannequin import noise
-from passerby.data.pedestrians.mannequin.gait import Floats
-from passerby.data.pedestrians.mannequin.loft import Fragments
-from passerby.data.pedestrians.person import RGB, Garment, Person, Shoes
+from passerby.synthetic.mannequin import noise
+from passerby.synthetic.mannequin.gait import Floats
+from passerby.synthetic.mannequin.loft import Fragments
+from passerby.synthetic.people.person import RGB, Garment, Person, Shoes
 
 COLLARS = ("shirt", "polo", "jacket", "coat", "hoodie")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from passerby.data.pedestrians.mannequin import body as bodies
-from passerby.data.pedestrians.mannequin.carried import carry
-from passerby.data.pedestrians.mannequin.gait import Skeleton
-from passerby.data.pedestrians.mannequin.head import hair, hat, neck, skull
-from passerby.data.pedestrians.mannequin.loft import Mesh, Tube, loft, stacked
-from passerby.data.pedestrians.mannequin.materials import Material
-from passerby.data.pedestrians.person import Outfit, Person
+from passerby.synthetic.mannequin import body as bodies
+from passerby.synthetic.mannequin.carried import carry
+from passerby.synthetic.mannequin.gait import Skeleton
+from passerby.synthetic.mannequin.head import hair, hat, neck, skull
+from passerby.synthetic.mannequin.loft import Mesh, Tube, loft, stacked
+from passerby.synthetic.mannequin.materials import Material
+from passerby.synthetic.people.person import Outfit, Person
 
 
 def mesh(person: Person, outfit: Outfit, skeleton: Skeleton, spacing: float) -> Mesh:

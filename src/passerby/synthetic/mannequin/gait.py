@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.pedestrians.person import Body, Gait
+from passerby.synthetic.people.person import Body, Gait
 
 Floats = NDArray[np.float32]
 Array = NDArray[np.float64]
@@ -170,7 +170,7 @@ def _resting_hands(gait: Gait) -> tuple[int, ...]:
 
 
 def openpose(skeleton: Skeleton) -> Array:
-    """The 18 joints of :data:`~passerby.data.pedestrians.labels.JOINTS`: ``(18, 3)``."""
+    """The 18 joints of :data:`~passerby.data.keypoints.skeleton.JOINTS`: ``(18, 3)``."""
     s = skeleton
     right, front, up = s.head_axes * s.head_size
     nose = s.head + 0.46 * front - 0.10 * up

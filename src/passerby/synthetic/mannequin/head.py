@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from passerby.data.pedestrians.mannequin.gait import Array, Skeleton
-from passerby.data.pedestrians.mannequin.loft import Spine, Tube, capped, loft, stacked
-from passerby.data.pedestrians.mannequin.materials import Material
-from passerby.data.pedestrians.person import Hair, Person
+from passerby.synthetic.mannequin.gait import Array, Skeleton
+from passerby.synthetic.mannequin.loft import Spine, Tube, capped, loft, stacked
+from passerby.synthetic.mannequin.materials import Material
+from passerby.synthetic.people.person import Hair, Person
 
 SKULL = (-0.50, -0.43, -0.25, 0.0, 0.20, 0.37, 0.46, 0.50)
 WIDTH = (0.09, 0.19, 0.275, 0.325, 0.325, 0.26, 0.16, 0.03)

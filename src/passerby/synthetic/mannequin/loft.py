@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.pedestrians.mannequin.gait import Array, Floats
+from passerby.synthetic.mannequin.gait import Array, Floats
 
 
 @lru_cache(maxsize=512)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from passerby.data.pedestrians.mannequin import noise
-from passerby.data.pedestrians.mannequin.gait import Floats
-from passerby.data.pedestrians.mannequin.loft import Fragments
-from passerby.data.pedestrians.mannequin.materials import Material
-from passerby.data.pedestrians.person import Thing
+from passerby.synthetic.mannequin import noise
+from passerby.synthetic.mannequin.gait import Floats
+from passerby.synthetic.mannequin.loft import Fragments
+from passerby.synthetic.mannequin.materials import Material
+from passerby.synthetic.people.person import Thing
 
 
 class Luggage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from passerby.data.pedestrians.labels import PARTS
+from passerby.data.keypoints.skeleton import PARTS
 
 
 class Material(IntEnum):

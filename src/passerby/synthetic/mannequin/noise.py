@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from passerby.data.pedestrians.mannequin.gait import Floats
+from passerby.synthetic.mannequin.gait import Floats
 
 SIDE = 256
 

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.pedestrians.clothes.textures import cloth_colour
-from passerby.data.pedestrians.mannequin import complexion, noise
-from passerby.data.pedestrians.mannequin.body import SKIRTS, WAISTBAND
-from passerby.data.pedestrians.mannequin.gait import FOREARM, SHANK, THIGH, UPPER_ARM, Floats
-from passerby.data.pedestrians.mannequin.loft import Fragments
-from passerby.data.pedestrians.mannequin.luggage import Luggage
-from passerby.data.pedestrians.mannequin.materials import Material
-from passerby.data.pedestrians.person import Garment, Outfit, Person
+from passerby.synthetic.clothes.textures import cloth_colour
+from passerby.synthetic.mannequin import complexion, noise
+from passerby.synthetic.mannequin.body import SKIRTS, WAISTBAND
+from passerby.synthetic.mannequin.gait import FOREARM, SHANK, THIGH, UPPER_ARM, Floats
+from passerby.synthetic.mannequin.loft import Fragments
+from passerby.synthetic.mannequin.luggage import Luggage
+from passerby.synthetic.mannequin.materials import Material
+from passerby.synthetic.people.person import Garment, Outfit, Person
 
 CLOSED = ("hoodie", "jacket", "coat")
 """Upper garments that reach the neck."""

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from passerby.data.pedestrians.mannequin import figure
-from passerby.data.pedestrians.mannequin.gait import Array, Floats, Skeleton, Stance, openpose, pose
-from passerby.data.pedestrians.mannequin.paint import Painter
-from passerby.data.pedestrians.person import Outfit, Person
-from passerby.data.pedestrians.renderer import SPACING, Placed, place
-from passerby.data.pedestrians.view import View
+from passerby.synthetic.mannequin import figure
+from passerby.synthetic.mannequin.gait import Array, Floats, Skeleton, Stance, openpose, pose
+from passerby.synthetic.mannequin.paint import Painter
+from passerby.synthetic.people.person import Outfit, Person
+from passerby.synthetic.render.renderer import SPACING, Placed, place
+from passerby.synthetic.render.view import View
 
 
 @dataclass(frozen=True, eq=False)

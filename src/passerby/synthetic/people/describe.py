@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from passerby.data.attributes import MARKET
-from passerby.data.pedestrians.clothes.palette import LOWER, UPPER
-from passerby.data.pedestrians.person import Person
+from passerby.data.attributes.schema import MARKET
+from passerby.synthetic.clothes.palette import LOWER, UPPER
+from passerby.synthetic.people.person import Person
 
 LONG_HAIR = ("long", "ponytail", "bun")
 SHORT_SLEEVE, SHORT_LOWER = 0.6, 0.65
@@ -14,8 +14,8 @@ SHORT_SLEEVE, SHORT_LOWER = 0.6, 0.65
 def attributes(person: Person, outfit: int = 0) -> dict[str, int]:
     """Market's 27 columns with their codes.
 
-    >>> from passerby.data.pedestrians.people import make_person
-    >>> from passerby.data.pedestrians.settings import Settings
+    >>> from passerby.synthetic.people.people import make_person
+    >>> from passerby.synthetic.settings import Settings
     >>> len(attributes(make_person(Settings(), 0)))
     27
     """

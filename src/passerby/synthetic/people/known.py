@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.pedestrians.annotations import ATTRIBUTES, KEYPOINTS
-from passerby.data.pedestrians.dataset import PedestrianSource
-from passerby.data.pedestrians.labels import JOINTS
+from passerby.data.keypoints.skeleton import JOINTS
 from passerby.data.source import Source
 from passerby.errors import DatasetLayoutError
+from passerby.synthetic.annotations import ATTRIBUTES, KEYPOINTS
+from passerby.synthetic.dataset import PedestrianSource
 
 
 class Pose(NamedTuple):
@@ -24,7 +24,7 @@ class Pose(NamedTuple):
     joints: NDArray[np.float32]
     """``(18, 2)``: x, y in pixels."""
     visibility: NDArray[np.uint8]
-    """``(18,)`` of COCO's codes (see :mod:`passerby.data.pedestrians.labels`)."""
+    """``(18,)`` of COCO's codes (see :mod:`passerby.data.keypoints.skeleton`)."""
 
 
 def known_poses(source: Source) -> Mapping[str, Pose]:

@@ -6,12 +6,12 @@ from typing import Literal
 
 import numpy as np
 
-from passerby.data.pedestrians.clothes.fashions import BAG_COLOURS
-from passerby.data.pedestrians.clothes.palette import BAG, HAIR, shade
-from passerby.data.pedestrians.clothes.wardrobe import make_outfit
-from passerby.data.pedestrians.draws import Draws, draws_of, pick
-from passerby.data.pedestrians.person import RGB, Body, Gait, Gender, Hair, HairStyle, Person, Side, Thing, ThingKind
-from passerby.data.pedestrians.settings import Knobs, Settings
+from passerby.synthetic.clothes.fashions import BAG_COLOURS
+from passerby.synthetic.clothes.palette import BAG, HAIR, shade
+from passerby.synthetic.clothes.wardrobe import make_outfit
+from passerby.synthetic.people.person import RGB, Body, Gait, Gender, Hair, HairStyle, Person, Side, Thing, ThingKind
+from passerby.synthetic.render.draws import Draws, draws_of, pick
+from passerby.synthetic.settings import Knobs, Settings
 
 Hat = Literal["none", "cap", "beanie", "brim"]
 Hands = Literal["swing", "pockets", "front", "strap"]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from passerby.data.pedestrians.camera import Camera
-from passerby.data.pedestrians.mannequin.gait import Array, Floats, Stance
-from passerby.data.pedestrians.settings import Settings, stream
-from passerby.data.pedestrians.street.scene import Scene
+from passerby.synthetic.mannequin.gait import Array, Floats, Stance
+from passerby.synthetic.render.camera import Camera
+from passerby.synthetic.settings import Settings, stream
+from passerby.synthetic.street.scene import Scene
 
 FRAMES_PER_SECOND = 25
 STAND_STILL = 0.15
@@ -25,7 +25,7 @@ class Walk:
     position: tuple[float, float]
     """Metres on the ground."""
     heading: float
-    """Radians, as :class:`~passerby.data.pedestrians.labels.Labels` counts them."""
+    """Radians, as :class:`~passerby.data.keypoints.skeleton.Labels` counts them."""
     stance: Stance
     fold: float
     """Phase of the clothes' folds, 0…1."""

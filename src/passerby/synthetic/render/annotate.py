@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from passerby.data.pedestrians.labels import JOINTS, OCCLUDED, OUTSIDE, VISIBLE, Labels, Viewpoint
-from passerby.data.pedestrians.mannequin.gait import Floats
-from passerby.data.pedestrians.renderer import Canvas, Placed
-from passerby.data.pedestrians.view import View
+from passerby.data.keypoints.skeleton import JOINTS, OCCLUDED, OUTSIDE, VISIBLE, Labels, Viewpoint
+from passerby.synthetic.mannequin.gait import Floats
+from passerby.synthetic.render.renderer import Canvas, Placed
+from passerby.synthetic.render.view import View
 
 DEPTHS = {
     "nose": 0.07,

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.pedestrians.settings import Knobs, stream
-from passerby.data.pedestrians.view import Floats
+from passerby.synthetic.render.view import Floats
+from passerby.synthetic.settings import Knobs, stream
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from passerby.data.pedestrians.camera import Camera
-from passerby.data.pedestrians.mannequin.gait import Array, Floats
-from passerby.data.pedestrians.view import View
+from passerby.synthetic.mannequin.gait import Array, Floats
+from passerby.synthetic.render.camera import Camera
+from passerby.synthetic.render.view import View
 
 ASPECT = 0.45
 """Width ÷ height of a usual box, before it is stretched to the picture's shape."""

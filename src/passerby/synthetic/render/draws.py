@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from passerby.data.pedestrians.settings import stream
+from passerby.synthetic.settings import stream
 
 T = TypeVar("T")
 DETAILS = ("pattern", "upper", "lower", "hair", "bag", "shoes", "extra")

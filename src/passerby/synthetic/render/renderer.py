@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.pedestrians.mannequin import noise
-from passerby.data.pedestrians.mannequin.gait import Array, Floats
-from passerby.data.pedestrians.mannequin.loft import Fragments, Mesh
-from passerby.data.pedestrians.mannequin.materials import CLOTH, PART_OF, Material
-from passerby.data.pedestrians.mannequin.paint import Painter
-from passerby.data.pedestrians.street.rays import Light
-from passerby.data.pedestrians.street.scene import Backdrop
-from passerby.data.pedestrians.view import View
+from passerby.synthetic.mannequin import noise
+from passerby.synthetic.mannequin.gait import Array, Floats
+from passerby.synthetic.mannequin.loft import Fragments, Mesh
+from passerby.synthetic.mannequin.materials import CLOTH, PART_OF, Material
+from passerby.synthetic.mannequin.paint import Painter
+from passerby.synthetic.render.view import View
+from passerby.synthetic.street.rays import Light
+from passerby.synthetic.street.scene import Backdrop
 
 SPACING = 0.62
 """Distance of the points in pixels: less leaves holes, more costs time."""

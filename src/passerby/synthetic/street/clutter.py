@@ -6,9 +6,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from passerby.data.pedestrians.settings import stream
-from passerby.data.pedestrians.street.surfaces import Texture, linear, noise, texture
-from passerby.data.pedestrians.view import Floats
+from passerby.synthetic.render.view import Floats
+from passerby.synthetic.settings import stream
+from passerby.synthetic.street.surfaces import Texture, linear, noise, texture
 
 RGB = tuple[float, float, float]
 _PAINTS: tuple[RGB, ...] = (

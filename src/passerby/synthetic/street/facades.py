@@ -6,9 +6,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from passerby.data.pedestrians.settings import stream
-from passerby.data.pedestrians.street.surfaces import Texture, linear, noise, texture
-from passerby.data.pedestrians.view import Floats
+from passerby.synthetic.render.view import Floats
+from passerby.synthetic.settings import stream
+from passerby.synthetic.street.surfaces import Texture, linear, noise, texture
 
 SCALE = 80.0
 """Texels to a metre; a storey is 256 texels high, a bay as wide, and four bays repeat."""

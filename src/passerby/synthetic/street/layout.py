@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from passerby.data.pedestrians.street import clutter, facades, paving
-from passerby.data.pedestrians.street.objects import Box, Panel, Post, Solid
-from passerby.data.pedestrians.street.surfaces import Texture, linear
-from passerby.data.pedestrians.view import Floats
+from passerby.synthetic.render.view import Floats
+from passerby.synthetic.street import clutter, facades, paving
+from passerby.synthetic.street.objects import Box, Panel, Post, Solid
+from passerby.synthetic.street.surfaces import Texture, linear
 
 UP = np.array([0, 0, 1], np.float32)
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.pedestrians.street.rays import Grid, Light
-from passerby.data.pedestrians.street.surfaces import Texture
-from passerby.data.pedestrians.view import Floats, View
+from passerby.synthetic.render.view import Floats, View
+from passerby.synthetic.street.rays import Grid, Light
+from passerby.synthetic.street.surfaces import Texture
 
 
 class Paint(NamedTuple):

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from passerby.data.pedestrians.street import clutter, facades
-from passerby.data.pedestrians.street.layout import UP, car
-from passerby.data.pedestrians.street.objects import Box, Dome, Panel, Post, Solid, hull, windows
-from passerby.data.pedestrians.street.rays import Light, grid
-from passerby.data.pedestrians.street.surfaces import linear
-from passerby.data.pedestrians.view import Floats, View
+from passerby.synthetic.render.view import Floats, View
+from passerby.synthetic.street import clutter, facades
+from passerby.synthetic.street.layout import UP, car
+from passerby.synthetic.street.objects import Box, Dome, Panel, Post, Solid, hull, windows
+from passerby.synthetic.street.rays import Light, grid
+from passerby.synthetic.street.surfaces import linear
 
 if TYPE_CHECKING:
-    from passerby.data.pedestrians.street.scene import Scene
+    from passerby.synthetic.street.scene import Scene
 
 TALL = 1.7
 """Metres of a usual person."""

@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from passerby.data.pedestrians.settings import stream
-from passerby.data.pedestrians.street.surfaces import Texture, linear, noise, texture
-from passerby.data.pedestrians.view import Floats
+from passerby.synthetic.render.view import Floats
+from passerby.synthetic.settings import stream
+from passerby.synthetic.street.surfaces import Texture, linear, noise, texture
 
 GroundKind = Literal["slabs", "squares", "bricks", "asphalt", "concrete", "grass", "cobbles"]
 _SIDE = 512

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from passerby.data.pedestrians.view import Floats, View
+from passerby.synthetic.render.view import Floats, View
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,17 +12,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.pedestrians.camera import enlarge, make_camera, resample
-from passerby.data.pedestrians.settings import Knobs, stream
-from passerby.data.pedestrians.street import paving
-from passerby.data.pedestrians.street.layout import Layout, Stripe, arrange
-from passerby.data.pedestrians.street.objects import Foot, Solid, hull, windows
-from passerby.data.pedestrians.street.occluders import occluder
-from passerby.data.pedestrians.street.paving import GroundKind
-from passerby.data.pedestrians.street.rays import Grid, Light, grid
-from passerby.data.pedestrians.street.surfaces import Texture
-from passerby.data.pedestrians.street.weather import Weather, ground_map, look_up, make_weather
-from passerby.data.pedestrians.view import Floats, View
+from passerby.synthetic.render.camera import enlarge, make_camera, resample
+from passerby.synthetic.render.view import Floats, View
+from passerby.synthetic.settings import Knobs, stream
+from passerby.synthetic.street import paving
+from passerby.synthetic.street.layout import Layout, Stripe, arrange
+from passerby.synthetic.street.objects import Foot, Solid, hull, windows
+from passerby.synthetic.street.occluders import occluder
+from passerby.synthetic.street.paving import GroundKind
+from passerby.synthetic.street.rays import Grid, Light, grid
+from passerby.synthetic.street.surfaces import Texture
+from passerby.synthetic.street.weather import Weather, ground_map, look_up, make_weather
 
 __all__ = ["Backdrop", "Light", "Scene", "Solid", "make_scene", "occluder"]
 FAR = 90.0

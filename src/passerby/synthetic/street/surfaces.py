@@ -11,8 +11,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from passerby.data.pedestrians.settings import stream
-from passerby.data.pedestrians.view import Floats
+from passerby.synthetic.render.view import Floats
+from passerby.synthetic.settings import stream
 
 
 def linear(srgb: ArrayLike) -> Floats:

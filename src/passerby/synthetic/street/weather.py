@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from passerby.data.pedestrians.street.objects import Foot
-from passerby.data.pedestrians.street.rays import Light
-from passerby.data.pedestrians.street.surfaces import noise
-from passerby.data.pedestrians.view import Floats
+from passerby.synthetic.render.view import Floats
+from passerby.synthetic.street.objects import Foot
+from passerby.synthetic.street.rays import Light
+from passerby.synthetic.street.surfaces import noise
 
 CELL = 0.25
 """Metres of a texel of the map: shadows of trees and houses have soft edges anyway."""

@@ -8,21 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from passerby.data.pedestrians.actor import Actor, act
-from passerby.data.pedestrians.annotate import annotate
-from passerby.data.pedestrians.camera import Camera, develop, make_camera
-from passerby.data.pedestrians.detector import detect, eye_of
-from passerby.data.pedestrians.labels import Shot
-from passerby.data.pedestrians.mannequin.gait import Array
-from passerby.data.pedestrians.people import make_passerby, make_person
-from passerby.data.pedestrians.person import Person
-from passerby.data.pedestrians.renderer import Canvas, draw
-from passerby.data.pedestrians.settings import Settings, stream
-from passerby.data.pedestrians.street.occluders import occluder
-from passerby.data.pedestrians.street.rays import Light
-from passerby.data.pedestrians.street.scene import Scene, make_scene
-from passerby.data.pedestrians.view import View
-from passerby.data.pedestrians.walk import any_stance, facing, frame_number, walk
+from passerby.data.keypoints.skeleton import Shot
+from passerby.synthetic.mannequin.gait import Array
+from passerby.synthetic.people.actor import Actor, act
+from passerby.synthetic.people.people import make_passerby, make_person
+from passerby.synthetic.people.person import Person
+from passerby.synthetic.people.walk import any_stance, facing, frame_number, walk
+from passerby.synthetic.render.annotate import annotate
+from passerby.synthetic.render.camera import Camera, develop, make_camera
+from passerby.synthetic.render.detector import detect, eye_of
+from passerby.synthetic.render.renderer import Canvas, draw
+from passerby.synthetic.render.view import View
+from passerby.synthetic.settings import Settings, stream
+from passerby.synthetic.street.occluders import occluder
+from passerby.synthetic.street.rays import Light
+from passerby.synthetic.street.scene import Scene, make_scene
 
 FINE = 192
 """Rows that a picture is drawn with at least: a smaller one is drawn finer, and its edges come out soft."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from passerby.data.cuhk03.names import BOXES, Boxes, Person, find, picture_name
+from passerby.data.datasets.cuhk03_release.names import BOXES, Boxes, Person, find, picture_name
 from passerby.data.source import ArchiveSource, DirectorySource, Source
 from passerby.errors import DatasetLayoutError
 

@@ -7,9 +7,9 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from passerby.data.cuhk03.names import Boxes, Person, find, person_of
-from passerby.data.cuhk03.release import FILE, ReleaseSource, release_in
-from passerby.data.matlab import read_mat
+from passerby.data.datasets.cuhk03_release.names import Boxes, Person, find, person_of
+from passerby.data.datasets.cuhk03_release.release import FILE, ReleaseSource, release_in
+from passerby.data.datasets.matlab import read_mat
 from passerby.data.source import DirectorySource, Source
 from passerby.errors import DatasetLayoutError
 

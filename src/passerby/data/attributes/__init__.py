@@ -1,0 +1,1 @@
+"""Pedestrian attributes: schemas, tables, labels and queries."""

@@ -1,0 +1,1 @@
+"""Body keypoints: skeletons, files, regions and part crops."""

@@ -1,0 +1,1 @@
+"""Saliency maps and how they are measured, as values."""

@@ -1,0 +1,1 @@
+"""Every figure that passerby draws, one file each."""

@@ -1,0 +1,1 @@
+"""What a report reads: the runs, their records and their evaluation."""

@@ -1,0 +1,1 @@
+"""The renderer: a scene and its people become pixels and exact labels."""

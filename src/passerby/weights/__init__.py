@@ -1,0 +1,1 @@
+"""Reading weights into models."""
