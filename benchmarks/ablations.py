@@ -27,9 +27,10 @@ from typing import Any, NamedTuple
 import torch
 from safetensors.torch import load_file, save_file
 
+from passerby.config import with_overrides
 from passerby.recipes.registry import load_recipe
 from passerby.recipes.tables import load_table
-from passerby.training.config import TrainConfig, with_overrides
+from passerby.training.config import TrainConfig
 from passerby.training.loop import train
 from passerby.training.run import RunFolder, environment
 

@@ -16,11 +16,11 @@ from typing import Any
 
 from passerby.data.registry import load as load_dataset
 from passerby.inference.features import read_features
+from passerby.inference.load import load
 from passerby.metrics.held_out import halves
 from passerby.metrics.pairs import pair_distances
 from passerby.metrics.probability import Method, fit
 from passerby.metrics.verification import measure, open_set_metrics, thresholds_of
-from passerby.training.checkpoint import load
 from passerby.training.run import environment
 from passerby.types import Embeddings, Protocol
 

@@ -42,12 +42,12 @@ from passerby.explain.attention.attributes import AttributeMaps, attribute_maps,
 from passerby.explain.images import Album, Seen, look
 from passerby.explain.saliency.maps import attribute_saliency
 from passerby.explain.saliency.measures import mass_inside, points_inside
-from passerby.figures.overlay import enlarged
+from passerby.explain.upsample import enlarged
+from passerby.inference.load import load
 from passerby.inference.model import Predictor
 from passerby.models.aanet.model import AANet, AttributeNetwork
 from passerby.models.aanet.parts import even_stripes
 from passerby.synthetic.dataset import PedestrianSource
-from passerby.training.checkpoint import load
 from passerby.training.run import environment
 from passerby.types import Sample
 

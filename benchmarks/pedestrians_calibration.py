@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from passerby.config import with_overrides
 from passerby.data.dataset import Dataset, Split
 from passerby.data.images.decode import decode
 from passerby.data.registry import load
@@ -30,7 +31,7 @@ from passerby.recipes.registry import load_recipe
 from passerby.synthetic.dataset import settings_json, short_hash
 from passerby.synthetic.export import write_pedestrians
 from passerby.synthetic.settings import PRESETS, Settings
-from passerby.training.config import TrainConfig, with_overrides
+from passerby.training.config import TrainConfig
 from passerby.training.loop import train
 from passerby.training.model import build_model
 from passerby.training.run import environment

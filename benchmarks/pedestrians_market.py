@@ -21,17 +21,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from passerby.config import parse_override, with_overrides
 from passerby.data.dataset import Dataset
 from passerby.data.registry import load
 from passerby.evaluation.evaluate import evaluate
-from passerby.models.card import ReidModel
+from passerby.inference.load import load as load_run
+from passerby.models.base import ReidModel
 from passerby.recipes.registry import load_recipe
 from passerby.synthetic.dataset import settings_json, short_hash
 from passerby.synthetic.export import write_pedestrians
 from passerby.synthetic.settings import Settings
 from passerby.synthetic.spec import parse_knob
-from passerby.training.checkpoint import load as load_run
-from passerby.training.config import TrainConfig, parse_override, with_overrides
+from passerby.training.config import TrainConfig
 from passerby.training.loop import train
 from passerby.training.model import build_model, load_trunk_weights
 from passerby.training.run import environment

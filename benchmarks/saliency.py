@@ -36,10 +36,10 @@ from passerby.explain.saliency.measures import (
     smoothed,
     values_along,
 )
+from passerby.inference.load import load
 from passerby.inference.model import Predictor
 from passerby.models.registry import create_model
 from passerby.synthetic.dataset import PedestrianSource
-from passerby.training.checkpoint import load
 from passerby.training.run import environment
 from passerby.types import Sample
 

@@ -11,7 +11,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from passerby.errors import OutputError
-from passerby.files import check_figure, check_target, folder_made_whole, held, save_figure, written_whole
+from passerby.figures.save import check_figure, save_figure
+from passerby.files import check_target, folder_made_whole, held, written_whole
 
 FORMULA = r"cost$_{x$ of $\frac$.jpg"
 

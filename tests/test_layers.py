@@ -15,16 +15,16 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(layer.split())
     for layer in (
         "errors",
-        "types registry files plugins",
-        "data retrieval",
-        "losses",
-        "models metrics",
-        "evaluation",
-        "training",
-        "explain",  # a report reads what training wrote
-        "recipes gallery export",
+        "types files config registry plugins",
+        "data retrieval weights",
+        "synthetic losses models metrics",
+        "inference",
+        "evaluation gallery export",
+        "training explain",
+        "figures",
+        "report recipes",
         ROOT,  # the flat public names: whoever imports them imports everything above
-        "server",
+        "server scale",
         "cli",
         "__main__",
     )

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 import passerby
+from passerby.config import with_overrides
 from passerby.data.dataset import people
 from passerby.models.registry import create_model
 from passerby.recipes.registry import load_recipe
-from passerby.training.config import with_overrides
 from passerby.training.loop import train
 
 PEOPLE, CAMERAS, SIZE, TRUNK = 48, 3, (64, 32), "resnet18_half"

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     )
     from passerby.evaluation.evaluate import evaluate
     from passerby.gallery import Gallery
+    from passerby.inference.load import load
     from passerby.inference.model import Predictor
     from passerby.models.registry import create_model, list_models
-    from passerby.training.checkpoint import load
     from passerby.types import Batch, Embeddings, EvalResult, Hit, ModelOutput, Protocol, Ranking, Role, Sample
     from passerby.weights.load import load_weights
 

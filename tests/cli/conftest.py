@@ -59,8 +59,8 @@ def tiny() -> tuple[str, ...]:
 @pytest.fixture(scope="session")
 def trained(figures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder, trained for one tiny epoch."""
+    from passerby.config import parse_override, with_overrides
     from passerby.recipes.registry import load_recipe
-    from passerby.training.config import parse_override, with_overrides
     from passerby.training.loop import train
 
     folder = tmp_path_factory.mktemp("runs") / "run"

@@ -21,7 +21,8 @@ from passerby.data.keypoints.skeleton import JOINTS, VISIBLE
 from passerby.data.registry import load as load_dataset
 from passerby.data.source import DirectorySource, open_source
 from passerby.explain.images import Album, look
-from passerby.figures.overlay import enlarged, heated
+from passerby.explain.upsample import enlarged
+from passerby.figures.overlay import heated
 from passerby.inference.model import Predictor
 from passerby.models.registry import create_model
 from passerby.synthetic.dataset import open_pedestrians

@@ -10,8 +10,8 @@ from matplotlib.text import Text
 from PIL import Image
 
 from passerby.errors import ConfigError
+from passerby.figures.save import save_figure
 from passerby.figures.subgroups import slices_figure
-from passerby.files import save_figure
 from passerby.metrics.subgroups import Dimension, Slice
 
 TITLE = (

@@ -12,15 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from passerby.data.keypoints.origin import JointsOrigin
 from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.gallery import joints
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.joints import compare_joints
 from passerby.inference import keypoint_source as parts
 from passerby.inference.embeddings_file import read_embeddings
-from passerby.inference.keypoint_source import JointsOrigin
 from passerby.inference.model import Predictor
-from passerby.models.card import ReidModel
+from passerby.models.base import ReidModel
 from passerby.models.keypoints.estimator import NetworkPoses, load_pose_network, save_pose_network
 from passerby.models.keypoints.network import PoseNetwork
 from passerby.models.registry import create_model

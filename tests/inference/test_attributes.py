@@ -17,15 +17,9 @@ from passerby.data.dataset import Dataset
 from passerby.data.registry import load
 from passerby.data.source import DirectorySource
 from passerby.errors import ConfigError, DatasetLayoutError
+from passerby.evaluation.attribute_test import AttributeTest
 from passerby.evaluation.evaluate import evaluate
-from passerby.inference.attributes import (
-    AttributeTest,
-    asked_of_queries,
-    attribute_predictions,
-    classes,
-    predicted,
-    schema_of,
-)
+from passerby.inference.attributes import asked_of_queries, attribute_predictions, classes, predicted, schema_of
 from passerby.inference.embed import embed
 from passerby.inference.model import Predictor
 from passerby.models.registry import create_model

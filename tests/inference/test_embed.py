@@ -12,7 +12,7 @@ from passerby.data.source import Source, open_source
 from passerby.errors import DatasetLayoutError, ImageError
 from passerby.inference.embed import embed
 from passerby.inference.model import Predictor
-from passerby.models.card import ReidModel
+from passerby.models.base import ReidModel
 from passerby.models.registry import create_model, model_card
 from passerby.types import Protocol, Role, Sample
 

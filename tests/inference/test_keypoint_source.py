@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
+from passerby.config import with_overrides
 from passerby.data.images.augment import Augmentation, normalise, normalise_parts
 from passerby.data.images.decode import read_all
 from passerby.data.keypoints.crops import By, _say_fallen_back
@@ -26,10 +27,10 @@ from passerby.data.sampler import PKSampler
 from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.inference.embed import embed
 from passerby.inference.keypoint_source import part_maker
+from passerby.inference.load import load
 from passerby.models.registry import create_model
 from passerby.recipes.registry import load_recipe
-from passerby.training.checkpoint import load
-from passerby.training.config import TrainConfig, with_overrides
+from passerby.training.config import TrainConfig
 from passerby.training.loop import train
 
 PEOPLE = "pedestrians:people=8,cameras=2,images=2,size=64x32,preset=easy"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from passerby.errors import ConfigError, PasserbyError, UnknownNameError
-from passerby.models.card import ReidModel
+from passerby.models.base import ReidModel
 from passerby.models.registry import MODELS, create_model, list_models, model_card
 from passerby.types import ModelOutput
 

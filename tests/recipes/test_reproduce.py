@@ -15,6 +15,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from passerby.config import with_overrides
 from passerby.errors import ConfigError, DatasetLayoutError, OutputError, TrainingError, UnknownNameError
 from passerby.figures.reproduction import Dots, Panel, comparison
 from passerby.recipes import progress as progress_module
@@ -25,7 +26,7 @@ from passerby.recipes.registry import load_recipe
 from passerby.recipes.reproduce import reproduce
 from passerby.recipes.tables import MARKET, load_table
 from passerby.training import loop
-from passerby.training.config import read_config, with_overrides
+from passerby.training.config import read_config
 from passerby.training.loop import _Training
 
 DRAWN = "pedestrians:people=8,cameras=2,images=2,size=64x32,preset=easy"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from passerby.config import with_overrides
 from passerby.recipes.registry import load_recipe
-from passerby.training.config import with_overrides
 from passerby.training.loop import train
 
 COARSE = 40

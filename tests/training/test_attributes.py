@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from passerby.config import with_overrides
 from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.recipes.registry import load_recipe
-from passerby.training.config import TrainConfig, with_overrides
+from passerby.training.config import TrainConfig
 from passerby.training.loop import train
 
 PEOPLE = "pedestrians:people=8,cameras=2,images=2,size=64x32,preset=easy"

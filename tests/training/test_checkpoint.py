@@ -14,10 +14,11 @@ import torch
 from safetensors.torch import load_file
 
 from passerby.errors import ConfigError, OutputError, UnknownNameError, WeightsError
-from passerby.models.card import ReidModel
+from passerby.inference.load import load
+from passerby.models.base import ReidModel
 from passerby.models.keypoints.estimator import SHIPPED
 from passerby.models.registry import create_model, model_card
-from passerby.training.checkpoint import import_checkpoint, load, save_model
+from passerby.training.checkpoint import import_checkpoint, save_model
 from passerby.training.config import PartsConfig
 from passerby.training.run import RunFolder
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from passerby.config import parse_override, with_overrides
 from passerby.errors import ConfigError, UnknownNameError
 from passerby.recipes.registry import RECIPES, load_recipe
-from passerby.training.config import parse_override, read_config, with_overrides
+from passerby.training.config import read_config
 
 
 @pytest.mark.parametrize("name", list(RECIPES))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from passerby.config import with_overrides
 from passerby.data.registry import load
 from passerby.recipes.registry import load_recipe
-from passerby.training.config import with_overrides
 from passerby.training.inputs import digests
 
 DRAWN = load("pedestrians:people=8,cameras=2,images=2")

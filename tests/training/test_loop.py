@@ -14,15 +14,16 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from passerby.config import with_overrides
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, PasserbyError, ProtocolError, TrainingError, WeightsError
 from passerby.evaluation.evaluate import evaluate
+from passerby.inference.load import load
 from passerby.losses.reid import ReidLoss
 from passerby.models.backbones import create_trunk
 from passerby.recipes.registry import load_recipe
 from passerby.training import loop
-from passerby.training.checkpoint import load
-from passerby.training.config import TrainConfig, with_overrides
+from passerby.training.config import TrainConfig
 from passerby.training.loop import train
 from passerby.training.run import RunFolder
 from passerby.types import Batch

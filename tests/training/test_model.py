@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from passerby.config import with_overrides
 from passerby.models.registry import create_model
 from passerby.recipes.registry import load_recipe
-from passerby.training.config import with_overrides
 from passerby.training.model import load_trunk_weights
 
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
+from passerby.config import read_as, with_overrides
 from passerby.data.keypoints.dataset import PoseSet, read_pose_set
 from passerby.data.registry import load
 from passerby.errors import ConfigError, DatasetLayoutError, TrainingError, WeightsError
 from passerby.models.keypoints.estimator import NetworkPoses, load_pose_network
 from passerby.recipes.pose import pose
-from passerby.training.config import read_as, with_overrides
 from passerby.training.pose import build_network, measure, pose_loss, train_pose
 from passerby.training.pose_config import PoseConfig, PoseLossConfig
 from passerby.training.run import RunFolder

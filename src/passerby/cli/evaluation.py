@@ -128,7 +128,7 @@ def _of_run(asked: Asked, kept: _Kept) -> tuple[EvalResult, Slicing | None]:
     from passerby.data.registry import load as load_dataset
     from passerby.errors import ConfigError
     from passerby.evaluation.per_query import refuse_draws
-    from passerby.training.checkpoint import load
+    from passerby.inference.load import load
 
     if asked.run is None or asked.data is None:
         raise ConfigError("nothing to evaluate: give RUN and --data, or --features FILE")

@@ -22,7 +22,7 @@ def configured(
     Raises:
         ConfigError: if nothing says what to train on; the message asks for ``wanted``.
     """
-    from passerby.training.config import parse_override, with_overrides
+    from passerby.config import parse_override, with_overrides
 
     config = with_overrides(config, dict(parse_override(s) for s in settings))
     places = {"data.train": data or config.data.train, "data.test": test_data or config.data.test}

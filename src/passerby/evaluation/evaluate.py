@@ -10,12 +10,12 @@ from passerby.data.attributes.labels import Attributes
 from passerby.data.dataset import Dataset, queries_without_match
 from passerby.data.keypoints.crops import PartMaker
 from passerby.errors import ProtocolError
+from passerby.evaluation.attribute_test import AttributeTest
 from passerby.evaluation.multi_query import pooled, refuse_without_further
-from passerby.inference.attributes import AttributeTest
 from passerby.inference.embed import embed
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.metrics.single_shot import DRAWS, SINGLE_SHOT
-from passerby.models.card import ReidModel
+from passerby.models.base import ReidModel
 from passerby.types import Embeddings, EvalResult, Protocol
 
 
@@ -41,7 +41,7 @@ def evaluate(
             (:func:`protocol_of`).
         parts: cuts the dataset's pictures, for a model whose card asks for parts.
         attributes: what the gallery's people wear, to compare with what the model predicts
-            (:class:`~passerby.inference.attributes.AttributeTest`).
+            (:class:`~passerby.evaluation.attribute_test.AttributeTest`).
         embedded: told the embeddings of query and gallery, before they are compared.
     """
     protocol = protocol or protocol_of(model, dataset)

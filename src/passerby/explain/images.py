@@ -16,9 +16,10 @@ from passerby.data.images.blur_faces import Box, blurred, head_box, is_synthetic
 from passerby.data.images.decode import decode, read_all, to_tensor
 from passerby.data.keypoints.crops import PartMaker, Rectangles
 from passerby.data.keypoints.estimator import PoseEstimator
+from passerby.data.keypoints.origin import NETWORK
 from passerby.data.source import Source
 from passerby.inference.embed import model_inputs
-from passerby.inference.keypoint_source import NETWORK, pose_estimator
+from passerby.inference.keypoint_source import pose_estimator
 from passerby.inference.model import Predictor
 from passerby.types import ModelOutput, Sample
 

@@ -14,8 +14,8 @@ from PIL import Image
 
 from passerby.explain.format import number, probability
 from passerby.figures.framed import GAP, LINE, Framed, cell_width, place, who
+from passerby.figures.save import save_figure
 from passerby.figures.style import QUERY, RIGHT, UNKNOWN, WRONG, Frame
-from passerby.files import save_figure
 from passerby.types import Hit, Role
 
 _PER_ROW = 10

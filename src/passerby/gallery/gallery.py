@@ -24,13 +24,13 @@ from passerby.data.attributes.query import AttributeQuery, attribute_query
 from passerby.data.dataset import Split
 from passerby.data.images.decode import decode
 from passerby.data.images.open import Query, QueryLike, pictures
+from passerby.data.keypoints.origin import JointsOrigin
 from passerby.data.source import Source
 from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError, WeightsError
 from passerby.gallery.attributes import log_probability, names
 from passerby.gallery.joints import compare_joints, cuts_by_joints, joints_of, say_unknown
 from passerby.inference.attributes import predicted, schema_of
 from passerby.inference.embeddings_file import Origin, read_embeddings, refuse_other_options, write_embeddings
-from passerby.inference.keypoint_source import JointsOrigin
 from passerby.inference.model import Predictor
 from passerby.metrics.calibration import Calibration
 from passerby.retrieval.ranking import top_k

@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 from functools import lru_cache
 
+from passerby.data.keypoints.origin import AUTO, JointsOrigin
 from passerby.data.source import Source
 from passerby.errors import ConfigError
-from passerby.inference.keypoint_source import AUTO, JointsOrigin, joints_origin
+from passerby.inference.keypoint_source import joints_origin
 from passerby.inference.model import Predictor
 
 _LOG = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from passerby.data.images.decode import read_batches
 from passerby.data.keypoints.crops import PartMaker, Rectangles, say_fallen_back
 from passerby.data.source import Source
 from passerby.errors import ConfigError, DatasetLayoutError
-from passerby.models.card import ReidModel
+from passerby.models.base import ReidModel
 from passerby.types import Embeddings, ModelOutput, Sample
 
 

@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from passerby.data.keypoints.origin import JointsOrigin
 from passerby.errors import ConfigError, DatasetLayoutError, WeightsError
 from passerby.files import written_whole
-from passerby.inference.keypoint_source import JointsOrigin
 from passerby.types import Embeddings, Protocol
 
 FORMAT = 3

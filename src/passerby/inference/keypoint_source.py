@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from passerby.data.keypoints.canonical import shipped_canonical_poses
 from passerby.data.keypoints.crops import By, PartCutter, PartMaker
 from passerby.data.keypoints.estimator import PoseEstimator
 from passerby.data.keypoints.files import coco_poses, has_joints, market_poses, synthetic_poses
+from passerby.data.keypoints.origin import _WORDS, AUTO, NETWORK, OWN, JointsOrigin
 from passerby.data.keypoints.regions import OVERLAP
 from passerby.data.registry import from_anywhere, open_place
 from passerby.data.source import Source
@@ -19,31 +19,8 @@ from passerby.errors import DatasetLayoutError
 from passerby.models.keypoints.estimator import ABOUT, CONFIG, NetworkPoses, load_pose_network, shipped_poses
 from passerby.models.keypoints.heatmaps import fingerprint, openvino_poses
 
-AUTO, OWN, NETWORK = "auto", "own", "network"
-"""The set's own joints where it has them, else the shipped network (which is then said); the one; the other."""
-_WORDS = {OWN: "the data set's own", NETWORK: "found by the pose network of this package"}
 _NETWORKS = (".xml", ".onnx")
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class JointsOrigin:
-    """Who found the joints that pictures were cut by."""
-
-    name: str
-    """``own``, ``network``, or the place that was named, wherever it is looked at from."""
-    fingerprint: str = ""
-    """16 hex digits of the network; empty where the joints were known."""
-
-    def same_as(self, other: JointsOrigin) -> bool:
-        """Whether joints of both mean the same: of a network its weights decide, not where they lie."""
-        if self.fingerprint or other.fingerprint:
-            return self.fingerprint == other.fingerprint
-        return self.name == other.name
-
-    def __str__(self) -> str:
-        words = _WORDS.get(self.name, self.name)
-        return f"{words}, {self.fingerprint}" if self.fingerprint else words
 
 
 def part_maker(

@@ -20,7 +20,7 @@ from passerby.inference.embed import embed
 from passerby.inference.keypoint_source import part_maker
 from passerby.metrics.calibration import CALIBRATION, Calibration
 from passerby.metrics.pairs import refuse_reranked
-from passerby.models.card import ReidModel
+from passerby.models.base import ReidModel
 from passerby.types import Embeddings, EvalResult, Protocol, Sample
 from passerby.weights.load import digest
 

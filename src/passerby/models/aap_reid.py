@@ -23,7 +23,8 @@ from torch.nn import functional as F
 from passerby.models.aligned_reid import LocalBranch, horizontal_stripes
 from passerby.models.attention import attention_factory
 from passerby.models.backbones import create_trunk
-from passerby.models.card import WHOLE, MapLayers, ModelCard, ReidModel
+from passerby.models.base import WHOLE, MapLayers, ReidModel
+from passerby.models.card import ModelCard
 from passerby.models.registry import register
 from passerby.types import ModelOutput
 

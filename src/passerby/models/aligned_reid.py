@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from passerby.models.backbones import create_trunk
-from passerby.models.card import ModelCard, ReidModel
+from passerby.models.base import ReidModel
+from passerby.models.card import ModelCard
 from passerby.models.registry import register
 from passerby.types import ModelOutput
 

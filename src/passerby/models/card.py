@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
-
-from jaxtyping import Float
-from torch import Tensor, nn
-
-from passerby.data.attributes.schema import Schema
-from passerby.errors import ConfigError
-from passerby.types import ModelOutput
-
-WHOLE = "whole"
-"""What a map is of, where it is of the whole picture; else it is of a part (:data:`passerby.data.keypoints.regions.PARTS`)."""
-MapLayers = dict[str, dict[str, nn.Module]]
-"""Modules whose output is a map ``(b, c, h, w)``, or starts with one: by layer, then by what the map is of."""
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,40 +39,3 @@ def in_a_row(blocks: Iterable[tuple[str, int, str]]) -> tuple[Block, ...]:
         start = found[-1].columns.stop if found else 0
         found.append(Block(name, slice(start, start + size), region))
     return tuple(found)
-
-
-class ReidModel(nn.Module, ABC):
-    """Images in, :class:`ModelOutput` out, the same in training and evaluation."""
-
-    card: ClassVar[ModelCard]
-    embedding_size: int
-    trunk_prefix: ClassVar[str | None] = "trunk"
-    """Attribute that holds the trunk; ``None`` where the model is its own."""
-    identities: ClassVar[str] = "classifier.weight"
-    """Key, in the model's state, of a matrix with one row an identity."""
-    heads: ClassVar[tuple[str, ...]] = ("classifier.",)
-    """Prefixes of keys that initial weights say nothing about."""
-    schema: Schema | None = None
-    """Of the attributes that it predicts; ``None`` where it predicts none."""
-
-    @abstractmethod
-    def forward(self, images: Float[Tensor, "b 3 h w"]) -> ModelOutput: ...
-
-    def map_layers(self) -> MapLayers:
-        """Where the model's maps are, for figures: from the finest layer to the last, which the embedding pools.
-
-        Raises:
-            ConfigError: if the model does not say.
-        """
-        trunk = getattr(self, self.trunk_prefix, None) if self.trunk_prefix else None
-        if not isinstance(trunk, nn.Module):
-            raise ConfigError(f"{self.card.name} does not say where its maps are: define map_layers() to see them")
-        stages: dict[str, nn.Module] = getattr(trunk, "stages", {"trunk": trunk})
-        return {name: {WHOLE: stage} for name, stage in stages.items()}
-
-    def blocks(self) -> tuple[Block, ...]:
-        """What the embedding is joined of, in order and without gaps; nothing where its columns mean nothing apart."""
-        return ()
-
-    def parameter_count(self) -> int:
-        return sum(p.numel() for p in self.parameters())

@@ -24,7 +24,8 @@ from passerby.errors import ConfigError
 from passerby.models.attention.se import SE
 from passerby.models.attention.self_attention import SelfAttention
 from passerby.models.backbones import create_trunk
-from passerby.models.card import WHOLE, MapLayers, ModelCard, ReidModel
+from passerby.models.base import WHOLE, MapLayers, ReidModel
+from passerby.models.card import ModelCard
 from passerby.models.registry import register
 from passerby.types import ModelOutput
 

@@ -13,7 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passerby.models.backbones.osnet import OSNetTrunk
-from passerby.models.card import WHOLE, MapLayers, ModelCard, ReidModel
+from passerby.models.base import WHOLE, MapLayers, ReidModel
+from passerby.models.card import ModelCard
 from passerby.models.registry import register
 from passerby.types import ModelOutput
 

@@ -6,7 +6,8 @@ import inspect
 from typing import Any
 
 from passerby.errors import ConfigError, UnknownNameError
-from passerby.models.card import ModelCard, ReidModel
+from passerby.models.base import ReidModel
+from passerby.models.card import ModelCard
 from passerby.registry import Registry
 
 MODELS: Registry[type[ReidModel]] = Registry("model", "passerby.models")

@@ -16,7 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passerby.models.backbones import create_trunk
-from passerby.models.card import ModelCard, ReidModel
+from passerby.models.base import ReidModel
+from passerby.models.card import ModelCard
 from passerby.models.registry import register
 from passerby.types import ModelOutput
 

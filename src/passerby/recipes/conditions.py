@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from passerby.config import with_overrides
 from passerby.recipes.report import Condition
 from passerby.recipes.tables import Column, Table
-from passerby.training.config import TrainConfig, with_overrides
+from passerby.training.config import TrainConfig
 
 DECIDES_NOTHING = {"data.cache", "data.threads", "checkpoint_every", "evaluate_every"}
 """Settings with which a run comes to the same numbers, to the last bit, whatever they are."""

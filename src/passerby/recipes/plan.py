@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from passerby.config import with_overrides
 from passerby.data.attributes.labels import read_attributes
 from passerby.data.attributes.schema import Schema
 from passerby.data.dataset import Dataset, people
+from passerby.data.keypoints.origin import AUTO
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError
 from passerby.evaluation.evaluate import refuse_unevaluable
-from passerby.inference.keypoint_source import AUTO, joints_in_words
+from passerby.inference.keypoint_source import joints_in_words
 from passerby.recipes.conditions import shortened
 from passerby.recipes.progress import Inputs, Progress, progress
 from passerby.recipes.sizes import count
 from passerby.recipes.tables import COUNTED, Column, Table, load_table
-from passerby.training.config import TrainConfig, with_overrides
+from passerby.training.config import TrainConfig
 from passerby.training.inputs import digests
 from passerby.training.run import RunFolder
 from passerby.types import Protocol, Role

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from passerby.config import read_tree
 from passerby.errors import ConfigError
 from passerby.recipes.conditions import DECIDES_NOTHING, flat, unequal
-from passerby.training.config import TrainConfig, read_config, read_tree
+from passerby.training.config import TrainConfig, read_config
 from passerby.training.inputs import INPUTS
 from passerby.training.run import RunFolder
 

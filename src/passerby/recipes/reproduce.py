@@ -17,15 +17,16 @@ from typing import Any
 
 import torch
 
+from passerby.config import read_tree
 from passerby.errors import ConfigError, OutputError, PasserbyError
 from passerby.files import held, written_whole
+from passerby.inference.load import load
 from passerby.recipes.conditions import conditions
 from passerby.recipes.plan import Plan, plan_of
 from passerby.recipes.progress import Progress
 from passerby.recipes.report import Cell, Line, Report, State
 from passerby.recipes.tables import COUNTED, RERANKED, Column
-from passerby.training.checkpoint import load
-from passerby.training.config import TrainConfig, read_config, read_tree
+from passerby.training.config import TrainConfig, read_config
 from passerby.training.loop import train
 from passerby.training.run import RunFolder
 from passerby.types import Protocol

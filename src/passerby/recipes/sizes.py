@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from passerby.models.card import ReidModel
+from passerby.models.base import ReidModel
 from passerby.models.registry import create_model
 from passerby.training.config import TrainConfig
 

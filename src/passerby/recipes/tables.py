@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from passerby.config import with_overrides
 from passerby.data.attributes.schema import Schema
 from passerby.errors import UnknownNameError
 from passerby.recipes.registry import load_recipe
 from passerby.registry import Registry
-from passerby.training.config import TrainConfig, with_overrides
+from passerby.training.config import TrainConfig
 from passerby.types import Rerank
 
 COUNTED = {"parameters": 1e6, "weights": 1e6, "multiply-adds": 1e9}

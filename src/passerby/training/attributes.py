@@ -8,8 +8,8 @@ from torch import Tensor
 from passerby.data.attributes.labels import Attributes, read_attributes
 from passerby.data.dataset import Dataset
 from passerby.errors import ConfigError
-from passerby.inference.attributes import AttributeTest
-from passerby.models.card import ReidModel
+from passerby.evaluation.attribute_test import AttributeTest
+from passerby.models.base import ReidModel
 from passerby.training.config import TrainConfig
 from passerby.training.loss import needs_attributes
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator
+from pydantic import Discriminator, Field, Tag, field_validator
 
+from passerby.config import Frozen, validate, read_as
 from passerby.data.keypoints.regions import OVERLAP
-from passerby.errors import ConfigError, UnknownNameError
 from passerby.losses.multitask import TASKS
-
-
-class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class DataConfig(Frozen):
@@ -192,82 +187,11 @@ class TrainConfig(Frozen):
     """Epochs between checkpoints to resume from."""
 
 
-C = TypeVar("C", bound=BaseModel)
-
-
-def with_overrides(config: C, overrides: dict[str, Any]) -> C:
-    """A copy with dotted keys replaced, ``{"optimizer.lr": 1e-4}``, validated as a whole.
-
-    Raises:
-        UnknownNameError: for a key that does not exist.
-        ConfigError: for a value that does not fit.
-    """
-    tree = config.model_dump()
-    for key, value in overrides.items():
-        *sections, leaf = key.split(".")
-        node = tree
-        for section in sections:
-            if not isinstance(node.get(section), dict):
-                raise UnknownNameError("setting", key, _dotted(config.model_dump()))
-            node = node[section]
-        if leaf not in node and sections != ["model", "options"]:
-            raise UnknownNameError("setting", key, _dotted(config.model_dump()))
-        node[leaf] = value
-    return _validated(type(config), tree)
-
-
-def _dotted(tree: dict[str, Any], prefix: str = "") -> list[str]:
-    keys: list[str] = []
-    for name, value in tree.items():
-        keys += _dotted(value, f"{prefix}{name}.") if isinstance(value, dict) and value else [prefix + name]
-    return keys
-
-
-def parse_override(text: str) -> tuple[str, Any]:
-    """``key=value``, the value as JSON where it is JSON, else as the string it is."""
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise ConfigError(f"a setting is written key=value, got {text!r}; for example optimizer.lr=1e-4")
-    try:
-        return key, json.loads(value)
-    except json.JSONDecodeError:
-        return key, value
-
-
 def validated(tree: dict[str, Any]) -> TrainConfig:
     """A config from plain values; the first thing wrong becomes one :class:`ConfigError`."""
-    return _validated(TrainConfig, tree)
-
-
-def _validated(kind: type[C], tree: dict[str, Any]) -> C:
-    try:
-        return kind.model_validate(tree)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"setting {where}: {first['msg']} (got {first['input']!r})") from None
+    return validate(TrainConfig, tree)
 
 
 def read_config(path: Path) -> TrainConfig:
     """The config that a run wrote."""
     return read_as(TrainConfig, path)
-
-
-def read_as(kind: type[C], path: Path) -> C:
-    """The config of another kind that a run wrote."""
-    return _validated(kind, read_tree(path))
-
-
-def read_tree(path: Path) -> dict[str, Any]:
-    """The plain values of a run's config, whatever its kind."""
-    try:
-        tree = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise ConfigError(f"{path.parent} is not a run folder: it has no {path.name}") from None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}); give the folder of a run") from None
-    except ValueError as error:  # JSON's and UTF-8's
-        raise ConfigError(f"{path} is not valid JSON ({error})") from None
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{path} is not a config: it holds {type(tree).__name__}, wanted named settings")
-    return tree

@@ -10,7 +10,7 @@ from passerby.data.sampler import PKSampler
 from passerby.errors import DatasetLayoutError
 from passerby.evaluation.evaluate import refuse_unevaluable
 from passerby.inference.keypoint_source import part_maker
-from passerby.models.card import ReidModel
+from passerby.models.base import ReidModel
 from passerby.training.attributes import training_attributes
 from passerby.training.config import TrainConfig
 from passerby.types import Protocol

@@ -29,7 +29,7 @@ from passerby.errors import ConfigError, OutputError, TrainingError, WeightsErro
 from passerby.figures.losses_png import save_loss_curves
 from passerby.inference.model import Predictor
 from passerby.losses.reid import LossParts
-from passerby.models.card import ReidModel
+from passerby.models.base import ReidModel
 from passerby.training.attributes import evaluation_attributes
 from passerby.training.checkpoint import save_model
 from passerby.training.config import TrainConfig, read_config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from passerby.models.card import ReidModel
+from passerby.models.base import ReidModel
 from passerby.models.registry import create_model
 from passerby.training.config import TrainConfig
 from passerby.weights.load import WeightsReport, load_trunk

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from torch import nn, optim
 
-from passerby.models.card import ReidModel
+from passerby.models.base import ReidModel
 from passerby.training.config import OptimizerConfig
 
 

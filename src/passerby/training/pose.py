@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from passerby.config import read_as
 from passerby.data.dataset import Dataset
 from passerby.data.keypoints.augment import PoseAugmentation
 from passerby.data.keypoints.dataset import PoseSet, read_pose_set
@@ -32,7 +33,6 @@ from passerby.models.keypoints.estimator import NetworkPoses, load_pose_network,
 from passerby.models.keypoints.network import PoseNetwork, PoseScores
 from passerby.synthetic.annotations import SETTINGS
 from passerby.synthetic.dataset import PedestrianSource
-from passerby.training.config import read_as
 from passerby.training.monitor import Monitor, preparing
 from passerby.training.pose_config import PoseConfig, PoseLossConfig
 from passerby.training.run import RunFolder

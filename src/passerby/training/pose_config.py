@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from passerby.training.config import Frozen, ScheduleConfig
+from passerby.config import Frozen
+from passerby.training.config import ScheduleConfig
 
 
 class PoseDataConfig(Frozen):

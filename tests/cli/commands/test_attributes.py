@@ -32,7 +32,7 @@ def describer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def embedded(describer: Path, figures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from passerby.gallery import Gallery
-    from passerby.training.checkpoint import load
+    from passerby.inference.load import load
 
     file = tmp_path_factory.mktemp("gallery") / "g.parquet"
     Gallery.from_folder(load(describer), figures).save(file)

@@ -9,8 +9,9 @@ from typer.testing import CliRunner, Result
 
 from passerby.cli import app
 from passerby.inference.embeddings_file import read_embeddings
+from passerby.inference.load import load
 from passerby.models.registry import create_model
-from passerby.training.checkpoint import load, save_model
+from passerby.training.checkpoint import save_model
 from passerby.training.run import RunFolder
 
 

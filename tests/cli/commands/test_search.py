@@ -16,8 +16,9 @@ from typer.testing import CliRunner, Result
 from passerby.cli import app
 from passerby.data.images.blur_faces import UPPER
 from passerby.figures.search_result import strip as drawn
+from passerby.inference.load import load
 from passerby.models.registry import create_model
-from passerby.training.checkpoint import load, save_model
+from passerby.training.checkpoint import save_model
 from passerby.training.run import RunFolder
 from passerby.types import Hit
 

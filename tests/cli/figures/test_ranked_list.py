@@ -18,9 +18,10 @@ from passerby.explain.images import Album
 from passerby.explain.ranked_lists import RankedList
 from passerby.figures import ranked_list as ranked_figure
 from passerby.inference.features import write_features
+from passerby.inference.load import load
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.models.registry import create_model
-from passerby.training.checkpoint import load, save_model
+from passerby.training.checkpoint import save_model
 from passerby.training.run import RunFolder
 from passerby.types import Embeddings, Protocol, Rerank
 

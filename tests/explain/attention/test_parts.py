@@ -13,7 +13,7 @@ from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError
 from passerby.explain.attention.parts import fused, inter_attention, intra_attention
 from passerby.explain.images import Album, Seen, look
-from passerby.figures.overlay import enlarged
+from passerby.explain.upsample import enlarged
 from passerby.inference.model import Predictor
 from passerby.models.registry import create_model
 

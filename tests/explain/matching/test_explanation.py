@@ -19,7 +19,7 @@ from passerby.explain.images import Album
 from passerby.explain.matching.explanation import MatchExplanation, explain_match
 from passerby.figures.match import match_figure
 from passerby.inference.model import Predictor
-from passerby.models.card import ReidModel
+from passerby.models.base import ReidModel
 from passerby.models.registry import create_model, list_models
 from passerby.retrieval.ranking import top_k
 from passerby.types import Protocol

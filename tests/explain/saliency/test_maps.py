@@ -25,7 +25,8 @@ from passerby.explain.saliency.maps import (
     unexplained,
 )
 from passerby.inference.model import Predictor
-from passerby.models.card import WHOLE, ModelCard, ReidModel
+from passerby.models.base import WHOLE, ReidModel
+from passerby.models.card import ModelCard
 from passerby.models.registry import create_model, list_models
 from passerby.types import ModelOutput, Protocol, Rerank
 

@@ -32,7 +32,7 @@ def attributes(
 ) -> None:
     """Predict attributes: of each picture and group the most probable value, and its probability."""
     from passerby.inference.attributes import schema_of
-    from passerby.training.checkpoint import load
+    from passerby.inference.load import load
 
     predictor = load(run, device=device, poses=poses)
     schema = schema_of(predictor.model)

@@ -40,8 +40,8 @@ def calibrate(  # noqa: PLR0913 - options of a command
     from passerby.data.registry import load as load_dataset
     from passerby.evaluation.calibrate import calibrate as fit
     from passerby.files import check_target
+    from passerby.inference.load import load
     from passerby.metrics.calibration import CALIBRATION, write_calibration
-    from passerby.training.checkpoint import load
 
     predictor = load(run, device=device, poses=poses, flip=flip, normalise=normalise)
     check_target(run / CALIBRATION, overwrite=overwrite)

@@ -37,7 +37,7 @@ def embed(
     """Embed every picture once, so that searches need not."""
     from passerby.data.images.open import pictures
     from passerby.files import check_target
-    from passerby.training.checkpoint import load
+    from passerby.inference.load import load
 
     if output.suffix != ".parquet":
         raise OutputError(f"embeddings are written as Parquet: end the output in .parquet, got {output}")

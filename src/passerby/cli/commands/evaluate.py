@@ -91,7 +91,8 @@ def evaluate(  # noqa: PLR0913 - options of a command
 ) -> None:
     """Rank the gallery for every query and print CMC, mAP and mINP with the protocol they were counted under."""
     asked = Asked(**{name: value for name, value in locals().items() if name in Asked.__dataclass_fields__})
-    from passerby.files import check_figure, check_target
+    from passerby.figures.save import check_figure
+    from passerby.files import check_target
 
     for target in filter(None, (output, save_features, per_query)):
         check_target(target, overwrite=True)

@@ -33,8 +33,8 @@ def explain(
     """Say why two pictures are, or are not, of the same person for a model."""
     from passerby.explain.matching.explanation import explain_match
     from passerby.figures.match import match_figure
-    from passerby.files import check_figure, save_figure
-    from passerby.training.checkpoint import load
+    from passerby.figures.save import check_figure, save_figure
+    from passerby.inference.load import load
 
     if out:
         check_figure(out)

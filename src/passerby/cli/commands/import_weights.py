@@ -20,8 +20,8 @@ def import_weights(
     size: Annotated[str | None, typer.Option(metavar="HEIGHTxWIDTH", help="Input size; default: the model's.")] = None,
 ) -> None:
     """Make a run folder of a checkpoint, so that evaluate, embed and search work with it."""
+    from passerby.config import parse_override
     from passerby.training.checkpoint import import_checkpoint
-    from passerby.training.config import parse_override
 
     chosen = dict(parse_override(text) for text in options or [])
     report = import_checkpoint(model, file, run, options=chosen, size=_size(size) if size else None)

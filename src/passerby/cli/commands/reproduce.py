@@ -33,8 +33,8 @@ def reproduce(
         return
     if paper is None or table is None:
         raise ConfigError("say which table: passerby reproduce PAPER TABLE; `passerby reproduce --list` names them")
+    from passerby.config import parse_override
     from passerby.recipes.reproduce import reproduce as run
-    from passerby.training.config import parse_override
 
     report = run(
         paper,

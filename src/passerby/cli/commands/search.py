@@ -50,9 +50,9 @@ def search(
     """Find the pictures nearest to one picture, or those of people with certain attributes."""
     from passerby.data.attributes.query import attribute_query
     from passerby.data.images.open import Query
-    from passerby.files import check_figure
+    from passerby.figures.save import check_figure
     from passerby.inference.attributes import schema_of
-    from passerby.training.checkpoint import load
+    from passerby.inference.load import load
 
     if query is None and attributes is None:
         raise ConfigError("there is nothing to search for: give a picture, --attributes GROUP=VALUE,…, or both")

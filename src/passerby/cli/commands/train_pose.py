@@ -17,8 +17,8 @@ def is_pose(recipe: str | None, resume: Path | None) -> bool:
     """Whether a pose network is meant: by the recipe's name, or by that of the run to continue."""
     if resume is None:
         return recipe == "pose"
+    from passerby.config import read_tree
     from passerby.recipes.pose import NAME
-    from passerby.training.config import read_tree
     from passerby.training.run import RunFolder
 
     config = RunFolder(resume).config

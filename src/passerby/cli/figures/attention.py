@@ -52,7 +52,7 @@ def attention(
 ) -> None:
     """Draw what a model attends to: channels, positions, parts or attributes, as its paper has it."""
     from passerby.explain.attention.capture import kinds, require
-    from passerby.files import check_figure, save_figure
+    from passerby.figures.save import check_figure, save_figure
 
     check_figure(output)
     asked = [_position(text) for text in positions or ()]

@@ -43,7 +43,7 @@ def attributes(
 ) -> None:
     """Draw pictures with the attributes predicted of them: where each is seen, its value and probability."""
     from passerby.figures.attributes import attribute_figure
-    from passerby.files import check_figure, save_figure
+    from passerby.figures.save import check_figure, save_figure
     from passerby.inference.attributes import schema_of
 
     check_figure(output)

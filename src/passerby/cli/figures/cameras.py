@@ -27,7 +27,7 @@ def cameras(
 ) -> None:
     """Draw mAP and rank-1 by pair of cameras, and by which cameras wrong answers are."""
     from passerby.figures.cameras import cameras_figure
-    from passerby.files import check_figure, save_figure
+    from passerby.figures.save import check_figure, save_figure
 
     check_figure(output)
     draws = None if features else 0  # every query has one ranking, whatever the data set's own protocol draws

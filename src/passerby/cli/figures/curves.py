@@ -17,8 +17,8 @@ def curves(
 ) -> None:
     """Draw losses, learning rate and, where runs evaluated between epochs, accuracy; several over each other."""
     from passerby.figures.names import run_names
+    from passerby.figures.save import check_figure, save_figure
     from passerby.figures.training_curves import History, curves_figure
-    from passerby.files import check_figure, save_figure
 
     check_figure(output)
     histories = [History.of(run, name) for run, name in zip(runs, run_names(runs), strict=True)]

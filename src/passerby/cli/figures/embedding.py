@@ -36,8 +36,8 @@ def embedding(  # noqa: PLR0913 - options of a command
     from passerby.explain.images import Album
     from passerby.figures.embedding_map import chosen_people, embedding_figure
     from passerby.figures.names import run_names
-    from passerby.files import check_figure, save_figure
-    from passerby.training.checkpoint import load
+    from passerby.figures.save import check_figure, save_figure
+    from passerby.inference.load import load
 
     check_figure(output)
     dataset = load_dataset(data)

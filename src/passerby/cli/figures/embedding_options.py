@@ -76,7 +76,7 @@ class Origin:
         from passerby.errors import ConfigError
         from passerby.explain.compared import Compared
         from passerby.figures.names import run_names
-        from passerby.training.checkpoint import load
+        from passerby.inference.load import load
 
         if self.data is None:
             raise ConfigError("runs need pictures to be compared on: add --data DATA")

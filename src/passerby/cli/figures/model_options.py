@@ -95,7 +95,7 @@ class Origin:
     def _of_run(self, run: Path, name: str, dataset: Dataset) -> Compared:
         from passerby.explain.compared import Compared
         from passerby.inference.attributes import schema_of
-        from passerby.training.checkpoint import load
+        from passerby.inference.load import load
 
         predictor = load(run, device=self.device, poses=self.poses, flip=self.flip, normalise=self.normalise)
         if self.described:

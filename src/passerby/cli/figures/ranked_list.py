@@ -71,7 +71,7 @@ def ranked_list(  # noqa: PLR0913 - options of a command
     from passerby.explain.images import Album
     from passerby.explain.ranked_lists import choose
     from passerby.figures.ranked_list import ranked_figure
-    from passerby.files import check_figure, save_figure
+    from passerby.figures.save import check_figure, save_figure
 
     check_figure(output)
     which = _which(tuple(queries or ("random",)))

@@ -39,7 +39,7 @@ def retrieval(
 ) -> None:
     """Draw CMC, precision by recall, ROC with thresholds, histograms of distances, calibration."""
     from passerby.figures.retrieval_curves import read_what, retrieval_figure
-    from passerby.files import check_figure, save_figure
+    from passerby.figures.save import check_figure, save_figure
 
     check_figure(output)
     curves = read_what(what)

@@ -63,8 +63,8 @@ def saliency(
     from passerby.explain.select import chosen
     from passerby.figures.names import run_names
     from passerby.figures.saliency import saliency_figure
-    from passerby.files import check_figure, save_figure
-    from passerby.training.checkpoint import load
+    from passerby.figures.save import check_figure, save_figure
+    from passerby.inference.load import load
 
     check_figure(output)
     _refuse_misfits(by, method, layer, query, n)

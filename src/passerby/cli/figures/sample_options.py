@@ -46,7 +46,7 @@ class Shown:
         Raises:
             ConfigError: if a number of pictures is asked for beside their names.
         """
-        from passerby.training.checkpoint import load
+        from passerby.inference.load import load
 
         refuse_number(self.query, self.n)
         return load(self.run, device=self.device, poses=self.poses)

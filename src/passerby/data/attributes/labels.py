@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from passerby.data.attributes.schema import MARKET, SCHEMAS, UNKNOWN, Schema
 from passerby.data.attributes.tables import Described, read_described
-from passerby.data.datasets.csv import some
+from passerby.data.datasets.layout import some
 from passerby.data.datasets.matlab import read_mat
 from passerby.data.registry import open_place
 from passerby.data.source import DirectorySource, Source

@@ -10,9 +10,10 @@ from __future__ import annotations
 import csv
 import io
 import posixpath
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from passerby.data.dataset import SPLITS, Dataset
+from passerby.data.datasets.layout import some
 from passerby.data.registry import DATASETS, Reader
 from passerby.data.source import Source
 from passerby.errors import DatasetLayoutError
@@ -67,13 +68,6 @@ def whole_number(row: Row, column: str) -> int:
 def camera(row: Row) -> int | None:
     """The ``camid`` cell; an empty one is an unknown camera."""
     return whole_number(row, "camid") if row["camid"] else None
-
-
-def some(items: Iterable[str], *, shown: int = 3) -> str:
-    """The first few, and how many more there are."""
-    listed = list(items)
-    more = f" and {len(listed) - shown:,} more" if len(listed) > shown else ""
-    return ", ".join(listed[:shown]) + more
 
 
 def _sample(row: Row, folder: str) -> Sample:

@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from passerby.data.dataset import Dataset
-from passerby.data.datasets.csv import some
+from passerby.data.datasets.layout import some
 from passerby.data.registry import DATASETS, Reader
 from passerby.data.source import Source, is_image
 from passerby.data.variants import described, one_of, whole

@@ -31,10 +31,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from passerby.data.dataset import Dataset
-from passerby.data.datasets.csv import some
 from passerby.data.datasets.cuhk03_release.names import BOXES, Boxes, boxes_of, sample_of
 from passerby.data.datasets.cuhk03_release.release import FILE, ReleaseSource, release_in
 from passerby.data.datasets.cuhk03_release.splits import new_split, old_split
+from passerby.data.datasets.layout import some
 from passerby.data.datasets.market1501 import read_folders, split_folder
 from passerby.data.registry import DATASETS, Reader
 from passerby.data.source import Source, is_image, open_source

@@ -17,7 +17,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from passerby.data.dataset import SPLITS, Dataset
-from passerby.data.datasets.csv import camera, read_table, some
+from passerby.data.datasets.csv import camera, read_table
+from passerby.data.datasets.layout import some
 from passerby.data.registry import DATASETS, Reader
 from passerby.data.source import Source, is_image
 from passerby.errors import DatasetLayoutError

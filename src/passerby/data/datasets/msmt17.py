@@ -23,7 +23,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from passerby.data.dataset import Dataset
-from passerby.data.datasets.csv import some
+from passerby.data.datasets.layout import some
 from passerby.data.registry import DATASETS, Reader
 from passerby.data.source import Source
 from passerby.errors import DatasetLayoutError

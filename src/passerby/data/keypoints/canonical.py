@@ -150,7 +150,9 @@ def _distances(p: NDArray[np.float64], c: NDArray[np.float64], w: NDArray[np.flo
 
 def shipped_canonical_poses() -> CanonicalPoses:
     """The poses that come with the package, learned from people who do not exist."""
-    return CanonicalPoses._parse(files("passerby.data.keypoints").joinpath("canonical.json").read_text(encoding="utf-8"))
+    return CanonicalPoses._parse(
+        files("passerby.data.keypoints").joinpath("canonical.json").read_text(encoding="utf-8")
+    )
 
 
 def learn_canonical_poses(

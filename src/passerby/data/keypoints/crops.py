@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from passerby.data.datasets.csv import some
+from passerby.data.datasets.layout import some
 from passerby.data.keypoints.canonical import LEAST_CONFIDENCE, CanonicalPoses
 from passerby.data.keypoints.estimator import PoseEstimator, Poses
 from passerby.data.keypoints.regions import OVERLAP, are_upright, body_regions, clamped, horizontal_strips

@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
-from passerby.data.datasets.csv import some
+from passerby.data.datasets.layout import some
 from passerby.data.images.decode import decode, read_batches, to_tensor
 from passerby.data.keypoints.files import CONFIDENCE, synthetic_poses
 from passerby.data.keypoints.skeleton import JOINTS

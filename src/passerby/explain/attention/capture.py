@@ -30,7 +30,7 @@ from passerby.models.attention.self_attention import SelfAttention
 from passerby.models.attention.sp import SP
 from passerby.models.attention_driven.blocks import IntraAttention
 from passerby.models.attention_driven.model import InterAttention
-from passerby.models.card import ReidModel
+from passerby.models.base import ReidModel
 
 Kind = Literal["attributes", "intra", "inter", "self", "positions", "channels"]
 MODULES: dict[Kind, tuple[type[nn.Module], ...]] = {

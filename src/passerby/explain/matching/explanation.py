@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from passerby.data.keypoints.origin import AUTO
 from passerby.data.source import Source
 from passerby.errors import ConfigError
 from passerby.explain.images import Album, Seen, look
@@ -27,7 +28,7 @@ from passerby.explain.matching.parts import Part, blocks_of, named_blocks, part_
 from passerby.explain.matching.sentence import sentence
 from passerby.explain.saliency.maps import distance_saliency
 from passerby.inference.attributes import AttributePredictions, attribute_predictions
-from passerby.inference.keypoint_source import AUTO, joints_origin
+from passerby.inference.keypoint_source import joints_origin
 from passerby.inference.model import Predictor
 from passerby.metrics.calibration import Calibration
 from passerby.retrieval.distance.compare import compare

@@ -33,8 +33,8 @@ from torch import Tensor, nn
 from passerby.data.keypoints.regions import PARTS
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
 from passerby.explain.images import Seen
-from passerby.figures.overlay import enlarged
-from passerby.models.card import WHOLE, MapLayers
+from passerby.explain.upsample import enlarged
+from passerby.models.base import WHOLE, MapLayers
 from passerby.retrieval.distance.euclidean import normalize
 from passerby.types import ModelOutput, Protocol
 

@@ -30,7 +30,8 @@ from passerby.errors import ConfigError, ShapeError, UnknownNameError
 from passerby.models.aanet.map import Threshold, activation_map, attention_mask, min_max
 from passerby.models.aanet.parts import even_stripes, peak_parts, pool_rows
 from passerby.models.backbones import create_trunk
-from passerby.models.card import Block, ModelCard, ReidModel, in_a_row
+from passerby.models.base import ReidModel
+from passerby.models.card import Block, ModelCard, in_a_row
 from passerby.models.registry import register
 from passerby.types import ModelOutput
 

@@ -32,7 +32,8 @@ from torch import Tensor, nn
 from passerby.data.keypoints.regions import PARTS
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
 from passerby.models.attention_driven.blocks import LEVELS, AttentionBlock, Mask
-from passerby.models.card import WHOLE, Block, MapLayers, ModelCard, ReidModel, in_a_row
+from passerby.models.base import WHOLE, MapLayers, ReidModel
+from passerby.models.card import Block, ModelCard, in_a_row
 from passerby.models.registry import register
 from passerby.types import ModelOutput
 

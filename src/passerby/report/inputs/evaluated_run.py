@@ -13,11 +13,11 @@ from passerby.data.digest import digest_of
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, PasserbyError
 from passerby.evaluation.subgroups import Slicing
+from passerby.inference.load import load as load_model
 from passerby.inference.model import Predictor
 from passerby.metrics.subgroups import Dimension, Slice
 from passerby.report.inputs.record import Record
 from passerby.training.attributes import evaluation_attributes
-from passerby.training.checkpoint import load as load_model
 from passerby.training.config import read_config
 from passerby.types import Embeddings, EvalResult
 

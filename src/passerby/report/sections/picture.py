@@ -15,7 +15,7 @@ from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from PIL import Image, features
 
-from passerby.files import as_written
+from passerby.figures.save import as_written
 from passerby.report.html import Content, Html, element, printable
 
 DPI = 144

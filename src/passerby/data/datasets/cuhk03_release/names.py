@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
-from passerby.data.datasets.csv import some
+from passerby.data.datasets.layout import some
 from passerby.data.source import Source
 from passerby.errors import DatasetLayoutError
 from passerby.types import Sample
