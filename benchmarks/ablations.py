@@ -2,7 +2,7 @@
 
 Each seed draws its own 120 people (default preset, 6 cameras × 4 pictures, 128×64: half of them to train on) and trains
 every row on them with the same budget. As the papers' rows start from ImageNet, these start from weights that are all
-the same: a trunk, and for the network without one its base, that learned from 400 other synthetic people (made first,
+the same: a backbone, and for the network without one its base, that learned from 400 other synthetic people (made first,
 about a quarter of an hour each). Rows are compared within a seed. A difference is 'undecided' where its mean over the
 seeds is not above its standard deviation.
 
@@ -48,7 +48,7 @@ SHORT: Mapping[str, Any] = {
     "optimizer.name": "adam",
     "optimizer.lr": 1e-3,
     "optimizer.weight_decay": 5e-4,
-    "optimizer.trunk_lr_factor": 1.0,
+    "optimizer.backbone_lr_factor": 1.0,
     "schedule.name": "cosine",
     "schedule.warmup_epochs": 0.5,
     "sampler.epoch_of": "images",
@@ -72,7 +72,7 @@ def chain(*rows: str) -> tuple[tuple[str, str], ...]:
     return tuple(pairwise(rows))
 
 
-_TRUNK = {"model.options.trunk": "resnet26_half"}
+_TRUNK = {"model.options.backbone": "resnet26_half"}
 _AAP = ("baseline", "stride", "band", "aap_reid")
 _TASKS = ("g", "g_p", "g_p_a", "g_p_a_learned", "g_p_a_aa_learned")
 ABLATIONS: dict[str, Ablation] = {
@@ -95,7 +95,7 @@ ABLATIONS: dict[str, Ablation] = {
 
 def start_of(paper: str, work: Path) -> Path:
     """The weights that every row of a paper starts from; made when they are first asked for."""
-    name = "base" if paper == "attention_driven" else "trunk"
+    name = "base" if paper == "attention_driven" else "backbone"
     kept = work / "start" / f"{name}.safetensors"
     if kept.exists():
         return kept
@@ -108,8 +108,8 @@ def start_of(paper: str, work: Path) -> Path:
     data = {"data.train": OTHERS, "data.test": DATA.format(0)}
     _train(with_overrides(recipe, {**SHORT, **changes, **data}), work / "start" / name)
     state = load_file(work / "start" / name / "model.safetensors")
-    if name == "trunk":
-        state = {k.removeprefix("trunk."): v for k, v in state.items() if k.startswith("trunk.")}
+    if name == "backbone":
+        state = {k.removeprefix("backbone."): v for k, v in state.items() if k.startswith("backbone.")}
     save_file(state, kept)
     return kept
 
@@ -125,7 +125,7 @@ def _train(config: TrainConfig, folder: Path) -> None:
 def config_of(paper: str, row: str, seed: int, weights: Path) -> TrainConfig:
     """The printed row, small."""
     ablation = ABLATIONS[paper]
-    run = {"data.train": DATA.format(seed), "seed": seed, "model.trunk_weights": str(weights)}
+    run = {"data.train": DATA.format(seed), "seed": seed, "model.backbone_weights": str(weights)}
     return with_overrides(load_table(paper, ablation.table).config(row), {**SHORT, **ablation.settings, **run})
 
 
@@ -144,7 +144,7 @@ def measure(paper: str, row: str, seed: int, work: Path) -> dict[str, Any]:
             "cpu_seconds": round(time.process_time() - cpu, 1),
             "wall_seconds": round(time.perf_counter() - wall, 1),
             "recorded": environment(),
-            "config": with_overrides(config, {"model.trunk_weights": "START"}).model_dump(mode="json"),
+            "config": with_overrides(config, {"model.backbone_weights": "START"}).model_dump(mode="json"),
         }
         kept.write_text(json.dumps(result, indent=1) + "\n")
     return {"row": row, "seed": seed, **json.loads(kept.read_text())}

@@ -4,7 +4,7 @@ Of each attribute that has a place on the body: how often the map's highest pixe
 al., ECCV 2016), and which share of the map's mass does. Beside it
 
 - chance: the part's share of the picture, which is what a random pixel hits and an even map covers;
-- centre: the centre of the rows that the attribute's classifier reads, and an even map over them;
+- center: the center of the rows that the attribute's classifier reads, and an even map over them;
 - average: one map for everybody, the mean of the run's own maps: a prior over places that no picture needs;
 - ideal: the part's share of each cell of the model's map, enlarged as the map is: what a map so coarse can reach;
 - moved: the pictures moved at random, by up to an eighth of their size, before the model sees them: the model's maps,
@@ -44,7 +44,7 @@ from passerby.explain.saliency.maps import attribute_saliency
 from passerby.explain.saliency.measures import mass_inside, points_inside
 from passerby.explain.upsample import enlarged
 from passerby.inference.load import load
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 from passerby.models.aanet.model import AANet, AttributeNetwork
 from passerby.models.aanet.parts import even_stripes
 from passerby.synthetic.dataset import PedestrianSource
@@ -55,8 +55,8 @@ DATA = "pedestrians:people=120,cameras=6,images=4,size=128x64,seed=0"
 PICTURES, SEED, STEP = 240, 0, 8
 PERSON = PARTS[1:]
 PLACES: dict[str, tuple[str, ...]] = {
-    "upper colour": ("upper",),
-    "lower colour": ("lower",),
+    "upper color": ("upper",),
+    "lower color": ("lower",),
     "sleeve length": ("upper", "arms"),
     "length of lower": ("lower", "legs"),
     "type of lower": ("lower", "legs"),
@@ -104,7 +104,7 @@ def pictures(data: str, size: tuple[int, int]) -> Pictures:
     return Pictures(dataset, samples, parts, torch.from_numpy(read_attributes(source).of_all(samples)))
 
 
-def seen_by(predictor: Predictor, shown: Pictures) -> Seen:
+def seen_by(predictor: Model, shown: Pictures) -> Seen:
     return look(predictor, Album(shown.dataset.source), shown.samples)
 
 
@@ -162,7 +162,7 @@ def interval(values: Tensor, people: Sequence[int]) -> list[float]:
     return [round(float(means.quantile(end)), 4) for end in (0.025, 0.975)]
 
 
-def saliency_of(predictor: Predictor, shown: Pictures, group: int) -> Tensor:
+def saliency_of(predictor: Model, shown: Pictures, group: int) -> Tensor:
     """``(b, h, w)``; a few pictures at a time, since all layers are kept for the gradient."""
     album = Album(shown.dataset.source)
     runs = (shown.samples[first : first + FEW] for first in range(0, len(shown.samples), FEW))
@@ -228,7 +228,7 @@ def ideal(masks: Tensor, grid: Sequence[int]) -> Tensor:
     return enlarged(cells, cast(tuple[int, int], tuple(masks.shape[1:])))
 
 
-def network_of(predictor: Predictor) -> AttributeNetwork:
+def network_of(predictor: Model) -> AttributeNetwork:
     network = cast(AANet, predictor.model).attributes
     assert network is not None
     return network

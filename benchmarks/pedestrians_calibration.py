@@ -1,4 +1,4 @@
-"""How hard the synthetic pedestrians are: a colour histogram, an untrained and a trained model, presets × seeds.
+"""How hard the synthetic pedestrians are: a color histogram, an untrained and a trained model, presets × seeds.
 
 60 people to train on and 60 to look for, 6 cameras, 4 pictures each, 128×64. The seed is that of the people, the
 cameras and the training. Each preset and seed is measured by itself; results gather in one file.
@@ -40,7 +40,7 @@ from passerby.types import Embeddings, EvalResult, Protocol
 SEEDS = (0, 1, 2)
 STRIPES, HUES, SATURATIONS, VALUES = 8, 16, 4, 8
 TRAINING = {
-    "model.options.trunk": "resnet18_half",
+    "model.options.backbone": "resnet18_half",
     "data.height": 128,
     "data.width": 64,
     "sampler.p": 16,
@@ -65,13 +65,13 @@ def histogram(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     height, width, _ = pixels.shape
     weight = np.exp(-0.5 * ((np.arange(width) + 0.5 - width / 2) / (0.2 * width)) ** 2)
     hue, saturation, value = (pixels[..., i].astype(np.int64) for i in range(3))
-    colour = hue * HUES // 256 * SATURATIONS + saturation * SATURATIONS // 256
+    color = hue * HUES // 256 * SATURATIONS + saturation * SATURATIONS // 256
     brightness = HUES * SATURATIONS + value * VALUES // 256
     parts = []
     for rows in np.array_split(np.arange(height), STRIPES):
         weights = np.tile(weight, len(rows))
         counts = sum(
-            np.bincount(cells[rows].ravel(), weights, HUES * SATURATIONS + VALUES) for cells in (colour, brightness)
+            np.bincount(cells[rows].ravel(), weights, HUES * SATURATIONS + VALUES) for cells in (color, brightness)
         )
         parts.append(np.sqrt(counts / np.sum(counts)))
     return np.concatenate(parts).astype(np.float32)
@@ -107,7 +107,7 @@ def measure(preset: str, seed: int, work: Path, workers: int) -> dict[str, Any]:
     if not data.exists():
         write_pedestrians(data, settings, workers=workers)
     dataset, how = load(str(data)), config(data, seed)
-    colours = evaluate_embeddings(described(dataset, "query"), described(dataset, "gallery"), Protocol())
+    colors = evaluate_embeddings(described(dataset, "query"), described(dataset, "gallery"), Protocol())
     untrained = evaluate(build_model(how, num_classes=60), dataset, size=how.data.size)
     cpu, wall = time.process_time(), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -116,10 +116,10 @@ def measure(preset: str, seed: int, work: Path, workers: int) -> dict[str, Any]:
     return {
         "preset": preset,
         "seed": seed,
-        "histogram": numbers(colours),
+        "histogram": numbers(colors),
         "untrained": numbers(untrained),
         "trained": numbers(trained),
-        "histogram_of_trained": round(colours.mean_ap / trained.mean_ap, 3),
+        "histogram_of_trained": round(colors.mean_ap / trained.mean_ap, 3),
         "cpu_seconds": round(time.process_time() - cpu, 1),
         "wall_seconds": round(time.perf_counter() - wall, 1),
         "settings": json.loads(settings_json(settings)),

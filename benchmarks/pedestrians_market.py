@@ -1,8 +1,8 @@
 """What synthetic pedestrians teach about real people: train on them alone, evaluate on Market-1501.
 
-The strong baseline with a MobileNetV2 trunk from ImageNet weights, 128×64. Generator and training are tuned on
+The strong baseline with a MobileNetV2 backbone from ImageNet weights, 128×64. Generator and training are tuned on
 Market's *training* people (``--split train-people``: of everybody with an even number one query a camera, the rest is
-the gallery); ``--split test`` is for the end. ``--untrained`` measures the same trunk without any training.
+the gallery); ``--split test`` is for the end. ``--untrained`` measures the same backbone without any training.
 
 usage: python benchmarks/pedestrians_market.py --market market1501:ZIP --weights FILE --work DIR --name NAME
            [--people 400] [--steps 3125] [--knob light=0.5 ...] [--set optimizer.lr=5e-4 ...] [-o FILE]
@@ -34,12 +34,12 @@ from passerby.synthetic.settings import Settings
 from passerby.synthetic.spec import parse_knob
 from passerby.training.config import TrainConfig
 from passerby.training.loop import train
-from passerby.training.model import build_model, load_trunk_weights
+from passerby.training.model import build_model, load_backbone_weights
 from passerby.training.run import environment
 from passerby.types import Sample
 
 TRAINING = {
-    "model.options.trunk": "mobilenet_v2",
+    "model.options.backbone": "mobilenet_v2",
     "data.height": 128,
     "data.width": 64,
     "sampler.p": 16,
@@ -83,7 +83,7 @@ def training(arguments: argparse.Namespace, data: Path) -> TrainConfig:
     epochs = max(1, round(arguments.steps / max(1, math.ceil(count / 64))))
     changes: dict[str, Any] = {
         **TRAINING,
-        "model.trunk_weights": str(arguments.weights),
+        "model.backbone_weights": str(arguments.weights),
         "data.train": str(data),
         "seed": arguments.seed,
         "epochs": epochs,
@@ -101,7 +101,7 @@ def trained(config: TrainConfig, run: Path) -> ReidModel:
 
 def untrained(config: TrainConfig) -> ReidModel:
     model = build_model(config, num_classes=2)
-    load_trunk_weights(model, config)
+    load_backbone_weights(model, config)
     return model
 
 

@@ -49,10 +49,10 @@ def figure(pictures: Sequence[int], found: dict[str, Any]) -> Figure:
     picture = Figure(figsize=(8, 3.4), layout="constrained")
     seconds, memory = picture.subplots(1, 2)
     for axis, name in ((seconds, "cpu_seconds"), (memory, "peak_gigabytes")):
-        for (operation, costs), marker, colour in zip(found.items(), "os", SERIES, strict=False):
+        for (operation, costs), marker, color in zip(found.items(), "os", SERIES, strict=False):
             label = f"{operation}: grows as $N^{{{costs['exponents'][name]:.2f}}}$"
             values = [cost[name] for cost in costs["costs"]]
-            axis.plot(pictures, values, marker=marker, color=colour, label=label)
+            axis.plot(pictures, values, marker=marker, color=color, label=label)
             axis.annotate(
                 f"{values[-1]:.3g}",
                 (pictures[-1], values[-1]),

@@ -37,7 +37,7 @@ from passerby.explain.saliency.measures import (
     values_along,
 )
 from passerby.inference.load import load
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 from passerby.models.registry import create_model
 from passerby.synthetic.dataset import PedestrianSource
 from passerby.training.run import environment
@@ -73,16 +73,16 @@ def true_pairs(dataset: Dataset, pairs: int) -> Pairs:
     return Pairs(dataset.source, tuple(a), tuple(b), torch.stack(masks))
 
 
-def untrained(run: Path, trained: Predictor) -> Predictor:
+def untrained(run: Path, trained: Model) -> Model:
     """The same model with the weights that it would begin with."""
     said = json.loads((run / "model.json").read_text())
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
         model = create_model(said["model"], num_classes=said["num_classes"], **said["options"])
-    return Predictor(model, trained.size, parts=trained.parts, normalise=trained.protocol.normalise)
+    return Model(model, trained.size, parts=trained.parts, normalize=trained.protocol.normalize)
 
 
-def sides(predictor: Predictor, pairs: Pairs) -> tuple[Seen, Seen]:
+def sides(predictor: Model, pairs: Pairs) -> tuple[Seen, Seen]:
     album = Album(pairs.source)
     return look(predictor, album, pairs.a), look(predictor, album, pairs.b)
 
@@ -91,7 +91,7 @@ def distances_from(a: Seen, b: Seen, rows: Sequence[int], images: Tensor) -> Ten
     """Of altered pictures of these rows of ``a`` from the unaltered ones of ``b``."""
     with torch.no_grad():
         x = a.predictor.model(*a.inputs_of(images, rows)).embedding
-    return paired_distances(x, b.output.embedding[list(rows)], normalise=a.predictor.protocol.normalise)
+    return paired_distances(x, b.output.embedding[list(rows)], normalize=a.predictor.protocol.normalize)
 
 
 def distances_along(a: Seen, b: Seen, start: Tensor, end: Tensor, orders: Tensor) -> Tensor:
@@ -167,7 +167,7 @@ def measure(run: Path, pairs: Pairs) -> dict[str, Any]:
     return numbers | {"others": [other(trained, fresh, pairs, how) for how in variants(predictor)]}
 
 
-def variants(predictor: Predictor) -> list[dict[str, Any]]:
+def variants(predictor: Model) -> list[dict[str, Any]]:
     """Each layer alone, and the last one as Grad-CAM has it."""
     layers = list(predictor.model.map_layers())
     last: Method = "gradcam"

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from passerby.errors import OutputError
 from passerby.figures.save import check_figure, save_figure
-from passerby.files import check_target, folder_made_whole, held, written_whole
+from passerby.files import atomic_directory, atomic_write, check_target, file_lock
 
 FORMULA = r"cost$_{x$ of $\frac$.jpg"
 
@@ -22,7 +22,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), written_whole(tmp_path / "e.parquet") as partial:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), atomic_write(tmp_path / "e.parquet") as partial:  # noqa: PT012
         partial.write_bytes(b"half")
         raise KeyboardInterrupt
     assert names(tmp_path) == []
@@ -51,7 +51,7 @@ def test_a_folder_without_permission_is_refused(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_folder_appears_when_it_is_full(tmp_path: Path) -> None:
-    with folder_made_whole(tmp_path / "above" / "made") as partial:
+    with atomic_directory(tmp_path / "above" / "made") as partial:
         (partial / "a").touch()
         assert not (tmp_path / "above" / "made").exists()
     assert names(tmp_path / "above") == ["made"]
@@ -59,7 +59,7 @@ def test_a_folder_appears_when_it_is_full(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_folder_vanishes(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), folder_made_whole(tmp_path / "made") as partial:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), atomic_directory(tmp_path / "made") as partial:  # noqa: PT012
         (partial / "a").touch()
         raise KeyboardInterrupt
     assert names(tmp_path) == []
@@ -68,21 +68,25 @@ def test_an_interrupted_folder_vanishes(tmp_path: Path) -> None:
 def test_a_folder_that_exists_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / "kept").touch()
-    with pytest.raises(OutputError, match="made exists"), folder_made_whole(tmp_path / "made"):
+    with pytest.raises(OutputError, match="made exists"), atomic_directory(tmp_path / "made"):
         raise AssertionError
     assert names(tmp_path / "made") == ["kept"]
 
 
 def test_a_folder_in_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot write the folder"), folder_made_whole(tmp_path / "file" / "made"):
+    with pytest.raises(OutputError, match="cannot write the folder"), atomic_directory(tmp_path / "file" / "made"):
         raise AssertionError
 
 
 def test_a_lock_is_held_by_one_until_it_ends(tmp_path: Path) -> None:
     lock = tmp_path / ".row.lock"
     for _ in range(2):
-        with held(lock, otherwise="wait"), pytest.raises(OutputError, match=r"^wait$"), held(lock, otherwise="wait"):
+        with (
+            file_lock(lock, otherwise="wait"),
+            pytest.raises(OutputError, match=r"^wait$"),
+            file_lock(lock, otherwise="wait"),
+        ):
             pass
 
 
@@ -93,15 +97,18 @@ def test_a_lock_keeps_other_processes_out_and_a_killed_one_lets_go(tmp_path: Pat
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "in\n"
-        with pytest.raises(OutputError, match="wait"), held(lock, otherwise="wait"):
+        with pytest.raises(OutputError, match="wait"), file_lock(lock, otherwise="wait"):
             pass
         other.kill()
-    with held(lock, otherwise="wait"):
+    with file_lock(lock, otherwise="wait"):
         pass
 
 
 def test_where_there_can_be_no_lock_that_is_said(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"cannot lock .*nowhere"), held(tmp_path / "nowhere" / "x", otherwise="wait"):
+    with (
+        pytest.raises(OutputError, match=r"cannot lock .*nowhere"),
+        file_lock(tmp_path / "nowhere" / "x", otherwise="wait"),
+    ):
         pass
 
 

@@ -14,7 +14,7 @@ ROOT = "passerby"
 LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(layer.split())
     for layer in (
-        "errors",
+        "errors compat",
         "types files config registry plugins",
         "data retrieval weights",
         "synthetic losses models metrics",
@@ -39,7 +39,7 @@ def modules(package: Path) -> list[Path]:
 
 
 def layer_of(package: Path, module: Path) -> str:
-    """The first name below the package: ``models/trunks/resnet.py`` is of ``models``."""
+    """The first name below the package: ``models/backbones/resnet.py`` is of ``models``."""
     parts = module.relative_to(package).with_suffix("").parts
     return ROOT if parts == ("__init__",) else parts[0]
 
@@ -125,7 +125,7 @@ def test_no_module_is_too_long() -> None:
             "models",
             id="for types only",
         ),
-        pytest.param("models/trunks/a.py", "from ...metrics import functional", "metrics", id="relative, sideways"),
+        pytest.param("models/backbones/a.py", "from ...metrics import functional", "metrics", id="relative, sideways"),
         pytest.param("data/a.py", "from .. import evaluation", "evaluation", id="relative, root"),
         pytest.param("data/__init__.py", "from ..retrieval import rank", "retrieval", id="relative, in __init__"),
         pytest.param("registry.py", "from passerby.types import Sample", "types", id="sideways, modules"),
@@ -147,7 +147,7 @@ def test_a_planted_violation_is_found(tmp_path: Path, module: str, source: str, 
     ("module", "source"),
     [
         pytest.param("models/a.py", "from passerby.losses import dmli\nfrom passerby import types", id="downwards"),
-        pytest.param("models/trunks/a.py", "from ..card import ModelCard\nfrom . import resnet", id="own package"),
+        pytest.param("models/backbones/a.py", "from ..card import ModelCard\nfrom . import resnet", id="own package"),
         pytest.param("data/a.py", "import passerby_extras\nfrom torch import nn\nfrom numpy import cli", id="others"),
         pytest.param("cli/a.py", "import passerby\nfrom passerby.server import app", id="the last may all"),
         pytest.param("__init__.py", "from passerby.gallery import Gallery", id="public names"),

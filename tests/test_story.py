@@ -20,7 +20,7 @@ SETTINGS: dict[str, Any] = {
     "data.train": DRAWN,
     "data.height": SIZE[0],
     "data.width": SIZE[1],
-    "model.options.trunk": TRUNK,
+    "model.options.backbone": TRUNK,
     "sampler.epoch_of": "images",
     "optimizer.lr": 2e-3,
     "schedule.name": "cosine",
@@ -32,7 +32,7 @@ SETTINGS: dict[str, Any] = {
 def untrained_rank1(data: passerby.data.Dataset) -> float:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = create_model("aap_reid", num_classes=2, trunk=TRUNK)
+        model = create_model("aap_reid", num_classes=2, backbone=TRUNK)
     return passerby.evaluate(model, data, size=SIZE).rank1
 
 

@@ -15,7 +15,7 @@ from passerby.types import Embeddings, EvalResult, Hit, ModelOutput, Protocol, R
 
 
 def embeddings(n: int = 4) -> Embeddings:
-    """Row i is recognisable by i in every field."""
+    """Row i is recognizable by i in every field."""
     rows = torch.arange(n)
     return Embeddings(
         features=rows[:, None].float().expand(n, 3),
@@ -118,7 +118,7 @@ def test_unlike_protocols_differ_in_print() -> None:
         Protocol(average_precision="trapezoid"),
         Protocol(ignore_same_camera=False),
         Protocol(distance="global_local"),
-        Protocol(normalise=False),
+        Protocol(normalize=False),
         Protocol(flip=True),
         Protocol(draws=10),
         Protocol(draws=10, seed=1),

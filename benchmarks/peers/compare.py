@@ -38,8 +38,8 @@ def random_people(queries: int, gallery: int) -> dict[str, Any]:
     draw = np.random.default_rng(0)
     n = queries + gallery
     pid, cam = draw.integers(n // 20, size=n), draw.integers(6, size=n)
-    centres = draw.normal(size=(n // 20, DIMENSIONS))
-    features = (centres[pid] + 3 * draw.normal(size=(n, DIMENSIONS))).astype(np.float32)
+    centers = draw.normal(size=(n // 20, DIMENSIONS))
+    features = (centers[pid] + 3 * draw.normal(size=(n, DIMENSIONS))).astype(np.float32)
     everything: dict[str, Any] = {"f": features, "pid": pid, "cam": cam}
     rows = {"query": slice(None, queries), "gallery": slice(queries, None)}
     return {f"{side}_{name}": values[some] for side, some in rows.items() for name, values in everything.items()}

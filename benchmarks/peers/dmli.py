@@ -1,4 +1,4 @@
-"""DMLI of all of Market-1501's pairs, beside a numpy port that is vectorised over pairs, and the matrix product alone.
+"""DMLI of all of Market-1501's pairs, beside a numpy port that is vectorized over pairs, and the matrix product alone.
 
 Everything in one thread, in turn, in processes of their own; the port and the product are timed on fewer pairs, per
 pair. The port is what AlignedReID's evaluation does, written anew: one matrix product, then a dynamic programme whose

@@ -55,7 +55,7 @@ def of_fastreid(folder: Path) -> tuple[Callable[..., Any], Callable[..., Any], C
 
 
 def theirs(side: str, task: str, folder: Path, arrays: Arrays) -> Work:
-    """As their own engines do it: normalise, distances of all pairs, re-rank, evaluate."""
+    """As their own engines do it: normalize, distances of all pairs, re-rank, evaluate."""
     if side == "fastreid":
         between, evaluate, re_rank = of_fastreid(folder / side)
     else:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from passerby.evaluation.evaluate import evaluate
     from passerby.gallery import Gallery
     from passerby.inference.load import load
-    from passerby.inference.model import Predictor
+    from passerby.inference.model import Model
     from passerby.models.registry import create_model, list_models
     from passerby.types import Batch, Embeddings, EvalResult, Hit, ModelOutput, Protocol, Ranking, Role, Sample
     from passerby.weights.load import load_weights

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from passerby.compat import current_key, current_settings
 from passerby.errors import ConfigError, UnknownNameError
 
 
@@ -27,7 +28,7 @@ def with_overrides(config: C, overrides: dict[str, Any]) -> C:
     """
     tree = config.model_dump()
     for key, value in overrides.items():
-        *sections, leaf = key.split(".")
+        *sections, leaf = current_key(key).split(".")
         node = tree
         for section in sections:
             if not isinstance(node.get(section), dict):
@@ -83,4 +84,4 @@ def read_tree(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not valid JSON ({error})") from None
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} is not a config: it holds {type(tree).__name__}, wanted named settings")
-    return tree
+    return current_settings(tree)

@@ -35,7 +35,7 @@ def check_target(path: str | Path, *, overwrite: bool = False) -> None:
 
 
 @contextmanager
-def written_whole(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """A file to write, hidden beside ``path``: it becomes ``path`` if the block ends well, and else it vanishes.
 
     Processes and threads may write the same file at once: the last one stays.
@@ -57,7 +57,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def folder_made_whole(path: str | Path) -> Iterator[Path]:
+def atomic_directory(path: str | Path) -> Iterator[Path]:
     """A hidden folder to fill, which becomes ``path`` when the block ends well and vanishes when it does not.
 
     Raises:
@@ -78,7 +78,7 @@ def folder_made_whole(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def held(path: str | Path, *, otherwise: str) -> Iterator[None]:
+def file_lock(path: str | Path, *, otherwise: str) -> Iterator[None]:
     """Nobody else holds the lock ``path`` meanwhile: no process, no thread. Whoever dies lets go of it.
 
     SQLite locks files on every system that Python knows. The file is empty and stays, which does no harm.

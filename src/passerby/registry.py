@@ -16,11 +16,18 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Maps names to values of one kind, filled by ``@registry.register("name")`` in a package's modules."""
+    """A map from names to values of one kind, filled by ``@registry.register("name")`` in a package's modules.
 
-    def __init__(self, kind: str, package: str) -> None:
+    Args:
+        kind: what an entry is, for errors.
+        package: the package whose modules register entries.
+        modules: further modules that do, imported only when an entry is looked up.
+    """
+
+    def __init__(self, kind: str, package: str, *modules: str) -> None:
         self.kind = kind
         self._package = package
+        self._modules = modules
         self._entries: dict[str, T] = {}
         self._complete = False
 
@@ -39,6 +46,8 @@ class Registry(Generic[T]):
         if not self._complete:
             for module in pkgutil.iter_modules(importlib.import_module(self._package).__path__):
                 importlib.import_module(f"{self._package}.{module.name}")
+            for name in self._modules:
+                importlib.import_module(name)
             self._complete = True
         return self._entries
 

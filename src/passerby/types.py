@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from passerby.compat import current_settings
 from passerby.errors import ProtocolError, ShapeError
 
 
@@ -44,26 +45,26 @@ class Batch(NamedTuple):
     """What a training step sees."""
 
     images: Tensor
-    """``(b, 3, h, w)``, float32, normalised."""
+    """``(b, 3, h, w)``, float32, normalized."""
     labels: Tensor
     """``(b,)``, int64, class index 0…C−1."""
     attributes: Tensor | None = None
     """``(b, g)``, int64, class of each group of an attribute schema, −1 where nobody knows."""
     parts: Tensor | None = None
-    """``(b, p, 3, y, x)``, float32, normalised: crops of the body, for models that ask for them."""
+    """``(b, p, 3, y, x)``, float32, normalized: crops of the body, for models that ask for them."""
 
 
 class ModelOutput(NamedTuple):
     """What every model returns, in training as in evaluation. Fields a model lacks are ``None``."""
 
     embedding: Tensor
-    """``(b, d)``: the descriptor that retrieval compares, not normalised."""
+    """``(b, d)``: the descriptor that retrieval compares, not normalized."""
     metric: Tensor
     """``(b, d)``: the vector that metric losses see (before a BN neck; elsewhere the embedding)."""
     logits: Tensor | None = None
     """``(b, n)`` identity scores; ``None`` for a model built without classes."""
     local: Tensor | None = None
-    """``(b, s, c)``: one L2-normalised vector a horizontal stripe, top to bottom."""
+    """``(b, s, c)``: one L2-normalized vector a horizontal stripe, top to bottom."""
     branches: dict[str, tuple[Tensor, ...]] | None = None
     """Identity scores ``(b, n)`` of further heads, by the task of the loss that they belong to."""
     attributes: tuple[Tensor, ...] | None = None
@@ -127,12 +128,12 @@ class Ranking(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rerank:
-    """Re-ranking by k-reciprocal neighbours (Zhong et al., CVPR 2017)."""
+    """Re-ranking by k-reciprocal neighbors (Zhong et al., CVPR 2017)."""
 
     k1: int = 20
-    """Neighbours that an encoding rests on."""
+    """Neighbors that an encoding rests on."""
     k2: int = 6
-    """Neighbours over which encodings are averaged; 1: none."""
+    """Neighbors over which encodings are averaged; 1: none."""
     lam: float = 0.3
     """λ, the share of the distance itself."""
     squared_twice: bool = False
@@ -140,7 +141,7 @@ class Rerank:
 
     def __str__(self) -> str:
         squared = ", distances squared twice" if self.squared_twice else ""
-        return f"re-ranked by k-reciprocal neighbours (k1 {self.k1}, k2 {self.k2}, λ {self.lam:g}{squared})"
+        return f"re-ranked by k-reciprocal neighbors (k1 {self.k1}, k2 {self.k2}, λ {self.lam:g}{squared})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,7 @@ class Protocol:
     """Gallery images of the query's person *and* camera are ignored."""
     distance: Literal["global", "local", "global_local"] = "global"
     """``global``: squared Euclidean of the embeddings; ``local``: DMLI of the stripes; or their sum."""
-    normalise: bool = True
+    normalize: bool = True
     """Embeddings are divided by their length before they are compared; else they are compared as they are."""
     flip: bool = False
     """An embedding is the mean of those of a picture and of its mirror image; whoever embeds sees to it."""
@@ -169,6 +170,7 @@ class Protocol:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Protocol:
         """Of the plain values that :meth:`EvalResult.to_dict` writes."""
+        values = current_settings(dict(values))
         rerank = values.get("rerank")
         return cls(**{**values, "rerank": None if rerank is None else Rerank(**rerank)})
 
@@ -176,7 +178,7 @@ class Protocol:
         camera = "same person and camera ignored" if self.ignore_same_camera else "all cameras count"
         if self.draws:
             camera = f"one gallery image a person by another camera, mean of {self.draws} draws of seed {self.seed}"
-        length = "" if self.normalise else " of embeddings as they are"
+        length = "" if self.normalize else " of embeddings as they are"
         flip = ", mirror images averaged" if self.flip else ""
         again = f", {self.rerank}" if self.rerank else ""
         again += f", {self.multi_query} of all pictures of a query's person and camera" if self.multi_query else ""

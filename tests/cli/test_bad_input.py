@@ -142,10 +142,10 @@ def test_a_wrong_checkpoint(run, trained: Path, work: Path, tmp_path: Path, kind
 
 
 def test_wrong_trunk_weights(run, figures: Path, work: Path, tmp_path: Path, tiny: tuple[str, ...]) -> None:
-    file = tmp_path / "trunk.pth"
+    file = tmp_path / "backbone.pth"
     torch.save({"something.else": torch.zeros(2)}, file)
-    weights = f"model.trunk_weights={file}"
-    fails(run("train", "aap_reid", "--data", figures, "--run", work / "run", *tiny, "--set", weights), "trunk.pth")
+    weights = f"model.backbone_weights={file}"
+    fails(run("train", "aap_reid", "--data", figures, "--run", work / "run", *tiny, "--set", weights), "backbone.pth")
     assert left(work) == []
 
 
@@ -181,8 +181,8 @@ def test_a_setting_that_cannot_be(run, figures: Path, work: Path) -> None:
     ("setting", "words"),
     [
         ("model.name=aap_ried", "Did you mean aap_reid"),
-        ("model.options.trunk=resnet19", "Did you mean resnet1"),
-        ("model.options.truk=resnet18", "Did you mean trunk"),
+        ("model.options.backbone=resnet19", "Did you mean resnet1"),
+        ("model.options.truk=resnet18", "Did you mean backbone"),
     ],
 )
 def test_an_unknown_model_or_part(

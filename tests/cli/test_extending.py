@@ -19,7 +19,7 @@ from passerby.recipes.tables import PAPERS
 from passerby.registry import Registry
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "extending.md"
-SMALL = ("model.options.trunk=resnet18_half", "data.height=32", "data.width=16", "sampler.p=2", "sampler.k=2")
+SMALL = ("model.options.backbone=resnet18_half", "data.height=32", "data.width=16", "sampler.p=2", "sampler.k=2")
 TINY = tuple(argument for setting in SMALL for argument in ("--set", setting))
 
 

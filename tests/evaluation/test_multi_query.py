@@ -40,21 +40,21 @@ def test_the_reader_knows_the_boxes_of_query_people(market: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["mean", "max"])
-@pytest.mark.parametrize("normalise", [True, False])
-def test_queries_are_pooled(how: str, *, normalise: bool) -> None:
+@pytest.mark.parametrize("normalize", [True, False])
+def test_queries_are_pooled(how: str, *, normalize: bool) -> None:
     features = torch.tensor([[3.0, 4.0], [0.0, 2.0], [1.0, 0.0], [5.0, 0.0]])
     further = Embeddings(features, tuple("abcd"), torch.tensor([1, 1, 1, 2]), torch.tensor([1, 1, 2, 1]))
     query = Embeddings(torch.zeros(2, 2), ("q", "r"), torch.tensor([2, 1]), torch.tensor([1, 1]))
-    found = pooled(query, further, how, normalise=normalise).features  # type: ignore[arg-type]
-    rows = torch.tensor([[0.6, 0.8], [0.0, 1.0]]) if normalise else features[:2]
+    found = pooled(query, further, how, normalize=normalize).features  # type: ignore[arg-type]
+    rows = torch.tensor([[0.6, 0.8], [0.0, 1.0]]) if normalize else features[:2]
     expected = rows.mean(0) if how == "mean" else rows.amax(0)
     assert torch.allclose(found[1], expected)
-    assert torch.allclose(found[0], torch.tensor([1.0, 0.0]) if normalise else features[3])
+    assert torch.allclose(found[0], torch.tensor([1.0, 0.0]) if normalize else features[3])
 
 
 def test_numbers_are_those_of_pooled_queries(market: Path) -> None:
     torch.manual_seed(0)
-    model = create_model("strong_baseline", num_classes=2, trunk="resnet18_half").eval()
+    model = create_model("strong_baseline", num_classes=2, backbone="resnet18_half").eval()
     dataset = load(f"market1501:{market}")
     seen: list[Embeddings] = []
     for protocol in (Protocol(), Protocol(multi_query="mean")):
@@ -65,7 +65,7 @@ def test_numbers_are_those_of_pooled_queries(market: Path) -> None:
 
 
 def test_without_the_boxes_it_is_said(market: Path) -> None:
-    model = create_model("strong_baseline", num_classes=2, trunk="resnet18_half").eval()
+    model = create_model("strong_baseline", num_classes=2, backbone="resnet18_half").eval()
 
     def refused(match: str, draws: int = 0) -> None:
         protocol = Protocol(multi_query="max", draws=draws)

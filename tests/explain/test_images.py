@@ -22,8 +22,8 @@ from passerby.data.registry import load as load_dataset
 from passerby.data.source import DirectorySource, open_source
 from passerby.explain.images import Album, look
 from passerby.explain.upsample import enlarged
-from passerby.figures.overlay import heated
-from passerby.inference.model import Predictor
+from passerby.figures.overlay import overlay_heatmap
+from passerby.inference.model import Model
 from passerby.models.registry import create_model
 from passerby.synthetic.dataset import open_pedestrians
 from passerby.synthetic.export import write_pedestrians
@@ -177,8 +177,8 @@ def test_a_blurred_head_keeps_its_size() -> None:
 
 
 def test_a_model_sees_the_sharp_picture(folder: Path) -> None:
-    model = create_model("aap_reid", num_classes=2, trunk="resnet18").eval()
-    predictor = Predictor(model, (64, 32))
+    model = create_model("aap_reid", num_classes=2, backbone="resnet18").eval()
+    predictor = Model(model, (64, 32))
     seen = look(predictor, Album(DirectorySource(folder)), [Sample(path="a.png")])
     embedded = predictor.embed_samples(DirectorySource(folder), [Sample(path="a.png")])
     assert torch.allclose(seen.output.embedding, embedded.features, atol=1e-5)
@@ -188,7 +188,7 @@ def test_a_model_sees_the_sharp_picture(folder: Path) -> None:
 
 def test_parts_are_cut_as_for_embedding(draw_people: Callable[..., Path], tmp_path: Path) -> None:
     dataset = load_dataset(f"market1501:{draw_people(tmp_path / 'people', people=2)}")
-    predictor = Predictor(create_model("attention_driven", num_classes=2, width=0.125).eval(), (96, 48))
+    predictor = Model(create_model("attention_driven", num_classes=2, width=0.125).eval(), (96, 48))
     samples = dataset.query[:2]
     seen = look(predictor, Album(dataset.source), samples)
     assert torch.allclose(seen.output.embedding, predictor.embed_samples(dataset.source, samples).features, atol=1e-4)
@@ -199,7 +199,7 @@ def test_parts_are_cut_as_for_embedding(draw_people: Callable[..., Path], tmp_pa
 def test_a_map_is_as_large_as_its_picture() -> None:
     values = torch.zeros(4, 2)
     values[0] = 1
-    shades = np.asarray(heated(noise(), values, alpha=1).convert("L"), float)
+    shades = np.asarray(overlay_heatmap(noise(), values, alpha=1).convert("L"), float)
     assert shades.shape == (64, 32)
     assert shades[:8].min() > shades[40:].max()
     assert enlarged(values[None], (64, 32)).shape == (1, 64, 32)

@@ -14,16 +14,16 @@ from passerby.explain.projection import pca, project
 def groups(seed: int = 0, *, apart: float = 20.0) -> Tensor:
     """Three of 20 points each."""
     draw = torch.Generator().manual_seed(seed)
-    centres = apart * torch.eye(3, 10).repeat_interleave(20, dim=0)
-    return centres + torch.randn(60, 10, generator=draw)
+    centers = apart * torch.eye(3, 10).repeat_interleave(20, dim=0)
+    return centers + torch.randn(60, 10, generator=draw)
 
 
 def test_pca_is_the_eigenvectors_of_the_covariance() -> None:
     x = torch.randn(40, 6, generator=torch.Generator().manual_seed(0)).double() * torch.arange(1, 7)
     found = pca(x)
-    centred = x - x.mean(dim=0)
-    values, vectors = torch.linalg.eigh(centred.T @ centred)
-    expected = centred @ vectors[:, [-1, -2]]
+    centerd = x - x.mean(dim=0)
+    values, vectors = torch.linalg.eigh(centerd.T @ centerd)
+    expected = centerd @ vectors[:, [-1, -2]]
     assert torch.allclose(found.points.abs(), expected.abs(), atol=1e-9)
     shares = [100 * values[k].item() / values.sum().item() for k in (-1, -2)]
     assert found.axes == tuple(
@@ -41,7 +41,7 @@ def test_a_line_has_one_component() -> None:
     assert found.axes[1].startswith("second component, 0.0 %")
 
 
-def test_neighbours_stay_neighbours_in_tsne() -> None:
+def test_neighbors_stay_neighbors_in_tsne() -> None:
     x = groups()
     found = project(x, "tsne", perplexity=8)
     distances = torch.cdist(found.points, found.points).fill_diagonal_(torch.inf)

@@ -17,7 +17,7 @@ from passerby.metrics.protocol import evaluate_embeddings
 from passerby.retrieval.ranking import top_k
 from passerby.types import Embeddings, Protocol, Rerank, Role
 
-AS_THEY_ARE = Protocol(normalise=False)
+AS_THEY_ARE = Protocol(normalize=False)
 WEAR = Schema(
     "wear",
     (Attribute("hat", ("no", "yes"), ("hat",)), Attribute("colour", ("red", "blue"), ("colour",))),
@@ -50,11 +50,11 @@ GALLERY = side(
 def crowd(people: int = 8, *, seed: int = 0, noise: float = 1.0) -> tuple[Embeddings, Embeddings]:
     """Three cameras see everybody; some junk and a twin picture that ties."""
     draw = torch.Generator().manual_seed(seed)
-    centres = torch.randn(people, 6, generator=draw)
+    centers = torch.randn(people, 6, generator=draw)
 
     def seen(cameras: list[int], name: str) -> Embeddings:
         pids, camids = torch.arange(people).repeat(len(cameras)), torch.tensor(cameras).repeat_interleave(people)
-        features = centres[pids] + noise * torch.randn(len(pids), 6, generator=draw)
+        features = centers[pids] + noise * torch.randn(len(pids), 6, generator=draw)
         roles = torch.zeros_like(pids)
         return Embeddings(features, tuple(f"{name}/{row:04}.jpg" for row in range(len(pids))), pids, camids, roles)
 

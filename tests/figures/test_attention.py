@@ -26,9 +26,9 @@ from passerby.explain.images import Album, Seen, look
 from passerby.figures.attention import intra_figure, position_figure, self_attention_figure
 from passerby.figures.attributes import attribute_figure
 from passerby.figures.channels import channel_figure
-from passerby.figures.layout import warmed
+from passerby.figures.layout import heatmap_cell
 from passerby.figures.parts import inter_figure
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 from passerby.models.registry import create_model
 
 
@@ -41,9 +41,9 @@ def people(draw_people: Callable[..., Path], tmp_path_factory: pytest.TempPathFa
 def see(people: Dataset) -> Callable[..., Seen]:
     def seen(name: str, n: int = 2, **options: Any) -> Seen:
         torch.manual_seed(0)
-        small = {"width": 0.125} if name == "attention_driven" else {"trunk": "resnet18"}
+        small = {"width": 0.125} if name == "attention_driven" else {"backbone": "resnet18"}
         model = create_model(name, num_classes=2, **small, **options)
-        return look(Predictor(model, (64, 32)), Album(people.source), people.query[:n])
+        return look(Model(model, (64, 32)), Album(people.source), people.query[:n])
 
     return seen
 
@@ -119,7 +119,7 @@ def test_attributes_say_what_is_right(see: Callable[..., Seen], people: Dataset)
     found = words(figure)
     assert sum(text.endswith("✓") for text in found) == right
     assert sum(text.endswith("✗") for text in found) == 24 - right
-    assert {"identity", "AAM", "upper colour ◆"} <= set(found)
+    assert {"identity", "AAM", "upper color ◆"} <= set(found)
     assert "hat" in found
 
 
@@ -136,9 +136,9 @@ def test_attributes_of_another_schema_are_refused(see: Callable[..., Seen], peop
 
 
 def test_a_map_of_yes_and_no_has_no_shades() -> None:
-    grey, values = Image.new("RGB", (8, 16), (90, 90, 90)), torch.tensor([[0.0, 1], [1, 0], [0, 0], [1, 1]])
-    assert len(warmed(grey, values, smooth=False).getcolors() or ()) == 2
-    assert len(warmed(grey, values).getcolors(10**6) or ()) > 50
+    gray, values = Image.new("RGB", (8, 16), (90, 90, 90)), torch.tensor([[0.0, 1], [1, 0], [0, 0], [1, 1]])
+    assert len(heatmap_cell(gray, values, smooth=False).getcolors() or ()) == 2
+    assert len(heatmap_cell(gray, values).getcolors(10**6) or ()) > 50
 
 
 def test_the_attribute_attention_map_is_drawn_as_it_is(
@@ -148,13 +148,13 @@ def test_the_attribute_attention_map_is_drawn_as_it_is(
     found = replace(attribute_maps(seen), attention_map=torch.stack([checked] * 2))
     monkeypatch.setattr("passerby.figures.attributes.attribute_maps", lambda *_, **__: found)
     drawn = np.asarray(attribute_figure(seen, title="t").axes[2].images[0].get_array())
-    assert np.array_equal(drawn, np.asarray(warmed(seen.shown[0], checked, smooth=False)))
+    assert np.array_equal(drawn, np.asarray(heatmap_cell(seen.shown[0], checked, smooth=False)))
 
 
-def test_where_a_map_is_unknown_the_picture_stays_grey() -> None:
+def test_where_a_map_is_unknown_the_picture_stays_gray() -> None:
     values = torch.full((4, 2), torch.nan)
     values[2:] = torch.tensor([[0.0, 1], [0, 1]])
-    pixels = np.asarray(warmed(Image.new("RGB", (8, 16), (200, 30, 30)), values), int)
-    coloured = np.ptp(pixels, axis=2).max(axis=1) > 10
-    assert not coloured[: len(pixels) // 2 - 1].any()
-    assert coloured[len(pixels) // 2 + 1 :].all()
+    pixels = np.asarray(heatmap_cell(Image.new("RGB", (8, 16), (200, 30, 30)), values), int)
+    colored = np.ptp(pixels, axis=2).max(axis=1) > 10
+    assert not colored[: len(pixels) // 2 - 1].any()
+    assert colored[len(pixels) // 2 + 1 :].all()

@@ -52,7 +52,7 @@ def test_bright_is_good_in_every_matrix() -> None:
         for text, patch in zip(figure.axes[0].texts, figure.axes[0].patches, strict=True)
         if text.get_text() == "–"
     ]
-    assert {to_rgb(patch.get_facecolor()) for patch in empty} == {(1.0, 1.0, 1.0)}  # no colour of the scale
+    assert {to_rgb(patch.get_facecolor()) for patch in empty} == {(1.0, 1.0, 1.0)}  # no color of the scale
 
 
 def test_unknown_cameras_are_refused() -> None:

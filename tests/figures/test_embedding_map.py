@@ -64,7 +64,7 @@ def people(many: int, *, cameras: int = 2) -> Embeddings:
     return Embeddings(features, tuple(map(str, range(len(pids)))), pids, camids)
 
 
-def test_people_have_colour_and_marker_of_their_own_and_a_number(legible: Callable[[Figure], None]) -> None:
+def test_people_have_color_and_marker_of_their_own_and_a_number(legible: Callable[[Figure], None]) -> None:
     figure = embedding_figure(people(9), title="ours on something")
     [axes] = figure.axes
     assert len(axes.collections) == 9
@@ -78,7 +78,7 @@ def test_people_have_colour_and_marker_of_their_own_and_a_number(legible: Callab
 
 def test_distances_keep_their_proportions() -> None:
     some = people(6)
-    figure = embedding_figure(some, title="t", normalise=False)
+    figure = embedding_figure(some, title="t", normalize=False)
     drawn = np.concatenate([np.asarray(points.get_offsets()) for points in figure.axes[0].collections])
     x = some.features.double() - some.features.double().mean(dim=0)
     _, _, directions = torch.linalg.svd(x, full_matrices=False)
@@ -94,8 +94,8 @@ def test_lengths_count_where_they_are_compared() -> None:
     some = people(6)
     long = Embeddings(some.features * torch.arange(1, 25)[:, None], some.paths, some.pids, some.camids)
     maps = [
-        np.asarray(embedding_figure(each, title="t", normalise=normalise).axes[0].collections[0].get_offsets())
-        for normalise in (True, False)
+        np.asarray(embedding_figure(each, title="t", normalize=normalize).axes[0].collections[0].get_offsets())
+        for normalize in (True, False)
         for each in (some, long)
     ]
     assert maps[0] == pytest.approx(maps[1], abs=1e-4)
@@ -103,7 +103,7 @@ def test_lengths_count_where_they_are_compared() -> None:
 
 
 def test_cameras_have_a_legend(legible: Callable[[Figure], None]) -> None:
-    figure = embedding_figure(people(3, cameras=3), title="t", colour="camera", method="tsne")
+    figure = embedding_figure(people(3, cameras=3), title="t", color="camera", method="tsne")
     legible(figure)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["camera 0", "camera 1", "camera 2"]
     assert not figure.axes[0].texts
@@ -114,7 +114,7 @@ def test_more_than_can_be_told_apart_is_refused() -> None:
         embedding_figure(people(57), title="t")
     nameless = Embeddings(torch.eye(5), tuple("abcde"))
     with pytest.raises(ConfigError, match="camera of these pictures is unknown"):
-        embedding_figure(nameless, title="t", colour="camera")
+        embedding_figure(nameless, title="t", color="camera")
     with pytest.raises(ConfigError, match="unlabelled"):
         of_people(nameless)
 

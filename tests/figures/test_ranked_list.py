@@ -1,4 +1,4 @@
-"""Ranked lists as a picture: nothing overlaps, symbols beside colours, and what is said of each list."""
+"""Ranked lists as a picture: nothing overlaps, symbols beside colors, and what is said of each list."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def frames(figure: Figure) -> list[str]:
     return [to_hex(axes.spines["left"].get_edgecolor()).upper() for axes in figure.axes]
 
 
-def colours(*some: Frame) -> list[str]:
-    return [frame.colour for frame in some]
+def colors(*some: Frame) -> list[str]:
+    return [frame.color for frame in some]
 
 
 def extents(figure: Figure) -> list[Bbox]:
@@ -64,10 +64,10 @@ def extents(figure: Figure) -> list[Bbox]:
     return boxes + [text.get_window_extent(renderer) for text in figure.texts]
 
 
-def test_symbols_stand_beside_colours_and_a_key_below(album: Album) -> None:
+def test_symbols_stand_beside_colors_and_a_key_below(album: Album) -> None:
     hits = [hit(1), hit(2, "wrong", said=0.25), hit(3, "junk")]
     figure = ranked_figure({"ours": [a_list(hits)]}, album, title="of whom")
-    assert frames(figure) == colours(QUERY, RIGHT, WRONG, JUNK)
+    assert frames(figure) == colors(QUERY, RIGHT, WRONG, JUNK)
     captions = [axes.texts[0].get_text().splitlines() for axes in figure.axes]
     assert captions[1] == ["#1 ✓", "d = 0.1", "person 123456", "camera 7"]
     assert captions[2][:4] == ["#2 ✗", "d = 0.2", "P = 0.25", "different"]
@@ -127,7 +127,7 @@ def test_nothing_overlaps_and_nothing_leaves_the_page(album: Album, runs: int, k
 def test_a_baseline_stands_above_ours_below_one_query(album: Album) -> None:
     lists = {"baseline": [a_list([hit(1, "wrong")])], "ours": [a_list([hit(1)])]}
     figure = ranked_figure(lists, album, title="x")
-    assert frames(figure) == colours(QUERY, WRONG, RIGHT)
+    assert frames(figure) == colors(QUERY, WRONG, RIGHT)
     _, above, below = (axes.get_position() for axes in figure.axes)
     assert above.y0 > below.y1
     assert above.x0 == below.x0

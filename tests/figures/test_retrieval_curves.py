@@ -26,8 +26,8 @@ def crowd(seed: int, people: int = 12, noise: float = 1.2) -> Embeddings:
     draw = torch.Generator().manual_seed(seed)
     pids = torch.arange(people).repeat_interleave(6)
     camids = torch.arange(6).repeat(people) % 3
-    centres = torch.randn(people, 8, generator=torch.Generator().manual_seed(9))
-    features = centres[pids] + noise * torch.randn(len(pids), 8, generator=draw)
+    centers = torch.randn(people, 8, generator=torch.Generator().manual_seed(9))
+    features = centers[pids] + noise * torch.randn(len(pids), 8, generator=draw)
     return Embeddings(features, tuple(f"{seed}-{row}" for row in range(len(pids))), pids, camids)
 
 
@@ -113,7 +113,7 @@ def test_each_run_is_drawn_apart(runs: list[Compared]) -> None:
 
 
 def test_protocols_are_told_where_they_agree(runs: list[Compared]) -> None:
-    other = compared("other", normalise=False)
+    other = compared("other", normalize=False)
     text = " ".join(retrieval_figure([runs[0], other], title="here").texts[0].get_text().split())
     assert text == "here: each run compared as its paper does"
 

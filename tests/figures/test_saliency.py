@@ -21,7 +21,7 @@ from passerby.explain.saliency.pairs import compared_pairs
 from passerby.figures.framed import Framed
 from passerby.figures.saliency import Group, MapRow, distance_groups, identity_groups, saliency_figure
 from passerby.figures.style import RIGHT, UNKNOWN, WRONG
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 from passerby.models.registry import create_model
 
 
@@ -32,11 +32,11 @@ def people(draw_people: Callable[..., Path], tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="module")
-def predictor() -> Predictor:
-    return Predictor(create_model("aap_reid", num_classes=3, trunk="resnet18_half"), (64, 32))
+def predictor() -> Model:
+    return Model(create_model("aap_reid", num_classes=3, backbone="resnet18_half"), (64, 32))
 
 
-def test_a_query_is_compared_with_its_match_and_the_nearest_of_others(people: Dataset, predictor: Predictor) -> None:
+def test_a_query_is_compared_with_its_match_and_the_nearest_of_others(people: Dataset, predictor: Model) -> None:
     pairs = compared_pairs(predictor, people, people.query[:2])
     assert [pair.same for pair in pairs] == [True, False, True, False]
     for pair in pairs:
@@ -52,7 +52,7 @@ def test_a_query_is_compared_with_its_match_and_the_nearest_of_others(people: Da
     assert compared_pairs(predictor, people, people.query[:2]) == pairs
 
 
-def test_of_unknown_people_the_nearest_is_compared(people: Dataset, predictor: Predictor) -> None:
+def test_of_unknown_people_the_nearest_is_compared(people: Dataset, predictor: Model) -> None:
     unknown = replace(people, gallery=tuple(replace(sample, pid=None, camid=None) for sample in people.gallery))
     (pair,) = compared_pairs(predictor, unknown, [replace(people.gallery[0], pid=None, camid=None)])
     assert pair.same is None
@@ -61,7 +61,7 @@ def test_of_unknown_people_the_nearest_is_compared(people: Dataset, predictor: P
         compared_pairs(predictor, replace(people, gallery=people.gallery[-1:]), people.query[:1])
 
 
-def test_pairs_and_pictures_become_groups(people: Dataset, predictor: Predictor) -> None:
+def test_pairs_and_pictures_become_groups(people: Dataset, predictor: Model) -> None:
     album, pairs = Album(people.source), compared_pairs(predictor, people, people.query[:1])
     a, b = (look(predictor, album, some) for some in zip(*[pair[:2] for pair in pairs], strict=True))
     found = distance_saliency(a, b)

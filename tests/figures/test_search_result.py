@@ -53,19 +53,19 @@ def test_captions_say_what_is_known() -> None:
         "#2 ✗\nd = 1\nperson 8",
         "#3\nd = 1.5",
     ]
-    assert frames(figure)[1:] == [frame.colour for frame in (RIGHT, WRONG, UNKNOWN)]
+    assert frames(figure)[1:] == [frame.color for frame in (RIGHT, WRONG, UNKNOWN)]
 
 
 def test_a_distractor_is_nobody_even_where_its_number_is_somebodys() -> None:
     hits = [(Hit(1, "1.jpg", 0.1, pid=0, camid=2, role=Role.DISTRACTOR), QUERY)]
     figure = strip(QUERY, hits, pid=0)
     assert texts(figure)[1] == "#1 ✗\nd = 0.1\ndistractor\ncamera 2"
-    assert frames(figure)[1] == WRONG.colour
+    assert frames(figure)[1] == WRONG.color
 
 
 def test_without_a_known_query_nothing_is_right_or_wrong() -> None:
     figure = strip(QUERY, found(3))
-    assert set(frames(figure)[1:]) == {UNKNOWN.colour}
+    assert set(frames(figure)[1:]) == {UNKNOWN.color}
     assert not any("✓" in text or "✗" in text for text in texts(figure))
 
 

@@ -26,7 +26,7 @@ def cut(dimension: Dimension, group: str, value: str, mean_ap: float, queries: i
 CAMERAS = [cut("cameras", str(a), str(b), a / 10 * b / 12, 3 * a) for a in range(1, 11) for b in range(1, 11) if a != b]
 ATTRIBUTES = [
     cut("attributes", group, value, 0.9, queries)
-    for group in ("hat", "type of lower", "lower colour")
+    for group in ("hat", "type of lower", "lower color")
     for value, queries in (("yes", 4), ("yellow", 12_345), ("unknown", 80))
 ]
 VISIBILITY = [

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 from passerby.models.registry import create_model
 
 
@@ -20,7 +20,7 @@ def blobs(seed: int, size: tuple[int, int] = (64, 32)) -> Image.Image:
     return Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BICUBIC)
 
 
-def make_predictor(seed: int) -> Predictor:
+def make_predictor(seed: int) -> Model:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = create_model("osnet_x0_25", num_classes=3)
@@ -28,22 +28,22 @@ def make_predictor(seed: int) -> Predictor:
             if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
                 module.momentum = None
         model(nn.functional.interpolate(torch.randn(16, 3, 4, 2), (64, 32)))  # or all embeddings were nearly equal
-        return Predictor(model, (64, 32))
+        return Model(model, (64, 32))
 
 
 @pytest.fixture(scope="session")
-def predictor() -> Predictor:
+def predictor() -> Model:
     return make_predictor(0)
 
 
 @pytest.fixture(scope="session")
-def other_predictor() -> Predictor:
+def other_predictor() -> Model:
     return make_predictor(1)
 
 
 @pytest.fixture
 def people(tmp_path: Path) -> Path:
-    """Six unlabelled pictures, one of them below a folder of its own, and a stray file."""
+    """Six unlabeled pictures, one of them below a folder of its own, and a stray file."""
     folder = tmp_path / "people"
     (folder / "more").mkdir(parents=True)
     for i in range(5):

@@ -20,7 +20,7 @@ from passerby.figures.search_result import strip
 from passerby.gallery.attributes import log_probability, names
 from passerby.gallery.gallery import Gallery
 from passerby.inference.attributes import predicted
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 from passerby.models.registry import create_model
 from passerby.types import Embeddings, Hit, Role
 
@@ -35,14 +35,14 @@ def random_probabilities(n: int = 40, *, seed: int = 0) -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def aanet() -> Predictor:
+def aanet() -> Model:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return Predictor(create_model("aanet", num_classes=3, trunk="resnet18_half"), (64, 32))
+        return Model(create_model("aanet", num_classes=3, backbone="resnet18_half"), (64, 32))
 
 
 @pytest.fixture
-def gallery(aanet: Predictor, people: Path) -> Gallery:
+def gallery(aanet: Model, people: Path) -> Gallery:
     """Six pictures, the last of them junk, whose attributes are made up."""
     embeddings = aanet.embed_files(sorted(people.rglob("*.png")))
     rows = random_probabilities(6)
@@ -53,7 +53,7 @@ def gallery(aanet: Predictor, people: Path) -> Gallery:
     return Gallery(aanet, Embeddings(embeddings.features, embeddings.paths, roles=roles, attributes=rows), "/")
 
 
-@pytest.mark.parametrize("text", ["hat=yes", "hat=no,age=adult", "upper_colour=red,lower_colour=blue,gender=female"])
+@pytest.mark.parametrize("text", ["hat=yes", "hat=no,age=adult", "upper_color=red,lower_color=blue,gender=female"])
 def test_parity_with_a_literal_product(text: str) -> None:
     rows, query = random_probabilities(), asked(text)
     for row, matches, log in zip(rows, predicted(rows, query), log_probability(rows, query), strict=True):
@@ -104,7 +104,7 @@ def test_a_filter_that_nothing_passes_finds_nothing(gallery: Gallery) -> None:
     assert len(changed.search(None, attributes="hat=yes")) == 5
 
 
-def test_what_cannot_be_searched_is_refused(gallery: Gallery, predictor: Predictor) -> None:
+def test_what_cannot_be_searched_is_refused(gallery: Gallery, predictor: Model) -> None:
     bare = Embeddings(gallery.embeddings.features, gallery.embeddings.paths)
     for place, text, error, message in (
         (gallery, "hat=maybe", ConfigError, "hat has no value 'maybe'; it has no, yes"),
@@ -173,9 +173,9 @@ def test_names_are_those_of_the_schema() -> None:
 
 def test_the_strip_of_a_search_without_a_picture() -> None:
     hits = [(Hit(1, "a", 0.5, pid=7, probability=0.6065), Image.new("RGB", (64, 128)))]
-    figure = strip(None, hits, asked={"hat": "yes", "upper colour": "red"})
+    figure = strip(None, hits, asked={"hat": "yes", "upper color": "red"})
     texts = [axes.texts[0].get_text() for axes in figure.axes]
-    assert texts == ["asked for\n\nhat: yes\nupper colour: red", "#1\np = 0.6065\nperson 7"]
+    assert texts == ["asked for\n\nhat: yes\nupper color: red", "#1\np = 0.6065\nperson 7"]
 
 
 def test_the_strip_of_a_filtered_search() -> None:

@@ -19,7 +19,7 @@ from passerby.gallery.gallery import Gallery
 from passerby.gallery.joints import compare_joints
 from passerby.inference import keypoint_source as parts
 from passerby.inference.embeddings_file import read_embeddings
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 from passerby.models.base import ReidModel
 from passerby.models.keypoints.estimator import NetworkPoses, load_pose_network, save_pose_network
 from passerby.models.keypoints.network import PoseNetwork
@@ -70,12 +70,12 @@ def photograph(tmp_path: Path, drawn: Path) -> Path:
 
 
 def saved(model: ReidModel, place: Path, file: Path, poses: str) -> Path:
-    Gallery.from_folder(Predictor(model, SIZE, parts={"poses": poses}), place).save(file)
+    Gallery.from_folder(Model(model, SIZE, parts={"poses": poses}), place).save(file)
     return file
 
 
 def opened(model: ReidModel, file: Path, poses: str) -> Gallery:
-    return Gallery.from_parquet(Predictor(model, SIZE, parts={"poses": poses}), file)
+    return Gallery.from_parquet(Model(model, SIZE, parts={"poses": poses}), file)
 
 
 def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -98,8 +98,7 @@ def test_a_file_names_the_source_of_its_joints(
         file = saved(model, drawn, tmp_path / "g.parquet", poses)
         assert read_embeddings(file).origin.joints == origin
     assert (
-        Gallery(Predictor(model, SIZE, parts={"by": "strips"}), opened(model, file, "own").embeddings, "/").joints
-        is None
+        Gallery(Model(model, SIZE, parts={"by": "strips"}), opened(model, file, "own").embeddings, "/").joints is None
     )
 
 
@@ -130,7 +129,7 @@ def test_a_query_that_can_have_no_such_joints_is_searched_for_and_it_is_said_onc
     model: ReidModel, drawn: Path, photograph: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = saved(model, drawn, tmp_path / "g.parquet", "own")
-    for gallery in (opened(model, file, "auto"), Gallery.from_folder(Predictor(model, SIZE), drawn)):
+    for gallery in (opened(model, file, "auto"), Gallery.from_folder(Model(model, SIZE), drawn)):
         for _ in range(2):
             assert gallery.search(photograph)
     (said,) = messages(caplog)
@@ -177,7 +176,7 @@ def test_a_file_of_before_opens_and_says_that_it_does_not_know(
         read_embeddings(file)
 
 
-def test_models_of_whole_pictures_have_no_joints(predictor: Predictor, people: Path, tmp_path: Path) -> None:
+def test_models_of_whole_pictures_have_no_joints(predictor: Model, people: Path, tmp_path: Path) -> None:
     Gallery.from_folder(predictor, people).save(tmp_path / "g.parquet")
     assert read_embeddings(tmp_path / "g.parquet").origin.joints is None
     assert Gallery.from_parquet(predictor, tmp_path / "g.parquet").joints is None

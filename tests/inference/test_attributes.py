@@ -21,7 +21,7 @@ from passerby.evaluation.attribute_test import AttributeTest
 from passerby.evaluation.evaluate import evaluate
 from passerby.inference.attributes import asked_of_queries, attribute_predictions, classes, predicted, schema_of
 from passerby.inference.embed import embed
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 from passerby.models.registry import create_model
 from passerby.types import Embeddings, Role, Sample
 
@@ -31,7 +31,7 @@ SIZE = (64, 32)
 def model(**options: object) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return create_model("aanet", num_classes=3, trunk="resnet18_half", **options).eval()
+        return create_model("aanet", num_classes=3, backbone="resnet18_half", **options).eval()
 
 
 def probabilities(*values: str) -> torch.Tensor:
@@ -50,18 +50,18 @@ def test_probabilities_get_their_names() -> None:
     assert list(description) == [group.name for group in MARKET.groups]
     assert description["gender"].value == "female"
     assert description["gender"].probability == pytest.approx(0.7)
-    assert description["lower colour"].value == "brown"
+    assert description["lower color"].value == "brown"
     assert description["age"].probabilities == pytest.approx({"young": 0.7, "teenager": 0.1, "adult": 0.1, "old": 0.1})
 
 
 def test_what_is_asked_for_beside_each_query() -> None:
     queries = torch.stack([probabilities("female", "brown"), probabilities("old")])
-    same = asked_of_queries("lower_colour=brown", queries, MARKET)
-    assert [asked.values for asked in same] == [{"lower colour": "brown"}] * 2
+    same = asked_of_queries("lower_color=brown", queries, MARKET)
+    assert [asked.values for asked in same] == [{"lower color": "brown"}] * 2
     some = asked_of_queries("own:Lower_Colour,gender", queries, MARKET)
     assert [asked.values for asked in some] == [
-        {"lower colour": "brown", "gender": "female"},
-        {"lower colour": MARKET.groups[-1].values[0], "gender": "male"},
+        {"lower color": "brown", "gender": "female"},
+        {"lower color": MARKET.groups[-1].values[0], "gender": "male"},
     ]
     every = asked_of_queries("own", queries, MARKET)
     assert [len(asked.values) for asked in every] == [12, 12]
@@ -82,7 +82,7 @@ def test_the_predictor_says_what_the_model_scores(tmp_path: Path, draw_people: C
     people = draw_people(tmp_path / "people", people=4, cameras=2, images=1)
     file = min((people / "query").iterdir())
     net = model()
-    predictor = Predictor(net, SIZE)
+    predictor = Model(net, SIZE)
     (said,) = predictor.describe_files([file])
     embedded = predictor.embed_files([file])
     assert embedded.attributes is not None
@@ -100,7 +100,7 @@ def test_models_without_attributes_say_so() -> None:
         with pytest.raises(ConfigError, match="predicts no attributes"):
             schema_of(net)
     with pytest.raises(ConfigError, match="aanet predicts no attributes"):
-        Predictor(bare, SIZE).describe_files(["a.jpg"])
+        Model(bare, SIZE).describe_files(["a.jpg"])
 
 
 def test_embeddings_of_a_model_without_attributes_have_none(tmp_path: Path, draw_people: Callable[..., Path]) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from passerby.data.source import Source, open_source
 from passerby.errors import DatasetLayoutError, ImageError
 from passerby.inference.embed import embed
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 from passerby.models.base import ReidModel
 from passerby.models.registry import create_model, model_card
 from passerby.types import Protocol, Role, Sample
@@ -23,7 +23,7 @@ SIZE = (32, 16)
 def model() -> ReidModel:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return create_model("aligned_reid", num_classes=3, trunk="resnet18")
+        return create_model("aligned_reid", num_classes=3, backbone="resnet18")
 
 
 @pytest.fixture
@@ -92,16 +92,16 @@ def test_nothing_and_what_cannot_be_read_are_errors(model: ReidModel, folder: So
 
 
 def test_a_predictor_embeds_files_anywhere(model: ReidModel, folder: Source) -> None:
-    predictor = Predictor(model, SIZE)
+    predictor = Model(model, SIZE)
     files = [folder.root / "4.png", folder.root / "1.png"]
     expected = embed(model, folder, samples(), size=SIZE).features[[4, 1]]
     assert torch.allclose(predictor.embed_files(files).features, expected, atol=1e-5)
 
 
 def test_fingerprints_tell_weights_and_sizes_apart(model: ReidModel) -> None:
-    same, other_size = Predictor(model, SIZE), Predictor(model, (64, 32))
+    same, other_size = Model(model, SIZE), Model(model, (64, 32))
     before = same.fingerprint
-    assert before == Predictor(model, SIZE).fingerprint
+    assert before == Model(model, SIZE).fingerprint
     assert before != other_size.fingerprint
     with torch.no_grad():
         model.classifier.bias[0] += 1  # type: ignore[union-attr,index,operator]
@@ -128,10 +128,10 @@ def test_flip_averages_a_picture_and_its_mirror_image(model: ReidModel, folder: 
 
 
 def test_a_predictor_compares_as_the_paper_does_unless_told(model: ReidModel, folder: Source) -> None:
-    assert Predictor(model, SIZE).protocol == Protocol()
-    asked = Predictor(model, SIZE, flip=True, normalise=False)
-    assert (asked.protocol.flip, asked.protocol.normalise) == (True, False)
+    assert Model(model, SIZE).protocol == Protocol()
+    asked = Model(model, SIZE, flip=True, normalize=False)
+    assert (asked.protocol.flip, asked.protocol.normalize) == (True, False)
     expected = embed(model, folder, samples(), size=SIZE, flip=True).features
     assert torch.equal(asked.embed_samples(folder, samples()).features, expected), "kept as the model made them"
-    papers = {name: model_card(name).normalise for name in ("aap_reid", "strong_baseline", "aanet", "dual_attention")}
+    papers = {name: model_card(name).normalize for name in ("aap_reid", "strong_baseline", "aanet", "dual_attention")}
     assert papers == {"aap_reid": True, "strong_baseline": True, "aanet": False, "dual_attention": False}

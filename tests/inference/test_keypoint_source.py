@@ -16,7 +16,7 @@ import torch
 from torch import Generator, Tensor
 
 from passerby.config import with_overrides
-from passerby.data.images.augment import Augmentation, normalise, normalise_parts
+from passerby.data.images.augment import Augmentation, normalize, normalize_parts
 from passerby.data.images.decode import read_all
 from passerby.data.keypoints.crops import By, _say_fallen_back
 from passerby.data.keypoints.estimator import PoseEstimator, Poses
@@ -111,9 +111,9 @@ def test_training_sees_what_evaluation_sees() -> None:
     images = read_all(dataset.source, dataset.train, SIZE)
     cut = maker([sample.path for sample in dataset.train], images)
     places = [
-        next(i for i in range(len(images)) if torch.equal(x, normalise(cut.whole[i : i + 1])[0])) for x in batch.images
+        next(i for i in range(len(images)) if torch.equal(x, normalize(cut.whole[i : i + 1])[0])) for x in batch.images
     ]
-    assert torch.equal(batch.parts, normalise_parts(cut.parts[places]))
+    assert torch.equal(batch.parts, normalize_parts(cut.parts[places]))
 
 
 def test_runs_of_before_are_not_aligned(run: Path, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_parts_are_cut_for_whom_they_are_for(run: Path) -> None:
     dataset = load_data(PEOPLE)
     with pytest.raises(ConfigError, match="attention_driven takes images and parts"):
         embed(load(run).model, dataset.source, dataset.query, size=SIZE)
-    plain = create_model("strong_baseline", num_classes=2, trunk="resnet18_half")
+    plain = create_model("strong_baseline", num_classes=2, backbone="resnet18_half")
     with pytest.raises(ConfigError, match="strong_baseline takes images"):
         embed(plain, dataset.source, dataset.query, size=SIZE, parts=part_maker(dataset.source, size=SIZE))
 
@@ -149,13 +149,13 @@ def test_pictures_and_parts_are_mirrored_together() -> None:
     assert torch.equal(torch.cat(parts.unbind(1), dim=2), images)
     whole, cut = Augmentation(flip=0.5).with_parts(images, parts, Generator().manual_seed(1))
     assert torch.equal(torch.cat(cut.unbind(1), dim=2), whole)
-    mirrored = [not torch.allclose(a, b, atol=1e-5) for a, b in zip(whole, normalise(images), strict=True)]
+    mirrored = [not torch.allclose(a, b, atol=1e-5) for a, b in zip(whole, normalize(images), strict=True)]
     assert 0 < sum(mirrored) < len(mirrored)
 
 
 def test_parts_are_normalised_like_pictures() -> None:
     images, parts = picture_and_part()
-    assert torch.equal(torch.cat(normalise_parts(parts).unbind(1), dim=2), normalise(images))
+    assert torch.equal(torch.cat(normalize_parts(parts).unbind(1), dim=2), normalize(images))
 
 
 @pytest.mark.parametrize("amount", [{"pad": 2}, {"degrees": 5.0}, {"translate": 0.1}])
@@ -177,7 +177,7 @@ def test_flip_mirrors_the_parts_with_the_person(run: Path, by: By) -> None:
     names = [sample.path for sample in dataset.query]
     with torch.inference_mode():
         seen, reversed_ = (
-            predictor.model(normalise(cut.whole), normalise_parts(cut.parts)).embedding
+            predictor.model(normalize(cut.whole), normalize_parts(cut.parts)).embedding
             for cut in (plain(names, images), mirrored(names, images.flip(-1)))
         )
     both = embed(predictor.model, dataset.source, dataset.query, size=SIZE, parts=plain, flip=True).features

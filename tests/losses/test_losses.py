@@ -54,7 +54,7 @@ def literal_hardest(x: Tensor, labels: list[int]) -> list[tuple[int, int, int]]:
 
 @pytest.mark.parametrize("labels", [[0, 0, 0, 1, 1, 1, 2, 2], [0, 1, 1, 2, 3, 3, 3, 4]])
 def test_mining_and_triplet_loss_equal_a_literal_loop(labels: list[int]) -> None:
-    x = 2 * randn(8, 7)  # not normalised: lengths must matter
+    x = 2 * randn(8, 7)  # not normalized: lengths must matter
     triplets = mine_hardest(x, torch.tensor(labels))
     expected = literal_hardest(x, labels)
     assert sorted(zip(*(t.tolist() for t in triplets), strict=True)) == expected

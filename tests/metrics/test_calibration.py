@@ -17,17 +17,17 @@ from passerby.metrics.probability import Method, Sigmoid, Steps
 from passerby.metrics.verification import Measured, Threshold, thresholds_of
 from passerby.types import Embeddings, Protocol, Rerank, Role
 
-HOW = Protocol(normalise=False)
+HOW = Protocol(normalize=False)
 
 
 def people(count: int, *, seed: int, pictures: int = 2, noise: float = 0.35) -> tuple[Embeddings, Embeddings]:
     """Two Gaussians: people are points of one, their pictures lie around them in another."""
     draw = torch.Generator().manual_seed(seed)
-    centres = torch.randn(count, 16, generator=draw).repeat(pictures, 1)
+    centers = torch.randn(count, 16, generator=draw).repeat(pictures, 1)
     pids = torch.arange(count).repeat(pictures)
 
     def side(camera: int) -> Embeddings:
-        features = centres + noise * torch.randn(centres.shape, generator=draw)
+        features = centers + noise * torch.randn(centers.shape, generator=draw)
         return Embeddings(features, ("",) * len(pids), pids, torch.full_like(pids, camera))
 
     return side(0), side(1)
@@ -154,7 +154,7 @@ def test_distances_of_another_kind_are_told() -> None:
     assert some.misfit(replace(HOW, distance="local", flip=True)) == (
         "the run was calibrated with distance global, not local; flip False, not True"
     )
-    assert "normalise False, not True" in some.misfit(Protocol())
+    assert "normalize False, not True" in some.misfit(Protocol())
     assert "re-ranked" in some.misfit(replace(HOW, rerank=Rerank()))
 
 

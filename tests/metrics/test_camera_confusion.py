@@ -15,8 +15,8 @@ from passerby.types import Embeddings, Protocol, Rerank, Role
 def crowd(n: int, seed: int, *, ties: bool = False) -> Embeddings:
     draw = torch.Generator().manual_seed(seed)
     pids, camids = torch.randint(4, (n,), generator=draw), torch.randint(3, (n,), generator=draw) * 2
-    centres = torch.randn(4, 3, generator=torch.Generator().manual_seed(9)).double()
-    features = centres[pids] + torch.randn(n, 3, generator=draw)
+    centers = torch.randn(4, 3, generator=torch.Generator().manual_seed(9)).double()
+    features = centers[pids] + torch.randn(n, 3, generator=draw)
     if ties:
         features = torch.nn.functional.one_hot(features.argmax(dim=1), 3).double()
     roles = torch.multinomial(torch.tensor([0.8, 0.1, 0.1]), n, replacement=True, generator=draw)
@@ -54,7 +54,7 @@ def literal(query: Embeddings, gallery: Embeddings, *, across: bool) -> CameraCo
 @pytest.mark.parametrize("ties", [True, False])
 def test_confusion_equals_a_literal_loop(ties: bool, across: bool) -> None:
     query, gallery = crowd(30, 1, ties=ties), crowd(50, 2, ties=ties)
-    how = Protocol(normalise=False, ignore_same_camera=across)
+    how = Protocol(normalize=False, ignore_same_camera=across)
     expected = literal(query, gallery, across=across)
     for block_bytes in (3_000, 10**6):
         found = camera_confusion(query, gallery, how, block_bytes=block_bytes)

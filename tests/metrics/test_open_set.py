@@ -165,8 +165,8 @@ def test_who_counts(
 
 def crowd(people: int, seed: int, *, digits: int = 9) -> Embeddings:
     draw = torch.Generator().manual_seed(seed)
-    centres = torch.randn(people, 8, generator=torch.Generator().manual_seed(99))
-    features = ((centres + 0.6 * torch.randn(people, 8, generator=draw)) * 10**digits).round() / 10**digits
+    centers = torch.randn(people, 8, generator=torch.Generator().manual_seed(99))
+    features = ((centers + 0.6 * torch.randn(people, 8, generator=draw)) * 10**digits).round() / 10**digits
     return Embeddings(features, ("",) * people, torch.arange(people), torch.full((people,), seed))
 
 
@@ -174,7 +174,7 @@ def crowd(people: int, seed: int, *, digits: int = 9) -> Embeddings:
 def test_more_pairs_than_are_kept(digits: int) -> None:
     """The nearest hundredth is exact, at whatever block size; the rest is near to what all pairs say."""
     query, gallery = crowd(150, 0, digits=digits), crowd(150, 1, digits=digits)
-    how = Protocol(normalise=False)
+    how = Protocol(normalize=False)
     whole = pair_distances(query, gallery, how)
     some = pair_distances(query, gallery, how, kept=3000, block_bytes=40_000)
     assert len(some.different) < 3000 + 300 < len(whole.different) == whole.total == some.total == 150 * 149
@@ -192,7 +192,7 @@ def test_more_pairs_than_are_kept(digits: int) -> None:
 def test_many_may_be_equally_far_where_the_nearest_end() -> None:
     places = torch.arange(150) % 3
     side = Embeddings(places[:, None].double(), ("",) * 150, torch.arange(150), torch.zeros(150, dtype=torch.long))
-    how = Protocol(normalise=False, ignore_same_camera=False)
+    how = Protocol(normalize=False, ignore_same_camera=False)
     some = pair_distances(side, side, how, kept=3000)
     assert some.total == 150 * 149
     assert threshold_at(some, 1e-2) == 0
@@ -229,4 +229,4 @@ def test_a_distance_too_long_for_its_dtype_is_refused() -> None:
 
     query, gallery = far(torch.tensor([[1e25, 0], [0, 1e25]])), far(torch.tensor([[-1e25, 0], [0, 2e25]]))
     with pytest.raises(ProtocolError, match=r"too long for distances of torch\.float32"):
-        pair_distances(query, gallery, Protocol(normalise=False, ignore_same_camera=False))
+        pair_distances(query, gallery, Protocol(normalize=False, ignore_same_camera=False))

@@ -22,8 +22,8 @@ def make(features: Tensor, people: list[tuple[int, int, Role]]) -> Embeddings:
     return Embeddings(features, tuple(str(i) for i in range(len(people))), pids, camids, roles)
 
 
-def squared(a: list[float], b: list[float], *, normalise: bool) -> float:
-    if normalise:
+def squared(a: list[float], b: list[float], *, normalize: bool) -> float:
+    if normalize:
         a, b = [v / math.hypot(*a) for v in a], [v / math.hypot(*b) for v in b]
     return sum((v - w) ** 2 for v, w in zip(a, b, strict=True))
 
@@ -34,7 +34,7 @@ def naive(query: Embeddings, gallery: Embeddings, protocol: Protocol, max_rank: 
     (q_pids, q_cams, q_roles), (g_pids, g_cams, g_roles) = columns
     aps, inps, firsts = [], [], []
     for q, feature in enumerate(query.features.tolist()):
-        distances = [squared(feature, other, normalise=protocol.normalise) for other in gallery.features.tolist()]
+        distances = [squared(feature, other, normalize=protocol.normalize) for other in gallery.features.tolist()]
         hits = []
         for j in sorted(range(len(gallery)), key=lambda j: (distances[j], j)):
             person = q_roles[q] == Role.PERSON and g_roles[j] == Role.PERSON and q_pids[q] == g_pids[j]
@@ -127,15 +127,15 @@ def test_equals_the_naive_evaluator_where_many_tie(
 def test_equals_the_naive_evaluator_of_embeddings_as_they_are(
     query: Embeddings, gallery: Embeddings, protocol: Protocol, block_bytes: int, dtype: torch.dtype
 ) -> None:
-    check(query, gallery, replace(protocol, normalise=False), block_bytes, dtype)
+    check(query, gallery, replace(protocol, normalize=False), block_bytes, dtype)
 
 
 def spread(n: int, *, seed: int, d: int = 12) -> Embeddings:
-    """People, cameras and roles at random, around a centre each; no two distances equal."""
+    """People, cameras and roles at random, around a center each; no two distances equal."""
     draw = torch.Generator().manual_seed(seed)
     pids, camids = torch.randint(6, (n,), generator=draw), torch.randint(3, (n,), generator=draw)
-    centres = torch.randn(6, d, generator=torch.Generator().manual_seed(99), dtype=torch.float64)
-    features = centres[pids] + torch.randn(n, d, generator=draw, dtype=torch.float64)
+    centers = torch.randn(6, d, generator=torch.Generator().manual_seed(99), dtype=torch.float64)
+    features = centers[pids] + torch.randn(n, d, generator=draw, dtype=torch.float64)
     roles = torch.tensor([0, 0, 0, 0, 1, 2])[torch.randint(6, (n,), generator=draw)]
     return Embeddings(features, ("",) * n, pids, camids, roles)
 

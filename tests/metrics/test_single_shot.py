@@ -14,7 +14,7 @@ from passerby.metrics.protocol import evaluate_embeddings
 from passerby.metrics.single_shot import DRAWS, one_of_each, shots_by_camera, single_shot
 from passerby.types import Embeddings, Protocol, Role
 
-ONCE = Protocol(name="single", draws=30, seed=3, normalise=False)
+ONCE = Protocol(name="single", draws=30, seed=3, normalize=False)
 P, J, D = Role.PERSON, Role.JUNK, Role.DISTRACTOR
 
 

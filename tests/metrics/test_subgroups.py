@@ -18,8 +18,8 @@ def people(n: int, seed: int) -> Embeddings:
     """Persons, cameras and roles at random; all distances differ."""
     draw = torch.Generator().manual_seed(seed)
     pids, camids = torch.randint(5, (n,), generator=draw), torch.randint(3, (n,), generator=draw)
-    centres = torch.randn(5, 6, generator=torch.Generator().manual_seed(9)).double()
-    features = centres[pids] + torch.randn(n, 6, generator=draw).double()
+    centers = torch.randn(5, 6, generator=torch.Generator().manual_seed(9)).double()
+    features = centers[pids] + torch.randn(n, 6, generator=draw).double()
     roles = torch.multinomial(torch.tensor([0.8, 0.1, 0.1]), n, replacement=True, generator=draw)
     return Embeddings(features, tuple(map(str, range(n))), pids, camids, roles)
 

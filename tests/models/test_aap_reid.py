@@ -16,7 +16,7 @@ def images(b: int = 3) -> Tensor:
 
 def model(**options: object) -> AaPReID:
     torch.manual_seed(0)
-    return AaPReID(num_classes=4, trunk="resnet18", **options)  # type: ignore[arg-type]
+    return AaPReID(num_classes=4, backbone="resnet18", **options)  # type: ignore[arg-type]
 
 
 def test_local_branch_is_the_literal_formula() -> None:
@@ -48,8 +48,8 @@ def test_at_the_papers_size_the_map_is_that_of_its_3_3(last_stride: int, size: t
     with torch.device("meta"):
         net = AaPReID(num_classes=4, last_stride=last_stride).eval()
         pictures = torch.zeros(1, 3, 256, 128)
-    assert net.trunk(pictures).shape == (1, 2048, *size)
-    assert net.local(net.trunk(pictures)).shape == (1, size[0], 128)
+    assert net.backbone(pictures).shape == (1, 2048, *size)
+    assert net.local(net.backbone(pictures)).shape == (1, size[0], 128)
 
 
 def test_band_is_bn_relu_pool_and_dropout_only_on_the_way_to_the_classifier() -> None:
@@ -69,7 +69,7 @@ def test_band_is_bn_relu_pool_and_dropout_only_on_the_way_to_the_classifier() ->
 def test_eq_4_is_the_literal_formula(p: float) -> None:
     """f_GAP ⊙ Bernoulli, of which p are 0; in the inverted form named under Deviations, the others are raised."""
     torch.manual_seed(0)
-    net = AaPReID(num_classes=256, trunk="resnet18_half", dropout=p).double().train()
+    net = AaPReID(num_classes=256, backbone="resnet18_half", dropout=p).double().train()
     with torch.no_grad():
         net.classifier.weight.copy_(torch.eye(256))  # its scores are what it is shown
         net.classifier.bias.zero_()
@@ -91,13 +91,13 @@ def test_the_papers_rate_is_the_default() -> None:
 
 def test_without_band_the_embedding_is_the_pooled_map() -> None:
     net = model(band=False).eval()
-    assert torch.allclose(net(images()).embedding, net.trunk(images()).mean(dim=(2, 3)))
+    assert torch.allclose(net(images()).embedding, net.backbone(images()).mean(dim=(2, 3)))
 
 
 def test_band_at_test_off_evaluates_the_raw_map() -> None:
     net = model(band_at_test=False).eval()
     output = net(images())
-    maps = net.trunk(images())
+    maps = net.backbone(images())
     assert output.local is not None
     assert torch.allclose(output.embedding, maps.mean(dim=(2, 3)))
     assert output.local.shape == (3, 8, 512)

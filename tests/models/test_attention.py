@@ -49,7 +49,7 @@ def sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x))
 
 
-def normalised(value: float, bn: nn.BatchNorm1d | nn.BatchNorm2d, i: int) -> float:
+def normalized(value: float, bn: nn.BatchNorm1d | nn.BatchNorm2d, i: int) -> float:
     assert bn.running_mean is not None
     assert bn.running_var is not None
     scale = bn.weight[i].item() / math.sqrt(bn.running_var[i].item() + bn.eps)
@@ -68,7 +68,7 @@ def linear(layer: nn.Linear, x: list[float]) -> list[float]:
 def literal_channel_scores(module: ChannelScore, image: Tensor) -> list[float]:
     """Eq 1 to 3 of AaP-ReID up to the sigmoid, for one image ``(c, h, w)``."""
     reduced = linear(module.reduce, channel_averages(image))
-    hidden = [max(0.0, normalised(value, module.norm, i)) for i, value in enumerate(reduced)]
+    hidden = [max(0.0, normalized(value, module.norm, i)) for i, value in enumerate(reduced)]
     return linear(module.expand, hidden)
 
 

@@ -16,12 +16,12 @@ from passerby.types import ModelOutput
 CLASSES = 5
 SIZE = (64, 32)
 LIGHTEST: dict[str, dict[str, object]] = {
-    "aanet": {"trunk": "resnet18_half"},
-    "aap_reid": {"trunk": "resnet18"},
-    "aligned_reid": {"trunk": "resnet18"},
+    "aanet": {"backbone": "resnet18_half"},
+    "aap_reid": {"backbone": "resnet18"},
+    "aligned_reid": {"backbone": "resnet18"},
     "attention_driven": {"width": 0.25},
-    "dual_attention": {"trunk": "resnet18_half"},
-    "strong_baseline": {"trunk": "resnet18"},
+    "dual_attention": {"backbone": "resnet18_half"},
+    "strong_baseline": {"backbone": "resnet18"},
 }
 
 
@@ -107,7 +107,7 @@ def test_models_are_listed_sorted_and_misspellings_get_a_suggestion() -> None:
         create_model("aap_reid", num_classes=0)
 
 
-@pytest.mark.parametrize("options", [{"attention_stages": 3}, {"trunk": 18}, {"dropout": 2.0}])
+@pytest.mark.parametrize("options", [{"attention_stages": 3}, {"backbone": 18}, {"dropout": 2.0}])
 def test_options_of_the_wrong_kind_are_one_clear_error(options: dict[str, object]) -> None:
     with pytest.raises(PasserbyError):
         create_model("aap_reid", num_classes=3, **options)

@@ -30,12 +30,12 @@ TABLE_3 = {
     "resnet101": {"bam": 53_825_033, "sp": 49_202_249, "eca": 44_309_559, "cwa_add": 48_932_207, "cwa_mul": 48_932_207},
 }
 CASES = [
-    (name, {"trunk": "resnet50", **options}, classes, count)
+    (name, {"backbone": "resnet50", **options}, classes, count)
     for name, options, counts in TABLE_2
     for classes, count in zip((MARKET, DUKE, CUHK03), counts, strict=True)
 ] + [
-    ("aap_reid", {"trunk": trunk, "attention": attention}, MARKET, count)
-    for trunk, row in TABLE_3.items()
+    ("aap_reid", {"backbone": backbone, "attention": attention}, MARKET, count)
+    for backbone, row in TABLE_3.items()
     for attention, count in row.items()
 ]
 

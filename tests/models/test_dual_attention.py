@@ -36,7 +36,7 @@ def randomised(module: nn.Module) -> nn.Module:
 
 def model(**options: object) -> DualAttention:
     torch.manual_seed(0)
-    return DualAttention(num_classes=4, trunk="resnet18_half", **options)  # type: ignore[arg-type]
+    return DualAttention(num_classes=4, backbone="resnet18_half", **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,8 @@ def test_parameters_of_table_2(options: dict[str, object], market: int, duke: in
 def test_parameters_of_each_attention() -> None:
     with torch.device("meta"):
         assert sum(p.numel() for p in SelfAttention(2048).parameters()) == 5_248_001
-        trunk = create_model("dual_attention", num_classes=1).trunk
-        blocks = [m for m in trunk.modules() if isinstance(m, SE)]
+        backbone = create_model("dual_attention", num_classes=1).backbone
+        blocks = [m for m in backbone.modules() if isinstance(m, SE)]
     assert len(blocks) == 16
     assert sum(p.numel() for block in blocks for p in block.parameters()) == 2_530_992
 
@@ -66,7 +66,7 @@ def test_parameters_of_each_attention() -> None:
 def test_at_the_papers_size_attention_is_among_12_by_4_positions() -> None:
     with torch.device("meta"):
         net = create_model("dual_attention", num_classes=1).eval()
-        maps = net.trunk(torch.zeros(1, 3, 384, 128))
+        maps = net.backbone(torch.zeros(1, 3, 384, 128))
         assert maps.shape == (1, 2048, 12, 4)
         assert net.self_attention.weights(maps).shape == (1, 48, 48)
         assert net.self_attention.query(maps).shape == net.self_attention.key(maps).shape == (1, 256, 12, 4)
@@ -172,8 +172,8 @@ def test_a_row_is_where_one_position_looks() -> None:
 
 
 def test_every_block_of_every_layer_carries_se() -> None:
-    for trunk, blocks in (("resnet18_half", 8), ("mobilenet_v2", 16)):
-        net = DualAttention(num_classes=3, trunk=trunk)
+    for backbone, blocks in (("resnet18_half", 8), ("mobilenet_v2", 16)):
+        net = DualAttention(num_classes=3, backbone=backbone)
         assert sum(isinstance(m, SE) for m in net.modules()) == blocks
     assert not any(isinstance(m, SE) for m in model(se=False).modules())
 
@@ -191,9 +191,9 @@ def test_attention_of_a_position_covers_the_map(last_stride: int, size: tuple[in
 def test_without_self_attention_the_descriptor_is_the_pooled_map() -> None:
     images = randn(2, 3, 128, 64).float()
     net = model().eval()
-    assert torch.allclose(net(images).embedding, net.trunk(images).mean(dim=(2, 3)))  # α = 0
+    assert torch.allclose(net(images).embedding, net.backbone(images).mean(dim=(2, 3)))  # α = 0
     with torch.no_grad():
         net.self_attention.alpha.fill_(1.0)  # type: ignore[union-attr]
-    assert not torch.allclose(net(images).embedding, net.trunk(images).mean(dim=(2, 3)))
+    assert not torch.allclose(net(images).embedding, net.backbone(images).mean(dim=(2, 3)))
     plain = model(self_attention=False).eval()
-    assert torch.equal(plain(images).embedding, plain.trunk(images).mean(dim=(2, 3)))
+    assert torch.equal(plain(images).embedding, plain.backbone(images).mean(dim=(2, 3)))

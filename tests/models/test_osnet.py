@@ -13,7 +13,7 @@ from passerby.models.registry import create_model
 from passerby.weights.load import load_weights
 
 WIDTHS = {"osnet_x0_25": 0.25, "osnet_x0_5": 0.5, "osnet_x0_75": 0.75, "osnet_x1_0": 1.0}
-# As the paper prints them for features alone (trunk and the layer to 512), rounded to a tenth.
+# As the paper prints them for features alone (backbone and the layer to 512), rounded to a tenth.
 MILLIONS = {"osnet_x0_25": 0.2, "osnet_x0_5": 0.6, "osnet_x0_75": 1.3, "osnet_x1_0": 2.2}
 
 
@@ -63,10 +63,10 @@ def test_embedding_is_512_wide_at_every_width(name: str) -> None:
 
 @pytest.mark.parametrize("width", WIDTHS.values())
 def test_trunk_map_is_a_sixteenth(width: float) -> None:
-    trunk = OSNetTrunk(width=width).eval()
+    backbone = OSNetTrunk(width=width).eval()
     with torch.inference_mode():
-        assert trunk(images()).shape == (2, int(512 * width), 4, 2)
-    assert trunk.channels == int(512 * width)
+        assert backbone(images()).shape == (2, int(512 * width), 4, 2)
+    assert backbone.channels == int(512 * width)
 
 
 def test_block_is_the_papers_figure() -> None:

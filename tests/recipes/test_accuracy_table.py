@@ -18,7 +18,7 @@ SMALL: dict[str, Any] = {
     "data.width": 32,
     "sampler.p": 2,
     "sampler.k": 2,
-    "model.options.trunk": "resnet18_half",
+    "model.options.backbone": "resnet18_half",
 }
 
 

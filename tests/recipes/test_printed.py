@@ -213,8 +213,8 @@ def test_table_3_of_aap_reid_has_the_papers_rows_and_numbers() -> None:
     table = load_table("aap_reid", "table3")
     lines = [line.split() for line in AAP_TABLE_3.strip().splitlines()]
     assert len(table.rows) == 20
-    for trunk, metric, *numbers in lines:
+    for backbone, metric, *numbers in lines:
         for kind, number in zip(AAP_KINDS, numbers, strict=True):
-            row = table.rows[f"{trunk}_{kind}"]
-            assert row.printed[0][table.metrics.index(metric)] == float(number), (trunk, kind, metric)
-            assert dict(row.changes) == {"model.options.trunk": trunk, "model.options.attention": kind}
+            row = table.rows[f"{backbone}_{kind}"]
+            assert row.printed[0][table.metrics.index(metric)] == float(number), (backbone, kind, metric)
+            assert dict(row.changes) == {"model.options.backbone": backbone, "model.options.attention": kind}

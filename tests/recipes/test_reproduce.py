@@ -31,7 +31,7 @@ from passerby.training.loop import _Training
 
 DRAWN = "pedestrians:people=8,cameras=2,images=2,size=64x32,preset=easy"
 SMALL: dict[str, Any] = {"data.height": 64, "data.width": 32, "sampler.k": 2}
-TRUNK = {"model.options.trunk": "resnet18_half"}
+TRUNK = {"model.options.backbone": "resnet18_half"}
 ROWS = {
     "aap_reid": ("table1", "aap_reid", 450),
     "dual_attention": ("table2", "se_sa", 500),
@@ -267,7 +267,7 @@ def test_a_re_ranked_row_is_an_evaluation_of_the_row_it_re_ranks(
     kept = json.loads((folder / "baseline" / "reranked.json").read_text())
     assert kept["protocol"]["rerank"] == {"k1": 20, "k2": 6, "lam": 0.3, "squared_twice": False}
     assert again.cells[0].ours == pytest.approx(100 * kept["mean_ap"])
-    assert "re-ranked by k-reciprocal neighbours (k1 20, k2 6, λ 0.3)" in report.protocol
+    assert "re-ranked by k-reciprocal neighbors (k1 20, k2 6, λ 0.3)" in report.protocol
 
     monkeypatch.setattr(module, "load", never)
     said.clear()
@@ -444,7 +444,7 @@ def test_what_is_counted_needs_no_data(tmp_path: Path) -> None:
     [
         (("aap_reid", "table1", "strid"), {}, UnknownNameError, "Did you mean stride"),
         (("aap_reid", "table1", "baseline"), {"settings": {"sampler.q": 1}}, UnknownNameError, "sampler.p"),
-        (("aap_reid", "table1"), {"settings": {"model.options.trnk": 1}}, UnknownNameError, "Did you mean trunk"),
+        (("aap_reid", "table1"), {"settings": {"model.options.trnk": 1}}, UnknownNameError, "Did you mean backbone"),
         (("aap_reid", "table1"), {"epochs": 0}, ConfigError, "setting epochs"),
         (("aap_reid", "table1"), {"data": None}, ConfigError, "give --data"),
         (("attention_driven", "table12", "vgg"), {}, ConfigError, "cannot be run: a network for classifying"),
@@ -476,7 +476,7 @@ def test_data_without_queries_is_refused(tmp_path: Path, draw_people: Any) -> No
 
 def test_other_test_data_and_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "train", lambda *_, **__: None)
-    other = {"data.test": DRAWN.replace("people=8", "people=12"), "model.trunk_weights": "R50.pth"}
+    other = {"data.test": DRAWN.replace("people=8", "people=12"), "model.backbone_weights": "R50.pth"}
     report = run("dual_attention", "table2", tmp_path, "se", settings=other)
     said = {condition.what: condition.here for condition in report.conditions}
     assert said["initial weights"] == "R50.pth"
@@ -506,8 +506,8 @@ def test_a_shorter_training_keeps_its_course() -> None:
 
 def test_differences_have_dotted_names() -> None:
     config = load_recipe("aap_reid")
-    other = with_overrides(config, {"optimizer.lr": 1e-3, "model.options.trunk": "resnet18"})
-    assert differences(config, other) == {"optimizer.lr": (2e-4, 1e-3), "model.options.trunk": (None, "resnet18")}
+    other = with_overrides(config, {"optimizer.lr": 1e-3, "model.options.backbone": "resnet18"})
+    assert differences(config, other) == {"optimizer.lr": (2e-4, 1e-3), "model.options.backbone": (None, "resnet18")}
     assert differences(config, config) == {}
 
 

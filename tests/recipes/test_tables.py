@@ -30,17 +30,17 @@ from passerby.training.loss import build_loss
 from passerby.types import Batch, Rerank
 
 ROWS = [(paper, table, row) for paper in PAPERS for table in PAPERS[paper] for row in PAPERS[paper][table].rows]
-SMALL: tuple[dict[str, Any], dict[str, Any]] = ({"trunk": "resnet18_half"}, {"width": 0.25})
+SMALL: tuple[dict[str, Any], dict[str, Any]] = ({"backbone": "resnet18_half"}, {"width": 0.25})
 """In the place of a model's own size."""
 
 
 def distinct() -> list[Any]:
-    """A row of every kind: model, options and loss on any data set, whatever the trunk and the loss's weights."""
+    """A row of every kind: model, options and loss on any data set, whatever the backbone and the loss's weights."""
     found: dict[str, Any] = {}
     for paper, table, row in ((*place, row) for *place, row in ROWS if load_table(*place).trained):
         for column in load_table(paper, table).columns:
             config = load_table(paper, table).config(row, column.data)
-            options = {key: value for key, value in config.model.options.items() if key != "trunk"}
+            options = {key: value for key, value in config.model.options.items() if key != "backbone"}
             loss = {key: bool(v) if isinstance(v, float) else v for key, v in config.loss.model_dump().items()}
             key = json.dumps([config.model.name, options, loss], sort_keys=True)
             found.setdefault(key, pytest.param(config, id=f"{paper}-{table}-{row}"))
@@ -156,9 +156,9 @@ def test_table_12_is_counted_at_the_size_of_the_paper() -> None:
     table = load_table("attention_driven", "table12")
     counted = {row: [count(table.config(row), m, classes=751) for m in table.metrics] for row in ("base", "full")}
     assert counted == {"base": [1_959_657_472, 6_879_072], "full": [2_390_106_624, 10_457_056]}
-    trunk = count(table.config("resnet50"), "weights", classes=751)
-    assert trunk == count(table.config("resnet50"), "weights", classes=9), "no classifier is counted"
-    assert trunk / 1e6 == pytest.approx(23.5, abs=0.1)
+    backbone = count(table.config("resnet50"), "weights", classes=751)
+    assert backbone == count(table.config("resnet50"), "weights", classes=9), "no classifier is counted"
+    assert backbone / 1e6 == pytest.approx(23.5, abs=0.1)
     assert not table.trained
     assert "not part of this package" in table.reason("vgg")
 

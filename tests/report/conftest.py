@@ -19,7 +19,7 @@ TINY: dict[str, Any] = {
     "data.width": 16,
     "sampler.p": 2,
     "sampler.k": 2,
-    "model.options.trunk": "resnet18_half",
+    "model.options.backbone": "resnet18_half",
     "epochs": 1,
     "checkpoint_every": 1,
 }

@@ -15,7 +15,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 
 def opened(file: Path) -> list[dict[str, Any]]:
-    """What a browser says of a page, once for each screen and scheme of colours."""
+    """What a browser says of a page, once for each screen and scheme of colors."""
     browser = next(filter(None, map(shutil.which, NAMES)), None)
     if browser is None:
         pytest.skip("no Chromium here (apt-get install chromium)")

@@ -40,7 +40,7 @@ def said(runs: list[Run], section: Callable[..., Any]) -> str:
     return plain(section(runs).content)
 
 
-@pytest.mark.parametrize("method", [{"normalise": False}, {"flip": True}, {"distance": "local"}, {"name": "other"}])
+@pytest.mark.parametrize("method", [{"normalize": False}, {"flip": True}, {"distance": "local"}, {"name": "other"}])
 def test_runs_that_compare_as_their_papers_do_are_still_compared(method: dict[str, Any]) -> None:
     words = said([written("a"), written("b", **method)], numbers)
     assert "Differences to a" in words
@@ -145,7 +145,7 @@ def test_every_curve_says_what_it_is_worth() -> None:
     assert "errs by" in words["calibration"]
     assert "apart" in words["histogram"]
     assert not any("apart" in word for what, word in words.items() if what != "histogram")
-    far = Compared("far", replace(crowd(0), features=60 * crowd(0).features), crowd(1), Protocol(normalise=False))
+    far = Compared("far", replace(crowd(0), features=60 * crowd(0).features), crowd(1), Protocol(normalize=False))
     assert "e+" not in _SAID["histogram"](far)
 
 
@@ -209,7 +209,7 @@ def test_lists_of_runs_that_compare_otherwise_are_of_no_one_protocol(run: Run, m
 
     monkeypatch.setattr(picture, "encoded", encoded)
     result = evaluated(run).result
-    other = replace(result, protocol=replace(result.protocol, normalise=False))
+    other = replace(result, protocol=replace(result.protocol, normalize=False))
     ranked([run, with_(run, "b", result=other)])
     assert len(titles) == 2
     assert all("as its paper does" in title and "AP step" not in title for title in titles)

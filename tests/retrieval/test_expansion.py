@@ -46,7 +46,7 @@ def test_gallery_rows_move_among_the_others() -> None:
     assert torch.allclose(augment_gallery(g, 3, 2.0), torch.tensor(expected, dtype=torch.float64), atol=1e-12)
 
 
-def test_a_copy_of_a_gallery_row_is_its_neighbour() -> None:
+def test_a_copy_of_a_gallery_row_is_its_neighbor() -> None:
     g = points(6, 3)
     g[4] = g[1]
     assert torch.allclose(augment_gallery(g, 1)[1], g[1] / g[1].norm())

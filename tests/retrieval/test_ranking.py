@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from passerby.errors import ProtocolError, ShapeError, UnknownNameError
+from passerby.retrieval.distance import compare as comparison
 from passerby.retrieval.distance.compare import Comparison, DistanceName, at_once, compare, compare_union
 from passerby.retrieval.distance.dmli import dmli
-from passerby.retrieval.distance.euclidean import compare as comparison
-from passerby.retrieval.distance.euclidean import euclidean as distance
+from passerby.retrieval.distance import euclidean as distance
 from passerby.retrieval.distance.euclidean import stored
 from passerby.retrieval.ranking import distances_of, positive_ranks, top_k
 from passerby.retrieval.rerank import k_reciprocal, k_reciprocal_of
@@ -132,10 +132,10 @@ def test_candidates_that_cannot_be(asked: dict[str, Any], said: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["global", "local", "global_local"])
-@pytest.mark.parametrize("normalise", [True, False])
+@pytest.mark.parametrize("normalize", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_stored_and_not_computed_in(
-    name: DistanceName, normalise: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+    name: DistanceName, normalize: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stored, "RUN", 7)
     monkeypatch.setattr(distance, "RUN", 7)
@@ -144,11 +144,11 @@ def test_half_precision_is_stored_and_not_computed_in(
     half = embeddings((1 + randn(40, 33, seed=2)).to(dtype), local=y.to(dtype))
     assert half.local is not None
     single = embeddings(half.features.float(), local=half.local.float())
-    found, expected = (top_k(query, g, 40, distance=name, normalise=normalise) for g in (half, single))
+    found, expected = (top_k(query, g, 40, distance=name, normalize=normalize) for g in (half, single))
     assert found.distances.dtype == torch.float32
     assert torch.allclose(found.distances, expected.distances, rtol=1e-5)
     assert torch.equal(found.indices, expected.indices)
-    kept = compare(query, half, name, normalise=normalise).parts[0].y
+    kept = compare(query, half, name, normalize=normalize).parts[0].y
     of_gallery = half.local if name == "local" else half.features
     assert (kept if isinstance(kept, Tensor) else kept.stored).data_ptr() == of_gallery.data_ptr()
 
@@ -164,7 +164,7 @@ def test_one_long_row_leaves_the_others_as_they_are() -> None:
     x, q = randn(500, 16, seed=1), randn(20, 16, seed=2)
     x[7] *= 1e7
     found, exact = (
-        top_k(embeddings(a), embeddings(b), 10, normalise=False) for a, b in ((q.float(), x.float()), (q, x))
+        top_k(embeddings(a), embeddings(b), 10, normalize=False) for a, b in ((q.float(), x.float()), (q, x))
     )
     assert torch.equal(found.indices, exact.indices)
 
@@ -180,8 +180,8 @@ def test_how_long_a_row_is_does_not_matter_where_it_is_divided_by_that(factor: f
 def test_rows_too_long_to_be_compared_as_they_are_are_refused() -> None:
     x = 1e19 * randn(9, 4, seed=1).float()
     for call in (
-        lambda: top_k(embeddings(x[:2]), embeddings(x), 3, normalise=False),
-        lambda: k_reciprocal(x[:2], x, normalise=False),
+        lambda: top_k(embeddings(x[:2]), embeddings(x), 3, normalize=False),
+        lambda: k_reciprocal(x[:2], x, normalize=False),
     ):
         with pytest.raises(ProtocolError, match=r"too long for distances of torch\.float32"):
             call()
@@ -217,9 +217,9 @@ def test_stripes_that_are_not_of_length_one_are_refused(factor: float) -> None:
 def test_half_precision_that_is_not_finite_or_zero_is_refused() -> None:
     half = randn(9, 4).half()
     half[[2, 5]] = torch.inf
-    for normalise in (True, False):
+    for normalize in (True, False):
         with pytest.raises(ProtocolError, match="rows 2, 5"):
-            top_k(embeddings(randn(2, 4).float()), embeddings(half), 3, normalise=normalise)
+            top_k(embeddings(randn(2, 4).float()), embeddings(half), 3, normalize=normalize)
 
 
 def test_ranks_by_hand() -> None:
@@ -284,7 +284,7 @@ def test_all_at_once_is_what_the_blocks_are(name: DistanceName, copies: bool, mo
     monkeypatch.setattr(comparison, "_SYMMETRIC", 7)
     rows = torch.arange(40) % 13 if copies else torch.arange(40)
     both = embeddings(randn(40, 7)[rows], local=F.normalize(randn(40, 4, 6), dim=2)[rows])
-    among = compare_union(both[torch.arange(10)], both[torch.arange(10, 40)], name, normalise=True)
+    among = compare_union(both[torch.arange(10)], both[torch.arange(10, 40)], name, normalize=True)
     whole = at_once(among).matrix
     assert torch.allclose(whole, among.block(torch.arange(40)), atol=1e-12)
     if copies:
@@ -354,7 +354,7 @@ def test_embeddings_may_be_compared_as_they_are() -> None:
     """Near each other and far from the origin, where float32 would lose what tells them apart."""
     query, gallery = (100 + randn(n, 6, seed=n) for n in (4, 30))
     literal = [[sum((a - b) ** 2 for a, b in zip(q, g, strict=True)) for g in gallery.tolist()] for q in query.tolist()]
-    found = top_k(embeddings(query.float()), embeddings(gallery.float()), 30, normalise=False)
+    found = top_k(embeddings(query.float()), embeddings(gallery.float()), 30, normalize=False)
     for distances, indices, exact in zip(found.distances, found.indices, literal, strict=True):
         assert indices.tolist() == sorted(range(30), key=exact.__getitem__)
         assert distances.tolist() == pytest.approx(sorted(exact), rel=1e-3)
@@ -366,15 +366,15 @@ def test_a_protocol_says_whether_lengths_count() -> None:
     query = embeddings(torch.tensor([[1.0, 0.0]]), [1], [1])
     gallery = embeddings(torch.tensor([[9.0, 0.0], [1.0, 0.5]]), [1, 2], [2, 2])
     assert positive_ranks(query, gallery, Protocol()).ranks.tolist() == [1]
-    assert positive_ranks(query, gallery, Protocol(normalise=False)).ranks.tolist() == [2]
+    assert positive_ranks(query, gallery, Protocol(normalize=False)).ranks.tolist() == [2]
 
 
 def test_embeddings_that_are_compared_as_they_are_must_be_finite() -> None:
     broken = embeddings(torch.full((2, 3), torch.nan))
     with pytest.raises(ProtocolError, match="2 of 2 embeddings are not finite"):
-        top_k(broken, embeddings(randn(5, 3).float()), 1, normalise=False)
+        top_k(broken, embeddings(randn(5, 3).float()), 1, normalize=False)
     with pytest.raises(ShapeError, match="3 dimensions, the gallery 4"):
-        top_k(embeddings(randn(2, 3)), embeddings(randn(5, 4)), 1, normalise=False)
+        top_k(embeddings(randn(2, 3)), embeddings(randn(5, 4)), 1, normalize=False)
 
 
 @pytest.mark.parametrize("distance", ["global", "local", "global_local"])

@@ -83,7 +83,7 @@ def test_from_embeddings_it_is_that_of_their_distances() -> None:
     among = (unit[:, None] - unit[None]).pow(2).sum(2)
     found = k_reciprocal(points[:20], points[20:], 5, 3, 0.4, block_bytes=3_000)
     assert torch.allclose(found, k_reciprocal_of(among, 20, 5, 3, 0.4), atol=1e-9)
-    as_they_are = k_reciprocal(points[:20], points[20:], 5, 3, 0.4, normalise=False)
+    as_they_are = k_reciprocal(points[:20], points[20:], 5, 3, 0.4, normalize=False)
     assert torch.allclose(as_they_are, k_reciprocal_of((points[:, None] - points[None]).pow(2).sum(2), 20, 5, 3, 0.4))
 
 
@@ -110,7 +110,7 @@ def test_progress_counts_every_row_twice_asked_for() -> None:
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        ({"k1": 0}, "k1 and k2 count neighbours from 1, got 0 and 6"),
+        ({"k1": 0}, "k1 and k2 count neighbors from 1, got 0 and 6"),
         ({"k2": 0}, "got 20 and 0"),
         ({"lam": 1.5}, "0 to 1; got 1.5"),
         ({"lam": float("nan")}, "got nan"),

@@ -26,7 +26,7 @@ PICTURES: dict[str, tuple[Settings, tuple[int, int, int]]] = {
 }
 """Settings, then person, camera and number."""
 WITHIN, SHARE = 1, 0.995
-"""Grey levels, and the share of values that lie within: processors round the last bits differently."""
+"""Gray levels, and the share of values that lie within: processors round the last bits differently."""
 
 
 def drawn(name: str) -> NDArray[np.uint8]:

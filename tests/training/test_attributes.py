@@ -20,7 +20,7 @@ PEOPLE = "pedestrians:people=8,cameras=2,images=2,size=64x32,preset=easy"
 def config(**changes: object) -> TrainConfig:
     tree = {
         "model.name": "aanet",
-        "model.options": {"trunk": "resnet18_half"},
+        "model.options": {"backbone": "resnet18_half"},
         "data.train": PEOPLE,
         "data.height": 64,
         "data.width": 32,
@@ -60,7 +60,7 @@ def test_a_model_without_attributes_cannot_learn_them(tmp_path: Path) -> None:
 
 
 def test_tasks_without_attributes_need_none(tmp_path: Path) -> None:
-    options = {"trunk": "resnet18_half", "attributes": False, "attention_map": False}
+    options = {"backbone": "resnet18_half", "attributes": False, "attention_map": False}
     loss = {"name": "multitask", "tasks": ["global", "parts"], "uncertainty": False}
     train(config(loss=loss, epochs=1, **{"model.options": options}), tmp_path / "run", show_progress=False)
     first = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])
@@ -81,7 +81,7 @@ def test_the_last_evaluation_measures_attributes(tmp_path: Path) -> None:
     assert found is not None
     assert found["schema"] == "Market-1501"
     assert set(found["mean"]) == {"accuracy", "balanced", "majority_accuracy"}
-    bare = {"trunk": "resnet18_half", "attributes": False, "attention_map": False}
+    bare = {"backbone": "resnet18_half", "attributes": False, "attention_map": False}
     loss = {"name": "multitask", "tasks": ["global", "parts"]}
     assert measured(tmp_path / "bare", loss=loss, **{"model.options": bare}) is None
 

@@ -22,7 +22,7 @@ from passerby.training.checkpoint import import_checkpoint, save_model
 from passerby.training.config import PartsConfig
 from passerby.training.run import RunFolder
 
-OPTIONS: dict[str, Any] = {"trunk": "mobilenet_v2", "last_stride": 2}
+OPTIONS: dict[str, Any] = {"backbone": "mobilenet_v2", "last_stride": 2}
 SIZE = (64, 32)
 
 

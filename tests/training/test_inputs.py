@@ -11,7 +11,7 @@ from passerby.recipes.registry import load_recipe
 from passerby.training.inputs import digests
 
 DRAWN = load("pedestrians:people=8,cameras=2,images=2")
-FILES = ("data.attributes", "data.test_attributes", "parts.poses", "model.trunk_weights")
+FILES = ("data.attributes", "data.test_attributes", "parts.poses", "model.backbone_weights")
 
 
 def of(**places: str) -> dict[str, str]:

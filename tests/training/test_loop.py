@@ -20,7 +20,7 @@ from passerby.errors import ConfigError, PasserbyError, ProtocolError, TrainingE
 from passerby.evaluation.evaluate import evaluate
 from passerby.inference.load import load
 from passerby.losses.reid import ReidLoss
-from passerby.models.backbones import create_trunk
+from passerby.models.backbones import create_backbone
 from passerby.recipes.registry import load_recipe
 from passerby.training import loop
 from passerby.training.config import TrainConfig
@@ -35,10 +35,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("world")
     noise = np.random.default_rng(0)
     for pid in range(1, 9):
-        colour = noise.integers(0, 256, (4, 1, 3))
+        color = noise.integers(0, 256, (4, 1, 3))
         for camera in (1, 2):
             for shot in range(3):
-                pixels = np.repeat(np.repeat(colour, 16, axis=0), 32, axis=1) + noise.integers(-20, 20, (64, 32, 3))
+                pixels = np.repeat(np.repeat(color, 16, axis=0), 32, axis=1) + noise.integers(-20, 20, (64, 32, 3))
                 splits = ["bounding_box_train"] if pid <= 5 else ["query" if shot == 0 else "bounding_box_test"]
                 for split in splits:
                     (root / split).mkdir(exist_ok=True)
@@ -49,7 +49,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def tiny(world: Path, **overrides: object) -> TrainConfig:
     settings = {
-        "model.options": {"trunk": "resnet18"},
+        "model.options": {"backbone": "resnet18"},
         "data.train": f"market1501:{world}",
         "data.height": 32,
         "data.width": 16,
@@ -234,14 +234,14 @@ def test_bf16_trains_and_the_final_numbers_are_those_of_the_saved_model(world: P
 
 
 def test_the_trunks_checkpoint_is_loaded_and_reported(world: Path, tmp_path: Path) -> None:
-    trunk = create_trunk("resnet18")
-    torch.save(trunk.state_dict(), tmp_path / "trunk.pth")
-    config = tiny(world, epochs=1, **{"model.trunk_weights": str(tmp_path / "trunk.pth"), "optimizer.lr": 1e-12})
+    backbone = create_backbone("resnet18")
+    torch.save(backbone.state_dict(), tmp_path / "backbone.pth")
+    config = tiny(world, epochs=1, **{"model.backbone_weights": str(tmp_path / "backbone.pth"), "optimizer.lr": 1e-12})
     train(config, tmp_path / "run", show_progress=False)
-    report = json.loads((tmp_path / "run" / "trunk_weights.json").read_text())
-    assert len(report["matched"]) == len(trunk.state_dict())
+    report = json.loads((tmp_path / "run" / "backbone_weights.json").read_text())
+    assert len(report["matched"]) == len(backbone.state_dict())
     assert all(".attention." in key for key in report["fresh"])
-    trained = load_file(tmp_path / "run" / "model.safetensors")["trunk.layer1.0.conv1.weight"]
-    assert torch.allclose(trained, trunk.state_dict()["layer1.0.conv1.weight"], atol=1e-6)
-    (tmp_path / "trunk.pth").unlink()  # a resumed run does not need it again
+    trained = load_file(tmp_path / "run" / "model.safetensors")["backbone.layer1.0.conv1.weight"]
+    assert torch.allclose(trained, backbone.state_dict()["layer1.0.conv1.weight"], atol=1e-6)
+    (tmp_path / "backbone.pth").unlink()  # a resumed run does not need it again
     train(None, tmp_path / "run", resume=True, show_progress=False)

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from passerby.errors import WeightsError
-from passerby.weights.load import WeightsReport, load_trunk, load_weights, read_state
+from passerby.weights.load import WeightsReport, load_backbone, load_weights, read_state
 
 State = dict[str, Tensor]
 
@@ -149,10 +149,10 @@ REFUSED = {
     _infinite: r"1 tensors hold NaN or infinity \(norm.running_var\)",
     _too_large: r"1 tensors are too large for the module's precision \(second.weight\)",
     _whole_numbers: r"1 of 10 tensors matched; 9 reshaped \(first.weight",
-    _complex: r"1 tensors are sparse, quantised, complex or without values \(second.weight\)",
-    _float8: r"1 tensors are sparse, quantised.*\(second.weight\)",
-    _sparse: r"1 tensors are sparse, quantised.*\(second.weight\)",
-    _without_values: r"1 tensors are sparse, quantised.*\(second.weight\)",
+    _complex: r"1 tensors are sparse, quantized, complex or without values \(second.weight\)",
+    _float8: r"1 tensors are sparse, quantized.*\(second.weight\)",
+    _sparse: r"1 tensors are sparse, quantized.*\(second.weight\)",
+    _without_values: r"1 tensors are sparse, quantized.*\(second.weight\)",
     _empty_dict: "holds dict, not named tensors",
     _lone_tensor: "holds Tensor, not named tensors",
     _foreign: "0 of 9 tensors matched",
@@ -311,10 +311,10 @@ def test_report_reads_as_one_line() -> None:
 
 
 def test_trunk_leaves_the_files_classifier_out(tmp_path: Path) -> None:
-    trunk = nn.Sequential()
-    trunk.add_module("first", nn.Linear(4, 4))
-    state = {**trunk.state_dict(), "fc.weight": torch.zeros(9, 4), "classifier.1.bias": torch.zeros(9)}
-    report = load_trunk(trunk, saved(tmp_path / "weights.pth", state))
+    backbone = nn.Sequential()
+    backbone.add_module("first", nn.Linear(4, 4))
+    state = {**backbone.state_dict(), "fc.weight": torch.zeros(9, 4), "classifier.1.bias": torch.zeros(9)}
+    report = load_backbone(backbone, saved(tmp_path / "weights.pth", state))
     assert report.matched == ("first.weight", "first.bias")
     assert report.unexpected == ()
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from passerby.data.attributes.labels import Attributes
     from passerby.data.dataset import Dataset
     from passerby.evaluation.subgroups import Slicing
-    from passerby.inference.model import Predictor
+    from passerby.inference.model import Model
     from passerby.metrics.subgroups import Slice
     from passerby.types import Embeddings, EvalResult, Protocol, Rerank
 
@@ -35,7 +35,7 @@ class Asked:
     draws: int | None
     seed: int | None
     flip: bool | None
-    normalise: bool | None
+    normalize: bool | None
     multi_query: Literal["mean", "max"] | None
     rerank: bool
     k1: int | None
@@ -120,7 +120,7 @@ def _protocol_of_features(asked: Asked) -> Protocol:
 
     if asked.seed is not None and not asked.draws:
         raise ProtocolError(f"seed {asked.seed} would decide which galleries are drawn: ask for draws (--draws N)")
-    protocol = _as_asked(Protocol(normalise=asked.normalise is not False), asked)
+    protocol = _as_asked(Protocol(normalize=asked.normalize is not False), asked)
     return replace(protocol, name=SINGLE_SHOT, draws=asked.draws, seed=asked.seed or 0) if asked.draws else protocol
 
 
@@ -134,7 +134,7 @@ def _of_run(asked: Asked, kept: _Kept) -> tuple[EvalResult, Slicing | None]:
         raise ConfigError("nothing to evaluate: give RUN and --data, or --features FILE")
     dimensions = asked_dimensions(asked.slices, asked.slices_figure)
     dataset = load_dataset(asked.data)
-    predictor = load(asked.run, device=asked.device, poses=asked.poses, flip=asked.flip, normalise=asked.normalise)
+    predictor = load(asked.run, device=asked.device, poses=asked.poses, flip=asked.flip, normalize=asked.normalize)
     protocol = _as_asked(predictor.protocol_for(dataset, draws=asked.draws, seed=asked.seed), asked)
     if asked.per_query or dimensions:
         refuse_draws(protocol)
@@ -154,7 +154,7 @@ def _of_run(asked: Asked, kept: _Kept) -> tuple[EvalResult, Slicing | None]:
     return result, slicing
 
 
-def _known_attributes(asked: Asked, dataset: Dataset, predictor: Predictor, *, only_slices: bool) -> Attributes | None:
+def _known_attributes(asked: Asked, dataset: Dataset, predictor: Model, *, only_slices: bool) -> Attributes | None:
     """What predictions are compared with; a model that predicts none may be asked for slices by them all the same."""
     from passerby.data.attributes.labels import read_attributes
     from passerby.inference.attributes import schema_of

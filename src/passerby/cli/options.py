@@ -17,7 +17,7 @@ Flip = Annotated[
 ]
 Normalise = Annotated[
     bool | None,
-    typer.Option("--normalise/--no-normalise", help="Compare embeddings of length 1; default: as the run or paper."),
+    typer.Option("--normalize/--no-normalize", help="Compare embeddings of length 1; default: as the run or paper."),
 ]
 Poses = Annotated[
     str | None,

@@ -22,11 +22,11 @@ from passerby.registry import Registry
 
 @dataclass(frozen=True)
 class Reader:
-    """How one layout is opened and read, and how it is recognised when nobody names it."""
+    """How one layout is opened and read, and how it is recognized when nobody names it."""
 
     read: Callable[..., Dataset]
     """From the source, and from values of ``settings`` as keywords."""
-    recognises: Callable[[Sequence[str]], bool]
+    recognizes: Callable[[Sequence[str]], bool]
     """From the sorted names of a source's files."""
     open: Callable[..., Source] = open_source
     """From what follows ``NAME:``, and from settings where it is generated."""
@@ -36,11 +36,11 @@ class Reader:
     """Of a layout that may be read in more than one way; all may be left out."""
 
 
-DATASETS: Registry[Reader] = Registry("dataset", "passerby.data.datasets")
+DATASETS: Registry[Reader] = Registry("dataset", "passerby.data.datasets", "passerby.synthetic.register")
 
 
 def load(spec: str | Path, root: str | Path | None = None, **settings: Any) -> Dataset:
-    """The dataset called ``spec`` at ``root``; or ``NAME:PATH`` in one string; or a path, whose layout is recognised.
+    """The dataset called ``spec`` at ``root``; or ``NAME:PATH`` in one string; or a path, whose layout is recognized.
 
     Args:
         settings: of a generated dataset, ``load("pedestrians", people=60, size=(256, 128))``, or of a layout that has
@@ -54,7 +54,7 @@ def load(spec: str | Path, root: str | Path | None = None, **settings: Any) -> D
     name, place = (str(spec), str(root)) if root is not None else _parts(spec, settled=bool(settings))
     if name is None:
         _refuse(settings, place)
-        return recognise(open_place(spec))
+        return recognize(open_place(spec))
     reader = DATASETS[name]
     if reader.generated:
         return reader.read(reader.open(place, **settings))
@@ -95,11 +95,11 @@ def from_anywhere(spec: str | Path) -> str:
     return ":".join(part for part in (name, settings, path) if part)
 
 
-def recognise(source: Source) -> Dataset:
+def recognize(source: Source) -> Dataset:
     """Read a source by the first layout that fits its files."""
     names = source.names()
     for name in DATASETS:
-        if DATASETS[name].recognises(names):
+        if DATASETS[name].recognizes(names):
             return DATASETS[name].read(source)
     layouts = ", ".join(name for name in DATASETS if not DATASETS[name].generated)
     raise DatasetLayoutError(

@@ -1,6 +1,6 @@
 """What retrieval costs here: time and memory of each operation, every one in a process of its own.
 
-The embeddings are random people: a centre each, and pictures around it, by six cameras. Times are those of the
+The embeddings are random people: a center each, and pictures around it, by six cameras. Times are those of the
 operation; memory is the largest that the whole process ever had, with Python and torch, which alone take about a
 quarter of a gigabyte.
 """

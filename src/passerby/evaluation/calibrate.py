@@ -8,7 +8,7 @@ from typing import Literal
 from passerby.data.dataset import Dataset
 from passerby.evaluation.evaluate import refuse_unevaluable, refuse_unknown_distance
 from passerby.evaluation.open_set import content_of
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 from passerby.metrics.calibration import Calibration
 from passerby.metrics.held_out import calibrate_embeddings
 from passerby.metrics.probability import Method
@@ -16,7 +16,7 @@ from passerby.types import Protocol
 
 
 def calibrate(
-    predictor: Predictor,
+    predictor: Model,
     dataset: Dataset,
     *,
     method: Method = "isotonic",
@@ -38,7 +38,7 @@ def calibrate(
     how = Protocol(
         ignore_same_camera=across_cameras,
         distance=distance,
-        normalise=predictor.protocol.normalise,
+        normalize=predictor.protocol.normalize,
         flip=predictor.protocol.flip,
     )
     refuse_unevaluable(dataset, how)

@@ -63,7 +63,7 @@ def evaluate(
     )
     query, gallery = (embedding(dataset.split(split)) for split in ("query", "gallery"))
     if protocol.multi_query:
-        query = pooled(query, embedding(dataset.further), protocol.multi_query, normalise=protocol.normalise)
+        query = pooled(query, embedding(dataset.further), protocol.multi_query, normalize=protocol.normalize)
     if embedded is not None:
         embedded(query, gallery)
     result = evaluate_embeddings(query, gallery, protocol)
@@ -75,7 +75,7 @@ def protocol_of(
     dataset: Dataset | None = None,
     *,
     flip: bool = False,
-    normalise: bool | None = None,
+    normalize: bool | None = None,
     draws: int | None = None,
     seed: int = 0,
 ) -> Protocol:
@@ -83,14 +83,14 @@ def protocol_of(
 
     Args:
         flip: average each picture with its mirror image, which no paper here does.
-        normalise: compare embeddings of length 1; ``None``: as the model's paper does.
+        normalize: compare embeddings of length 1; ``None``: as the model's paper does.
         draws: of galleries with one picture a person; 0: the whole gallery; ``None``: as the data set's own protocol
             has it.
         seed: of the draws.
     """
     if draws is None:
         draws = DRAWS if dataset is not None and dataset.single_shot else 0
-    how = Protocol(flip=flip, normalise=model.card.normalise if normalise is None else normalise)
+    how = Protocol(flip=flip, normalize=model.card.normalize if normalize is None else normalize)
     return replace(how, name=SINGLE_SHOT, draws=draws, seed=seed) if draws else how
 
 

@@ -16,7 +16,6 @@ from torch.nn.functional import normalize as unit
 
 from passerby.data.dataset import Dataset
 from passerby.errors import ProtocolError
-from passerby.retrieval.distance.euclidean import normalize
 from passerby.types import Embeddings, Protocol
 
 MULTI_QUERY = "market1501-multi-query"
@@ -44,12 +43,12 @@ def refuse_without_further(dataset: Dataset, protocol: Protocol) -> None:
         )
 
 
-def pooled(query: Embeddings, further: Embeddings, how: Literal["mean", "max"], *, normalise: bool) -> Embeddings:
+def pooled(query: Embeddings, further: Embeddings, how: Literal["mean", "max"], *, normalize: bool) -> Embeddings:
     """Each query as one of all ``further`` pictures of its person by its camera."""
     rows = defaultdict(list)
     for row, key in enumerate(_keys(further)):
         rows[key].append(row)
-    features = normalize(further.features) if normalise else further.features
+    features = normalize(further.features) if normalize else further.features
     each = [torch.tensor(rows[key]) for key in _keys(query)]
     local = None
     if further.local is not None:

@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 from passerby.errors import ProtocolError
-from passerby.files import written_whole
+from passerby.files import atomic_write
 from passerby.types import EvalResult, Protocol
 
 COLUMNS = ("path", "pid", "camid", "matches", "first_rank", "average_precision", "inverse_negative_penalty")
@@ -24,7 +24,7 @@ def write_per_query(path: str | Path, result: EvalResult) -> None:
     cameras = [""] * len(each) if each.camids is None else each.camids.tolist()
     numbers = (each.matches, each.first_rank, each.average_precision, each.inverse_negative_penalty)
     rows = zip(each.paths, each.pids.tolist(), cameras, *(column.tolist() for column in numbers), strict=True)
-    with written_whole(Path(path)) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(Path(path)) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         writer.writerows(rows)

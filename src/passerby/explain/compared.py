@@ -18,7 +18,7 @@ from passerby.evaluation.evaluate import refuse_unevaluable, refuse_unknown_dist
 from passerby.evaluation.open_set import content_of
 from passerby.evaluation.per_query import refuse_draws
 from passerby.inference.features import read_features
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 from passerby.metrics.calibration import Calibration
 from passerby.metrics.camera_confusion import CameraConfusion, camera_confusion
 from passerby.metrics.functional import precision_recall
@@ -51,7 +51,7 @@ class Compared:
     @classmethod
     def of_run(
         cls,
-        predictor: Predictor,
+        predictor: Model,
         dataset: Dataset,
         name: str,
         *,
@@ -85,12 +85,12 @@ class Compared:
         file: str | Path,
         name: str | None = None,
         *,
-        normalise: bool = True,
+        normalize: bool = True,
         distance: Distance = "global",
         rerank: Rerank | None = None,
     ) -> Compared:
         """Of anybody's embeddings (:mod:`passerby.inference.features`)."""
-        how = Protocol(normalise=normalise, distance=distance, rerank=rerank)
+        how = Protocol(normalize=normalize, distance=distance, rerank=rerank)
         return cls(name or Path(file).stem, *read_features(file), how)
 
     @cached_property

@@ -20,7 +20,7 @@ from passerby.data.keypoints.origin import NETWORK
 from passerby.data.source import Source
 from passerby.inference.embed import model_inputs
 from passerby.inference.keypoint_source import pose_estimator
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 from passerby.types import ModelOutput, Sample
 
 _LOG = logging.getLogger(__name__)
@@ -67,10 +67,10 @@ class Album:
 class Seen:
     """Some pictures as a model was shown them."""
 
-    predictor: Predictor
+    predictor: Model
     samples: tuple[Sample, ...]
     inputs: tuple[Tensor, ...]
-    """What the model is called with: ``(b, 3, h, w)`` and, where it sees parts, ``(b, p, 3, y, x)``; normalised."""
+    """What the model is called with: ``(b, 3, h, w)`` and, where it sees parts, ``(b, p, 3, y, x)``; normalized."""
     shown: tuple[Image.Image, ...]
     """The first of them as people may see it: as large, cut as it is, heads blurred where the album blurs."""
     parts: tuple[tuple[Image.Image, ...], ...]
@@ -108,7 +108,7 @@ class Seen:
         return output
 
 
-def look(predictor: Predictor, album: Album, samples: Sequence[Sample]) -> Seen:
+def look(predictor: Model, album: Album, samples: Sequence[Sample]) -> Seen:
     """Show pictures to a predictor's model.
 
     Raises:

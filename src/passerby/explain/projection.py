@@ -1,4 +1,4 @@
-"""Embeddings in two dimensions, for maps: a look at neighbourhoods, never a number to report.
+"""Embeddings in two dimensions, for maps: a look at neighborhoods, never a number to report.
 
 ======  ===============================================================================================================
 pca     the two directions of most variance (Pearson, 1901), exact, by singular values
@@ -21,7 +21,7 @@ from passerby.errors import ConfigError, UnknownNameError
 
 Method = Literal["pca", "tsne", "umap"]
 PERPLEXITY = 30.0
-"""Of t-SNE: about how many neighbours a point has; a third of the points where there are fewer."""
+"""Of t-SNE: about how many neighbors a point has; a third of the points where there are fewer."""
 
 _NEAR = "who lies near whom is kept; how far apart groups lie, and how large they are, means little"
 
@@ -64,8 +64,8 @@ def project(
 
 def pca(features: Float[Tensor, "n d"]) -> Projection:
     """Each x − x̄ along the directions of the two largest singular values, whose largest weights are positive."""
-    centred = features - features.mean(dim=0)
-    left, values, right = torch.linalg.svd(centred, full_matrices=False)
+    centerd = features - features.mean(dim=0)
+    left, values, right = torch.linalg.svd(centerd, full_matrices=False)
     points = torch.zeros(len(features), 2, dtype=features.dtype)
     names = []
     shares = values.square() / values.square().sum().clamp_min(torch.finfo(features.dtype).tiny)
@@ -91,10 +91,10 @@ def _tsne(features: Float[Tensor, "n d"], seed: int, perplexity: float | None) -
 
 def _umap(features: Float[Tensor, "n d"], seed: int) -> Projection:
     umap = _package("umap", "umap-learn", "UMAP")
-    neighbours = min(15, len(features) - 1)
-    method = umap.UMAP(n_components=2, n_neighbors=neighbours, random_state=seed, n_jobs=1)
+    neighbors = min(15, len(features) - 1)
+    method = umap.UMAP(n_components=2, n_neighbors=neighbors, random_state=seed, n_jobs=1)
     points = torch.as_tensor(method.fit_transform(features.numpy())).double()
-    return Projection(points, (_NEAR, ""), f"UMAP, {neighbours} neighbours, seed {seed}")
+    return Projection(points, (_NEAR, ""), f"UMAP, {neighbors} neighbors, seed {seed}")
 
 
 def _package(module: str, package: str, what: str) -> Any:

@@ -11,7 +11,7 @@ from passerby.errors import ShapeError
 
 
 def enlarged(maps: Float[Tensor, "b h w"], size: tuple[int, int]) -> Float[Tensor, "b y x"]:
-    """Maps as large as pictures of ``size`` (height, width), bilinear between the centres of their cells.
+    """Maps as large as pictures of ``size`` (height, width), bilinear between the centers of their cells.
 
     Raises:
         ShapeError: for another number of dimensions.

@@ -18,7 +18,7 @@ from passerby.data.keypoints.regions import PARTS
 from passerby.explain.attention.capture import position_weights, self_attention
 from passerby.explain.attention.parts import BLOCKS, intra_attention
 from passerby.explain.images import Seen
-from passerby.figures.layout import Box, Cell, named, table, warmed
+from passerby.figures.layout import Box, Cell, heatmap_cell, named, table
 
 _FLAT = 0.01
 """A weight that differs by less over a picture chooses nothing there."""
@@ -100,7 +100,7 @@ def _over(image: Image.Image, values: Float[Tensor, "h w"], boxes: Sequence[Box]
     """A map over a picture; one that is as good as constant is drawn as such."""
     known = values[~values.isnan()]
     is_flat = len(known) > 0 and bool(known.max() - known.min() < _FLAT)
-    return Cell(warmed(image, torch.zeros_like(values) if is_flat else values), [_ends(values)], boxes)
+    return Cell(heatmap_cell(image, torch.zeros_like(values) if is_flat else values), [_ends(values)], boxes)
 
 
 def _ends(values: Float[Tensor, "h w"]) -> str:

@@ -15,7 +15,7 @@ from passerby.errors import ConfigError
 from passerby.explain.attention.attributes import AttributeMaps, attribute_maps
 from passerby.explain.images import Seen
 from passerby.explain.saliency.maps import class_activation_maps
-from passerby.figures.layout import Cell, named, table, warmed
+from passerby.figures.layout import Cell, heatmap_cell, named, table
 from passerby.figures.style import RIGHT, UNKNOWN, WRONG, Frame
 from passerby.inference.attributes import GroupPrediction
 
@@ -41,10 +41,10 @@ def attribute_figure(seen: Seen, truth: Attributes | None = None, *, title: str,
     rows = []
     for place, (sample, image) in enumerate(zip(seen.samples, seen.shown, strict=True)):
         worn = None if known is None else known[place].tolist()
-        row = [Cell(image, named(sample)), Cell(warmed(image, identities[place]))]
+        row = [Cell(image, named(sample)), Cell(heatmap_cell(image, identities[place]))]
         if found.attention_map is not None:
             chosen = found.attention_map[place]
-            row.append(Cell(warmed(image, chosen, smooth=False), [f"{chosen.mean():.0%} on"]))
+            row.append(Cell(heatmap_cell(image, chosen, smooth=False), [f"{chosen.mean():.0%} on"]))
         rows.append(row + [_cell(seen, found, name, place, worn) for name in names])
     heads = ["picture", "identity", *(["AAM"] if found.attention_map is not None else [])]
     heads += [f"{name} {_MARK}" if name in found.attended else name for name in names]
@@ -55,7 +55,7 @@ def _cell(seen: Seen, found: AttributeMaps, name: str, place: int, worn: Sequenc
     said = found.said[place][name]
     frame = _judged(found, name, said, worn)
     caption = [said.value, f"{said.probability:.2f} {frame.symbol}".rstrip()]
-    return Cell(warmed(seen.shown[place], found.maps[name][place]), caption, frame=frame)
+    return Cell(heatmap_cell(seen.shown[place], found.maps[name][place]), caption, frame=frame)
 
 
 def _judged(found: AttributeMaps, name: str, said: GroupPrediction, worn: Sequence[int] | None) -> Frame:
@@ -68,7 +68,7 @@ def _judged(found: AttributeMaps, name: str, said: GroupPrediction, worn: Sequen
 def _foot(found: AttributeMaps, truth: Attributes | None) -> str:
     made = "Identity: of the training person whom the global head deems the likeliest. "
     made += f"The attribute attention map (AAM) is made of the maps marked {_MARK}. " if found.attended else ""
-    judged = "" if truth is None else f"{RIGHT.symbol} right, {WRONG.symbol} wrong; grey: nobody knows. "
+    judged = "" if truth is None else f"{RIGHT.symbol} right, {WRONG.symbol} wrong; gray: nobody knows. "
     height, width = next(iter(found.maps.values())).shape[1:]
     return (
         f"{made}Below a map the predicted value and its probability. {judged}"

@@ -88,7 +88,7 @@ def _panel(panel: SubFigure, block: ChannelWeights, scale: Normalize, *, first: 
 
 
 def _key(side: SubFigure, scale: Normalize) -> None:
-    """What the strips' colours mean."""
+    """What the strips' colors mean."""
     bar = side.figure.colorbar(ScalarMappable(scale, _DIFFERENCE), cax=side.add_axes((0.05, 0.3, 0.14, 0.4)))
     bar.set_label("weight − the channel's mean", fontsize=FONT)
     bar.ax.tick_params(labelsize=FONT - 1)

@@ -1,6 +1,6 @@
 """A contact sheet: one picture of each person by each camera, people across and cameras down.
 
-What one looks at first in a data set: are the people told apart by more than a colour, do the cameras differ,
+What one looks at first in a data set: are the people told apart by more than a color, do the cameras differ,
 are the joints where they belong.
 """
 
@@ -17,7 +17,7 @@ from passerby.data.dataset import SPLITS, Dataset, Split, people
 from passerby.data.images.decode import decode
 from passerby.data.keypoints.skeleton import BONES, JOINTS, OUTSIDE, VISIBLE
 from passerby.errors import DatasetLayoutError, OutputError
-from passerby.files import written_whole
+from passerby.files import atomic_write
 from passerby.synthetic.people.known import Pose, known_poses, twin_groups
 from passerby.types import Sample
 
@@ -43,7 +43,7 @@ def contact_sheet(
     Args:
         split: of it only; by default people of all splits.
         joints: draw the 18 joints: her right ones orange, her left ones blue, hidden ones as rings.
-        twins: only people who have a twin (the same colours, other details), twins side by side.
+        twins: only people who have a twin (the same colors, other details), twins side by side.
         image: gives a picture by its name, with heads blurred, for example; ``None``: as it is in the data set.
 
     Raises:
@@ -71,7 +71,7 @@ def save_sheet(sheet: Image.Image, path: str | Path) -> None:
         OutputError: if it cannot be written, or the name says neither.
     """
     check_suffix(path)
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         sheet.save(partial, quality=88)
 
 
@@ -131,16 +131,16 @@ def _with_joints(picture: Image.Image, pose: Pose) -> Image.Image:
     radius = max(1.0, picture.height / 110) * _FINER
     for a, b in BONES:
         if min(pose.visibility[a], pose.visibility[b]) == VISIBLE:
-            draw.line((*points[a], *points[b]), _colour(b), round(radius))
+            draw.line((*points[a], *points[b]), _color(b), round(radius))
     for joint, (x, y) in enumerate(points):
         if pose.visibility[joint] != OUTSIDE:
             box = (x - radius, y - radius, x + radius, y + radius)
-            fill = _colour(joint) if pose.visibility[joint] == VISIBLE else None
-            draw.ellipse(box, fill, _colour(joint), round(radius / 3))
+            fill = _color(joint) if pose.visibility[joint] == VISIBLE else None
+            draw.ellipse(box, fill, _color(joint), round(radius / 3))
     whole = Image.alpha_composite(picture.convert("RGBA").resize(size, Image.Resampling.BICUBIC), over)
     return whole.resize(picture.size, Image.Resampling.LANCZOS).convert("RGB")
 
 
-def _colour(joint: int) -> str:
+def _color(joint: int) -> str:
     side = JOINTS[joint].partition("_")[0]
     return {"right": _RIGHT, "left": _LEFT}.get(side, _MIDDLE)

@@ -1,7 +1,7 @@
-"""A map of embeddings: a point a picture, coloured and shaped by its person or its camera, with some of the pictures.
+"""A map of embeddings: a point a picture, colored and shaped by its person or its camera, with some of the pictures.
 
 Where the points of one person lie together, the model knows who it is; where those of one camera do, it has learned the
-place. Colours alone do not tell many people apart, so each has a marker too, and its number beside its points.
+place. Colors alone do not tell many people apart, so each has a marker too, and its number beside its points.
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ from passerby.explain.projection import Method, project
 from passerby.figures.names import wrapped
 from passerby.figures.placing import Box, place, spread
 from passerby.figures.style import FONT, SERIES
-from passerby.retrieval.distance.euclidean import normalize
 from passerby.retrieval.matches import rows_of
 from passerby.types import Embeddings, Role, Sample
 
-Colour = Literal["person", "camera"]
+Color = Literal["person", "camera"]
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 KINDS = len(SERIES) * len(MARKERS)
-"""How many people or cameras have a colour and marker of their own: the two numbers share no divisor."""
+"""How many people or cameras have a color and marker of their own: the two numbers share no divisor."""
 PEOPLE, THUMBNAILS = 12, 14
 _PAGE = Box(0, 0, 8.6, 6.2)  # inches of the map, as all that follows
 _LEFT, _RIGHT, _BELOW = 0.4, 0.15, 0.36
@@ -61,7 +60,7 @@ def of_people(embeddings: Embeddings, number: int = PEOPLE, *, seed: int = 0) ->
     """
     known = embeddings[rows_of(embeddings, Role.PERSON)]
     if known.pids is None:
-        raise ConfigError("a map of people needs to know who they are; these embeddings are unlabelled")
+        raise ConfigError("a map of people needs to know who they are; these embeddings are unlabeled")
     return known[torch.isin(known.pids, torch.tensor(_drawn(known.pids.unique().tolist(), number, seed)))]
 
 
@@ -77,8 +76,8 @@ def embedding_figure(
     *,
     title: str,
     method: Method = "pca",
-    colour: Colour = "person",
-    normalise: bool = True,
+    color: Color = "person",
+    normalize: bool = True,
     seed: int = 0,
     perplexity: float | None = None,
     album: Album | None = None,
@@ -88,41 +87,41 @@ def embedding_figure(
 
     Args:
         title: says of which run, on which data.
-        normalise: divide embeddings by their length first, as the run compares them.
+        normalize: divide embeddings by their length first, as the run compares them.
         album: has the pictures; without it there are no thumbnails.
 
     Raises:
         ConfigError: if people or cameras are unknown, more than :data:`KINDS`, or the method cannot be had.
     """
-    labels = _labels(embeddings, colour)
-    features = normalize(embeddings.features) if normalise else embeddings.features
+    labels = _labels(embeddings, color)
+    features = normalize(embeddings.features) if normalize else embeddings.features
     found = project(features, method, seed=seed, perplexity=perplexity)
-    heading = _title(title, found.how, embeddings, colour) + (" (p: person, c: camera)" if album else "")
-    page = _Map.of(found.points.numpy(), labels, title=heading, legend=colour == "camera")
+    heading = _title(title, found.how, embeddings, color) + (" (p: person, c: camera)" if album else "")
+    page = _Map.of(found.points.numpy(), labels, title=heading, legend=color == "camera")
     page.axes.set_xlabel(found.axes[0], fontsize=FONT)
     page.axes.set_ylabel(found.axes[1], fontsize=FONT)
-    page.draw_points(colour)
-    if colour == "person":
+    page.draw_points(color)
+    if color == "person":
         page.name_kinds()
     if album:
         page.show(embeddings, album, thumbnails)
     return page.figure
 
 
-def _labels(embeddings: Embeddings, colour: Colour) -> NDArray[np.int64]:
-    column = embeddings.pids if colour == "person" else embeddings.camids
+def _labels(embeddings: Embeddings, color: Color) -> NDArray[np.int64]:
+    column = embeddings.pids if color == "person" else embeddings.camids
     if column is None:
-        raise ConfigError(f"the {colour} of these pictures is unknown; colour by something that is known")
+        raise ConfigError(f"the {color} of these pictures is unknown; color by something that is known")
     labels: NDArray[np.int64] = column.cpu().numpy()
     if (many := len(np.unique(labels))) > KINDS:
-        way = "take fewer, or colour by camera" if colour == "person" else "colour by person"
-        raise ConfigError(f"a map tells up to {KINDS} {colour}s apart, these are {many}: {way}")
+        way = "take fewer, or color by camera" if color == "person" else "color by person"
+        raise ConfigError(f"a map tells up to {KINDS} {color}s apart, these are {many}: {way}")
     return labels
 
 
-def _title(title: str, how: str, embeddings: Embeddings, colour: Colour) -> str:
+def _title(title: str, how: str, embeddings: Embeddings, color: Color) -> str:
     pids = "" if embeddings.pids is None else f" of {len(embeddings.pids.unique())} people"
-    return f"{title}: {len(embeddings):,} pictures{pids} by {colour}; {how}"
+    return f"{title}: {len(embeddings):,} pictures{pids} by {color}; {how}"
 
 
 @dataclass
@@ -143,7 +142,7 @@ class _Map:
         low, high = points.min(axis=0), points.max(axis=0)
         room = np.array([_PAGE.width, _PAGE.height]) - 2 * _MARGIN
         scale = float((room / np.maximum(high - low, 1e-12)).min())
-        inches = (points - (low + high) / 2) * scale + np.array(_PAGE.centre)
+        inches = (points - (low + high) / 2) * scale + np.array(_PAGE.center)
         width = _LEFT + _PAGE.width + _RIGHT
         heading = wrapped(title, width)
         above = 0.2 + 0.17 * len(heading.splitlines())
@@ -158,11 +157,11 @@ class _Map:
         return cls(figure, axes, inches, labels, kinds, rows)
 
     def style(self, label: int) -> tuple[str, str]:
-        """Colour and marker."""
+        """Color and marker."""
         place = int(np.searchsorted(self.kinds, label))
         return SERIES[place % len(SERIES)], MARKERS[place % len(MARKERS)]
 
-    def draw_points(self, colour: Colour) -> None:
+    def draw_points(self, color: Color) -> None:
         for label in self.kinds.tolist():
             own = self.points[self.labels == label]
             shade, marker = self.style(label)
@@ -171,7 +170,7 @@ class _Map:
                 own[:, 0], own[:, 1], s=size, color=shade, marker=marker, edgecolor="white", linewidth=0.4, zorder=3,
                 label=f"camera {label}",
             )  # fmt: skip
-        if colour == "camera":
+        if color == "camera":
             height = _LINE * self.legend_rows / self.figure.get_figheight()
             self.figure.legend(
                 loc="upper center", bbox_to_anchor=(0.5, height), ncols=_IN_A_ROW, fontsize=FONT, frameon=False,
@@ -188,7 +187,7 @@ class _Map:
             if box:
                 self._leader(middle, box, self.style(label)[0])
                 self.axes.text(
-                    *box.centre, str(label), fontsize=FONT, ha="center", va="center_baseline", zorder=6,
+                    *box.center, str(label), fontsize=FONT, ha="center", va="center_baseline", zorder=6,
                     bbox={"facecolor": "white", "edgecolor": self.style(label)[0], "linewidth": 1.2, "pad": 1.4},
                 )  # fmt: skip
 
@@ -204,7 +203,7 @@ class _Map:
                 self._picture(image, box, size[0], embeddings, row)
 
     def _picture(self, image: Image.Image, box: Box, width: float, embeddings: Embeddings, row: int) -> None:
-        left, bottom, top = box.centre[0] - width / 2, box.bottom + _CAPTION, box.bottom + box.height
+        left, bottom, top = box.center[0] - width / 2, box.bottom + _CAPTION, box.bottom + box.height
         self.axes.imshow(image, extent=(left, left + width, bottom, top), aspect="auto", zorder=5)
         self.axes.set(xlim=(0, _PAGE.width), ylim=(0, _PAGE.height))
         known = [
@@ -213,7 +212,7 @@ class _Map:
             if column is not None
         ]
         self.axes.text(
-            box.centre[0], box.bottom + _CAPTION / 2, " ".join(known), fontsize=FONT - 1, ha="center", va="center",
+            box.center[0], box.bottom + _CAPTION / 2, " ".join(known), fontsize=FONT - 1, ha="center", va="center",
             zorder=6, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
         )  # fmt: skip
 
@@ -226,6 +225,6 @@ class _Map:
             self.taken.append(box)
         return box
 
-    def _leader(self, anchor: NDArray[np.float64], box: Box, colour: str) -> None:
-        x, y = box.centre
-        self.axes.plot([anchor[0], x], [anchor[1], y], color=colour, linewidth=0.7, zorder=2)
+    def _leader(self, anchor: NDArray[np.float64], box: Box, color: str) -> None:
+        x, y = box.center
+        self.axes.plot([anchor[0], x], [anchor[1], y], color=color, linewidth=0.7, zorder=2)

@@ -51,9 +51,9 @@ def place(figure: Figure, what: Framed, *, left: float, bottom: float, width: fl
     axes.imshow(what.image, interpolation="lanczos")
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
-        spine.set(color=what.frame.colour, linewidth=3)
+        spine.set(color=what.frame.color, linewidth=3)
     axes.annotate(
         "\n".join(what.caption), (0.5, 0), (0, -5), xycoords="axes fraction", textcoords="offset points",
-        ha="center", va="top", fontsize=FONT, color=what.frame.colour if what.frame in (RIGHT, WRONG) else "black",
+        ha="center", va="top", fontsize=FONT, color=what.frame.color if what.frame in (RIGHT, WRONG) else "black",
     )  # fmt: skip
     return axes

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from passerby.figures.framed import CHARACTER, GAP, LINE, who
-from passerby.figures.overlay import heated
+from passerby.figures.overlay import overlay_heatmap
 from passerby.figures.style import FONT, UNKNOWN, Frame
 from passerby.types import Sample
 
@@ -57,19 +57,19 @@ def named(sample: Sample) -> list[str]:
     return who(sample.pid, sample.camid, sample.role) or [name if len(name) <= _NAME else f"…{name[1 - _NAME :]}"]
 
 
-def warmed(image: Image.Image, values: Float[Tensor, "h w"], *, smooth: bool = True) -> Image.Image:
-    """A picture under a map, enlarged; without colour where the map is NaN.
+def heatmap_cell(image: Image.Image, values: Float[Tensor, "h w"], *, smooth: bool = True) -> Image.Image:
+    """A picture under a map, enlarged; without color where the map is NaN.
 
     Args:
-        smooth: whether colours run from cell to cell; else each cell has one, as a map of yes and no needs it.
+        smooth: whether colors run from cell to cell; else each cell has one, as a map of yes and no needs it.
     """
     large = image.resize((round(image.width * _SHARP / image.height), _SHARP), Image.Resampling.LANCZOS)
     if not smooth:
         values = interpolate(values[None, None].float(), size=(large.height, large.width), mode="nearest-exact")[0, 0]
     known = ~values.isnan()
     if bool(known.all()):
-        return heated(large, values)
-    hot = heated(large, values.where(known, values[known].min() if bool(known.any()) else torch.zeros(())))
+        return overlay_heatmap(large, values)
+    hot = overlay_heatmap(large, values.where(known, values[known].min() if bool(known.any()) else torch.zeros(())))
     mask = Image.fromarray(np.uint8(255 * known.numpy())).resize(large.size, Image.Resampling.NEAREST)
     return Image.composite(hot, large.convert("L").convert("RGB"), mask)
 
@@ -113,16 +113,16 @@ def _draw(axes: Axes, cell: Cell) -> None:
     axes.imshow(cell.image, interpolation="lanczos")
     for left, top, right, bottom, name in cell.boxes:
         corner, size = (left * width, top * height), ((right - left) * width, (bottom - top) * height)
-        for colour, thick in (("black", 2.5), ("white", 1.2)):
-            axes.add_patch(Rectangle((corner[0] - 0.5, corner[1] - 0.5), *size, fill=False, ec=colour, lw=thick))
+        for color, thick in (("black", 2.5), ("white", 1.2)):
+            axes.add_patch(Rectangle((corner[0] - 0.5, corner[1] - 0.5), *size, fill=False, ec=color, lw=thick))
         if name:
             box = {"facecolor": "white", "edgecolor": "black", "linewidth": 0.5, "pad": 1.2}
             middle = (corner[0] + size[0] / 2 - 0.5, corner[1] + size[1] / 2 - 0.5)
             axes.annotate(name, middle, ha="center", va="center", fontsize=FONT - 1, bbox=box)
     axes.set(xticks=[], yticks=[], xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), anchor="N")
     for spine in axes.spines.values():
-        spine.set(color=cell.frame.colour, linewidth=1 if cell.frame == UNKNOWN else 2.5)
+        spine.set(color=cell.frame.color, linewidth=1 if cell.frame == UNKNOWN else 2.5)
     axes.annotate(
         "\n".join(cell.caption), (0.5, 0), (0, -4), xycoords="axes fraction", textcoords="offset points",
-        ha="center", va="top", fontsize=FONT, color="black" if cell.frame == UNKNOWN else cell.frame.colour,
+        ha="center", va="top", fontsize=FONT, color="black" if cell.frame == UNKNOWN else cell.frame.color,
     )  # fmt: skip

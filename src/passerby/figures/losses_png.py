@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from passerby.files import written_whole
+from passerby.files import atomic_write
 
 _NOT_LOSSES = {"step", "epoch", "lr", "images_per_second"}
 _WINDOWS = 50
@@ -44,5 +44,5 @@ def save_loss_curves(log: list[dict[str, Any]], path: Path) -> None:
     axes.set(xlabel="step", ylabel="loss", ylim=(0, None))
     axes.legend()
     axes.grid(alpha=0.3)
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         figure.savefig(partial, dpi=110)

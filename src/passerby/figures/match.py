@@ -20,7 +20,7 @@ from passerby.explain.matching.parts import Part
 from passerby.explain.saliency.maps import unexplained
 from passerby.figures.alignment import draw_path, draw_stripes
 from passerby.figures.framed import LINE, Framed, place, who
-from passerby.figures.overlay import heated
+from passerby.figures.overlay import overlay_heatmap
 from passerby.figures.style import FONT, QUERY, RIGHT, SERIES, UNKNOWN, WRONG, Frame
 from passerby.types import Sample
 
@@ -33,7 +33,7 @@ _TITLE = FONT + 3
 _LETTER = 0.07
 """Of small text."""
 _LETTERS = 15.5, 17.5  # of an inch: of the title and of small text
-_JUDGED: dict[Judged, Frame] = {"agrees": RIGHT, "conflicts": WRONG, "uncertain": Frame(UNKNOWN.colour, "?")}
+_JUDGED: dict[Judged, Frame] = {"agrees": RIGHT, "conflicts": WRONG, "uncertain": Frame(UNKNOWN.color, "?")}
 
 
 class _Panel(NamedTuple):
@@ -214,7 +214,7 @@ def _table(found: MatchExplanation) -> _Panel | None:
 
 def _draw_row(axes: Axes, y: int, row: AttributePair) -> None:
     frame = _JUDGED[row.judged]
-    axes.text(0.1, y, frame.symbol, va="center", ha="center", fontsize=FONT + 2, color=frame.colour, fontweight="bold")
+    axes.text(0.1, y, frame.symbol, va="center", ha="center", fontsize=FONT + 2, color=frame.color, fontweight="bold")
     axes.text(0.3, y, row.group, va="center", fontsize=FONT)
     for x, value, sure in ((1.55, row.a, row.probability_a), (3.05, row.b, row.probability_b)):
         axes.text(x, y, f"{value} ({sure:.2f})", va="center", fontsize=FONT)
@@ -224,7 +224,7 @@ def _overlays(found: MatchExplanation, *, below: bool) -> _Panel | None:
     """Both maps over their pictures: side by side below the pictures, or one above the other beside them."""
     if found.maps is None:
         return None
-    images = [heated(image, each) for image, each in zip(found.pictures, found.maps, strict=True)]
+    images = [overlay_heatmap(image, each) for image, each in zip(found.pictures, found.maps, strict=True)]
     height = _OVERLAY if below else (_PICTURE - 0.3) / 2
     widths = [max(height * image.width / image.height, 1.05) for image in images]
     shown, between, beyond = _places(found)
@@ -271,7 +271,7 @@ def _numbers(found: MatchExplanation) -> str:
 def _footer(found: MatchExplanation, title: str) -> str:
     """What was compared, and how."""
     square = "Euclidean, squared" if found.protocol.distance == "global" else found.protocol.distance
-    length = "of embeddings of length 1" if found.protocol.normalise else "of embeddings as they are"
+    length = "of embeddings of length 1" if found.protocol.normalize else "of embeddings as they are"
     said = [f"distance {square}, {length}; smaller is closer"]
     if found.alignment and found.protocol.distance == "global":
         said.append("The alignment of stripes is not part of it")

@@ -16,9 +16,9 @@ ALPHA = 0.55
 """How much of a heated picture is map."""
 
 
-def heated(image: Image.Image, values: Float[Tensor, "h w"], *, alpha: float = ALPHA) -> Image.Image:
+def overlay_heatmap(image: Image.Image, values: Float[Tensor, "h w"], *, alpha: float = ALPHA) -> Image.Image:
     """A picture under a map of any size, its least value dark and its most bright (:data:`~.style.HEAT`)."""
     whole = enlarged(values.detach().cpu()[None], (image.height, image.width))[0]
-    colours: NDArray[np.float64] = colormaps[HEAT](unit(whole).numpy())[..., :3]
-    grey = np.asarray(image.convert("L").convert("RGB"), np.float64) / 255
-    return Image.fromarray(np.uint8(np.round(255 * ((1 - alpha) * grey + alpha * colours))))
+    colors: NDArray[np.float64] = colormaps[HEAT](unit(whole).numpy())[..., :3]
+    gray = np.asarray(image.convert("L").convert("RGB"), np.float64) / 255
+    return Image.fromarray(np.uint8(np.round(255 * ((1 - alpha) * gray + alpha * colors))))

@@ -89,6 +89,6 @@ def dressed(axes: Axes, title: str, x: str, y: str) -> Axes:
 
 
 def line_of(axes: Axes, number: int, x: Any, y: Any, **how: Any) -> Line2D:
-    """The line of the run of this number, by colour and style."""
+    """The line of the run of this number, by color and style."""
     (line,) = axes.plot(x, y, **{"color": SERIES[number], "linestyle": STYLES[number], "linewidth": 1.4} | how)
     return line

@@ -25,7 +25,7 @@ class Box(NamedTuple):
     height: float
 
     @property
-    def centre(self) -> tuple[float, float]:
+    def center(self) -> tuple[float, float]:
         return self.left + self.width / 2, self.bottom + self.height / 2
 
     def overlaps(self, other: Box, gap: float = _GAP) -> bool:

@@ -2,7 +2,7 @@
 
 Fig 3 of Dual Attention (a list of one run), Fig 6 of Attention-Driven Person Re-Identification (a baseline's list above
 ours), Figs 7 and 8 of AANet (lists, and what attributes leave of them). Green and ✓ is right, vermilion and ✗ is wrong,
-grey and – does not count (:mod:`passerby.figures.style`).
+gray and – does not count (:mod:`passerby.figures.style`).
 """
 
 from __future__ import annotations
@@ -210,5 +210,5 @@ def _legend(figure: Figure, frames: Sequence[Frame]) -> None:
     for frame, meaning in _FRAMES.values():
         if frame in frames:
             text = f"{frame.symbol} {meaning}"
-            figure.text(x / width, GAP / height, text, fontsize=FONT, color=frame.colour if frame != JUNK else "black")
+            figure.text(x / width, GAP / height, text, fontsize=FONT, color=frame.color if frame != JUNK else "black")
             x += len(text) * CHARACTER + 2 * GAP

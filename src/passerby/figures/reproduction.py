@@ -1,6 +1,6 @@
 """Numbers of a paper and ours as a picture: a panel a metric, a line a row of the table, two dots in it.
 
-Colours are of Okabe and Ito's palette; the paper's dots are hollow, ours filled, so that no colour need be seen.
+Colors are of Okabe and Ito's palette; the paper's dots are hollow, ours filled, so that no color need be seen.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ def comparison(title: str, conditions: str, panels: Sequence[Panel]) -> Figure:
 
 
 def _style(who: str) -> dict[str, Any]:
-    colour, face = (PAPER, "white") if who == "paper" else (OURS, OURS)
+    color, face = (PAPER, "white") if who == "paper" else (OURS, OURS)
     size = 8 if who == "paper" else 5  # a ring stays seen around a dot
-    return {"label": who, "marker": "o", "markersize": size, "linestyle": "", "color": colour, "markerfacecolor": face}
+    return {"label": who, "marker": "o", "markersize": size, "linestyle": "", "color": color, "markerfacecolor": face}
 
 
 def _draw(axes: Axes, panel: Panel) -> None:
@@ -62,12 +62,12 @@ def _draw(axes: Axes, panel: Panel) -> None:
     for y, dots in enumerate(panel.dots):
         if dots.paper is not None and dots.ours is not None:
             axes.plot([dots.paper, dots.ours], [y, y], color="#BBBBBB", linewidth=1.5, zorder=1)
-        for who, value, colour, above in (("paper", dots.paper, PAPER, True), ("here", dots.ours, OURS, False)):
+        for who, value, color, above in (("paper", dots.paper, PAPER, True), ("here", dots.ours, OURS, False)):
             if value is not None:
                 axes.plot([value], [y], **{**_style(who), "zorder": 2 + (not above)})
                 axes.annotate(
                     f"{value:.2f}", (value, y), (0, 4.5 if above else -4.5), textcoords="offset points",
-                    ha="center", va="bottom" if above else "top", fontsize=7, color=colour,
+                    ha="center", va="bottom" if above else "top", fontsize=7, color=color,
                 )  # fmt: skip
     axes.set_title(panel.title, fontsize=9)
     axes.set(xlim=(low - margin, high + margin), ylim=(len(panel.dots) - 0.4, -0.6), yticks=range(len(panel.dots)))

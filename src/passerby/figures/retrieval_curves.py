@@ -1,4 +1,4 @@
-"""Whole evaluations as curves, several runs over each other; each run has a colour and a line style of its own.
+"""Whole evaluations as curves, several runs over each other; each run has a color and a line style of its own.
 
 =============  ========================================================================================================
 cmc            share of queries with a right answer among the first k
@@ -181,7 +181,7 @@ def _operating(pairs: Pairs) -> str:
 def distance_name(protocol: Protocol) -> str:
     """What the numbers on an axis of distances are."""
     if protocol.distance == "global":
-        return f"squared Euclidean distance{' of unit vectors' if protocol.normalise else ''}"
+        return f"squared Euclidean distance{' of unit vectors' if protocol.normalize else ''}"
     return f"distance {protocol.distance}"
 
 
@@ -226,7 +226,7 @@ def _calibration(place: Place, runs: Sequence[Compared]) -> None:
     dressed(upper, "Calibration: same and different pairs weigh alike", "", "pairs that are the same, %")
     dressed(lower, "", "P(same) that the run says, %", "pairs a bin")
     upper.plot([0, 100], [0, 100], color="#999999", linewidth=0.8)
-    upper.annotate("grey: as it should be", (100, 1), ha="right", fontsize=FONT - 1)
+    upper.annotate("gray: as it should be", (100, 1), ha="right", fontsize=FONT - 1)
     lines, counts = [], [1.0]
     for number, run in enumerate(runs):
         bins = reliability(run)

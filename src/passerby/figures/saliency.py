@@ -22,7 +22,7 @@ from passerby.explain.images import Album, Seen
 from passerby.explain.saliency.maps import PairSaliency
 from passerby.explain.saliency.pairs import Pair
 from passerby.figures.framed import CHARACTER, GAP, LINE, Framed, cell_width, place, who
-from passerby.figures.layout import warmed
+from passerby.figures.layout import heatmap_cell
 from passerby.figures.names import broken
 from passerby.figures.style import FONT, RIGHT, UNKNOWN, WRONG, Frame
 from passerby.types import Sample
@@ -72,7 +72,9 @@ def identity_groups(
     groups = []
     for row, sample in enumerate(seen[0].samples):
         image = album.image(sample.path)
-        rows = tuple(MapRow((warmed(image, found[row]),), words[row]) for found, words in zip(maps, said, strict=True))
+        rows = tuple(
+            MapRow((heatmap_cell(image, found[row]),), words[row]) for found, words in zip(maps, said, strict=True)
+        )
         groups.append(Group("", (Framed(image, _named(sample), UNKNOWN),), rows))
     return groups
 
@@ -86,7 +88,7 @@ def distance_groups(album: Album, pairs: Sequence[Pair], found: Sequence[PairSal
         named = zip(images, (pair.query, pair.other), strict=True)
         rows = tuple(
             MapRow(
-                (warmed(images[0], one.a[row]), warmed(images[1], one.b[row])),
+                (heatmap_cell(images[0], one.a[row]), heatmap_cell(images[1], one.b[row])),
                 (f"d = {number(one.distances[row].item())}",),
             )
             for one in found
@@ -146,15 +148,15 @@ def _draw_line(
         figure.text(GAP / width, (bottom + _HEIGHT / 2) / height, words, fontsize=FONT, va="center", weight=weight)
     left = GAP + side + _APART / 2
     for group in line:
-        centre, frame = left + _width(group, wide) / 2, group.pictures[0].frame
-        colour = "black" if frame == UNKNOWN else frame.colour
+        center, frame = left + _width(group, wide) / 2, group.pictures[0].frame
+        color = "black" if frame == UNKNOWN else frame.color
         how: dict[str, Any] = {"fontsize": FONT, "ha": "center", "va": "top"}
-        figure.text(centre / width, upper / height, group.head, weight="bold", color=colour, **how)
-        start = centre - _pictures(group, wide) / 2
+        figure.text(center / width, upper / height, group.head, weight="bold", color=color, **how)
+        start = center - _pictures(group, wide) / 2
         _draw_row(figure, group.pictures, start, bottoms[0], wide)
         for (maps, said), bottom in zip(group.rows, bottoms[1:], strict=True):
             _draw_row(figure, [Framed(image, (), UNKNOWN) for image in maps], start, bottom, wide)
-            figure.text(centre / width, (bottom - 0.06) / height, "\n".join(said), **how)
+            figure.text(center / width, (bottom - 0.06) / height, "\n".join(said), **how)
         left += _width(group, wide) + _APART
 
 

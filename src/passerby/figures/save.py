@@ -10,7 +10,7 @@ from passerby.errors import OutputError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-from passerby.files import check_target, written_whole
+from passerby.files import atomic_write, check_target
 
 _UNDATED: dict[str, dict[str, None]] = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
 """What formats of figures would say of the time."""
@@ -38,7 +38,7 @@ def save_figure(figure: Figure, path: str | Path, *, dpi: int = 150) -> None:
     as_written(figure)
     with mpl.rc_context({"svg.hashsalt": "passerby", "svg.fonttype": "path"}):
         figure.savefig(content, format=form, dpi=dpi, metadata=_UNDATED[form])
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_bytes(content.getvalue())
 
 

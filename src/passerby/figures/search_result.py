@@ -1,7 +1,7 @@
 """A search as a picture: the query, then its nearest pictures in a strip, nearest first.
 
 Where it is known who the query is, right answers have a green frame and ✓, wrong ones a vermilion frame and ✗ (see
-:mod:`passerby.figures.style`); a grey frame means that nobody knows.
+:mod:`passerby.figures.style`); a gray frame means that nobody knows.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def strip(
 
     Args:
         query: ``None`` where attributes alone were asked for: its place stays empty.
-        pid: the query's person; ``None`` where unknown (frames are grey then).
+        pid: the query's person; ``None`` where unknown (frames are gray then).
         camid: the query's camera.
         asked: attributes, by name of group; hits show their probability then.
     """

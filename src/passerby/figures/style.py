@@ -1,6 +1,6 @@
-"""What all figures share: colours of Okabe and Ito's palette, which colour-blind readers tell apart, and sizes.
+"""What all figures share: colors of Okabe and Ito's palette, which color-blind readers tell apart, and sizes.
 
-No meaning is carried by colour alone: a symbol, a number or a pattern stands beside it.
+No meaning is carried by color alone: a symbol, a number or a pattern stands beside it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 """Lines of one figure, in this order; their line styles differ too."""
 STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
 HEAT = "inferno"
-"""Colour map of maps: dark is low, bright is high, and it ascends in grey prints too."""
+"""Color map of maps: dark is low, bright is high, and it ascends in gray prints too."""
 
 
 class Frame(NamedTuple):
     """Around a picture."""
 
-    colour: str
+    color: str
     symbol: str
 
 

@@ -1,7 +1,7 @@
 """Slices of an evaluation as a picture: the pairs of cameras as a matrix, the others as bars with intervals.
 
-Colours are cividis' and one of Okabe and Ito's palette, which colour-blind readers tell apart; every number is written
-out, and what rests on few queries is hatched, so that no colour need be seen.
+Colors are cividis' and one of Okabe and Ito's palette, which color-blind readers tell apart; every number is written
+out, and what rests on few queries is hatched, so that no color need be seen.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Cell(NamedTuple):
     row: str
     column: str
     value: float | None
-    """Decides the colour; without one it is white."""
+    """Decides the color; without one it is white."""
     text: str
     few: bool = False
     """Whether it rests on little, and is hatched."""
@@ -119,21 +119,21 @@ def draw_cells(
     A place without a cell is white and says –.
     """
     values = [cell.value for cell in cells if cell.value is not None]
-    scale, colours = Normalize(min(values), max(max(values), min(values) + 0.01)), colormaps["cividis"]
+    scale, colors = Normalize(min(values), max(max(values), min(values) + 0.01)), colormaps["cividis"]
     found = {(cell.row, cell.column): cell for cell in cells}
     for (y, row), (x, column) in product(enumerate(rows), enumerate(columns)):
         cell = found.get((row, column), Cell(row, column, None, "–"))
         shade = (
             1.0 if cell.value is None else float(scale(cell.value)) if high_is_good else 1 - float(scale(cell.value))
         )
-        colour = "white" if cell.value is None else colours(shade)
-        box = Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor=EDGE_OF_CELL, linewidth=0.5)
+        color = "white" if cell.value is None else colors(shade)
+        box = Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=color, edgecolor=EDGE_OF_CELL, linewidth=0.5)
         if cell.few:
             box.set_hatch(_HATCH)
         axes.add_patch(box)
         axes.text(
             x, y, cell.text, color="white" if shade < 0.5 else "black",
-            ha="center", va="center", fontsize=_SIZE, bbox={"facecolor": colour, "edgecolor": "none", "pad": 1},
+            ha="center", va="center", fontsize=_SIZE, bbox={"facecolor": color, "edgecolor": "none", "pad": 1},
         )  # fmt: skip
     axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
     axes.set(xticks=range(len(columns)), xticklabels=columns, yticks=range(len(rows)), yticklabels=rows)
@@ -150,8 +150,8 @@ def _draw_bars(axes: Axes, slices: Sequence[Slice], mean_ap: float | None) -> No
     groups = list(dict.fromkeys(some.group for some in slices))
     places = [row + _GAP * groups.index(some.group) for row, some in enumerate(slices)]
     for y, some in zip(places, slices, strict=True):
-        colour, hatch = (BAR_OF_FEW, _HATCH) if some.few else (BAR, None)
-        axes.barh(y, 100 * some.mean_ap, height=0.8, color=colour, hatch=hatch, edgecolor=EDGE, linewidth=0.5)
+        color, hatch = (BAR_OF_FEW, _HATCH) if some.few else (BAR, None)
+        axes.barh(y, 100 * some.mean_ap, height=0.8, color=color, hatch=hatch, edgecolor=EDGE, linewidth=0.5)
         ends = [100 * end for end in some.mean_ap_interval]
         axes.plot(ends, [y, y], color="black", linewidth=1, marker="|", markersize=5)
         _beside(axes, y, _VALUE, f"{100 * some.mean_ap:.1f}", "right")

@@ -1,6 +1,6 @@
 """How runs went: every part of the loss, the learning rate and, where a run evaluated while it trained, its numbers.
 
-Paper 000 (channel-wise attention), Fig 4 lays the losses of a trunk with and without attention over each other; so does
+Paper 000 (channel-wise attention), Fig 4 lays the losses of a backbone with and without attention over each other; so does
 this, with as many runs as are given and a panel a curve.
 """
 
@@ -18,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from passerby.compat import current_settings
 from passerby.errors import ConfigError
 from passerby.figures.losses_png import loss_names, running_mean
 from passerby.figures.names import wrapped
@@ -101,14 +102,14 @@ def _evaluated(entry: Mapping[str, Any]) -> Evaluated:
 
 
 def _data(config: Path) -> str | None:
-    values = json.loads(config.read_text()) if config.is_file() else {}
+    values = current_settings(json.loads(config.read_text())) if config.is_file() else {}
     data = values.get("data")
     return data.get("train") if isinstance(data, dict) else data
 
 
 def _of_the_end(file: Path, step: int, epoch: float) -> tuple[Evaluated, ...]:
     """A pose network's numbers are others."""
-    values = json.loads(file.read_text()) if file.is_file() else {}
+    values = current_settings(json.loads(file.read_text())) if file.is_file() else {}
     return (Evaluated(step, epoch, values["cmc"]["1"], values["mean_ap"]),) if "cmc" in values else ()
 
 

@@ -31,7 +31,7 @@ from passerby.gallery.attributes import log_probability, names
 from passerby.gallery.joints import compare_joints, cuts_by_joints, joints_of, say_unknown
 from passerby.inference.attributes import predicted, schema_of
 from passerby.inference.embeddings_file import Origin, read_embeddings, refuse_other_options, write_embeddings
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 from passerby.metrics.calibration import Calibration
 from passerby.retrieval.ranking import top_k
 from passerby.types import Embeddings, Hit, Role
@@ -49,7 +49,7 @@ class Gallery:
     """
 
     def __init__(
-        self, predictor: Predictor, embeddings: Embeddings, source: Source | str | Path, origin: Origin | None = None
+        self, predictor: Model, embeddings: Embeddings, source: Source | str | Path, origin: Origin | None = None
     ) -> None:
         self.predictor, self.embeddings = predictor, embeddings
         self._source, self._origin = source, origin
@@ -60,7 +60,7 @@ class Gallery:
     @classmethod
     def from_folder(
         cls,
-        predictor: Predictor,
+        predictor: Model,
         folder: str | Path,
         *,
         split: Split | Literal["all"] | None = None,
@@ -78,7 +78,7 @@ class Gallery:
         return cls(predictor, embeddings, source)
 
     @classmethod
-    def from_parquet(cls, predictor: Predictor, path: str | Path, *, root: str | Path | None = None) -> Gallery:
+    def from_parquet(cls, predictor: Model, path: str | Path, *, root: str | Path | None = None) -> Gallery:
         """Open what :meth:`save` or ``passerby embed`` wrote.
 
         Args:
@@ -138,7 +138,7 @@ class Gallery:
         source = self._source
         place = source.place if isinstance(source, Source) else registry.from_anywhere(source)
         groups = () if self.embeddings.attributes is None else names(self.predictor.model.schema)
-        how = {name: getattr(self.predictor.protocol, name) for name in ("flip", "normalise")}
+        how = {name: getattr(self.predictor.protocol, name) for name in ("flip", "normalize")}
         origin = Origin(
             self.predictor.fingerprint, model, self.predictor.size, place, groups, **how, joints=self.joints
         )
@@ -156,7 +156,7 @@ class Gallery:
         Args:
             query: see :meth:`Query.of`; ``None``: all pictures are ranked by the probability of ``attributes``.
             k: how many; ``None``: ten, or all where there are fewer.
-            attributes: ``backpack=yes,upper_colour=red``, or values by name of group. With a query only pictures that
+            attributes: ``backpack=yes,upper_color=red``, or values by name of group. With a query only pictures that
                 are predicted to have all of them are searched, and fewer than k may be found, or none.
 
         Raises:
@@ -201,16 +201,16 @@ class Gallery:
         place = str(self._source.place if isinstance(self._source, Source) else self._source)
         compare_joints(self.joints, joints_of(self.predictor, picture.source), place)
         embedded = self.predictor.embed_samples(picture.source, [picture.sample])
-        normalise = self.predictor.protocol.normalise
+        normalize = self.predictor.protocol.normalize
         if asked is None:
             k = min(DEFAULT_K, len(self)) if k is None else k
-            ranking = top_k(embedded, self._searched, k, normalise=normalise)
+            ranking = top_k(embedded, self._searched, k, normalize=normalize)
             return self._judged(self._hits(ranking.indices[0], ranking.distances[0]))
         rows = predicted(self._probabilities(), asked).nonzero().squeeze(1)
         if not len(rows):
             return []
         k = min(self._checked(k), len(rows))
-        ranking = top_k(embedded, self._searched[rows], k, normalise=normalise)
+        ranking = top_k(embedded, self._searched[rows], k, normalize=normalize)
         return self._judged(self._hits(rows[ranking.indices[0]], ranking.distances[0], asked))
 
     def _likeliest(self, asked: AttributeQuery, k: int | None) -> list[Hit]:

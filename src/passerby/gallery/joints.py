@@ -14,17 +14,17 @@ from passerby.data.keypoints.origin import AUTO, JointsOrigin
 from passerby.data.source import Source
 from passerby.errors import ConfigError
 from passerby.inference.keypoint_source import joints_origin
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 
 _LOG = logging.getLogger(__name__)
 
 
-def cuts_by_joints(predictor: Predictor) -> bool:
+def cuts_by_joints(predictor: Model) -> bool:
     """Whether its model sees parts that joints decide."""
     return "parts" in predictor.model.card.inputs and predictor.parts.get("by", "pose") == "pose"
 
 
-def joints_of(predictor: Predictor, source: Source) -> JointsOrigin | None:
+def joints_of(predictor: Model, source: Source) -> JointsOrigin | None:
     """Whose joints cut a source's pictures; ``None`` where none do."""
     return joints_origin(predictor.parts.get("poses", AUTO), source) if cuts_by_joints(predictor) else None
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from passerby.data.images.augment import normalise, normalise_parts
+from passerby.data.images.augment import normalize, normalize_parts
 from passerby.data.images.decode import read_batches
 from passerby.data.keypoints.crops import PartMaker, Rectangles, say_fallen_back
 from passerby.data.source import Source
@@ -95,8 +95,8 @@ def model_inputs(
     whole, cut = images, None
     if parts and rectangles:
         whole, cut = parts.cutter.cut(images, rectangles.regions)
-    batch = normalise(whole.to(device)).contiguous(memory_format=torch.channels_last)
-    return (batch,) if cut is None else (batch, normalise_parts(cut.to(device)))
+    batch = normalize(whole.to(device)).contiguous(memory_format=torch.channels_last)
+    return (batch,) if cut is None else (batch, normalize_parts(cut.to(device)))
 
 
 def _forward(model: ReidModel, inputs: tuple[Tensor, ...], *, flip: bool) -> ModelOutput:

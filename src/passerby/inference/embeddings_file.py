@@ -19,15 +19,16 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from passerby.compat import current_attribute, current_settings
 from passerby.data.keypoints.origin import JointsOrigin
 from passerby.errors import ConfigError, DatasetLayoutError, WeightsError
-from passerby.files import written_whole
+from passerby.files import atomic_write
 from passerby.types import Embeddings, Protocol
 
 FORMAT = 3
-"""1 knew nothing of ``flip`` and ``normalise``, and meant their defaults; 2 did not say whose ``joints`` there were."""
+"""1 knew nothing of ``flip`` and ``normalize``, and meant their defaults; 2 did not say whose ``joints`` there were."""
 _KEY = b"passerby"
-_OPTIONS = ("flip", "normalise")
+_OPTIONS = ("flip", "normalize")
 _FEATURES = ("local", "attributes")
 """Columns of numbers that a model may have or not, beside ``embedding``."""
 _LABELS = {"pid": "pids", "camid": "camids", "role": "roles"}
@@ -42,7 +43,7 @@ class Origin:
     """What embeddings were made of and by."""
 
     fingerprint: str
-    """Of the model (see :class:`~passerby.inference.model.Predictor`): others are not comparable."""
+    """Of the model (see :class:`~passerby.inference.model.Model`): others are not comparable."""
     model: str
     size: tuple[int, int]
     """(height, width) of the model's pictures."""
@@ -52,7 +53,7 @@ class Origin:
     """That the probabilities are of, in their order; empty where there are none."""
     flip: bool = False
     """Whether each embedding is the mean of a picture's and its mirror image's."""
-    normalise: bool = True
+    normalize: bool = True
     """Whether embeddings are to be compared at length 1; they are kept as the model made them."""
     joints: JointsOrigin | None = None
     """Whose joints cut the pictures; ``None`` where none did, or an older file does not say."""
@@ -80,7 +81,7 @@ def write_embeddings(path: str | Path, embeddings: Embeddings, origin: Origin) -
             raise WeightsError(f"{name} of {bad} has NaN or infinite values: the model {origin.model} is broken")
     metadata = {_KEY: json.dumps({"format": FORMAT, **asdict(origin)}).encode()}
     table = _table(embeddings).replace_schema_metadata(metadata)
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         pq.write_table(table, partial, compression="zstd", use_dictionary=list(_LABELS), write_page_checksum=True)
 
 
@@ -129,7 +130,7 @@ def refuse_other_options(path: str | Path, origin: Origin, how: Protocol) -> Non
     Raises:
         ConfigError: if the file was made with any.
     """
-    made = {"flip": origin.flip, "normalise": origin.normalise}
+    made = {"flip": origin.flip, "normalize": origin.normalize}
     differ = {name: on for name, on in made.items() if on != getattr(how, name)}
     if differ:
         theirs, ours = _as_options(differ), _as_options({name: not on for name, on in differ.items()})
@@ -142,7 +143,7 @@ def refuse_other_options(path: str | Path, origin: Origin, how: Protocol) -> Non
 
 
 def _as_options(values: dict[str, bool]) -> str:
-    """As they are typed: ``--flip --no-normalise``."""
+    """As they are typed: ``--flip --no-normalize``."""
     return " ".join(f"--{name}" if on else f"--no-{name}" for name, on in values.items())
 
 
@@ -191,7 +192,7 @@ def _rows(column: Any) -> Tensor:
 
 def _origin(file: Path, schema: pa.Schema) -> Origin:
     try:
-        stored = json.loads((schema.metadata or {})[_KEY])
+        stored = current_settings(json.loads((schema.metadata or {})[_KEY]))
         version = int(stored.pop("format"))
         if version > FORMAT:
             raise DatasetLayoutError(
@@ -200,7 +201,9 @@ def _origin(file: Path, schema: pa.Schema) -> Origin:
         height, width = stored.pop("size")
         joints = stored.pop("joints", None)
         origin = None if joints is None else JointsOrigin(str(joints["name"]), str(joints["fingerprint"]))
-        groups = tuple((str(name), tuple(map(str, values))) for name, values in stored.pop("attributes", ()))
+        groups = tuple(
+            (current_attribute(str(name)), tuple(map(str, values))) for name, values in stored.pop("attributes", ())
+        )
         others: dict[str, Any] = {k: bool(v) if k in _OPTIONS else str(v) for k, v in stored.items()}
         return Origin(size=(int(height), int(width)), attributes=groups, joints=origin, **others)
     except (KeyError, TypeError, ValueError, AttributeError):

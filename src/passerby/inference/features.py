@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from passerby.errors import DatasetLayoutError, ProtocolError, ShapeError
-from passerby.files import written_whole
+from passerby.files import atomic_write
 from passerby.types import Embeddings, Role
 
 SIDES = ("query", "gallery")
@@ -62,7 +62,7 @@ def write_features(path: str | Path, query: Embeddings, gallery: Embeddings) -> 
         columns = {"f": side.features, "pid": side.pids, "cam": side.camids, "role": roles, "local": side.local}
         arrays |= {f"{name}_{key}": value.cpu().numpy() for key, value in columns.items() if value is not None}
         arrays[f"{name}_path"] = np.array(side.paths, dtype=np.str_)
-    with written_whole(Path(path)) as partial, partial.open("wb") as file:
+    with atomic_write(Path(path)) as partial, partial.open("wb") as file:
         np.savez(file, **arrays)
 
 

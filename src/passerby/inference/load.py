@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from passerby.compat import current_settings
 from passerby.errors import ConfigError
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 from passerby.metrics.calibration import read_calibration
 from passerby.models.base import ReidModel
 from passerby.models.keypoints.estimator import KIND
@@ -20,15 +21,15 @@ def load(
     device: str = "cpu",
     poses: str | None = None,
     flip: bool | None = None,
-    normalise: bool | None = None,
-) -> Predictor:
+    normalize: bool | None = None,
+) -> Model:
     """The model that a run folder holds, ready to embed pictures on ``device`` (``cuda``, ``cuda:1``, ``mps``, …).
 
     Args:
         poses: who knows the joints (:func:`~passerby.inference.keypoint_source.part_maker`) where a model that sees parts meets
             other pictures than those it was trained on; by default what its run says.
         flip: average each picture with its mirror image; by default what its run says.
-        normalise: compare embeddings of length 1; by default what its run says, and else as the model's paper does.
+        normalize: compare embeddings of length 1; by default what its run says, and else as the model's paper does.
 
     Raises:
         ConfigError: if ``path`` is not a run folder with a finished model, or ``poses`` are for one that sees no parts.
@@ -39,7 +40,7 @@ def load(
     if not description_file.is_file():
         raise ConfigError(f"{folder} holds no finished model (no model.json): give the folder of a completed run")
     try:
-        description = json.loads(description_file.read_text())
+        description = current_settings(json.loads(description_file.read_text()))
         if description["model"] == KIND:
             raise ConfigError(f"{folder} holds a pose network, which finds joints: it is for --poses, not a RUN")
         height, width = (int(side) for side in description["size"])
@@ -51,10 +52,10 @@ def load(
     load_weights(model, folder / "model.safetensors", minimum=1.0)
     # a run that does not say whether it aligned whole bodies is from before that was possible
     parts = {"align": False, **description.get("parts", {}), **({"poses": poses} if poses else {})}
-    asked = {"flip": flip, "normalise": normalise}
+    asked = {"flip": flip, "normalize": normalize}
     evaluation = {**description.get("evaluation", {}), **{k: v for k, v in asked.items() if v is not None}}
     calibration = read_calibration(folder)
-    return Predictor(_on(model, device), (height, width), parts=parts, calibration=calibration, **evaluation)
+    return Model(_on(model, device), (height, width), parts=parts, calibration=calibration, **evaluation)
 
 
 def _on(model: ReidModel, device: str) -> ReidModel:

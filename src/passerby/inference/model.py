@@ -27,13 +27,13 @@ from passerby.weights.load import digest
 _LOG = logging.getLogger(__name__)
 
 
-class Predictor:
+class Model:
     """Embeds pictures with one model at one size.
 
     Args:
         parts: keywords of :func:`~passerby.inference.keypoint_source.part_maker`, for a model that sees parts of the body.
         flip: average each picture with its mirror image.
-        normalise: compare embeddings of length 1; ``None``: as the model's paper does. They are kept as they are.
+        normalize: compare embeddings of length 1; ``None``: as the model's paper does. They are kept as they are.
         draws: evaluate on so many galleries with one picture a person; 0: on the whole gallery; ``None``: as the data
             set's own protocol has it.
         seed: of the draws.
@@ -47,13 +47,13 @@ class Predictor:
         *,
         parts: dict[str, Any] | None = None,
         flip: bool = False,
-        normalise: bool | None = None,
+        normalize: bool | None = None,
         draws: int | None = None,
         seed: int = 0,
         calibration: Calibration | None = None,
     ) -> None:
         self.model, self.size, self.parts = model.eval(), size, parts or {}
-        self.protocol = protocol_of(model, flip=flip, normalise=normalise)
+        self.protocol = protocol_of(model, flip=flip, normalize=normalize)
         """How embeddings of this predictor are to be compared."""
         self.draws, self.seed = draws, seed
         self.calibration = calibration
@@ -117,7 +117,7 @@ class Predictor:
             self.model,
             dataset,
             flip=self.protocol.flip,
-            normalise=self.protocol.normalise,
+            normalize=self.protocol.normalize,
             draws=self.draws if draws is None else draws,
             seed=self.seed if seed is None else seed,
         )

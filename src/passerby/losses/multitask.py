@@ -10,7 +10,7 @@ Eq 5 takes −log p of Eq 4 to be L/σ² + log σ, which is exact at σ = 1. A t
 derivative −2L/σ³ + 1/σ is 0. Where L_t becomes small, log σ_t and with it the whole loss fall below 0.
 
 *Deviations*: what is learned is the log-variance, log σ², of which every number is one. The parts' losses enter as
-their mean, the attribute groups' likewise: the paper prints neither sum nor mean. An attribute that nobody labelled
+their mean, the attribute groups' likewise: the paper prints neither sum nor mean. An attribute that nobody labeled
 (−1) does not count.
 """
 
@@ -76,7 +76,7 @@ class MultitaskLoss(nn.Module):
     Args:
         tasks: of ``global``, ``parts``, ``attributes``, ``attention``: the rows of AANet's Table 3.
         uncertainty: learn the weights (Eq 6), or sum with weights 1 (Eq 2). What is learned are this module's
-            parameters: give them to the optimiser, without weight decay.
+            parameters: give them to the optimizer, without weight decay.
     """
 
     def __init__(self, *, tasks: Sequence[Task] = TASKS, uncertainty: bool = True) -> None:
@@ -90,7 +90,7 @@ class MultitaskLoss(nn.Module):
         self.weights = UncertaintyWeights(len(self.tasks)) if uncertainty else None
 
     def forward(self, output: ModelOutput, batch: Batch) -> LossParts:
-        """What is minimised, of one batch.
+        """What is minimized, of one batch.
 
         Raises:
             ConfigError: if the model has no scores for a task, or the batch no attributes.

@@ -16,7 +16,7 @@ from passerby.types import Batch, ModelOutput
 
 
 class LossParts(NamedTuple):
-    """What is minimised, and what it is made of (each part already weighted)."""
+    """What is minimized, and what it is made of (each part already weighted)."""
 
     total: Tensor
     parts: dict[str, Tensor]

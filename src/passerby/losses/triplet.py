@@ -27,7 +27,7 @@ class Triplets(NamedTuple):
 
 
 def mine_hardest(metric: Float[Tensor, "b d"], labels: Int[Tensor, " b"]) -> Triplets:
-    """The hardest triplet of every anchor, by Euclidean distance of the vectors as they are (not normalised).
+    """The hardest triplet of every anchor, by Euclidean distance of the vectors as they are (not normalized).
 
     An anchor without any positive or without any negative in the batch has no triplet.
     """

@@ -21,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passerby.errors import ConfigError, ProtocolError
-from passerby.files import written_whole
+from passerby.files import atomic_write
 from passerby.metrics.open_set import Pairs
 from passerby.metrics.probability import Curve, Sigmoid, Steps, with_prior
 from passerby.metrics.verification import AtThreshold, Measured, Threshold, measure
@@ -46,7 +46,7 @@ class Calibration:
     protocol: Protocol
     """How distances were made, and which pairs count."""
     fingerprint: str
-    """Of the model (:class:`~passerby.inference.model.Predictor`)."""
+    """Of the model (:class:`~passerby.inference.model.Model`)."""
     data: str
     """Where the pictures were."""
     content: str
@@ -140,7 +140,7 @@ class Calibration:
 
 def write_calibration(run: str | Path, calibration: Calibration) -> None:
     """Put it into a run folder, whole or not at all; an older one is replaced."""
-    with written_whole(Path(run) / CALIBRATION) as partial:
+    with atomic_write(Path(run) / CALIBRATION) as partial:
         partial.write_text(json.dumps(calibration.to_dict(), indent=1) + "\n")
 
 
@@ -164,7 +164,7 @@ def read_calibration(run: str | Path) -> Calibration | None:
 
 def _comparison(how: Protocol) -> dict[str, Any]:
     """What decides a distance."""
-    return {"distance": how.distance, "normalise": how.normalise, "flip": how.flip}
+    return {"distance": how.distance, "normalize": how.normalize, "flip": how.flip}
 
 
 def _listed(rates: dict[float, float | None]) -> str:

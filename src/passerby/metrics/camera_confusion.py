@@ -52,7 +52,7 @@ def camera_confusion(
     seen, column_of = gallery.camids.unique(return_inverse=True)
     rows, first, before = [], [], []
     for some, distances in distance_blocks(query, gallery, protocol, block_bytes):
-        matches.forget_ignored(distances, some)
+        matches.mask_ignored(distances, some)
         valid = torch.tensor([len(matches.positive[row]) > 0 for row in some.tolist()])
         if valid.any():
             own = cells(matches.positive, some[valid], distances.device)

@@ -48,7 +48,7 @@ def calibrate_embeddings(
 def halves(query: Embeddings, gallery: Embeddings, seed: int) -> tuple[tuple[Embeddings, Embeddings], ...]:
     """Query and gallery of one half of the people, and of the other; each distractor's picture falls to either half."""
     if query.pids is None or gallery.pids is None:
-        raise ProtocolError("calibration needs to know the people of query and gallery; these are unlabelled")
+        raise ProtocolError("calibration needs to know the people of query and gallery; these are unlabeled")
     draw = torch.Generator().manual_seed(seed)
     people = torch.cat([side.pids[_persons(side)] for side in (query, gallery) if side.pids is not None]).unique()
     first = people[torch.randperm(len(people), generator=draw)[: len(people) // 2]]

@@ -56,7 +56,7 @@ def pair_distances(
     """
     refuse_reranked(protocol)
     matches = Matches.of(query, gallery, protocol)
-    comparison = compare(query, gallery, protocol.distance, normalise=protocol.normalise)
+    comparison = compare(query, gallery, protocol.distance, normalize=protocol.normalize)
     asks = rows_of(query, Role.PERSON)
     total = len(asks) * (len(gallery) - len(matches.junk)) - _entries(matches.positive) - _entries(matches.ignored)
     different, same = _Different.of(total, kept, seed), []

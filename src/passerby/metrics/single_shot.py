@@ -96,7 +96,7 @@ def shots_by_camera(query: Embeddings, gallery: Embeddings, protocol: Protocol) 
             "docs/data.md), and leave ignore_same_camera as it is"
         )
     if query.pids is None or gallery.pids is None:
-        raise ProtocolError("evaluation needs to know the people of query and gallery; these are unlabelled")
+        raise ProtocolError("evaluation needs to know the people of query and gallery; these are unlabeled")
     asks, roles = roles_of(query) == int(Role.PERSON), roles_of(gallery)
     found = {}
     for camera in query.camids.unique().tolist():

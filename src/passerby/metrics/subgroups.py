@@ -9,7 +9,7 @@ dimension       group                    value                      queries
 ==============  =======================  =========================  ==========================================
 
 A pair of cameras is an evaluation of its own: true matches and strangers are those of the gallery's camera, and
-re-ranking looks for neighbours within the pair. The others divide the queries of the whole evaluation, so that those
+re-ranking looks for neighbors within the pair. The others divide the queries of the whole evaluation, so that those
 of a group add up to all that have a valid match.
 """
 

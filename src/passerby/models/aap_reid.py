@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from passerby.models.aligned_reid import LocalBranch, horizontal_stripes
 from passerby.models.attention import attention_factory
-from passerby.models.backbones import create_trunk
+from passerby.models.backbones import create_backbone
 from passerby.models.base import WHOLE, MapLayers, ReidModel
 from passerby.models.card import ModelCard
 from passerby.models.registry import register
@@ -46,7 +46,7 @@ class AaPReID(ReidModel):
         last_stride: 1, or 2 for the baseline.
         band: BN + ReLU before and dropout after the global pooling.
         attention: ``cwa_mul`` (the paper's CWA(x)), ``cwa_add``, ``bam``, ``sp``, ``eca`` or ``none``.
-        attention_stages: trunk layers whose blocks carry it; ``ALL_LAYERS`` is CWA-all.
+        attention_stages: backbone layers whose blocks carry it; ``ALL_LAYERS`` is CWA-all.
         attention_position: after the block's last BN, or before it (the authors' code).
         dropout: BaND's rate p of Eq 4.
         band_at_test: ``False`` evaluates on the raw map, as the authors' code does.
@@ -63,7 +63,7 @@ class AaPReID(ReidModel):
         self,
         *,
         num_classes: int,
-        trunk: str = "resnet50",
+        backbone: str = "resnet50",
         last_stride: int = 1,
         band: bool = True,
         attention: str = "cwa_mul",
@@ -73,14 +73,14 @@ class AaPReID(ReidModel):
         band_at_test: bool = True,
     ) -> None:
         super().__init__()
-        self.trunk = create_trunk(
-            trunk,
+        self.backbone = create_backbone(
+            backbone,
             last_stride=last_stride,
             attention=attention_factory(attention),
             attention_stages=tuple(attention_stages),
             attention_position=attention_position,
         )
-        self.embedding_size = self.trunk.channels
+        self.embedding_size = self.backbone.channels
         self.band = BaNDMap(self.embedding_size) if band else nn.Identity()
         self.dropout = nn.Dropout(dropout if band else 0.0)
         self.band_at_test = band_at_test
@@ -88,7 +88,7 @@ class AaPReID(ReidModel):
         self.classifier = nn.Linear(self.embedding_size, num_classes)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> ModelOutput:
-        maps = self.trunk(images)  # (b, c, h, w)
+        maps = self.backbone(images)  # (b, c, h, w)
         as_published = self.training or self.band_at_test
         pooled = (self.band(maps) if as_published else maps).mean(dim=(2, 3))  # (b, c)
         local = self.local(maps) if as_published else _raw_stripes(maps)
@@ -96,7 +96,7 @@ class AaPReID(ReidModel):
         return ModelOutput(embedding=pooled, metric=pooled, logits=logits, local=local)
 
     def map_layers(self) -> MapLayers:
-        """The trunk's, and BaND's, which is what the global branch pools."""
+        """The backbone's, and BaND's, which is what the global branch pools."""
         layers = super().map_layers()
         return layers | {"band": {WHOLE: self.band}} if isinstance(self.band, BaNDMap) and self.band_at_test else layers
 

@@ -1,6 +1,6 @@
 """AlignedReID++: dynamically matching local information (Luo et al., Pattern Recognition 2019).
 
-A trunk map feeds two branches. Global: average pool → ID classifier. Local: one vector for each row
+A backbone map feeds two branches. Global: average pool → ID classifier. Local: one vector for each row
 of the map (:class:`LocalBranch`), compared by DMLI (``passerby.retrieval.distance.dmli``), trained with the
 triplets that the global branch mined (``passerby.losses``). Test distance: the global one.
 
@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from passerby.models.backbones import create_trunk
+from passerby.models.backbones import create_backbone
 from passerby.models.base import ReidModel
 from passerby.models.card import ModelCard
 from passerby.models.registry import register
@@ -46,7 +46,7 @@ class AlignedReID(ReidModel):
     """AlignedReID++.
 
     Args:
-        last_stride: of the trunk's last downsampling; the paper's is 2 (8 stripes at 256×128).
+        last_stride: of the backbone's last downsampling; the paper's is 2 (8 stripes at 256×128).
     """
 
     card: ClassVar[ModelCard] = ModelCard(
@@ -56,14 +56,14 @@ class AlignedReID(ReidModel):
         distances=("global", "local", "global_local"),
     )
 
-    def __init__(self, *, num_classes: int, trunk: str = "resnet50", last_stride: int = 2) -> None:
+    def __init__(self, *, num_classes: int, backbone: str = "resnet50", last_stride: int = 2) -> None:
         super().__init__()
-        self.trunk = create_trunk(trunk, last_stride=last_stride)
-        self.embedding_size = self.trunk.channels
+        self.backbone = create_backbone(backbone, last_stride=last_stride)
+        self.embedding_size = self.backbone.channels
         self.local = LocalBranch(self.embedding_size)
         self.classifier = nn.Linear(self.embedding_size, num_classes)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> ModelOutput:
-        maps = self.trunk(images)  # (b, c, h, w)
+        maps = self.backbone(images)  # (b, c, h, w)
         pooled = maps.mean(dim=(2, 3))  # (b, c)
         return ModelOutput(embedding=pooled, metric=pooled, logits=self.classifier(pooled), local=self.local(maps))

@@ -26,8 +26,8 @@ class ReidModel(nn.Module, ABC):
 
     card: ClassVar[ModelCard]
     embedding_size: int
-    trunk_prefix: ClassVar[str | None] = "trunk"
-    """Attribute that holds the trunk; ``None`` where the model is its own."""
+    backbone_prefix: ClassVar[str | None] = "backbone"
+    """Attribute that holds the backbone; ``None`` where the model is its own."""
     identities: ClassVar[str] = "classifier.weight"
     """Key, in the model's state, of a matrix with one row an identity."""
     heads: ClassVar[tuple[str, ...]] = ("classifier.",)
@@ -44,10 +44,10 @@ class ReidModel(nn.Module, ABC):
         Raises:
             ConfigError: if the model does not say.
         """
-        trunk = getattr(self, self.trunk_prefix, None) if self.trunk_prefix else None
-        if not isinstance(trunk, nn.Module):
+        backbone = getattr(self, self.backbone_prefix, None) if self.backbone_prefix else None
+        if not isinstance(backbone, nn.Module):
             raise ConfigError(f"{self.card.name} does not say where its maps are: define map_layers() to see them")
-        stages: dict[str, nn.Module] = getattr(trunk, "stages", {"trunk": trunk})
+        stages: dict[str, nn.Module] = getattr(backbone, "stages", {"backbone": backbone})
         return {name: {WHOLE: stage} for name, stage in stages.items()}
 
     def blocks(self) -> tuple[Block, ...]:

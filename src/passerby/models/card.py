@@ -19,7 +19,7 @@ class ModelCard:
     """What ``forward`` needs beside images (part crops, say)."""
     distances: tuple[str, ...] = ("global",)
     """The test distances its output allows; the first is the paper's."""
-    normalise: bool = True
+    normalize: bool = True
     """Whether the paper compares embeddings of length 1; else they are compared as they are."""
 
 

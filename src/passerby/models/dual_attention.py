@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from passerby.errors import ConfigError
 from passerby.models.attention.se import SE
 from passerby.models.attention.self_attention import SelfAttention
-from passerby.models.backbones import create_trunk
+from passerby.models.backbones import create_backbone
 from passerby.models.base import WHOLE, MapLayers, ReidModel
 from passerby.models.card import ModelCard
 from passerby.models.registry import register
@@ -34,10 +34,10 @@ ALL_LAYERS = (1, 2, 3, 4)
 
 @register
 class DualAttention(ReidModel):
-    """Channel attention in the trunk, self-attention on its map.
+    """Channel attention in the backbone, self-attention on its map.
 
     Args:
-        last_stride: of the trunk's last downsampling; 2 is the paper's (a map of 12×4 at 384×128).
+        last_stride: of the backbone's last downsampling; 2 is the paper's (a map of 12×4 at 384×128).
         se: squeeze-and-excitation in every residual block.
         self_attention: on the last map.
         scaled: divide the scores by √d_k, which the paper's module does not.
@@ -47,36 +47,36 @@ class DualAttention(ReidModel):
         name="dual_attention",
         paper="Channel Attention and Self-Attention (Sun and Wang, 2021)",
         input_size=(384, 128),
-        normalise=False,
+        normalize=False,
     )
 
     def __init__(
         self,
         *,
         num_classes: int,
-        trunk: str = "resnet50",
+        backbone: str = "resnet50",
         last_stride: int = 2,
         se: bool = True,
         self_attention: bool = True,
         scaled: bool = False,
     ) -> None:
         super().__init__()
-        self.trunk = create_trunk(
-            trunk, last_stride=last_stride, attention=SE if se else None, attention_stages=ALL_LAYERS
+        self.backbone = create_backbone(
+            backbone, last_stride=last_stride, attention=SE if se else None, attention_stages=ALL_LAYERS
         )
-        self.embedding_size = self.trunk.channels
+        self.embedding_size = self.backbone.channels
         self.self_attention = SelfAttention(self.embedding_size, scaled=scaled) if self_attention else None
         self.classifier = nn.Linear(self.embedding_size, num_classes)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> ModelOutput:
-        maps = self.trunk(images)  # (b, c, h, w)
+        maps = self.backbone(images)  # (b, c, h, w)
         if self.self_attention is not None:
             maps = self.self_attention(maps)
         pooled = maps.mean(dim=(2, 3))  # (b, c)
         return ModelOutput(embedding=pooled, metric=pooled, logits=self.classifier(pooled))
 
     def map_layers(self) -> MapLayers:
-        """The trunk's, and the map that self-attention makes of the last one."""
+        """The backbone's, and the map that self-attention makes of the last one."""
         layers = super().map_layers()
         return layers if self.self_attention is None else layers | {"self_attention": {WHOLE: self.self_attention}}
 
@@ -90,4 +90,4 @@ class DualAttention(ReidModel):
         """
         if self.self_attention is None:
             raise ConfigError("this dual_attention has self_attention=False: there are no weights to show")
-        return self.self_attention.row(self.trunk(images), position)
+        return self.self_attention.row(self.backbone(images), position)

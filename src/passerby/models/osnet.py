@@ -1,6 +1,6 @@
 """OSNet: omni-scale feature learning (Zhou et al., ICCV 2019), at four widths.
 
-State-dict keys are torchreid's, so that its published checkpoints load as they are. The trunk
+State-dict keys are torchreid's, so that its published checkpoints load as they are. The backbone
 (``passerby.models.backbones.osnet``) is followed by average pooling and a 512-d fully connected layer
 with BN and ReLU, whose output is the embedding; the classifier stands on it.
 """
@@ -22,17 +22,17 @@ EMBEDDING = 512
 
 
 class _OSNet(ReidModel):
-    trunk_prefix: ClassVar[str | None] = None
+    backbone_prefix: ClassVar[str | None] = None
     width: ClassVar[float]
 
     def __init__(self, *, num_classes: int) -> None:
         super().__init__()
-        trunk = OSNetTrunk(width=self.width)
-        for name, module in trunk.named_children():  # torchreid's keys have no prefix
+        backbone = OSNetTrunk(width=self.width)
+        for name, module in backbone.named_children():  # torchreid's keys have no prefix
             self.add_module(name, module)
-        self._order = tuple(name for name, _ in trunk.named_children())
+        self._order = tuple(name for name, _ in backbone.named_children())
         self.embedding_size = EMBEDDING
-        self.fc = nn.Sequential(nn.Linear(trunk.channels, EMBEDDING), nn.BatchNorm1d(EMBEDDING), nn.ReLU())
+        self.fc = nn.Sequential(nn.Linear(backbone.channels, EMBEDDING), nn.BatchNorm1d(EMBEDDING), nn.ReLU())
         self.classifier = nn.Linear(EMBEDDING, num_classes)
 
     def map_layers(self) -> MapLayers:

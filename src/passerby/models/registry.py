@@ -1,4 +1,4 @@
-"""Models by name: ``create_model("aap_reid", num_classes=751, trunk="resnet50")``."""
+"""Models by name: ``create_model("aap_reid", num_classes=751, backbone="resnet50")``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def create_model(name: str, *, num_classes: int, **options: Any) -> ReidModel:
 
     Args:
         num_classes: identities of the classifier (751 for Market-1501's training people).
-        options: the model's own keywords (trunk, last_stride, attention, …).
+        options: the model's own keywords (backbone, last_stride, attention, …).
 
     Raises:
         UnknownNameError: for a model or an option that does not exist.

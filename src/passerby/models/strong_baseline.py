@@ -1,11 +1,11 @@
 """Bag of tricks, a strong baseline for re-identification (Luo et al., CVPR workshops 2019).
 
 Trunk with last stride 1 → global average pool → BN neck: the triplet loss sees the pooled vector,
-the classifier (no bias) and the cosine retrieval see it after batch normalisation. The neck's shift
+the classifier (no bias) and the cosine retrieval see it after batch normalization. The neck's shift
 is fixed at 0. Tricks outside the network (warm-up, random erasing, label smoothing) are in
 ``passerby.recipes.strong_baseline``.
 
-Deviations: no centre loss.
+Deviations: no center loss.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passerby.models.backbones import create_trunk
+from passerby.models.backbones import create_backbone
 from passerby.models.base import ReidModel
 from passerby.models.card import ModelCard
 from passerby.models.registry import register
@@ -32,16 +32,16 @@ class StrongBaseline(ReidModel):
         input_size=(256, 128),
     )
 
-    def __init__(self, *, num_classes: int, trunk: str = "resnet50", last_stride: int = 1) -> None:
+    def __init__(self, *, num_classes: int, backbone: str = "resnet50", last_stride: int = 1) -> None:
         super().__init__()
-        self.trunk = create_trunk(trunk, last_stride=last_stride)
-        self.embedding_size = self.trunk.channels
+        self.backbone = create_backbone(backbone, last_stride=last_stride)
+        self.embedding_size = self.backbone.channels
         self.neck = nn.BatchNorm1d(self.embedding_size)
         self.neck.bias.requires_grad_(False)
         self.classifier = nn.Linear(self.embedding_size, num_classes, bias=False)
         nn.init.normal_(self.classifier.weight, std=0.001)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> ModelOutput:
-        pooled = self.trunk(images).mean(dim=(2, 3))  # (b, c)
+        pooled = self.backbone(images).mean(dim=(2, 3))  # (b, c)
         necked = self.neck(pooled)
         return ModelOutput(embedding=necked, metric=pooled, logits=self.classifier(necked))

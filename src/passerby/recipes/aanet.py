@@ -21,13 +21,13 @@ from passerby.training.config import (
 
 @recipe("aanet")
 def aanet() -> TrainConfig:
-    """AANet-50 at 384×128: SGD, 0.1 for new layers and 0.01 for the trunk, ×0.1 at epoch 20 of 40, batch 32 (§3.5).
+    """AANet-50 at 384×128: SGD, 0.1 for new layers and 0.01 for the backbone, ×0.1 at epoch 20 of 40, batch 32 (§3.5).
 
     † marks what the paper does not state and was chosen here: that a batch is 32 people with one image each, so that an
     epoch sees every image once; momentum (0.9) and weight decay (5e-4), which the learned loss weights are spared.
 
-    Command: ``passerby train aanet --data market1501:PATH --set model.trunk_weights=R50.pth``; on DukeMTMC-reID also
-    ``--set model.options.schema=dukemtmc``; AANet-152 is ``--set model.options.trunk=resnet152 --set sampler.p=24``.
+    Command: ``passerby train aanet --data market1501:PATH --set model.backbone_weights=R50.pth``; on DukeMTMC-reID also
+    ``--set model.options.schema=dukemtmc``; AANet-152 is ``--set model.options.backbone=resnet152 --set sampler.p=24``.
     Cost: 16,200 steps of 32 images.
     Expected: 93.89 / 82.45 (rank-1 / mAP).
     """
@@ -38,7 +38,7 @@ def aanet() -> TrainConfig:
         augment=AugmentConfig(flip=0.5),
         sampler=SamplerConfig(p=32, k=1),  # †
         loss=MultitaskLossConfig(),
-        optimizer=OptimizerConfig(name="sgd", lr=0.1, weight_decay=5e-4, momentum=0.9, trunk_lr_factor=0.1),  # †
+        optimizer=OptimizerConfig(name="sgd", lr=0.1, weight_decay=5e-4, momentum=0.9, backbone_lr_factor=0.1),  # †
         schedule=ScheduleConfig(name="step", milestones=(20,), gamma=0.1),
         epochs=40,
     )
@@ -46,7 +46,7 @@ def aanet() -> TrainConfig:
 
 _PAPER = "AANet (Tay et al., CVPR 2019)"
 _ON_DUKE = {DUKE.data: options(schema="dukemtmc")}
-_AANET_152 = {**options(trunk="resnet152"), "sampler.p": 24}
+_AANET_152 = {**options(backbone="resnet152"), "sampler.p": 24}
 
 TABLE_1 = Table(
     recipe="aanet",
@@ -118,8 +118,8 @@ TABLE_3 = Table(
 
 _ACCURACY = {
     "gender": 92.31, "age": 88.21, "hair length": 86.58, "sleeve length": 94.45, "length of lower": 94.24,
-    "type of lower": 94.83, "backpack": 87.77, "handbag": 89.61, "bag": 79.72, "hat": 98.01, "upper colour": 77.08,
-    "lower colour": 70.81, "mean": 87.80,
+    "type of lower": 94.83, "backpack": 87.77, "handbag": 89.61, "bag": 79.72, "hat": 98.01, "upper color": 77.08,
+    "lower color": 70.81, "mean": 87.80,
 }  # fmt: skip
 """In per cent, by group of the schema; what the paper calls L.slv, L.low, S.clth, C.up and C.low is read as here."""
 

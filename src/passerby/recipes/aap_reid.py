@@ -22,7 +22,7 @@ def aap_reid() -> TrainConfig:
     † marks what the paper does not state and was chosen here: P×K (8×4), the step's factor (0.1) and the
     erasing probability (0.5). Its epochs are read as AlignedReID++'s, in which every identity counts once.
 
-    Command: ``passerby train aap_reid --data market1501:PATH --set model.trunk_weights=R50.pth``.
+    Command: ``passerby train aap_reid --data market1501:PATH --set model.backbone_weights=R50.pth``.
     Cost: 42,000 steps of 32 images.
     Expected: 94.6 / 86.3 (rank-1 / mAP).
     """
@@ -141,7 +141,7 @@ TABLE_3 = Table(
     rows={
         f"resnet{depth}_{kind}": Row(
             title=f"ResNet-{depth}, {title}",
-            changes=options(trunk=f"resnet{depth}", attention=kind),
+            changes=options(backbone=f"resnet{depth}", attention=kind),
             printed=(numbers,),
         )
         for depth, line in _TABLE_3.items()

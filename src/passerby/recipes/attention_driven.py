@@ -38,7 +38,7 @@ def attention_driven() -> TrainConfig:
 
     Command: ``passerby train attention_driven --data market1501:PATH``. A synthetic set knows its own joints; elsewhere
     the pose network of this package finds them, or ``--set parts.poses=BODY_POINTS`` names annotations. The paper first
-    trains its network nine epochs on ImageNet, which is the user's to run; give the weights as ``model.trunk_weights``.
+    trains its network nine epochs on ImageNet, which is the user's to run; give the weights as ``model.backbone_weights``.
     Cost: 40,400 steps of 32 images and their parts.
     Expected: 94.65 / 85.22 (rank-1 / mAP) with these values of λ and β; 94.99 / 86.47 with ``loss.intra=0.1`` and
     ``parts.overlap=0.0625``.
@@ -242,7 +242,7 @@ _BETA: tuple[tuple[Numbers, Numbers], ...] = (
 """Rank-1, -5, -10 and mAP for each multiple of H/48."""
 TABLE_11 = _table(
     11,
-    "The overlap β of neighbouring parts",
+    "The overlap β of neighboring parts",
     ("rank-1", "rank-5", "rank-10", "mAP"),
     (MARKET, DUKE),
     {
@@ -264,7 +264,7 @@ TABLE_12 = _table(
             title="ResNet50",
             changes={"model.name": "dual_attention", **options(se=False, self_attention=False)},
             printed=((5.58, 23.5),),
-            note="the trunk of the other papers, at 384×192",
+            note="the backbone of the other papers, at 384×192",
         ),
         "googlenet": Row(title="GoogLeNet", cannot=_FOREIGN, printed=((2.31, 6.0),)),
         "base": Row(

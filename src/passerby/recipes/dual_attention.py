@@ -24,7 +24,7 @@ def dual_attention() -> TrainConfig:
     learning rate that stays, no weight decay, ±10° of rotation, 10 % of translation, the erasing probability (0.5), the
     smoothing (0.1) and equal weights of both losses. Flipping is not among its augmentations.
 
-    Command: ``passerby train dual_attention --data market1501:PATH --set model.trunk_weights=R50.pth``.
+    Command: ``passerby train dual_attention --data market1501:PATH --set model.backbone_weights=R50.pth``.
     Cost: 202,000 steps of 32 images.
     Expected: 93.4 / 83.4 (rank-1 / mAP).
     """

@@ -184,7 +184,7 @@ def _data_conditions(
     if table.joints:
         poses = str(settings.get("parts.poses", AUTO))
         found["joints"] = (table.joints, joints_in_words(poses, trained.source))
-    weights = settings.get("model.trunk_weights")
+    weights = settings.get("model.backbone_weights")
     return {**found, "initial weights": (table.weights, str(weights) if weights else "random")}
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from passerby.figures.reproduction import Dots, Panel, comparison
-from passerby.files import written_whole
+from passerby.files import atomic_write
 from passerby.recipes.tables import COUNTED, Table
 from passerby.training.config import TrainConfig
 from passerby.training.run import environment
@@ -99,7 +99,7 @@ class Report:
             REPORT: self.to_markdown().encode(),
         }
         for name, content in contents.items():
-            with written_whole(folder / name) as partial:
+            with atomic_write(folder / name) as partial:
                 partial.write_bytes(content)
 
     def to_dict(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import torch
 
 from passerby.config import read_tree
 from passerby.errors import ConfigError, OutputError, PasserbyError
-from passerby.files import held, written_whole
+from passerby.files import atomic_write, file_lock
 from passerby.inference.load import load
 from passerby.recipes.conditions import conditions
 from passerby.recipes.plan import Plan, plan_of
@@ -99,7 +99,7 @@ def _alone(plan: Plan) -> Iterator[None]:
         unfinished = [name for name in plan.chosen if plan.table.trained and not plan.metrics(name).is_file()]
         for name in dict.fromkeys(map(plan.table.run, unfinished)):
             words = f"{name} of {plan.folder} is being run by another call; wait for it, or choose another --out"
-            locks.enter_context(held(plan.folder / f".{name}.lock", otherwise=words))
+            locks.enter_context(file_lock(plan.folder / f".{name}.lock", otherwise=words))
         yield
 
 
@@ -125,7 +125,7 @@ def _rerank(plan: Plan, name: str) -> None:
     predictor = load(plan.run(name).path, device=device)
     protocol = replace(predictor.protocol_for(plan.test), rerank=RERANKED)
     result = predictor.evaluate(plan.test, protocol=protocol)
-    with written_whole(plan.metrics(name)) as partial:
+    with atomic_write(plan.metrics(name)) as partial:
         partial.write_text(json.dumps(result.to_dict(), indent=2) + "\n")
 
 

@@ -23,7 +23,7 @@ def count(config: TrainConfig, metric: str, *, classes: int) -> int:
 
 
 def _weights(model: ReidModel, *, classifiers: bool = False) -> int:
-    named = [(name, p) for name, p in model.named_parameters() if p.ndim > 1]  # neither biases nor normalisation
+    named = [(name, p) for name, p in model.named_parameters() if p.ndim > 1]  # neither biases nor normalization
     return sum(p.numel() for name, p in named if name.startswith("classifier") is classifiers)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from passerby.errors import PasserbyError
 from passerby.explain.images import Album
-from passerby.files import written_whole
+from passerby.files import atomic_write
 from passerby.report.inputs.environment import environment
 from passerby.report.inputs.evaluated_run import Missing, Progress, evaluated, own_data, silent
 from passerby.report.inputs.record import Record, read_records
@@ -59,7 +59,7 @@ def write_report(
         for record in records
     )
     content = report(found)
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(content, encoding="utf-8")
     return found
 

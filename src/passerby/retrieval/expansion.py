@@ -1,4 +1,4 @@
-"""Embeddings moved towards their neighbours before they are ranked.
+"""Embeddings moved towards their neighbors before they are ranked.
 
 Alpha query expansion (Radenović, Tolias, Chum, TPAMI 2019, §3.6): a query becomes the sum of itself and its
 k nearest gallery rows, each weighted by max(0, cosine)^α: :func:`expand_queries`; α = 0 is the plain average
@@ -48,7 +48,7 @@ def augment_gallery(
     """Each gallery row with the ``k`` nearest others, of unit length.
 
     Raises:
-        ProtocolError: as :func:`expand_queries`, but ``k`` is below the gallery's length: a row is no neighbour of
+        ProtocolError: as :func:`expand_queries`, but ``k`` is below the gallery's length: a row is no neighbor of
             itself.
     """
     _refuse(k, alpha, len(gallery) - 1)
@@ -65,13 +65,13 @@ def augment_gallery(
 def _moved(
     rows: Float[Tensor, "b d"], gallery: Float[Tensor, "g d"], near: Int[Tensor, "b k"], alpha: float
 ) -> Float[Tensor, "b d"]:
-    neighbours = gallery[near]
-    cosine = torch.einsum("bd,bkd->bk", rows, neighbours)
-    return normalize(rows + torch.einsum("bk,bkd->bd", cosine.clamp_min(0) ** alpha, neighbours))
+    neighbors = gallery[near]
+    cosine = torch.einsum("bd,bkd->bk", rows, neighbors)
+    return normalize(rows + torch.einsum("bk,bkd->bd", cosine.clamp_min(0) ** alpha, neighbors))
 
 
 def _refuse(k: int, alpha: float, most: int) -> None:
     if not 1 <= k <= most:
-        raise ProtocolError(f"k neighbours must be between 1 and {most}, which there are, got {k}")
+        raise ProtocolError(f"k neighbors must be between 1 and {most}, which there are, got {k}")
     if not alpha >= 0:
         raise ProtocolError(f"alpha, the power of the cosine, must not be below 0; got {alpha}")

@@ -33,7 +33,7 @@ class Matches:
                 numbers below 0.
         """
         if query.pids is None or gallery.pids is None:
-            raise ProtocolError("evaluation needs to know the people of query and gallery; these are unlabelled")
+            raise ProtocolError("evaluation needs to know the people of query and gallery; these are unlabeled")
         if protocol.ignore_same_camera and (query.camids is None or gallery.camids is None):
             raise ProtocolError(
                 f"protocol {protocol.name} ignores matches from the same camera, but the cameras are unknown; "
@@ -58,7 +58,7 @@ class Matches:
         positive, own_camera = (_by_query(columns[some], owner[some], len(query)) for some in (~ignored, ignored))
         return cls(positive, own_camera, rows_of(gallery, Role.JUNK))
 
-    def forget_ignored(self, distances: Float[Tensor, "b g"], rows: Int[Tensor, " b"]) -> None:
+    def mask_ignored(self, distances: Float[Tensor, "b g"], rows: Int[Tensor, " b"]) -> None:
         """Put infinitely far what takes no rank from some queries."""
         distances[:, self.junk.to(distances.device)] = torch.inf
         distances[cells(self.ignored, rows, distances.device)] = torch.inf

@@ -51,7 +51,7 @@ def top_k(
     k: int,
     *,
     distance: DistanceName = "global",
-    normalise: bool = True,
+    normalize: bool = True,
     rerank: Rerank | None = None,
     candidates: int | None = None,
     block_bytes: int = BLOCK_BYTES,
@@ -59,7 +59,7 @@ def top_k(
     """The ``k`` nearest gallery rows of each query, nearest first.
 
     Args:
-        normalise: divide embeddings by their length before they are compared.
+        normalize: divide embeddings by their length before they are compared.
         candidates: align stripes with so many rows only, the nearest by embeddings: for a search that must be quick.
             What is farther off by embeddings alone is not found then; all rows as candidates find what ``None`` does,
             but for rounding.
@@ -72,7 +72,7 @@ def top_k(
         raise ProtocolError(
             f"k must be between 1 and the gallery's {len(gallery)} images, got {k}; ask for at most {len(gallery)}"
         )
-    how = Protocol(distance=distance, normalise=normalise, rerank=rerank)
+    how = Protocol(distance=distance, normalize=normalize, rerank=rerank)
     if candidates is not None:
         return _top_of(candidates, query, gallery, k, how, block_bytes)
     found = [nearest(block, k) for _, block in distance_blocks(query, gallery, how, block_bytes)]
@@ -87,8 +87,8 @@ def _top_of(
         raise ProtocolError(f"candidates must be between k = {k} and the gallery's {len(gallery)}, got {candidates}")
     if how.distance == "global" or how.rerank:
         raise ProtocolError("candidates are for distances of stripes that are not re-ranked: leave candidates out")
-    comparison = compare(query, gallery, how.distance, normalise=how.normalise)
-    near = top_k(query, gallery, candidates, normalise=how.normalise, block_bytes=block_bytes).indices
+    comparison = compare(query, gallery, how.distance, normalize=how.normalize)
+    near = top_k(query, gallery, candidates, normalize=how.normalize, block_bytes=block_bytes).indices
     columns = near.sort(dim=1).values  # ascending: of equally near ones the earlier comes first
     rows = torch.arange(len(query), device=columns.device).repeat_interleave(candidates)
     distances, places = nearest(comparison.pairs(rows, columns.flatten()).view_as(columns), k)
@@ -109,7 +109,7 @@ def positive_ranks(
     matches = Matches.of(query, gallery, protocol)
     ranks, counts = [], torch.zeros(len(query), dtype=torch.long)
     for rows, block in distance_blocks(query, gallery, protocol, block_bytes):
-        matches.forget_ignored(block, rows)
+        matches.mask_ignored(block, rows)
         for row, distances in zip(rows.tolist(), block, strict=True):
             columns = matches.positive[row].to(block.device)
             counts[row] = columns.numel()
@@ -179,7 +179,7 @@ def distance_blocks(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Query rows and their distances to the whole gallery, ``(b, g)``, a block at a time, as the protocol compares."""
     if protocol.rerank:
-        union = compare_union(query, gallery, protocol.distance, normalise=protocol.normalise)
+        union = compare_union(query, gallery, protocol.distance, normalize=protocol.normalize)
         return prepare(union, len(query), protocol.rerank, block_bytes=block_bytes).blocks()
-    comparison = compare(query, gallery, protocol.distance, normalise=protocol.normalise)
+    comparison = compare(query, gallery, protocol.distance, normalize=protocol.normalize)
     return ((rows, comparison.block(rows)) for rows in whole_rows(comparison, block_bytes))

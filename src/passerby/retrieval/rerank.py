@@ -1,4 +1,4 @@
-"""Re-ranking by k-reciprocal neighbours (Zhong, Zheng, Cao, Li, CVPR 2017).
+"""Re-ranking by k-reciprocal neighbors (Zhong, Zheng, Cao, Li, CVPR 2017).
 
 Over the union of query and gallery, N pictures, D their squared Euclidean distances, each row divided by
 its own maximum:
@@ -18,7 +18,7 @@ As in the authors' code, k + 1 nearest are taken (a picture is its own first), k
 even, and the weights sum to 1, so Σ max = 2 − Σ min. torchreid and fast-reid square D once more, since
 they hand over what is squared already: ``squared_twice`` does as they do.
 
-The encodings are sparse (k1 neighbours and theirs, not N columns), and distances are looked at in blocks
+The encodings are sparse (k1 neighbors and theirs, not N columns), and distances are looked at in blocks
 and dropped: neither N × N distances (unless four times ``block_bytes`` hold them: each is then made but once)
 nor their order nor N × N encodings ever stand. Beside ``block_bytes``
 the memory is that of the encodings, about a hundred entries a picture, N k1² k2 / 2 at worst. The time is
@@ -37,7 +37,7 @@ from torch import Tensor
 from passerby.errors import ProtocolError, ShapeError
 from passerby.retrieval.distance.blocks import BLOCK_BYTES, CELL_BYTES, row_blocks
 from passerby.retrieval.distance.compare import Comparison, Given, at_once, compare_features, whole_rows
-from passerby.retrieval.distance.euclidean import squared_euclidean, widened
+from passerby.retrieval.distance.euclidean import squared_euclidean, to_float32
 from passerby.retrieval.distance.nearest import nearest
 from passerby.retrieval.ragged import Ragged, concatenated, mean_of_rows, ragged, transposed
 from passerby.types import Rerank
@@ -94,7 +94,7 @@ def k_reciprocal(
     k2: int = 6,
     lam: float = 0.3,
     *,
-    normalise: bool = True,
+    normalize: bool = True,
     squared_twice: bool = False,
     block_bytes: int = BLOCK_BYTES,
     progress: Progress | None = None,
@@ -102,10 +102,10 @@ def k_reciprocal(
     """Distances of every query to every gallery row after re-ranking, in [0, 1]; smaller is closer.
 
     Args:
-        k1: neighbours that an encoding rests on.
-        k2: neighbours over which encodings are averaged; 1: none.
+        k1: neighbors that an encoding rests on.
+        k2: neighbors over which encodings are averaged; 1: none.
         lam: λ, the share of the distance itself; 1 leaves the order as it was.
-        normalise: divide embeddings by their length first.
+        normalize: divide embeddings by their length first.
         squared_twice: square the distances, which are squared already, once more, as torchreid and fast-reid do.
         block_bytes: about what distances may take at a time, beside the result and the encodings; four times that
             while all pictures are compared with all.
@@ -115,9 +115,9 @@ def k_reciprocal(
         ProtocolError: if an argument is out of its range, or embeddings are zero or not finite.
         ShapeError: if the two sides differ in dimensions or dtype.
     """
-    squared_euclidean(widened(query[:0]), widened(gallery[:0]))  # says what differs
+    squared_euclidean(to_float32(query[:0]), to_float32(gallery[:0]))  # says what differs
     union = torch.cat([query, gallery])
-    among = compare_features(union, union, normalise=normalise)
+    among = compare_features(union, union, normalize=normalize)
     how = Rerank(k1, k2, lam, squared_twice)
     return _collected(prepare(among, len(query), how, block_bytes=block_bytes, progress=progress), progress)
 
@@ -141,7 +141,7 @@ def k_reciprocal_of(
     """
     if distances.ndim != 2 or distances.shape[0] != distances.shape[1]:
         raise ShapeError(f"re-ranking needs the distances among all pictures, (N, N), got {tuple(distances.shape)}")
-    distances = widened(distances.detach())
+    distances = to_float32(distances.detach())
     if not (distances >= 0).all() or not distances.isfinite().all():
         raise ProtocolError("distances must be finite and not below 0; these are not: look at what made them")
     how = Rerank(k1, k2, lam, squared_twice)
@@ -172,7 +172,7 @@ def prepare(
     n, k1, k2 = among.shape[0], how.k1, how.k2
     if isinstance(among, Comparison) and n * n * among.cell_bytes <= _ALL_WITH_ALL * block_bytes:
         among = at_once(among)
-    order, farthest = _neighbours(among, min(max(k1 + 1, k2), n), block_bytes, progress)
+    order, farthest = _neighbors(among, min(max(k1 + 1, k2), n), block_bytes, progress)
     mutual, half = _mutual(order[:, : k1 + 1]), _mutual(order[:, : round(k1 / 2) + 1])
     encodings = concatenated(
         [
@@ -191,7 +191,7 @@ def _refuse(among: Among, queries: int, how: Rerank) -> None:
     if not 0 < queries < among.shape[0]:
         raise ProtocolError(f"re-ranking needs both sides, got {queries} queries of {among.shape[0]} pictures in all")
     if how.k1 < 1 or how.k2 < 1:
-        raise ProtocolError(f"k1 and k2 count neighbours from 1, got {how.k1} and {how.k2}")
+        raise ProtocolError(f"k1 and k2 count neighbors from 1, got {how.k1} and {how.k2}")
     if not 0 <= how.lam <= 1:
         raise ProtocolError(f"lam is the share of the distance itself, 0 to 1; got {how.lam}")
 
@@ -207,7 +207,7 @@ def _within(lengths: Int[Tensor, " e"], most: int) -> Iterator[slice]:
         first = last
 
 
-def _neighbours(
+def _neighbors(
     among: Among, k: int, block_bytes: int, progress: Progress | None
 ) -> tuple[Int[Tensor, "n k"], Float[Tensor, " n"]]:
     """The k nearest of every row, and its farthest distance (1 where all are 0)."""
@@ -223,7 +223,7 @@ def _neighbours(
 
 
 def _mutual(order: Int[Tensor, "n k"]) -> Bool[Tensor, "n k"]:
-    """Of each row's neighbours, which have the row among theirs: R among N."""
+    """Of each row's neighbors, which have the row among theirs: R among N."""
     rows = torch.arange(len(order), device=order.device)
     return torch.cat([(order[order[some]] == some[:, None, None]).any(2) for some in rows.split(4096)])
 
@@ -235,7 +235,7 @@ def _expanded(
     nowhere = len(order)
     own = order[rows, : mutual.shape[1]]
     members = own.masked_fill(~mutual[rows], nowhere)
-    theirs, count = order[own, : half.shape[1]], half[own]  # (b, m, h): what each neighbour would bring
+    theirs, count = order[own, : half.shape[1]], half[own]  # (b, m, h): what each neighbor would bring
     known = members.sort(dim=1).values
     at = torch.searchsorted(known, theirs.flatten(1)).clamp_max(known.shape[1] - 1)
     shared = known.gather(1, at).view_as(theirs) == theirs

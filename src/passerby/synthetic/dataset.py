@@ -20,7 +20,7 @@ from PIL import Image
 from passerby.data.keypoints.skeleton import Labels, Shot
 from passerby.data.source import Source
 from passerby.errors import ConfigError, OutputError
-from passerby.files import written_whole
+from passerby.files import atomic_write
 from passerby.synthetic.people.walk import frame_number
 from passerby.synthetic.settings import Settings
 from passerby.synthetic.spec import settings_from, settings_text
@@ -193,7 +193,7 @@ def short_hash(settings: Settings) -> str:
 def _write_whole(path: Path, content: bytes) -> None:
     """Threads and processes may draw the same picture at once: the last one stays."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_bytes(content)
 
 

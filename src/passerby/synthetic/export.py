@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from passerby.errors import ConfigError, OutputError
-from passerby.files import folder_made_whole
+from passerby.files import atomic_directory
 from passerby.synthetic.annotations import (
     ATTRIBUTES,
     KEYPOINTS,
@@ -75,7 +75,7 @@ def write_pedestrians(
 
     Args:
         workers: processes; a script that asks for more than one needs ``if __name__ == "__main__":``.
-        masks: write the part masks too: ``masks/NAME.png``, grey values that index ``labels.PARTS``.
+        masks: write the part masks too: ``masks/NAME.png``, gray values that index ``labels.PARTS``.
         train_only: leave the test half of the people out, where nobody will be looked for.
         progress: called with the number of pictures that were finished since the last call.
 
@@ -88,7 +88,7 @@ def write_pedestrians(
         raise ConfigError(
             f"no picture is to be drawn: {settings.people} people have no training half; ask for 2 or more"
         )
-    with folder_made_whole(out) as folder:
+    with atomic_directory(out) as folder:
         folders = {file_name(settings, key).partition("/")[0] for key in everything}
         for name in (*folders, *([MASKS] if masks else [])):
             (folder / name).mkdir()

@@ -1,7 +1,7 @@
 """Pedestrians: people who do not exist, drawn when they are first looked at (see :mod:`passerby.synthetic`).
 
 ``pedestrians:people=60,preset=hard`` instead of a path. Written to disk, they are in Market-1501's layout and are
-recognised as such.
+recognized as such.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ def _read(source: Source) -> Dataset:
     return replace(DATASETS["market1501"].read(source), name=NAME)
 
 
-def _recognises(names: Sequence[str]) -> bool:  # noqa: ARG001 - nothing on disk is a set that is still to be drawn
+def _recognizes(names: Sequence[str]) -> bool:  # noqa: ARG001 - nothing on disk is a set that is still to be drawn
     return False
 
 
-DATASETS.register(NAME)(Reader(_read, _recognises, open=open_pedestrians, generated=True))
+DATASETS.register(NAME)(Reader(_read, _recognizes, open=open_pedestrians, generated=True))

@@ -20,9 +20,9 @@ class Knobs:
     """The strength of each difficulty; 0 is none. Probabilities are of one picture."""
 
     clothes: float = 1.0
-    """Variety of clothes: patterns, cuts and details beside plain colours."""
+    """Variety of clothes: patterns, cuts and details beside plain colors."""
     colour: float = 1.5
-    """Colour transfer, exposure and white balance of the cameras."""
+    """Color transfer, exposure and white balance of the cameras."""
     background: float = 1.0
     """Clutter of the scenes."""
     light: float = 1.0
@@ -38,7 +38,7 @@ class Knobs:
     viewpoint: float = 1.0
     """How freely people turn between cameras; 0 shows everybody from the front."""
     twins: float = 0.3
-    """Share of the people who have a twin: the same colours, other details."""
+    """Share of the people who have a twin: the same colors, other details."""
 
 
 PRESETS: dict[str, Knobs] = {

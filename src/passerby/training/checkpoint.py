@@ -8,7 +8,7 @@ from typing import Any
 from safetensors.torch import save
 
 from passerby.errors import ConfigError, WeightsError
-from passerby.files import folder_made_whole, written_whole
+from passerby.files import atomic_directory, atomic_write
 from passerby.models.base import ReidModel
 from passerby.models.registry import MODELS, create_model, model_card
 from passerby.training.config import PartsConfig
@@ -29,11 +29,11 @@ def save_model(
 
     Args:
         parts: how pictures are cut (:func:`~passerby.inference.keypoint_source.part_maker`) for a model that sees parts.
-        evaluation: ``flip``, ``normalise``, ``draws`` and ``seed`` of
-            :class:`~passerby.inference.model.Predictor`.
+        evaluation: ``flip``, ``normalize``, ``draws`` and ``seed`` of
+            :class:`~passerby.inference.model.Model`.
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with written_whole(run.path / "model.safetensors") as partial:
+    with atomic_write(run.path / "model.safetensors") as partial:
         partial.write_bytes(save(state))  # save_file would hide it from other readers (mode 0600, whatever the umask)
     description = {
         "model": model.card.name,
@@ -72,7 +72,7 @@ def import_checkpoint(
     state = read_state(weights)
     built = create_model(model, num_classes=_num_classes(state, MODELS[model].identities), **(options or {}))
     report = load_weights(built, weights)
-    with folder_made_whole(folder.path) as partial:
+    with atomic_directory(folder.path) as partial:
         parts = PartsConfig().model_dump()
         save_model(RunFolder(partial), built, options=options or {}, size=size, parts=parts)
     return report

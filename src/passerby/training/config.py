@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator
 
-from passerby.config import Frozen, validate, read_as
+from passerby.config import Frozen, read_as, validate
 from passerby.data.keypoints.regions import OVERLAP
 from passerby.losses.multitask import TASKS
 
@@ -41,8 +41,8 @@ class ModelConfig(Frozen):
 
     name: str
     options: dict[str, Any] = {}
-    trunk_weights: str | None = None
-    """Checkpoint for the trunk (ImageNet, say); ``None``: train from scratch."""
+    backbone_weights: str | None = None
+    """Checkpoint for the backbone (ImageNet, say); ``None``: train from scratch."""
 
     @field_validator("options")
     @classmethod
@@ -69,7 +69,7 @@ class PartsConfig(Frozen):
 
     by: Literal["pose", "strips"] = "pose"
     overlap: float = Field(OVERLAP, ge=0, le=0.5)
-    """β: how far neighbouring parts reach into each other, as a share of the body's height."""
+    """β: how far neighboring parts reach into each other, as a share of the body's height."""
     align: bool = True
     """Whether the whole body is cut by pose too; by strips it never is."""
     poses: str = "auto"
@@ -82,7 +82,7 @@ class EvaluationConfig(Frozen):
 
     flip: bool = False
     """Average each picture with its mirror image."""
-    normalise: bool | None = None
+    normalize: bool | None = None
     """Compare embeddings of length 1; ``None``: as the model's paper does."""
     draws: int | None = Field(None, ge=0)
     """Of galleries with one picture a person; 0: the whole gallery; ``None``: as the data set's own protocol has it."""
@@ -146,8 +146,8 @@ class OptimizerConfig(Frozen):
     lr: float = Field(3.5e-4, gt=0)
     weight_decay: float = Field(5e-4, ge=0)
     momentum: float = Field(0.9, ge=0, lt=1)
-    trunk_lr_factor: float = Field(1.0, ge=0)
-    """Learning rate of the trunk ÷ that of the new layers."""
+    backbone_lr_factor: float = Field(1.0, ge=0)
+    """Learning rate of the backbone ÷ that of the new layers."""
 
 
 class ScheduleConfig(Frozen):

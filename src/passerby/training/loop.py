@@ -27,7 +27,7 @@ from torch import Tensor
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, OutputError, TrainingError, WeightsError
 from passerby.figures.losses_png import save_loss_curves
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 from passerby.losses.reid import LossParts
 from passerby.models.base import ReidModel
 from passerby.training.attributes import evaluation_attributes
@@ -36,7 +36,7 @@ from passerby.training.config import TrainConfig, read_config
 from passerby.training.data import count_people, evaluation_data, train_loader
 from passerby.training.inputs import INPUTS, digests
 from passerby.training.loss import build_loss, leaves_parameters_out
-from passerby.training.model import build_model, load_trunk_weights
+from passerby.training.model import build_model, load_backbone_weights
 from passerby.training.monitor import Monitor
 from passerby.training.optimizer import build_optimizer, set_lr
 from passerby.training.run import RunFolder
@@ -79,7 +79,7 @@ class _Training:
         self.accelerator = _accelerator(config)
         self.show_progress = show_progress and self.accelerator.is_main_process
         model = build_model(config, num_classes=count_people(self.dataset))
-        self.weights = None if resume else load_trunk_weights(model, config)
+        self.weights = None if resume else load_backbone_weights(model, config)
         self.loader = train_loader(
             config, model, self.dataset, rank=self.accelerator.process_index, world=self.accelerator.num_processes
         )
@@ -110,7 +110,7 @@ class _Training:
             self.folder.create(self.config)
             self.folder.write_json(INPUTS, digests(self.config, self.dataset, self.test))
             if self.weights is not None:
-                self.folder.write_json("trunk_weights.json", asdict(self.weights))
+                self.folder.write_json("backbone_weights.json", asdict(self.weights))
         self.accelerator.wait_for_everyone()
         return 0
 
@@ -137,7 +137,7 @@ class _Training:
             self.folder, total, done=first_epoch * len(self.loader), active=active, show=self.show_progress
         ) as monitor:
             if self.weights is not None:
-                monitor.say(f"trunk weights: {self.weights}")
+                monitor.say(f"backbone weights: {self.weights}")
             yield monitor
 
     def _find_parts(self, monitor: Monitor) -> None:
@@ -206,7 +206,7 @@ class _Training:
         result = None
         if self.test is not None and self.accelerator.is_main_process:
             how = {"parts": self.config.parts.model_dump(), **self.config.evaluation.model_dump()}
-            predictor = Predictor(model, self.config.data.size, **how)
+            predictor = Model(model, self.config.data.size, **how)
             result = predictor.evaluate(self.test, attributes=self.evaluation_attributes)
         self.accelerator.wait_for_everyone()
         return result

@@ -1,4 +1,4 @@
-"""Optimisers from a config, with one learning rate for the trunk and one for what is new."""
+"""Optimizers from a config, with one learning rate for the backbone and one for what is new."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def build_optimizer(model: ReidModel, loss: nn.Module, config: OptimizerConfig) 
 
 
 def _groups(model: ReidModel, config: OptimizerConfig) -> list[dict[str, Any]]:
-    trunk: nn.Module | None = getattr(model, model.trunk_prefix) if model.trunk_prefix else None
-    in_trunk = {id(p) for p in trunk.parameters()} if trunk is not None else set()
+    backbone: nn.Module | None = getattr(model, model.backbone_prefix) if model.backbone_prefix else None
+    in_backbone = {id(p) for p in backbone.parameters()} if backbone is not None else set()
     trained = [p for p in model.parameters() if p.requires_grad]
     return [
         {
-            "params": [p for p in trained if (id(p) in in_trunk) is inside],
-            "lr": (base := config.lr * (config.trunk_lr_factor if inside else 1.0)),
+            "params": [p for p in trained if (id(p) in in_backbone) is inside],
+            "lr": (base := config.lr * (config.backbone_lr_factor if inside else 1.0)),
             "base_lr": base,
         }
         for inside in (True, False)
-        if any((id(p) in in_trunk) is inside for p in trained)
+        if any((id(p) in in_backbone) is inside for p in trained)
     ]
 
 

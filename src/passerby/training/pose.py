@@ -212,7 +212,7 @@ def build_network(config: PoseConfig) -> PoseNetwork:
 def pose_loss(network: PoseNetwork, images: Tensor, joints: Tensor, sure: Tensor, config: PoseLossConfig) -> LossParts:
     """Columns + rows + what is in the picture, of ``(b, 3, h, w)`` with ``joints (b, 18, 2)`` and ``sure (b, 18)``.
 
-    Of joints that nobody labelled (``sure`` below 0) nothing is learned.
+    Of joints that nobody labeled (``sure`` below 0) nothing is learned.
     """
     scores = PoseScores(*(part.float() for part in network(images)))
     weight = torch.where(sure >= 1, 1.0, torch.where(sure > 0, config.hidden, 0.0))

@@ -53,7 +53,7 @@ class PoseAugmentConfig(Frozen):
     shift: float = Field(0.08, ge=0, le=1)
     degrees: float = Field(10.0, ge=0, le=180)
     jitter: float = Field(0.4, ge=0, lt=1)
-    grey: float = Field(0.2, ge=0, le=1)
+    gray: float = Field(0.2, ge=0, le=1)
     tint: float = Field(0.2, ge=0, lt=1)
     blur: float = Field(0.3, ge=0, le=1)
     low: float = Field(0.3, ge=0, le=1)

@@ -24,7 +24,7 @@ import torch
 from pydantic import BaseModel
 
 from passerby.errors import ConfigError
-from passerby.files import folder_made_whole, written_whole
+from passerby.files import atomic_directory, atomic_write
 
 _PACKAGES = ("passerby", "torch", "kornia", "accelerate", "pytorch-metric-learning", "numpy", "pillow")
 
@@ -61,18 +61,18 @@ class RunFolder:
         if self.path.exists():
             way = f"continue it with --resume {self.path}" if any(self.checkpoints.glob("epoch-*")) else "delete it"
             raise ConfigError(f"{self.path} exists; choose another --run, or {way}")
-        with folder_made_whole(self.path) as partial:
+        with atomic_directory(self.path) as partial:
             (partial / "config.json").write_text(_as_text(config))
             (partial / "environment.json").write_text(json.dumps(environment(), indent=2) + "\n")
 
     def write_config(self, config: BaseModel) -> None:
         """Replace the config by one that comes to the same numbers."""
-        with written_whole(self.config) as partial:
+        with atomic_write(self.config) as partial:
             partial.write_text(_as_text(config))
 
     def write_json(self, name: str, value: dict[str, Any]) -> None:
         """Write one JSON file whole or not at all."""
-        with written_whole(self.path / name) as partial:
+        with atomic_write(self.path / name) as partial:
             partial.write_text(json.dumps(value, indent=2) + "\n")
 
     def latest_checkpoint(self) -> Path:
@@ -118,7 +118,7 @@ class RunFolder:
         for file in (self.metrics_log, self.evaluations_log):
             if file.exists():
                 kept = [json.dumps(entry) for entry in _lines(file) if entry["step"] <= step]
-                with written_whole(file) as partial:
+                with atomic_write(file) as partial:
                     partial.write_text("".join(f"{line}\n" for line in kept))
 
 

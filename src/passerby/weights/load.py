@@ -17,8 +17,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from passerby.compat import current_state, former_tensor_name
 from passerby.errors import WeightsError
-from passerby.models.backbones.mobilenet_v2 import flat_to_nested
+from passerby.weights.key_maps import flat_to_nested
 
 State = dict[str, Tensor]
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
@@ -68,9 +69,9 @@ def read_state(source: str | Path) -> State:
     state = _read(path)
     if all(key.startswith("module.") for key in state):  # DataParallel prefixes all or none
         state = {key.removeprefix("module."): value for key, value in state.items()}
-    _refuse(path, [k for k, v in state.items() if not _is_plain(v)], "are sparse, quantised, complex or without values")
+    _refuse(path, [k for k, v in state.items() if not _is_plain(v)], "are sparse, quantized, complex or without values")
     _refuse(path, [k for k, v in state.items() if not v.isfinite().all()], "hold NaN or infinity")
-    return dict(state)
+    return current_state(state)
 
 
 def _local(source: str | Path) -> Path:
@@ -132,7 +133,8 @@ def _first_line(error: Exception) -> str:
 def digest(module: nn.Module, beside: str) -> str:
     """Hex digits that differ where a module's weights do, or what stands ``beside`` them."""
     found = hashlib.sha256(beside.encode())
-    for name, tensor in sorted(module.state_dict().items()):
+    named = {former_tensor_name(name): tensor for name, tensor in module.state_dict().items()}
+    for name, tensor in sorted(named.items()):
         found.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
     return found.hexdigest()
 
@@ -204,14 +206,16 @@ def _fits(theirs: Tensor, ours: Tensor) -> bool:
     return theirs.shape == ours.shape and (theirs.is_floating_point() or not ours.is_floating_point())
 
 
-def load_trunk(trunk: nn.Module, source: str | Path, *, heads: Iterable[str] = ("fc.", "classifier.")) -> WeightsReport:
-    """An ImageNet (or other) checkpoint into a trunk, or a model that is its own: attention modules stay fresh.
+def load_backbone(
+    backbone: nn.Module, source: str | Path, *, heads: Iterable[str] = ("fc.", "classifier.")
+) -> WeightsReport:
+    """An ImageNet (or other) checkpoint into a backbone, or a model that is its own: attention modules stay fresh.
 
     Args:
         heads: key prefixes left out on both sides.
     """
     return load_weights(
-        trunk,
+        backbone,
         source,
         ignore=heads,
         fresh=lambda key: ".attention." in key,

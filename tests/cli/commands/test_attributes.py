@@ -15,7 +15,7 @@ from passerby.models.registry import create_model
 from passerby.training.checkpoint import save_model
 from passerby.training.run import RunFolder
 
-OPTIONS = {"trunk": "resnet18_half"}
+OPTIONS = {"backbone": "resnet18_half"}
 
 
 @pytest.fixture(scope="session")
@@ -108,17 +108,17 @@ def test_a_run_that_predicts_none_says_so(run, trained: Path, figures: Path) -> 
 
 
 def test_a_search_for_attributes_alone(run, describer: Path, figures: Path, embedded: Path, tmp_path: Path) -> None:
-    asked = ("search", describer, "--gallery", embedded, "--attributes", "upper_colour=red,hat=no", "-k", 3)
+    asked = ("search", describer, "--gallery", embedded, "--attributes", "upper_color=red,hat=no", "-k", 3)
     content = json.loads(run(*asked, "--json").out)
     assert content["query"] is None
-    assert content["attributes"] == {"upper colour": "red", "hat": "no"}
+    assert content["attributes"] == {"upper color": "red", "hat": "no"}
     assert content["ranked_by"] == "probability"
     probabilities = [hit["probability"] for hit in content["hits"]]
     assert probabilities == sorted(probabilities, reverse=True)
     done = run(*asked, "--figure", tmp_path / "strip.png")
     heading, columns, *rows = done.out.splitlines()
     assert heading == (
-        "All 16 pictures, ranked by the probability of upper colour = red, hat = no (product over groups):"
+        "All 16 pictures, ranked by the probability of upper color = red, hat = no (product over groups):"
     )
     assert columns.split() == ["rank", "probability", "person", "camera", "path"]
     assert [row.split()[-1] for row in rows[:3]] == [hit["path"] for hit in content["hits"]]

@@ -116,5 +116,5 @@ def test_a_flipped_gallery_is_searched_with_flip_only(run_folder: Path, people: 
     asked = ("search", run_folder, people / "2.png", "--gallery", flipped)
     assert "search with --flip" in refused(passerby(*asked))
     assert "search with --flip" in refused(passerby(*asked, "--no-flip"))
-    assert "search with --normalise" in refused(passerby(*asked, "--flip", "--no-normalise"))
+    assert "search with --normalize" in refused(passerby(*asked, "--flip", "--no-normalize"))
     assert "2.png" in passerby(*asked, "--flip", "-k", 1).stdout

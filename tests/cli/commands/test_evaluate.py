@@ -43,13 +43,13 @@ def test_choices_reach_the_protocol(run, trained: Path, figures: Path, distance:
 
 
 def test_flip_and_normalise_reach_the_numbers(run, trained: Path, figures: Path) -> None:
-    asked = run("evaluate", trained, "--data", figures, "--flip", "--no-normalise")
+    asked = run("evaluate", trained, "--data", figures, "--flip", "--no-normalize")
     assert "distance global of embeddings as they are, mirror images averaged." in asked.out.splitlines()[0]
     results = [
         json.loads(run("evaluate", trained, "--data", figures, "--json", *options).out)
-        for options in ((), ("--flip",), ("--no-normalise",))
+        for options in ((), ("--flip",), ("--no-normalize",))
     ]
-    assert [(r["protocol"]["flip"], r["protocol"]["normalise"]) for r in results] == [
+    assert [(r["protocol"]["flip"], r["protocol"]["normalize"]) for r in results] == [
         (False, True),
         (True, True),
         (False, False),
@@ -60,7 +60,7 @@ def test_flip_and_normalise_reach_the_numbers(run, trained: Path, figures: Path)
 def test_re_ranking_reaches_the_numbers(run, trained: Path, figures: Path) -> None:
     again = "--rerank", "--k1", 4, "--k2", 2, "--lam", 0
     done = run("evaluate", trained, "--data", figures, *again)
-    assert "distance global, re-ranked by k-reciprocal neighbours (k1 4, k2 2, λ 0)." in done.out.splitlines()[0]
+    assert "distance global, re-ranked by k-reciprocal neighbors (k1 4, k2 2, λ 0)." in done.out.splitlines()[0]
     plain, ranked, twice = (
         json.loads(run("evaluate", trained, "--data", figures, "--json", *options).out)
         for options in ((), again, ("--rerank", "--squared-twice"))
@@ -162,17 +162,17 @@ def readme(run: Path, data: Path) -> dict[str, Any]:
     return result.to_dict()
 
 
-def numbers(run: Path, data: Path, *, flip: bool = False, normalise: bool = True, **parts: Any) -> dict[str, Any]:
+def numbers(run: Path, data: Path, *, flip: bool = False, normalize: bool = True, **parts: Any) -> dict[str, Any]:
     """The run's model evaluated with options that are said here."""
     model, dataset = passerby.load(run), passerby.data.load(data)
     cutter = part_maker(dataset.source, size=model.size, **parts) if parts else None
-    how = passerby.Protocol(flip=flip, normalise=normalise)
+    how = passerby.Protocol(flip=flip, normalize=normalize)
     return passerby.evaluate(model.model, dataset, size=model.size, protocol=how, parts=cutter).to_dict()
 
 
 def test_the_readme_gives_the_numbers_of_the_command_for_a_run_with_flip(run, figures: Path, tmp_path: Path) -> None:
-    how = {"flip": True, "normalise": False}
-    own = untrained(tmp_path / "run", "aligned_reid", {"trunk": "resnet18"}, size=(32, 16), evaluation=how)
+    how = {"flip": True, "normalize": False}
+    own = untrained(tmp_path / "run", "aligned_reid", {"backbone": "resnet18"}, size=(32, 16), evaluation=how)
     shown = readme(own, figures)
     assert shown == json.loads(run("evaluate", own, "--data", figures, "--json").out)
     assert shown == numbers(own, figures, **how)
@@ -187,8 +187,8 @@ def test_the_readme_gives_the_numbers_of_the_command_for_a_run_with_parts(
     own = untrained(tmp_path / "run", "attention_driven", {"width": 0.125}, size=(64, 32), parts=how)
     shown = readme(own, data)
     assert shown == json.loads(run("evaluate", own, "--data", data, "--json").out)
-    assert shown == numbers(own, data, normalise=False, **how)
-    assert shown["minp"] != numbers(own, data, normalise=False, by="pose")["minp"]
+    assert shown == numbers(own, data, normalize=False, **how)
+    assert shown["minp"] != numbers(own, data, normalize=False, by="pose")["minp"]
 
 
 def test_an_output_that_cannot_be_written_is_said(run, trained: Path, figures: Path, tmp_path: Path) -> None:

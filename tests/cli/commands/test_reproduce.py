@@ -10,7 +10,7 @@ from passerby.errors import TrainingError
 from passerby.recipes.tables import PAPERS
 
 DRAWN = "pedestrians:people=8,cameras=2,images=2,size=64x32,preset=easy"
-SETTINGS = ("model.options.trunk=resnet18_half", "data.height=64", "data.width=32", "sampler.p=2", "sampler.k=2")
+SETTINGS = ("model.options.backbone=resnet18_half", "data.height=64", "data.width=32", "sampler.p=2", "sampler.k=2")
 SMALL = tuple(a for s in SETTINGS for a in ("--set", s))
 
 

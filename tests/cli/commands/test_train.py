@@ -39,7 +39,7 @@ def test_options_become_the_config(run, loop: Recorder, tmp_path: Path) -> None:
     settings = (
         "--set",
         "optimizer.lr=1e-5",
-        "--set=model.options.trunk=resnet18",
+        "--set=model.options.backbone=resnet18",
         "--set",
         "schedule.milestones=[3, 4]",
     )
@@ -47,7 +47,7 @@ def test_options_become_the_config(run, loop: Recorder, tmp_path: Path) -> None:
     assert loop.config is not None
     assert (loop.config.data.train, loop.config.data.test) == ("a", "b")
     assert loop.config.optimizer.lr == 1e-5
-    assert loop.config.model.options == {"trunk": "resnet18"}
+    assert loop.config.model.options == {"backbone": "resnet18"}
     assert loop.config.schedule.milestones == (3, 4)
     assert (loop.run, loop.resume) == (folder, False)
 

@@ -22,7 +22,7 @@ def run_of(tmp_path: Path) -> Callable[..., Path]:
     """A run of an untrained model."""
 
     def saved(name: str, **options: Any) -> Path:
-        options = {"trunk": "resnet18", **options} if name != "osnet_x0_25" else options
+        options = {"backbone": "resnet18", **options} if name != "osnet_x0_25" else options
         folder = tmp_path / "run"
         folder.mkdir(exist_ok=True)
         save_model(RunFolder(folder), create_model(name, num_classes=3, **options), options=options, size=(64, 32))
@@ -85,7 +85,7 @@ def test_attributes_of_drawn_people_are_judged(run_of: Callable[..., Path], figu
 
     def is_green(path: Path) -> bool:
         with Image.open(path) as picture:
-            return any(colour == (0, 158, 115) for _, colour in picture.convert("RGB").getcolors(1 << 24) or ())
+            return any(color == (0, 158, 115) for _, color in picture.convert("RGB").getcolors(1 << 24) or ())
 
     assert is_green(file)
     bare = shutil.copytree(figures, tmp_path / "bare", ignore=shutil.ignore_patterns("attributes.csv"))

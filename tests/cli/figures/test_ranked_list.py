@@ -76,7 +76,7 @@ def test_the_worst_of_a_run_are_those_of_its_evaluation(
     assert (done.code, done.out) == (0, f"The ranked lists are in {file}.\n"), done.err
     with Image.open(file) as picture:
         assert picture.format == "PNG"
-    measured = precisions(sides, Protocol(normalise=load(trained).protocol.normalise, rerank=Rerank()))
+    measured = precisions(sides, Protocol(normalize=load(trained).protocol.normalize, rerank=Rerank()))
     lists = drawn[0].lists[trained.name]
     assert [one.average_precision for one in lists] == sorted(measured.values())[:2]
     assert all(measured[one.path] == one.average_precision and len(one.hits) == 3 for one in lists)
@@ -119,7 +119,7 @@ def test_anybodys_embeddings_and_pictures(
 def test_lists_before_and_after_attributes_filter_them(
     run: Run, drawn: list[Drawn], figures: Path, tmp_path: Path
 ) -> None:
-    options = {"trunk": "resnet18_half"}
+    options = {"backbone": "resnet18_half"}
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = create_model("aanet", num_classes=3, **options)

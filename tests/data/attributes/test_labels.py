@@ -114,12 +114,12 @@ def test_published_files_that_are_not_in_order(tmp_path: Path) -> None:
 
 
 def test_ones_own_table_of_people(tmp_path: Path) -> None:
-    (tmp_path / "mine.csv").write_text("pid,hat,upper_colour,age\n3,yes,red,adult\n1,no,,old\n")
+    (tmp_path / "mine.csv").write_text("pid,hat,upper_color,age\n3,yes,red,adult\n1,no,,old\n")
     found = read_attributes(tmp_path / "mine.csv", MARKET)
     assert list(found.people) == [1, 3]
     said = {group: value for group, value in MARKET.to_values(found.people[3].tolist()).items() if value != "unknown"}
-    assert said == {"hat": "yes", "upper colour": "red", "age": "adult"}
-    assert found.people[1][MARKET.index("upper colour")] == UNKNOWN
+    assert said == {"hat": "yes", "upper color": "red", "age": "adult"}
+    assert found.people[1][MARKET.index("upper color")] == UNKNOWN
     assert found.people[1][MARKET.index("gender")] == UNKNOWN
 
 
@@ -211,13 +211,13 @@ def test_everybody_drawn_is_described_in_every_group() -> None:
 def test_two_outfits_are_told_apart_by_picture(drawn: Callable[..., Path]) -> None:
     folder = drawn(two_outfits=True)
     found = read_attributes(folder)
-    upper = MARKET.index("upper colour")
+    upper = MARKET.index("upper color")
     shown = {path: row[upper] for path, row in found.pictures.items()}
     assert UNKNOWN not in shown.values()
     changed = [pid for pid, row in found.people.items() if row[upper] == UNKNOWN]
     for pid in changed:
-        assert len({colour for path, colour in shown.items() if int(path.split("/")[1][:4]) == pid}) == 2
-    assert changed, "somebody changes colour"
+        assert len({color for path, color in shown.items() if int(path.split("/")[1][:4]) == pid}) == 2
+    assert changed, "somebody changes color"
     broken = folder / "keypoints.json"
     broken.write_text(json.dumps({"images": [{"file_name": "a.jpg"}]}))
     with pytest.raises(DatasetLayoutError, match=r"keypoints\.json does not say who wears which outfit"):

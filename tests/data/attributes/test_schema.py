@@ -16,8 +16,8 @@ WOMAN = {"gender": 2, "hair": 2, "up": 2, "down": 1, "clothes": 2, "hat": 1, "ba
 
 
 def row(upper: str = "upred", lower: str = "downblue") -> dict[str, int]:
-    colours = [name for part in ("upper colour", "lower colour") for name in MARKET[part].columns]
-    return WOMAN | {"age": 2} | {name: 2 if name in (upper, lower) else 1 for name in colours}
+    colors = [name for part in ("upper color", "lower color") for name in MARKET[part].columns]
+    return WOMAN | {"age": 2} | {name: 2 if name in (upper, lower) else 1 for name in colors}
 
 
 def test_market_has_12_groups_39_logits_and_27_columns() -> None:
@@ -41,7 +41,7 @@ def test_a_row_by_hand() -> None:
     assert classes == (1, 1, 1, 0, 1, 0, 1, 0, 0, 1, 2, 6)
     assert MARKET.to_values(classes)["sleeve length"] == "short"
     assert MARKET.to_values(classes)["type of lower"] == "pants"
-    assert MARKET.to_values(classes)["lower colour"] == "blue"
+    assert MARKET.to_values(classes)["lower color"] == "blue"
 
 
 @given(CLASSES)
@@ -53,11 +53,11 @@ def test_classes_columns_and_values_say_the_same(classes: tuple[int, ...]) -> No
     assert MARKET.from_values(MARKET.to_values(classes)) == classes
 
 
-def test_somebody_in_no_colour_is_unknown_both_ways() -> None:
+def test_somebody_in_no_color_is_unknown_both_ways() -> None:
     bare = row(upper="none")
     classes = MARKET.from_columns(bare)
-    assert classes[MARKET.index("upper colour")] == UNKNOWN
-    assert MARKET.to_values(classes)["upper colour"] == "unknown"
+    assert classes[MARKET.index("upper color")] == UNKNOWN
+    assert MARKET.to_values(classes)["upper color"] == "unknown"
     assert MARKET.to_columns(classes) == bare
 
 
@@ -84,8 +84,8 @@ def test_classes_that_cannot_be_are_refused() -> None:
 
 
 def test_misspelt_names_are_told_the_near_ones() -> None:
-    with pytest.raises(UnknownNameError, match="Did you mean upper colour"):
-        MARKET.index("uper colour")
+    with pytest.raises(UnknownNameError, match="Did you mean upper color"):
+        MARKET.index("uper color")
     with pytest.raises(UnknownNameError, match="unknown value of age 'grown'"):
         MARKET["age"].index("grown")
 
@@ -117,15 +117,15 @@ def test_a_row_of_duke_by_hand() -> None:
     assert classes == (1, 0, 0, 0, 0, 0, 1, 0, 6, 6)
     assert DUKE.to_columns(classes) == duke_row()
     values = DUKE.to_values(classes)
-    assert (values["shoe colour"], values["length of upper"]) == ("light", "short")
-    assert (values["upper colour"], values["lower colour"]) == ("green", "brown")
+    assert (values["shoe color"], values["length of upper"]) == ("light", "short")
+    assert (values["upper color"], values["lower color"]) == ("green", "brown")
 
 
 def test_gaps_of_duke_s_annotators_are_unknown() -> None:
-    """Two people have no length of upper, some several colours of lower; elsewhere such codes are an error."""
+    """Two people have no length of upper, some several colors of lower; elsewhere such codes are an error."""
     assert DUKE.from_columns(duke_row(top=0))[DUKE.index("length of upper")] == UNKNOWN
     assert DUKE.to_columns(DUKE.from_columns(duke_row(top=0))) == duke_row(top=0)
-    assert DUKE.from_columns(duke_row(downred=2))[DUKE.index("lower colour")] == UNKNOWN
+    assert DUKE.from_columns(duke_row(downred=2))[DUKE.index("lower color")] == UNKNOWN
     with pytest.raises(DatasetLayoutError, match="column 'top' holds codes 0 to 2, got 3"):
         DUKE.from_columns(duke_row(top=3))
     with pytest.raises(DatasetLayoutError, match="column 'hat' holds codes 1 to 2, got 0"):
@@ -142,8 +142,8 @@ def test_schemas_have_the_names_of_their_data_sets() -> None:
 @pytest.mark.parametrize(
     ("schema", "file", "people", "unknown"),
     [
-        (DUKE, "duke_attribute/duke_attribute.mat", (702, 1110), {"length of upper": 2, "upper colour": 15}),
-        (MARKET, "market1501_attribute/market_attribute.mat", (751, 750), {"upper colour": 147, "hat": 0}),
+        (DUKE, "duke_attribute/duke_attribute.mat", (702, 1110), {"length of upper": 2, "upper color": 15}),
+        (MARKET, "market1501_attribute/market_attribute.mat", (751, 750), {"upper color": 147, "hat": 0}),
     ],
 )
 def test_every_row_of_the_annotation_files_can_be_read(

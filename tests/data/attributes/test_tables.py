@@ -11,10 +11,10 @@ from passerby.data.attributes.tables import Described, read_described
 from passerby.data.source import open_source
 from passerby.errors import DatasetLayoutError
 
-COLOUR = Attribute("upper colour", ("red", "gray"), ("upred", "upgray"))
+COLOR = Attribute("upper color", ("red", "gray"), ("upred", "upgray"))
 SMALL = Schema(
     "small",
-    (Attribute("hat", ("no", "yes"), ("hat",)), Attribute("sleeve length", ("long", "short"), ("up",)), COLOUR),
+    (Attribute("hat", ("no", "yes"), ("hat",)), Attribute("sleeve length", ("long", "short"), ("up",)), COLOR),
     ("hat", "up", "upred", "upgray"),
 )
 BOTH = list(SCHEMAS.values())
@@ -33,12 +33,12 @@ def classes(folder: Path, table: str) -> list[tuple[int, ...]]:
 @pytest.mark.parametrize(
     ("header", "cells", "wanted"),
     [
-        ("hat,sleeve_length,upper_colour", "yes,short,red", (1, 1, 0)),
-        ("Hat,Sleeve Length,upper-colour", "Yes, SHORT ,gray", (1, 1, 1)),
-        ("upper_colour,note,hat", "gray,tall,no", (0, UNKNOWN, 1)),
+        ("hat,sleeve_length,upper_color", "yes,short,red", (1, 1, 0)),
+        ("Hat,Sleeve Length,upper-color", "Yes, SHORT ,gray", (1, 1, 1)),
+        ("upper_color,note,hat", "gray,tall,no", (0, UNKNOWN, 1)),
         ("hat,up,upred,upgray", "2,1,2,1", (1, 0, 0)),
         ("hat,up,upred,upgray", "1,2,1,1", (0, 1, UNKNOWN)),
-        ("hat,up,upper_colour", "2,short,unknown", (1, 1, UNKNOWN)),
+        ("hat,up,upper_color", "2,short,unknown", (1, 1, UNKNOWN)),
         ("hat,up,upred,upgray", ",,,", (UNKNOWN, UNKNOWN, UNKNOWN)),
     ],
 )
@@ -63,17 +63,17 @@ def test_who_is_meant(tmp_path: Path, columns: str, cells: str, who: tuple[int |
 
 
 def test_a_schema_is_known_by_its_groups(tmp_path: Path) -> None:
-    assert described(tmp_path, "pid,hair_length,upper_colour\n1,long,red\n", BOTH)[0] is MARKET
-    assert described(tmp_path, "pid,boots,upper_colour\n1,yes,red\n", BOTH)[0].name == "DukeMTMC-reID"
+    assert described(tmp_path, "pid,hair_length,upper_color\n1,long,red\n", BOTH)[0] is MARKET
+    assert described(tmp_path, "pid,boots,upper_color\n1,yes,red\n", BOTH)[0].name == "DukeMTMC-reID"
     with pytest.raises(DatasetLayoutError, match="fits the schemas of Market-1501 and DukeMTMC-reID alike; say which"):
-        described(tmp_path, "pid,upper_colour,backpack\n1,red,yes\n", BOTH)
+        described(tmp_path, "pid,upper_color,backpack\n1,red,yes\n", BOTH)
 
 
 @pytest.mark.parametrize(
     ("table", "words"),
     [
         (
-            "pid,upper_colour\n1,red\n2,rde\n",
+            "pid,upper_color\n1,red\n2,rde\n",
             r"mine\.csv has 1 lines .*line 3: unknown value .* 'rde'\. Did you mean red",
         ),
         ("pid,hat\n1,yes\n\nx,yes\n", "line 4: pid 'x' is not a whole number"),
@@ -83,7 +83,7 @@ def test_a_schema_is_known_by_its_groups(tmp_path: Path) -> None:
         ("pid,hat\n1,0\n", "line 2: column 'hat' holds codes 1 to 2, got 0"),
         ("pid,upred,upgray\n1,2,2\n", "line 2: .* got yes in upred, upgray"),
         ("pid,upred,upgray\n1,2,\n", "line 2: upgray '' is not a whole number"),
-        ("pid,upper_colour\n1,2\n", "line 2: unknown value of upper colour '2'"),
+        ("pid,upper_color\n1,2\n", "line 2: unknown value of upper color '2'"),
         ("pid,hat\n1,yes\n2,no\n1,yes\n", "line 4: person 1 is in line 2 already"),
         ("path,pid,hat\na.jpg,1,yes\n./a.jpg,1,no\n", r"line 3: people/a\.jpg is in line 2 already"),
         ("pid,outfit,hat\n1,1,yes\n1,2,no\n1,2,no\n", "line 4: person 1 is in line 3 already"),
@@ -92,10 +92,10 @@ def test_a_schema_is_known_by_its_groups(tmp_path: Path) -> None:
         ("pid,hat\n", "has no rows; wanted a header"),
         ("", "has no rows; wanted a header"),
         ("name,hat\nann,yes\n", "has no column path, pid or person .* got name,hat"),
-        ("pid,shoes\n1,black\n", r"no column of small's groups \(hat, sleeve_length, upper_colour\); got pid,shoes"),
-        ("pid,hat,uper_colour\n1,yes,red\n", r"has a column uper_colour; did you mean upper_colour\?"),
-        ("pid,hat,upred\n1,yes,2\n", "has upred and no column upgray of upper colour"),
-        ("pid,upper_colour,upred,upgray\n1,red,2,1\n", "says upper colour in more than one way"),
+        ("pid,shoes\n1,black\n", r"no column of small's groups \(hat, sleeve_length, upper_color\); got pid,shoes"),
+        ("pid,hat,uper_colour\n1,yes,red\n", r"has a column uper_color; did you mean upper_color\?"),
+        ("pid,hat,upred\n1,yes,2\n", "has upred and no column upgray of upper color"),
+        ("pid,upper_color,upred,upgray\n1,red,2,1\n", "says upper color in more than one way"),
         ("pid,up,sleeve_length\n1,1,long\n", "says sleeve length in more than one way: up, sleeve_length"),
     ],
 )

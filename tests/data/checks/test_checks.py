@@ -21,7 +21,7 @@ from passerby.types import Role, Sample
 
 
 class Drawn(Source):
-    """Every file is a PNG of its own colour; ``same`` maps names to that of the file they repeat."""
+    """Every file is a PNG of its own color; ``same`` maps names to that of the file they repeat."""
 
     def __init__(self, same: dict[str, str] | None = None, size: tuple[int, int] = (4, 8)) -> None:
         super().__init__(Path("drawn"))

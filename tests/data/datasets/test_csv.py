@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from passerby.data.registry import DATASETS, recognise
+from passerby.data.registry import DATASETS, recognize
 from passerby.data.source import open_source
 from passerby.errors import DatasetLayoutError
 from passerby.types import Role, Sample
@@ -24,7 +24,7 @@ def test_rows(tree) -> None:
         "img/d.jpg,9,,gallery,,\n"
         '"img/e.jpg",-1,3,gallery,junk,\n'
     )
-    dataset = recognise(tree({"set/dataset.csv": HEADER + rows} | {f"set/{name}": "" for name in FILES}))
+    dataset = recognize(tree({"set/dataset.csv": HEADER + rows} | {f"set/{name}": "" for name in FILES}))
     assert dataset.name == "csv"
     assert dataset.train == (Sample("set/img/a.jpg", 0, 2, time=17), Sample("set/img/b.jpg", 4, 1))
     assert dataset.query == (Sample("set/img/c.jpg", 9, 1),)
@@ -48,7 +48,7 @@ def test_the_only_table_needs_no_special_name(directory) -> None:
 
 def test_dataset_csv_is_taken_among_others(directory) -> None:
     source = directory({"dataset.csv": HEADER + "img/a.jpg,1,1,train,,\n", "results.csv": "rank\n1\n", **FILES})
-    assert len(recognise(source).train) == 1
+    assert len(recognize(source).train) == 1
 
 
 @pytest.mark.parametrize(

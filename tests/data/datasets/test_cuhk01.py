@@ -8,7 +8,7 @@ import pytest
 
 from passerby.data.dataset import people
 from passerby.data.datasets.cuhk01 import drawn_for_test
-from passerby.data.registry import DATASETS, load, recognise
+from passerby.data.registry import DATASETS, load, recognize
 from passerby.errors import ConfigError, DatasetLayoutError
 
 PEOPLE = range(1, 106)
@@ -45,12 +45,12 @@ def test_seeds_differ(directory) -> None:
 
 def test_it_is_recognised_by_its_names(directory) -> None:
     source = directory(SOUND)
-    assert DATASETS["cuhk01"].recognises(source.names())
-    assert not DATASETS["cuhk01"].recognises([*source.names(), "campus/holiday.png"])
-    assert not DATASETS["cuhk01"].recognises(SOUND[:40]), "a few pictures of seven digits may be anybody's"
-    assert not DATASETS["cuhk01"].recognises([f"{name[:11]}/{name[7:]}" for name in SOUND]), "one folder a person"
+    assert DATASETS["cuhk01"].recognizes(source.names())
+    assert not DATASETS["cuhk01"].recognizes([*source.names(), "campus/holiday.png"])
+    assert not DATASETS["cuhk01"].recognizes(SOUND[:40]), "a few pictures of seven digits may be anybody's"
+    assert not DATASETS["cuhk01"].recognizes([f"{name[:11]}/{name[7:]}" for name in SOUND]), "one folder a person"
     with pytest.raises(DatasetLayoutError, match=r"has 105 of CUHK01's 971 people; a test of 486 leaves none"):
-        recognise(source)
+        recognize(source)
 
 
 @pytest.mark.parametrize(

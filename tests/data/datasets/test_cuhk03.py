@@ -21,7 +21,7 @@ from passerby.data.dataset import people
 from passerby.data.datasets.cuhk03_release.names import PAIRS
 from passerby.data.datasets.cuhk03_release.release import ReleaseSource
 from passerby.data.images.decode import read_image
-from passerby.data.registry import DATASETS, load, open_place, recognise
+from passerby.data.registry import DATASETS, load, open_place, recognize
 from passerby.data.source import open_source
 from passerby.errors import ConfigError, DatasetLayoutError, UnknownNameError
 
@@ -215,9 +215,9 @@ def test_pictures_are_found_again_by_their_place(release: Path) -> None:
 
 
 def test_it_is_recognised(release: Path, unpacked: Path) -> None:
-    assert recognise(open_source(release.parent.parent)).name == "cuhk03:protocol=new,images=detected"
-    assert recognise(open_source(unpacked)).name == "cuhk03:protocol=new,images=detected"
-    assert not DATASETS["cuhk03"].recognises(("images_people/1.png", "bounding_box_train/0001_c1s1_000451_03.jpg"))
+    assert recognize(open_source(release.parent.parent)).name == "cuhk03:protocol=new,images=detected"
+    assert recognize(open_source(unpacked)).name == "cuhk03:protocol=new,images=detected"
+    assert not DATASETS["cuhk03"].recognizes(("images_people/1.png", "bounding_box_train/0001_c1s1_000451_03.jpg"))
 
 
 NP = (
@@ -231,7 +231,7 @@ NP = (
 @pytest.mark.parametrize("root", ["", "cuhk03-np/"])
 def test_cuhk03_np(tree: Callable[..., Any], root: str) -> None:
     source = tree([f"{root}{boxes}/{name}" for boxes in ("labeled", "detected") for name in NP])
-    dataset = recognise(source)
+    dataset = recognize(source)
     assert dataset.name == "cuhk03:protocol=new,images=detected"
     assert [(s.pid, s.camid) for s in dataset.train] == [(1, 1), (1, 2)]
     assert [s.path for s in dataset.query] == [f"{root}detected/query/0768_c1_00001.png"]
@@ -244,7 +244,7 @@ def test_cuhk03_np(tree: Callable[..., Any], root: str) -> None:
 def test_settings_that_cannot_be(release: Path) -> None:
     for text, words in (
         ("protocol=newer", "protocol of cuhk03 cannot be 'newer'; it is one of new, old"),
-        ("images=both", "it is one of detected, labelled"),
+        ("images=both", "it is one of detected, labeled"),
         ("protocol=old,split=20", "split of cuhk03 cannot be '20'; it is one of 0 to 19"),
         ("split=3", "split=3 is of the old protocol, .* say protocol=old"),
     ):

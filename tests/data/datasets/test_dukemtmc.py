@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from passerby.data.dataset import people
-from passerby.data.registry import DATASETS, load, recognise
+from passerby.data.registry import DATASETS, load, recognize
 from passerby.errors import DatasetLayoutError
 from passerby.types import Role, Sample
 
@@ -21,7 +21,7 @@ SOUND = (
 
 @pytest.mark.parametrize("above", ["", "DukeMTMC-reID/", "a/query/"])
 def test_people_cameras_and_frames(tree, above: str) -> None:
-    dataset = recognise(tree([above + name for name in (*SOUND, "CITATION.txt")]))
+    dataset = recognize(tree([above + name for name in (*SOUND, "CITATION.txt")]))
     assert dataset.name == "dukemtmc"
     assert dataset.train == (
         Sample(above + SOUND[0], 1, 2, Role.PERSON, 46182),
@@ -34,7 +34,7 @@ def test_people_cameras_and_frames(tree, above: str) -> None:
 @pytest.mark.parametrize("part", range(3))
 def test_one_folder_is_enough_to_be_recognised(directory, part: int) -> None:
     names = [name for name in SOUND if name.startswith(("bounding_box_train", "query", "bounding_box_test")[part])]
-    assert recognise(directory(names)).name == "dukemtmc"
+    assert recognize(directory(names)).name == "dukemtmc"
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_two_copies_are_refused(directory) -> None:
 
 
 def test_market_is_not_mistaken_for_it() -> None:
-    assert not DATASETS["dukemtmc"].recognises(("bounding_box_train/0002_c1s1_000451_03.jpg",))
-    assert not DATASETS["dukemtmc"].recognises(("photos/0001_c2_f0046182.jpg",))
+    assert not DATASETS["dukemtmc"].recognizes(("bounding_box_train/0002_c1s1_000451_03.jpg",))
+    assert not DATASETS["dukemtmc"].recognizes(("photos/0001_c2_f0046182.jpg",))
 
 
 def test_the_occluded_split_is_read_when_it_is_named(tree) -> None:
@@ -66,7 +66,7 @@ def test_the_occluded_split_is_read_when_it_is_named(tree) -> None:
         READ(source).query,
         READ(source).gallery,
     )
-    assert not DATASETS["occluded_duke"].recognises(source.names())
+    assert not DATASETS["occluded_duke"].recognizes(source.names())
 
 
 def test_the_published_counts(real) -> None:

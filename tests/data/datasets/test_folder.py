@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from passerby.data.registry import DATASETS, recognise
+from passerby.data.registry import DATASETS, recognize
 from passerby.errors import DatasetLayoutError
 from passerby.types import Role, Sample
 
@@ -14,14 +14,14 @@ SPLIT = ("train/7/a.jpg", "train/12/b.jpg", "query/3/c_c1.jpg", "gallery/3/d_c2.
 
 
 def test_without_splits_all_is_train(tree) -> None:
-    dataset = recognise(tree(UNSPLIT))
+    dataset = recognize(tree(UNSPLIT))
     assert dataset.name == "folder"
     assert dataset.train == tuple(Sample(path, pid) for path, pid in zip(UNSPLIT, (0, 1, 1), strict=True))
     assert dataset.query == dataset.gallery == ()
 
 
 def test_split_folders(tree) -> None:
-    dataset = recognise(tree([f"people/{name}" for name in (*SPLIT, "notes.txt")]))
+    dataset = recognize(tree([f"people/{name}" for name in (*SPLIT, "notes.txt")]))
     assert [s.pid for s in dataset.train] == [12, 7]
     assert [(s.pid, s.camid) for s in dataset.query] == [(3, 1)]
     assert [(s.pid, s.role) for s in dataset.gallery] == [(-1, Role.JUNK), (3, Role.PERSON)]
@@ -117,7 +117,7 @@ def test_other_trees_are_refused(directory, names: list[str], words: str) -> Non
     ],
 )
 def test_not_mistaken_for_people(names: tuple[str, ...]) -> None:
-    assert not FOLDER.recognises(names)
+    assert not FOLDER.recognizes(names)
 
 
 def test_one_person_is_read_when_asked_for(directory) -> None:
@@ -126,8 +126,8 @@ def test_one_person_is_read_when_asked_for(directory) -> None:
 
 def test_a_table_beside_the_people_is_not_ignored_in_silence() -> None:
     people = ("ann/c1_1.png", "bob/c2_1.png")
-    assert DATASETS["folder"].recognises(people)
-    assert DATASETS["folder"].recognises((*people, "cameras.csv"))
-    assert DATASETS["folder"].recognises((*people, "attributes.csv"))
-    assert not DATASETS["folder"].recognises((*people, "labels.csv"))
-    assert not DATASETS["folder"].recognises((*people, "list_train.txt"))
+    assert DATASETS["folder"].recognizes(people)
+    assert DATASETS["folder"].recognizes((*people, "cameras.csv"))
+    assert DATASETS["folder"].recognizes((*people, "attributes.csv"))
+    assert not DATASETS["folder"].recognizes((*people, "labels.csv"))
+    assert not DATASETS["folder"].recognizes((*people, "list_train.txt"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from passerby.data.dataset import people
-from passerby.data.registry import DATASETS, load, recognise
+from passerby.data.registry import DATASETS, load, recognize
 from passerby.errors import DatasetLayoutError
 from passerby.types import Role, Sample
 
@@ -38,7 +38,7 @@ def test_splits_codes_cameras_and_frames(tree) -> None:
 @pytest.mark.parametrize("above", ["Market-1501-v15.09.15/", "a/b/Market/", "query/", "bounding_box_train/copy/"])
 def test_any_depth(tree, above: str) -> None:
     source = tree([above + name for name in SOUND])
-    dataset = recognise(source)
+    dataset = recognize(source)
     assert dataset.name == "market1501"
     assert (len(dataset.train), len(dataset.query), len(dataset.gallery)) == (2, 1, 3)
 
@@ -72,7 +72,7 @@ def test_order_is_that_of_the_names(directory) -> None:
 
 @pytest.mark.parametrize(("kept", "lost"), [(TRAIN, "query"), (TEST, "train"), (QUERY, "gallery")])
 def test_a_missing_folder_is_an_empty_split(directory, kept: str, lost: str) -> None:
-    dataset = recognise(directory([name for name in SOUND if name.startswith(kept)]))
+    dataset = recognize(directory([name for name in SOUND if name.startswith(kept)]))
     assert dataset.name == "market1501"
     with pytest.raises(DatasetLayoutError, match=f"no {lost} images; it has"):
         dataset.split(lost)

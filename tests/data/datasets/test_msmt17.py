@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from passerby.data.dataset import people
-from passerby.data.registry import DATASETS, load, recognise
+from passerby.data.registry import DATASETS, load, recognize
 from passerby.errors import DatasetLayoutError
 from passerby.types import Role
 
@@ -31,7 +31,7 @@ def files(root: str = "", folders: tuple[str, str] = ("train", "test"), lists=LI
 )
 @pytest.mark.parametrize("root", ["", "MSMT17/"])
 def test_both_versions(tree, root: str, version: str, folders: tuple[str, str]) -> None:
-    dataset = recognise(tree(files(root, folders)))
+    dataset = recognize(tree(files(root, folders)))
     assert dataset.name == f"msmt17 {version}"
     assert [s.path.removeprefix(root).split("/")[0] for s in dataset.train + dataset.query] == [folders[0]] * 3 + [
         folders[1]
@@ -59,7 +59,7 @@ def test_time_orders_the_pictures_of_a_camera(directory) -> None:
 @pytest.mark.parametrize("kept", [("list_train.txt", "list_val.txt"), ("list_query.txt", "list_gallery.txt")])
 def test_one_half_may_be_missing(directory, kept: tuple[str, str]) -> None:
     tree = {name: text for name, text in files().items() if not name.startswith("list") or name in kept}
-    dataset = recognise(directory(tree))
+    dataset = recognize(directory(tree))
     assert dataset.name == "msmt17 V1"
     assert bool(dataset.train) == (kept[0] == "list_train.txt")
     assert bool(dataset.query) == bool(dataset.gallery) == (kept[0] == "list_query.txt")
@@ -67,7 +67,7 @@ def test_one_half_may_be_missing(directory, kept: tuple[str, str]) -> None:
 
 def test_half_a_copy_is_not_taken_for_one_folder_a_person(directory) -> None:
     tree = {name: text for name, text in files().items() if name.startswith(("train", "list_train", "list_val"))}
-    assert recognise(directory(tree)).name == "msmt17 V1"
+    assert recognize(directory(tree)).name == "msmt17 V1"
 
 
 @pytest.mark.parametrize("missing", list(LISTS))

@@ -10,7 +10,7 @@ from passerby.data.images.augment import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     Augmentation,
-    normalise,
+    normalize,
     random_affine,
     random_erase,
     random_flip,
@@ -30,7 +30,7 @@ def images(b: int = 6, h: int = 16, w: int = 8) -> Tensor:
 def test_normalise_is_the_formula() -> None:
     x = images()
     expected = (x.double() / 255 - torch.tensor(IMAGENET_MEAN).view(3, 1, 1)) / torch.tensor(IMAGENET_STD).view(3, 1, 1)
-    assert torch.allclose(normalise(x).double(), expected, atol=1e-5)
+    assert torch.allclose(normalize(x).double(), expected, atol=1e-5)
 
 
 def test_flip_mirrors_about_half_and_leaves_the_rest() -> None:
@@ -61,9 +61,9 @@ def test_translation_moves_content_and_no_motion_is_the_identity() -> None:
     assert not torch.equal(moved, x)
 
 
-def test_rotation_keeps_the_centre_within_its_bound() -> None:
+def test_rotation_keeps_the_center_within_its_bound() -> None:
     x = torch.zeros(20, 3, 33, 33, dtype=torch.uint8)
-    x[:, :, 16, 28] = 255  # 12 pixels right of the centre
+    x[:, :, 16, 28] = 255  # 12 pixels right of the center
     turned = random_affine(x, 10.0, 0.0, seeded()).float()[:, 0]
     rows = torch.arange(33.0)
     height = ((turned.sum(2) * rows).sum(1) / turned.sum((1, 2))) - 16
@@ -71,7 +71,7 @@ def test_rotation_keeps_the_centre_within_its_bound() -> None:
     assert height.abs().max() > 1
 
 
-def test_erasing_leaves_one_mean_coloured_rectangle_of_2_to_40_percent() -> None:
+def test_erasing_leaves_one_mean_colored_rectangle_of_2_to_40_percent() -> None:
     x = torch.ones(300, 3, 64, 32)
     erased = random_erase(x, 1.0, seeded())
     hole = (erased == 0).all(dim=1)
@@ -85,7 +85,7 @@ def test_erasing_leaves_one_mean_coloured_rectangle_of_2_to_40_percent() -> None
     assert 0.4 < half < 0.6
 
 
-def test_jitter_changes_light_and_colour_but_not_places() -> None:
+def test_jitter_changes_light_and_color_but_not_places() -> None:
     x = images(64, 16, 8)
     jittered = random_jitter(x, 0.3, seeded())
     assert jittered.dtype == torch.uint8
@@ -93,8 +93,8 @@ def test_jitter_changes_light_and_colour_but_not_places() -> None:
     assert brightness.min() > 0.65
     assert brightness.max() < 1.35
     assert brightness.std() > 0.08
-    grey = torch.full((8, 3, 4, 4), 100, dtype=torch.uint8)
-    assert (random_jitter(grey, 0.3, seeded()).float().std(dim=(1, 2, 3)) == 0).all()  # nothing to contrast or colour
+    gray = torch.full((8, 3, 4, 4), 100, dtype=torch.uint8)
+    assert (random_jitter(gray, 0.3, seeded()).float().std(dim=(1, 2, 3)) == 0).all()  # nothing to contrast or color
     assert torch.equal(random_jitter(x, 0.0, seeded()), x)
 
 

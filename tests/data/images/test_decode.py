@@ -1,4 +1,4 @@
-"""Decoding: orientation, colour, size; and what is refused."""
+"""Decoding: orientation, color, size; and what is refused."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def test_the_kinds_of_pose_are_learned_most_frequent_first(seed: int) -> None:
     assert learned.learned_from == "a crowd"
 
 
-def test_every_centre_is_the_mean_of_those_nearest_to_it() -> None:
+def test_every_center_is_the_mean_of_those_nearest_to_it() -> None:
     poses = Poses(shapes(100), np.ones((100, 18), np.float32))  # no kinds that the first step would find
     learned = learn_canonical_poses(poses, 5)
     distances = ((poses.joints[:, None] - learned.poses) ** 2).sum(axis=(2, 3))
@@ -165,13 +165,13 @@ def test_equal_arguments_learn_equal_poses_and_only_whole_ones_count() -> None:
     assert np.array_equal(learn_canonical_poses(poses, 4).poses, learn_canonical_poses(partly, 4).poses)
 
 
-def test_as_many_centres_as_poses_are_the_poses() -> None:
+def test_as_many_centers_as_poses_are_the_poses() -> None:
     poses = Poses(shapes(6), np.ones((6, 18), np.float32))
     learned = learn_canonical_poses(poses, 6)
     assert sorted(learned.poses[:, 0, 0].tolist()) == pytest.approx(sorted(poses.joints[:, 0, 0].tolist()))
 
 
-def test_a_centre_that_loses_everybody_moves_to_who_is_worst_served(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_center_that_loses_everybody_moves_to_who_is_worst_served(monkeypatch: pytest.MonkeyPatch) -> None:
     def badly(x: NDArray[np.float64], k: int, generator: np.random.Generator) -> NDArray[np.float64]:
         return np.stack([x.mean(axis=0), np.full(36, 50.0), np.full(36, 60.0)])
 

@@ -86,7 +86,7 @@ def edited(folder: Path, change: Callable[[dict[str, Any]], object]) -> Any:
 
 
 def without_knees(whole: dict[str, Any]) -> None:
-    """Nobody labelled the left ones, and the right ones are no joints of the file at all."""
+    """Nobody labeled the left ones, and the right ones are no joints of the file at all."""
     names = whole["categories"][0]["keypoints"]
     left, right = names.index("left_knee"), names.index("right_knee")
     names[right] = "right_kneecap"

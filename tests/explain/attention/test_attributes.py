@@ -13,7 +13,7 @@ from passerby.data.source import DirectorySource
 from passerby.errors import ConfigError
 from passerby.explain.attention.attributes import attribute_maps, stitched
 from passerby.explain.images import Album, Seen, look
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 from passerby.models.registry import create_model
 from passerby.types import Sample
 
@@ -28,9 +28,9 @@ def see(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Seen]:
 
     def seen(**options: Any) -> Seen:
         torch.manual_seed(0)
-        model = create_model("aanet", num_classes=2, trunk="resnet18", **options)
+        model = create_model("aanet", num_classes=2, backbone="resnet18", **options)
         album = Album(DirectorySource(folder), blur=True)
-        return look(Predictor(model, SIZE), album, [Sample(path="a.png"), Sample(path="b.png")])
+        return look(Model(model, SIZE), album, [Sample(path="a.png"), Sample(path="b.png")])
 
     return seen
 
@@ -43,13 +43,13 @@ def test_every_attribute_has_its_map_value_and_probability(see: Callable[..., Se
     assert output.attributes is not None
     assert found.attention_map is not None
     assert torch.equal(found.attention_map, output.maps["aam"])
-    place = found.schema.index("upper colour")
+    place = found.schema.index("upper color")
     shares = output.attributes[place].softmax(dim=1)
     for row, said in enumerate(found.said):
-        assert said["upper colour"].value == found.schema["upper colour"].values[int(shares[row].argmax())]
-        assert said["upper colour"].probability == pytest.approx(float(shares[row].max()), abs=1e-6)
+        assert said["upper color"].value == found.schema["upper color"].values[int(shares[row].argmax())]
+        assert said["upper color"].probability == pytest.approx(float(shares[row].max()), abs=1e-6)
     assert set(found.attended) == {
-        "gender", "hair length", "upper colour", "lower colour", "type of lower", "length of lower"
+        "gender", "hair length", "upper color", "lower color", "type of lower", "length of lower"
     }  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def test_a_finer_position_is_what_the_model_says_of_the_picture_moved_there(see:
     model: Any = seen.predictor.model
     network, said = model.attributes, [row["hat"].value == "yes" for row in attribute_maps(seen).said]
     with torch.no_grad():
-        V = torch.relu(network.norm(network.reduce(model.trunk(moved))))
+        V = torch.relu(network.norm(network.reduce(model.backbone(moved))))
         weight = network.classifiers[network.names.index("hat")].weight[torch.tensor(said).long()]
     raw = torch.einsum("bc,bchw->bhw", weight, V)
     for one, other in zip(raw, fine[:, 1::2, 0::2], strict=True):  # alike up to the scale of the whole map

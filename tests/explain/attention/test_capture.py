@@ -21,7 +21,7 @@ from passerby.explain.attention.capture import (
     self_attention,
 )
 from passerby.explain.images import Album, Seen, look
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 from passerby.models.registry import MODELS, create_model
 from passerby.types import Sample
 
@@ -38,25 +38,25 @@ def see(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Seen]:
 
     def seen(name: str, **options: Any) -> Seen:
         torch.manual_seed(0)
-        return look(Predictor(create_model(name, num_classes=2, **options), SIZE), album, samples)
+        return look(Model(create_model(name, num_classes=2, **options), SIZE), album, samples)
 
     return seen
 
 
 @pytest.fixture(scope="module")
 def dual(see: Callable[..., Seen]) -> Seen:
-    return see("dual_attention", trunk="resnet18")
+    return see("dual_attention", backbone="resnet18")
 
 
 def test_channel_weights_are_the_modules_own_block_by_block(see: Callable[..., Seen]) -> None:
-    seen = see("aap_reid", trunk="resnet18", attention_position="pre_bn")
+    seen = see("aap_reid", backbone="resnet18", attention_position="pre_bn")
     found = channel_weights(seen)
     assert [each.where for each in found] == [f"layer {n}, block {i}" for n in (3, 4) for i in (1, 2)]
     assert {each.kind for each in found} == {"CWA(x)"}
     model: Any = seen.predictor.model
-    block = model.trunk.layer3[0]
-    x = model.trunk.layer2(model.trunk.layer1(model.trunk.maxpool(model.trunk.relu(model.trunk.bn1(
-        model.trunk.conv1(seen.inputs[0])
+    block = model.backbone.layer3[0]
+    x = model.backbone.layer2(model.backbone.layer1(model.backbone.maxpool(model.backbone.relu(model.backbone.bn1(
+        model.backbone.conv1(seen.inputs[0])
     )))))  # fmt: skip
     attended = block.conv2(block.relu(block.bn1(block.conv1(x))))
     assert torch.allclose(found[0].weights, block.attention.weights(attended), atol=1e-6)
@@ -79,13 +79,13 @@ def test_hearing_changes_nothing_and_leaves_no_hook(dual: Seen) -> None:
 
 @pytest.mark.parametrize(("attention", "kind"), [("cwa_add", "CWA(+)"), ("eca", "ECA")])
 def test_other_channel_attentions(see: Callable[..., Seen], attention: str, kind: str) -> None:
-    found = channel_weights(see("aap_reid", trunk="resnet18", attention=attention, attention_stages=(4,)))
+    found = channel_weights(see("aap_reid", backbone="resnet18", attention=attention, attention_stages=(4,)))
     assert [(each.kind, tuple(each.weights.shape)) for each in found] == [(kind, (3, 512))] * 2
 
 
 @pytest.mark.parametrize("attention", ["sp", "bam"])
 def test_attentions_to_positions(see: Callable[..., Seen], attention: str) -> None:
-    seen = see("aap_reid", trunk="resnet18", attention=attention, attention_stages=(4,))
+    seen = see("aap_reid", backbone="resnet18", attention=attention, attention_stages=(4,))
     assert kinds(seen.predictor.model) == ("positions",)
     found = position_weights(seen)
     assert [each.where for each in found] == ["layer 4, block 1", "layer 4, block 2"]
@@ -116,9 +116,9 @@ def test_a_position_outside_the_map_is_refused(dual: Seen) -> None:
 
 def test_every_registered_model_shows_something_or_says_why_not() -> None:
     small: dict[str, dict[str, Any]] = {
-        "aap_reid": {"trunk": "resnet18"}, "dual_attention": {"trunk": "resnet18"}, "aanet": {"trunk": "resnet18"},
-        "attention_driven": {"width": 0.125}, "strong_baseline": {"trunk": "resnet18"},
-        "aligned_reid": {"trunk": "resnet18"},
+        "aap_reid": {"backbone": "resnet18"}, "dual_attention": {"backbone": "resnet18"}, "aanet": {"backbone": "resnet18"},
+        "attention_driven": {"width": 0.125}, "strong_baseline": {"backbone": "resnet18"},
+        "aligned_reid": {"backbone": "resnet18"},
     }  # fmt: skip
     found = {name: kinds(create_model(name, num_classes=2, **small.get(name, {}))) for name in MODELS}
     assert found["aap_reid"] == ("channels",)

@@ -14,7 +14,7 @@ from passerby.errors import ConfigError
 from passerby.explain.attention.parts import fused, inter_attention, intra_attention
 from passerby.explain.images import Album, Seen, look
 from passerby.explain.upsample import enlarged
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 from passerby.models.registry import create_model
 
 
@@ -25,7 +25,7 @@ def see(draw_people: Callable[..., Path], tmp_path_factory: pytest.TempPathFacto
     def seen(**options: Any) -> Seen:
         torch.manual_seed(0)
         model = create_model("attention_driven", num_classes=2, width=0.125, **options).eval()
-        return look(Predictor(model, (96, 48)), Album(dataset.source), dataset.query[:2])
+        return look(Model(model, (96, 48)), Album(dataset.source), dataset.query[:2])
 
     return seen
 

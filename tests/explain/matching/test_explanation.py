@@ -18,27 +18,27 @@ from passerby.evaluation.calibrate import calibrate
 from passerby.explain.images import Album
 from passerby.explain.matching.explanation import MatchExplanation, explain_match
 from passerby.figures.match import match_figure
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 from passerby.models.base import ReidModel
 from passerby.models.registry import create_model, list_models
 from passerby.retrieval.ranking import top_k
 from passerby.types import Protocol
 
 LIGHTEST: dict[str, dict[str, Any]] = {
-    "aanet": {"trunk": "resnet18_half"},
-    "aap_reid": {"trunk": "resnet18_half"},
-    "aligned_reid": {"trunk": "resnet18_half"},
+    "aanet": {"backbone": "resnet18_half"},
+    "aap_reid": {"backbone": "resnet18_half"},
+    "aligned_reid": {"backbone": "resnet18_half"},
     "attention_driven": {"width": 0.125},
-    "dual_attention": {"trunk": "resnet18_half"},
-    "strong_baseline": {"trunk": "resnet18_half"},
+    "dual_attention": {"backbone": "resnet18_half"},
+    "strong_baseline": {"backbone": "resnet18_half"},
 }
 
 
-def predictor(name: str, *, parts: dict[str, Any] | None = None, **options: Any) -> Predictor:
+def predictor(name: str, *, parts: dict[str, Any] | None = None, **options: Any) -> Model:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = create_model(name, num_classes=3, **{**LIGHTEST.get(name, {}), **options})
-    return Predictor(model, (64, 32), parts=parts)
+    return Model(model, (64, 32), parts=parts)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def people(draw_people: Callable[..., Path], tmp_path_factory: pytest.TempPathFa
     return load_dataset(f"market1501:{folder}")
 
 
-def explained(who: Predictor, people: Dataset, **how: Any) -> MatchExplanation:
+def explained(who: Model, people: Dataset, **how: Any) -> MatchExplanation:
     album = Album(people.source)
     return explain_match(who, album, people.query[0], album, people.gallery[-1], **how)
 
@@ -58,7 +58,7 @@ def test_every_model_explains_its_matches(name: str, people: Dataset) -> None:
     found = explained(who, people)
     x = who.embed_samples(people.source, people.query[:1])
     y = who.embed_samples(people.source, people.gallery[-1:])
-    served = top_k(x, y, 1, normalise=who.protocol.normalise).distances.item()
+    served = top_k(x, y, 1, normalize=who.protocol.normalize).distances.item()
     assert found.distance == pytest.approx(served, rel=1e-3, abs=1e-4)
     if found.blocks:
         assert sum(part.distance for part in found.blocks) == pytest.approx(found.distance, rel=1e-4)
@@ -90,7 +90,7 @@ def test_a_picture_matches_itself(people: Dataset) -> None:
 
 def test_of_normalised_embeddings_the_blocks_add_up_too(people: Dataset) -> None:
     who = predictor("aanet")
-    found = explained(who, people, protocol=Protocol(normalise=True), saliency=False)
+    found = explained(who, people, protocol=Protocol(normalize=True), saliency=False)
     assert 0 < found.distance < 2
     assert sum(part.distance for part in found.blocks) == pytest.approx(found.distance, rel=1e-4)
 
@@ -125,7 +125,7 @@ def test_a_calibrated_run_says_how_probable_it_is(people: Dataset) -> None:
     probability, verdict = who.calibration.verdict(found.distance)
     assert (found.same_person, found.verdict) == (probability, verdict)
     assert "P" in found.sentence
-    other = explained(who, people, protocol=Protocol(normalise=False), saliency=False)
+    other = explained(who, people, protocol=Protocol(normalize=False), saliency=False)
     assert other.same_person is None
 
 

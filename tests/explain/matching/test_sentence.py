@@ -40,7 +40,7 @@ def match(**known: Any) -> MatchExplanation:
 
 
 def pairs(judged: Judged = "agrees", /, **values: str) -> tuple[AttributePair, ...]:
-    """``upper_colour="red"``, or ``"red|blue"`` where they differ."""
+    """``upper_color="red"``, or ``"red|blue"`` where they differ."""
     found = []
     for name, value in values.items():
         a, _, b = value.partition("|")
@@ -53,9 +53,7 @@ def said(**known: Any) -> str:
 
 
 def test_what_both_show_and_what_one_does() -> None:
-    worn = pairs(
-        upper_colour="red", lower_colour="black", type_of_lower="pants", backpack="yes|no", hat="no", age="old"
-    )
+    worn = pairs(upper_color="red", lower_color="black", type_of_lower="pants", backpack="yes|no", hat="no", age="old")
     assert said(attributes=worn) == (
         "Probably the same person (P = 0.97): both seem to show a red upper garment and black trousers; "
         "a backpack seems to be on the first picture only."
@@ -66,12 +64,12 @@ def test_what_both_show_and_what_one_does() -> None:
     ("values", "words"),
     [
         (
-            {"sleeve_length": "long", "upper_colour": "white"},
+            {"sleeve_length": "long", "upper_color": "white"},
             "both seem to show a white upper garment with long sleeves",
         ),
         ({"sleeve_length": "short"}, "both seem to show short sleeves"),
         ({"length_of_lower": "short", "type_of_lower": "dress"}, "both seem to show a short dress"),
-        ({"lower_colour": "blue"}, "both seem to show a blue lower garment"),
+        ({"lower_color": "blue"}, "both seem to show a blue lower garment"),
         ({"length_of_upper": "long"}, "both seem to show a long upper garment"),
         ({"boots": "yes", "shoe_colour": "dark", "hat": "yes"}, "both seem to show boots, dark shoes and a hat"),
         ({"coat": "plain"}, "both seem to show coat plain"),
@@ -103,7 +101,7 @@ def test_every_attribute_of_the_papers_has_words(schema: Any, last: bool) -> Non
 
 
 def test_what_is_uncertain_is_not_said() -> None:
-    sentence = said(attributes=pairs("uncertain", upper_colour="red", hat="yes"))
+    sentence = said(attributes=pairs("uncertain", upper_color="red", hat="yes"))
     assert sentence == "Probably the same person (P = 0.97): no attribute is predicted surely on both pictures."
 
 

@@ -24,7 +24,7 @@ from passerby.explain.saliency.maps import (
     identity_saliency,
     unexplained,
 )
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 from passerby.models.base import WHOLE, ReidModel
 from passerby.models.card import ModelCard
 from passerby.models.registry import create_model, list_models
@@ -32,12 +32,12 @@ from passerby.types import ModelOutput, Protocol, Rerank
 
 SIZE = (64, 32)
 LIGHTEST: dict[str, dict[str, object]] = {
-    "aanet": {"trunk": "resnet18_half"},
-    "aap_reid": {"trunk": "resnet18_half"},
-    "aligned_reid": {"trunk": "mobilenet_v2"},
+    "aanet": {"backbone": "resnet18_half"},
+    "aap_reid": {"backbone": "resnet18_half"},
+    "aligned_reid": {"backbone": "mobilenet_v2"},
     "attention_driven": {"width": 0.125},
-    "dual_attention": {"trunk": "resnet18_half"},
-    "strong_baseline": {"trunk": "resnet18_half"},
+    "dual_attention": {"backbone": "resnet18_half"},
+    "strong_baseline": {"backbone": "resnet18_half"},
 }
 
 
@@ -47,7 +47,7 @@ def people(draw_people: Callable[..., Path], tmp_path_factory: pytest.TempPathFa
 
 
 def shown(people: Dataset, model: ReidModel, rows: slice = slice(0, 2)) -> Seen:
-    return look(Predictor(model, SIZE), Album(people.source), people.query[rows])
+    return look(Model(model, SIZE), Album(people.source), people.query[rows])
 
 
 def small(name: str, **options: object) -> ReidModel:
@@ -73,9 +73,9 @@ def test_every_model_has_maps(people: Dataset, name: str) -> None:
         assert 0.5 <= sums.max() <= 1.001
         assert (maps.amax(dim=(1, 2)) >= 1.2 * maps.mean(dim=(1, 2))).all()
     expected = (a.output.embedding - b.output.embedding).square().sum(dim=1)
-    if not model.card.normalise:
+    if not model.card.normalize:
         assert torch.allclose(near.distances, expected, rtol=1e-4)
-    assert (near.distances <= 4).all() or not model.card.normalise
+    assert (near.distances <= 4).all() or not model.card.normalize
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
@@ -103,7 +103,7 @@ def last(model: ReidModel) -> list[str]:
 def literal_map(model: ReidModel, images: Tensor) -> Tensor:
     """What ``dual_attention`` pools."""
     assert model.self_attention is not None
-    return model.self_attention(model.trunk(images)).detach()
+    return model.self_attention(model.backbone(images)).detach()
 
 
 def scaled(maps: Tensor) -> Tensor:
@@ -165,7 +165,7 @@ class Crops(ReidModel):
     """Sees a whole picture and four parts, each pooled; its maps are what it is given."""
 
     card: ClassVar[ModelCard] = ModelCard(
-        name="crops", paper="none, 2026", input_size=SIZE, inputs=("images", "parts"), normalise=False
+        name="crops", paper="none, 2026", input_size=SIZE, inputs=("images", "parts"), normalize=False
     )
 
     def __init__(self) -> None:
@@ -185,7 +185,7 @@ class Crops(ReidModel):
 
 @pytest.fixture
 def head_seen(people: Dataset) -> tuple[Seen, tuple[int, int, int, int]]:
-    seen = look(Predictor(Crops(), SIZE, parts={"by": "pose"}), Album(people.source), people.query[:1])
+    seen = look(Model(Crops(), SIZE, parts={"by": "pose"}), Album(people.source), people.query[:1])
     assert isinstance(seen.rectangles, Rectangles)
     left, top, right, bottom = np.round(seen.rectangles.parts[0, 0]).astype(int).tolist()
     return seen, (left, top, right, bottom)

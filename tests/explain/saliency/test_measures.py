@@ -94,7 +94,7 @@ def test_mass_and_highest_point_inside_a_mask() -> None:
     )
 
 
-def test_a_blurred_picture_keeps_its_colour_and_loses_its_pattern() -> None:
+def test_a_blurred_picture_keeps_its_color_and_loses_its_pattern() -> None:
     stripes = torch.zeros(1, 3, 32, 16, dtype=torch.uint8)
     stripes[:, :, ::2] = 200
     found = smoothed(stripes).float()

@@ -30,11 +30,11 @@ def images(b: int = 3, *, seed: int = 0) -> Tensor:
 
 def model(**options: object) -> AANet:
     torch.manual_seed(0)
-    return AANet(num_classes=4, trunk="resnet18_half", **options)  # type: ignore[arg-type]
+    return AANet(num_classes=4, backbone="resnet18_half", **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("trunk", "schema", "classes", "count"),
+    ("backbone", "schema", "classes", "count"),
     [
         ("resnet50", "market1501", 751, 29_785_311),
         ("resnet50", "dukemtmc", 702, 29_682_511),
@@ -42,9 +42,9 @@ def model(**options: object) -> AANet:
         ("resnet152", "dukemtmc", 702, 64_318_287),
     ],
 )
-def test_parameters(trunk: str, schema: str, classes: int, count: int) -> None:
+def test_parameters(backbone: str, schema: str, classes: int, count: int) -> None:
     with torch.device("meta"):
-        net = create_model("aanet", num_classes=classes, trunk=trunk, schema=schema)
+        net = create_model("aanet", num_classes=classes, backbone=backbone, schema=schema)
     assert net.parameter_count() == count
     assert net.embedding_size == 3072
 
@@ -53,7 +53,7 @@ def test_parameters(trunk: str, schema: str, classes: int, count: int) -> None:
 def test_at_the_papers_size(last_stride: int, size: tuple[int, int]) -> None:
     with torch.device("meta"):
         net = create_model("aanet", num_classes=751, last_stride=last_stride).eval()
-        X = net.trunk(torch.zeros(1, 3, 384, 128))
+        X = net.backbone(torch.zeros(1, 3, 384, 128))
     assert X.shape == (1, 2048, *size)
     assert net.head(X.mean(dim=(2, 3)))[0].shape == (1, 256)
 
@@ -105,23 +105,23 @@ def test_which_groups_read_which_vector() -> None:
 
     assert reading(MARKET) == {
         "global": "age, gender",
-        "top": "hair length, hat, sleeve length, upper colour",
+        "top": "hair length, hat, sleeve length, upper color",
         "middle": "backpack, bag, handbag",
-        "bottom": "length of lower, lower colour, type of lower",
+        "bottom": "length of lower, lower color, type of lower",
     }
     assert reading(DUKE) == {
         "global": "gender",
-        "top": "hat, length of upper, upper colour",
+        "top": "hat, length of upper, upper color",
         "middle": "backpack, bag, handbag",
-        "bottom": "boots, lower colour, shoe colour",
+        "bottom": "boots, lower color, shoe color",
     }
     assert reading(HANDS) == {"global": "gloves, rings", "top": "", "middle": "", "bottom": ""}
 
 
 def test_six_groups_of_each_schema_make_the_attention_map() -> None:
     seen = {
-        "market1501": {"gender", "hair length", "upper colour", "lower colour", "type of lower", "length of lower"},
-        "dukemtmc": {"gender", "length of upper", "boots", "shoe colour", "upper colour", "lower colour"},
+        "market1501": {"gender", "hair length", "upper color", "lower color", "type of lower", "length of lower"},
+        "dukemtmc": {"gender", "length of upper", "boots", "shoe color", "upper color", "lower color"},
     }
     for name, schema in (("market1501", MARKET), ("dukemtmc", DUKE)):
         net = model(schema=name)
@@ -195,7 +195,7 @@ def test_the_attribute_network_is_the_literal_formula() -> None:
 
 def test_the_descriptor_is_every_v_in_order() -> None:
     net = model().eval()
-    X = net.trunk(images())
+    X = net.backbone(images())
     output = net(images())
     rows = peak_parts(X)
     vectors = [net.head(X.mean(dim=(2, 3)))]
@@ -220,7 +220,7 @@ def test_the_attention_map_is_the_mask_of_its_groups() -> None:
     for threshold in ("otsu", "mean"):
         output = model(threshold=threshold).eval()(images())
         assert output.maps is not None
-        groups = ["gender", "hair length", "upper colour", "lower colour", "type of lower", "length of lower"]
+        groups = ["gender", "hair length", "upper color", "lower color", "type of lower", "length of lower"]
         joined = torch.stack([output.maps[name] for name in groups], dim=1)
         assert torch.equal(output.maps["aam"], attention_mask(joined, threshold))
 
@@ -233,7 +233,7 @@ def test_the_attention_task_teaches_no_attribute() -> None:
     output.branches["attention"][0].square().sum().backward()
     assert net.attributes is not None
     assert all(p.grad is None for p in net.attributes.parameters())
-    assert all(p.grad is not None for p in net.trunk.parameters())
+    assert all(p.grad is not None for p in net.backbone.parameters())
 
 
 def test_each_task_teaches_its_own_head_and_the_trunk() -> None:
@@ -248,7 +248,7 @@ def test_each_task_teaches_its_own_head_and_the_trunk() -> None:
 def test_small_maps_have_even_stripes_for_parts() -> None:
     net = model().eval()
     small = images()[:, :, :64, :32]
-    X = net.trunk(small)
+    X = net.backbone(small)
     assert X.shape[2:] == (2, 1)
     assert torch.equal(peak_parts(X), even_stripes(2, 6).expand(3, -1, -1))
     assert net(small).embedding.shape == (3, 3072)
@@ -279,11 +279,11 @@ def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ShapeError, match=r"batch of 1 image in training mode.*eval\(\)"):
         model(**LG).train()(images(1))
     with pytest.raises(ConfigError, match="cannot be built"):
-        create_model("aanet", num_classes=3, trunk="resnet18_half", threshold="ots")
+        create_model("aanet", num_classes=3, backbone="resnet18_half", threshold="ots")
 
 
 def test_options_come_as_json_too() -> None:
-    options = json.loads('{"schema": "dukemtmc", "attention_groups": ["boots", "gender"], "trunk": "resnet18_half"}')
+    options = json.loads('{"schema": "dukemtmc", "attention_groups": ["boots", "gender"], "backbone": "resnet18_half"}')
     net = create_model("aanet", num_classes=3, **options)
     assert isinstance(net, AANet)
     assert net.attended == [DUKE.index("boots"), DUKE.index("gender")]

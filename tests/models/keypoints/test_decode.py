@@ -29,7 +29,7 @@ def test_confidence_is_the_probability_of_being_near() -> None:
     assert confidence.item() == pytest.approx(0.5 * 0.8 * 0.7)
 
 
-def test_likely_neighbours_outweigh_a_peak() -> None:
+def test_likely_neighbors_outweigh_a_peak() -> None:
     """A bin counts by 1 − distance / 3: bin 31 has 0.35, bins 2 to 4 have 0.32, 0.43 and 0.32 around them."""
     y = [0.0] * 40
     y[2], y[3], y[4], y[31] = 0.2, 0.2, 0.2, 0.35

@@ -1,4 +1,4 @@
-"""Cloth: every pattern shows, keeps its main colour, has soft edges, and looks the same whichever points are asked."""
+"""Cloth: every pattern shows, keeps its main color, has soft edges, and looks the same whichever points are asked."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HEIGHT = 0.62
 
 
 def flat(garment: Garment, *, back: bool = False, sleeve: bool = False, n: int = 6000) -> np.ndarray:
-    """Colours at points scattered over one side."""
+    """Colors at points scattered over one side."""
     rng = np.random.default_rng(0)
     across = rng.uniform(-0.23, 0.23, n).astype(np.float32)
     across = across + np.sign(across) * np.float32(0.23) if back else across

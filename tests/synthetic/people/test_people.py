@@ -1,4 +1,4 @@
-"""The people: functions of their own number, as various as a street, honest about colours, and twins that differ."""
+"""The people: functions of their own number, as various as a street, honest about colors, and twins that differ."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def test_twins_differ_in_two_details_at_least(twins: list[tuple[Person, Person]]
 
 
 def details(person: Person) -> tuple[object, ...]:
-    """What one may see of her besides colours and build."""
+    """What one may see of her besides colors and build."""
     outfit = person.outfits[0]
     cut = (outfit.upper.kind, outfit.upper.length, outfit.upper.hem)
     bags = tuple(thing.kind for thing in person.things if thing.kind in ("backpack", "shoulder_bag", "handbag"))
@@ -219,7 +219,7 @@ def test_columns_of_a_known_person() -> None:
     )
     columns = attributes(dressed)
     yes = {name for name, code in columns.items() if code == 2 and name.startswith(("up", "down"))}
-    assert yes == {"upred", "downblue", "down"}  # the jacket's colour, not that of the shirt below; a short skirt
+    assert yes == {"upred", "downblue", "down"}  # the jacket's color, not that of the shirt below; a short skirt
     wanted = {"gender": 2, "hair": 2, "up": 1, "down": 2, "clothes": 1, "hat": 2, "backpack": 1, "age": 3}
     assert {name: columns[name] for name in wanted} == wanted
     assert MARKET.to_values(MARKET.from_columns(columns)) == groups(dressed)

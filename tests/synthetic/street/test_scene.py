@@ -142,7 +142,7 @@ SOLIDS = (
 
 @pytest.mark.parametrize("solid", SOLIDS, ids=lambda one: type(one).__name__)
 def test_rays_meet_a_solid_where_it_is(solid: Panel | Box | Post | Dome) -> None:
-    """The ray straight ahead at a metre's height meets each front at y = 5."""
+    """The ray straight ahead at a meter's height meets each front at y = 5."""
     ahead = view(height=1.0 if not isinstance(solid, Dome) else 0.5, pitch=0.0, half=(0.01, 0.01))
     paint = solid.paint(grid(ahead, (3, 3)), NOON)
     assert paint.depth[1, 1] == pytest.approx(5.0, abs=1e-3)

@@ -32,7 +32,7 @@ def calibrate(  # noqa: PLR0913 - options of a command
     device: Device = "cpu",
     poses: Poses = None,
     flip: Flip = None,
-    normalise: Normalise = None,
+    normalize: Normalise = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run's calibration.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the calibration as JSON.")] = False,
 ) -> None:
@@ -43,7 +43,7 @@ def calibrate(  # noqa: PLR0913 - options of a command
     from passerby.inference.load import load
     from passerby.metrics.calibration import CALIBRATION, write_calibration
 
-    predictor = load(run, device=device, poses=poses, flip=flip, normalise=normalise)
+    predictor = load(run, device=device, poses=poses, flip=flip, normalize=normalize)
     check_target(run / CALIBRATION, overwrite=overwrite)
     dataset = load_dataset(data)
     with progress_bar("embedding", len(dataset.split("query")) + len(dataset.split("gallery"))) as advance:

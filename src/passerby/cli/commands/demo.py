@@ -16,7 +16,7 @@ from passerby.errors import OutputError
 MARKER = ".made-by-passerby-demo"
 PEOPLE = 120
 SETTINGS = (
-    "model.options.trunk=resnet18_half",
+    "model.options.backbone=resnet18_half",
     "data.height=128",
     "data.width=64",
     "sampler.p=16",

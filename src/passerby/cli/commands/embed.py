@@ -15,7 +15,7 @@ from passerby.errors import OutputError
 if TYPE_CHECKING:
     from passerby.data.source import Source
     from passerby.gallery.gallery import Gallery
-    from passerby.inference.model import Predictor
+    from passerby.inference.model import Model
     from passerby.types import Sample
 
 
@@ -31,7 +31,7 @@ def embed(
     device: Device = "cpu",
     poses: Poses = None,
     flip: Flip = None,
-    normalise: Normalise = None,
+    normalize: Normalise = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
 ) -> None:
     """Embed every picture once, so that searches need not."""
@@ -44,13 +44,13 @@ def embed(
     check_target(output, overwrite=overwrite)
     source, samples = pictures(folder, split)
     gallery = embed_with_bar(
-        load(run, device=device, poses=poses, flip=flip, normalise=normalise), source, samples, batch_size=batch_size
+        load(run, device=device, poses=poses, flip=flip, normalize=normalize), source, samples, batch_size=batch_size
     )
     gallery.save(output)
     typer.echo(f"{len(gallery.embeddings):,} pictures of {source.root} are embedded in {output}.")
 
 
-def embed_with_bar(predictor: Predictor, source: Source, samples: Sequence[Sample], *, batch_size: int = 64) -> Gallery:
+def embed_with_bar(predictor: Model, source: Source, samples: Sequence[Sample], *, batch_size: int = 64) -> Gallery:
     """Embed samples while a bar on stderr shows how far it is."""
     from passerby.gallery.gallery import Gallery
 

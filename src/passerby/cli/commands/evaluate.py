@@ -54,14 +54,14 @@ def evaluate(  # noqa: PLR0913 - options of a command
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the draws; default: as the run says (0).")] = None,
     flip: Flip = None,
-    normalise: Normalise = None,
+    normalize: Normalise = None,
     multi_query: Annotated[
         Literal["mean", "max"] | None,
         typer.Option(help="All pictures of a query's person by its camera ask as one (Market-1501's gt_bbox)."),
     ] = None,
-    rerank: Annotated[bool, typer.Option("--rerank", help="Re-rank by k-reciprocal neighbours.")] = False,
-    k1: Annotated[int | None, typer.Option(min=1, help="Of --rerank: neighbours an encoding rests on (20).")] = None,
-    k2: Annotated[int | None, typer.Option(min=1, help="Of --rerank: neighbours it is averaged over (6).")] = None,
+    rerank: Annotated[bool, typer.Option("--rerank", help="Re-rank by k-reciprocal neighbors.")] = False,
+    k1: Annotated[int | None, typer.Option(min=1, help="Of --rerank: neighbors an encoding rests on (20).")] = None,
+    k2: Annotated[int | None, typer.Option(min=1, help="Of --rerank: neighbors it is averaged over (6).")] = None,
     lam: Annotated[
         float | None, typer.Option(min=0, max=1, help="Of --rerank: share of the distance itself (0.3).")
     ] = None,
@@ -103,12 +103,12 @@ def evaluate(  # noqa: PLR0913 - options of a command
 
 def _report(result: EvalResult, slices: Sequence[Slice] | None, *, output: Path | None, as_json: bool) -> None:
     """As tables or JSON; in any case as JSON into a file that was asked for."""
-    from passerby.files import written_whole
+    from passerby.files import atomic_write
 
     numbers = result.to_dict() | ({} if slices is None else {"slices": [some.to_dict() for some in slices]})
     text = json.dumps(numbers, indent=2) + "\n"
     if output:
-        with written_whole(output) as unfinished:
+        with atomic_write(output) as unfinished:
             unfinished.write_text(text)
     if as_json:
         typer.echo(text, nl=False)

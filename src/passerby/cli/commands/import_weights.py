@@ -15,7 +15,7 @@ def import_weights(
     file: Annotated[Path, typer.Argument(help="Its checkpoint: .safetensors, .pth or .pt.")],
     run: Annotated[Path, typer.Argument(help="Folder to make.")],
     options: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the model: trunk=resnet18.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the model: backbone=resnet18.")
     ] = None,
     size: Annotated[str | None, typer.Option(metavar="HEIGHTxWIDTH", help="Input size; default: the model's.")] = None,
 ) -> None:

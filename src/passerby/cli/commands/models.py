@@ -6,7 +6,7 @@ MARKET_CLASSES = 751
 
 
 def models() -> None:
-    """List the models: paper, input size, embedding size and parameters (751 people, the default trunk)."""
+    """List the models: paper, input size, embedding size and parameters (751 people, the default backbone)."""
     import torch
     from rich.console import Console
     from rich.table import Table

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from passerby.data.attributes.query import AttributeQuery
     from passerby.data.images.open import Query
     from passerby.gallery.gallery import Gallery
-    from passerby.inference.model import Predictor
+    from passerby.inference.model import Model
     from passerby.types import Hit
 
 
@@ -41,7 +41,7 @@ def search(
     device: Device = "cpu",
     poses: Poses = None,
     flip: Flip = None,
-    normalise: Normalise = None,
+    normalize: Normalise = None,
     figure: Annotated[
         Path | None, typer.Option(help="Draw the query and what was found to this .png, .pdf or .svg.")
     ] = None,
@@ -63,7 +63,7 @@ def search(
     picture = None if query is None else Query.of(query)
     if picture:
         picture.image  # noqa: B018 - what cannot be read ends here, not after a gallery was embedded
-    predictor = load(run, device=device, poses=poses, flip=flip, normalise=normalise)
+    predictor = load(run, device=device, poses=poses, flip=flip, normalize=normalize)
     asked = None if attributes is None else attribute_query(attributes, schema_of(predictor.model))
     opened = _open(predictor, gallery)
     answer = _Answer(query, picture, asked, gallery, opened, opened.search(picture, k, attributes=asked))
@@ -77,7 +77,7 @@ def search(
             typer.echo(f"The pictures are in {figure}.")
 
 
-def _open(predictor: Predictor, gallery: str) -> Gallery:
+def _open(predictor: Model, gallery: str) -> Gallery:
     from passerby.data.images.open import pictures
     from passerby.gallery.gallery import Gallery
 

@@ -23,7 +23,7 @@ def cameras(
     device: Device = "cpu",
     poses: Poses = None,
     flip: Flip = None,
-    normalise: Normalise = None,
+    normalize: Normalise = None,
 ) -> None:
     """Draw mAP and rank-1 by pair of cameras, and by which cameras wrong answers are."""
     from passerby.figures.cameras import cameras_figure
@@ -32,7 +32,7 @@ def cameras(
     check_figure(output)
     draws = None if features else 0  # every query has one ranking, whatever the data set's own protocol draws
     runs, files = ((path,) if path else () for path in (run, features))
-    origin = Origin(runs, data, files, draws, device, poses, flip, normalise)
+    origin = Origin(runs, data, files, draws, device, poses, flip, normalize)
     [found] = origin.open()
     save_figure(cameras_figure(found, title=origin.place), output)
     typer.echo(f"The matrices are in {output}.")

@@ -18,18 +18,18 @@ def embedding(  # noqa: PLR0913 - options of a command
     method: Annotated[
         Literal["pca", "tsne", "umap"], typer.Option(help="How: PCA, t-SNE, or UMAP where umap-learn is installed.")
     ] = "pca",
-    colour: Annotated[Literal["person", "camera"], typer.Option(help="What colours and markers tell.")] = "person",
+    color: Annotated[Literal["person", "camera"], typer.Option(help="What colors and markers tell.")] = "person",
     people: Annotated[int, typer.Option(min=1, help="Of how many people, drawn by the seed.")] = 12,
     seed: Annotated[int, typer.Option(min=0, help="Of the people, of t-SNE and of UMAP.")] = 0,
     perplexity: Annotated[
-        float | None, typer.Option(min=1, help="Of t-SNE: about how many neighbours count; default: 30, or fewer.")
+        float | None, typer.Option(min=1, help="Of t-SNE: about how many neighbors count; default: 30, or fewer.")
     ] = None,
     thumbnails: Annotated[int, typer.Option(min=0, help="How many pictures to show, where there is room.")] = 14,
     blur: Blur = None,
     device: Device = "cpu",
     poses: Poses = None,
     flip: Flip = None,
-    normalise: Normalise = None,
+    normalize: Normalise = None,
 ) -> None:
     """Draw a map of embeddings: a point a picture, by person or by camera, with some of the pictures."""
     from passerby.data.registry import load as load_dataset
@@ -42,7 +42,7 @@ def embedding(  # noqa: PLR0913 - options of a command
     check_figure(output)
     dataset = load_dataset(data)
     samples = chosen_people(dataset, people, seed=seed)
-    predictor = load(run, device=device, poses=poses, flip=flip, normalise=normalise)
+    predictor = load(run, device=device, poses=poses, flip=flip, normalize=normalize)
     with progress_bar("embedding", len(samples)) as more:
         found = predictor.embed_samples(dataset.source, samples, progress=more)
     [name] = run_names([run])
@@ -50,8 +50,8 @@ def embedding(  # noqa: PLR0913 - options of a command
         found,
         title=f"{name} on {data}",
         method=method,
-        colour=colour,
-        normalise=predictor.protocol.normalise,
+        color=color,
+        normalize=predictor.protocol.normalize,
         seed=seed,
         perplexity=perplexity,
         album=Album(dataset.source, blur=blur),

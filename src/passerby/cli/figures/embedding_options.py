@@ -33,7 +33,7 @@ class Origin:
     device: str
     poses: str | None
     flip: bool | None
-    normalise: bool | None
+    normalize: bool | None
 
     @property
     def place(self) -> str:
@@ -65,9 +65,9 @@ class Origin:
         if calibrated:
             raise ConfigError("embeddings from a file are of no calibrated run: leave calibration out, or give RUN…")
         names = run_names([file.with_suffix("") for file in self.features])
-        normalise = self.normalise is not False
+        normalize = self.normalize is not False
         return [
-            Compared.of_features(file, name, normalise=normalise)
+            Compared.of_features(file, name, normalize=normalize)
             for file, name in zip(self.features, names, strict=True)
         ]
 
@@ -82,7 +82,7 @@ class Origin:
             raise ConfigError("runs need pictures to be compared on: add --data DATA")
         dataset = load_dataset(self.data)
         predictors = [
-            load(run, device=self.device, poses=self.poses, flip=self.flip, normalise=self.normalise)
+            load(run, device=self.device, poses=self.poses, flip=self.flip, normalize=self.normalize)
             for run in self.runs
         ]
         if calibrated and not any(predictor.calibration for predictor in predictors):

@@ -33,7 +33,7 @@ class Origin:
     device: str
     poses: str | None
     flip: bool | None
-    normalise: bool | None
+    normalize: bool | None
 
     @property
     def place(self) -> str:
@@ -55,8 +55,8 @@ class Origin:
         from passerby.inference.features import names_pictures
 
         place = self._pictures_of_features()
-        normalise = self.normalise is not False
-        found = Compared.of_features(file, normalise=normalise, distance=self.distance, rerank=self._rerank())
+        normalize = self.normalize is not False
+        found = Compared.of_features(file, normalize=normalize, distance=self.distance, rerank=self._rerank())
         sides = {"query": found.query, "gallery": found.gallery}
         if without := [name for name, side in sides.items() if not names_pictures(side)]:
             raise DatasetLayoutError(
@@ -97,7 +97,7 @@ class Origin:
         from passerby.inference.attributes import schema_of
         from passerby.inference.load import load
 
-        predictor = load(run, device=self.device, poses=self.poses, flip=self.flip, normalise=self.normalise)
+        predictor = load(run, device=self.device, poses=self.poses, flip=self.flip, normalize=self.normalize)
         if self.described:
             schema_of(predictor.model)  # refuses a model without attributes before any work
         number = len(dataset.split("query")) + len(dataset.split("gallery"))

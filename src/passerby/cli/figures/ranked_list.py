@@ -52,7 +52,7 @@ def ranked_list(  # noqa: PLR0913 - options of a command
     k: Annotated[int | None, typer.Option("-k", min=1, help="Hits of each; default: 10, or all where fewer.")] = None,
     junk: Annotated[bool, typer.Option("--junk", help="Show what the protocol ignores, too.")] = False,
     distance: Annotated[Distance, typer.Option(help="What is compared: embeddings, stripes, or both.")] = "global",
-    rerank: Annotated[bool, typer.Option("--rerank", help="Re-rank by k-reciprocal neighbours.")] = False,
+    rerank: Annotated[bool, typer.Option("--rerank", help="Re-rank by k-reciprocal neighbors.")] = False,
     attributes: Annotated[
         str | None,
         typer.Option(
@@ -65,9 +65,9 @@ def ranked_list(  # noqa: PLR0913 - options of a command
     device: Device = "cpu",
     poses: Poses = None,
     flip: Flip = None,
-    normalise: Normalise = None,
+    normalize: Normalise = None,
 ) -> None:
-    """Draw queries and what each finds: green is right, vermilion is wrong, grey does not count."""
+    """Draw queries and what each finds: green is right, vermilion is wrong, gray does not count."""
     from passerby.explain.images import Album
     from passerby.explain.ranked_lists import choose
     from passerby.figures.ranked_list import ranked_figure
@@ -78,7 +78,7 @@ def ranked_list(  # noqa: PLR0913 - options of a command
     refuse_number(() if isinstance(which, str) else which, n, what="query")
     origin = Origin(
         tuple(runs or ()), data, features, pictures, distance, rerank, attributes is not None, device, poses, flip,
-        normalise,
+        normalize,
     )  # fmt: skip
     source, embedded = origin.open()
     first = embedded[0]

@@ -35,7 +35,7 @@ def retrieval(
     device: Device = "cpu",
     poses: Poses = None,
     flip: Flip = None,
-    normalise: Normalise = None,
+    normalize: Normalise = None,
 ) -> None:
     """Draw CMC, precision by recall, ROC with thresholds, histograms of distances, calibration."""
     from passerby.figures.retrieval_curves import read_what, retrieval_figure
@@ -43,7 +43,7 @@ def retrieval(
 
     check_figure(output)
     curves = read_what(what)
-    origin = Origin(tuple(runs or ()), data, tuple(features or ()), draws, device, poses, flip, normalise)
+    origin = Origin(tuple(runs or ()), data, tuple(features or ()), draws, device, poses, flip, normalize)
     found = origin.open(calibrated="calibration" in curves)
     save_figure(retrieval_figure(found, what=curves, title=origin.place), output)
     typer.echo(f"The curves are in {output}.")

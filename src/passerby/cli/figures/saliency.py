@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from passerby.data.dataset import Dataset
     from passerby.explain.images import Album, Seen
     from passerby.figures.saliency import Group
-    from passerby.inference.model import Predictor
+    from passerby.inference.model import Model
     from passerby.types import Sample
 
 By = Literal["distance", "identity"]
@@ -91,7 +91,7 @@ _FOOT: dict[By, str] = {
 }
 
 
-def _foot(by: By, predictors: Sequence[Predictor]) -> str:
+def _foot(by: By, predictors: Sequence[Model]) -> str:
     """How to read the maps, and what they leave out."""
     from passerby.explain.saliency.maps import unexplained
 
@@ -114,7 +114,7 @@ def _refuse_misfits(
 
 
 def _of_distance(
-    predictors: Sequence[Predictor],
+    predictors: Sequence[Model],
     dataset: Dataset,
     samples: Sequence[Sample],
     album: Album,
@@ -137,7 +137,7 @@ def _of_distance(
 
 
 def _of_identity(
-    predictors: Sequence[Predictor], samples: Sequence[Sample], album: Album, method: Way, layers: Sequence[str] | None
+    predictors: Sequence[Model], samples: Sequence[Sample], album: Album, method: Way, layers: Sequence[str] | None
 ) -> list[Group]:
     from passerby.explain.images import look
     from passerby.figures.saliency import identity_groups

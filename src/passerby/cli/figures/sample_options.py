@@ -13,7 +13,7 @@ from passerby.cli.options import refuse_number
 if TYPE_CHECKING:
     from passerby.data.dataset import Dataset
     from passerby.explain.images import Seen
-    from passerby.inference.model import Predictor
+    from passerby.inference.model import Model
 
 Run = Annotated[Path, typer.Argument(help="A run folder, as train or import-weights makes it.")]
 Data = Annotated[str, typer.Option(help="NAME:PATH or a path (folder, zip, tar).")]
@@ -40,7 +40,7 @@ class Shown:
     device: str
     poses: str | None
 
-    def load(self) -> Predictor:
+    def load(self) -> Model:
         """The run's model.
 
         Raises:
@@ -57,7 +57,7 @@ class Shown:
 
         return labelled_or_not(self.data)
 
-    def look(self, predictor: Predictor, dataset: Dataset, *, n: int) -> Seen:
+    def look(self, predictor: Model, dataset: Dataset, *, n: int) -> Seen:
         """The model with the pictures; ``n`` is how many, unless the options say so."""
         from passerby.explain.images import Album, look
         from passerby.explain.select import chosen
@@ -65,7 +65,7 @@ class Shown:
         samples = chosen(dataset, self.query, n=self.n or n, seed=self.seed)
         return look(predictor, Album(dataset.source, blur=self.blur), samples)
 
-    def title(self, what: str, predictor: Predictor) -> str:
+    def title(self, what: str, predictor: Model) -> str:
         """What a figure shows, of which run, on which data."""
         from passerby.figures.names import run_names
 

@@ -6,7 +6,7 @@
     read_attributes("mine.csv")                  one's own table, of people or of pictures
 
 A table has a column ``pid`` (or ``person``), a column ``path``, or both, and any of a schema's groups: in words
-(``upper_colour``: ``red``; ``unknown`` or nothing where nobody knows), or in the annotators' columns and codes
+(``upper_color``: ``red``; ``unknown`` or nothing where nobody knows), or in the annotators' columns and codes
 (``upred``: 2). Groups without a column are unknown of everybody; columns of neither kind are ignored.
 
 A person of several rows (pictures, or outfits as ``passerby data synthesize`` numbers them) has those classes that all

@@ -1,4 +1,4 @@
-"""Attributes that are asked for, as people write them: ``backpack=yes,upper_colour=red``."""
+"""Attributes that are asked for, as people write them: ``backpack=yes,upper_color=red``."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def attribute_query(asked: str | Mapping[str, str], schema: Schema) -> Attribute
         ConfigError: for a group or value that the schema has not, a group asked for twice, or nothing asked.
 
     >>> from passerby.data.attributes.schema import MARKET
-    >>> str(attribute_query("backpack=yes,Upper_Colour=red", MARKET))
-    'backpack = yes, upper colour = red'
+    >>> str(attribute_query("backpack=yes,Upper_Color=red", MARKET))
+    'backpack = yes, upper color = red'
     """
     pairs = _pairs(asked) if isinstance(asked, str) else list(asked.items())
     classes: dict[int, int] = {}
@@ -47,7 +47,7 @@ def attribute_query(asked: str | Mapping[str, str], schema: Schema) -> Attribute
             raise ConfigError(f"{group.name} is asked for twice; a picture has one value of it: keep one")
         classes[place] = _place("value", value, group.values, group.name)
     if not classes:
-        raise ConfigError("no attribute is asked for; write GROUP=VALUE,…: backpack=yes,upper_colour=red, for example")
+        raise ConfigError("no attribute is asked for; write GROUP=VALUE,…: backpack=yes,upper_color=red, for example")
     return AttributeQuery(schema, classes)
 
 

@@ -2,7 +2,7 @@
 
 Two forms of the same facts: *classes*, one index a group (−1 where nobody knows), as models predict them; and
 *columns*, the names and codes of the annotation files (Lin et al., Improving Person Re-identification by Attribute and
-Identity Learning, Pattern Recognition 2019), where a colour is spread over one yes/no column a class.
+Identity Learning, Pattern Recognition 2019), where a color is spread over one yes/no column a class.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import cached_property
 from passerby.errors import ConfigError, DatasetLayoutError, UnknownNameError
 
 UNKNOWN = -1
-"""Of a class: one in ten people of Market-1501 wears none of the eight upper colours."""
+"""Of a class: one in ten people of Market-1501 wears none of the eight upper colors."""
 NO, YES = 1, 2
 
 
@@ -177,8 +177,8 @@ MARKET = _schema(
     Attribute("bag", ("no", "yes"), ("bag",)),
     Attribute("handbag", ("no", "yes"), ("handbag",)),
     Attribute("age", ("young", "teenager", "adult", "old"), ("age",)),
-    _spread("upper colour", "up", "black white red purple yellow gray blue green"),
-    _spread("lower colour", "down", "black white pink purple yellow gray blue green brown"),
+    _spread("upper color", "up", "black white red purple yellow gray blue green"),
+    _spread("lower color", "down", "black white pink purple yellow gray blue green brown"),
 )
 """Twelve groups, 39 logits, 27 columns."""
 
@@ -190,13 +190,13 @@ DUKE = _schema(
     Attribute("boots", ("no", "yes"), ("boots",)),
     Attribute("gender", ("male", "female"), ("gender",)),
     Attribute("hat", ("no", "yes"), ("hat",)),
-    Attribute("shoe colour", ("dark", "light"), ("shoes",)),
+    Attribute("shoe color", ("dark", "light"), ("shoes",)),
     Attribute("length of upper", ("short", "long"), ("top",), gaps=True),
-    _spread("upper colour", "up", "black white red purple gray blue green brown", gaps=True),
-    _spread("lower colour", "down", "black white red gray blue green brown", gaps=True),
+    _spread("upper color", "up", "black white red purple gray blue green brown", gaps=True),
+    _spread("lower color", "down", "black white red gray blue green brown", gaps=True),
 )
 """Ten groups, 31 logits, 23 columns. Of its 1,812 people two have no length of upper (code 0), 15 no single upper
-colour and 34 no single lower one."""
+color and 34 no single lower one."""
 
 SCHEMAS = {"market1501": MARKET, "dukemtmc": DUKE}
 """By the name of the data set, as a config says it."""

@@ -1,6 +1,6 @@
 """A table of attributes: which columns say which group, and each row's classes.
 
-A group is one column, called as the group (``upper_colour``) or as the annotators' column (``up``), with a value in
+A group is one column, called as the group (``upper_color``) or as the annotators' column (``up``), with a value in
 words (``red``), a code from 1 where the annotators have codes, or nothing where nobody knows; or it is the annotators'
 column a value (``upblack``, ``upwhite``, …) with codes of no (1) and yes (2).
 """
@@ -12,6 +12,7 @@ import posixpath
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import NamedTuple
 
+from passerby.compat import current_attribute
 from passerby.data.attributes.schema import UNKNOWN, Attribute, Schema
 from passerby.data.datasets.csv import Row, read_table, whole_number
 from passerby.data.source import Source
@@ -35,12 +36,12 @@ class Described(NamedTuple):
 
 
 def key(name: str) -> str:
-    """What names have in common that differ in case, blanks, underscores and hyphens.
+    """What names have in common that differ in case, blanks, underscores, hyphens and British spelling.
 
-    >>> key("Upper_Colour")
-    'upper colour'
+    >>> key("Upper_Color")
+    'upper color'
     """
-    return name.strip().lower().replace("_", " ").replace("-", " ")
+    return current_attribute(name.strip().lower()).replace("_", " ").replace("-", " ")
 
 
 def read_described(source: Source, name: str, schemas: Sequence[Schema]) -> tuple[Schema, list[Described]]:

@@ -93,7 +93,7 @@ def cameras(x: Examined) -> Iterator[Finding]:
         message = "query and gallery are of one camera: evaluation ignores the query's own, so no answer is left"
         yield Finding("error", "one-camera", message)
     if len({s.camid for s in x.dataset.train} - {None}) == 1:
-        message = "train is of one camera: a model will not learn to recognise people in another"
+        message = "train is of one camera: a model will not learn to recognize people in another"
         yield Finding("warning", "one-camera", message)
 
 

@@ -124,8 +124,8 @@ def _table(source: Source) -> str:
     return found[0]
 
 
-def _recognises(names: Sequence[str]) -> bool:
+def _recognizes(names: Sequence[str]) -> bool:
     return any(posixpath.basename(name) == TABLE for name in names)
 
 
-DATASETS.register("csv")(Reader(_read, _recognises))
+DATASETS.register("csv")(Reader(_read, _recognizes))

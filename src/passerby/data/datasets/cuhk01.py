@@ -70,7 +70,7 @@ def _samples(source: Source) -> list[Sample]:
     return [sample for sample in found.values() if sample is not None]
 
 
-def _recognises(names: Sequence[str]) -> bool:
+def _recognizes(names: Sequence[str]) -> bool:
     """All pictures are named so; it is not enough that some of a folder's are."""
     pictures = [name for name in names if is_image(name)]
     return (
@@ -80,4 +80,4 @@ def _recognises(names: Sequence[str]) -> bool:
     )
 
 
-DATASETS.register("cuhk01")(Reader(_read, _recognises, settings={"test": one_of(*TESTS), "seed": whole}))
+DATASETS.register("cuhk01")(Reader(_read, _recognizes, settings={"test": one_of(*TESTS), "seed": whole}))

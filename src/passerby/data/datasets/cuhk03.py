@@ -1,14 +1,14 @@
 """CUHK03 (Li et al., CVPR 2014): 1,467 people, each seen by one of five pairs of cameras, about five pictures by each.
 
-*Images* are cut out by a detector (``images=detected``, 14,097; the default) or by hand (``images=labelled``, 14,096).
+*Images* are cut out by a detector (``images=detected``, 14,097; the default) or by hand (``images=labeled``, 14,096).
 
 *Protocols.* ``new`` (the default; Zhong et al., CVPR 2017): 767 people to train on and 700 to test, from the authors'
 ``cuhk03_new_protocol_config_detected.mat`` or ``…_labeled.mat``. They count 7,365 images to train on, 1,400 queries and
-5,332 images in the gallery if detected; 7,368, 1,400 and 5,328 if labelled. ``old`` (Li et al.): 100 people to test,
+5,332 images in the gallery if detected; 7,368, 1,400 and 5,328 if labeled. ``old`` (Li et al.): 100 people to test,
 the 1,367 others to train on, in 20 splits (``split=0`` to 19) from ``testsets`` of ``cuhk-03.mat``. All pictures of the
 100 are queries, and all are the gallery: the evaluation leaves out the query's camera and draws one picture a person.
 
-``cuhk03:protocol=old,images=labelled,split=3:/data/cuhk03``. PATH is a ``cuhk-03.mat`` (the new protocol's files beside
+``cuhk03:protocol=old,images=labeled,split=3:/data/cuhk03``. PATH is a ``cuhk-03.mat`` (the new protocol's files beside
 it or one folder up), or a folder with
 
 - ``cuhk-03.mat`` at any depth, read in place; or
@@ -114,7 +114,7 @@ def _sample_np(path: str) -> Sample | None:
     return Sample(path, int(match[1]), int(match[2])) if match else None
 
 
-def _recognises(names: Sequence[str]) -> bool:
+def _recognizes(names: Sequence[str]) -> bool:
     return any(posixpath.basename(name) == FILE or boxes_of(name) or _is_typical(name) for name in names)
 
 
@@ -127,4 +127,4 @@ SETTINGS = {
     "images": one_of("detected", "labelled", also={"labeled": "labelled"}),
     "split": one_of(*range(20)),
 }
-DATASETS.register(NAME)(Reader(_read, _recognises, open=open_cuhk03, settings=SETTINGS))
+DATASETS.register(NAME)(Reader(_read, _recognizes, open=open_cuhk03, settings=SETTINGS))

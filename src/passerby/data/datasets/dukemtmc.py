@@ -34,8 +34,8 @@ def _read(source: Source) -> Dataset:
     return read_folders(source, "dukemtmc", duke_sample, WANTED)
 
 
-def _recognises(names: Sequence[str]) -> bool:
+def _recognizes(names: Sequence[str]) -> bool:
     return any(split_folder(name) is not None and duke_sample(name) is not None for name in names)
 
 
-DATASETS.register("dukemtmc")(Reader(_read, _recognises))
+DATASETS.register("dukemtmc")(Reader(_read, _recognizes))

@@ -139,7 +139,7 @@ def _is_unread_table(name: str) -> bool:
     return (name.endswith(".csv") and base not in _TABLES) or _LIST.fullmatch(base) is not None
 
 
-def _recognises(names: Sequence[str]) -> bool:
+def _recognizes(names: Sequence[str]) -> bool:
     """At least two people in one layout; not Market's folders, nor a folder a camera, nor beside a table."""
     places = [_place(name) for name in names if is_image(name)]
     found = [p for p in places if p is not None]
@@ -153,4 +153,4 @@ def _recognises(names: Sequence[str]) -> bool:
     )
 
 
-DATASETS.register("folder")(Reader(_read, _recognises))
+DATASETS.register("folder")(Reader(_read, _recognizes))

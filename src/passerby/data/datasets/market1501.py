@@ -98,7 +98,7 @@ def _read(source: Source) -> Dataset:
     return replace(dataset, further=tuple(s for s in drawn if s is not None and (s.pid, s.camid) in asked))
 
 
-def _recognises(names: Sequence[str]) -> bool:
+def _recognizes(names: Sequence[str]) -> bool:
     return any(_is_typical(name) for name in names)
 
 
@@ -110,4 +110,4 @@ def _is_typical(name: str) -> bool:
     )
 
 
-DATASETS.register("market1501")(Reader(_read, _recognises))
+DATASETS.register("market1501")(Reader(_read, _recognizes))

@@ -134,8 +134,8 @@ def _lines(source: Source, place: str) -> Iterator[tuple[int, str]]:
     yield from ((number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip())
 
 
-def _recognises(names: Sequence[str]) -> bool:
+def _recognizes(names: Sequence[str]) -> bool:
     return any(posixpath.basename(name) in LISTS for name in names)
 
 
-DATASETS.register("msmt17")(Reader(_read, _recognises))
+DATASETS.register("msmt17")(Reader(_read, _recognizes))

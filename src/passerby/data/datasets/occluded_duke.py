@@ -23,8 +23,8 @@ def _read(source: Source) -> Dataset:
     return read_folders(source, "occluded_duke", duke_sample, WANTED)
 
 
-def _recognises(names: Sequence[str]) -> bool:  # noqa: ARG001 - it looks like DukeMTMC-reID
+def _recognizes(names: Sequence[str]) -> bool:  # noqa: ARG001 - it looks like DukeMTMC-reID
     return False
 
 
-DATASETS.register("occluded_duke")(Reader(_read, _recognises))
+DATASETS.register("occluded_duke")(Reader(_read, _recognizes))

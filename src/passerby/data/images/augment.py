@@ -2,7 +2,7 @@
 
 Choices are drawn on the CPU, so that a seed means the same pictures on every device; kornia moves
 the pixels. Random erasing is Zhong et al., AAAI 2020 (probability p, area 2–40 %, aspect 0.3–3.3),
-filled with the mean colour.
+filled with the mean color.
 
 Resizing is not here: pictures of many sizes become one batch only once they have one size, so Pillow
 does it where they are decoded (``passerby.data.images.decode.to_tensor``).
@@ -35,16 +35,16 @@ def _uniform(n: int, low: float, high: float, generator: Generator) -> Tensor:
     return torch.rand(n, generator=generator) * (high - low) + low
 
 
-def normalise(images: Tensor) -> Tensor:
+def normalize(images: Tensor) -> Tensor:
     """uint8 ``(b, 3, h, w)`` → float32 with ImageNet's mean 0 and deviation 1."""
     mean, std = (torch.tensor(v, device=images.device) for v in (IMAGENET_MEAN, IMAGENET_STD))
     return kornia_normalize(images.float() / 255, mean, std)
 
 
-def normalise_parts(parts: Tensor) -> Tensor:
+def normalize_parts(parts: Tensor) -> Tensor:
     """The same of parts ``(b, p, 3, y, x)``."""
-    normalised: Tensor = normalise(parts.flatten(0, 1)).unflatten(0, parts.shape[:2])
-    return normalised
+    normalized: Tensor = normalize(parts.flatten(0, 1)).unflatten(0, parts.shape[:2])
+    return normalized
 
 
 def random_flip(images: Tensor, p: float, generator: Generator) -> Tensor:
@@ -67,12 +67,12 @@ def random_pad_crop(images: Tensor, pad: int, generator: Generator) -> Tensor:
 
 
 def random_affine(images: Tensor, degrees: float, translate: float, generator: Generator) -> Tensor:
-    """Rotate by up to ±``degrees`` about the centre and shift by up to ±``translate`` of each side; black enters."""
+    """Rotate by up to ±``degrees`` about the center and shift by up to ±``translate`` of each side; black enters."""
     b, _, h, w = images.shape
     angle = _uniform(b, -degrees, degrees, generator)
     shift = torch.stack([_uniform(b, -translate, translate, generator) * side for side in (w, h)], dim=1)
-    centre = torch.tensor([(w - 1) / 2, (h - 1) / 2]).expand(b, 2)
-    matrix = get_rotation_matrix2d(centre, angle, torch.ones(b, 2))
+    center = torch.tensor([(w - 1) / 2, (h - 1) / 2]).expand(b, 2)
+    matrix = get_rotation_matrix2d(center, angle, torch.ones(b, 2))
     matrix[:, :, 2] += shift
     moved = affine(images.float(), matrix.to(images.device), mode="bilinear", padding_mode="zeros")
     return moved.round().clamp(0, 255).to(images.dtype)
@@ -88,7 +88,7 @@ def random_jitter(images: Tensor, amount: float, generator: Generator) -> Tensor
 
 
 def random_erase(images: Tensor, p: float, generator: Generator, *, attempts: int = 10) -> Tensor:
-    """Set a random rectangle of each normalised image to 0, the mean colour, with probability ``p``."""
+    """Set a random rectangle of each normalized image to 0, the mean color, with probability ``p``."""
     b, _, h, w = images.shape
     area = _uniform(b * attempts, 0.02, 0.4, generator) * h * w
     aspect = _uniform(b * attempts, math.log(0.3), math.log(1 / 0.3), generator).exp()
@@ -108,7 +108,7 @@ def random_erase(images: Tensor, p: float, generator: Generator, *, attempts: in
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """uint8 batch + generator → float32 batch, normalised. A part whose amount is 0 is left out."""
+    """uint8 batch + generator → float32 batch, normalized. A part whose amount is 0 is left out."""
 
     flip: float = 0.5
     pad: int = 0
@@ -126,7 +126,7 @@ class Augmentation:
             images = random_affine(images, self.degrees, self.translate, generator)
         if self.jitter:
             images = random_jitter(images, self.jitter, generator)
-        floats = normalise(images)
+        floats = normalize(images)
         return random_erase(floats, self.erase, generator) if self.erase else floats
 
     @property

@@ -117,7 +117,7 @@ class Query:
 
 
 class Memory(Source):
-    """One query's bytes as a source, so that a query is read, resized and normalised as the gallery was."""
+    """One query's bytes as a source, so that a query is read, resized and normalized as the gallery was."""
 
     def __init__(self, query: Query) -> None:
         super().__init__(Path(query.sample.path))
@@ -133,19 +133,19 @@ class Memory(Source):
 
 
 def _opened(place: str | Path) -> tuple[Source, Dataset | None]:
-    """The files at a place, and the dataset that they are: named, recognised, or none."""
+    """The files at a place, and the dataset that they are: named, recognized, or none."""
     if registry.named(place):
         dataset = registry.load(place)
         return dataset.source, dataset
     source = registry.open_place(place)
-    return source, _recognised(source)
+    return source, _recognized(source)
 
 
-def _recognised(source: Source) -> Dataset | None:
+def _recognized(source: Source) -> Dataset | None:
     """The dataset that a source's layout is of; a layout that is known but not in order is still an error."""
     names = source.names()
-    if any(registry.DATASETS[name].recognises(names) for name in registry.DATASETS):
-        return registry.recognise(source)
+    if any(registry.DATASETS[name].recognizes(names) for name in registry.DATASETS):
+        return registry.recognize(source)
     return None
 
 

@@ -1,8 +1,8 @@
 """Augmentation of pictures with joints: one warp moves both; what follows only makes the pictures worse.
 
-Drawn people differ from photographed ones most in colour, sharpness and what stands before them: light and saturation
-are scaled, colours tinted or turned to grey, pictures blurred, shrunk and made noisy, and rectangles of other pictures
-(or of one colour) hide a part. Every random choice comes from the generator that is passed in, drawn on the CPU, so
+Drawn people differ from photographed ones most in color, sharpness and what stands before them: light and saturation
+are scaled, colors tinted or turned to gray, pictures blurred, shrunk and made noisy, and rectangles of other pictures
+(or of one color) hide a part. Every random choice comes from the generator that is passed in, drawn on the CPU, so
 that a seed means the same pictures on every device.
 """
 
@@ -18,7 +18,7 @@ from kornia.filters import gaussian_blur2d
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from passerby.data.images.augment import normalise, random_jitter
+from passerby.data.images.augment import normalize, random_jitter
 from passerby.data.keypoints.skeleton import JOINTS
 
 MIRRORED = tuple(
@@ -45,8 +45,8 @@ class PoseAugmentation:
     """It turns by up to ± this."""
     jitter: float = 0.0
     """Brightness, contrast and saturation are multiplied by 1 ± this."""
-    grey: float = 0.0
-    """Probability of a picture without colour."""
+    gray: float = 0.0
+    """Probability of a picture without color."""
     tint: float = 0.0
     """Red, green and blue are multiplied by 1 ± this, each by itself."""
     blur: float = 0.0
@@ -66,13 +66,13 @@ class PoseAugmentation:
         size: tuple[int, int],
         generator: Generator,
     ) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 18 2"], Float[Tensor, "b 18"]]:
-        """Normalised pictures of ``size``, joints as fractions of these, and how sure each is."""
+        """Normalized pictures of ``size``, joints as fractions of these, and how sure each is."""
         windows = self.windows(len(images), size, generator)
         pictures, (joints, sure) = cut(images, windows, size), moved(joints, sure, windows)
         if self.jitter:
             pictures = random_jitter(pictures, self.jitter, generator)
         floats = self._spoil(pictures.float() / 255, generator)
-        return normalise((floats * 255).round().clamp(0, 255)), joints, sure
+        return normalize((floats * 255).round().clamp(0, 255)), joints, sure
 
     def windows(self, n: int, size: tuple[int, int], generator: Generator) -> Float[Tensor, "b 2 3"]:
         """Affine maps from places in the new picture to places in the old, both in [−1, 1] along x and y."""
@@ -92,9 +92,9 @@ class PoseAugmentation:
     def _spoil(self, images: Float[Tensor, "b 3 h w"], generator: Generator) -> Float[Tensor, "b 3 h w"]:
         if self.hide:
             images = hide(images, _chosen(len(images), self.hide, generator), generator)
-        if self.grey:
+        if self.gray:
             images = _where(
-                _chosen(len(images), self.grey, generator), rgb_to_grayscale(images).expand_as(images), images
+                _chosen(len(images), self.gray, generator), rgb_to_grayscale(images).expand_as(images), images
             )
         if self.tint:
             gain = 1 + self.tint * (2 * torch.rand(len(images), 3, 1, 1, generator=generator) - 1)
@@ -126,7 +126,7 @@ def moved(
 ) -> tuple[Float[Tensor, "b 18 2"], Float[Tensor, "b 18"]]:
     """Where the joints are in the windows. In a mirror left is right; what is outside is not sure any more.
 
-    Joints that nobody labelled (``sure`` below 0) stay so: whether they are inside is not known of any window.
+    Joints that nobody labeled (``sure`` below 0) stay so: whether they are inside is not known of any window.
     """
     turn, middle = windows[:, :, :2].to(joints.device), windows[:, None, :, 2].to(joints.device)
     inside = torch.linalg.solve(turn, (2 * joints - 1 - middle).transpose(1, 2)).transpose(1, 2)  # in [−1, 1]
@@ -145,7 +145,7 @@ def coarse(images: Float[Tensor, "b 3 h w"], factor: int) -> Float[Tensor, "b 3 
 
 
 def hide(images: Float[Tensor, "b 3 h w"], chosen: Tensor, generator: Generator) -> Float[Tensor, "b 3 h w"]:
-    """Rectangles of 10–50 % of each side, half of them cut from the next picture, half of one colour."""
+    """Rectangles of 10–50 % of each side, half of them cut from the next picture, half of one color."""
     b, _, h, w = images.shape
     height, width = (0.1 + 0.4 * torch.rand(2, b, generator=generator)).unbind()
     top, left = (torch.rand(2, b, generator=generator) * (1 - torch.stack([height, width]))).unbind()
@@ -153,9 +153,9 @@ def hide(images: Float[Tensor, "b 3 h w"], chosen: Tensor, generator: Generator)
     rows = (y >= top[:, None]) & (y < (top + height)[:, None])  # (b, h)
     columns = (x >= left[:, None]) & (x < (left + width)[:, None])  # (b, w)
     mask = (rows[:, None, :, None] & columns[:, None, None, :]).to(images.device) & chosen
-    colour = torch.rand(b, 3, 1, 1, generator=generator).to(images.device).expand_as(images)
+    color = torch.rand(b, 3, 1, 1, generator=generator).to(images.device).expand_as(images)
     plain = _chosen(b, 0.5, generator).to(images.device)
-    return torch.where(mask, torch.where(plain, colour, images.roll(1, dims=0)), images)
+    return torch.where(mask, torch.where(plain, color, images.roll(1, dims=0)), images)
 
 
 def _symmetric(n: int, generator: Generator) -> Tensor:

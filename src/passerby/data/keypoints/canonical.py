@@ -4,7 +4,7 @@ Yang et al. (Attention Driven Person Re-identification, Pattern Recognition 2019
 confidence and take the others from a set of canonical poses.
 
 *Deviations*: the paper says neither what these poses are nor how they are laid on a picture. Here they are k-means
-centres of whole training poses (:func:`learn_canonical_poses`); the one that lies best on the confident joints, moved
+centers of whole training poses (:func:`learn_canonical_poses`); the one that lies best on the confident joints, moved
 and scaled by least squares, gives the missing ones (:meth:`CanonicalPoses.fill`).
 """
 
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from passerby.data.keypoints.estimator import Poses
 from passerby.data.keypoints.skeleton import JOINTS
 from passerby.errors import ConfigError, DatasetLayoutError, ShapeError
-from passerby.files import written_whole
+from passerby.files import atomic_write
 
 LEAST_CONFIDENCE = 0.1
 """Joints below it count as missing (OpenPose's own threshold of a peak)."""
@@ -110,7 +110,7 @@ class CanonicalPoses:
             "shares": np.round(self.shares.astype(float), 6).tolist(),
             "poses": np.round(self.poses.astype(float), 4).tolist(),
         }
-        with written_whole(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text(json.dumps(whole) + "\n", encoding="utf-8")
 
     @classmethod
@@ -135,7 +135,7 @@ class CanonicalPoses:
 
 
 def _scales(p_free: NDArray[np.float64], c_free: NDArray[np.float64], w: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The s that minimises Σ_j w_j |p_j − s c_j|², within ``SCALES``; 1 where all joints lie in one place."""
+    """The s that minimizes Σ_j w_j |p_j − s c_j|², within ``SCALES``; 1 where all joints lie in one place."""
     along = np.einsum("bj,bjx,bkjx->bk", w, p_free, c_free)
     length = np.einsum("bj,bkjx,bkjx->bk", w, c_free, c_free)
     spread = np.einsum("bj,bjx,bjx->b", w, p_free, p_free)[:, None]
@@ -158,7 +158,7 @@ def shipped_canonical_poses() -> CanonicalPoses:
 def learn_canonical_poses(
     poses: Poses, k: int = 16, *, seed: int = 0, least: float = LEAST_CONFIDENCE, learned_from: str = ""
 ) -> CanonicalPoses:
-    """k-means centres of the poses whose joints are all confident; equal arguments give equal poses.
+    """k-means centers of the poses whose joints are all confident; equal arguments give equal poses.
 
     Raises:
         ConfigError: if fewer than ``k`` poses are whole.
@@ -170,43 +170,43 @@ def learn_canonical_poses(
             f"{k} canonical poses need as many different poses with all {len(JOINTS)} joints, got {distinct} among "
             f"{len(poses.joints)}; give more pictures or a smaller k"
         )
-    centres, counts = _k_means(whole.reshape(len(whole), -1), k, np.random.default_rng(seed))
+    centers, counts = _k_means(whole.reshape(len(whole), -1), k, np.random.default_rng(seed))
     order = np.argsort(-counts, kind="stable")
-    centres = centres[order].reshape(k, len(JOINTS), 2)
-    return CanonicalPoses(centres.astype(np.float32), (counts[order] / len(whole)).astype(np.float32), learned_from)
+    centers = centers[order].reshape(k, len(JOINTS), 2)
+    return CanonicalPoses(centers.astype(np.float32), (counts[order] / len(whole)).astype(np.float32), learned_from)
 
 
 def _k_means(
     x: NDArray[np.float64], k: int, generator: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Centres ``(k, d)`` of rows ``(n, d)`` and how many each has: Lloyd's steps from a k-means++ start.
+    """Centers ``(k, d)`` of rows ``(n, d)`` and how many each has: Lloyd's steps from a k-means++ start.
 
-    A centre that loses its last row moves to the row that lies farthest from its own centre.
+    A center that loses its last row moves to the row that lies farthest from its own center.
     """
-    centres = _start(x, k, generator)
+    centers = _start(x, k, generator)
     nearest = np.full(len(x), -1)
     for _ in range(_ITERATIONS):
-        distances = _to_centres(x, centres)
+        distances = _to_centers(x, centers)
         previous, nearest = nearest, distances.argmin(axis=1)
         for lost in np.flatnonzero(np.bincount(nearest, minlength=k) == 0):
             farthest = int(np.where(np.bincount(nearest, minlength=k)[nearest] > 1, distances.min(axis=1), -1).argmax())
             nearest[farthest], distances[farthest] = lost, 0
-        centres = np.stack([x[nearest == i].mean(axis=0) for i in range(k)])
+        centers = np.stack([x[nearest == i].mean(axis=0) for i in range(k)])
         if np.array_equal(previous, nearest):
             break
-    return centres, np.bincount(nearest, minlength=k)
+    return centers, np.bincount(nearest, minlength=k)
 
 
 def _start(x: NDArray[np.float64], k: int, generator: np.random.Generator) -> NDArray[np.float64]:
     """k-means++ (Arthur and Vassilvitskii, 2007): rows drawn with the square of their distance to those before."""
-    centres: NDArray[np.float64] = x[generator.integers(len(x))][None]
-    while len(centres) < k:
-        weight = _to_centres(x, centres).min(axis=1)
-        centres = np.concatenate([centres, x[generator.choice(len(x), p=weight / weight.sum())][None]])
-    return centres
+    centers: NDArray[np.float64] = x[generator.integers(len(x))][None]
+    while len(centers) < k:
+        weight = _to_centers(x, centers).min(axis=1)
+        centers = np.concatenate([centers, x[generator.choice(len(x), p=weight / weight.sum())][None]])
+    return centers
 
 
-def _to_centres(x: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64]:
+def _to_centers(x: NDArray[np.float64], centers: NDArray[np.float64]) -> NDArray[np.float64]:
     """Squared distances ``(n, k)``."""
-    distances: NDArray[np.float64] = np.stack([((x - centre) ** 2).sum(axis=1) for centre in centres], axis=1)
+    distances: NDArray[np.float64] = np.stack([((x - center) ** 2).sum(axis=1) for center in centers], axis=1)
     return distances

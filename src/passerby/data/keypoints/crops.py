@@ -198,9 +198,9 @@ def crop_parts(images: Tensor, rectangles: Tensor, size: tuple[int, int]) -> Ten
 def _weights(start: Tensor, end: Tensor, length: int, out: int) -> Tensor:
     """``(n, out, length)``: how much each pixel counts in each output pixel; a triangle as wide as the reduction."""
     scale = ((end - start) / out)[:, None, None]
-    centre = start[:, None, None] + (torch.arange(out, device=start.device)[:, None] + 0.5) * scale
+    center = start[:, None, None] + (torch.arange(out, device=start.device)[:, None] + 0.5) * scale
     pixel = torch.arange(length, device=start.device) + 0.5
-    weights = (1 - (pixel - centre).abs() / scale.clamp_min(1)).clamp_min(0)
+    weights = (1 - (pixel - center).abs() / scale.clamp_min(1)).clamp_min(0)
     return weights / weights.sum(dim=2, keepdim=True)
 
 

@@ -23,7 +23,7 @@ from passerby.types import Sample
 
 Progress = Callable[[int], object]
 UNLABELLED = -1.0
-"""How sure a joint is of which an annotator of photographs said nothing: COCO's 0 is 'not labelled', not 'outside'."""
+"""How sure a joint is of which an annotator of photographs said nothing: COCO's 0 is 'not labeled', not 'outside'."""
 MARKS = {
     "hip": ("knee", 0.11),
     "ankle": ("knee", 0.10),
@@ -31,7 +31,7 @@ MARKS = {
     "wrist": ("elbow", 0.12),
     "elbow": ("shoulder", 0.07),
 }
-"""Where annotators of photographs mark what cannot be seen: the hip where the leg leaves the trunk, the ankle above the
+"""Where annotators of photographs mark what cannot be seen: the hip where the leg leaves the backbone, the ankle above the
 shoe, the wrist above the hand. Shares of the way from the middle of the joint, which drawn people have, to the next
 one. On drawn people a network trained on photographs (OpenVINO's) marks hips lower and the others higher by as much.
 """

@@ -167,7 +167,7 @@ def _by_folder(names: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _from_points(points: NDArray[np.float64], *, own_neck: bool) -> NDArray[np.float32]:
-    """MATLAB counts pixels from 1, so that pixel v has its centre at v − 1/2."""
+    """MATLAB counts pixels from 1, so that pixel v has its center at v − 1/2."""
     tables = np.zeros((len(points), len(JOINTS), 3), np.float32)
     height, width = _MARKET_SIZE
     places = [JOINTS.index(name) for name in _POINT_JOINTS]

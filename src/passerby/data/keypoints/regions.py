@@ -1,6 +1,6 @@
 """Body regions from joints: Yang et al., Attention Driven Person Re-identification (Pattern Recognition 2019), §3.2.
 
-- Eq 1, boundary, centre and height of the whole body: :func:`frame`;
+- Eq 1, boundary, center and height of the whole body: :func:`frame`;
 - Eq 2, the five rectangles: :func:`body_regions`, and :func:`clamped` to the picture.
 
 A rectangle is (left, top, right, bottom) in pixels; (0, 0) is the outer corner of the first pixel.

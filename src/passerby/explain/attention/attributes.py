@@ -91,7 +91,7 @@ def stitched(seen: Seen, step: int) -> dict[str, Float[Tensor, "b y x"]]:
     for a, b in product(range(times[0]), range(times[1])):
         down, right = ((2 * i + 1 - n) * step // 2 for i, n in zip((a, b), times, strict=True))
         fine[:, :, a :: times[0], b :: times[1]] = _raw(
-            model.attributes, model.trunk(moved(images, down, right)), scores
+            model.attributes, model.backbone(moved(images, down, right)), scores
         )
     return dict(zip(model.attributes.names, map(min_max, fine), strict=True))
 

@@ -133,7 +133,7 @@ def channel_weights(seen: Seen) -> tuple[ChannelWeights, ...]:
         ConfigError: if the model weighs no channels.
     """
     require(seen.predictor.model, "channels")
-    read = overheard(seen, MODULES["channels"], lambda module, maps: module.weights(maps).cpu())
+    read = capture_activations(seen, MODULES["channels"], lambda module, maps: module.weights(maps).cpu())
     return tuple(ChannelWeights(block_name(name), _kind(module), weights) for name, module, weights in read)
 
 
@@ -144,7 +144,7 @@ def position_weights(seen: Seen) -> tuple[PositionWeights, ...]:
         ConfigError: if the model has neither SP nor BAM.
     """
     require(seen.predictor.model, "positions")
-    read = overheard(seen, MODULES["positions"], lambda module, maps: module.weights(maps).mean(dim=1).cpu())
+    read = capture_activations(seen, MODULES["positions"], lambda module, maps: module.weights(maps).mean(dim=1).cpu())
     return tuple(PositionWeights(block_name(name), _kind(module), weights) for name, module, weights in read)
 
 
@@ -162,7 +162,7 @@ def self_attention(seen: Seen, positions: Sequence[tuple[int, int]] | None = Non
         rows = torch.stack([module.row(maps, place) for place in asked], dim=1)
         return asked, rows.cpu(), float(module.alpha.detach())
 
-    [(_, _, found)] = overheard(seen, MODULES["self"], read)
+    [(_, _, found)] = capture_activations(seen, MODULES["self"], read)
     return SelfAttentionRows(*found)
 
 
@@ -176,7 +176,7 @@ def default_positions(height: int, width: int) -> list[tuple[int, int]]:
 
 
 @torch.no_grad()
-def overheard(
+def capture_activations(
     seen: Seen, types: tuple[type[nn.Module], ...], read: Callable[..., _T]
 ) -> list[tuple[str, nn.Module, _T]]:
     """What ``read(module, *inputs)`` makes of every module of some types, each time the model runs it."""
@@ -200,12 +200,12 @@ def overheard(
 def block_name(module: str) -> str:
     """What people call the block that a module of that name stands in.
 
-    >>> block_name("trunk.layer3.0.attention")
+    >>> block_name("backbone.layer3.0.attention")
     'layer 3, block 1'
     """
     if found := _BLOCK.search(module):
         return f"layer {found[1]}, block {int(found[2]) + 1}"
-    return module.removeprefix("trunk.").removesuffix(".attention").replace(".", " ")
+    return module.removeprefix("backbone.").removesuffix(".attention").replace(".", " ")
 
 
 def _kind(module: nn.Module) -> str:

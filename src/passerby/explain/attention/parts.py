@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from passerby.data.keypoints.regions import PARTS
-from passerby.explain.attention.capture import MODULES, overheard, require
+from passerby.explain.attention.capture import MODULES, capture_activations, require
 from passerby.explain.images import Seen
 from passerby.models.attention_driven.blocks import AttentionBlock
 from passerby.models.attention_driven.model import GLOBAL, AttentionDriven, InterAttention
@@ -80,7 +80,7 @@ def _gains(seen: Seen) -> dict[str, Tensor]:
         gain: Tensor = (m * a).sum(dim=1) / a.sum(dim=1).clamp_min(torch.finfo(a.dtype).tiny)
         return gain.cpu()
 
-    heard = overheard(seen, (AttentionBlock,), read)
+    heard = capture_activations(seen, (AttentionBlock,), read)
     named = ((name.split("."), gain) for name, _, gain in heard if gain is not None)  # branches.NAME.blocks.PLACE
     return {f"{branch}_block{int(place) + 1}": gain for (_, branch, _, place), gain in named}
 
@@ -118,7 +118,7 @@ def fused(
 def _places(
     rectangle: Float[Tensor, "b 4"], frame: Float[Tensor, "b 4"], size: tuple[int, int]
 ) -> Float[Tensor, "b y x 2"]:
-    """Where the centre of each pixel of the frame lies in a rectangle: −1 is its left or top edge, 1 the opposite."""
+    """Where the center of each pixel of the frame lies in a rectangle: −1 is its left or top edge, 1 the opposite."""
     across = []
     for axis in (0, 1):
         start, end = frame[:, axis, None], frame[:, axis + 2, None]
@@ -137,6 +137,6 @@ def inter_attention(seen: Seen) -> PartWeights:
     """
     model = seen.predictor.model
     require(model, "inter")
-    read = overheard(seen, MODULES["inter"], lambda module, E: cast(InterAttention, module).weights(E).cpu())
+    read = capture_activations(seen, MODULES["inter"], lambda module, E: cast(InterAttention, module).weights(E).cpu())
     [(_, _, weights)] = read
     return PartWeights(cast(AttentionDriven, model).names[-weights.shape[1] :], weights)

@@ -29,7 +29,7 @@ from passerby.explain.matching.sentence import sentence
 from passerby.explain.saliency.maps import distance_saliency
 from passerby.inference.attributes import AttributePredictions, attribute_predictions
 from passerby.inference.keypoint_source import joints_origin
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 from passerby.metrics.calibration import Calibration
 from passerby.retrieval.distance.compare import compare
 from passerby.types import Embeddings, Protocol, Role, Sample, Verdict
@@ -125,7 +125,7 @@ class MatchExplanation:
 
 
 def explain_match(
-    predictor: Predictor,
+    predictor: Model,
     album_a: Album,
     a: Sample,
     album_b: Album,
@@ -149,7 +149,7 @@ def explain_match(
     how = protocol or predictor.protocol
     _say_other_joints(predictor, album_a.source, album_b.source)
     x, y = (predictor.embed_samples(of.source, [one], with_local=True) for of, one in ((album_a, a), (album_b, b)))
-    distance = compare(x, y, how.distance, normalise=how.normalise).pairs(torch.tensor([0]), torch.tensor([0])).item()
+    distance = compare(x, y, how.distance, normalize=how.normalize).pairs(torch.tensor([0]), torch.tensor([0])).item()
     calibration = predictor.calibration_for(how)
     probability, verdict = calibration.verdict(distance) if calibration else (None, None)
     seen = look(predictor, album_a, [a]), look(predictor, album_b, [b])
@@ -164,7 +164,7 @@ def explain_match(
         false_match_rate=_rate(calibration, distance),
         alignment=None if x.local is None or y.local is None else align(x.local[0], y.local[0]),
         stripes=stripes_of(x, y),
-        blocks=blocks_of(named_blocks(predictor), x, y, normalise=how.normalise),
+        blocks=blocks_of(named_blocks(predictor), x, y, normalize=how.normalize),
         attributes=_attributes(predictor, x, y, confident),
         confident=confident,
         pictures=(seen[0].pictures[0], seen[1].pictures[0]),
@@ -179,7 +179,7 @@ def _rate(calibration: Calibration | None, distance: float) -> float | None:
     return min(below, default=None)
 
 
-def _crops(predictor: Predictor, a: Seen, b: Seen) -> dict[str, tuple[Image.Image, Image.Image]]:
+def _crops(predictor: Model, a: Seen, b: Seen) -> dict[str, tuple[Image.Image, Image.Image]]:
     if not a.parts or not b.parts:
         return {}
     blocks = zip(named_blocks(predictor), predictor.model.blocks(), strict=True)
@@ -187,7 +187,7 @@ def _crops(predictor: Predictor, a: Seen, b: Seen) -> dict[str, tuple[Image.Imag
     return {name: (a.parts[0][place], b.parts[0][place]) for name, place in places.items()}
 
 
-def _attributes(predictor: Predictor, x: Embeddings, y: Embeddings, confident: float) -> tuple[AttributePair, ...]:
+def _attributes(predictor: Model, x: Embeddings, y: Embeddings, confident: float) -> tuple[AttributePair, ...]:
     schema = predictor.model.schema
     if schema is None or x.attributes is None or y.attributes is None:
         return ()
@@ -213,7 +213,7 @@ def _maps(a: Seen, b: Seen) -> tuple[Tensor, Tensor] | None:
     return found.a[0].cpu(), found.b[0].cpu()
 
 
-def _say_other_joints(predictor: Predictor, a: Source, b: Source) -> None:
+def _say_other_joints(predictor: Model, a: Source, b: Source) -> None:
     """Parts that were cut by unlike joints compare less surely."""
     if "parts" not in predictor.model.card.inputs or predictor.parts.get("by", "pose") != "pose":
         return

@@ -9,10 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passerby.data.keypoints.regions import PARTS
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 from passerby.models.card import Block
 from passerby.retrieval.distance.dmli import stripe_distances
-from passerby.retrieval.distance.euclidean import normalize
 from passerby.types import Embeddings
 
 
@@ -38,7 +37,7 @@ def stripes_of(x: Embeddings, y: Embeddings) -> tuple[Part, ...]:
     return tuple(Part(f"stripe {i}", cost, apart, f"stripe {i} of {len(costs)}") for i, (cost, apart) in both)
 
 
-def named_blocks(predictor: Predictor) -> tuple[Block, ...]:
+def named_blocks(predictor: Model) -> tuple[Block, ...]:
     """The model's blocks; of fixed strips nobody knows which part of the body they show."""
     blocks = predictor.model.blocks()
     if "parts" not in predictor.model.card.inputs or predictor.parts.get("by", "pose") == "pose":
@@ -57,9 +56,9 @@ def part_of(block: Block) -> int | None:
     return PARTS.index(name) if name in PARTS else None
 
 
-def blocks_of(blocks: Sequence[Block], x: Embeddings, y: Embeddings, *, normalise: bool) -> tuple[Part, ...]:
+def blocks_of(blocks: Sequence[Block], x: Embeddings, y: Embeddings, *, normalize: bool) -> tuple[Part, ...]:
     """Of the first picture of either side."""
-    p, q = ((normalize(e.features) if normalise else e.features)[0].double() for e in (x, y))
+    p, q = ((normalize(e.features) if normalize else e.features)[0].double() for e in (x, y))
     found = []
     for block in blocks:
         v, w = p[block.columns], q[block.columns]

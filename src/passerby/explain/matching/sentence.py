@@ -102,12 +102,12 @@ def _conflicting(conflicts: Sequence[AttributePair]) -> list[str]:
 def _shown(agreed: Mapping[str, str]) -> list[str]:
     """What can be seen, in words; who somebody is (gender, age) and what is not there are left out."""
     left = {group: value for group, value in agreed.items() if group not in ("gender", "age")}
-    upper = _joined(left.pop("length of upper", ""), left.pop("upper colour", ""), noun="upper garment")
+    upper = _joined(left.pop("length of upper", ""), left.pop("upper color", ""), noun="upper garment")
     sleeves = left.pop("sleeve length", "")
     if sleeves:
         upper = f"{upper} with {sleeves} sleeves" if upper else f"{sleeves} sleeves"
     kind = {"pants": "trousers", "dress": "dress"}.get(left.pop("type of lower", ""), "")
-    lower = _joined(left.pop("length of lower", ""), left.pop("lower colour", ""), kind, noun="lower garment")
+    lower = _joined(left.pop("length of lower", ""), left.pop("lower color", ""), kind, noun="lower garment")
     return [words for words in (upper, lower, *(_word(*one) for one in left.items())) if words]
 
 
@@ -125,7 +125,7 @@ def _word(group: str, value: str) -> str:
     """Of any other group: nothing for what is not there."""
     if value == "yes":
         return _thing(group)
-    endings = {"hair length": "hair", "shoe colour": "shoes"}
+    endings = {"hair length": "hair", "shoe color": "shoes"}
     if group in endings:
         return f"{value} {endings[group]}"
     return "" if value == "no" else f"{group} {value}"

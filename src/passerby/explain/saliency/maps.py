@@ -35,7 +35,6 @@ from passerby.errors import ConfigError, ShapeError, UnknownNameError
 from passerby.explain.images import Seen
 from passerby.explain.upsample import enlarged
 from passerby.models.base import WHOLE, MapLayers
-from passerby.retrieval.distance.euclidean import normalize
 from passerby.types import ModelOutput, Protocol
 
 Method = Literal["elementwise", "gradcam"]
@@ -150,15 +149,15 @@ def distance_maps(
     """The same as the layers have them, before they are placed on the pictures, and the distances."""
     weigh = _weigh(method)
     (out_a, maps_a), (out_b, maps_b) = (_watch(seen, chosen_layers(seen, layers)) for seen in (a, b))
-    distances = paired_distances(out_a.embedding, out_b.embedding, normalise=a.predictor.protocol.normalise)
+    distances = paired_distances(out_a.embedding, out_b.embedding, normalize=a.predictor.protocol.normalize)
     gradients = torch.autograd.grad(-distances.sum(), [*_flat(maps_a), *_flat(maps_b)])
     split = len(_flat(maps_a))
     return _weighed(maps_a, gradients[:split], weigh), _weighed(maps_b, gradients[split:], weigh), distances.detach()
 
 
-def paired_distances(x: Float[Tensor, "b d"], y: Float[Tensor, "b d"], *, normalise: bool) -> Float[Tensor, " b"]:
-    """‖x − y‖² of each row, of length 1 where a protocol normalises; differentiable."""
-    return (normalize(x) - normalize(y) if normalise else x - y).square().sum(dim=1)
+def paired_distances(x: Float[Tensor, "b d"], y: Float[Tensor, "b d"], *, normalize: bool) -> Float[Tensor, " b"]:
+    """‖x − y‖² of each row, of length 1 where a protocol normalizes; differentiable."""
+    return (normalize(x) - normalize(y) if normalize else x - y).square().sum(dim=1)
 
 
 def chosen_layers(seen: Seen, layers: Sequence[str] | None) -> MapLayers:

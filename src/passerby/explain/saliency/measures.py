@@ -5,7 +5,7 @@
 - Adebayo et al. (Sanity checks for saliency maps, NeurIPS 2018), rank correlation with the maps of a model whose
   weights are random: :func:`rank_correlation`.
 
-*Deviations*: RISE deletes by grey and inserts into a blurred picture. Here the caller gives both pictures. With grey,
+*Deviations*: RISE deletes by gray and inserts into a blurred picture. Here the caller gives both pictures. With gray,
 single pixels deleted at random are speckles that no camera makes, and move an embedding for that reason alone; a
 blurred picture loses what was there and adds nothing.
 """

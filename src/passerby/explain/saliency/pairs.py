@@ -9,7 +9,7 @@ import torch
 
 from passerby.data.dataset import Dataset
 from passerby.errors import DatasetLayoutError
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 from passerby.retrieval.distance.euclidean import normalize, squared_euclidean
 from passerby.types import Embeddings, Role, Sample
 
@@ -26,9 +26,7 @@ class Pair(NamedTuple):
     """Whether both are one person; ``None`` where nobody said."""
 
 
-def compared_pairs(
-    predictor: Predictor, dataset: Dataset, queries: Sequence[Sample], *, seed: int = 0
-) -> tuple[Pair, ...]:
+def compared_pairs(predictor: Model, dataset: Dataset, queries: Sequence[Sample], *, seed: int = 0) -> tuple[Pair, ...]:
     """Of each query a match by another camera, and the nearest of other people; or the nearest, if nobody is known.
 
     Args:
@@ -64,7 +62,7 @@ def _matches(query: Sample, sample: Sample) -> bool:
 
 
 def _nearest(
-    predictor: Predictor, dataset: Dataset, queries: Sequence[Sample], drawn: Sequence[Sample]
+    predictor: Model, dataset: Dataset, queries: Sequence[Sample], drawn: Sequence[Sample]
 ) -> list[list[Sample]]:
     """Those that were drawn, for each query the nearest first."""
     x, y = (_compared(predictor, predictor.embed_samples(dataset.source, some)) for some in (queries, drawn))
@@ -72,6 +70,6 @@ def _nearest(
     return [[drawn[place] for place in order] for order in orders]
 
 
-def _compared(predictor: Predictor, embeddings: Embeddings) -> torch.Tensor:
+def _compared(predictor: Model, embeddings: Embeddings) -> torch.Tensor:
     features = embeddings.features
-    return normalize(features) if predictor.protocol.normalise else features
+    return normalize(features) if predictor.protocol.normalize else features

@@ -1,6 +1,6 @@
 """AANet: Attribute Attention Network for Person Re-Identifications (Tay, Roy, Yap; CVPR 2019).
 
-One trunk map X feeds four tasks, whose hidden vectors V together are the descriptor (3072 numbers).
+One backbone map X feeds four tasks, whose hidden vectors V together are the descriptor (3072 numbers).
 
 - §3.1, GFN, and the Z → V → C layers that every identity head has: :class:`IdentityHead`;
 - §3.2, Eq 1, PFN, six heads on six parts: :mod:`passerby.models.aanet.parts`;
@@ -29,7 +29,7 @@ from passerby.data.attributes.schema import Schema, schema_of
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
 from passerby.models.aanet.map import Threshold, activation_map, attention_mask, min_max
 from passerby.models.aanet.parts import even_stripes, peak_parts, pool_rows
-from passerby.models.backbones import create_trunk
+from passerby.models.backbones import create_backbone
 from passerby.models.base import ReidModel
 from passerby.models.card import Block, ModelCard, in_a_row
 from passerby.models.registry import register
@@ -40,14 +40,14 @@ HIDDEN = 256
 PARTS = 6
 VECTORS = ("global", "top", "middle", "bottom")
 READS = {
-    **dict.fromkeys(("hat", "hair length", "sleeve length", "length of upper", "upper colour"), "top"),
+    **dict.fromkeys(("hat", "hair length", "sleeve length", "length of upper", "upper color"), "top"),
     **dict.fromkeys(("backpack", "bag", "handbag"), "middle"),
-    **dict.fromkeys(("lower colour", "type of lower", "length of lower", "boots", "shoe colour"), "bottom"),
+    **dict.fromkeys(("lower color", "type of lower", "length of lower", "boots", "shoe color"), "bottom"),
     **dict.fromkeys(("gender", "age"), "global"),
 }
 """The vector that classifies each attribute; those of other schemas read the global one."""
-_SEEN_MARKET = ("gender", "hair length", "upper colour", "lower colour", "type of lower", "length of lower")
-_SEEN_DUKE = ("gender", "length of upper", "upper colour", "lower colour", "boots", "shoe colour")
+_SEEN_MARKET = ("gender", "hair length", "upper color", "lower color", "type of lower", "length of lower")
+_SEEN_DUKE = ("gender", "length of upper", "upper color", "lower color", "boots", "shoe color")
 SEEN = frozenset(_SEEN_MARKET) | frozenset(_SEEN_DUKE)
 """Attributes whose activation maps make the attention map: six of Market-1501's and six of DukeMTMC-reID's groups."""
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
@@ -71,7 +71,7 @@ class IdentityHead(nn.Module):
     def forward(self, pooled: Float[Tensor, "b z"]) -> tuple[Float[Tensor, "b v"], Float[Tensor, "b n"]]:
         if self.norm.training and len(pooled) == 1:
             raise ShapeError(
-                "an identity head got a batch of 1 image in training mode, but its batch normalisation needs 2 or "
+                "an identity head got a batch of 1 image in training mode, but its batch normalization needs 2 or "
                 "more; give a larger batch, drop the last one, or call eval() first"
             )
         V = torch.relu(self.norm(self.reduce(pooled)))
@@ -120,7 +120,7 @@ class AANet(ReidModel):
     is called ``aam``.
 
     Args:
-        last_stride: of the trunk's last downsampling; 2 is the paper's (a map of 12×4 at 384×128).
+        last_stride: of the backbone's last downsampling; 2 is the paper's (a map of 12×4 at 384×128).
         schema: the attributes to learn: ``market1501``, ``dukemtmc``, or a schema of one's own.
         parts: six heads on six parts (L_p).
         attributes: the attribute network (L_a).
@@ -130,7 +130,7 @@ class AANet(ReidModel):
     """
 
     card: ClassVar[ModelCard] = ModelCard(
-        name="aanet", paper="AANet (Tay et al., CVPR 2019)", input_size=(384, 128), normalise=False
+        name="aanet", paper="AANet (Tay et al., CVPR 2019)", input_size=(384, 128), normalize=False
     )
     identities: ClassVar[str] = "head.classifier.weight"
 
@@ -138,7 +138,7 @@ class AANet(ReidModel):
         self,
         *,
         num_classes: int,
-        trunk: str = "resnet50",
+        backbone: str = "resnet50",
         last_stride: int = 2,
         schema: str | Schema = "market1501",
         parts: bool = True,
@@ -155,8 +155,8 @@ class AANet(ReidModel):
         said = schema_of(schema) if isinstance(schema, str) else schema
         self.schema = said if attributes else None
         self.threshold: Threshold = threshold
-        self.trunk = create_trunk(trunk, last_stride=last_stride)
-        channels = self.trunk.channels
+        self.backbone = create_backbone(backbone, last_stride=last_stride)
+        channels = self.backbone.channels
         self.head = IdentityHead(channels, num_classes)
         self.parts = nn.ModuleList(IdentityHead(channels, num_classes) for _ in range(PARTS if parts else 0))
         self.attributes = AttributeNetwork(channels, said) if attributes else None
@@ -166,7 +166,7 @@ class AANet(ReidModel):
         self.embedding_size = HIDDEN * vectors
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> ModelOutput:
-        X = self.trunk(images)  # (b, z, h, w)
+        X = self.backbone(images)  # (b, z, h, w)
         V, logits = self.head(X.mean(dim=(2, 3)))
         hidden = [V]
         branches: dict[str, tuple[Tensor, ...]] = {}

@@ -27,7 +27,7 @@ def peak_rows(X: Float[Tensor, "b c h w"]) -> Int[Tensor, "b c"]:
 
 
 def even_stripes(height: int, parts: int, *, device: torch.device | None = None) -> Bool[Tensor, "p h"]:
-    """Stripe i covers the rows ⌊i·h/p⌋ … ⌈(i+1)·h/p⌉ − 1: none is empty, and neighbours may share a row.
+    """Stripe i covers the rows ⌊i·h/p⌋ … ⌈(i+1)·h/p⌉ − 1: none is empty, and neighbors may share a row.
 
     >>> even_stripes(4, 3).int().tolist()
     [[1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1]]

@@ -34,7 +34,7 @@ class ChannelScore(nn.Module):
     def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
         if self.norm.training and len(maps) == 1:
             raise ShapeError(
-                "channel attention got a batch of 1 image in training mode, but its batch normalisation needs 2 or "
+                "channel attention got a batch of 1 image in training mode, but its batch normalization needs 2 or "
                 "more; give a larger batch, drop the last one, or call eval() first"
             )
         pooled = maps.mean(dim=(2, 3))  # Eq 1

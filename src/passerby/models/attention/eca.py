@@ -20,7 +20,7 @@ def adaptive_width(channels: int, *, gamma: int = 2, b: int = 1) -> int:
 
 
 class ECA(nn.Module):
-    """A score for each channel from its neighbours' averages."""
+    """A score for each channel from its neighbors' averages."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

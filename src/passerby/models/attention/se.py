@@ -1,7 +1,7 @@
 """SE, squeeze and excitation (Hu, Shen, Sun, CVPR 2018); the dual attention network (its §II.B) has it in every block.
 
 Squeeze: global average pool. Excitation: Linear C → C/r → ReLU → Linear C/r → C, both with biases, r = 16, no batch
-normalisation. Scaling: f′ = f ⊙ σ(score).
+normalization. Scaling: f′ = f ⊙ σ(score).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Self-attention over the positions of a map (Sun, Wang: channel attention and self-attention, §II.C).
 
-q, k and v are 1×1 convolutions without bias, each with batch normalisation. With the M positions of the map in reading
+q, k and v are 1×1 convolutions without bias, each with batch normalization. With the M positions of the map in reading
 order, A_ij = q_i · k_j; then
 
 - Eq 1, softmax(QKᵀ/√d_k) V: :class:`SelfAttention`, whose √d_k is an option (``scaled``) and off;
@@ -8,7 +8,7 @@ order, A_ij = q_i · k_j; then
 - Eq 3, y = αo + x with o_j = Σ_i γ_ji v_i: :meth:`SelfAttention.forward`. α starts at 0: y = x.
 
 *Deviations*: the text divides by √d_k in Eq 1 only, its own module (Eq 2) does not. The widths of q and k are not
-printed: an eighth of the map's channels. Eq 2's sum over i normalises a column of A, as the text around it says.
+printed: an eighth of the map's channels. Eq 2's sum over i normalizes a column of A, as the text around it says.
 """
 
 from __future__ import annotations

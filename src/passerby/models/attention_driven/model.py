@@ -17,7 +17,7 @@ how pictures are cut: into strips beside the whole picture, or by pose into R_0 
 whose network has 1.96 billion at 384×192 and 2.39 with attention. Their difference, 0.43, and the weights, 6.8 and 10.4
 million, agree; the attention path is a fit to these (see the blocks). The strides of conv3x, conv4x and conv5x, which
 Table 1 does not print, are 2, 2 and 1 in all branches. FC fusion (Table 9) is one linear layer of as many outputs.
-Pictures are normalised as for every model here, by ImageNet's mean and deviation; the paper subtracts channel means.
+Pictures are normalized as for every model here, by ImageNet's mean and deviation; the paper subtracts channel means.
 """
 
 from __future__ import annotations
@@ -140,9 +140,9 @@ class AttentionDriven(ReidModel):
         paper="Attention Driven Person Re-identification (Yang et al., 2019)",
         input_size=(384, 192),
         inputs=("images", "parts"),
-        normalise=False,
+        normalize=False,
     )
-    trunk_prefix: ClassVar[str | None] = None
+    backbone_prefix: ClassVar[str | None] = None
     identities: ClassVar[str] = "classifiers.0.weight"
     heads: ClassVar[tuple[str, ...]] = ("classifier.", "classifiers.", "inter.", "fuse.")
 
@@ -182,14 +182,14 @@ class AttentionDriven(ReidModel):
         self.inter = InterAttention(weighed) if fused and fusion == "inter" else None
         self.fuse = nn.Linear(self.embedding_size, self.embedding_size) if fused and fusion == "fc" else None
         self.classifier = nn.Linear(self.embedding_size, num_classes) if fused else None
-        self._initialise()
+        self._initialize()
 
     @property
     def part_names(self) -> tuple[str, ...]:
         """The part branches, top to bottom."""
         return tuple(name for name in self.names if name != GLOBAL)
 
-    def _initialise(self) -> None:
+    def _initialize(self) -> None:
         """Kaiming normal (fan out) for the convolutions that ReLU follows; others keep their framework's start."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and module.bias is None:

@@ -9,7 +9,7 @@ from passerby.models.attention import AttentionFactory
 from passerby.models.backbones.mobilenet_v2 import MobileNetV2
 from passerby.models.backbones.resnet import DEPTHS, AttentionPosition, ResNet
 
-Trunk = MobileNetV2 | ResNet
+Backbone = MobileNetV2 | ResNet
 _RESNETS: dict[str, tuple[int, float]] = {
     **{f"resnet{depth}": (depth, 1.0) for depth in DEPTHS},
     "resnet18_half": (18, 0.5),
@@ -18,20 +18,20 @@ _RESNETS: dict[str, tuple[int, float]] = {
 """Depth and width; ``_half`` has half the channels everywhere: small enough to train on a few processor cores."""
 
 
-def trunk_names() -> list[str]:
-    """Names that :func:`create_trunk` knows, sorted."""
+def backbone_names() -> list[str]:
+    """Names that :func:`create_backbone` knows, sorted."""
     return sorted([*_RESNETS, "mobilenet_v2"])
 
 
-def create_trunk(
+def create_backbone(
     name: str,
     *,
     last_stride: int = 2,
     attention: AttentionFactory | None = None,
     attention_stages: tuple[int, ...] = (3, 4),
     attention_position: AttentionPosition = "post_bn",
-) -> Trunk:
-    """A trunk with fresh weights.
+) -> Backbone:
+    """A backbone with fresh weights.
 
     Args:
         last_stride: of the last downsampling, 2 or 1 (a map twice as high and wide).
@@ -40,8 +40,8 @@ def create_trunk(
         attention_position: after a block's last BN, or before it.
 
     Raises:
-        UnknownNameError: for a name that is not in :func:`trunk_names`.
-        ConfigError: for a stride, stage or position the trunk does not have.
+        UnknownNameError: for a name that is not in :func:`backbone_names`.
+        ConfigError: for a stride, stage or position the backbone does not have.
     """
     if last_stride not in (1, 2):
         raise ConfigError(f"last_stride is 1 or 2, got {last_stride}")
@@ -62,7 +62,7 @@ def create_trunk(
             attention_position=attention_position,
         )
     if name != "mobilenet_v2":
-        raise UnknownNameError("trunk", name, trunk_names())
+        raise UnknownNameError("backbone", name, backbone_names())
     if attention_position != "post_bn":
         raise ConfigError("mobilenet_v2 carries attention after the projection BN only: attention_position='post_bn'")
     return MobileNetV2(last_stride=last_stride, attention=attention, attention_stages=attention_stages)

@@ -1,4 +1,4 @@
-"""MobileNetV2 (Sandler et al., CVPR 2018) as a re-identification trunk.
+"""MobileNetV2 (Sandler et al., CVPR 2018) as a re-identification backbone.
 
 State-dict keys are torchvision's (``features.N.conv…``), without the classifier, so that published
 ImageNet weights load as they are; :func:`flat_to_nested` renames the older layout in which an
@@ -12,8 +12,6 @@ the ResNets, blocks are grouped into four stages by width: 1 = blocks 2–6 (24 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -108,30 +106,9 @@ class MobileNetV2(nn.Module):
 
     @property
     def stages(self) -> dict[str, nn.Module]:
-        """The last of each size of map, by its key in the state; the last one's output is the trunk's."""
+        """The last of each size of map, by its key in the state; the last one's output is the backbone's."""
         return {f"features.{last}": self.features[last] for last in _LAST_OF_SIZE}
 
     def forward(self, images: Tensor) -> Tensor:
         out: Tensor = self.features(images)
         return out
-
-
-_FLAT_TO_NESTED = {  # position in the flat sequence → position in the nested one
-    True: {0: "0.0", 1: "0.1", 3: "1.0", 4: "1.1", 6: "2", 7: "3"},  # with expansion
-    False: {0: "0.0", 1: "0.1", 3: "1", 4: "2"},  # block 1, expansion 1
-}
-_FLAT_KEY = re.compile(r"^features\.(\d+)\.conv\.(\d+)\.([a-z_]+)$")
-
-
-def flat_to_nested(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the older flat layout's keys to torchvision's; keys already nested pass unchanged."""
-    renamed = {}
-    for key, value in state.items():
-        match = _FLAT_KEY.match(key)
-        is_flat = match is not None and "features.1.conv.0.weight" in state
-        if match is not None and is_flat:
-            block, position, name = int(match[1]), int(match[2]), match[3]
-            nested = _FLAT_TO_NESTED[block != 1].get(position)
-            key = f"features.{block}.conv.{nested}.{name}" if nested else key
-        renamed[key] = value
-    return renamed

@@ -1,4 +1,4 @@
-"""ResNet (He et al., CVPR 2016) as a re-identification trunk, with torchvision's state-dict keys, without ``fc``.
+"""ResNet (He et al., CVPR 2016) as a re-identification backbone, with torchvision's state-dict keys, without ``fc``.
 
 Deviations: a bottleneck's stride is on its 3×3 convolution (torchvision's and everyone's practice
 since 2017); ``last_stride`` acts on layer 4; an attention module may stand on a block's output
@@ -141,14 +141,14 @@ class ResNet(nn.Module):
                 c_in = c_out
             self.add_module(f"layer{stage}", layer)
         self.channels = c_in
-        self._initialise()
+        self._initialize()
 
     @property
     def stages(self) -> dict[str, nn.Module]:
-        """The four layers by name; the last one's output is the trunk's."""
+        """The four layers by name; the last one's output is the backbone's."""
         return {f"layer{stage}": getattr(self, f"layer{stage}") for stage in range(1, 5)}
 
-    def _initialise(self) -> None:
+    def _initialize(self) -> None:
         """Kaiming normal (fan out) for convolutions outside attention; BN starts at 1 and 0 by default."""
         for name, module in self.named_modules():
             if isinstance(module, nn.Conv2d) and ".attention." not in name:

@@ -48,7 +48,7 @@ def places(found: PoseScores) -> tuple[Float[Tensor, "b j 2"], Float[Tensor, "b 
 
 
 def _peak(p: Float[Tensor, "b j n"], reach: float) -> tuple[Float[Tensor, "b j"], Float[Tensor, "b j"]]:
-    """The place of the likeliest neighbourhood as a share of all bins, and the probability within ``reach`` of it."""
+    """The place of the likeliest neighborhood as a share of all bins, and the probability within ``reach`` of it."""
     apart = (torch.arange(p.shape[-1], device=p.device) - torch.arange(p.shape[-1], device=p.device)[:, None]).abs()
     best = (p @ (1 - apart / (reach + 1)).clamp_min(0)).argmax(-1)
     near = (apart <= reach)[best]  # (b, j, n)

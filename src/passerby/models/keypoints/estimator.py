@@ -18,11 +18,11 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional as F
 
-from passerby.data.images.augment import normalise
+from passerby.data.images.augment import normalize
 from passerby.data.keypoints.estimator import Poses
 from passerby.data.keypoints.skeleton import JOINTS
 from passerby.errors import ShapeError, WeightsError
-from passerby.files import written_whole
+from passerby.files import atomic_write
 from passerby.models.keypoints.decode import mean_of, mirrored, places, probabilities
 from passerby.models.keypoints.network import PoseNetwork
 from passerby.weights.load import digest, load_weights
@@ -75,11 +75,11 @@ class NetworkPoses:
         return places(found)
 
     def _prepared(self, images: Tensor) -> Tensor:
-        """Resized, normalised, on the network's device."""
+        """Resized, normalized, on the network's device."""
         pixels = images.to(next(self.network.parameters()).device)
         if tuple(pixels.shape[2:]) != self.network.size:
             pixels = F.interpolate(pixels.float(), self.network.size, mode="bilinear", antialias=True)
-        return normalise(pixels).contiguous(memory_format=torch.channels_last)
+        return normalize(pixels).contiguous(memory_format=torch.channels_last)
 
 
 def shipped_poses(*, flip: bool = True) -> NetworkPoses:
@@ -125,10 +125,10 @@ def save_pose_network(network: PoseNetwork, folder: str | Path, about: dict[str,
     Args:
         about: whatever else a reader shall know: how and on what it was trained.
     """
-    with written_whole(Path(folder) / WEIGHTS) as partial:
+    with atomic_write(Path(folder) / WEIGHTS) as partial:
         partial.write_bytes(save({name: _stored(tensor) for name, tensor in network.state_dict().items()}))
     size = {"size": list(network.size), "width": network.width, "bins": network.bins}
-    with written_whole(Path(folder) / ABOUT) as partial:
+    with atomic_write(Path(folder) / ABOUT) as partial:
         partial.write_text(json.dumps({"model": KIND, **size, **about}, indent=2) + "\n")
 
 

@@ -41,7 +41,7 @@ class PoseScores(NamedTuple):
 
 
 class PoseNetwork(nn.Module):
-    """Normalised pictures ``(b, 3, h, w)`` of one fixed size → :class:`PoseScores`.
+    """Normalized pictures ``(b, 3, h, w)`` of one fixed size → :class:`PoseScores`.
 
     Args:
         size: (height, width) of the pictures, multiples of 16.
@@ -111,8 +111,8 @@ class Readout(nn.Module):
 
 def _interpolation(places: int, bins: int) -> Float[Tensor, "n places"]:
     """Weights by which ``places · bins`` bins read the places nearest to them: each row sums to 1."""
-    centres = (torch.arange(places * bins) + 0.5) / bins - 0.5
-    apart = (centres.clamp(0, places - 1)[:, None] - torch.arange(places)[None, :]).abs()
+    centers = (torch.arange(places * bins) + 0.5) / bins - 0.5
+    apart = (centers.clamp(0, places - 1)[:, None] - torch.arange(places)[None, :]).abs()
     return (1 - apart).clamp_min(0)
 
 

@@ -14,7 +14,7 @@ from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, PasserbyError
 from passerby.evaluation.subgroups import Slicing
 from passerby.inference.load import load as load_model
-from passerby.inference.model import Predictor
+from passerby.inference.model import Model
 from passerby.metrics.subgroups import Dimension, Slice
 from passerby.report.inputs.record import Record
 from passerby.training.attributes import evaluation_attributes
@@ -42,7 +42,7 @@ class Missing(NamedTuple):
 class Tested:
     """One run's model on one data set."""
 
-    predictor: Predictor
+    predictor: Model
     spec: str
     """What opens the data again."""
     own: bool
@@ -109,7 +109,7 @@ def evaluated(
     return Tested(predictor, spec, own, dataset, query, gallery, result, worn, slices, unsliced, same)
 
 
-def _attributes(record: Record, predictor: Predictor, dataset: Dataset, *, own: bool) -> Attributes | None:
+def _attributes(record: Record, predictor: Model, dataset: Dataset, *, own: bool) -> Attributes | None:
     """What the people wear, for a model that predicts it, where somebody says it."""
     if predictor.model.schema is None:
         return None

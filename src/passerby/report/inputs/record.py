@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from passerby.compat import current_settings, run_file
 from passerby.errors import ConfigError
 from passerby.figures.names import run_names
 from passerby.metrics.calibration import Calibration, read_calibration
@@ -34,7 +35,7 @@ class Record:
     metrics: Json
     """The evaluation at the end of the training."""
     weights: Json
-    """Which tensors the trunk began with."""
+    """Which tensors the backbone began with."""
     log: tuple[Json, ...]
     """A training step each."""
     calibration: Calibration | None
@@ -71,8 +72,8 @@ def read_records(runs: Sequence[str | Path]) -> tuple[Record, ...]:
 
 
 def _read(folder: Path, label: str) -> Record:
-    names = ("config", "environment", INPUTS.removesuffix(".json"), "model", "metrics", "trunk_weights")
-    config, environment, inputs, model, metrics, weights = (_json(folder / f"{name}.json") for name in names)
+    names = ("config", "environment", INPUTS.removesuffix(".json"), "model", "metrics", "backbone_weights")
+    config, environment, inputs, model, metrics, weights = (_json(run_file(folder, f"{name}.json")) for name in names)
     if not config and not model:
         raise ConfigError(
             f"{folder} is no run (no config.json, no model.json): give a folder that `passerby train` made"
@@ -93,7 +94,7 @@ def _json(file: Path) -> Json:
         raise ConfigError(f"{file} is damaged ({error}); restore it, or train the run again") from None
     if not isinstance(found, dict):
         raise ConfigError(f"{file} is damaged (no object); restore it, or train the run again")
-    return found
+    return current_settings(found)
 
 
 def _log(folder: Path) -> list[Json]:

@@ -20,7 +20,7 @@ def curves(runs: Sequence[Run]) -> Section:
         some = histories[first : first + len(STYLES)]
         alt = f"Curves of the training of {' and '.join(each.name for each in some)}: {_went(some)}."
         caption = "Losses by part, each step pale and its running mean strong; the learning rate; and, where the run "
-        caption += "evaluated between epochs, rank-1 and mAP. Runs differ in colour and in the dashes of their lines."
+        caption += "evaluated between epochs, rank-1 and mAP. Runs differ in color and in the dashes of their lines."
         content.append(drawn(curves_figure(some), alt=alt, caption=caption))
     return Section("curves", "Training curves", (*content, _ends(histories)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from passerby.errors import PasserbyError
-from passerby.figures.embedding_map import Colour, embedding_figure, of_people
+from passerby.figures.embedding_map import Color, embedding_figure, of_people
 from passerby.report.html import Content, Html, element, paragraph
 from passerby.report.inputs.evaluated_run import Tested
 from passerby.report.inputs.run import Run, Section, tested
@@ -13,7 +13,7 @@ from passerby.report.sections.picture import drawn
 from passerby.report.sections.retrieval import compared
 from passerby.types import Embeddings
 
-_CAPTIONS: dict[Colour, str] = {
+_CAPTIONS: dict[Color, str] = {
     "person": "Where the points of one person lie together, the model knows who it is.",
     "camera": "Where the points of one camera lie together, it has learned the place.",
 }
@@ -28,22 +28,22 @@ def embedding(runs: Sequence[Run]) -> Section:
 
 def _maps(run: Run, found: Tested) -> Iterable[Content]:
     some = of_people(compared(run, found).everybody)
-    for colour in _CAPTIONS:
+    for color in _CAPTIONS:
         try:
-            yield _map(run, found, some, colour)
+            yield _map(run, found, some, color)
         except PasserbyError as error:  # noqa: PERF203 - cameras may be unknown where people are known
-            yield paragraph(f"No map by {colour}: {error}")
+            yield paragraph(f"No map by {color}: {error}")
 
 
-def _map(run: Run, found: Tested, some: Embeddings, colour: Colour) -> Html:
+def _map(run: Run, found: Tested, some: Embeddings, color: Color) -> Html:
     figure = embedding_figure(
         some,
         title=f"{run.label} on {found.spec}",
         method="tsne",
-        colour=colour,
-        normalise=found.result.protocol.normalise,
-        album=run.album if colour == "person" else None,
+        color=color,
+        normalize=found.result.protocol.normalize,
+        album=run.album if color == "person" else None,
     )
     people = 0 if some.pids is None else len(some.pids.unique())
-    alt = f"A map of {len(some)} embeddings of {run.label} by t-SNE, {people} people, a point a picture, by {colour}. "
-    return drawn(figure, alt=f"{alt}{_CAPTIONS[colour]}", caption=f"By {colour}. {_CAPTIONS[colour]}")
+    alt = f"A map of {len(some)} embeddings of {run.label} by t-SNE, {people} people, a point a picture, by {color}. "
+    return drawn(figure, alt=f"{alt}{_CAPTIONS[colour]}", caption=f"By {color}. {_CAPTIONS[color]}")

@@ -47,7 +47,7 @@ def alike(runs: Sequence[Run]) -> bool:
     """Whether the same things count for all; how a run compares two pictures is its method, and may differ."""
     plain = Protocol()
     return len({
-        replace(found, name=plain.name, distance=plain.distance, normalise=plain.normalise, flip=plain.flip)
+        replace(found, name=plain.name, distance=plain.distance, normalize=plain.normalize, flip=plain.flip)
         for run in runs
         if (found := protocol_of(run)) is not None
     }) <= 1  # fmt: skip
@@ -67,7 +67,7 @@ _DISTANCES = {
 
 def in_words(protocol: Protocol) -> list[str]:
     """A protocol, a sentence a rule."""
-    length = "of length 1" if protocol.normalise else "as long as they are"
+    length = "of length 1" if protocol.normalize else "as long as they are"
     said = [f"Two pictures are compared by {_DISTANCES[protocol.distance]}, {length}; smaller is closer."]
     if protocol.draws:
         said.append(

@@ -12,7 +12,7 @@ from passerby.report.inputs.run import Run, Section, count
 
 _ROWS = (
     ("recipe", "recipe"),
-    ("trunk weights", "model.trunk_weights"),
+    ("backbone weights", "model.backbone_weights"),
     ("trained on", "data.train"),
     ("tested on", "data.test"),
     ("picture, height × width", ""),

@@ -12,7 +12,13 @@ from torch import Tensor
 from passerby.errors import ProtocolError, ShapeError, UnknownNameError
 from passerby.retrieval.distance.blocks import CELL_BYTES, row_blocks
 from passerby.retrieval.distance.dmli import dmli, dmli_pairs
-from passerby.retrieval.distance.euclidean import first_copies, lengths_of, refuse_too_long, squared_euclidean, widened
+from passerby.retrieval.distance.euclidean import (
+    first_copies,
+    lengths_of,
+    refuse_too_long,
+    squared_euclidean,
+    to_float32,
+)
 from passerby.retrieval.distance.stored import Rows, comparable
 from passerby.types import Embeddings
 
@@ -67,10 +73,10 @@ class Aligned:
     def block(self, rows: Int[Tensor, " b"], columns: slice) -> Float[Tensor, "b c"]:
         """In tiles whose matrices of stripes by stripes stay in a processor's cache."""
         x, y = self.x[rows].split(_TILE[0]), self.y[columns].split(_TILE[1])
-        return torch.cat([torch.cat([dmli(widened(i), widened(j)) for j in y], dim=1) for i in x])
+        return torch.cat([torch.cat([dmli(to_float32(i), to_float32(j)) for j in y], dim=1) for i in x])
 
     def pairs(self, rows: Int[Tensor, " e"], columns: Int[Tensor, " e"]) -> Float[Tensor, " e"]:
-        return dmli_pairs(widened(self.x[rows]), widened(self.y[columns]))
+        return dmli_pairs(to_float32(self.x[rows]), to_float32(self.y[columns]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +103,7 @@ class Comparison:
     @property
     def like(self) -> Tensor:
         """Nothing, of the type that distances have."""
-        return widened(self.parts[0].x[:0])
+        return to_float32(self.parts[0].x[:0])
 
     def block(self, rows: Int[Tensor, " b"], columns: slice = _EVERYTHING) -> Float[Tensor, "b c"]:
         """Of some rows to all columns, or to a run of them; the caller may overwrite it."""
@@ -155,7 +161,7 @@ def whole_rows(
     return row_blocks(m if rows is None else rows, (among.cell_bytes + CELL_BYTES) * n, block_bytes, among.device)
 
 
-def compare_features(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalise: bool = True) -> Comparison:
+def compare_features(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalize: bool = True) -> Comparison:
     """Squared Euclidean distances of rows, which are first divided by their length; d = e.
 
     Rows of half precision stay as they are, and are computed with in single.
@@ -164,10 +170,10 @@ def compare_features(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normal
         ProtocolError: if a row is not finite, or is zero and to be divided by its length.
         ShapeError: if the two sides differ in dimensions or dtype.
     """
-    return Comparison((_euclidean(x, y, normalise=normalise),), first_copies(y))
+    return Comparison((_euclidean(x, y, normalize=normalize),), first_copies(y))
 
 
-def compare(query: Embeddings, gallery: Embeddings, distance: str, *, normalise: bool) -> Comparison:
+def compare(query: Embeddings, gallery: Embeddings, distance: str, *, normalize: bool) -> Comparison:
     """Distances of embeddings by one of the names of ``DistanceName``.
 
     Raises:
@@ -182,7 +188,7 @@ def compare(query: Embeddings, gallery: Embeddings, distance: str, *, normalise:
     parts: list[Euclidean | Aligned] = []
     columns = []
     if distance != "local":
-        parts.append(_euclidean(query.features, gallery.features, normalise=normalise))
+        parts.append(_euclidean(query.features, gallery.features, normalize=normalize))
         columns.append(gallery.features)
     if distance != "global":
         x, y = _stripes(query, gallery, distance)
@@ -191,20 +197,20 @@ def compare(query: Embeddings, gallery: Embeddings, distance: str, *, normalise:
     return Comparison(tuple(parts), first_copies(*columns))
 
 
-def compare_union(query: Embeddings, gallery: Embeddings, distance: str, *, normalise: bool) -> Comparison:
+def compare_union(query: Embeddings, gallery: Embeddings, distance: str, *, normalize: bool) -> Comparison:
     """Distances among the pictures of both sides, queries first.
 
     Raises:
         as :func:`compare`.
     """
-    compare(query, gallery, distance, normalise=normalise)  # says what cannot be
+    compare(query, gallery, distance, normalize=normalize)  # says what cannot be
     local = None if query.local is None or gallery.local is None else torch.cat([query.local, gallery.local])
     union = Embeddings(torch.cat([query.features, gallery.features]), query.paths + gallery.paths, local=local)
-    return compare(union, union, distance, normalise=normalise)
+    return compare(union, union, distance, normalize=normalize)
 
 
-def _euclidean(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalise: bool) -> Euclidean:
-    q, g = comparable(x, y, normalise=normalise)
+def _euclidean(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalize: bool) -> Euclidean:
+    q, g = comparable(x, y, normalize=normalize)
     squared_euclidean(q[:0], g[:0])  # says what differs
     return Euclidean(q, g)
 
@@ -216,7 +222,7 @@ def _stripes(query: Embeddings, gallery: Embeddings, name: str) -> tuple[Tensor,
             f"distance {name!r} needs stripe vectors, which these embeddings lack; "
             "embed again with them, with a model that makes them"
         )
-    if x.shape[1:] != y.shape[1:] or widened(x[:0]).dtype != widened(y[:0]).dtype:
+    if x.shape[1:] != y.shape[1:] or to_float32(x[:0]).dtype != to_float32(y[:0]).dtype:
         raise ShapeError(
             f"queries have stripes {tuple(x.shape[1:])} of {x.dtype}, the gallery {tuple(y.shape[1:])} of {y.dtype}: "
             "they come from different models; embed both with the same one"
@@ -224,7 +230,7 @@ def _stripes(query: Embeddings, gallery: Embeddings, name: str) -> tuple[Tensor,
     for side in (x, y):
         lengths_of(side.flatten(1))  # says what is near to nothing
     for side, which in ((x, "queries"), (y, "the gallery")):
-        _refuse_unequal(widened(side.detach()).norm(dim=2), which)
+        _refuse_unequal(to_float32(side.detach()).norm(dim=2), which)
     return x.detach(), y.detach()
 
 

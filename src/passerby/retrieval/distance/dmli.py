@@ -1,6 +1,6 @@
 """DMLI, dynamically matching local information (Luo et al., AlignedReID++, Pattern Recognition 2019).
 
-Stripe distance d = Euclidean of two L2-normalised stripes, then (e^d − 1)/(e^d + 1) = tanh(d/2) = 2σ(d) − 1, which
+Stripe distance d = Euclidean of two L2-normalized stripes, then (e^d − 1)/(e^d + 1) = tanh(d/2) = 2σ(d) − 1, which
 is a sixth of the work of a tanh: :func:`stripe_distances`. The distance of two images is the cheapest path through
 that s × t matrix from top-left to bottom-right, steps right or down: :func:`shortest_path`. The cost is the *sum*
 over the s + t − 1 cells, not divided by anything. Unaligned: the diagonal's sum.

@@ -15,7 +15,7 @@ _BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 """The integers as wide as a float of so many bytes."""
 
 
-def widened(values: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+def to_float32(values: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     """Half precision as single, in which everything is computed; others as they are."""
     return values.float() if values.dtype in HALF else values
 
@@ -26,7 +26,7 @@ def lengths_of(features: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
     Raises:
         ProtocolError: if a row holds NaN or infinity, or is zero: it is near to nothing and far from nothing.
     """
-    length = torch.cat([_lengths(widened(some)) for some in features.split(RUN)])
+    length = torch.cat([_lengths(to_float32(some)) for some in features.split(RUN)])
     _refuse(~length.isfinite() | (length == 0), "zero or not finite")
     return length
 

@@ -12,19 +12,19 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from passerby.retrieval.distance.euclidean import HALF, RUN, lengths_of, refuse_not_finite, widened
+from passerby.retrieval.distance.euclidean import HALF, RUN, lengths_of, refuse_not_finite, to_float32
 
 _LOOKED_AT = 1024
-"""Rows that a centre is taken of."""
+"""Rows that a center is taken of."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """v ÷ length − centre of each stored row v, where there are lengths, and a centre."""
+    """v ÷ length − center of each stored row v, where there are lengths, and a center."""
 
     stored: Float[Tensor, "n d"]
     lengths: Float[Tensor, " n"] | None = None
-    centre: Float[Tensor, " d"] | None = None
+    center: Float[Tensor, " d"] | None = None
 
     def prepared(self) -> Rows:
         """Made now, unless that would take more memory than the rows themselves."""
@@ -34,11 +34,11 @@ class Rows:
         return len(self.stored)
 
     def __getitem__(self, rows: slice | Int[Tensor, " b"]) -> Float[Tensor, "b d"]:
-        values = widened(self.stored[rows])
+        values = to_float32(self.stored[rows])
         if self.lengths is None:
-            return values if self.centre is None else values - self.centre
+            return values if self.center is None else values - self.center
         values = values / self.lengths[rows, None]
-        return values if self.centre is None else values.sub_(self.centre)
+        return values if self.center is None else values.sub_(self.center)
 
     def runs(self, rows: slice) -> Iterator[slice]:
         """``rows`` in pieces to look at one by one; in one, where nothing needs widening."""
@@ -47,7 +47,7 @@ class Rows:
         return (slice(start, min(start + step, last)) for start in range(first, max(last, first + 1), step))
 
 
-def comparable(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalise: bool) -> tuple[Rows, Rows]:
+def comparable(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalize: bool) -> tuple[Rows, Rows]:
     """Rows of length 1, or as they are, without what is common to ``y``.
 
     No distance between them changes, but fewer of its digits are lost: embeddings after a ReLU lie far from the origin
@@ -58,17 +58,17 @@ def comparable(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalise: b
     Raises:
         ProtocolError: if a row holds NaN or infinity, or is zero and to be divided by its length.
     """
-    of_y = _plain(y.detach(), normalise=normalise)
-    of_x = of_y if x is y else _plain(x.detach(), normalise=normalise)
+    of_y = _plain(y.detach(), normalize=normalize)
+    of_x = of_y if x is y else _plain(x.detach(), normalize=normalize)
     if x.shape[1] != y.shape[1]:
         return of_x, of_y  # whoever compares them says so
-    centre = of_y[:: max(1, len(of_y) // _LOOKED_AT)].median(dim=0).values
-    centred = Rows(of_y.stored, of_y.lengths, centre).prepared()
-    return (centred if x is y else Rows(of_x.stored, of_x.lengths, centre).prepared()), centred
+    center = of_y[:: max(1, len(of_y) // _LOOKED_AT)].median(dim=0).values
+    centerd = Rows(of_y.stored, of_y.lengths, center).prepared()
+    return (centerd if x is y else Rows(of_x.stored, of_x.lengths, center).prepared()), centerd
 
 
-def _plain(features: Float[Tensor, "n d"], *, normalise: bool) -> Rows:
-    if normalise:
+def _plain(features: Float[Tensor, "n d"], *, normalize: bool) -> Rows:
+    if normalize:
         return Rows(features, lengths_of(features))
     refuse_not_finite(features)
     return Rows(features)

@@ -1,1 +1,1 @@
-"""What people wear: colours, fashions, patterns and prints."""
+"""What people wear: colors, fashions, patterns and prints."""

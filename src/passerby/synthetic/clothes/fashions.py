@@ -1,6 +1,6 @@
-"""How often kinds of clothes, colours and patterns are worn, and the ranges in which they are cut.
+"""How often kinds of clothes, colors and patterns are worn, and the ranges in which they are cut.
 
-Colours come as often as Market-1501's annotators saw them on men and women; the kinds are those of a warm campus
+Colors come as often as Market-1501's annotators saw them on men and women; the kinds are those of a warm campus
 street with some cool days. Weights need not sum to anything.
 """
 
@@ -49,7 +49,7 @@ LOWER_KINDS: dict[tuple[Gender, Season], dict[LowerKind, float]] = {
     ("female", "cool"): {"shorts": 6, "skirt": 14, "jeans": 35, "trousers": 20, "leggings": 25},
 }
 JEANS = {"blue": 4.0, "black": 0.7, "gray": 0.8, "white": 0.5}
-"""How the colour of a lower garment changes the share of jeans; other colours are never denim."""
+"""How the color of a lower garment changes the share of jeans; other colors are never denim."""
 OPEN: dict[str, float] = {"jacket": 0.6, "coat": 0.5, "hoodie": 0.35, "shirt": 0.12}
 """How often these hang open over an inner garment."""
 

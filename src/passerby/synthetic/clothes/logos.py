@@ -62,7 +62,7 @@ def _disc(cloth: Cloth, width: float, height: float) -> Iterator[Layer]:
 
 
 def _picture(cloth: Cloth, width: float, height: float) -> Iterator[Layer]:
-    """A box with patches of two colours, like a photograph printed on cotton."""
+    """A box with patches of two colors, like a photograph printed on cotton."""
     box = _box(cloth, width, height)
     yield box, cloth.second
     yield box * np.clip(blotches(cloth, 0.06, 7) * 6, 0, 1), cloth.accent
@@ -70,7 +70,7 @@ def _picture(cloth: Cloth, width: float, height: float) -> Iterator[Layer]:
 
 
 def _sign(cloth: Cloth, width: float, height: float) -> Iterator[Layer]:
-    """Text in a box, the colours exchanged."""
+    """Text in a box, the colors exchanged."""
     yield _box(cloth, width, height * 0.7), cloth.second
     for share, _ in _text(cloth, width * 0.85, height * 0.6):
         yield share, cloth.garment.colour

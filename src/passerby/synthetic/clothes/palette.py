@@ -1,7 +1,7 @@
-"""Colours of cloth, and which of Market-1501's colour classes a colour belongs to.
+"""Colors of cloth, and which of Market-1501's color classes a color belongs to.
 
-The rule: each class is a handful of shades that people wear; a colour belongs to the class of its nearest shade,
-in OKLab (Ottosson 2020), where equal distances look equally different. Sampled colours lie nearer to their own
+The rule: each class is a handful of shades that people wear; a color belongs to the class of its nearest shade,
+in OKLab (Ottosson 2020), where equal distances look equally different. Sampled colors lie nearer to their own
 class than to any other by a margin, so that the label says what one sees in good light.
 """
 
@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from passerby.synthetic.people.person import RGB
 
 MARGIN = 1.25
-"""How many times farther than its own class the next one must be from a sampled colour."""
+"""How many times farther than its own class the next one must be from a sampled color."""
 _LMS = np.array([[0.4122, 0.5363, 0.0514], [0.2119, 0.6807, 0.1074], [0.0883, 0.2817, 0.6300]])
 _LAB = np.array([[0.2105, 0.7936, -0.0041], [1.9780, -2.4286, 0.4506], [0.0259, 0.7828, -0.8087]])
 _FROM_LMS, _FROM_LAB = np.linalg.inv(_LMS), np.linalg.inv(_LAB)
 
 
 def to_oklab(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
-    """From sRGB in 0…1 to lightness 0…1 and two opponent colours; ``(..., 3)`` both."""
+    """From sRGB in 0…1 to lightness 0…1 and two opponent colors; ``(..., 3)`` both."""
     linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
     lab: NDArray[np.float64] = np.cbrt(linear @ _LMS.T) @ _LAB.T
     return lab
@@ -42,7 +42,7 @@ def rgb(code: str) -> RGB:
 
 
 class Palette:
-    """Named classes of colours, each given by its shades: hexadecimal codes divided by blanks."""
+    """Named classes of colors, each given by its shades: hexadecimal codes divided by blanks."""
 
     def __init__(self, shades: Mapping[str, str]) -> None:
         self.shades = {name: tuple(rgb(code) for code in codes.split()) for name, codes in shades.items()}
@@ -55,7 +55,7 @@ class Palette:
         return self.classes[int(np.argmin(self._distances(to_oklab(np.array(colour)))))]
 
     def sample(self, name: str, rng: np.random.Generator) -> RGB:
-        """A colour of a class: between two of its shades, a little lighter or duller, and far from other classes."""
+        """A color of a class: between two of its shades, a little lighter or duller, and far from other classes."""
         own = self._labs[self._of == self.classes.index(name)]
         for _ in range(20):
             lab = _between(own, rng)
@@ -69,20 +69,20 @@ class Palette:
         return bool(np.sum(distances < nearest * MARGIN) == 1)
 
     def _distances(self, lab: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Of a colour to the nearest shade of each class."""
+        """Of a color to the nearest shade of each class."""
         distances = np.full(len(self.classes), np.inf)
         np.minimum.at(distances, self._of, np.linalg.norm(self._labs - lab, axis=1))
         return distances
 
 
 def shade(colour: RGB, factor: float) -> RGB:
-    """A colour made lighter (factor above 1) or darker, in sRGB."""
+    """A color made lighter (factor above 1) or darker, in sRGB."""
     red, green, blue = (round(min(value * factor, 0.97), 4) for value in colour)
     return red, green, blue
 
 
 def contrast(one: RGB, other: RGB) -> float:
-    """How different two colours look: their distance in OKLab; black and white are about 1 apart."""
+    """How different two colors look: their distance in OKLab; black and white are about 1 apart."""
     return float(np.linalg.norm(to_oklab(np.array(one)) - to_oklab(np.array(other))))
 
 

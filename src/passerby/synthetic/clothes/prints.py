@@ -1,7 +1,7 @@
-"""Patterns of cloth: each is a list of layers, painted one over the other on the garment's main colour.
+"""Patterns of cloth: each is a list of layers, painted one over the other on the garment's main color.
 
 Nothing here draws random numbers: ``garment.detail`` offsets fixed tables, so that a garment looks the same from
-every side and in every picture. Lengths are metres on the cloth.
+every side and in every picture. Lengths are meters on the cloth.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from passerby.synthetic.people.person import RGB, Garment, Pattern
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 Layer = tuple[Floats, RGB]
-"""The share of each point that the layer covers, ``(n,)`` in 0…1, and its colour."""
+"""The share of each point that the layer covers, ``(n,)`` in 0…1, and its color."""
 EDGE = 0.004
-"""Metres over which one colour turns into another: printed edges are never sharper than the thread."""
+"""Metres over which one color turns into another: printed edges are never sharper than the thread."""
 ACCENTS: tuple[RGB, ...] = (
     (0.91, 0.9, 0.87),
     (0.13, 0.13, 0.15),
@@ -30,7 +30,7 @@ ACCENTS: tuple[RGB, ...] = (
     (0.82, 0.5, 0.58),
     (0.55, 0.55, 0.56),
 )
-"""Third colours of prints."""
+"""Third colors of prints."""
 TABLE = 4096
 _NOISE: Floats = np.random.default_rng(20150920).random(TABLE, dtype=np.float32) * 2 - 1
 """In −1…1; a table, because a random draw at every point would cost more than the picture."""
@@ -42,14 +42,14 @@ class Cloth:
 
     garment: Garment
     across: Floats
-    """Metres around the body from the front centre line; right is positive."""
+    """Metres around the body from the front center line; right is positive."""
     up: Floats
     """Metres above the garment's lower edge."""
     height: float
     back: Bools
     sleeve: Bools
     half: Floats | float
-    """Metres from the front centre line round to that of the back."""
+    """Metres from the front center line round to that of the back."""
 
     def draw(self, index: int) -> float:
         """The garment's own constant in 0…1."""
@@ -62,7 +62,7 @@ class Cloth:
 
     @property
     def accent(self) -> RGB:
-        """Its third colour."""
+        """Its third color."""
         return ACCENTS[int(self.draw(20) * len(ACCENTS))]
 
     @property
@@ -71,14 +71,14 @@ class Cloth:
 
 
 def step(x: Floats) -> Floats:
-    """0 below 0 and 1 above, smooth over EDGE; ``x`` in metres."""
+    """0 below 0 and 1 above, smooth over EDGE; ``x`` in meters."""
     t = np.clip(x * np.float32(1 / EDGE) + np.float32(0.5), 0, 1)
     smooth: Floats = t * t * (3 - 2 * t)
     return smooth
 
 
 def band(x: Floats, centre: float, width: float) -> Floats:
-    """1 within a band of ``width`` metres."""
+    """1 within a band of ``width`` meters."""
     return step(np.float32(width / 2) - np.abs(x - np.float32(centre)))
 
 
@@ -99,13 +99,13 @@ def cells(column: Floats, row: Floats, offset: int) -> Floats:
 
 
 def grain(cloth: Cloth, pitch: float) -> Floats:
-    """One value in −1…1 for each square of ``pitch`` metres."""
+    """One value in −1…1 for each square of ``pitch`` meters."""
     column, row = (np.floor(place * np.float32(1 / pitch)) for place in (cloth.across, cloth.up))
     return cells(column, row, cloth.garment.detail % TABLE)
 
 
 def blotches(cloth: Cloth, size: float, salt: int) -> Floats:
-    """Smooth noise, about −1…1, with features of ``size`` metres."""
+    """Smooth noise, about −1…1, with features of ``size`` meters."""
     x = cloth.across * np.float32(1 / size) + np.float32(1000)
     y = cloth.up * np.float32(1 / size) + np.float32(1000)
     column, row = x.astype(np.intp), y.astype(np.intp)
@@ -124,7 +124,7 @@ def _between(at: NDArray[np.intp], u: Floats) -> Floats:
 
 
 def _stripes(cloth: Cloth) -> Iterator[Layer]:
-    """Even, thin or broad; with a second set in a third colour, or on the chest alone."""
+    """Even, thin or broad; with a second set in a third color, or on the chest alone."""
     scale, kind = cloth.garment.scale, cloth.draw(2)
     share = bands(cloth.up, scale, 0.2 + 0.25 * cloth.draw(1), cloth.draw(0))
     if kind < 0.2:
@@ -179,7 +179,7 @@ def _sides(cloth: Cloth) -> Iterator[Layer]:
 
 
 def _dots(cloth: Cloth) -> Iterator[Layer]:
-    """Staggered rows; on some garments blossoms: of uneven size, and now and then in a third colour."""
+    """Staggered rows; on some garments blossoms: of uneven size, and now and then in a third color."""
     pitch = np.float32(max(cloth.garment.scale, 0.04))
     y = cloth.up / pitch
     row = np.floor(y)
@@ -195,7 +195,7 @@ def _dots(cloth: Cloth) -> Iterator[Layer]:
 
 
 def _camouflage(cloth: Cloth) -> Iterator[Layer]:
-    """Patches of the second colour, and of light and dark shades of the first."""
+    """Patches of the second color, and of light and dark shades of the first."""
     red, green, blue = cloth.garment.colour
     yield _patch(blotches(cloth, 0.09, 5)), (red * 0.6, green * 0.6, blue * 0.6)
     yield np.float32(0.45) * _patch(blotches(cloth, 0.06, 900)), cloth.second
@@ -207,7 +207,7 @@ def _patch(noise: Floats) -> Floats:
 
 
 def _raglan(cloth: Cloth) -> Iterator[Layer]:
-    """Sleeves of the second colour, which reach the neck along a slanted seam."""
+    """Sleeves of the second color, which reach the neck along a slanted seam."""
     below = np.float32(cloth.height) - cloth.up
     centre = np.where(cloth.back, np.asarray(cloth.half, np.float32) - np.abs(cloth.across), np.abs(cloth.across))
     slant = step(centre - np.float32(0.07) - np.float32(0.5) * below) * (below < 0.22)

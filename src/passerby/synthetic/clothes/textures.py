@@ -1,4 +1,4 @@
-"""Colours of cloth at points of a garment: its pattern, its seams and trim, and the grain of the weave."""
+"""Colors of cloth at points of a garment: its pattern, its seams and trim, and the grain of the weave."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from passerby.synthetic.clothes.prints import (
 from passerby.synthetic.people.person import RGB, Garment
 
 HALF = 0.46
-"""Metres from the front centre line round to that of the back, of a usual trunk."""
+"""Metres from the front center line round to that of the back, of a usual torso."""
 ROUGH = {"jeans": 0.07, "sweater": 0.06, "hoodie": 0.04, "coat": 0.04, "leggings": 0.015}
 """How much threads differ in brightness; 0.025 elsewhere."""
 
@@ -38,16 +38,16 @@ def cloth_colour(
     sleeve: Bools,
     half: Floats | float = HALF,
 ) -> Floats:
-    """Colour in sRGB, ``(n, 3)``, of points on a garment, before light and folds.
+    """Color in sRGB, ``(n, 3)``, of points on a garment, before light and folds.
 
     Args:
         garment: what is worn; its ``detail`` decides every phase and shape.
-        across: ``(n,)`` metres around the body (the leg, the arm) from the front centre line, right positive.
-        up: ``(n,)`` metres above the garment's lower edge; on a sleeve, above the cuff.
-        height: metres of the whole garment.
+        across: ``(n,)`` meters around the body (the leg, the arm) from the front center line, right positive.
+        up: ``(n,)`` meters above the garment's lower edge; on a sleeve, above the cuff.
+        height: meters of the whole garment.
         back: ``(n,)`` whether the point is on the back.
         sleeve: ``(n,)`` whether the point is on a sleeve.
-        half: metres (one, or ``(n,)``) from the front centre line round to that of the back.
+        half: meters (one, or ``(n,)``) from the front center line round to that of the back.
     """
     cloth = Cloth(garment, across, up, height, back, sleeve, half)
     colour = np.empty((3, len(up)), np.float32)

@@ -91,7 +91,7 @@ def _cut_upper(kind: UpperKind, colour: RGB, rng: np.random.Generator) -> Garmen
 
 
 def _print(draws: Draws, garment: Garment, variety: float, index: int) -> Garment:
-    """The garment with its pattern, second colour and trim."""
+    """The garment with its pattern, second color and trim."""
     share = min(fashions.PATTERNED * variety, 0.95)
     patterns = fashions.UPPER_PATTERNS[garment.kind]
     total = sum(patterns.values())
@@ -109,7 +109,7 @@ def _print(draws: Draws, garment: Garment, variety: float, index: int) -> Garmen
 
 
 def _second(colour: RGB, rng: np.random.Generator) -> RGB:
-    """A colour that shows on the first: a lighter or darker one of the same hue, or, mostly, one of another class."""
+    """A color that shows on the first: a lighter or darker one of the same hue, or, mostly, one of another class."""
     if rng.random() < 0.2:
         return shade(colour, float(rng.uniform(1.5, 1.9) if sum(colour) < 1.2 else rng.uniform(0.5, 0.7)))
     for _ in range(10):
@@ -185,7 +185,7 @@ def _dress(draws: Draws, season: Season, variety: float, index: int) -> tuple[Ga
 
 
 def _shoes(draws: Draws, gender: Gender, season: Season, lower: Garment, skin: RGB, index: int) -> Shoes:
-    """Bare ankles have socks of the skin's colour."""
+    """Bare ankles have socks of the skin's color."""
     kinds = dict(fashions.SHOES[gender])
     if season == "cool":
         kinds |= {"sandals": 0, "boots": 10}
@@ -205,5 +205,5 @@ def _shoes(draws: Draws, gender: Gender, season: Season, lower: Garment, skin: R
 
 
 def _one(rng: np.random.Generator, codes: Sequence[str]) -> RGB:
-    """One of the colours, now and then a little lighter or darker."""
+    """One of the colors, now and then a little lighter or darker."""
     return shade(rgb(codes[int(rng.integers(len(codes)))]), float(rng.uniform(0.88, 1.08)))

@@ -1,6 +1,6 @@
-"""The mannequin: trunk, limbs and feet as lofted tubes in the clothes that cover them.
+"""The mannequin: torso, limbs and feet as lofted tubes in the clothes that cover them.
 
-Radii are shares of the body's height; the cloth's air is in metres.
+Radii are shares of the body's height; the cloth's air is in meters.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from passerby.synthetic.mannequin.loft import Spine, Tube, loft, stacked
 from passerby.synthetic.mannequin.materials import Material
 from passerby.synthetic.people.person import Body, Garment, Outfit
 
-TRUNK = (-0.045, 0.0, 0.05, 0.10, 0.17, 0.225, 0.258, 0.280, 0.302, 0.320)
-"""Heights of the trunk's rings over the hips."""
+TORSO = (-0.045, 0.0, 0.05, 0.10, 0.17, 0.225, 0.258, 0.280, 0.302, 0.320)
+"""Heights of the torso's rings over the hips."""
 TRUNK_WIDTH = (0.068, 0.094, 0.094, 0.081, 0.088, 0.096, 0.100, 0.093, 0.064, 0.034)
 TRUNK_DEPTH = (0.058, 0.069, 0.068, 0.061, 0.066, 0.069, 0.062, 0.050, 0.042, 0.036)
 TRUNK_FRONT = (-0.006, -0.006, -0.004, 0.002, 0.004, 0.006, 0.002, -0.002, -0.004, 0.004)
-"""How far each ring's centre stands before the spine."""
+"""How far each ring's center stands before the spine."""
 FEMALE_WIDTH = (1.04, 1.06, 1.02, 0.89, 0.90, 0.95, 0.95, 0.95, 0.95, 0.9)
 FEMALE_BUST = (0.0, 0.0, 0.0, 0.0, 0.004, 0.014, 0.004, 0.0, 0.0, 0.0)
 WAIST = 0.10
-"""Where the trunk bends."""
+"""Where the torso bends."""
 WAISTBAND = 0.085
 """Where the lower garment begins."""
 CHEST = 0.225
-"""Where the trunk is deepest."""
+"""Where the torso is deepest."""
 TUCKED = 0.02
-"""Upper garments that fall less than this below the hips, metres, are tucked in."""
+"""Upper garments that fall less than this below the hips, meters, are tucked in."""
 SKIRTS = ("skirt", "dress")
 ARM = (-0.12, 0.0, 0.12, 0.26, 0.53, 0.64, 0.98, 1.06, 1.16, 1.32)
 """Stations of the arm: 0 the shoulder, 0.53 the elbow, 1 the wrist."""
@@ -39,8 +39,8 @@ LEG = (-0.10, 0.0, 0.12, 0.27, 0.51, 0.66, 0.92, 1.0)
 LEG_RADIUS = (0.046, 0.050, 0.048, 0.044, 0.033, 0.0345, 0.0215, 0.021)
 
 
-def trunk_spine(s: Skeleton, heights: Array, stations: Array | None = None) -> Spine:
-    """Rings of the trunk at ``heights`` over the hips, shares of the body's height."""
+def torso_spine(s: Skeleton, heights: Array, stations: Array | None = None) -> Spine:
+    """Rings of the torso at ``heights`` over the hips, shares of the body's height."""
     waist = s.pelvis + WAIST * s.height * s.pelvis_axes[2]
     low = s.pelvis + heights[:, None] * s.height * s.pelvis_axes[2]
     high = waist + (heights[:, None] - WAIST) * s.height * s.chest_axes[2]
@@ -50,12 +50,12 @@ def trunk_spine(s: Skeleton, heights: Array, stations: Array | None = None) -> S
     return Spine(tuple(names.tolist()), np.where((heights > WAIST)[:, None], high, low), right, front)
 
 
-def trunk_radii(body: Body) -> tuple[Array, Array, Array]:
-    """Half widths, half depths and forward shifts of the trunk's rings, metres."""
+def torso_radii(body: Body) -> tuple[Array, Array, Array]:
+    """Half widths, half depths and forward shifts of the torso's rings, meters."""
     girth = body.height * body.girth
     width, depth = np.asarray(TRUNK_WIDTH) * girth, np.asarray(TRUNK_DEPTH) * girth
     broad = np.interp(
-        TRUNK, (-0.05, 0.05, 0.12, 0.25), (body.hips, body.hips, (body.hips + body.shoulders) / 2, body.shoulders)
+        TORSO, (-0.05, 0.05, 0.12, 0.25), (body.hips, body.hips, (body.hips + body.shoulders) / 2, body.shoulders)
     )
     width *= broad
     shift = np.asarray(TRUNK_FRONT) * body.height
@@ -64,15 +64,15 @@ def trunk_radii(body: Body) -> tuple[Array, Array, Array]:
         if body.age >= 2:
             depth += np.asarray(FEMALE_BUST) * 0.5 * girth
             shift += np.asarray(FEMALE_BUST) * 0.5 * girth
-    belly = (body.belly - 1) * np.exp(-((np.asarray(TRUNK) - 0.10) ** 2) / 0.008) * 0.06 * girth
+    belly = (body.belly - 1) * np.exp(-((np.asarray(TORSO) - 0.10) ** 2) / 0.008) * 0.06 * girth
     return width + 0.5 * belly, depth + belly, shift + 0.7 * belly
 
 
-def trunk(body: Body, outfit: Outfit, s: Skeleton, spacing: float) -> Tube:
+def torso(body: Body, outfit: Outfit, s: Skeleton, spacing: float) -> Tube:
     """From the crotch to the neck, in the upper garment above the waist and the lower below."""
-    heights = np.asarray(TRUNK)
-    spine = trunk_spine(s, heights)
-    width, depth, shift = trunk_radii(body)
+    heights = np.asarray(TORSO)
+    spine = torso_spine(s, heights)
+    width, depth, shift = torso_radii(body)
     air = outfit.upper.loose * np.interp(heights, (0.08, 0.16, 0.25, 0.29), (1.0, 0.75, 0.25, 0.05))
     below = 0.4 * outfit.lower.loose if outfit.upper.hem <= TUCKED else 0.0
     air = np.where(heights < 0.08, below, air)
@@ -86,7 +86,7 @@ def trunk(body: Body, outfit: Outfit, s: Skeleton, spacing: float) -> Tube:
 def _hung(cloth: Array, garment: Garment) -> Array:
     """Loose cloth falls straight from the chest instead of following the waist; tucked in, it gathers there."""
     straight = float(np.clip((garment.loose - 0.006) / 0.018, 0, 1)) * (1.0 if garment.hem > TUCKED else 0.4)
-    heights = np.asarray(TRUNK)
+    heights = np.asarray(TORSO)
     chest = float(cloth[heights == CHEST][0])
     fall = np.where((heights > WAISTBAND) & (heights < CHEST), 0.97 * chest, 0.0)
     return cloth + straight * np.maximum(fall - cloth, 0)
@@ -139,7 +139,7 @@ def _sleeve_air(garment: Garment) -> Array:
 
 
 def leg_line(s: Skeleton, side: int) -> Array:
-    """Centres of the leg's rings ``(m, 3)``."""
+    """Centers of the leg's rings ``(m, 3)``."""
     line = polyline(LEG, (0.0, 0.51, 1.0), np.stack([s.hips[side], s.knees[side], s.ankles[side]]))
     line[0] = s.hips[side] + 0.02 * s.height * s.pelvis_axes[2]
     return line
@@ -150,7 +150,7 @@ def leg(
 ) -> list[Tube]:
     """Bare leg and, where trousers or shorts cover it, the cloth; ``side`` is 0 for the right.
 
-    Under a skirt the leg begins shortly above the edge, ``drop`` metres below the hips.
+    Under a skirt the leg begins shortly above the edge, ``drop`` meters below the hips.
     """
     line = leg_line(s, side)
     spine = limb(LEG, line, s.pelvis_axes[1])
@@ -204,17 +204,17 @@ def skirt(
     body: Body, garment: Garment, s: Skeleton, *, top: float, drop: float, under: float, flare: float,
     material: int, spacing: float,
 ) -> Tube:  # fmt: skip
-    """Cloth that hangs from the trunk at height ``top`` (share) to ``drop`` metres below the hips.
+    """Cloth that hangs from the torso at height ``top`` (share) to ``drop`` meters below the hips.
 
-    It goes around both legs and the ``under`` metres of cloth on them, and widens by ``flare`` of its looseness.
+    It goes around both legs and the ``under`` meters of cloth on them, and widens by ``flare`` of its looseness.
     """
     falling = np.array([1.0, 0.8, 0.6, 0.4, 0.2]) if drop > 0.25 else np.array([1.0, 0.5])
     levels = np.concatenate([-drop * falling, [0.0, 0.05 * s.height, top * s.height]])
     heights = levels / s.height
-    spine = trunk_spine(s, heights, np.round(levels, 4))
-    width, depth, shift = (np.interp(heights, TRUNK, v) for v in trunk_radii(body))
+    spine = torso_spine(s, heights, np.round(levels, 4))
+    width, depth, shift = (np.interp(heights, TORSO, v) for v in torso_radii(body))
     hip = float(width.max())
-    beneath = under * (heights < top)  # the top ring lies inside the trunk, so that no edge stands off
+    beneath = under * (heights < top)  # the top ring lies inside the torso, so that no edge stands off
     width, depth = width + 0.3 * beneath, depth + 0.7 * beneath
     for i in np.flatnonzero(levels < 0.02):
         x, y, half_x, half_y = _around_legs(body, s, float(levels[i]))
@@ -227,7 +227,7 @@ def skirt(
 
 
 def _around_legs(body: Body, s: Skeleton, level: float) -> tuple[float, float, float, float]:
-    """Middle and half extents, in the pelvis's axes, of both legs ``level`` metres over the hips."""
+    """Middle and half extents, in the pelvis's axes, of both legs ``level`` meters over the hips."""
     spots, radii = [], []
     for side in (0, 1):
         line = (leg_line(s, side) - s.pelvis) @ s.pelvis_axes.T

@@ -40,7 +40,7 @@ class Hold:
     thing: Thing
     s: Skeleton
     depth: float
-    """Half depth of the trunk in its clothes, metres."""
+    """Half depth of the torso in its clothes, meters."""
     spacing: float
 
     @property
@@ -59,12 +59,12 @@ class Hold:
         return point
 
     def half(self, right: float, front: float, up: float) -> Array:
-        """Half extents in metres of a box given in shares of the body's height."""
+        """Half extents in meters of a box given in shares of the body's height."""
         return np.array([right, front, up]) * self.s.height * self.thing.size
 
 
 def carry(thing: Thing, s: Skeleton, depth: float, spacing: float) -> list[Tube]:
-    """The tubes of one thing; ``depth`` is the trunk's half depth in its clothes, metres."""
+    """The tubes of one thing; ``depth`` is the torso's half depth in its clothes, meters."""
     return MAKERS[thing.kind](Hold(thing, s, depth, spacing))
 
 

@@ -1,4 +1,4 @@
-"""Skin, faces and hair as colours. Angles are radians from the front, heights shares of the head."""
+"""Skin, faces and hair as colors. Angles are radians from the front, heights shares of the head."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COLLARS = ("shirt", "polo", "jacket", "coat", "hoodie")
 
 
 def flat(f: Fragments, colour: RGB, grain: float) -> Floats:
-    """One colour ``(n, 3)``, a little uneven."""
+    """One color ``(n, 3)``, a little uneven."""
     rough = 1 + np.float32(grain) * noise.height(f.across * 3.1, f.along * 3.3)
     return np.asarray(np.asarray(colour, np.float32) * rough[:, None], np.float32)
 
@@ -67,7 +67,7 @@ class Face:
         return colour
 
     def _features(self) -> list[tuple[float, float, float, float, Floats, float]]:
-        """Angle and its width, height and its width, colour, strength."""
+        """Angle and its width, height and its width, color, strength."""
         skin, dark = self.skin, np.full(3, 0.08, np.float32)
         red = np.array([0.80, 0.50, 0.48], np.float32)
         features = [

@@ -14,10 +14,10 @@ from passerby.synthetic.people.person import Outfit, Person
 
 
 def mesh(person: Person, outfit: Outfit, skeleton: Skeleton, spacing: float) -> Mesh:
-    """Her surface with points ``spacing`` metres apart, in her own axes."""
+    """Her surface with points ``spacing`` meters apart, in her own axes."""
     body, s = person.body, skeleton
     made = Mesh()
-    made.add(bodies.trunk(body, outfit, s, spacing))
+    made.add(bodies.torso(body, outfit, s, spacing))
     drop, boots = skirt_drop(outfit, s), outfit.shoes.kind == "boots"
     for side in (0, 1):
         made.add(*bodies.arm(body, outfit.upper, s, side, spacing))
@@ -25,7 +25,7 @@ def mesh(person: Person, outfit: Outfit, skeleton: Skeleton, spacing: float) -> 
         made.add(bodies.shoe(s, side, spacing, slim=outfit.shoes.kind in ("heels", "sandals")))
     made.add(*_hanging(person, outfit, s, spacing))
     made.add(neck(s, body.girth, spacing), skull(s, spacing), *hair(person.hair, s, spacing), *hat(person, s, spacing))
-    depth = float(bodies.trunk_radii(body)[1][5]) + outfit.upper.loose
+    depth = float(bodies.torso_radii(body)[1][5]) + outfit.upper.loose
     for number, thing in enumerate(person.things):
         made.add(*carry(thing, s, depth, spacing), owner=number)
     return made

@@ -43,7 +43,7 @@ class Stance:
 
 @dataclass(frozen=True, eq=False)
 class Skeleton:
-    """Joints in the person's axes (x right, y forward, z up; feet on z = 0), metres, each ``(3,)``.
+    """Joints in the person's axes (x right, y forward, z up; feet on z = 0), meters, each ``(3,)``.
 
     Pairs are ``(2, 3)``: right, then left.
     """
@@ -71,7 +71,7 @@ class Skeleton:
     """``(2, 3)`` unit vectors from heel to toe."""
     height: float
     head_size: float
-    """Chin to crown, metres."""
+    """Chin to crown, meters."""
 
 
 def rotation(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> Array:
@@ -99,16 +99,16 @@ def pose(body: Body, gait: Gait, stance: Stance) -> Skeleton:
     for joints in (hips, knees, ankles):
         joints[:, 2] += lift
     pelvis = hips.mean(axis=0)
-    trunk = body.height * (1 - (legs - 1) * HIP_HEIGHT / (1 - HIP_HEIGHT))
-    spine = pelvis + 0.10 * trunk * pelvis_axes[2]
-    chest = spine + (SHOULDER_UP - 0.10) * trunk * chest_axes[2]
-    neck = spine + (NECK_UP - 0.10) * trunk * chest_axes[2]
+    torso = body.height * (1 - (legs - 1) * HIP_HEIGHT / (1 - HIP_HEIGHT))
+    spine = pelvis + 0.10 * torso * pelvis_axes[2]
+    chest = spine + (SHOULDER_UP - 0.10) * torso * chest_axes[2]
+    neck = spine + (NECK_UP - 0.10) * torso * chest_axes[2]
     half = SHOULDER_HALF * body.height * body.shoulders
     shoulders = chest + np.array([[half], [-half]]) * chest_axes[0]
     elbows, wrists, hands = _arms(body, gait, stance, shoulders, chest_axes)
     head_axes = rotation(yaw=stance.head_yaw, pitch=gait.lean * 0.5 + stance.head_pitch)
     size = HEAD * body.height * body.head
-    head = neck + 0.030 * trunk * (chest_axes[2] + 0.35 * chest_axes[1]) + 0.5 * size * head_axes[2]
+    head = neck + 0.030 * torso * (chest_axes[2] + 0.35 * chest_axes[1]) + 0.5 * size * head_axes[2]
     return Skeleton(
         pelvis, chest, neck, head, pelvis_axes, chest_axes, head_axes, shoulders, elbows, wrists, hands,
         hips, knees, ankles, toes, body.height, size,
@@ -161,7 +161,7 @@ RESTS: dict[str, tuple[float, float, float, float]] = {
     "front": (0.20, 1.75, 0.10, 0.55),
     "strap": (0.10, 2.45, 0.25, 0.30),
 }
-"""Flexion of the shoulder, of the elbow, upper arm away from the trunk, forearm inwards; radians."""
+"""Flexion of the shoulder, of the elbow, upper arm away from the torso, forearm inwards; radians."""
 
 
 def _resting_hands(gait: Gait) -> tuple[int, ...]:

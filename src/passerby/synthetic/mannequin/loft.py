@@ -52,9 +52,9 @@ class Tube:
     normals: Floats
     """``(n, k, 3)``, outwards, unit length."""
     along: Floats
-    """``(n,)``: metres from the first ring."""
+    """``(n,)``: meters from the first ring."""
     radius: Floats
-    """``(n,)``: mean of the two radii, metres: an angle times it is a way around."""
+    """``(n,)``: mean of the two radii, meters: an angle times it is a way around."""
     angle: Floats
     """``(k,)``: 0 is the front, π/2 the right."""
     share: Floats
@@ -72,7 +72,7 @@ class Spine:
     stations: tuple[float, ...]
     """Ascending names of its m points: positions along the body part, in whatever unit suits it."""
     centres: Array
-    """``(m, 3)`` metres."""
+    """``(m, 3)`` meters."""
     right: Array
     """``(m, 3)`` unit vectors."""
     front: Array
@@ -102,9 +102,9 @@ def loft(
     end: float | None = None,
     rings: int | None = None,
 ) -> Tube:
-    """A tube of points ``spacing`` metres apart around a spine, or around its piece between two stations.
+    """A tube of points ``spacing`` meters apart around a spine, or around its piece between two stations.
 
-    Rings are superellipses of this ``power`` (2 an ellipse, more a rounded box) with radii ``(m,)`` in metres.
+    Rings are superellipses of this ``power`` (2 an ellipse, more a rounded box) with radii ``(m,)`` in meters.
     """
     first, last = spine.stations[0], spine.stations[-1]
     start, end = first if start is None else start, last if end is None else end
@@ -147,7 +147,7 @@ def _as_points(planes: Floats) -> Floats:
 
 
 def _normals(planes: Floats) -> Floats:
-    """Of the grid by central differences. Rings run upwards or downwards: the sign is mended by the centre."""
+    """Of the grid by central differences. Rings run upwards or downwards: the sign is mended by the center."""
     around, up = np.empty_like(planes), np.empty_like(planes)
     np.subtract(planes[..., 2:], planes[..., :-2], out=around[..., 1:-1])
     np.subtract(planes[..., 1], planes[..., -1], out=around[..., 0])

@@ -1,4 +1,4 @@
-"""Colours of what is carried, and the straps that it lays over the trunk."""
+"""Colors of what is carried, and the straps that it lays over the torso."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Luggage:
         return colour
 
     def bag(self, f: Fragments) -> Floats:
-        """Its pocket (the second tube), its zip and its bottom have the second colour."""
+        """Its pocket (the second tube), its zip and its bottom have the second color."""
         first = {owner: f.tube[f.owner == owner].min() for owner in np.unique(f.owner).tolist()}
         pocket = f.tube > np.array([first.get(i, 0) for i in range(len(self.things))])[f.owner]
         seam = (np.abs(f.share - 0.62) < 0.05) | (np.abs(f.share + 0.92) < 0.06)
@@ -35,24 +35,24 @@ class Luggage:
         return np.asarray(0.5 * (self._main + self._second)[f.owner], np.float32)
 
     def umbrella(self, f: Fragments) -> Floats:
-        """Eight ribs, and a rim in the second colour."""
+        """Eight ribs, and a rim in the second color."""
         colour = np.where((f.share < 0.12)[:, None], self._second[f.owner], self._main[f.owner])
         rib = np.abs(((f.angle * np.float32(4 / np.pi)) % 1) - 0.5) > 0.44
         return np.asarray(colour * np.where(rib, 0.88, 1.0)[:, None], np.float32)
 
     def lay_straps(self, f: Fragments) -> None:
-        """Turn the trunk's points under a bag's straps into straps (in place)."""
-        trunk = (f.tube == 0) & (f.material == Material.UPPER)
+        """Turn the torso's points under a bag's straps into straps (in place)."""
+        torso = (f.tube == 0) & (f.material == Material.UPPER)
         radius = np.abs(f.across) / np.maximum(np.abs(f.angle), 1e-3)
         x = np.sin(f.angle) * radius
         before = (np.abs(f.angle) < np.pi / 2) | (f.share > 0.28)
         for number, thing in enumerate(self.things):
             if thing.kind == "backpack":
-                hit = trunk & before & (np.abs(np.abs(x) - 0.088) < 0.020) & (f.share > 0.155)
+                hit = torso & before & (np.abs(np.abs(x) - 0.088) < 0.020) & (f.share > 0.155)
             elif thing.kind == "shoulder_bag":
                 way = 1.0 if thing.side == "right" else -1.0
                 line = way * (0.14 - 0.26 * np.clip((f.share - 0.02) / 0.26, 0, 1.1))
-                hit = trunk & (np.abs(x - line) < 0.017)
+                hit = torso & (np.abs(x - line) < 0.017)
             else:
                 continue
             f.material[hit] = Material.STRAP

@@ -1,4 +1,4 @@
-"""The colour of every visible point of a person, before light."""
+"""The color of every visible point of a person, before light."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ NECKLINE = 0.303
 
 
 class Painter:
-    """Colours one person in one outfit."""
+    """Colors one person in one outfit."""
 
     def __init__(self, person: Person, outfit: Outfit, drop: float) -> None:
-        """``drop``: metres from the hips to the lower edge of a skirt."""
+        """``drop``: meters from the hips to the lower edge of a skirt."""
         self.person, self.outfit, self.drop = person, outfit, drop
         self.height = person.body.height
         self.luggage = Luggage(person.things)
@@ -85,7 +85,7 @@ class Painter:
         colour[open_] = self._cloth(inner, f[open_], over_hips[open_] + 0.05, total) * np.float32(0.93)
 
     def _cut_out(self, f: Fragments) -> NDArray[np.bool_]:
-        """Where the upper garment leaves the skin of the trunk bare: ``(n,)``."""
+        """Where the upper garment leaves the skin of the torso bare: ``(n,)``."""
         kind = self.outfit.upper.kind
         bare = np.zeros(len(f.share), dtype=bool)
         if kind == "tank":
@@ -101,7 +101,7 @@ class Painter:
         return self._cloth(garment, f, (garment.length - f.share) * arm, garment.length * arm, sleeve=True)
 
     def _lower(self, f: Fragments) -> Floats:
-        """The trunk below the waist."""
+        """The torso below the waist."""
         garment = self.outfit.lower
         leg = self.drop if garment.kind in SKIRTS else garment.length * (THIGH + SHANK) * self.height
         colour = self._cloth(garment, f, f.share * self.height + leg, leg + WAISTBAND * self.height)
@@ -118,7 +118,7 @@ class Painter:
         return self._cloth(garment, f, (garment.length - f.share) * leg, garment.length * leg + WAISTBAND * self.height)
 
     def _cloth(self, garment: Garment, f: Fragments, up: Floats, total: float, *, sleeve: bool = False) -> Floats:
-        """``up`` is metres above the garment's lower edge, ``total`` its height."""
+        """``up`` is meters above the garment's lower edge, ``total`` its height."""
         half = np.float32(np.pi) * np.abs(f.across) / np.maximum(np.abs(f.angle), 1e-3)
         back = np.abs(f.angle) > np.pi / 2
         return cloth_colour(garment, f.across, up.astype(np.float32), total, back, np.full(len(up), sleeve), half)

@@ -23,7 +23,7 @@ def attributes(person: Person, outfit: int = 0) -> dict[str, int]:
 
 
 def groups(person: Person, outfit: int = 0) -> dict[str, str]:
-    """The 12 groups by name; an open jacket's own colour counts, not that of what it shows."""
+    """The 12 groups by name; an open jacket's own color counts, not that of what it shows."""
     worn = person.outfits[outfit]
     carried = {thing.kind for thing in person.things}
     return {

@@ -1,6 +1,6 @@
 """Who is drawn: everything about a synthetic person that does not change from picture to picture.
 
-Colours are sRGB triples in 0…1; lengths are metres; the axes of a person are x to her right, y forward, z up.
+Colors are sRGB triples in 0…1; lengths are meters; the axes of a person are x to her right, y forward, z up.
 """
 
 from __future__ import annotations
@@ -55,15 +55,15 @@ class Garment:
     """Of the pattern's other half."""
     pattern: Pattern
     scale: float
-    """Period of the pattern, metres."""
+    """Period of the pattern, meters."""
     detail: int
     """Seed of the pattern's phases and shapes."""
     loose: float
-    """Air between cloth and body, metres (0.005 tight … 0.06 wide)."""
+    """Air between cloth and body, meters (0.005 tight … 0.06 wide)."""
     length: float
     """Upper: share of the arm that the sleeve covers (0 none … 1 wrist). Lower: share of the leg from hip to ankle."""
     hem: float = 0.0
-    """Upper only: how far it falls below the hips, metres (a coat 0.45)."""
+    """Upper only: how far it falls below the hips, meters (a coat 0.45)."""
     trim: RGB | None = None
     """Of collar, zip and cuffs, where they differ."""
 
@@ -106,7 +106,7 @@ class Gait:
     stride: float
     arms: float
     lean: float
-    """Forward lean of the trunk, radians."""
+    """Forward lean of the torso, radians."""
     bounce: float
     turnout: float
     """Of the feet, radians."""
@@ -126,4 +126,4 @@ class Person:
     glasses: bool
     gait: Gait
     twin_group: int | None
-    """People of one group wear the same colours and differ in details; ``None`` is nobody's twin."""
+    """People of one group wear the same colors and differ in details; ``None`` is nobody's twin."""

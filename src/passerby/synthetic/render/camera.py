@@ -26,9 +26,9 @@ class Camera:
     """Metres to the left and right of its axis where they walk."""
     exposure: float
     white: Floats
-    """``(3,)``: gain of each colour."""
+    """``(3,)``: gain of each color."""
     matrix: Floats
-    """``(3, 3)``: the sensor's crosstalk between colours, rows sum to 1."""
+    """``(3, 3)``: the sensor's crosstalk between colors, rows sum to 1."""
     contrast: float
     """Slope of the tone curve's middle, 1 is the plain one."""
     gamma: float
@@ -50,7 +50,7 @@ class Camera:
 
 
 def _colour(rng: np.random.Generator, strength: float) -> dict[str, Any]:
-    """How this camera's colours differ from another's."""
+    """How this camera's colors differ from another's."""
     warm, green = rng.normal(0.03, 0.065) * strength, rng.normal(-0.01, 0.02) * strength
     cross = np.eye(3) + rng.normal(0, 0.04, (3, 3)) * strength
     return {
@@ -116,7 +116,7 @@ def resample(picture: Floats, down: Floats, across: Floats) -> Floats:
 
 
 def _tone(linear_light: Floats, camera: Camera) -> Floats:
-    """Linear light to stored values 0…1: gamma, an S about the middle grey, lifted blacks, a soft shoulder."""
+    """Linear light to stored values 0…1: gamma, an S about the middle gray, lifted blacks, a soft shoulder."""
     light = np.maximum(linear_light, 0)
     soft = np.where(light < 0.7, light, 0.7 + 0.3 * np.tanh((light - 0.7) / 0.45))
     stored = soft ** np.float32(1 / camera.gamma)
@@ -138,7 +138,7 @@ def _sharpen(picture: Floats, strength: float) -> Floats:
 
 
 def _grain(rng: np.random.Generator, rows: int, columns: int) -> Floats:
-    """``(rows, columns, 3)``: noise of variance about 1, mostly of brightness, that neighbours share in part."""
+    """``(rows, columns, 3)``: noise of variance about 1, mostly of brightness, that neighbors share in part."""
     white = rng.standard_normal((rows + 1, columns + 1, 4), np.float32)
     soft = white[1:, 1:] + np.float32(0.7) * (white[:-1, 1:] + white[1:, :-1])
     return np.asarray(soft[..., :1] * np.float32(0.65) + soft[..., 1:] * np.float32(0.3), np.float32)
@@ -149,7 +149,7 @@ def develop(
 ) -> NDArray[np.uint8]:
     """The picture of ``size`` (height, width) that the camera stores of linear light ``(h', w', 3)``.
 
-    The light may be finer than the picture. People ``distance`` metres away are seen with fewer pixels when it is far.
+    The light may be finer than the picture. People ``distance`` meters away are seen with fewer pixels when it is far.
     """
     height, width = size
     middle = sum(camera.distances) / 2

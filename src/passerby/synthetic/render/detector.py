@@ -26,9 +26,9 @@ def eye_of(camera: Camera) -> View:
 
 
 def detect(rng: np.random.Generator, whole: View, joints: Array | Floats, tall: float, loose: float) -> View:
-    """The view through the box around world ``joints (18, 3)`` of somebody ``tall`` metres high.
+    """The view through the box around world ``joints (18, 3)`` of somebody ``tall`` meters high.
 
-    ``loose`` scales every misalignment; 0 centres the box on the person.
+    ``loose`` scales every misalignment; 0 centers the box on the person.
     """
     crown = joints[0] + [0.0, 0.0, CROWN * tall]
     sole = np.array([joints[:, 0].mean(), joints[:, 1].mean(), 0.0])

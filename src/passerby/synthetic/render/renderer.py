@@ -1,4 +1,4 @@
-"""From meshes to pixels: points by depth, then colour and light for those that are seen."""
+"""From meshes to pixels: points by depth, then color and light for those that are seen."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Canvas:
     colour: Floats
     """``(h, w, 3)`` linear light."""
     depth: Floats
-    """``(h, w)`` metres."""
+    """``(h, w)`` meters."""
     ground: NDArray[np.bool_]
     parts: NDArray[np.uint8]
     """``(h, w)``: parts of the subject; 0 where she is not seen."""
@@ -125,7 +125,7 @@ def _far_first(depth: Floats) -> NDArray[np.int64]:
 
 
 def _close_holes(nearest: NDArray[np.int64]) -> None:
-    """Give a pixel between two covered ones a neighbour's point (in place)."""
+    """Give a pixel between two covered ones a neighbor's point (in place)."""
     for a, b, middle in (
         (nearest[:, :-2], nearest[:, 2:], nearest[:, 1:-1]),
         (nearest[:-2], nearest[2:], nearest[1:-1]),
@@ -191,7 +191,7 @@ def _self_shadow(who: Placed, winners: NDArray[np.int64], towards: Floats) -> Fl
 
 
 def _occlusion(pixels: NDArray[np.int64], depth: Floats, size: tuple[int, int]) -> Floats:
-    """Darker where the surroundings stand nearer: between arm and trunk, under the chin; ``(n,)`` in 0.6…1."""
+    """Darker where the surroundings stand nearer: between arm and torso, under the chin; ``(n,)`` in 0.6…1."""
     height, width = size
     plane = np.zeros(height * width, dtype=np.float32)
     cover = np.zeros(height * width, dtype=np.float32)

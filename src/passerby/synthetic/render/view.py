@@ -14,7 +14,7 @@ Floats = NDArray[np.float32]
 class View:
     """A pinhole camera over the ground plane z = 0, and a rectangle of its image plane.
 
-    World axes are metres, z up. The image plane lies at depth 1: a point at camera coordinates
+    World axes are meters, z up. The image plane lies at depth 1: a point at camera coordinates
     (right, down, forward) falls on (right/forward, down/forward).
     """
 
@@ -35,7 +35,7 @@ class View:
         return x, y, depth
 
     def rays(self, size: tuple[int, int]) -> Floats:
-        """``(h, w, 3)`` world directions through the pixel centres, of forward length 1: point = eye + depth · ray."""
+        """``(h, w, 3)`` world directions through the pixel centers, of forward length 1: point = eye + depth · ray."""
         x0, y0, x1, y1 = self.window
         x = x0 + (np.arange(size[1], dtype=np.float32) + 0.5) * np.float32((x1 - x0) / size[1])
         y = y0 + (np.arange(size[0], dtype=np.float32) + 0.5) * np.float32((y1 - y0) / size[0])

@@ -26,10 +26,10 @@ _PAINTS: tuple[RGB, ...] = (
 
 
 class Canvas:
-    """A sheet of metres, y up, on which thick lines and ellipses are drawn over each other."""
+    """A sheet of meters, y up, on which thick lines and ellipses are drawn over each other."""
 
     def __init__(self, width: int, height: int, scale: float) -> None:
-        """``width`` and ``height`` in texels, powers of two; ``scale`` texels to a metre."""
+        """``width`` and ``height`` in texels, powers of two; ``scale`` texels to a meter."""
         self.picture = np.zeros((height, width, 4), np.float32)
         self.scale = scale
 
@@ -70,7 +70,7 @@ class Canvas:
         ring: float = 0.0,
         strength: float = 1.0,
     ) -> None:
-        """An ellipse; ``ring`` metres of its rim only, where that is not 0."""
+        """An ellipse; ``ring`` meters of its rim only, where that is not 0."""
 
         def distance(x: Floats, y: Floats) -> Floats:
             radius = np.hypot((x - centre[0]) / radii[0], (y - centre[1]) / radii[1])

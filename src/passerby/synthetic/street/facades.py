@@ -1,4 +1,4 @@
-"""Pictures of walls: brick, tiles and plaster, with windows, doors and shutters in bays of 3.2 metres."""
+"""Pictures of walls: brick, tiles and plaster, with windows, doors and shutters in bays of 3.2 meters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from passerby.synthetic.settings import stream
 from passerby.synthetic.street.surfaces import Texture, linear, noise, texture
 
 SCALE = 80.0
-"""Texels to a metre; a storey is 256 texels high, a bay as wide, and four bays repeat."""
+"""Texels to a meter; a storey is 256 texels high, a bay as wide, and four bays repeat."""
 _TONES = (
     (0.60, 0.58, 0.54),
     (0.52, 0.45, 0.41),

@@ -28,7 +28,7 @@ class Stripe:
     colour: Floats
     """``(3,)`` linear; multiplies the texture."""
     dash: float = 0.0
-    """Period of a broken line, metres; 0 is unbroken."""
+    """Period of a broken line, meters; 0 is unbroken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +123,7 @@ def _cars(layout: Layout, line: Line, reach: float) -> float:
 
 
 def car(centre: Floats, yaw: float, variant: int, *, flip: bool = False) -> tuple[Solid, ...]:
-    """A car whose middle stands on ``centre``, lengthwise along ``yaw``: its sides drawn, its body two boxes."""
+    """A car whose middle stands on ``center``, lengthwise along ``yaw``: its sides drawn, its body two boxes."""
     along = np.array([np.cos(yaw), np.sin(yaw), 0], np.float32)
     if flip:
         along = -along
@@ -270,7 +270,7 @@ def _unit(turn: float) -> Floats:
 
 
 def arrange(rng: np.random.Generator, strength: float, nearest: float, farthest: float) -> Layout:
-    """A street seen across or along; people walk from ``nearest`` to ``farthest`` metres before the camera."""
+    """A street seen across or along; people walk from ``nearest`` to ``farthest`` meters before the camera."""
     layout = Layout(rng, strength)
     for _ in range(int(rng.integers(0, 3))):
         _markings(layout, rng)

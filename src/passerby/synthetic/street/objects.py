@@ -37,7 +37,7 @@ class Foot(NamedTuple):
     """``(2,)`` unit vector."""
     length: float
     width: float
-    """Half of its sides, metres."""
+    """Half of its sides, meters."""
     height: float
 
     def distance(self, x: Floats, y: Floats) -> Floats:
@@ -68,7 +68,7 @@ class Solid(ABC):
 
 
 NEAR = 0.2
-"""Nothing nearer than this many metres is drawn."""
+"""Nothing nearer than this many meters is drawn."""
 
 
 def _seen(depth: Floats, inside: NDArray[np.bool_]) -> Floats:
@@ -200,7 +200,7 @@ class Post(Solid):
     colour: Floats
     """``(3,)`` linear."""
     bands: Floats | None = None
-    """``(3,)``: colour of every other half metre, where it is ringed."""
+    """``(3,)``: color of every other half meter, where it is ringed."""
     lit: float = 1.0
 
     def corners(self) -> Floats:
@@ -240,7 +240,7 @@ class Dome(Solid):
     second: Floats
     """``(3,)``: of every other of its sixteen sectors."""
     floor: float = 0.0
-    """Height above its centre below which it is open, in radii."""
+    """Height above its center below which it is open, in radii."""
 
     def corners(self) -> Floats:
         signs = np.array([[i, j, k] for i in (-1, 1) for j in (-1, 1) for k in (self.floor, 1)], np.float32)

@@ -34,7 +34,7 @@ def _frame(position: Floats, eye: Floats, share: float) -> tuple[Floats, Floats,
 
 
 def _seen_height(hidden: float, eye: Floats, share: float) -> float:
-    """Height of a thing at ``share`` of the way that covers the lower ``hidden`` metres of a person."""
+    """Height of a thing at ``share`` of the way that covers the lower ``hidden`` meters of a person."""
     return float(hidden + (eye[2] - hidden) * share)
 
 

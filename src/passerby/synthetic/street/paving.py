@@ -1,4 +1,4 @@
-"""Pictures of the ground, one tile of a few metres each: slabs, bricks, asphalt, concrete, grass."""
+"""Pictures of the ground, one tile of a few meters each: slabs, bricks, asphalt, concrete, grass."""
 
 from __future__ import annotations
 

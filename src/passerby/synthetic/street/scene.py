@@ -38,7 +38,7 @@ class Backdrop(NamedTuple):
     colour: Floats
     """``(h, w, 3)`` linear radiance, white in full light is about 1."""
     depth: Floats
-    """``(h, w)`` metres along the camera's forward axis; infinite for the sky."""
+    """``(h, w)`` meters along the camera's forward axis; infinite for the sky."""
     ground: NDArray[np.bool_]
     """``(h, w)``: where a person's shadow may fall."""
 
@@ -66,7 +66,7 @@ class Scene:
         return self.weather.light
 
     def clear(self, x: float, y: float) -> bool:
-        """Whether a person may stand here: half a metre from everything, on this side of the walls."""
+        """Whether a person may stand here: half a meter from everything, on this side of the walls."""
         at = np.float32(x), np.float32(y)
         return all(float(foot.distance(*at)) > 0.5 for foot in self.feet)
 
@@ -93,7 +93,7 @@ class Scene:
         return Backdrop(colour, depth, ground)
 
     def _ground(self, rays: Grid) -> tuple[Floats, Floats]:
-        """Colour and depth of the bare ground and the sky over it."""
+        """Color and depth of the bare ground and the sky over it."""
         down = rays.dot(np.array([0, 0, -1], np.float32))
         depth = rays.eye[2] / np.maximum(down, np.float32(rays.eye[2] / FAR))
         x, y = rays.eye[0] + depth * rays.dot(_X), rays.eye[1] + depth * rays.dot(_Y)
@@ -111,7 +111,7 @@ class Scene:
         return colour, np.where(down * FAR > rays.eye[2], depth, np.float32(np.inf))
 
     def _slow(self, x: Floats, y: Floats) -> Floats:
-        """``(..., 4)``: light and dirt by which the ground's colour is multiplied, and the sky in its puddles.
+        """``(..., 4)``: light and dirt by which the ground's color is multiplied, and the sky in its puddles.
 
         All of it changes slowly, so that a sixteenth of the pixels is enough.
         """

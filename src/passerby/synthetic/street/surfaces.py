@@ -61,14 +61,14 @@ class Texture:
     offsets: NDArray[np.int32]
     """Where each copy begins."""
     scale: float
-    """Texels of the largest copy to a metre."""
+    """Texels of the largest copy to a meter."""
 
     @property
     def opaque(self) -> bool:
         return bool(self.table.shape[1] == 3)
 
     def sample(self, u: Floats, v: Floats, footprint: Floats | float) -> Floats:
-        """Colour at ``u`` metres to the right and ``v`` metres down, of pixels ``footprint`` metres wide.
+        """Color at ``u`` meters to the right and ``v`` meters down, of pixels ``footprint`` meters wide.
 
         The footprint picks the copy, so that detail finer than a pixel has faded out; shapes broadcast.
         """
@@ -83,7 +83,7 @@ class Texture:
 
 
 def texture(picture: Floats, scale: float) -> Texture:
-    """Of a picture ``(h, w, 3 or 4)`` whose sides are powers of two, ``scale`` texels to a metre."""
+    """Of a picture ``(h, w, 3 or 4)`` whose sides are powers of two, ``scale`` texels to a meter."""
     height, width = picture.shape[:2]
     if height & (height - 1) or width & (width - 1):
         raise ValueError(f"a texture's sides are powers of two, got {height}×{width}; pad or resize the picture")

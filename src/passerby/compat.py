@@ -1,0 +1,96 @@
+"""The former names of settings, tensors and attributes, which files of earlier versions still use.
+
+Files are written with today's names only. Whoever reads one passes what it says through here, so that no other module
+knows a former name.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+V = TypeVar("V")
+
+_SETTINGS = {
+    "trunk": "backbone",
+    "trunk_weights": "backbone_weights",
+    "trunk_lr_factor": "backbone_lr_factor",
+    "normalise": "normalize",
+}
+"""Keys of JSON files (``config.json``, ``model.json``, results) and of ``--set``."""
+_TENSORS = ("trunk.", "backbone.")
+"""Prefixes of a model's state: former, today's."""
+_WORDS = (("colour", "color"), ("grey", "gray"))
+"""Spellings in the names of attribute groups and values."""
+_FILES = {"backbone_weights.json": "trunk_weights.json"}
+"""Files of a run folder: today's name, former."""
+
+
+def current_settings(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return a JSON tree with every former key replaced by today's name, at any depth.
+
+    >>> current_settings({"model": {"trunk_weights": None}})
+    {'model': {'backbone_weights': None}}
+    """
+    return {_renamed(key): _current(value) for key, value in tree.items()}
+
+
+def _renamed(key: str) -> str:
+    return ".".join(_SETTINGS.get(part, part) for part in str(key).split("."))
+
+
+def _current(value: Any) -> Any:
+    if isinstance(value, dict):
+        return current_settings(value)
+    return [_current(item) for item in value] if isinstance(value, list) else value
+
+
+def current_key(key: str) -> str:
+    """Return a dotted settings key with today's names, and warn where one was a former name.
+
+    >>> current_key("optimizer.lr")
+    'optimizer.lr'
+    """
+    renamed = _renamed(key)
+    if renamed != key:
+        warnings.warn(f"the setting {key} is now called {renamed}", FutureWarning, stacklevel=3)
+    return renamed
+
+
+def current_state(state: Mapping[str, V]) -> dict[str, V]:
+    """Return a model's state with former key prefixes replaced.
+
+    >>> current_state({"trunk.conv1.weight": 1, "classifier.weight": 2})
+    {'backbone.conv1.weight': 1, 'classifier.weight': 2}
+    """
+    former, prefix = _TENSORS
+    return {prefix + key[len(former) :] if key.startswith(former) else key: value for key, value in state.items()}
+
+
+def former_tensor_name(key: str) -> str:
+    """Return the name a tensor had in version 0.1: fingerprints hash it, so that they stay what galleries recorded.
+
+    >>> former_tensor_name("backbone.conv1.weight")
+    'trunk.conv1.weight'
+    """
+    former, prefix = _TENSORS
+    return former + key[len(prefix) :] if key.startswith(prefix) else key
+
+
+def run_file(folder: Path, name: str) -> Path:
+    """Return the path of a run folder's file, under its former name where only that exists."""
+    former = folder / _FILES.get(name, name)
+    return former if former.is_file() and not (folder / name).is_file() else folder / name
+
+
+def current_attribute(name: str) -> str:
+    """Return the name of an attribute group or column in today's spelling.
+
+    >>> current_attribute("upper_colour")
+    'upper_color'
+    """
+    for former, word in _WORDS:
+        name = name.replace(former, word)
+    return name

@@ -1,0 +1,28 @@
+"""Key layouts of known checkpoints, renamed to those of the models here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from torch import Tensor
+
+_FLAT_TO_NESTED = {  # position in the flat sequence → position in the nested one
+    True: {0: "0.0", 1: "0.1", 3: "1.0", 4: "1.1", 6: "2", 7: "3"},  # with expansion
+    False: {0: "0.0", 1: "0.1", 3: "1", 4: "2"},  # block 1, expansion 1
+}
+_FLAT_KEY = re.compile(r"^features\.(\d+)\.conv\.(\d+)\.([a-z_]+)$")
+
+
+def flat_to_nested(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the older flat layout's keys to torchvision's; keys already nested pass unchanged."""
+    renamed = {}
+    for key, value in state.items():
+        match = _FLAT_KEY.match(key)
+        is_flat = match is not None and "features.1.conv.0.weight" in state
+        if match is not None and is_flat:
+            block, position, name = int(match[1]), int(match[2]), match[3]
+            nested = _FLAT_TO_NESTED[block != 1].get(position)
+            key = f"features.{block}.conv.{nested}.{name}" if nested else key
+        renamed[key] = value
+    return renamed
