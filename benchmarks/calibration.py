@@ -31,9 +31,9 @@ def sides(arguments: argparse.Namespace) -> tuple[Embeddings, Embeddings, Protoc
     """Query, gallery, and how they are compared."""
     if arguments.features:
         return *read_features(arguments.features), Protocol()
-    predictor, dataset = load(arguments.run), load_dataset(arguments.data)
-    query, gallery = (predictor.embed_samples(dataset.source, dataset.split(s)) for s in ("query", "gallery"))
-    return query, gallery, predictor.protocol
+    model, dataset = load(arguments.run), load_dataset(arguments.data)
+    query, gallery = (model.embed_samples(dataset.source, dataset.split(s)) for s in ("query", "gallery"))
+    return query, gallery, model.protocol
 
 
 def held_out(query: Embeddings, gallery: Embeddings, how: Protocol, seed: int) -> dict[str, Any]:

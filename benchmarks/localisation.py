@@ -104,8 +104,8 @@ def pictures(data: str, size: tuple[int, int]) -> Pictures:
     return Pictures(dataset, samples, parts, torch.from_numpy(read_attributes(source).of_all(samples)))
 
 
-def seen_by(predictor: Model, shown: Pictures) -> Seen:
-    return look(predictor, Album(shown.dataset.source), shown.samples)
+def seen_by(model: Model, shown: Pictures) -> Seen:
+    return look(model, Album(shown.dataset.source), shown.samples)
 
 
 class Moved(NamedTuple):
@@ -118,12 +118,12 @@ class Moved(NamedTuple):
 @torch.no_grad()
 def moved_apart(seen: Seen, shown: Pictures) -> Moved:
     """Edges are drawn out; what the masks gain there is background."""
-    draw, (height, width) = random.Random(SEED), seen.predictor.size
+    draw, (height, width) = random.Random(SEED), seen.model.size
     far = height // FAR, width // FAR
     ways = [tuple(draw.randint(-most, most) for most in far) for _ in range(len(seen))]
     images = torch.cat([moved(one, *way) for one, way in zip(seen.inputs[0].split(1), ways, strict=True)])
     masks = zip(shown.parts[:, None].split(1), ways, strict=True)
-    outputs = [seen.predictor.model(some).maps or {} for some in images.split(FEW)]
+    outputs = [seen.model.network(some).maps or {} for some in images.split(FEW)]
     return Moved(
         {name: torch.cat([output[name] for output in outputs]) for name in outputs[0]},
         torch.cat([moved(mask, *way, edge="constant") for mask, way in masks])[:, 0],
@@ -162,11 +162,11 @@ def interval(values: Tensor, people: Sequence[int]) -> list[float]:
     return [round(float(means.quantile(end)), 4) for end in (0.025, 0.975)]
 
 
-def saliency_of(predictor: Model, shown: Pictures, group: int) -> Tensor:
+def saliency_of(model: Model, shown: Pictures, group: int) -> Tensor:
     """``(b, h, w)``; a few pictures at a time, since all layers are kept for the gradient."""
     album = Album(shown.dataset.source)
     runs = (shown.samples[first : first + FEW] for first in range(0, len(shown.samples), FEW))
-    return torch.cat([attribute_saliency(look(predictor, album, some), group) for some in runs])
+    return torch.cat([attribute_saliency(look(model, album, some), group) for some in runs])
 
 
 def place_of(name: str, parts: Tensor) -> Tensor:
@@ -178,7 +178,7 @@ def measured(
     name: str, seen: Seen, shown: Pictures, found: AttributeMaps, fine: Mapping[str, Tensor], elsewhere: Moved
 ) -> dict[str, Any]:
     """One attribute, on the pictures that show its place."""
-    size, place = seen.predictor.size, found.schema.index(name)
+    size, place = seen.model.size, found.schema.index(name)
     masks = place_of(name, shown.parts)
     counts = masks.flatten(1).double().mean(dim=1) >= LEAST
     if name in WORN:
@@ -186,12 +186,12 @@ def measured(
     rows = counts.nonzero()[:, 0]
     people = [int(shown.samples[row].pid or 0) for row in rows.tolist()]
     masks, own, finer = masks[rows], enlarged(found.maps[name][rows], size), enlarged(fine[name][rows], size)
-    reads = rows_read(network_of(seen.predictor), size[0])[name][None, :, None].expand(len(rows), -1, size[1])
+    reads = rows_read(network_of(seen.model), size[0])[name][None, :, None].expand(len(rows), -1, size[1])
     said = torch.tensor([found.schema[name].index(found.said[row][name].value) for row in rows.tolist()])
     known = shown.worn[rows, place] >= 0
     right = ((said == shown.worn[rows, place]) & known).nonzero()[:, 0]
     of_right = [people[row] for row in right.tolist()]
-    salient = saliency_of(seen.predictor, shown, place)[rows]
+    salient = saliency_of(seen.model, shown, place)[rows]
     average = own.mean(dim=0, keepdim=True).expand_as(own)
     gone, there = enlarged(elsewhere.maps[name][rows], size), place_of(name, elsewhere.parts)[rows]
     return {
@@ -228,8 +228,8 @@ def ideal(masks: Tensor, grid: Sequence[int]) -> Tensor:
     return enlarged(cells, cast(tuple[int, int], tuple(masks.shape[1:])))
 
 
-def network_of(predictor: Model) -> AttributeNetwork:
-    network = cast(AANet, predictor.model).attributes
+def network_of(model: Model) -> AttributeNetwork:
+    network = cast(AANet, model.network).attributes
     assert network is not None
     return network
 
@@ -240,21 +240,21 @@ def attention_map(seen: Seen, shown: Pictures, found: AttributeMaps) -> dict[str
         return None
     masks = shown.parts > 0
     people = [int(sample.pid or 0) for sample in shown.samples]
-    mass = mass_inside(enlarged(found.attention_map, seen.predictor.size), masks, most=1.0).double()
+    mass = mass_inside(enlarged(found.attention_map, seen.model.size), masks, most=1.0).double()
     chance = mean(masks.double())
     return {"parts": ["person"], "chance": chance, "mass": mean(mass), "mass_interval": interval(mass, people)}
 
 
 def record(run: Path, data: str) -> dict[str, Any]:
     """One run's entry."""
-    predictor = load(run)
-    shown = pictures(data, predictor.size)
-    seen = seen_by(predictor, shown)
+    model = load(run)
+    shown = pictures(data, model.size)
+    seen = seen_by(model, shown)
     found, fine, elsewhere = attribute_maps(seen), stitched(seen, STEP), moved_apart(seen, shown)
     return {
         "run": f"{run.parent.name}/{run.name}",
         "options": json.loads((run / "model.json").read_text())["options"],
-        "size": list(predictor.size),
+        "size": list(model.size),
         "map": list(next(iter(found.maps.values())).shape[1:]),
         "attributes": {name: measured(name, seen, shown, found, fine, elsewhere) for name in PLACES},
         "attention_map": attention_map(seen, shown, found),

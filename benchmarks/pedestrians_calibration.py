@@ -82,7 +82,7 @@ def described(dataset: Dataset, split: Split) -> Embeddings:
     samples = dataset.split(split)
     pictures = (decode(dataset.source.read(s.path), name=s.path).convert("HSV") for s in samples)
     return Embeddings(
-        features=torch.from_numpy(np.stack([histogram(np.asarray(p)) for p in pictures])),
+        embedding=torch.from_numpy(np.stack([histogram(np.asarray(p)) for p in pictures])),
         paths=tuple(s.path for s in samples),
         pids=_column([s.pid for s in samples]),
         camids=_column([s.camid for s in samples]),

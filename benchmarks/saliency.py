@@ -82,16 +82,16 @@ def untrained(run: Path, trained: Model) -> Model:
     return Model(model, trained.size, parts=trained.parts, normalize=trained.protocol.normalize)
 
 
-def sides(predictor: Model, pairs: Pairs) -> tuple[Seen, Seen]:
+def sides(model: Model, pairs: Pairs) -> tuple[Seen, Seen]:
     album = Album(pairs.source)
-    return look(predictor, album, pairs.a), look(predictor, album, pairs.b)
+    return look(model, album, pairs.a), look(model, album, pairs.b)
 
 
 def distances_from(a: Seen, b: Seen, rows: Sequence[int], images: Tensor) -> Tensor:
     """Of altered pictures of these rows of ``a`` from the unaltered ones of ``b``."""
     with torch.no_grad():
-        x = a.predictor.model(*a.inputs_of(images, rows)).embedding
-    return paired_distances(x, b.output.embedding[list(rows)], normalize=a.predictor.protocol.normalize)
+        x = a.model.network(*a.inputs_of(images, rows)).embedding
+    return paired_distances(x, b.output.embedding[list(rows)], normalize=a.model.protocol.normalize)
 
 
 def distances_along(a: Seen, b: Seen, start: Tensor, end: Tensor, orders: Tensor) -> Tensor:
@@ -154,8 +154,8 @@ def found(trained: tuple[Seen, Seen], fresh: tuple[Seen, Seen], **how: Any) -> F
 
 def measure(run: Path, pairs: Pairs) -> dict[str, Any]:
     """Of the default map; and of others, what they were chosen by."""
-    predictor = load(run)
-    trained, fresh = sides(predictor, pairs), sides(untrained(run, predictor), pairs)
+    model = load(run)
+    trained, fresh = sides(model, pairs), sides(untrained(run, model), pairs)
     maps = found(trained, fresh)
     numbers = {
         "run": f"{run.parent.name}/{run.name}",
@@ -164,12 +164,12 @@ def measure(run: Path, pairs: Pairs) -> dict[str, Any]:
         "rank_correlation_with_random_weights": {"placed": maps.alike, "before_placing": maps.alike_before},
         **faithfulness(*trained, maps.a),
     }
-    return numbers | {"others": [other(trained, fresh, pairs, how) for how in variants(predictor)]}
+    return numbers | {"others": [other(trained, fresh, pairs, how) for how in variants(model)]}
 
 
-def variants(predictor: Model) -> list[dict[str, Any]]:
+def variants(model: Model) -> list[dict[str, Any]]:
     """Each layer alone, and the last one as Grad-CAM has it."""
-    layers = list(predictor.model.map_layers())
+    layers = list(model.network.map_layers())
     last: Method = "gradcam"
     return [*({"layers": [layer]} for layer in layers), {"layers": layers[-1:], "method": last}]
 

@@ -34,7 +34,7 @@ def assert_rows(chosen: Embeddings, rows: list[int]) -> None:
     assert chosen.local is not None
     assert len(chosen) == len(rows)
     assert chosen.paths == tuple(f"{i}.jpg" for i in rows)
-    assert chosen.features[:, 0].tolist() == rows
+    assert chosen.embedding[:, 0].tolist() == rows
     assert chosen.pids.tolist() == [10 * i for i in rows]
     assert chosen.camids.tolist() == [100 + i for i in rows]
     assert chosen.roles.tolist() == [0] * len(rows)

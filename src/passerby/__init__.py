@@ -38,11 +38,11 @@ _HOMES = {
     "passerby.errors": "ConfigError DatasetLayoutError ImageError OutputError PasserbyError ProtocolError ShapeError "
     "TrainingError UnknownNameError WeightsError",
     "passerby.evaluation.evaluate": "evaluate",
-    "passerby.inference.model": "Predictor",
+    "passerby.inference.model": "Model",
     "passerby.gallery": "Gallery",
     "passerby.models.registry": "create_model list_models",
     "passerby.weights.load": "load_weights",
-    "passerby.training.checkpoint": "load",
+    "passerby.inference.load": "load",
     "passerby.types": "Batch Embeddings EvalResult Hit ModelOutput Protocol Ranking Role Sample",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
@@ -57,10 +57,10 @@ __all__ = [
     "Gallery",
     "Hit",
     "ImageError",
+    "Model",
     "ModelOutput",
     "OutputError",
     "PasserbyError",
-    "Predictor",
     "Protocol",
     "ProtocolError",
     "Ranking",

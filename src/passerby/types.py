@@ -81,7 +81,7 @@ class Embeddings:
         ShapeError: where the fields disagree about n, or features are whole numbers.
     """
 
-    features: Tensor
+    embedding: Tensor
     """``(n, d)`` float."""
     paths: tuple[str, ...]
     pids: Tensor | None = None
@@ -96,17 +96,21 @@ class Embeddings:
     """``(n, v)`` probabilities of every value of the model's attribute schema, group after group, where it has one."""
 
     def __post_init__(self) -> None:
-        if self.features.ndim != 2:
-            raise ShapeError(f"features must be (n, d), got {tuple(self.features.shape)}")
-        if not self.features.is_floating_point():
-            raise ShapeError(f"features are floating-point numbers, got {self.features.dtype}: convert them (.float())")
+        if self.embedding.ndim != 2:
+            raise ShapeError(f"embeddings must be (n, d), got {tuple(self.embedding.shape)}")
+        if not self.embedding.is_floating_point():
+            raise ShapeError(
+                f"embeddings are floating-point numbers, got {self.embedding.dtype}: convert them (.float())"
+            )
         for name in ("paths", "pids", "camids", "roles", "local", "attributes"):
             column = getattr(self, name)
-            if column is not None and len(column) != len(self.features):
-                raise ShapeError(f"{len(self.features)} features but {len(column)} {name}: one row an image is needed")
+            if column is not None and len(column) != len(self.embedding):
+                raise ShapeError(
+                    f"{len(self.embedding)} embeddings but {len(column)} {name}: one row an image is needed"
+                )
 
     def __len__(self) -> int:
-        return len(self.features)
+        return len(self.embedding)
 
     def __getitem__(self, rows: Tensor) -> Embeddings:
         """The chosen rows (an index or boolean tensor), in the order given."""
@@ -114,7 +118,7 @@ class Embeddings:
         columns = ("pids", "camids", "roles", "local", "attributes")
         known = {n: c for n in columns if (c := getattr(self, n)) is not None}
         paths = tuple(self.paths[i] for i in index.tolist())
-        return replace(self, features=self.features[index], paths=paths, **{n: c[index] for n, c in known.items()})
+        return replace(self, embedding=self.embedding[index], paths=paths, **{n: c[index] for n, c in known.items()})
 
 
 class Ranking(NamedTuple):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from passerby.data.images.augment import Augmentation, normalize
+from passerby.data.images.augment import Augmentation, normalize_images
 from passerby.data.loader import TrainLoader, class_labels
 from passerby.data.sampler import PKSampler
 from passerby.data.source import open_source
@@ -68,7 +68,7 @@ def test_images_and_labels_belong_together(folder: Path) -> None:
             nearest = min(
                 known,
                 key=lambda c: (
-                    (normalize(torch.tensor(c)[None, :, None, None])[0, :, 0, 0] - image[:, 0, 0]).abs().sum()
+                    (normalize_images(torch.tensor(c)[None, :, None, None])[0, :, 0, 0] - image[:, 0, 0]).abs().sum()
                 ),
             )
             assert known[nearest] == label

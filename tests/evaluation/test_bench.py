@@ -19,7 +19,7 @@ def test_every_operation_runs(operation: str) -> None:
 
 def test_people_are_random_but_the_same_again() -> None:
     (query, gallery), (again, _) = people(SMALL, local=True), people(SMALL, local=True)
-    assert torch.equal(query.features, again.features)
+    assert torch.equal(query.embedding, again.embedding)
     assert (len(query), len(gallery)) == (20, 100)
     assert query.local is not None
     assert query.local.shape == (20, 2, 4)

@@ -45,7 +45,7 @@ def test_queries_are_pooled(how: str, *, normalize: bool) -> None:
     features = torch.tensor([[3.0, 4.0], [0.0, 2.0], [1.0, 0.0], [5.0, 0.0]])
     further = Embeddings(features, tuple("abcd"), torch.tensor([1, 1, 1, 2]), torch.tensor([1, 1, 2, 1]))
     query = Embeddings(torch.zeros(2, 2), ("q", "r"), torch.tensor([2, 1]), torch.tensor([1, 1]))
-    found = pooled(query, further, how, normalize=normalize).features  # type: ignore[arg-type]
+    found = pooled(query, further, how, normalize=normalize).embedding  # type: ignore[arg-type]
     rows = torch.tensor([[0.6, 0.8], [0.0, 1.0]]) if normalize else features[:2]
     expected = rows.mean(0) if how == "mean" else rows.amax(0)
     assert torch.allclose(found[1], expected)
@@ -60,7 +60,7 @@ def test_numbers_are_those_of_pooled_queries(market: Path) -> None:
     for protocol in (Protocol(), Protocol(multi_query="mean")):
         evaluate(model, dataset, size=(64, 32), protocol=protocol, embedded=lambda query, _: seen.append(query))
     assert seen[0].paths == seen[1].paths
-    assert not torch.allclose(seen[0].features, seen[1].features)
+    assert not torch.allclose(seen[0].embedding, seen[1].embedding)
     assert "mean of all pictures of a query's person and camera" in str(Protocol(multi_query="mean"))
 
 

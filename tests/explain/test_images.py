@@ -181,17 +181,17 @@ def test_a_model_sees_the_sharp_picture(folder: Path) -> None:
     predictor = Model(model, (64, 32))
     seen = look(predictor, Album(DirectorySource(folder)), [Sample(path="a.png")])
     embedded = predictor.embed_samples(DirectorySource(folder), [Sample(path="a.png")])
-    assert torch.allclose(seen.output.embedding, embedded.features, atol=1e-5)
+    assert torch.allclose(seen.output.embedding, embedded.embedding, atol=1e-5)
     assert seen.shown[0].size == (32, 64)
     assert not np.array_equal(np.asarray(seen.shown[0]), np.asarray(noise()))
 
 
 def test_parts_are_cut_as_for_embedding(draw_people: Callable[..., Path], tmp_path: Path) -> None:
     dataset = load_dataset(f"market1501:{draw_people(tmp_path / 'people', people=2)}")
-    predictor = Model(create_model("attention_driven", num_classes=2, width=0.125).eval(), (96, 48))
+    model = Model(create_model("attention_driven", num_classes=2, width=0.125).eval(), (96, 48))
     samples = dataset.query[:2]
-    seen = look(predictor, Album(dataset.source), samples)
-    assert torch.allclose(seen.output.embedding, predictor.embed_samples(dataset.source, samples).features, atol=1e-4)
+    seen = look(model, Album(dataset.source), samples)
+    assert torch.allclose(seen.output.embedding, model.embed_samples(dataset.source, samples).embedding, atol=1e-4)
     assert [len(parts) for parts in seen.parts] == [4, 4]
     assert seen.parts[0][0].size == (48, 24)
 

@@ -60,7 +60,7 @@ def crowd(people: int = 8, *, seed: int = 0, noise: float = 1.0) -> tuple[Embedd
 
     query, gallery = seen([0, 1], "q"), seen([0, 1, 2], "g")
     assert gallery.roles is not None
-    gallery.features[5] = gallery.features[4]
+    gallery.embedding[5] = gallery.embedding[4]
     gallery.roles[[1, people + 2]] = int(Role.JUNK)
     return query, gallery
 

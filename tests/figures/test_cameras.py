@@ -57,6 +57,6 @@ def test_bright_is_good_in_every_matrix() -> None:
 
 def test_unknown_cameras_are_refused() -> None:
     some = crowd(1, 2)
-    nameless = Embeddings(some.features, some.paths, some.pids)
+    nameless = Embeddings(some.embedding, some.paths, some.pids)
     with pytest.raises(ProtocolError, match="cameras"):
         cameras_figure(Compared("ours", nameless, nameless, Protocol(ignore_same_camera=False)), title="t")

@@ -80,7 +80,7 @@ def test_distances_keep_their_proportions() -> None:
     some = people(6)
     figure = embedding_figure(some, title="t", normalize=False)
     drawn = np.concatenate([np.asarray(points.get_offsets()) for points in figure.axes[0].collections])
-    x = some.features.double() - some.features.double().mean(dim=0)
+    x = some.embedding.double() - some.embedding.double().mean(dim=0)
     _, _, directions = torch.linalg.svd(x, full_matrices=False)
     flat = (x @ directions[:2].T).numpy()
     shown, true = (np.linalg.norm(p[:, None] - p[None], axis=2)[0, 1:] for p in (drawn, flat))
@@ -92,7 +92,7 @@ def test_distances_keep_their_proportions() -> None:
 
 def test_lengths_count_where_they_are_compared() -> None:
     some = people(6)
-    long = Embeddings(some.features * torch.arange(1, 25)[:, None], some.paths, some.pids, some.camids)
+    long = Embeddings(some.embedding * torch.arange(1, 25)[:, None], some.paths, some.pids, some.camids)
     maps = [
         np.asarray(embedding_figure(each, title="t", normalize=normalize).axes[0].collections[0].get_offsets())
         for normalize in (True, False)

@@ -140,4 +140,4 @@ def test_everybody_is_both_sides(runs: list[Compared]) -> None:
     assert both.paths == runs[0].query.paths + runs[0].gallery.paths
     assert both.pids is not None
     assert both.roles is None
-    assert torch.equal(both.features[72:], runs[0].gallery.features)
+    assert torch.equal(both.embedding[72:], runs[0].gallery.embedding)

@@ -32,12 +32,12 @@ def people(draw_people: Callable[..., Path], tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="module")
-def predictor() -> Model:
+def model() -> Model:
     return Model(create_model("aap_reid", num_classes=3, backbone="resnet18_half"), (64, 32))
 
 
-def test_a_query_is_compared_with_its_match_and_the_nearest_of_others(people: Dataset, predictor: Model) -> None:
-    pairs = compared_pairs(predictor, people, people.query[:2])
+def test_a_query_is_compared_with_its_match_and_the_nearest_of_others(people: Dataset, model: Model) -> None:
+    pairs = compared_pairs(model, people, people.query[:2])
     assert [pair.same for pair in pairs] == [True, False, True, False]
     for pair in pairs:
         assert (pair.query.pid == pair.other.pid) is pair.same
@@ -45,25 +45,25 @@ def test_a_query_is_compared_with_its_match_and_the_nearest_of_others(people: Da
     near = pairs[1]
     others = [sample for sample in people.gallery if sample.pid != near.query.pid]
     x, y = (
-        torch.nn.functional.normalize(predictor.embed_samples(people.source, some).features)
+        torch.nn.functional.normalize(model.embed_samples(people.source, some).embedding)
         for some in ([near.query], others)
     )
     assert near.other == others[int((x - y).norm(dim=1).argmin())]
-    assert compared_pairs(predictor, people, people.query[:2]) == pairs
+    assert compared_pairs(model, people, people.query[:2]) == pairs
 
 
-def test_of_unknown_people_the_nearest_is_compared(people: Dataset, predictor: Model) -> None:
+def test_of_unknown_people_the_nearest_is_compared(people: Dataset, model: Model) -> None:
     unknown = replace(people, gallery=tuple(replace(sample, pid=None, camid=None) for sample in people.gallery))
-    (pair,) = compared_pairs(predictor, unknown, [replace(people.gallery[0], pid=None, camid=None)])
+    (pair,) = compared_pairs(model, unknown, [replace(people.gallery[0], pid=None, camid=None)])
     assert pair.same is None
     assert pair.other.path != pair.query.path
     with pytest.raises(DatasetLayoutError, match=r"no picture of the person in query.* by another camera"):
-        compared_pairs(predictor, replace(people, gallery=people.gallery[-1:]), people.query[:1])
+        compared_pairs(model, replace(people, gallery=people.gallery[-1:]), people.query[:1])
 
 
-def test_pairs_and_pictures_become_groups(people: Dataset, predictor: Model) -> None:
-    album, pairs = Album(people.source), compared_pairs(predictor, people, people.query[:1])
-    a, b = (look(predictor, album, some) for some in zip(*[pair[:2] for pair in pairs], strict=True))
+def test_pairs_and_pictures_become_groups(people: Dataset, model: Model) -> None:
+    album, pairs = Album(people.source), compared_pairs(model, people, people.query[:1])
+    a, b = (look(model, album, some) for some in zip(*[pair[:2] for pair in pairs], strict=True))
     found = distance_saliency(a, b)
     groups = distance_groups(album, pairs, [found, found])
     assert [group.pictures[0].frame for group in groups] == [RIGHT, WRONG]

@@ -32,7 +32,7 @@ def make_predictor(seed: int) -> Model:
 
 
 @pytest.fixture(scope="session")
-def predictor() -> Model:
+def model() -> Model:
     return make_predictor(0)
 
 

@@ -50,7 +50,7 @@ def gallery(aanet: Model, people: Path) -> Gallery:
         [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.45, 0.55], [0.7, 0.3], [0.0, 1.0]]
     )
     roles = torch.tensor([int(Role.PERSON)] * 5 + [int(Role.JUNK)])
-    return Gallery(aanet, Embeddings(embeddings.features, embeddings.paths, roles=roles, attributes=rows), "/")
+    return Gallery(aanet, Embeddings(embeddings.embedding, embeddings.paths, roles=roles, attributes=rows), "/")
 
 
 @pytest.mark.parametrize("text", ["hat=yes", "hat=no,age=adult", "upper_color=red,lower_color=blue,gender=female"])
@@ -99,18 +99,18 @@ def test_with_a_picture_the_predicted_value_filters_and_the_distance_ranks(galle
 
 def test_a_filter_that_nothing_passes_finds_nothing(gallery: Gallery) -> None:
     gallery.embeddings.attributes[:, MARKET.slices[5]] = torch.tensor([1.0, 0.0])
-    changed = Gallery(gallery.predictor, gallery.embeddings, "/")
+    changed = Gallery(gallery.model, gallery.embeddings, "/")
     assert changed.search(Image.open(changed.embeddings.paths[0]), attributes="hat=yes") == []
     assert len(changed.search(None, attributes="hat=yes")) == 5
 
 
-def test_what_cannot_be_searched_is_refused(gallery: Gallery, predictor: Model) -> None:
-    bare = Embeddings(gallery.embeddings.features, gallery.embeddings.paths)
+def test_what_cannot_be_searched_is_refused(gallery: Gallery, model: Model) -> None:
+    bare = Embeddings(gallery.embeddings.embedding, gallery.embeddings.paths)
     for place, text, error, message in (
         (gallery, "hat=maybe", ConfigError, "hat has no value 'maybe'; it has no, yes"),
         (gallery, "hut=yes", ConfigError, "has no attribute 'hut'"),
-        (Gallery(gallery.predictor, bare, "/"), "hat=yes", DatasetLayoutError, "embedded without attributes"),
-        (Gallery(predictor, bare, "/"), "hat=yes", ConfigError, "osnet_x0_25 predicts no attributes"),
+        (Gallery(gallery.model, bare, "/"), "hat=yes", DatasetLayoutError, "embedded without attributes"),
+        (Gallery(model, bare, "/"), "hat=yes", ConfigError, "osnet_x0_25 predicts no attributes"),
         (gallery, None, ProtocolError, "nothing to search for"),
     ):
         with pytest.raises(error, match=message):
@@ -131,7 +131,7 @@ def test_a_query_in_other_attributes_is_refused(gallery: Gallery) -> None:
 
 def test_a_file_carries_them_with_their_names(gallery: Gallery, tmp_path: Path) -> None:
     gallery.save(tmp_path / "g.parquet")
-    read = Gallery.from_parquet(gallery.predictor, tmp_path / "g.parquet")
+    read = Gallery.from_parquet(gallery.model, tmp_path / "g.parquet")
     assert torch.equal(read.embeddings.attributes, gallery.embeddings.attributes)
     assert read.search(None, attributes="hat=yes") == gallery.search(None, attributes="hat=yes")
     table = pq.read_table(tmp_path / "g.parquet")
@@ -142,9 +142,9 @@ def test_a_file_carries_them_with_their_names(gallery: Gallery, tmp_path: Path) 
 
 
 def test_a_file_without_them_opens_and_says_so_when_asked(gallery: Gallery, tmp_path: Path) -> None:
-    bare = Embeddings(gallery.embeddings.features, gallery.embeddings.paths)
-    Gallery(gallery.predictor, bare, "/").save(tmp_path / "g.parquet")
-    read = Gallery.from_parquet(gallery.predictor, tmp_path / "g.parquet")
+    bare = Embeddings(gallery.embeddings.embedding, gallery.embeddings.paths)
+    Gallery(gallery.model, bare, "/").save(tmp_path / "g.parquet")
+    read = Gallery.from_parquet(gallery.model, tmp_path / "g.parquet")
     assert len(read.search(Image.open(gallery.embeddings.paths[0]))) == 6
     with pytest.raises(DatasetLayoutError, match="passerby embed RUN FOLDER"):
         read.search(None, attributes="hat=yes")
@@ -163,7 +163,7 @@ def test_files_whose_names_do_not_fit_are_refused(gallery: Gallery, tmp_path: Pa
         changed = {b"passerby": json.dumps({**said, "attributes": groups}).encode()}
         pq.write_table(table.replace_schema_metadata(changed), tmp_path / "g.parquet")
         with pytest.raises(error, match=message):
-            Gallery.from_parquet(gallery.predictor, tmp_path / "g.parquet")
+            Gallery.from_parquet(gallery.model, tmp_path / "g.parquet")
 
 
 def test_names_are_those_of_the_schema() -> None:

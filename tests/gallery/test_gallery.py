@@ -95,8 +95,8 @@ def test_a_missing_split_is_not_replaced_by_another(market: Path) -> None:
 # search
 
 
-def test_each_picture_finds_itself_first(predictor: Model, people: Path) -> None:
-    gallery = Gallery.from_folder(predictor, people)
+def test_each_picture_finds_itself_first(model: Model, people: Path) -> None:
+    gallery = Gallery.from_folder(model, people)
     assert len(gallery) == 6
     for name in gallery.embeddings.paths:
         hits = gallery.search(people / name, k=6)
@@ -108,39 +108,39 @@ def test_each_picture_finds_itself_first(predictor: Model, people: Path) -> None
         assert all(h.pid is None and h.camid is None for h in hits)
 
 
-def test_a_short_answer_is_the_head_of_the_long_one(predictor: Model, people: Path) -> None:
-    gallery = Gallery.from_folder(predictor, people)
+def test_a_short_answer_is_the_head_of_the_long_one(model: Model, people: Path) -> None:
+    gallery = Gallery.from_folder(model, people)
     every = gallery.search(people / "2.png", k=6)
     for k in range(1, 6):
         assert gallery.search(people / "2.png", k=k) == every[:k]
 
 
-def test_search_is_the_ranking_core_s(predictor: Model, people: Path) -> None:
-    gallery = Gallery.from_folder(predictor, people)
-    ranking = top_k(predictor.embed_files([people / "3.png"]), gallery.embeddings, 4)
+def test_search_is_the_ranking_core_s(model: Model, people: Path) -> None:
+    gallery = Gallery.from_folder(model, people)
+    ranking = top_k(model.embed_files([people / "3.png"]), gallery.embeddings, 4)
     hits = gallery.search(people / "3.png", k=4)
     assert [gallery.embeddings.paths[i] for i in ranking.indices[0].tolist()] == [h.path for h in hits]
     assert [h.distance for h in hits] == pytest.approx(ranking.distances[0].tolist())
 
 
-def test_more_than_the_gallery_holds_is_refused_unless_nobody_asked(predictor: Model, people: Path) -> None:
-    gallery = Gallery.from_folder(predictor, people)
+def test_more_than_the_gallery_holds_is_refused_unless_nobody_asked(model: Model, people: Path) -> None:
+    gallery = Gallery.from_folder(model, people)
     with pytest.raises(ProtocolError):
         gallery.search(people / "0.png", k=7)
     assert len(gallery.search(people / "0.png")) == 6
 
 
 @pytest.mark.parametrize("pack", ["zip", "tar"])
-def test_an_archive_is_searched_in_place(predictor: Model, people: Path, pack: str) -> None:
+def test_an_archive_is_searched_in_place(model: Model, people: Path, pack: str) -> None:
     archive = Path(shutil.make_archive(str(people), pack, people))
-    gallery = Gallery.from_folder(predictor, archive)
+    gallery = Gallery.from_folder(model, archive)
     hit = gallery.search(f"{archive}::more/5.png", k=1)[0]
     assert hit.path == "more/5.png"
     assert gallery.image(hit).tobytes() == Image.open(people / "more" / "5.png").tobytes()
 
 
-def test_hits_carry_labels_and_junk_is_never_found(predictor: Model, market: Path) -> None:
-    gallery = Gallery.from_folder(predictor, market)
+def test_hits_carry_labels_and_junk_is_never_found(model: Model, market: Path) -> None:
+    gallery = Gallery.from_folder(model, market)
     junk = next(p for p in gallery.embeddings.paths if "-1_" in p)
     assert len(gallery) == 4
     hits = gallery.search(market / junk)
@@ -152,14 +152,14 @@ def test_hits_carry_labels_and_junk_is_never_found(predictor: Model, market: Pat
     assert person.camid == int(gallery.embeddings.camids[gallery.embeddings.paths.index(person.path)])
 
 
-def test_a_pil_image_is_searched_as_its_file_is(predictor: Model, people: Path) -> None:
-    gallery = Gallery.from_folder(predictor, people)
+def test_a_pil_image_is_searched_as_its_file_is(model: Model, people: Path) -> None:
+    gallery = Gallery.from_folder(model, people)
     assert gallery.search(Image.open(people / "1.png"), k=3) == gallery.search(people / "1.png", k=3)
     assert gallery.search(Image.open(people / "1.png").convert("P"), k=3)
 
 
-def test_a_turned_pil_image_is_set_upright(predictor: Model, people: Path) -> None:
-    gallery = Gallery.from_folder(predictor, people)
+def test_a_turned_pil_image_is_set_upright(model: Model, people: Path) -> None:
+    gallery = Gallery.from_folder(model, people)
     upright, file = Image.open(people / "1.png"), io.BytesIO()
     exif = Image.Exif()
     exif[0x0112] = 3  # stored upside down
@@ -189,8 +189,8 @@ def test_a_query_is_hinted_at_by_the_end_of_its_name(market: Path) -> None:
         Query.of(f"{archive}.tgz::x.jpg")
 
 
-def test_queries_that_cannot_be(predictor: Model, people: Path, tmp_path: Path) -> None:
-    gallery = Gallery.from_folder(predictor, people)
+def test_queries_that_cannot_be(model: Model, people: Path, tmp_path: Path) -> None:
+    gallery = Gallery.from_folder(model, people)
     with pytest.raises(DatasetLayoutError, match=r"no picture .*nobody\.jpg"):
         gallery.search(tmp_path / "nobody.jpg")
     with pytest.raises(DatasetLayoutError, match="no picture"):
@@ -213,11 +213,11 @@ def test_a_file_whose_name_looks_like_a_place_is_a_file(people: Path) -> None:
 # on disk
 
 
-def test_saved_and_opened_answers_the_same(predictor: Model, market: Path, tmp_path: Path) -> None:
-    gallery = Gallery.from_folder(predictor, market)
+def test_saved_and_opened_answers_the_same(model: Model, market: Path, tmp_path: Path) -> None:
+    gallery = Gallery.from_folder(model, market)
     gallery.save(tmp_path / "g.parquet")
-    opened = Gallery.from_parquet(predictor, tmp_path / "g.parquet")
-    assert torch.equal(opened.embeddings.features, gallery.embeddings.features)
+    opened = Gallery.from_parquet(model, tmp_path / "g.parquet")
+    assert torch.equal(opened.embeddings.embedding, gallery.embeddings.embedding)
     query = market / "query" / "0001_c1s1_000010_00.jpg"
     assert opened.search(query) == gallery.search(query)
     hit = opened.search(query)[0]
@@ -225,44 +225,44 @@ def test_saved_and_opened_answers_the_same(predictor: Model, market: Path, tmp_p
 
 
 def test_a_relative_folder_is_found_from_elsewhere(
-    predictor: Model, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Model, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(people.parent)
-    Gallery.from_folder(predictor, "people").save("g.parquet")
+    Gallery.from_folder(model, "people").save("g.parquet")
     monkeypatch.chdir("/")
-    opened = Gallery.from_parquet(predictor, tmp_path / "g.parquet")
+    opened = Gallery.from_parquet(model, tmp_path / "g.parquet")
     assert opened.image(opened.search(people / "0.png", k=1)[0]).size == (32, 64)
 
 
-def test_pictures_that_moved(predictor: Model, people: Path, tmp_path: Path) -> None:
-    Gallery.from_folder(predictor, people).save(tmp_path / "g.parquet")
+def test_pictures_that_moved(model: Model, people: Path, tmp_path: Path) -> None:
+    Gallery.from_folder(model, people).save(tmp_path / "g.parquet")
     moved = people.rename(tmp_path / "elsewhere")
-    opened = Gallery.from_parquet(predictor, tmp_path / "g.parquet")
+    opened = Gallery.from_parquet(model, tmp_path / "g.parquet")
     hit = opened.search(moved / "0.png", k=1)[0]  # distances need no pictures
     with pytest.raises(DatasetLayoutError, match="not where they were embedded"):
         opened.image(hit)
-    assert Gallery.from_parquet(predictor, tmp_path / "g.parquet", root=moved).image(hit).size == (32, 64)
+    assert Gallery.from_parquet(model, tmp_path / "g.parquet", root=moved).image(hit).size == (32, 64)
 
 
 def test_another_model_s_embeddings_are_refused(
-    predictor: Model, other_predictor: Model, people: Path, tmp_path: Path
+    model: Model, other_predictor: Model, people: Path, tmp_path: Path
 ) -> None:
-    Gallery.from_folder(predictor, people).save(tmp_path / "g.parquet")
-    with pytest.raises(WeightsError, match=predictor.fingerprint) as refusal:
+    Gallery.from_folder(model, people).save(tmp_path / "g.parquet")
+    with pytest.raises(WeightsError, match=model.fingerprint) as refusal:
         Gallery.from_parquet(other_predictor, tmp_path / "g.parquet")
     assert "passerby embed RUN" in str(refusal.value)
     with pytest.raises(WeightsError, match="another model"):
-        Gallery.from_parquet(Model(predictor.model, (32, 32)), tmp_path / "g.parquet")
+        Gallery.from_parquet(Model(model.network, (32, 32)), tmp_path / "g.parquet")
 
 
 @pytest.mark.parametrize("option", ["flip", "normalize"])
-def test_a_gallery_remembers_how_it_was_embedded(predictor: Model, people: Path, tmp_path: Path, option: str) -> None:
+def test_a_gallery_remembers_how_it_was_embedded(model: Model, people: Path, tmp_path: Path, option: str) -> None:
     value = option == "flip"  # the other one than by default
-    other = Model(predictor.model, predictor.size, **{option: value})  # type: ignore[arg-type]
-    for maker, name in ((predictor, "plain"), (other, "other")):
+    other = Model(model.network, model.size, **{option: value})  # type: ignore[arg-type]
+    for maker, name in ((model, "plain"), (other, "other")):
         Gallery.from_folder(maker, people).save(tmp_path / f"{name}.parquet")
     here, there = (f"--{option}", f"--no-{option}") if value else (f"--no-{option}", f"--{option}")
-    for searcher, name, theirs, ours in ((predictor, "other", here, there), (other, "plain", there, here)):
+    for searcher, name, theirs, ours in ((model, "other", here, there), (other, "plain", there, here)):
         file = tmp_path / f"{name}.parquet"
         said = f"{file} was embedded with {theirs} and this search is with {ours},"
         with pytest.raises(ConfigError, match=re.escape(said)) as refusal:
@@ -276,38 +276,38 @@ def test_a_gallery_remembers_how_it_was_embedded(predictor: Model, people: Path,
     assert hit.distance == pytest.approx(0, abs=1e-4)
 
 
-def test_distances_of_a_gallery_are_those_of_its_protocol(predictor: Model, people: Path) -> None:
-    raw = Gallery.from_folder(Model(predictor.model, predictor.size, normalize=False), people)
-    ranking = top_k(predictor.embed_files([people / "3.png"]), raw.embeddings, 4, normalize=False)
+def test_distances_of_a_gallery_are_those_of_its_protocol(model: Model, people: Path) -> None:
+    raw = Gallery.from_folder(Model(model.network, model.size, normalize=False), people)
+    ranking = top_k(model.embed_files([people / "3.png"]), raw.embeddings, 4, normalize=False)
     assert [h.distance for h in raw.search(people / "3.png", 4)] == pytest.approx(ranking.distances[0].tolist())
     assert raw.search(people / "3.png", 4)[3].distance != pytest.approx(
-        Gallery.from_folder(predictor, people).search(people / "3.png", 4)[3].distance
+        Gallery.from_folder(model, people).search(people / "3.png", 4)[3].distance
     )
 
 
-def test_a_gallery_that_cannot_be_written(predictor: Model, people: Path, tmp_path: Path) -> None:
-    gallery = Gallery.from_folder(predictor, people)
+def test_a_gallery_that_cannot_be_written(model: Model, people: Path, tmp_path: Path) -> None:
+    gallery = Gallery.from_folder(model, people)
     with pytest.raises(OutputError):
         gallery.save(tmp_path / "nowhere" / "g.parquet")
     assert names(tmp_path) == ["people"]
 
 
-def test_a_picture_that_cannot_be_read_stops_the_embedding(predictor: Model, people: Path) -> None:
+def test_a_picture_that_cannot_be_read_stops_the_embedding(model: Model, people: Path) -> None:
     (people / "3.png").write_bytes((people / "3.png").read_bytes()[:60])
     with pytest.raises(ImageError, match=r"3\.png"):
-        Gallery.from_folder(predictor, people)
+        Gallery.from_folder(model, people)
 
 
-def test_progress_counts_pictures(predictor: Model, people: Path) -> None:
+def test_progress_counts_pictures(model: Model, people: Path) -> None:
     counts: list[int] = []
-    Gallery.from_folder(predictor, people, batch_size=4, progress=counts.append)
+    Gallery.from_folder(model, people, batch_size=4, progress=counts.append)
     assert counts == [4, 2]
 
 
-def test_hand_made_embeddings_without_labels(predictor: Model, people: Path) -> None:
-    known = predictor.embed_files([people / "0.png", people / "1.png"])
-    bare = Embeddings(known.features, known.paths)
-    gallery = Gallery(predictor, bare, open_source("/"))
+def test_hand_made_embeddings_without_labels(model: Model, people: Path) -> None:
+    known = model.embed_files([people / "0.png", people / "1.png"])
+    bare = Embeddings(known.embedding, known.paths)
+    gallery = Gallery(model, bare, open_source("/"))
     assert gallery.search(people / "1.png", k=1)[0].path == str((people / "1.png").resolve())
 
 
@@ -317,8 +317,8 @@ def test_hand_made_embeddings_without_labels(predictor: Model, people: Path) -> 
 DRAWN = "pedestrians:people=4,cameras=2,images=2,size=32x16,preset=easy"
 
 
-def test_people_who_are_on_no_disk_are_searched_by_name(predictor: Model) -> None:
-    gallery = Gallery.from_folder(predictor, DRAWN)
+def test_people_who_are_on_no_disk_are_searched_by_name(model: Model) -> None:
+    gallery = Gallery.from_folder(model, DRAWN)
     assert {h.pid for h in gallery.search(f"{DRAWN}::{gallery.embeddings.paths[0]}")} == {3, 4}
     assert [paths(DRAWN, split)[0].split("/")[0] for split in ("train", "query")] == ["bounding_box_train", "query"]
     query = Query.of(f"{DRAWN}::{paths(DRAWN, 'query')[0]}")
@@ -327,23 +327,23 @@ def test_people_who_are_on_no_disk_are_searched_by_name(predictor: Model) -> Non
         Query.of(f"{DRAWN}::nobody.jpg")
 
 
-def test_their_gallery_is_saved_and_opened(predictor: Model, tmp_path: Path) -> None:
-    gallery = Gallery.from_folder(predictor, DRAWN)
+def test_their_gallery_is_saved_and_opened(model: Model, tmp_path: Path) -> None:
+    gallery = Gallery.from_folder(model, DRAWN)
     gallery.save(tmp_path / "g.parquet")
-    opened = Gallery.from_parquet(predictor, tmp_path / "g.parquet")
+    opened = Gallery.from_parquet(model, tmp_path / "g.parquet")
     hit = opened.search(f"{DRAWN}::{paths(DRAWN, 'query')[0]}")[0]
     assert opened.image(hit).tobytes() == gallery.image(hit).tobytes()
     opened.save(tmp_path / "again.parquet")
-    assert Gallery.from_parquet(predictor, tmp_path / "again.parquet").image(hit).size == (16, 32)
+    assert Gallery.from_parquet(model, tmp_path / "again.parquet").image(hit).size == (16, 32)
 
 
 def test_a_named_relative_root_is_found_from_elsewhere(
-    predictor: Model, market: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Model, market: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(market.parent)
-    Gallery(predictor, Gallery.from_folder(predictor, market).embeddings, f"market1501:{market.name}").save("g.parquet")
+    Gallery(model, Gallery.from_folder(model, market).embeddings, f"market1501:{market.name}").save("g.parquet")
     monkeypatch.chdir("/")
-    opened = Gallery.from_parquet(predictor, tmp_path / "g.parquet")
+    opened = Gallery.from_parquet(model, tmp_path / "g.parquet")
     assert opened.image(opened.search(market / "query" / "0001_c1s1_000010_00.jpg")[0]).size == (32, 64)
 
 
@@ -355,5 +355,5 @@ def test_joints_of_a_query_in_a_set_are_those_of_the_set(poses: str) -> None:
     gallery = Gallery.from_folder(Model(model, (64, 32), parts={"poses": poses}), DRAWN)
     name = gallery.embeddings.paths[-1]
     hit = gallery.search(f"{DRAWN}::{name}", k=1)[0]
-    scale = gallery.embeddings.features.square().sum(dim=1).mean().item()
+    scale = gallery.embeddings.embedding.square().sum(dim=1).mean().item()
     assert (hit.path, hit.distance / scale) == (name, pytest.approx(0, abs=1e-5))

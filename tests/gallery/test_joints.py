@@ -176,7 +176,7 @@ def test_a_file_of_before_opens_and_says_that_it_does_not_know(
         read_embeddings(file)
 
 
-def test_models_of_whole_pictures_have_no_joints(predictor: Model, people: Path, tmp_path: Path) -> None:
-    Gallery.from_folder(predictor, people).save(tmp_path / "g.parquet")
+def test_models_of_whole_pictures_have_no_joints(model: Model, people: Path, tmp_path: Path) -> None:
+    Gallery.from_folder(model, people).save(tmp_path / "g.parquet")
     assert read_embeddings(tmp_path / "g.parquet").origin.joints is None
-    assert Gallery.from_parquet(predictor, tmp_path / "g.parquet").joints is None
+    assert Gallery.from_parquet(model, tmp_path / "g.parquet").joints is None

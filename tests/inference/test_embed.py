@@ -42,17 +42,17 @@ def test_rows_follow_the_samples_whatever_the_batch(model: ReidModel, folder: So
     whole = embed(model, folder, order, size=SIZE)
     parts = embed(model, folder, order, size=SIZE, batch_size=2, threads=1)
     assert whole.paths == ("3.png", "0.png", "4.png", "1.png", "2.png")
-    assert torch.allclose(whole.features, parts.features, atol=1e-5)
+    assert torch.allclose(whole.embedding, parts.embedding, atol=1e-5)
     alone = embed(model, folder, order[1:2], size=SIZE)
-    assert torch.allclose(whole.features[1:2], alone.features, atol=1e-5)
-    assert whole.features.shape == (5, model.embedding_size)
+    assert torch.allclose(whole.embedding[1:2], alone.embedding, atol=1e-5)
+    assert whole.embedding.shape == (5, model.embedding_size)
 
 
 def test_the_mode_is_restored_and_evaluation_is_without_dropout(model: ReidModel, folder: Source) -> None:
     model.train()
     first = embed(model, folder, samples(), size=SIZE)
     assert model.training
-    assert torch.equal(first.features, embed(model.eval(), folder, samples(), size=SIZE).features)
+    assert torch.equal(first.embedding, embed(model.eval(), folder, samples(), size=SIZE).embedding)
 
 
 def test_columns_are_what_the_samples_say(model: ReidModel, folder: Source) -> None:
@@ -94,8 +94,8 @@ def test_nothing_and_what_cannot_be_read_are_errors(model: ReidModel, folder: So
 def test_a_predictor_embeds_files_anywhere(model: ReidModel, folder: Source) -> None:
     predictor = Model(model, SIZE)
     files = [folder.root / "4.png", folder.root / "1.png"]
-    expected = embed(model, folder, samples(), size=SIZE).features[[4, 1]]
-    assert torch.allclose(predictor.embed_files(files).features, expected, atol=1e-5)
+    expected = embed(model, folder, samples(), size=SIZE).embedding[[4, 1]]
+    assert torch.allclose(predictor.embed_files(files).embedding, expected, atol=1e-5)
 
 
 def test_fingerprints_tell_weights_and_sizes_apart(model: ReidModel) -> None:
@@ -115,8 +115,8 @@ def test_flip_averages_a_picture_and_its_mirror_image(model: ReidModel, folder: 
     mirror_images = [Sample(f"m{i}.png") for i in range(5)]
     plain, mirrored = (embed(model, folder, s, size=SIZE, with_local=True) for s in (samples(), mirror_images))
     both = embed(model, folder, samples(), size=SIZE, with_local=True, flip=True)
-    assert not torch.allclose(plain.features, mirrored.features, atol=1e-3)
-    assert torch.allclose(both.features, (plain.features + mirrored.features) / 2, atol=1e-5)
+    assert not torch.allclose(plain.embedding, mirrored.embedding, atol=1e-3)
+    assert torch.allclose(both.embedding, (plain.embedding + mirrored.embedding) / 2, atol=1e-5)
     assert both.local is not None
     assert plain.local is not None
     assert mirrored.local is not None
@@ -124,14 +124,14 @@ def test_flip_averages_a_picture_and_its_mirror_image(model: ReidModel, folder: 
     summed = plain.local + mirrored.local
     assert torch.allclose(both.local, summed / summed.norm(dim=-1, keepdim=True), atol=1e-5)
     again = embed(model, folder, mirror_images, size=SIZE, flip=True)
-    assert torch.allclose(both.features, again.features, atol=1e-5), "whoever is mirrored stays the same"
+    assert torch.allclose(both.embedding, again.embedding, atol=1e-5), "whoever is mirrored stays the same"
 
 
 def test_a_predictor_compares_as_the_paper_does_unless_told(model: ReidModel, folder: Source) -> None:
     assert Model(model, SIZE).protocol == Protocol()
     asked = Model(model, SIZE, flip=True, normalize=False)
     assert (asked.protocol.flip, asked.protocol.normalize) == (True, False)
-    expected = embed(model, folder, samples(), size=SIZE, flip=True).features
-    assert torch.equal(asked.embed_samples(folder, samples()).features, expected), "kept as the model made them"
+    expected = embed(model, folder, samples(), size=SIZE, flip=True).embedding
+    assert torch.equal(asked.embed_samples(folder, samples()).embedding, expected), "kept as the model made them"
     papers = {name: model_card(name).normalize for name in ("aap_reid", "strong_baseline", "aanet", "dual_attention")}
     assert papers == {"aap_reid": True, "strong_baseline": True, "aanet": False, "dual_attention": False}

@@ -23,7 +23,7 @@ def names(folder: Path) -> list[str]:
 def embeddings(n: int = 7, *, labelled: bool = True, local: bool = False, d: int = 5) -> Embeddings:
     generator = torch.Generator().manual_seed(n)
     return Embeddings(
-        features=torch.randn(n, d, generator=generator),
+        embedding=torch.randn(n, d, generator=generator),
         paths=tuple(f"Königstraße/{i}.jpg" for i in range(n)),
         pids=torch.arange(n) - 1 if labelled else None,
         camids=torch.arange(n) % 2 if labelled else None,
@@ -66,7 +66,7 @@ def test_others_can_read_the_file(tmp_path: Path) -> None:
     write_embeddings(tmp_path / "e.parquet", written, ORIGIN)
     row = pq.read_table(tmp_path / "e.parquet").to_pylist()[2]
     assert row == {
-        "path": "Königstraße/2.jpg", "pid": 1, "camid": 0, "role": 2, "embedding": written.features[2].tolist(),
+        "path": "Königstraße/2.jpg", "pid": 1, "camid": 0, "role": 2, "embedding": written.embedding[2].tolist(),
     }  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def test_half_precision_is_widened_exactly_and_double_is_rounded(tmp_path: Path)
     features = torch.tensor([[1 / 3, 2.0]], dtype=torch.float64)
     for dtype in (torch.float16, torch.float64):
         write_embeddings(tmp_path / "e.parquet", Embeddings(features.to(dtype), ("a",)), ORIGIN)
-        assert torch.equal(read_embeddings(tmp_path / "e.parquet").embeddings.features, features.to(dtype).float())
+        assert torch.equal(read_embeddings(tmp_path / "e.parquet").embeddings.embedding, features.to(dtype).float())
 
 
 def test_a_folder_named_like_a_partition_adds_no_column(tmp_path: Path) -> None:

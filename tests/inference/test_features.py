@@ -34,8 +34,8 @@ def saved(folder: Path, values: Mapping[str, Any]) -> Path:
 
 def test_arrays_are_read_and_minus_one_is_junk(tmp_path: Path) -> None:
     query, gallery = read_features(saved(tmp_path, arrays()))
-    assert query.features.dtype == torch.float32
-    assert np.array_equal(gallery.features.numpy(), arrays()["gallery_f"].astype(np.float32))
+    assert query.embedding.dtype == torch.float32
+    assert np.array_equal(gallery.embedding.numpy(), arrays()["gallery_f"].astype(np.float32))
     assert gallery.pids is not None
     assert gallery.pids.tolist() == [-1, 0, 1, 2, 3]
     assert gallery.roles is not None
@@ -68,7 +68,7 @@ def test_parquet_says_the_same(tmp_path: Path) -> None:
     for one, other in zip(
         read_features(tmp_path / "features.parquet"), read_features(saved(tmp_path, given)), strict=True
     ):
-        assert torch.equal(one.features.float(), other.features)
+        assert torch.equal(one.embedding.float(), other.embedding)
         for name in ("pids", "camids", "roles"):
             assert torch.equal(getattr(one, name), getattr(other, name))
 
@@ -151,14 +151,14 @@ def test_all_kinds_of_lists_are_read(tmp_path: Path, kind: pa.DataType) -> None:
     }
     pq.write_table(pa.table(table), tmp_path / "e.parquet")
     query, gallery = read_features(tmp_path / "e.parquet")
-    assert np.array_equal(np.concatenate([query.features.numpy(), gallery.features.numpy()]), rows)
+    assert np.array_equal(np.concatenate([query.embedding.numpy(), gallery.embedding.numpy()]), rows)
 
 
 @pytest.mark.parametrize("dtype", [">f4", ">f8", "longdouble"])
 def test_numbers_of_other_machines_are_read(tmp_path: Path, dtype: str) -> None:
     given = arrays()
     query, _ = read_features(saved(tmp_path, given | {"query_f": given["query_f"].astype(dtype)}))
-    assert np.array_equal(query.features.numpy(), given["query_f"].astype(np.float64))
+    assert np.array_equal(query.embedding.numpy(), given["query_f"].astype(np.float64))
 
 
 def test_what_only_looks_like_arrays_is_refused(tmp_path: Path) -> None:

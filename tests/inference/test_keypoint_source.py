@@ -16,7 +16,7 @@ import torch
 from torch import Generator, Tensor
 
 from passerby.config import with_overrides
-from passerby.data.images.augment import Augmentation, normalize, normalize_parts
+from passerby.data.images.augment import Augmentation, normalize_images, normalize_parts
 from passerby.data.images.decode import read_all
 from passerby.data.keypoints.crops import By, _say_fallen_back
 from passerby.data.keypoints.estimator import PoseEstimator, Poses
@@ -65,10 +65,10 @@ def test_a_model_that_sees_parts_is_trained_evaluated_and_loaded(run: Path) -> N
     log = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert {"intra", "inter"} <= set(log[0])
     result = json.loads((run / "metrics.json").read_text())
-    predictor = load(run)
+    model = load(run)
     dataset = load_data(PEOPLE)
-    again = predictor.embed_samples(dataset.source, dataset.query)
-    assert again.features.shape == (8, 768)
+    again = model.embed_samples(dataset.source, dataset.query)
+    assert again.embedding.shape == (8, 768)
     assert result["queries"] == 8
     assert json.loads((run / "model.json").read_text())["parts"] == {
         "by": "pose",
@@ -79,16 +79,16 @@ def test_a_model_that_sees_parts_is_trained_evaluated_and_loaded(run: Path) -> N
 
 
 def test_parts_and_the_aligned_person_reach_the_model(run: Path) -> None:
-    predictor, dataset = load(run), load_data(PEOPLE)
+    model, dataset = load(run), load_data(PEOPLE)
     ways: tuple[dict[str, Any], ...] = ({}, {"align": False}, {"by": "strips"}, {"by": "strips", "align": False})
     aligned, by_pose, by_strips, strips = (
         embed(
-            predictor.model,
+            model.network,
             dataset.source,
             dataset.query,
             size=SIZE,
             parts=part_maker(dataset.source, size=SIZE, **way),
-        ).features
+        ).embedding
         for way in ways
     )
     assert torch.equal(by_strips, strips)
@@ -111,7 +111,8 @@ def test_training_sees_what_evaluation_sees() -> None:
     images = read_all(dataset.source, dataset.train, SIZE)
     cut = maker([sample.path for sample in dataset.train], images)
     places = [
-        next(i for i in range(len(images)) if torch.equal(x, normalize(cut.whole[i : i + 1])[0])) for x in batch.images
+        next(i for i in range(len(images)) if torch.equal(x, normalize_images(cut.whole[i : i + 1])[0]))
+        for x in batch.images
     ]
     assert torch.equal(batch.parts, normalize_parts(cut.parts[places]))
 
@@ -149,13 +150,13 @@ def test_pictures_and_parts_are_mirrored_together() -> None:
     assert torch.equal(torch.cat(parts.unbind(1), dim=2), images)
     whole, cut = Augmentation(flip=0.5).with_parts(images, parts, Generator().manual_seed(1))
     assert torch.equal(torch.cat(cut.unbind(1), dim=2), whole)
-    mirrored = [not torch.allclose(a, b, atol=1e-5) for a, b in zip(whole, normalize(images), strict=True)]
+    mirrored = [not torch.allclose(a, b, atol=1e-5) for a, b in zip(whole, normalize_images(images), strict=True)]
     assert 0 < sum(mirrored) < len(mirrored)
 
 
 def test_parts_are_normalised_like_pictures() -> None:
     images, parts = picture_and_part()
-    assert torch.equal(torch.cat(normalize_parts(parts).unbind(1), dim=2), normalize(images))
+    assert torch.equal(torch.cat(normalize_parts(parts).unbind(1), dim=2), normalize_images(images))
 
 
 @pytest.mark.parametrize("amount", [{"pad": 2}, {"degrees": 5.0}, {"translate": 0.1}])
@@ -167,7 +168,7 @@ def test_what_would_move_a_picture_from_its_parts_is_refused(amount: dict[str, f
 @pytest.mark.parametrize("by", ["pose", "strips"])
 def test_flip_mirrors_the_parts_with_the_person(run: Path, by: By) -> None:
     """As if every picture had been mirrored, and its joints with it."""
-    predictor, dataset = load(run), load_data(PEOPLE)
+    model, dataset = load(run), load_data(PEOPLE)
     plain, mirrored = (
         replace(maker, poses=_Sure(maker.poses, mirror=mirror) if maker.poses else None)
         for maker in [part_maker(dataset.source, size=SIZE, by=by)]
@@ -177,31 +178,31 @@ def test_flip_mirrors_the_parts_with_the_person(run: Path, by: By) -> None:
     names = [sample.path for sample in dataset.query]
     with torch.inference_mode():
         seen, reversed_ = (
-            predictor.model(normalize(cut.whole), normalize_parts(cut.parts)).embedding
+            model.network(normalize_images(cut.whole), normalize_parts(cut.parts)).embedding
             for cut in (plain(names, images), mirrored(names, images.flip(-1)))
         )
-    both = embed(predictor.model, dataset.source, dataset.query, size=SIZE, parts=plain, flip=True).features
+    both = embed(model.network, dataset.source, dataset.query, size=SIZE, parts=plain, flip=True).embedding
     assert not torch.allclose(seen, reversed_, atol=1e-2)
     assert torch.allclose(both, (seen + reversed_) / 2, atol=2e-3)
 
 
 def test_who_is_cut_by_the_mean_pose_is_counted_and_said_once(run: Path, caplog: pytest.LogCaptureFixture) -> None:
     _say_fallen_back.cache_clear()
-    predictor, dataset = load(run), load_data(PEOPLE)
+    model, dataset = load(run), load_data(PEOPLE)
     unseen = {dataset.query[1].path, dataset.query[6].path}
     maker = part_maker(dataset.source, size=SIZE)
     assert maker.poses is not None
     maker = replace(maker, poses=_Blind(maker.poses, frozenset(unseen)))
     for _ in range(2):  # as after every epoch
-        embed(predictor.model, dataset.source, dataset.query, size=SIZE, batch_size=3, parts=maker)
+        embed(model.network, dataset.source, dataset.query, size=SIZE, batch_size=3, parts=maker)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING  # which Python prints by itself
     said = f"{dataset.source.root}: 2 of 8 pictures were cut by the mean pose"
     assert record.getMessage().startswith(said)
     assert all(name in record.getMessage() for name in unseen)
-    embed(predictor.model, dataset.source, dataset.query[2:6], size=SIZE, parts=maker)
+    embed(model.network, dataset.source, dataset.query[2:6], size=SIZE, parts=maker)
     assert len(caplog.records) == 1, "there is nothing to say"
-    embed(predictor.model, dataset.source, dataset.query[6:], size=SIZE, parts=maker)
+    embed(model.network, dataset.source, dataset.query[6:], size=SIZE, parts=maker)
     assert "1 of 2 pictures" in caplog.records[1].getMessage()
 
 

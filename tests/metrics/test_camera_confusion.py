@@ -25,7 +25,7 @@ def crowd(n: int, seed: int, *, ties: bool = False) -> Embeddings:
 
 def literal(query: Embeddings, gallery: Embeddings, *, across: bool) -> CameraConfusion:
     sides = [
-        list(zip(e.features, e.pids.tolist(), e.camids.tolist(), e.roles.tolist(), strict=True))  # type: ignore[union-attr]
+        list(zip(e.embedding, e.pids.tolist(), e.camids.tolist(), e.roles.tolist(), strict=True))  # type: ignore[union-attr]
         for e in (query, gallery)
     ]
     first, before, queries = Counter[tuple[int, int]](), Counter[tuple[int, int]](), defaultdict[int, int](int)
@@ -88,7 +88,7 @@ def test_a_reranked_order_is_another() -> None:
 def test_what_cannot_be_counted_is_refused() -> None:
     some = crowd(30, 1)
     with pytest.raises(ProtocolError, match="needs the cameras"):
-        camera_confusion(some, Embeddings(some.features, some.paths, some.pids), Protocol())
+        camera_confusion(some, Embeddings(some.embedding, some.paths, some.pids), Protocol())
     with pytest.raises(ProtocolError, match="ask for no draws"):
         camera_confusion(some, some, Protocol(draws=3))
     alone = Embeddings(torch.eye(2), ("a", "b"), torch.tensor([1, 1]), torch.tensor([0, 1]))

@@ -134,8 +134,8 @@ def side(people: list[tuple[int, int, Role]], seed: int) -> Embeddings:
 def literal(query: Embeddings, gallery: Embeddings, *, across: bool) -> tuple[list[float], list[float]]:
     same, different = [], []
     columns = [(e.pids.tolist(), e.camids.tolist(), e.roles.tolist()) for e in (query, gallery)]  # type: ignore[union-attr]
-    for x, *q in zip(query.features, *columns[0], strict=True):
-        for y, *g in zip(gallery.features, *columns[1], strict=True):
+    for x, *q in zip(query.embedding, *columns[0], strict=True):
+        for y, *g in zip(gallery.embedding, *columns[1], strict=True):
             if q[2] != Role.PERSON or g[2] == Role.JUNK:
                 continue
             distance = (x / x.norm() - y / y.norm()).pow(2).sum().item()
@@ -213,12 +213,12 @@ def test_what_has_no_threshold_is_refused() -> None:
     query, gallery = crowd(6, 0), crowd(6, 1)
     with pytest.raises(ProtocolError, match="leave --rerank out"):
         pair_distances(query, gallery, Protocol(rerank=Rerank()))
-    broken = gallery.features.clone()
+    broken = gallery.embedding.clone()
     broken[2, 0] = torch.nan
     holed = Embeddings(broken, gallery.paths, gallery.pids, gallery.camids)
     with pytest.raises(ProtocolError, match="1 of 6 embeddings are zero or not finite"):
         pair_distances(query, holed, Protocol())
-    nobody = Embeddings(gallery.features, gallery.paths)
+    nobody = Embeddings(gallery.embedding, gallery.paths)
     with pytest.raises(ProtocolError, match="unlabelled"):
         pair_distances(query, nobody, Protocol())
 

@@ -33,8 +33,8 @@ def naive(query: Embeddings, gallery: Embeddings, protocol: Protocol, max_rank: 
     columns = [(e.pids.tolist(), e.camids.tolist(), e.roles.tolist()) for e in (query, gallery)]  # type: ignore[union-attr]
     (q_pids, q_cams, q_roles), (g_pids, g_cams, g_roles) = columns
     aps, inps, firsts = [], [], []
-    for q, feature in enumerate(query.features.tolist()):
-        distances = [squared(feature, other, normalize=protocol.normalize) for other in gallery.features.tolist()]
+    for q, feature in enumerate(query.embedding.tolist()):
+        distances = [squared(feature, other, normalize=protocol.normalize) for other in gallery.embedding.tolist()]
         hits = []
         for j in sorted(range(len(gallery)), key=lambda j: (distances[j], j)):
             person = q_roles[q] == Role.PERSON and g_roles[j] == Role.PERSON and q_pids[q] == g_pids[j]
@@ -100,7 +100,7 @@ def check(query: Embeddings, gallery: Embeddings, protocol: Protocol, block_byte
     assert gallery.roles is not None
     valid = int((gallery.roles != Role.JUNK).sum())
     expected = naive(query, gallery, protocol, min(50, valid))
-    query, gallery = (replace(side, features=side.features.to(dtype)) for side in (query, gallery))
+    query, gallery = (replace(side, embedding=side.embedding.to(dtype)) for side in (query, gallery))
     if not expected["queries"]:
         with pytest.raises(ProtocolError, match="has a valid match"):
             evaluate_embeddings(query, gallery, protocol, block_bytes=block_bytes)
@@ -157,7 +157,7 @@ def test_rotating_the_embeddings_changes_nothing(dtype: torch.dtype) -> None:
     query, gallery = spread(15, seed=1), spread(60, seed=2)
     rotation = torch.linalg.qr(torch.randn(12, 12, generator=torch.Generator().manual_seed(3), dtype=torch.float64)).Q
     plain, turned = (
-        evaluate_embeddings(*(replace(e, features=(e.features @ m).to(dtype)) for e in (query, gallery)))
+        evaluate_embeddings(*(replace(e, embedding=(e.embedding @ m).to(dtype)) for e in (query, gallery)))
         for m in (torch.eye(12, dtype=torch.float64), rotation)
     )
     assert turned == plain
@@ -175,7 +175,7 @@ def test_junk_rows_change_nothing(query: Embeddings, gallery: Embeddings, junk: 
         if junk
         else gallery[torch.arange(0)]
     )
-    sides = [(e.features, e.pids, e.camids, e.roles) for e in (rest, gallery)]
+    sides = [(e.embedding, e.pids, e.camids, e.roles) for e in (rest, gallery)]
     features, pids, camids, roles = (torch.cat(c) for c in zip(*sides, strict=True))  # type: ignore[arg-type]
     after = evaluate_embeddings(query, Embeddings(features, ("",) * len(features), pids, camids, roles))
     assert after.cmc == before.cmc

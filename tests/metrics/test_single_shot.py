@@ -47,7 +47,7 @@ def literal(query: Embeddings, gallery: Embeddings, rows: Tensor, camera: int) -
     for q in range(len(query)):
         if query.camids[q] != camera or query.roles[q] != P:
             continue
-        far = {int(j): float(((query.features[q] - gallery.features[j]) ** 2).sum()) for j in rows}
+        far = {int(j): float(((query.embedding[q] - gallery.embedding[j]) ** 2).sum()) for j in rows}
         match = [j for j in far if gallery.roles[j] == P and gallery.pids[j] == query.pids[q]]
         assert len(match) <= 1, "one picture a person"
         ranks += [1 + sum(d < far[j] for d in far.values()) for j in match]

@@ -28,7 +28,7 @@ def literal(
     query: Embeddings, gallery: Embeddings, protocol: Protocol
 ) -> dict[tuple[str, str], list[tuple[int, float, int]]]:
     """Of each pair of cameras a row a query: first rank, average precision (step), person."""
-    units = [(e.features / e.features.norm(dim=1, keepdim=True)).tolist() for e in (query, gallery)]
+    units = [(e.embedding / e.embedding.norm(dim=1, keepdim=True)).tolist() for e in (query, gallery)]
     asked, seen = (
         list(zip(u, e.pids.tolist(), e.camids.tolist(), e.roles.tolist(), strict=True))
         for u, e in zip(units, (query, gallery), strict=True)
@@ -82,7 +82,7 @@ def test_a_gallery_camera_where_nobody_is_to_be_found_has_no_slices() -> None:
 
 def test_cameras_that_nobody_names_and_drawn_galleries_are_refused() -> None:
     one = people(20, 1)
-    nowhere = Embeddings(one.features, one.paths, one.pids)
+    nowhere = Embeddings(one.embedding, one.paths, one.pids)
     with pytest.raises(ProtocolError, match="need to know the cameras"):
         camera_slices(nowhere, one, Protocol(ignore_same_camera=False))
     with pytest.raises(ProtocolError, match="draws galleries"):

@@ -145,7 +145,7 @@ def test_every_curve_says_what_it_is_worth() -> None:
     assert "errs by" in words["calibration"]
     assert "apart" in words["histogram"]
     assert not any("apart" in word for what, word in words.items() if what != "histogram")
-    far = Compared("far", replace(crowd(0), features=60 * crowd(0).features), crowd(1), Protocol(normalize=False))
+    far = Compared("far", replace(crowd(0), embedding=60 * crowd(0).embedding), crowd(1), Protocol(normalize=False))
     assert "e+" not in _SAID["histogram"](far)
 
 
@@ -184,7 +184,7 @@ def told_apart(some: Embeddings, like: Embeddings, scale: int) -> Embeddings:
     assert some.pids is not None
     assert like.pids is not None
     known = like.pids.unique()
-    features = scale * (some.pids[:, None] == known).to(some.features.dtype)
+    features = scale * (some.pids[:, None] == known).to(some.embedding.dtype)
     return replace(some, features=features)
 
 

@@ -14,9 +14,9 @@ from torch.nn import functional as F
 
 from passerby.errors import ProtocolError, ShapeError, UnknownNameError
 from passerby.retrieval.distance import compare as comparison
+from passerby.retrieval.distance import euclidean as distance
 from passerby.retrieval.distance.compare import Comparison, DistanceName, at_once, compare, compare_union
 from passerby.retrieval.distance.dmli import dmli
-from passerby.retrieval.distance import euclidean as distance
 from passerby.retrieval.distance.euclidean import stored
 from passerby.retrieval.ranking import distances_of, positive_ranks, top_k
 from passerby.retrieval.rerank import k_reciprocal, k_reciprocal_of
@@ -143,13 +143,13 @@ def test_half_precision_is_stored_and_not_computed_in(
     query = embeddings(1 + randn(5, 33, seed=1).float(), local=x)
     half = embeddings((1 + randn(40, 33, seed=2)).to(dtype), local=y.to(dtype))
     assert half.local is not None
-    single = embeddings(half.features.float(), local=half.local.float())
+    single = embeddings(half.embedding.float(), local=half.local.float())
     found, expected = (top_k(query, g, 40, distance=name, normalize=normalize) for g in (half, single))
     assert found.distances.dtype == torch.float32
     assert torch.allclose(found.distances, expected.distances, rtol=1e-5)
     assert torch.equal(found.indices, expected.indices)
     kept = compare(query, half, name, normalize=normalize).parts[0].y
-    of_gallery = half.local if name == "local" else half.features
+    of_gallery = half.local if name == "local" else half.embedding
     assert (kept if isinstance(kept, Tensor) else kept.stored).data_ptr() == of_gallery.data_ptr()
 
 
@@ -318,7 +318,7 @@ FAULTS = {
     "no queries": (labelled(0), labelled(), Protocol(), ProtocolError, "0 queries and 4 gallery"),
     "no gallery": (labelled(), labelled(0), Protocol(), ProtocolError, "4 queries and 0 gallery"),
     "other model": (labelled(), labelled(d=5), Protocol(), ShapeError, "3 dimensions, the gallery 5"),
-    "NaN": (labelled(), labelled(features=torch.full((4, 3), torch.nan)), Protocol(), ProtocolError, "4 of 4"),
+    "NaN": (labelled(), labelled(embedding=torch.full((4, 3), torch.nan)), Protocol(), ProtocolError, "4 of 4"),
     "no stripes": (labelled(), labelled(), Protocol(distance="local"), ProtocolError, "stripe vectors"),
     "other stripes": (
         labelled(local=torch.ones(4, 2, 3)),

@@ -63,15 +63,15 @@ def umask() -> Iterator[None]:
 
 
 def test_round_trip(run: Path) -> None:
-    predictor, original = load(run), trained(**OPTIONS)
-    assert predictor.size == SIZE
-    assert not predictor.model.training
+    model, original = load(run), trained(**OPTIONS)
+    assert model.size == SIZE
+    assert not model.network.training
     images = torch.randn(2, 3, *SIZE, generator=torch.Generator().manual_seed(1))
-    theirs = predictor.model.state_dict()
+    theirs = model.network.state_dict()
     assert theirs.keys() == original.state_dict().keys()
     assert all(torch.equal(value, theirs[key]) for key, value in original.state_dict().items())
     with torch.inference_mode():
-        assert torch.equal(predictor.model(images).embedding, original(images).embedding)
+        assert torch.equal(model.network(images).embedding, original(images).embedding)
 
 
 def test_what_was_saved_is_the_model_that_was_given(tmp_path: Path) -> None:
@@ -101,10 +101,10 @@ def test_files_are_as_readable_as_the_umask_says(tmp_path: Path) -> None:
 def test_import_of_a_foreign_checkpoint(foreign: Path, tmp_path: Path) -> None:
     report = import_checkpoint("osnet_x0_25", foreign, tmp_path / "deep" / "run")
     assert report.share == 1.0
-    predictor, original = load(tmp_path / "deep" / "run"), trained("osnet_x0_25")
-    assert predictor.size == model_card("osnet_x0_25").input_size == (256, 128)
+    model, original = load(tmp_path / "deep" / "run"), trained("osnet_x0_25")
+    assert model.size == model_card("osnet_x0_25").input_size == (256, 128)
     assert json.loads((tmp_path / "deep" / "run" / "model.json").read_text())["num_classes"] == 4
-    expected, ours = original.state_dict(), predictor.model.state_dict()
+    expected, ours = original.state_dict(), model.network.state_dict()
     assert ours.keys() == expected.keys()
     assert all(torch.equal(value, expected[key]) for key, value in ours.items())
 

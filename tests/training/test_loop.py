@@ -97,10 +97,10 @@ def test_a_run_folder_is_complete(finished: Path, world: Path) -> None:
 
 
 def test_its_model_loads_and_is_the_trained_one(finished: Path) -> None:
-    predictor = load(finished)
-    assert predictor.size == (32, 16)
+    model = load(finished)
+    assert model.size == (32, 16)
     saved = load_file(finished / "model.safetensors")
-    assert all(torch.equal(saved[name], tensor) for name, tensor in predictor.model.state_dict().items())
+    assert all(torch.equal(saved[name], tensor) for name, tensor in model.network.state_dict().items())
     metrics = json.loads((finished / "metrics.json").read_text())
     assert metrics["queries"] == 6
 

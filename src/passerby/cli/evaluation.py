@@ -134,15 +134,15 @@ def _of_run(asked: Asked, kept: _Kept) -> tuple[EvalResult, Slicing | None]:
         raise ConfigError("nothing to evaluate: give RUN and --data, or --features FILE")
     dimensions = asked_dimensions(asked.slices, asked.slices_figure)
     dataset = load_dataset(asked.data)
-    predictor = load(asked.run, device=asked.device, poses=asked.poses, flip=asked.flip, normalize=asked.normalize)
-    protocol = _as_asked(predictor.protocol_for(dataset, draws=asked.draws, seed=asked.seed), asked)
+    model = load(asked.run, device=asked.device, poses=asked.poses, flip=asked.flip, normalize=asked.normalize)
+    protocol = _as_asked(model.protocol_for(dataset, draws=asked.draws, seed=asked.seed), asked)
     if asked.per_query or dimensions:
         refuse_draws(protocol)
-    known = _known_attributes(asked, dataset, predictor, only_slices="attributes" in dimensions)
+    known = _known_attributes(asked, dataset, model, only_slices="attributes" in dimensions)
     slicing = slicing_of_run(dimensions, dataset, asked.attributes)
     further = dataset.further if protocol.multi_query else ()
     with progress_bar("embedding", len(dataset.split("query")) + len(dataset.split("gallery")) + len(further)) as more:
-        result = predictor.evaluate(
+        result = model.evaluate(
             dataset,
             protocol=protocol,
             attributes=known,
@@ -154,15 +154,15 @@ def _of_run(asked: Asked, kept: _Kept) -> tuple[EvalResult, Slicing | None]:
     return result, slicing
 
 
-def _known_attributes(asked: Asked, dataset: Dataset, predictor: Model, *, only_slices: bool) -> Attributes | None:
+def _known_attributes(asked: Asked, dataset: Dataset, model: Model, *, only_slices: bool) -> Attributes | None:
     """What predictions are compared with; a model that predicts none may be asked for slices by them all the same."""
     from passerby.data.attributes.labels import read_attributes
     from passerby.inference.attributes import schema_of
 
-    if not asked.attributes or (only_slices and predictor.model.schema is None):
+    if not asked.attributes or (only_slices and model.network.schema is None):
         return None
     place = dataset.source if asked.attributes == "own" else asked.attributes
-    return read_attributes(place, schema_of(predictor.model))
+    return read_attributes(place, schema_of(model.network))
 
 
 def _as_asked(protocol: Protocol, asked: Asked) -> Protocol:

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn import functional as F
 
 from passerby.errors import ConfigError, PasserbyError
 from passerby.metrics.protocol import evaluate_embeddings
@@ -67,7 +67,7 @@ def people(sizes: Sizes, *, local: bool = False) -> tuple[Embeddings, Embeddings
     features = _around(pids, persons, (sizes.dimensions,), generator)
     stripes = None
     if local:
-        stripes = normalize(_around(pids, persons, (sizes.stripes, sizes.channels), generator), dim=2)
+        stripes = F.normalize(_around(pids, persons, (sizes.stripes, sizes.channels), generator), dim=2)
     everything = Embeddings(features, tuple(map(str, range(n))), pids, camids, local=stripes)
     return everything[torch.arange(sizes.queries)], everything[torch.arange(sizes.queries, n)]
 

@@ -16,7 +16,7 @@ from passerby.types import Protocol
 
 
 def calibrate(
-    predictor: Model,
+    model: Model,
     dataset: Dataset,
     *,
     method: Method = "isotonic",
@@ -38,13 +38,13 @@ def calibrate(
     how = Protocol(
         ignore_same_camera=across_cameras,
         distance=distance,
-        normalize=predictor.protocol.normalize,
-        flip=predictor.protocol.flip,
+        normalize=model.protocol.normalize,
+        flip=model.protocol.flip,
     )
     refuse_unevaluable(dataset, how)
-    refuse_unknown_distance(predictor.model, distance)
+    refuse_unknown_distance(model.network, distance)
     query, gallery = (
-        predictor.embed_samples(
+        model.embed_samples(
             dataset.source,
             dataset.split(split),
             batch_size=batch_size,
@@ -59,7 +59,7 @@ def calibrate(
         how,
         method=method,
         seed=seed,
-        fingerprint=predictor.fingerprint,
+        fingerprint=model.fingerprint,
         data=f"{dataset.name}:{dataset.source.place}",
         content=content_of(dataset),
     )

@@ -16,6 +16,7 @@ from torch.nn.functional import normalize as unit
 
 from passerby.data.dataset import Dataset
 from passerby.errors import ProtocolError
+from passerby.retrieval.distance.euclidean import l2_normalize
 from passerby.types import Embeddings, Protocol
 
 MULTI_QUERY = "market1501-multi-query"
@@ -48,12 +49,12 @@ def pooled(query: Embeddings, further: Embeddings, how: Literal["mean", "max"], 
     rows = defaultdict(list)
     for row, key in enumerate(_keys(further)):
         rows[key].append(row)
-    features = normalize(further.features) if normalize else further.features
+    features = l2_normalize(further.embedding) if normalize else further.embedding
     each = [torch.tensor(rows[key]) for key in _keys(query)]
     local = None
     if further.local is not None:
         local = unit(torch.stack([_pool(further.local[some], how) for some in each]), dim=2)
-    return replace(query, features=torch.stack([_pool(features[some], how) for some in each]), local=local)
+    return replace(query, embedding=torch.stack([_pool(features[some], how) for some in each]), local=local)
 
 
 def _keys(embeddings: Embeddings) -> list[tuple[int, int]]:

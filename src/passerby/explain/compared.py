@@ -51,7 +51,7 @@ class Compared:
     @classmethod
     def of_run(
         cls,
-        predictor: Model,
+        model: Model,
         dataset: Dataset,
         name: str,
         *,
@@ -70,14 +70,14 @@ class Compared:
             DatasetLayoutError: if query or gallery is empty.
             ProtocolError: if people or cameras are unknown, no query has a match, or the model lacks the distance.
         """
-        refuse_unknown_distance(predictor.model, distance)
-        how = replace(predictor.protocol_for(dataset, draws=draws), distance=distance, rerank=rerank)
+        refuse_unknown_distance(model.network, distance)
+        how = replace(model.protocol_for(dataset, draws=draws), distance=distance, rerank=rerank)
         refuse_unevaluable(dataset, how)
-        embed = partial(predictor.embed_samples, dataset.source, batch_size=batch_size, progress=progress)
+        embed = partial(model.embed_samples, dataset.source, batch_size=batch_size, progress=progress)
         query, gallery = (embed(dataset.split(side), with_local=distance != "global") for side in ("query", "gallery"))
-        calibration = predictor.calibration_for(how)
+        calibration = model.calibration_for(how)
         fitted = calibration is not None and calibration.content == content_of(dataset)
-        return cls(name, query, gallery, how, calibration, fitted, predictor.model.schema)
+        return cls(name, query, gallery, how, calibration, fitted, model.network.schema)
 
     @classmethod
     def of_features(
@@ -136,5 +136,5 @@ class Compared:
             for column in ("pids", "camids", "roles")
             if all(getattr(side, column) is not None for side in sides)
         }
-        features = torch.cat([side.features for side in sides])
+        features = torch.cat([side.embedding for side in sides])
         return Embeddings(features, self.query.paths + self.gallery.paths, **columns)

@@ -67,7 +67,7 @@ class Album:
 class Seen:
     """Some pictures as a model was shown them."""
 
-    predictor: Model
+    model: Model
     samples: tuple[Sample, ...]
     inputs: tuple[Tensor, ...]
     """What the model is called with: ``(b, 3, h, w)`` and, where it sees parts, ``(b, p, 3, y, x)``; normalized."""
@@ -104,29 +104,29 @@ class Seen:
     def output(self) -> ModelOutput:
         """What the model makes of them, in evaluation mode, without gradients."""
         with torch.no_grad():
-            output: ModelOutput = self.predictor.model(*self.inputs)
+            output: ModelOutput = self.model.network(*self.inputs)
         return output
 
 
-def look(predictor: Model, album: Album, samples: Sequence[Sample]) -> Seen:
+def look(model: Model, album: Album, samples: Sequence[Sample]) -> Seen:
     """Show pictures to a predictor's model.
 
     Raises:
         ImageError: if a picture cannot be read.
     """
-    model, source, size = predictor.model, album.source, predictor.size
+    network, source, size = model.network, album.source, model.size
     names = [sample.path for sample in samples]
     images = read_all(source, samples, size)
-    maker = predictor.part_maker(source)
+    maker = model.part_maker(source)
     rectangles = maker.rectangles(names, images) if maker else None
-    device = next(model.parameters()).device
+    device = next(network.parameters()).device
     inputs = model_inputs(images, maker, rectangles, device)
     pictures = torch.stack([to_tensor(album.image(name), size) for name in names])
     whole, parts = pictures, None
     if maker and rectangles:
         whole, parts = maker.cutter.cut(whole, rectangles.regions)
     return Seen(
-        predictor,
+        model,
         tuple(samples),
         inputs,
         tuple(map(_as_image, whole)),

@@ -24,6 +24,7 @@ from passerby.explain.projection import Method, project
 from passerby.figures.names import wrapped
 from passerby.figures.placing import Box, place, spread
 from passerby.figures.style import FONT, SERIES
+from passerby.retrieval.distance.euclidean import l2_normalize
 from passerby.retrieval.matches import rows_of
 from passerby.types import Embeddings, Role, Sample
 
@@ -94,7 +95,7 @@ def embedding_figure(
         ConfigError: if people or cameras are unknown, more than :data:`KINDS`, or the method cannot be had.
     """
     labels = _labels(embeddings, color)
-    features = normalize(embeddings.features) if normalize else embeddings.features
+    features = l2_normalize(embeddings.embedding) if normalize else embeddings.embedding
     found = project(features, method, seed=seed, perplexity=perplexity)
     heading = _title(title, found.how, embeddings, color) + (" (p: person, c: camera)" if album else "")
     page = _Map.of(found.points.numpy(), labels, title=heading, legend=color == "camera")

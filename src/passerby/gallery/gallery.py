@@ -49,9 +49,9 @@ class Gallery:
     """
 
     def __init__(
-        self, predictor: Model, embeddings: Embeddings, source: Source | str | Path, origin: Origin | None = None
+        self, model: Model, embeddings: Embeddings, source: Source | str | Path, origin: Origin | None = None
     ) -> None:
-        self.predictor, self.embeddings = predictor, embeddings
+        self.model, self.embeddings = model, embeddings
         self._source, self._origin = source, origin
         roles = embeddings.roles
         junk = roles == int(Role.JUNK) if roles is not None else torch.zeros(0, dtype=torch.bool)
@@ -60,7 +60,7 @@ class Gallery:
     @classmethod
     def from_folder(
         cls,
-        predictor: Model,
+        model: Model,
         folder: str | Path,
         *,
         split: Split | Literal["all"] | None = None,
@@ -74,11 +74,11 @@ class Gallery:
             ImageError: if one cannot be read.
         """
         source, samples = pictures(folder, split)
-        embeddings = predictor.embed_samples(source, samples, batch_size=batch_size, progress=progress)
-        return cls(predictor, embeddings, source)
+        embeddings = model.embed_samples(source, samples, batch_size=batch_size, progress=progress)
+        return cls(model, embeddings, source)
 
     @classmethod
-    def from_parquet(cls, predictor: Model, path: str | Path, *, root: str | Path | None = None) -> Gallery:
+    def from_parquet(cls, model: Model, path: str | Path, *, root: str | Path | None = None) -> Gallery:
         """Open what :meth:`save` or ``passerby embed`` wrote.
 
         Args:
@@ -90,22 +90,22 @@ class Gallery:
             DatasetLayoutError: if the file is not one of embeddings.
         """
         stored = read_embeddings(path)
-        origin, fingerprint = stored.origin, predictor.fingerprint
+        origin, fingerprint = stored.origin, model.fingerprint
         if origin.fingerprint != fingerprint:
             raise WeightsError(
                 f"{path} was embedded by another model ({origin.model}, fingerprint {origin.fingerprint}; this one is "
-                f"{predictor.model.card.name}, {fingerprint}), so distances would mean nothing; search with the run "
+                f"{model.network.card.name}, {fingerprint}), so distances would mean nothing; search with the run "
                 f"that embedded it, or embed again: passerby embed RUN {origin.root} -o {path} --overwrite"
             )
-        if origin.attributes and origin.attributes != names(predictor.model.schema):
+        if origin.attributes and origin.attributes != names(model.network.schema):
             raise WeightsError(
                 f"{path} names other attributes than this run ({', '.join(n for n, _ in origin.attributes)}); "
                 f"embed again: passerby embed RUN {origin.root} -o {path} --overwrite"
             )
-        refuse_other_options(path, origin, predictor.protocol)
-        if origin.joints is None and cuts_by_joints(predictor):
+        refuse_other_options(path, origin, model.protocol)
+        if origin.joints is None and cuts_by_joints(model):
             say_unknown(str(path))
-        return cls(predictor, stored.embeddings, root or origin.root, origin)
+        return cls(model, stored.embeddings, root or origin.root, origin)
 
     def __len__(self) -> int:
         """How many pictures can be found."""
@@ -126,7 +126,7 @@ class Gallery:
         """Whose joints cut the pictures; ``None`` where none did, or nobody knows any more."""
         if self._origin is not None:
             return self._origin.joints
-        return joints_of(self.predictor, self.source) if cuts_by_joints(self.predictor) else None
+        return joints_of(self.model, self.source) if cuts_by_joints(self.model) else None
 
     def save(self, path: str | Path) -> None:
         """Write the embeddings to one Parquet file (see :mod:`passerby.inference.embeddings_file`).
@@ -134,14 +134,12 @@ class Gallery:
         Raises:
             OutputError: if it cannot be written; nothing is left behind then.
         """
-        model = self.predictor.model.card.name
+        model = self.model.network.card.name
         source = self._source
         place = source.place if isinstance(source, Source) else registry.from_anywhere(source)
-        groups = () if self.embeddings.attributes is None else names(self.predictor.model.schema)
-        how = {name: getattr(self.predictor.protocol, name) for name in ("flip", "normalize")}
-        origin = Origin(
-            self.predictor.fingerprint, model, self.predictor.size, place, groups, **how, joints=self.joints
-        )
+        groups = () if self.embeddings.attributes is None else names(self.model.network.schema)
+        how = {name: getattr(self.model.protocol, name) for name in ("flip", "normalize")}
+        origin = Origin(self.model.fingerprint, model, self.model.size, place, groups, **how, joints=self.joints)
         write_embeddings(path, self.embeddings, origin)
 
     def search(
@@ -175,7 +173,7 @@ class Gallery:
 
     def attribute_query(self, asked: str | Mapping[str, str] | AttributeQuery) -> AttributeQuery:
         """What is asked for, where this gallery can answer it (raises as :meth:`search` does)."""
-        schema = schema_of(self.predictor.model)
+        schema = schema_of(self.model.network)
         self._probabilities()
         if not isinstance(asked, AttributeQuery):
             return attribute_query(asked, schema)
@@ -199,9 +197,9 @@ class Gallery:
 
     def _nearest(self, picture: Query, k: int | None, asked: AttributeQuery | None) -> list[Hit]:
         place = str(self._source.place if isinstance(self._source, Source) else self._source)
-        compare_joints(self.joints, joints_of(self.predictor, picture.source), place)
-        embedded = self.predictor.embed_samples(picture.source, [picture.sample])
-        normalize = self.predictor.protocol.normalize
+        compare_joints(self.joints, joints_of(self.model, picture.source), place)
+        embedded = self.model.embed_samples(picture.source, [picture.sample])
+        normalize = self.model.protocol.normalize
         if asked is None:
             k = min(DEFAULT_K, len(self)) if k is None else k
             ranking = top_k(embedded, self._searched, k, normalize=normalize)
@@ -221,7 +219,7 @@ class Gallery:
     @cached_property
     def _calibration(self) -> Calibration | None:
         """What the distances of a search mean."""
-        return self.predictor.calibration_for(self.predictor.protocol)
+        return self.model.calibration_for(self.model.protocol)
 
     def _judged(self, hits: list[Hit]) -> list[Hit]:
         """With P(same person) and what to call it, where the run is calibrated for such distances."""

@@ -19,14 +19,14 @@ from passerby.inference.model import Model
 _LOG = logging.getLogger(__name__)
 
 
-def cuts_by_joints(predictor: Model) -> bool:
+def cuts_by_joints(model: Model) -> bool:
     """Whether its model sees parts that joints decide."""
-    return "parts" in predictor.model.card.inputs and predictor.parts.get("by", "pose") == "pose"
+    return "parts" in model.network.card.inputs and model.parts.get("by", "pose") == "pose"
 
 
-def joints_of(predictor: Model, source: Source) -> JointsOrigin | None:
+def joints_of(model: Model, source: Source) -> JointsOrigin | None:
     """Whose joints cut a source's pictures; ``None`` where none do."""
-    return joints_origin(predictor.parts.get("poses", AUTO), source) if cuts_by_joints(predictor) else None
+    return joints_origin(model.parts.get("poses", AUTO), source) if cuts_by_joints(model) else None
 
 
 def compare_joints(gallery: JointsOrigin | None, query: JointsOrigin | None, place: str) -> None:

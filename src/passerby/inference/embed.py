@@ -7,9 +7,9 @@ from itertools import islice
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn import functional as F
 
-from passerby.data.images.augment import normalize, normalize_parts
+from passerby.data.images.augment import normalize_images, normalize_parts
 from passerby.data.images.decode import read_batches
 from passerby.data.keypoints.crops import PartMaker, Rectangles, say_fallen_back
 from passerby.data.source import Source
@@ -78,7 +78,7 @@ def embed(
         model.train(was_training)
     say_fallen_back(str(source.root), fallen, len(samples))
     return Embeddings(
-        features=torch.cat(features),
+        embedding=torch.cat(features),
         paths=tuple(s.path for s in samples),
         pids=pids,
         camids=camids,
@@ -95,7 +95,7 @@ def model_inputs(
     whole, cut = images, None
     if parts and rectangles:
         whole, cut = parts.cutter.cut(images, rectangles.regions)
-    batch = normalize(whole.to(device)).contiguous(memory_format=torch.channels_last)
+    batch = normalize_images(whole.to(device)).contiguous(memory_format=torch.channels_last)
     return (batch,) if cut is None else (batch, normalize_parts(cut.to(device)))
 
 
@@ -109,7 +109,7 @@ def _forward(model: ReidModel, inputs: tuple[Tensor, ...], *, flip: bool) -> Mod
     embedding = (output.embedding + mirrored.embedding) / 2
     local, attributes = output.local, output.attributes
     if local is not None and mirrored.local is not None:
-        local = normalize(local + mirrored.local, dim=-1)
+        local = F.normalize(local + mirrored.local, dim=-1)
     if attributes is not None and mirrored.attributes is not None:
         attributes = tuple((a + b) / 2 for a, b in zip(attributes, mirrored.attributes, strict=True))
     return output._replace(embedding=embedding, local=local, attributes=attributes)

@@ -74,7 +74,7 @@ def write_embeddings(path: str | Path, embeddings: Embeddings, origin: Origin) -
         WeightsError: if an embedding is not finite, which only a broken model makes.
         OutputError: if the file cannot be written.
     """
-    numbers = {"embedding": embeddings.features, "local": embeddings.local, "attributes": embeddings.attributes}
+    numbers = {"embedding": embeddings.embedding, "local": embeddings.local, "attributes": embeddings.attributes}
     for name, rows in numbers.items():
         if rows is not None and not torch.isfinite(rows).all():
             bad = embeddings.paths[int((~torch.isfinite(rows)).flatten(1).any(1).nonzero()[0])]
@@ -154,7 +154,7 @@ def _table(embeddings: Embeddings) -> pa.Table:
         columns[column] = (
             pa.nulls(len(embeddings), pa.int64()) if labels is None else pa.array(labels.to("cpu", torch.int64).numpy())
         )
-    columns["embedding"] = _lists(embeddings.features)
+    columns["embedding"] = _lists(embeddings.embedding)
     for column in _FEATURES:
         if (rows := getattr(embeddings, column)) is not None:
             columns[column] = _lists(rows)
@@ -175,7 +175,7 @@ def _embeddings(table: pa.Table) -> Embeddings:
         for column, field in _LABELS.items()
     }
     return Embeddings(
-        features=_rows(table["embedding"]),
+        embedding=_rows(table["embedding"]),
         paths=tuple(table["path"].to_pylist()),
         **labels,
         **{column: _rows(table[column]) for column in _FEATURES if column in table.column_names},

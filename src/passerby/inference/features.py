@@ -59,7 +59,7 @@ def write_features(path: str | Path, query: Embeddings, gallery: Embeddings) -> 
         if side.pids is None or side.camids is None:
             raise ProtocolError(f"the {name} does not say who everybody is, and by which camera")
         roles = torch.zeros_like(side.pids) if side.roles is None else side.roles
-        columns = {"f": side.features, "pid": side.pids, "cam": side.camids, "role": roles, "local": side.local}
+        columns = {"f": side.embedding, "pid": side.pids, "cam": side.camids, "role": roles, "local": side.local}
         arrays |= {f"{name}_{key}": value.cpu().numpy() for key, value in columns.items() if value is not None}
         arrays[f"{name}_path"] = np.array(side.paths, dtype=np.str_)
     with atomic_write(Path(path)) as partial, partial.open("wb") as file:

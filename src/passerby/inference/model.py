@@ -52,7 +52,7 @@ class Model:
         seed: int = 0,
         calibration: Calibration | None = None,
     ) -> None:
-        self.model, self.size, self.parts = model.eval(), size, parts or {}
+        self.network, self.size, self.parts = model.eval(), size, parts or {}
         self.protocol = protocol_of(model, flip=flip, normalize=normalize)
         """How embeddings of this predictor are to be compared."""
         self.draws, self.seed = draws, seed
@@ -61,7 +61,7 @@ class Model:
     @property
     def fingerprint(self) -> str:
         """16 hex digits of the weights and the size: embeddings of other digits are not comparable."""
-        return digest(self.model, str(self.size))[:16]
+        return digest(self.network, str(self.size))[:16]
 
     def calibration_for(self, how: Protocol) -> Calibration | None:
         """The calibration, where it is of distances made so; a line of the log says why it is not applied.
@@ -92,7 +92,7 @@ class Model:
     ) -> Embeddings:
         """Embed a dataset's samples, in order (see :func:`passerby.inference.embed.embed`)."""
         return embed(
-            self.model,
+            self.network,
             source,
             samples,
             size=self.size,
@@ -105,7 +105,7 @@ class Model:
 
     def part_maker(self, source: Source) -> PartMaker | None:
         """What cuts a source's pictures; ``None`` for a model that sees whole pictures only."""
-        return part_maker(source, size=self.size, **self.parts) if "parts" in self.model.card.inputs else None
+        return part_maker(source, size=self.size, **self.parts) if "parts" in self.network.card.inputs else None
 
     def protocol_for(self, dataset: Dataset, *, draws: int | None = None, seed: int | None = None) -> Protocol:
         """What :meth:`evaluate` counts under; ``draws`` and ``seed`` may differ from the predictor's own.
@@ -114,7 +114,7 @@ class Model:
             ProtocolError: if a seed is asked for where nothing is drawn.
         """
         how = protocol_of(
-            self.model,
+            self.network,
             dataset,
             flip=self.protocol.flip,
             normalize=self.protocol.normalize,
@@ -160,7 +160,7 @@ class Model:
                 details.update(open_set_details(query, gallery, how, calibration, dataset))
 
         result = evaluate(
-            self.model,
+            self.network,
             dataset,
             size=self.size,
             protocol=how,
@@ -189,7 +189,7 @@ class Model:
         Raises:
             ConfigError: if it predicts none.
         """
-        schema = schema_of(self.model)
+        schema = schema_of(self.network)
         embeddings = self.embed_samples(source, samples, batch_size=batch_size, progress=progress)
         assert embeddings.attributes is not None
         return attribute_predictions(embeddings.attributes, schema)

@@ -122,9 +122,9 @@ def _rerank(plan: Plan, name: str) -> None:
     """Evaluate a finished run once more."""
     assert plan.test is not None
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    predictor = load(plan.run(name).path, device=device)
-    protocol = replace(predictor.protocol_for(plan.test), rerank=RERANKED)
-    result = predictor.evaluate(plan.test, protocol=protocol)
+    model = load(plan.run(name).path, device=device)
+    protocol = replace(model.protocol_for(plan.test), rerank=RERANKED)
+    result = model.evaluate(plan.test, protocol=protocol)
     with atomic_write(plan.metrics(name)) as partial:
         partial.write_text(json.dumps(result.to_dict(), indent=2) + "\n")
 

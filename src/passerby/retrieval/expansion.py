@@ -16,7 +16,7 @@ from torch import Tensor
 from passerby.errors import ProtocolError
 from passerby.retrieval.distance.blocks import BLOCK_BYTES
 from passerby.retrieval.distance.compare import compare_features, whole_rows
-from passerby.retrieval.distance.euclidean import normalize
+from passerby.retrieval.distance.euclidean import l2_normalize
 from passerby.retrieval.distance.nearest import nearest
 
 
@@ -36,7 +36,7 @@ def expand_queries(
         ShapeError: if the two sides differ in dimensions or dtype.
     """
     _refuse(k, alpha, len(gallery))
-    q, g = normalize(query.detach()), normalize(gallery.detach())
+    q, g = l2_normalize(query.detach()), l2_normalize(gallery.detach())
     comparison = compare_features(q, g)
     some = whole_rows(comparison, block_bytes)
     return torch.cat([_moved(q[rows], g, nearest(comparison.block(rows), k)[1], alpha) for rows in some])
@@ -52,7 +52,7 @@ def augment_gallery(
             itself.
     """
     _refuse(k, alpha, len(gallery) - 1)
-    g = normalize(gallery.detach())
+    g = l2_normalize(gallery.detach())
     among = compare_features(g, g)
     moved = []
     for rows in whole_rows(among, block_bytes):
@@ -67,7 +67,7 @@ def _moved(
 ) -> Float[Tensor, "b d"]:
     neighbors = gallery[near]
     cosine = torch.einsum("bd,bkd->bk", rows, neighbors)
-    return normalize(rows + torch.einsum("bk,bkd->bd", cosine.clamp_min(0) ** alpha, neighbors))
+    return l2_normalize(rows + torch.einsum("bk,bkd->bd", cosine.clamp_min(0) ** alpha, neighbors))
 
 
 def _refuse(k: int, alpha: float, most: int) -> None:

@@ -206,8 +206,8 @@ class _Training:
         result = None
         if self.test is not None and self.accelerator.is_main_process:
             how = {"parts": self.config.parts.model_dump(), **self.config.evaluation.model_dump()}
-            predictor = Model(model, self.config.data.size, **how)
-            result = predictor.evaluate(self.test, attributes=self.evaluation_attributes)
+            trained = Model(model, self.config.data.size, **how)
+            result = trained.evaluate(self.test, attributes=self.evaluation_attributes)
         self.accelerator.wait_for_everyone()
         return result
 

@@ -37,9 +37,9 @@ def test_what_is_fitted_and_said(run, trained: Path, figures: Path, tmp_path: Pa
     assert (done.code, done.err) == (0, "")
     found = read_calibration(folder)
     assert found is not None
-    predictor = passerby.load(folder)
-    assert found == predictor.calibration
-    assert (found.fingerprint, found.seed) == (predictor.fingerprint, 3)
+    model = passerby.load(folder)
+    assert found == model.calibration
+    assert (found.fingerprint, found.seed) == (model.fingerprint, 3)
     assert found.data.endswith(str(figures))
     assert found.protocol.ignore_same_camera
     assert found.same + found.different == 8 * 16 - found.same  # as many by the query's own camera, which are no pairs

@@ -69,12 +69,12 @@ def test_a_folder_becomes_a_file(run_folder: Path, people: Path, tmp_path: Path)
     assert result.exit_code == 0, result.output
     assert "5 pictures" in result.stdout
     assert "p.parquet" in result.stdout
-    stored, predictor = read_embeddings(tmp_path / "p.parquet"), load(run_folder)
+    stored, model = read_embeddings(tmp_path / "p.parquet"), load(run_folder)
     assert stored.embeddings.paths == tuple(f"{i}.png" for i in range(5))
-    assert (stored.origin.fingerprint, stored.origin.model) == (predictor.fingerprint, "osnet_x0_25")
+    assert (stored.origin.fingerprint, stored.origin.model) == (model.fingerprint, "osnet_x0_25")
     assert (stored.origin.size, stored.origin.root) == ((64, 32), str(people.resolve()))
-    direct = predictor.embed_files([people / "3.png"]).features[0]
-    assert torch.allclose(stored.embeddings.features[3], direct, rtol=1e-4, atol=1e-5)
+    direct = model.embed_files([people / "3.png"]).embedding[0]
+    assert torch.allclose(stored.embeddings.embedding[3], direct, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("options", "count"), [([], 3), (["--split", "query"], 1), (["--split", "all"], 6)])

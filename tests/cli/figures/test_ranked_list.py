@@ -50,8 +50,8 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Drawn]:
 
 @pytest.fixture(scope="module")
 def sides(trained: Path, figures: Path) -> tuple[Embeddings, Embeddings]:
-    predictor, dataset = load(trained), load_dataset(figures)
-    query, gallery = (predictor.embed_samples(dataset.source, getattr(dataset, side)) for side in ("query", "gallery"))
+    model, dataset = load(trained), load_dataset(figures)
+    query, gallery = (model.embed_samples(dataset.source, getattr(dataset, side)) for side in ("query", "gallery"))
     return query, gallery
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from passerby.data.images.augment import normalize
+from passerby.data.images.augment import normalize_images
 from passerby.data.keypoints.augment import PoseAugmentation, coarse, cut, hide, moved
 from passerby.data.keypoints.skeleton import JOINTS
 
@@ -74,7 +74,7 @@ def test_a_mirror_alone_is_exact() -> None:
 def test_nothing_asked_for_is_nothing_done() -> None:
     images, joints, sure = people()
     pictures, places, surety = PoseAugmentation(flip=0.0)(images, joints, sure, SIZE, Generator())
-    torch.testing.assert_close(pictures, normalize(images))
+    torch.testing.assert_close(pictures, normalize_images(images))
     torch.testing.assert_close(places, joints)
     assert torch.equal(surety, sure)
 
@@ -117,7 +117,7 @@ def test_every_part_does_something(name: str) -> None:
     part = PoseAugmentation(**{"flip": 0.0, name: amount})
     images, joints, sure = people()
     pictures, places, _ = part(images, joints, sure, SIZE, Generator().manual_seed(3))
-    assert not torch.allclose(pictures, normalize(images), atol=0.05)
+    assert not torch.allclose(pictures, normalize_images(images), atol=0.05)
     moves = name in ("flip", "scale", "closer", "aspect", "shift", "degrees")
     assert torch.allclose(places, joints, atol=1e-5) is not moves
 

@@ -78,7 +78,7 @@ def test_a_finer_position_is_what_the_model_says_of_the_picture_moved_there(see:
     assert fine.shape == (2, 8, 4)
     moved = torch.cat([images[:, :, 4:], images[:, :, -1:].expand(-1, -1, 4, -1)], dim=2)  # 4 pixels down
     moved = torch.cat([moved[..., :1].expand(-1, -1, -1, 4), moved[..., :-4]], dim=3)  # and 4 to the left
-    model: Any = seen.predictor.model
+    model: Any = seen.model.network
     network, said = model.attributes, [row["hat"].value == "yes" for row in attribute_maps(seen).said]
     with torch.no_grad():
         V = torch.relu(network.norm(network.reduce(model.backbone(moved))))

@@ -53,7 +53,7 @@ def test_channel_weights_are_the_modules_own_block_by_block(see: Callable[..., S
     found = channel_weights(seen)
     assert [each.where for each in found] == [f"layer {n}, block {i}" for n in (3, 4) for i in (1, 2)]
     assert {each.kind for each in found} == {"CWA(x)"}
-    model: Any = seen.predictor.model
+    model: Any = seen.model.network
     block = model.backbone.layer3[0]
     x = model.backbone.layer2(model.backbone.layer1(model.backbone.maxpool(model.backbone.relu(model.backbone.bn1(
         model.backbone.conv1(seen.inputs[0])
@@ -71,10 +71,10 @@ def test_how_weights_differ_between_channels_and_between_pictures(dual: Seen) ->
 
 
 def test_hearing_changes_nothing_and_leaves_no_hook(dual: Seen) -> None:
-    before = dual.predictor.model(*dual.inputs).embedding
+    before = dual.model.network(*dual.inputs).embedding
     channel_weights(dual)
-    assert torch.equal(dual.predictor.model(*dual.inputs).embedding, before)
-    assert not any(module._forward_pre_hooks for module in dual.predictor.model.modules())
+    assert torch.equal(dual.model.network(*dual.inputs).embedding, before)
+    assert not any(module._forward_pre_hooks for module in dual.model.network.modules())
 
 
 @pytest.mark.parametrize(("attention", "kind"), [("cwa_add", "CWA(+)"), ("eca", "ECA")])
@@ -86,7 +86,7 @@ def test_other_channel_attentions(see: Callable[..., Seen], attention: str, kind
 @pytest.mark.parametrize("attention", ["sp", "bam"])
 def test_attentions_to_positions(see: Callable[..., Seen], attention: str) -> None:
     seen = see("aap_reid", backbone="resnet18", attention=attention, attention_stages=(4,))
-    assert kinds(seen.predictor.model) == ("positions",)
+    assert kinds(seen.model.network) == ("positions",)
     found = position_weights(seen)
     assert [each.where for each in found] == ["layer 4, block 1", "layer 4, block 2"]
     assert all(
@@ -96,7 +96,7 @@ def test_attentions_to_positions(see: Callable[..., Seen], attention: str) -> No
 
 def test_a_position_looks_where_the_model_says_it_does(dual: Seen) -> None:
     found = self_attention(dual, [(1, 0), (0, 0)])
-    model: Any = dual.predictor.model
+    model: Any = dual.model.network
     for place, position in enumerate(found.positions):
         assert torch.allclose(found.rows[:, place], model.attention_at(dual.inputs[0], position), atol=1e-6)
     assert not torch.allclose(found.rows[:, 0], found.rows[:, 1], atol=1e-4)
@@ -133,5 +133,5 @@ def test_every_registered_model_shows_something_or_says_why_not() -> None:
 
 def test_another_kind_than_the_model_has_is_refused(dual: Seen) -> None:
     with pytest.raises(ConfigError, match=r"no attention of kind intra .* has self and channels"):
-        require(dual.predictor.model, "intra")
-    assert require(dual.predictor.model) == "self"
+        require(dual.model.network, "intra")
+    assert require(dual.model.network) == "self"

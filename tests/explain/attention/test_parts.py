@@ -60,8 +60,8 @@ def test_the_maps_are_the_models_own(see: Callable[..., Seen]) -> None:
 
 def test_a_weighed_map_says_how_much_is_added_to_the_features(see: Callable[..., Seen]) -> None:
     seen = see()
-    branch: Any = seen.predictor.model.branches["global"]  # type: ignore[index]
-    v = branch.blocks[0](branch.pool(seen.predictor.model.stem(seen.inputs[0]))).features  # type: ignore[operator]
+    branch: Any = seen.model.network.branches["global"]  # type: ignore[index]
+    v = branch.blocks[0](branch.pool(seen.model.network.stem(seen.inputs[0]))).features  # type: ignore[operator]
     a, raised = branch.blocks[1].features(v), branch.blocks[1](v).features
     added = raised.sum(dim=1) / a.sum(dim=1) - 1
     assert torch.allclose(intra_attention(seen).whole[2], added, atol=1e-5)
@@ -69,7 +69,7 @@ def test_a_weighed_map_says_how_much_is_added_to_the_features(see: Callable[...,
 
 def test_parts_weigh_what_eq_8_says(see: Callable[..., Seen]) -> None:
     seen = see()
-    found, model = inter_attention(seen), seen.predictor.model
+    found, model = inter_attention(seen), seen.model.network
     assert found.names == ("head", "upper_body", "upper_leg", "lower_leg")
     plain: Any = create_model("attention_driven", num_classes=2, width=0.125, fusion="concat").eval()
     plain.load_state_dict(model.state_dict(), strict=False)

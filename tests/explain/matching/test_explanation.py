@@ -34,7 +34,7 @@ LIGHTEST: dict[str, dict[str, Any]] = {
 }
 
 
-def predictor(name: str, *, parts: dict[str, Any] | None = None, **options: Any) -> Model:
+def model(name: str, *, parts: dict[str, Any] | None = None, **options: Any) -> Model:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = create_model(name, num_classes=3, **{**LIGHTEST.get(name, {}), **options})
@@ -54,7 +54,7 @@ def explained(who: Model, people: Dataset, **how: Any) -> MatchExplanation:
 
 @pytest.mark.parametrize("name", list_models())
 def test_every_model_explains_its_matches(name: str, people: Dataset) -> None:
-    who = predictor(name)
+    who = model(name)
     found = explained(who, people)
     x = who.embed_samples(people.source, people.query[:1])
     y = who.embed_samples(people.source, people.gallery[-1:])
@@ -73,7 +73,7 @@ def test_every_model_explains_its_matches(name: str, people: Dataset) -> None:
 
 
 def test_the_local_distance_is_the_alignment(people: Dataset) -> None:
-    found = explained(predictor("aap_reid"), people, protocol=Protocol(distance="local"))
+    found = explained(model("aap_reid"), people, protocol=Protocol(distance="local"))
     assert found.alignment is not None
     assert found.distance == pytest.approx(found.alignment.distance, rel=1e-4)
     assert [part.name for part in found.stripes] == [f"stripe {i}" for i in range(1, 5)]
@@ -81,7 +81,7 @@ def test_the_local_distance_is_the_alignment(people: Dataset) -> None:
 
 def test_a_picture_matches_itself(people: Dataset) -> None:
     album = Album(people.source)
-    found = explain_match(predictor("attention_driven"), album, people.query[0], album, people.query[0], saliency=False)
+    found = explain_match(model("attention_driven"), album, people.query[0], album, people.query[0], saliency=False)
     assert found.distance == 0
     assert found.same
     assert found.maps is None
@@ -89,14 +89,14 @@ def test_a_picture_matches_itself(people: Dataset) -> None:
 
 
 def test_of_normalised_embeddings_the_blocks_add_up_too(people: Dataset) -> None:
-    who = predictor("aanet")
+    who = model("aanet")
     found = explained(who, people, protocol=Protocol(normalize=True), saliency=False)
     assert 0 < found.distance < 2
     assert sum(part.distance for part in found.blocks) == pytest.approx(found.distance, rel=1e-4)
 
 
 def test_attributes_count_where_both_are_confident(people: Dataset) -> None:
-    who = predictor("aanet")
+    who = model("aanet")
     strict, lax = (explained(who, people, confident=c, saliency=False).attributes for c in (1.0, 0.0))
     assert {row.judged for row in strict} == {"uncertain"}
     assert [row.judged for row in lax] == ["agrees" if row.a == row.b else "conflicts" for row in lax]
@@ -106,20 +106,20 @@ def test_attributes_count_where_both_are_confident(people: Dataset) -> None:
 
 
 def test_blocks_follow_the_switches(people: Dataset) -> None:
-    one = explained(predictor("aanet", parts=None, attention_map=False, attributes=False), people, saliency=False)
+    one = explained(model("aanet", parts=None, attention_map=False, attributes=False), people, saliency=False)
     assert [part.name for part in one.blocks] == ["whole body", *(f"part {i}" for i in range(1, 7))]
-    assert explained(predictor("attention_driven", fusion="fc"), people, saliency=False).blocks == ()
+    assert explained(model("attention_driven", fusion="fc"), people, saliency=False).blocks == ()
 
 
 def test_strips_are_no_parts_of_the_body(people: Dataset) -> None:
-    found = explained(predictor("attention_driven", parts={"by": "strips"}), people, saliency=False)
+    found = explained(model("attention_driven", parts={"by": "strips"}), people, saliency=False)
     assert [part.region for part in found.blocks] == ["", *(f"strip {i} of 4" for i in range(1, 5))]
     assert "head" not in found.sentence
     assert list(found.crops) == [f"strip {i} of 4" for i in range(1, 5)]
 
 
 def test_a_calibrated_run_says_how_probable_it_is(people: Dataset) -> None:
-    who = predictor("osnet_x0_25")
+    who = model("osnet_x0_25")
     who.calibration = calibrate(who, people)
     found = explained(who, people, saliency=False)
     probability, verdict = who.calibration.verdict(found.distance)
@@ -135,7 +135,7 @@ def test_a_model_that_hides_its_maps_is_explained_without(
     def hidden(self: ReidModel) -> None:
         raise ConfigError("osnet does not say where its maps are")
 
-    who = predictor("osnet_x0_25")
+    who = model("osnet_x0_25")
     monkeypatch.setattr(type(who.model), "map_layers", hidden)
     with caplog.at_level(logging.WARNING):
         assert explained(who, people).maps is None

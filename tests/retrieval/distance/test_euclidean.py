@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from passerby.errors import ProtocolError, ShapeError
-from passerby.retrieval.distance.euclidean import first_copies, normalize, squared_euclidean
+from passerby.retrieval.distance.euclidean import first_copies, l2_normalize, squared_euclidean
 
 
 def randn(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
@@ -14,7 +14,7 @@ def randn(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> tor
 
 
 def test_normalised_rows_have_length_one() -> None:
-    assert torch.allclose(normalize(100 * randn(5, 7)).norm(dim=1), torch.ones(5, dtype=torch.float64))
+    assert torch.allclose(l2_normalize(100 * randn(5, 7)).norm(dim=1), torch.ones(5, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("value", [0.0, torch.nan, torch.inf])
@@ -22,7 +22,7 @@ def test_a_row_without_direction_is_refused_with_its_number(value: float) -> Non
     features = randn(9, 4)
     features[[2, 5]] = value
     with pytest.raises(ProtocolError, match=r"2 of 9 embeddings .*rows 2, 5"):
-        normalize(features)
+        l2_normalize(features)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -35,7 +35,7 @@ def test_squared_euclidean(dtype: torch.dtype) -> None:
 
 
 def test_distances_to_oneself_are_not_below_zero() -> None:
-    x = normalize(randn(50, 512, dtype=torch.float32))
+    x = l2_normalize(randn(50, 512, dtype=torch.float32))
     own = squared_euclidean(x, x).diagonal()
     assert own.min() >= 0
     assert own.max() < 1e-6

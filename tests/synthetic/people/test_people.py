@@ -91,7 +91,7 @@ def test_skins_reach_from_very_light_to_very_dark(street: list[Person]) -> None:
     assert 0.5 < np.median(lightness) < 0.7
 
 
-@pytest.mark.parametrize(("part", "table"), [("upper colour", UPPER_COLOURS), ("lower colour", LOWER_COLOURS)])
+@pytest.mark.parametrize(("part", "table"), [("upper color", UPPER_COLOURS), ("lower color", LOWER_COLOURS)])
 def test_colours_come_as_often_as_in_market(
     street: list[Person], part: str, table: dict[str, dict[str, float]]
 ) -> None:
@@ -229,5 +229,5 @@ def test_everybody_has_one_colour_of_each_part(street: list[Person]) -> None:
     for person in street[:300]:
         columns = attributes(person)
         assert list(columns) == list(MARKET.columns)
-        for part in ("upper colour", "lower colour"):
+        for part in ("upper color", "lower color"):
             assert sum(columns[name] == 2 for name in MARKET[part].columns) == 1

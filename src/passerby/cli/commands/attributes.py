@@ -34,13 +34,13 @@ def attributes(
     from passerby.inference.attributes import schema_of
     from passerby.inference.load import load
 
-    predictor = load(run, device=device, poses=poses)
-    schema = schema_of(predictor.model)
+    model = load(run, device=device, poses=poses)
+    schema = schema_of(model.network)
     batches = _pictures(images)
     found: list[tuple[str, AttributePredictions]] = []
     with progress_bar("attributes", sum(len(batch.samples) for batch in batches)) as advance:
         for batch in batches:
-            said = predictor.describe_samples(batch.source, batch.samples, batch_size=batch_size, progress=advance)
+            said = model.describe_samples(batch.source, batch.samples, batch_size=batch_size, progress=advance)
             found += zip(batch.names, said, strict=True)
     if as_json:
         pictures = [{"path": name, "attributes": {g: asdict(p) for g, p in each.items()}} for name, each in found]

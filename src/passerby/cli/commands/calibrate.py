@@ -43,12 +43,12 @@ def calibrate(  # noqa: PLR0913 - options of a command
     from passerby.inference.load import load
     from passerby.metrics.calibration import CALIBRATION, write_calibration
 
-    predictor = load(run, device=device, poses=poses, flip=flip, normalize=normalize)
+    model = load(run, device=device, poses=poses, flip=flip, normalize=normalize)
     check_target(run / CALIBRATION, overwrite=overwrite)
     dataset = load_dataset(data)
     with progress_bar("embedding", len(dataset.split("query")) + len(dataset.split("gallery"))) as advance:
         found = fit(
-            predictor,
+            model,
             dataset,
             method=method,
             distance=distance,

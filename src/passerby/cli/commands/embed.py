@@ -50,10 +50,10 @@ def embed(
     typer.echo(f"{len(gallery.embeddings):,} pictures of {source.root} are embedded in {output}.")
 
 
-def embed_with_bar(predictor: Model, source: Source, samples: Sequence[Sample], *, batch_size: int = 64) -> Gallery:
+def embed_with_bar(model: Model, source: Source, samples: Sequence[Sample], *, batch_size: int = 64) -> Gallery:
     """Embed samples while a bar on stderr shows how far it is."""
     from passerby.gallery.gallery import Gallery
 
     with progress_bar("embedding", len(samples)) as advance:
-        embeddings = predictor.embed_samples(source, samples, batch_size=batch_size, progress=advance)
-    return Gallery(predictor, embeddings, source)
+        embeddings = model.embed_samples(source, samples, batch_size=batch_size, progress=advance)
+    return Gallery(model, embeddings, source)

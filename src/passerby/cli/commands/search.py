@@ -63,9 +63,9 @@ def search(
     picture = None if query is None else Query.of(query)
     if picture:
         picture.image  # noqa: B018 - what cannot be read ends here, not after a gallery was embedded
-    predictor = load(run, device=device, poses=poses, flip=flip, normalize=normalize)
-    asked = None if attributes is None else attribute_query(attributes, schema_of(predictor.model))
-    opened = _open(predictor, gallery)
+    model = load(run, device=device, poses=poses, flip=flip, normalize=normalize)
+    asked = None if attributes is None else attribute_query(attributes, schema_of(model.network))
+    opened = _open(model, gallery)
     answer = _Answer(query, picture, asked, gallery, opened, opened.search(picture, k, attributes=asked))
     if figure:
         answer.draw(figure, blur=blur)
@@ -77,13 +77,13 @@ def search(
             typer.echo(f"The pictures are in {figure}.")
 
 
-def _open(predictor: Model, gallery: str) -> Gallery:
+def _open(model: Model, gallery: str) -> Gallery:
     from passerby.data.images.open import pictures
     from passerby.gallery.gallery import Gallery
 
     if gallery.endswith(".parquet"):
-        return Gallery.from_parquet(predictor, gallery)
-    return embed_with_bar(predictor, *pictures(gallery))
+        return Gallery.from_parquet(model, gallery)
+    return embed_with_bar(model, *pictures(gallery))
 
 
 @dataclass(frozen=True)

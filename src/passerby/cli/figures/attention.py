@@ -57,13 +57,13 @@ def attention(
     check_figure(output)
     asked = [_position(text) for text in positions or ()]
     shown = Shown(run, data, tuple(query or ()), n, seed, blur, device, poses)
-    predictor = shown.load()
-    found = require(predictor.model, _kind(kind))
+    model = shown.load()
+    found = require(model.network, _kind(kind))
     if asked and found != "self":
         raise ConfigError(f"--positions are of self-attention, but this figure shows {found}: leave them out")
-    seen = shown.look(predictor, shown.dataset(), n=_PICTURES.get(found, _ELSE))
-    save_figure(_drawn(found, seen, asked or None, shown.title(_WHAT[found], predictor)), output)
-    others = " ".join(f"--kind {other}" for other in kinds(predictor.model) if other != found)
+    seen = shown.look(model, shown.dataset(), n=_PICTURES.get(found, _ELSE))
+    save_figure(_drawn(found, seen, asked or None, shown.title(_WHAT[found], model)), output)
+    others = " ".join(f"--kind {other}" for other in kinds(model.network) if other != found)
     typer.echo(f"The figure is in {output}.{f' The model has more: {others}.' if others else ''}")
 
 

@@ -48,11 +48,11 @@ def attributes(
 
     check_figure(output)
     shown = Shown(run, data, tuple(query or ()), n, seed, blur, device, poses)
-    predictor = shown.load()
-    schema, dataset = schema_of(predictor.model), shown.dataset()
+    model = shown.load()
+    schema, dataset = schema_of(model.network), shown.dataset()
     known = _truth(truth, dataset.source, schema)
-    seen = shown.look(predictor, dataset, n=_PICTURES)
-    save_figure(attribute_figure(seen, known, title=shown.title("Attributes", predictor), step=step), output)
+    seen = shown.look(model, dataset, n=_PICTURES)
+    save_figure(attribute_figure(seen, known, title=shown.title("Attributes", model), step=step), output)
     typer.echo(f"The figure is in {output}.")
 
 

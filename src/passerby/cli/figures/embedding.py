@@ -42,16 +42,16 @@ def embedding(  # noqa: PLR0913 - options of a command
     check_figure(output)
     dataset = load_dataset(data)
     samples = chosen_people(dataset, people, seed=seed)
-    predictor = load(run, device=device, poses=poses, flip=flip, normalize=normalize)
+    model = load(run, device=device, poses=poses, flip=flip, normalize=normalize)
     with progress_bar("embedding", len(samples)) as more:
-        found = predictor.embed_samples(dataset.source, samples, progress=more)
+        found = model.embed_samples(dataset.source, samples, progress=more)
     [name] = run_names([run])
     figure = embedding_figure(
         found,
         title=f"{name} on {data}",
         method=method,
         color=color,
-        normalize=predictor.protocol.normalize,
+        normalize=model.protocol.normalize,
         seed=seed,
         perplexity=perplexity,
         album=Album(dataset.source, blur=blur),

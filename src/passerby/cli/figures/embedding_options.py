@@ -85,13 +85,13 @@ class Origin:
             load(run, device=self.device, poses=self.poses, flip=self.flip, normalize=self.normalize)
             for run in self.runs
         ]
-        if calibrated and not any(predictor.calibration for predictor in predictors):
+        if calibrated and not any(model.calibration for model in predictors):
             raise ConfigError(
                 "none of these runs is calibrated: passerby calibrate RUN --data DATA, or leave calibration out"
             )
         number = len(dataset.split("query")) + len(dataset.split("gallery"))
         found = []
-        for name, predictor in zip(run_names(self.runs), predictors, strict=True):
+        for name, model in zip(run_names(self.runs), predictors, strict=True):
             with progress_bar(f"embedding for {name}", number) as more:
-                found.append(Compared.of_run(predictor, dataset, name, draws=self.draws, progress=more))
+                found.append(Compared.of_run(model, dataset, name, draws=self.draws, progress=more))
         return found

@@ -97,14 +97,14 @@ class Origin:
         from passerby.inference.attributes import schema_of
         from passerby.inference.load import load
 
-        predictor = load(run, device=self.device, poses=self.poses, flip=self.flip, normalize=self.normalize)
+        model = load(run, device=self.device, poses=self.poses, flip=self.flip, normalize=self.normalize)
         if self.described:
-            schema_of(predictor.model)  # refuses a model without attributes before any work
+            schema_of(model.network)  # refuses a model without attributes before any work
         number = len(dataset.split("query")) + len(dataset.split("gallery"))
         with progress_bar(f"embedding for {name}", number) as more:
             # a list is of the whole gallery, whatever the data set's own protocol draws
             return Compared.of_run(
-                predictor, dataset, name, draws=0, distance=self.distance, rerank=self._rerank(), progress=more
+                model, dataset, name, draws=0, distance=self.distance, rerank=self._rerank(), progress=more
             )
 
     def _rerank(self) -> Rerank | None:

@@ -130,8 +130,8 @@ def _of_distance(
     assert method != "cam"  # was refused
     pairs = compared_pairs(predictors[-1], dataset, samples, seed=seed)
     found = []
-    for predictor in predictors:
-        a, b = (look(predictor, album, some) for some in zip(*[(p.query, p.other) for p in pairs], strict=True))
+    for model in predictors:
+        a, b = (look(model, album, some) for some in zip(*[(p.query, p.other) for p in pairs], strict=True))
         found.append(distance_saliency(a, b, method=method, layers=layers))
     return distance_groups(album, pairs, found)
 
@@ -142,7 +142,7 @@ def _of_identity(
     from passerby.explain.images import look
     from passerby.figures.saliency import identity_groups
 
-    seen = [look(predictor, album, samples) for predictor in predictors]
+    seen = [look(model, album, samples) for model in predictors]
     maps = [_identity_maps(one, method, layers) for one in seen]
     return identity_groups(album, seen, maps, [_likeliest(one) for one in seen])
 

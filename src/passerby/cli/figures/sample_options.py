@@ -57,18 +57,18 @@ class Shown:
 
         return labelled_or_not(self.data)
 
-    def look(self, predictor: Model, dataset: Dataset, *, n: int) -> Seen:
+    def look(self, model: Model, dataset: Dataset, *, n: int) -> Seen:
         """The model with the pictures; ``n`` is how many, unless the options say so."""
         from passerby.explain.images import Album, look
         from passerby.explain.select import chosen
 
         samples = chosen(dataset, self.query, n=self.n or n, seed=self.seed)
-        return look(predictor, Album(dataset.source, blur=self.blur), samples)
+        return look(model, Album(dataset.source, blur=self.blur), samples)
 
-    def title(self, what: str, predictor: Model) -> str:
+    def title(self, what: str, model: Model) -> str:
         """What a figure shows, of which run, on which data."""
         from passerby.figures.names import run_names
 
         [name] = run_names([self.run])
-        model = predictor.model.card.name
-        return f"{what}: {name}{'' if name == model else f' ({model})'} on {self.data}"
+        kind = model.network.card.name
+        return f"{what}: {name}{'' if name == kind else f' ({kind})'} on {self.data}"

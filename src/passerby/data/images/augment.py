@@ -35,7 +35,7 @@ def _uniform(n: int, low: float, high: float, generator: Generator) -> Tensor:
     return torch.rand(n, generator=generator) * (high - low) + low
 
 
-def normalize(images: Tensor) -> Tensor:
+def normalize_images(images: Tensor) -> Tensor:
     """uint8 ``(b, 3, h, w)`` → float32 with ImageNet's mean 0 and deviation 1."""
     mean, std = (torch.tensor(v, device=images.device) for v in (IMAGENET_MEAN, IMAGENET_STD))
     return kornia_normalize(images.float() / 255, mean, std)
@@ -43,7 +43,7 @@ def normalize(images: Tensor) -> Tensor:
 
 def normalize_parts(parts: Tensor) -> Tensor:
     """The same of parts ``(b, p, 3, y, x)``."""
-    normalized: Tensor = normalize(parts.flatten(0, 1)).unflatten(0, parts.shape[:2])
+    normalized: Tensor = normalize_images(parts.flatten(0, 1)).unflatten(0, parts.shape[:2])
     return normalized
 
 
@@ -126,7 +126,7 @@ class Augmentation:
             images = random_affine(images, self.degrees, self.translate, generator)
         if self.jitter:
             images = random_jitter(images, self.jitter, generator)
-        floats = normalize(images)
+        floats = normalize_images(images)
         return random_erase(floats, self.erase, generator) if self.erase else floats
 
     @property

@@ -18,7 +18,7 @@ from kornia.filters import gaussian_blur2d
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from passerby.data.images.augment import normalize, random_jitter
+from passerby.data.images.augment import normalize_images, random_jitter
 from passerby.data.keypoints.skeleton import JOINTS
 
 MIRRORED = tuple(
@@ -72,7 +72,7 @@ class PoseAugmentation:
         if self.jitter:
             pictures = random_jitter(pictures, self.jitter, generator)
         floats = self._spoil(pictures.float() / 255, generator)
-        return normalize((floats * 255).round().clamp(0, 255)), joints, sure
+        return normalize_images((floats * 255).round().clamp(0, 255)), joints, sure
 
     def windows(self, n: int, size: tuple[int, int], generator: Generator) -> Float[Tensor, "b 2 3"]:
         """Affine maps from places in the new picture to places in the old, both in [−1, 1] along x and y."""

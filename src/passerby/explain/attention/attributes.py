@@ -47,7 +47,7 @@ def attribute_maps(seen: Seen, *, step: int | None = None) -> AttributeMaps:
     Raises:
         ConfigError: if it predicts none, makes no maps of them, or no map of such a step can be.
     """
-    model = seen.predictor.model
+    model = seen.model.network
     schema, output = schema_of(model), seen.output
     names = [group.name for group in schema.groups]
     maps = {name: values.cpu() for name, values in (output.maps or {}).items()}
@@ -78,7 +78,7 @@ def stitched(seen: Seen, step: int) -> dict[str, Float[Tensor, "b y x"]]:
     Raises:
         ConfigError: for another model, or where ``step`` does not divide the stride.
     """
-    model, images = seen.predictor.model, seen.inputs[0]
+    model, images = seen.model.network, seen.inputs[0]
     if not isinstance(model, AANet) or model.attributes is None:
         raise ConfigError(f"finer maps are made of aanet with attributes, not of {model.card.name} as this run has it")
     own = next(iter((seen.output.maps or {}).values()))

@@ -132,7 +132,7 @@ def channel_weights(seen: Seen) -> tuple[ChannelWeights, ...]:
     Raises:
         ConfigError: if the model weighs no channels.
     """
-    require(seen.predictor.model, "channels")
+    require(seen.model.network, "channels")
     read = capture_activations(seen, MODULES["channels"], lambda module, maps: module.weights(maps).cpu())
     return tuple(ChannelWeights(block_name(name), _kind(module), weights) for name, module, weights in read)
 
@@ -143,7 +143,7 @@ def position_weights(seen: Seen) -> tuple[PositionWeights, ...]:
     Raises:
         ConfigError: if the model has neither SP nor BAM.
     """
-    require(seen.predictor.model, "positions")
+    require(seen.model.network, "positions")
     read = capture_activations(seen, MODULES["positions"], lambda module, maps: module.weights(maps).mean(dim=1).cpu())
     return tuple(PositionWeights(block_name(name), _kind(module), weights) for name, module, weights in read)
 
@@ -155,7 +155,7 @@ def self_attention(seen: Seen, positions: Sequence[tuple[int, int]] | None = Non
         ConfigError: if the model has no self-attention.
         ShapeError: for a position outside the map.
     """
-    require(seen.predictor.model, "self")
+    require(seen.model.network, "self")
 
     def read(module: SelfAttention, maps: Tensor) -> tuple[tuple[tuple[int, int], ...], Tensor, float]:
         asked = tuple(positions or default_positions(maps.shape[2], maps.shape[3]))
@@ -180,7 +180,7 @@ def capture_activations(
     seen: Seen, types: tuple[type[nn.Module], ...], read: Callable[..., _T]
 ) -> list[tuple[str, nn.Module, _T]]:
     """What ``read(module, *inputs)`` makes of every module of some types, each time the model runs it."""
-    model, found = seen.predictor.model, list[tuple[str, nn.Module, _T]]()
+    model, found = seen.model.network, list[tuple[str, nn.Module, _T]]()
     handles = []
     for name, module in model.named_modules():
         if isinstance(module, types):

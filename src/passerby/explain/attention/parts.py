@@ -59,7 +59,7 @@ def intra_attention(seen: Seen, *, weighed: bool = True) -> IntraMaps:
     Raises:
         ConfigError: if it has no intra-attention.
     """
-    model = seen.predictor.model
+    model = seen.model.network
     require(model, "intra")
     maps = _gains(seen) if weighed else {name: values.cpu() for name, values in (seen.output.maps or {}).items()}
     of = {
@@ -89,7 +89,7 @@ def _together(seen: Seen, parts: Mapping[str, Mapping[int, Tensor]], block: int)
     assert seen.rectangles is not None  # a model of parts was shown some
     frame, cut = torch.from_numpy(seen.rectangles.whole), torch.from_numpy(seen.rectangles.parts)
     rows = [PARTS.index(name) for name in parts]
-    return fused([maps[block] for maps in parts.values()], cut[:, rows], frame, seen.predictor.size)
+    return fused([maps[block] for maps in parts.values()], cut[:, rows], frame, seen.model.size)
 
 
 def fused(
@@ -135,7 +135,7 @@ def inter_attention(seen: Seen) -> PartWeights:
     Raises:
         ConfigError: if the model fuses them without weights.
     """
-    model = seen.predictor.model
+    model = seen.model.network
     require(model, "inter")
     read = capture_activations(seen, MODULES["inter"], lambda module, E: cast(InterAttention, module).weights(E).cpu())
     [(_, _, weights)] = read

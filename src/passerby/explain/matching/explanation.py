@@ -125,7 +125,7 @@ class MatchExplanation:
 
 
 def explain_match(
-    predictor: Model,
+    model: Model,
     album_a: Album,
     a: Sample,
     album_b: Album,
@@ -146,17 +146,17 @@ def explain_match(
         ImageError: if a picture cannot be read.
         ProtocolError: if the model lacks what the protocol compares.
     """
-    how = protocol or predictor.protocol
-    _say_other_joints(predictor, album_a.source, album_b.source)
-    x, y = (predictor.embed_samples(of.source, [one], with_local=True) for of, one in ((album_a, a), (album_b, b)))
+    how = protocol or model.protocol
+    _say_other_joints(model, album_a.source, album_b.source)
+    x, y = (model.embed_samples(of.source, [one], with_local=True) for of, one in ((album_a, a), (album_b, b)))
     distance = compare(x, y, how.distance, normalize=how.normalize).pairs(torch.tensor([0]), torch.tensor([0])).item()
-    calibration = predictor.calibration_for(how)
+    calibration = model.calibration_for(how)
     probability, verdict = calibration.verdict(distance) if calibration else (None, None)
-    seen = look(predictor, album_a, [a]), look(predictor, album_b, [b])
+    seen = look(model, album_a, [a]), look(model, album_b, [b])
     return MatchExplanation(
         a=a,
         b=b,
-        model=predictor.model.card.name,
+        model=model.network.card.name,
         protocol=how,
         distance=distance,
         same_person=probability,
@@ -164,11 +164,11 @@ def explain_match(
         false_match_rate=_rate(calibration, distance),
         alignment=None if x.local is None or y.local is None else align(x.local[0], y.local[0]),
         stripes=stripes_of(x, y),
-        blocks=blocks_of(named_blocks(predictor), x, y, normalize=how.normalize),
-        attributes=_attributes(predictor, x, y, confident),
+        blocks=blocks_of(named_blocks(model), x, y, normalize=how.normalize),
+        attributes=_attributes(model, x, y, confident),
         confident=confident,
         pictures=(seen[0].pictures[0], seen[1].pictures[0]),
-        crops=_crops(predictor, *seen),
+        crops=_crops(model, *seen),
         maps=_maps(*seen) if saliency else None,
     )
 
@@ -179,16 +179,16 @@ def _rate(calibration: Calibration | None, distance: float) -> float | None:
     return min(below, default=None)
 
 
-def _crops(predictor: Model, a: Seen, b: Seen) -> dict[str, tuple[Image.Image, Image.Image]]:
+def _crops(model: Model, a: Seen, b: Seen) -> dict[str, tuple[Image.Image, Image.Image]]:
     if not a.parts or not b.parts:
         return {}
-    blocks = zip(named_blocks(predictor), predictor.model.blocks(), strict=True)
+    blocks = zip(named_blocks(model), model.network.blocks(), strict=True)
     places = {named.name: place for named, block in blocks if (place := part_of(block)) is not None}
     return {name: (a.parts[0][place], b.parts[0][place]) for name, place in places.items()}
 
 
-def _attributes(predictor: Model, x: Embeddings, y: Embeddings, confident: float) -> tuple[AttributePair, ...]:
-    schema = predictor.model.schema
+def _attributes(model: Model, x: Embeddings, y: Embeddings, confident: float) -> tuple[AttributePair, ...]:
+    schema = model.network.schema
     if schema is None or x.attributes is None or y.attributes is None:
         return ()
     (one,), (other,) = (attribute_predictions(each, schema) for each in (x.attributes, y.attributes))
@@ -213,11 +213,11 @@ def _maps(a: Seen, b: Seen) -> tuple[Tensor, Tensor] | None:
     return found.a[0].cpu(), found.b[0].cpu()
 
 
-def _say_other_joints(predictor: Model, a: Source, b: Source) -> None:
+def _say_other_joints(model: Model, a: Source, b: Source) -> None:
     """Parts that were cut by unlike joints compare less surely."""
-    if "parts" not in predictor.model.card.inputs or predictor.parts.get("by", "pose") != "pose":
+    if "parts" not in model.network.card.inputs or model.parts.get("by", "pose") != "pose":
         return
-    one, other = (joints_origin(predictor.parts.get("poses", AUTO), source) for source in (a, b))
+    one, other = (joints_origin(model.parts.get("poses", AUTO), source) for source in (a, b))
     if not one.same_as(other):
         _LOG.warning(
             "the parts of the two pictures are cut by different joints (%s; %s), so that the distance is less sure "

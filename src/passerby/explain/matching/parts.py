@@ -12,6 +12,7 @@ from passerby.data.keypoints.regions import PARTS
 from passerby.inference.model import Model
 from passerby.models.card import Block
 from passerby.retrieval.distance.dmli import stripe_distances
+from passerby.retrieval.distance.euclidean import l2_normalize
 from passerby.types import Embeddings
 
 
@@ -37,10 +38,10 @@ def stripes_of(x: Embeddings, y: Embeddings) -> tuple[Part, ...]:
     return tuple(Part(f"stripe {i}", cost, apart, f"stripe {i} of {len(costs)}") for i, (cost, apart) in both)
 
 
-def named_blocks(predictor: Model) -> tuple[Block, ...]:
+def named_blocks(model: Model) -> tuple[Block, ...]:
     """The model's blocks; of fixed strips nobody knows which part of the body they show."""
-    blocks = predictor.model.blocks()
-    if "parts" not in predictor.model.card.inputs or predictor.parts.get("by", "pose") == "pose":
+    blocks = model.network.blocks()
+    if "parts" not in model.network.card.inputs or model.parts.get("by", "pose") == "pose":
         return blocks
     return tuple(_strip(block) for block in blocks)
 
@@ -58,7 +59,7 @@ def part_of(block: Block) -> int | None:
 
 def blocks_of(blocks: Sequence[Block], x: Embeddings, y: Embeddings, *, normalize: bool) -> tuple[Part, ...]:
     """Of the first picture of either side."""
-    p, q = ((normalize(e.features) if normalize else e.features)[0].double() for e in (x, y))
+    p, q = ((l2_normalize(e.embedding) if normalize else e.embedding)[0].double() for e in (x, y))
     found = []
     for block in blocks:
         v, w = p[block.columns], q[block.columns]

@@ -35,6 +35,7 @@ from passerby.errors import ConfigError, ShapeError, UnknownNameError
 from passerby.explain.images import Seen
 from passerby.explain.upsample import enlarged
 from passerby.models.base import WHOLE, MapLayers
+from passerby.retrieval.distance.euclidean import l2_normalize
 from passerby.types import ModelOutput, Protocol
 
 Method = Literal["elementwise", "gradcam"]
@@ -117,7 +118,7 @@ def class_activation_maps(seen: Seen, *, classes: Int[Tensor, " b"] | None = Non
     Raises:
         ConfigError: as :func:`identity_saliency`.
     """
-    last = list(seen.predictor.model.map_layers())[-1:]
+    last = list(seen.model.network.map_layers())[-1:]
     output, maps = _watch(seen, chosen_layers(seen, last))
     gradients = torch.autograd.grad(_scores(output, classes).sum(), _flat(maps))
     (of_last,) = _weighed(maps, gradients, _pooled).values()
@@ -149,7 +150,7 @@ def distance_maps(
     """The same as the layers have them, before they are placed on the pictures, and the distances."""
     weigh = _weigh(method)
     (out_a, maps_a), (out_b, maps_b) = (_watch(seen, chosen_layers(seen, layers)) for seen in (a, b))
-    distances = paired_distances(out_a.embedding, out_b.embedding, normalize=a.predictor.protocol.normalize)
+    distances = paired_distances(out_a.embedding, out_b.embedding, normalize=a.model.protocol.normalize)
     gradients = torch.autograd.grad(-distances.sum(), [*_flat(maps_a), *_flat(maps_b)])
     split = len(_flat(maps_a))
     return _weighed(maps_a, gradients[:split], weigh), _weighed(maps_b, gradients[split:], weigh), distances.detach()
@@ -157,7 +158,7 @@ def distance_maps(
 
 def paired_distances(x: Float[Tensor, "b d"], y: Float[Tensor, "b d"], *, normalize: bool) -> Float[Tensor, " b"]:
     """‖x − y‖² of each row, of length 1 where a protocol normalizes; differentiable."""
-    return (normalize(x) - normalize(y) if normalize else x - y).square().sum(dim=1)
+    return (l2_normalize(x) - l2_normalize(y) if normalize else x - y).square().sum(dim=1)
 
 
 def chosen_layers(seen: Seen, layers: Sequence[str] | None) -> MapLayers:
@@ -167,13 +168,13 @@ def chosen_layers(seen: Seen, layers: Sequence[str] | None) -> MapLayers:
         ConfigError: if the model does not say where its maps are, or none is named.
         UnknownNameError: for a layer that there is not.
     """
-    known = seen.predictor.model.map_layers()
+    known = seen.model.network.map_layers()
     names = list(known)[:FINEST] if layers is None else list(layers)
     if not names:
         raise ConfigError(f"a map is of one layer or more; name some of {', '.join(known)}")
     for name in names:
         if name not in known:
-            raise UnknownNameError(f"layer of {seen.predictor.model.card.name}", name, known)
+            raise UnknownNameError(f"layer of {seen.model.network.card.name}", name, known)
     return {name: known[name] for name in names}
 
 
@@ -210,7 +211,7 @@ def _pooled(A: Tensor, G: Tensor) -> Tensor:
 def _watch(seen: Seen, layers: MapLayers) -> tuple[ModelOutput, Maps]:
     """The model's output with what these layers' modules handed on for it, all with gradients."""
     with torch.enable_grad(), _kept(layers) as maps:
-        output: ModelOutput = seen.predictor.model(*(pictures.detach().requires_grad_() for pictures in seen.inputs))
+        output: ModelOutput = seen.model.network(*(pictures.detach().requires_grad_() for pictures in seen.inputs))
     return output, maps
 
 
@@ -254,7 +255,7 @@ def on_pictures(seen: Seen, maps: Maps) -> Float[Tensor, "b h w"]:
 
 def _placed(seen: Seen, maps: Mapping[str, Tensor]) -> Tensor:
     """Maps of bodies and parts on the pictures that they were cut from; a cell's value is spread over its pixels."""
-    height, width = seen.predictor.size
+    height, width = seen.model.size
     if seen.rectangles is None:
         return enlarged(maps[WHOLE], (height, width))
     canvas = torch.zeros(len(seen), height, width, device=maps[next(iter(maps))].device)

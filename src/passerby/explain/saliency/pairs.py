@@ -10,7 +10,7 @@ import torch
 from passerby.data.dataset import Dataset
 from passerby.errors import DatasetLayoutError
 from passerby.inference.model import Model
-from passerby.retrieval.distance.euclidean import normalize, squared_euclidean
+from passerby.retrieval.distance.euclidean import l2_normalize, squared_euclidean
 from passerby.types import Embeddings, Role, Sample
 
 OTHERS = 200
@@ -26,7 +26,7 @@ class Pair(NamedTuple):
     """Whether both are one person; ``None`` where nobody said."""
 
 
-def compared_pairs(predictor: Model, dataset: Dataset, queries: Sequence[Sample], *, seed: int = 0) -> tuple[Pair, ...]:
+def compared_pairs(model: Model, dataset: Dataset, queries: Sequence[Sample], *, seed: int = 0) -> tuple[Pair, ...]:
     """Of each query a match by another camera, and the nearest of other people; or the nearest, if nobody is known.
 
     Args:
@@ -38,7 +38,7 @@ def compared_pairs(predictor: Model, dataset: Dataset, queries: Sequence[Sample]
     draw = torch.Generator().manual_seed(seed)
     people = [sample for sample in dataset.split("gallery") if sample.role is Role.PERSON]
     drawn = [people[place] for place in torch.randperm(len(people), generator=draw)[:OTHERS].tolist()]
-    nearest = _nearest(predictor, dataset, queries, drawn)
+    nearest = _nearest(model, dataset, queries, drawn)
     found: list[Pair] = []
     for query, by_distance in zip(queries, nearest, strict=True):
         if query.pid is None:
@@ -61,15 +61,13 @@ def _matches(query: Sample, sample: Sample) -> bool:
     return sample.pid == query.pid and elsewhere and sample.path != query.path
 
 
-def _nearest(
-    predictor: Model, dataset: Dataset, queries: Sequence[Sample], drawn: Sequence[Sample]
-) -> list[list[Sample]]:
+def _nearest(model: Model, dataset: Dataset, queries: Sequence[Sample], drawn: Sequence[Sample]) -> list[list[Sample]]:
     """Those that were drawn, for each query the nearest first."""
-    x, y = (_compared(predictor, predictor.embed_samples(dataset.source, some)) for some in (queries, drawn))
+    x, y = (_compared(model, model.embed_samples(dataset.source, some)) for some in (queries, drawn))
     orders = squared_euclidean(x, y).argsort(dim=1, stable=True).tolist()
     return [[drawn[place] for place in order] for order in orders]
 
 
-def _compared(predictor: Model, embeddings: Embeddings) -> torch.Tensor:
-    features = embeddings.features
-    return normalize(features) if predictor.protocol.normalize else features
+def _compared(model: Model, embeddings: Embeddings) -> torch.Tensor:
+    features = embeddings.embedding
+    return l2_normalize(features) if model.protocol.normalize else features

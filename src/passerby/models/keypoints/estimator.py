@@ -18,7 +18,7 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional as F
 
-from passerby.data.images.augment import normalize
+from passerby.data.images.augment import normalize_images
 from passerby.data.keypoints.estimator import Poses
 from passerby.data.keypoints.skeleton import JOINTS
 from passerby.errors import ShapeError, WeightsError
@@ -79,7 +79,7 @@ class NetworkPoses:
         pixels = images.to(next(self.network.parameters()).device)
         if tuple(pixels.shape[2:]) != self.network.size:
             pixels = F.interpolate(pixels.float(), self.network.size, mode="bilinear", antialias=True)
-        return normalize(pixels).contiguous(memory_format=torch.channels_last)
+        return normalize_images(pixels).contiguous(memory_format=torch.channels_last)
 
 
 def shipped_poses(*, flip: bool = True) -> NetworkPoses:

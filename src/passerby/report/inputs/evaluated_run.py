@@ -42,7 +42,7 @@ class Missing(NamedTuple):
 class Tested:
     """One run's model on one data set."""
 
-    predictor: Model
+    model: Model
     spec: str
     """What opens the data again."""
     own: bool
@@ -86,15 +86,15 @@ def evaluated(
     spec = data or own_data(record)
     if spec is None:
         raise ConfigError("the run does not say what it was tested on")
-    predictor = load_model(record.path, device=device, poses=poses)
+    model = load_model(record.path, device=device, poses=poses)
     dataset = load_dataset(spec)
     own = spec == own_data(record)
-    protocol = predictor.protocol_for(dataset)
+    protocol = model.protocol_for(dataset)
     slicing, unsliced = _slicing(dataset, draws=protocol.draws)
-    worn = _attributes(record, predictor, dataset, own=own)
+    worn = _attributes(record, model, dataset, own=own)
     kept: list[Embeddings] = []
     with progress(f"embedding for {record.label}", len(dataset.split("query")) + len(dataset.split("gallery"))) as tell:
-        result = predictor.evaluate(
+        result = model.evaluate(
             dataset,
             protocol=protocol,
             attributes=worn,
@@ -106,19 +106,19 @@ def evaluated(
     query, gallery = kept
     slices = slicing.slices(query, gallery, result) if slicing.dimensions else ()
     same = _same_content(record, dataset) if own else None
-    return Tested(predictor, spec, own, dataset, query, gallery, result, worn, slices, unsliced, same)
+    return Tested(model, spec, own, dataset, query, gallery, result, worn, slices, unsliced, same)
 
 
-def _attributes(record: Record, predictor: Model, dataset: Dataset, *, own: bool) -> Attributes | None:
+def _attributes(record: Record, model: Model, dataset: Dataset, *, own: bool) -> Attributes | None:
     """What the people wear, for a model that predicts it, where somebody says it."""
-    if predictor.model.schema is None:
+    if model.network.schema is None:
         return None
     if own and record.config:
         config = read_config(record.path / "config.json")
         training = dataset if config.data.train == own_data(record) else load_dataset(config.data.train)
-        return evaluation_attributes(config, predictor.model, training, dataset)
+        return evaluation_attributes(config, model.network, training, dataset)
     try:
-        known = read_attributes(dataset.source, predictor.model.schema)
+        known = read_attributes(dataset.source, model.network.schema)
     except PasserbyError:  # nobody says it, or in other words than the model's
         return None
     return known if any(known.of(sample) is not None for sample in dataset.gallery) else None

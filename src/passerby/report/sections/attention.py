@@ -46,11 +46,11 @@ def _of(run: Run, found: Tested, album: Album) -> Iterable[Content]:
     query = found.dataset.split("query")
     rows = torch.linspace(0, len(query) - 1, min(_PICTURES, len(query))).long().tolist()
     try:
-        seen = look(found.predictor, album, [query[row] for row in rows])
+        seen = look(found.model, album, [query[row] for row in rows])
     except PasserbyError as error:
         yield paragraph(f"No maps: {error}")
         return
-    known = kinds(found.predictor.model)
+    known = kinds(found.model.network)
     for kind in known:
         yield _shown(run, found, seen, kind)
     if not known:

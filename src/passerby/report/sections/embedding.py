@@ -46,4 +46,4 @@ def _map(run: Run, found: Tested, some: Embeddings, color: Color) -> Html:
     )
     people = 0 if some.pids is None else len(some.pids.unique())
     alt = f"A map of {len(some)} embeddings of {run.label} by t-SNE, {people} people, a point a picture, by {color}. "
-    return drawn(figure, alt=f"{alt}{_CAPTIONS[colour]}", caption=f"By {color}. {_CAPTIONS[color]}")
+    return drawn(figure, alt=f"{alt}{_CAPTIONS[color]}", caption=f"By {color}. {_CAPTIONS[color]}")

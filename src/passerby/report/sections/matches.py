@@ -48,7 +48,7 @@ def _figure(run: Run, found: Tested, album: Album, outcome: Outcome) -> Html:
     (one,) = ranked_lists(found.query, found.gallery, protocol, torch.tensor([row]), k=1)
     query = _sample(found.dataset, "query", one.path)
     answer = _sample(found.dataset, "gallery", one.hits[0].path)
-    explained = explain_match(found.predictor, album, query, album, answer, protocol=protocol)
+    explained = explain_match(found.model, album, query, album, answer, protocol=protocol)
     caption = f"A {outcome} answer: of the queries whose nearest picture is {outcome}, the one of {_SHOWN[outcome][1]} "
     caption += "average precision, with that picture."
     alt = f"A query and its nearest picture, which is {outcome}, compared. {explained.sentence}"

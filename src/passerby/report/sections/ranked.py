@@ -47,7 +47,7 @@ def _figure(members: Sequence[tuple[Run, Tested]], which: Which) -> Html:
             each.result.protocol,
             rows,
             k=min(_K, len(each.gallery)),
-            calibration=each.predictor.calibration_for(each.result.protocol),
+            calibration=each.model.calibration_for(each.result.protocol),
         )
         for run, each in members
     }

@@ -27,7 +27,7 @@ _CAPTIONS: dict[What, str] = {
 
 def compared(run: Run, found: Tested) -> Compared:
     """The embeddings as curves want them."""
-    calibration = found.predictor.calibration_for(found.result.protocol)
+    calibration = found.model.calibration_for(found.result.protocol)
     fitted = bool(found.result.details.get("calibration", {}).get("fitted_on_these"))
     return Compared(run.label, found.query, found.gallery, found.result.protocol, calibration, fitted)
 

@@ -45,12 +45,12 @@ def _pairs(found: Tested) -> tuple[Pair, ...]:
     rows = choose(found.query, found.gallery, found.result.protocol, "random", _QUERIES)
     known = {sample.path: sample for sample in found.dataset.query}
     queries = [known[found.query.paths[row]] for row in rows.tolist()]
-    return compared_pairs(found.predictor, found.dataset, queries)
+    return compared_pairs(found.model, found.dataset, queries)
 
 
 def _maps(found: Tested, album: Album, pairs: Sequence[Pair]) -> PairSaliency:
     sides = [pair.query for pair in pairs], [pair.other for pair in pairs]
-    return distance_saliency(*(look(found.predictor, album, side) for side in sides))
+    return distance_saliency(*(look(found.model, album, side) for side in sides))
 
 
 def _figure(

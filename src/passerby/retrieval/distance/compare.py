@@ -188,8 +188,8 @@ def compare(query: Embeddings, gallery: Embeddings, distance: str, *, normalize:
     parts: list[Euclidean | Aligned] = []
     columns = []
     if distance != "local":
-        parts.append(_euclidean(query.features, gallery.features, normalize=normalize))
-        columns.append(gallery.features)
+        parts.append(_euclidean(query.embedding, gallery.embedding, normalize=normalize))
+        columns.append(gallery.embedding)
     if distance != "global":
         x, y = _stripes(query, gallery, distance)
         parts.append(Aligned(x, y))
@@ -205,7 +205,7 @@ def compare_union(query: Embeddings, gallery: Embeddings, distance: str, *, norm
     """
     compare(query, gallery, distance, normalize=normalize)  # says what cannot be
     local = None if query.local is None or gallery.local is None else torch.cat([query.local, gallery.local])
-    union = Embeddings(torch.cat([query.features, gallery.features]), query.paths + gallery.paths, local=local)
+    union = Embeddings(torch.cat([query.embedding, gallery.embedding]), query.paths + gallery.paths, local=local)
     return compare(union, union, distance, normalize=normalize)
 
 

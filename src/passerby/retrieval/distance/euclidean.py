@@ -38,7 +38,7 @@ def _lengths(rows: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
     return length
 
 
-def normalize(features: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+def l2_normalize(features: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     """Rows divided by their Euclidean length (raises as :func:`lengths_of`)."""
     return features / lengths_of(features)[:, None]
 
