@@ -146,7 +146,7 @@ def test_a_planted_violation_is_found(tmp_path: Path, module: str, source: str, 
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        pytest.param("models/a.py", "from passerby.losses import dmli\nfrom passerby import types", id="downwards"),
+        pytest.param("models/a.py", "from passerby.retrieval import dmli\nfrom passerby import types", id="downwards"),
         pytest.param("models/backbones/a.py", "from ..card import ModelCard\nfrom . import resnet", id="own package"),
         pytest.param("data/a.py", "import passerby_extras\nfrom torch import nn\nfrom numpy import cli", id="others"),
         pytest.param("cli/a.py", "import passerby\nfrom passerby.server import app", id="the last may all"),

@@ -18,7 +18,7 @@ def embeddings(n: int = 4) -> Embeddings:
     """Row i is recognizable by i in every field."""
     rows = torch.arange(n)
     return Embeddings(
-        features=rows[:, None].float().expand(n, 3),
+        embedding=rows[:, None].float().expand(n, 3),
         paths=tuple(f"{i}.jpg" for i in range(n)),
         pids=rows * 10,
         camids=rows + 100,
@@ -61,7 +61,7 @@ def test_unknown_columns_stay_unknown() -> None:
 @pytest.mark.parametrize("column", ["paths", "pids", "camids", "roles", "local"])
 def test_columns_must_agree_about_n(column: str) -> None:
     wrong = ("a",) if column == "paths" else torch.zeros(1, dtype=torch.int64)
-    with pytest.raises(ShapeError, match=f"4 features but 1 {column}"):
+    with pytest.raises(ShapeError, match=f"4 embeddings but 1 {column}"):
         dataclasses.replace(embeddings(), **{column: wrong})
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 V = TypeVar("V")
 
@@ -28,23 +28,22 @@ _FILES = {"backbone_weights.json": "trunk_weights.json"}
 """Files of a run folder: today's name, former."""
 
 
-def current_settings(tree: dict[str, Any]) -> dict[str, Any]:
+def current_settings(tree: V) -> V:
     """Return a JSON tree with every former key replaced by today's name, at any depth.
 
     >>> current_settings({"model": {"trunk_weights": None}})
     {'model': {'backbone_weights': None}}
     """
-    return {_renamed(key): _current(value) for key, value in tree.items()}
+    found: Any = tree
+    if isinstance(tree, dict):
+        found = {_renamed(key): current_settings(value) for key, value in tree.items()}
+    elif isinstance(tree, list):
+        found = [current_settings(item) for item in tree]
+    return cast("V", found)
 
 
 def _renamed(key: str) -> str:
     return ".".join(_SETTINGS.get(part, part) for part in str(key).split("."))
-
-
-def _current(value: Any) -> Any:
-    if isinstance(value, dict):
-        return current_settings(value)
-    return [_current(item) for item in value] if isinstance(value, list) else value
 
 
 def current_key(key: str) -> str:

@@ -16,12 +16,9 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """A map from names to values of one kind, filled by ``@registry.register("name")`` in a package's modules.
+    """A map from names to values of one ``kind``, filled by ``@registry.register("name")`` in a package's modules.
 
-    Args:
-        kind: what an entry is, for errors.
-        package: the package whose modules register entries.
-        modules: further modules that do, imported only when an entry is looked up.
+    ``modules`` of other packages that register entries are imported with them, when the first name is looked up.
     """
 
     def __init__(self, kind: str, package: str, *modules: str) -> None:

@@ -182,7 +182,7 @@ def test_a_setting_that_cannot_be(run, figures: Path, work: Path) -> None:
     [
         ("model.name=aap_ried", "Did you mean aap_reid"),
         ("model.options.backbone=resnet19", "Did you mean resnet1"),
-        ("model.options.truk=resnet18", "Did you mean backbone"),
+        ("model.options.bakbone=resnet18", "Did you mean backbone"),
     ],
 )
 def test_an_unknown_model_or_part(

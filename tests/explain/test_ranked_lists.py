@@ -20,8 +20,8 @@ from passerby.types import Embeddings, Protocol, Rerank, Role
 AS_THEY_ARE = Protocol(normalize=False)
 WEAR = Schema(
     "wear",
-    (Attribute("hat", ("no", "yes"), ("hat",)), Attribute("colour", ("red", "blue"), ("colour",))),
-    ("hat", "colour"),
+    (Attribute("hat", ("no", "yes"), ("hat",)), Attribute("color", ("red", "blue"), ("color",))),
+    ("hat", "color"),
 )
 
 
@@ -173,7 +173,7 @@ def test_what_cannot_be_listed() -> None:
     nobody = replace(gallery, pids=torch.full_like(query.pids[:1], 99).expand(len(gallery)))  # type: ignore[index]
     with pytest.raises(ProtocolError, match="none of the 16 queries has a valid match"):
         choose(query, nobody, Protocol(), "worst")
-    with pytest.raises(ProtocolError, match="unlabelled"):
+    with pytest.raises(ProtocolError, match="unlabeled"):
         ranked_lists(query, replace(gallery, pids=None), Protocol(), rows)
     for k in (0, len(gallery) + 1):
         with pytest.raises(ProtocolError, match=f"k must be between 1 and the gallery's 24 images, got {k}"):

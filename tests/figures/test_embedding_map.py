@@ -115,7 +115,7 @@ def test_more_than_can_be_told_apart_is_refused() -> None:
     nameless = Embeddings(torch.eye(5), tuple("abcde"))
     with pytest.raises(ConfigError, match="camera of these pictures is unknown"):
         embedding_figure(nameless, title="t", color="camera")
-    with pytest.raises(ConfigError, match="unlabelled"):
+    with pytest.raises(ConfigError, match="unlabeled"):
         of_people(nameless)
 
 

@@ -29,7 +29,7 @@ SIZE = (64, 32)
 
 
 @pytest.fixture(scope="module")
-def model() -> ReidModel:
+def network() -> ReidModel:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return create_model("attention_driven", num_classes=3, width=0.125)
@@ -69,13 +69,13 @@ def photograph(tmp_path: Path, drawn: Path) -> Path:
     return Path(shutil.copy(next((drawn / "query").glob("*.jpg")), tmp_path / "photograph.jpg"))
 
 
-def saved(model: ReidModel, place: Path, file: Path, poses: str) -> Path:
-    Gallery.from_folder(Model(model, SIZE, parts={"poses": poses}), place).save(file)
+def saved(network: ReidModel, place: Path, file: Path, poses: str) -> Path:
+    Gallery.from_folder(Model(network, SIZE, parts={"poses": poses}), place).save(file)
     return file
 
 
-def opened(model: ReidModel, file: Path, poses: str) -> Gallery:
-    return Gallery.from_parquet(Model(model, SIZE, parts={"poses": poses}), file)
+def opened(network: ReidModel, file: Path, poses: str) -> Gallery:
+    return Gallery.from_parquet(Model(network, SIZE, parts={"poses": poses}), file)
 
 
 def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -84,7 +84,7 @@ def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_a_file_names_the_source_of_its_joints(
-    model: ReidModel, drawn: Path, networks: tuple[Path, Path], tmp_path: Path
+    network: ReidModel, drawn: Path, networks: tuple[Path, Path], tmp_path: Path
 ) -> None:
     shipped, other = (NetworkPoses(load_pose_network(folder)).fingerprint[:16] for folder in networks)
     keypoints = drawn / "keypoints.json"
@@ -95,41 +95,42 @@ def test_a_file_names_the_source_of_its_joints(
         (str(networks[1]), JointsOrigin(str(networks[1]), other)),
         (str(keypoints), JointsOrigin(str(keypoints))),
     ):
-        file = saved(model, drawn, tmp_path / "g.parquet", poses)
+        file = saved(network, drawn, tmp_path / "g.parquet", poses)
         assert read_embeddings(file).origin.joints == origin
     assert (
-        Gallery(Model(model, SIZE, parts={"by": "strips"}), opened(model, file, "own").embeddings, "/").joints is None
+        Gallery(Model(network, SIZE, parts={"by": "strips"}), opened(network, file, "own").embeddings, "/").joints
+        is None
     )
 
 
 def test_a_query_cut_by_another_network_is_refused(
-    model: ReidModel, drawn: Path, photograph: Path, networks: tuple[Path, Path], tmp_path: Path
+    network: ReidModel, drawn: Path, photograph: Path, networks: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    file = saved(model, drawn, tmp_path / "g.parquet", str(networks[1]))
+    file = saved(network, drawn, tmp_path / "g.parquet", str(networks[1]))
     for poses in ("network", "auto"):
         with pytest.raises(ConfigError, match=rf"cut by other joints.*search with --poses {networks[1]} "):
-            opened(model, file, poses).search(photograph)
-    assert opened(model, file, str(networks[1])).search(photograph)
+            opened(network, file, poses).search(photograph)
+    assert opened(network, file, str(networks[1])).search(photograph)
     moved = networks[1].rename(tmp_path / "moved")  # a network is told by its weights
-    assert opened(model, file, str(moved)).search(photograph)
+    assert opened(network, file, str(moved)).search(photograph)
 
 
 def test_a_query_of_known_joints_is_refused_where_a_network_found_the_gallery_s(
-    model: ReidModel, drawn: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    network: ReidModel, drawn: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    file = saved(model, drawn, tmp_path / "g.parquet", "network")
+    file = saved(network, drawn, tmp_path / "g.parquet", "network")
     query = f"{drawn}::query/{next((drawn / 'query').glob('*.jpg')).name}"
     with pytest.raises(ConfigError, match=r"than the query's would be \(the data set's own\).*--poses network "):
-        opened(model, file, "auto").search(query)
-    assert opened(model, file, "network").search(query)
+        opened(network, file, "auto").search(query)
+    assert opened(network, file, "network").search(query)
     assert not messages(caplog)
 
 
 def test_a_query_that_can_have_no_such_joints_is_searched_for_and_it_is_said_once(
-    model: ReidModel, drawn: Path, photograph: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    network: ReidModel, drawn: Path, photograph: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    file = saved(model, drawn, tmp_path / "g.parquet", "own")
-    for gallery in (opened(model, file, "auto"), Gallery.from_folder(Model(model, SIZE), drawn)):
+    file = saved(network, drawn, tmp_path / "g.parquet", "own")
+    for gallery in (opened(network, file, "auto"), Gallery.from_folder(Model(network, SIZE), drawn)):
         for _ in range(2):
             assert gallery.search(photograph)
     (said,) = messages(caplog)
@@ -140,9 +141,9 @@ def test_a_query_that_can_have_no_such_joints_is_searched_for_and_it_is_said_onc
 
 
 def test_a_query_of_the_same_set_needs_no_words(
-    model: ReidModel, drawn: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    network: ReidModel, drawn: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    gallery = opened(model, saved(model, drawn, tmp_path / "g.parquet", "auto"), "auto")
+    gallery = opened(network, saved(network, drawn, tmp_path / "g.parquet", "auto"), "auto")
     assert gallery.search(f"{drawn}::{gallery.embeddings.paths[0]}", 1)[0].path == gallery.embeddings.paths[0]
     assert not caplog.records
 
@@ -152,22 +153,22 @@ def test_another_version_of_the_same_network_says_to_embed_again() -> None:
         compare_joints(JointsOrigin("network", "a"), JointsOrigin("network", "b"), "people")
 
 
-def test_what_is_opened_and_saved_again_keeps_its_joints(model: ReidModel, drawn: Path, tmp_path: Path) -> None:
-    file = saved(model, drawn, tmp_path / "g.parquet", "network")
-    opened(model, file, "own").save(tmp_path / "again.parquet")
+def test_what_is_opened_and_saved_again_keeps_its_joints(network: ReidModel, drawn: Path, tmp_path: Path) -> None:
+    file = saved(network, drawn, tmp_path / "g.parquet", "network")
+    opened(network, file, "own").save(tmp_path / "again.parquet")
     assert read_embeddings(tmp_path / "again.parquet").origin == read_embeddings(file).origin
 
 
 def test_a_file_of_before_opens_and_says_that_it_does_not_know(
-    model: ReidModel, drawn: Path, photograph: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    network: ReidModel, drawn: Path, photograph: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    file = saved(model, drawn, tmp_path / "g.parquet", "own")
+    file = saved(network, drawn, tmp_path / "g.parquet", "own")
     table = pq.read_table(file)
     said = json.loads(table.schema.metadata[b"passerby"])
     assert said.pop("joints") == {"name": "own", "fingerprint": ""}
     pq.write_table(table.replace_schema_metadata({b"passerby": json.dumps({**said, "format": 2}).encode()}), file)
     for _ in range(2):
-        assert opened(model, file, "network").search(photograph)
+        assert opened(network, file, "network").search(photograph)
     (words,) = messages(caplog)
     assert words.startswith(f"{file} is of an older passerby and does not say whose joints")
     damaged = {b"passerby": json.dumps({**said, "format": 3, "joints": ["own"]}).encode()}

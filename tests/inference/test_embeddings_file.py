@@ -34,7 +34,7 @@ def embeddings(n: int = 7, *, labelled: bool = True, local: bool = False, d: int
 
 def assert_same(a: Embeddings, b: Embeddings) -> None:
     assert a.paths == b.paths
-    for name in ("features", "pids", "camids", "roles", "local"):
+    for name in ("embedding", "pids", "camids", "roles", "local"):
         x, y = getattr(a, name), getattr(b, name)
         assert (x is None) == (y is None), name
         if x is not None:
@@ -84,7 +84,7 @@ def test_a_folder_named_like_a_partition_adds_no_column(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-@pytest.mark.parametrize("field", ["features", "local"])
+@pytest.mark.parametrize("field", ["embedding", "local"])
 def test_values_that_are_not_finite_are_refused(tmp_path: Path, value: float, field: str) -> None:
     broken = embeddings(local=True)
     getattr(broken, field)[3].flatten()[1] = value

@@ -53,7 +53,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     write_features(tmp_path / "again.npz", *both)
     for one, other in zip(both, read_features(tmp_path / "again.npz"), strict=True):
         assert one.paths == other.paths
-        for name in ("features", "pids", "camids", "roles", "local"):
+        for name in ("embedding", "pids", "camids", "roles", "local"):
             assert torch.equal(getattr(one, name), getattr(other, name))
 
 

@@ -129,7 +129,7 @@ def test_runs_of_before_are_not_aligned(run: Path, tmp_path: Path) -> None:
 def test_parts_are_cut_for_whom_they_are_for(run: Path) -> None:
     dataset = load_data(PEOPLE)
     with pytest.raises(ConfigError, match="attention_driven takes images and parts"):
-        embed(load(run).model, dataset.source, dataset.query, size=SIZE)
+        embed(load(run).network, dataset.source, dataset.query, size=SIZE)
     plain = create_model("strong_baseline", num_classes=2, backbone="resnet18_half")
     with pytest.raises(ConfigError, match="strong_baseline takes images"):
         embed(plain, dataset.source, dataset.query, size=SIZE, parts=part_maker(dataset.source, size=SIZE))

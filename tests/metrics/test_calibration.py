@@ -171,5 +171,5 @@ def test_too_few_people_are_said() -> None:
     one = replace(gallery, pids=torch.zeros_like(gallery.pids) + 77)  # type: ignore[arg-type]
     with pytest.raises(ProtocolError, match="no pairs of the same person"):
         calibrate_embeddings(query, one, HOW)
-    with pytest.raises(ProtocolError, match="unlabelled"):
+    with pytest.raises(ProtocolError, match="unlabeled"):
         calibrate_embeddings(replace(query, pids=None), gallery, HOW)

@@ -219,7 +219,7 @@ def test_what_has_no_threshold_is_refused() -> None:
     with pytest.raises(ProtocolError, match="1 of 6 embeddings are zero or not finite"):
         pair_distances(query, holed, Protocol())
     nobody = Embeddings(gallery.embedding, gallery.paths)
-    with pytest.raises(ProtocolError, match="unlabelled"):
+    with pytest.raises(ProtocolError, match="unlabeled"):
         pair_distances(query, nobody, Protocol())
 
 

@@ -129,7 +129,7 @@ def test_what_it_needs() -> None:
         evaluate_embeddings(replace(both, camids=None), both, ONCE)
     with pytest.raises(ProtocolError, match="ignore_same_camera"):
         evaluate_embeddings(both, both, replace(ONCE, ignore_same_camera=False))
-    with pytest.raises(ProtocolError, match="unlabelled"):
+    with pytest.raises(ProtocolError, match="unlabeled"):
         evaluate_embeddings(replace(both, pids=None), both, ONCE)
     with pytest.raises(ProtocolError, match="got -1"):
         evaluate_embeddings(both, both, replace(ONCE, draws=-1))

@@ -444,7 +444,7 @@ def test_what_is_counted_needs_no_data(tmp_path: Path) -> None:
     [
         (("aap_reid", "table1", "strid"), {}, UnknownNameError, "Did you mean stride"),
         (("aap_reid", "table1", "baseline"), {"settings": {"sampler.q": 1}}, UnknownNameError, "sampler.p"),
-        (("aap_reid", "table1"), {"settings": {"model.options.trnk": 1}}, UnknownNameError, "Did you mean backbone"),
+        (("aap_reid", "table1"), {"settings": {"model.options.bakbone": 1}}, UnknownNameError, "Did you mean backbone"),
         (("aap_reid", "table1"), {"epochs": 0}, ConfigError, "setting epochs"),
         (("aap_reid", "table1"), {"data": None}, ConfigError, "give --data"),
         (("attention_driven", "table12", "vgg"), {}, ConfigError, "cannot be run: a network for classifying"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[2] / "browser" / "check.mjs"
+SCRIPT = Path(__file__).resolve().parents[1] / "browser" / "check.mjs"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 

@@ -185,7 +185,7 @@ def told_apart(some: Embeddings, like: Embeddings, scale: int) -> Embeddings:
     assert like.pids is not None
     known = like.pids.unique()
     features = scale * (some.pids[:, None] == known).to(some.embedding.dtype)
-    return replace(some, features=features)
+    return replace(some, embedding=features)
 
 
 def test_remedies_are_sentences(run: Run) -> None:

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 from passerby.errors import ProtocolError, ShapeError, UnknownNameError
 from passerby.retrieval.distance import compare as comparison
 from passerby.retrieval.distance import euclidean as distance
+from passerby.retrieval.distance import stored
 from passerby.retrieval.distance.compare import Comparison, DistanceName, at_once, compare, compare_union
 from passerby.retrieval.distance.dmli import dmli
-from passerby.retrieval.distance.euclidean import stored
 from passerby.retrieval.ranking import distances_of, positive_ranks, top_k
 from passerby.retrieval.rerank import k_reciprocal, k_reciprocal_of
 from passerby.types import Embeddings, Protocol, Rerank, Role

@@ -229,7 +229,7 @@ def test_bf16_trains_and_the_final_numbers_are_those_of_the_saved_model(world: P
     result = train(tiny(world, precision="bf16", epochs=1), tmp_path / "run", show_progress=False)
     assert result is not None
     saved = load(tmp_path / "run")
-    again = evaluate(saved.model, load_dataset(f"market1501:{world}"), size=saved.size)
+    again = evaluate(saved.network, load_dataset(f"market1501:{world}"), size=saved.size)
     assert result.mean_ap == pytest.approx(again.mean_ap, abs=1e-9)
 
 

@@ -15,7 +15,7 @@ from passerby.models.registry import create_model
 from passerby.training.checkpoint import save_model
 from passerby.training.run import RunFolder
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+README = Path(__file__).resolve().parents[3] / "README.md"
 
 
 def test_the_table_says_the_protocol(run, trained: Path, figures: Path) -> None:
@@ -167,7 +167,7 @@ def numbers(run: Path, data: Path, *, flip: bool = False, normalize: bool = True
     model, dataset = passerby.load(run), passerby.data.load(data)
     cutter = part_maker(dataset.source, size=model.size, **parts) if parts else None
     how = passerby.Protocol(flip=flip, normalize=normalize)
-    return passerby.evaluate(model.model, dataset, size=model.size, protocol=how, parts=cutter).to_dict()
+    return passerby.evaluate(model.network, dataset, size=model.size, protocol=how, parts=cutter).to_dict()
 
 
 def test_the_readme_gives_the_numbers_of_the_command_for_a_run_with_flip(run, figures: Path, tmp_path: Path) -> None:

@@ -65,5 +65,5 @@ def test_a_map_of_a_run(run, trained: Path, figures: Path, tmp_path: Path) -> No
     done = run(*asked, "--people", 3, "--method", "tsne", "--perplexity", 4, "--seed", 1)
     assert (done.code, done.err) == (0, "")
     assert is_png(tmp_path / "map.png")
-    assert run(*asked, "--colour", "camera").code == 0
+    assert run(*asked, "--color", "camera").code == 0
     assert "pca has none" in run(*asked, "--perplexity", 4).err

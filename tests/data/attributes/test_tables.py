@@ -93,7 +93,7 @@ def test_a_schema_is_known_by_its_groups(tmp_path: Path) -> None:
         ("", "has no rows; wanted a header"),
         ("name,hat\nann,yes\n", "has no column path, pid or person .* got name,hat"),
         ("pid,shoes\n1,black\n", r"no column of small's groups \(hat, sleeve_length, upper_color\); got pid,shoes"),
-        ("pid,hat,uper_colour\n1,yes,red\n", r"has a column uper_color; did you mean upper_color\?"),
+        ("pid,hat,uper_color\n1,yes,red\n", r"has a column uper_color; did you mean upper_color\?"),
         ("pid,hat,upred\n1,yes,2\n", "has upred and no column upgray of upper color"),
         ("pid,upper_color,upred,upgray\n1,red,2,1\n", "says upper color in more than one way"),
         ("pid,up,sleeve_length\n1,1,long\n", "says sleeve length in more than one way: up, sleeve_length"),

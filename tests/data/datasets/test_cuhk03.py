@@ -160,7 +160,7 @@ def test_the_new_protocol(anyhow: Path) -> None:
 def test_labelled_boxes_are_others(anyhow: Path) -> None:
     for spelling in ("labelled", "labeled"):
         dataset = load(f"cuhk03:images={spelling}:{anyhow}")
-        assert dataset.name == "cuhk03:protocol=new,images=labelled"
+        assert dataset.name == "cuhk03:protocol=new,images=labeled"
         assert {s.path.split("/")[-2] for s in dataset.train + dataset.query} == {"images_labeled"}
         assert names_of(dataset.gallery) == ["3_001_1_05.png"]
 
@@ -319,7 +319,7 @@ def test_two_mats_are_refused(release: Path) -> None:
         load(f"cuhk03:{release.parent.parent}")
 
 
-@pytest.mark.parametrize(("images", "counts"), [("labelled", "7,368 1,400 5,328"), ("detected", "7,365 1,400 5,332")])
+@pytest.mark.parametrize(("images", "counts"), [("labeled", "7,368 1,400 5,328"), ("detected", "7,365 1,400 5,332")])
 def test_the_published_counts(real: Callable[[str], Path], images: str, counts: str) -> None:
     train, query, gallery = counts.split()
     assert load(f"cuhk03:images={images}:{real('cuhk03')}").summary() == (
@@ -329,4 +329,4 @@ def test_the_published_counts(real: Callable[[str], Path], images: str, counts: 
     for split in range(20):
         old = load(f"cuhk03:protocol=old,images={images},split={split}:{real('cuhk03')}")
         assert (len(people(old.train)), len(people(old.query))) == (1367, 100)
-        assert len(old.train + old.query) == {"labelled": 14_096, "detected": 14_097}[images]
+        assert len(old.train + old.query) == {"labeled": 14_096, "detected": 14_097}[images]

@@ -10,7 +10,7 @@ from passerby.data.images.augment import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     Augmentation,
-    normalize,
+    normalize_images,
     random_affine,
     random_erase,
     random_flip,
@@ -30,7 +30,7 @@ def images(b: int = 6, h: int = 16, w: int = 8) -> Tensor:
 def test_normalise_is_the_formula() -> None:
     x = images()
     expected = (x.double() / 255 - torch.tensor(IMAGENET_MEAN).view(3, 1, 1)) / torch.tensor(IMAGENET_STD).view(3, 1, 1)
-    assert torch.allclose(normalize(x).double(), expected, atol=1e-5)
+    assert torch.allclose(normalize_images(x).double(), expected, atol=1e-5)
 
 
 def test_flip_mirrors_about_half_and_leaves_the_rest() -> None:

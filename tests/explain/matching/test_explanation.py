@@ -62,8 +62,8 @@ def test_every_model_explains_its_matches(name: str, people: Dataset) -> None:
     assert found.distance == pytest.approx(served, rel=1e-3, abs=1e-4)
     if found.blocks:
         assert sum(part.distance for part in found.blocks) == pytest.approx(found.distance, rel=1e-4)
-    assert (found.alignment is not None) == ("local" in who.model.card.distances)
-    assert bool(found.attributes) == (who.model.schema is not None)
+    assert (found.alignment is not None) == ("local" in who.network.card.distances)
+    assert bool(found.attributes) == (who.network.schema is not None)
     assert all(0 <= part.unlikeness <= 2 for part in found.parts)
     assert found.maps is not None
     assert [tuple(each.shape) for each in found.maps] == [(64, 32)] * 2
@@ -136,7 +136,7 @@ def test_a_model_that_hides_its_maps_is_explained_without(
         raise ConfigError("osnet does not say where its maps are")
 
     who = model("osnet_x0_25")
-    monkeypatch.setattr(type(who.model), "map_layers", hidden)
+    monkeypatch.setattr(type(who.network), "map_layers", hidden)
     with caplog.at_level(logging.WARNING):
         assert explained(who, people).maps is None
     assert "does not say where its maps are" in caplog.text

@@ -71,7 +71,7 @@ def test_what_both_show_and_what_one_does() -> None:
         ({"length_of_lower": "short", "type_of_lower": "dress"}, "both seem to show a short dress"),
         ({"lower_color": "blue"}, "both seem to show a blue lower garment"),
         ({"length_of_upper": "long"}, "both seem to show a long upper garment"),
-        ({"boots": "yes", "shoe_colour": "dark", "hat": "yes"}, "both seem to show boots, dark shoes and a hat"),
+        ({"boots": "yes", "shoe_color": "dark", "hat": "yes"}, "both seem to show boots, dark shoes and a hat"),
         ({"coat": "plain"}, "both seem to show coat plain"),
         ({"gender": "male", "hat": "no"}, "they agree in gender and hat"),
         ({"boots": "no|yes"}, "boots seem to be on the second picture only"),

@@ -43,7 +43,7 @@ from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.types import Sample
 
 NAME = "cuhk03"
-_BOXES: dict[str, Boxes] = {"labelled": "labeled", "detected": "detected"}
+_BOXES: dict[str, Boxes] = {"labeled": "labeled", "detected": "detected"}
 _NAME_NP = re.compile(r"(\d+)_c([12])(_\w+)?\.(?:png|jpe?g)", re.IGNORECASE)
 
 
@@ -124,7 +124,7 @@ def _is_typical(name: str) -> bool:
 
 SETTINGS = {
     "protocol": one_of("new", "old"),
-    "images": one_of("detected", "labelled", also={"labeled": "labelled"}),
+    "images": one_of("detected", "labeled", also={"labelled": "labeled"}),
     "split": one_of(*range(20)),
 }
 DATASETS.register(NAME)(Reader(_read, _recognizes, open=open_cuhk03, settings=SETTINGS))
