@@ -35,7 +35,7 @@ from passerby.data.registry import load
 from passerby.data.source import open_source
 from passerby.models.keypoints.estimator import SHIPPED, NetworkPoses, load_pose_network
 from passerby.models.keypoints.heatmaps import openvino_poses
-from passerby.training.pose import measure
+from passerby.training.pose import measure_pck
 from passerby.training.run import environment
 
 SIZE = (128, 64)
@@ -88,7 +88,7 @@ def milliseconds(estimator: PoseEstimator, images: torch.Tensor, repeats: int = 
 
 def openpose(path: Path, training: PoseSet) -> tuple[PoseEstimator, dict[str, Any]]:
     """OpenVINO's network at the size that suits training pictures best."""
-    found = {size: measure(openvino_poses(path, size=size), training)["box"]["pck_5"] for size in OPENPOSE_SIZES}
+    found = {size: measure_pck(openvino_poses(path, size=size), training)["box"]["pck_5"] for size in OPENPOSE_SIZES}
     best = max(found, key=lambda size: found[size])
     tried = {f"{height}x{width}": share for (height, width), share in found.items()}
     return openvino_poses(path, size=best), {"size": list(best), "pck_5_on_training_pictures": tried}
@@ -131,19 +131,21 @@ def main() -> None:
     if arguments.openpose:
         estimators["openvino"], result["openvino"] = openpose(arguments.openpose, training)
     found = {name: Known(estimator([""] * len(query), query.images)) for name, estimator in estimators.items()}
-    result["market1501_query"] = {name: measure(known, query) for name, known in found.items()}
+    result["market1501_query"] = {name: measure_pck(known, query) for name, known in found.items()}
     without = replace(query, sure=query.sure.clone())
     without.sure[:, JOINTS.index("neck")] = 0
-    result["market1501_query_without_neck"] = {name: measure(known, without)["box"] for name, known in found.items()}
+    result["market1501_query_without_neck"] = {
+        name: measure_pck(known, without)["box"] for name, known in found.items()
+    }
     shoulders = market_set(market, arguments.points, "query", every=arguments.every, own_neck=False)
     mean = MeanPose(market_set(market, arguments.points, "train", every=25, own_neck=False))
     found["mean_pose"] = Known(mean([""] * len(query), query.images))
-    result["market1501_query_neck_of_openpose"] = {name: measure(known, shoulders) for name, known in found.items()}
+    result["market1501_query_neck_of_openpose"] = {name: measure_pck(known, shoulders) for name, known in found.items()}
     people = load(arguments.synthetic)
     unseen = read_pose_set(people.source, (*people.query, *people.gallery), SIZE)
     result["synthetic"] = {
         "data": arguments.synthetic,
-        **{name: measure(estimator, unseen) for name, estimator in estimators.items() if name != "mean_pose"},
+        **{name: measure_pck(estimator, unseen) for name, estimator in estimators.items() if name != "mean_pose"},
     }
     result["milliseconds_a_picture"] = {
         "threads": torch.get_num_threads(),

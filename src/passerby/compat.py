@@ -18,6 +18,7 @@ _SETTINGS = {
     "trunk_weights": "backbone_weights",
     "trunk_lr_factor": "backbone_lr_factor",
     "normalise": "normalize",
+    "everybody": "all_splits",
 }
 """Keys of JSON files (``config.json``, ``model.json``, results) and of ``--set``."""
 _TENSORS = ("trunk.", "backbone.")

@@ -24,13 +24,13 @@ SMALL: dict[str, Any] = {
 
 def run(out: Path, **settings: Any) -> Any:
     return reproduce(
-        "aanet", "table4", data=DRAWN, epochs=1, settings={**SMALL, **settings}, out=out, show_progress=False
+        "aanet", "table4", data=DRAWN, epochs=1, settings={**SMALL, **settings}, output=out, show_progress=False
     )
 
 
 def test_a_table_of_attributes(tmp_path: Path) -> None:
     report = run(tmp_path)
-    (line,) = report.lines
+    (line,) = report.rows
     measured = json.loads((tmp_path / "aanet-table4" / "aanet152" / "metrics.json").read_text())["attributes"]
     assert [cell.metric for cell in line.cells] == list(load_table("aanet", "table4").metrics)
     for cell in line.cells:

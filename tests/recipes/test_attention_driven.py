@@ -39,10 +39,10 @@ def test_rows_differ_in_what_the_paper_says(row: str, seen: tuple[str, bool, str
 
 def test_all_rows_run(tmp_path: Path) -> None:
     report = reproduce(
-        "attention_driven", "table6", data=DRAWN, epochs=1, settings=SMALL, out=tmp_path, show_progress=False
+        "attention_driven", "table6", data=DRAWN, epochs=1, settings=SMALL, output=tmp_path, show_progress=False
     )
-    assert {line.name: line.state for line in report.lines} == dict.fromkeys(SEEN, "measured")
-    for line in report.lines:
+    assert {line.name: line.state for line in report.rows} == dict.fromkeys(SEEN, "measured")
+    for line in report.rows:
         assert line.run is not None
         seen = json.loads((line.run / "model.json").read_text())["parts"]["by"]
         assert seen == SEEN[line.name][0] == read_config(line.run / "config.json").parts.by

@@ -19,8 +19,8 @@ from passerby.config import with_overrides
 from passerby.errors import ConfigError, DatasetLayoutError, OutputError, TrainingError, UnknownNameError
 from passerby.figures.reproduction import Dots, Panel, comparison
 from passerby.recipes import progress as progress_module
-from passerby.recipes import report as report_module
 from passerby.recipes import reproduce as module
+from passerby.recipes import table_report as report_module
 from passerby.recipes.conditions import conditions, differences, shortened
 from passerby.recipes.registry import load_recipe
 from passerby.recipes.reproduce import reproduce
@@ -56,7 +56,7 @@ loop.save_loss_curves = lambda *_: None
 for paper, table, row, settings in eval(sys.argv[1]):
     child = os.fork()
     if child == 0:
-        reproduce(paper, table, data=sys.argv[2], rows=[row], epochs=2, out=sys.argv[3], settings=settings)
+        reproduce(paper, table, data=sys.argv[2], rows=[row], epochs=2, output=sys.argv[3], settings=settings)
         os._exit(0)
     print(paper, -os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
@@ -79,7 +79,7 @@ def settings_of(paper: str, **more: Any) -> dict[str, Any]:
 def run(paper: str, table: str, out: Path, *rows: str, **options: Any) -> Any:
     settings = settings_of(paper, **options.pop("settings", {}))
     chosen: dict[str, Any] = {"data": DRAWN, "epochs": 1, "rows": rows or None, "show_progress": False, **options}
-    return reproduce(paper, table, out=out, settings=settings, **chosen)
+    return reproduce(paper, table, output=out, settings=settings, **chosen)
 
 
 def never(*_: Any, **__: Any) -> None:
@@ -106,7 +106,7 @@ def test_a_row_of_each_paper(
     assert shown(folder) == sorted(["report.md", "figure.png", "results.json", row])
     metrics = json.loads((folder / row / "metrics.json").read_text())
 
-    (line,) = [line for line in report.lines if line.state == "measured"]
+    (line,) = [line for line in report.rows if line.state == "measured"]
     assert line.name == row
     found = load_table(paper, table)
     for cell in line.cells:
@@ -135,9 +135,9 @@ def test_a_row_of_each_paper(
 
     monkeypatch.setattr(module, "train", never)
     said: list[str] = []
-    again = run(paper, table, tmp_path, row, say=said.append)
+    again = run(paper, table, tmp_path, row, log=said.append)
     assert said == [f"{row}: finished before"]
-    assert again.lines == report.lines
+    assert again.rows == report.rows
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +164,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(
     trained: list[int] = []
     epoch = _Training._epoch
     monkeypatch.setattr(_Training, "_epoch", lambda self, n, monitor: (trained.append(n), epoch(self, n, monitor)))
-    run(paper, table, killed, row, epochs=2, say=said.append)
+    run(paper, table, killed, row, epochs=2, log=said.append)
     assert said == [f"{row}: going on from its newest checkpoint"]
     assert trained == [1], "the first epoch was not trained twice"
 
@@ -190,7 +190,7 @@ def test_interrupted_before_a_checkpoint_it_begins_anew(tmp_path: Path, monkeypa
     row = tmp_path / "aap_reid-table1" / "baseline"
     assert steps(row) == [1]
     said: list[str] = []
-    run("aap_reid", "table1", tmp_path, "baseline", say=said.append)
+    run("aap_reid", "table1", tmp_path, "baseline", log=said.append)
     assert said == ["baseline: training anew, since it has no checkpoint to go on from"]
     assert (row / "metrics.json").is_file()
 
@@ -243,9 +243,9 @@ def test_a_row_that_fails_keeps_no_other_from_running(
 ) -> None:
     trains_all_but(monkeypatch, "stride", error, finished)
     said: list[str] = []
-    report = run("aap_reid", "table1", tmp_path, "stride", "baseline", say=said.append)
+    report = run("aap_reid", "table1", tmp_path, "stride", "baseline", log=said.append)
     assert [line.name for line in report.failed] == ["stride"]
-    assert {line.state for line in report.lines} == {"failed", "measured", "not run"}
+    assert {line.state for line in report.rows} == {"failed", "measured", "not run"}
     assert f"stride: failed: {' '.join(str(error).split())}" in said
     text = (tmp_path / "aap_reid-table1" / "report.md").read_text()
     assert f"- `stride`: failed: {' '.join(str(error).split())}." in text
@@ -257,9 +257,9 @@ def test_a_re_ranked_row_is_an_evaluation_of_the_row_it_re_ranks(
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     monkeypatch.setattr(module, "train", never)
     said: list[str] = []
-    report = run("aap_reid", "table1", tmp_path, "baseline_reranked", say=said.append)
+    report = run("aap_reid", "table1", tmp_path, "baseline_reranked", log=said.append)
     assert said == ["baseline_reranked: re-ranking of baseline"]
-    plain, again = (line for line in report.lines if line.name in ("baseline", "baseline_reranked"))
+    plain, again = (line for line in report.rows if line.name in ("baseline", "baseline_reranked"))
     assert [plain.state, again.state] == ["measured", "measured"]
     assert [cell.ours for cell in plain.cells] != [cell.ours for cell in again.cells]
     folder = tmp_path / "aap_reid-table1"
@@ -271,19 +271,19 @@ def test_a_re_ranked_row_is_an_evaluation_of_the_row_it_re_ranks(
 
     monkeypatch.setattr(module, "load", never)
     said.clear()
-    run("aap_reid", "table1", tmp_path, "baseline", "baseline_reranked", say=said.append)
+    run("aap_reid", "table1", tmp_path, "baseline", "baseline_reranked", log=said.append)
     assert said == ["baseline: finished before", "baseline_reranked: finished before"]
 
 
 def test_a_re_ranked_row_trains_what_it_needs(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trains_all_but(monkeypatch, "stride", TrainingError("no"), finished)
     said: list[str] = []
-    report = run("aap_reid", "table1", tmp_path, "stride_reranked", "baseline_reranked", say=said.append)
+    report = run("aap_reid", "table1", tmp_path, "stride_reranked", "baseline_reranked", log=said.append)
     assert said == [
         "stride_reranked: training stride, to re-rank it", "stride_reranked: failed: no",
         "baseline_reranked: training baseline, to re-rank it",
     ]  # fmt: skip
-    states = {line.name: line.state for line in report.lines if line.state != "not run"}
+    states = {line.name: line.state for line in report.rows if line.state != "not run"}
     assert states == {"stride_reranked": "failed", "baseline": "measured", "baseline_reranked": "measured"}
 
 
@@ -333,7 +333,7 @@ def test_other_settings_are_not_mixed_with_those_of_before(finished: Path, monke
         run("aap_reid", "table1", finished, "baseline", settings={"seed": 5})
     monkeypatch.setattr(module, "train", lambda *_, **__: None)
     report = run("aap_reid", "table1", finished, "band", settings={"seed": 5})
-    (line,) = [line for line in report.lines if line.name == "baseline"]
+    (line,) = [line for line in report.rows if line.name == "baseline"]
     assert line.state == "other settings"
     assert all(cell.ours is None for cell in line.cells)
 
@@ -343,9 +343,9 @@ def test_what_decides_nothing_of_a_row_may_be_another(finished: Path, monkeypatc
     said: list[str] = []
     idle = {"data.threads": 1, "data.cache": False, "checkpoint_every": 3, "evaluate_every": 5}
     data = DRAWN.replace("people=8,cameras=2", "cameras=2,people=8")
-    report = run("aap_reid", "table1", finished, "baseline", settings=idle, data=data, say=said.append)
+    report = run("aap_reid", "table1", finished, "baseline", settings=idle, data=data, log=said.append)
     assert said == ["baseline: finished before"]
-    (line,) = [line for line in report.lines if line.name == "baseline"]
+    (line,) = [line for line in report.rows if line.name == "baseline"]
     assert line.config is not None
     assert (line.config.data.threads, line.config.data.train) == (2, DRAWN), "what it was trained with is reported"
 
@@ -360,9 +360,9 @@ def test_the_same_data_elsewhere_is_the_same_and_other_data_in_its_place_are_not
     monkeypatch.chdir(tmp_path)
     for place in (packed, "people", f"market1501:{people}"):
         said: list[str] = []
-        report = run("aap_reid", "table1", tmp_path, "baseline", data=place, say=said.append)
+        report = run("aap_reid", "table1", tmp_path, "baseline", data=place, log=said.append)
         assert said == ["baseline: finished before"]
-        assert [line.state for line in report.lines if line.name == "baseline"] == ["measured"]
+        assert [line.state for line in report.rows if line.name == "baseline"] == ["measured"]
 
     for split, setting in (("query", "data.test"), ("bounding_box_train", "data.train")):
         picture = min((people / split).glob("*.jpg"))
@@ -388,7 +388,7 @@ def test_a_row_goes_on_where_its_data_lie_now(
             run("aap_reid", "table1", tmp_path, "baseline", data=str(people), epochs=2)
     moved = people.rename(tmp_path / "moved")
     said: list[str] = []
-    report = run("aap_reid", "table1", tmp_path, "baseline", data=str(moved), epochs=2, say=said.append)
+    report = run("aap_reid", "table1", tmp_path, "baseline", data=str(moved), epochs=2, log=said.append)
     assert said == ["baseline: going on from its newest checkpoint"]
     assert not report.failed
     assert read_config(tmp_path / "aap_reid-table1" / "baseline" / "config.json").data.train == str(moved)
@@ -409,7 +409,7 @@ def test_numbers_of_data_that_was_replaced_are_not_those_of_the_new(finished: Pa
 def test_rows_of_earlier_calls_are_in_the_report(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "train", lambda *_, **__: None)
     report = run("aap_reid", "table1", finished, "stride")
-    assert [line.name for line in report.lines if line.state == "measured"] == ["baseline"]
+    assert [line.name for line in report.rows if line.state == "measured"] == ["baseline"]
 
 
 def test_what_is_in_the_way_is_not_overwritten(tmp_path: Path) -> None:
@@ -424,14 +424,14 @@ def test_what_is_in_the_way_is_not_overwritten(tmp_path: Path) -> None:
 def test_where_no_report_can_be_nothing_is_run(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"file.aap_reid-table2.*choose another --out"):
-        reproduce("aap_reid", "table2", out=tmp_path / "file")
+        reproduce("aap_reid", "table2", output=tmp_path / "file")
 
 
 def test_what_is_counted_needs_no_data(tmp_path: Path) -> None:
-    report = reproduce("aap_reid", "table2", out=tmp_path)
+    report = reproduce("aap_reid", "table2", output=tmp_path)
     folder = tmp_path / "aap_reid-table2"
     assert sorted(p.name for p in folder.iterdir()) == ["figure.png", "report.md", "results.json"]
-    (full,) = [line for line in report.lines if line.name == "aap_reid"]
+    (full,) = [line for line in report.rows if line.name == "aap_reid"]
     assert full.state == "counted"
     assert [cell.exact for cell in full.cells] == [27_691_183, 27_590_782, 27_723_967]
     text = (folder / "report.md").read_text()

@@ -18,7 +18,7 @@ from passerby.data.registry import load
 from passerby.errors import ConfigError, DatasetLayoutError, TrainingError, WeightsError
 from passerby.models.keypoints.estimator import NetworkPoses, load_pose_network
 from passerby.recipes.pose import pose
-from passerby.training.pose import build_network, measure, pose_loss, train_pose
+from passerby.training.pose import build_network, measure_pck, pose_loss, train_pose
 from passerby.training.pose_config import PoseConfig, PoseLossConfig
 from passerby.training.run import RunFolder
 
@@ -62,7 +62,7 @@ def test_a_run_leaves_what_it_says(people: Path, tmp_path: Path) -> None:
     network = load_pose_network(run)
     assert network.size == (32, 16)
     data = load(people)
-    measured = measure(NetworkPoses(network), read_pose_set(data.source, (*data.query, *data.gallery), (40, 20)))
+    measured = measure_pck(NetworkPoses(network), read_pose_set(data.source, (*data.query, *data.gallery), (40, 20)))
     assert measured == result
 
 
@@ -153,7 +153,7 @@ def test_a_perfect_estimator_measures_1(people: Path) -> None:
 
             return Poses(known.joints.numpy(), known.sure.numpy())
 
-    result = measure(Oracle(), known)
+    result = measure_pck(Oracle(), known)
     assert (result["box"]["pck_5"], result["joints"]["pck_5"]) == (1.0, 1.0)
     assert result["box"]["joints"] == int((known.sure > 0).sum())
     assert result["box_seen"]["joints"] == int((known.sure == 1).sum())
@@ -227,7 +227,7 @@ def test_photographs_without_annotations_are_too_few(people: Path, tmp_path: Pat
 
 def test_everybody_may_be_trained_on(people: Path, tmp_path: Path) -> None:
     other = "pedestrians:people=4,cameras=2,images=1,size=40x20,preset=easy,seed=1"
-    both = config(people, epochs=1, data__everybody=True, data__test=other)
+    both = config(people, epochs=1, data__all_splits=True, data__test=other)
     assert train_pose(both, tmp_path / "run", show_progress=False) is not None
     assert json.loads((tmp_path / "run" / "model.json").read_text())["images"] == 24
 
@@ -235,7 +235,7 @@ def test_everybody_may_be_trained_on(people: Path, tmp_path: Path) -> None:
 def test_where_everybody_is_trained_on_others_are_measured(people: Path, tmp_path: Path) -> None:
     packed = shutil.make_archive(str(tmp_path / "packed"), "zip", people)
     for test in (None, people, f"market1501:{people}/../{people.name}", packed, "pedestrians:people=2,preset=hard"):
-        same = config(people, data__everybody=True, data__test=test and str(test))
+        same = config(people, data__all_splits=True, data__test=test and str(test))
         with pytest.raises(ConfigError, match=r"nobody else to measure: .*--test-data"):
             train_pose(same, tmp_path / "run", show_progress=False)
     assert not (tmp_path / "run").exists()

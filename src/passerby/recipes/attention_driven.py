@@ -78,7 +78,7 @@ def _table(
         columns=columns,
         rows=rows,
         weights="its own nine epochs on ImageNet",
-        joints="OpenPose",
+        keypoints="OpenPose",
     )
 
 
@@ -258,15 +258,15 @@ TABLE_12 = _table(
     ("multiply-adds", "weights"),
     (MARKET,),
     {
-        "alexnet": Row(title="AlexNet", cannot=_FOREIGN, printed=((1.07, 58.3),)),
-        "vgg": Row(title="VGG", cannot=_FOREIGN, printed=((22.8, 134.2),)),
+        "alexnet": Row(title="AlexNet", unsupported=_FOREIGN, printed=((1.07, 58.3),)),
+        "vgg": Row(title="VGG", unsupported=_FOREIGN, printed=((22.8, 134.2),)),
         "resnet50": Row(
             title="ResNet50",
             changes={"model.name": "dual_attention", **options(se=False, self_attention=False)},
             printed=((5.58, 23.5),),
             note="the backbone of the other papers, at 384×192",
         ),
-        "googlenet": Row(title="GoogLeNet", cannot=_FOREIGN, printed=((2.31, 6.0),)),
+        "googlenet": Row(title="GoogLeNet", unsupported=_FOREIGN, printed=((2.31, 6.0),)),
         "base": Row(
             title="Base model", changes=options(intra=False, fusion="concat"), printed=((2.26, 6.8),),
             note="its multiply-adds cannot be rebuilt from the paper's Table 1; the increment of the full model can",

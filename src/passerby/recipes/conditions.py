@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from passerby.config import with_overrides
-from passerby.recipes.report import Condition
+from passerby.recipes.table_report import Condition
 from passerby.recipes.tables import Column, Table
 from passerby.training.config import TrainConfig
 

@@ -78,7 +78,7 @@ def plan_of(
     rows: Sequence[str] | None,
     epochs: int | None,
     settings: Mapping[str, Any],
-    out: str | Path,
+    output: str | Path,
 ) -> Plan:
     """The plan; see :func:`~passerby.recipes.reproduce.reproduce`."""
     found = load_table(paper, table)
@@ -100,7 +100,7 @@ def plan_of(
         paper=paper,
         name=table,
         table=found,
-        folder=Path(out).expanduser() / f"{paper}-{table}",
+        folder=Path(output).expanduser() / f"{paper}-{table}",
         chosen=chosen,
         column=column,
         data=_in_words(trained, tested),
@@ -181,9 +181,9 @@ def _data_conditions(
     if (tested.single_shot if draws is None else draws > 0) != column.single_shot:
         words = ("the whole gallery", "one gallery picture a person")
         found["protocol"] = (words[column.single_shot], words[not column.single_shot])
-    if table.joints:
+    if table.keypoints:
         poses = str(settings.get("parts.poses", AUTO))
-        found["joints"] = (table.joints, joints_in_words(poses, trained.source))
+        found["joints"] = (table.keypoints, joints_in_words(poses, trained.source))
     weights = settings.get("model.backbone_weights")
     return {**found, "initial weights": (table.weights, str(weights) if weights else "random")}
 

@@ -14,7 +14,7 @@ def pose() -> PoseConfig:
     Commands::
 
         passerby data synthesize people --people 400 --cameras 30 --images 1 --size 160x80 --workers 2
-        passerby train pose --data people --set data.everybody=true \
+        passerby train pose --data people --set data.all_splits=true \
             --test-data pedestrians:people=50,cameras=6,images=1,seed=1
 
     Cost: half an hour on one processor core that knows bfloat16.

@@ -1,6 +1,6 @@
 """Rows of a paper's table, run one after the other and put beside what the paper printed.
 
-A row is a run folder, ``OUT/PAPER-TABLE/ROW``. What is there decides what is done: a finished row is not trained
+A row is a run folder, ``OUTPUT/PAPER-TABLE/ROW``. What is there decides what is done: a finished row is not trained
 again, an unfinished one goes on from its newest checkpoint, and the report shows every row that is finished, whenever
 it was trained. A row that fails does not keep the others from being run.
 """
@@ -24,7 +24,7 @@ from passerby.inference.load import load
 from passerby.recipes.conditions import conditions
 from passerby.recipes.plan import Plan, plan_of
 from passerby.recipes.progress import Progress
-from passerby.recipes.report import Cell, Line, Report, State
+from passerby.recipes.table_report import Cell, ReportRow, State, TableReport
 from passerby.recipes.tables import COUNTED, RERANKED, Column
 from passerby.training.config import TrainConfig, read_config
 from passerby.training.loop import train
@@ -40,18 +40,18 @@ def reproduce(
     rows: Sequence[str] | None = None,
     epochs: int | None = None,
     settings: Mapping[str, Any] | None = None,
-    out: str | Path = "runs",
+    output: str | Path = "runs",
     show_progress: bool = True,
-    say: Callable[[str], object] = lambda _: None,
-) -> Report:
-    """Run rows of a table and write the report into ``OUT/PAPER-TABLE``; it is renewed after every row.
+    log: Callable[[str], object] = lambda _: None,
+) -> TableReport:
+    """Run rows of a table and write the report into ``OUTPUT/PAPER-TABLE``; it is renewed after every row.
 
     Args:
         data: ``NAME:PATH`` or a path; not needed for a table that is counted.
         rows: names; ``None``: all that can be run.
         epochs: instead of the paper's; the schedule shrinks with them.
         settings: by dotted names, for every row.
-        say: told what happens, a line a row.
+        log: told what happens, a line a row.
 
     Raises:
         UnknownNameError: for a paper, table, row or setting that there is not.
@@ -59,18 +59,18 @@ def reproduce(
         DatasetLayoutError: if the data cannot be trained on, or evaluated.
         OutputError: if the report cannot be written, or another call is running one of the rows.
     """
-    plan = plan_of(paper, table, data=data, rows=rows, epochs=epochs, settings=settings or {}, out=out)
+    plan = plan_of(paper, table, data=data, rows=rows, epochs=epochs, settings=settings or {}, output=output)
     _make(plan.folder)
     with _alone(plan):
-        return _run(plan, show_progress=show_progress, say=say)
+        return _run(plan, show_progress=show_progress, log=log)
 
 
-def _run(plan: Plan, *, show_progress: bool, say: Callable[[str], object]) -> Report:
+def _run(plan: Plan, *, show_progress: bool, log: Callable[[str], object]) -> TableReport:
     failures: dict[str, str] = {}
-    report: Report | None = None
+    report: TableReport | None = None
     for name in plan.chosen if plan.table.trained else ():
         state = plan.progress(name)
-        say(f"{name}: {_said(plan, name, state)}")
+        log(f"{name}: {_said(plan, name, state)}")
         if state == "finished" and plan.metrics(name).is_file():
             continue
         try:
@@ -80,7 +80,7 @@ def _run(plan: Plan, *, show_progress: bool, say: Callable[[str], object]) -> Re
                 _rerank(plan, name)
         except (PasserbyError, OSError, RuntimeError) as error:  # torch raises RuntimeError where memory ends
             failures[name] = " ".join(str(error).split()) or type(error).__name__
-            say(f"{name}: failed: {failures[name]}")
+            log(f"{name}: failed: {failures[name]}")
         report = _written(plan, failures)
     return report or _written(plan, failures)
 
@@ -139,33 +139,33 @@ def _train(run: RunFolder, config: TrainConfig, state: Progress, *, show_progres
         train(config, run.path, show_progress=show_progress)
 
 
-def _written(plan: Plan, failures: Mapping[str, str]) -> Report:
+def _written(plan: Plan, failures: Mapping[str, str]) -> TableReport:
     report = report_of(plan, failures)
     report.write(plan.folder)
     return report
 
 
-def report_of(plan: Plan, failures: Mapping[str, str]) -> Report:
+def report_of(plan: Plan, failures: Mapping[str, str]) -> TableReport:
     """The table as it stands on disk."""
-    lines = tuple(_line(plan, name, failures) for name in plan.table.rows)
-    protocols = {_protocol(plan.metrics(line.name)) for line in lines if line.run is not None}
-    return Report(
+    rows = tuple(_row_report(plan, name, failures) for name in plan.table.rows)
+    protocols = {_protocol(plan.metrics(row.name)) for row in rows if row.run is not None}
+    return TableReport(
         paper=plan.paper,
         name=plan.name,
         table=plan.table,
         data=plan.data,
         protocol="; ".join(sorted(protocols)),
         conditions=conditions(plan.table, plan.column, {n: plan.configs[n] for n in plan.chosen}, plan.conditions),
-        lines=lines,
+        rows=rows,
     )
 
 
-def _line(plan: Plan, name: str, failures: Mapping[str, str]) -> Line:
+def _row_report(plan: Plan, name: str, failures: Mapping[str, str]) -> ReportRow:
     row = plan.table.row(name)
     state, why = _state(plan, name, failures)
     run = plan.run(name) if state == "measured" else None
     columns = (plan.column,) if plan.table.trained else plan.table.columns
-    return Line(
+    return ReportRow(
         name=name,
         title=row.title,
         state=state,

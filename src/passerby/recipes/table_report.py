@@ -42,7 +42,7 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class ReportRow:
     """One row."""
 
     name: str
@@ -65,7 +65,7 @@ class Condition:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class TableReport:
     """A table beside the paper's."""
 
     paper: str
@@ -75,15 +75,15 @@ class Report:
     """What ours were measured on, in words; empty for what is counted."""
     protocol: str
     conditions: tuple[Condition, ...]
-    lines: tuple[Line, ...]
+    rows: tuple[ReportRow, ...]
 
     @property
     def title(self) -> str:
         return f"{self.table.paper}, {self.table.name}: {self.table.title}"
 
     @property
-    def failed(self) -> tuple[Line, ...]:
-        return tuple(line for line in self.lines if line.state == "failed")
+    def failed(self) -> tuple[ReportRow, ...]:
+        return tuple(line for line in self.rows if line.state == "failed")
 
     def write(self, folder: Path) -> None:
         """Write all three files, each whole or not at all.
@@ -111,7 +111,7 @@ class Report:
             "data": self.data,
             "protocol": self.protocol,
             "conditions": [vars(condition) for condition in self.conditions],
-            "rows": {line.name: _line_to_dict(line) for line in self.lines},
+            "rows": {line.name: _line_to_dict(line) for line in self.rows},
             "environment": environment(),
         }
 
@@ -135,37 +135,37 @@ class Report:
 
     def _comparison(self) -> list[str]:
         if self.table.attributes:
-            return _by_attribute(self.lines)
-        several = len({cell.dataset for cell in self.lines[0].cells}) > 1
+            return _by_attribute(self.rows)
+        several = len({cell.dataset for cell in self.rows[0].cells}) > 1
         head, rule = "| row |", "|---|"
-        for cell in self.lines[0].cells:
+        for cell in self.rows[0].cells:
             where = f"{cell.dataset}, " if several else ""
             head += f" {where}{cell.metric} ({_UNITS.get(cell.metric, '%')}): paper | ours | difference |"
             rule += "---:|---:|---:|"
-        return [head + " |", rule + "---|", *(_row(line) for line in self.lines), "", f"![paper and ours]({FIGURE})"]
+        return [head + " |", rule + "---|", *(_row(line) for line in self.rows), "", f"![paper and ours]({FIGURE})"]
 
     def _remarks(self) -> list[str]:
-        said = _grouped((f"{line.state}: {line.why}", line) for line in self.lines if line.why)
-        notes = _grouped((line.note, line) for line in self.lines if line.note)
+        said = _grouped((f"{line.state}: {line.why}", line) for line in self.rows if line.why)
+        notes = _grouped((line.note, line) for line in self.rows if line.note)
         unit = "A difference is ours − paper."
         return ["", unit, *([""] if said or notes else []), *said, *notes]
 
     def _panels(self) -> list[Panel]:
         if self.table.attributes:
             return [
-                Panel(f"{line.title} (%)", [Dots(c.metric, c.paper, c.ours) for c in line.cells]) for line in self.lines
+                Panel(f"{line.title} (%)", [Dots(c.metric, c.paper, c.ours) for c in line.cells]) for line in self.rows
             ]
-        heads = [(cell.dataset, cell.metric) for cell in self.lines[0].cells]
+        heads = [(cell.dataset, cell.metric) for cell in self.rows[0].cells]
         return [
             Panel(
                 title=f"{metric} ({_UNITS.get(metric, '%')})\n{'paper: ' if self.table.trained else ''}{dataset}",
-                dots=[Dots(line.title, line.cells[i].paper, line.cells[i].ours) for line in self.lines],
+                dots=[Dots(line.title, line.cells[i].paper, line.cells[i].ours) for line in self.rows],
             )
             for i, (dataset, metric) in enumerate(heads)
         ]
 
 
-def _grouped(remarks: Iterable[tuple[str, Line]]) -> list[str]:
+def _grouped(remarks: Iterable[tuple[str, ReportRow]]) -> list[str]:
     """One line a remark, with all rows that it is about."""
     rows: dict[str, list[str]] = {}
     for remark, line in remarks:
@@ -173,7 +173,7 @@ def _grouped(remarks: Iterable[tuple[str, Line]]) -> list[str]:
     return [f"- {', '.join(names)}: {remark}." for remark, names in rows.items()]
 
 
-def _by_attribute(lines: Iterable[Line]) -> list[str]:
+def _by_attribute(lines: Iterable[ReportRow]) -> list[str]:
     """One table a row of the paper's, as there are more metrics than fit side by side."""
     shown = []
     for line in lines:
@@ -182,24 +182,24 @@ def _by_attribute(lines: Iterable[Line]) -> list[str]:
         shown += ["| accuracy (%) | " + " | ".join(["paper", "ours", "difference", *beside]) + " |"]
         shown += ["|---|" + "---:|" * (3 + len(beside))]
         for cell in line.cells:
-            numbers = [number(cell.paper), number(cell.ours), number(cell.difference, signed=True)]
-            numbers += [number(cell.beside[name]) for name in beside]
+            numbers = [format_number(cell.paper), format_number(cell.ours), format_number(cell.difference, signed=True)]
+            numbers += [format_number(cell.beside[name]) for name in beside]
             shown += [f"| {cell.metric} | " + " | ".join(numbers) + " |"]
         shown += [""]
     said = "balanced, the mean recall over the values that occur; majority, always saying what is commonest in training"
     return [*shown, f"Of ours: {said}.", "", f"![paper and ours]({FIGURE})"]
 
 
-def _row(line: Line) -> str:
+def _row(line: ReportRow) -> str:
     cells = "".join(
-        f" {number(cell.paper)} | {number(cell.ours)}{_exactly(cell)} | {number(cell.difference, signed=True)} |"
+        f" {format_number(cell.paper)} | {format_number(cell.ours)}{_exactly(cell)} | {format_number(cell.difference, signed=True)} |"
         for cell in line.cells
     )
     title = line.title.replace("*", r"\*")
     return f"| {title} (`{line.name}`) |{cells} {line.state} |"
 
 
-def number(value: float | None, *, signed: bool = False) -> str:
+def format_number(value: float | None, *, signed: bool = False) -> str:
     """As tables show it; a dash where there is none."""
     if value is None:
         return "–"
@@ -214,7 +214,7 @@ def _brief(conditions: tuple[Condition, ...]) -> str:
     return "; ".join(f"{c.what}: {c.paper} → {c.here}" for c in conditions)
 
 
-def _line_to_dict(line: Line) -> dict[str, Any]:
+def _line_to_dict(line: ReportRow) -> dict[str, Any]:
     return {
         "title": line.title,
         "state": line.state,

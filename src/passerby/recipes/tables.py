@@ -66,7 +66,7 @@ class Row:
     """Further changes for data sets, by their names."""
     reranks: str = ""
     """The row whose run these are the numbers of, after re-ranking; it has the changes then."""
-    cannot: str = ""
+    unsupported: str = ""
     """Why it cannot be run; empty where it can."""
     note: str = ""
     """What the paper leaves open about it, and how it is read here."""
@@ -91,7 +91,7 @@ class Table:
     rows: Mapping[str, Row]
     weights: str = "ImageNet"
     """What training starts from."""
-    joints: str = ""
+    keypoints: str = ""
     """Who finds them, for a model that sees parts of the body."""
     attributes: Schema | None = None
     """Whose groups the metrics are, where the numbers are their accuracy."""
@@ -129,7 +129,7 @@ class Table:
 
     def reason(self, name: str) -> str:
         """Why a row cannot be run; empty where it can."""
-        return self.row(name).cannot
+        return self.row(name).unsupported
 
     def run(self, name: str) -> str:
         """The row that is trained for a row: itself, or the one that it re-ranks."""

@@ -40,7 +40,7 @@ class ModelConfig(Frozen):
     """Which model; ``options`` are its own keywords."""
 
     name: str
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     backbone_weights: str | None = None
     """Checkpoint for the backbone (ImageNet, say); ``None``: train from scratch."""
 

@@ -116,7 +116,7 @@ class _Training:
 
     def _continue(self) -> int:
         checkpoint = self.folder.latest_checkpoint()
-        self.folder.refuse_other_world(checkpoint, self.accelerator.num_processes)
+        self.folder.check_world_size(checkpoint, self.accelerator.num_processes)
         try:
             self.accelerator.load_state(str(checkpoint))
         except Exception as error:  # noqa: BLE001 - a damaged file can break its reader anywhere

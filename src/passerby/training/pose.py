@@ -93,11 +93,11 @@ class _Training:
         self.steps = len(self.people) // self.batch
 
     def _training_samples(self) -> tuple[Sample, ...]:
-        if not self.config.data.everybody:
+        if not self.config.data.all_splits:
             return self.dataset.split("train")
         if _of_one_world(self.dataset, self.test):
             raise ConfigError(
-                f"data.everybody trains on all people of {self.dataset.source.root}, so {self.test.source.root} has "
+                f"data.all_splits trains on all people of {self.dataset.source.root}, so {self.test.source.root} has "
                 "nobody else to measure: name other people with --test-data (drawn ones: of another seed)"
             )
         return (*self.dataset.train, *self.dataset.query, *self.dataset.gallery)
@@ -197,7 +197,7 @@ class _Training:
         if not bool((people.sure > 0).any()):
             return None
         estimator = NetworkPoses(load_pose_network(self.folder.path))  # as it was stored
-        result = measure(estimator, people)
+        result = measure_pck(estimator, people)
         self.folder.write_json("metrics.json", result)
         return result
 
@@ -224,7 +224,7 @@ def pose_loss(network: PoseNetwork, images: Tensor, joints: Tensor, sure: Tensor
     return LossParts(place + inside, {"place": place, "inside": inside})
 
 
-def measure(estimator: PoseEstimator, people: PoseSet) -> dict[str, Any]:
+def measure_pck(estimator: PoseEstimator, people: PoseSet) -> dict[str, Any]:
     """PCK of an estimator on pictures with known joints: of all that are in the picture, and of the seen ones."""
     found = estimator([str(row) for row in range(len(people))], people.images)
     height, width = people.images.shape[2:]

@@ -17,7 +17,7 @@ class PoseDataConfig(Frozen):
     """``NAME:PATH`` or a path: pedestrians, drawn or written, or pictures with a ``keypoints.json``."""
     test: str | None = None
     """Whose query and gallery pictures are measured; ``None``: the training dataset's own."""
-    everybody: bool = False
+    all_splits: bool = False
     """Train on query and gallery pictures too: nobody is told apart here. The test data must be of others then."""
     height: int = Field(160, ge=16)
     """Pictures are kept in memory this large (images × 3 × height × width bytes); windows are cut from them."""

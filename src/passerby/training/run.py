@@ -94,7 +94,7 @@ class RunFolder:
         for folder in older:
             shutil.rmtree(folder)
 
-    def refuse_other_world(self, checkpoint: Path, world: int) -> None:
+    def check_world_size(self, checkpoint: Path, world: int) -> None:
         """A run goes on with as many processes as it had: its epochs have another length otherwise."""
         had = json.loads((checkpoint / "world.json").read_text())
         if had != world:

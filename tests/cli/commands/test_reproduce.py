@@ -17,7 +17,7 @@ SMALL = tuple(a for s in SETTINGS for a in ("--set", s))
 @pytest.fixture
 def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """The figure is blank, where nobody looks at it."""
-    monkeypatch.setattr("passerby.recipes.report.comparison", lambda *_: Figure(figsize=(1, 1)))
+    monkeypatch.setattr("passerby.recipes.table_report.comparison", lambda *_: Figure(figsize=(1, 1)))
 
 
 def test_everything_is_listed(run) -> None:

@@ -11,7 +11,7 @@ from passerby.cli.options import Place
 from passerby.errors import ConfigError
 
 if TYPE_CHECKING:
-    from passerby.recipes.report import Report
+    from passerby.recipes.table_report import TableReport
 
 
 def reproduce(
@@ -43,8 +43,8 @@ def reproduce(
         rows=None if rows is None else [row.strip() for row in rows.split(",")],
         epochs=epochs,
         settings=dict(parse_override(s) for s in settings or ()),
-        out=out,
-        say=typer.echo,
+        output=out,
+        log=typer.echo,
     )
     _print(report)
     typer.echo(f"The report is in {out / f'{paper}-{table}'}: report.md, figure.png, results.json.")
@@ -67,12 +67,12 @@ def _list(paper: str | None, table: str | None) -> None:
                 typer.echo(f"    {row}: {found.rows[row].title}{f' – cannot be run: {why}' if why else ''}")
 
 
-def _print(report: Report) -> None:
+def _print(report: TableReport) -> None:
     """Paper beside ours."""
     from rich.console import Console
     from rich.table import Table
 
-    from passerby.recipes.report import number
+    from passerby.recipes.table_report import format_number
 
     for condition in report.conditions:
         typer.echo(f"differs: {condition.what}: {condition.paper} → {condition.here}")
@@ -80,31 +80,31 @@ def _print(report: Report) -> None:
         _print_attributes(report)
         return
     shown = Table("row", box=None, pad_edge=False)
-    several = len({cell.dataset for cell in report.lines[0].cells}) > 1
-    for cell in report.lines[0].cells:
+    several = len({cell.dataset for cell in report.rows[0].cells}) > 1
+    for cell in report.rows[0].cells:
         where = f" {cell.dataset}" if several else ""
         shown.add_column(f"{cell.metric}{where}", justify="right")
         shown.add_column("paper", justify="right")
-    for line in report.lines:
+    for line in report.rows:
         if line.state in ("measured", "counted"):
             numbers = [n for cell in line.cells for n in (cell.ours, cell.paper)]
-            shown.add_row(line.name, *map(number, numbers))
+            shown.add_row(line.name, *map(format_number, numbers))
     Console().print(shown)
 
 
-def _print_attributes(report: Report) -> None:
+def _print_attributes(report: TableReport) -> None:
     """A row of the paper's table becomes a table: it has more numbers than fit side by side."""
     from rich.console import Console
     from rich.table import Table
 
-    from passerby.recipes.report import number
+    from passerby.recipes.table_report import format_number
 
-    for line in (line for line in report.lines if line.state == "measured"):
+    for line in (line for line in report.rows if line.state == "measured"):
         beside = list(line.cells[0].beside)
         shown = Table(line.name, box=None, pad_edge=False)
         for name in ("accuracy", "paper", *beside):
             shown.add_column(name, justify="right")
         for cell in line.cells:
             numbers = (cell.ours, cell.paper, *(cell.beside[name] for name in beside))
-            shown.add_row(cell.metric, *map(number, numbers))
+            shown.add_row(cell.metric, *map(format_number, numbers))
         Console().print(shown)
