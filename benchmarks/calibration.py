@@ -20,7 +20,7 @@ from passerby.inference.load import load
 from passerby.metrics.held_out import halves
 from passerby.metrics.pairs import pair_distances
 from passerby.metrics.probability import Method, fit
-from passerby.metrics.verification import measure, open_set_metrics, thresholds_of
+from passerby.metrics.verification import fit_thresholds, measure, open_set_metrics
 from passerby.training.run import environment
 from passerby.types import Embeddings, Protocol
 
@@ -44,7 +44,7 @@ def held_out(query: Embeddings, gallery: Embeddings, how: Protocol, seed: int) -
         start = time.process_time()
         curve = fit(fitted, method)
         seconds = round(time.process_time() - start, 2)
-        measured = measure(curve, thresholds_of(fitted), fitted.prior, other).to_dict()
+        measured = measure(curve, fit_thresholds(fitted), fitted.prior, other).to_dict()
         found[method] = {"fit_cpu_seconds": seconds, "ece": measured["ece"], "ece_balanced": measured["ece_balanced"]}
         found |= {"same": measured["same"], "different": measured["different"], "at": measured["at"]}
     return found

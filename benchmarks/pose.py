@@ -33,8 +33,8 @@ from passerby.data.keypoints.files import market_poses
 from passerby.data.keypoints.skeleton import JOINTS
 from passerby.data.registry import load
 from passerby.data.source import open_source
-from passerby.models.keypoints.estimator import SHIPPED, NetworkPoses, load_pose_network
-from passerby.models.keypoints.heatmaps import openvino_poses
+from passerby.models.keypoints.estimator import SHIPPED, NetworkPoseEstimator, load_pose_network
+from passerby.models.keypoints.heatmaps import openvino_pose_estimator
 from passerby.training.pose import measure_pck
 from passerby.training.run import environment
 
@@ -88,10 +88,10 @@ def milliseconds(estimator: PoseEstimator, images: torch.Tensor, repeats: int = 
 
 def openpose(path: Path, training: PoseSet) -> tuple[PoseEstimator, dict[str, Any]]:
     """OpenVINO's network at the size that suits training pictures best."""
-    found = {size: measure_pck(openvino_poses(path, size=size), training)["box"]["pck_5"] for size in OPENPOSE_SIZES}
+    found = {size: measure_pck(openvino_pose_estimator(path, size=size), training)["box"]["pck_5"] for size in OPENPOSE_SIZES}
     best = max(found, key=lambda size: found[size])
     tried = {f"{height}x{width}": share for (height, width), share in found.items()}
-    return openvino_poses(path, size=best), {"size": list(best), "pck_5_on_training_pictures": tried}
+    return openvino_pose_estimator(path, size=best), {"size": list(best), "pck_5_on_training_pictures": tried}
 
 
 def _command(arguments: argparse.Namespace) -> str:
@@ -120,7 +120,7 @@ def main() -> None:
     training = market_set(market, arguments.points, "train", every=25)
     query = market_set(market, arguments.points, "query", every=arguments.every)
     network = load_pose_network(arguments.network)
-    ours, once = NetworkPoses(network), NetworkPoses(network, flip=False)
+    ours, once = NetworkPoseEstimator(network), NetworkPoseEstimator(network, flip=False)
     estimators: dict[str, PoseEstimator] = {"mean_pose": MeanPose(training), "ours": ours, "ours_without_mirror": once}
     result: dict[str, Any] = {
         "what": "PCK (share of joints within 5 % and 10 % of a height) against market1501_body_point's joints, which a "

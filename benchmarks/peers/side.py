@@ -92,7 +92,7 @@ def ours(task: str, arrays: Arrays) -> Work:
             )
             for s in ("query", "gallery")
         )
-        protocol = Protocol(rerank=Rerank(squared_twice=True) if task == "re-rank" else None)
+        protocol = Protocol(rerank=Rerank(torchreid_compat=True) if task == "re-rank" else None)
         result = evaluate_embeddings(query, gallery, protocol)
         assert result.mean_ap is not None
         return {"rank1": result.rank1, "mean_ap": result.mean_ap}

@@ -19,6 +19,7 @@ _SETTINGS = {
     "trunk_lr_factor": "backbone_lr_factor",
     "normalise": "normalize",
     "everybody": "all_splits",
+    "squared_twice": "torchreid_compat",
 }
 """Keys of JSON files (``config.json``, ``model.json``, results) and of ``--set``."""
 _TENSORS = ("trunk.", "backbone.")

@@ -140,11 +140,11 @@ class Rerank:
     """Neighbors over which encodings are averaged; 1: none."""
     lam: float = 0.3
     """λ, the share of the distance itself."""
-    squared_twice: bool = False
+    torchreid_compat: bool = False
     """Squared distances are squared once more, as torchreid and fast-reid do."""
 
     def __str__(self) -> str:
-        squared = ", distances squared twice" if self.squared_twice else ""
+        squared = ", distances squared twice" if self.torchreid_compat else ""
         return f"re-ranked by k-reciprocal neighbors (k1 {self.k1}, k2 {self.k2}, λ {self.lam:g}{squared})"
 
 

@@ -96,7 +96,7 @@ def test_reliability_is_of_calibrated_runs(runs: list[Compared]) -> None:
     assert bins is not None
     assert bins.pairs.sum() == pytest.approx(len(runs[0].pairs.same) + runs[0].pairs.total)
     assert runs[0].calibration is not None
-    assert bins.error == pytest.approx(runs[0].calibration.measured(runs[0].pairs).ece_balanced)
+    assert bins.error == pytest.approx(runs[0].calibration.evaluate(runs[0].pairs).ece_balanced)
     figure = retrieval_figure([replace(runs[0], fitted_on_these=True), runs[1]], what=("calibration",), title="t")
     [first, second] = [" ".join(text.get_text().split()) for text in figure.legends[0].get_texts()]
     assert first == f"ours: expected error {100 * bins.error:.1f} %, fitted on these very pictures"

@@ -12,15 +12,15 @@ from PIL import Image
 from passerby.errors import ConfigError
 from passerby.figures.save import save_figure
 from passerby.figures.subgroups import slices_figure
-from passerby.metrics.subgroups import Dimension, Slice
+from passerby.metrics.subgroups import Dimension, Subgroup
 
 TITLE = (
     "runs/here on pedestrians:people=60,preset=hard: market1501-single-query, same person and camera ignored, AP step"
 )
 
 
-def cut(dimension: Dimension, group: str, value: str, mean_ap: float, queries: int = 1_240) -> Slice:
-    return Slice(dimension, group, value, queries, 7, 0.5, mean_ap, (0.4, 0.6), (mean_ap / 2, (1 + mean_ap) / 2))
+def cut(dimension: Dimension, group: str, value: str, mean_ap: float, queries: int = 1_240) -> Subgroup:
+    return Subgroup(dimension, group, value, queries, 7, 0.5, mean_ap, (0.4, 0.6), (mean_ap / 2, (1 + mean_ap) / 2))
 
 
 CAMERAS = [cut("cameras", str(a), str(b), a / 10 * b / 12, 3 * a) for a in range(1, 11) for b in range(1, 11) if a != b]
@@ -51,7 +51,7 @@ def words(figure: Figure) -> list[Text]:
         pytest.param(VISIBILITY[:1], id="one"),
     ],
 )
-def test_no_text_lies_on_another_or_outside(slices: list[Slice], legible: Callable[[Figure], None]) -> None:
+def test_no_text_lies_on_another_or_outside(slices: list[Subgroup], legible: Callable[[Figure], None]) -> None:
     legible(slices_figure(slices, mean_ap=0.03, title=TITLE))
 
 

@@ -21,7 +21,7 @@ from passerby.inference import keypoint_source as parts
 from passerby.inference.embeddings_file import read_embeddings
 from passerby.inference.model import Model
 from passerby.models.base import ReidModel
-from passerby.models.keypoints.estimator import NetworkPoses, load_pose_network, save_pose_network
+from passerby.models.keypoints.estimator import NetworkPoseEstimator, load_pose_network, save_pose_network
 from passerby.models.keypoints.network import PoseNetwork
 from passerby.models.registry import create_model
 
@@ -86,7 +86,7 @@ def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_file_names_the_source_of_its_joints(
     network: ReidModel, drawn: Path, networks: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    shipped, other = (NetworkPoses(load_pose_network(folder)).fingerprint[:16] for folder in networks)
+    shipped, other = (NetworkPoseEstimator(load_pose_network(folder)).fingerprint[:16] for folder in networks)
     keypoints = drawn / "keypoints.json"
     for poses, origin in (
         ("own", JointsOrigin("own")),

@@ -16,7 +16,7 @@ from passerby.data.source import DirectorySource, Source
 from passerby.errors import DatasetLayoutError, WeightsError
 from passerby.inference import keypoint_source as parts
 from passerby.inference.keypoint_source import joints_in_words, part_maker, pose_estimator
-from passerby.models.keypoints.estimator import NetworkPoses, save_pose_network
+from passerby.models.keypoints.estimator import NetworkPoseEstimator, save_pose_network
 from passerby.models.keypoints.network import PoseNetwork
 
 
@@ -52,12 +52,12 @@ def test_a_sets_own_joints_come_first(caplog: pytest.LogCaptureFixture) -> None:
     assert isinstance(pose_estimator("auto", source), AnnotatedPoses)
     assert joints_in_words("auto", source) == "the data set's own"
     assert not caplog.records
-    assert isinstance(pose_estimator("network", source), NetworkPoses)
+    assert isinstance(pose_estimator("network", source), NetworkPoseEstimator)
 
 
 def test_the_network_steps_in_and_says_so_once(photographs: Source, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
-        assert isinstance(pose_estimator("auto", photographs), NetworkPoses)
+        assert isinstance(pose_estimator("auto", photographs), NetworkPoseEstimator)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING  # which Python prints by itself
     assert str(photographs.root) in record.getMessage()
@@ -66,7 +66,7 @@ def test_the_network_steps_in_and_says_so_once(photographs: Source, caplog: pyte
 
 
 def test_a_network_that_was_asked_for_needs_no_words(photographs: Source, caplog: pytest.LogCaptureFixture) -> None:
-    assert isinstance(pose_estimator("network", photographs), NetworkPoses)
+    assert isinstance(pose_estimator("network", photographs), NetworkPoseEstimator)
     assert not caplog.records
 
 
@@ -84,7 +84,7 @@ def test_damaged_joints_are_not_replaced(photographs: Source) -> None:
 def test_a_users_network_is_the_folder_of_its_run(photographs: Source, network: Path) -> None:
     images = torch.randint(256, (2, 3, 32, 16), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     maker = part_maker(photographs, size=(32, 16), poses=str(network))
-    assert isinstance(pose_estimator(str(network), photographs), NetworkPoses)
+    assert isinstance(pose_estimator(str(network), photographs), NetworkPoseEstimator)
     assert len(maker.rectangles(["a", "b"], images).regions) == 2
     found, again = pose_estimator(str(network), photographs), pose_estimator("network", photographs)
     np.testing.assert_array_equal(found(["a", "b"], images).joints, again(["a", "b"], images).joints)
@@ -100,7 +100,7 @@ def test_a_users_network_that_is_still_trained_is_named_as_such(photographs: Sou
 @pytest.mark.parametrize("name", ["network.xml", "network.onnx"])
 def test_a_users_network_may_be_a_file(photographs: Source, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     asked: list[Path] = []
-    monkeypatch.setattr("passerby.inference.keypoint_source.openvino_poses", asked.append)
+    monkeypatch.setattr("passerby.inference.keypoint_source.openvino_pose_estimator", asked.append)
     pose_estimator(name, photographs)
     assert asked == [Path(name)]
 

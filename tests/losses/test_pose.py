@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from passerby.losses.pose import inside_loss, place_loss, soft_labels
+from passerby.losses.pose import coordinate_loss, presence_loss, soft_labels
 
 
 def literal(scores: torch.Tensor, places: torch.Tensor, weight: torch.Tensor, sigma: float) -> float:
@@ -33,19 +33,21 @@ def sample() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 def test_the_place_loss_is_the_formula() -> None:
     scores, places, weight = sample()
-    assert place_loss(scores, places, weight, sigma=0.8).item() == pytest.approx(literal(scores, places, weight, 0.8))
+    assert coordinate_loss(scores, places, weight, sigma=0.8).item() == pytest.approx(
+        literal(scores, places, weight, 0.8)
+    )
 
 
 def test_its_gradient_is_right() -> None:
     scores, places, weight = sample()
     scores.requires_grad_()
-    assert torch.autograd.gradcheck(lambda s: place_loss(s, places, weight, sigma=0.8), (scores,))
+    assert torch.autograd.gradcheck(lambda s: coordinate_loss(s, places, weight, sigma=0.8), (scores,))
 
 
 def test_a_network_that_says_the_label_has_no_loss() -> None:
     places = torch.tensor([[0.3, 0.9]])
     perfect = soft_labels(places, 8, 1.0).log()
-    assert place_loss(perfect, places, torch.ones(1, 2), sigma=1.0).item() == pytest.approx(0, abs=1e-6)
+    assert coordinate_loss(perfect, places, torch.ones(1, 2), sigma=1.0).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_labels_peak_at_the_place() -> None:
@@ -60,14 +62,14 @@ def test_a_joint_without_weight_may_be_anywhere(place: float) -> None:
     scores, places, weight = sample()
     elsewhere = places.clone()
     elsewhere[0, 2] = place  # of weight 0
-    wanted = place_loss(scores, places, weight, sigma=1.0)
-    assert place_loss(scores, elsewhere, weight, sigma=1.0).item() == wanted.item()
+    wanted = coordinate_loss(scores, places, weight, sigma=1.0)
+    assert coordinate_loss(scores, elsewhere, weight, sigma=1.0).item() == wanted.item()
 
 
 def test_a_batch_without_joints_has_no_loss() -> None:
     scores, places, weight = sample()
     scores.requires_grad_()
-    loss = place_loss(scores, places, torch.zeros_like(weight), sigma=1.0)
+    loss = coordinate_loss(scores, places, torch.zeros_like(weight), sigma=1.0)
     loss.backward()
     assert loss.item() == 0
     assert scores.grad is not None
@@ -76,7 +78,7 @@ def test_a_batch_without_joints_has_no_loss() -> None:
 
 def test_the_inside_loss_by_hand() -> None:
     scores, inside = torch.tensor([[0.0, math.log(3), 9.0]]), torch.tensor([[1.0, 0.0, 0.0]])
-    loss = inside_loss(scores, inside, torch.tensor([[True, True, False]]))
+    loss = presence_loss(scores, inside, torch.tensor([[True, True, False]]))
     assert loss.item() == pytest.approx((math.log(2) + math.log(4)) / 2)
 
 
@@ -85,9 +87,9 @@ def test_where_all_is_known_the_inside_loss_is_the_mean_and_where_nothing_is_it_
     scores, inside = torch.randn(4, 18, generator=generator), torch.ones(4, 18)
     known = torch.ones(4, 18, dtype=torch.bool)
     expected = torch.nn.functional.binary_cross_entropy_with_logits(scores, inside)
-    torch.testing.assert_close(inside_loss(scores, inside, known), expected)
+    torch.testing.assert_close(presence_loss(scores, inside, known), expected)
     scores.requires_grad_()
-    nothing = inside_loss(scores, inside, ~known)
+    nothing = presence_loss(scores, inside, ~known)
     nothing.backward()
     assert nothing.item() == 0
     assert scores.grad is not None

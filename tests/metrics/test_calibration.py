@@ -11,10 +11,10 @@ import torch
 
 from passerby.errors import ConfigError, ProtocolError
 from passerby.metrics.calibration import Calibration, read_calibration, write_calibration
-from passerby.metrics.held_out import calibrate_embeddings, halves
+from passerby.metrics.held_out import calibrate_embeddings, split_people
 from passerby.metrics.pairs import pair_distances
 from passerby.metrics.probability import Method, Sigmoid, Steps
-from passerby.metrics.verification import Measured, Threshold, thresholds_of
+from passerby.metrics.verification import CalibrationQuality, Threshold, fit_thresholds
 from passerby.types import Embeddings, Protocol, Rerank, Role
 
 HOW = Protocol(normalize=False)
@@ -59,13 +59,13 @@ def test_the_balanced_error_finds_a_curve_that_is_wrong() -> None:
     good = calibrate_embeddings(query, gallery, HOW)
     assert isinstance(good.curve, Steps)
     bold = replace(good, curve=Steps(good.curve.edges, tuple(p**0.5 for p in good.curve.probabilities)))
-    assert good.measured(pairs).ece_balanced < 0.02 < 0.05 < bold.measured(pairs).ece_balanced
+    assert good.evaluate(pairs).ece_balanced < 0.02 < 0.05 < bold.evaluate(pairs).ece_balanced
 
 
 def test_halves_share_nobody() -> None:
     query, gallery = people(9, seed=0)
     gallery = replace(gallery, roles=torch.where(gallery.pids == 4, int(Role.DISTRACTOR), 0))  # type: ignore[arg-type]
-    (q1, g1), (q2, g2) = halves(query, gallery, 0)
+    (q1, g1), (q2, g2) = split_people(query, gallery, 0)
     assert len(q1) + len(q2) == len(query)
     assert len(g1) + len(g2) == len(gallery)
 
@@ -74,7 +74,7 @@ def test_halves_share_nobody() -> None:
 
     assert who(q1, g1) & who(q2, g2) == set()
     assert len(who(q1, g1)) == 4
-    again, other = (halves(query, gallery, seed)[0][0].pids for seed in (0, 1))
+    again, other = (split_people(query, gallery, seed)[0][0].pids for seed in (0, 1))
     assert torch.equal(again, q1.pids)  # type: ignore[arg-type]
     assert not torch.equal(other, again)  # type: ignore[arg-type]
 
@@ -112,7 +112,7 @@ def calibration(near: float | None = 2.0, far: float | None = 4.0) -> Calibratio
         data="",
         content="",
         seed=0,
-        held_out=Measured(1, 1, 0.0, 0.0, ()),
+        held_out=CalibrationQuality(1, 1, 0.0, 0.0, ()),
     )
 
 
@@ -150,18 +150,18 @@ def test_other_priors_and_unknown_rates() -> None:
 
 def test_distances_of_another_kind_are_told() -> None:
     some = calibration()
-    assert some.misfit(replace(HOW, average_precision="trapezoid", ignore_same_camera=False)) == ""
-    assert some.misfit(replace(HOW, distance="local", flip=True)) == (
+    assert some.mismatch(replace(HOW, average_precision="trapezoid", ignore_same_camera=False)) == ""
+    assert some.mismatch(replace(HOW, distance="local", flip=True)) == (
         "the run was calibrated with distance global, not local; flip False, not True"
     )
-    assert "normalize False, not True" in some.misfit(Protocol())
-    assert "re-ranked" in some.misfit(replace(HOW, rerank=Rerank()))
+    assert "normalize False, not True" in some.mismatch(Protocol())
+    assert "re-ranked" in some.mismatch(replace(HOW, rerank=Rerank()))
 
 
 def test_thresholds_only_where_there_are_pairs_enough() -> None:
     pairs = pair_distances(*people(50, seed=0), HOW)
     assert pairs.total == 9800
-    assert [each.distance is None for each in thresholds_of(pairs)] == [False, True, True]
+    assert [each.distance is None for each in fit_thresholds(pairs)] == [False, True, True]
 
 
 def test_too_few_people_are_said() -> None:

@@ -58,7 +58,11 @@ def test_confusion_equals_a_literal_loop(ties: bool, across: bool) -> None:
     expected = literal(query, gallery, across=across)
     for block_bytes in (3_000, 10**6):
         found = camera_confusion(query, gallery, how, block_bytes=block_bytes)
-        assert (found.asked, found.seen) == (expected.asked, expected.seen) == ((0, 2, 4), (0, 2, 4))
+        assert (
+            (found.query_cameras, found.gallery_cameras)
+            == (expected.query_cameras, expected.gallery_cameras)
+            == ((0, 2, 4), (0, 2, 4))
+        )
         assert torch.equal(found.queries, expected.queries)
         for name in ("first_wrong", "before", "gallery"):
             assert torch.allclose(getattr(found, name), getattr(expected, name), atol=1e-7), name

@@ -32,7 +32,7 @@ DISTANCES = st.lists(st.integers(0, 9), min_size=1, max_size=12)  # few values: 
 
 
 def pairs(same: list[int], different: list[int]) -> Pairs:
-    return Pairs.of(torch.tensor(same).float(), torch.tensor(different).float())
+    return Pairs.from_distances(torch.tensor(same).float(), torch.tensor(different).float())
 
 
 @given(DISTANCES, DISTANCES)
@@ -70,7 +70,7 @@ def test_the_equal_error_rate_lies_where_the_lines_cross(same: list[int], differ
 @given(DISTANCES, DISTANCES, st.lists(st.integers(1, 5), min_size=12, max_size=12))
 def test_a_pair_may_stand_for_several(same: list[int], different: list[int], counts: list[int]) -> None:
     counts = counts[: len(different)]
-    short = Pairs.of(torch.tensor(same), torch.tensor(different), torch.tensor(counts))
+    short = Pairs.from_distances(torch.tensor(same), torch.tensor(different), torch.tensor(counts))
     long = pairs(same, [d for d, n in zip(different, counts, strict=True) for _ in range(n)])
     assert (short.total, short.prior) == (long.total, long.prior)
     assert equal_error_rate(short) == pytest.approx(equal_error_rate(long))
@@ -83,7 +83,9 @@ def test_a_histogram_is_what_counting_gives(
     same: list[int], different: list[int], counts: list[int], bins: int
 ) -> None:
     weights = counts[: len(different)]
-    found = histogram(Pairs.of(torch.tensor(same), torch.tensor(different), torch.tensor(weights)), bins=bins)
+    found = histogram(
+        Pairs.from_distances(torch.tensor(same), torch.tensor(different), torch.tensor(weights)), bins=bins
+    )
     edges = found.edges.tolist()
     assert (edges[0], edges[-1], len(edges)) == (min(same + different), max(same + different), bins + 1)
 
@@ -102,7 +104,7 @@ def test_a_histogram_is_what_counting_gives(
 
 
 def test_a_rate_that_too_few_pairs_support_is_not_made_up() -> None:
-    few = Pairs.of(torch.zeros(3), torch.rand(1000, generator=torch.Generator().manual_seed(0)))
+    few = Pairs.from_distances(torch.zeros(3), torch.rand(1000, generator=torch.Generator().manual_seed(0)))
     assert [supports(few, rate) for rate in RATES] == [True, False, False]
     found = open_set_metrics(few)["true_positive_rate_at_false_match_rate"]
     assert (found["0.01"], found["0.001"], found["0.0001"]) == (1.0, None, None)
@@ -111,13 +113,13 @@ def test_a_rate_that_too_few_pairs_support_is_not_made_up() -> None:
 def test_what_makes_no_metric_is_refused() -> None:
     one, none = torch.ones(1), torch.ones(0)
     with pytest.raises(ProtocolError, match="no pairs of the same person"):
-        Pairs.of(none, one)
+        Pairs.from_distances(none, one)
     with pytest.raises(ProtocolError, match="no pairs of different people"):
-        Pairs.of(one, none)
+        Pairs.from_distances(one, none)
     with pytest.raises(ProtocolError, match="1 of 2 distances of different pairs are not finite"):
-        Pairs.of(one, torch.tensor([1.0, math.nan]))
+        Pairs.from_distances(one, torch.tensor([1.0, math.nan]))
     with pytest.raises(ProtocolError, match="between 0 and 1, got 2"):
-        threshold_at(Pairs.of(one, one), 2.0)
+        threshold_at(Pairs.from_distances(one, one), 2.0)
 
 
 PEOPLE = st.lists(

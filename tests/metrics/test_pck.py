@@ -7,13 +7,13 @@ import math
 import pytest
 import torch
 
-from passerby.metrics.pose import joint_distances, joint_heights, pck, summary
+from passerby.metrics.pck import keypoint_distances, keypoint_heights, pck, summary
 
 
 def test_distances_are_in_heights_of_the_picture() -> None:
     """3 of 64 columns right and 4 of 128 rows down are 5 of 128 rows away."""
     found, true = torch.tensor([[[13 / 64, 24 / 128]]]), torch.tensor([[[10 / 64, 20 / 128]]])
-    assert joint_distances(found, true, aspect=0.5).item() == pytest.approx(5 / 128)
+    assert keypoint_distances(found, true, aspect=0.5).item() == pytest.approx(5 / 128)
 
 
 def test_shares_are_of_the_joints_that_count() -> None:
@@ -35,13 +35,13 @@ def test_a_smaller_person_must_be_hit_more_closely() -> None:
 def test_the_height_of_the_joints() -> None:
     y = torch.tensor([[0.1, 0.5, 0.9], [0.1, 0.5, 0.9], [0.1, 0.5, 0.9]])
     counted = torch.tensor([[True, True, True], [False, True, True], [False, True, False]])
-    heights = joint_heights(torch.stack([torch.zeros(3, 3), y], dim=-1), counted)
+    heights = keypoint_heights(torch.stack([torch.zeros(3, 3), y], dim=-1), counted)
     assert heights.tolist() == pytest.approx([0.8, 0.4, 0.0])
 
 
 def test_nobody_counts_nobody() -> None:
     nothing = torch.zeros(2, 3, dtype=torch.bool)
-    assert joint_heights(torch.rand(2, 3, 2), nothing).tolist() == [0, 0]
+    assert keypoint_heights(torch.rand(2, 3, 2), nothing).tolist() == [0, 0]
     assert math.isnan(pck(torch.zeros(2, 3), nothing, tolerance=0.05)[0])
 
 

@@ -31,7 +31,9 @@ PLACES = torch.linspace(-1, 10, 45).double()
 
 
 def pairs(same: list[int], different: list[int], counts: list[int] | None = None) -> Pairs:
-    return Pairs.of(torch.tensor(same), torch.tensor(different), None if counts is None else torch.tensor(counts))
+    return Pairs.from_distances(
+        torch.tensor(same), torch.tensor(different), None if counts is None else torch.tensor(counts)
+    )
 
 
 def minimax(same: list[int], different: list[int]) -> dict[int, float]:
@@ -160,7 +162,7 @@ def test_equal_probabilities_are_not_taken_apart() -> None:
 
 def test_what_balance_shows() -> None:
     """That nothing is ever the same person is nearly right of pairs as they occur."""
-    some = Pairs.of(torch.zeros(10), torch.ones(9990))
+    some = Pairs.from_distances(torch.zeros(10), torch.ones(9990))
     never = Steps((), (1e-9,))
     assert calibration_error(never, some, prior=some.prior) < 2e-3
     assert calibration_error(never, some, prior=some.prior, balanced=True) == pytest.approx(0.5, abs=1e-3)

@@ -61,7 +61,7 @@ def test_reference_in_float32(market: dict[str, np.ndarray], reference: dict[str
 @pytest.mark.parametrize("twice", [False, True])
 def test_reference_re_ranked(market: dict[str, np.ndarray], reference: dict[str, Any], *, twice: bool) -> None:
     query, gallery = (side(market, name, torch.float32) for name in ("query", "gallery"))
-    result = evaluate_embeddings(query, gallery, Protocol(rerank=Rerank(squared_twice=twice)))
+    result = evaluate_embeddings(query, gallery, Protocol(rerank=Rerank(torchreid_compat=twice)))
     expected = reference["reranked"]["squared_twice" if twice else "squared_once"]
     for k, value in expected["cmc"].items():
         assert result.rank(int(k)) == pytest.approx(value, abs=5e-4)

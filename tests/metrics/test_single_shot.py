@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from passerby.errors import ProtocolError
 from passerby.metrics.protocol import evaluate_embeddings
-from passerby.metrics.single_shot import DRAWS, one_of_each, shots_by_camera, single_shot
+from passerby.metrics.single_shot import DRAWS, candidates_by_camera, sample_one_per_group, single_shot
 from passerby.types import Embeddings, Protocol, Role
 
 ONCE = Protocol(name="single", draws=30, seed=3, normalize=False)
@@ -57,14 +57,14 @@ def literal(query: Embeddings, gallery: Embeddings, rows: Tensor, camera: int) -
 def test_every_draw_is_what_plain_python_counts() -> None:
     both = crowd()
     found = single_shot(both, both, ONCE, max_rank=50)
-    shots = shots_by_camera(both, both, ONCE)
+    shots = candidates_by_camera(both, both, ONCE)
     curves = []
     for draw in range(ONCE.draws):
         generator = Generator().manual_seed(ONCE.seed * 1_000_003 + draw)
         ranks = [
             rank
             for camera, some in shots.items()
-            for rank in literal(both, both, some.gallery[one_of_each(some.groups, generator)], camera)
+            for rank in literal(both, both, some.gallery[sample_one_per_group(some.groups, generator)], camera)
         ]
         assert len(ranks) == found.queries
         curves.append([sum(rank <= k for rank in ranks) / len(ranks) for k in range(1, found.curves.shape[1] + 1)])
@@ -77,8 +77,8 @@ def test_a_draw_has_one_picture_of_each_person_by_another_camera() -> None:
     assert both.pids is not None
     assert both.camids is not None
     assert both.roles is not None
-    for camera, some in shots_by_camera(both, both, ONCE).items():
-        rows = some.gallery[one_of_each(some.groups, Generator().manual_seed(0))]
+    for camera, some in candidates_by_camera(both, both, ONCE).items():
+        rows = some.gallery[sample_one_per_group(some.groups, Generator().manual_seed(0))]
         persons = rows[both.roles[rows] == P]
         expected = {
             int(p) for p, c, r in zip(both.pids, both.camids, both.roles, strict=True) if r == P and c != camera
@@ -93,7 +93,7 @@ def test_any_picture_is_as_likely_as_another() -> None:
     groups, generator = torch.tensor([0, 1, 0, 2, 0, 1]), Generator().manual_seed(0)
     counts = torch.zeros(6)
     for _ in range(3000):
-        counts[one_of_each(groups, generator)] += 1
+        counts[sample_one_per_group(groups, generator)] += 1
     assert counts[3] == 3000
     assert torch.allclose(counts / 3000, torch.tensor([1 / 3, 1 / 2, 1 / 3, 1, 1 / 3, 1 / 2]), atol=0.04)
 

@@ -10,7 +10,7 @@ import torch
 from passerby.errors import ProtocolError, ShapeError
 from passerby.metrics.functional import bootstrap_intervals
 from passerby.metrics.protocol import evaluate_embeddings
-from passerby.metrics.subgroups import FEW, Slice, camera_slices, query_slices, worst_first
+from passerby.metrics.subgroups import FEW, Subgroup, camera_subgroups, query_subgroups, worst_first
 from passerby.types import Embeddings, Protocol, QueryResults, Rerank, Role
 
 
@@ -53,7 +53,7 @@ def literal(
 def test_pairs_of_cameras_equal_a_literal_loop(seed: int, ignore: bool) -> None:
     query, gallery, protocol = people(25, seed), people(60, seed + 100), Protocol(ignore_same_camera=ignore)
     expected = literal(query, gallery, protocol)
-    found = camera_slices(query, gallery, protocol, block_bytes=2_000)
+    found = camera_subgroups(query, gallery, protocol, block_bytes=2_000)
     assert [(some.group, some.value) for some in found] == sorted(expected)
     assert any(some.group == some.value for some in found) == (not ignore)
     for some in found:
@@ -66,7 +66,7 @@ def test_pairs_of_cameras_equal_a_literal_loop(seed: int, ignore: bool) -> None:
 def test_a_pair_of_cameras_is_an_evaluation_of_its_own() -> None:
     query, gallery = people(25, 1), people(60, 101)
     protocol = Protocol(rerank=Rerank(k1=4, k2=2), average_precision="trapezoid")
-    cell = next(some for some in camera_slices(query, gallery, protocol) if (some.group, some.value) == ("0", "2"))
+    cell = next(some for some in camera_subgroups(query, gallery, protocol) if (some.group, some.value) == ("0", "2"))
     assert query.camids is not None
     assert gallery.camids is not None
     alone = evaluate_embeddings(query[query.camids == 0], gallery[gallery.camids == 2], protocol)
@@ -77,16 +77,16 @@ def test_a_pair_of_cameras_is_an_evaluation_of_its_own() -> None:
 def test_a_gallery_camera_where_nobody_is_to_be_found_has_no_slices() -> None:
     query = Embeddings(torch.eye(3)[:1], ("q",), torch.tensor([1]), torch.tensor([0]))
     gallery = Embeddings(torch.eye(3), tuple("abc"), torch.tensor([1, 2, 1]), torch.tensor([1, 2, 0]))
-    assert [(some.group, some.value) for some in camera_slices(query, gallery, Protocol())] == [("0", "1")]
+    assert [(some.group, some.value) for some in camera_subgroups(query, gallery, Protocol())] == [("0", "1")]
 
 
 def test_cameras_that_nobody_names_and_drawn_galleries_are_refused() -> None:
     one = people(20, 1)
     nowhere = Embeddings(one.embedding, one.paths, one.pids)
     with pytest.raises(ProtocolError, match="need to know the cameras"):
-        camera_slices(nowhere, one, Protocol(ignore_same_camera=False))
+        camera_subgroups(nowhere, one, Protocol(ignore_same_camera=False))
     with pytest.raises(ProtocolError, match="draws galleries"):
-        camera_slices(one, one, Protocol(draws=3))
+        camera_subgroups(one, one, Protocol(draws=3))
 
 
 def results(n: int) -> QueryResults:
@@ -99,7 +99,7 @@ def results(n: int) -> QueryResults:
 def test_queries_are_divided_and_add_up() -> None:
     each = results(14)
     labels = ["yes" if row < 3 else "no" for row in range(14)]
-    yes, no = query_slices("attributes", "hat", labels, each, order=("yes", "unknown", "no"))
+    yes, no = query_subgroups("attributes", "hat", labels, each, order=("yes", "unknown", "no"))
     assert (yes.value, yes.queries, yes.people, yes.few) == ("yes", 3, 2, True)
     assert (no.value, no.queries, no.people, no.few) == ("no", 11, 6, False)
     assert yes.queries + no.queries == len(each)
@@ -111,19 +111,19 @@ def test_queries_are_divided_and_add_up() -> None:
 
 
 def test_a_slice_is_one_of_few_below_the_bound() -> None:
-    sizes = {n: query_slices("visibility", "j", ["a"] * n, results(n), order="a")[0].few for n in (FEW - 1, FEW)}
+    sizes = {n: query_subgroups("visibility", "j", ["a"] * n, results(n), order="a")[0].few for n in (FEW - 1, FEW)}
     assert sizes == {FEW - 1: True, FEW: False}
 
 
 def test_no_query_is_lost() -> None:
     with pytest.raises(ShapeError, match="4 queries but 3 labels of hat"):
-        query_slices("attributes", "hat", ["no"] * 3, results(4), order=("no",))
+        query_subgroups("attributes", "hat", ["no"] * 3, results(4), order=("no",))
     with pytest.raises(ProtocolError, match="hat yes would be lost"):
-        query_slices("attributes", "hat", ["no", "yes"], results(2), order=("no",))
+        query_subgroups("attributes", "hat", ["no", "yes"], results(2), order=("no",))
 
 
-def some(dimension: str, value: str, mean_ap: float) -> Slice:
-    return Slice(dimension, "g", value, 9, 3, 0.5, mean_ap, (0.4, 0.6), (0.1, 0.9))  # type: ignore[arg-type]
+def some(dimension: str, value: str, mean_ap: float) -> Subgroup:
+    return Subgroup(dimension, "g", value, 9, 3, 0.5, mean_ap, (0.4, 0.6), (0.1, 0.9))  # type: ignore[arg-type]
 
 
 def test_worst_come_first_within_a_dimension() -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from passerby.models.backbones.osnet import OSBlock, OSNetTrunk
+from passerby.models.backbones.osnet import OSBlock, OSNetBackbone
 from passerby.models.registry import create_model
 from passerby.weights.load import load_weights
 
@@ -63,7 +63,7 @@ def test_embedding_is_512_wide_at_every_width(name: str) -> None:
 
 @pytest.mark.parametrize("width", WIDTHS.values())
 def test_trunk_map_is_a_sixteenth(width: float) -> None:
-    backbone = OSNetTrunk(width=width).eval()
+    backbone = OSNetBackbone(width=width).eval()
     with torch.inference_mode():
         assert backbone(images()).shape == (2, int(512 * width), 4, 2)
     assert backbone.channels == int(512 * width)

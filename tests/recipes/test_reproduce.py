@@ -265,7 +265,7 @@ def test_a_re_ranked_row_is_an_evaluation_of_the_row_it_re_ranks(
     folder = tmp_path / "aap_reid-table1"
     assert shown(folder) == ["baseline", "figure.png", "report.md", "results.json"]
     kept = json.loads((folder / "baseline" / "reranked.json").read_text())
-    assert kept["protocol"]["rerank"] == {"k1": 20, "k2": 6, "lam": 0.3, "squared_twice": False}
+    assert kept["protocol"]["rerank"] == {"k1": 20, "k2": 6, "lam": 0.3, "torchreid_compat": False}
     assert again.cells[0].ours == pytest.approx(100 * kept["mean_ap"])
     assert "re-ranked by k-reciprocal neighbors (k1 20, k2 6, λ 0.3)" in report.protocol
 

@@ -15,7 +15,7 @@ from passerby.explain.compared import Compared
 from passerby.metrics.held_out import calibrate_embeddings
 from passerby.metrics.open_set import equal_error_rate, true_positive_rate_at
 from passerby.metrics.protocol import evaluate_embeddings
-from passerby.metrics.subgroups import Dimension, Slice
+from passerby.metrics.subgroups import Dimension, Subgroup
 from passerby.report import read_records, read_run
 from passerby.report.html import plain
 from passerby.report.inputs.evaluated_run import Tested as Evaluated
@@ -110,8 +110,8 @@ def test_every_number_has_an_interval(run: Run) -> None:
     assert all('class="interval"' in row for row in rows.values())
 
 
-def cut(dimension: Dimension, value: str, mean_ap: float) -> Slice:
-    return Slice(dimension, "1", value, 20, 5, mean_ap, mean_ap, (0.0, 1.0), (0.0, 1.0))
+def cut(dimension: Dimension, value: str, mean_ap: float) -> Subgroup:
+    return Subgroup(dimension, "1", value, 20, 5, mean_ap, mean_ap, (0.0, 1.0), (0.0, 1.0))
 
 
 @pytest.mark.usefixtures("undrawn")

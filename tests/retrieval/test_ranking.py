@@ -16,9 +16,9 @@ from passerby.errors import ProtocolError, ShapeError, UnknownNameError
 from passerby.retrieval.distance import compare as comparison
 from passerby.retrieval.distance import euclidean as distance
 from passerby.retrieval.distance import stored
-from passerby.retrieval.distance.compare import Comparison, DistanceName, at_once, compare, compare_union
+from passerby.retrieval.distance.compare import Comparison, DistanceName, compare, compare_union, full_matrix
 from passerby.retrieval.distance.dmli import dmli
-from passerby.retrieval.ranking import distances_of, positive_ranks, top_k
+from passerby.retrieval.ranking import positive_ranks, query_distances, top_k
 from passerby.retrieval.rerank import k_reciprocal, k_reciprocal_of
 from passerby.types import Embeddings, Protocol, Rerank, Role
 
@@ -285,7 +285,7 @@ def test_all_at_once_is_what_the_blocks_are(name: DistanceName, copies: bool, mo
     rows = torch.arange(40) % 13 if copies else torch.arange(40)
     both = embeddings(randn(40, 7)[rows], local=F.normalize(randn(40, 4, 6), dim=2)[rows])
     among = compare_union(both[torch.arange(10)], both[torch.arange(10, 40)], name, normalize=True)
-    whole = at_once(among).matrix
+    whole = full_matrix(among).matrix
     assert torch.allclose(whole, among.block(torch.arange(40)), atol=1e-12)
     if copies:
         assert torch.equal(whole[:, :13], whole[:, 13:26])
@@ -400,7 +400,7 @@ def test_distances_of_some_queries_are_those_that_are_counted_with(rerank: Reran
     query, gallery = embeddings(randn(9, 5).float()), embeddings(randn(20, 5, seed=1).float())
     protocol, some = Protocol(rerank=rerank), torch.tensor([7, 2])
     whole = top_k(query, gallery, 20, rerank=rerank, block_bytes=3000)
-    found = dict(distances_of(some, query, gallery, protocol, block_bytes=3000))
+    found = dict(query_distances(some, query, gallery, protocol, block_bytes=3000))
     assert list(found) == [2, 7]  # as they come
     for row, distances in found.items():
         assert torch.equal(distances[whole.indices[row]], whole.distances[row])

@@ -63,7 +63,7 @@ def test_it_equals_the_steps_taken_literally(
 ) -> None:
     queries = min(max(1, round(n * share)), n - 1)
     given = squared_distances(n, 3, seed, levels=levels)
-    found = k_reciprocal_of(given, queries, k1, k2, lam, squared_twice=twice, block_bytes=block_bytes)
+    found = k_reciprocal_of(given, queries, k1, k2, lam, torchreid_compat=twice, block_bytes=block_bytes)
     expected = literal(given.tolist(), queries, k1, k2, lam, 2 if twice else 1)
     assert found.shape == expected.shape
     assert (found - expected).abs().max() <= 1e-10

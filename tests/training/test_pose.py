@@ -16,7 +16,7 @@ from passerby.config import read_as, with_overrides
 from passerby.data.keypoints.dataset import PoseSet, read_pose_set
 from passerby.data.registry import load
 from passerby.errors import ConfigError, DatasetLayoutError, TrainingError, WeightsError
-from passerby.models.keypoints.estimator import NetworkPoses, load_pose_network
+from passerby.models.keypoints.estimator import NetworkPoseEstimator, load_pose_network
 from passerby.recipes.pose import pose
 from passerby.training.pose import build_network, measure_pck, pose_loss, train_pose
 from passerby.training.pose_config import PoseConfig, PoseLossConfig
@@ -62,7 +62,7 @@ def test_a_run_leaves_what_it_says(people: Path, tmp_path: Path) -> None:
     network = load_pose_network(run)
     assert network.size == (32, 16)
     data = load(people)
-    measured = measure_pck(NetworkPoses(network), read_pose_set(data.source, (*data.query, *data.gallery), (40, 20)))
+    measured = measure_pck(NetworkPoseEstimator(network), read_pose_set(data.source, (*data.query, *data.gallery), (40, 20)))
     assert measured == result
 
 

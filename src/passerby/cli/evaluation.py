@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from passerby.data.dataset import Dataset
     from passerby.evaluation.subgroups import Slicing
     from passerby.inference.model import Model
-    from passerby.metrics.subgroups import Slice
+    from passerby.metrics.subgroups import Subgroup
     from passerby.types import Embeddings, EvalResult, Protocol, Rerank
 
 
@@ -41,7 +41,7 @@ class Asked:
     k1: int | None
     k2: int | None
     lam: float | None
-    squared_twice: bool
+    torchreid_compat: bool
     open_set: bool
     batch_size: int
     save_features: Path | None
@@ -70,7 +70,7 @@ class _Kept:
             write_features(self.file, query, gallery)
 
 
-def evaluated(asked: Asked) -> tuple[EvalResult, Sequence[Slice] | None]:
+def evaluated(asked: Asked) -> tuple[EvalResult, Sequence[Subgroup] | None]:
     """The numbers, and slices if asked for; files that were asked for are written.
 
     Raises:
@@ -181,7 +181,7 @@ def _rerank(asked: Asked) -> Rerank | None:
     from passerby.errors import ProtocolError
     from passerby.types import Rerank
 
-    settings = {name: getattr(asked, name) for name in ("k1", "k2", "lam", "squared_twice")}
+    settings = {name: getattr(asked, name) for name in ("k1", "k2", "lam", "torchreid_compat")}
     given = {name: value for name, value in settings.items() if value is not None and value is not False}
     if given and not asked.rerank:
         named = ", ".join(f"--{name.replace('_', '-')}" for name in given)

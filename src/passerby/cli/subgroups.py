@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from passerby.data.dataset import Dataset
     from passerby.evaluation.subgroups import Slicing
-    from passerby.metrics.subgroups import Dimension, Slice
+    from passerby.metrics.subgroups import Dimension, Subgroup
     from passerby.types import EvalResult
 
 
@@ -61,7 +61,7 @@ def slicing_of_run(dimensions: Sequence[Dimension], dataset: Dataset, attributes
     return Slicing.of_dataset(dimensions, dataset, attributes=worn) if dimensions else None
 
 
-def draw_slices(path: Path, slices: Sequence[Slice], result: EvalResult, *, what: str) -> None:
+def draw_slices(path: Path, slices: Sequence[Subgroup], result: EvalResult, *, what: str) -> None:
     """Write the figure; ``what`` says which model on which data."""
     from passerby.figures.save import save_figure
     from passerby.figures.subgroups import slices_figure
@@ -69,7 +69,7 @@ def draw_slices(path: Path, slices: Sequence[Slice], result: EvalResult, *, what
     save_figure(slices_figure(slices, mean_ap=result.mean_ap, title=f"{what}: {result.protocol}"), path)
 
 
-def print_slices(slices: Sequence[Slice]) -> None:
+def print_slices(slices: Sequence[Subgroup]) -> None:
     """A table, the worst of each dimension first."""
     from rich.console import Console
     from rich.table import Table
@@ -98,7 +98,7 @@ def print_slices(slices: Sequence[Slice]) -> None:
         typer.echo("Cameras: of the query → of the gallery, which is that camera's alone, so smaller than the whole.")
 
 
-def _name(some: Slice) -> str:
+def _name(some: Subgroup) -> str:
     return f"camera {some.group} → {some.value}" if some.dimension == "cameras" else f"{some.group}: {some.value}"
 
 

@@ -24,7 +24,7 @@ def open_set_details(
     found: dict[str, Any] = {"open_set": open_set_metrics(pairs)}
     if calibration:
         fitted_on_these = calibration.content == content_of(dataset)
-        found["calibration"] = {"fitted_on_these": fitted_on_these, **calibration.measured(pairs).to_dict()}
+        found["calibration"] = {"fitted_on_these": fitted_on_these, **calibration.evaluate(pairs).to_dict()}
     return found
 
 

@@ -16,7 +16,7 @@ from passerby.data.keypoints.files import CONFIDENCE, has_joints, synthetic_pose
 from passerby.data.keypoints.skeleton import VISIBLE
 from passerby.errors import ConfigError, DatasetLayoutError, UnknownNameError
 from passerby.evaluation.per_query import refuse_draws
-from passerby.metrics.subgroups import Dimension, Slice, camera_slices, query_slices
+from passerby.metrics.subgroups import Dimension, Subgroup, camera_subgroups, query_subgroups
 from passerby.synthetic.annotations import KEYPOINTS
 from passerby.types import Embeddings, EvalResult, Sample
 
@@ -69,7 +69,7 @@ class Slicing:
             labels.append(_by_visibility(dataset))
         return cls(tuple(dimensions), tuple(labels))
 
-    def slices(self, query: Embeddings, gallery: Embeddings, result: EvalResult) -> tuple[Slice, ...]:
+    def slices(self, query: Embeddings, gallery: Embeddings, result: EvalResult) -> tuple[Subgroup, ...]:
         """The slices of an evaluation of these embeddings.
 
         Raises:
@@ -78,14 +78,14 @@ class Slicing:
         refuse_draws(result.protocol)
         each = result.per_query
         assert each is not None
-        found: list[Slice] = []
+        found: list[Subgroup] = []
         for dimension in self.dimensions:
             if dimension == "cameras":
-                found += camera_slices(query, gallery, result.protocol)
+                found += camera_subgroups(query, gallery, result.protocol)
             for some in self.labels:
                 if some.dimension == dimension:
                     said = [some.of[path] for path in each.paths]
-                    found += query_slices(dimension, some.group, said, each, order=some.order)
+                    found += query_subgroups(dimension, some.group, said, each, order=some.order)
         return tuple(found)
 
 

@@ -25,7 +25,7 @@ from passerby.metrics.functional import precision_recall
 from passerby.metrics.open_set import Pairs
 from passerby.metrics.pairs import pair_distances
 from passerby.metrics.protocol import evaluate_embeddings
-from passerby.metrics.subgroups import Slice, camera_slices
+from passerby.metrics.subgroups import Subgroup, camera_subgroups
 from passerby.retrieval.ranking import positive_ranks
 from passerby.types import Embeddings, EvalResult, Protocol, Rerank
 
@@ -118,9 +118,9 @@ class Compared:
         return pair_distances(self.query, self.gallery, self.protocol)
 
     @cached_property
-    def by_cameras(self) -> tuple[Slice, ...]:
+    def by_cameras(self) -> tuple[Subgroup, ...]:
         """Each pair of cameras as an evaluation of its own."""
-        return camera_slices(self.query, self.gallery, self.protocol)
+        return camera_subgroups(self.query, self.gallery, self.protocol)
 
     @cached_property
     def confusion(self) -> CameraConfusion:

@@ -25,7 +25,7 @@ from passerby.inference.attributes import predicted
 from passerby.metrics.calibration import Calibration
 from passerby.metrics.functional import average_precision
 from passerby.retrieval.matches import Matches
-from passerby.retrieval.ranking import distances_of, positive_ranks
+from passerby.retrieval.ranking import positive_ranks, query_distances
 from passerby.types import Embeddings, Protocol, Role, Verdict
 
 DEFAULT_K = 10
@@ -154,13 +154,13 @@ def ranked_lists(
     k = min(DEFAULT_K, len(gallery)) if k is None else k
     if not 1 <= k <= len(gallery):
         raise ProtocolError(f"k must be between 1 and the gallery's {len(gallery)} images, got {k}; ask for fewer")
-    if calibration and (why := calibration.misfit(protocol)):
+    if calibration and (why := calibration.mismatch(protocol)):
         raise ProtocolError(f"the calibration says nothing of these distances: {why}; leave it out")
-    lister = _Lister(query, gallery, protocol, Matches.of(query, gallery, protocol), k, junk, calibration)
+    lister = _Lister(query, gallery, protocol, Matches.find(query, gallery, protocol), k, junk, calibration)
     filters = dict(zip(rows.tolist(), asked, strict=True)) if asked is not None else {}
     made = {
         row: lister.list(row, distances, filters.get(row))
-        for row, distances in distances_of(rows, query, gallery, protocol)
+        for row, distances in query_distances(rows, query, gallery, protocol)
     }
     return tuple(made[row] for row in rows.tolist())
 

@@ -20,7 +20,7 @@ from passerby.figures.names import wrapped
 from passerby.figures.style import FONT
 from passerby.figures.subgroups import Cell, draw_cells
 from passerby.metrics.camera_confusion import CameraConfusion
-from passerby.metrics.subgroups import FEW, Slice
+from passerby.metrics.subgroups import FEW, Subgroup
 
 _CELL, _LEAST, _AROUND = 0.62, 2.6, 1.3  # inches
 _KEY = (
@@ -41,7 +41,7 @@ def cameras_figure(run: Compared, *, title: str) -> Figure:
         ProtocolError: if cameras are unknown, or galleries are drawn.
     """
     confusion = run.confusion
-    across, down = len(confusion.seen), len(confusion.asked) + 1
+    across, down = len(confusion.gallery_cameras), len(confusion.query_cameras) + 1
     size = (2 * (max(_LEAST, _CELL * across) + _AROUND), 2 * (max(_LEAST, _CELL * down) + _AROUND) + 0.8)
     engine = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
     figure = Figure(figsize=size, facecolor="white", layout=engine)
@@ -52,7 +52,7 @@ def cameras_figure(run: Compared, *, title: str) -> Figure:
     return figure
 
 
-def _matrices(slices: Sequence[Slice], confusion: CameraConfusion) -> list[Callable[[Axes], None]]:
+def _matrices(slices: Sequence[Subgroup], confusion: CameraConfusion) -> list[Callable[[Axes], None]]:
     alone = "of each pair of cameras alone, %"
     return [
         partial(_pairs, slices=slices, confusion=confusion, field="mean_ap", title=f"mAP {alone}"),
@@ -68,25 +68,25 @@ def _matrices(slices: Sequence[Slice], confusion: CameraConfusion) -> list[Calla
     ]  # fmt: skip
 
 
-def _pairs(axes: Axes, slices: Sequence[Slice], confusion: CameraConfusion, field: str, title: str) -> None:
+def _pairs(axes: Axes, slices: Sequence[Subgroup], confusion: CameraConfusion, field: str, title: str) -> None:
     cells = []
     for some in slices:
         value = getattr(some, field)
         text = f"{100 * value:.1f}\nn {some.queries:,}{'*' if some.few else ''}"
         cells.append(Cell(some.group, some.value, value, text, some.few))
-    _drawn(axes, cells, [*map(str, confusion.asked)], confusion, title, high_is_good=True)
+    _drawn(axes, cells, [*map(str, confusion.query_cameras)], confusion, title, high_is_good=True)
 
 
 def _shares(axes: Axes, shares: Float[Tensor, "a s"], confusion: CameraConfusion, chance: bool, title: str) -> None:
-    cells, seen = [], [*map(str, confusion.seen)]
-    for camera, queries, row in zip(confusion.asked, confusion.queries.tolist(), shares.tolist(), strict=True):
+    cells, seen = [], [*map(str, confusion.gallery_cameras)]
+    for camera, queries, row in zip(confusion.query_cameras, confusion.queries.tolist(), shares.tolist(), strict=True):
         few = queries < FEW
         count = f"n {queries:,}{'*' if few else ''}"
         cells += [
             Cell(str(camera), column, share, f"{100 * share:.1f}\n{count}", few)
             for column, share in zip(seen, row, strict=True)
         ]
-    rows = [*map(str, confusion.asked)]
+    rows = [*map(str, confusion.query_cameras)]
     if chance:
         pairs = zip(seen, confusion.gallery.tolist(), strict=True)
         cells += [Cell(GALLERY, column, None, f"{100 * share:.1f}") for column, share in pairs]
@@ -103,5 +103,5 @@ def _drawn(
     *,
     high_is_good: bool,
 ) -> None:
-    draw_cells(axes, cells, rows, [*map(str, confusion.seen)], high_is_good=high_is_good)
+    draw_cells(axes, cells, rows, [*map(str, confusion.gallery_cameras)], high_is_good=high_is_good)
     axes.set_title(title, fontsize=FONT + 1)

@@ -25,7 +25,7 @@ from passerby.figures.names import wrapped
 from passerby.figures.placing import Box, place, spread
 from passerby.figures.style import FONT, SERIES
 from passerby.retrieval.distance.euclidean import l2_normalize
-from passerby.retrieval.matches import rows_of
+from passerby.retrieval.matches import rows_with_role
 from passerby.types import Embeddings, Role, Sample
 
 Color = Literal["person", "camera"]
@@ -59,7 +59,7 @@ def of_people(embeddings: Embeddings, number: int = PEOPLE, *, seed: int = 0) ->
     Raises:
         ConfigError: if nobody is known.
     """
-    known = embeddings[rows_of(embeddings, Role.PERSON)]
+    known = embeddings[rows_with_role(embeddings, Role.PERSON)]
     if known.pids is None:
         raise ConfigError("a map of people needs to know who they are; these embeddings are unlabeled")
     return known[torch.isin(known.pids, torch.tensor(_drawn(known.pids.unique().tolist(), number, seed)))]

@@ -19,7 +19,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 
 from passerby.errors import ConfigError
-from passerby.metrics.subgroups import FEW, Dimension, Slice
+from passerby.metrics.subgroups import FEW, Dimension, Subgroup
 
 BAR, BAR_OF_FEW, WHOLE, EDGE, EDGE_OF_CELL = "#56B4E9", "#D9EEF9", "#D55E00", "#5A7F96", "#BBBBBB"
 _HATCH = "////"
@@ -45,7 +45,7 @@ class _Panel(NamedTuple):
     draw: Callable[[Axes], None]
 
 
-def slices_figure(slices: Sequence[Slice], *, mean_ap: float | None = None, title: str) -> Figure:
+def slices_figure(slices: Sequence[Subgroup], *, mean_ap: float | None = None, title: str) -> Figure:
     """The matrix of cameras and the bars of visibility, beside them the bars of attributes.
 
     Args:
@@ -77,18 +77,18 @@ def slices_figure(slices: Sequence[Slice], *, mean_ap: float | None = None, titl
     return figure
 
 
-def _count(some: Slice) -> str:
+def _count(some: Subgroup) -> str:
     return f"n {some.queries:,}{'*' if some.few else ''}"
 
 
-def _matrix(slices: Sequence[Slice]) -> _Panel:
+def _matrix(slices: Sequence[Subgroup]) -> _Panel:
     """A row a camera of queries, a column a camera of the gallery."""
     asked, seen = (sorted({getattr(some, side) for some in slices}, key=int) for side in ("group", "value"))
     width, height = (max(_LEAST_SIDE, _CELL * len(side)) + _AROUND for side in (seen, asked))
     return _Panel(width, height, lambda axes: _draw_matrix(axes, slices, asked, seen))
 
 
-def _draw_matrix(axes: Axes, slices: Sequence[Slice], asked: Sequence[str], seen: Sequence[str]) -> None:
+def _draw_matrix(axes: Axes, slices: Sequence[Subgroup], asked: Sequence[str], seen: Sequence[str]) -> None:
     cells = [
         Cell(some.group, some.value, some.mean_ap, f"{100 * some.mean_ap:.1f}\n{_count(some)}", some.few)
         for some in slices
@@ -140,12 +140,12 @@ def draw_cells(
     axes.tick_params(length=0, labelsize=_SIZE)
 
 
-def _bars(slices: Sequence[Slice], mean_ap: float | None) -> _Panel:
+def _bars(slices: Sequence[Subgroup], mean_ap: float | None) -> _Panel:
     groups = len({some.group for some in slices})
     return _Panel(_BARS, _HEAD + _ROW * (len(slices) + _GAP * groups), lambda axes: _draw_bars(axes, slices, mean_ap))
 
 
-def _draw_bars(axes: Axes, slices: Sequence[Slice], mean_ap: float | None) -> None:
+def _draw_bars(axes: Axes, slices: Sequence[Subgroup], mean_ap: float | None) -> None:
     """A bar a slice, with a little room between groups, and its numbers beside it."""
     groups = list(dict.fromkeys(some.group for some in slices))
     places = [row + _GAP * groups.index(some.group) for row, some in enumerate(slices)]
@@ -187,5 +187,5 @@ def _of_all(axes: Axes, mean_ap: float | None) -> None:
         )  # fmt: skip
 
 
-def _name(some: Slice, groups: Sequence[str]) -> str:
+def _name(some: Subgroup, groups: Sequence[str]) -> str:
     return some.value if len(groups) == 1 and some.dimension == "visibility" else f"{some.group}: {some.value}"

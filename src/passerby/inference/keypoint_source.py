@@ -16,8 +16,14 @@ from passerby.data.keypoints.regions import OVERLAP
 from passerby.data.registry import from_anywhere, open_place
 from passerby.data.source import Source
 from passerby.errors import DatasetLayoutError
-from passerby.models.keypoints.estimator import ABOUT, CONFIG, NetworkPoses, load_pose_network, shipped_poses
-from passerby.models.keypoints.heatmaps import fingerprint, openvino_poses
+from passerby.models.keypoints.estimator import (
+    ABOUT,
+    CONFIG,
+    NetworkPoseEstimator,
+    load_pose_network,
+    shipped_pose_estimator,
+)
+from passerby.models.keypoints.heatmaps import fingerprint, openvino_pose_estimator
 
 _NETWORKS = (".xml", ".onnx")
 _LOG = logging.getLogger(__name__)
@@ -70,9 +76,9 @@ def pose_estimator(poses: str, source: Source) -> PoseEstimator:
             raise DatasetLayoutError(f"{path} does not exist; give a JSON of COCO keypoints")
         return coco_poses(path.read_bytes(), origin=str(path))
     if path.suffix.lower() in _NETWORKS:
-        return openvino_poses(path)
+        return openvino_pose_estimator(path)
     if _is_run(path):
-        return NetworkPoses(load_pose_network(path))
+        return NetworkPoseEstimator(load_pose_network(path))
     return market_poses(open_place(poses), source.names())
 
 
@@ -99,7 +105,7 @@ def joints_origin(poses: str, source: Source) -> JointsOrigin:
     if path.suffix.lower() in _NETWORKS:
         return JointsOrigin(str(path), fingerprint(path)[:16])
     if _is_run(path):
-        return JointsOrigin(str(path), NetworkPoses(load_pose_network(path)).fingerprint[:16])
+        return JointsOrigin(str(path), NetworkPoseEstimator(load_pose_network(path)).fingerprint[:16])
     return JointsOrigin(from_anywhere(poses))
 
 
@@ -123,5 +129,5 @@ def _say_network(root: str) -> None:
 
 
 @cache
-def _shipped() -> NetworkPoses:
-    return shipped_poses()
+def _shipped() -> NetworkPoseEstimator:
+    return shipped_pose_estimator()

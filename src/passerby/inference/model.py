@@ -19,7 +19,7 @@ from passerby.inference.attributes import AttributePredictions, attribute_predic
 from passerby.inference.embed import embed
 from passerby.inference.keypoint_source import part_maker
 from passerby.metrics.calibration import CALIBRATION, Calibration
-from passerby.metrics.pairs import refuse_reranked
+from passerby.metrics.pairs import check_not_reranked
 from passerby.models.base import ReidModel
 from passerby.types import Embeddings, EvalResult, Protocol, Sample
 from passerby.weights.load import digest
@@ -76,7 +76,7 @@ class Model:
                 f"the run's {CALIBRATION} is of another model (fingerprint {self.calibration.fingerprint}, this one is "
                 f"{self.fingerprint}): calibrate again (passerby calibrate RUN --data DATA --overwrite), or delete it"
             )
-        if why := self.calibration.misfit(how):
+        if why := self.calibration.mismatch(how):
             _LOG.warning("the calibration is not applied: %s", why)
             return None
         return self.calibration
@@ -151,7 +151,7 @@ class Model:
         how = protocol or self.protocol_for(dataset)
         calibration, details = self.calibration_for(how), dict[str, Any]()
         if open_set:
-            refuse_reranked(how)
+            check_not_reranked(how)
 
         def look(query: Embeddings, gallery: Embeddings) -> None:
             if embedded is not None:

@@ -22,7 +22,7 @@ def soft_labels(places: Float[Tensor, "b j"], bins: int, sigma: float) -> Float[
     return (-((middles - bins * places[..., None]) ** 2) / (2 * sigma**2)).softmax(-1)
 
 
-def place_loss(
+def coordinate_loss(
     scores: Float[Tensor, "b j n"], places: Float[Tensor, "b j"], weight: Float[Tensor, "b j"], *, sigma: float
 ) -> Float[Tensor, ""]:
     """Weighted mean of KL(q ‖ p) along one side; places of weight 0 have no meaning and may be anywhere."""
@@ -32,7 +32,7 @@ def place_loss(
     return (weight * each).sum() / weight.sum().clamp_min(1e-6)
 
 
-def inside_loss(
+def presence_loss(
     scores: Float[Tensor, "b j"], inside: Float[Tensor, "b j"], known: Bool[Tensor, "b j"]
 ) -> Float[Tensor, ""]:
     """Binary cross-entropy of 'the joint is in the picture', mean over the joints of which that is ``known``."""

@@ -24,7 +24,7 @@ from passerby.errors import ConfigError, ProtocolError
 from passerby.files import atomic_write
 from passerby.metrics.open_set import Pairs
 from passerby.metrics.probability import Curve, Sigmoid, Steps, with_prior
-from passerby.metrics.verification import AtThreshold, Measured, Threshold, measure
+from passerby.metrics.verification import CalibrationQuality, Threshold, ThresholdQuality, measure
 from passerby.types import Protocol, Verdict
 
 CALIBRATION = "calibration.json"
@@ -53,7 +53,7 @@ class Calibration:
     """Digest of the pictures (:func:`~passerby.data.digest.digest_of`)."""
     seed: int
     """Decided which people were held out."""
-    held_out: Measured
+    held_out: CalibrationQuality
     """One half of the people, of a calibration that was fitted on the other; this one is fitted on all."""
 
     @property
@@ -91,7 +91,7 @@ class Calibration:
             return probability, "different"
         return probability, "unsure"
 
-    def misfit(self, how: Protocol) -> str:
+    def mismatch(self, how: Protocol) -> str:
         """Why it says nothing of distances that are made as ``how`` says; empty where it does."""
         if how.rerank:
             return "re-ranked distances have no calibration"
@@ -99,7 +99,7 @@ class Calibration:
         differ = [f"{name} {own[name]}, not {other[name]}" for name in own if own[name] != other[name]]
         return f"the run was calibrated with {'; '.join(differ)}" if differ else ""
 
-    def measured(self, pairs: Pairs) -> Measured:
+    def evaluate(self, pairs: Pairs) -> CalibrationQuality:
         """How well it holds on pairs, which should be of people that it has not seen."""
         return measure(self.curve, self.thresholds, self.prior, pairs)
 
@@ -126,14 +126,14 @@ class Calibration:
             if values["method"] == "isotonic"
             else Sigmoid(**curve)
         )
-        at = tuple(AtThreshold(**each) for each in held_out["at"])
+        at = tuple(ThresholdQuality(**each) for each in held_out["at"])
         return cls(
             **{
                 **kept,
                 "curve": made,
                 "thresholds": tuple(Threshold(**each) for each in values["thresholds"]),
                 "protocol": Protocol.from_dict(values["protocol"]),
-                "held_out": Measured(**{**held_out, "at": at}),
+                "held_out": CalibrationQuality(**{**held_out, "at": at}),
             }
         )
 

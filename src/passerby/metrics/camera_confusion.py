@@ -23,8 +23,8 @@ from passerby.types import Embeddings, Protocol
 class CameraConfusion(NamedTuple):
     """A row a camera of queries, a column a camera of the gallery; shares in [0, 1] of the row's queries."""
 
-    asked: tuple[int, ...]
-    seen: tuple[int, ...]
+    query_cameras: tuple[int, ...]
+    gallery_cameras: tuple[int, ...]
     queries: Int[Tensor, " a"]
     """Those with a valid match."""
     first_wrong: Float[Tensor, "a s"]
@@ -48,7 +48,7 @@ def camera_confusion(
         raise ProtocolError("confusion by camera needs the cameras of query and gallery; name them (docs/data.md)")
     if protocol.draws:
         raise ProtocolError(f"protocol {protocol.name} draws galleries, so no query has one ranking: ask for no draws")
-    matches = Matches.of(query, gallery, protocol)
+    matches = Matches.find(query, gallery, protocol)
     seen, column_of = gallery.camids.unique(return_inverse=True)
     rows, first, before = [], [], []
     for some, distances in distance_blocks(query, gallery, protocol, block_bytes):

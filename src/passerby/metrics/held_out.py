@@ -11,7 +11,7 @@ from passerby.metrics.calibration import Calibration
 from passerby.metrics.open_set import Pairs
 from passerby.metrics.pairs import pair_distances
 from passerby.metrics.probability import Method, fit
-from passerby.metrics.verification import measure, thresholds_of
+from passerby.metrics.verification import fit_thresholds, measure
 from passerby.retrieval.matches import roles_of
 from passerby.types import Embeddings, Protocol, Role
 
@@ -36,16 +36,16 @@ def calibrate_embeddings(
         ProtocolError: if there are too few people, or :func:`~passerby.metrics.pairs.pair_distances` refuses them.
         UnknownNameError: if there is no such method.
     """
-    fitted, other = (_pairs_of_half(*half, protocol) for half in halves(query, gallery, seed))
-    held_out = measure(fit(fitted, method), thresholds_of(fitted), fitted.prior, other)
+    fitted, other = (_pairs_of_half(*half, protocol) for half in split_people(query, gallery, seed))
+    held_out = measure(fit(fitted, method), fit_thresholds(fitted), fitted.prior, other)
     pairs = pair_distances(query, gallery, protocol)
-    curve, thresholds = fit(pairs, method), thresholds_of(pairs)
+    curve, thresholds = fit(pairs, method), fit_thresholds(pairs)
     return Calibration(
         curve, thresholds, len(pairs.same), pairs.total, protocol, fingerprint, data, content, seed, held_out
     )
 
 
-def halves(query: Embeddings, gallery: Embeddings, seed: int) -> tuple[tuple[Embeddings, Embeddings], ...]:
+def split_people(query: Embeddings, gallery: Embeddings, seed: int) -> tuple[tuple[Embeddings, Embeddings], ...]:
     """Query and gallery of one half of the people, and of the other; each distractor's picture falls to either half."""
     if query.pids is None or gallery.pids is None:
         raise ProtocolError("calibration needs to know the people of query and gallery; these are unlabeled")

@@ -34,7 +34,7 @@ class Pairs:
     """How many different pairs each of them stands for."""
 
     @classmethod
-    def of(cls, same: Tensor, different: Tensor, counts: Tensor | None = None) -> Pairs:
+    def from_distances(cls, same: Tensor, different: Tensor, counts: Tensor | None = None) -> Pairs:
         """Sort distances, in any order; without ``counts`` each stands for itself.
 
         Raises:
@@ -84,7 +84,7 @@ def true_positive_rate(pairs: Pairs, thresholds: Float[Tensor, " k"]) -> Float[T
 def false_match_rate(pairs: Pairs, thresholds: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
     """The share of different pairs below each threshold.
 
-    >>> some = Pairs.of(torch.tensor([0.1, 0.2]), torch.tensor([0.3, 0.2, 0.4, 0.5]))
+    >>> some = Pairs.from_distances(torch.tensor([0.1, 0.2]), torch.tensor([0.3, 0.2, 0.4, 0.5]))
     >>> false_match_rate(some, torch.tensor([0.2, 0.3, 9.0]).double()).tolist()
     [0.0, 0.25, 1.0]
     """
@@ -110,7 +110,7 @@ def threshold_at(pairs: Pairs, rate: float) -> float:
     Raises:
         ProtocolError: if the rate is not in [0, 1].
 
-    >>> some = Pairs.of(torch.tensor([0.1]), torch.tensor([0.3, 0.2, 0.4, 0.4]))
+    >>> some = Pairs.from_distances(torch.tensor([0.1]), torch.tensor([0.3, 0.2, 0.4, 0.4]))
     >>> [round(threshold_at(some, rate), 4) for rate in (0.0, 0.25, 0.5, 0.75)]
     [0.2, 0.3, 0.4, 0.4]
     """
@@ -129,9 +129,9 @@ def true_positive_rate_at(pairs: Pairs, rate: float) -> float:
 def equal_error_rate(pairs: Pairs) -> float:
     """Where as many different pairs are accepted as same ones are missed; straight between the points of the ROC.
 
-    >>> equal_error_rate(Pairs.of(torch.tensor([0.1, 0.2]), torch.tensor([0.3, 0.4])))
+    >>> equal_error_rate(Pairs.from_distances(torch.tensor([0.1, 0.2]), torch.tensor([0.3, 0.4])))
     0.0
-    >>> equal_error_rate(Pairs.of(torch.tensor([0.5, 0.5]), torch.tensor([0.5])))
+    >>> equal_error_rate(Pairs.from_distances(torch.tensor([0.5, 0.5]), torch.tensor([0.5])))
     0.5
     """
     _, accepted, found = roc(pairs)
@@ -156,7 +156,7 @@ class Histogram(NamedTuple):
 def histogram(pairs: Pairs, *, bins: int = 60) -> Histogram:
     """The shares of same and of different pairs by distance, from the smallest to the largest.
 
-    >>> histogram(Pairs.of(torch.tensor([0.0, 1.0]), torch.tensor([3.0, 4.0, 4.0])), bins=2).same.tolist()
+    >>> histogram(Pairs.from_distances(torch.tensor([0.0, 1.0]), torch.tensor([3.0, 4.0, 4.0])), bins=2).same.tolist()
     [1.0, 0.0]
     """
     low, high = (torch.stack([side[place] for side in (pairs.same, pairs.different)]) for place in (0, -1))

@@ -28,7 +28,7 @@ from passerby.errors import ProtocolError
 from passerby.metrics.open_set import RATES, Pairs
 from passerby.retrieval.distance.blocks import BLOCK_BYTES, CELL_BYTES, row_blocks
 from passerby.retrieval.distance.compare import compare
-from passerby.retrieval.matches import Matches, cells, rows_of
+from passerby.retrieval.matches import Matches, cells, rows_with_role
 from passerby.types import Embeddings, Protocol, Role
 
 KEPT = 2**20
@@ -54,10 +54,10 @@ def pair_distances(
         ProtocolError: if labels that the protocol needs are missing, it re-ranks, embeddings are not comparable, or
             there are no same or no different pairs.
     """
-    refuse_reranked(protocol)
-    matches = Matches.of(query, gallery, protocol)
+    check_not_reranked(protocol)
+    matches = Matches.find(query, gallery, protocol)
     comparison = compare(query, gallery, protocol.distance, normalize=protocol.normalize)
-    asks = rows_of(query, Role.PERSON)
+    asks = rows_with_role(query, Role.PERSON)
     total = len(asks) * (len(gallery) - len(matches.junk)) - _entries(matches.positive) - _entries(matches.ignored)
     different, same = _Different.of(total, kept, seed), []
     row_bytes = (comparison.cell_bytes + CELL_BYTES) * len(gallery)
@@ -71,10 +71,10 @@ def pair_distances(
         counted[own] = False
         same.append(distances[own].cpu())
         different.add(distances[counted].cpu().numpy())
-    return Pairs.of(torch.cat(same) if same else torch.zeros(0), *different.result())
+    return Pairs.from_distances(torch.cat(same) if same else torch.zeros(0), *different.result())
 
 
-def refuse_reranked(protocol: Protocol) -> None:
+def check_not_reranked(protocol: Protocol) -> None:
     """Say before any work that open-set metrics are of distances.
 
     Raises:

@@ -23,7 +23,7 @@ from torch import Tensor
 TOLERANCES = (0.05, 0.10)
 
 
-def joint_distances(
+def keypoint_distances(
     found: Float[Tensor, "n j 2"], true: Float[Tensor, "n j 2"], *, aspect: float
 ) -> Float[Tensor, "n j"]:
     """How far each joint is from where it should be, in heights of the picture.
@@ -33,14 +33,14 @@ def joint_distances(
         true: the same.
         aspect: width ÷ height of the pictures.
 
-    >>> joint_distances(torch.tensor([[[0.8, 0.4]]]), torch.tensor([[[0.2, 0.0]]]), aspect=0.5)
+    >>> keypoint_distances(torch.tensor([[[0.8, 0.4]]]), torch.tensor([[[0.2, 0.0]]]), aspect=0.5)
     tensor([[0.5000]])
     """
     apart = found - true
     return torch.hypot(apart[..., 0] * aspect, apart[..., 1])
 
 
-def joint_heights(true: Float[Tensor, "n j 2"], counted: Bool[Tensor, "n j"]) -> Float[Tensor, " n"]:
+def keypoint_heights(true: Float[Tensor, "n j 2"], counted: Bool[Tensor, "n j"]) -> Float[Tensor, " n"]:
     """From the highest to the lowest joint that counts, as a share of the picture; 0 where fewer than 2 do."""
     y = true[..., 1]
     lowest = torch.where(counted, y, -torch.inf).amax(1)

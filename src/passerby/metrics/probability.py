@@ -74,7 +74,7 @@ def isotonic(pairs: Pairs) -> Steps:
     """Σ counts · (P − same)² is least among all P that never rise; pairs that are equally far have one P."""
     from scipy.optimize import isotonic_regression  # slow to import
 
-    distances, labels, counts = labelled(pairs)
+    distances, labels, counts = labeled_pairs(pairs)
     places, group = distances.unique(return_inverse=True)
     weight = torch.zeros(len(places), dtype=torch.float64).index_add(0, group, counts)
     same = torch.zeros(len(places), dtype=torch.float64).index_add(0, group, counts * labels)
@@ -87,7 +87,7 @@ def isotonic(pairs: Pairs) -> Steps:
 
 def logistic(pairs: Pairs) -> Sigmoid:
     """The likeliest by Newton's method; where same pairs are no nearer than others, P is the same for all."""
-    distances, labels, counts = labelled(pairs)
+    distances, labels, counts = labeled_pairs(pairs)
     low, high = _targets(pairs)
     targets, weight = low + (high - low) * labels, counts / counts.sum()
     mean = (weight * distances).sum()
@@ -215,7 +215,7 @@ def reliability_of(
             Pairs as they occur are nearly all of different people, and nearly all obviously so: saying 0 of all would
             err little.
     """
-    distances, labels, counts = labelled(pairs)
+    distances, labels, counts = labeled_pairs(pairs)
     probabilities, weights = curve(distances), counts
     if balanced:
         weights = torch.where(labels > 0, 0.5 / len(pairs.same), counts * 0.5 / pairs.counts.sum())
@@ -228,7 +228,7 @@ def calibration_error(curve: Curve, pairs: Pairs, *, prior: float, balanced: boo
     return reliability_of(curve, pairs, prior=prior, balanced=balanced, bins=bins).error
 
 
-def labelled(pairs: Pairs) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"], Float[Tensor, " n"]]:
+def labeled_pairs(pairs: Pairs) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"], Float[Tensor, " n"]]:
     """Distances, 1 for the same person and 0 for different people, and how many pairs each stands for."""
     ones = torch.ones_like(pairs.same)
     labels = torch.cat([ones, torch.zeros_like(pairs.different)])

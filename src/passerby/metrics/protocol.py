@@ -10,7 +10,7 @@ from passerby.errors import ProtocolError, UnknownNameError
 from passerby.metrics.functional import APKind, average_precision, bootstrap_intervals, cmc, inverse_negative_penalty
 from passerby.metrics.single_shot import single_shot
 from passerby.retrieval.distance.blocks import BLOCK_BYTES
-from passerby.retrieval.matches import rows_of
+from passerby.retrieval.matches import rows_with_role
 from passerby.retrieval.ranking import PositiveRanks, positive_ranks
 from passerby.types import Embeddings, EvalResult, Protocol, QueryResults, Role
 
@@ -42,7 +42,7 @@ def evaluate_embeddings(
     if protocol.draws:
         return _single_shot(query, gallery, protocol, max_rank, block_bytes)
     found = positive_ranks(query, gallery, protocol, block_bytes=block_bytes)
-    junk = len(rows_of(gallery, Role.JUNK))
+    junk = len(rows_with_role(gallery, Role.JUNK))
     each = _per_query(query, found, protocol)
     values = ((each.first_rank == 1).double(), each.average_precision, each.inverse_negative_penalty)
     ends = bootstrap_intervals(torch.stack(values)).tolist()

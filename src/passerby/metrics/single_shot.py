@@ -29,7 +29,7 @@ DRAWS = 100
 """As is usual."""
 
 
-class Shots(NamedTuple):
+class Candidates(NamedTuple):
     """What the queries of one camera are looked for in."""
 
     query: Int[Tensor, " v"]
@@ -58,27 +58,29 @@ def single_shot(
     Raises:
         ProtocolError: if cameras are unknown or do not count, or no query has a valid match.
     """
-    shots = shots_by_camera(query, gallery, protocol)
+    shots = candidates_by_camera(query, gallery, protocol)
     sizes = {camera: len(some.groups.unique()) for camera, some in shots.items()}
     curves = []
     for draw in range(protocol.draws):
         generator = Generator().manual_seed(protocol.seed * 1_000_003 + draw)
         ranks = [
             positive_ranks(query[some.query], gallery[rows], protocol, block_bytes=block_bytes).ranks
-            for some, rows in drawn(shots, generator)
+            for some, rows in draw_galleries(shots, generator)
         ]
         found = torch.cat(ranks)
         curves.append(cmc(found, torch.ones_like(found), min(max_rank, max(sizes.values()))))
     return SingleShot(torch.stack(curves), sum(len(some.query) for some in shots.values()), sizes)
 
 
-def drawn(shots: dict[int, Shots], generator: Generator) -> Iterator[tuple[Shots, Int[Tensor, " n"]]]:
+def draw_galleries(
+    shots: dict[int, Candidates], generator: Generator
+) -> Iterator[tuple[Candidates, Int[Tensor, " n"]]]:
     """For each camera the gallery rows of one draw, ascending."""
     for some in shots.values():
-        yield some, some.gallery[one_of_each(some.groups, generator)]
+        yield some, some.gallery[sample_one_per_group(some.groups, generator)]
 
 
-def one_of_each(groups: Int[Tensor, " n"], generator: Generator) -> Int[Tensor, " k"]:
+def sample_one_per_group(groups: Int[Tensor, " n"], generator: Generator) -> Int[Tensor, " k"]:
     """A place of each group, any of its places as likely as another; ascending."""
     order = torch.randperm(len(groups), generator=generator)
     group, place = groups[order].sort(stable=True)
@@ -88,7 +90,7 @@ def one_of_each(groups: Int[Tensor, " n"], generator: Generator) -> Int[Tensor, 
     return chosen
 
 
-def shots_by_camera(query: Embeddings, gallery: Embeddings, protocol: Protocol) -> dict[int, Shots]:
+def candidates_by_camera(query: Embeddings, gallery: Embeddings, protocol: Protocol) -> dict[int, Candidates]:
     """What may be drawn for the queries of each camera that has any whose person can be found."""
     if query.camids is None or gallery.camids is None or not protocol.ignore_same_camera:
         raise ProtocolError(
@@ -107,7 +109,7 @@ def shots_by_camera(query: Embeddings, gallery: Embeddings, protocol: Protocol) 
         known = torch.isin(query.pids, gallery.pids[rows[~strangers]])
         who = (asks & known & (query.camids == camera)).nonzero().squeeze(1)
         if len(who):
-            found[camera] = Shots(who, rows, groups)
+            found[camera] = Candidates(who, rows, groups)
     if not found:
         positive_ranks(query, gallery, protocol)  # says what is wrong with them
         raise ProtocolError("no query's person is seen by another camera in the gallery")

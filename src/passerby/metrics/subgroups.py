@@ -35,7 +35,7 @@ FEW = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
+class Subgroup:
     """Numbers of some queries, in [0, 1], larger is better; the module's table says which queries."""
 
     dimension: Dimension
@@ -62,9 +62,9 @@ class Slice:
         return {**asdict(self), **intervals, "few": self.few}
 
 
-def camera_slices(
+def camera_subgroups(
     query: Embeddings, gallery: Embeddings, protocol: Protocol, *, block_bytes: int = BLOCK_BYTES
-) -> tuple[Slice, ...]:
+) -> tuple[Subgroup, ...]:
     """Every camera's queries against every camera's gallery, by query camera, then gallery camera.
 
     Pairs in which no query has a valid match are left out: where the protocol ignores a query's own camera, those of a
@@ -84,16 +84,16 @@ def camera_slices(
     for camera in gallery.camids.unique().tolist():
         seen = gallery[gallery.camids == camera]
         for by, some in asked.items():
-            if any(len(rows) for rows in Matches.of(some, seen, protocol).positive):
+            if any(len(rows) for rows in Matches.find(some, seen, protocol).positive):
                 each = evaluate_embeddings(some, seen, protocol, block_bytes=block_bytes).per_query
                 assert each is not None
                 found.append((by, camera, _slice("cameras", str(by), str(camera), each, torch.arange(len(each)))))
     return tuple(cell for _, _, cell in sorted(found, key=lambda row: row[:2]))
 
 
-def query_slices(
+def query_subgroups(
     dimension: Dimension, group: str, labels: Sequence[str], each: QueryResults, *, order: Sequence[str]
-) -> tuple[Slice, ...]:
+) -> tuple[Subgroup, ...]:
     """The queries of one evaluation, divided by what is said of each.
 
     Args:
@@ -112,15 +112,15 @@ def query_slices(
     return tuple(_slice(dimension, group, value, each, torch.tensor(some)) for value, some in rows.items() if some)
 
 
-def _slice(dimension: Dimension, group: str, value: str, each: QueryResults, rows: Tensor) -> Slice:
+def _slice(dimension: Dimension, group: str, value: str, each: QueryResults, rows: Tensor) -> Subgroup:
     values = torch.stack([(each.first_rank[rows] == 1).double(), each.average_precision[rows]])  # (2, n)
     rank1, mean_ap = values.mean(dim=1).tolist()
     of_rank1, of_mean_ap = (tuple(ends) for ends in bootstrap_intervals(values).tolist())
     people = len(each.pids[rows].unique())
-    return Slice(dimension, group, value, len(rows), people, rank1, mean_ap, of_rank1, of_mean_ap)
+    return Subgroup(dimension, group, value, len(rows), people, rank1, mean_ap, of_rank1, of_mean_ap)
 
 
-def worst_first(slices: Sequence[Slice]) -> list[Slice]:
+def worst_first(slices: Sequence[Subgroup]) -> list[Subgroup]:
     """Dimensions as they come; within each, by mAP and then rank-1, lowest first."""
     dimensions = list(dict.fromkeys(some.dimension for some in slices))
     return sorted(slices, key=lambda some: (dimensions.index(some.dimension), some.mean_ap, some.rank1))

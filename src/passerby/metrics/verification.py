@@ -31,7 +31,7 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True)
-class AtThreshold:
+class ThresholdQuality:
     """What a threshold comes to on other pairs than those that made it."""
 
     rate: float
@@ -41,7 +41,7 @@ class AtThreshold:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class CalibrationQuality:
     """How well a calibration holds on some pairs."""
 
     same: int
@@ -50,21 +50,21 @@ class Measured:
     """Expected calibration error, of pairs as they occur."""
     ece_balanced: float
     """The same where same and different pairs weigh alike (:func:`~passerby.metrics.probability.calibration_error`)."""
-    at: tuple[AtThreshold, ...]
+    at: tuple[ThresholdQuality, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self) | {"at": [asdict(each) for each in self.at]}
 
 
-def thresholds_of(pairs: Pairs) -> tuple[Threshold, ...]:
+def fit_thresholds(pairs: Pairs) -> tuple[Threshold, ...]:
     """At the customary false-match rates, where there are pairs enough."""
     return tuple(Threshold(rate, threshold_at(pairs, rate) if supports(pairs, rate) else None) for rate in RATES)
 
 
-def measure(curve: Curve, thresholds: tuple[Threshold, ...], prior: float, pairs: Pairs) -> Measured:
+def measure(curve: Curve, thresholds: tuple[Threshold, ...], prior: float, pairs: Pairs) -> CalibrationQuality:
     """How a curve, fitted where the share of same pairs was ``prior``, and thresholds hold on other pairs."""
-    return Measured(
+    return CalibrationQuality(
         len(pairs.same),
         pairs.total,
         calibration_error(curve, pairs, prior=prior),
@@ -73,12 +73,12 @@ def measure(curve: Curve, thresholds: tuple[Threshold, ...], prior: float, pairs
     )
 
 
-def _at(threshold: Threshold, pairs: Pairs) -> AtThreshold:
+def _at(threshold: Threshold, pairs: Pairs) -> ThresholdQuality:
     if threshold.distance is None:
-        return AtThreshold(threshold.rate, None, None, None)
+        return ThresholdQuality(threshold.rate, None, None, None)
     place = torch.tensor([threshold.distance], dtype=torch.float64)
     rates = false_match_rate(pairs, place).item(), true_positive_rate(pairs, place).item()
-    return AtThreshold(threshold.rate, threshold.distance, *rates)
+    return ThresholdQuality(threshold.rate, threshold.distance, *rates)
 
 
 def open_set_metrics(pairs: Pairs) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class Block(NamedTuple):
     """The part of the body that they describe, as in "alike in the head"; empty where that is the whole body."""
 
 
-def in_a_row(blocks: Iterable[tuple[str, int, str]]) -> tuple[Block, ...]:
+def consecutive_blocks(blocks: Iterable[tuple[str, int, str]]) -> tuple[Block, ...]:
     """Blocks of so many columns (name, size, region), one after another."""
     found: list[Block] = []
     for name, size, region in blocks:

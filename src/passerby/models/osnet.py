@@ -12,7 +12,7 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passerby.models.backbones.osnet import OSNetTrunk
+from passerby.models.backbones.osnet import OSNetBackbone
 from passerby.models.base import WHOLE, MapLayers, ReidModel
 from passerby.models.card import ModelCard
 from passerby.models.registry import register
@@ -27,7 +27,7 @@ class _OSNet(ReidModel):
 
     def __init__(self, *, num_classes: int) -> None:
         super().__init__()
-        backbone = OSNetTrunk(width=self.width)
+        backbone = OSNetBackbone(width=self.width)
         for name, module in backbone.named_children():  # torchreid's keys have no prefix
             self.add_module(name, module)
         self._order = tuple(name for name, _ in backbone.named_children())

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from passerby.errors import ProtocolError
 from passerby.retrieval.distance.blocks import BLOCK_BYTES
-from passerby.retrieval.distance.compare import compare_features, whole_rows
+from passerby.retrieval.distance.compare import compare_vectors, comparison_blocks
 from passerby.retrieval.distance.euclidean import l2_normalize
 from passerby.retrieval.distance.nearest import nearest
 
@@ -37,8 +37,8 @@ def expand_queries(
     """
     _refuse(k, alpha, len(gallery))
     q, g = l2_normalize(query.detach()), l2_normalize(gallery.detach())
-    comparison = compare_features(q, g)
-    some = whole_rows(comparison, block_bytes)
+    comparison = compare_vectors(q, g)
+    some = comparison_blocks(comparison, block_bytes)
     return torch.cat([_moved(q[rows], g, nearest(comparison.block(rows), k)[1], alpha) for rows in some])
 
 
@@ -53,9 +53,9 @@ def augment_gallery(
     """
     _refuse(k, alpha, len(gallery) - 1)
     g = l2_normalize(gallery.detach())
-    among = compare_features(g, g)
+    among = compare_vectors(g, g)
     moved = []
-    for rows in whole_rows(among, block_bytes):
+    for rows in comparison_blocks(among, block_bytes):
         distances = among.block(rows)
         distances[torch.arange(len(rows), device=rows.device), rows] = torch.inf
         moved.append(_moved(g[rows], g, nearest(distances, k)[1], alpha))

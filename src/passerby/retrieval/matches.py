@@ -25,7 +25,7 @@ class Matches:
     """Gallery rows that nobody looks for."""
 
     @classmethod
-    def of(cls, query: Embeddings, gallery: Embeddings, protocol: Protocol) -> Matches:
+    def find(cls, query: Embeddings, gallery: Embeddings, protocol: Protocol) -> Matches:
         """Look everybody up.
 
         Raises:
@@ -43,11 +43,11 @@ class Matches:
         _refuse_codes(gallery, "gallery")
         asking, seen = query.pids.cpu(), gallery.pids.cpu()
         # a code that a distractor shares with somebody does not make it that person
-        people = rows_of(gallery, Role.PERSON)
+        people = rows_with_role(gallery, Role.PERSON)
         known, order = seen[people].sort(stable=True)
         first, last = (torch.searchsorted(known, asking, right=right) for right in (False, True))
         asks = torch.zeros(len(query), dtype=torch.bool)
-        asks[rows_of(query, Role.PERSON)] = True
+        asks[rows_with_role(query, Role.PERSON)] = True
         lengths = torch.where(asks, last - first, 0)
         owner = torch.arange(len(query)).repeat_interleave(lengths)
         place = torch.arange(len(owner)) - (lengths.cumsum(0) - lengths)[owner]
@@ -56,7 +56,7 @@ class Matches:
         if protocol.ignore_same_camera and query.camids is not None and gallery.camids is not None:
             ignored = query.camids.cpu()[owner] == gallery.camids.cpu()[columns]
         positive, own_camera = (_by_query(columns[some], owner[some], len(query)) for some in (~ignored, ignored))
-        return cls(positive, own_camera, rows_of(gallery, Role.JUNK))
+        return cls(positive, own_camera, rows_with_role(gallery, Role.JUNK))
 
     def mask_ignored(self, distances: Float[Tensor, "b g"], rows: Int[Tensor, " b"]) -> None:
         """Put infinitely far what takes no rank from some queries."""
@@ -100,6 +100,6 @@ def _by_query(columns: Int[Tensor, " e"], owner: Int[Tensor, " e"], queries: int
     return tuple(columns.split(torch.bincount(owner, minlength=queries).tolist()))
 
 
-def rows_of(embeddings: Embeddings, role: Role) -> Int[Tensor, " n"]:
+def rows_with_role(embeddings: Embeddings, role: Role) -> Int[Tensor, " n"]:
     """Rows of one role, ascending."""
     return (roles_of(embeddings) == int(role)).nonzero().squeeze(1)

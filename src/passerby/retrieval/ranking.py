@@ -21,7 +21,7 @@ from torch import Tensor
 
 from passerby.errors import ProtocolError
 from passerby.retrieval.distance.blocks import BLOCK_BYTES
-from passerby.retrieval.distance.compare import DistanceName, compare, compare_union, whole_rows
+from passerby.retrieval.distance.compare import DistanceName, compare, compare_union, comparison_blocks
 from passerby.retrieval.distance.nearest import nearest
 from passerby.retrieval.matches import Matches
 from passerby.retrieval.rerank import prepare
@@ -106,7 +106,7 @@ def positive_ranks(
     Raises:
         ProtocolError: if labels that the protocol needs are missing, or no query has a valid match.
     """
-    matches = Matches.of(query, gallery, protocol)
+    matches = Matches.find(query, gallery, protocol)
     ranks, counts = [], torch.zeros(len(query), dtype=torch.long)
     for rows, block in distance_blocks(query, gallery, protocol, block_bytes):
         matches.mask_ignored(block, rows)
@@ -125,7 +125,7 @@ def positive_ranks(
     return PositiveRanks(torch.cat(ranks).cpu(), counts[valid], kept, gone)
 
 
-def distances_of(
+def query_distances(
     rows: Int[Tensor, " r"],
     query: Embeddings,
     gallery: Embeddings,
@@ -182,4 +182,4 @@ def distance_blocks(
         union = compare_union(query, gallery, protocol.distance, normalize=protocol.normalize)
         return prepare(union, len(query), protocol.rerank, block_bytes=block_bytes).blocks()
     comparison = compare(query, gallery, protocol.distance, normalize=protocol.normalize)
-    return ((rows, comparison.block(rows)) for rows in whole_rows(comparison, block_bytes))
+    return ((rows, comparison.block(rows)) for rows in comparison_blocks(comparison, block_bytes))

@@ -16,7 +16,7 @@ d* = (1 − λ) d_J + λ D (Eq 12)                                 :meth:`KRecip
 
 As in the authors' code, k + 1 nearest are taken (a picture is its own first), k1/2 is rounded half to
 even, and the weights sum to 1, so Σ max = 2 − Σ min. torchreid and fast-reid square D once more, since
-they hand over what is squared already: ``squared_twice`` does as they do.
+they hand over what is squared already: ``torchreid_compat`` does as they do.
 
 The encodings are sparse (k1 neighbors and theirs, not N columns), and distances are looked at in blocks
 and dropped: neither N × N distances (unless four times ``block_bytes`` hold them: each is then made but once)
@@ -36,13 +36,19 @@ from torch import Tensor
 
 from passerby.errors import ProtocolError, ShapeError
 from passerby.retrieval.distance.blocks import BLOCK_BYTES, CELL_BYTES, row_blocks
-from passerby.retrieval.distance.compare import Comparison, Given, at_once, compare_features, whole_rows
+from passerby.retrieval.distance.compare import (
+    Comparison,
+    DistanceMatrix,
+    compare_vectors,
+    comparison_blocks,
+    full_matrix,
+)
 from passerby.retrieval.distance.euclidean import squared_euclidean, to_float32
 from passerby.retrieval.distance.nearest import nearest
 from passerby.retrieval.ragged import Ragged, concatenated, mean_of_rows, ragged, transposed
 from passerby.types import Rerank
 
-Among = Comparison | Given
+Among = Comparison | DistanceMatrix
 Progress = Callable[[int], object]
 _ALL_WITH_ALL = 4
 """As many times ``block_bytes`` while all pictures are compared with all: products of few rows are slow."""
@@ -83,7 +89,7 @@ class KReciprocal:
 
     def blocks(self) -> Iterator[tuple[Int[Tensor, " b"], Float[Tensor, "b g"]]]:
         """Query rows and their distances, ``block_bytes`` at a time."""
-        for rows in whole_rows(self.among, self.block_bytes, rows=self.queries):
+        for rows in comparison_blocks(self.among, self.block_bytes, rows=self.queries):
             yield rows, self.distances(rows)
 
 
@@ -95,7 +101,7 @@ def k_reciprocal(
     lam: float = 0.3,
     *,
     normalize: bool = True,
-    squared_twice: bool = False,
+    torchreid_compat: bool = False,
     block_bytes: int = BLOCK_BYTES,
     progress: Progress | None = None,
 ) -> Float[Tensor, "q g"]:
@@ -106,7 +112,7 @@ def k_reciprocal(
         k2: neighbors over which encodings are averaged; 1: none.
         lam: λ, the share of the distance itself; 1 leaves the order as it was.
         normalize: divide embeddings by their length first.
-        squared_twice: square the distances, which are squared already, once more, as torchreid and fast-reid do.
+        torchreid_compat: square the distances, which are squared already, once more, as torchreid and fast-reid do.
         block_bytes: about what distances may take at a time, beside the result and the encodings; four times that
             while all pictures are compared with all.
         progress: told how many more of the q + g rows are through, and again of the q that are ranked.
@@ -117,8 +123,8 @@ def k_reciprocal(
     """
     squared_euclidean(to_float32(query[:0]), to_float32(gallery[:0]))  # says what differs
     union = torch.cat([query, gallery])
-    among = compare_features(union, union, normalize=normalize)
-    how = Rerank(k1, k2, lam, squared_twice)
+    among = compare_vectors(union, union, normalize=normalize)
+    how = Rerank(k1, k2, lam, torchreid_compat)
     return _collected(prepare(among, len(query), how, block_bytes=block_bytes, progress=progress), progress)
 
 
@@ -129,7 +135,7 @@ def k_reciprocal_of(
     k2: int = 6,
     lam: float = 0.3,
     *,
-    squared_twice: bool = False,
+    torchreid_compat: bool = False,
     block_bytes: int = BLOCK_BYTES,
     progress: Progress | None = None,
 ) -> Float[Tensor, "q g"]:
@@ -144,8 +150,8 @@ def k_reciprocal_of(
     distances = to_float32(distances.detach())
     if not (distances >= 0).all() or not distances.isfinite().all():
         raise ProtocolError("distances must be finite and not below 0; these are not: look at what made them")
-    how = Rerank(k1, k2, lam, squared_twice)
-    prepared = prepare(Given(distances), queries, how, block_bytes=block_bytes, progress=progress)
+    how = Rerank(k1, k2, lam, torchreid_compat)
+    prepared = prepare(DistanceMatrix(distances), queries, how, block_bytes=block_bytes, progress=progress)
     return _collected(prepared, progress)
 
 
@@ -171,7 +177,7 @@ def prepare(
     _refuse(among, queries, how)
     n, k1, k2 = among.shape[0], how.k1, how.k2
     if isinstance(among, Comparison) and n * n * among.cell_bytes <= _ALL_WITH_ALL * block_bytes:
-        among = at_once(among)
+        among = full_matrix(among)
     order, farthest = _neighbors(among, min(max(k1 + 1, k2), n), block_bytes, progress)
     mutual, half = _mutual(order[:, : k1 + 1]), _mutual(order[:, : round(k1 / 2) + 1])
     encodings = concatenated(
@@ -212,7 +218,7 @@ def _neighbors(
 ) -> tuple[Int[Tensor, "n k"], Float[Tensor, " n"]]:
     """The k nearest of every row, and its farthest distance (1 where all are 0)."""
     order, farthest = [], []
-    for rows in whole_rows(among, _ALL_WITH_ALL * block_bytes):
+    for rows in comparison_blocks(among, _ALL_WITH_ALL * block_bytes):
         distances = among.block(rows)
         farthest.append(distances.amax(1))
         order.append(nearest(distances, k)[1])
@@ -266,4 +272,4 @@ def _encoded(
 
 def _squared(distances: Float[Tensor, "..."], how: Rerank) -> Float[Tensor, "..."]:
     """Once more, if asked for; a row's maximum is 1 either way."""
-    return distances.square() if how.squared_twice else distances
+    return distances.square() if how.torchreid_compat else distances

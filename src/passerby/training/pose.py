@@ -26,11 +26,11 @@ from passerby.data.keypoints.skeleton import JOINTS
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, DatasetLayoutError, TrainingError, WeightsError
 from passerby.figures.losses_png import save_loss_curves
-from passerby.losses.pose import inside_loss, place_loss
+from passerby.losses.pose import presence_loss, coordinate_loss
 from passerby.losses.reid import LossParts
-from passerby.metrics.pose import joint_distances, joint_heights, summary
-from passerby.models.keypoints.estimator import NetworkPoses, load_pose_network, save_pose_network
-from passerby.models.keypoints.network import PoseNetwork, PoseScores
+from passerby.metrics.pck import keypoint_distances, keypoint_heights, summary
+from passerby.models.keypoints.estimator import NetworkPoseEstimator, load_pose_network, save_pose_network
+from passerby.models.keypoints.network import PoseNetwork, KeypointScores
 from passerby.synthetic.annotations import SETTINGS
 from passerby.synthetic.dataset import PedestrianSource
 from passerby.training.monitor import Monitor, preparing
@@ -196,7 +196,7 @@ class _Training:
         people = self._read(self.test, samples)
         if not bool((people.sure > 0).any()):
             return None
-        estimator = NetworkPoses(load_pose_network(self.folder.path))  # as it was stored
+        estimator = NetworkPoseEstimator(load_pose_network(self.folder.path))  # as it was stored
         result = measure_pck(estimator, people)
         self.folder.write_json("metrics.json", result)
         return result
@@ -214,13 +214,13 @@ def pose_loss(network: PoseNetwork, images: Tensor, joints: Tensor, sure: Tensor
 
     Of joints that nobody labeled (``sure`` below 0) nothing is learned.
     """
-    scores = PoseScores(*(part.float() for part in network(images)))
+    scores = KeypointScores(*(part.float() for part in network(images)))
     weight = torch.where(sure >= 1, 1.0, torch.where(sure > 0, config.hidden, 0.0))
     sigma = config.sigma * network.bins
-    place = place_loss(scores.x, joints[..., 0], weight, sigma=sigma) + place_loss(
+    place = coordinate_loss(scores.x, joints[..., 0], weight, sigma=sigma) + coordinate_loss(
         scores.y, joints[..., 1], weight, sigma=sigma
     )
-    inside = config.inside * inside_loss(scores.inside, (sure > 0).float(), sure >= 0)
+    inside = config.inside * presence_loss(scores.inside, (sure > 0).float(), sure >= 0)
     return LossParts(place + inside, {"place": place, "inside": inside})
 
 
@@ -228,9 +228,9 @@ def measure_pck(estimator: PoseEstimator, people: PoseSet) -> dict[str, Any]:
     """PCK of an estimator on pictures with known joints: of all that are in the picture, and of the seen ones."""
     found = estimator([str(row) for row in range(len(people))], people.images)
     height, width = people.images.shape[2:]
-    distances = joint_distances(torch.from_numpy(found.joints), people.joints, aspect=width / height)
+    distances = keypoint_distances(torch.from_numpy(found.joints), people.joints, aspect=width / height)
     inside, seen = people.sure > 0, people.sure >= 1
-    heights = joint_heights(people.joints, inside)
+    heights = keypoint_heights(people.joints, inside)
     return {
         "box": summary(distances, inside, JOINTS),
         "box_seen": summary(distances, seen, JOINTS),

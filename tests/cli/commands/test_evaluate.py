@@ -66,8 +66,8 @@ def test_re_ranking_reaches_the_numbers(run, trained: Path, figures: Path) -> No
         for options in ((), again, ("--rerank", "--squared-twice"))
     )
     assert plain["protocol"]["rerank"] is None
-    assert ranked["protocol"]["rerank"] == {"k1": 4, "k2": 2, "lam": 0.0, "squared_twice": False}
-    assert twice["protocol"]["rerank"] == {"k1": 20, "k2": 6, "lam": 0.3, "squared_twice": True}
+    assert ranked["protocol"]["rerank"] == {"k1": 4, "k2": 2, "lam": 0.0, "torchreid_compat": False}
+    assert twice["protocol"]["rerank"] == {"k1": 20, "k2": 6, "lam": 0.3, "torchreid_compat": True}
     assert plain["minp"] != ranked["minp"]
     asked = run("evaluate", trained, "--data", figures, "--lam", 0, "--squared-twice")
     assert asked.code == 1

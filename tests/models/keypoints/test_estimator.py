@@ -14,14 +14,14 @@ from passerby.data.keypoints.estimator import PoseEstimator
 from passerby.data.keypoints.skeleton import JOINTS
 from passerby.data.registry import load
 from passerby.errors import ShapeError, WeightsError
-from passerby.metrics.pose import joint_distances, pck
+from passerby.metrics.pck import keypoint_distances, pck
 from passerby.models.keypoints.estimator import (
     SHIPPED,
     WEIGHTS,
-    NetworkPoses,
+    NetworkPoseEstimator,
     load_pose_network,
     save_pose_network,
-    shipped_poses,
+    shipped_pose_estimator,
 )
 from passerby.models.keypoints.network import PoseNetwork
 
@@ -43,7 +43,7 @@ def pictures(n: int, size: tuple[int, int] = (32, 16)) -> torch.Tensor:
 
 @pytest.mark.parametrize("size", [(32, 16), (50, 40)])
 def test_it_is_a_pose_estimator(network: PoseNetwork, size: tuple[int, int]) -> None:
-    estimator: PoseEstimator = NetworkPoses(network)
+    estimator: PoseEstimator = NetworkPoseEstimator(network)
     found = estimator(["a", "b", "c"], pictures(3, size))
     assert (found.joints.shape, found.confidence.shape) == ((3, 18, 2), (3, 18))
     assert (found.joints.dtype, found.confidence.dtype) == (np.float32, np.float32)
@@ -52,20 +52,20 @@ def test_it_is_a_pose_estimator(network: PoseNetwork, size: tuple[int, int]) -> 
 
 
 def test_nobody_has_no_joints(network: PoseNetwork) -> None:
-    found = NetworkPoses(network)([], pictures(0))
+    found = NetworkPoseEstimator(network)([], pictures(0))
     assert (found.joints.shape, found.confidence.shape) == ((0, 18, 2), (0, 18))
 
 
 def test_batches_do_not_matter(network: PoseNetwork) -> None:
-    whole = NetworkPoses(network)(["a"] * 5, pictures(5))
-    parts = NetworkPoses(network, batch=2)(["a"] * 5, pictures(5))
+    whole = NetworkPoseEstimator(network)(["a"] * 5, pictures(5))
+    parts = NetworkPoseEstimator(network, batch=2)(["a"] * 5, pictures(5))
     np.testing.assert_array_equal(whole.joints, parts.joints)
     np.testing.assert_allclose(whole.confidence, parts.confidence, atol=1e-5)
 
 
 def test_with_flip_a_mirrored_picture_has_mirrored_joints(network: PoseNetwork) -> None:
     images = pictures(4)
-    estimator = NetworkPoses(network, flip=True)
+    estimator = NetworkPoseEstimator(network, flip=True)
     found, other = estimator(["a"] * 4, images), estimator(["a"] * 4, images.flip(-1))
     left, right = JOINTS.index("left_knee"), JOINTS.index("right_knee")
     np.testing.assert_allclose(other.joints[:, left, 0], 1 - found.joints[:, right, 0], atol=1e-6)
@@ -75,7 +75,7 @@ def test_with_flip_a_mirrored_picture_has_mirrored_joints(network: PoseNetwork) 
 
 def test_names_and_pictures_are_as_many(network: PoseNetwork) -> None:
     with pytest.raises(ShapeError, match="2 names but 3 pictures"):
-        NetworkPoses(network)(["a", "b"], pictures(3))
+        NetworkPoseEstimator(network)(["a", "b"], pictures(3))
 
 
 def test_a_saved_network_reloads(network: PoseNetwork, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_saved_network_reloads(network: PoseNetwork, tmp_path: Path) -> None:
         wanted = network.state_dict()[name]
         halved = wanted.half().float() if wanted.is_floating_point() and wanted.ndim > 1 else wanted
         assert torch.equal(value, halved), name
-    a, b = (NetworkPoses(n)(["a"] * 4, pictures(4)) for n in (network, again))
+    a, b = (NetworkPoseEstimator(n)(["a"] * 4, pictures(4)) for n in (network, again))
     np.testing.assert_allclose(a.confidence, b.confidence, atol=0.02)
 
 
@@ -132,8 +132,8 @@ def test_the_shipped_network_finds_the_joints_of_new_people() -> None:
     assert json.loads((SHIPPED / "model.json").read_text())["people"]["seed"] != 99
     dataset = load("pedestrians", people=8, cameras=6, images=1, seed=99)
     people = read_pose_set(dataset.source, dataset.query, (128, 64))
-    found = shipped_poses()([str(i) for i in range(len(people))], people.images)
-    distances = joint_distances(torch.from_numpy(found.joints), people.joints, aspect=0.5)
+    found = shipped_pose_estimator()([str(i) for i in range(len(people))], people.images)
+    distances = keypoint_distances(torch.from_numpy(found.joints), people.joints, aspect=0.5)
     share, _ = pck(distances, people.sure > 0, tolerance=0.05)
     assert share >= 0.85
 
@@ -141,14 +141,14 @@ def test_the_shipped_network_finds_the_joints_of_new_people() -> None:
 def test_without_its_weights_the_package_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("passerby.models.keypoints.estimator.SHIPPED", tmp_path)
     with pytest.raises(WeightsError, match="passerby train pose"):
-        shipped_poses()
+        shipped_pose_estimator()
 
 
 def test_joints_of_other_weights_are_told_apart() -> None:
     with torch.random.fork_rng():
         network = PoseNetwork(size=(32, 16))
-    plain = NetworkPoses(network).fingerprint
-    assert NetworkPoses(network).fingerprint == plain != NetworkPoses(network, flip=False).fingerprint
+    plain = NetworkPoseEstimator(network).fingerprint
+    assert NetworkPoseEstimator(network).fingerprint == plain != NetworkPoseEstimator(network, flip=False).fingerprint
     with torch.no_grad():
         next(network.parameters())[0] += 1
-    assert NetworkPoses(network).fingerprint != plain
+    assert NetworkPoseEstimator(network).fingerprint != plain

@@ -16,7 +16,7 @@ from passerby.data.keypoints.cache import CachedPoses, cached
 from passerby.data.keypoints.estimator import PoseEstimator
 from passerby.data.source import DirectorySource
 from passerby.errors import ConfigError, ShapeError, WeightsError
-from passerby.models.keypoints.heatmaps import HeatmapPoses, fingerprint, openvino_poses, peaks
+from passerby.models.keypoints.heatmaps import HeatmapPoseEstimator, fingerprint, heatmap_peaks, openvino_pose_estimator
 
 WITHOUT = importlib.util.find_spec("openvino") is None
 
@@ -24,7 +24,7 @@ WITHOUT = importlib.util.find_spec("openvino") is None
 def test_the_highest_place_is_the_joint() -> None:
     maps = torch.zeros(2, 3, 8, 4)
     maps[0, 0, 2, 1], maps[1, 2, 6, 2] = 0.7, 1.4
-    joints, confidence = peaks(maps)
+    joints, confidence = heatmap_peaks(maps)
     assert joints.shape == (2, 3, 2)
     assert joints[0, 0] == pytest.approx([1.5 / 4, 2.5 / 8], abs=0.5 / 8)
     assert joints[1, 2] == pytest.approx([2.5 / 4, 6.5 / 8], abs=0.5 / 8)
@@ -45,7 +45,7 @@ def test_a_picture_passes_as_bgr_of_the_networks_size() -> None:
 
     images = torch.zeros(3, 3, 16, 8, dtype=torch.uint8)
     images[:, 0] = 200  # red
-    estimator: PoseEstimator = HeatmapPoses(run, size=(32, 16), batch=2)
+    estimator: PoseEstimator = HeatmapPoseEstimator(run, size=(32, 16), batch=2)
     found = estimator(["a", "b", "c"], images)
     assert [s.shape for s in seen] == [(2, 3, 32, 16), (1, 3, 32, 16)]
     assert np.allclose(seen[0][:, 2], 200, atol=0.01)
@@ -55,19 +55,23 @@ def test_a_picture_passes_as_bgr_of_the_networks_size() -> None:
 
 
 def test_nobody_has_no_joints() -> None:
-    found = HeatmapPoses(lambda pictures: pictures, size=(32, 16))([], torch.zeros(0, 3, 8, 8, dtype=torch.uint8))
+    found = HeatmapPoseEstimator(lambda pictures: pictures, size=(32, 16))(
+        [], torch.zeros(0, 3, 8, 8, dtype=torch.uint8)
+    )
     assert (found.joints.shape, found.confidence.shape) == ((0, 18, 2), (0, 18))
 
 
 def test_too_few_maps_are_refused() -> None:
-    estimator = HeatmapPoses(lambda pictures: np.zeros((len(pictures), 17, 4, 2), np.float32), size=(32, 16))
+    estimator = HeatmapPoseEstimator(lambda pictures: np.zeros((len(pictures), 17, 4, 2), np.float32), size=(32, 16))
     with pytest.raises(ShapeError, match=r"gave \(1, 17, 4, 2\)"):
         estimator(["a"], torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
 
 
 def test_names_and_pictures_are_as_many() -> None:
     with pytest.raises(ShapeError, match="1 names but 2 pictures"):
-        HeatmapPoses(lambda pictures: pictures, size=(32, 16))(["a"], torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
+        HeatmapPoseEstimator(lambda pictures: pictures, size=(32, 16))(
+            ["a"], torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
+        )
 
 
 def files(folder: Path, *names: str) -> Path:
@@ -100,29 +104,29 @@ def test_what_openvino_runs_is_kept_under_its_files(monkeypatch: pytest.MonkeyPa
     core = SimpleNamespace(read_model=lambda path: network, compile_model=lambda model, device: compiled)
     monkeypatch.setitem(sys.modules, "openvino", SimpleNamespace(Core=lambda: core))
     file = files(tmp_path, "net.xml", "net.bin")
-    estimator = openvino_poses(file, size=(32, 16))
+    estimator = openvino_pose_estimator(file, size=(32, 16))
     assert estimator.fingerprint == fingerprint(file, size=(32, 16))
     kept = cached(estimator, DirectorySource(tmp_path))
     assert isinstance(kept, CachedPoses)
     assert kept.by_pixels
     assert estimator.fingerprint[:16] in kept.file.name
-    nameless = HeatmapPoses(lambda pictures: pictures, size=(32, 16))
+    nameless = HeatmapPoseEstimator(lambda pictures: pictures, size=(32, 16))
     assert cached(nameless, DirectorySource(tmp_path)) is nameless
 
 
 @pytest.mark.skipif(not WITHOUT, reason="openvino is installed")
 def test_without_openvino_the_extra_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"passerby\[openvino\]"):
-        openvino_poses(tmp_path / "a.xml")
+        openvino_pose_estimator(tmp_path / "a.xml")
 
 
 @pytest.mark.skipif(WITHOUT, reason="openvino, an optional extra, is not installed")
 def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no network at"):
-        openvino_poses(tmp_path / "a.xml")
+        openvino_pose_estimator(tmp_path / "a.xml")
     (tmp_path / "a.xml").write_text("<net/>")
     with pytest.raises(WeightsError, match="cannot be run"):
-        openvino_poses(tmp_path / "a.xml")
+        openvino_pose_estimator(tmp_path / "a.xml")
 
 
 @pytest.mark.skipif(WITHOUT, reason="openvino, an optional extra, is not installed")
@@ -130,6 +134,6 @@ def test_openvinos_own_network_runs(shared: Path) -> None:
     found = sorted((shared / "weights" / "openpose18").rglob("human-pose-estimation-0001.xml"))
     if not found:
         pytest.skip("the network is absent")
-    poses = openvino_poses(found[0], size=(128, 64))(["a"], torch.zeros(1, 3, 128, 64, dtype=torch.uint8))
+    poses = openvino_pose_estimator(found[0], size=(128, 64))(["a"], torch.zeros(1, 3, 128, 64, dtype=torch.uint8))
     assert poses.joints.shape == (1, 18, 2)
     assert (poses.confidence < 0.1).all()  # nobody is in a black picture

@@ -15,7 +15,7 @@ from passerby.cli.results import print_result
 from passerby.cli.subgroups import print_slices
 
 if TYPE_CHECKING:
-    from passerby.metrics.subgroups import Slice
+    from passerby.metrics.subgroups import Subgroup
     from passerby.types import EvalResult
 
 
@@ -65,7 +65,7 @@ def evaluate(  # noqa: PLR0913 - options of a command
     lam: Annotated[
         float | None, typer.Option(min=0, max=1, help="Of --rerank: share of the distance itself (0.3).")
     ] = None,
-    squared_twice: Annotated[
+    torchreid_compat: Annotated[
         bool,
         typer.Option("--squared-twice", help="Of --rerank: square distances once more, as torchreid and fast-reid."),
     ] = False,
@@ -101,7 +101,7 @@ def evaluate(  # noqa: PLR0913 - options of a command
     _report(*evaluated(asked), output=output, as_json=as_json)
 
 
-def _report(result: EvalResult, slices: Sequence[Slice] | None, *, output: Path | None, as_json: bool) -> None:
+def _report(result: EvalResult, slices: Sequence[Subgroup] | None, *, output: Path | None, as_json: bool) -> None:
     """As tables or JSON; in any case as JSON into a file that was asked for."""
     from passerby.files import atomic_write
 

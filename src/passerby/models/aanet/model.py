@@ -11,7 +11,7 @@ One backbone map X feeds four tasks, whose hidden vectors V together are the des
 The rows of its Table 3 leave out tasks: ``parts``, ``attributes`` and ``attention_map`` off is L_g alone.
 
 *Deviations*: the attribute heads share V, one 1×1 convolution with BN and ReLU before the pooling, so that a class
-activation map is exact. Which group reads which of the four vectors is printed for a few only; :data:`READS` completes
+activation map is exact. Which group reads which of the four vectors is printed for a few only; :data:`ATTRIBUTE_VECTORS` completes
 it. "The classifier takes the AAM" is read as X where the map is on. Its groups on DukeMTMC-reID are not printed: six
 that correspond to Market-1501's. See the modules above for the clustering and the threshold.
 """
@@ -31,7 +31,7 @@ from passerby.models.aanet.map import Threshold, activation_map, attention_mask,
 from passerby.models.aanet.parts import even_stripes, peak_parts, pool_rows
 from passerby.models.backbones import create_backbone
 from passerby.models.base import ReidModel
-from passerby.models.card import Block, ModelCard, in_a_row
+from passerby.models.card import Block, ModelCard, consecutive_blocks
 from passerby.models.registry import register
 from passerby.types import ModelOutput
 
@@ -39,7 +39,7 @@ HIDDEN = 256
 """V of §3.5."""
 PARTS = 6
 VECTORS = ("global", "top", "middle", "bottom")
-READS = {
+ATTRIBUTE_VECTORS = {
     **dict.fromkeys(("hat", "hair length", "sleeve length", "length of upper", "upper color"), "top"),
     **dict.fromkeys(("backpack", "bag", "handbag"), "middle"),
     **dict.fromkeys(("lower color", "type of lower", "length of lower", "boots", "shoe color"), "bottom"),
@@ -48,7 +48,7 @@ READS = {
 """The vector that classifies each attribute; those of other schemas read the global one."""
 _SEEN_MARKET = ("gender", "hair length", "upper color", "lower color", "type of lower", "length of lower")
 _SEEN_DUKE = ("gender", "length of upper", "upper color", "lower color", "boots", "shoe color")
-SEEN = frozenset(_SEEN_MARKET) | frozenset(_SEEN_DUKE)
+VISIBLE_ATTRIBUTES = frozenset(_SEEN_MARKET) | frozenset(_SEEN_DUKE)
 """Attributes whose activation maps make the attention map: six of Market-1501's and six of DukeMTMC-reID's groups."""
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 ATTENTION_MAP = "aam"
@@ -98,7 +98,7 @@ class AttributeNetwork(nn.Module):
         self.norm = nn.BatchNorm2d(HIDDEN)
         self.classifiers = nn.ModuleList(nn.Linear(HIDDEN, size) for size in schema.sizes)
         self.names = tuple(group.name for group in schema.groups)
-        self.reads = tuple(VECTORS.index(READS.get(group.name, "global")) for group in schema.groups)
+        self.reads = tuple(VECTORS.index(ATTRIBUTE_VECTORS.get(group.name, "global")) for group in schema.groups)
 
     def forward(self, X: Float[Tensor, "b z h w"]) -> AttributeOutput:
         V = torch.relu(self.norm(self.reduce(X)))
@@ -125,7 +125,7 @@ class AANet(ReidModel):
         parts: six heads on six parts (L_p).
         attributes: the attribute network (L_a).
         attention_map: the head on the attribute attention map (L_aa), which needs ``attributes``.
-        attention_groups: whose activation maps make that map; ``None``: those of :data:`SEEN`.
+        attention_groups: whose activation maps make that map; ``None``: those of :data:`VISIBLE_ATTRIBUTES`.
         threshold: of the attention map, ``otsu`` or ``mean``.
     """
 
@@ -203,7 +203,7 @@ class AANet(ReidModel):
             named += [(f"attributes, {vector}", "") for vector in VECTORS]
         if self.attention is not None:
             named.append(("attention map", ""))
-        return in_a_row((name, HIDDEN, region) for name, region in named)
+        return consecutive_blocks((name, HIDDEN, region) for name, region in named)
 
     def _of_parts(self, X: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """V and scores of the six parts."""
@@ -214,7 +214,7 @@ class AANet(ReidModel):
 
 def _places(schema: Schema, names: Sequence[str] | None) -> list[int]:
     """Of the groups that make the attention map."""
-    chosen = [group.name for group in schema.groups if group.name in SEEN] if names is None else names
+    chosen = [group.name for group in schema.groups if group.name in VISIBLE_ATTRIBUTES] if names is None else names
     if not chosen:
         raise ConfigError(
             f"none of the attributes of {schema.name} is known to be seen on every picture; name those that make the "

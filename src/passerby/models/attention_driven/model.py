@@ -33,7 +33,7 @@ from passerby.data.keypoints.regions import PARTS
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
 from passerby.models.attention_driven.blocks import LEVELS, AttentionBlock, Mask
 from passerby.models.base import WHOLE, MapLayers, ReidModel
-from passerby.models.card import Block, ModelCard, in_a_row
+from passerby.models.card import Block, ModelCard, consecutive_blocks
 from passerby.models.registry import register
 from passerby.types import ModelOutput
 
@@ -227,7 +227,7 @@ class AttentionDriven(ReidModel):
             return ()
         whole = [("whole body", _GLOBAL_FEATURES, "")] if GLOBAL in self.names else []
         parts = [(name.replace("_", " "), _PART_FEATURES, _WORDS[name]) for name in self.part_names]
-        return in_a_row([*whole, *parts])
+        return consecutive_blocks([*whole, *parts])
 
     def _branches(self, images: Tensor, parts: Tensor | None) -> dict[str, BranchOutput]:
         inputs = {GLOBAL: self.stem(images)} if GLOBAL in self.names else {}

@@ -88,7 +88,7 @@ def _stage(c_in: int, c_out: int, *, transition: bool) -> nn.Sequential:
     return stage
 
 
-class OSNetTrunk(nn.Sequential):
+class OSNetBackbone(nn.Sequential):
     """Images ``(b, 3, h, w)`` → map ``(b, 512·width, h/16, w/16)``."""
 
     def __init__(self, *, width: float = 1.0) -> None:

@@ -4,7 +4,7 @@ A joint's place is the middle of the column and of the row around which it most 
 is near, nearer bins counting more, the largest. SimCC (Li et al., ECCV 2022, Eq 2) takes the highest bin alone, which
 of two legs may be the wrong one by little. A joint's confidence is a probability: that the joint is in the picture,
 times that its column and its row lie within 5 % of the picture's height of the place found, which is what the metric
-PCK counts (:mod:`passerby.metrics.pose`).
+PCK counts (:mod:`passerby.metrics.pck`).
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passerby.data.keypoints.augment import MIRRORED
-from passerby.models.keypoints.network import PoseScores
+from passerby.models.keypoints.network import KeypointScores
 
 NEAR = 0.05
 """Share of the picture's height within which a place counts as right."""
 
 
-def probabilities(scores: PoseScores) -> PoseScores:
+def probabilities(scores: KeypointScores) -> KeypointScores:
     """Scores as probabilities: columns and rows sum to 1 over each joint."""
-    return PoseScores(scores.x.softmax(-1), scores.y.softmax(-1), scores.inside.sigmoid())
+    return KeypointScores(scores.x.softmax(-1), scores.y.softmax(-1), scores.inside.sigmoid())
 
 
-def mirrored(scores: PoseScores) -> PoseScores:
+def mirror_scores(scores: KeypointScores) -> KeypointScores:
     """What the scores (or probabilities) of a mirrored picture say of the picture itself."""
     order = torch.tensor(MIRRORED, device=scores.x.device)
-    return PoseScores(scores.x[:, order].flip(-1), scores.y[:, order], scores.inside[:, order])
+    return KeypointScores(scores.x[:, order].flip(-1), scores.y[:, order], scores.inside[:, order])
 
 
-def mean_of(one: PoseScores, other: PoseScores) -> PoseScores:
+def mean_scores(one: KeypointScores, other: KeypointScores) -> KeypointScores:
     """The mean of two sets of probabilities."""
-    return PoseScores(*((a + b) / 2 for a, b in zip(one, other, strict=True)))
+    return KeypointScores(*((a + b) / 2 for a, b in zip(one, other, strict=True)))
 
 
-def places(found: PoseScores) -> tuple[Float[Tensor, "b j 2"], Float[Tensor, "b j"]]:
+def decode_keypoints(found: KeypointScores) -> tuple[Float[Tensor, "b j 2"], Float[Tensor, "b j"]]:
     """Places as fractions of width and height, and confidence in [0, 1], from probabilities.
 
     Bins are equally fine along both sides, so that as many of them make 5 % of the height in x as in y.

@@ -23,7 +23,7 @@ from passerby.data.keypoints.estimator import Poses
 from passerby.data.keypoints.skeleton import JOINTS
 from passerby.errors import ShapeError, WeightsError
 from passerby.files import atomic_write
-from passerby.models.keypoints.decode import mean_of, mirrored, places, probabilities
+from passerby.models.keypoints.decode import decode_keypoints, mean_scores, mirror_scores, probabilities
 from passerby.models.keypoints.network import PoseNetwork
 from passerby.weights.load import digest, load_weights
 
@@ -37,7 +37,7 @@ REVISION = 1
 """Counts up when the same weights give other joints: those that were kept are found again then."""
 
 
-class NetworkPoses:
+class NetworkPoseEstimator:
     """A :class:`~passerby.data.keypoints.estimator.PoseEstimator` that looks at the pixels.
 
     Args:
@@ -71,8 +71,8 @@ class NetworkPoses:
         pictures = self._prepared(images)
         found = probabilities(self.network(pictures))
         if self.flip:
-            found = mean_of(found, mirrored(probabilities(self.network(pictures.flip(-1)))))
-        return places(found)
+            found = mean_scores(found, mirror_scores(probabilities(self.network(pictures.flip(-1)))))
+        return decode_keypoints(found)
 
     def _prepared(self, images: Tensor) -> Tensor:
         """Resized, normalized, on the network's device."""
@@ -82,13 +82,13 @@ class NetworkPoses:
         return normalize_images(pixels).contiguous(memory_format=torch.channels_last)
 
 
-def shipped_poses(*, flip: bool = True) -> NetworkPoses:
+def shipped_pose_estimator(*, flip: bool = True) -> NetworkPoseEstimator:
     """The estimator that comes with the package; nothing is downloaded.
 
     Raises:
         WeightsError: if the package was built without its weights.
     """
-    return NetworkPoses(load_pose_network(SHIPPED), flip=flip)
+    return NetworkPoseEstimator(load_pose_network(SHIPPED), flip=flip)
 
 
 def load_pose_network(folder: str | Path = SHIPPED) -> PoseNetwork:

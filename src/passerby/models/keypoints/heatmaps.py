@@ -33,7 +33,7 @@ REVISION = 1
 """Counts up when the same network gives other joints: those that were kept are found again then."""
 
 
-class HeatmapPoses:
+class HeatmapPoseEstimator:
     """A :class:`~passerby.data.keypoints.estimator.PoseEstimator` around a network with heat maps.
 
     Args:
@@ -59,7 +59,7 @@ class HeatmapPoses:
         confidence = np.zeros((len(images), len(JOINTS)), np.float32)
         for first in range(0, len(images), self.batch):
             now = slice(first, first + self.batch)
-            joints[now], confidence[now] = peaks(self._maps(images[now]))
+            joints[now], confidence[now] = heatmap_peaks(self._maps(images[now]))
         return Poses(joints, confidence)
 
     def _maps(self, images: Tensor) -> Float[Tensor, "b 18 i j"]:
@@ -73,7 +73,7 @@ class HeatmapPoses:
         return maps[:, : len(JOINTS)]
 
 
-def peaks(maps: Float[Tensor, "b j h w"]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def heatmap_peaks(maps: Float[Tensor, "b j h w"]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The highest place of each map, as fractions of its width and height, and how high it is, within [0, 1]."""
     fine = F.interpolate(maps, scale_factor=float(MAGNIFIED), mode="bicubic", align_corners=False)
     height, width = fine.shape[2:]
@@ -83,7 +83,7 @@ def peaks(maps: Float[Tensor, "b j h w"]) -> tuple[NDArray[np.float32], NDArray[
 
 
 def fingerprint(path: str | Path, *, size: tuple[int, int] = SIZE) -> str:
-    """Hex digits that differ where the files of a network do, or what :func:`openvino_poses` makes of them.
+    """Hex digits that differ where the files of a network do, or what :func:`openvino_pose_estimator` makes of them.
 
     Beside an ``.xml`` that is its ``.bin``; beside an ``.onnx`` whatever begins with its name, such as ``.onnx.data``.
 
@@ -101,7 +101,7 @@ def fingerprint(path: str | Path, *, size: tuple[int, int] = SIZE) -> str:
     return digest.hexdigest()
 
 
-def openvino_poses(path: str | Path, *, size: tuple[int, int] = SIZE) -> HeatmapPoses:
+def openvino_pose_estimator(path: str | Path, *, size: tuple[int, int] = SIZE) -> HeatmapPoseEstimator:
     """A network in OpenVINO's format (``.xml`` with its ``.bin``) or in ONNX, run by the package ``openvino``.
 
     Args:
@@ -127,7 +127,7 @@ def openvino_poses(path: str | Path, *, size: tuple[int, int] = SIZE) -> Heatmap
     if len(maps) != 1:
         shapes = ", ".join(str(output.partial_shape) for output in compiled.outputs)
         raise WeightsError(f"{path} gives {shapes}; wanted one output of {len(JOINTS)} or {len(JOINTS) + 1} maps")
-    return HeatmapPoses(
+    return HeatmapPoseEstimator(
         lambda pictures: compiled(pictures)[maps[0]], size=size, fingerprint=fingerprint(path, size=size)
     )
 

@@ -29,7 +29,7 @@ STRIDE = 4
 """The same for the map that joints are read from."""
 
 
-class PoseScores(NamedTuple):
+class KeypointScores(NamedTuple):
     """What is known of each joint, as scores before softmax or sigmoid."""
 
     x: Tensor
@@ -41,7 +41,7 @@ class PoseScores(NamedTuple):
 
 
 class PoseNetwork(nn.Module):
-    """Normalized pictures ``(b, 3, h, w)`` of one fixed size → :class:`PoseScores`.
+    """Normalized pictures ``(b, 3, h, w)`` of one fixed size → :class:`KeypointScores`.
 
     Args:
         size: (height, width) of the pictures, multiples of 16.
@@ -67,7 +67,7 @@ class PoseNetwork(nn.Module):
         self.readout = Readout(tuple(side // STRIDE for side in size), bins=STRIDE * bins)
         self.inside = nn.Linear(c16, len(JOINTS))
 
-    def forward(self, images: Float[Tensor, "b 3 h w"]) -> PoseScores:
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> KeypointScores:
         """The joints' scores.
 
         Raises:
@@ -80,7 +80,7 @@ class PoseNetwork(nn.Module):
         at16 = self.to16(at8)
         maps = self.maps(self.back4(self.back8(at16, at8), at4))  # (b, 18, h/4, w/4)
         x, y = self.readout(maps)
-        return PoseScores(x, y, self.inside(at16.mean(dim=(2, 3))))
+        return KeypointScores(x, y, self.inside(at16.mean(dim=(2, 3))))
 
 
 class Readout(nn.Module):

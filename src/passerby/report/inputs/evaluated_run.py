@@ -15,7 +15,7 @@ from passerby.errors import ConfigError, PasserbyError
 from passerby.evaluation.subgroups import Slicing
 from passerby.inference.load import load as load_model
 from passerby.inference.model import Model
-from passerby.metrics.subgroups import Dimension, Slice
+from passerby.metrics.subgroups import Dimension, Subgroup
 from passerby.report.inputs.record import Record
 from passerby.training.attributes import evaluation_attributes
 from passerby.training.config import read_config
@@ -53,7 +53,7 @@ class Tested:
     result: EvalResult
     attributes: Attributes | None
     """What the people wear, where the model predicts it and somebody says it."""
-    slices: tuple[Slice, ...]
+    slices: tuple[Subgroup, ...]
     unsliced: tuple[Missing, ...]
     same_content: bool | None
     """Whether the pictures are those of the training's end; ``None`` where the run does not say."""

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from passerby.figures.subgroups import slices_figure
-from passerby.metrics.subgroups import FEW, Dimension, Slice, worst_first
+from passerby.metrics.subgroups import FEW, Dimension, Subgroup, worst_first
 from passerby.report.html import Content, Html, element, folded, paragraph, table
 from passerby.report.inputs.evaluated_run import Tested
 from passerby.report.inputs.run import Run, Section, count, number, percent, tested, with_interval
@@ -54,12 +54,12 @@ def _worst(run: Run, found: Tested) -> Html:
     return paragraph(element("b", run.label), f", lowest mAP in per cent, {'; '.join(said)}.")
 
 
-def _said(some: Slice) -> str:
+def _said(some: Subgroup) -> str:
     """Where the dimension has been named."""
     return some.value if some.dimension == "visibility" else _name(some)
 
 
-def _below(dimension: Dimension, slices: Sequence[Slice], whole: float) -> tuple[str, list[Slice]]:
+def _below(dimension: Dimension, slices: Sequence[Subgroup], whole: float) -> tuple[str, list[Subgroup]]:
     """What slices are held against, and the lowest of those that are below it.
 
     A pair of cameras is an easier search, of a smaller gallery: it is held against other pairs, not against the whole.
@@ -95,14 +95,14 @@ def _tables(members: Sequence[tuple[Run, Tested]]) -> Iterable[Content]:
             yield folded(f"{title}: {len(shown)} slices as a table", table(caption, head, shown))
 
 
-def _row(some: Slice, each: Sequence[Slice | None], labels: Sequence[str]) -> tuple[Content, ...]:
+def _row(some: Subgroup, each: Sequence[Subgroup | None], labels: Sequence[str]) -> tuple[Content, ...]:
     counts = f"{count(some.queries)}{'*' if some.few else ''}", count(some.people)
     precision = [_cell(label, one, "mean_ap") for label, one in zip(labels, each, strict=True)]
     first = [_cell(label, one, "rank1") for label, one in zip(labels, each, strict=True)]
     return (_name(some), *counts, *precision, *first)
 
 
-def _cell(label: str, some: Slice | None, what: str) -> Content:
+def _cell(label: str, some: Subgroup | None, what: str) -> Content:
     if some is None:
         return "–"
     key = f"slices.{'/'.join(_key(some))}.{what}"
@@ -110,11 +110,11 @@ def _cell(label: str, some: Slice | None, what: str) -> Content:
     return with_interval(value, getattr(some, f"{what}_interval"), digits=1)
 
 
-def _key(some: Slice) -> tuple[str, str, str]:
+def _key(some: Subgroup) -> tuple[str, str, str]:
     return some.dimension, some.group, some.value
 
 
-def _name(some: Slice) -> str:
+def _name(some: Subgroup) -> str:
     return f"camera {some.group} → {some.value}" if some.dimension == "cameras" else f"{some.group}: {some.value}"
 
 

@@ -13,13 +13,13 @@ from passerby.errors import ProtocolError, ShapeError, UnknownNameError
 from passerby.retrieval.distance.blocks import CELL_BYTES, row_blocks
 from passerby.retrieval.distance.dmli import dmli, dmli_pairs
 from passerby.retrieval.distance.euclidean import (
+    check_no_overflow,
     first_copies,
-    lengths_of,
-    refuse_too_long,
+    row_norms,
     squared_euclidean,
     to_float32,
 )
-from passerby.retrieval.distance.stored import Rows, comparable
+from passerby.retrieval.distance.stored import Rows, prepare_rows
 from passerby.types import Embeddings
 
 DistanceName = Literal["global", "local", "global_local"]
@@ -33,14 +33,14 @@ _SYMMETRIC = 512
 """Rows of a matrix among the same pictures that are compared with those from the first of them on."""
 
 
-class Euclidean:
+class EuclideanDistance:
     """Squared, of rows of ``x`` to rows of ``y``; where both are the same, a row is at 0 from itself."""
 
     def __init__(self, x: Rows, y: Rows) -> None:
         self.x, self.y = x, y
         self.lengths = _squared_lengths(y)
         for lengths in (self.lengths, *(() if x is y else (_squared_lengths(x),))):
-            refuse_too_long(lengths)
+            check_no_overflow(lengths)
 
     def block(self, rows: Int[Tensor, " b"], columns: slice) -> Float[Tensor, "b c"]:
         x = self.x[rows]
@@ -64,7 +64,7 @@ def _with_zeros(distances: Float[Tensor, "b c"], rows: Int[Tensor, " b"], column
     return distances
 
 
-class Aligned:
+class StripeDistance:
     """DMLI, of stripes of ``x`` to stripes of ``y``."""
 
     def __init__(self, x: Float[Tensor, "m s c"], y: Float[Tensor, "n s c"]) -> None:
@@ -83,7 +83,7 @@ class Aligned:
 class Comparison:
     """A sum of distances of m rows to n columns; smaller is closer."""
 
-    parts: tuple[Euclidean | Aligned, ...]
+    parts: tuple[EuclideanDistance | StripeDistance, ...]
     original: Int[Tensor, " n"] | None
     """Of each column the first that equals it, where any does: their distances then agree to the last bit."""
 
@@ -120,7 +120,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
+class DistanceMatrix:
     """Distances that were made before."""
 
     matrix: Float[Tensor, "m n"]
@@ -141,7 +141,7 @@ class Given:
         return self.matrix[rows, columns]
 
 
-def at_once(among: Comparison) -> Given:
+def full_matrix(among: Comparison) -> DistanceMatrix:
     """All distances among the same pictures, (n, n): each pair is compared in one direction and mirrored."""
     n = among.shape[0]
     pictures, directly = torch.arange(n, device=among.device), replace(among, original=None)
@@ -150,18 +150,18 @@ def at_once(among: Comparison) -> Given:
         last = min(first + _SYMMETRIC, n)
         whole[first:last, first:] = directly.block(pictures[first:last], slice(first, None))
         whole[last:, first:last] = whole[first:last, last:].T
-    return Given(whole if among.original is None else whole[:, among.original])
+    return DistanceMatrix(whole if among.original is None else whole[:, among.original])
 
 
-def whole_rows(
-    among: Comparison | Given, block_bytes: int, *, rows: int | None = None
+def comparison_blocks(
+    among: Comparison | DistanceMatrix, block_bytes: int, *, rows: int | None = None
 ) -> tuple[Int[Tensor, " b"], ...]:
     """The first ``rows`` rows (all) in runs whose distances fit, with what is laid beside them."""
     m, n = among.shape
     return row_blocks(m if rows is None else rows, (among.cell_bytes + CELL_BYTES) * n, block_bytes, among.device)
 
 
-def compare_features(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalize: bool = True) -> Comparison:
+def compare_vectors(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalize: bool = True) -> Comparison:
     """Squared Euclidean distances of rows, which are first divided by their length; d = e.
 
     Rows of half precision stay as they are, and are computed with in single.
@@ -185,14 +185,14 @@ def compare(query: Embeddings, gallery: Embeddings, distance: str, *, normalize:
         raise UnknownNameError("distance", distance, get_args(DistanceName))
     if not len(query) or not len(gallery):
         raise ProtocolError(f"ranking needs both sides, got {len(query)} queries and {len(gallery)} gallery images")
-    parts: list[Euclidean | Aligned] = []
+    parts: list[EuclideanDistance | StripeDistance] = []
     columns = []
     if distance != "local":
         parts.append(_euclidean(query.embedding, gallery.embedding, normalize=normalize))
         columns.append(gallery.embedding)
     if distance != "global":
         x, y = _stripes(query, gallery, distance)
-        parts.append(Aligned(x, y))
+        parts.append(StripeDistance(x, y))
         columns.append(y)
     return Comparison(tuple(parts), first_copies(*columns))
 
@@ -209,10 +209,10 @@ def compare_union(query: Embeddings, gallery: Embeddings, distance: str, *, norm
     return compare(union, union, distance, normalize=normalize)
 
 
-def _euclidean(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalize: bool) -> Euclidean:
-    q, g = comparable(x, y, normalize=normalize)
+def _euclidean(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalize: bool) -> EuclideanDistance:
+    q, g = prepare_rows(x, y, normalize=normalize)
     squared_euclidean(q[:0], g[:0])  # says what differs
-    return Euclidean(q, g)
+    return EuclideanDistance(q, g)
 
 
 def _stripes(query: Embeddings, gallery: Embeddings, name: str) -> tuple[Tensor, Tensor]:
@@ -228,7 +228,7 @@ def _stripes(query: Embeddings, gallery: Embeddings, name: str) -> tuple[Tensor,
             "they come from different models; embed both with the same one"
         )
     for side in (x, y):
-        lengths_of(side.flatten(1))  # says what is near to nothing
+        row_norms(side.flatten(1))  # says what is near to nothing
     for side, which in ((x, "queries"), (y, "the gallery")):
         _refuse_unequal(to_float32(side.detach()).norm(dim=2), which)
     return x.detach(), y.detach()

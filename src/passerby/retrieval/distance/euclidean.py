@@ -20,7 +20,7 @@ def to_float32(values: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     return values.float() if values.dtype in HALF else values
 
 
-def lengths_of(features: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+def row_norms(features: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
     """Euclidean lengths of rows, however short or long they are.
 
     Raises:
@@ -39,11 +39,11 @@ def _lengths(rows: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
 
 
 def l2_normalize(features: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """Rows divided by their Euclidean length (raises as :func:`lengths_of`)."""
-    return features / lengths_of(features)[:, None]
+    """Rows divided by their Euclidean length (raises as :func:`row_norms`)."""
+    return features / row_norms(features)[:, None]
 
 
-def refuse_not_finite(features: Float[Tensor, "n d"]) -> None:
+def check_finite(features: Float[Tensor, "n d"]) -> None:
     """For rows that are compared as they are.
 
     Raises:
@@ -52,7 +52,7 @@ def refuse_not_finite(features: Float[Tensor, "n d"]) -> None:
     _refuse(~torch.cat([some.isfinite().all(dim=1) for some in features.split(RUN)]), "not finite")
 
 
-def refuse_too_long(squared_lengths: Float[Tensor, " n"]) -> None:
+def check_no_overflow(squared_lengths: Float[Tensor, " n"]) -> None:
     """For rows whose squared distances would be infinite.
 
     Raises:

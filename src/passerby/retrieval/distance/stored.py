@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from passerby.retrieval.distance.euclidean import HALF, RUN, lengths_of, refuse_not_finite, to_float32
+from passerby.retrieval.distance.euclidean import HALF, RUN, check_finite, row_norms, to_float32
 
 _LOOKED_AT = 1024
 """Rows that a center is taken of."""
@@ -47,7 +47,7 @@ class Rows:
         return (slice(start, min(start + step, last)) for start in range(first, max(last, first + 1), step))
 
 
-def comparable(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalize: bool) -> tuple[Rows, Rows]:
+def prepare_rows(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalize: bool) -> tuple[Rows, Rows]:
     """Rows of length 1, or as they are, without what is common to ``y``.
 
     No distance between them changes, but fewer of its digits are lost: embeddings after a ReLU lie far from the origin
@@ -69,6 +69,6 @@ def comparable(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalize: b
 
 def _plain(features: Float[Tensor, "n d"], *, normalize: bool) -> Rows:
     if normalize:
-        return Rows(features, lengths_of(features))
-    refuse_not_finite(features)
+        return Rows(features, row_norms(features))
+    check_finite(features)
     return Rows(features)
