@@ -88,7 +88,9 @@ def milliseconds(estimator: PoseEstimator, images: torch.Tensor, repeats: int = 
 
 def openpose(path: Path, training: PoseSet) -> tuple[PoseEstimator, dict[str, Any]]:
     """OpenVINO's network at the size that suits training pictures best."""
-    found = {size: measure_pck(openvino_pose_estimator(path, size=size), training)["box"]["pck_5"] for size in OPENPOSE_SIZES}
+    found = {
+        size: measure_pck(openvino_pose_estimator(path, size=size), training)["box"]["pck_5"] for size in OPENPOSE_SIZES
+    }
     best = max(found, key=lambda size: found[size])
     tried = {f"{height}x{width}": share for (height, width), share in found.items()}
     return openvino_pose_estimator(path, size=best), {"size": list(best), "pck_5_on_training_pictures": tried}

@@ -62,7 +62,9 @@ def test_a_run_leaves_what_it_says(people: Path, tmp_path: Path) -> None:
     network = load_pose_network(run)
     assert network.size == (32, 16)
     data = load(people)
-    measured = measure_pck(NetworkPoseEstimator(network), read_pose_set(data.source, (*data.query, *data.gallery), (40, 20)))
+    measured = measure_pck(
+        NetworkPoseEstimator(network), read_pose_set(data.source, (*data.query, *data.gallery), (40, 20))
+    )
     assert measured == result
 
 

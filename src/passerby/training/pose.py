@@ -26,11 +26,11 @@ from passerby.data.keypoints.skeleton import JOINTS
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, DatasetLayoutError, TrainingError, WeightsError
 from passerby.figures.losses_png import save_loss_curves
-from passerby.losses.pose import presence_loss, coordinate_loss
+from passerby.losses.pose import coordinate_loss, presence_loss
 from passerby.losses.reid import LossParts
 from passerby.metrics.pck import keypoint_distances, keypoint_heights, summary
 from passerby.models.keypoints.estimator import NetworkPoseEstimator, load_pose_network, save_pose_network
-from passerby.models.keypoints.network import PoseNetwork, KeypointScores
+from passerby.models.keypoints.network import KeypointScores, PoseNetwork
 from passerby.synthetic.annotations import SETTINGS
 from passerby.synthetic.dataset import PedestrianSource
 from passerby.training.monitor import Monitor, preparing
