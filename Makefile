@@ -18,7 +18,7 @@ test: $(READY)
 # The report in Chromium (apt-get install chromium), with axe-core from npm; without them these tests are skipped.
 browser: $(READY)
 	@npm ci --prefix tests/browser --no-audit --no-fund --loglevel=error
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs tests/explain/report/test_browser.py $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs tests/report/test_browser.py $(ARGS)
 
 check: $(READY)
 	@scripts/check

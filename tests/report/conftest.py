@@ -62,7 +62,7 @@ def described(trained: Callable[..., Path]) -> Path:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are made, but not rendered, which is what takes a report's time."""
-    from passerby.report.sections import picture
+    from passerby.report import figure as picture
 
     monkeypatch.setattr(picture, "encoded", lambda figure: ("image/png", b""))
 
@@ -70,8 +70,8 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def page(one: Path, described: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of two unlike runs."""
+    from passerby.report import figure as picture
     from passerby.report import write_report
-    from passerby.report.sections import picture
 
     file = tmp_path_factory.mktemp("pages") / "report.html"
     with pytest.MonkeyPatch.context() as patch:

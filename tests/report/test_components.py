@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from passerby.report.html import Html, bullets, element, folded, joined, plain, table, text
+from passerby.report.components import Html, bullets, element, folded, joined, plain, table, text
 
 HOSTILE = """<script>alert('x')</script>"&\x00\udcff</title>"""
 

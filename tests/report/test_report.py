@@ -15,8 +15,8 @@ import pytest
 from passerby.data.dataset import Dataset
 from passerby.errors import DatasetLayoutError
 from passerby.inference import model as prediction
+from passerby.report import figure as picture
 from passerby.report import read_records, read_run, write_report
-from passerby.report.sections import picture
 
 VOID = {"meta", "link", "img", "br", "col"}
 

@@ -17,14 +17,14 @@ from passerby.metrics.open_set import equal_error_rate, true_positive_rate_at
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.metrics.subgroups import Dimension, Subgroup
 from passerby.report import read_records, read_run
-from passerby.report.html import plain
+from passerby.report.components import plain
 from passerby.report.inputs.evaluated_run import Tested as Evaluated
 from passerby.report.inputs.record import Record
 from passerby.report.inputs.run import Run
 from passerby.report.sections.matches import why
-from passerby.report.sections.numbers import numbers
+from passerby.report.sections.metrics import numbers
 from passerby.report.sections.protocol import alike
-from passerby.report.sections.ranked import ranked
+from passerby.report.sections.ranked_lists import ranked
 from passerby.report.sections.retrieval import _CAPTIONS, _SAID, retrieval
 from passerby.report.sections.subgroups import slices
 from passerby.types import Embeddings, Protocol, QueryResults, Rerank
@@ -151,7 +151,7 @@ def test_every_curve_says_what_it_is_worth() -> None:
 
 @pytest.mark.usefixtures("undrawn")
 def test_how_pairs_are_compared_is_said_once_above_the_curves(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from passerby.report.sections import picture
+    from passerby.report import figure as picture
 
     written: list[str] = []
 
@@ -199,7 +199,7 @@ def test_remedies_are_sentences(run: Run) -> None:
 
 
 def test_lists_of_runs_that_compare_otherwise_are_of_no_one_protocol(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from passerby.report.sections import picture
+    from passerby.report import figure as picture
 
     titles: list[str] = []
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from passerby.errors import PasserbyError
 from passerby.explain.images import Album
 from passerby.files import atomic_write
-from passerby.report.inputs.environment import environment
+from passerby.report.figure import sized
 from passerby.report.inputs.evaluated_run import Missing, Progress, evaluated, own_data, silent
 from passerby.report.inputs.record import Record, read_records
 from passerby.report.inputs.run import Run, Section
@@ -19,11 +19,11 @@ from passerby.report.sections.attention import looks
 from passerby.report.sections.calibration import calibration
 from passerby.report.sections.curves import curves
 from passerby.report.sections.data import data as data_section
-from passerby.report.sections.embedding import embedding
+from passerby.report.sections.embedding_map import embedding
+from passerby.report.sections.environment import environment
 from passerby.report.sections.matches import why
-from passerby.report.sections.numbers import numbers
-from passerby.report.sections.picture import sized
-from passerby.report.sections.ranked import ranked
+from passerby.report.sections.metrics import numbers
+from passerby.report.sections.ranked_lists import ranked
 from passerby.report.sections.retrieval import retrieval
 from passerby.report.sections.subgroups import attributes, slices
 from passerby.report.sections.training import training

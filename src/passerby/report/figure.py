@@ -16,7 +16,7 @@ from matplotlib.text import Text
 from PIL import Image, features
 
 from passerby.figures.save import as_written
-from passerby.report.html import Content, Html, element, printable
+from passerby.report.components import Content, Html, element, printable
 
 DPI = 144
 """Of pixels: sharp on a screen of one and a half to a pixel, which most phones and notebooks exceed."""

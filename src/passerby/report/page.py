@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.resources import files
 
-from passerby.report.html import Content, Html, bullets, code, element, paragraph
+from passerby.report.components import Content, Html, bullets, code, element, paragraph
 from passerby.report.inputs.run import Run, Section
-from passerby.report.sections.numbers import headline
+from passerby.report.sections.metrics import headline
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """A browser refuses whatever is not in the file, should anything ask for it."""
@@ -49,7 +49,7 @@ def page(runs: Sequence[Run], sections: Sequence[Section], *, made: str) -> str:
 
 
 def _style() -> str:
-    return files("passerby.report").joinpath("style.css").read_text(encoding="utf-8")
+    return files("passerby.report").joinpath("templates/style.css").read_text(encoding="utf-8")
 
 
 def _labels(runs: Sequence[Run]) -> str:

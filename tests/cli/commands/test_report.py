@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from passerby.report.sections import picture
+from passerby.report import figure as picture
 
 
 def test_a_page_is_written_and_what_it_lacks_is_said(

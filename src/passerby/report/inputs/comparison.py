@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from passerby.metrics.functional import bootstrap_intervals
-from passerby.report.html import Html, element, table
+from passerby.report.components import Html, element, table
 from passerby.report.inputs.evaluated_run import comparable
+from passerby.report.inputs.metrics import METRICS, of_each
 from passerby.report.inputs.run import Run
-from passerby.report.sections.metrics import METRICS, of_each
 from passerby.types import QueryResults
 
 FEW_PEOPLE = 10

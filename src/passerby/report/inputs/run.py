@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from passerby.explain.images import Album
-from passerby.report.html import Content, Html, element
+from passerby.report.components import Content, Html, element
 from passerby.report.inputs.evaluated_run import Missing, Tested
 from passerby.report.inputs.record import Record
 

@@ -14,10 +14,10 @@ from passerby.figures.attention import intra_figure, position_figure, self_atten
 from passerby.figures.attributes import attribute_figure
 from passerby.figures.channels import channel_figure
 from passerby.figures.parts import inter_figure
-from passerby.report.html import Content, Html, element, paragraph
+from passerby.report.components import Content, Html, element, paragraph
+from passerby.report.figure import drawn
 from passerby.report.inputs.evaluated_run import Tested
 from passerby.report.inputs.run import Run, Section, tested
-from passerby.report.sections.picture import drawn
 from passerby.report.sections.saliency import saliency
 
 _PICTURES = 4

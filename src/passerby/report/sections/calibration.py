@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from passerby.report.html import Content, Html, code, element, paragraph, table
+from passerby.report.components import Content, Html, code, element, paragraph, table
 from passerby.report.inputs.run import Run, Section, count, number, percent
 
 

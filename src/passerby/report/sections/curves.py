@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from passerby.figures.style import STYLES
 from passerby.figures.training_curves import History, curves_figure
-from passerby.report.html import Content, table
+from passerby.report.components import Content, table
+from passerby.report.figure import drawn
 from passerby.report.inputs.run import Run, Section, count
-from passerby.report.sections.picture import drawn
 
 
 def curves(runs: Sequence[Run]) -> Section:

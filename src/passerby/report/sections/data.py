@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from passerby.data.dataset import SPLITS, Dataset, people
 from passerby.data.images.blur_faces import is_synthetic
-from passerby.report.html import Content, Html, code, element, folded, paragraph, table
+from passerby.report.components import Content, Html, code, element, folded, paragraph, table
 from passerby.report.inputs.run import Run, Section, count, tested
 from passerby.types import Role, Sample
 

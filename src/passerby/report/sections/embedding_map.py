@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from passerby.errors import PasserbyError
 from passerby.figures.embedding_map import Color, embedding_figure, of_people
-from passerby.report.html import Content, Html, element, paragraph
+from passerby.report.components import Content, Html, element, paragraph
+from passerby.report.figure import drawn
 from passerby.report.inputs.evaluated_run import Tested
 from passerby.report.inputs.run import Run, Section, tested
-from passerby.report.sections.picture import drawn
 from passerby.report.sections.retrieval import compared
 from passerby.types import Embeddings
 

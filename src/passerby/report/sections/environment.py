@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from passerby.report.html import Content, Html, code, element, paragraph, table
+from passerby.report.components import Content, Html, code, element, paragraph, table
 from passerby.report.inputs.record import Record
 from passerby.report.inputs.run import Run, Section
 

@@ -12,10 +12,10 @@ from passerby.explain.images import Album
 from passerby.explain.matching.explanation import explain_match
 from passerby.explain.ranked_lists import Outcome, Which, choose, ranked_lists
 from passerby.figures.match import match_figure
-from passerby.report.html import Content, Html, element, paragraph
+from passerby.report.components import Content, Html, element, paragraph
+from passerby.report.figure import drawn
 from passerby.report.inputs.evaluated_run import Tested
 from passerby.report.inputs.run import Run, Section, tested
-from passerby.report.sections.picture import drawn
 from passerby.types import Sample
 
 _SHOWN: dict[Outcome, tuple[Which, str]] = {"right": ("best", "highest"), "wrong": ("worst", "lowest")}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from passerby.report.html import Content, Html, code, described, element, folded, paragraph, table
+from passerby.report.components import Content, Html, code, described, element, folded, paragraph, table
+from passerby.report.inputs.comparison import differences
 from passerby.report.inputs.evaluated_run import Tested
+from passerby.report.inputs.metrics import METRICS, Metric, intervals
 from passerby.report.inputs.run import Run, Section, count, number, percent, with_interval
-from passerby.report.sections.differences import differences
-from passerby.report.sections.metrics import METRICS, Metric, intervals
 from passerby.report.sections.protocol import alike, counted
 
 _SAME = 1e-9

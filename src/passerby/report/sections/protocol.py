@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 
-from passerby.report.html import Content, bullets, code, element, paragraph
+from passerby.report.components import Content, bullets, code, element, paragraph
 from passerby.report.inputs.evaluated_run import comparable
 from passerby.report.inputs.run import Run, tested
 from passerby.types import Protocol

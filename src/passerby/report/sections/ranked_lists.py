@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from passerby.explain.ranked_lists import RankedList, Which, choose, ranked_lists
 from passerby.figures.ranked_list import ranked_figure
-from passerby.report.html import Content, Html, element
+from passerby.report.components import Content, Html, element
+from passerby.report.figure import drawn
 from passerby.report.inputs.evaluated_run import Tested
 from passerby.report.inputs.run import Run, Section, tested
-from passerby.report.sections.picture import drawn
 
 _ALONE, _TOGETHER = {"worst": 5, "best": 3}, {"worst": 3, "best": 2}
 """Queries of a figure."""

@@ -11,10 +11,10 @@ from passerby.figures.cameras import cameras_figure
 from passerby.figures.retrieval_curves import What, reliability, retrieval_figure
 from passerby.figures.style import STYLES
 from passerby.metrics.open_set import RATES, equal_error_rate, supports, true_positive_rate_at
-from passerby.report.html import Content, Html, code, element, folded, paragraph
+from passerby.report.components import Content, Html, code, element, folded, paragraph
+from passerby.report.figure import drawn
 from passerby.report.inputs.evaluated_run import Tested
 from passerby.report.inputs.run import Run, Section, percent, tested
-from passerby.report.sections.picture import drawn
 
 _CAPTIONS: dict[What, str] = {
     "cmc": "Up to rank k, how many queries have met a right picture.",

@@ -10,10 +10,10 @@ from passerby.explain.ranked_lists import choose
 from passerby.explain.saliency.maps import PairSaliency, distance_saliency, unexplained
 from passerby.explain.saliency.pairs import Pair, compared_pairs
 from passerby.figures.saliency import distance_groups, saliency_figure
-from passerby.report.html import Content, Html, paragraph
+from passerby.report.components import Content, Html, paragraph
+from passerby.report.figure import drawn
 from passerby.report.inputs.evaluated_run import Tested
 from passerby.report.inputs.run import Run
-from passerby.report.sections.picture import drawn
 
 _QUERIES = 3
 _FOOT = "Bright: what brings the pair nearer to each other; each map is scaled by itself."

@@ -8,10 +8,10 @@ from typing import Any
 
 from passerby.figures.subgroups import slices_figure
 from passerby.metrics.subgroups import FEW, Dimension, Subgroup, worst_first
-from passerby.report.html import Content, Html, element, folded, paragraph, table
+from passerby.report.components import Content, Html, element, folded, paragraph, table
+from passerby.report.figure import drawn
 from passerby.report.inputs.evaluated_run import Tested
 from passerby.report.inputs.run import Run, Section, count, number, percent, tested, with_interval
-from passerby.report.sections.picture import drawn
 
 _TITLES: dict[Dimension, str] = {
     "cameras": "By pair of cameras (query → gallery)",

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from passerby.report.html import Content, Html, code, element, folded, paragraph, table
+from passerby.report.components import Content, Html, code, element, folded, paragraph, table
 from passerby.report.inputs.record import Record
 from passerby.report.inputs.run import Run, Section, count
 
