@@ -119,7 +119,7 @@ def test_unlike_protocols_differ_in_print() -> None:
         Protocol(ignore_same_camera=False),
         Protocol(distance="global_local"),
         Protocol(normalize=False),
-        Protocol(flip=True),
+        Protocol(flip_tta=True),
         Protocol(draws=10),
         Protocol(draws=10, seed=1),
     ]

@@ -21,7 +21,15 @@ _SETTINGS = {
     "everybody": "all_splits",
     "squared_twice": "torchreid_compat",
 }
-"""Keys of JSON files (``config.json``, ``model.json``, results) and of ``--set``."""
+"""Keys of JSON files (``config.json``, ``model.json``, results) and of ``--set``, in whichever section."""
+_IN_SECTIONS = {
+    ("evaluation", "flip"): "flip_tta",
+    ("protocol", "flip"): "flip_tta",
+    ("embeddings", "flip"): "flip_tta",
+    ("embeddings", "joints"): "keypoints",
+    ("parts", "poses"): "keypoints",
+}
+"""Keys that were renamed in one section only (``augment.flip`` is still called so)."""
 _TENSORS = ("trunk.", "backbone.")
 """Prefixes of a model's state: former, today's."""
 _WORDS = (("colour", "color"), ("grey", "gray"))
@@ -30,22 +38,34 @@ _FILES = {"backbone_weights.json": "trunk_weights.json"}
 """Files of a run folder: today's name, former."""
 
 
-def current_settings(tree: V) -> V:
+def current_settings(tree: V, *, within: str = "") -> V:
     """Return a JSON tree with every former key replaced by today's name, at any depth.
+
+    Args:
+        within: the section that the tree is, where it was taken out of a larger one: ``protocol``, for example.
 
     >>> current_settings({"model": {"trunk_weights": None}})
     {'model': {'backbone_weights': None}}
+    >>> current_settings({"evaluation": {"flip": True}, "augment": {"flip": 0.5}})
+    {'evaluation': {'flip_tta': True}, 'augment': {'flip': 0.5}}
     """
     found: Any = tree
     if isinstance(tree, dict):
-        found = {_renamed(key): current_settings(value) for key, value in tree.items()}
+        renamed = {_renamed(key, within): value for key, value in tree.items()}
+        found = {key: current_settings(value, within=key.rpartition(".")[2]) for key, value in renamed.items()}
     elif isinstance(tree, list):
-        found = [current_settings(item) for item in tree]
+        found = [current_settings(item, within=within) for item in tree]
     return cast("V", found)
 
 
-def _renamed(key: str) -> str:
-    return ".".join(_SETTINGS.get(part, part) for part in str(key).split("."))
+def _renamed(key: str, within: str = "") -> str:
+    """Return a dotted key in today's words; each part's section is the part before it."""
+    parts = str(key).split(".")
+    sections = [within, *parts]
+    return ".".join(
+        _IN_SECTIONS.get((section, part), _SETTINGS.get(part, part))
+        for section, part in zip(sections, parts, strict=False)
+    )
 
 
 def current_key(key: str) -> str:

@@ -161,7 +161,7 @@ class Protocol:
     """``global``: squared Euclidean of the embeddings; ``local``: DMLI of the stripes; or their sum."""
     normalize: bool = True
     """Embeddings are divided by their length before they are compared; else they are compared as they are."""
-    flip: bool = False
+    flip_tta: bool = False
     """An embedding is the mean of those of a picture and of its mirror image; whoever embeds sees to it."""
     draws: int = 0
     """How often a gallery of one picture a person is drawn, over which CMC is averaged; 0: the whole gallery counts."""
@@ -174,7 +174,7 @@ class Protocol:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Protocol:
         """Of the plain values that :meth:`EvalResult.to_dict` writes."""
-        values = current_settings(dict(values))
+        values = current_settings(dict(values), within="protocol")
         rerank = values.get("rerank")
         return cls(**{**values, "rerank": None if rerank is None else Rerank(**rerank)})
 
@@ -183,7 +183,7 @@ class Protocol:
         if self.draws:
             camera = f"one gallery image a person by another camera, mean of {self.draws} draws of seed {self.seed}"
         length = "" if self.normalize else " of embeddings as they are"
-        flip = ", mirror images averaged" if self.flip else ""
+        flip = ", mirror images averaged" if self.flip_tta else ""
         again = f", {self.rerank}" if self.rerank else ""
         again += f", {self.multi_query} of all pictures of a query's person and camera" if self.multi_query else ""
         precision = "no AP" if self.draws else f"AP {self.average_precision}"

@@ -149,7 +149,7 @@ def test_it_says_what_was_compared() -> None:
     assert "my run" in footer
     assert "not part of it" not in footer
     assert "not part of it" in words(match_figure(match(**STRIPES)))[-1]
-    maps_of = match(**MAPS, protocol=Protocol(distance="local", flip=True))
+    maps_of = match(**MAPS, protocol=Protocol(distance="local", flip_tta=True))
     footer = words(match_figure(maps_of))[-1].replace("\n", " ")
     assert "distance of embeddings, not that of stripes in it (local)" in footer
     assert "without the mirror images" in footer

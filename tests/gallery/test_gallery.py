@@ -255,19 +255,20 @@ def test_another_model_s_embeddings_are_refused(
         Gallery.from_parquet(Model(model.network, (32, 32)), tmp_path / "g.parquet")
 
 
-@pytest.mark.parametrize("option", ["flip", "normalize"])
+@pytest.mark.parametrize("option", ["flip_tta", "normalize"])
 def test_a_gallery_remembers_how_it_was_embedded(model: Model, people: Path, tmp_path: Path, option: str) -> None:
-    value = option == "flip"  # the other one than by default
+    value = option == "flip_tta"  # the other one than by default
     other = Model(model.network, model.size, **{option: value})  # type: ignore[arg-type]
-    for maker, name in ((model, "plain"), (other, "other")):
-        Gallery.from_folder(maker, people).save(tmp_path / f"{name}.parquet")
-    here, there = (f"--{option}", f"--no-{option}") if value else (f"--no-{option}", f"--{option}")
-    for searcher, name, theirs, ours in ((model, "other", here, there), (other, "plain", there, here)):
-        file = tmp_path / f"{name}.parquet"
+    for maker, stem in ((model, "plain"), (other, "other")):
+        Gallery.from_folder(maker, people).save(tmp_path / f"{stem}.parquet")
+    name = option.replace("_", "-")
+    here, there = (f"--{name}", f"--no-{name}") if value else (f"--no-{name}", f"--{name}")
+    for searcher, stem, theirs, ours in ((model, "other", here, there), (other, "plain", there, here)):
+        file = tmp_path / f"{stem}.parquet"
         said = f"{file} was embedded with {theirs} and this search is with {ours},"
         with pytest.raises(ConfigError, match=re.escape(said)) as refusal:
             Gallery.from_parquet(searcher, file)
-        keyword = f"{option}={theirs == f'--{option}'}"
+        keyword = f"{option}={not theirs.startswith('--no-')}"
         assert f"search with {theirs} (in Python: passerby.load(RUN, {keyword}))," in str(refusal.value)
         assert str(refusal.value).endswith(f"passerby embed RUN {people} -o {file} {ours} --overwrite")
     own = Gallery.from_parquet(other, tmp_path / "other.parquet")
@@ -352,7 +353,7 @@ def test_joints_of_a_query_in_a_set_are_those_of_the_set(poses: str) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = create_model("attention_driven", num_classes=3, width=0.25)
-    gallery = Gallery.from_folder(Model(model, (64, 32), parts={"poses": poses}), DRAWN)
+    gallery = Gallery.from_folder(Model(model, (64, 32), parts={"keypoints": poses}), DRAWN)
     name = gallery.embeddings.paths[-1]
     hit = gallery.search(f"{DRAWN}::{name}", k=1)[0]
     scale = gallery.embeddings.embedding.square().sum(dim=1).mean().item()

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from passerby.data.keypoints.origin import JointsOrigin
+from passerby.data.keypoints.origin import KeypointOrigin
 from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.gallery import joints
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.joints import compare_joints
+from passerby.gallery.joints import check_same_keypoints
 from passerby.inference import keypoint_source as parts
 from passerby.inference.embeddings_file import read_embeddings
 from passerby.inference.model import Model
@@ -51,7 +51,7 @@ def networks(tmp_path: Path) -> tuple[Path, Path]:
 def once(monkeypatch: pytest.MonkeyPatch, networks: tuple[Path, Path]) -> Iterator[None]:
     """A tiny network in the shipped one's place, and nothing was said before."""
     monkeypatch.setattr("passerby.models.keypoints.estimator.SHIPPED", networks[0])
-    for said in (parts._shipped, parts._say_network, joints._say_others, joints.say_unknown):
+    for said in (parts._shipped, parts._say_network, joints._say_others, joints.warn_unknown_keypoints):
         said.cache_clear()
     yield
     parts._shipped.cache_clear()
@@ -70,12 +70,12 @@ def photograph(tmp_path: Path, drawn: Path) -> Path:
 
 
 def saved(network: ReidModel, place: Path, file: Path, poses: str) -> Path:
-    Gallery.from_folder(Model(network, SIZE, parts={"poses": poses}), place).save(file)
+    Gallery.from_folder(Model(network, SIZE, parts={"keypoints": poses}), place).save(file)
     return file
 
 
 def opened(network: ReidModel, file: Path, poses: str) -> Gallery:
-    return Gallery.from_parquet(Model(network, SIZE, parts={"poses": poses}), file)
+    return Gallery.from_parquet(Model(network, SIZE, parts={"keypoints": poses}), file)
 
 
 def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -89,16 +89,16 @@ def test_a_file_names_the_source_of_its_joints(
     shipped, other = (NetworkPoseEstimator(load_pose_network(folder)).fingerprint[:16] for folder in networks)
     keypoints = drawn / "keypoints.json"
     for poses, origin in (
-        ("own", JointsOrigin("own")),
-        ("auto", JointsOrigin("own")),
-        ("network", JointsOrigin("network", shipped)),
-        (str(networks[1]), JointsOrigin(str(networks[1]), other)),
-        (str(keypoints), JointsOrigin(str(keypoints))),
+        ("own", KeypointOrigin("own")),
+        ("auto", KeypointOrigin("own")),
+        ("network", KeypointOrigin("network", shipped)),
+        (str(networks[1]), KeypointOrigin(str(networks[1]), other)),
+        (str(keypoints), KeypointOrigin(str(keypoints))),
     ):
         file = saved(network, drawn, tmp_path / "g.parquet", poses)
-        assert read_embeddings(file).origin.joints == origin
+        assert read_embeddings(file).origin.keypoints == origin
     assert (
-        Gallery(Model(network, SIZE, parts={"by": "strips"}), opened(network, file, "own").embeddings, "/").joints
+        Gallery(Model(network, SIZE, parts={"by": "strips"}), opened(network, file, "own").embeddings, "/").keypoints
         is None
     )
 
@@ -150,7 +150,7 @@ def test_a_query_of_the_same_set_needs_no_words(
 
 def test_another_version_of_the_same_network_says_to_embed_again() -> None:
     with pytest.raises(ConfigError, match="would mean little; embed the gallery again: passerby embed RUN people "):
-        compare_joints(JointsOrigin("network", "a"), JointsOrigin("network", "b"), "people")
+        check_same_keypoints(KeypointOrigin("network", "a"), KeypointOrigin("network", "b"), "people")
 
 
 def test_what_is_opened_and_saved_again_keeps_its_joints(network: ReidModel, drawn: Path, tmp_path: Path) -> None:
@@ -165,13 +165,13 @@ def test_a_file_of_before_opens_and_says_that_it_does_not_know(
     file = saved(network, drawn, tmp_path / "g.parquet", "own")
     table = pq.read_table(file)
     said = json.loads(table.schema.metadata[b"passerby"])
-    assert said.pop("joints") == {"name": "own", "fingerprint": ""}
+    assert said.pop("keypoints") == {"name": "own", "fingerprint": ""}
     pq.write_table(table.replace_schema_metadata({b"passerby": json.dumps({**said, "format": 2}).encode()}), file)
     for _ in range(2):
         assert opened(network, file, "network").search(photograph)
     (words,) = messages(caplog)
     assert words.startswith(f"{file} is of an older passerby and does not say whose joints")
-    damaged = {b"passerby": json.dumps({**said, "format": 3, "joints": ["own"]}).encode()}
+    damaged = {b"passerby": json.dumps({**said, "format": 3, "keypoints": ["own"]}).encode()}
     pq.write_table(table.replace_schema_metadata(damaged), file)
     with pytest.raises(DatasetLayoutError, match="not of passerby's embeddings"):
         read_embeddings(file)
@@ -179,5 +179,5 @@ def test_a_file_of_before_opens_and_says_that_it_does_not_know(
 
 def test_models_of_whole_pictures_have_no_joints(model: Model, people: Path, tmp_path: Path) -> None:
     Gallery.from_folder(model, people).save(tmp_path / "g.parquet")
-    assert read_embeddings(tmp_path / "g.parquet").origin.joints is None
-    assert Gallery.from_parquet(model, tmp_path / "g.parquet").joints is None
+    assert read_embeddings(tmp_path / "g.parquet").origin.keypoints is None
+    assert Gallery.from_parquet(model, tmp_path / "g.parquet").keypoints is None

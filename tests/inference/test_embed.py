@@ -114,7 +114,7 @@ def test_flip_averages_a_picture_and_its_mirror_image(model: ReidModel, folder: 
             picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / f"m{i}.png")
     mirror_images = [Sample(f"m{i}.png") for i in range(5)]
     plain, mirrored = (embed(model, folder, s, size=SIZE, with_local=True) for s in (samples(), mirror_images))
-    both = embed(model, folder, samples(), size=SIZE, with_local=True, flip=True)
+    both = embed(model, folder, samples(), size=SIZE, with_local=True, flip_tta=True)
     assert not torch.allclose(plain.embedding, mirrored.embedding, atol=1e-3)
     assert torch.allclose(both.embedding, (plain.embedding + mirrored.embedding) / 2, atol=1e-5)
     assert both.local is not None
@@ -123,15 +123,15 @@ def test_flip_averages_a_picture_and_its_mirror_image(model: ReidModel, folder: 
     assert torch.allclose(both.local.norm(dim=-1), torch.ones(5, 1), atol=1e-5)
     summed = plain.local + mirrored.local
     assert torch.allclose(both.local, summed / summed.norm(dim=-1, keepdim=True), atol=1e-5)
-    again = embed(model, folder, mirror_images, size=SIZE, flip=True)
+    again = embed(model, folder, mirror_images, size=SIZE, flip_tta=True)
     assert torch.allclose(both.embedding, again.embedding, atol=1e-5), "whoever is mirrored stays the same"
 
 
 def test_a_predictor_compares_as_the_paper_does_unless_told(model: ReidModel, folder: Source) -> None:
     assert Model(model, SIZE).protocol == Protocol()
-    asked = Model(model, SIZE, flip=True, normalize=False)
-    assert (asked.protocol.flip, asked.protocol.normalize) == (True, False)
-    expected = embed(model, folder, samples(), size=SIZE, flip=True).embedding
+    asked = Model(model, SIZE, flip_tta=True, normalize=False)
+    assert (asked.protocol.flip_tta, asked.protocol.normalize) == (True, False)
+    expected = embed(model, folder, samples(), size=SIZE, flip_tta=True).embedding
     assert torch.equal(asked.embed_samples(folder, samples()).embedding, expected), "kept as the model made them"
     papers = {name: model_card(name).normalize for name in ("aap_reid", "strong_baseline", "aanet", "dual_attention")}
     assert papers == {"aap_reid": True, "strong_baseline": True, "aanet": False, "dual_attention": False}

@@ -74,7 +74,7 @@ def test_a_model_that_sees_parts_is_trained_evaluated_and_loaded(run: Path) -> N
         "by": "pose",
         "overlap": 0.1,
         "align": True,
-        "poses": "auto",
+        "keypoints": "auto",
     }
 
 
@@ -137,7 +137,7 @@ def test_parts_are_cut_for_whom_they_are_for(run: Path) -> None:
 
 def test_joints_that_are_not_there_are_said(tmp_path: Path) -> None:
     with pytest.raises(DatasetLayoutError, match=r"joints\.json does not exist"):
-        part_maker(load_data(PEOPLE).source, size=SIZE, poses=str(tmp_path / "joints.json"))
+        part_maker(load_data(PEOPLE).source, size=SIZE, keypoints=str(tmp_path / "joints.json"))
 
 
 def picture_and_part() -> tuple[Tensor, Tensor]:
@@ -181,7 +181,7 @@ def test_flip_mirrors_the_parts_with_the_person(run: Path, by: By) -> None:
             model.network(normalize_images(cut.whole), normalize_parts(cut.parts)).embedding
             for cut in (plain(names, images), mirrored(names, images.flip(-1)))
         )
-    both = embed(model.network, dataset.source, dataset.query, size=SIZE, parts=plain, flip=True).embedding
+    both = embed(model.network, dataset.source, dataset.query, size=SIZE, parts=plain, flip_tta=True).embedding
     assert not torch.allclose(seen, reversed_, atol=1e-2)
     assert torch.allclose(both, (seen + reversed_) / 2, atol=2e-3)
 

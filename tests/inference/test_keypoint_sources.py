@@ -15,7 +15,7 @@ from passerby.data.registry import load
 from passerby.data.source import DirectorySource, Source
 from passerby.errors import DatasetLayoutError, WeightsError
 from passerby.inference import keypoint_source as parts
-from passerby.inference.keypoint_source import joints_in_words, part_maker, pose_estimator
+from passerby.inference.keypoint_source import describe_keypoints, part_maker, pose_estimator
 from passerby.models.keypoints.estimator import NetworkPoseEstimator, save_pose_network
 from passerby.models.keypoints.network import PoseNetwork
 
@@ -50,7 +50,7 @@ def shipped(monkeypatch: pytest.MonkeyPatch, network: Path) -> Iterator[None]:
 def test_a_sets_own_joints_come_first(caplog: pytest.LogCaptureFixture) -> None:
     source = load("pedestrians:people=2,cameras=1,images=1,size=32x16,preset=easy").source
     assert isinstance(pose_estimator("auto", source), AnnotatedPoses)
-    assert joints_in_words("auto", source) == "the data set's own"
+    assert describe_keypoints("auto", source) == "the data set's own"
     assert not caplog.records
     assert isinstance(pose_estimator("network", source), NetworkPoseEstimator)
 
@@ -62,7 +62,7 @@ def test_the_network_steps_in_and_says_so_once(photographs: Source, caplog: pyte
     assert record.levelno == logging.WARNING  # which Python prints by itself
     assert str(photographs.root) in record.getMessage()
     assert "no joints of its own" in record.getMessage()
-    assert joints_in_words("auto", photographs).startswith("found by the pose network")
+    assert describe_keypoints("auto", photographs).startswith("found by the pose network")
 
 
 def test_a_network_that_was_asked_for_needs_no_words(photographs: Source, caplog: pytest.LogCaptureFixture) -> None:
@@ -83,7 +83,7 @@ def test_damaged_joints_are_not_replaced(photographs: Source) -> None:
 
 def test_a_users_network_is_the_folder_of_its_run(photographs: Source, network: Path) -> None:
     images = torch.randint(256, (2, 3, 32, 16), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    maker = part_maker(photographs, size=(32, 16), poses=str(network))
+    maker = part_maker(photographs, size=(32, 16), keypoints=str(network))
     assert isinstance(pose_estimator(str(network), photographs), NetworkPoseEstimator)
     assert len(maker.rectangles(["a", "b"], images).regions) == 2
     found, again = pose_estimator(str(network), photographs), pose_estimator("network", photographs)

@@ -80,7 +80,7 @@ def test_halves_share_nobody() -> None:
 
 
 def test_json_keeps_everything_exactly(made: Calibration, tmp_path: Path) -> None:
-    logistic = replace(made, curve=Sigmoid(1 / 3, 0.1), protocol=replace(HOW, distance="local", flip=True))
+    logistic = replace(made, curve=Sigmoid(1 / 3, 0.1), protocol=replace(HOW, distance="local", flip_tta=True))
     for calibration in (made, logistic):
         write_calibration(tmp_path, calibration)
         assert read_calibration(tmp_path) == calibration
@@ -151,8 +151,8 @@ def test_other_priors_and_unknown_rates() -> None:
 def test_distances_of_another_kind_are_told() -> None:
     some = calibration()
     assert some.mismatch(replace(HOW, average_precision="trapezoid", ignore_same_camera=False)) == ""
-    assert some.mismatch(replace(HOW, distance="local", flip=True)) == (
-        "the run was calibrated with distance global, not local; flip False, not True"
+    assert some.mismatch(replace(HOW, distance="local", flip_tta=True)) == (
+        "the run was calibrated with distance global, not local; flip_tta False, not True"
     )
     assert "normalize False, not True" in some.mismatch(Protocol())
     assert "re-ranked" in some.mismatch(replace(HOW, rerank=Rerank()))

@@ -127,7 +127,7 @@ def test_a_setting_is_the_papers(recipe: str, name: str) -> None:
 def test_a_recipe_is_the_models_whole_network(recipe: str) -> None:
     """What is left out of a recipe's options is the paper's by the model's own defaults."""
     config = load_recipe(recipe)
-    assert (config.model.name, config.model.options, config.evaluation.flip) == (recipe, {}, False)
+    assert (config.model.name, config.model.options, config.evaluation.flip_tta) == (recipe, {}, False)
     assert (config.precision, config.accumulate, config.evaluate_every) == ("no", 1, 0)
 
 

@@ -40,7 +40,7 @@ def said(runs: list[Run], section: Callable[..., Any]) -> str:
     return plain(section(runs).content)
 
 
-@pytest.mark.parametrize("method", [{"normalize": False}, {"flip": True}, {"distance": "local"}, {"name": "other"}])
+@pytest.mark.parametrize("method", [{"normalize": False}, {"flip_tta": True}, {"distance": "local"}, {"name": "other"}])
 def test_runs_that_compare_as_their_papers_do_are_still_compared(method: dict[str, Any]) -> None:
     words = said([written("a"), written("b", **method)], numbers)
     assert "Differences to a" in words

@@ -187,7 +187,7 @@ def test_description_without_a_key(key: str, run: Path) -> None:
 
 def test_joints_for_a_model_that_asks_for_none(run: Path) -> None:
     with pytest.raises(ConfigError, match="strong_baseline sees no parts of the body"):
-        load(run, poses="network")
+        load(run, keypoints="network")
 
 
 def test_a_pose_network_is_no_model_of_people() -> None:

@@ -11,7 +11,7 @@ from passerby.recipes.registry import load_recipe
 from passerby.training.inputs import digests
 
 DRAWN = load("pedestrians:people=8,cameras=2,images=2")
-FILES = ("data.attributes", "data.test_attributes", "parts.poses", "model.backbone_weights")
+FILES = ("data.attributes", "data.test_attributes", "parts.keypoints", "model.backbone_weights")
 
 
 def of(**places: str) -> dict[str, str]:
@@ -32,13 +32,13 @@ def test_a_file_is_told_by_what_it_holds(tmp_path: Path) -> None:
     one, other = tmp_path / "one.json", tmp_path / "other.json"
     for file in (one, other):
         file.write_text("{}")
-    was = of(parts__poses=str(one))
-    assert of(parts__poses=str(other)) == was
+    was = of(parts__keypoints=str(one))
+    assert of(parts__keypoints=str(other)) == was
     one.write_text("[]")
     os.utime(one, ns=(1, 1))
-    assert of(parts__poses=str(one)) != was
+    assert of(parts__keypoints=str(one)) != was
 
 
 def test_words_folders_and_what_is_not_there_say_themselves(tmp_path: Path) -> None:
     for place in ("network", str(tmp_path), "hf:owner/name", "~nobody/at/home", "x" * 5000):
-        assert set(of(parts__poses=place)) == {"data.train", "data.test"}
+        assert set(of(parts__keypoints=place)) == {"data.train", "data.test"}

@@ -134,7 +134,7 @@ def _of_run(asked: Asked, kept: _Kept) -> tuple[EvalResult, Slicing | None]:
         raise ConfigError("nothing to evaluate: give RUN and --data, or --features FILE")
     dimensions = asked_dimensions(asked.slices, asked.slices_figure)
     dataset = load_dataset(asked.data)
-    model = load(asked.run, device=asked.device, poses=asked.poses, flip=asked.flip, normalize=asked.normalize)
+    model = load(asked.run, device=asked.device, keypoints=asked.poses, flip_tta=asked.flip, normalize=asked.normalize)
     protocol = _as_asked(model.protocol_for(dataset, draws=asked.draws, seed=asked.seed), asked)
     if asked.per_query or dimensions:
         refuse_draws(protocol)

@@ -13,7 +13,11 @@ Place = Annotated[str | None, typer.Option(help="NAME:PATH or a path (folder, zi
 Device = Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, cuda:1, mps.")]
 Flip = Annotated[
     bool | None,
-    typer.Option("--flip/--no-flip", help="Average each picture with its mirror image; default: as the run says (no)."),
+    typer.Option(
+        "--flip-tta/--no-flip-tta",
+        "--flip/--no-flip",
+        help="Average each picture with its mirror image; default: as the run says (no).",
+    ),
 ]
 Normalise = Annotated[
     bool | None,

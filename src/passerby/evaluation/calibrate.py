@@ -39,7 +39,7 @@ def calibrate(
         ignore_same_camera=across_cameras,
         distance=distance,
         normalize=model.protocol.normalize,
-        flip=model.protocol.flip,
+        flip_tta=model.protocol.flip_tta,
     )
     refuse_unevaluable(dataset, how)
     refuse_unknown_distance(model.network, distance)

@@ -57,7 +57,7 @@ def evaluate(
         batch_size=batch_size,
         threads=threads,
         with_local=with_local,
-        flip=protocol.flip,
+        flip_tta=protocol.flip_tta,
         parts=parts,
         progress=progress,
     )
@@ -74,7 +74,7 @@ def protocol_of(
     model: ReidModel,
     dataset: Dataset | None = None,
     *,
-    flip: bool = False,
+    flip_tta: bool = False,
     normalize: bool | None = None,
     draws: int | None = None,
     seed: int = 0,
@@ -82,7 +82,7 @@ def protocol_of(
     """Market-1501's protocol for a model, or, of a data set that was made for it, a single gallery shot.
 
     Args:
-        flip: average each picture with its mirror image, which no paper here does.
+        flip_tta: average each picture with its mirror image, which no paper here does.
         normalize: compare embeddings of length 1; ``None``: as the model's paper does.
         draws: of galleries with one picture a person; 0: the whole gallery; ``None``: as the data set's own protocol
             has it.
@@ -90,7 +90,7 @@ def protocol_of(
     """
     if draws is None:
         draws = DRAWS if dataset is not None and dataset.single_shot else 0
-    how = Protocol(flip=flip, normalize=model.card.normalize if normalize is None else normalize)
+    how = Protocol(flip_tta=flip_tta, normalize=model.card.normalize if normalize is None else normalize)
     return replace(how, name=SINGLE_SHOT, draws=draws, seed=seed) if draws else how
 
 

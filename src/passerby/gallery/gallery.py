@@ -24,11 +24,11 @@ from passerby.data.attributes.query import AttributeQuery, attribute_query
 from passerby.data.dataset import Split
 from passerby.data.images.decode import decode
 from passerby.data.images.open import Query, QueryLike, pictures
-from passerby.data.keypoints.origin import JointsOrigin
+from passerby.data.keypoints.origin import KeypointOrigin
 from passerby.data.source import Source
 from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError, WeightsError
 from passerby.gallery.attributes import log_probability, names
-from passerby.gallery.joints import compare_joints, cuts_by_joints, joints_of, say_unknown
+from passerby.gallery.joints import check_same_keypoints, keypoints_of, uses_keypoints, warn_unknown_keypoints
 from passerby.inference.attributes import predicted, schema_of
 from passerby.inference.embeddings_file import Origin, read_embeddings, refuse_other_options, write_embeddings
 from passerby.inference.model import Model
@@ -103,8 +103,8 @@ class Gallery:
                 f"embed again: passerby embed RUN {origin.root} -o {path} --overwrite"
             )
         refuse_other_options(path, origin, model.protocol)
-        if origin.joints is None and cuts_by_joints(model):
-            say_unknown(str(path))
+        if origin.keypoints is None and uses_keypoints(model):
+            warn_unknown_keypoints(str(path))
         return cls(model, stored.embeddings, root or origin.root, origin)
 
     def __len__(self) -> int:
@@ -122,11 +122,11 @@ class Gallery:
             raise DatasetLayoutError(f"the gallery's pictures are not where they were embedded: {error}") from None
 
     @cached_property
-    def joints(self) -> JointsOrigin | None:
+    def keypoints(self) -> KeypointOrigin | None:
         """Whose joints cut the pictures; ``None`` where none did, or nobody knows any more."""
         if self._origin is not None:
-            return self._origin.joints
-        return joints_of(self.model, self.source) if cuts_by_joints(self.model) else None
+            return self._origin.keypoints
+        return keypoints_of(self.model, self.source) if uses_keypoints(self.model) else None
 
     def save(self, path: str | Path) -> None:
         """Write the embeddings to one Parquet file (see :mod:`passerby.inference.embeddings_file`).
@@ -138,8 +138,8 @@ class Gallery:
         source = self._source
         place = source.place if isinstance(source, Source) else registry.from_anywhere(source)
         groups = () if self.embeddings.attributes is None else names(self.model.network.schema)
-        how = {name: getattr(self.model.protocol, name) for name in ("flip", "normalize")}
-        origin = Origin(self.model.fingerprint, model, self.model.size, place, groups, **how, joints=self.joints)
+        how = {name: getattr(self.model.protocol, name) for name in ("flip_tta", "normalize")}
+        origin = Origin(self.model.fingerprint, model, self.model.size, place, groups, **how, keypoints=self.keypoints)
         write_embeddings(path, self.embeddings, origin)
 
     def search(
@@ -197,7 +197,7 @@ class Gallery:
 
     def _nearest(self, picture: Query, k: int | None, asked: AttributeQuery | None) -> list[Hit]:
         place = str(self._source.place if isinstance(self._source, Source) else self._source)
-        compare_joints(self.joints, joints_of(self.model, picture.source), place)
+        check_same_keypoints(self.keypoints, keypoints_of(self.model, picture.source), place)
         embedded = self.model.embed_samples(picture.source, [picture.sample])
         normalize = self.model.protocol.normalize
         if asked is None:

@@ -10,26 +10,26 @@ from __future__ import annotations
 import logging
 from functools import lru_cache
 
-from passerby.data.keypoints.origin import AUTO, JointsOrigin
+from passerby.data.keypoints.origin import AUTO, KeypointOrigin
 from passerby.data.source import Source
 from passerby.errors import ConfigError
-from passerby.inference.keypoint_source import joints_origin
+from passerby.inference.keypoint_source import keypoint_origin
 from passerby.inference.model import Model
 
 _LOG = logging.getLogger(__name__)
 
 
-def cuts_by_joints(model: Model) -> bool:
+def uses_keypoints(model: Model) -> bool:
     """Whether its model sees parts that joints decide."""
     return "parts" in model.network.card.inputs and model.parts.get("by", "pose") == "pose"
 
 
-def joints_of(model: Model, source: Source) -> JointsOrigin | None:
+def keypoints_of(model: Model, source: Source) -> KeypointOrigin | None:
     """Whose joints cut a source's pictures; ``None`` where none do."""
-    return joints_origin(model.parts.get("poses", AUTO), source) if cuts_by_joints(model) else None
+    return keypoint_origin(model.parts.get("keypoints", AUTO), source) if uses_keypoints(model) else None
 
 
-def compare_joints(gallery: JointsOrigin | None, query: JointsOrigin | None, place: str) -> None:
+def check_same_keypoints(gallery: KeypointOrigin | None, query: KeypointOrigin | None, place: str) -> None:
     """Refuse a query that is cut by other joints than the gallery at ``place``, or say it (see above).
 
     Raises:
@@ -41,7 +41,7 @@ def compare_joints(gallery: JointsOrigin | None, query: JointsOrigin | None, pla
         _say_others(place, str(gallery), str(query))
         return
     again = f"embed the gallery again: passerby embed RUN {place} -o FILE.parquet --overwrite"
-    ask = f"search with --poses {gallery.name} (in Python: passerby.load(RUN, poses={gallery.name!r})), or "
+    ask = f"search with --poses {gallery.name} (in Python: passerby.load(RUN, keypoints={gallery.name!r})), or "
     raise ConfigError(
         f"the gallery's parts were cut by other joints ({gallery}) than the query's would be ({query}), so distances "
         f"would mean little; {again if gallery.name == query.name else ask + again}"
@@ -61,7 +61,7 @@ def _say_others(place: str, gallery: str, query: str) -> None:
 
 
 @lru_cache(maxsize=1024)
-def say_unknown(path: str) -> None:
+def warn_unknown_keypoints(path: str) -> None:
     """Of a file that was written before galleries remembered their joints; once for each."""
     _LOG.warning(
         "%s is of an older passerby and does not say whose joints cut its pictures, so that queries may be cut "

@@ -28,7 +28,7 @@ def embed(
     batch_size: int = 64,
     threads: int = 2,
     with_local: bool = False,
-    flip: bool = False,
+    flip_tta: bool = False,
     parts: PartMaker | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Embeddings:
@@ -37,7 +37,7 @@ def embed(
     Args:
         size: (height, width) of the model's pictures.
         with_local: keep the stripe vectors too, for the local distances.
-        flip: average each picture with its mirror image, at twice the cost; stripes keep length 1, attributes
+        flip_tta: average each picture with its mirror image, at twice the cost; stripes keep length 1, attributes
             average scores.
         parts: cuts the pictures, for a model whose card asks for parts; how many were cut by the mean pose is said
             (:func:`~passerby.data.keypoints.crops.say_fallen_back`).
@@ -66,7 +66,7 @@ def embed(
             rectangles = parts.rectangles(some, images) if parts else None
             fallen += rectangles.fallen(some) if rectangles else []
             inputs = model_inputs(images, parts, rectangles, device)
-            output = _forward(model, inputs, flip=flip)
+            output = _forward(model, inputs, flip_tta=flip_tta)
             features.append(output.embedding.float().cpu())
             if with_local and output.local is not None:
                 local.append(output.local.float().cpu())
@@ -99,10 +99,10 @@ def model_inputs(
     return (batch,) if cut is None else (batch, normalize_parts(cut.to(device)))
 
 
-def _forward(model: ReidModel, inputs: tuple[Tensor, ...], *, flip: bool) -> ModelOutput:
-    """What the model makes of pictures and, where it sees them, parts; what is kept of it is averaged by ``flip``."""
+def _forward(model: ReidModel, inputs: tuple[Tensor, ...], *, flip_tta: bool) -> ModelOutput:
+    """What the model makes of pictures and, where it sees them, parts; what is kept of it is averaged by ``flip_tta``."""
     output: ModelOutput = model(*inputs)
-    if not flip:
+    if not flip_tta:
         return output
     # no part is of one side of the body: mirroring every part, like the picture, mirrors the person
     mirrored: ModelOutput = model(*(pictures.flip(-1) for pictures in inputs))

@@ -20,15 +20,16 @@ import torch
 from torch import Tensor
 
 from passerby.compat import current_attribute, current_settings
-from passerby.data.keypoints.origin import JointsOrigin
+from passerby.data.keypoints.origin import KeypointOrigin
 from passerby.errors import ConfigError, DatasetLayoutError, WeightsError
 from passerby.files import atomic_write
 from passerby.types import Embeddings, Protocol
 
-FORMAT = 3
-"""1 knew nothing of ``flip`` and ``normalize``, and meant their defaults; 2 did not say whose ``joints`` there were."""
+FORMAT = 4
+"""1 did not record ``flip_tta`` and ``normalize`` and meant their defaults; 2 did not record ``keypoints``; 3 named
+``flip_tta`` and ``keypoints`` differently."""
 _KEY = b"passerby"
-_OPTIONS = ("flip", "normalize")
+_OPTIONS = ("flip_tta", "normalize")
 _FEATURES = ("local", "attributes")
 """Columns of numbers that a model may have or not, beside ``embedding``."""
 _LABELS = {"pid": "pids", "camid": "camids", "role": "roles"}
@@ -51,11 +52,11 @@ class Origin:
     """Directory or archive that the paths are relative to."""
     attributes: Groups = ()
     """That the probabilities are of, in their order; empty where there are none."""
-    flip: bool = False
+    flip_tta: bool = False
     """Whether each embedding is the mean of a picture's and its mirror image's."""
     normalize: bool = True
     """Whether embeddings are to be compared at length 1; they are kept as the model made them."""
-    joints: JointsOrigin | None = None
+    keypoints: KeypointOrigin | None = None
     """Whose joints cut the pictures; ``None`` where none did, or an older file does not say."""
 
 
@@ -130,7 +131,7 @@ def refuse_other_options(path: str | Path, origin: Origin, how: Protocol) -> Non
     Raises:
         ConfigError: if the file was made with any.
     """
-    made = {"flip": origin.flip, "normalize": origin.normalize}
+    made = {"flip_tta": origin.flip_tta, "normalize": origin.normalize}
     differ = {name: on for name, on in made.items() if on != getattr(how, name)}
     if differ:
         theirs, ours = _as_options(differ), _as_options({name: not on for name, on in differ.items()})
@@ -143,8 +144,8 @@ def refuse_other_options(path: str | Path, origin: Origin, how: Protocol) -> Non
 
 
 def _as_options(values: dict[str, bool]) -> str:
-    """As they are typed: ``--flip --no-normalize``."""
-    return " ".join(f"--{name}" if on else f"--no-{name}" for name, on in values.items())
+    """As they are typed: ``--flip-tta --no-normalize``."""
+    return " ".join(f"--{name if on else f'no-{name}'}".replace("_", "-") for name, on in values.items())
 
 
 def _table(embeddings: Embeddings) -> pa.Table:
@@ -192,20 +193,20 @@ def _rows(column: Any) -> Tensor:
 
 def _origin(file: Path, schema: pa.Schema) -> Origin:
     try:
-        stored = current_settings(json.loads((schema.metadata or {})[_KEY]))
+        stored = current_settings(json.loads((schema.metadata or {})[_KEY]), within="embeddings")
         version = int(stored.pop("format"))
         if version > FORMAT:
             raise DatasetLayoutError(
                 f"{file} has format {version}, this passerby reads up to {FORMAT}; update passerby or embed again"
             )
         height, width = stored.pop("size")
-        joints = stored.pop("joints", None)
-        origin = None if joints is None else JointsOrigin(str(joints["name"]), str(joints["fingerprint"]))
+        keypoints = stored.pop("keypoints", None)
+        origin = None if keypoints is None else KeypointOrigin(str(keypoints["name"]), str(keypoints["fingerprint"]))
         groups = tuple(
             (current_attribute(str(name)), tuple(map(str, values))) for name, values in stored.pop("attributes", ())
         )
         others: dict[str, Any] = {k: bool(v) if k in _OPTIONS else str(v) for k, v in stored.items()}
-        return Origin(size=(int(height), int(width)), attributes=groups, joints=origin, **others)
+        return Origin(size=(int(height), int(width)), attributes=groups, keypoints=origin, **others)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise DatasetLayoutError(
             f"{file} is a Parquet file, but not of passerby's embeddings; make one with: passerby embed RUN FOLDER"

@@ -32,7 +32,7 @@ class Model:
 
     Args:
         parts: keywords of :func:`~passerby.inference.keypoint_source.part_maker`, for a model that sees parts of the body.
-        flip: average each picture with its mirror image.
+        flip_tta: average each picture with its mirror image.
         normalize: compare embeddings of length 1; ``None``: as the model's paper does. They are kept as they are.
         draws: evaluate on so many galleries with one picture a person; 0: on the whole gallery; ``None``: as the data
             set's own protocol has it.
@@ -46,14 +46,14 @@ class Model:
         size: tuple[int, int],
         *,
         parts: dict[str, Any] | None = None,
-        flip: bool = False,
+        flip_tta: bool = False,
         normalize: bool | None = None,
         draws: int | None = None,
         seed: int = 0,
         calibration: Calibration | None = None,
     ) -> None:
         self.network, self.size, self.parts = model.eval(), size, parts or {}
-        self.protocol = protocol_of(model, flip=flip, normalize=normalize)
+        self.protocol = protocol_of(model, flip_tta=flip_tta, normalize=normalize)
         """How embeddings of this predictor are to be compared."""
         self.draws, self.seed = draws, seed
         self.calibration = calibration
@@ -98,7 +98,7 @@ class Model:
             size=self.size,
             batch_size=batch_size,
             with_local=with_local,
-            flip=self.protocol.flip,
+            flip_tta=self.protocol.flip_tta,
             parts=self.part_maker(source),
             progress=progress,
         )
@@ -116,7 +116,7 @@ class Model:
         how = protocol_of(
             self.network,
             dataset,
-            flip=self.protocol.flip,
+            flip_tta=self.protocol.flip_tta,
             normalize=self.protocol.normalize,
             draws=self.draws if draws is None else draws,
             seed=self.seed if seed is None else seed,
@@ -142,7 +142,7 @@ class Model:
         """Rank the dataset's gallery for each of its queries: the numbers of a run's end and of ``passerby evaluate``.
 
         Args:
-            protocol: by default :meth:`protocol_for` the dataset; another's ``flip`` counts, not the predictor's.
+            protocol: by default :meth:`protocol_for` the dataset; another's ``flip_tta`` counts, not the predictor's.
             attributes: what the gallery's people wear (see :func:`passerby.evaluation.evaluate.evaluate`).
             embedded: told the embeddings of query and gallery, before they are compared.
             open_set: also tell same from different people by their distance alone; a calibrated run always does

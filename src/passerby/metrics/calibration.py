@@ -164,7 +164,7 @@ def read_calibration(run: str | Path) -> Calibration | None:
 
 def _comparison(how: Protocol) -> dict[str, Any]:
     """What decides a distance."""
-    return {"distance": how.distance, "normalize": how.normalize, "flip": how.flip}
+    return {"distance": how.distance, "normalize": how.normalize, "flip_tta": how.flip_tta}
 
 
 def _listed(rates: dict[float, float | None]) -> str:

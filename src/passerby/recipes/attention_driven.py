@@ -37,7 +37,7 @@ def attention_driven() -> TrainConfig:
     epoch sees every image once; momentum (0.9) and weight decay (5e-4).
 
     Command: ``passerby train attention_driven --data market1501:PATH``. A synthetic set knows its own joints; elsewhere
-    the pose network of this package finds them, or ``--set parts.poses=BODY_POINTS`` names annotations. The paper first
+    the pose network of this package finds them, or ``--set parts.keypoints=BODY_POINTS`` names annotations. The paper first
     trains its network nine epochs on ImageNet, which is the user's to run; give the weights as ``model.backbone_weights``.
     Cost: 40,400 steps of 32 images and their parts.
     Expected: 94.65 / 85.22 (rank-1 / mAP) with these values of λ and β; 94.99 / 86.47 with ``loss.intra=0.1`` and

@@ -12,7 +12,7 @@ from passerby.training.config import TrainConfig
 
 DECIDES_NOTHING = {"data.cache", "data.threads", "checkpoint_every", "evaluate_every"}
 """Settings with which a run comes to the same numbers, to the last bit, whatever they are."""
-_SAID_APART = {"data.train", "data.test", "model.backbone_weights", "parts.poses"}
+_SAID_APART = {"data.train", "data.test", "model.backbone_weights", "parts.keypoints"}
 _UNSET = {
     "data.attributes": "beside the training pictures",
     "data.test_attributes": "with the training data's",

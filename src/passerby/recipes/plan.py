@@ -16,7 +16,7 @@ from passerby.data.keypoints.origin import AUTO
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError
 from passerby.evaluation.evaluate import refuse_unevaluable
-from passerby.inference.keypoint_source import joints_in_words
+from passerby.inference.keypoint_source import describe_keypoints
 from passerby.recipes.conditions import shortened
 from passerby.recipes.progress import Inputs, Progress, progress
 from passerby.recipes.sizes import count
@@ -182,8 +182,8 @@ def _data_conditions(
         words = ("the whole gallery", "one gallery picture a person")
         found["protocol"] = (words[column.single_shot], words[not column.single_shot])
     if table.keypoints:
-        poses = str(settings.get("parts.poses", AUTO))
-        found["joints"] = (table.keypoints, joints_in_words(poses, trained.source))
+        source = str(settings.get("parts.keypoints", AUTO))
+        found["joints"] = (table.keypoints, describe_keypoints(source, trained.source))
     weights = settings.get("model.backbone_weights")
     return {**found, "initial weights": (table.weights, str(weights) if weights else "random")}
 

@@ -72,7 +72,7 @@ class PartsConfig(Frozen):
     """β: how far neighboring parts reach into each other, as a share of the body's height."""
     align: bool = True
     """Whether the whole body is cut by pose too; by strips it never is."""
-    poses: str = "auto"
+    keypoints: str = "auto"
     """Who knows the joints: the set itself (``own``), this package's pose ``network``, the one or else the other
     (``auto``), annotations in a file or folder, or the run of a pose network."""
 
@@ -80,7 +80,7 @@ class PartsConfig(Frozen):
 class EvaluationConfig(Frozen):
     """How pictures are embedded and compared, in the run's own evaluations and afterwards."""
 
-    flip: bool = False
+    flip_tta: bool = False
     """Average each picture with its mirror image."""
     normalize: bool | None = None
     """Compare embeddings of length 1; ``None``: as the model's paper does."""

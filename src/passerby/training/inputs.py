@@ -25,7 +25,7 @@ def digests(config: TrainConfig, training: Dataset, test: Dataset | None) -> dic
     files = {
         "data.attributes": config.data.attributes,
         "data.test_attributes": config.data.test_attributes,
-        "parts.poses": config.parts.poses,
+        "parts.keypoints": config.parts.keypoints,
         "model.backbone_weights": config.model.backbone_weights,
     }
     return found | {name: _content(*file) for name, place in files.items() if place and (file := _file(place))}

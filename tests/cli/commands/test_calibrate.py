@@ -53,7 +53,7 @@ def test_what_is_fitted_and_said(run, trained: Path, figures: Path, tmp_path: Pa
     done = run("calibrate", folder, "--data", figures, "--same-camera", "--flip", "--overwrite", "--json")
     values = json.loads(done.out)
     assert values["method"] == "isotonic"
-    assert (values["protocol"]["ignore_same_camera"], values["protocol"]["flip"]) == (False, True)
+    assert (values["protocol"]["ignore_same_camera"], values["protocol"]["flip_tta"]) == (False, True)
     assert values["same"] + values["different"] == 8 * 16
 
 

@@ -49,7 +49,7 @@ def test_flip_and_normalise_reach_the_numbers(run, trained: Path, figures: Path)
         json.loads(run("evaluate", trained, "--data", figures, "--json", *options).out)
         for options in ((), ("--flip",), ("--no-normalize",))
     ]
-    assert [(r["protocol"]["flip"], r["protocol"]["normalize"]) for r in results] == [
+    assert [(r["protocol"]["flip_tta"], r["protocol"]["normalize"]) for r in results] == [
         (False, True),
         (True, True),
         (False, False),
@@ -69,9 +69,9 @@ def test_re_ranking_reaches_the_numbers(run, trained: Path, figures: Path) -> No
     assert ranked["protocol"]["rerank"] == {"k1": 4, "k2": 2, "lam": 0.0, "torchreid_compat": False}
     assert twice["protocol"]["rerank"] == {"k1": 20, "k2": 6, "lam": 0.3, "torchreid_compat": True}
     assert plain["minp"] != ranked["minp"]
-    asked = run("evaluate", trained, "--data", figures, "--lam", 0, "--squared-twice")
+    asked = run("evaluate", trained, "--data", figures, "--lam", 0, "--torchreid-compat")
     assert asked.code == 1
-    assert "--lam, --squared-twice would decide how to re-rank, but nothing is re-ranked: add --rerank" in asked.err
+    assert "--lam, --torchreid-compat would decide how to re-rank, but nothing is re-ranked: add --rerank" in asked.err
 
 
 def test_features_give_the_numbers_of_the_run_that_made_them(run, trained: Path, figures: Path, tmp_path: Path) -> None:
@@ -117,12 +117,16 @@ def test_single_gallery_shots(run, trained: Path, figures: Path) -> None:
 
 
 def test_a_run_keeps_its_single_gallery_shots(run, figures: Path, tiny: tuple[str, ...], tmp_path: Path) -> None:
-    settings = (*tiny, *(a for s in ("draws=3", "seed=11", "flip=true") for a in ("--set", f"evaluation.{s}")))
+    settings = (*tiny, *(a for s in ("draws=3", "seed=11", "flip_tta=true") for a in ("--set", f"evaluation.{s}")))
     assert run("train", "aap_reid", "--data", figures, "--run", tmp_path / "run", *settings).code == 0
     own = json.loads(run("evaluate", tmp_path / "run", "--data", figures, "--json").out)
     assert own == json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert own == passerby.load(tmp_path / "run").evaluate(passerby.data.load(figures)).to_dict()
-    assert {name: own["protocol"][name] for name in ("draws", "seed", "flip")} == {"draws": 3, "seed": 11, "flip": True}
+    assert {name: own["protocol"][name] for name in ("draws", "seed", "flip_tta")} == {
+        "draws": 3,
+        "seed": 11,
+        "flip_tta": True,
+    }
     for options, wanted in ((("--seed", 4), (3, 4)), (("--draws", 2), (2, 11)), (("--draws", 0), (0, 0))):
         found = json.loads(run("evaluate", tmp_path / "run", "--data", figures, "--json", *options).out)
         assert (found["protocol"]["draws"], found["protocol"]["seed"]) == wanted
@@ -166,7 +170,7 @@ def numbers(run: Path, data: Path, *, flip: bool = False, normalize: bool = True
     """The run's model evaluated with options that are said here."""
     model, dataset = passerby.load(run), passerby.data.load(data)
     cutter = part_maker(dataset.source, size=model.size, **parts) if parts else None
-    how = passerby.Protocol(flip=flip, normalize=normalize)
+    how = passerby.Protocol(flip_tta=flip, normalize=normalize)
     return passerby.evaluate(model.network, dataset, size=model.size, protocol=how, parts=cutter).to_dict()
 
 

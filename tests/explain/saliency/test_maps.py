@@ -230,7 +230,7 @@ def test_models_without_attributes_cannot_explain_them(people: Dataset) -> None:
 
 def test_what_maps_leave_out_is_said() -> None:
     assert unexplained([Protocol()]) == ""
-    said = unexplained([Protocol(flip=True), Protocol(distance="global_local", rerank=Rerank())])
+    said = unexplained([Protocol(flip_tta=True), Protocol(distance="global_local", rerank=Rerank())])
     assert "without the mirror images" in said
     assert "not that of stripes in it (global_local)" in said
     assert "before re-ranking" in said

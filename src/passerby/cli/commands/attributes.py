@@ -34,7 +34,7 @@ def attributes(
     from passerby.inference.attributes import schema_of
     from passerby.inference.load import load
 
-    model = load(run, device=device, poses=poses)
+    model = load(run, device=device, keypoints=poses)
     schema = schema_of(model.network)
     batches = _pictures(images)
     found: list[tuple[str, AttributePredictions]] = []

@@ -43,7 +43,7 @@ def calibrate(  # noqa: PLR0913 - options of a command
     from passerby.inference.load import load
     from passerby.metrics.calibration import CALIBRATION, write_calibration
 
-    model = load(run, device=device, poses=poses, flip=flip, normalize=normalize)
+    model = load(run, device=device, keypoints=poses, flip_tta=flip, normalize=normalize)
     check_target(run / CALIBRATION, overwrite=overwrite)
     dataset = load_dataset(data)
     with progress_bar("embedding", len(dataset.split("query")) + len(dataset.split("gallery"))) as advance:

@@ -44,7 +44,10 @@ def embed(
     check_target(output, overwrite=overwrite)
     source, samples = pictures(folder, split)
     gallery = embed_with_bar(
-        load(run, device=device, poses=poses, flip=flip, normalize=normalize), source, samples, batch_size=batch_size
+        load(run, device=device, keypoints=poses, flip_tta=flip, normalize=normalize),
+        source,
+        samples,
+        batch_size=batch_size,
     )
     gallery.save(output)
     typer.echo(f"{len(gallery.embeddings):,} pictures of {source.root} are embedded in {output}.")

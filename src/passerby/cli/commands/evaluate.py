@@ -67,7 +67,11 @@ def evaluate(  # noqa: PLR0913 - options of a command
     ] = None,
     torchreid_compat: Annotated[
         bool,
-        typer.Option("--squared-twice", help="Of --rerank: square distances once more, as torchreid and fast-reid."),
+        typer.Option(
+            "--torchreid-compat",
+            "--squared-twice",
+            help="Of --rerank: square distances once more, as torchreid and fast-reid.",
+        ),
     ] = False,
     open_set: Annotated[
         bool, typer.Option("--open-set", help="Also tell same from different by distance alone: EER, TPR at FMR.")

@@ -39,7 +39,7 @@ def explain(
     if out:
         check_figure(out)
     (source_a, sample_a), (source_b, sample_b) = _picture(a), _picture(b)
-    model = load(run, device=device, poses=poses)
+    model = load(run, device=device, keypoints=poses)
     albums = _album(source_a, blur, poses), _album(source_b, blur, poses)
     found = explain_match(
         model, albums[0], sample_a, albums[1], sample_b, confident=confident, saliency=out is not None

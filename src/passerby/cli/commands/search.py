@@ -63,7 +63,7 @@ def search(
     picture = None if query is None else Query.of(query)
     if picture:
         picture.image  # noqa: B018 - what cannot be read ends here, not after a gallery was embedded
-    model = load(run, device=device, poses=poses, flip=flip, normalize=normalize)
+    model = load(run, device=device, keypoints=poses, flip_tta=flip, normalize=normalize)
     asked = None if attributes is None else attribute_query(attributes, schema_of(model.network))
     opened = _open(model, gallery)
     answer = _Answer(query, picture, asked, gallery, opened, opened.search(picture, k, attributes=asked))

@@ -42,7 +42,7 @@ def embedding(  # noqa: PLR0913 - options of a command
     check_figure(output)
     dataset = load_dataset(data)
     samples = chosen_people(dataset, people, seed=seed)
-    model = load(run, device=device, poses=poses, flip=flip, normalize=normalize)
+    model = load(run, device=device, keypoints=poses, flip_tta=flip, normalize=normalize)
     with progress_bar("embedding", len(samples)) as more:
         found = model.embed_samples(dataset.source, samples, progress=more)
     [name] = run_names([run])

@@ -82,7 +82,7 @@ class Origin:
             raise ConfigError("runs need pictures to be compared on: add --data DATA")
         dataset = load_dataset(self.data)
         predictors = [
-            load(run, device=self.device, poses=self.poses, flip=self.flip, normalize=self.normalize)
+            load(run, device=self.device, keypoints=self.poses, flip_tta=self.flip, normalize=self.normalize)
             for run in self.runs
         ]
         if calibrated and not any(model.calibration for model in predictors):

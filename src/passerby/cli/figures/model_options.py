@@ -97,7 +97,7 @@ class Origin:
         from passerby.inference.attributes import schema_of
         from passerby.inference.load import load
 
-        model = load(run, device=self.device, poses=self.poses, flip=self.flip, normalize=self.normalize)
+        model = load(run, device=self.device, keypoints=self.poses, flip_tta=self.flip, normalize=self.normalize)
         if self.described:
             schema_of(model.network)  # refuses a model without attributes before any work
         number = len(dataset.split("query")) + len(dataset.split("gallery"))

@@ -69,7 +69,7 @@ def saliency(
     check_figure(output)
     _refuse_misfits(by, method, layer, query, n)
     dataset, names = labelled_or_not(data), run_names(runs)
-    predictors = [load(run, device=device, poses=poses) for run in runs]
+    predictors = [load(run, device=device, keypoints=poses) for run in runs]
     samples = chosen(dataset, query or (), n=n or _NUMBER[by], seed=seed)
     album = Album(dataset.source, blur=blur)
     if by == "distance":

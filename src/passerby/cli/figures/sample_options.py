@@ -49,7 +49,7 @@ class Shown:
         from passerby.inference.load import load
 
         refuse_number(self.query, self.n)
-        return load(self.run, device=self.device, poses=self.poses)
+        return load(self.run, device=self.device, keypoints=self.poses)
 
     def dataset(self) -> Dataset:
         """Where the pictures are; of a folder of one's own nobody knows whom they show."""

@@ -154,7 +154,7 @@ def _say_fallen_back(place: str, fallen: int, total: int, names: str) -> None:
     """Once for the same pictures, which a training evaluates after many epochs."""
     _LOG.warning(
         "%s: %s of %s pictures were cut by the mean pose, since no joint was found in them or they show a body upside "
-        "down (%s); their parts may lie beside the body (--poses or parts.poses says who knows the joints)",
+        "down (%s); their parts may lie beside the body (--poses or parts.keypoints says who knows the joints)",
         place,
         f"{fallen:,}",
         f"{total:,}",

@@ -12,7 +12,7 @@ _WORDS = {OWN: "the data set's own", NETWORK: "found by the pose network of this
 
 
 @dataclass(frozen=True, slots=True)
-class JointsOrigin:
+class KeypointOrigin:
     """Who found the joints that pictures were cut by."""
 
     name: str
@@ -20,7 +20,7 @@ class JointsOrigin:
     fingerprint: str = ""
     """16 hex digits of the network; empty where the joints were known."""
 
-    def same_as(self, other: JointsOrigin) -> bool:
+    def same_as(self, other: KeypointOrigin) -> bool:
         """Whether joints of both mean the same: of a network its weights decide, not where they lie."""
         if self.fingerprint or other.fingerprint:
             return self.fingerprint == other.fingerprint

@@ -28,7 +28,7 @@ from passerby.explain.matching.parts import Part, blocks_of, named_blocks, part_
 from passerby.explain.matching.sentence import sentence
 from passerby.explain.saliency.maps import distance_saliency
 from passerby.inference.attributes import AttributePredictions, attribute_predictions
-from passerby.inference.keypoint_source import joints_origin
+from passerby.inference.keypoint_source import keypoint_origin
 from passerby.inference.model import Model
 from passerby.metrics.calibration import Calibration
 from passerby.retrieval.distance.compare import compare
@@ -217,7 +217,7 @@ def _say_other_joints(model: Model, a: Source, b: Source) -> None:
     """Parts that were cut by unlike joints compare less surely."""
     if "parts" not in model.network.card.inputs or model.parts.get("by", "pose") != "pose":
         return
-    one, other = (joints_origin(model.parts.get("poses", AUTO), source) for source in (a, b))
+    one, other = (keypoint_origin(model.parts.get("keypoints", AUTO), source) for source in (a, b))
     if not one.same_as(other):
         _LOG.warning(
             "the parts of the two pictures are cut by different joints (%s; %s), so that the distance is less sure "

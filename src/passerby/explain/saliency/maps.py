@@ -184,7 +184,7 @@ def unexplained(protocols: Iterable[Protocol]) -> str:
     Maps are of pictures as they are, and of the distance of embeddings, which every model has.
     """
     hows, said = list(protocols), []
-    if any(how.flip for how in hows):
+    if any(how.flip_tta for how in hows):
         said.append("Maps are of pictures as they are, without the mirror images that the protocol averages in.")
     if others := sorted({how.distance for how in hows} - {"global"}):
         said.append(f"They explain the distance of embeddings, not that of stripes in it ({', '.join(others)}).")

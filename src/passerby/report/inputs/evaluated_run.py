@@ -86,7 +86,7 @@ def evaluated(
     spec = data or own_data(record)
     if spec is None:
         raise ConfigError("the run does not say what it was tested on")
-    model = load_model(record.path, device=device, poses=poses)
+    model = load_model(record.path, device=device, keypoints=poses)
     dataset = load_dataset(spec)
     own = spec == own_data(record)
     protocol = model.protocol_for(dataset)

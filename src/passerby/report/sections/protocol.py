@@ -47,7 +47,7 @@ def alike(runs: Sequence[Run]) -> bool:
     """Whether the same things count for all; how a run compares two pictures is its method, and may differ."""
     plain = Protocol()
     return len({
-        replace(found, name=plain.name, distance=plain.distance, normalize=plain.normalize, flip=plain.flip)
+        replace(found, name=plain.name, distance=plain.distance, normalize=plain.normalize, flip_tta=plain.flip_tta)
         for run in runs
         if (found := protocol_of(run)) is not None
     }) <= 1  # fmt: skip
@@ -83,7 +83,7 @@ def in_words(protocol: Protocol) -> list[str]:
     if not protocol.draws:
         precise = "at each right picture" if protocol.average_precision == "step" else "by the trapezoid rule"
         said.append(f"Average precision is the mean of the precision {precise}.")
-    if protocol.flip:
+    if protocol.flip_tta:
         said.append("Each picture's embedding is averaged with that of its mirror image.")
     if protocol.rerank:
         said.append(f"The gallery was {protocol.rerank}.")
