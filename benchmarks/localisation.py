@@ -12,7 +12,7 @@ al., ECCV 2016), and which share of the map's mass does. Beside it
   is hard to beat there; a map of what is seen goes along.
 
 Ways: ``own`` is the model's map, enlarged bilinearly as in figures; ``right`` is ``own`` on the pictures whose value is
-predicted right; ``finer`` is ``own`` every 8 pixels (:func:`passerby.explain.attention.attributes.stitched`); ``read`` is
+predicted right; ``finer`` is ``own`` every 8 pixels (:func:`passerby.explain.attention.attributes.stitch_attribute_maps`); ``read`` is
 the finer one where the classifier reads, 0 elsewhere; ``saliency`` is no map of the paper's: gradient times activation
 of the predicted value's score in the two finest layers (:func:`passerby.explain.saliency.maps.attribute_saliency`).
 
@@ -38,11 +38,11 @@ from passerby.data.attributes.labels import read_attributes
 from passerby.data.dataset import Dataset
 from passerby.data.keypoints.skeleton import PARTS
 from passerby.data.registry import load as load_dataset
-from passerby.explain.attention.attributes import AttributeMaps, attribute_maps, moved, stitched
-from passerby.explain.images import Album, Seen, look
+from passerby.explain.attention.attributes import AttributeMaps, attribute_maps, shift_images, stitch_attribute_maps
+from passerby.explain.images import ImageSet, ModelView, view_samples
 from passerby.explain.saliency.maps import attribute_saliency
 from passerby.explain.saliency.measures import mass_inside, points_inside
-from passerby.explain.upsample import enlarged
+from passerby.explain.upsample import upsample_maps
 from passerby.inference.load import load
 from passerby.inference.model import Model
 from passerby.models.aanet.model import AANet, AttributeNetwork
@@ -104,8 +104,8 @@ def pictures(data: str, size: tuple[int, int]) -> Pictures:
     return Pictures(dataset, samples, parts, torch.from_numpy(read_attributes(source).of_all(samples)))
 
 
-def seen_by(model: Model, shown: Pictures) -> Seen:
-    return look(model, Album(shown.dataset.source), shown.samples)
+def seen_by(model: Model, shown: Pictures) -> ModelView:
+    return view_samples(model, ImageSet(shown.dataset.source), shown.samples)
 
 
 class Moved(NamedTuple):
@@ -116,17 +116,17 @@ class Moved(NamedTuple):
 
 
 @torch.no_grad()
-def moved_apart(seen: Seen, shown: Pictures) -> Moved:
+def moved_apart(seen: ModelView, shown: Pictures) -> Moved:
     """Edges are drawn out; what the masks gain there is background."""
     draw, (height, width) = random.Random(SEED), seen.model.size
     far = height // FAR, width // FAR
     ways = [tuple(draw.randint(-most, most) for most in far) for _ in range(len(seen))]
-    images = torch.cat([moved(one, *way) for one, way in zip(seen.inputs[0].split(1), ways, strict=True)])
+    images = torch.cat([shift_images(one, *way) for one, way in zip(seen.inputs[0].split(1), ways, strict=True)])
     masks = zip(shown.parts[:, None].split(1), ways, strict=True)
     outputs = [seen.model.network(some).maps or {} for some in images.split(FEW)]
     return Moved(
         {name: torch.cat([output[name] for output in outputs]) for name in outputs[0]},
-        torch.cat([moved(mask, *way, edge="constant") for mask, way in masks])[:, 0],
+        torch.cat([shift_images(mask, *way, edge="constant") for mask, way in masks])[:, 0],
     )
 
 
@@ -164,9 +164,9 @@ def interval(values: Tensor, people: Sequence[int]) -> list[float]:
 
 def saliency_of(model: Model, shown: Pictures, group: int) -> Tensor:
     """``(b, h, w)``; a few pictures at a time, since all layers are kept for the gradient."""
-    album = Album(shown.dataset.source)
+    album = ImageSet(shown.dataset.source)
     runs = (shown.samples[first : first + FEW] for first in range(0, len(shown.samples), FEW))
-    return torch.cat([attribute_saliency(look(model, album, some), group) for some in runs])
+    return torch.cat([attribute_saliency(view_samples(model, album, some), group) for some in runs])
 
 
 def place_of(name: str, parts: Tensor) -> Tensor:
@@ -175,7 +175,7 @@ def place_of(name: str, parts: Tensor) -> Tensor:
 
 
 def measured(
-    name: str, seen: Seen, shown: Pictures, found: AttributeMaps, fine: Mapping[str, Tensor], elsewhere: Moved
+    name: str, seen: ModelView, shown: Pictures, found: AttributeMaps, fine: Mapping[str, Tensor], elsewhere: Moved
 ) -> dict[str, Any]:
     """One attribute, on the pictures that show its place."""
     size, place = seen.model.size, found.schema.index(name)
@@ -185,7 +185,7 @@ def measured(
         counts &= shown.worn[:, place] == 1
     rows = counts.nonzero()[:, 0]
     people = [int(shown.samples[row].pid or 0) for row in rows.tolist()]
-    masks, own, finer = masks[rows], enlarged(found.maps[name][rows], size), enlarged(fine[name][rows], size)
+    masks, own, finer = masks[rows], upsample_maps(found.maps[name][rows], size), upsample_maps(fine[name][rows], size)
     reads = rows_read(network_of(seen.model), size[0])[name][None, :, None].expand(len(rows), -1, size[1])
     said = torch.tensor([found.schema[name].index(found.said[row][name].value) for row in rows.tolist()])
     known = shown.worn[rows, place] >= 0
@@ -193,7 +193,7 @@ def measured(
     of_right = [people[row] for row in right.tolist()]
     salient = saliency_of(seen.model, shown, place)[rows]
     average = own.mean(dim=0, keepdim=True).expand_as(own)
-    gone, there = enlarged(elsewhere.maps[name][rows], size), place_of(name, elsewhere.parts)[rows]
+    gone, there = upsample_maps(elsewhere.maps[name][rows], size), place_of(name, elsewhere.parts)[rows]
     return {
         "parts": list(PLACES[name]) if PLACES[name] != PERSON else ["person"],
         "pictures": len(rows),
@@ -225,7 +225,7 @@ def prior(reads: Tensor, masks: Tensor, people: Sequence[int]) -> dict[str, Any]
 def ideal(masks: Tensor, grid: Sequence[int]) -> Tensor:
     """``(b, h, w)``: of masks, what is left of them on such a grid."""
     cells = interpolate(masks[:, None].float(), size=tuple(grid), mode="area")[:, 0]
-    return enlarged(cells, cast(tuple[int, int], tuple(masks.shape[1:])))
+    return upsample_maps(cells, cast(tuple[int, int], tuple(masks.shape[1:])))
 
 
 def network_of(model: Model) -> AttributeNetwork:
@@ -234,13 +234,13 @@ def network_of(model: Model) -> AttributeNetwork:
     return network
 
 
-def attention_map(seen: Seen, shown: Pictures, found: AttributeMaps) -> dict[str, Any] | None:
+def attention_map(seen: ModelView, shown: Pictures, found: AttributeMaps) -> dict[str, Any] | None:
     """The AAM, on the person; it is on or off, so its highest pixel says nothing."""
     if found.attention_map is None:
         return None
     masks = shown.parts > 0
     people = [int(sample.pid or 0) for sample in shown.samples]
-    mass = mass_inside(enlarged(found.attention_map, seen.model.size), masks, most=1.0).double()
+    mass = mass_inside(upsample_maps(found.attention_map, seen.model.size), masks, most=1.0).double()
     chance = mean(masks.double())
     return {"parts": ["person"], "chance": chance, "mass": mean(mass), "mass_interval": interval(mass, people)}
 
@@ -250,7 +250,7 @@ def record(run: Path, data: str) -> dict[str, Any]:
     model = load(run)
     shown = pictures(data, model.size)
     seen = seen_by(model, shown)
-    found, fine, elsewhere = attribute_maps(seen), stitched(seen, STEP), moved_apart(seen, shown)
+    found, fine, elsewhere = attribute_maps(seen), stitch_attribute_maps(seen, STEP), moved_apart(seen, shown)
     return {
         "run": f"{run.parent.name}/{run.name}",
         "options": json.loads((run / "model.json").read_text())["options"],

@@ -23,18 +23,18 @@ from torch import Tensor
 
 from passerby.data.dataset import Dataset
 from passerby.data.registry import load as load_dataset
-from passerby.explain.images import Album, Seen, look
-from passerby.explain.saliency.maps import Method, distance_maps, on_pictures, paired_distances
+from passerby.explain.images import ImageSet, ModelView, view_samples
+from passerby.explain.saliency.maps import Method, distance_maps, paired_distances, place_maps
 from passerby.explain.saliency.measures import (
-    altered,
-    area,
-    at_random,
+    area_under_curve,
+    blur_images,
     mass_inside,
     points_inside,
+    random_order,
     rank_correlation,
-    salient_first,
-    smoothed,
-    values_along,
+    replace_pixels,
+    saliency_order,
+    score_curve,
 )
 from passerby.inference.load import load
 from passerby.inference.model import Model
@@ -82,45 +82,45 @@ def untrained(run: Path, trained: Model) -> Model:
     return Model(model, trained.size, parts=trained.parts, normalize=trained.protocol.normalize)
 
 
-def sides(model: Model, pairs: Pairs) -> tuple[Seen, Seen]:
-    album = Album(pairs.source)
-    return look(model, album, pairs.a), look(model, album, pairs.b)
+def sides(model: Model, pairs: Pairs) -> tuple[ModelView, ModelView]:
+    album = ImageSet(pairs.source)
+    return view_samples(model, album, pairs.a), view_samples(model, album, pairs.b)
 
 
-def distances_from(a: Seen, b: Seen, rows: Sequence[int], images: Tensor) -> Tensor:
+def distances_from(a: ModelView, b: ModelView, rows: Sequence[int], images: Tensor) -> Tensor:
     """Of altered pictures of these rows of ``a`` from the unaltered ones of ``b``."""
     with torch.no_grad():
         x = a.model.network(*a.inputs_of(images, rows)).embedding
     return paired_distances(x, b.output.embedding[list(rows)], normalize=a.model.protocol.normalize)
 
 
-def distances_along(a: Seen, b: Seen, start: Tensor, end: Tensor, orders: Tensor) -> Tensor:
+def distances_along(a: ModelView, b: ModelView, start: Tensor, end: Tensor, orders: Tensor) -> Tensor:
     """``(pairs, shares)``, 1 being the pair's own."""
     own = distances_from(a, b, range(len(a)), a.images)
     rows = []
     for i, order in enumerate(orders):
         value = partial(distances_from, a, b, [i] * len(SHARES))
-        rows.append(values_along(value, start[i], end[i], order, SHARES))
+        rows.append(score_curve(value, start[i], end[i], order, SHARES))
     return torch.stack(rows) / own[:, None].double()
 
 
-def faithfulness(a: Seen, b: Seen, maps: Tensor) -> dict[str, Any]:
+def faithfulness(a: ModelView, b: ModelView, maps: Tensor) -> dict[str, Any]:
     """How distances change by the maps' order and by random ones."""
     draw = torch.Generator().manual_seed(SEED)
     orders = {
-        "saliency": salient_first(maps, draw),
-        "random cells": at_random(maps, draw, cell=CELL),
-        "random pixels": at_random(maps, draw),
+        "saliency": saliency_order(maps, draw),
+        "random cells": random_order(maps, draw, cell=CELL),
+        "random pixels": random_order(maps, draw),
     }
-    blurred = smoothed(a.images)
+    blurred = blur_images(a.images)
     deleted = {name: distances_along(a, b, a.images, blurred, order) for name, order in orders.items()}
     inserted = {name: distances_along(a, b, blurred, a.images, order) for name, order in orders.items()}
     at = {name: curve[:, TOP] for name, curve in deleted.items()}
     return {
         "distance_after_20_percent": {name: _mean(values) for name, values in at.items()},
         "raised_more_than": {name: _mean(at["saliency"] > at[name]) for name in ("random cells", "random pixels")},
-        "deletion_area": {name: _mean(area(curve, SHARES)) for name, curve in deleted.items()},
-        "insertion_area": {name: _mean(area(curve, SHARES)) for name, curve in inserted.items()},
+        "deletion_area": {name: _mean(area_under_curve(curve, SHARES)) for name, curve in deleted.items()},
+        "insertion_area": {name: _mean(area_under_curve(curve, SHARES)) for name, curve in inserted.items()},
     }
 
 
@@ -143,9 +143,9 @@ class Found:
     """Of each layer's map of what it sees, before it is placed: where parts are cut is alike whatever the weights."""
 
 
-def found(trained: tuple[Seen, Seen], fresh: tuple[Seen, Seen], **how: Any) -> Found:
+def found(trained: tuple[ModelView, ModelView], fresh: tuple[ModelView, ModelView], **how: Any) -> Found:
     ours, theirs = (distance_maps(*seen, **how)[:2] for seen in (trained, fresh))
-    placed = [torch.cat([on_pictures(s, m) for s, m in zip(trained, maps, strict=True)]) for maps in (ours, theirs)]
+    placed = [torch.cat([place_maps(s, m) for s, m in zip(trained, maps, strict=True)]) for maps in (ours, theirs)]
     of_a, of_fresh = ours[0], theirs[0]
     before = [rank_correlation(of_a[layer][what], of_fresh[layer][what]) for layer in of_a for what in of_a[layer]]
     half = placed[0][: len(trained[0])]
@@ -174,7 +174,9 @@ def variants(model: Model) -> list[dict[str, Any]]:
     return [*({"layers": [layer]} for layer in layers), {"layers": layers[-1:], "method": last}]
 
 
-def other(trained: tuple[Seen, Seen], fresh: tuple[Seen, Seen], pairs: Pairs, how: Mapping[str, Any]) -> dict[str, Any]:
+def other(
+    trained: tuple[ModelView, ModelView], fresh: tuple[ModelView, ModelView], pairs: Pairs, how: Mapping[str, Any]
+) -> dict[str, Any]:
     maps = found(trained, fresh, **how)
     return {
         **how,
@@ -185,13 +187,13 @@ def other(trained: tuple[Seen, Seen], fresh: tuple[Seen, Seen], pairs: Pairs, ho
     }
 
 
-def faithfulness_at_top(a: Seen, b: Seen, maps: Tensor) -> float:
+def faithfulness_at_top(a: ModelView, b: ModelView, maps: Tensor) -> float:
     """How often deleting the top 20 % raises the distance more than deleting random cells."""
     draw = torch.Generator().manual_seed(SEED)
-    blurred, share = smoothed(a.images), SHARES[TOP : TOP + 1]
+    blurred, share = blur_images(a.images), SHARES[TOP : TOP + 1]
     after = []
-    for orders in (salient_first(maps, draw), at_random(maps, draw, cell=CELL)):
-        pictures = [altered(a.images[i], blurred[i], order, share) for i, order in enumerate(orders)]
+    for orders in (saliency_order(maps, draw), random_order(maps, draw, cell=CELL)):
+        pictures = [replace_pixels(a.images[i], blurred[i], order, share) for i, order in enumerate(orders)]
         after.append(distances_from(a, b, range(len(a)), torch.cat(pictures)))
     return _mean(after[0] > after[1])
 

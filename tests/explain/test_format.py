@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from passerby.explain.format import number, probability
+from passerby.explain.format import format_number, format_probability
 
 
 def test_numbers_of_any_scale() -> None:
     distances = (0.0, 5.4e-6, 0.123456, 12.3456, 999.94, 999.96, 2104.3, 99999.5)
     said = ["0", "5.4e-06", "0.1235", "12.35", "999.9", "1,000", "2,104", "100,000"]
-    assert [number(distance) for distance in distances] == said
+    assert [format_number(distance) for distance in distances] == said
 
 
 def test_probabilities_are_never_certain() -> None:
-    assert [probability(p) for p in (1.0, 0.0, 0.5, 0.991)] == ["P > 0.99", "P < 0.01", "P = 0.50", "P > 0.99"]
+    assert [format_probability(p) for p in (1.0, 0.0, 0.5, 0.991)] == ["P > 0.99", "P < 0.01", "P = 0.50", "P > 0.99"]

@@ -20,8 +20,8 @@ from passerby.data.keypoints.estimator import Poses
 from passerby.data.keypoints.skeleton import JOINTS, VISIBLE
 from passerby.data.registry import load as load_dataset
 from passerby.data.source import DirectorySource, open_source
-from passerby.explain.images import Album, look
-from passerby.explain.upsample import enlarged
+from passerby.explain.images import ImageSet, view_samples
+from passerby.explain.upsample import upsample_maps
 from passerby.figures.overlay import overlay_heatmap
 from passerby.inference.model import Model
 from passerby.models.registry import create_model
@@ -64,7 +64,7 @@ class Knows:
 
 def test_heads_of_people_who_may_exist_are_blurred_over_the_whole_width(folder: Path) -> None:
     knows = Knows(*joints_at({"head": 0.1, "neck": 0.2}))
-    album = Album(DirectorySource(folder), joints=knows)
+    album = ImageSet(DirectorySource(folder), joints=knows)
     before, after = np.asarray(noise(), float), np.asarray(album.image("a.png"), float)
     edge = round(UPPER * 64)
     assert np.array_equal(before[edge:], after[edge:])
@@ -74,7 +74,7 @@ def test_heads_of_people_who_may_exist_are_blurred_over_the_whole_width(folder: 
 
 
 def test_where_nobody_is_to_be_seen_all_is_blurred(folder: Path) -> None:
-    before, after = (np.asarray(image, float) for image in (noise(), Album(DirectorySource(folder)).image("a.png")))
+    before, after = (np.asarray(image, float) for image in (noise(), ImageSet(DirectorySource(folder)).image("a.png")))
     assert np.abs(np.diff(after, axis=1)).mean() < np.abs(np.diff(before, axis=1)).mean() / 10
 
 
@@ -83,9 +83,9 @@ def test_the_pose_network_finds_heads_where_nobody_was_asked(draw_people: Callab
     known = list(known_poses(DirectorySource(root)).items())[::3]
     (root / "settings.json").unlink()  # now they may exist
     source, shown = DirectorySource(root), 0
-    album = Album(source)
+    album = ImageSet(source)
     for name, pose in known:
-        sharp, blurred = (np.asarray(each.image(name), float) for each in (Album(source, blur=False), album))
+        sharp, blurred = (np.asarray(each.image(name), float) for each in (ImageSet(source, blur=False), album))
         same = np.flatnonzero((sharp == blurred).all(axis=(1, 2)))  # rows
         top = same.min() if len(same) else 128
         seen = [joint for joint in HEAD if pose.visibility[joint] == VISIBLE]
@@ -100,14 +100,14 @@ def test_no_figure_of_people_who_do_not_exist_needs_the_network(
     monkeypatch.setattr("passerby.explain.images.pose_estimator", None)
     source = DirectorySource(draw_people(tmp_path / "people", people=2))
     name = next(name for name in source.names() if name.endswith(".jpg"))
-    sharp, blurred = (np.asarray(Album(source, blur=blur).image(name)) for blur in (None, True))
+    sharp, blurred = (np.asarray(ImageSet(source, blur=blur).image(name)) for blur in (None, True))
     edge = round(UPPER * len(sharp))
     assert not np.array_equal(sharp[:edge], blurred[:edge])
     assert np.array_equal(sharp[edge:], blurred[edge:])
 
 
 def test_unless_that_is_asked_for_which_is_said(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert np.array_equal(np.asarray(Album(DirectorySource(folder), blur=False).image("a.png")), np.asarray(noise()))
+    assert np.array_equal(np.asarray(ImageSet(DirectorySource(folder), blur=False).image("a.png")), np.asarray(noise()))
     assert "faces" in caplog.text
 
 
@@ -122,8 +122,8 @@ def test_people_who_do_not_exist_need_no_blur(draw_people: Callable[..., Path], 
     masked = write_pedestrians(tmp_path / "masked", Settings(people=2, cameras=2, images=2, size=(32, 16)), masks=True)
     assert is_synthetic(DirectorySource(masked))
     assert is_synthetic(DirectorySource(masked / "masks"))
-    assert not Album(written).blurs
-    assert Album(written, blur=True).blurs
+    assert not ImageSet(written).blurs
+    assert ImageSet(written, blur=True).blurs
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"people": 3}', "not JSON"])
@@ -179,7 +179,7 @@ def test_a_blurred_head_keeps_its_size() -> None:
 def test_a_model_sees_the_sharp_picture(folder: Path) -> None:
     model = create_model("aap_reid", num_classes=2, backbone="resnet18").eval()
     predictor = Model(model, (64, 32))
-    seen = look(predictor, Album(DirectorySource(folder)), [Sample(path="a.png")])
+    seen = view_samples(predictor, ImageSet(DirectorySource(folder)), [Sample(path="a.png")])
     embedded = predictor.embed_samples(DirectorySource(folder), [Sample(path="a.png")])
     assert torch.allclose(seen.output.embedding, embedded.embedding, atol=1e-5)
     assert seen.shown[0].size == (32, 64)
@@ -190,7 +190,7 @@ def test_parts_are_cut_as_for_embedding(draw_people: Callable[..., Path], tmp_pa
     dataset = load_dataset(f"market1501:{draw_people(tmp_path / 'people', people=2)}")
     model = Model(create_model("attention_driven", num_classes=2, width=0.125).eval(), (96, 48))
     samples = dataset.query[:2]
-    seen = look(model, Album(dataset.source), samples)
+    seen = view_samples(model, ImageSet(dataset.source), samples)
     assert torch.allclose(seen.output.embedding, model.embed_samples(dataset.source, samples).embedding, atol=1e-4)
     assert [len(parts) for parts in seen.parts] == [4, 4]
     assert seen.parts[0][0].size == (48, 24)
@@ -202,4 +202,4 @@ def test_a_map_is_as_large_as_its_picture() -> None:
     shades = np.asarray(overlay_heatmap(noise(), values, alpha=1).convert("L"), float)
     assert shades.shape == (64, 32)
     assert shades[:8].min() > shades[40:].max()
-    assert enlarged(values[None], (64, 32)).shape == (1, 64, 32)
+    assert upsample_maps(values[None], (64, 32)).shape == (1, 64, 32)

@@ -10,7 +10,7 @@ import torch
 from passerby.data.attributes.query import AttributeQuery
 from passerby.data.attributes.schema import Attribute, Schema
 from passerby.errors import ConfigError, ProtocolError, UnknownNameError
-from passerby.explain.ranked_lists import RankedList, choose, ranked_lists
+from passerby.explain.ranked_lists import RankedList, ranked_lists, select_queries
 from passerby.metrics.calibration import Calibration
 from passerby.metrics.held_out import calibrate_embeddings
 from passerby.metrics.protocol import evaluate_embeddings
@@ -99,8 +99,8 @@ def test_a_query_that_nobody_can_find_has_no_precision() -> None:
     (found,) = ranked_lists(QUERY, GALLERY, AS_THEY_ARE, torch.tensor([1]))
     assert (found.average_precision, found.matches, found.ranks) == (None, 0, ())
     assert {hit.outcome for hit in found.hits} == {"wrong"}
-    assert choose(QUERY, GALLERY, AS_THEY_ARE, "worst").tolist() == [0]
-    assert choose(QUERY, GALLERY, AS_THEY_ARE, "random").tolist() == [0]
+    assert select_queries(QUERY, GALLERY, AS_THEY_ARE, "worst").tolist() == [0]
+    assert select_queries(QUERY, GALLERY, AS_THEY_ARE, "random").tolist() == [0]
 
 
 @pytest.mark.parametrize("rerank", [None, Rerank(k1=4, k2=2)])
@@ -137,34 +137,34 @@ def test_best_and_worst_are_those_of_the_evaluation() -> None:
     assert each is not None
     precision = dict(zip(each.paths, each.average_precision.tolist(), strict=True))
     ordered = sorted(precision.values())
-    worst = choose(query, gallery, Protocol(), "worst", 4)
-    best = choose(query, gallery, Protocol(), "best", 4)
+    worst = select_queries(query, gallery, Protocol(), "worst", 4)
+    best = select_queries(query, gallery, Protocol(), "best", 4)
     assert [precision[query.paths[row]] for row in worst] == ordered[:4]
     assert [precision[query.paths[row]] for row in best] == ordered[::-1][:4]
-    assert len(choose(query, gallery, Protocol(), "worst", 999)) == len(each)
+    assert len(select_queries(query, gallery, Protocol(), "worst", 999)) == len(each)
 
 
 def test_random_ones_and_who_comes_first_among_equals_follow_the_seed() -> None:
     query, gallery = crowd(20, noise=0.001)  # everybody is found first
     for which in ("random", "best"):
-        drawn = [tuple(choose(query, gallery, Protocol(), which, 5, seed=seed).tolist()) for seed in (0, 0, 1)]  # type: ignore[arg-type]
+        drawn = [tuple(select_queries(query, gallery, Protocol(), which, 5, seed=seed).tolist()) for seed in (0, 0, 1)]  # type: ignore[arg-type]
         assert drawn[0] == drawn[1] != drawn[2]
         assert len(set(drawn[0])) == 5
 
 
 def test_queries_by_name() -> None:
     query, gallery = crowd()
-    assert choose(query, gallery, Protocol(), ["q/0003.jpg", "0001.jpg"]).tolist() == [3, 1]
+    assert select_queries(query, gallery, Protocol(), ["q/0003.jpg", "0001.jpg"]).tolist() == [3, 1]
     with pytest.raises(UnknownNameError, match=r"unknown query '0003\.png'\. Did you mean q/0003\.jpg"):
-        choose(query, gallery, Protocol(), ["0003.png"])
+        select_queries(query, gallery, Protocol(), ["0003.png"])
     many = replace(query, paths=tuple(f"query/{place:04}_c1s1_000001_00.jpg" for place in range(len(query))))
     with pytest.raises(UnknownNameError, match=r"Did you mean worst\?"):
-        choose(many, gallery, Protocol(), ["worts"])
+        select_queries(many, gallery, Protocol(), ["worts"])
     with pytest.raises(ConfigError, match="'worst' is a choice of its own"):
-        choose(many, gallery, Protocol(), [many.paths[0], "worst"])
+        select_queries(many, gallery, Protocol(), [many.paths[0], "worst"])
     twice = replace(query, paths=("a/x.jpg", "b/x.jpg", *query.paths[2:]))
     with pytest.raises(ConfigError, match=r"2 queries are called x\.jpg"):
-        choose(twice, gallery, Protocol(), ["x.jpg"])
+        select_queries(twice, gallery, Protocol(), ["x.jpg"])
 
 
 def test_what_cannot_be_listed() -> None:
@@ -172,7 +172,7 @@ def test_what_cannot_be_listed() -> None:
     rows = torch.tensor([0])
     nobody = replace(gallery, pids=torch.full_like(query.pids[:1], 99).expand(len(gallery)))  # type: ignore[index]
     with pytest.raises(ProtocolError, match="none of the 16 queries has a valid match"):
-        choose(query, nobody, Protocol(), "worst")
+        select_queries(query, nobody, Protocol(), "worst")
     with pytest.raises(ProtocolError, match="unlabeled"):
         ranked_lists(query, replace(gallery, pids=None), Protocol(), rows)
     for k in (0, len(gallery) + 1):
@@ -181,9 +181,9 @@ def test_what_cannot_be_listed() -> None:
     with pytest.raises(ProtocolError, match="mean over 3 draws"):
         ranked_lists(query, gallery, Protocol(draws=3), rows)
     with pytest.raises(UnknownNameError, match="Did you mean worst"):
-        choose(query, gallery, Protocol(), "wors")  # type: ignore[arg-type]
+        select_queries(query, gallery, Protocol(), "wors")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="n = 0"):
-        choose(query, gallery, Protocol(), "worst", 0)
+        select_queries(query, gallery, Protocol(), "worst", 0)
 
 
 def test_a_gallery_of_fewer_than_ten_is_shown_whole() -> None:

@@ -9,7 +9,7 @@ import pytest
 from passerby.data.dataset import Dataset
 from passerby.data.source import DirectorySource
 from passerby.errors import ConfigError, DatasetLayoutError, UnknownNameError
-from passerby.explain.select import chosen
+from passerby.explain.select import select_samples
 from passerby.types import Role, Sample
 
 
@@ -25,25 +25,28 @@ def dataset(tmp_path: Path) -> Dataset:
 
 
 def test_queries_at_random_by_seed_in_order(dataset: Dataset) -> None:
-    some = chosen(dataset, n=6)
+    some = select_samples(dataset, n=6)
     assert len({sample.path for sample in some}) == 6
-    assert some == chosen(dataset, n=6) != chosen(dataset, n=6, seed=1)
+    assert some == select_samples(dataset, n=6) != select_samples(dataset, n=6, seed=1)
     assert list(some) == sorted(some, key=dataset.query.index)
-    assert len(chosen(dataset, n=100)) == 20
+    assert len(select_samples(dataset, n=100)) == 20
 
 
 def test_names_come_as_they_are_named(dataset: Dataset) -> None:
-    assert [s.path for s in chosen(dataset, ["gallery/3.jpg", "7.jpg"], n=1)] == ["gallery/3.jpg", "query/7.jpg"]
+    assert [s.path for s in select_samples(dataset, ["gallery/3.jpg", "7.jpg"], n=1)] == [
+        "gallery/3.jpg",
+        "query/7.jpg",
+    ]
 
 
 def test_a_name_of_none_or_of_several_is_refused(dataset: Dataset) -> None:
     with pytest.raises(UnknownNameError, match=r"gallery/x\.jpg"):
-        chosen(dataset, ["gallery/y.jpg"], n=1)
+        select_samples(dataset, ["gallery/y.jpg"], n=1)
     with pytest.raises(ConfigError, match=r"2 pictures are called 3\.jpg"):
-        chosen(dataset, ["3.jpg"], n=1)
+        select_samples(dataset, ["3.jpg"], n=1)
 
 
 def test_without_queries_people_of_the_gallery_are_shown(dataset: Dataset) -> None:
-    assert chosen(Dataset("some", dataset.source, gallery=dataset.gallery), n=4) == dataset.gallery[:1]
+    assert select_samples(Dataset("some", dataset.source, gallery=dataset.gallery), n=4) == dataset.gallery[:1]
     with pytest.raises(DatasetLayoutError, match="no pictures of people"):
-        chosen(Dataset("some", dataset.source, gallery=dataset.gallery[1:]), n=4)
+        select_samples(Dataset("some", dataset.source, gallery=dataset.gallery[1:]), n=4)

@@ -22,12 +22,12 @@ from passerby.errors import ConfigError
 from passerby.explain.attention.attributes import attribute_maps
 from passerby.explain.attention.capture import position_weights, self_attention
 from passerby.explain.attention.parts import inter_attention, intra_attention
-from passerby.explain.images import Album, Seen, look
-from passerby.figures.attention import intra_figure, position_figure, self_attention_figure
+from passerby.explain.images import ImageSet, ModelView, view_samples
+from passerby.figures.attention import intra_attention_figure, position_attention_figure, self_attention_figure
 from passerby.figures.attributes import attribute_figure
-from passerby.figures.channels import channel_figure
+from passerby.figures.channel_attention import channel_attention_figure
+from passerby.figures.inter_attention import inter_attention_figure
 from passerby.figures.layout import heatmap_cell
-from passerby.figures.parts import inter_figure
 from passerby.inference.model import Model
 from passerby.models.registry import create_model
 
@@ -38,12 +38,12 @@ def people(draw_people: Callable[..., Path], tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="module")
-def see(people: Dataset) -> Callable[..., Seen]:
-    def seen(name: str, n: int = 2, **options: Any) -> Seen:
+def see(people: Dataset) -> Callable[..., ModelView]:
+    def seen(name: str, n: int = 2, **options: Any) -> ModelView:
         torch.manual_seed(0)
         small = {"width": 0.125} if name == "attention_driven" else {"backbone": "resnet18"}
         model = create_model(name, num_classes=2, **small, **options)
-        return look(Model(model, (64, 32)), Album(people.source), people.query[:n])
+        return view_samples(Model(model, (64, 32)), ImageSet(people.source), people.query[:n])
 
     return seen
 
@@ -65,7 +65,7 @@ def words(figure: Figure) -> list[str]:
     return found
 
 
-def test_rows_of_self_attention_are_numbered_and_say_their_ends(see: Callable[..., Seen]) -> None:
+def test_rows_of_self_attention_are_numbered_and_say_their_ends(see: Callable[..., ModelView]) -> None:
     seen = see("dual_attention")
     found = words(self_attention_figure(seen, [(0, 0), (1, 0)], title="Self-attention of a test"))
     assert {"Self-attention of a test", "1: row 0, column 0", "2: row 1, column 0"} <= set(found)
@@ -75,40 +75,42 @@ def test_rows_of_self_attention_are_numbered_and_say_their_ends(see: Callable[..
     assert any("even attention is 0.500" in text for text in found)
 
 
-def test_weights_of_positions_say_their_ends(see: Callable[..., Seen]) -> None:
+def test_weights_of_positions_say_their_ends(see: Callable[..., ModelView]) -> None:
     seen = see("aap_reid", attention="sp", attention_stages=(4,))
-    found, weights = words(position_figure(seen, title="t")), position_weights(seen)[1].weights[1]
+    found, weights = words(position_attention_figure(seen, title="t")), position_weights(seen)[1].weights[1]
     assert "SP, layer 4, block 2" in found
     assert float(weights.max() - weights.min()) < 0.01  # of an untrained one
     assert f"{weights.mean():.2f} all over" in found
 
 
-def test_intra_attention_names_its_blocks_and_parts(see: Callable[..., Seen]) -> None:
+def test_intra_attention_names_its_blocks_and_parts(see: Callable[..., ModelView]) -> None:
     seen = see("attention_driven")
-    found, gains = words(intra_figure(seen, title="t")), intra_attention(seen).whole[2][0]
+    found, gains = words(intra_attention_figure(seen, title="t")), intra_attention(seen).whole[2][0]
     assert f"{gains.min():.2f}–{gains.max():.2f}" in found
     assert {"whole body, block 2", "parts, block 4", "where parts were cut", "lower leg"} <= set(found)
-    whole_only = words(intra_figure(see("attention_driven", branches=("global",), fusion="concat"), title="t"))
+    whole_only = words(
+        intra_attention_figure(see("attention_driven", branches=("global",), fusion="concat"), title="t")
+    )
     assert "where parts were cut" not in whole_only
 
 
-def test_bars_of_parts_say_their_numbers(see: Callable[..., Seen]) -> None:
+def test_bars_of_parts_say_their_numbers(see: Callable[..., ModelView]) -> None:
     seen = see("attention_driven")
-    found, weights = words(inter_figure(seen, title="t")), inter_attention(seen).weights
+    found, weights = words(inter_attention_figure(seen, title="t")), inter_attention(seen).weights
     for value in (*weights.flatten().tolist(), *weights.double().mean(dim=0).tolist()):
         assert f"{value:.2f}" in found
     assert "mean of 2 pictures" in found
     assert found.count("upper leg") == 3
 
 
-def test_channels_of_every_block(see: Callable[..., Seen]) -> None:
-    found = words(channel_figure(see("dual_attention"), title="t"))
+def test_channels_of_every_block(see: Callable[..., ModelView]) -> None:
+    found = words(channel_attention_figure(see("dual_attention"), title="t"))
     assert {f"layer {n}, block {i}, {64 * 2 ** (n - 1)} channels" for n in (1, 2, 3, 4) for i in (1, 2)} <= set(found)
-    alone = words(channel_figure(see("aap_reid", 1, attention_stages=(4,)), title="t"))
+    alone = words(channel_attention_figure(see("aap_reid", 1, attention_stages=(4,)), title="t"))
     assert any("CWA(x) of 1 pictures" in text for text in alone)
 
 
-def test_attributes_say_what_is_right(see: Callable[..., Seen], people: Dataset) -> None:
+def test_attributes_say_what_is_right(see: Callable[..., ModelView], people: Dataset) -> None:
     seen, truth = see("aanet"), read_attributes(people.source)
     figure, said = attribute_figure(seen, truth, title="t"), attribute_maps(seen).said
     right = sum(
@@ -123,14 +125,14 @@ def test_attributes_say_what_is_right(see: Callable[..., Seen], people: Dataset)
     assert "hat" in found
 
 
-def test_attributes_that_nobody_knows_are_not_judged(see: Callable[..., Seen]) -> None:
+def test_attributes_that_nobody_knows_are_not_judged(see: Callable[..., ModelView]) -> None:
     seen = see("aanet")
     assert not any("✓" in text or "✗" in text for text in words(attribute_figure(seen, title="t")))
     nobody = Attributes(attribute_maps(seen).schema, "elsewhere", {}, {seen.samples[0].path: np.full(12, -1)})
     assert not any(text.endswith(("✓", "✗")) for text in words(attribute_figure(seen, nobody, title="t")))
 
 
-def test_attributes_of_another_schema_are_refused(see: Callable[..., Seen], people: Dataset) -> None:
+def test_attributes_of_another_schema_are_refused(see: Callable[..., ModelView], people: Dataset) -> None:
     with pytest.raises(ConfigError, match="is of Market-1501, the model of DukeMTMC-reID"):
         attribute_figure(see("aanet", schema="dukemtmc"), read_attributes(people.source), title="t")
 
@@ -142,7 +144,7 @@ def test_a_map_of_yes_and_no_has_no_shades() -> None:
 
 
 def test_the_attribute_attention_map_is_drawn_as_it_is(
-    see: Callable[..., Seen], monkeypatch: pytest.MonkeyPatch
+    see: Callable[..., ModelView], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen, checked = see("aanet"), torch.tensor([[0.0, 1], [1, 0], [0, 0], [1, 1]])
     found = replace(attribute_maps(seen), attention_map=torch.stack([checked] * 2))

@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from passerby.errors import ProtocolError
-from passerby.explain.compared import Compared
+from passerby.explain.evaluated import EvaluatedEmbeddings
 from passerby.figures.cameras import cameras_figure
 from passerby.types import Embeddings, Protocol
 
@@ -22,7 +22,7 @@ def crowd(seed: int, cameras: int) -> Embeddings:
 
 @pytest.mark.parametrize("cameras", [2, 5])
 def test_every_number_is_written_and_no_text_lies_on_another(cameras: int, legible: Callable[[Figure], None]) -> None:
-    run = Compared("ours", crowd(1, cameras), crowd(2, cameras), Protocol())
+    run = EvaluatedEmbeddings("ours", crowd(1, cameras), crowd(2, cameras), Protocol())
     figure = cameras_figure(run, title="a set of pictures with some cameras: its name is long, and so is the title")
     legible(figure)
     first, before = figure.axes[2:]
@@ -38,7 +38,7 @@ def test_every_number_is_written_and_no_text_lies_on_another(cameras: int, legib
 
 
 def test_bright_is_good_in_every_matrix() -> None:
-    run = Compared("ours", crowd(1, 4), crowd(2, 4), Protocol())
+    run = EvaluatedEmbeddings("ours", crowd(1, 4), crowd(2, 4), Protocol())
     figure = cameras_figure(run, title="t")
     for axes, sign in zip(figure.axes, (1, 1, -1, -1), strict=True):
         shown = [
@@ -59,4 +59,4 @@ def test_unknown_cameras_are_refused() -> None:
     some = crowd(1, 2)
     nameless = Embeddings(some.embedding, some.paths, some.pids)
     with pytest.raises(ProtocolError, match="cameras"):
-        cameras_figure(Compared("ours", nameless, nameless, Protocol(ignore_same_camera=False)), title="t")
+        cameras_figure(EvaluatedEmbeddings("ours", nameless, nameless, Protocol(ignore_same_camera=False)), title="t")

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError
-from passerby.explain.images import Album
-from passerby.figures.embedding_map import KINDS, MARKERS, chosen_people, embedding_figure, of_people
+from passerby.explain.images import ImageSet
+from passerby.figures.embedding_map import KINDS, MARKERS, embedding_figure, embeddings_of_people, select_people
 from passerby.figures.placing import Box, place, spread
 from passerby.figures.style import SERIES
 from passerby.types import Embeddings, Role
@@ -116,17 +116,17 @@ def test_more_than_can_be_told_apart_is_refused() -> None:
     with pytest.raises(ConfigError, match="camera of these pictures is unknown"):
         embedding_figure(nameless, title="t", color="camera")
     with pytest.raises(ConfigError, match="unlabeled"):
-        of_people(nameless)
+        embeddings_of_people(nameless)
 
 
 def test_pictures_are_those_of_the_points(
     draw_people: Callable[..., Path], tmp_path: Path, legible: Callable[[Figure], None]
 ) -> None:
     dataset = load_dataset(str(draw_people(tmp_path / "people", people=6, cameras=2, images=2)))
-    samples = chosen_people(dataset, 2, seed=1)
+    samples = select_people(dataset, 2, seed=1)
     assert len({sample.pid for sample in samples}) == 2
-    assert {sample.pid for sample in chosen_people(dataset, 99)} == {sample.pid for sample in dataset.query}
-    assert len({frozenset(s.pid for s in chosen_people(dataset, 1, seed=seed)) for seed in range(9)}) > 1
+    assert {sample.pid for sample in select_people(dataset, 99)} == {sample.pid for sample in dataset.query}
+    assert len({frozenset(s.pid for s in select_people(dataset, 1, seed=seed)) for seed in range(9)}) > 1
     everybody = (*dataset.query, *dataset.gallery)
     embedded = Embeddings(
         torch.randn(len(everybody), 5, generator=torch.Generator().manual_seed(0)),
@@ -135,13 +135,13 @@ def test_pictures_are_those_of_the_points(
         torch.tensor([sample.camid for sample in everybody]),
         torch.tensor([int(Role.PERSON)] * len(everybody)),
     )
-    some = of_people(embedded, 2, seed=1)
+    some = embeddings_of_people(embedded, 2, seed=1)
     assert some.paths == tuple(sample.path for sample in samples)
-    figure = embedding_figure(some, title="t", album=Album(dataset.source), thumbnails=3)
+    figure = embedding_figure(some, title="t", album=ImageSet(dataset.source), thumbnails=3)
     [axes] = figure.axes
     assert 1 <= len(axes.images) <= 3
     captions = {text.get_text() for text in axes.texts}
     assert captions & {f"p{sample.pid} c{sample.camid}" for sample in samples}
     legible(figure)
     assert np.asarray(axes.images[0].get_array()).shape == (32, 16, 3)
-    assert not embedding_figure(some, title="t", album=Album(dataset.source), thumbnails=0).axes[0].images
+    assert not embedding_figure(some, title="t", album=ImageSet(dataset.source), thumbnails=0).axes[0].images

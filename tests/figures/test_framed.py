@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from passerby.figures.framed import who
-from passerby.figures.layout import named
+from passerby.figures.layout import caption_lines, sample_caption
 from passerby.types import Role, Sample
 
 
@@ -20,5 +19,5 @@ from passerby.types import Role, Sample
     ],
 )
 def test_junk_and_distractors_are_nobody(pid: int | None, camid: int | None, role: Role, said: list[str]) -> None:
-    assert who(pid, camid, role) == said
-    assert named(Sample("a.jpg", pid, camid, role)) == (said or ["a.jpg"])
+    assert caption_lines(pid, camid, role) == said
+    assert sample_caption(Sample("a.jpg", pid, camid, role)) == (said or ["a.jpg"])

@@ -13,8 +13,9 @@ from matplotlib.transforms import Bbox
 from PIL import Image
 
 from passerby.explain.matching.alignment import Alignment, Step
-from passerby.explain.matching.explanation import AttributePair, Judged, MatchExplanation
-from passerby.explain.matching.parts import Part
+from passerby.explain.matching.attributes import Agreement, AttributePair
+from passerby.explain.matching.explanation import MatchExplanation
+from passerby.explain.matching.parts import PartDistance
 from passerby.figures.match import match_figure
 from passerby.figures.style import RIGHT, WRONG
 from passerby.types import Protocol, Sample
@@ -27,14 +28,14 @@ def aligned(stripes: int) -> dict[str, Any]:
     steps = [Step(0, 0, 0.1)]
     for i in range(1, stripes):
         steps += [Step(i, i - 1, 0.4), Step(i, i, 0.1)]
-    parts = tuple(Part(f"stripe {i}", 0.1, 0.1, f"stripe {i} of {stripes}") for i in range(1, stripes + 1))
+    parts = tuple(PartDistance(f"stripe {i}", 0.1, 0.1, f"stripe {i} of {stripes}") for i in range(1, stripes + 1))
     return {"alignment": Alignment(tuple(steps)), "stripes": parts}
 
 
 STRIPES = aligned(16)
-BLOCKS = {"blocks": tuple(Part(f"attributes, part {i}", 10.0 * i, 0.1 * i, f"region {i}") for i in range(6))}
+BLOCKS = {"blocks": tuple(PartDistance(f"attributes, part {i}", 10.0 * i, 0.1 * i, f"region {i}") for i in range(6))}
 CROPS = {"crops": {f"attributes, part {i}": (PICTURE.crop((0, 0, 32, 16)),) * 2 for i in range(1, 5)}}
-JUDGED: tuple[Judged, ...] = ("agrees", "conflicts", "uncertain", "agrees")
+JUDGED: tuple[Agreement, ...] = ("agrees", "conflicts", "uncertain", "agrees")
 ATTRIBUTES = {
     "attributes": tuple(
         AttributePair(f"length of lower {i}", "teenager", 0.9, "yellow", 0.8, judged) for i, judged in enumerate(JUDGED)
@@ -137,7 +138,7 @@ def test_the_frame_says_who_it_is(pid: int | None, symbol: str) -> None:
 
 
 @pytest.mark.parametrize("blocks", [BLOCKS["blocks"], BLOCKS["blocks"][1:5]])
-def test_maps_beside_crops_are_no_thumbnails(blocks: tuple[Part, ...]) -> None:
+def test_maps_beside_crops_are_no_thumbnails(blocks: tuple[PartDistance, ...]) -> None:
     figure = match_figure(match(blocks=blocks, **CROPS, **MAPS))
     tall = [axes.bbox.height / figure.dpi for axes in figure.axes if axes.get_title().endswith("here")]
     assert len(tall) == 2

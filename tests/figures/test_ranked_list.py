@@ -19,9 +19,9 @@ from passerby.data.attributes.query import AttributeQuery
 from passerby.data.attributes.schema import MARKET
 from passerby.data.source import DirectorySource
 from passerby.errors import ConfigError, DatasetLayoutError
-from passerby.explain.images import Album
-from passerby.explain.ranked_lists import Outcome, RankedHit, RankedList, choose, ranked_lists
-from passerby.figures.ranked_list import failures, ranked_figure
+from passerby.explain.images import ImageSet
+from passerby.explain.ranked_lists import Outcome, RankedHit, RankedList, ranked_lists, select_queries
+from passerby.figures.ranked_list import failure_figure, ranked_list_figure
 from passerby.figures.style import JUNK, QUERY, RIGHT, WRONG, Frame
 from passerby.types import Embeddings, Protocol
 
@@ -29,10 +29,10 @@ OWN = AttributeQuery(MARKET, dict.fromkeys(range(len(MARKET.groups)), 0))
 
 
 @pytest.fixture
-def album(tmp_path: Path) -> Album:
+def album(tmp_path: Path) -> ImageSet:
     for name, size in (("q.png", (64, 128)), ("g.png", (64, 128)), ("wide.png", (200, 100))):
         Image.new("RGB", size, "navy").save(tmp_path / name)
-    return Album(DirectorySource(tmp_path))
+    return ImageSet(DirectorySource(tmp_path))
 
 
 def hit(rank: int, outcome: Outcome = "right", *, path: str = "g.png", said: float | None = None) -> RankedHit:
@@ -64,9 +64,9 @@ def extents(figure: Figure) -> list[Bbox]:
     return boxes + [text.get_window_extent(renderer) for text in figure.texts]
 
 
-def test_symbols_stand_beside_colors_and_a_key_below(album: Album) -> None:
+def test_symbols_stand_beside_colors_and_a_key_below(album: ImageSet) -> None:
     hits = [hit(1), hit(2, "wrong", said=0.25), hit(3, "junk")]
-    figure = ranked_figure({"ours": [a_list(hits)]}, album, title="of whom")
+    figure = ranked_list_figure({"ours": [a_list(hits)]}, album, title="of whom")
     assert frames(figure) == colors(QUERY, RIGHT, WRONG, JUNK)
     captions = [axes.texts[0].get_text().splitlines() for axes in figure.axes]
     assert captions[1] == ["#1 ✓", "d = 0.1", "person 123456", "camera 7"]
@@ -83,38 +83,38 @@ def test_symbols_stand_beside_colors_and_a_key_below(album: Album) -> None:
     ("distance", "said"),
     [(0.0, "0"), (5.4321e-6, "5.432e-06"), (0.2331234, "0.2331"), (13.3, "13.3"), (98765.4, "98,765")],
 )
-def test_distances_have_four_digits(album: Album, distance: float, said: str) -> None:
-    figure = ranked_figure({"": [a_list([replace(hit(1), distance=distance)])]}, album, title="x")
+def test_distances_have_four_digits(album: ImageSet, distance: float, said: str) -> None:
+    figure = ranked_list_figure({"": [a_list([replace(hit(1), distance=distance)])]}, album, title="x")
     assert f"d = {said}" in figure.axes[1].texts[0].get_text().splitlines()
 
 
-def test_nobody_is_surely_who_or_surely_another(album: Album) -> None:
+def test_nobody_is_surely_who_or_surely_another(album: ImageSet) -> None:
     hits = [hit(1, said=0.9999), hit(2, "wrong", said=0.0001)]
-    figure = ranked_figure({"": [a_list(hits)]}, album, title="x")
+    figure = ranked_list_figure({"": [a_list(hits)]}, album, title="x")
     assert [axes.texts[0].get_text().splitlines()[2] for axes in figure.axes[1:]] == ["P > 0.99", "P < 0.01"]
 
 
-def test_ranks_are_said_in_brief(album: Album) -> None:
+def test_ranks_are_said_in_brief(album: ImageSet) -> None:
     ranks = (1, 2, 3, 5, 7, 8, *range(20, 60, 3))
     some = replace(a_list([hit(1)]), ranks=ranks, matches=20)
-    said = " ".join(side_texts(ranked_figure({"": [some]}, album, title="x")))
+    said = " ".join(side_texts(ranked_list_figure({"": [some]}, album, title="x")))
     assert "20 to be found; at 1–3, 5, 7–8, 20, 23, 26, 29, 32,\xa0…" in said
-    said = " ".join(side_texts(ranked_figure({"": [replace(some, ranks=())]}, album, title="x")))
+    said = " ".join(side_texts(ranked_list_figure({"": [replace(some, ranks=())]}, album, title="x")))
     assert "20 to be found; at no rank" in said
 
 
-def test_the_key_says_nothing_of_what_is_not_there(album: Album) -> None:
-    said = side_texts(ranked_figure({"ours": [a_list([hit(1)])]}, album, title="x"))
+def test_the_key_says_nothing_of_what_is_not_there(album: ImageSet) -> None:
+    said = side_texts(ranked_list_figure({"ours": [a_list([hit(1)])]}, album, title="x"))
     assert not any(text[0] in "✗–" for text in said)
 
 
 @pytest.mark.parametrize("runs", [1, 2])
 @pytest.mark.parametrize("k", [1, 12])
-def test_nothing_overlaps_and_nothing_leaves_the_page(album: Album, runs: int, k: int) -> None:
+def test_nothing_overlaps_and_nothing_leaves_the_page(album: ImageSet, runs: int, k: int) -> None:
     outcomes: tuple[Outcome, ...] = ("right", "wrong", "junk")
     hits = [hit(i, outcomes[i % 3], path=("g.png", "wide.png")[i % 2], said=0.5) for i in range(1, k + 1)]
     lists = {f"run number {run} of a long name": [a_list(hits, asked=OWN if run else None)] * 2 for run in range(runs)}
-    figure = ranked_figure(lists, album, title="a title that is long enough to be broken into lines " * 4)
+    figure = ranked_list_figure(lists, album, title="a title that is long enough to be broken into lines " * 4)
     boxes = extents(figure)
     assert len(figure.axes) == 2 * (runs * k + 1)
     for a, b in combinations(boxes, 2):
@@ -124,9 +124,9 @@ def test_nothing_overlaps_and_nothing_leaves_the_page(album: Album, runs: int, k
         assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
 
 
-def test_a_baseline_stands_above_ours_below_one_query(album: Album) -> None:
+def test_a_baseline_stands_above_ours_below_one_query(album: ImageSet) -> None:
     lists = {"baseline": [a_list([hit(1, "wrong")])], "ours": [a_list([hit(1)])]}
-    figure = ranked_figure(lists, album, title="x")
+    figure = ranked_list_figure(lists, album, title="x")
     assert frames(figure) == colors(QUERY, WRONG, RIGHT)
     _, above, below = (axes.get_position() for axes in figure.axes)
     assert above.y0 > below.y1
@@ -135,15 +135,15 @@ def test_a_baseline_stands_above_ours_below_one_query(album: Album) -> None:
     assert said.index("baseline") < said.index("ours")
     other = [a_list([hit(1)], path="g.png")]
     with pytest.raises(ConfigError, match="lists of baseline, ours are of different queries"):
-        ranked_figure({**lists, "ours": other}, album, title="x")
+        ranked_list_figure({**lists, "ours": other}, album, title="x")
     with pytest.raises(ConfigError, match="different queries"):
-        ranked_figure({**lists, "ours": []}, album, title="x")
+        ranked_list_figure({**lists, "ours": []}, album, title="x")
 
 
-def test_a_filtered_list_says_what_was_asked_for_and_left(album: Album) -> None:
+def test_a_filtered_list_says_what_was_asked_for_and_left(album: ImageSet) -> None:
     moved = RankedHit(1, "right", "g.png", 0.1, 1, 2, before=78)
     asked = AttributeQuery(MARKET, {0: 1})
-    figure = ranked_figure(
+    figure = ranked_list_figure(
         {"after": [a_list([moved], asked=asked)], "none": [a_list([], asked=asked)]}, album, title="x"
     )
     assert "was #78" in figure.axes[1].texts[0].get_text()
@@ -153,23 +153,23 @@ def test_a_filtered_list_says_what_was_asked_for_and_left(album: Album) -> None:
     assert "nothing is left" in said
 
 
-def test_no_lists_and_no_pictures(album: Album) -> None:
+def test_no_lists_and_no_pictures(album: ImageSet) -> None:
     with pytest.raises(ConfigError, match="no ranked lists"):
-        ranked_figure({}, album, title="x")
+        ranked_list_figure({}, album, title="x")
     with pytest.raises(ConfigError, match="no ranked lists"):
-        ranked_figure({"ours": []}, album, title="x")
+        ranked_list_figure({"ours": []}, album, title="x")
     with pytest.raises(DatasetLayoutError, match=r"no file 'gone\.png'"):
-        ranked_figure({"ours": [a_list([hit(1, path="gone.png")])]}, album, title="x")
+        ranked_list_figure({"ours": [a_list([hit(1, path="gone.png")])]}, album, title="x")
 
 
-def test_failures_are_the_worst_lists_of_embeddings_already_made(album: Album) -> None:
+def test_failures_are_the_worst_lists_of_embeddings_already_made(album: ImageSet) -> None:
     torch.manual_seed(0)
     pids, paths = torch.arange(6) % 3, ("q.png", "g.png", "wide.png", "q.png", "g.png", "wide.png")
     query = Embeddings(torch.randn(6, 4), paths, pids, torch.zeros(6, dtype=torch.long))
     gallery = Embeddings(torch.randn(6, 4), paths, pids, torch.ones(6, dtype=torch.long))
-    figure = failures(query, gallery, Protocol(), album, n=2, k=3, name="ours")
+    figure = failure_figure(query, gallery, Protocol(), album, n=2, k=3, name="ours")
     assert len(figure.axes) == 2 * (1 + 3)
-    lists = ranked_lists(query, gallery, Protocol(), choose(query, gallery, Protocol(), "worst", 2))
+    lists = ranked_lists(query, gallery, Protocol(), select_queries(query, gallery, Protocol(), "worst", 2))
     said = side_texts(figure)
     assert "2 queries of lowest average precision of ours" in said[0]
     assert str(Protocol()) in " ".join(said[0].split())

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from passerby.errors import ConfigError, ProtocolError, UnknownNameError
-from passerby.explain.compared import Compared
-from passerby.figures.retrieval_curves import WHAT, What, read_what, reliability, retrieval_figure
+from passerby.explain.evaluated import EvaluatedEmbeddings
+from passerby.figures.retrieval_curves import CURVES, Curve, parse_curves, reliability, retrieval_figure
 from passerby.metrics.held_out import calibrate_embeddings
 from passerby.metrics.open_set import supports, threshold_at, true_positive_rate_at
 from passerby.types import Embeddings, Protocol
@@ -31,20 +31,20 @@ def crowd(seed: int, people: int = 12, noise: float = 1.2) -> Embeddings:
     return Embeddings(features, tuple(f"{seed}-{row}" for row in range(len(pids))), pids, camids)
 
 
-def compared(name: str, seed: int = 0, *, calibrated: bool = False, **protocol: object) -> Compared:
+def compared(name: str, seed: int = 0, *, calibrated: bool = False, **protocol: object) -> EvaluatedEmbeddings:
     query, gallery, how = crowd(seed), crowd(seed + 100), Protocol(**protocol)  # type: ignore[arg-type]
     calibration = calibrate_embeddings(crowd(seed + 7), crowd(seed + 8), how) if calibrated else None
-    return Compared(name, query, gallery, how, calibration)
+    return EvaluatedEmbeddings(name, query, gallery, how, calibration)
 
 
 @pytest.fixture(scope="module")
-def runs() -> list[Compared]:
+def runs() -> list[EvaluatedEmbeddings]:
     return [compared("ours", calibrated=True), compared(LONG, 3)]
 
 
-@pytest.mark.parametrize("what", [WHAT, ("cmc",), ("roc", "pr"), ("histogram",)], ids=str)
+@pytest.mark.parametrize("what", [CURVES, ("cmc",), ("roc", "pr"), ("histogram",)], ids=str)
 def test_no_text_lies_on_another_or_outside(
-    runs: list[Compared], what: tuple[What, ...], legible: Callable[[Figure], None]
+    runs: list[EvaluatedEmbeddings], what: tuple[Curve, ...], legible: Callable[[Figure], None]
 ) -> None:
     legible(retrieval_figure(runs, what=what, title="runs on something whose name is long, too"))
 
@@ -61,7 +61,7 @@ def panel(figure: Figure, title: str) -> dict[str, list[float]]:
     return {str(line.get_label()).split(":")[0]: np.asarray(line.get_ydata()).tolist() for line in axes.lines}
 
 
-def test_curves_are_the_metrics(runs: list[Compared]) -> None:
+def test_curves_are_the_metrics(runs: list[EvaluatedEmbeddings]) -> None:
     ours = runs[0]
     figure = retrieval_figure(runs[:1], what=("cmc", "pr"), title="t")
     assert panel(figure, "Cumulative")["ours"] == pytest.approx([100 * share for share in ours.result.cmc])
@@ -72,7 +72,7 @@ def test_curves_are_the_metrics(runs: list[Compared]) -> None:
     assert str(ours.protocol) in shown
 
 
-def test_the_roc_is_the_best_that_each_rate_allows(runs: list[Compared]) -> None:
+def test_the_roc_is_the_best_that_each_rate_allows(runs: list[EvaluatedEmbeddings]) -> None:
     ours = runs[0]
     [axes] = retrieval_figure(runs[:1], what=("roc",), title="t").axes
     curve = axes.lines[0]
@@ -91,7 +91,7 @@ def test_the_roc_is_the_best_that_each_rate_allows(runs: list[Compared]) -> None
     assert (shares[~known] == 100).all()
 
 
-def test_reliability_is_of_calibrated_runs(runs: list[Compared]) -> None:
+def test_reliability_is_of_calibrated_runs(runs: list[EvaluatedEmbeddings]) -> None:
     bins = reliability(runs[0])
     assert bins is not None
     assert bins.pairs.sum() == pytest.approx(len(runs[0].pairs.same) + runs[0].pairs.total)
@@ -105,14 +105,14 @@ def test_reliability_is_of_calibrated_runs(runs: list[Compared]) -> None:
         retrieval_figure(runs[1:], what=("calibration",), title="t")
 
 
-def test_each_run_is_drawn_apart(runs: list[Compared]) -> None:
+def test_each_run_is_drawn_apart(runs: list[EvaluatedEmbeddings]) -> None:
     figure = retrieval_figure(runs, what=("cmc", "histogram"), title="t")
     cmc, *histograms = figure.axes
     assert len({(line.get_color(), line.get_linestyle()) for line in cmc.lines}) == 2
     assert [axes.get_title() for axes in histograms] == ["Distances: ours", f"Distances: …{LONG[-44:]}"]
 
 
-def test_protocols_are_told_where_they_agree(runs: list[Compared]) -> None:
+def test_protocols_are_told_where_they_agree(runs: list[EvaluatedEmbeddings]) -> None:
     other = compared("other", normalize=False)
     text = " ".join(retrieval_figure([runs[0], other], title="here").texts[0].get_text().split())
     assert text == "here: each run compared as its paper does"
@@ -126,16 +126,16 @@ def test_of_drawn_galleries_there_is_a_cmc_only() -> None:
 
 
 def test_names_of_curves() -> None:
-    assert read_what("roc, cmc,roc") == ("cmc", "roc")
+    assert parse_curves("roc, cmc,roc") == ("cmc", "roc")
     with pytest.raises(UnknownNameError, match=r"unknown curve 'rok'\. Did you mean roc\?"):
-        read_what("cmc,rok")
+        parse_curves("cmc,rok")
     with pytest.raises(ConfigError, match="1 to 7 runs, got 0"):
         retrieval_figure([], title="t")
     with pytest.raises(ConfigError, match="nothing is to be drawn"):
         retrieval_figure([compared("ours")], what=(), title="t")
 
 
-def test_everybody_is_both_sides(runs: list[Compared]) -> None:
+def test_everybody_is_both_sides(runs: list[EvaluatedEmbeddings]) -> None:
     both = runs[0].everybody
     assert both.paths == runs[0].query.paths + runs[0].gallery.paths
     assert both.pids is not None

@@ -14,12 +14,12 @@ from PIL import Image
 from passerby.data.dataset import Dataset
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, DatasetLayoutError
-from passerby.explain.format import number
-from passerby.explain.images import Album, look
+from passerby.explain.format import format_number
+from passerby.explain.images import ImageSet, view_samples
 from passerby.explain.saliency.maps import distance_saliency, identity_saliency
-from passerby.explain.saliency.pairs import compared_pairs
-from passerby.figures.framed import Framed
-from passerby.figures.saliency import Group, MapRow, distance_groups, identity_groups, saliency_figure
+from passerby.explain.saliency.pairs import select_pairs
+from passerby.figures.layout import FramedImage
+from passerby.figures.saliency import MapRow, SaliencyGroup, distance_groups, identity_groups, saliency_figure
 from passerby.figures.style import RIGHT, UNKNOWN, WRONG
 from passerby.inference.model import Model
 from passerby.models.registry import create_model
@@ -37,7 +37,7 @@ def model() -> Model:
 
 
 def test_a_query_is_compared_with_its_match_and_the_nearest_of_others(people: Dataset, model: Model) -> None:
-    pairs = compared_pairs(model, people, people.query[:2])
+    pairs = select_pairs(model, people, people.query[:2])
     assert [pair.same for pair in pairs] == [True, False, True, False]
     for pair in pairs:
         assert (pair.query.pid == pair.other.pid) is pair.same
@@ -49,39 +49,41 @@ def test_a_query_is_compared_with_its_match_and_the_nearest_of_others(people: Da
         for some in ([near.query], others)
     )
     assert near.other == others[int((x - y).norm(dim=1).argmin())]
-    assert compared_pairs(model, people, people.query[:2]) == pairs
+    assert select_pairs(model, people, people.query[:2]) == pairs
 
 
 def test_of_unknown_people_the_nearest_is_compared(people: Dataset, model: Model) -> None:
     unknown = replace(people, gallery=tuple(replace(sample, pid=None, camid=None) for sample in people.gallery))
-    (pair,) = compared_pairs(model, unknown, [replace(people.gallery[0], pid=None, camid=None)])
+    (pair,) = select_pairs(model, unknown, [replace(people.gallery[0], pid=None, camid=None)])
     assert pair.same is None
     assert pair.other.path != pair.query.path
     with pytest.raises(DatasetLayoutError, match=r"no picture of the person in query.* by another camera"):
-        compared_pairs(model, replace(people, gallery=people.gallery[-1:]), people.query[:1])
+        select_pairs(model, replace(people, gallery=people.gallery[-1:]), people.query[:1])
 
 
 def test_pairs_and_pictures_become_groups(people: Dataset, model: Model) -> None:
-    album, pairs = Album(people.source), compared_pairs(model, people, people.query[:1])
-    a, b = (look(model, album, some) for some in zip(*[pair[:2] for pair in pairs], strict=True))
+    album, pairs = ImageSet(people.source), select_pairs(model, people, people.query[:1])
+    a, b = (view_samples(model, album, some) for some in zip(*[pair[:2] for pair in pairs], strict=True))
     found = distance_saliency(a, b)
     groups = distance_groups(album, pairs, [found, found])
     assert [group.pictures[0].frame for group in groups] == [RIGHT, WRONG]
     assert [group.head for group in groups] == ["✓ the same person", "✗ another person"]
     assert groups[0].pictures[0].caption == [f"person {people.query[0].pid}", f"camera {people.query[0].camid}"]
     assert len(groups[0].rows) == 2
-    assert groups[0].rows[0].said == (f"d = {number(found.distances[0].item())}",)
+    assert groups[0].rows[0].said == (f"d = {format_number(found.distances[0].item())}",)
     (alone, _) = identity_groups(album, [a], [identity_saliency(a)], [[("class 0",), ("class 1",)]])
     assert alone.rows[0].said == ("class 0",)
 
 
-def group(pictures: int, head: str = "") -> Group:
+def group(pictures: int, head: str = "") -> SaliencyGroup:
     image = Image.new("RGB", (16, 32), "white")
-    framed = tuple(Framed(image, ["person 1", "camera 2"], UNKNOWN) for _ in range(pictures))
-    return Group(head, framed, (MapRow((image,) * pictures, ("d = 0.1234",)),) * 2)
+    framed = tuple(FramedImage(image, ["person 1", "camera 2"], UNKNOWN) for _ in range(pictures))
+    return SaliencyGroup(head, framed, (MapRow((image,) * pictures, ("d = 0.1234",)),) * 2)
 
 
-def boxes(groups: list[Group], names: tuple[str, str] = ("baseline", "ours")) -> tuple[int, list[tuple[float, ...]]]:
+def boxes(
+    groups: list[SaliencyGroup], names: tuple[str, str] = ("baseline", "ours")
+) -> tuple[int, list[tuple[float, ...]]]:
     figure = saliency_figure(groups, names, title="What makes two pictures near: both on people")
     renderer, whole = FigureCanvasAgg(figure).get_renderer(), figure.bbox
     figure.draw(renderer)
@@ -91,7 +93,7 @@ def boxes(groups: list[Group], names: tuple[str, str] = ("baseline", "ours")) ->
 
 
 @pytest.mark.parametrize("groups", [[group(1)], [group(2, "✓ the same person")] * 3, [group(1)] * 12])
-def test_nothing_lies_on_anything_else(groups: list[Group]) -> None:
+def test_nothing_lies_on_anything_else(groups: list[SaliencyGroup]) -> None:
     axes, found = boxes(groups)
     assert axes == 3 * sum(len(each.pictures) for each in groups)
     for i, (x0, y0, x1, y1) in enumerate(found):

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from passerby.errors import OutputError
-from passerby.figures.search_result import save_strip, strip
+from passerby.figures.save import save_figure
+from passerby.figures.search_result import search_figure
 from passerby.figures.style import RIGHT, UNKNOWN, WRONG
 from passerby.types import Hit, Role
 
@@ -46,7 +47,7 @@ def test_captions_say_what_is_known() -> None:
         (Hit(2, "b", 1.0, pid=8, camid=None), QUERY),
         (Hit(3, "c", 1.5), QUERY),
     ]
-    figure = strip(QUERY, hits, pid=7, camid=1)
+    figure = search_figure(QUERY, hits, pid=7, camid=1)
     assert texts(figure) == [
         "query\n\nperson 7\ncamera 1",
         "#1 ✓\nd = 0.25\nperson 7\ncamera 2",
@@ -58,13 +59,13 @@ def test_captions_say_what_is_known() -> None:
 
 def test_a_distractor_is_nobody_even_where_its_number_is_somebodys() -> None:
     hits = [(Hit(1, "1.jpg", 0.1, pid=0, camid=2, role=Role.DISTRACTOR), QUERY)]
-    figure = strip(QUERY, hits, pid=0)
+    figure = search_figure(QUERY, hits, pid=0)
     assert texts(figure)[1] == "#1 ✗\nd = 0.1\ndistractor\ncamera 2"
     assert frames(figure)[1] == WRONG.color
 
 
 def test_without_a_known_query_nothing_is_right_or_wrong() -> None:
-    figure = strip(QUERY, found(3))
+    figure = search_figure(QUERY, found(3))
     assert set(frames(figure)[1:]) == {UNKNOWN.color}
     assert not any("✓" in text or "✗" in text for text in texts(figure))
 
@@ -73,7 +74,7 @@ def test_without_a_known_query_nothing_is_right_or_wrong() -> None:
 @pytest.mark.parametrize("count", [1, 23])
 @pytest.mark.parametrize("pid", [3, 123_456_789])
 def test_nothing_overlaps_and_nothing_leaves_the_page(size: tuple[int, int], count: int, pid: int) -> None:
-    figure = strip(QUERY, found(count, pid=pid, size=size), pid=pid, camid=1)
+    figure = search_figure(QUERY, found(count, pid=pid, size=size), pid=pid, camid=1)
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw(renderer)
     boxes = [b for axes in figure.axes for b in (axes.bbox.padded(-2), axes.texts[0].get_window_extent(renderer))]
@@ -87,26 +88,26 @@ def test_nothing_overlaps_and_nothing_leaves_the_page(size: tuple[int, int], cou
 
 def test_thumbnails_of_one_shape_are_equally_high_whatever_their_pixels() -> None:
     hits = [(Hit(1, "a", 0.1), Image.new("RGB", (64, 128))), (Hit(2, "b", 0.2), Image.new("RGB", (48, 192)))]
-    figure = strip(QUERY, hits)
+    figure = search_figure(QUERY, hits)
     figure.draw(FigureCanvasAgg(figure).get_renderer())
     assert len({round(axes.get_window_extent().height) for axes in figure.axes}) == 1
 
 
 def test_no_hits_is_the_query_alone() -> None:
-    assert texts(strip(QUERY, [])) == ["query\n"]
+    assert texts(search_figure(QUERY, [])) == ["query\n"]
 
 
 def test_the_png_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    figure = strip(QUERY, found(2), pid=3)
-    save_strip(figure, tmp_path / "strip.png", dpi=60)
+    figure = search_figure(QUERY, found(2), pid=3)
+    save_figure(figure, tmp_path / "strip.png", dpi=60)
     with Image.open(tmp_path / "strip.png") as picture:
         picture.load()
         assert picture.format == "PNG"
         assert picture.size == tuple(int(60 * inches) for inches in figure.get_size_inches())
     with pytest.raises(OutputError, match="ends in"):
-        save_strip(figure, tmp_path / "odd.name", dpi=60)
+        save_figure(figure, tmp_path / "odd.name", dpi=60)
     with pytest.raises(OutputError):
-        save_strip(figure, tmp_path / "nowhere" / "strip.png", dpi=60)
+        save_figure(figure, tmp_path / "nowhere" / "strip.png", dpi=60)
 
     def disk_full(self: Path, content: bytes) -> int:
         with self.open("wb") as file:
@@ -116,6 +117,6 @@ def test_the_png_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     before = (tmp_path / "strip.png").read_bytes()
     monkeypatch.setattr(Path, "write_bytes", disk_full)
     with pytest.raises(OutputError, match="No space"):
-        save_strip(figure, tmp_path / "strip.png", dpi=60)
+        save_figure(figure, tmp_path / "strip.png", dpi=60)
     assert (tmp_path / "strip.png").read_bytes() == before
     assert names(tmp_path) == ["strip.png"]

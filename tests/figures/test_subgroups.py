@@ -11,7 +11,7 @@ from PIL import Image
 
 from passerby.errors import ConfigError
 from passerby.figures.save import save_figure
-from passerby.figures.subgroups import slices_figure
+from passerby.figures.subgroups import subgroup_figure
 from passerby.metrics.subgroups import Dimension, Subgroup
 
 TITLE = (
@@ -52,11 +52,11 @@ def words(figure: Figure) -> list[Text]:
     ],
 )
 def test_no_text_lies_on_another_or_outside(slices: list[Subgroup], legible: Callable[[Figure], None]) -> None:
-    legible(slices_figure(slices, mean_ap=0.03, title=TITLE))
+    legible(subgroup_figure(slices, mean_ap=0.03, title=TITLE))
 
 
 def test_every_slice_has_its_numbers_and_few_queries_are_marked() -> None:
-    shown = [text.get_text() for text in words(slices_figure(CAMERAS + ATTRIBUTES, mean_ap=None, title=TITLE))]
+    shown = [text.get_text() for text in words(subgroup_figure(CAMERAS + ATTRIBUTES, mean_ap=None, title=TITLE))]
     assert sum(text.startswith(("1.7\n", "90.0")) for text in shown) == 2 + len(ATTRIBUTES)  # 1 → 2 and 2 → 1
     assert "1.7\nn 3*" in shown
     assert "n 4*, p 7" in shown
@@ -66,7 +66,7 @@ def test_every_slice_has_its_numbers_and_few_queries_are_marked() -> None:
 
 
 def test_it_is_written_as_png(tmp_path: Path) -> None:
-    save_figure(slices_figure(VISIBILITY, mean_ap=0.5, title=TITLE), tmp_path / "slices.png", dpi=40)
+    save_figure(subgroup_figure(VISIBILITY, mean_ap=0.5, title=TITLE), tmp_path / "slices.png", dpi=40)
     with Image.open(tmp_path / "slices.png") as picture:
         assert picture.format == "PNG"
         assert picture.convert("L").getextrema() == (0, 255)
@@ -74,4 +74,4 @@ def test_it_is_written_as_png(tmp_path: Path) -> None:
 
 def test_nothing_cannot_be_drawn() -> None:
     with pytest.raises(ConfigError, match="no slices"):
-        slices_figure([], mean_ap=0.5, title=TITLE)
+        subgroup_figure([], mean_ap=0.5, title=TITLE)

@@ -9,8 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from passerby.errors import ConfigError
-from passerby.figures.losses_png import running_mean
-from passerby.figures.training_curves import Evaluated, History, curves_figure
+from passerby.figures.training_curves import Evaluated, TrainingHistory, running_mean, training_figure
 from passerby.training.monitor import Monitor
 from passerby.training.run import RunFolder
 from passerby.types import EvalResult, Protocol
@@ -46,7 +45,7 @@ def test_a_history_is_what_the_run_logged(folder: Folder) -> None:
     run = folder()
     (run / "evaluations.jsonl").write_text('{"step": 3, "epoch": 1, "rank1": 0.25, "mean_ap": null, "minp": null}\n')
     (run / "metrics.json").write_text('{"cmc": {"1": 0.5, "5": 0.75}, "mean_ap": 0.4}')
-    found = History.of(run)
+    found = TrainingHistory.of(run)
     assert found.name == "ours"
     assert found.steps.tolist() == [1, 2, 3, 4, 5]
     assert found.epochs.tolist() == pytest.approx([1 / 3, 2 / 3, 1, 4 / 3, 5 / 3])
@@ -71,12 +70,14 @@ def test_evaluations_between_epochs_are_kept_and_cut_with_the_log(folder: Folder
     run.cut_log(8)
     assert run.evaluations() == [{"step": 8, "epoch": 2, "rank1": 0.5, "mean_ap": 0.25, "minp": 0.1}]
     assert len(run.log()) == 5
-    assert History.of(run.path).evaluated == (Evaluated(8, 2, 0.5, 0.25),)
+    assert TrainingHistory.of(run.path).evaluated == (Evaluated(8, 2, 0.5, 0.25),)
 
 
 def test_every_part_of_every_run_has_a_panel(folder: Folder, legible: Callable[[Figure], None]) -> None:
-    runs = [History.of(folder(name, parts=parts)) for name, parts in (("a", ("identity",)), ("b", ("triplet",)))]
-    figure = curves_figure(runs)
+    runs = [
+        TrainingHistory.of(folder(name, parts=parts)) for name, parts in (("a", ("identity",)), ("b", ("triplet",)))
+    ]
+    figure = training_figure(runs)
     legible(figure)
     assert words(figure) == {
         "loss, the whole",
@@ -96,16 +97,16 @@ def test_every_part_of_every_run_has_a_panel(folder: Folder, legible: Callable[[
     )
     assert len(identity.lines) == 2
     assert {axes.get_xlabel() for axes in figure.axes} == {"epoch"}
-    assert curves_figure(runs, over="step").axes[0].lines[0].get_xdata().tolist() == [1, 2, 3, 4, 5]  # type: ignore[union-attr]
+    assert training_figure(runs, over="step").axes[0].lines[0].get_xdata().tolist() == [1, 2, 3, 4, 5]  # type: ignore[union-attr]
 
 
 def test_accuracy_has_a_panel_where_it_is_known_between_epochs(folder: Folder) -> None:
     run = folder()
     (run / "metrics.json").write_text('{"cmc": {"1": 0.5}, "mean_ap": 0.4}')
-    assert not {"rank-1, %", "mAP, %"} & words(curves_figure([History.of(run)]))
-    assert "ours: rank-1 50.0\u00a0%, mAP 40.0\u00a0% at the end" in words(curves_figure([History.of(run)]))
+    assert not {"rank-1, %", "mAP, %"} & words(training_figure([TrainingHistory.of(run)]))
+    assert "ours: rank-1 50.0\u00a0%, mAP 40.0\u00a0% at the end" in words(training_figure([TrainingHistory.of(run)]))
     (run / "evaluations.jsonl").write_text('{"step": 3, "epoch": 1, "rank1": 0.25, "mean_ap": 0.125}\n')
-    figure = curves_figure([History.of(run)])
+    figure = training_figure([TrainingHistory.of(run)])
     panels = {axes.get_title(): axes.lines[0] for axes in figure.axes}
     assert panels["rank-1, %"].get_ydata().tolist() == [25, 50]  # type: ignore[union-attr]
     assert panels["mAP, %"].get_ydata().tolist() == [12.5, 40]  # type: ignore[union-attr]
@@ -114,8 +115,8 @@ def test_accuracy_has_a_panel_where_it_is_known_between_epochs(folder: Folder) -
 def test_a_pose_network_has_losses_and_other_numbers(folder: Folder) -> None:
     run = folder(parts=())
     (run / "metrics.json").write_text('{"pck": 0.5}')
-    assert History.of(run).evaluated == ()
-    assert "ours" in words(curves_figure([History.of(run)]))
+    assert TrainingHistory.of(run).evaluated == ()
+    assert "ours" in words(training_figure([TrainingHistory.of(run)]))
 
 
 def test_a_running_mean_is_as_long_as_a_fiftieth() -> None:
@@ -126,12 +127,12 @@ def test_a_running_mean_is_as_long_as_a_fiftieth() -> None:
 
 def test_what_has_no_curves_is_refused(folder: Folder, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"there is no folder .*nowhere; give"):
-        History.of(tmp_path / "nowhere")
+        TrainingHistory.of(tmp_path / "nowhere")
     with pytest.raises(ConfigError, match=r"no metrics\.jsonl"):
-        History.of(tmp_path)
+        TrainingHistory.of(tmp_path)
     run = folder()
     with pytest.raises(ConfigError, match="1 to 7 runs, got 8"):
-        curves_figure([History.of(run)] * 8)
+        training_figure([TrainingHistory.of(run)] * 8)
     (run / "metrics.jsonl").write_text('{"step": 1}\n')
     with pytest.raises(ConfigError, match=r"is damaged .*'epoch'"):
-        History.of(run)
+        TrainingHistory.of(run)

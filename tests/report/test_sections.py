@@ -11,7 +11,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from passerby.explain.compared import Compared
+from passerby.explain.evaluated import EvaluatedEmbeddings
 from passerby.metrics.held_out import calibrate_embeddings
 from passerby.metrics.open_set import equal_error_rate, true_positive_rate_at
 from passerby.metrics.protocol import evaluate_embeddings
@@ -137,7 +137,7 @@ def crowd(seed: int) -> Embeddings:
 
 def test_every_curve_says_what_it_is_worth() -> None:
     calibration = calibrate_embeddings(crowd(2), crowd(3), Protocol())
-    some = Compared("ours", crowd(0), crowd(1), Protocol(), calibration)
+    some = EvaluatedEmbeddings("ours", crowd(0), crowd(1), Protocol(), calibration)
     words = {what: _SAID[what](some) for what in _CAPTIONS}
     assert len(set(words.values())) == len(_CAPTIONS)
     assert f"{100 * true_positive_rate_at(some.pairs, 0.01):.1f} % at 0.01" in words["roc"]
@@ -145,7 +145,9 @@ def test_every_curve_says_what_it_is_worth() -> None:
     assert "errs by" in words["calibration"]
     assert "apart" in words["histogram"]
     assert not any("apart" in word for what, word in words.items() if what != "histogram")
-    far = Compared("far", replace(crowd(0), embedding=60 * crowd(0).embedding), crowd(1), Protocol(normalize=False))
+    far = EvaluatedEmbeddings(
+        "far", replace(crowd(0), embedding=60 * crowd(0).embedding), crowd(1), Protocol(normalize=False)
+    )
     assert "e+" not in _SAID["histogram"](far)
 
 

@@ -64,9 +64,9 @@ def slicing_of_run(dimensions: Sequence[Dimension], dataset: Dataset, attributes
 def draw_slices(path: Path, slices: Sequence[Subgroup], result: EvalResult, *, what: str) -> None:
     """Write the figure; ``what`` says which model on which data."""
     from passerby.figures.save import save_figure
-    from passerby.figures.subgroups import slices_figure
+    from passerby.figures.subgroups import subgroup_figure
 
-    save_figure(slices_figure(slices, mean_ap=result.mean_ap, title=f"{what}: {result.protocol}"), path)
+    save_figure(subgroup_figure(slices, mean_ap=result.mean_ap, title=f"{what}: {result.protocol}"), path)
 
 
 def print_slices(slices: Sequence[Subgroup]) -> None:

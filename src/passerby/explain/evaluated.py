@@ -34,7 +34,7 @@ Distance = Literal["global", "local", "global_local"]
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
+class EvaluatedEmbeddings:
     """One run's embeddings; what is made of them is made when it is first asked for."""
 
     name: str
@@ -60,7 +60,7 @@ class Compared:
         rerank: Rerank | None = None,
         batch_size: int = 64,
         progress: Callable[[int], object] | None = None,
-    ) -> Compared:
+    ) -> EvaluatedEmbeddings:
         """Embed a data set's query and gallery, to be compared as ``passerby evaluate`` does.
 
         Args:
@@ -88,7 +88,7 @@ class Compared:
         normalize: bool = True,
         distance: Distance = "global",
         rerank: Rerank | None = None,
-    ) -> Compared:
+    ) -> EvaluatedEmbeddings:
         """Of anybody's embeddings (:mod:`passerby.inference.features`)."""
         how = Protocol(normalize=normalize, distance=distance, rerank=rerank)
         return cls(name or Path(file).stem, *read_features(file), how)

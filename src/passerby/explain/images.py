@@ -26,7 +26,7 @@ from passerby.types import ModelOutput, Sample
 _LOG = logging.getLogger(__name__)
 
 
-class Album:
+class ImageSet:
     """A source's pictures for figures.
 
     Args:
@@ -64,7 +64,7 @@ class Album:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class ModelView:
     """Some pictures as a model was shown them."""
 
     model: Model
@@ -108,7 +108,7 @@ class Seen:
         return output
 
 
-def look(model: Model, album: Album, samples: Sequence[Sample]) -> Seen:
+def view_samples(model: Model, album: ImageSet, samples: Sequence[Sample]) -> ModelView:
     """Show pictures to a predictor's model.
 
     Raises:
@@ -125,7 +125,7 @@ def look(model: Model, album: Album, samples: Sequence[Sample]) -> Seen:
     whole, parts = pictures, None
     if maker and rectangles:
         whole, parts = maker.cutter.cut(whole, rectangles.regions)
-    return Seen(
+    return ModelView(
         model,
         tuple(samples),
         inputs,

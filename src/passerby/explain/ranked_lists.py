@@ -29,7 +29,7 @@ from passerby.retrieval.ranking import positive_ranks, query_distances
 from passerby.types import Embeddings, Protocol, Role, Verdict
 
 DEFAULT_K = 10
-Which = Literal["best", "worst", "random"]
+Selection = Literal["best", "worst", "random"]
 Outcome = Literal["right", "wrong", "junk"]
 
 
@@ -77,11 +77,11 @@ class RankedList:
     """What filtered it."""
 
 
-def choose(
+def select_queries(
     query: Embeddings,
     gallery: Embeddings,
     protocol: Protocol,
-    which: Which | Sequence[str] = "random",
+    which: Selection | Sequence[str] = "random",
     n: int = 5,
     *,
     seed: int = 0,
@@ -100,8 +100,8 @@ def choose(
     """
     if not isinstance(which, str):
         return torch.tensor([_row_of(name, query.paths) for name in which])
-    if which not in get_args(Which):
-        raise UnknownNameError("choice of queries", which, get_args(Which))
+    if which not in get_args(Selection):
+        raise UnknownNameError("choice of queries", which, get_args(Selection))
     if n < 1:
         raise ConfigError(f"a figure of ranked lists shows at least one query, got n = {n}")
     refuse_draws(protocol)
@@ -118,9 +118,9 @@ def _row_of(name: str, paths: Sequence[str]) -> int:
     found = [row for row, path in enumerate(paths) if path == name]
     found = found or [row for row, path in enumerate(paths) if path.endswith(f"/{name}")]
     if not found:
-        if name in get_args(Which):
+        if name in get_args(Selection):
             raise ConfigError(f"{name!r} is a choice of its own, none of several queries: give it alone, or names only")
-        raise UnknownNameError("query", name, (*get_args(Which), *paths))
+        raise UnknownNameError("query", name, (*get_args(Selection), *paths))
     if len(found) > 1:
         raise ConfigError(f"{len(found)} queries are called {name}, in several folders: name one, {paths[found[0]]}")
     return found[0]

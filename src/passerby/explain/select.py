@@ -11,7 +11,7 @@ from passerby.errors import ConfigError, DatasetLayoutError, UnknownNameError
 from passerby.types import Role, Sample
 
 
-def chosen(dataset: Dataset, names: Sequence[str] = (), *, n: int, seed: int = 0) -> tuple[Sample, ...]:
+def select_samples(dataset: Dataset, names: Sequence[str] = (), *, n: int, seed: int = 0) -> tuple[Sample, ...]:
     """Pictures of a data set: those that are named; else ``n`` queries, drawn at random, in the data set's order.
 
     Where there are no queries the gallery's people are drawn from, or else the training people.

@@ -19,7 +19,7 @@ def draw_stripes(axes: Axes, height: int, stripes: int) -> None:
         axes.axhline(height * i / stripes - 0.5, color="white", linewidth=0.5, alpha=0.6)
 
 
-def draw_path(axes: Axes, path: Alignment, *, inches: float) -> None:
+def draw_alignment(axes: Axes, path: Alignment, *, inches: float) -> None:
     """Between two pictures, a line a step: the stronger the cheaper, with its cost in the middle.
 
     Steps go down one stripe at a time, so that numbers never lie on each other; without room for them there are none.

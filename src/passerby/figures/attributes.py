@@ -13,16 +13,18 @@ from passerby.data.attributes.labels import Attributes
 from passerby.data.attributes.schema import UNKNOWN as NOBODY_KNOWS
 from passerby.errors import ConfigError
 from passerby.explain.attention.attributes import AttributeMaps, attribute_maps
-from passerby.explain.images import Seen
+from passerby.explain.images import ModelView
 from passerby.explain.saliency.maps import class_activation_maps
-from passerby.figures.layout import Cell, heatmap_cell, named, table
+from passerby.figures.layout import ImageCell, heatmap_cell, image_table, sample_caption
 from passerby.figures.style import RIGHT, UNKNOWN, WRONG, Frame
 from passerby.inference.attributes import GroupPrediction
 
 _MARK = "◆"
 
 
-def attribute_figure(seen: Seen, truth: Attributes | None = None, *, title: str, step: int | None = None) -> Figure:
+def attribute_figure(
+    seen: ModelView, truth: Attributes | None = None, *, title: str, step: int | None = None
+) -> Figure:
     """A row a picture; below each map the predicted value, its probability, and whether it is right.
 
     Args:
@@ -41,21 +43,21 @@ def attribute_figure(seen: Seen, truth: Attributes | None = None, *, title: str,
     rows = []
     for place, (sample, image) in enumerate(zip(seen.samples, seen.shown, strict=True)):
         worn = None if known is None else known[place].tolist()
-        row = [Cell(image, named(sample)), Cell(heatmap_cell(image, identities[place]))]
+        row = [ImageCell(image, sample_caption(sample)), ImageCell(heatmap_cell(image, identities[place]))]
         if found.attention_map is not None:
             chosen = found.attention_map[place]
-            row.append(Cell(heatmap_cell(image, chosen, smooth=False), [f"{chosen.mean():.0%} on"]))
+            row.append(ImageCell(heatmap_cell(image, chosen, smooth=False), [f"{chosen.mean():.0%} on"]))
         rows.append(row + [_cell(seen, found, name, place, worn) for name in names])
     heads = ["picture", "identity", *(["AAM"] if found.attention_map is not None else [])]
     heads += [f"{name} {_MARK}" if name in found.attended else name for name in names]
-    return table(rows, heads, title=title, foot=_foot(found, truth))
+    return image_table(rows, heads, title=title, foot=_foot(found, truth))
 
 
-def _cell(seen: Seen, found: AttributeMaps, name: str, place: int, worn: Sequence[int] | None) -> Cell:
+def _cell(seen: ModelView, found: AttributeMaps, name: str, place: int, worn: Sequence[int] | None) -> ImageCell:
     said = found.said[place][name]
     frame = _judged(found, name, said, worn)
     caption = [said.value, f"{said.probability:.2f} {frame.symbol}".rstrip()]
-    return Cell(heatmap_cell(seen.shown[place], found.maps[name][place]), caption, frame=frame)
+    return ImageCell(heatmap_cell(seen.shown[place], found.maps[name][place]), caption, frame=frame)
 
 
 def _judged(found: AttributeMaps, name: str, said: GroupPrediction, worn: Sequence[int] | None) -> Frame:

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
-from passerby.explain.compared import Compared
-from passerby.figures.names import wrapped
+from passerby.explain.evaluated import EvaluatedEmbeddings
+from passerby.figures.layout import wrap_text
 from passerby.figures.style import FONT
 from passerby.figures.subgroups import Cell, draw_cells
 from passerby.metrics.camera_confusion import CameraConfusion
@@ -31,7 +31,7 @@ GALLERY = "gallery"
 """The row that says what chance would find."""
 
 
-def cameras_figure(run: Compared, *, title: str) -> Figure:
+def cameras_figure(run: EvaluatedEmbeddings, *, title: str) -> Figure:
     """mAP, rank-1, where the first wrong answer lies, and who stands before the first right one.
 
     Args:
@@ -45,8 +45,8 @@ def cameras_figure(run: Compared, *, title: str) -> Figure:
     size = (2 * (max(_LEAST, _CELL * across) + _AROUND), 2 * (max(_LEAST, _CELL * down) + _AROUND) + 0.8)
     engine = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
     figure = Figure(figsize=size, facecolor="white", layout=engine)
-    figure.suptitle(wrapped(f"{run.name} on {title}: {run.protocol}", size[0]), fontsize=FONT + 1)
-    figure.supxlabel(wrapped(_KEY, size[0]), fontsize=FONT)
+    figure.suptitle(wrap_text(f"{run.name} on {title}: {run.protocol}", size[0]), fontsize=FONT + 1)
+    figure.supxlabel(wrap_text(_KEY, size[0]), fontsize=FONT)
     for axes, draw in zip(figure.subplots(2, 2).flat, _matrices(run.by_cameras, confusion), strict=True):
         draw(axes)
     return figure

@@ -14,7 +14,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 
 from passerby.explain.attention.capture import ChannelWeights, channel_weights
-from passerby.explain.images import Seen
+from passerby.explain.images import ModelView
 from passerby.figures.style import FONT, SERIES
 
 _ACROSS = 4  # panels
@@ -24,7 +24,7 @@ _LETTER = 0.07
 _DIFFERENCE = "PuOr_r"
 
 
-def channel_figure(seen: Seen, *, title: str) -> Figure:
+def channel_attention_figure(seen: ModelView, *, title: str) -> Figure:
     """The channel weights of all pictures that were seen.
 
     Raises:

@@ -70,12 +70,12 @@ def save_sheet(sheet: Image.Image, path: str | Path) -> None:
     Raises:
         OutputError: if it cannot be written, or the name says neither.
     """
-    check_suffix(path)
+    check_sheet_path(path)
     with atomic_write(path) as partial:
         sheet.save(partial, quality=88)
 
 
-def check_suffix(path: str | Path) -> None:
+def check_sheet_path(path: str | Path) -> None:
     """Refuse names of files that a sheet cannot be written to."""
     if Path(path).suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise OutputError(f"a sheet is written as PNG or JPEG: end its name in .png or .jpg, got {path}")

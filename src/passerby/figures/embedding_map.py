@@ -19,9 +19,9 @@ from PIL import Image
 
 from passerby.data.dataset import Dataset, people
 from passerby.errors import ConfigError
-from passerby.explain.images import Album
+from passerby.explain.images import ImageSet
 from passerby.explain.projection import Method, project
-from passerby.figures.names import wrapped
+from passerby.figures.layout import wrap_text
 from passerby.figures.placing import Box, place, spread
 from passerby.figures.style import FONT, SERIES
 from passerby.retrieval.distance.euclidean import l2_normalize
@@ -42,7 +42,7 @@ _HIDDEN = 2
 """Points that a picture may cover; where many lie everywhere there are few pictures."""
 
 
-def chosen_people(dataset: Dataset, number: int = PEOPLE, *, seed: int = 0) -> tuple[Sample, ...]:
+def select_people(dataset: Dataset, number: int = PEOPLE, *, seed: int = 0) -> tuple[Sample, ...]:
     """Query and gallery pictures of some people, drawn by ``seed``; of all where there are no more.
 
     Raises:
@@ -53,7 +53,7 @@ def chosen_people(dataset: Dataset, number: int = PEOPLE, *, seed: int = 0) -> t
     return tuple(sample for sample in samples if sample.role is Role.PERSON and sample.pid in some)
 
 
-def of_people(embeddings: Embeddings, number: int = PEOPLE, *, seed: int = 0) -> Embeddings:
+def embeddings_of_people(embeddings: Embeddings, number: int = PEOPLE, *, seed: int = 0) -> Embeddings:
     """The rows of some people, the same as :func:`chosen_people` draws of the pictures that were embedded.
 
     Raises:
@@ -81,7 +81,7 @@ def embedding_figure(
     normalize: bool = True,
     seed: int = 0,
     perplexity: float | None = None,
-    album: Album | None = None,
+    album: ImageSet | None = None,
     thumbnails: int = THUMBNAILS,
 ) -> Figure:
     """The map of all of these embeddings (:func:`of_people` takes those of some people).
@@ -145,7 +145,7 @@ class _Map:
         scale = float((room / np.maximum(high - low, 1e-12)).min())
         inches = (points - (low + high) / 2) * scale + np.array(_PAGE.center)
         width = _LEFT + _PAGE.width + _RIGHT
-        heading = wrapped(title, width)
+        heading = wrap_text(title, width)
         above = 0.2 + 0.17 * len(heading.splitlines())
         kinds = np.unique(labels)
         rows = -(-len(kinds) // _IN_A_ROW) if legend else 0
@@ -192,7 +192,7 @@ class _Map:
                     bbox={"facecolor": "white", "edgecolor": self.style(label)[0], "linewidth": 1.2, "pad": 1.4},
                 )  # fmt: skip
 
-    def show(self, embeddings: Embeddings, album: Album, number: int) -> None:
+    def show(self, embeddings: Embeddings, album: ImageSet, number: int) -> None:
         """Some of the pictures, beside points far from each other, where there is room."""
         for row in spread(self.points, number):
             image = album.image(embeddings.paths[row])

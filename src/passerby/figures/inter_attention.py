@@ -11,9 +11,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from passerby.explain.attention.parts import inter_attention
-from passerby.explain.images import Seen
-from passerby.figures.framed import GAP, LINE
-from passerby.figures.layout import named
+from passerby.explain.images import ModelView
+from passerby.figures.layout import GAP, LINE, sample_caption
 from passerby.figures.style import FONT, SERIES
 
 _ACROSS = 3
@@ -21,7 +20,7 @@ _HEIGHT, _NAMES, _BARS, _APART = 1.3, 0.85, 1.35, 0.55  # inches
 _LETTER = 0.068
 
 
-def inter_figure(seen: Seen, *, title: str) -> Figure:
+def inter_attention_figure(seen: ModelView, *, title: str) -> Figure:
     """The mean over the pictures first, then each picture with its own weights.
 
     Raises:
@@ -55,7 +54,7 @@ def inter_figure(seen: Seen, *, title: str) -> Figure:
             middle = (left + wide / 2) / width, (bottom + _HEIGHT / 2) / height
             figure.text(*middle, f"mean of\n{len(seen)} pictures", ha="center", va="center", fontsize=FONT)
         else:
-            _picture(axes(left, bottom, wide, _HEIGHT), seen.shown[place - 1], named(seen.samples[place - 1]))
+            _picture(axes(left, bottom, wide, _HEIGHT), seen.shown[place - 1], sample_caption(seen.samples[place - 1]))
             _bars(bars, names, weights[place - 1])
     return figure
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +18,76 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from passerby.figures.framed import CHARACTER, GAP, LINE, who
 from passerby.figures.overlay import overlay_heatmap
-from passerby.figures.style import FONT, UNKNOWN, Frame
-from passerby.types import Sample
+from passerby.figures.style import FONT, RIGHT, UNKNOWN, WRONG, Frame
+from passerby.types import Role, Sample
+
+_PIECE = re.compile(r"[^\s_/]*[\s_/]*")
+LINE = 0.155
+"""Of a caption."""
+GAP = 0.16
+"""Between pictures, and around all of them."""
+CHARACTER = 0.078
+"""The widest that a letter of a caption is."""
+_WIDEST = 1.5  # times as wide as high: a wider picture is fitted within
+
+
+@dataclass(frozen=True, eq=False)
+class FramedImage:
+    """A picture, its frame, and what is said of it, line by line."""
+
+    image: Image.Image
+    caption: Sequence[str]
+    frame: Frame
+
+
+def caption_lines(pid: int | None, camid: int | None, role: Role = Role.PERSON) -> list[str]:
+    """Lines of a caption; nothing of what nobody knows. Junk and distractors are nobody, whatever number they have."""
+    person = [] if pid is None else [f"person {pid}"]
+    camera = [] if camid is None else [f"camera {camid}"]
+    return [*(person if role is Role.PERSON else [role.name.lower()]), *camera]
+
+
+def cell_width(pictures: Sequence[FramedImage], height: float) -> float:
+    """What holds the widest picture of this height and the longest line below one."""
+    widest = max(height * each.image.width / each.image.height for each in pictures)
+    longest = max(len(line) for each in pictures for line in each.caption)
+    return max(min(widest, _WIDEST * height), longest * CHARACTER)
+
+
+def draw_framed(figure: Figure, what: FramedImage, *, left: float, bottom: float, width: float, height: float) -> Axes:
+    """Draw it, fitted into a cell; its caption is below the cell."""
+    whole_width, whole_height = figure.get_size_inches()
+    axes = figure.add_axes((left / whole_width, bottom / whole_height, width / whole_width, height / whole_height))
+    axes.imshow(what.image, interpolation="lanczos")
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set(color=what.frame.color, linewidth=3)
+    axes.annotate(
+        "\n".join(what.caption), (0.5, 0), (0, -5), xycoords="axes fraction", textcoords="offset points",
+        ha="center", va="top", fontsize=FONT, color=what.frame.color if what.frame in (RIGHT, WRONG) else "black",
+    )  # fmt: skip
+    return axes
+
+
+def break_name(name: str, letters: int) -> list[str]:
+    """Into lines, after _ and / rather than within a word.
+
+    >>> broken("attention_driven_baseline", 20)
+    ['attention_driven_', 'baseline']
+    """
+    lines = [""]
+    for piece in _PIECE.findall(name):
+        if lines[-1] and len((lines[-1] + piece).rstrip()) > letters:
+            lines.append("")
+        lines[-1] += piece
+    return [part for line in lines for part in textwrap.wrap(line, letters)]
+
+
+def wrap_text(text: str, inches: float, *, font: float = 9) -> str:
+    """Broken into lines that a figure of such a width holds."""
+    return "\n".join(textwrap.wrap(text, max(20, int(inches * 72 / (0.55 * font)))))
+
 
 HEIGHT = 1.6
 """Of a picture."""
@@ -31,7 +98,7 @@ _BESIDE = 0.08  # between columns
 _NAME = 14  # letters of a file
 
 
-class Box(NamedTuple):
+class LabeledBox(NamedTuple):
     """A rectangle on a picture, in parts of its width and height, with what it is called."""
 
     left: float
@@ -42,19 +109,21 @@ class Box(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Cell:
+class ImageCell:
     """A picture with what is drawn on it, and its caption line by line."""
 
     image: Image.Image
     caption: Sequence[str] = ()
-    boxes: Sequence[Box] = ()
+    boxes: Sequence[LabeledBox] = ()
     frame: Frame = UNKNOWN
 
 
-def named(sample: Sample) -> list[str]:
+def sample_caption(sample: Sample) -> list[str]:
     """A picture's caption: who is seen, else the file, the end of whose name tells more of it."""
     name = sample.path.rsplit("/", 1)[-1]
-    return who(sample.pid, sample.camid, sample.role) or [name if len(name) <= _NAME else f"…{name[1 - _NAME :]}"]
+    return caption_lines(sample.pid, sample.camid, sample.role) or [
+        name if len(name) <= _NAME else f"…{name[1 - _NAME :]}"
+    ]
 
 
 def heatmap_cell(image: Image.Image, values: Float[Tensor, "h w"], *, smooth: bool = True) -> Image.Image:
@@ -74,7 +143,7 @@ def heatmap_cell(image: Image.Image, values: Float[Tensor, "h w"], *, smooth: bo
     return Image.composite(hot, large.convert("L").convert("RGB"), mask)
 
 
-def table(rows: Sequence[Sequence[Cell]], heads: Sequence[str], *, title: str, foot: str = "") -> Figure:
+def image_table(rows: Sequence[Sequence[ImageCell]], heads: Sequence[str], *, title: str, foot: str = "") -> Figure:
     """The pictures with a head a column; ``title`` above them all, ``foot`` below."""
     wide = _column(rows, heads)
     columns = len(heads) * (wide + _BESIDE) - _BESIDE
@@ -100,7 +169,7 @@ def table(rows: Sequence[Sequence[Cell]], heads: Sequence[str], *, title: str, f
     return figure
 
 
-def _column(rows: Sequence[Sequence[Cell]], heads: Sequence[str]) -> float:
+def _column(rows: Sequence[Sequence[ImageCell]], heads: Sequence[str]) -> float:
     """As wide as the widest picture, the longest line below one, and the longest word above one."""
     picture = max(cell.image.width / cell.image.height for row in rows for cell in row) * HEIGHT
     lines = [line for row in rows for cell in row for line in cell.caption]
@@ -108,7 +177,7 @@ def _column(rows: Sequence[Sequence[Cell]], heads: Sequence[str]) -> float:
     return max(picture, CHARACTER * max(map(len, lines + words)))
 
 
-def _draw(axes: Axes, cell: Cell) -> None:
+def _draw(axes: Axes, cell: ImageCell) -> None:
     width, height = cell.image.size
     axes.imshow(cell.image, interpolation="lanczos")
     for left, top, right, bottom, name in cell.boxes:

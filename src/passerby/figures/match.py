@@ -14,12 +14,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from passerby.explain.format import number, probability
-from passerby.explain.matching.explanation import AttributePair, Judged, MatchExplanation
-from passerby.explain.matching.parts import Part
-from passerby.explain.saliency.maps import unexplained
-from passerby.figures.alignment import draw_path, draw_stripes
-from passerby.figures.framed import LINE, Framed, place, who
+from passerby.explain.format import format_number, format_probability
+from passerby.explain.matching.attributes import Agreement, AttributePair
+from passerby.explain.matching.explanation import MatchExplanation
+from passerby.explain.matching.parts import PartDistance
+from passerby.explain.saliency.maps import describe_limits
+from passerby.figures.alignment import draw_alignment, draw_stripes
+from passerby.figures.layout import LINE, FramedImage, caption_lines, draw_framed
 from passerby.figures.overlay import overlay_heatmap
 from passerby.figures.style import FONT, QUERY, RIGHT, SERIES, UNKNOWN, WRONG, Frame
 from passerby.types import Sample
@@ -33,7 +34,7 @@ _TITLE = FONT + 3
 _LETTER = 0.07
 """Of small text."""
 _LETTERS = 15.5, 17.5  # of an inch: of the title and of small text
-_JUDGED: dict[Judged, Frame] = {"agrees": RIGHT, "conflicts": WRONG, "uncertain": Frame(UNKNOWN.color, "?")}
+_JUDGED: dict[Agreement, Frame] = {"agrees": RIGHT, "conflicts": WRONG, "uncertain": Frame(UNKNOWN.color, "?")}
 
 
 class _Panel(NamedTuple):
@@ -96,12 +97,12 @@ def _pictures(found: MatchExplanation) -> _Panel:
         bottom = figure.get_size_inches()[1] - top - _HEAD - _PICTURE
         starts = (left + beyond, left + beyond + widths[0] + between)
         for side, framed in enumerate(_framed(found)):
-            axes = place(figure, framed, left=starts[side], bottom=bottom, width=widths[side], height=_PICTURE)
+            axes = draw_framed(figure, framed, left=starts[side], bottom=bottom, width=widths[side], height=_PICTURE)
             if found.alignment:
                 draw_stripes(axes, framed.image.height, found.alignment.stripes[side])
         if found.alignment:
             path = _axes(figure, starts[0] + widths[0], top + _HEAD, between, _PICTURE)
-            draw_path(path, found.alignment, inches=_PICTURE)
+            draw_alignment(path, found.alignment, inches=_PICTURE)
 
     lines = max(len(framed.caption) for framed in _framed(found))
     return _Panel(sum(widths) + between + 2 * beyond, _HEAD + _PICTURE + LINE * lines + 0.25, draw)
@@ -115,16 +116,16 @@ def _places(found: MatchExplanation) -> tuple[list[float], float, float]:
     return widths, max(_PATH if found.alignment else _GAP, 2 * reach + 0.1), reach
 
 
-def _framed(found: MatchExplanation) -> tuple[Framed, Framed]:
+def _framed(found: MatchExplanation) -> tuple[FramedImage, FramedImage]:
     frame = UNKNOWN if found.same is None else RIGHT if found.same else WRONG
     a, b = found.pictures
-    return Framed(a, _caption("A", found.a, QUERY), QUERY), Framed(b, _caption("B", found.b, frame), frame)
+    return FramedImage(a, _caption("A", found.a, QUERY), QUERY), FramedImage(b, _caption("B", found.b, frame), frame)
 
 
 def _caption(side: str, sample: Sample, frame: Frame) -> list[str]:
     name = sample.path.rsplit("/", 1)[-1]
     name = name if len(name) <= 26 else f"{name[:12]}…{name[-12:]}"
-    return [f"{side} {frame.symbol}".rstrip(), name, *who(sample.pid, sample.camid, sample.role)]
+    return [f"{side} {frame.symbol}".rstrip(), name, *caption_lines(sample.pid, sample.camid, sample.role)]
 
 
 def _stripes(found: MatchExplanation) -> _Panel | None:
@@ -170,8 +171,12 @@ def _blocks(found: MatchExplanation) -> _Panel | None:
     return _Panel(crops + wide, _HEAD + row * len(parts) + 0.55, draw)
 
 
-def _share(part: Part, total: float) -> str:
-    return f"{number(part.distance)}, {part.distance / total:.0%}" if total > 0 else f"{number(part.distance)}"
+def _share(part: PartDistance, total: float) -> str:
+    return (
+        f"{format_number(part.distance)}, {part.distance / total:.0%}"
+        if total > 0
+        else f"{format_number(part.distance)}"
+    )
 
 
 def _bars(axes: Axes, lengths: Sequence[float], words: Sequence[str]) -> None:
@@ -262,9 +267,9 @@ def _text(figure: Figure, left: float, top: float, text: str, *, size: float, **
 
 
 def _numbers(found: MatchExplanation) -> str:
-    said = [f"distance {number(found.distance)}"]
+    said = [f"distance {format_number(found.distance)}"]
     if found.same_person is not None:
-        said += [probability(found.same_person).replace("P", "P(same person)"), f"verdict: {found.verdict}"]
+        said += [format_probability(found.same_person).replace("P", "P(same person)"), f"verdict: {found.verdict}"]
     return "   ·   ".join(said)
 
 
@@ -275,7 +280,7 @@ def _footer(found: MatchExplanation, title: str) -> str:
     said = [f"distance {square}, {length}; smaller is closer"]
     if found.alignment and found.protocol.distance == "global":
         said.append("The alignment of stripes is not part of it")
-    if found.maps is not None and (left_out := unexplained([found.protocol])):
+    if found.maps is not None and (left_out := describe_limits([found.protocol])):
         said.append(left_out.removesuffix("."))
     if found.attributes:
         said.append(f"?: less than {found.confident:.0%} sure on one of the two")

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from passerby.figures.names import wrapped
+from passerby.figures.layout import wrap_text
 from passerby.figures.style import FONT, SERIES, STYLES
 
 _COLUMNS, _WIDTH, _HEIGHT = 2, 4.6, 2.6
@@ -30,7 +30,7 @@ def panels_figure(panels: Sequence[Panel], *, title: str) -> Figure:
     """Two side by side, as many rows as there are."""
     rows = [panels[i : i + _COLUMNS] for i in range(0, len(panels), _COLUMNS)]
     width = _WIDTH * len(rows[0])
-    heading = wrapped(title, width)
+    heading = wrap_text(title, width)
     above = 0.15 + 0.17 * len(heading.splitlines())
     heights = [_ABOVE + _HEIGHT + _BELOW + _LINE * max(panel.lines for panel in row) for row in rows]
     figure = Figure(figsize=(width, above + sum(heights)), facecolor="white")
@@ -69,7 +69,7 @@ class Place:
     def legend(self, lines: Sequence[Any]) -> None:
         """Below the axes; too long a text is broken."""
         for line in lines:
-            broken = (wrapped(text, _WIDTH - 0.8, font=FONT - 1) for text in line.get_label().splitlines())
+            broken = (wrap_text(text, _WIDTH - 0.8, font=FONT - 1) for text in line.get_label().splitlines())
             line.set_label("\n".join(broken))
         width, height = self.figure.get_size_inches()
         middle, down = self.left + (_LEFT + _WIDTH - _RIGHT) / 2, self.top + _ABOVE + _HEIGHT + _LABEL

@@ -15,11 +15,19 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from passerby.errors import ConfigError
-from passerby.explain.format import number, probability
-from passerby.explain.images import Album
-from passerby.explain.ranked_lists import Outcome, RankedHit, RankedList, choose, ranked_lists
-from passerby.figures.framed import CHARACTER, GAP, LINE, Framed, cell_width, place, who
-from passerby.figures.names import broken
+from passerby.explain.format import format_number, format_probability
+from passerby.explain.images import ImageSet
+from passerby.explain.ranked_lists import Outcome, RankedHit, RankedList, ranked_lists, select_queries
+from passerby.figures.layout import (
+    CHARACTER,
+    GAP,
+    LINE,
+    FramedImage,
+    break_name,
+    caption_lines,
+    cell_width,
+    draw_framed,
+)
 from passerby.figures.style import FONT, JUNK, QUERY, RIGHT, WRONG, Frame
 from passerby.metrics.calibration import Calibration
 from passerby.types import Embeddings, Protocol
@@ -42,12 +50,12 @@ class _Row:
     name: tuple[str, ...]
     side: tuple[str, ...]
     """What is said at its start, below its name."""
-    query: Framed | None
+    query: FramedImage | None
     """``None`` below a row of the same query."""
-    hits: tuple[Framed, ...]
+    hits: tuple[FramedImage, ...]
 
 
-def ranked_figure(lists: Mapping[str, Sequence[RankedList]], album: Album, *, title: str) -> Figure:
+def ranked_list_figure(lists: Mapping[str, Sequence[RankedList]], album: ImageSet, *, title: str) -> Figure:
     """A row a query; or, of several lists by name (runs; before and after a filter), one a list, below each other.
 
     Args:
@@ -67,11 +75,11 @@ def ranked_figure(lists: Mapping[str, Sequence[RankedList]], album: Album, *, ti
     return _draw(rows, title, of_group=len(lists))
 
 
-def failures(
+def failure_figure(
     query: Embeddings,
     gallery: Embeddings,
     protocol: Protocol,
-    album: Album,
+    album: ImageSet,
     *,
     n: int = 5,
     k: int | None = None,
@@ -86,19 +94,23 @@ def failures(
     Raises:
         ProtocolError: if no query has a valid match (and as :func:`~passerby.explain.ranked_lists.ranked_lists` does).
     """
-    rows = choose(query, gallery, protocol, "worst", n)
+    rows = select_queries(query, gallery, protocol, "worst", n)
     lists = ranked_lists(query, gallery, protocol, rows, k=k, calibration=calibration)
     of = f" of {name}" if name else ""
     title = f"The {len(rows)} queries of lowest average precision{of}, among {len(query):,}\n{protocol}"
-    return ranked_figure({name: lists}, album, title=title)
+    return ranked_list_figure({name: lists}, album, title=title)
 
 
-def _rows(lists: Mapping[str, RankedList], album: Album) -> Iterator[_Row]:
+def _rows(lists: Mapping[str, RankedList], album: ImageSet) -> Iterator[_Row]:
     """Of one query."""
     for place_of, (name, some) in enumerate(lists.items()):
         first = place_of == 0
-        query = Framed(album.image(some.path), ["query", *who(some.pid, some.camid)], QUERY) if first else None
-        hits = tuple(Framed(album.image(hit.path), _caption(hit), _FRAMES[hit.outcome][0]) for hit in some.hits)
+        query = (
+            FramedImage(album.image(some.path), ["query", *caption_lines(some.pid, some.camid)], QUERY)
+            if first
+            else None
+        )
+        hits = tuple(FramedImage(album.image(hit.path), _caption(hit), _FRAMES[hit.outcome][0]) for hit in some.hits)
         yield _Row(tuple(_wrapped(name)), tuple(_side(some, named=first)), query, hits)
 
 
@@ -130,20 +142,20 @@ def _runs(ranks: Sequence[int]) -> str:
 
 
 def _wrapped(text: str) -> list[str]:
-    return broken(text, int(_SIDE * _LETTERS))
+    return break_name(text, int(_SIDE * _LETTERS))
 
 
 def _caption(hit: RankedHit) -> list[str]:
     rank = "" if hit.rank is None else f"#{hit.rank}"
     moved = [f"was #{hit.before}"] if hit.before not in (None, hit.rank) else []
-    said = [] if hit.same_person is None else [probability(hit.same_person), str(hit.verdict)]
+    said = [] if hit.same_person is None else [format_probability(hit.same_person), str(hit.verdict)]
     symbol = _FRAMES[hit.outcome][0].symbol
     return [
         f"{rank} {symbol}".strip(),
         *moved,
-        f"d = {number(hit.distance)}",
+        f"d = {format_number(hit.distance)}",
         *said,
-        *who(hit.pid, hit.camid, hit.role),
+        *caption_lines(hit.pid, hit.camid, hit.role),
     ]
 
 
@@ -191,7 +203,7 @@ def _draw_row(figure: Figure, row: _Row, upper: float, wide: float) -> None:
     for column, each in enumerate((row.query, *row.hits)):
         left = _SIDE + 2 * GAP + column * (wide + GAP) + (GAP if column else 0)
         if each:
-            place(figure, each, left=left, bottom=upper - _HEIGHT, width=wide, height=_HEIGHT)
+            draw_framed(figure, each, left=left, bottom=upper - _HEIGHT, width=wide, height=_HEIGHT)
     if not row.hits:
         left = _SIDE + 2 * GAP + wide + 2 * GAP
         figure.text(left / width, (upper - _HEIGHT / 2) / height, "nothing is left", fontsize=FONT, va="center")

@@ -23,7 +23,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
 from passerby.errors import ConfigError, UnknownNameError
-from passerby.explain.compared import Compared
+from passerby.explain.evaluated import EvaluatedEmbeddings
 from passerby.figures.panels import Panel, Place, dressed, line_of, panels_figure
 from passerby.figures.style import FONT, SERIES, STYLES
 from passerby.metrics.open_set import (
@@ -40,8 +40,8 @@ from passerby.metrics.open_set import (
 from passerby.metrics.probability import Reliability, reliability_of
 from passerby.types import Protocol
 
-What = Literal["cmc", "pr", "roc", "det", "histogram", "calibration"]
-WHAT: tuple[What, ...] = get_args(What)
+Curve = Literal["cmc", "pr", "roc", "det", "histogram", "calibration"]
+CURVES: tuple[Curve, ...] = get_args(Curve)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 """Of points, in the order of the runs."""
 SAME, DIFFERENT = "#0072B2", "#D55E00"
@@ -49,7 +49,7 @@ _POINTS = 400
 _PERCENT = 100
 
 
-def read_what(text: str) -> tuple[What, ...]:
+def parse_curves(text: str) -> tuple[Curve, ...]:
     """``cmc,roc`` as names, in the order in which they are drawn.
 
     Raises:
@@ -57,12 +57,14 @@ def read_what(text: str) -> tuple[What, ...]:
     """
     names = [name.strip() for name in text.split(",")]
     for name in names:
-        if name not in WHAT:
-            raise UnknownNameError("curve", name, WHAT)
-    return tuple(name for name in WHAT if name in names)
+        if name not in CURVES:
+            raise UnknownNameError("curve", name, CURVES)
+    return tuple(name for name in CURVES if name in names)
 
 
-def retrieval_figure(runs: Sequence[Compared], *, what: Sequence[What] = ("cmc", "pr"), title: str = "") -> Figure:
+def retrieval_figure(
+    runs: Sequence[EvaluatedEmbeddings], *, what: Sequence[Curve] = ("cmc", "pr"), title: str = ""
+) -> Figure:
     """The curves that are asked for, a panel each; of histograms a panel a run.
 
     Args:
@@ -76,12 +78,12 @@ def retrieval_figure(runs: Sequence[Compared], *, what: Sequence[What] = ("cmc",
         raise ConfigError(f"a figure of curves shows 1 to {len(STYLES)} runs, got {len(runs)}; make several figures")
     panels = _panels(runs, what)
     if not panels:
-        raise ConfigError(f"nothing is to be drawn; ask for some of {', '.join(WHAT)}")
+        raise ConfigError(f"nothing is to be drawn; ask for some of {', '.join(CURVES)}")
     return panels_figure(panels, title=_title(runs, title) if title else "")
 
 
-def _panels(runs: Sequence[Compared], what: Sequence[What]) -> list[Panel]:
-    of_all: dict[What, Callable[..., None]] = {
+def _panels(runs: Sequence[EvaluatedEmbeddings], what: Sequence[Curve]) -> list[Panel]:
+    of_all: dict[Curve, Callable[..., None]] = {
         "cmc": _cmc, "pr": _precision_recall, "roc": _roc, "det": _det, "calibration": _calibration,
     }  # fmt: skip
     panels = []
@@ -93,13 +95,13 @@ def _panels(runs: Sequence[Compared], what: Sequence[What]) -> list[Panel]:
     return panels
 
 
-def _title(runs: Sequence[Compared], title: str) -> str:
+def _title(runs: Sequence[EvaluatedEmbeddings], title: str) -> str:
     protocols = {run.protocol for run in runs}
     how = f"{runs[0].protocol}" if len(protocols) == 1 else "each run compared as its paper does"
     return f"{title}: {how}"
 
 
-def _cmc(place: Place, runs: Sequence[Compared]) -> None:
+def _cmc(place: Place, runs: Sequence[EvaluatedEmbeddings]) -> None:
     axes = place.one("Cumulative matching characteristic", "rank k", "queries with a match among k, %")
     lines = []
     for number, run in enumerate(runs):
@@ -112,7 +114,7 @@ def _cmc(place: Place, runs: Sequence[Compared]) -> None:
     place.legend(lines)
 
 
-def _precision_recall(place: Place, runs: Sequence[Compared]) -> None:
+def _precision_recall(place: Place, runs: Sequence[EvaluatedEmbeddings]) -> None:
     axes = place.one("Precision by recall, interpolated, mean over queries", "recall, %", "precision, %")
     lines = []
     for number, run in enumerate(runs):
@@ -124,7 +126,7 @@ def _precision_recall(place: Place, runs: Sequence[Compared]) -> None:
     place.legend(lines)
 
 
-def rates_of(pairs: Pairs, *, points: int = _POINTS) -> tuple[Any, Any]:
+def roc_points(pairs: Pairs, *, points: int = _POINTS) -> tuple[Any, Any]:
     """False-match rates, from the lowest that the pairs support to 1, and the true-positive rate at each.
 
     As many points as a figure can show, each exact: the best that its rate allows.
@@ -136,14 +138,14 @@ def rates_of(pairs: Pairs, *, points: int = _POINTS) -> tuple[Any, Any]:
     return wanted.numpy(), found.true_positive_rate[places].numpy()
 
 
-def _roc(place: Place, runs: Sequence[Compared], *, missed: bool = False) -> None:
+def _roc(place: Place, runs: Sequence[EvaluatedEmbeddings], *, missed: bool = False) -> None:
     name, y = ("Detection error trade-off", "missed") if missed else ("Receiver operating characteristic", "accepted")
     axes = place.one(name, "false-match rate: different pairs accepted", f"same pairs {y}, %")
     axes.set_xscale("log")
     axes.xaxis.set_minor_formatter(NullFormatter())
     lines = []
     for number, run in enumerate(runs):
-        rates, shares = rates_of(run.pairs)
+        rates, shares = roc_points(run.pairs)
         values = _PERCENT * ((1 - shares) if missed else shares)
         label = f"{run.name}: {_operating(run.pairs)}"
         lines.append(
@@ -190,7 +192,7 @@ def _short(name: str, most: int = 45) -> str:
     return name if len(name) <= most else f"…{name[1 - most :]}"
 
 
-def _histogram(place: Place, run: Compared) -> None:
+def _histogram(place: Place, run: EvaluatedEmbeddings) -> None:
     axes = place.one(f"Distances: {_short(run.name)}", distance_name(run.protocol), "share of the pairs, %")
     found, pairs = histogram(run.pairs), run.pairs
     across = " by another camera" if run.protocol.ignore_same_camera else ""
@@ -214,7 +216,7 @@ def _histogram(place: Place, run: Compared) -> None:
     place.legend([same, different, dotted])
 
 
-def _calibration(place: Place, runs: Sequence[Compared]) -> None:
+def _calibration(place: Place, runs: Sequence[EvaluatedEmbeddings]) -> None:
     if not any(run.calibration for run in runs):
         raise ConfigError(
             "none of these runs is calibrated for such distances, so there is no reliability to draw: "
@@ -241,13 +243,13 @@ def _calibration(place: Place, runs: Sequence[Compared]) -> None:
     place.legend(lines)
 
 
-def reliability(run: Compared) -> Reliability | None:
+def reliability(run: EvaluatedEmbeddings) -> Reliability | None:
     """Of a calibrated run, same and different pairs weighing alike; ``None`` of another."""
     known = run.calibration
     return reliability_of(known.curve, run.pairs, prior=known.prior, balanced=True) if known else None
 
 
-def _held(run: Compared, bins: Reliability | None) -> str:
+def _held(run: EvaluatedEmbeddings, bins: Reliability | None) -> str:
     if bins is None:
         return "not calibrated"
     flattered = ", fitted on these very pictures" if run.fitted_on_these else ""

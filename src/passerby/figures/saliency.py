@@ -17,13 +17,21 @@ from PIL import Image
 from torch import Tensor
 
 from passerby.errors import ConfigError
-from passerby.explain.format import number
-from passerby.explain.images import Album, Seen
+from passerby.explain.format import format_number
+from passerby.explain.images import ImageSet, ModelView
 from passerby.explain.saliency.maps import PairSaliency
-from passerby.explain.saliency.pairs import Pair
-from passerby.figures.framed import CHARACTER, GAP, LINE, Framed, cell_width, place, who
-from passerby.figures.layout import heatmap_cell
-from passerby.figures.names import broken
+from passerby.explain.saliency.pairs import ImagePair
+from passerby.figures.layout import (
+    CHARACTER,
+    GAP,
+    LINE,
+    FramedImage,
+    break_name,
+    caption_lines,
+    cell_width,
+    draw_framed,
+    heatmap_cell,
+)
 from passerby.figures.style import FONT, RIGHT, UNKNOWN, WRONG, Frame
 from passerby.types import Sample
 
@@ -48,20 +56,20 @@ class MapRow(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class SaliencyGroup:
     """A picture, or two that are compared, with each run's maps."""
 
     head: str
-    pictures: tuple[Framed, ...]
+    pictures: tuple[FramedImage, ...]
     rows: tuple[MapRow, ...]
 
 
 def identity_groups(
-    album: Album,
-    seen: Sequence[Seen],
+    album: ImageSet,
+    seen: Sequence[ModelView],
     maps: Sequence[Float[Tensor, "b h w"]],
     said: Sequence[Sequence[tuple[str, ...]]],
-) -> list[Group]:
+) -> list[SaliencyGroup]:
     """A group a picture.
 
     Args:
@@ -75,11 +83,11 @@ def identity_groups(
         rows = tuple(
             MapRow((heatmap_cell(image, found[row]),), words[row]) for found, words in zip(maps, said, strict=True)
         )
-        groups.append(Group("", (Framed(image, _named(sample), UNKNOWN),), rows))
+        groups.append(SaliencyGroup("", (FramedImage(image, _named(sample), UNKNOWN),), rows))
     return groups
 
 
-def distance_groups(album: Album, pairs: Sequence[Pair], found: Sequence[PairSaliency]) -> list[Group]:
+def distance_groups(album: ImageSet, pairs: Sequence[ImagePair], found: Sequence[PairSaliency]) -> list[SaliencyGroup]:
     """A group a pair; ``found`` of each run."""
     groups = []
     for row, pair in enumerate(pairs):
@@ -89,16 +97,18 @@ def distance_groups(album: Album, pairs: Sequence[Pair], found: Sequence[PairSal
         rows = tuple(
             MapRow(
                 (heatmap_cell(images[0], one.a[row]), heatmap_cell(images[1], one.b[row])),
-                (f"d = {number(one.distances[row].item())}",),
+                (f"d = {format_number(one.distances[row].item())}",),
             )
             for one in found
         )
         head = f"{frame.symbol} {_SAME[pair.same]}".strip()
-        groups.append(Group(head, tuple(Framed(image, _named(some), frame) for image, some in named), rows))
+        groups.append(
+            SaliencyGroup(head, tuple(FramedImage(image, _named(some), frame) for image, some in named), rows)
+        )
     return groups
 
 
-def saliency_figure(groups: Sequence[Group], names: Sequence[str], *, title: str, foot: str = "") -> Figure:
+def saliency_figure(groups: Sequence[SaliencyGroup], names: Sequence[str], *, title: str, foot: str = "") -> Figure:
     """The groups side by side, as many lines as they need; in each line the pictures, then every run's maps.
 
     Args:
@@ -130,12 +140,12 @@ def saliency_figure(groups: Sequence[Group], names: Sequence[str], *, title: str
 def _side(names: Sequence[str]) -> float:
     """What holds the longest name, or the longest word of one that has no room in a line."""
     least, most = _SIDE
-    lines = [line for name in names for line in broken(name, int(most / _BOLD))]
+    lines = [line for name in names for line in break_name(name, int(most / _BOLD))]
     return max([least, *(len(line) * _BOLD + GAP / 2 for line in lines)])
 
 
 def _draw_line(
-    figure: Figure, line: Sequence[Group], names: Sequence[str], *, upper: float, wide: float, side: float
+    figure: Figure, line: Sequence[SaliencyGroup], names: Sequence[str], *, upper: float, wide: float, side: float
 ) -> None:
     width, height = figure.get_size_inches()
     first = upper - _head(line)
@@ -144,7 +154,7 @@ def _draw_line(
         below = _captions(line) if len(bottoms) == 1 else _said(line)
         bottoms.append(bottoms[-1] - LINE * below - GAP - _HEIGHT)
     for name, bottom in zip(("picture", *names), bottoms, strict=True):
-        words, weight = "\n".join(broken(name, int(side / _BOLD))), "normal" if bottom == bottoms[0] else "bold"
+        words, weight = "\n".join(break_name(name, int(side / _BOLD))), "normal" if bottom == bottoms[0] else "bold"
         figure.text(GAP / width, (bottom + _HEIGHT / 2) / height, words, fontsize=FONT, va="center", weight=weight)
     left = GAP + side + _APART / 2
     for group in line:
@@ -155,23 +165,23 @@ def _draw_line(
         start = center - _pictures(group, wide) / 2
         _draw_row(figure, group.pictures, start, bottoms[0], wide)
         for (maps, said), bottom in zip(group.rows, bottoms[1:], strict=True):
-            _draw_row(figure, [Framed(image, (), UNKNOWN) for image in maps], start, bottom, wide)
+            _draw_row(figure, [FramedImage(image, (), UNKNOWN) for image in maps], start, bottom, wide)
             figure.text(center / width, (bottom - 0.06) / height, "\n".join(said), **how)
         left += _width(group, wide) + _APART
 
 
-def _draw_row(figure: Figure, pictures: Sequence[Framed], left: float, bottom: float, wide: float) -> None:
+def _draw_row(figure: Figure, pictures: Sequence[FramedImage], left: float, bottom: float, wide: float) -> None:
     for column, picture in enumerate(pictures):
         x = left + column * (wide + _BESIDE)
-        axes = place(figure, picture, left=x, bottom=bottom, width=wide, height=_HEIGHT)
+        axes = draw_framed(figure, picture, left=x, bottom=bottom, width=wide, height=_HEIGHT)
         if picture.frame == UNKNOWN:
             for spine in axes.spines.values():
                 spine.set_linewidth(1)
 
 
-def _broken(groups: Sequence[Group], width_of: Callable[[Group], float]) -> list[list[Group]]:
+def _broken(groups: Sequence[SaliencyGroup], width_of: Callable[[SaliencyGroup], float]) -> list[list[SaliencyGroup]]:
     """Into lines that are not too wide."""
-    lines: list[list[Group]] = [[]]
+    lines: list[list[SaliencyGroup]] = [[]]
     for group in groups:
         if lines[-1] and sum(width_of(each) + _APART for each in [*lines[-1], group]) > _WIDEST:
             lines.append([])
@@ -179,35 +189,35 @@ def _broken(groups: Sequence[Group], width_of: Callable[[Group], float]) -> list
     return lines
 
 
-def _width(group: Group, wide: float) -> float:
+def _width(group: SaliencyGroup, wide: float) -> float:
     """What holds its pictures, and what is said of them."""
     words = max(len(text) for text in (group.head, *(line for row in group.rows for line in row.said)))
     return max(_pictures(group, wide), words * CHARACTER)
 
 
-def _pictures(group: Group, wide: float) -> float:
+def _pictures(group: SaliencyGroup, wide: float) -> float:
     return len(group.pictures) * (wide + _BESIDE) - _BESIDE
 
 
-def _line_height(line: Sequence[Group], runs: int) -> float:
+def _line_height(line: Sequence[SaliencyGroup], runs: int) -> float:
     maps = runs * (_HEIGHT + LINE * _said(line) + GAP)
     return _head(line) + _HEIGHT + LINE * _captions(line) + GAP + maps + GAP / 2
 
 
-def _head(line: Sequence[Group]) -> float:
+def _head(line: Sequence[SaliencyGroup]) -> float:
     return LINE + GAP / 4 if any(group.head for group in line) else 0.0
 
 
-def _said(line: Sequence[Group]) -> int:
+def _said(line: Sequence[SaliencyGroup]) -> int:
     return max(len(row.said) for group in line for row in group.rows)
 
 
-def _captions(line: Sequence[Group]) -> int:
+def _captions(line: Sequence[SaliencyGroup]) -> int:
     return max(len(picture.caption) for group in line for picture in group.pictures)
 
 
 def _named(sample: Sample) -> list[str]:
-    return who(sample.pid, sample.camid, sample.role) or [sample.path.rsplit("/", 1)[-1]]
+    return caption_lines(sample.pid, sample.camid, sample.role) or [sample.path.rsplit("/", 1)[-1]]
 
 
 def _wrapped(text: str, inches: float) -> list[str]:

@@ -35,14 +35,14 @@ def save_figure(figure: Figure, path: str | Path, *, dpi: int = 150) -> None:
     import matplotlib as mpl
 
     content, form = io.BytesIO(), _format(path)
-    as_written(figure)
+    disable_math_text(figure)
     with mpl.rc_context({"svg.hashsalt": "passerby", "svg.fonttype": "path"}):
         figure.savefig(content, format=form, dpi=dpi, metadata=_UNDATED[form])
     with atomic_write(path) as partial:
         partial.write_bytes(content.getvalue())
 
 
-def as_written(figure: Figure) -> None:
+def disable_math_text(figure: Figure) -> None:
     """Take words literally: a $ in the name of a run, a person or a file begins no formula (powers along axes do)."""
     from matplotlib.axis import Axis
     from matplotlib.text import Text

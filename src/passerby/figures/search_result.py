@@ -7,14 +7,12 @@ Where it is known who the query is, right answers have a green frame and ✓, wr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from matplotlib.figure import Figure
 from PIL import Image
 
-from passerby.explain.format import number, probability
-from passerby.figures.framed import GAP, LINE, Framed, cell_width, place, who
-from passerby.figures.save import save_figure
+from passerby.explain.format import format_number, format_probability
+from passerby.figures.layout import GAP, LINE, FramedImage, caption_lines, cell_width, draw_framed
 from passerby.figures.style import QUERY, RIGHT, UNKNOWN, WRONG, Frame
 from passerby.types import Hit, Role
 
@@ -22,7 +20,7 @@ _PER_ROW = 10
 _HEIGHT = 2.0  # inches of a thumbnail
 
 
-def strip(
+def search_figure(
     query: Image.Image | None,
     hits: Sequence[tuple[Hit, Image.Image]],
     *,
@@ -39,9 +37,11 @@ def strip(
         asked: attributes, by name of group; hits show their probability then.
     """
     wanted = [f"{group}: {value}" for group, value in (asked or {}).items()]
-    caption = ["query" if query else "asked for", "", *who(pid, camid), *wanted]
-    pictures = [Framed(query or Image.new("RGB", (32, 64), "white"), caption, QUERY)]
-    pictures += [Framed(image, _caption(hit, pid, nearness=query is not None), _frame(hit, pid)) for hit, image in hits]
+    caption = ["query" if query else "asked for", "", *caption_lines(pid, camid), *wanted]
+    pictures = [FramedImage(query or Image.new("RGB", (32, 64), "white"), caption, QUERY)]
+    pictures += [
+        FramedImage(image, _caption(hit, pid, nearness=query is not None), _frame(hit, pid)) for hit, image in hits
+    ]
     wide, lines = cell_width(pictures, _HEIGHT), max(len(each.caption) for each in pictures)
     tall = _HEIGHT + lines * LINE + 2 * GAP
     columns, rows = 1 + min(len(hits), _PER_ROW), max(1, -(-len(hits) // _PER_ROW))
@@ -49,17 +49,8 @@ def strip(
     for i, each in enumerate(pictures):
         row, column = divmod(i - 1, _PER_ROW) if i else (0, -1)
         left, bottom = GAP + (column + 1) * (wide + GAP), (rows - row) * tall - GAP - _HEIGHT
-        place(figure, each, left=left, bottom=bottom, width=wide, height=_HEIGHT)
+        draw_framed(figure, each, left=left, bottom=bottom, width=wide, height=_HEIGHT)
     return figure
-
-
-def save_strip(figure: Figure, path: str | Path, *, dpi: int = 150) -> None:
-    """Write the figure as its suffix says (.png, .pdf, .svg), whole or not at all.
-
-    Raises:
-        OutputError: for another suffix, or if it cannot be written.
-    """
-    save_figure(figure, path, dpi=dpi)
 
 
 def _frame(hit: Hit, pid: int | None) -> Frame:
@@ -70,7 +61,7 @@ def _frame(hit: Hit, pid: int | None) -> Frame:
 
 
 def _caption(hit: Hit, pid: int | None, *, nearness: bool) -> list[str]:
-    numbers = [f"d = {number(hit.distance)}"] if nearness else []
+    numbers = [f"d = {format_number(hit.distance)}"] if nearness else []
     numbers += [] if hit.probability is None else [f"p = {hit.probability:.4f}"]
-    numbers += [] if hit.same_person is None else [f"{hit.verdict} ({probability(hit.same_person)})"]
-    return [f"#{hit.rank} {_frame(hit, pid).symbol}".rstrip(), *numbers, *who(hit.pid, hit.camid, hit.role)]
+    numbers += [] if hit.same_person is None else [f"{hit.verdict} ({format_probability(hit.same_person)})"]
+    return [f"#{hit.rank} {_frame(hit, pid).symbol}".rstrip(), *numbers, *caption_lines(hit.pid, hit.camid, hit.role)]

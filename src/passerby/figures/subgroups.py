@@ -45,7 +45,7 @@ class _Panel(NamedTuple):
     draw: Callable[[Axes], None]
 
 
-def slices_figure(slices: Sequence[Subgroup], *, mean_ap: float | None = None, title: str) -> Figure:
+def subgroup_figure(slices: Sequence[Subgroup], *, mean_ap: float | None = None, title: str) -> Figure:
     """The matrix of cameras and the bars of visibility, beside them the bars of attributes.
 
     Args:

@@ -20,16 +20,19 @@ from numpy.typing import NDArray
 
 from passerby.compat import current_settings
 from passerby.errors import ConfigError
-from passerby.figures.losses_png import loss_names, running_mean
-from passerby.figures.names import wrapped
+from passerby.figures.layout import wrap_text
 from passerby.figures.panels import line_of
 from passerby.figures.style import FONT, SERIES, STYLES
+from passerby.files import atomic_write
 from passerby.training.run import RunFolder
 
 Over = Literal["epoch", "step"]
 Values = NDArray[np.float64]
 _WIDTH, _HEIGHT, _LINE, _COLUMNS = 3.3, 2.5, 0.19, 3  # inches a panel and a line of the legend; panels side by side
 _TOTAL, _RATE = "loss", "learning rate"
+_NOT_LOSSES = {"step", "epoch", "lr", "images_per_second"}
+_WINDOWS = 50
+"""A running mean is over one of so many parts of the steps."""
 
 
 class Evaluated(NamedTuple):
@@ -43,7 +46,7 @@ class Evaluated(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class History:
+class TrainingHistory:
     """What a run logged, a value a step."""
 
     name: str
@@ -59,7 +62,7 @@ class History:
     """What it was trained on, where the run says so."""
 
     @classmethod
-    def of(cls, run: str | Path, name: str | None = None) -> History:
+    def of(cls, run: str | Path, name: str | None = None) -> TrainingHistory:
         """That of a run folder, called as the folder is.
 
         Raises:
@@ -113,7 +116,7 @@ def _of_the_end(file: Path, step: int, epoch: float) -> tuple[Evaluated, ...]:
     return (Evaluated(step, epoch, values["cmc"]["1"], values["mean_ap"]),) if "cmc" in values else ()
 
 
-def curves_figure(runs: Sequence[History], *, over: Over = "epoch", title: str | None = None) -> Figure:
+def training_figure(runs: Sequence[TrainingHistory], *, over: Over = "epoch", title: str | None = None) -> Figure:
     """A panel for the loss, each of its parts, the learning rate and, if known between epochs, rank-1 and mAP.
 
     Args:
@@ -129,7 +132,7 @@ def curves_figure(runs: Sequence[History], *, over: Over = "epoch", title: str |
     rows = -(-len(panels) // columns)
     size = max(5.0, _WIDTH * columns), _HEIGHT * rows + 0.5 + _LINE * len(runs)
     figure = Figure(figsize=size, facecolor="white", layout="constrained")
-    figure.suptitle(wrapped(title or _title(runs), size[0]), fontsize=FONT + 1)
+    figure.suptitle(wrap_text(title or _title(runs), size[0]), fontsize=FONT + 1)
     places = figure.subplots(rows, columns, squeeze=False)
     for axes, (name, draw) in zip(places.flat, panels.items(), strict=False):
         draw(axes)
@@ -144,13 +147,13 @@ def curves_figure(runs: Sequence[History], *, over: Over = "epoch", title: str |
     return figure
 
 
-def _title(runs: Sequence[History]) -> str:
+def _title(runs: Sequence[TrainingHistory]) -> str:
     data = {run.data for run in runs}
     (on,) = data if len(data) == 1 else {None}
     return f"Training{f' on {on}' if on else ''}: each step pale, its running mean strong"
 
 
-def _panels(runs: Sequence[History], over: Over) -> dict[str, Callable[[Axes], None]]:
+def _panels(runs: Sequence[TrainingHistory], over: Over) -> dict[str, Callable[[Axes], None]]:
     """By title, in the order in which they are drawn."""
     parts = list(dict.fromkeys(part for run in runs for part in run.losses))
     panels: dict[str, Callable[[Axes], None]] = {}
@@ -166,7 +169,7 @@ def _panels(runs: Sequence[History], over: Over) -> dict[str, Callable[[Axes], N
     return panels
 
 
-def _losses(axes: Axes, runs: Sequence[History], part: str, over: Over) -> None:
+def _losses(axes: Axes, runs: Sequence[TrainingHistory], part: str, over: Over) -> None:
     for number, run in enumerate(runs):
         if part in run.losses:
             places, values = getattr(run, f"{over}s"), run.losses[part]
@@ -176,7 +179,7 @@ def _losses(axes: Axes, runs: Sequence[History], part: str, over: Over) -> None:
         axes.set_ylim(bottom=0)
 
 
-def _rates(axes: Axes, runs: Sequence[History], over: Over) -> None:
+def _rates(axes: Axes, runs: Sequence[TrainingHistory], over: Over) -> None:
     for number, run in enumerate(runs):
         line_of(axes, number, getattr(run, f"{over}s"), run.lr)
     axes.ticklabel_format(axis="y", scilimits=(-2, 3))
@@ -184,7 +187,7 @@ def _rates(axes: Axes, runs: Sequence[History], over: Over) -> None:
     axes.set_ylim(bottom=0)
 
 
-def _numbers(axes: Axes, runs: Sequence[History], field: str, over: Over) -> None:
+def _numbers(axes: Axes, runs: Sequence[TrainingHistory], field: str, over: Over) -> None:
     for number, run in enumerate(runs):
         known = [each for each in run.evaluated if getattr(each, field) is not None]
         line_of(
@@ -197,10 +200,41 @@ def _numbers(axes: Axes, runs: Sequence[History], field: str, over: Over) -> Non
         )
 
 
-def _ending(run: History) -> str:
+def _ending(run: TrainingHistory) -> str:
     """The name, and what came out."""
     if not run.evaluated:
         return run.name
     last = run.evaluated[-1]
     precision = "" if last.mean_ap is None else f", mAP {100 * last.mean_ap:.1f}\u00a0%"
     return f"{run.name}: rank-1 {100 * last.rank1:.1f}\u00a0%{precision} at the end"
+
+
+def loss_names(log: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """The loss and its parts, in the order in which a run logs them."""
+    return tuple(name for name in log[0] if name not in _NOT_LOSSES) if log else ()
+
+
+def running_mean(
+    places: NDArray[np.float64], values: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The mean of each fiftieth of the values, at the place of its last one."""
+    window = max(1, len(values) // _WINDOWS)
+    return places[window - 1 :], np.convolve(values, np.ones(window) / window, mode="valid")
+
+
+def save_loss_curves(log: list[dict[str, Any]], path: Path) -> None:
+    """Draw every loss part over steps (pale: each step; strong: a running mean) and write ``path`` whole."""
+    if not log:
+        return
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    steps = np.array([entry["step"] for entry in log], np.float64)
+    for name in loss_names(log):
+        values = np.array([entry[name] for entry in log], np.float64)
+        (line,) = axes.plot(steps, values, alpha=0.2, linewidth=0.8)
+        axes.plot(*running_mean(steps, values), color=line.get_color(), label=name)
+    axes.set(xlabel="step", ylabel="loss", ylim=(0, None))
+    axes.legend()
+    axes.grid(alpha=0.3)
+    with atomic_write(path) as partial:
+        figure.savefig(partial, dpi=110)

@@ -1,7 +1,6 @@
-"""Embeddings on disk, the search among them, and its picture."""
+"""Embeddings on disk, and the search among them."""
 
 from passerby.data.images.open import Query
-from passerby.figures.search_result import save_strip, strip
 from passerby.gallery.gallery import Gallery
 from passerby.inference.embeddings_file import Origin, StoredEmbeddings, read_embeddings, write_embeddings
 
@@ -11,7 +10,5 @@ __all__ = [
     "Query",
     "StoredEmbeddings",
     "read_embeddings",
-    "save_strip",
-    "strip",
     "write_embeddings",
 ]

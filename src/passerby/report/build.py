@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from passerby.errors import PasserbyError
-from passerby.explain.images import Album
+from passerby.explain.images import ImageSet
 from passerby.files import atomic_write
 from passerby.report.figure import sized
 from passerby.report.inputs.evaluated_run import Missing, Progress, evaluated, own_data, silent
@@ -85,7 +85,7 @@ def read_run(
             raise
         _LOG.warning("%s is not evaluated for the report: %s", record.label, error)
         return Run(record, None, None, (*lacking, _unevaluated(record, error)))
-    album = Album(tested.dataset.source, blur=blur)
+    album = ImageSet(tested.dataset.source, blur=blur)
     return Run(record, tested, album, (*lacking, *tested.unsliced))
 
 

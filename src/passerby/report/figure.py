@@ -15,7 +15,7 @@ from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from PIL import Image, features
 
-from passerby.figures.save import as_written
+from passerby.figures.save import disable_math_text
 from passerby.report.components import Content, Html, element, printable
 
 DPI = 144
@@ -59,7 +59,7 @@ def drawn(figure: Figure, *, alt: str, caption: Content, id: str | None = None) 
 
 def encoded(figure: Figure) -> tuple[str, bytes]:
     """Its media type, and what shows it well: lines and words as vectors, unless they are many; else pixels."""
-    as_written(figure)
+    disable_math_text(figure)
     for words in figure.findobj(Text):
         words.set_text(printable(words.get_text()))
     with warnings.catch_warnings():

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, OutputError, TrainingError, WeightsError
-from passerby.figures.losses_png import save_loss_curves
+from passerby.figures.training_curves import save_loss_curves
 from passerby.inference.model import Model
 from passerby.losses.reid import LossParts
 from passerby.models.base import ReidModel

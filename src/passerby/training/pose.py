@@ -25,7 +25,7 @@ from passerby.data.keypoints.estimator import PoseEstimator
 from passerby.data.keypoints.skeleton import JOINTS
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, DatasetLayoutError, TrainingError, WeightsError
-from passerby.figures.losses_png import save_loss_curves
+from passerby.figures.training_curves import save_loss_curves
 from passerby.losses.pose import coordinate_loss, presence_loss
 from passerby.losses.reid import LossParts
 from passerby.metrics.pck import keypoint_distances, keypoint_heights, summary

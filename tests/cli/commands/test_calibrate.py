@@ -133,13 +133,13 @@ def test_a_search_says_same_unsure_or_different(run, trained: Path, calibrated: 
 
 
 def test_a_figure_says_it_too(run, calibrated: Path, figures: Path, tmp_path: Path) -> None:
-    from passerby.figures.search_result import strip
+    from passerby.figures.search_result import search_figure
 
     with_thresholds(calibrated, 0.0, 1e-9)
     gallery = passerby.Gallery.from_folder(passerby.load(calibrated), figures)
     query = min((figures / "query").iterdir())
     hits = [(hit, gallery.image(hit)) for hit in gallery.search(query, 3)]
-    captions = [axes.texts[0].get_text() for axes in strip(None, hits).axes[1:]]
+    captions = [axes.texts[0].get_text() for axes in search_figure(None, hits).axes[1:]]
     assert all(
         f"{hit.verdict} (P = {hit.same_person:.2f})" in text for (hit, _), text in zip(hits, captions, strict=True)
     )

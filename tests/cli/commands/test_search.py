@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from passerby.cli import app
 from passerby.data.images.blur_faces import UPPER
-from passerby.figures.search_result import strip as drawn
+from passerby.figures.search_result import search_figure as drawn
 from passerby.inference.load import load
 from passerby.models.registry import create_model
 from passerby.training.checkpoint import save_model
@@ -130,7 +130,7 @@ def test_heads_of_people_who_may_exist_are_blurred_in_figures(
         shown.append([query, *(image for _, image in hits)])
         return drawn(query, hits, **known)
 
-    monkeypatch.setattr("passerby.figures.search_result.strip", strip)
+    monkeypatch.setattr("passerby.figures.search_result.search_figure", strip)
     asked = ("search", runs[0], query, "--gallery", embedded, "--figure", tmp_path / "strip.png")
     assert [passerby(*asked, *how).exit_code for how in ((), ("--blur",), ("--no-blur",))] == [0, 0, 0]
     default, blurred, sharp = ([np.asarray(image, float) for image in images] for images in shown)

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from passerby.data.registry import load as load_dataset
-from passerby.explain.images import Album
+from passerby.explain.images import ImageSet
 from passerby.explain.ranked_lists import RankedList
-from passerby.figures import ranked_list as ranked_figure
+from passerby.figures import ranked_list
 from passerby.inference.features import write_features
 from passerby.inference.load import load
 from passerby.metrics.protocol import evaluate_embeddings
@@ -38,13 +38,13 @@ class Drawn(NamedTuple):
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Drawn]:
     """What was drawn, in order."""
-    kept, draw = list[Drawn](), ranked_figure.ranked_figure
+    kept, draw = list[Drawn](), ranked_list.ranked_list_figure
 
-    def keep(lists: dict[str, Sequence[RankedList]], album: Album, *, title: str) -> Figure:
+    def keep(lists: dict[str, Sequence[RankedList]], album: ImageSet, *, title: str) -> Figure:
         kept.append(Drawn({name: tuple(some) for name, some in lists.items()}, title, album.blurs))
         return draw(lists, album, title=title)
 
-    monkeypatch.setattr(ranked_figure, "ranked_figure", keep)
+    monkeypatch.setattr(ranked_list, "ranked_list_figure", keep)
     return kept
 
 

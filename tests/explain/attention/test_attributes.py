@@ -11,8 +11,8 @@ from PIL import Image
 
 from passerby.data.source import DirectorySource
 from passerby.errors import ConfigError
-from passerby.explain.attention.attributes import attribute_maps, stitched
-from passerby.explain.images import Album, Seen, look
+from passerby.explain.attention.attributes import attribute_maps, stitch_attribute_maps
+from passerby.explain.images import ImageSet, ModelView, view_samples
 from passerby.inference.model import Model
 from passerby.models.registry import create_model
 from passerby.types import Sample
@@ -21,21 +21,21 @@ SIZE = (64, 32)
 
 
 @pytest.fixture(scope="module")
-def see(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Seen]:
+def see(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ModelView]:
     folder = tmp_path_factory.mktemp("noise")
     for name in ("a.png", "b.png"):
         Image.effect_noise(SIZE[::-1], 60).convert("RGB").save(folder / name)
 
-    def seen(**options: Any) -> Seen:
+    def seen(**options: Any) -> ModelView:
         torch.manual_seed(0)
         model = create_model("aanet", num_classes=2, backbone="resnet18", **options)
-        album = Album(DirectorySource(folder), blur=True)
-        return look(Model(model, SIZE), album, [Sample(path="a.png"), Sample(path="b.png")])
+        album = ImageSet(DirectorySource(folder), blur=True)
+        return view_samples(Model(model, SIZE), album, [Sample(path="a.png"), Sample(path="b.png")])
 
     return seen
 
 
-def test_every_attribute_has_its_map_value_and_probability(see: Callable[..., Seen]) -> None:
+def test_every_attribute_has_its_map_value_and_probability(see: Callable[..., ModelView]) -> None:
     seen = see(last_stride=1)
     found, output = attribute_maps(seen), seen.output
     assert list(found.maps) == [group.name for group in found.schema.groups]
@@ -53,28 +53,28 @@ def test_every_attribute_has_its_map_value_and_probability(see: Callable[..., Se
     }  # fmt: skip
 
 
-def test_without_the_attention_map_there_are_the_attributes(see: Callable[..., Seen]) -> None:
+def test_without_the_attention_map_there_are_the_attributes(see: Callable[..., ModelView]) -> None:
     found = attribute_maps(see(attention_map=False))
     assert found.attention_map is None
     assert found.attended == ()
     assert len(found.maps) == 12
 
 
-def test_who_predicts_none_says_so(see: Callable[..., Seen]) -> None:
+def test_who_predicts_none_says_so(see: Callable[..., ModelView]) -> None:
     with pytest.raises(ConfigError, match="aanet predicts no attributes as this run has it"):
         attribute_maps(see(attributes=False, attention_map=False))
 
 
-def test_finer_maps_of_the_models_own_step_are_its_own(see: Callable[..., Seen]) -> None:
+def test_finer_maps_of_the_models_own_step_are_its_own(see: Callable[..., ModelView]) -> None:
     seen = see(last_stride=1)
     own, same = attribute_maps(seen).maps, attribute_maps(seen, step=16).maps
     for name, maps in own.items():
         assert torch.allclose(maps, same[name], atol=1e-5)
 
 
-def test_a_finer_position_is_what_the_model_says_of_the_picture_moved_there(see: Callable[..., Seen]) -> None:
+def test_a_finer_position_is_what_the_model_says_of_the_picture_moved_there(see: Callable[..., ModelView]) -> None:
     seen = see(last_stride=1)
-    fine, images = stitched(seen, 8)["hat"], seen.inputs[0]
+    fine, images = stitch_attribute_maps(seen, 8)["hat"], seen.inputs[0]
     assert fine.shape == (2, 8, 4)
     moved = torch.cat([images[:, :, 4:], images[:, :, -1:].expand(-1, -1, 4, -1)], dim=2)  # 4 pixels down
     moved = torch.cat([moved[..., :1].expand(-1, -1, -1, 4), moved[..., :-4]], dim=3)  # and 4 to the left
@@ -88,6 +88,6 @@ def test_a_finer_position_is_what_the_model_says_of_the_picture_moved_there(see:
         assert float(torch.corrcoef(torch.stack([one.flatten(), other.flatten()]))[0, 1]) > 0.9999
 
 
-def test_steps_that_cannot_be_are_refused(see: Callable[..., Seen]) -> None:
+def test_steps_that_cannot_be_are_refused(see: Callable[..., ModelView]) -> None:
     with pytest.raises(ConfigError, match="divides the model's, 32 pixels; got 12"):
         attribute_maps(see(), step=12)

@@ -13,14 +13,14 @@ from PIL import Image
 from passerby.data.source import DirectorySource
 from passerby.errors import ConfigError, ShapeError
 from passerby.explain.attention.capture import (
+    attention_kinds,
     channel_weights,
     default_positions,
-    kinds,
     position_weights,
-    require,
+    require_attention,
     self_attention,
 )
-from passerby.explain.images import Album, Seen, look
+from passerby.explain.images import ImageSet, ModelView, view_samples
 from passerby.inference.model import Model
 from passerby.models.registry import MODELS, create_model
 from passerby.types import Sample
@@ -29,26 +29,26 @@ SIZE = (64, 32)
 
 
 @pytest.fixture(scope="module")
-def see(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Seen]:
+def see(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ModelView]:
     folder = tmp_path_factory.mktemp("noise")
     for place in range(3):
         noise = np.random.default_rng(place).integers(0, 256, (*SIZE, 3), np.uint8)
         Image.fromarray(noise).save(folder / f"{place}.png")
-    album, samples = Album(DirectorySource(folder), blur=True), [Sample(path=f"{place}.png") for place in range(3)]
+    album, samples = ImageSet(DirectorySource(folder), blur=True), [Sample(path=f"{place}.png") for place in range(3)]
 
-    def seen(name: str, **options: Any) -> Seen:
+    def seen(name: str, **options: Any) -> ModelView:
         torch.manual_seed(0)
-        return look(Model(create_model(name, num_classes=2, **options), SIZE), album, samples)
+        return view_samples(Model(create_model(name, num_classes=2, **options), SIZE), album, samples)
 
     return seen
 
 
 @pytest.fixture(scope="module")
-def dual(see: Callable[..., Seen]) -> Seen:
+def dual(see: Callable[..., ModelView]) -> ModelView:
     return see("dual_attention", backbone="resnet18")
 
 
-def test_channel_weights_are_the_modules_own_block_by_block(see: Callable[..., Seen]) -> None:
+def test_channel_weights_are_the_modules_own_block_by_block(see: Callable[..., ModelView]) -> None:
     seen = see("aap_reid", backbone="resnet18", attention_position="pre_bn")
     found = channel_weights(seen)
     assert [each.where for each in found] == [f"layer {n}, block {i}" for n in (3, 4) for i in (1, 2)]
@@ -62,7 +62,7 @@ def test_channel_weights_are_the_modules_own_block_by_block(see: Callable[..., S
     assert torch.allclose(found[0].weights, block.attention.weights(attended), atol=1e-6)
 
 
-def test_how_weights_differ_between_channels_and_between_pictures(dual: Seen) -> None:
+def test_how_weights_differ_between_channels_and_between_pictures(dual: ModelView) -> None:
     for each in channel_weights(dual):
         rows = each.weights.double()
         assert each.mean == pytest.approx(rows.mean(dim=0).numpy(), abs=1e-6)
@@ -70,7 +70,7 @@ def test_how_weights_differ_between_channels_and_between_pictures(dual: Seen) ->
         assert each.between_pictures == pytest.approx(float(rows.var(dim=0, correction=0).mean().sqrt()), abs=1e-6)
 
 
-def test_hearing_changes_nothing_and_leaves_no_hook(dual: Seen) -> None:
+def test_hearing_changes_nothing_and_leaves_no_hook(dual: ModelView) -> None:
     before = dual.model.network(*dual.inputs).embedding
     channel_weights(dual)
     assert torch.equal(dual.model.network(*dual.inputs).embedding, before)
@@ -78,15 +78,15 @@ def test_hearing_changes_nothing_and_leaves_no_hook(dual: Seen) -> None:
 
 
 @pytest.mark.parametrize(("attention", "kind"), [("cwa_add", "CWA(+)"), ("eca", "ECA")])
-def test_other_channel_attentions(see: Callable[..., Seen], attention: str, kind: str) -> None:
+def test_other_channel_attentions(see: Callable[..., ModelView], attention: str, kind: str) -> None:
     found = channel_weights(see("aap_reid", backbone="resnet18", attention=attention, attention_stages=(4,)))
     assert [(each.kind, tuple(each.weights.shape)) for each in found] == [(kind, (3, 512))] * 2
 
 
 @pytest.mark.parametrize("attention", ["sp", "bam"])
-def test_attentions_to_positions(see: Callable[..., Seen], attention: str) -> None:
+def test_attentions_to_positions(see: Callable[..., ModelView], attention: str) -> None:
     seen = see("aap_reid", backbone="resnet18", attention=attention, attention_stages=(4,))
-    assert kinds(seen.model.network) == ("positions",)
+    assert attention_kinds(seen.model.network) == ("positions",)
     found = position_weights(seen)
     assert [each.where for each in found] == ["layer 4, block 1", "layer 4, block 2"]
     assert all(
@@ -94,7 +94,7 @@ def test_attentions_to_positions(see: Callable[..., Seen], attention: str) -> No
     )
 
 
-def test_a_position_looks_where_the_model_says_it_does(dual: Seen) -> None:
+def test_a_position_looks_where_the_model_says_it_does(dual: ModelView) -> None:
     found = self_attention(dual, [(1, 0), (0, 0)])
     model: Any = dual.model.network
     for place, position in enumerate(found.positions):
@@ -103,13 +103,13 @@ def test_a_position_looks_where_the_model_says_it_does(dual: Seen) -> None:
     assert found.alpha == 0
 
 
-def test_positions_from_head_to_feet(dual: Seen) -> None:
+def test_positions_from_head_to_feet(dual: ModelView) -> None:
     assert default_positions(4, 2) == [(0, 1), (2, 1), (3, 1)]
     assert default_positions(1, 1) == [(0, 0)]
     assert self_attention(dual).positions == ((0, 0), (1, 0))
 
 
-def test_a_position_outside_the_map_is_refused(dual: Seen) -> None:
+def test_a_position_outside_the_map_is_refused(dual: ModelView) -> None:
     with pytest.raises(ShapeError, match="outside the map of 2 rows"):
         self_attention(dual, [(2, 0)])
 
@@ -120,7 +120,7 @@ def test_every_registered_model_shows_something_or_says_why_not() -> None:
         "attention_driven": {"width": 0.125}, "strong_baseline": {"backbone": "resnet18"},
         "aligned_reid": {"backbone": "resnet18"},
     }  # fmt: skip
-    found = {name: kinds(create_model(name, num_classes=2, **small.get(name, {}))) for name in MODELS}
+    found = {name: attention_kinds(create_model(name, num_classes=2, **small.get(name, {}))) for name in MODELS}
     assert found["aap_reid"] == ("channels",)
     assert found["dual_attention"] == ("self", "channels")
     assert found["attention_driven"] == ("intra", "inter")
@@ -128,10 +128,10 @@ def test_every_registered_model_shows_something_or_says_why_not() -> None:
     for name in found:
         if not found[name]:
             with pytest.raises(ConfigError, match=f"{name} has no attention to show"):
-                require(create_model(name, num_classes=2, **small.get(name, {})))
+                require_attention(create_model(name, num_classes=2, **small.get(name, {})))
 
 
-def test_another_kind_than_the_model_has_is_refused(dual: Seen) -> None:
+def test_another_kind_than_the_model_has_is_refused(dual: ModelView) -> None:
     with pytest.raises(ConfigError, match=r"no attention of kind intra .* has self and channels"):
-        require(dual.model.network, "intra")
-    assert require(dual.model.network) == "self"
+        require_attention(dual.model.network, "intra")
+    assert require_attention(dual.model.network) == "self"

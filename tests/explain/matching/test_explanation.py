@@ -15,7 +15,7 @@ from passerby.data.dataset import Dataset
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError
 from passerby.evaluation.calibrate import calibrate
-from passerby.explain.images import Album
+from passerby.explain.images import ImageSet
 from passerby.explain.matching.explanation import MatchExplanation, explain_match
 from passerby.figures.match import match_figure
 from passerby.inference.model import Model
@@ -48,7 +48,7 @@ def people(draw_people: Callable[..., Path], tmp_path_factory: pytest.TempPathFa
 
 
 def explained(who: Model, people: Dataset, **how: Any) -> MatchExplanation:
-    album = Album(people.source)
+    album = ImageSet(people.source)
     return explain_match(who, album, people.query[0], album, people.gallery[-1], **how)
 
 
@@ -80,7 +80,7 @@ def test_the_local_distance_is_the_alignment(people: Dataset) -> None:
 
 
 def test_a_picture_matches_itself(people: Dataset) -> None:
-    album = Album(people.source)
+    album = ImageSet(people.source)
     found = explain_match(model("attention_driven"), album, people.query[0], album, people.query[0], saliency=False)
     assert found.distance == 0
     assert found.same

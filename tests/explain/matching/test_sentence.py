@@ -10,9 +10,10 @@ from PIL import Image
 
 from passerby.data.attributes.schema import DUKE, MARKET
 from passerby.explain.matching.alignment import Alignment, Step
-from passerby.explain.matching.explanation import AttributePair, Judged, MatchExplanation
-from passerby.explain.matching.parts import Part
-from passerby.explain.matching.sentence import listed
+from passerby.explain.matching.attributes import Agreement, AttributePair
+from passerby.explain.matching.explanation import MatchExplanation
+from passerby.explain.matching.parts import PartDistance
+from passerby.explain.matching.sentence import join_words
 from passerby.types import Protocol, Role, Sample
 
 
@@ -39,7 +40,7 @@ def match(**known: Any) -> MatchExplanation:
     return MatchExplanation(**{**nothing, **known})
 
 
-def pairs(judged: Judged = "agrees", /, **values: str) -> tuple[AttributePair, ...]:
+def pairs(judged: Agreement = "agrees", /, **values: str) -> tuple[AttributePair, ...]:
     """``upper_color="red"``, or ``"red|blue"`` where they differ."""
     found = []
     for name, value in values.items():
@@ -106,7 +107,11 @@ def test_what_is_uncertain_is_not_said() -> None:
 
 
 def test_without_attributes_it_speaks_of_distance_and_parts() -> None:
-    parts = (Part("whole", 1.0, 0.1), Part("head", 0.1, 0.5, "the head"), Part("legs", 9.0, 0.2, "the legs"))
+    parts = (
+        PartDistance("whole", 1.0, 0.1),
+        PartDistance("head", 0.1, 0.5, "the head"),
+        PartDistance("legs", 9.0, 0.2, "the legs"),
+    )
     rare = match(same_person=0.999, verdict="same", false_match_rate=1e-3, blocks=parts)
     assert rare.sentence == (
         "Probably the same person (P > 0.99): the distance is 0.25, and at most 1 in 1,000 pairs of different people "
@@ -120,7 +125,7 @@ def test_without_attributes_it_speaks_of_distance_and_parts() -> None:
 
 
 def test_stripes_are_counted() -> None:
-    stripes = tuple(Part(f"stripe {i}", 0.1 * i, 0.1 * i, f"stripe {i} of 3") for i in (1, 2, 3))
+    stripes = tuple(PartDistance(f"stripe {i}", 0.1 * i, 0.1 * i, f"stripe {i} of 3") for i in (1, 2, 3))
     assert match(stripes=stripes, alignment=Alignment((Step(0, 0, 0.1),))).sentence.endswith(
         "most alike in stripe 1 and least in stripe 3 of 3, counted from the top and compared at the same height."
     )
@@ -142,7 +147,7 @@ def test_every_verdict_is_called_what_it_is(verdict: Any, begins: str) -> None:
 
 
 def test_pieces() -> None:
-    assert [listed(words) for words in ([], ["a"], ["a", "b"])] == ["", "a", "a and b"]
+    assert [join_words(words) for words in ([], ["a"], ["a", "b"])] == ["", "a", "a and b"]
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,13 @@ from passerby.data.dataset import Dataset
 from passerby.data.keypoints.crops import Rectangles
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
-from passerby.explain.images import Album, Seen, look
+from passerby.explain.images import ImageSet, ModelView, view_samples
 from passerby.explain.saliency.maps import (
     attribute_saliency,
     class_activation_maps,
+    describe_limits,
     distance_saliency,
     identity_saliency,
-    unexplained,
 )
 from passerby.inference.model import Model
 from passerby.models.base import WHOLE, ReidModel
@@ -46,8 +46,8 @@ def people(draw_people: Callable[..., Path], tmp_path_factory: pytest.TempPathFa
     return load_dataset(f"market1501:{draw_people(tmp_path_factory.mktemp('saliency') / 'people', people=4)}")
 
 
-def shown(people: Dataset, model: ReidModel, rows: slice = slice(0, 2)) -> Seen:
-    return look(Model(model, SIZE), Album(people.source), people.query[rows])
+def shown(people: Dataset, model: ReidModel, rows: slice = slice(0, 2)) -> ModelView:
+    return view_samples(Model(model, SIZE), ImageSet(people.source), people.query[rows])
 
 
 def small(name: str, **options: object) -> ReidModel:
@@ -184,14 +184,14 @@ class Crops(ReidModel):
 
 
 @pytest.fixture
-def head_seen(people: Dataset) -> tuple[Seen, tuple[int, int, int, int]]:
-    seen = look(Model(Crops(), SIZE, parts={"by": "pose"}), Album(people.source), people.query[:1])
+def head_seen(people: Dataset) -> tuple[ModelView, tuple[int, int, int, int]]:
+    seen = view_samples(Model(Crops(), SIZE, parts={"by": "pose"}), ImageSet(people.source), people.query[:1])
     assert isinstance(seen.rectangles, Rectangles)
     left, top, right, bottom = np.round(seen.rectangles.parts[0, 0]).astype(int).tolist()
     return seen, (left, top, right, bottom)
 
 
-def test_maps_of_parts_lie_where_these_were_cut(head_seen: tuple[Seen, tuple[int, int, int, int]]) -> None:
+def test_maps_of_parts_lie_where_these_were_cut(head_seen: tuple[ModelView, tuple[int, int, int, int]]) -> None:
     seen, (left, top, right, bottom) = head_seen
     found = identity_saliency(seen)[0]
     assert found[top:bottom, left:right].sum() == pytest.approx(1, abs=1e-4)
@@ -229,8 +229,8 @@ def test_models_without_attributes_cannot_explain_them(people: Dataset) -> None:
 
 
 def test_what_maps_leave_out_is_said() -> None:
-    assert unexplained([Protocol()]) == ""
-    said = unexplained([Protocol(flip_tta=True), Protocol(distance="global_local", rerank=Rerank())])
+    assert describe_limits([Protocol()]) == ""
+    said = describe_limits([Protocol(flip_tta=True), Protocol(distance="global_local", rerank=Rerank())])
     assert "without the mirror images" in said
     assert "not that of stripes in it (global_local)" in said
     assert "before re-ranking" in said

@@ -9,15 +9,15 @@ import torch
 from scipy.stats import spearmanr
 
 from passerby.explain.saliency.measures import (
-    altered,
-    area,
-    at_random,
+    area_under_curve,
+    blur_images,
     mass_inside,
     points_inside,
+    random_order,
     rank_correlation,
-    salient_first,
-    smoothed,
-    values_along,
+    replace_pixels,
+    saliency_order,
+    score_curve,
 )
 
 
@@ -28,17 +28,17 @@ def generator() -> torch.Generator:
 def test_the_most_salient_come_first_and_equal_ones_in_any_order() -> None:
     maps = torch.zeros(2, 4, 5)
     maps[0, 1, 2], maps[0, 3, 4], maps[1, 0, 0] = 2, 3, 1
-    order = salient_first(maps, generator())
+    order = saliency_order(maps, generator())
     assert order[0, :2].tolist() == [19, 7]
     assert order[1, 0] == 0
     assert all(sorted(row.tolist()) == list(range(20)) for row in order)
     assert order[0, 2:].tolist() != sorted(order[0, 2:].tolist())
-    assert not torch.equal(order, at_random(maps, generator()))
-    assert torch.equal(order, salient_first(maps, generator()))
+    assert not torch.equal(order, random_order(maps, generator()))
+    assert torch.equal(order, saliency_order(maps, generator()))
 
 
 def test_squares_are_drawn_as_a_whole() -> None:
-    order = at_random(torch.zeros(2, 5, 6), generator(), cell=2)
+    order = random_order(torch.zeros(2, 5, 6), generator(), cell=2)
     assert sorted(order[0].tolist()) == list(range(30))
     squares = [(p // 6 // 2, p % 6 // 2) for p in order[0].tolist()]
     entered = [square for before, square in pairwise([None, *squares]) if before != square]
@@ -50,7 +50,7 @@ def test_shares_of_a_picture_are_replaced_in_order() -> None:
     draw = generator()
     image, other = torch.randint(0, 256, (2, 3, 4, 5), generator=draw, dtype=torch.uint8)
     order, shares = torch.randperm(20, generator=draw), (0, 0.25, 1)
-    found = altered(image, other, order, shares)
+    found = replace_pixels(image, other, order, shares)
     for s, share in enumerate(shares):
         wanted = image.clone()
         for place in order[: int(share * 20)].tolist():
@@ -61,11 +61,11 @@ def test_shares_of_a_picture_are_replaced_in_order() -> None:
 def test_values_and_the_area_under_them() -> None:
     black, white = torch.zeros(3, 4, 5, dtype=torch.uint8), torch.full((3, 4, 5), 255, dtype=torch.uint8)
     shares = (0.0, 0.5, 1.0)
-    order = at_random(torch.zeros(1, 4, 5), generator())[0]
-    values = values_along(lambda images: images.float().mean(dim=(1, 2, 3)) / 255, black, white, order, shares)
+    order = random_order(torch.zeros(1, 4, 5), generator())[0]
+    values = score_curve(lambda images: images.float().mean(dim=(1, 2, 3)) / 255, black, white, order, shares)
     assert values.tolist() == pytest.approx([0, 0.5, 1])
-    assert area(values, shares).item() == pytest.approx(0.5)
-    assert area(torch.tensor([1.0, 0.0, 0.0]), (0, 0.2, 1)).item() == pytest.approx(0.1)
+    assert area_under_curve(values, shares).item() == pytest.approx(0.5)
+    assert area_under_curve(torch.tensor([1.0, 0.0, 0.0]), (0, 0.2, 1)).item() == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("ties", [False, True])
@@ -97,7 +97,7 @@ def test_mass_and_highest_point_inside_a_mask() -> None:
 def test_a_blurred_picture_keeps_its_color_and_loses_its_pattern() -> None:
     stripes = torch.zeros(1, 3, 32, 16, dtype=torch.uint8)
     stripes[:, :, ::2] = 200
-    found = smoothed(stripes).float()
+    found = blur_images(stripes).float()
     assert found.shape == stripes.shape
     assert found[:, :, 8:-8].std() < 3
     assert found.mean().item() == pytest.approx(100, abs=3)

@@ -104,11 +104,11 @@ def sheet(
 ) -> None:
     """Draw a contact sheet: people across, cameras down."""
     from passerby.data.registry import load
-    from passerby.explain.images import Album
-    from passerby.figures.contact_sheet import check_suffix, contact_sheet, save_sheet
+    from passerby.explain.images import ImageSet
+    from passerby.figures.contact_sheet import check_sheet_path, contact_sheet, save_sheet
     from passerby.files import check_target
 
-    check_suffix(output)
+    check_sheet_path(output)
     check_target(output, overwrite=overwrite)
     dataset = load(spec)
     drawn = contact_sheet(
@@ -118,7 +118,7 @@ def sheet(
         cameras=cameras,
         joints=joints,
         twins=twins,
-        image=Album(dataset.source, blur=blur).image,
+        image=ImageSet(dataset.source, blur=blur).image,
     )
     save_sheet(drawn, output)
     typer.echo(f"The people are in {output}.")

@@ -12,7 +12,7 @@ from passerby.cli.options import Blur, Device, Poses
 
 if TYPE_CHECKING:
     from passerby.data.source import Source
-    from passerby.explain.images import Album
+    from passerby.explain.images import ImageSet
     from passerby.explain.matching.explanation import MatchExplanation
     from passerby.types import Sample
 
@@ -69,33 +69,35 @@ def _picture(name: str) -> tuple[Source, Sample]:
     return DirectorySource(file.parent), Sample(path=file.name)
 
 
-def _album(source: Source, blur: bool | None, poses: str | None) -> Album:
+def _album(source: Source, blur: bool | None, poses: str | None) -> ImageSet:
     """Heads are where joints are, by whomever ``--poses`` names, else as the album finds them."""
-    from passerby.explain.images import Album
+    from passerby.explain.images import ImageSet
     from passerby.inference.keypoint_source import pose_estimator
 
-    return Album(source, blur=blur, joints=pose_estimator(poses, source) if poses else None)
+    return ImageSet(source, blur=blur, joints=pose_estimator(poses, source) if poses else None)
 
 
 def _print(found: MatchExplanation) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from passerby.explain.format import number, probability
+    from passerby.explain.format import format_number, format_probability
 
     typer.echo(found.sentence)
-    typer.echo(f"\ndistance {number(found.distance)} ({found.protocol})")
+    typer.echo(f"\ndistance {format_number(found.distance)} ({found.protocol})")
     if found.same_person is not None:
-        typer.echo(f"{probability(found.same_person).replace('P', 'P(same person)')}, {found.verdict}")
+        typer.echo(f"{format_probability(found.same_person).replace('P', 'P(same person)')}, {found.verdict}")
     if found.alignment:
-        typer.echo(f"alignment of stripes {number(found.alignment.distance)}, in {len(found.alignment.steps)} steps")
+        typer.echo(
+            f"alignment of stripes {format_number(found.alignment.distance)}, in {len(found.alignment.steps)} steps"
+        )
     console = Console(markup=False, highlight=False)
     if found.parts:
         table = Table("part", box=None, pad_edge=False)
         for heading in ("distance", "unlikeness"):
             table.add_column(heading, justify="right")
         for part in found.parts:
-            table.add_row(part.name, number(part.distance), f"{part.unlikeness:.3f}")
+            table.add_row(part.name, format_number(part.distance), f"{part.unlikeness:.3f}")
         console.print(table)
     if found.attributes:
         table = Table("attribute", "first", "second", "", box=None, pad_edge=False)

@@ -110,17 +110,18 @@ class _Answer:
         return {**answer, "gallery": self.place, "hits": [_plain(hit) for hit in self.hits]}
 
     def draw(self, figure: Path, *, blur: bool | None) -> None:
-        from passerby.explain.images import Album
-        from passerby.figures.search_result import save_strip, strip
+        from passerby.explain.images import ImageSet
+        from passerby.figures.save import save_figure
+        from passerby.figures.search_result import search_figure
 
-        album = Album(self.gallery.source, blur=blur)
+        album = ImageSet(self.gallery.source, blur=blur)
         found = [(hit, album.image(hit.path)) for hit in self.hits]
         asked = self.asked.values if self.asked else None
         image, pid, camid = None, None, None
         if self.picture:
-            image = Album(self.picture.source, blur=blur).image(self.picture.sample.path)
+            image = ImageSet(self.picture.source, blur=blur).image(self.picture.sample.path)
             pid, camid = self.picture.pid, self.picture.sample.camid
-        save_strip(strip(image, found, pid=pid, camid=camid, asked=asked), figure)
+        save_figure(search_figure(image, found, pid=pid, camid=camid, asked=asked), figure)
 
     def print(self) -> None:
         from rich.console import Console

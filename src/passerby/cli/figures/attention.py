@@ -14,10 +14,10 @@ from passerby.errors import ConfigError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from passerby.explain.attention.capture import Kind
-    from passerby.explain.images import Seen
+    from passerby.explain.attention.capture import AttentionKind
+    from passerby.explain.images import ModelView
 
-_WHAT: dict[Kind, str] = {
+_WHAT: dict[AttentionKind, str] = {
     "attributes": "Attribute maps",
     "intra": "Intra-attention",
     "inter": "Inter-attention",
@@ -25,7 +25,7 @@ _WHAT: dict[Kind, str] = {
     "positions": "Attention to positions",
     "channels": "Weights of channels",
 }
-_PICTURES: dict[Kind, int] = {"channels": 48, "inter": 8}
+_PICTURES: dict[AttentionKind, int] = {"channels": 48, "inter": 8}
 _ELSE = 4
 
 
@@ -51,35 +51,40 @@ def attention(
     poses: Poses = None,
 ) -> None:
     """Draw what a model attends to: channels, positions, parts or attributes, as its paper has it."""
-    from passerby.explain.attention.capture import kinds, require
+    from passerby.explain.attention.capture import attention_kinds, require_attention
     from passerby.figures.save import check_figure, save_figure
 
     check_figure(output)
     asked = [_position(text) for text in positions or ()]
     shown = Shown(run, data, tuple(query or ()), n, seed, blur, device, poses)
     model = shown.load()
-    found = require(model.network, _kind(kind))
+    found = require_attention(model.network, _kind(kind))
     if asked and found != "self":
         raise ConfigError(f"--positions are of self-attention, but this figure shows {found}: leave them out")
     seen = shown.look(model, shown.dataset(), n=_PICTURES.get(found, _ELSE))
     save_figure(_drawn(found, seen, asked or None, shown.title(_WHAT[found], model)), output)
-    others = " ".join(f"--kind {other}" for other in kinds(model.network) if other != found)
+    others = " ".join(f"--kind {other}" for other in attention_kinds(model.network) if other != found)
     typer.echo(f"The figure is in {output}.{f' The model has more: {others}.' if others else ''}")
 
 
-def _drawn(kind: Kind, seen: Seen, positions: Sequence[tuple[int, int]] | None, title: str) -> Figure:
-    from passerby.figures.attention import intra_figure, position_figure, self_attention_figure
+def _drawn(kind: AttentionKind, seen: ModelView, positions: Sequence[tuple[int, int]] | None, title: str) -> Figure:
+    from passerby.figures.attention import intra_attention_figure, position_attention_figure, self_attention_figure
     from passerby.figures.attributes import attribute_figure
-    from passerby.figures.channels import channel_figure
-    from passerby.figures.parts import inter_figure
+    from passerby.figures.channel_attention import channel_attention_figure
+    from passerby.figures.inter_attention import inter_attention_figure
 
     if kind == "self":
         return self_attention_figure(seen, positions, title=title)
-    draw = {"attributes": attribute_figure, "intra": intra_figure, "inter": inter_figure, "positions": position_figure}
-    return draw.get(kind, channel_figure)(seen, title=title)
+    draw = {
+        "attributes": attribute_figure,
+        "intra": intra_attention_figure,
+        "inter": inter_attention_figure,
+        "positions": position_attention_figure,
+    }
+    return draw.get(kind, channel_attention_figure)(seen, title=title)
 
 
-def _kind(text: str | None) -> Kind | None:
+def _kind(text: str | None) -> AttentionKind | None:
     """What ``--kind`` says.
 
     Raises:

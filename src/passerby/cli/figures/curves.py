@@ -16,11 +16,11 @@ def curves(
     over: Annotated[Literal["epoch", "step"], typer.Option(help="What is counted from left to right.")] = "epoch",
 ) -> None:
     """Draw losses, learning rate and, where runs evaluated between epochs, accuracy; several over each other."""
-    from passerby.figures.names import run_names
+    from passerby.explain.format import run_names
     from passerby.figures.save import check_figure, save_figure
-    from passerby.figures.training_curves import History, curves_figure
+    from passerby.figures.training_curves import TrainingHistory, training_figure
 
     check_figure(output)
-    histories = [History.of(run, name) for run, name in zip(runs, run_names(runs), strict=True)]
-    save_figure(curves_figure(histories, over=over), output)
+    histories = [TrainingHistory.of(run, name) for run, name in zip(runs, run_names(runs), strict=True)]
+    save_figure(training_figure(histories, over=over), output)
     typer.echo(f"The curves are in {output}.")

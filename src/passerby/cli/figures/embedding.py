@@ -33,15 +33,15 @@ def embedding(  # noqa: PLR0913 - options of a command
 ) -> None:
     """Draw a map of embeddings: a point a picture, by person or by camera, with some of the pictures."""
     from passerby.data.registry import load as load_dataset
-    from passerby.explain.images import Album
-    from passerby.figures.embedding_map import chosen_people, embedding_figure
-    from passerby.figures.names import run_names
+    from passerby.explain.format import run_names
+    from passerby.explain.images import ImageSet
+    from passerby.figures.embedding_map import embedding_figure, select_people
     from passerby.figures.save import check_figure, save_figure
     from passerby.inference.load import load
 
     check_figure(output)
     dataset = load_dataset(data)
-    samples = chosen_people(dataset, people, seed=seed)
+    samples = select_people(dataset, people, seed=seed)
     model = load(run, device=device, keypoints=poses, flip_tta=flip, normalize=normalize)
     with progress_bar("embedding", len(samples)) as more:
         found = model.embed_samples(dataset.source, samples, progress=more)
@@ -54,7 +54,7 @@ def embedding(  # noqa: PLR0913 - options of a command
         normalize=model.protocol.normalize,
         seed=seed,
         perplexity=perplexity,
-        album=Album(dataset.source, blur=blur),
+        album=ImageSet(dataset.source, blur=blur),
         thumbnails=thumbnails,
     )
     save_figure(figure, output)

@@ -12,7 +12,7 @@ from passerby.cli.options import refuse_beside_features
 from passerby.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from passerby.explain.compared import Compared
+    from passerby.explain.evaluated import EvaluatedEmbeddings
 
 Draws = Annotated[
     int | None,
@@ -40,7 +40,7 @@ class Origin:
         """Where the pictures are, as it was typed; of embeddings nobody knows."""
         return self.data or "embeddings from files"
 
-    def open(self, *, calibrated: bool = False) -> list[Compared]:
+    def open(self, *, calibrated: bool = False) -> list[EvaluatedEmbeddings]:
         """Embed, or read what was embedded.
 
         Args:
@@ -55,10 +55,10 @@ class Origin:
             raise ConfigError("nothing to compare: give RUN… and --data, or --features FILE…, and not both")
         return self._of_features(calibrated=calibrated) if self.features else self._of_runs(calibrated=calibrated)
 
-    def _of_features(self, *, calibrated: bool) -> list[Compared]:
+    def _of_features(self, *, calibrated: bool) -> list[EvaluatedEmbeddings]:
         from passerby.errors import ConfigError
-        from passerby.explain.compared import Compared
-        from passerby.figures.names import run_names
+        from passerby.explain.evaluated import EvaluatedEmbeddings
+        from passerby.explain.format import run_names
 
         others = {"--data": self.data, "--poses": self.poses, "--flip": self.flip, "--draws": self.draws}
         refuse_beside_features(others)
@@ -67,15 +67,15 @@ class Origin:
         names = run_names([file.with_suffix("") for file in self.features])
         normalize = self.normalize is not False
         return [
-            Compared.of_features(file, name, normalize=normalize)
+            EvaluatedEmbeddings.of_features(file, name, normalize=normalize)
             for file, name in zip(self.features, names, strict=True)
         ]
 
-    def _of_runs(self, *, calibrated: bool) -> list[Compared]:
+    def _of_runs(self, *, calibrated: bool) -> list[EvaluatedEmbeddings]:
         from passerby.data.registry import load as load_dataset
         from passerby.errors import ConfigError
-        from passerby.explain.compared import Compared
-        from passerby.figures.names import run_names
+        from passerby.explain.evaluated import EvaluatedEmbeddings
+        from passerby.explain.format import run_names
         from passerby.inference.load import load
 
         if self.data is None:
@@ -93,5 +93,5 @@ class Origin:
         found = []
         for name, model in zip(run_names(self.runs), predictors, strict=True):
             with progress_bar(f"embedding for {name}", number) as more:
-                found.append(Compared.of_run(model, dataset, name, draws=self.draws, progress=more))
+                found.append(EvaluatedEmbeddings.of_run(model, dataset, name, draws=self.draws, progress=more))
         return found

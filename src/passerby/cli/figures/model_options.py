@@ -12,7 +12,7 @@ from passerby.cli.progress import progress_bar
 if TYPE_CHECKING:
     from passerby.data.dataset import Dataset
     from passerby.data.source import Source
-    from passerby.explain.compared import Compared
+    from passerby.explain.evaluated import EvaluatedEmbeddings
     from passerby.types import Rerank
 
 Distance = Literal["global", "local", "global_local"]
@@ -40,7 +40,7 @@ class Origin:
         """Where the pictures are, as it was typed."""
         return str(self.pictures if self.features else self.data)
 
-    def open(self) -> tuple[Source, list[Compared]]:
+    def open(self) -> tuple[Source, list[EvaluatedEmbeddings]]:
         """The pictures, and each run's embeddings, or the file's.
 
         Raises:
@@ -48,15 +48,17 @@ class Origin:
         """
         return self._of_features(self.features) if self.features else self._of_runs()
 
-    def _of_features(self, file: Path) -> tuple[Source, list[Compared]]:
+    def _of_features(self, file: Path) -> tuple[Source, list[EvaluatedEmbeddings]]:
         from passerby.data.registry import open_place
         from passerby.errors import DatasetLayoutError
-        from passerby.explain.compared import Compared
+        from passerby.explain.evaluated import EvaluatedEmbeddings
         from passerby.inference.features import names_pictures
 
         place = self._pictures_of_features()
         normalize = self.normalize is not False
-        found = Compared.of_features(file, normalize=normalize, distance=self.distance, rerank=self._rerank())
+        found = EvaluatedEmbeddings.of_features(
+            file, normalize=normalize, distance=self.distance, rerank=self._rerank()
+        )
         sides = {"query": found.query, "gallery": found.gallery}
         if without := [name for name, side in sides.items() if not names_pictures(side)]:
             raise DatasetLayoutError(
@@ -77,10 +79,10 @@ class Origin:
             raise ConfigError("--features hold no pictures: say where they are, --pictures PLACE (folder, zip or tar)")
         return self.pictures
 
-    def _of_runs(self) -> tuple[Source, list[Compared]]:
+    def _of_runs(self) -> tuple[Source, list[EvaluatedEmbeddings]]:
         from passerby.data.registry import load as load_dataset
         from passerby.errors import ConfigError
-        from passerby.figures.names import run_names
+        from passerby.explain.format import run_names
 
         if not self.runs or self.data is None:
             raise ConfigError("nothing to rank: give RUN… and --data, or --features FILE and --pictures PLACE")
@@ -92,8 +94,8 @@ class Origin:
         named = zip(self.runs, run_names(self.runs), strict=True)
         return dataset.source, [self._of_run(run, name, dataset) for run, name in named]
 
-    def _of_run(self, run: Path, name: str, dataset: Dataset) -> Compared:
-        from passerby.explain.compared import Compared
+    def _of_run(self, run: Path, name: str, dataset: Dataset) -> EvaluatedEmbeddings:
+        from passerby.explain.evaluated import EvaluatedEmbeddings
         from passerby.inference.attributes import schema_of
         from passerby.inference.load import load
 
@@ -103,7 +105,7 @@ class Origin:
         number = len(dataset.split("query")) + len(dataset.split("gallery"))
         with progress_bar(f"embedding for {name}", number) as more:
             # a list is of the whole gallery, whatever the data set's own protocol draws
-            return Compared.of_run(
+            return EvaluatedEmbeddings.of_run(
                 model, dataset, name, draws=0, distance=self.distance, rerank=self._rerank(), progress=more
             )
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from passerby.data.attributes.query import AttributeQuery
-    from passerby.explain.compared import Compared
-    from passerby.explain.ranked_lists import RankedList, Which
+    from passerby.explain.evaluated import EvaluatedEmbeddings
+    from passerby.explain.ranked_lists import RankedList, Selection
 
 _NUMBER = 5
 _CHOSEN = {
@@ -68,9 +68,9 @@ def ranked_list(  # noqa: PLR0913 - options of a command
     normalize: Normalise = None,
 ) -> None:
     """Draw queries and what each finds: green is right, vermilion is wrong, gray does not count."""
-    from passerby.explain.images import Album
-    from passerby.explain.ranked_lists import choose
-    from passerby.figures.ranked_list import ranked_figure
+    from passerby.explain.images import ImageSet
+    from passerby.explain.ranked_lists import select_queries
+    from passerby.figures.ranked_list import ranked_list_figure
     from passerby.figures.save import check_figure, save_figure
 
     check_figure(output)
@@ -82,7 +82,7 @@ def ranked_list(  # noqa: PLR0913 - options of a command
     )  # fmt: skip
     source, embedded = origin.open()
     first = embedded[0]
-    rows = choose(first.query, first.gallery, first.protocol, which, n or _NUMBER, seed=seed)
+    rows = select_queries(first.query, first.gallery, first.protocol, which, n or _NUMBER, seed=seed)
     lists = {
         name: some
         for each in embedded
@@ -91,19 +91,19 @@ def ranked_list(  # noqa: PLR0913 - options of a command
     chosen = _CHOSEN[which].format(n=len(rows), seed=seed) if isinstance(which, str) else "by name"
     of = f" for {first.name}" if which in ("best", "worst") and len(embedded) > 1 else ""
     title = _title(embedded, f"on {origin.place}; queries: {chosen}{of}")
-    save_figure(ranked_figure(lists, Album(source, blur=blur), title=title), output)
+    save_figure(ranked_list_figure(lists, ImageSet(source, blur=blur), title=title), output)
     typer.echo(f"The ranked lists are in {output}.")
 
 
-def _which(queries: tuple[str, ...]) -> Which | tuple[str, ...]:
-    from passerby.explain.ranked_lists import Which
+def _which(queries: tuple[str, ...]) -> Selection | tuple[str, ...]:
+    from passerby.explain.ranked_lists import Selection
 
-    words: dict[str, Which] = {word: word for word in get_args(Which)}
+    words: dict[str, Selection] = {word: word for word in get_args(Selection)}
     return words[queries[0]] if len(queries) == 1 and queries[0] in words else queries
 
 
 def _lists(
-    each: Compared, rows: Tensor, *, k: int | None, junk: bool, attributes: str | None
+    each: EvaluatedEmbeddings, rows: Tensor, *, k: int | None, junk: bool, attributes: str | None
 ) -> dict[str, Sequence[RankedList]]:
     """By name; with attributes, what is left of them, too."""
     from passerby.explain.ranked_lists import ranked_lists
@@ -122,7 +122,7 @@ def _lists(
     return {each.name: listed(), f"{each.name}, filtered": listed(asked)}
 
 
-def _title(embedded: Sequence[Compared], where: str) -> str:
+def _title(embedded: Sequence[EvaluatedEmbeddings], where: str) -> str:
     """Whose lists, of which data and queries, by which protocol."""
     hows = {str(each.protocol) for each in embedded}
     lines = hows if len(hows) == 1 else [f"{each.name}: {each.protocol}" for each in embedded]

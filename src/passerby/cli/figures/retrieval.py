@@ -38,11 +38,11 @@ def retrieval(
     normalize: Normalise = None,
 ) -> None:
     """Draw CMC, precision by recall, ROC with thresholds, histograms of distances, calibration."""
-    from passerby.figures.retrieval_curves import read_what, retrieval_figure
+    from passerby.figures.retrieval_curves import parse_curves, retrieval_figure
     from passerby.figures.save import check_figure, save_figure
 
     check_figure(output)
-    curves = read_what(what)
+    curves = parse_curves(what)
     origin = Origin(tuple(runs or ()), data, tuple(features or ()), draws, device, poses, flip, normalize)
     found = origin.open(calibrated="calibration" in curves)
     save_figure(retrieval_figure(found, what=curves, title=origin.place), output)

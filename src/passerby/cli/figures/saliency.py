@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from passerby.data.dataset import Dataset
-    from passerby.explain.images import Album, Seen
-    from passerby.figures.saliency import Group
+    from passerby.explain.images import ImageSet, ModelView
+    from passerby.figures.saliency import SaliencyGroup
     from passerby.inference.model import Model
     from passerby.types import Sample
 
@@ -59,9 +59,9 @@ def saliency(
 ) -> None:
     """Draw where models look: for what makes two pictures near, or for an identity; the first run above the others."""
     from passerby.data.images.open import labelled_or_not
-    from passerby.explain.images import Album
-    from passerby.explain.select import chosen
-    from passerby.figures.names import run_names
+    from passerby.explain.format import run_names
+    from passerby.explain.images import ImageSet
+    from passerby.explain.select import select_samples
     from passerby.figures.saliency import saliency_figure
     from passerby.figures.save import check_figure, save_figure
     from passerby.inference.load import load
@@ -70,8 +70,8 @@ def saliency(
     _refuse_misfits(by, method, layer, query, n)
     dataset, names = labelled_or_not(data), run_names(runs)
     predictors = [load(run, device=device, keypoints=poses) for run in runs]
-    samples = chosen(dataset, query or (), n=n or _NUMBER[by], seed=seed)
-    album = Album(dataset.source, blur=blur)
+    samples = select_samples(dataset, query or (), n=n or _NUMBER[by], seed=seed)
+    album = ImageSet(dataset.source, blur=blur)
     if by == "distance":
         groups = _of_distance(predictors, dataset, samples, album, method, layer, seed)
     else:
@@ -93,9 +93,9 @@ _FOOT: dict[By, str] = {
 
 def _foot(by: By, predictors: Sequence[Model]) -> str:
     """How to read the maps, and what they leave out."""
-    from passerby.explain.saliency.maps import unexplained
+    from passerby.explain.saliency.maps import describe_limits
 
-    return f"{_FOOT[by]} {unexplained(predictor.protocol for predictor in predictors)}".strip()
+    return f"{_FOOT[by]} {describe_limits(predictor.protocol for predictor in predictors)}".strip()
 
 
 def _refuse_misfits(
@@ -117,37 +117,37 @@ def _of_distance(
     predictors: Sequence[Model],
     dataset: Dataset,
     samples: Sequence[Sample],
-    album: Album,
+    album: ImageSet,
     method: Way,
     layers: Sequence[str] | None,
     seed: int,
-) -> list[Group]:
-    from passerby.explain.images import look
+) -> list[SaliencyGroup]:
+    from passerby.explain.images import view_samples
     from passerby.explain.saliency.maps import distance_saliency
-    from passerby.explain.saliency.pairs import compared_pairs
+    from passerby.explain.saliency.pairs import select_pairs
     from passerby.figures.saliency import distance_groups
 
     assert method != "cam"  # was refused
-    pairs = compared_pairs(predictors[-1], dataset, samples, seed=seed)
+    pairs = select_pairs(predictors[-1], dataset, samples, seed=seed)
     found = []
     for model in predictors:
-        a, b = (look(model, album, some) for some in zip(*[(p.query, p.other) for p in pairs], strict=True))
+        a, b = (view_samples(model, album, some) for some in zip(*[(p.query, p.other) for p in pairs], strict=True))
         found.append(distance_saliency(a, b, method=method, layers=layers))
     return distance_groups(album, pairs, found)
 
 
 def _of_identity(
-    predictors: Sequence[Model], samples: Sequence[Sample], album: Album, method: Way, layers: Sequence[str] | None
-) -> list[Group]:
-    from passerby.explain.images import look
+    predictors: Sequence[Model], samples: Sequence[Sample], album: ImageSet, method: Way, layers: Sequence[str] | None
+) -> list[SaliencyGroup]:
+    from passerby.explain.images import view_samples
     from passerby.figures.saliency import identity_groups
 
-    seen = [look(model, album, samples) for model in predictors]
+    seen = [view_samples(model, album, samples) for model in predictors]
     maps = [_identity_maps(one, method, layers) for one in seen]
     return identity_groups(album, seen, maps, [_likeliest(one) for one in seen])
 
 
-def _identity_maps(seen: Seen, method: Way, layers: Sequence[str] | None) -> Tensor:
+def _identity_maps(seen: ModelView, method: Way, layers: Sequence[str] | None) -> Tensor:
     from passerby.explain.saliency.maps import class_activation_maps, identity_saliency
 
     if method == "cam":
@@ -155,7 +155,7 @@ def _identity_maps(seen: Seen, method: Way, layers: Sequence[str] | None) -> Ten
     return identity_saliency(seen, method=method, layers=layers)
 
 
-def _likeliest(seen: Seen) -> list[tuple[str, ...]]:
+def _likeliest(seen: ModelView) -> list[tuple[str, ...]]:
     """Index and probability of the class that each map is of."""
     assert seen.output.logits is not None  # else there would be no maps
     shares, classes = seen.output.logits.softmax(dim=1).max(dim=1)

@@ -12,7 +12,7 @@ from passerby.cli.options import refuse_number
 
 if TYPE_CHECKING:
     from passerby.data.dataset import Dataset
-    from passerby.explain.images import Seen
+    from passerby.explain.images import ModelView
     from passerby.inference.model import Model
 
 Run = Annotated[Path, typer.Argument(help="A run folder, as train or import-weights makes it.")]
@@ -57,17 +57,17 @@ class Shown:
 
         return labelled_or_not(self.data)
 
-    def look(self, model: Model, dataset: Dataset, *, n: int) -> Seen:
+    def look(self, model: Model, dataset: Dataset, *, n: int) -> ModelView:
         """The model with the pictures; ``n`` is how many, unless the options say so."""
-        from passerby.explain.images import Album, look
-        from passerby.explain.select import chosen
+        from passerby.explain.images import ImageSet, view_samples
+        from passerby.explain.select import select_samples
 
-        samples = chosen(dataset, self.query, n=self.n or n, seed=self.seed)
-        return look(model, Album(dataset.source, blur=self.blur), samples)
+        samples = select_samples(dataset, self.query, n=self.n or n, seed=self.seed)
+        return view_samples(model, ImageSet(dataset.source, blur=self.blur), samples)
 
     def title(self, what: str, model: Model) -> str:
         """What a figure shows, of which run, on which data."""
-        from passerby.figures.names import run_names
+        from passerby.explain.format import run_names
 
         [name] = run_names([self.run])
         kind = model.network.card.name

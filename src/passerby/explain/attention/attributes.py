@@ -14,7 +14,7 @@ from torch.nn.functional import pad
 
 from passerby.data.attributes.schema import Schema
 from passerby.errors import ConfigError
-from passerby.explain.images import Seen
+from passerby.explain.images import ModelView
 from passerby.inference.attributes import AttributePredictions, attribute_predictions, schema_of
 from passerby.models.aanet.map import activation_map, min_max
 from passerby.models.aanet.model import ATTENTION_MAP, AANet, AttributeNetwork
@@ -37,7 +37,7 @@ class AttributeMaps:
     """The groups that it is made of."""
 
 
-def attribute_maps(seen: Seen, *, step: int | None = None) -> AttributeMaps:
+def attribute_maps(seen: ModelView, *, step: int | None = None) -> AttributeMaps:
     """The maps of every attribute that the model predicts.
 
     Args:
@@ -60,7 +60,7 @@ def attribute_maps(seen: Seen, *, step: int | None = None) -> AttributeMaps:
     attended = tuple(names[place] for place in model.attended) if isinstance(model, AANet) else ()
     return AttributeMaps(
         schema,
-        {name: maps[name] for name in names} if step is None else stitched(seen, step),
+        {name: maps[name] for name in names} if step is None else stitch_attribute_maps(seen, step),
         tuple(attribute_predictions(probabilities, schema)),
         maps.get(ATTENTION_MAP),
         attended,
@@ -68,7 +68,7 @@ def attribute_maps(seen: Seen, *, step: int | None = None) -> AttributeMaps:
 
 
 @torch.no_grad()
-def stitched(seen: Seen, step: int) -> dict[str, Float[Tensor, "b y x"]]:
+def stitch_attribute_maps(seen: ModelView, step: int) -> dict[str, Float[Tensor, "b y x"]]:
     """AANet's activation maps of the same values on a finer grid.
 
     The pictures are shown again and again, moved by multiples of ``step`` up to the model's stride, their edges drawn
@@ -91,12 +91,12 @@ def stitched(seen: Seen, step: int) -> dict[str, Float[Tensor, "b y x"]]:
     for a, b in product(range(times[0]), range(times[1])):
         down, right = ((2 * i + 1 - n) * step // 2 for i, n in zip((a, b), times, strict=True))
         fine[:, :, a :: times[0], b :: times[1]] = _raw(
-            model.attributes, model.backbone(moved(images, down, right)), scores
+            model.attributes, model.backbone(shift_images(images, down, right)), scores
         )
     return dict(zip(model.attributes.names, map(min_max, fine), strict=True))
 
 
-def moved(images: Shaped[Tensor, "b c h w"], down: int, right: int, *, edge: Edge = "replicate") -> Tensor:
+def shift_images(images: Shaped[Tensor, "b c h w"], down: int, right: int, *, edge: Edge = "replicate") -> Tensor:
     """What is seen through a window moved so far, in pixels; beyond the edge stands the edge, or 0 (``constant``)."""
     height, width = images.shape[2:]
     far = max(abs(down), abs(right))

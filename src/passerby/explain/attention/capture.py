@@ -21,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passerby.errors import ConfigError
-from passerby.explain.images import Seen
+from passerby.explain.images import ModelView
 from passerby.models.attention.bam import BAM
 from passerby.models.attention.cwa import CWA
 from passerby.models.attention.eca import ECA
@@ -32,8 +32,8 @@ from passerby.models.attention_driven.blocks import IntraAttention
 from passerby.models.attention_driven.model import InterAttention
 from passerby.models.base import ReidModel
 
-Kind = Literal["attributes", "intra", "inter", "self", "positions", "channels"]
-MODULES: dict[Kind, tuple[type[nn.Module], ...]] = {
+AttentionKind = Literal["attributes", "intra", "inter", "self", "positions", "channels"]
+MODULES: dict[AttentionKind, tuple[type[nn.Module], ...]] = {
     "intra": (IntraAttention,),
     "inter": (InterAttention,),
     "self": (SelfAttention,),
@@ -46,19 +46,19 @@ _T = TypeVar("_T")
 _BLOCK = re.compile(r"layer(\d+)\.(\d+)\b")
 
 
-def kinds(model: ReidModel) -> tuple[Kind, ...]:
+def attention_kinds(model: ReidModel) -> tuple[AttentionKind, ...]:
     """The kinds of attention that a model has, what says most of a picture first."""
     found = [kind for kind, types in MODULES.items() if any(isinstance(module, types) for module in model.modules())]
     return ("attributes", *found) if model.schema else tuple(found)
 
 
-def require(model: ReidModel, kind: Kind | None = None) -> Kind:
+def require_attention(model: ReidModel, kind: AttentionKind | None = None) -> AttentionKind:
     """The kind that is asked for, else the first that the model has.
 
     Raises:
         ConfigError: if it has none, or not that one.
     """
-    found = kinds(model)
+    found = attention_kinds(model)
     if not found:
         raise ConfigError(
             f"{model.card.name} has no attention to show as this run has it (channel weights, weights of positions, "
@@ -126,36 +126,36 @@ class SelfAttentionRows:
     """α of Eq 3: what is gathered counts so much beside the position's own features."""
 
 
-def channel_weights(seen: Seen) -> tuple[ChannelWeights, ...]:
+def channel_weights(seen: ModelView) -> tuple[ChannelWeights, ...]:
     """Block by block, in the order in which the model runs them.
 
     Raises:
         ConfigError: if the model weighs no channels.
     """
-    require(seen.model.network, "channels")
+    require_attention(seen.model.network, "channels")
     read = capture_activations(seen, MODULES["channels"], lambda module, maps: module.weights(maps).cpu())
     return tuple(ChannelWeights(block_name(name), _kind(module), weights) for name, module, weights in read)
 
 
-def position_weights(seen: Seen) -> tuple[PositionWeights, ...]:
+def position_weights(seen: ModelView) -> tuple[PositionWeights, ...]:
     """Block by block, in the order in which the model runs them.
 
     Raises:
         ConfigError: if the model has neither SP nor BAM.
     """
-    require(seen.model.network, "positions")
+    require_attention(seen.model.network, "positions")
     read = capture_activations(seen, MODULES["positions"], lambda module, maps: module.weights(maps).mean(dim=1).cpu())
     return tuple(PositionWeights(block_name(name), _kind(module), weights) for name, module, weights in read)
 
 
-def self_attention(seen: Seen, positions: Sequence[tuple[int, int]] | None = None) -> SelfAttentionRows:
+def self_attention(seen: ModelView, positions: Sequence[tuple[int, int]] | None = None) -> SelfAttentionRows:
     """Where positions of the last map look; by default one at the top, one in the middle and one at the bottom.
 
     Raises:
         ConfigError: if the model has no self-attention.
         ShapeError: for a position outside the map.
     """
-    require(seen.model.network, "self")
+    require_attention(seen.model.network, "self")
 
     def read(module: SelfAttention, maps: Tensor) -> tuple[tuple[tuple[int, int], ...], Tensor, float]:
         asked = tuple(positions or default_positions(maps.shape[2], maps.shape[3]))
@@ -177,7 +177,7 @@ def default_positions(height: int, width: int) -> list[tuple[int, int]]:
 
 @torch.no_grad()
 def capture_activations(
-    seen: Seen, types: tuple[type[nn.Module], ...], read: Callable[..., _T]
+    seen: ModelView, types: tuple[type[nn.Module], ...], read: Callable[..., _T]
 ) -> list[tuple[str, nn.Module, _T]]:
     """What ``read(module, *inputs)`` makes of every module of some types, each time the model runs it."""
     model, found = seen.model.network, list[tuple[str, nn.Module, _T]]()

@@ -20,8 +20,8 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from passerby.data.keypoints.regions import PARTS
-from passerby.explain.attention.capture import MODULES, capture_activations, require
-from passerby.explain.images import Seen
+from passerby.explain.attention.capture import MODULES, capture_activations, require_attention
+from passerby.explain.images import ModelView
 from passerby.models.attention_driven.blocks import AttentionBlock
 from passerby.models.attention_driven.model import GLOBAL, AttentionDriven, InterAttention
 
@@ -49,7 +49,7 @@ class PartWeights:
     """In (0, 1)."""
 
 
-def intra_attention(seen: Seen, *, weighed: bool = True) -> IntraMaps:
+def intra_attention(seen: ModelView, *, weighed: bool = True) -> IntraMaps:
     """The maps of every branch that the model has.
 
     Args:
@@ -60,7 +60,7 @@ def intra_attention(seen: Seen, *, weighed: bool = True) -> IntraMaps:
         ConfigError: if it has no intra-attention.
     """
     model = seen.model.network
-    require(model, "intra")
+    require_attention(model, "intra")
     maps = _gains(seen) if weighed else {name: values.cpu() for name, values in (seen.output.maps or {}).items()}
     of = {
         branch: {block: maps[f"{branch}_block{block}"] for block in BLOCKS}
@@ -70,7 +70,7 @@ def intra_attention(seen: Seen, *, weighed: bool = True) -> IntraMaps:
     return IntraMaps(whole, of, {block: _together(seen, of, block) for block in BLOCKS} if of else {})
 
 
-def _gains(seen: Seen) -> dict[str, Tensor]:
+def _gains(seen: ModelView) -> dict[str, Tensor]:
     """By the names that ``ModelOutput.maps`` has."""
 
     def read(block: AttentionBlock, v: Tensor) -> Tensor | None:
@@ -85,14 +85,14 @@ def _gains(seen: Seen) -> dict[str, Tensor]:
     return {f"{branch}_block{int(place) + 1}": gain for (_, branch, _, place), gain in named}
 
 
-def _together(seen: Seen, parts: Mapping[str, Mapping[int, Tensor]], block: int) -> Tensor:
+def _together(seen: ModelView, parts: Mapping[str, Mapping[int, Tensor]], block: int) -> Tensor:
     assert seen.rectangles is not None  # a model of parts was shown some
     frame, cut = torch.from_numpy(seen.rectangles.whole), torch.from_numpy(seen.rectangles.parts)
     rows = [PARTS.index(name) for name in parts]
-    return fused([maps[block] for maps in parts.values()], cut[:, rows], frame, seen.model.size)
+    return fuse_part_maps([maps[block] for maps in parts.values()], cut[:, rows], frame, seen.model.size)
 
 
-def fused(
+def fuse_part_maps(
     maps: Sequence[Float[Tensor, "b _ _"]],
     rectangles: Float[Tensor, "b p 4"],
     frame: Float[Tensor, "b 4"],
@@ -129,14 +129,14 @@ def _places(
     return torch.stack(torch.broadcast_tensors(x[:, None, :], y[:, :, None]), dim=3)
 
 
-def inter_attention(seen: Seen) -> PartWeights:
+def inter_attention(seen: ModelView) -> PartWeights:
     """The weights by which the branches are fused.
 
     Raises:
         ConfigError: if the model fuses them without weights.
     """
     model = seen.model.network
-    require(model, "inter")
+    require_attention(model, "inter")
     read = capture_activations(seen, MODULES["inter"], lambda module, E: cast(InterAttention, module).weights(E).cpu())
     [(_, _, weights)] = read
     return PartWeights(cast(AttentionDriven, model).names[-weights.shape[1] :], weights)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import torch
 from PIL import Image
@@ -22,35 +22,19 @@ from torch import Tensor
 from passerby.data.keypoints.origin import AUTO
 from passerby.data.source import Source
 from passerby.errors import ConfigError
-from passerby.explain.images import Album, Seen, look
+from passerby.explain.images import ImageSet, ModelView, view_samples
 from passerby.explain.matching.alignment import Alignment, align
-from passerby.explain.matching.parts import Part, blocks_of, named_blocks, part_of, stripes_of
-from passerby.explain.matching.sentence import sentence
+from passerby.explain.matching.attributes import CONFIDENT, AttributePair, compare_attributes
+from passerby.explain.matching.parts import PartDistance, compare_blocks, compare_stripes, named_blocks, part_index
+from passerby.explain.matching.sentence import describe_match
 from passerby.explain.saliency.maps import distance_saliency
-from passerby.inference.attributes import AttributePredictions, attribute_predictions
 from passerby.inference.keypoint_source import keypoint_origin
 from passerby.inference.model import Model
 from passerby.metrics.calibration import Calibration
 from passerby.retrieval.distance.compare import compare
-from passerby.types import Embeddings, Protocol, Role, Sample, Verdict
+from passerby.types import Protocol, Role, Sample, Verdict
 
-CONFIDENT = 0.8
-"""A predicted attribute less probable than this counts for nothing."""
-Judged = Literal["agrees", "conflicts", "uncertain"]
 _LOG = logging.getLogger(__name__)
-
-
-class AttributePair(NamedTuple):
-    """One attribute, as it is predicted of both."""
-
-    group: str
-    a: str
-    probability_a: float
-    """Of that value, as the model gives it; not calibrated."""
-    b: str
-    probability_b: float
-    judged: Judged
-    """``uncertain`` where one of the two is not confident."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +55,9 @@ class MatchExplanation:
     """The least calibrated one whose threshold the distance is below; ``None``: below none of them, or unknown."""
     alignment: Alignment | None
     """Of models that make stripes, whether or not the distance is made of them."""
-    stripes: tuple[Part, ...]
+    stripes: tuple[PartDistance, ...]
     """Each with that at the same height."""
-    blocks: tuple[Part, ...]
+    blocks: tuple[PartDistance, ...]
     """Of models that say what their embedding is joined of."""
     attributes: tuple[AttributePair, ...]
     confident: float
@@ -88,10 +72,10 @@ class MatchExplanation:
     @property
     def sentence(self) -> str:
         """The values in plain words, and no more than them."""
-        return sentence(self)
+        return describe_match(self)
 
     @property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[PartDistance, ...]:
         """What the distance is joined of; else stripes; nothing for a model that has neither."""
         return self.blocks or self.stripes
 
@@ -126,9 +110,9 @@ class MatchExplanation:
 
 def explain_match(
     model: Model,
-    album_a: Album,
+    album_a: ImageSet,
     a: Sample,
-    album_b: Album,
+    album_b: ImageSet,
     b: Sample,
     *,
     protocol: Protocol | None = None,
@@ -152,7 +136,7 @@ def explain_match(
     distance = compare(x, y, how.distance, normalize=how.normalize).pairs(torch.tensor([0]), torch.tensor([0])).item()
     calibration = model.calibration_for(how)
     probability, verdict = calibration.verdict(distance) if calibration else (None, None)
-    seen = look(model, album_a, [a]), look(model, album_b, [b])
+    seen = view_samples(model, album_a, [a]), view_samples(model, album_b, [b])
     return MatchExplanation(
         a=a,
         b=b,
@@ -163,9 +147,9 @@ def explain_match(
         verdict=verdict,
         false_match_rate=_rate(calibration, distance),
         alignment=None if x.local is None or y.local is None else align(x.local[0], y.local[0]),
-        stripes=stripes_of(x, y),
-        blocks=blocks_of(named_blocks(model), x, y, normalize=how.normalize),
-        attributes=_attributes(model, x, y, confident),
+        stripes=compare_stripes(x, y),
+        blocks=compare_blocks(named_blocks(model), x, y, normalize=how.normalize),
+        attributes=compare_attributes(model, x, y, confident=confident),
         confident=confident,
         pictures=(seen[0].pictures[0], seen[1].pictures[0]),
         crops=_crops(model, *seen),
@@ -179,31 +163,15 @@ def _rate(calibration: Calibration | None, distance: float) -> float | None:
     return min(below, default=None)
 
 
-def _crops(model: Model, a: Seen, b: Seen) -> dict[str, tuple[Image.Image, Image.Image]]:
+def _crops(model: Model, a: ModelView, b: ModelView) -> dict[str, tuple[Image.Image, Image.Image]]:
     if not a.parts or not b.parts:
         return {}
     blocks = zip(named_blocks(model), model.network.blocks(), strict=True)
-    places = {named.name: place for named, block in blocks if (place := part_of(block)) is not None}
+    places = {named.name: place for named, block in blocks if (place := part_index(block)) is not None}
     return {name: (a.parts[0][place], b.parts[0][place]) for name, place in places.items()}
 
 
-def _attributes(model: Model, x: Embeddings, y: Embeddings, confident: float) -> tuple[AttributePair, ...]:
-    schema = model.network.schema
-    if schema is None or x.attributes is None or y.attributes is None:
-        return ()
-    (one,), (other,) = (attribute_predictions(each, schema) for each in (x.attributes, y.attributes))
-    return tuple(_compared(group.name, one, other, confident) for group in schema.groups)
-
-
-def _compared(group: str, one: AttributePredictions, other: AttributePredictions, confident: float) -> AttributePair:
-    a, b = one[group], other[group]
-    judged: Judged = "agrees" if a.value == b.value else "conflicts"
-    if min(a.probability, b.probability) < confident:
-        judged = "uncertain"
-    return AttributePair(group, a.value, a.probability, b.value, b.probability, judged)
-
-
-def _maps(a: Seen, b: Seen) -> tuple[Tensor, Tensor] | None:
+def _maps(a: ModelView, b: ModelView) -> tuple[Tensor, Tensor] | None:
     """Of models that say where their maps are, as all of this package do; a plugin's may not."""
     try:
         found = distance_saliency(a, b)

@@ -16,7 +16,7 @@ from passerby.retrieval.distance.euclidean import l2_normalize
 from passerby.types import Embeddings
 
 
-class Part(NamedTuple):
+class PartDistance(NamedTuple):
     """The same part of both, compared."""
 
     name: str
@@ -28,14 +28,14 @@ class Part(NamedTuple):
     """Of the body, in words; empty where it is the whole."""
 
 
-def stripes_of(x: Embeddings, y: Embeddings) -> tuple[Part, ...]:
+def compare_stripes(x: Embeddings, y: Embeddings) -> tuple[PartDistance, ...]:
     """Each with that at the same height, of the first picture of either side."""
     if x.local is None or y.local is None:
         return ()
     costs = stripe_distances(x.local, y.local)[0, 0].diagonal().tolist()
     unlike = [_unlikeness(*pair) for pair in zip(x.local[0], y.local[0], strict=True)]
     both = enumerate(zip(costs, unlike, strict=True), start=1)
-    return tuple(Part(f"stripe {i}", cost, apart, f"stripe {i} of {len(costs)}") for i, (cost, apart) in both)
+    return tuple(PartDistance(f"stripe {i}", cost, apart, f"stripe {i} of {len(costs)}") for i, (cost, apart) in both)
 
 
 def named_blocks(model: Model) -> tuple[Block, ...]:
@@ -47,23 +47,25 @@ def named_blocks(model: Model) -> tuple[Block, ...]:
 
 
 def _strip(block: Block) -> Block:
-    place = part_of(block)
+    place = part_index(block)
     return block if place is None else Block(words := f"strip {place + 1} of {len(PARTS)}", block.columns, words)
 
 
-def part_of(block: Block) -> int | None:
+def part_index(block: Block) -> int | None:
     """Which part the model was shown for it."""
     name = block.name.replace(" ", "_")
     return PARTS.index(name) if name in PARTS else None
 
 
-def blocks_of(blocks: Sequence[Block], x: Embeddings, y: Embeddings, *, normalize: bool) -> tuple[Part, ...]:
+def compare_blocks(
+    blocks: Sequence[Block], x: Embeddings, y: Embeddings, *, normalize: bool
+) -> tuple[PartDistance, ...]:
     """Of the first picture of either side."""
     p, q = ((l2_normalize(e.embedding) if normalize else e.embedding)[0].double() for e in (x, y))
     found = []
     for block in blocks:
         v, w = p[block.columns], q[block.columns]
-        found.append(Part(block.name, (v - w).square().sum().item(), _unlikeness(v, w), block.region))
+        found.append(PartDistance(block.name, (v - w).square().sum().item(), _unlikeness(v, w), block.region))
     return tuple(found)
 
 

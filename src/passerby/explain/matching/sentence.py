@@ -1,15 +1,34 @@
-"""A comparison in plain words. Each clause is built from values of it, and says no more than they do."""
+"""Two compared images described in one sentence, built from the values of the comparison and nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from passerby.explain.format import number, probability
+from passerby.explain.format import format_number, format_probability
+from passerby.explain.matching.attributes import AttributePair
+from passerby.explain.matching.parts import PartDistance
+from passerby.types import Verdict
 
-if TYPE_CHECKING:
-    from passerby.explain.matching.explanation import AttributePair, MatchExplanation
-    from passerby.explain.matching.parts import Part
+
+class Comparison(Protocol):
+    """The values that the sentence is built from."""
+
+    @property
+    def distance(self) -> float: ...
+    @property
+    def same_person(self) -> float | None: ...
+    @property
+    def verdict(self) -> Verdict | None: ...
+    @property
+    def false_match_rate(self) -> float | None: ...
+    @property
+    def stripes(self) -> tuple[PartDistance, ...]: ...
+    @property
+    def parts(self) -> tuple[PartDistance, ...]: ...
+    @property
+    def attributes(self) -> tuple[AttributePair, ...]: ...
+
 
 _MOST = 4
 """Conflicts that are named one by one."""
@@ -18,14 +37,14 @@ _ALIKE = 1e-6
 _PLURAL = frozenset({"boots"})
 
 
-def sentence(found: MatchExplanation) -> str:
+def describe_match(found: Comparison) -> str:
     """All clauses of a comparison."""
     head = _verdict(found)
     clauses = _of_attributes(found.attributes) if found.attributes else [*_of_rate(found), *_of_parts(found)]
     return f"{head}: {'; '.join(clauses)}." if clauses else f"{head}."
 
 
-def listed(words: Sequence[str]) -> str:
+def join_words(words: Sequence[str]) -> str:
     """In a row.
 
     >>> listed(["a hat", "boots", "a bag"])
@@ -34,31 +53,31 @@ def listed(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
-def _verdict(found: MatchExplanation) -> str:
+def _verdict(found: Comparison) -> str:
     if found.same_person is None:
-        return f"The distance is {number(found.distance)}, and the run is not calibrated to say what that means"
-    how = probability(found.same_person)
+        return f"The distance is {format_number(found.distance)}, and the run is not calibrated to say what that means"
+    how = format_probability(found.same_person)
     if found.verdict == "unsure":
         return f"It is not clear whether this is the same person ({how})"
     return f"Probably the same person ({how})" if found.verdict == "same" else f"Probably not the same person ({how})"
 
 
-def _of_rate(found: MatchExplanation) -> list[str]:
+def _of_rate(found: Comparison) -> list[str]:
     if found.same_person is None:
         return []
     if found.false_match_rate is None:
-        return [f"the distance is {number(found.distance)}"]
+        return [f"the distance is {format_number(found.distance)}"]
     few = (
         f"at most 1 in {round(1 / found.false_match_rate):,} pairs of different people was as close in the calibration"
     )
-    return [f"the distance is {number(found.distance)}, and {few}"]
+    return [f"the distance is {format_number(found.distance)}, and {few}"]
 
 
-def _of_parts(found: MatchExplanation) -> list[str]:
+def _of_parts(found: Comparison) -> list[str]:
     parts = [part for part in found.parts if part.region]
     if len(parts) < 2:
         return []
-    ordered: list[Part] = sorted(parts, key=lambda part: part.unlikeness)
+    ordered: list[PartDistance] = sorted(parts, key=lambda part: part.unlikeness)
     if ordered[-1].unlikeness < _ALIKE:
         return ["no part differs"]
     near, far = ordered[0].region, ordered[-1].region
@@ -80,8 +99,8 @@ def _of_attributes(attributes: Sequence[AttributePair]) -> list[str]:
 
 def _agreeing(agreed: Mapping[str, str]) -> list[str]:
     if shown := _shown(agreed):
-        return [f"both seem to show {listed(shown)}"]
-    return [f"they agree in {listed(list(agreed))}"] if agreed else []
+        return [f"both seem to show {join_words(shown)}"]
+    return [f"they agree in {join_words(list(agreed))}"] if agreed else []
 
 
 def _conflicting(conflicts: Sequence[AttributePair]) -> list[str]:
@@ -91,11 +110,11 @@ def _conflicting(conflicts: Sequence[AttributePair]) -> list[str]:
     for place, which in (("first", "a"), ("second", "b")):
         if worn := [_thing(one.group) for one in once if getattr(one, which) == "yes"]:
             verb = "seem" if len(worn) > 1 or worn[0] in _PLURAL else "seems"
-            clauses.append(f"{listed(worn)} {verb} to be on the {place} picture only")
+            clauses.append(f"{join_words(worn)} {verb} to be on the {place} picture only")
     if other:
         named = [f"{one.group} ({one.a}, {one.b})" for one in other[:_MOST]]
         named += [f"{len(other) - _MOST} more"] if len(other) > _MOST else []
-        clauses.append(f"{listed(named)} {'differ' if len(named) > 1 else 'differs'}")
+        clauses.append(f"{join_words(named)} {'differ' if len(named) > 1 else 'differs'}")
     return clauses
 
 

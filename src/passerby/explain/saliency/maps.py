@@ -32,8 +32,8 @@ from torch import Tensor, nn
 
 from passerby.data.keypoints.regions import PARTS
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
-from passerby.explain.images import Seen
-from passerby.explain.upsample import enlarged
+from passerby.explain.images import ModelView
+from passerby.explain.upsample import upsample_maps
 from passerby.models.base import WHOLE, MapLayers
 from passerby.retrieval.distance.euclidean import l2_normalize
 from passerby.types import ModelOutput, Protocol
@@ -58,7 +58,7 @@ class PairSaliency(NamedTuple):
 
 
 def identity_saliency(
-    seen: Seen,
+    seen: ModelView,
     *,
     classes: Int[Tensor, " b"] | None = None,
     method: Method = "elementwise",
@@ -78,7 +78,7 @@ def identity_saliency(
 
 
 def attribute_saliency(
-    seen: Seen,
+    seen: ModelView,
     group: int,
     *,
     values: Int[Tensor, " b"] | None = None,
@@ -104,22 +104,22 @@ def attribute_saliency(
 
 
 def _of_score(
-    seen: Seen, score: Callable[[ModelOutput], Tensor], method: Method, layers: Sequence[str] | None
+    seen: ModelView, score: Callable[[ModelOutput], Tensor], method: Method, layers: Sequence[str] | None
 ) -> Float[Tensor, "b h w"]:
-    weigh, chosen = _weigh(method), chosen_layers(seen, layers)
+    weigh, chosen = _weigh(method), select_layers(seen, layers)
     output, maps = _watch(seen, chosen)
     gradients = torch.autograd.grad(score(output).sum(), _flat(maps))
-    return on_pictures(seen, _weighed(maps, gradients, weigh))
+    return place_maps(seen, _weighed(maps, gradients, weigh))
 
 
-def class_activation_maps(seen: Seen, *, classes: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b h w"]:
+def class_activation_maps(seen: ModelView, *, classes: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b h w"]:
     """Where the last map adds to an identity's score, from 0 (least) to 1 (most of the picture).
 
     Raises:
         ConfigError: as :func:`identity_saliency`.
     """
     last = list(seen.model.network.map_layers())[-1:]
-    output, maps = _watch(seen, chosen_layers(seen, last))
+    output, maps = _watch(seen, select_layers(seen, last))
     gradients = torch.autograd.grad(_scores(output, classes).sum(), _flat(maps))
     (of_last,) = _weighed(maps, gradients, _pooled).values()
     found = _placed(seen, of_last)
@@ -128,7 +128,7 @@ def class_activation_maps(seen: Seen, *, classes: Int[Tensor, " b"] | None = Non
 
 
 def distance_saliency(
-    a: Seen, b: Seen, *, method: Method = "elementwise", layers: Sequence[str] | None = None
+    a: ModelView, b: ModelView, *, method: Method = "elementwise", layers: Sequence[str] | None = None
 ) -> PairSaliency:
     """What makes each picture of ``a`` near to that of ``b`` in the same row: maps of the model's size, 0 or more.
 
@@ -141,15 +141,15 @@ def distance_saliency(
     if len(a) != len(b):
         raise ShapeError(f"pictures are compared row by row, got {len(a)} and {len(b)}; give as many of both")
     of_a, of_b, distances = distance_maps(a, b, method=method, layers=layers)
-    return PairSaliency(on_pictures(a, of_a), on_pictures(b, of_b), distances)
+    return PairSaliency(place_maps(a, of_a), place_maps(b, of_b), distances)
 
 
 def distance_maps(
-    a: Seen, b: Seen, *, method: Method = "elementwise", layers: Sequence[str] | None = None
+    a: ModelView, b: ModelView, *, method: Method = "elementwise", layers: Sequence[str] | None = None
 ) -> tuple[Maps, Maps, Float[Tensor, " b"]]:
     """The same as the layers have them, before they are placed on the pictures, and the distances."""
     weigh = _weigh(method)
-    (out_a, maps_a), (out_b, maps_b) = (_watch(seen, chosen_layers(seen, layers)) for seen in (a, b))
+    (out_a, maps_a), (out_b, maps_b) = (_watch(seen, select_layers(seen, layers)) for seen in (a, b))
     distances = paired_distances(out_a.embedding, out_b.embedding, normalize=a.model.protocol.normalize)
     gradients = torch.autograd.grad(-distances.sum(), [*_flat(maps_a), *_flat(maps_b)])
     split = len(_flat(maps_a))
@@ -161,7 +161,7 @@ def paired_distances(x: Float[Tensor, "b d"], y: Float[Tensor, "b d"], *, normal
     return (l2_normalize(x) - l2_normalize(y) if normalize else x - y).square().sum(dim=1)
 
 
-def chosen_layers(seen: Seen, layers: Sequence[str] | None) -> MapLayers:
+def select_layers(seen: ModelView, layers: Sequence[str] | None) -> MapLayers:
     """The model's layers of these names; ``None``: the two finest.
 
     Raises:
@@ -178,7 +178,7 @@ def chosen_layers(seen: Seen, layers: Sequence[str] | None) -> MapLayers:
     return {name: known[name] for name in names}
 
 
-def unexplained(protocols: Iterable[Protocol]) -> str:
+def describe_limits(protocols: Iterable[Protocol]) -> str:
     """What distance maps leave out of what some protocols compare, in words; empty where they leave out nothing.
 
     Maps are of pictures as they are, and of the distance of embeddings, which every model has.
@@ -208,7 +208,7 @@ def _pooled(A: Tensor, G: Tensor) -> Tensor:
     return (G.mean(dim=(2, 3), keepdim=True) * A).sum(dim=1)
 
 
-def _watch(seen: Seen, layers: MapLayers) -> tuple[ModelOutput, Maps]:
+def _watch(seen: ModelView, layers: MapLayers) -> tuple[ModelOutput, Maps]:
     """The model's output with what these layers' modules handed on for it, all with gradients."""
     with torch.enable_grad(), _kept(layers) as maps:
         output: ModelOutput = seen.model.network(*(pictures.detach().requires_grad_() for pictures in seen.inputs))
@@ -246,25 +246,25 @@ def _weighed(maps: Maps, gradients: Sequence[Tensor], weigh: Weigh) -> Maps:
     return {name: {what: weigh(A.detach(), next(G)) for what, A in found.items()} for name, found in maps.items()}
 
 
-def on_pictures(seen: Seen, maps: Maps) -> Float[Tensor, "b h w"]:
+def place_maps(seen: ModelView, maps: Maps) -> Float[Tensor, "b h w"]:
     """The mean of the layers' maps on the pictures, each of sum 1 (one that is 0 everywhere stays so)."""
     placed = [_placed(seen, found) for found in maps.values()]
     sums = [found.sum(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(found.dtype).tiny) for found in placed]
     return torch.stack([found / total for found, total in zip(placed, sums, strict=True)]).mean(dim=0)
 
 
-def _placed(seen: Seen, maps: Mapping[str, Tensor]) -> Tensor:
+def _placed(seen: ModelView, maps: Mapping[str, Tensor]) -> Tensor:
     """Maps of bodies and parts on the pictures that they were cut from; a cell's value is spread over its pixels."""
     height, width = seen.model.size
     if seen.rectangles is None:
-        return enlarged(maps[WHOLE], (height, width))
+        return upsample_maps(maps[WHOLE], (height, width))
     canvas = torch.zeros(len(seen), height, width, device=maps[next(iter(maps))].device)
     for what, found in maps.items():
         boxes = seen.rectangles.whole if what == WHOLE else seen.rectangles.parts[:, PARTS.index(what)]
         for row, box in enumerate(boxes.tolist()):
             left, top, right, bottom = _pixels(box, height, width)
             cells = found[row].numel() / ((bottom - top) * (right - left))
-            spread = enlarged(found[row : row + 1], (bottom - top, right - left))[0]
+            spread = upsample_maps(found[row : row + 1], (bottom - top, right - left))[0]
             canvas[row, top:bottom, left:right] += cells * spread
     return canvas
 

@@ -27,7 +27,7 @@ MOST = 0.1
 """The share of a map's pixels that counts as where it is high."""
 
 
-def salient_first(maps: Float[Tensor, "b h w"], generator: torch.Generator) -> Int[Tensor, "b n"]:
+def saliency_order(maps: Float[Tensor, "b h w"], generator: torch.Generator) -> Int[Tensor, "b n"]:
     """Pixels in reading order's numbers, the most salient first; equal ones in an order drawn at random."""
     values = maps.flatten(1).cpu()
     drawn = torch.rand(values.shape, generator=generator).argsort(dim=1)
@@ -35,7 +35,7 @@ def salient_first(maps: Float[Tensor, "b h w"], generator: torch.Generator) -> I
     return drawn.gather(1, order)
 
 
-def at_random(maps: Float[Tensor, "b h w"], generator: torch.Generator, *, cell: int = 1) -> Int[Tensor, "b n"]:
+def random_order(maps: Float[Tensor, "b h w"], generator: torch.Generator, *, cell: int = 1) -> Int[Tensor, "b n"]:
     """The same of maps that say nothing.
 
     Args:
@@ -44,10 +44,10 @@ def at_random(maps: Float[Tensor, "b h w"], generator: torch.Generator, *, cell:
     b, height, width = maps.shape
     drawn = torch.rand(b, -(-height // cell), -(-width // cell), generator=generator)
     squares = drawn.repeat_interleave(cell, dim=1).repeat_interleave(cell, dim=2)
-    return salient_first(squares[:, :height, :width], generator)
+    return saliency_order(squares[:, :height, :width], generator)
 
 
-def altered(
+def replace_pixels(
     image: UInt8[Tensor, "c h w"], other: UInt8[Tensor, "c h w"], order: Int[Tensor, " n"], shares: Sequence[float]
 ) -> UInt8[Tensor, "s c h w"]:
     """A picture with growing shares of its pixels, in this order, taken from another."""
@@ -57,22 +57,22 @@ def altered(
     return torch.where(changed, other, image)
 
 
-def values_along(
+def score_curve(
     value: Callable[[Tensor], Tensor], start: Tensor, end: Tensor, order: Int[Tensor, " n"], shares: Sequence[float]
 ) -> Float[Tensor, " s"]:
     """What ``value`` says of pictures ``(s, c, h, w)`` on the way from ``start`` to ``end``.
 
     Deletion starts at the picture and ends blurred; insertion goes the other way.
     """
-    return value(altered(start, end, order, shares)).detach().double().cpu()
+    return value(replace_pixels(start, end, order, shares)).detach().double().cpu()
 
 
-def area(values: Float[Tensor, "*b s"], shares: Sequence[float]) -> Float[Tensor, "*b"]:
+def area_under_curve(values: Float[Tensor, "*b s"], shares: Sequence[float]) -> Float[Tensor, "*b"]:
     """Under the curve of values over shares, by trapezoids."""
     return torch.trapezoid(values, torch.tensor(shares, dtype=values.dtype), dim=-1)
 
 
-def smoothed(images: UInt8[Tensor, "b c h w"], sigma: float = BLUR) -> UInt8[Tensor, "b c h w"]:
+def blur_images(images: UInt8[Tensor, "b c h w"], sigma: float = BLUR) -> UInt8[Tensor, "b c h w"]:
     """Pictures under a Gaussian blur."""
     blur = ImageFilter.GaussianBlur(sigma)
     rows = [Image.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy()).filter(blur) for image in images]

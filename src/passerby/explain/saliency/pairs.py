@@ -17,7 +17,7 @@ OTHERS = 200
 """Gallery pictures, drawn at random, among which the nearest is looked for: enough to find somebody alike."""
 
 
-class Pair(NamedTuple):
+class ImagePair(NamedTuple):
     """A query, and what it is compared with."""
 
     query: Sample
@@ -26,7 +26,7 @@ class Pair(NamedTuple):
     """Whether both are one person; ``None`` where nobody said."""
 
 
-def compared_pairs(model: Model, dataset: Dataset, queries: Sequence[Sample], *, seed: int = 0) -> tuple[Pair, ...]:
+def select_pairs(model: Model, dataset: Dataset, queries: Sequence[Sample], *, seed: int = 0) -> tuple[ImagePair, ...]:
     """Of each query a match by another camera, and the nearest of other people; or the nearest, if nobody is known.
 
     Args:
@@ -39,10 +39,10 @@ def compared_pairs(model: Model, dataset: Dataset, queries: Sequence[Sample], *,
     people = [sample for sample in dataset.split("gallery") if sample.role is Role.PERSON]
     drawn = [people[place] for place in torch.randperm(len(people), generator=draw)[:OTHERS].tolist()]
     nearest = _nearest(model, dataset, queries, drawn)
-    found: list[Pair] = []
+    found: list[ImagePair] = []
     for query, by_distance in zip(queries, nearest, strict=True):
         if query.pid is None:
-            found += [Pair(query, other, None) for other in by_distance if other.path != query.path][:1]
+            found += [ImagePair(query, other, None) for other in by_distance if other.path != query.path][:1]
             continue
         matches = [sample for sample in people if _matches(query, sample)]
         if not matches:
@@ -50,8 +50,8 @@ def compared_pairs(model: Model, dataset: Dataset, queries: Sequence[Sample], *,
                 f"{dataset.name}'s gallery has no picture of the person in {query.path} by another camera; name "
                 "another query (--query), or explain identities (--by identity)"
             )
-        found.append(Pair(query, matches[int(torch.randint(len(matches), (), generator=draw))], True))
-        found += [Pair(query, other, False) for other in by_distance if other.pid not in (None, query.pid)][:1]
+        found.append(ImagePair(query, matches[int(torch.randint(len(matches), (), generator=draw))], True))
+        found += [ImagePair(query, other, False) for other in by_distance if other.pid not in (None, query.pid)][:1]
     return tuple(found)
 
 

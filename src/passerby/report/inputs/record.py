@@ -10,7 +10,7 @@ from typing import Any
 
 from passerby.compat import current_settings, run_file
 from passerby.errors import ConfigError
-from passerby.figures.names import run_names
+from passerby.explain.format import run_names
 from passerby.metrics.calibration import Calibration, read_calibration
 from passerby.models.keypoints.estimator import KIND
 from passerby.training.inputs import INPUTS

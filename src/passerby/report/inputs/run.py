@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from passerby.explain.images import Album
+from passerby.explain.images import ImageSet
 from passerby.report.components import Content, Html, element
 from passerby.report.inputs.evaluated_run import Missing, Tested
 from passerby.report.inputs.record import Record
@@ -18,7 +18,7 @@ class Run:
 
     record: Record
     tested: Tested | None
-    album: Album | None
+    album: ImageSet | None
     """Of the pictures that it was tested on."""
     missing: tuple[Missing, ...] = ()
 

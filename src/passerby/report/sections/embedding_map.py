@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from passerby.errors import PasserbyError
-from passerby.figures.embedding_map import Color, embedding_figure, of_people
+from passerby.figures.embedding_map import Color, embedding_figure, embeddings_of_people
 from passerby.report.components import Content, Html, element, paragraph
 from passerby.report.figure import drawn
 from passerby.report.inputs.evaluated_run import Tested
@@ -27,7 +27,7 @@ def embedding(runs: Sequence[Run]) -> Section:
 
 
 def _maps(run: Run, found: Tested) -> Iterable[Content]:
-    some = of_people(compared(run, found).everybody)
+    some = embeddings_of_people(compared(run, found).everybody)
     for color in _CAPTIONS:
         try:
             yield _map(run, found, some, color)

@@ -8,9 +8,9 @@ import torch
 
 from passerby.data.dataset import Dataset, Split
 from passerby.errors import PasserbyError
-from passerby.explain.images import Album
+from passerby.explain.images import ImageSet
 from passerby.explain.matching.explanation import explain_match
-from passerby.explain.ranked_lists import Outcome, Which, choose, ranked_lists
+from passerby.explain.ranked_lists import Outcome, Selection, ranked_lists, select_queries
 from passerby.figures.match import match_figure
 from passerby.report.components import Content, Html, element, paragraph
 from passerby.report.figure import drawn
@@ -18,7 +18,7 @@ from passerby.report.inputs.evaluated_run import Tested
 from passerby.report.inputs.run import Run, Section, tested
 from passerby.types import Sample
 
-_SHOWN: dict[Outcome, tuple[Which, str]] = {"right": ("best", "highest"), "wrong": ("worst", "lowest")}
+_SHOWN: dict[Outcome, tuple[Selection, str]] = {"right": ("best", "highest"), "wrong": ("worst", "lowest")}
 """Of the queries whose nearest picture is such, the one that stands first by average precision is shown."""
 
 
@@ -40,7 +40,7 @@ def _of(run: Run, found: Tested) -> Iterable[Content]:
             yield paragraph(f"A {outcome} answer is not explained: {error}")
 
 
-def _figure(run: Run, found: Tested, album: Album, outcome: Outcome) -> Html:
+def _figure(run: Run, found: Tested, album: ImageSet, outcome: Outcome) -> Html:
     row = _row(found, outcome)
     if row is None:
         return paragraph(f"There is no query whose nearest picture is {outcome}.")
@@ -61,7 +61,9 @@ def _row(found: Tested, outcome: Outcome) -> int | None:
     each = found.result.per_query
     assert each is not None  # no galleries are drawn
     first = dict(zip(each.paths, each.first_rank.tolist(), strict=True))
-    order = choose(found.query, found.gallery, found.result.protocol, _SHOWN[outcome][0], len(found.query)).tolist()
+    order = select_queries(
+        found.query, found.gallery, found.result.protocol, _SHOWN[outcome][0], len(found.query)
+    ).tolist()
     right = outcome == "right"
     return next((row for row in order if (first[found.query.paths[row]] == 1) == right), None)
 

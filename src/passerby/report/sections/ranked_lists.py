@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from passerby.explain.ranked_lists import RankedList, Which, choose, ranked_lists
-from passerby.figures.ranked_list import ranked_figure
+from passerby.explain.ranked_lists import RankedList, Selection, ranked_lists, select_queries
+from passerby.figures.ranked_list import ranked_list_figure
 from passerby.report.components import Content, Html, element
 from passerby.report.figure import drawn
 from passerby.report.inputs.evaluated_run import Tested
@@ -16,7 +16,7 @@ _ALONE, _TOGETHER = {"worst": 5, "best": 3}, {"worst": 3, "best": 2}
 _K = 8
 _BESIDE = 3
 """Runs whose lists stand below each other; of more, each stands alone."""
-_TITLES: dict[Which, str] = {"worst": "Failures", "best": "Successes"}
+_TITLES: dict[Selection, str] = {"worst": "Failures", "best": "Successes"}
 _KEY = "✓ green: the query's person; ✗ vermilion: somebody else; nearest first."
 
 
@@ -34,12 +34,12 @@ def ranked(runs: Sequence[Run]) -> Section:
     return Section("ranked", "Who is found, and who is not", tuple(content))
 
 
-def _figure(members: Sequence[tuple[Run, Tested]], which: Which) -> Html:
+def _figure(members: Sequence[tuple[Run, Tested]], which: Selection) -> Html:
     """The queries are the first run's choice."""
     first, found = members[0]
     n = (_TOGETHER if len(members) > 1 else _ALONE)[which]
     protocol = found.result.protocol
-    rows = choose(found.query, found.gallery, protocol, which, n)
+    rows = select_queries(found.query, found.gallery, protocol, which, n)
     lists = {
         run.label: ranked_lists(
             each.query,
@@ -56,7 +56,7 @@ def _figure(members: Sequence[tuple[Run, Tested]], which: Which) -> Html:
     title = f"The {len(rows)} queries of {lowest} average precision of {first.label}, among {len(found.query):,}"
     alike = len({each.result.protocol for _, each in members}) == 1
     how = f"{protocol}" if alike else "each run compares pictures as its paper does"
-    figure = ranked_figure(lists, first.album, title=f"{title}\n{how}")
+    figure = ranked_list_figure(lists, first.album, title=f"{title}\n{how}")
     return drawn(figure, alt=_alt(lists, lowest), caption=f"{title}. {_KEY}")
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from passerby.errors import PasserbyError
-from passerby.explain.images import Album, look
-from passerby.explain.ranked_lists import choose
-from passerby.explain.saliency.maps import PairSaliency, distance_saliency, unexplained
-from passerby.explain.saliency.pairs import Pair, compared_pairs
+from passerby.explain.images import ImageSet, view_samples
+from passerby.explain.ranked_lists import select_queries
+from passerby.explain.saliency.maps import PairSaliency, describe_limits, distance_saliency
+from passerby.explain.saliency.pairs import ImagePair, select_pairs
 from passerby.figures.saliency import distance_groups, saliency_figure
 from passerby.report.components import Content, Html, paragraph
 from passerby.report.figure import drawn
@@ -37,24 +37,24 @@ def saliency(members: Sequence[tuple[Run, Tested]]) -> Iterable[Content]:
         except PasserbyError as error:  # noqa: PERF203 - each run may lack maps
             yield paragraph(f"No saliency of {each.label}: {error}")
     if able:
-        left_out = unexplained(tested.result.protocol for _, tested in members)
+        left_out = describe_limits(tested.result.protocol for _, tested in members)
         yield _figure(able, run.album, pairs, found.spec, f"{_FOOT} {left_out}".strip())
 
 
-def _pairs(found: Tested) -> tuple[Pair, ...]:
-    rows = choose(found.query, found.gallery, found.result.protocol, "random", _QUERIES)
+def _pairs(found: Tested) -> tuple[ImagePair, ...]:
+    rows = select_queries(found.query, found.gallery, found.result.protocol, "random", _QUERIES)
     known = {sample.path: sample for sample in found.dataset.query}
     queries = [known[found.query.paths[row]] for row in rows.tolist()]
-    return compared_pairs(found.model, found.dataset, queries)
+    return select_pairs(found.model, found.dataset, queries)
 
 
-def _maps(found: Tested, album: Album, pairs: Sequence[Pair]) -> PairSaliency:
+def _maps(found: Tested, album: ImageSet, pairs: Sequence[ImagePair]) -> PairSaliency:
     sides = [pair.query for pair in pairs], [pair.other for pair in pairs]
-    return distance_saliency(*(look(found.model, album, side) for side in sides))
+    return distance_saliency(*(view_samples(found.model, album, side) for side in sides))
 
 
 def _figure(
-    able: Sequence[tuple[Run, PairSaliency]], album: Album, pairs: Sequence[Pair], spec: str, foot: str
+    able: Sequence[tuple[Run, PairSaliency]], album: ImageSet, pairs: Sequence[ImagePair], spec: str, foot: str
 ) -> Html:
     groups = distance_groups(album, pairs, [maps for _, maps in able])
     names = [run.label for run, _ in able]

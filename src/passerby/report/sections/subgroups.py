@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any
 
-from passerby.figures.subgroups import slices_figure
+from passerby.figures.subgroups import subgroup_figure
 from passerby.metrics.subgroups import FEW, Dimension, Subgroup, worst_first
 from passerby.report.components import Content, Html, element, folded, paragraph, table
 from passerby.report.figure import drawn
@@ -74,7 +74,7 @@ def _below(dimension: Dimension, slices: Sequence[Subgroup], whole: float) -> tu
 
 def _figure(run: Run, found: Tested) -> Html:
     title = f"{run.label} on {found.spec}: {found.result.protocol}"
-    figure = slices_figure(found.slices, mean_ap=found.result.mean_ap, title=title)
+    figure = subgroup_figure(found.slices, mean_ap=found.result.mean_ap, title=title)
     alt = f"mAP of {run.label} for {len(found.slices)} slices of the queries, as a matrix of cameras and as bars with "
     alt += "95 % intervals; the table below has the same numbers."
     return drawn(figure, alt=alt, caption=f"mAP of {run.label} by slice. Hatched: fewer than {FEW} queries.")
