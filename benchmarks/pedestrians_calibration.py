@@ -28,8 +28,8 @@ from passerby.data.registry import load
 from passerby.evaluation.evaluate import evaluate
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.recipes.registry import load_recipe
-from passerby.synthetic.dataset import settings_json, short_hash
 from passerby.synthetic.export import write_pedestrians
+from passerby.synthetic.files import settings_json, short_hash
 from passerby.synthetic.settings import PRESETS, Settings
 from passerby.training.config import TrainConfig
 from passerby.training.loop import train

@@ -28,8 +28,8 @@ from passerby.evaluation.evaluate import evaluate
 from passerby.inference.load import load as load_run
 from passerby.models.base import ReidModel
 from passerby.recipes.registry import load_recipe
-from passerby.synthetic.dataset import settings_json, short_hash
 from passerby.synthetic.export import write_pedestrians
+from passerby.synthetic.files import settings_json, short_hash
 from passerby.synthetic.settings import Settings
 from passerby.synthetic.spec import parse_knob
 from passerby.training.config import TrainConfig

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from passerby.data.images.blur_faces import HEAD, NECK, UNSURE, UPPER, blurred, head_box, is_synthetic
+from passerby.data.images.blur_faces import HEAD, NECK, UNSURE, UPPER, blurred, head_box
 from passerby.data.keypoints.estimator import Poses
+from passerby.data.keypoints.in_pixels import keypoints_in_pixels
 from passerby.data.keypoints.skeleton import JOINTS, VISIBLE
 from passerby.data.registry import load as load_dataset
 from passerby.data.source import DirectorySource, open_source
@@ -27,7 +28,6 @@ from passerby.inference.model import Model
 from passerby.models.registry import create_model
 from passerby.synthetic.dataset import open_pedestrians
 from passerby.synthetic.export import write_pedestrians
-from passerby.synthetic.people.known import known_poses
 from passerby.synthetic.settings import Settings
 from passerby.types import Sample
 
@@ -80,7 +80,7 @@ def test_where_nobody_is_to_be_seen_all_is_blurred(folder: Path) -> None:
 
 def test_the_pose_network_finds_heads_where_nobody_was_asked(draw_people: Callable[..., Path], tmp_path: Path) -> None:
     root = draw_people(tmp_path / "people", people=4, cameras=2, images=2, size=(128, 64))
-    known = list(known_poses(DirectorySource(root)).items())[::3]
+    known = list(keypoints_in_pixels(DirectorySource(root)).items())[::3]
     (root / "settings.json").unlink()  # now they may exist
     source, shown = DirectorySource(root), 0
     album = ImageSet(source)
@@ -89,7 +89,7 @@ def test_the_pose_network_finds_heads_where_nobody_was_asked(draw_people: Callab
         same = np.flatnonzero((sharp == blurred).all(axis=(1, 2)))  # rows
         top = same.min() if len(same) else 128
         seen = [joint for joint in HEAD if pose.visibility[joint] == VISIBLE]
-        assert all(pose.joints[joint, 1] < top for joint in seen)
+        assert all(pose.points[joint, 1] < top for joint in seen)
         shown += top < UNSURE * 128
     assert shown > len(known) / 2
 
@@ -113,15 +113,15 @@ def test_unless_that_is_asked_for_which_is_said(folder: Path, caplog: pytest.Log
 
 def test_people_who_do_not_exist_need_no_blur(draw_people: Callable[..., Path], tmp_path: Path) -> None:
     written = DirectorySource(draw_people(tmp_path / "people", people=2))
-    assert is_synthetic(written)
-    assert is_synthetic(open_pedestrians("people=2", cache=None))
+    assert written.is_synthetic
+    assert open_pedestrians("people=2", cache=None).is_synthetic
     with zipfile.ZipFile(tmp_path / "people.zip", "w") as archive:
         for name in written.names():
             archive.write(written.root / name, name)
-    assert is_synthetic(open_source(tmp_path / "people.zip"))
+    assert open_source(tmp_path / "people.zip").is_synthetic
     masked = write_pedestrians(tmp_path / "masked", Settings(people=2, cameras=2, images=2, size=(32, 16)), masks=True)
-    assert is_synthetic(DirectorySource(masked))
-    assert is_synthetic(DirectorySource(masked / "masks"))
+    assert DirectorySource(masked).is_synthetic
+    assert DirectorySource(masked / "masks").is_synthetic
     assert not ImageSet(written).blurs
     assert ImageSet(written, blur=True).blurs
 
@@ -129,28 +129,28 @@ def test_people_who_do_not_exist_need_no_blur(draw_people: Callable[..., Path], 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"people": 3}', "not JSON"])
 def test_other_settings_prove_nothing(folder: Path, content: str) -> None:
     (folder / "settings.json").write_text(content)
-    assert not is_synthetic(DirectorySource(folder))
+    assert not DirectorySource(folder).is_synthetic
     (folder / "settings.json").write_text(json.dumps(["people"]))
-    assert not is_synthetic(DirectorySource(folder))
+    assert not DirectorySource(folder).is_synthetic
 
 
 def test_loose_pictures_of_a_written_set_prove_who_they_show(draw_people: Callable[..., Path], tmp_path: Path) -> None:
     root = draw_people(tmp_path / "people", people=2)
-    assert is_synthetic(DirectorySource(root / "query"))
+    assert DirectorySource(root / "query").is_synthetic
     noise().save(root / "query" / "photo.jpg")
-    assert not is_synthetic(DirectorySource(root / "query"))  # who this is, nobody knows
+    assert not DirectorySource(root / "query").is_synthetic  # who this is, nobody knows
     (root / "mine").mkdir()
-    assert not is_synthetic(DirectorySource(root / "mine"))
+    assert not DirectorySource(root / "mine").is_synthetic
     shutil.copy(next((root / "bounding_box_test").glob("*.jpg")), root / "mine")
-    assert not is_synthetic(DirectorySource(root / "mine"))  # not where the set has it
-    assert not is_synthetic(DirectorySource(root))  # neither is what holds it
+    assert not DirectorySource(root / "mine").is_synthetic  # not where the set has it
+    assert not DirectorySource(root).is_synthetic  # neither is what holds it
     with zipfile.ZipFile(tmp_path / "people.zip", "w") as archive:
         for name in DirectorySource(root).names():
             archive.write(root / name, name)
-    assert not is_synthetic(open_source(tmp_path / "people.zip"))
+    assert not open_source(tmp_path / "people.zip").is_synthetic
     settings = json.loads((root / "settings.json").read_text())
     (root / "settings.json").write_text(json.dumps({**settings, "size": 3}))
-    assert not is_synthetic(DirectorySource(root / "bounding_box_test"))
+    assert not DirectorySource(root / "bounding_box_test").is_synthetic
 
 
 def test_what_is_covered_ends_below_the_head() -> None:

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from passerby.data.attributes.twins import twin_groups
 from passerby.data.dataset import Dataset
 from passerby.data.images.decode import decode
+from passerby.data.keypoints.in_pixels import keypoints_in_pixels
 from passerby.data.keypoints.skeleton import OUTSIDE
 from passerby.data.registry import load
 from passerby.errors import DatasetLayoutError, OutputError
 from passerby.figures.contact_sheet import GAP, MARGIN, contact_sheet, save_sheet
 from passerby.synthetic.export import write_pedestrians
-from passerby.synthetic.people.known import known_poses, twin_groups
 from passerby.synthetic.settings import Settings
 
 HEIGHT, WIDTH = 64, 32
@@ -70,11 +71,11 @@ def test_drawn_and_written_sheets_are_one(written: Dataset, drawn: Dataset) -> N
 
 def test_joints_lie_over_the_pictures(written: Dataset, drawn: Dataset) -> None:
     plain, joined = (cell(contact_sheet(written, joints=on), 0, 0).astype(int) for on in (False, True))
-    poses = known_poses(written.source)
+    poses = keypoints_in_pixels(written.source)
     first = min((s for s in written.train if (s.pid, s.camid) == (1, 1)), key=lambda s: s.time or 0)
     changed = np.abs(plain - joined).max(-1) > 20
     pose = poses[first.path]
-    inside = pose.joints[pose.visibility != OUTSIDE].round().astype(int)
+    inside = pose.points[pose.visibility != OUTSIDE].round().astype(int)
     near = [changed[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3].any() for x, y in inside]
     assert len(near) > 4
     assert all(near)
@@ -82,12 +83,12 @@ def test_joints_lie_over_the_pictures(written: Dataset, drawn: Dataset) -> None:
 
 
 def test_drawn_and_written_joints_are_one(written: Dataset, drawn: Dataset) -> None:
-    ours, theirs = known_poses(drawn.source), known_poses(written.source)
+    ours, theirs = keypoints_in_pixels(drawn.source), keypoints_in_pixels(written.source)
     assert set(ours) == set(theirs)
     for name in [*ours][::7]:
         assert np.array_equal(ours[name].visibility, theirs[name].visibility)
         seen = ours[name].visibility != OUTSIDE
-        np.testing.assert_allclose(ours[name].joints[seen], theirs[name].joints[seen], atol=0.006)
+        np.testing.assert_allclose(ours[name].points[seen], theirs[name].points[seen], atol=0.006)
 
 
 def test_twins_stand_side_by_side(written: Dataset, drawn: Dataset) -> None:
@@ -114,8 +115,8 @@ def test_broken_labels_are_said(folder: Path, tmp_path: Path) -> None:
     whole["annotations"][0]["keypoints"].pop()
     (broken / "keypoints.json").write_text(json.dumps(whole))
     (broken / "attributes.csv").write_text("person,twin_group\n1,first\n")
-    with pytest.raises(DatasetLayoutError, match=r"keypoints\.json is not COCO's with 18 joints"):
-        known_poses(load(broken).source)
+    with pytest.raises(DatasetLayoutError, match=r"keypoints\.json is not COCO's with 18 keypoints"):
+        keypoints_in_pixels(load(broken).source)
     with pytest.raises(DatasetLayoutError, match=r"attributes\.csv has no columns"):
         twin_groups(load(broken).source)
 

@@ -18,15 +18,10 @@ from PIL import Image
 from passerby.data import load
 from passerby.data.dataset import Dataset, people, queries_without_match
 from passerby.data.datasets.market1501 import FOLDERS
+from passerby.data.source import cache_root
 from passerby.errors import ConfigError, DatasetLayoutError, OutputError, UnknownNameError
-from passerby.synthetic.dataset import (
-    PedestrianSource,
-    cache_root,
-    encode,
-    keys,
-    open_pedestrians,
-    short_hash,
-)
+from passerby.synthetic.dataset import PedestrianSource, encode, open_pedestrians
+from passerby.synthetic.files import NAME, keys, short_hash
 from passerby.synthetic.settings import Settings
 from passerby.synthetic.street.world import World
 
@@ -192,7 +187,7 @@ def test_without_a_cache_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_the_cache_is_where_one_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert open_pedestrians("people=4").cache == cache_root()
+    assert open_pedestrians("people=4").cache == cache_root() / NAME
     assert open_pedestrians("people=4", cache=tmp_path).cache == tmp_path
     assert open_pedestrians("people=4", cache="~/pictures").cache == tmp_path / "pictures"
     monkeypatch.delenv("PASSERBY_CACHE")

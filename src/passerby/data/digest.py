@@ -6,16 +6,14 @@ import hashlib
 from functools import lru_cache
 
 from passerby.data.dataset import Dataset, Split
-from passerby.data.source import Source
-from passerby.synthetic.dataset import PedestrianSource, short_hash
 
 
 @lru_cache(maxsize=8)
 def digest_of(dataset: Dataset, *splits: Split) -> str:
-    """Hex digits that differ where the pictures of these splits do, their order, or what is known of them.
+    """Return hex digits that differ where the images of these splits do, their order, or their labels.
 
-    Every file is read, save those of people who are drawn: their settings and the version of the drawing say all.
-    A data set that was loaded once is read once.
+    Every file is read, except those of a generated dataset: its settings and the version of the renderer identify them.
+    The digest of a loaded dataset is computed once.
 
     Raises:
         DatasetLayoutError: if a file cannot be read.
@@ -24,11 +22,5 @@ def digest_of(dataset: Dataset, *splits: Split) -> str:
     for split in splits:
         for sample in getattr(dataset, split):
             known = f"{split} {sample.pid} {sample.camid} {int(sample.role)} "
-            found.update(known.encode() + _picture(dataset.source, sample.path))
+            found.update(known.encode() + dataset.source.digest(sample.path))
     return found.hexdigest()
-
-
-def _picture(source: Source, path: str) -> bytes:
-    if isinstance(source, PedestrianSource):
-        return f"{short_hash(source.settings)} {path}".encode()
-    return hashlib.blake2b(source.read(path), digest_size=16).digest()

@@ -1,21 +1,33 @@
 """Where image files live: a directory, or the zip or tar that a benchmark comes in, read in place.
 
-A source lists names (relative, forward slashes, sorted) and reads one file's bytes. Sources can be
-pickled into worker processes and read from several threads.
+A source lists names (relative, forward slashes, sorted) and reads one file's bytes. It also answers what callers would
+otherwise find out from its type: whether its images are synthetic, what identifies them, and which label files lie
+beside them. Sources can be pickled into worker processes and read from several threads.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 import tarfile
 import threading
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from passerby.data.provenance import is_generated_set
 from passerby.errors import DatasetLayoutError
 
+if TYPE_CHECKING:
+    from passerby.data.keypoints.skeleton import Labels
+
+ATTRIBUTES, KEYPOINTS, SETTINGS, MASKS = "attributes.csv", "keypoints.json", "settings.json", "masks"
+"""The names of the label files, and of the folder of part masks, beside the images of a synthetic dataset."""
+CACHE_FOLDER = ".passerby"
+"""The folder beside the images that keeps what was computed from them."""
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
@@ -25,8 +37,16 @@ def is_image(name: str) -> bool:
     return base.lower().endswith(IMAGE_SUFFIXES) and not base.startswith(".") and "__MACOSX/" not in name
 
 
+def cache_root() -> Path:
+    """Return the folder of everything that is cached: ``$PASSERBY_CACHE`` or ``~/.cache/passerby``."""
+    return Path(os.environ.get("PASSERBY_CACHE") or "~/.cache/passerby").expanduser()
+
+
 class Source(ABC):
     """Named files under one root."""
+
+    is_generated: bool = False
+    """Whether images are rendered when they are read; :meth:`labels`, :meth:`render`, :meth:`outfits` work then."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -52,6 +72,62 @@ class Source(ABC):
             DatasetLayoutError: if there is no such file, or it cannot be read.
         """
 
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether no image shows a real person. Files on disk have to prove it, which lists their names."""
+        return False
+
+    def digest(self, name: str) -> bytes:
+        """Return what identifies one file: a hash of its content, or what a generator renders it from.
+
+        Raises:
+            DatasetLayoutError: if the file has to be read and cannot be.
+        """
+        return hashlib.blake2b(self.read(name), digest_size=16).digest()
+
+    def fingerprint(self) -> str:
+        """Return hex digits that differ where names or contents of the files do; every file is read.
+
+        Raises:
+            DatasetLayoutError: if a file cannot be read.
+        """
+        found = hashlib.blake2b(digest_size=16)
+        for name in self.names():
+            found.update(name.encode() + b"\0" + self.digest(name))
+        return found.hexdigest()
+
+    def sidecar(self, name: str) -> bytes | None:
+        """Return a label file that lies beside the images, such as ``settings.json``; ``None`` if there is none.
+
+        Raises:
+            DatasetLayoutError: if it is there and cannot be read.
+        """
+        return self.read(name) if self.has(name) else None
+
+    def cache_folder(self) -> Path | None:
+        """Return the folder to keep in what is computed from the images; ``None`` if nothing should be kept."""
+        return None
+
+    def labels(self, name: str) -> Labels:
+        """Return what is known of one generated image. It is rendered for that.
+
+        Raises:
+            DatasetLayoutError: if there is no such image.
+        """
+        return self.render(name)[1]
+
+    def render(self, name: str) -> tuple[bytes, Labels]:
+        """Return one generated image as a file, and its labels.
+
+        Raises:
+            DatasetLayoutError: if there is no such image.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not generate {name!r}: check is_generated first")
+
+    def outfits(self) -> Mapping[str, tuple[int, int]]:
+        """Return the person and the outfit, both counted from 1, in each generated image."""
+        raise NotImplementedError(f"{type(self).__name__} generates no images: check is_generated first")
+
     def missing(self, name: str) -> DatasetLayoutError:
         return DatasetLayoutError(f"{self.root} has no file {name!r}")
 
@@ -60,8 +136,28 @@ class Source(ABC):
         return DatasetLayoutError(f"{self.root}: {name!r} is damaged ({reason}); fetch it again")
 
 
-class DirectorySource(Source):
+class StoredSource(Source):
+    """Files on disk, packed or not."""
+
+    @property
+    def is_synthetic(self) -> bool:
+        try:
+            settings = self.sidecar(SETTINGS)
+        except DatasetLayoutError:  # what cannot be read proves nothing
+            settings = None
+        images = (name for name in self.names() if is_image(name))
+        return is_generated_set(self.root.expanduser().absolute(), settings, SETTINGS, images)
+
+    def cache_folder(self) -> Path | None:
+        return cache_root() / "poses" / hashlib.sha256(self.place.encode()).hexdigest()[:16]
+
+
+class DirectorySource(StoredSource):
     """Files below a directory."""
+
+    def cache_folder(self) -> Path | None:
+        root = self.root.expanduser().resolve()
+        return root / CACHE_FOLDER if root != Path(root.anchor) and _is_writable(root) else super().cache_folder()
 
     def names(self) -> tuple[str, ...]:
         files = (p for p in self.root.rglob("*") if p.is_file())
@@ -81,7 +177,12 @@ class DirectorySource(Source):
             raise DatasetLayoutError(f"{self.root}: {name!r} may not be read; change its permissions") from None
 
 
-class ArchiveSource(Source):
+def _is_writable(folder: Path) -> bool:
+    """Return whether permissions allow to write, and are meant to: an administrator may write anywhere."""
+    return bool(folder.stat().st_mode & 0o222) and os.access(folder, os.W_OK | os.X_OK)
+
+
+class ArchiveSource(StoredSource):
     """An archive, opened once a process and read under a lock (archive objects are not thread-safe)."""
 
     def __init__(self, root: Path) -> None:

@@ -14,10 +14,10 @@ from passerby.data.dataset import Dataset
 from passerby.data.keypoints.cache import cached
 from passerby.data.keypoints.files import CONFIDENCE, has_joints, synthetic_poses
 from passerby.data.keypoints.skeleton import VISIBLE
+from passerby.data.source import KEYPOINTS
 from passerby.errors import ConfigError, DatasetLayoutError, UnknownNameError
 from passerby.evaluation.per_query import refuse_draws
 from passerby.metrics.subgroups import Dimension, Subgroup, camera_subgroups, query_subgroups
-from passerby.synthetic.annotations import KEYPOINTS
 from passerby.types import Embeddings, EvalResult, Sample
 
 VISIBILITY = "visible joints"

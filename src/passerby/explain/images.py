@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from passerby.data.images.blur_faces import Box, blurred, head_box, is_synthetic
+from passerby.data.images.blur_faces import Box, blurred, head_box
 from passerby.data.images.decode import decode, read_all, to_tensor
 from passerby.data.keypoints.crops import PartMaker, Rectangles
 from passerby.data.keypoints.estimator import PoseEstimator
@@ -36,7 +36,7 @@ class ImageSet:
 
     def __init__(self, source: Source, *, blur: bool | None = None, joints: PoseEstimator | None = None) -> None:
         self.source, self._joints = source, joints
-        self._drawn = is_synthetic(source)
+        self._drawn = source.is_synthetic
         self.blurs = not self._drawn if blur is None else blur
         self._boxes: dict[str, Box] = {}
         if not self.blurs and not self._drawn:

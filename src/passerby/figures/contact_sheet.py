@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from passerby.data.attributes.twins import twin_groups
 from passerby.data.dataset import SPLITS, Dataset, Split, people
 from passerby.data.images.decode import decode
+from passerby.data.keypoints.in_pixels import PixelKeypoints, keypoints_in_pixels
 from passerby.data.keypoints.skeleton import BONES, JOINTS, OUTSIDE, VISIBLE
 from passerby.errors import DatasetLayoutError, OutputError
 from passerby.files import atomic_write
-from passerby.synthetic.people.known import Pose, known_poses, twin_groups
 from passerby.types import Sample
 
 GAP, MARGIN, _FONT = 2, 18, 12
@@ -55,7 +56,7 @@ def contact_sheet(
         raise DatasetLayoutError(f"{dataset.source.root} has {'no twins' if twins else 'nobody'} to draw")
     cells = _first_pictures(samples, who)
     where = sorted({camid for _, camid in cells})[:cameras]
-    poses = known_poses(dataset.source) if joints else None
+    poses = keypoints_in_pixels(dataset.source) if joints else None
     shown = {cell: s for cell, s in cells.items() if cell[1] in where}
     open_picture = image or (lambda name: decode(dataset.source.read(name), name=name))
     pictures = {cell: open_picture(s.path) for cell, s in shown.items()}
@@ -123,11 +124,11 @@ def _arrange(pictures: Mapping[tuple[int, int], Image.Image], who: Sequence[int]
     return sheet
 
 
-def _with_joints(picture: Image.Image, pose: Pose) -> Image.Image:
+def _with_joints(picture: Image.Image, pose: PixelKeypoints) -> Image.Image:
     """The picture with the joints that lie in it."""
     size = (picture.width * _FINER, picture.height * _FINER)
     over = Image.new("RGBA", size)
-    draw, points = ImageDraw.Draw(over), (pose.joints * np.float32(_FINER)).tolist()
+    draw, points = ImageDraw.Draw(over), (pose.points * np.float32(_FINER)).tolist()
     radius = max(1.0, picture.height / 110) * _FINER
     for a, b in BONES:
         if min(pose.visibility[a], pose.visibility[b]) == VISIBLE:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterable
 from typing import Any
 
 from passerby.data.attributes.schema import MARKET
 from passerby.data.keypoints.skeleton import BONES, JOINTS, OUTSIDE, Labels
-from passerby.synthetic.dataset import NAME, Key
+from passerby.synthetic.files import NAME, Key
 from passerby.synthetic.people.describe import attributes
 from passerby.synthetic.settings import Settings
 from passerby.synthetic.street.world import World
 
-ATTRIBUTES, KEYPOINTS, SETTINGS, MASKS = "attributes.csv", "keypoints.json", "settings.json", "masks"
 COLUMNS = ("person", "outfit", "twin_group", *MARKET.columns)
 
 
-def attribute_table(settings: Settings, pids: Iterable[int]) -> str:
+def attribute_table(settings: Settings, pids: Iterable[int], world: World | None = None) -> str:
     """A row for each person, or for each of her outfits; people and outfits count from 1, as in file names."""
-    world, text = World(settings), io.StringIO(newline="")
+    world, text = world or World(settings), io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
     for pid in pids:
@@ -67,13 +67,18 @@ def joints_entry(number: int, labels: Labels) -> dict[str, Any]:
     }
 
 
-def coco(images: Iterable[dict[str, Any]], annotations: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """The whole file: pictures, people, and what the joints are called."""
+Entries = list[tuple[dict[str, Any], dict[str, Any]]]
+"""Of each picture: its lines in COCO's ``images`` and ``annotations``."""
+
+
+def coco_json(entries: Entries) -> str:
+    """The content of ``keypoints.json``: pictures, people, and what the joints are called."""
     skeleton = [[a + 1, b + 1] for a, b in BONES]
     category = {"id": 1, "name": "person", "supercategory": "person", "keypoints": list(JOINTS), "skeleton": skeleton}
-    return {
+    whole = {
         "info": {"description": f"{NAME}: people who do not exist"},
-        "images": list(images),
-        "annotations": list(annotations),
+        "images": [image for image, _ in entries],
+        "annotations": [person for _, person in entries],
         "categories": [category],
     }
+    return json.dumps(whole, separators=(",", ":")) + "\n"

@@ -1,87 +1,38 @@
 """The people as files that are drawn when they are read, in Market-1501's layout.
 
-The first half of the people is the training split; of the others each camera's first picture is a query and the rest
-is the gallery. What was drawn once is kept in a cache folder: ``$PASSERBY_CACHE`` or ``~/.cache/passerby``.
+Label files lie beside the images as in a written dataset; they are not listed, and are made when they are read. What
+was drawn once is kept in a cache folder: ``$PASSERBY_CACHE`` or ``~/.cache/passerby``.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
-import os
-from collections.abc import Iterator
+from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
-from typing import Any, NamedTuple
+from pathlib import Path, PurePath
+from typing import Any
 
 from PIL import Image
 
 from passerby.data.keypoints.skeleton import Labels, Shot
-from passerby.data.source import Source
-from passerby.errors import ConfigError, OutputError
+from passerby.data.source import ATTRIBUTES, KEYPOINTS, MASKS, SETTINGS, Source, cache_root
+from passerby.errors import OutputError
 from passerby.files import atomic_write
-from passerby.synthetic.people.walk import frame_number
+from passerby.synthetic.annotations import attribute_table, coco_json, image_entry, joints_entry
+from passerby.synthetic.files import (
+    NAME,
+    Key,
+    check_separable,
+    file_name,
+    keys,
+    mask_name,
+    outfit_of,
+    settings_json,
+    short_hash,
+)
 from passerby.synthetic.settings import Settings
 from passerby.synthetic.spec import settings_from, settings_text
 from passerby.synthetic.street.world import World
-
-NAME = "pedestrians"
-TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"
-
-
-class Key(NamedTuple):
-    """One picture; all count from 0."""
-
-    pid: int
-    camid: int
-    number: int
-
-
-def keys(settings: Settings) -> Iterator[Key]:
-    """Every picture of a set, person by person, camera by camera.
-
-    Raises:
-        ConfigError: if separate cameras are asked for and do not suffice.
-    """
-    refuse_unseparable(settings)
-    for pid in range(settings.people):
-        for camid in cameras_of(settings, pid):
-            yield from (Key(pid, camid, number) for number in range(settings.images))
-
-
-def refuse_unseparable(settings: Settings) -> None:
-    """Say before any work why training and test people cannot have cameras of their own."""
-    if settings.separate_cameras and settings.cameras < 4:
-        raise ConfigError(
-            f"separate cameras need at least 4, got {settings.cameras}: training and test people get half of them "
-            "each, and a query is looked for in another camera than its own"
-        )
-    if settings.separate_cameras and settings.two_outfits:
-        raise ConfigError(
-            "with separate cameras nobody is seen in a second outfit (it is worn before the second half of the "
-            "cameras); choose one of the two"
-        )
-
-
-def cameras_of(settings: Settings, pid: int) -> range:
-    """The cameras that see a person."""
-    if not settings.separate_cameras:
-        return range(settings.cameras)
-    half = settings.cameras // 2
-    return range(half) if in_training(settings, pid) else range(half, settings.cameras)
-
-
-def in_training(settings: Settings, pid: int) -> bool:
-    """Whether a person belongs to the training split."""
-    return pid < settings.people // 2
-
-
-def file_name(settings: Settings, key: Key) -> str:
-    """Where a picture lies: ``query/0101_c2s1_004711_00.jpg``."""
-    folder = TRAIN if in_training(settings, key.pid) else GALLERY if key.number else QUERY
-    time = frame_number(settings, *key)
-    return f"{folder}/{key.pid + 1:04d}_c{key.camid + 1}s1_{time:06d}_00.jpg"
 
 
 def encode(shot: Shot) -> bytes:
@@ -91,9 +42,14 @@ def encode(shot: Shot) -> bytes:
     return content.getvalue()
 
 
-def cache_root() -> Path:
-    """Where pictures are kept: a folder a set."""
-    return Path(os.environ.get("PASSERBY_CACHE") or "~/.cache/passerby").expanduser() / NAME
+def encode_mask(labels: Labels) -> bytes:
+    """The part mask as PNG."""
+    content = io.BytesIO()
+    Image.fromarray(labels.parts).save(content, "PNG")
+    return content.getvalue()
+
+
+_SIDECARS = (ATTRIBUTES, KEYPOINTS, SETTINGS)
 
 
 class PedestrianSource(Source):
@@ -103,8 +59,10 @@ class PedestrianSource(Source):
         cache: the folder that holds a folder a set; ``None`` keeps nothing.
     """
 
+    is_generated = True
+
     def __init__(self, settings: Settings, *, cache: Path | None) -> None:
-        refuse_unseparable(settings)
+        check_separable(settings)
         super().__init__(Path(f"{NAME}:{settings_text(settings)}"))
         self.settings, self.world, self.cache = settings, World(settings), cache
 
@@ -123,10 +81,36 @@ class PedestrianSource(Source):
         """Which picture each name is."""
         return dict(sorted((file_name(self.settings, key), key) for key in keys(self.settings)))
 
+    @cached_property
+    def masks(self) -> dict[str, str]:
+        """Of which picture each part mask is."""
+        return {mask_name(name): name for name in self.index}
+
+    @property
+    def is_synthetic(self) -> bool:
+        return True
+
     def names(self) -> tuple[str, ...]:
         return tuple(self.index)
 
+    def has(self, name: str) -> bool:
+        return name in _SIDECARS or name in self.index or name in self.masks
+
+    def digest(self, name: str) -> bytes:
+        return f"{short_hash(self.settings)} {name}".encode()
+
+    def fingerprint(self) -> str:
+        return short_hash(self.settings)
+
+    def cache_folder(self) -> Path | None:
+        return self.folder
+
+    def outfits(self) -> Mapping[str, tuple[int, int]]:
+        return {name: (key.pid + 1, outfit_of(self.settings, key.camid) + 1) for name, key in self.index.items()}
+
     def read(self, name: str) -> bytes:
+        if name in _SIDECARS or PurePath(name).parts[:1] == (MASKS,):
+            return self._sidecar(name)
         key = self._key(name)
         if self.folder is None:
             return encode(self.world.shot(*key))
@@ -147,6 +131,30 @@ class PedestrianSource(Source):
         """
         return self.world.shot(*self._key(name)).labels
 
+    def render(self, name: str) -> tuple[bytes, Labels]:
+        shot = self.world.shot(*self._key(name))
+        return encode(shot), shot.labels
+
+    def _sidecar(self, name: str) -> bytes:
+        """A label file as a written set has it; masks and joints are drawn for that."""
+        if name == SETTINGS:
+            return settings_json(self.settings).encode()
+        if name == ATTRIBUTES:
+            return attribute_table(self.settings, range(self.settings.people), self.world).encode()
+        if name == KEYPOINTS:
+            return self._keypoints().encode()
+        if name not in self.masks:
+            raise self.missing(name)
+        return encode_mask(self.labels(self.masks[name]))
+
+    def _keypoints(self) -> str:
+        entries = []
+        for number, key in enumerate(keys(self.settings), start=1):
+            name, labels = file_name(self.settings, key), self.world.shot(*key).labels
+            image = image_entry(number, name, key, labels, outfit_of(self.settings, key.camid))
+            entries.append((image, joints_entry(number, labels)))
+        return coco_json(entries)
+
     @property
     def folder(self) -> Path | None:
         """This set's folder in the cache."""
@@ -158,7 +166,7 @@ class PedestrianSource(Source):
         return self.index[name]
 
     def _keep(self, folder: Path, name: str, content: bytes) -> None:
-        about = folder / "settings.json"
+        about = folder / SETTINGS
         try:
             if not about.exists():
                 _write_whole(about, settings_json(self.settings).encode())
@@ -175,19 +183,8 @@ def open_pedestrians(text: str = "", *, cache: str | Path | None = "", **options
     Args:
         cache: a folder; ``None`` keeps nothing; by default ``$PASSERBY_CACHE`` or ``~/.cache/passerby`` is used.
     """
-    folder = cache_root() if cache == "" else cache
+    folder = cache_root() / NAME if cache == "" else cache
     return PedestrianSource(settings_from(text, **options), cache=None if folder is None else Path(folder).expanduser())
-
-
-def settings_json(settings: Settings) -> str:
-    """The content of ``settings.json``."""
-    return json.dumps(settings.to_dict(), indent=2) + "\n"
-
-
-def short_hash(settings: Settings) -> str:
-    """16 hex digits that differ where settings or the version of the drawing do."""
-    text = json.dumps(settings.to_dict(), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _write_whole(path: Path, content: bytes) -> None:

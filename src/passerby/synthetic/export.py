@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import multiprocessing
 import os
 import signal
@@ -14,30 +12,14 @@ from contextlib import closing, contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from PIL import Image
-
+from passerby.data.source import ATTRIBUTES, KEYPOINTS, MASKS, SETTINGS
 from passerby.errors import ConfigError, OutputError
 from passerby.files import atomic_directory
-from passerby.synthetic.annotations import (
-    ATTRIBUTES,
-    KEYPOINTS,
-    MASKS,
-    SETTINGS,
-    attribute_table,
-    coco,
-    image_entry,
-    joints_entry,
-)
-from passerby.synthetic.dataset import (
-    Key,
-    encode,
-    file_name,
-    in_training,
-    keys,
-    settings_json,
-)
+from passerby.synthetic.annotations import Entries, attribute_table, coco_json, image_entry, joints_entry
+from passerby.synthetic.dataset import encode, encode_mask
+from passerby.synthetic.files import Key, file_name, in_training, keys, mask_name, settings_json
 from passerby.synthetic.settings import Settings
 from passerby.synthetic.street.world import World
 
@@ -56,10 +38,6 @@ class Job(NamedTuple):
     """Number of the first one among all, from 1."""
     folder: Path
     masks: bool
-
-
-Entries = list[tuple[dict[str, Any], dict[str, Any]]]
-"""Of each picture: its lines in COCO's ``images`` and ``annotations``."""
 
 
 def write_pedestrians(
@@ -102,8 +80,7 @@ def write_pedestrians(
                 entries += done
                 if progress:
                     progress(len(done))
-        whole = coco((image for image, _ in entries), (joints for _, joints in entries))
-        (folder / KEYPOINTS).write_text(json.dumps(whole, separators=(",", ":")) + "\n")
+        (folder / KEYPOINTS).write_text(coco_json(entries))
         (folder / ATTRIBUTES).write_text(attribute_table(settings, sorted({key.pid for key in everything})))
         (folder / SETTINGS).write_text(settings_json(settings))
     return Path(out).expanduser()
@@ -145,16 +122,10 @@ def _work(job: Job) -> Entries:
         name, shot = file_name(job.settings, key), world.shot(*key)
         (job.folder / name).write_bytes(encode(shot))
         if job.masks:
-            (job.folder / MASKS / Path(name).with_suffix(".png").name).write_bytes(_png(shot.labels.parts))
+            (job.folder / mask_name(name)).write_bytes(encode_mask(shot.labels))
         image = image_entry(number, name, key, shot.labels, world.outfit(key.camid))
         entries.append((image, joints_entry(number, shot.labels)))
     return entries
-
-
-def _png(parts: Any) -> bytes:
-    content = io.BytesIO()
-    Image.fromarray(parts).save(content, "PNG")
-    return content.getvalue()
 
 
 @contextmanager

@@ -8,11 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from passerby.data.dataset import Dataset
+from passerby.data.provenance import GENERATORS
 from passerby.data.registry import DATASETS, Reader
 from passerby.data.source import Source
-from passerby.synthetic.dataset import NAME, open_pedestrians
+from passerby.synthetic.files import NAME, described_names
+
+
+def _open(text: str = "", **options: Any) -> Source:
+    from passerby.synthetic.dataset import open_pedestrians  # the renderer is loaded only where images are wanted
+
+    return open_pedestrians(text, **options)
 
 
 def _read(source: Source) -> Dataset:
@@ -23,4 +31,5 @@ def _recognizes(names: Sequence[str]) -> bool:  # noqa: ARG001 - nothing on disk
     return False
 
 
-DATASETS.register(NAME)(Reader(_read, _recognizes, open=open_pedestrians, generated=True))
+DATASETS.register(NAME)(Reader(_read, _recognizes, open=_open, generated=True))
+GENERATORS.register(NAME)(described_names)

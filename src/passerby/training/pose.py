@@ -24,6 +24,7 @@ from passerby.data.keypoints.dataset import PoseSet, read_pose_set
 from passerby.data.keypoints.estimator import PoseEstimator
 from passerby.data.keypoints.skeleton import JOINTS
 from passerby.data.registry import load as load_dataset
+from passerby.data.source import SETTINGS
 from passerby.errors import ConfigError, DatasetLayoutError, TrainingError, WeightsError
 from passerby.figures.training_curves import save_loss_curves
 from passerby.losses.pose import coordinate_loss, presence_loss
@@ -31,8 +32,6 @@ from passerby.losses.reid import LossParts
 from passerby.metrics.pck import keypoint_distances, keypoint_heights, summary
 from passerby.models.keypoints.estimator import NetworkPoseEstimator, load_pose_network, save_pose_network
 from passerby.models.keypoints.network import KeypointScores, PoseNetwork
-from passerby.synthetic.annotations import SETTINGS
-from passerby.synthetic.dataset import PedestrianSource
 from passerby.training.monitor import Monitor, preparing
 from passerby.training.pose_config import PoseConfig, PoseLossConfig
 from passerby.training.run import RunFolder
@@ -240,12 +239,10 @@ def measure_pck(estimator: PoseEstimator, people: PoseSet) -> dict[str, Any]:
 
 def _settings_of(dataset: Dataset) -> dict[str, Any] | None:
     """How the training people were drawn, where they were."""
-    source = dataset.source
-    if isinstance(source, PedestrianSource):
-        return source.settings.to_dict()
-    if SETTINGS not in source.names():
+    content = dataset.source.sidecar(SETTINGS)
+    if content is None:
         return None
-    settings: dict[str, Any] = json.loads(source.read(SETTINGS))
+    settings: dict[str, Any] = json.loads(content)
     return settings
 
 

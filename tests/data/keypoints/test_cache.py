@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from passerby.data.images.augment import Augmentation
-from passerby.data.keypoints.cache import FOLDER, CachedPoses, cache_folder, cached
+from passerby.data.keypoints.cache import CachedPoses, cached
 from passerby.data.keypoints.canonical import shipped_canonical_poses
 from passerby.data.keypoints.crops import PartCutter, PartMaker
 from passerby.data.keypoints.estimator import AnnotatedPoses, PoseEstimator, Poses
@@ -24,7 +24,7 @@ from passerby.data.keypoints.files import synthetic_poses
 from passerby.data.loader import TrainLoader, class_labels
 from passerby.data.registry import load as load_data
 from passerby.data.sampler import PKSampler
-from passerby.data.source import DirectorySource, Source, open_source
+from passerby.data.source import CACHE_FOLDER, DirectorySource, Source, open_source
 from passerby.errors import OutputError
 from passerby.inference.keypoint_source import part_maker
 from passerby.synthetic.dataset import PedestrianSource, open_pedestrians
@@ -152,18 +152,18 @@ def test_joints_lie_beside_the_data_or_in_the_cache(
 ) -> None:
     home = tmp_path / "cache"
     monkeypatch.setenv("PASSERBY_CACHE", str(home))
-    assert cache_folder(open_source(people)) == people / FOLDER
+    assert open_source(people).cache_folder() == people / CACHE_FOLDER
     archive = shutil.make_archive(str(tmp_path / "people"), "zip", people)
-    elsewhere = [cache_folder(open_source(archive)), cache_folder(DirectorySource(Path("/")))]
+    elsewhere = [open_source(archive).cache_folder(), DirectorySource(Path("/")).cache_folder()]
     people.chmod(0o555)
-    elsewhere.append(cache_folder(open_source(people)))
+    elsewhere.append(open_source(people).cache_folder())
     people.chmod(0o755)
     assert [folder.parent if folder else None for folder in elsewhere] == [home / "poses"] * 3
     assert len(set(elsewhere)) == 3
     drawn = open_pedestrians("people=4,cameras=2,images=1")
-    assert cache_folder(drawn) == drawn.folder
-    assert cache_folder(open_pedestrians("people=4", cache=None)) is None
-    assert cache_folder(_Handed(people)) is None
+    assert drawn.cache_folder() == drawn.folder
+    assert open_pedestrians("people=4", cache=None).cache_folder() is None
+    assert _Handed(people).cache_folder() is None
 
 
 def test_only_what_is_work_is_kept(people: Path) -> None:
@@ -175,7 +175,7 @@ def test_only_what_is_work_is_kept(people: Path) -> None:
     assert isinstance(kept, CachedPoses)
     assert kept.by_pixels
     kept(NAMES, pictures())
-    assert [p.name for p in (people / FOLDER).iterdir()] == ["poses-0123456789abcdef.sqlite"]
+    assert [p.name for p in (people / CACHE_FOLDER).iterdir()] == ["poses-0123456789abcdef.sqlite"]
     other = Looks()
     other.fingerprint = "fedcba9876543210"
     assert cached(other, source) != kept

@@ -13,11 +13,11 @@ import pytest
 
 from passerby.data.keypoints.estimator import PoseEstimator
 from passerby.data.keypoints.files import coco_poses, market_poses, synthetic_poses
+from passerby.data.keypoints.in_pixels import keypoints_in_pixels
 from passerby.data.keypoints.skeleton import JOINTS
 from passerby.data.source import open_source
 from passerby.errors import DatasetLayoutError
 from passerby.synthetic.dataset import open_pedestrians
-from passerby.synthetic.people.known import known_poses
 
 SIDES = ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 COCO = ["nose", *(f"{side}_{joint}" for joint in SIDES for side in ("left", "right"))]
@@ -40,9 +40,9 @@ def test_a_written_set_says_the_same(draw_people: Callable[..., Path], tmp_path:
     poses = synthetic_poses(source)
     pictures = [name for name in source.names() if name.endswith(".jpg")]
     found = poses(pictures)
-    known = known_poses(source)
+    known = keypoints_in_pixels(source)
     for name, joints, confidence in zip(pictures, *found, strict=True):
-        assert np.allclose(joints * [16, 32], known[name].joints, atol=1e-4)
+        assert np.allclose(joints * [16, 32], known[name].points, atol=1e-4)
         assert np.array_equal(confidence, known[name].visibility / 2)
 
 

@@ -59,11 +59,10 @@ def attributes(
 def _truth(text: str | None, source: Source, schema: Schema) -> Attributes | None:
     """What people wear, as far as somebody is asked, or knows it surely."""
     from passerby.data.attributes.labels import read_attributes
-    from passerby.data.images.blur_faces import is_synthetic
 
     if text is not None:
         return read_attributes(source if text == "own" else text, schema)
-    if not is_synthetic(source):
+    if not source.is_synthetic:
         return None
     try:
         drawn = read_attributes(source)

@@ -25,16 +25,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.attributes.schema import MARKET, SCHEMAS, UNKNOWN, Schema
+from passerby.data.attributes.schema import SCHEMAS, UNKNOWN, Schema
 from passerby.data.attributes.tables import Described, read_described
 from passerby.data.datasets.layout import some
 from passerby.data.datasets.matlab import read_mat
 from passerby.data.registry import open_place
-from passerby.data.source import DirectorySource, Source
+from passerby.data.source import ATTRIBUTES, KEYPOINTS, DirectorySource, Source
 from passerby.errors import ConfigError, DatasetLayoutError
-from passerby.synthetic.annotations import ATTRIBUTES, KEYPOINTS
-from passerby.synthetic.dataset import PedestrianSource
-from passerby.synthetic.people.describe import groups
 from passerby.types import Role, Sample
 
 Classes: TypeAlias = NDArray[np.int64]
@@ -95,9 +92,8 @@ def read_attributes(place: str | Path | Source, schema: Schema | None = None) ->
         ConfigError: if they are of another schema.
     """
     source, name = _opened(place)
-    if isinstance(source, PedestrianSource):
-        _same(source.place, MARKET, schema)
-        return _drawn(source)
+    if source.is_generated:
+        return _generated(source, schema)
     if name is None:
         name = _found(source)
     if name.lower().endswith(".mat"):
@@ -187,13 +183,17 @@ def _person(where: str, name: str, row: Mapping[str, int], schema: Schema) -> tu
 def _tabled(source: Source, name: str, schemas: Sequence[Schema]) -> Attributes:
     schema, rows = read_described(source, name, schemas)
     pictures = {row.path: _frozen(row.classes) for row in rows if row.path is not None}
+    pictures |= _dressed(source, posixpath.join(posixpath.dirname(name), KEYPOINTS), rows)
+    return Attributes(schema, f"{source.root}: {name}", _by_person(rows), pictures)
+
+
+def _by_person(rows: Iterable[Described]) -> dict[int, Classes]:
+    """Return the classes that all rows of a person agree about."""
     by_person: dict[int, list[tuple[int, ...]]] = {}
     for row in rows:
         if row.pid is not None:
             by_person.setdefault(row.pid, []).append(row.classes)
-    people = {pid: _agreed(classes) for pid, classes in sorted(by_person.items())}
-    pictures |= _dressed(source, posixpath.join(posixpath.dirname(name), KEYPOINTS), rows)
-    return Attributes(schema, f"{source.root}: {name}", people, pictures)
+    return {pid: _agreed(classes) for pid, classes in sorted(by_person.items())}
 
 
 def _dressed(source: Source, keypoints: str, rows: Sequence[Described]) -> dict[str, Classes]:
@@ -212,19 +212,16 @@ def _dressed(source: Source, keypoints: str, rows: Sequence[Described]) -> dict[
         ) from None
 
 
-# People who are drawn
+# Generated people
 
 
-def _drawn(source: PedestrianSource) -> Attributes:
-    settings, world = source.settings, source.world
-    outfits = range(2 if settings.two_outfits else 1)
-    worn = {
-        (pid, outfit): MARKET.from_values(groups(world.person(pid), outfit))
-        for pid in range(settings.people)
-        for outfit in outfits
-    }
-    people = {pid + 1: _agreed(worn[pid, outfit] for outfit in outfits) for pid in range(settings.people)}
+def _generated(source: Source, wanted: Schema | None) -> Attributes:
+    """Return what a generator knows of its people; no image is rendered."""
+    schema, rows = read_described(source, ATTRIBUTES, list(SCHEMAS.values()))
+    _same(source.place, schema, wanted)
+    worn = {(row.pid, int(row.outfit)): _frozen(row.classes) for row in rows}
+    people = _by_person(rows)
     pictures = {}
-    if settings.two_outfits:
-        pictures = {n: _frozen(worn[key.pid, world.outfit(key.camid)]) for n, key in source.index.items()}
-    return Attributes(MARKET, source.place, people, pictures)
+    if len(worn) > len(people):
+        pictures = {name: worn[who] for name, who in source.outfits().items()}
+    return Attributes(schema, source.place, people, pictures)

@@ -9,21 +9,11 @@ never blurred.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import fields
-from pathlib import PurePath
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from passerby.data.keypoints.skeleton import JOINTS
-from passerby.data.source import Source, is_image
-from passerby.errors import ConfigError, DatasetLayoutError
-from passerby.synthetic.annotations import MASKS, SETTINGS
-from passerby.synthetic.dataset import PedestrianSource, file_name, keys, refuse_unseparable
-from passerby.synthetic.settings import Settings
 
 HEAD = tuple(JOINTS.index(name) for name in ("nose", "right_eye", "left_eye", "right_ear", "left_ear"))
 NECK = JOINTS.index("neck")
@@ -40,56 +30,6 @@ _CELLS = 4
 
 Box = tuple[int, int, int, int]
 """left, top, right, bottom in pixels."""
-
-
-def is_synthetic(source: Source) -> bool:
-    """Whether nobody in the pictures exists: a set that is drawn on demand, or one written by ``data synthesize``.
-
-    So is a folder inside one of these, where every picture below it lies where the set's settings put a picture.
-    """
-    if isinstance(source, PedestrianSource):
-        return True
-    return any(_holds_only(settings, inside, source) for settings, inside in _sets(source))
-
-
-def _sets(source: Source) -> Iterator[tuple[Settings, PurePath]]:
-    """What the source, or a folder around it, says that it was drawn by; and where within that the source lies."""
-    try:
-        own = _settings(source.read(SETTINGS))
-    except DatasetLayoutError:
-        own = None
-    if own:
-        yield own, PurePath()
-    root = source.root.expanduser().absolute()
-    for folder in root.parents:
-        try:
-            around = _settings((folder / SETTINGS).read_bytes())
-        except OSError:
-            continue
-        if around:
-            yield around, root.relative_to(folder)
-
-
-def _settings(content: bytes) -> Settings | None:
-    """Of a set; ``None`` where it is something else."""
-    try:
-        said = json.loads(content)
-        if not isinstance(said, dict) or said.keys() != Settings().to_dict().keys():
-            return None
-        chosen = {field.name: said[field.name] for field in fields(Settings)}
-        settings = Settings(**{**chosen, "size": tuple(said["size"])})
-        refuse_unseparable(settings)
-    except (ValueError, TypeError, AttributeError, ConfigError):
-        return None
-    return settings
-
-
-def _holds_only(settings: Settings, inside: PurePath, source: Source) -> bool:
-    """Whether all pictures of the source are the set's, by their names; a real one laid beside them is none."""
-    own = {file_name(settings, key) for key in keys(settings)}
-    own |= {f"{MASKS}/{PurePath(name).stem}.png" for name in own}
-    pictures = [name for name in source.names() if is_image(name)]
-    return bool(pictures) and all((inside / name).as_posix() in own for name in pictures)
 
 
 def head_box(

@@ -11,7 +11,6 @@ Regions are not kept: they are arithmetic on joints, done in less time than a ro
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -23,11 +22,9 @@ from torch import Tensor
 
 from passerby.data.keypoints.estimator import AnnotatedPoses, PoseEstimator, Poses, Table
 from passerby.data.keypoints.skeleton import JOINTS
-from passerby.data.source import ArchiveSource, DirectorySource, Source
+from passerby.data.source import Source
 from passerby.errors import OutputError
-from passerby.synthetic.dataset import PedestrianSource, cache_root
 
-FOLDER = ".passerby"
 _AT_ONCE = 500
 """Keys of one query; SQLite takes some 32,000, older ones 999."""
 _PATIENCE = 60.0
@@ -41,28 +38,11 @@ def cached(estimator: PoseEstimator, source: Source) -> PoseEstimator:
     kept nowhere themselves, a query that was handed over and people drawn without a cache, leave no joints either.
     """
     fingerprint: str | None = getattr(estimator, "fingerprint", None)
-    folder = cache_folder(source)
+    folder = source.cache_folder()
     if fingerprint is None or folder is None:
         return estimator
     file = folder / f"poses-{fingerprint[:16]}.sqlite"
     return CachedPoses(estimator, file, by_pixels=not isinstance(estimator, AnnotatedPoses))
-
-
-def cache_folder(source: Source) -> Path | None:
-    """Where joints of a source's pictures are kept; ``None``: nowhere."""
-    if isinstance(source, PedestrianSource):
-        return source.folder
-    if not isinstance(source, DirectorySource | ArchiveSource):
-        return None
-    root = source.root.expanduser().resolve()
-    if isinstance(source, DirectorySource) and root != Path(root.anchor) and _is_to_be_written(root):
-        return root / FOLDER
-    return cache_root().parent / "poses" / hashlib.sha256(source.place.encode()).hexdigest()[:16]
-
-
-def _is_to_be_written(folder: Path) -> bool:
-    """Permitted and wished: an administrator may write where nobody is meant to."""
-    return bool(folder.stat().st_mode & 0o222) and os.access(folder, os.W_OK | os.X_OK)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,9 @@ from torch import Tensor
 
 from passerby.data.datasets.layout import some
 from passerby.data.images.decode import decode, read_batches, to_tensor
-from passerby.data.keypoints.files import CONFIDENCE, synthetic_poses
+from passerby.data.keypoints.files import synthetic_poses, table_of
 from passerby.data.keypoints.skeleton import JOINTS
-from passerby.data.source import Source
-from passerby.synthetic.annotations import SETTINGS
-from passerby.synthetic.dataset import PedestrianSource, encode
+from passerby.data.source import SETTINGS, Source
 from passerby.types import Sample
 
 Progress = Callable[[int], object]
@@ -76,7 +74,7 @@ def read_pose_set(
         DatasetLayoutError: if the joints of a picture are not known.
     """
     drawn = _is_drawn(source)
-    if isinstance(source, PedestrianSource):
+    if source.is_generated:
         parts = _drawn(source, samples, size)
     else:
         known, wanted = _known(source, samples), len(samples)
@@ -104,20 +102,17 @@ def marked(joints: Float[Tensor, "n 18 2"], sure: Float[Tensor, "n 18"]) -> Floa
 
 
 def _is_drawn(source: Source) -> bool:
-    return isinstance(source, PedestrianSource) or SETTINGS in source.names()
+    return source.is_generated or source.has(SETTINGS)
 
 
 Part = tuple[Tensor, NDArray[np.float32]]
 """Pictures ``(k, 3, h, w)`` and joints ``(k, 18, 3)``: x, y, how sure."""
 
 
-def _drawn(source: PedestrianSource, samples: Sequence[Sample], size: tuple[int, int]) -> Iterator[Part]:
+def _drawn(source: Source, samples: Sequence[Sample], size: tuple[int, int]) -> Iterator[Part]:
     for sample in samples:
-        shot = source.world.shot(*source.index[sample.path])
-        picture = to_tensor(decode(encode(shot), name=sample.path), size)
-        extent = np.array(source.settings.size[::-1], np.float32)
-        sure = np.array([CONFIDENCE[int(code)] for code in shot.labels.visibility], np.float32)
-        yield picture[None], np.column_stack([shot.labels.joints / extent, sure])[None]
+        content, labels = source.render(sample.path)
+        yield to_tensor(decode(content, name=sample.path), size)[None], table_of(labels)[None]
 
 
 def _known(source: Source, samples: Sequence[Sample]) -> NDArray[np.float32]:

@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 
 from passerby.data.keypoints.estimator import AnnotatedPoses, Table
 from passerby.data.keypoints.skeleton import JOINTS, OCCLUDED, OUTSIDE, VISIBLE, Labels
-from passerby.data.source import Source, is_image
+from passerby.data.source import KEYPOINTS, Source, is_image
 from passerby.errors import DatasetLayoutError
-from passerby.synthetic.annotations import KEYPOINTS
-from passerby.synthetic.dataset import PedestrianSource, short_hash
 
 CONFIDENCE: dict[float, float] = {OUTSIDE: 0.0, OCCLUDED: 0.5, VISIBLE: 1.0}
 """Of a joint that somebody marked: a place behind something was guessed, if well."""
@@ -29,27 +27,27 @@ def synthetic_poses(source: Source) -> AnnotatedPoses:
     Raises:
         DatasetLayoutError: if the source is neither.
     """
-    if isinstance(source, PedestrianSource):
-        return AnnotatedPoses(_Drawn(source), str(source.root), short_hash(source.settings))
+    if source.is_generated:
+        return AnnotatedPoses(_Drawn(source), str(source.root), source.fingerprint())
     return coco_poses(source.read(KEYPOINTS), origin=f"{source.root}/{KEYPOINTS}")
 
 
 def has_joints(source: Source) -> bool:
     """Whether :func:`synthetic_poses` finds any: the set is drawn on demand, or has a ``keypoints.json``."""
-    return isinstance(source, PedestrianSource) or source.has(KEYPOINTS)
+    return source.is_generated or source.has(KEYPOINTS)
 
 
 class _Drawn(Mapping[str, Table]):
     """Draws a picture to know its joints."""
 
-    def __init__(self, source: PedestrianSource) -> None:
+    def __init__(self, source: Source) -> None:
         self.source = source
 
     def __getitem__(self, name: str) -> Table:
-        return _table_of(self.source.labels(name), self.source.settings.size)
+        return table_of(self.source.labels(name))
 
     def __contains__(self, name: object) -> bool:
-        return name in self.source.index
+        return isinstance(name, str) and is_image(name) and self.source.has(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.source.names())
@@ -58,9 +56,10 @@ class _Drawn(Mapping[str, Table]):
         return len(self.source.names())
 
 
-def _table_of(labels: Labels, size: tuple[int, int]) -> Table:
+def table_of(labels: Labels) -> Table:
+    """Return the keypoints of a generated image, ``(18, 3)``: x and y as fractions, and confidence."""
     confidence = np.array([CONFIDENCE[int(code)] for code in labels.visibility], np.float32)
-    return np.column_stack([labels.joints / np.array(size[::-1], np.float32), confidence])
+    return np.column_stack([labels.joints / np.array(labels.parts.shape[::-1], np.float32), confidence])
 
 
 # COCO

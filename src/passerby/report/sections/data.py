@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from passerby.data.dataset import SPLITS, Dataset, people
-from passerby.data.images.blur_faces import is_synthetic
 from passerby.report.components import Content, Html, code, element, folded, paragraph, table
 from passerby.report.inputs.run import Run, Section, count, tested
 from passerby.types import Role, Sample
@@ -58,7 +57,7 @@ def _privacy(runs: Sequence[Run], spec: str) -> Html:
             "before you pass it on. Names of files, folders and commands stand here as they are. The models saw "
             "sharp pictures."
         )
-    elif all(is_synthetic(album.source) for album in albums):
+    elif all(album.source.is_synthetic for album in albums):
         said = "Nobody in these pictures exists, so heads are not blurred."
     else:
         said = (

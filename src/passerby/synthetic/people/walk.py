@@ -11,7 +11,6 @@ from passerby.synthetic.render.camera import Camera
 from passerby.synthetic.settings import Settings, stream
 from passerby.synthetic.street.scene import Scene
 
-FRAMES_PER_SECOND = 25
 STAND_STILL = 0.15
 """Share of the people who stand before a camera instead of walking past."""
 TURN = 0.25
@@ -29,12 +28,6 @@ class Walk:
     stance: Stance
     fold: float
     """Phase of the clothes' folds, 0…1."""
-
-
-def frame_number(settings: Settings, pid: int, camid: int, number: int) -> int:
-    """When a picture was taken: people pass a camera at their own time, and their pictures lie a second or so apart."""
-    start = int(stream(settings.seed, "time", pid, camid).integers(0, 100_000))
-    return start + number * FRAMES_PER_SECOND
 
 
 def walk(settings: Settings, pid: int, camid: int, number: int, camera: Camera, scene: Scene) -> Walk:

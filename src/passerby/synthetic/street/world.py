@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from passerby.data.keypoints.skeleton import Shot
+from passerby.synthetic.files import frame_number, outfit_of
 from passerby.synthetic.mannequin.gait import Array
 from passerby.synthetic.people.actor import Actor, act
 from passerby.synthetic.people.people import make_passerby, make_person
 from passerby.synthetic.people.person import Person
-from passerby.synthetic.people.walk import any_stance, facing, frame_number, walk
+from passerby.synthetic.people.walk import any_stance, facing, walk
 from passerby.synthetic.render.annotate import annotate
 from passerby.synthetic.render.camera import Camera, develop, make_camera
 from passerby.synthetic.render.detector import detect, eye_of
@@ -42,7 +43,7 @@ class World:
 
     def outfit(self, camid: int) -> int:
         """Which outfit people wear before this camera."""
-        return int(self.settings.two_outfits and camid >= (self.settings.cameras + 1) // 2)
+        return outfit_of(self.settings, camid)
 
     def shot(self, pid: int, camid: int, number: int) -> Shot:
         """The picture and its labels; all three count from 0."""
