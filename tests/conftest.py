@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
 from collections.abc import Callable, Iterator
 from itertools import combinations
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from beartype import BeartypeConf, beartype
 from jaxtyping import install_import_hook
 
 # Before torch is imported, here and in what tests start: threads of several workers would only fight over the cores.
@@ -19,9 +23,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-_hook = install_import_hook(
-    ["passerby.losses", "passerby.retrieval", "passerby.metrics", "passerby.models"], "beartype.beartype"
-)
+_SHAPED = re.compile(r"\b(Bool|Complex|Float|Int|Integer|Num|Real|Shaped|UInt8)\[")
+
+
+def check_shapes(function: Any) -> Any:
+    """Wrap a function in a checker of its annotations that have a shape; mypy sees to the others."""
+    hints = getattr(function, "__annotations__", {})
+    shaped = {name: hint for name, hint in hints.items() if _SHAPED.search(str(hint))}
+    if not shaped:
+        return function
+    function.__annotations__ = shaped
+    return beartype(conf=BeartypeConf(is_pep484_tower=True))(function)
+
+
+sys.modules["shape_checker"] = module = ModuleType("shape_checker")
+module.check_shapes = check_shapes  # type: ignore[attr-defined]
+install_import_hook("passerby", "shape_checker.check_shapes")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from inspect import unwrap
 
 import pytest
 import torch
@@ -73,4 +74,4 @@ def test_an_alignment_is_a_value() -> None:
 @pytest.mark.parametrize(("x", "y"), [((2, 3), (2, 4)), ((3,), (3,)), ((0, 3), (2, 3))])
 def test_other_shapes_are_refused(x: tuple[int, ...], y: tuple[int, ...]) -> None:
     with pytest.raises(ShapeError, match="stripes"):
-        align(torch.ones(x), torch.ones(y))
+        unwrap(align)(torch.ones(x), torch.ones(y))  # without the tests' own check of shapes

@@ -278,8 +278,10 @@ def test_what_cannot_be_is_refused() -> None:
         model(attention_groups=("hats",))
     with pytest.raises(ShapeError, match=r"batch of 1 image in training mode.*eval\(\)"):
         model(**LG).train()(images(1))
-    with pytest.raises(ConfigError, match="cannot be built"):
+    with pytest.raises(UnknownNameError, match="Did you mean otsu"):
         create_model("aanet", num_classes=3, backbone="resnet18_half", threshold="ots")
+    with pytest.raises(ConfigError, match="cannot be built"):
+        create_model("aanet", num_classes=3, backbone="resnet18_half", attention_groups=5)
 
 
 def test_options_come_as_json_too() -> None:
