@@ -15,8 +15,8 @@ from torch.nn import functional as F
 def soft_labels(places: Float[Tensor, "b j"], bins: int, sigma: float) -> Float[Tensor, "b j n"]:
     """Probabilities of ``bins`` bins; places are fractions of them all, σ is in bins.
 
-    >>> soft_labels(torch.tensor([[0.5]]), 3, 0.1)
-    tensor([[[0., 1., 0.]]])
+    >>> soft_labels(torch.tensor([[0.5]]), 3, 0.5).round(decimals=2)
+    tensor([[[0.1100, 0.7900, 0.1100]]])
     """
     middles = torch.arange(bins, device=places.device) + 0.5
     return (-((middles - bins * places[..., None]) ** 2) / (2 * sigma**2)).softmax(-1)
