@@ -1,4 +1,4 @@
-"""The ranking core: order, ties, blocks, and what it refuses."""
+"""The ranking core: order, ties, blocks, and errors."""
 
 from __future__ import annotations
 
@@ -13,13 +13,20 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from passerby.errors import ProtocolError, ShapeError, UnknownNameError
-from passerby.retrieval.distance import compare as comparison
-from passerby.retrieval.distance import euclidean as distance
-from passerby.retrieval.distance import stored
-from passerby.retrieval.distance.compare import Comparison, DistanceName, compare, compare_union, full_matrix
+from passerby.retrieval.distance import compare as compare_module
+from passerby.retrieval.distance import dmli as dmli_module
+from passerby.retrieval.distance import euclidean
+from passerby.retrieval.distance.compare import (
+    Comparison,
+    DistanceMatrix,
+    DistanceName,
+    compare,
+    compare_union,
+    full_matrix,
+)
 from passerby.retrieval.distance.dmli import dmli
 from passerby.retrieval.ranking import positive_ranks, query_distances, top_k
-from passerby.retrieval.rerank import k_reciprocal, k_reciprocal_of
+from passerby.retrieval.rerank import k_reciprocal, prepare
 from passerby.types import Embeddings, Protocol, Rerank, Role
 
 
@@ -43,7 +50,7 @@ def embeddings(
 
 
 def corners(codes: list[int]) -> Tensor:
-    """Codes below 16 as corners of a cube, length 1: all arithmetic on them is exact, many are equally far."""
+    """Return codes below 16 as corners of a cube, of norm 1: arithmetic on them is exact, and many distances tie."""
     bits = torch.tensor(codes)[:, None] >> torch.arange(4) & 1
     return bits.double() - 0.5
 
@@ -102,7 +109,7 @@ def test_named_distances(name: DistanceName) -> None:
 
 
 @pytest.mark.parametrize("name", ["local", "global_local"])
-def test_candidates_are_the_nearest_by_embeddings(name: DistanceName) -> None:
+def test_candidates_are_the_nearest_by_embedding(name: DistanceName) -> None:
     x, y = F.normalize(randn(3, 4, 6, seed=1), dim=2), F.normalize(randn(40, 4, 6, seed=2), dim=2)
     query, gallery = embeddings(randn(3, 7, seed=3), local=x), embeddings(randn(40, 7, seed=4), local=y)
     whole = top_k(query, gallery, 40, distance=name)
@@ -117,28 +124,30 @@ def test_candidates_are_the_nearest_by_embeddings(name: DistanceName) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("options", "message"),
     [
         ({"distance": "local", "candidates": 2}, "between k = 3 and the gallery's 9, got 2"),
         ({"distance": "local", "candidates": 10}, "between k = 3 and the gallery's 9, got 10"),
-        ({"candidates": 5}, "leave candidates out"),
-        ({"distance": "local", "candidates": 5, "rerank": Rerank()}, "leave candidates out"),
+        ({"candidates": 5}, "got distance 'global'. Fix: leave candidates out"),
+        (
+            {"distance": "local", "candidates": 5, "rerank": Rerank()},
+            "got distance 'local', re-ranked. Fix: leave candidates out",
+        ),
     ],
 )
-def test_candidates_that_cannot_be(asked: dict[str, Any], said: str) -> None:
+def test_invalid_candidates_raise(options: dict[str, Any], message: str) -> None:
     both = embeddings(randn(9, 7), local=F.normalize(randn(9, 4, 6), dim=2))
-    with pytest.raises(ProtocolError, match=said):
-        top_k(both, both, 3, **asked)
+    with pytest.raises(ProtocolError, match=message):
+        top_k(both, both, 3, **options)
 
 
 @pytest.mark.parametrize("name", ["global", "local", "global_local"])
 @pytest.mark.parametrize("normalize", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_is_stored_and_not_computed_in(
+def test_half_precision_is_stored_but_computed_in_single(
     name: DistanceName, normalize: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored, "RUN", 7)
-    monkeypatch.setattr(distance, "RUN", 7)
+    monkeypatch.setattr(euclidean, "RUN", 7)
     x, y = (F.normalize(randn(n, 4, 6, seed=n), dim=2).float() for n in (5, 40))
     query = embeddings(1 + randn(5, 33, seed=1).float(), local=x)
     half = embeddings((1 + randn(40, 33, seed=2)).to(dtype), local=y.to(dtype))
@@ -160,7 +169,7 @@ def test_embeddings_near_each_other_keep_their_order(apart: float) -> None:
     assert (found.indices == exact.indices).float().mean() > 0.99
 
 
-def test_one_long_row_leaves_the_others_as_they_are() -> None:
+def test_one_long_row_does_not_change_the_order_of_others() -> None:
     x, q = randn(500, 16, seed=1), randn(20, 16, seed=2)
     x[7] *= 1e7
     found, exact = (
@@ -170,14 +179,14 @@ def test_one_long_row_leaves_the_others_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("factor", [1e-24, 1e19, 1e30])
-def test_how_long_a_row_is_does_not_matter_where_it_is_divided_by_that(factor: float) -> None:
+def test_normalized_rows_may_have_any_norm(factor: float) -> None:
     x, q = randn(9, 4, seed=1).float(), randn(2, 4, seed=2).float()
     found, expected = (top_k(embeddings(f * q), embeddings(f * x), 9) for f in (factor, 1))
     assert torch.equal(found.indices, expected.indices)
     assert torch.allclose(found.distances, expected.distances, atol=1e-5)
 
 
-def test_rows_too_long_to_be_compared_as_they_are_are_refused() -> None:
+def test_unnormalized_rows_that_would_overflow_raise() -> None:
     x = 1e19 * randn(9, 4, seed=1).float()
     for call in (
         lambda: top_k(embeddings(x[:2]), embeddings(x), 3, normalize=False),
@@ -187,34 +196,34 @@ def test_rows_too_long_to_be_compared_as_they_are_are_refused() -> None:
             call()
 
 
-def test_copies_in_a_gallery_of_any_layout() -> None:
+def test_copies_tie_in_a_gallery_of_any_memory_layout() -> None:
     columns = randn(4, 9)
     columns[:, 5] = columns[:, 3]
     found = top_k(embeddings(randn(2, 4)), embeddings(columns.T), 9)
     assert [abs(row.index(5) - row.index(3)) for row in found.indices.tolist()] == [1, 1]
 
 
-def test_no_graph_is_kept_of_embeddings_that_require_gradients() -> None:
+def test_embeddings_that_require_gradients_keep_no_graph() -> None:
     x = randn(9, 4).requires_grad_()
     assert not top_k(embeddings(x[:2]), embeddings(x), 3).distances.requires_grad
     assert not k_reciprocal(x[:2], x).requires_grad
 
 
-def test_whole_numbers_are_no_embeddings() -> None:
+def test_integer_embeddings_raise() -> None:
     with pytest.raises(ShapeError, match=r"got torch\.int64"):
         embeddings(torch.arange(12).view(4, 3))
 
 
 @pytest.mark.parametrize("factor", [100.0, 0.5])
-def test_stripes_that_are_not_of_length_one_are_refused(factor: float) -> None:
+def test_stripes_that_are_not_normalized_raise(factor: float) -> None:
     local = F.normalize(randn(9, 4, 6), dim=2)
-    with pytest.raises(ProtocolError, match=r"those of the gallery have lengths of .* divide each by its length"):
+    with pytest.raises(ProtocolError, match=r"those of the gallery have norms of .* divide each by its norm"):
         top_k(
             embeddings(randn(2, 7), local=local[:2]), embeddings(randn(9, 7), local=factor * local), 3, distance="local"
         )
 
 
-def test_half_precision_that_is_not_finite_or_zero_is_refused() -> None:
+def test_half_precision_that_is_not_finite_raises() -> None:
     half = randn(9, 4).half()
     half[[2, 5]] = torch.inf
     for normalize in (True, False):
@@ -226,18 +235,18 @@ def test_ranks_by_hand() -> None:
     # distances to query corner 0:      1   1   1   2   2   3
     gallery = corners([0b0001, 0b0010, 0b0100, 0b0011, 0b0101, 0b0111])
     query = embeddings(corners([0, 0, 0]), [7, 8, 9], [0, 0, 0])
-    labelled = embeddings(gallery, [5, 7, 7, 7, 5, 8], [1, 0, 1, 1, 1, 1], roles=[Role(r) for r in (0, 0, 0, 0, 1, 0)])
-    found = positive_ranks(query, labelled, Protocol())
+    labeled = embeddings(gallery, [5, 7, 7, 7, 5, 8], [1, 0, 1, 1, 1, 1], roles=[Role(r) for r in (0, 0, 0, 0, 1, 0)])
+    found = positive_ranks(query, labeled, Protocol())
     # of person 7, row 1 is the same camera; row 4 is junk: valid are rows 0 2 3 5
     assert found.ranks.tolist() == [2, 3, 5]  # person 8's match: rows 0 1 2 3 stand before it
     assert found.counts.tolist() == [2, 1]
     assert found.queries.tolist() == [0, 1]
     assert found.dropped.tolist() == [2]
-    all_cameras = positive_ranks(query, labelled, Protocol(ignore_same_camera=False))
+    all_cameras = positive_ranks(query, labeled, Protocol(ignore_same_camera=False))
     assert all_cameras.ranks.tolist() == [2, 3, 4, 5]
 
 
-def test_a_distractor_that_shares_a_code_is_nobody() -> None:
+def test_a_distractor_that_shares_a_pid_is_no_match() -> None:
     query = embeddings(corners([0]), [0], [0])
     gallery = embeddings(
         corners([0, 1, 3]), [0, 0, 0], [0, 1, 1], roles=[Role.DISTRACTOR, Role.DISTRACTOR, Role.PERSON]
@@ -267,7 +276,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         tiles.append(len(x) * len(y))
         return dmli(x, y)
 
-    monkeypatch.setattr(comparison, "dmli", spy)
+    monkeypatch.setattr(dmli_module, "dmli", spy)
     top_k(both, both, 3, distance="local", block_bytes=100 * 8 * 50)
     assert sum(blocks) == 100
     assert max(blocks) <= 17
@@ -280,8 +289,8 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["global", "local", "global_local"])
 @pytest.mark.parametrize("copies", [False, True])
-def test_all_at_once_is_what_the_blocks_are(name: DistanceName, copies: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparison, "_SYMMETRIC", 7)
+def test_the_full_matrix_equals_its_blocks(name: DistanceName, copies: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare_module, "_SYMMETRIC", 7)
     rows = torch.arange(40) % 13 if copies else torch.arange(40)
     both = embeddings(randn(40, 7)[rows], local=F.normalize(randn(40, 4, 6), dim=2)[rows])
     among = compare_union(both[torch.arange(10)], both[torch.arange(10, 40)], name, normalize=True)
@@ -291,85 +300,85 @@ def test_all_at_once_is_what_the_blocks_are(name: DistanceName, copies: bool, mo
         assert torch.equal(whole[:, :13], whole[:, 13:26])
 
 
-def test_codes_that_cannot_be_meant_are_refused() -> None:
+def test_invalid_pids_and_roles_raise() -> None:
     query, gallery = embeddings(randn(1, 4), [1], [1]), embeddings(randn(3, 4), [1, -1, 2], [2, 2, 2])
-    with pytest.raises(ProtocolError, match=r"1 of 3 gallery are people with a number below 0.* role JUNK"):
+    with pytest.raises(ProtocolError, match=r"1 of 3 gallery are people with a person ID below 0.* role JUNK"):
         positive_ranks(query, gallery, Protocol())
     junk = replace(gallery, roles=torch.tensor([0, 1, 0]))
     assert positive_ranks(query, junk, Protocol()).counts.tolist() == [1]
-    with pytest.raises(ProtocolError, match="gallery have roles 5; there are 0 PERSON, 1 JUNK, 2 DISTRACTOR"):
+    with pytest.raises(ProtocolError, match="unknown roles: got 5, expected one of 0 PERSON, 1 JUNK, 2 DISTRACTOR"):
         positive_ranks(query, replace(gallery, roles=torch.tensor([0, 1, 5])), Protocol())
 
 
 @pytest.mark.parametrize("k", [0, 6])
-def test_k_outside_the_gallery(k: int) -> None:
+def test_k_outside_the_gallery_raises(k: int) -> None:
     with pytest.raises(ProtocolError, match=f"gallery's 5 images, got {k}"):
         top_k(embeddings(randn(2, 3)), embeddings(randn(5, 3)), k)
 
 
-def labelled(n: int = 4, d: int = 3, **changes: Tensor | None) -> Embeddings:
+def labeled(n: int = 4, d: int = 3, **changes: Tensor | None) -> Embeddings:
     return replace(embeddings(randn(n, d), list(range(n)), [0] * n), **changes)  # type: ignore[arg-type]
 
 
 FAULTS = {
-    "no people": (labelled(pids=None), labelled(), Protocol(), ProtocolError, "people"),
-    "no cameras": (labelled(), labelled(camids=None), Protocol(), ProtocolError, "ignore_same_camera=False"),
-    "all same camera": (labelled(), labelled(), Protocol(), ProtocolError, "none of the 4 queries has a valid match"),
-    "no queries": (labelled(0), labelled(), Protocol(), ProtocolError, "0 queries and 4 gallery"),
-    "no gallery": (labelled(), labelled(0), Protocol(), ProtocolError, "4 queries and 0 gallery"),
-    "other model": (labelled(), labelled(d=5), Protocol(), ShapeError, "3 dimensions, the gallery 5"),
-    "NaN": (labelled(), labelled(embedding=torch.full((4, 3), torch.nan)), Protocol(), ProtocolError, "4 of 4"),
-    "no stripes": (labelled(), labelled(), Protocol(distance="local"), ProtocolError, "stripe vectors"),
+    "no people": (labeled(pids=None), labeled(), Protocol(), ProtocolError, "needs the person IDs"),
+    "no cameras": (labeled(), labeled(camids=None), Protocol(), ProtocolError, "ignore_same_camera=False"),
+    "all same camera": (labeled(), labeled(), Protocol(), ProtocolError, "none of the 4 queries has a valid match"),
+    "no queries": (labeled(0), labeled(), Protocol(), ProtocolError, "0 queries and 4 gallery"),
+    "no gallery": (labeled(), labeled(0), Protocol(), ProtocolError, "4 queries and 0 gallery"),
+    "other model": (labeled(), labeled(d=5), Protocol(), ShapeError, "3 dimensions, the gallery 5"),
+    "NaN": (labeled(), labeled(embedding=torch.full((4, 3), torch.nan)), Protocol(), ProtocolError, "4 of 4"),
+    "no stripes": (labeled(), labeled(), Protocol(distance="local"), ProtocolError, "stripe vectors"),
     "other stripes": (
-        labelled(local=torch.ones(4, 2, 3)),
-        labelled(local=torch.ones(4, 2, 5)),
+        labeled(local=torch.ones(4, 2, 3)),
+        labeled(local=torch.ones(4, 2, 5)),
         Protocol(distance="local"),
         ShapeError,
         r"\(2, 3\) .* \(2, 5\)",
     ),
     "NaN stripes": (
-        labelled(local=torch.ones(4, 2, 3)),
-        labelled(local=torch.full((4, 2, 3), torch.nan)),
+        labeled(local=torch.ones(4, 2, 3)),
+        labeled(local=torch.full((4, 2, 3), torch.nan)),
         Protocol(distance="global_local"),
         ProtocolError,
         "4 of 4",
     ),
-    "unknown distance": (labelled(), labelled(), Protocol(distance="locl"), UnknownNameError, "mean .*local"),  # type: ignore[arg-type]
+    "unknown distance": (labeled(), labeled(), Protocol(distance="locl"), UnknownNameError, "mean .*local"),  # type: ignore[arg-type]
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_what_cannot_be_ranked_is_refused(fault: str) -> None:
+def test_inputs_that_cannot_be_ranked_raise(fault: str) -> None:
     query, gallery, protocol, error, message = FAULTS[fault]
     with pytest.raises(error, match=message):
         positive_ranks(query, gallery, protocol)
 
 
-def test_cameras_are_not_needed_where_the_protocol_does_not_ask() -> None:
-    both = labelled(camids=None)
+def test_cameras_are_not_needed_where_the_protocol_ignores_them() -> None:
+    both = labeled(camids=None)
     assert positive_ranks(both, both, Protocol(ignore_same_camera=False)).ranks.tolist() == [1, 1, 1, 1]
 
 
-def test_embeddings_may_be_compared_as_they_are() -> None:
-    """Near each other and far from the origin, where float32 would lose what tells them apart."""
+def test_embeddings_may_be_compared_without_normalization() -> None:
+    """Embeddings near each other and far from the origin, where float32 would lose their differences, rank exactly."""
     query, gallery = (100 + randn(n, 6, seed=n) for n in (4, 30))
     literal = [[sum((a - b) ** 2 for a, b in zip(q, g, strict=True)) for g in gallery.tolist()] for q in query.tolist()]
     found = top_k(embeddings(query.float()), embeddings(gallery.float()), 30, normalize=False)
     for distances, indices, exact in zip(found.distances, found.indices, literal, strict=True):
         assert indices.tolist() == sorted(range(30), key=exact.__getitem__)
         assert distances.tolist() == pytest.approx(sorted(exact), rel=1e-3)
-    at_length_1 = top_k(embeddings(query), embeddings(gallery), 30)
-    assert not torch.equal(found.indices, at_length_1.indices)
+    normalized = top_k(embeddings(query), embeddings(gallery), 30)
+    assert not torch.equal(found.indices, normalized.indices)
 
 
-def test_a_protocol_says_whether_lengths_count() -> None:
+def test_the_protocol_decides_about_normalization() -> None:
     query = embeddings(torch.tensor([[1.0, 0.0]]), [1], [1])
     gallery = embeddings(torch.tensor([[9.0, 0.0], [1.0, 0.5]]), [1, 2], [2, 2])
     assert positive_ranks(query, gallery, Protocol()).ranks.tolist() == [1]
     assert positive_ranks(query, gallery, Protocol(normalize=False)).ranks.tolist() == [2]
 
 
-def test_embeddings_that_are_compared_as_they_are_must_be_finite() -> None:
+def test_unnormalized_embeddings_must_be_finite() -> None:
     broken = embeddings(torch.full((2, 3), torch.nan))
     with pytest.raises(ProtocolError, match="2 of 2 embeddings are not finite"):
         top_k(broken, embeddings(randn(5, 3).float()), 1, normalize=False)
@@ -384,11 +393,11 @@ def test_re_ranked_distances_are_those_of_the_union(distance: DistanceName) -> N
     query, gallery = both[torch.arange(15)], both[torch.arange(15, 40)]
     among = top_k(both, both, 40, distance=distance)
     matrix = torch.zeros(40, 40, dtype=torch.float64).scatter_(1, among.indices, among.distances)
-    how = Rerank(k1=6, k2=3, lam=0.4)
-    expected = k_reciprocal_of(matrix, 15, 6, 3, 0.4)
-    found = top_k(query, gallery, 25, distance=distance, rerank=how)
+    rerank = Rerank(k1=6, k2=3, lam=0.4)
+    expected = torch.cat([block for _, block in prepare(DistanceMatrix(matrix), 15, rerank).blocks()])
+    found = top_k(query, gallery, 25, distance=distance, rerank=rerank)
     assert torch.allclose(torch.zeros(15, 25).double().scatter_(1, found.indices, found.distances), expected, atol=1e-9)
-    ranks = positive_ranks(query, gallery, Protocol(distance=distance, rerank=how, ignore_same_camera=False))
+    ranks = positive_ranks(query, gallery, Protocol(distance=distance, rerank=rerank, ignore_same_camera=False))
     first = [expected[i].argsort(stable=True) for i in range(15)]
     assert gallery.pids is not None
     by_hand = [(gallery.pids[order] == i % 6).nonzero().squeeze(1) + 1 for i, order in enumerate(first)]
@@ -396,11 +405,11 @@ def test_re_ranked_distances_are_those_of_the_union(distance: DistanceName) -> N
 
 
 @pytest.mark.parametrize("rerank", [None, Rerank(k1=4, k2=2)])
-def test_distances_of_some_queries_are_those_that_are_counted_with(rerank: Rerank | None) -> None:
+def test_query_distances_are_those_of_the_ranking(rerank: Rerank | None) -> None:
     query, gallery = embeddings(randn(9, 5).float()), embeddings(randn(20, 5, seed=1).float())
-    protocol, some = Protocol(rerank=rerank), torch.tensor([7, 2])
+    protocol, rows = Protocol(rerank=rerank), torch.tensor([7, 2])
     whole = top_k(query, gallery, 20, rerank=rerank, block_bytes=3000)
-    found = dict(query_distances(some, query, gallery, protocol, block_bytes=3000))
-    assert list(found) == [2, 7]  # as they come
+    found = dict(query_distances(rows, query, gallery, protocol, block_bytes=3000))
+    assert list(found) == [2, 7]  # in the blocks' order
     for row, distances in found.items():
         assert torch.equal(distances[whole.indices[row]], whole.distances[row])

@@ -13,9 +13,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from passerby.errors import ProtocolError
-from passerby.retrieval.distance.blocks import BLOCK_BYTES
-from passerby.retrieval.distance.nearest import nearest
-from passerby.retrieval.matches import Matches, cells
+from passerby.retrieval.distance.compare import BLOCK_BYTES, nearest
+from passerby.retrieval.matches import Matches, block_cells
 from passerby.retrieval.ranking import distance_blocks
 from passerby.types import Embeddings, Protocol
 
@@ -55,7 +54,7 @@ def camera_confusion(
         matches.mask_ignored(distances, some)
         valid = torch.tensor([len(matches.positive[row]) > 0 for row in some.tolist()])
         if valid.any():
-            own = cells(matches.positive, some[valid], distances.device)
+            own = block_cells(matches.positive, some[valid], distances.device)
             found = _block(distances[valid.to(distances.device)], own, column_of.to(distances.device), len(seen))
             rows.append(some[valid])
             first.append(found[0].cpu())

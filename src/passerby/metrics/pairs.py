@@ -26,9 +26,8 @@ from torch import Tensor
 
 from passerby.errors import ProtocolError
 from passerby.metrics.open_set import RATES, Pairs
-from passerby.retrieval.distance.blocks import BLOCK_BYTES, CELL_BYTES, row_blocks
-from passerby.retrieval.distance.compare import compare
-from passerby.retrieval.matches import Matches, cells, rows_with_role
+from passerby.retrieval.distance.compare import BLOCK_BYTES, CELL_BYTES, compare, row_blocks
+from passerby.retrieval.matches import Matches, block_cells, rows_with_role
 from passerby.types import Embeddings, Protocol, Role
 
 KEPT = 2**20
@@ -66,8 +65,8 @@ def pair_distances(
         distances = comparison.block(rows.to(comparison.device))
         counted = torch.ones_like(distances, dtype=torch.bool)
         counted[:, matches.junk.to(distances.device)] = False
-        counted[cells(matches.ignored, rows, distances.device)] = False
-        own = cells(matches.positive, rows, distances.device)
+        counted[block_cells(matches.ignored, rows, distances.device)] = False
+        own = block_cells(matches.positive, rows, distances.device)
         counted[own] = False
         same.append(distances[own].cpu())
         different.add(distances[counted].cpu().numpy())

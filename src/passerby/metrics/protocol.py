@@ -9,7 +9,7 @@ import torch
 from passerby.errors import ProtocolError, UnknownNameError
 from passerby.metrics.functional import APKind, average_precision, bootstrap_intervals, cmc, inverse_negative_penalty
 from passerby.metrics.single_shot import single_shot
-from passerby.retrieval.distance.blocks import BLOCK_BYTES
+from passerby.retrieval.distance.compare import BLOCK_BYTES
 from passerby.retrieval.matches import rows_with_role
 from passerby.retrieval.ranking import PositiveRanks, positive_ranks
 from passerby.types import Embeddings, EvalResult, Protocol, QueryResults, Role

@@ -19,7 +19,7 @@ from torch import Generator, Tensor
 
 from passerby.errors import ProtocolError
 from passerby.metrics.functional import cmc
-from passerby.retrieval.distance.blocks import BLOCK_BYTES
+from passerby.retrieval.distance.compare import BLOCK_BYTES
 from passerby.retrieval.matches import roles_of
 from passerby.retrieval.ranking import positive_ranks
 from passerby.types import Embeddings, Protocol, Role

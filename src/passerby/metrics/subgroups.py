@@ -25,7 +25,7 @@ from torch import Tensor
 from passerby.errors import ProtocolError, ShapeError
 from passerby.metrics.functional import bootstrap_intervals
 from passerby.metrics.protocol import evaluate_embeddings
-from passerby.retrieval.distance.blocks import BLOCK_BYTES
+from passerby.retrieval.distance.compare import BLOCK_BYTES
 from passerby.retrieval.matches import Matches
 from passerby.types import Embeddings, Protocol, QueryResults
 

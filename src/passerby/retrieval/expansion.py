@@ -1,10 +1,10 @@
-"""Embeddings moved towards their neighbors before they are ranked.
+"""Query expansion and database-side augmentation: embeddings are averaged with their neighbors before ranking.
 
 Alpha query expansion (Radenović, Tolias, Chum, TPAMI 2019, §3.6): a query becomes the sum of itself and its
 k nearest gallery rows, each weighted by max(0, cosine)^α: :func:`expand_queries`; α = 0 is the plain average
 query expansion of Chum et al. (ICCV 2007). Database-side augmentation (Arandjelović and Zisserman, CVPR 2012)
-does the same to every gallery row among the gallery: :func:`augment_gallery`. Both look at distances in
-blocks and drop them.
+does the same to every gallery row among the gallery: :func:`augment_gallery`. Both compute distances in
+blocks and keep none of them.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from passerby.errors import ProtocolError
-from passerby.retrieval.distance.blocks import BLOCK_BYTES
-from passerby.retrieval.distance.compare import compare_vectors, comparison_blocks
+from passerby.retrieval.distance.compare import BLOCK_BYTES, compare_vectors, comparison_blocks, nearest
 from passerby.retrieval.distance.euclidean import l2_normalize
-from passerby.retrieval.distance.nearest import nearest
 
 
 def expand_queries(
@@ -28,41 +26,41 @@ def expand_queries(
     *,
     block_bytes: int = BLOCK_BYTES,
 ) -> Float[Tensor, "q d"]:
-    """Each query with its ``k`` nearest gallery rows, of unit length.
+    """Return each query averaged with its ``k`` nearest gallery rows, L2-normalized.
 
     Raises:
         ProtocolError: if ``k`` is not between 1 and the gallery's length, ``alpha`` is below 0, or a row is zero or
             not finite.
         ShapeError: if the two sides differ in dimensions or dtype.
     """
-    _refuse(k, alpha, len(gallery))
+    _check_arguments(k, alpha, len(gallery))
     q, g = l2_normalize(query.detach()), l2_normalize(gallery.detach())
     comparison = compare_vectors(q, g)
-    some = comparison_blocks(comparison, block_bytes)
-    return torch.cat([_moved(q[rows], g, nearest(comparison.block(rows), k)[1], alpha) for rows in some])
+    blocks = comparison_blocks(comparison, block_bytes)
+    return torch.cat([_average(q[rows], g, nearest(comparison.block(rows), k)[1], alpha) for rows in blocks])
 
 
 def augment_gallery(
     gallery: Float[Tensor, "g d"], k: int = 5, alpha: float = 3.0, *, block_bytes: int = BLOCK_BYTES
 ) -> Float[Tensor, "g d"]:
-    """Each gallery row with the ``k`` nearest others, of unit length.
+    """Return each gallery row averaged with its ``k`` nearest others, L2-normalized.
 
     Raises:
-        ProtocolError: as :func:`expand_queries`, but ``k`` is below the gallery's length: a row is no neighbor of
-            itself.
+        ProtocolError: as :func:`expand_queries`, but ``k`` is below the gallery's length: a row is not its own
+            neighbor.
     """
-    _refuse(k, alpha, len(gallery) - 1)
+    _check_arguments(k, alpha, len(gallery) - 1)
     g = l2_normalize(gallery.detach())
-    among = compare_vectors(g, g)
-    moved = []
-    for rows in comparison_blocks(among, block_bytes):
-        distances = among.block(rows)
+    comparison = compare_vectors(g, g)
+    averaged = []
+    for rows in comparison_blocks(comparison, block_bytes):
+        distances = comparison.block(rows)
         distances[torch.arange(len(rows), device=rows.device), rows] = torch.inf
-        moved.append(_moved(g[rows], g, nearest(distances, k)[1], alpha))
-    return torch.cat(moved)
+        averaged.append(_average(g[rows], g, nearest(distances, k)[1], alpha))
+    return torch.cat(averaged)
 
 
-def _moved(
+def _average(
     rows: Float[Tensor, "b d"], gallery: Float[Tensor, "g d"], near: Int[Tensor, "b k"], alpha: float
 ) -> Float[Tensor, "b d"]:
     neighbors = gallery[near]
@@ -70,8 +68,8 @@ def _moved(
     return l2_normalize(rows + torch.einsum("bk,bkd->bd", cosine.clamp_min(0) ** alpha, neighbors))
 
 
-def _refuse(k: int, alpha: float, most: int) -> None:
-    if not 1 <= k <= most:
-        raise ProtocolError(f"k neighbors must be between 1 and {most}, which there are, got {k}")
+def _check_arguments(k: int, alpha: float, available: int) -> None:
+    if not 1 <= k <= available:
+        raise ProtocolError(f"k must be between 1 and {available}, the number of neighbors available, got {k}")
     if not alpha >= 0:
-        raise ProtocolError(f"alpha, the power of the cosine, must not be below 0; got {alpha}")
+        raise ProtocolError(f"alpha, the power of the cosine, must be at least 0, got {alpha}")

@@ -1,4 +1,4 @@
-"""Who may be found by whom, under a protocol's rules."""
+"""The true matches of each query, and the gallery rows that a protocol ignores."""
 
 from __future__ import annotations
 
@@ -15,91 +15,90 @@ from passerby.types import Embeddings, Protocol, Role
 
 @dataclass(frozen=True, eq=False)
 class Matches:
-    """Of each query the gallery rows of its own person, ascending."""
+    """The gallery rows of each query's own person, ascending."""
 
     positive: tuple[Int[Tensor, " _"], ...]
-    """Those to be found."""
+    """The true matches of each query."""
     ignored: tuple[Int[Tensor, " _"], ...]
-    """Those by the query's own camera, where that does not count."""
+    """The rows of the query's own person and camera, where the protocol ignores these."""
     junk: Int[Tensor, " j"]
-    """Gallery rows that nobody looks for."""
+    """The gallery rows that are ignored for every query."""
 
     @classmethod
     def find(cls, query: Embeddings, gallery: Embeddings, protocol: Protocol) -> Matches:
-        """Look everybody up.
+        """Find the true matches and the ignored rows of every query.
 
         Raises:
-            ProtocolError: if people are unknown, or cameras that count; for roles that there are not, and people with
-                numbers below 0.
+            ProtocolError: if person IDs are unknown, or camera IDs that the protocol needs; for unknown roles, and for
+                people with a person ID below 0.
         """
         if query.pids is None or gallery.pids is None:
-            raise ProtocolError("evaluation needs to know the people of query and gallery; these are unlabeled")
+            raise ProtocolError("evaluation needs the person IDs of query and gallery; these are unlabeled")
         if protocol.ignore_same_camera and (query.camids is None or gallery.camids is None):
             raise ProtocolError(
-                f"protocol {protocol.name} ignores matches from the same camera, but the cameras are unknown; "
-                "name them (see docs/data.md) or evaluate with ignore_same_camera=False"
+                f"protocol {protocol.name} ignores matches from the same camera, but the camera IDs are unknown. "
+                "Fix: name the cameras (see docs/data.md) or evaluate with ignore_same_camera=False"
             )
-        _refuse_codes(query, "queries")
-        _refuse_codes(gallery, "gallery")
-        asking, seen = query.pids.cpu(), gallery.pids.cpu()
-        # a code that a distractor shares with somebody does not make it that person
+        _check_codes(query, "queries")
+        _check_codes(gallery, "gallery")
+        wanted, present = query.pids.cpu(), gallery.pids.cpu()
+        # a distractor may share its pid with a person, and is no match all the same
         people = rows_with_role(gallery, Role.PERSON)
-        known, order = seen[people].sort(stable=True)
-        first, last = (torch.searchsorted(known, asking, right=right) for right in (False, True))
-        asks = torch.zeros(len(query), dtype=torch.bool)
-        asks[rows_with_role(query, Role.PERSON)] = True
-        lengths = torch.where(asks, last - first, 0)
+        known, order = present[people].sort(stable=True)
+        first, last = (torch.searchsorted(known, wanted, right=right) for right in (False, True))
+        is_person = torch.zeros(len(query), dtype=torch.bool)
+        is_person[rows_with_role(query, Role.PERSON)] = True
+        lengths = torch.where(is_person, last - first, 0)
         owner = torch.arange(len(query)).repeat_interleave(lengths)
         place = torch.arange(len(owner)) - (lengths.cumsum(0) - lengths)[owner]
         columns = people[order[first[owner] + place]]
         ignored = torch.zeros(len(owner), dtype=torch.bool)
         if protocol.ignore_same_camera and query.camids is not None and gallery.camids is not None:
             ignored = query.camids.cpu()[owner] == gallery.camids.cpu()[columns]
-        positive, own_camera = (_by_query(columns[some], owner[some], len(query)) for some in (~ignored, ignored))
+        positive, own_camera = (_split_by_query(columns[of], owner[of], len(query)) for of in (~ignored, ignored))
         return cls(positive, own_camera, rows_with_role(gallery, Role.JUNK))
 
     def mask_ignored(self, distances: Float[Tensor, "b g"], rows: Int[Tensor, " b"]) -> None:
-        """Put infinitely far what takes no rank from some queries."""
+        """Set the distances of the given queries to their ignored gallery rows to infinity, in place."""
         distances[:, self.junk.to(distances.device)] = torch.inf
-        distances[cells(self.ignored, rows, distances.device)] = torch.inf
+        distances[block_cells(self.ignored, rows, distances.device)] = torch.inf
 
 
-def cells(
+def block_cells(
     columns: Sequence[Int[Tensor, " _"]], queries: Int[Tensor, " b"], device: torch.device
 ) -> tuple[Int[Tensor, " e"], Int[Tensor, " e"]]:
-    """Places, in a block of distances with a row for each of some queries, of what belongs to each of them."""
+    """Return rows and columns of the cells, in a block with one row per given query, of each query's ``columns``."""
     own = [columns[query] for query in queries.tolist()]
-    owner = torch.arange(len(own)).repeat_interleave(torch.tensor([len(some) for some in own]))
+    owner = torch.arange(len(own)).repeat_interleave(torch.tensor([len(each) for each in own]))
     return owner.to(device), torch.cat(own).to(device)
 
 
 def roles_of(embeddings: Embeddings) -> Int[Tensor, " n"]:
-    """Of every row; where nobody said so, it is a person."""
+    """Return the role of every row; embeddings without roles are all people."""
     people = torch.full((len(embeddings),), int(Role.PERSON))
     return people if embeddings.roles is None else embeddings.roles.cpu()
 
 
-def _refuse_codes(embeddings: Embeddings, which: str) -> None:
-    """Say what cannot be meant: a role that there is not, or a person with a code that data sets give to nobody."""
-    roles = roles_of(embeddings)
-    strange = sorted(set(roles.tolist()) - {int(role) for role in Role})
-    if strange:
-        raise ProtocolError(
-            f"the {which} have roles {str(strange)[1:-1]}; there are {', '.join(f'{int(r)} {r.name}' for r in Role)}"
-        )
-    people = embeddings.pids
-    nobody = 0 if people is None else int(((people.cpu() < 0) & (roles == int(Role.PERSON))).sum())
-    if nobody:
-        raise ProtocolError(
-            f"{nobody} of {len(embeddings)} {which} are people with a number below 0, by which data sets mean junk: "
-            "give them the role JUNK (Embeddings.roles), or leave them out"
-        )
-
-
-def _by_query(columns: Int[Tensor, " e"], owner: Int[Tensor, " e"], queries: int) -> tuple[Tensor, ...]:
-    return tuple(columns.split(torch.bincount(owner, minlength=queries).tolist()))
-
-
 def rows_with_role(embeddings: Embeddings, role: Role) -> Int[Tensor, " n"]:
-    """Rows of one role, ascending."""
+    """Return the rows of one role, ascending."""
     return (roles_of(embeddings) == int(role)).nonzero().squeeze(1)
+
+
+def _check_codes(embeddings: Embeddings, which: str) -> None:
+    """Check that roles exist and that no person has a pid below 0, which data sets use for junk."""
+    roles = roles_of(embeddings)
+    unknown = sorted(set(roles.tolist()) - {int(role) for role in Role})
+    if unknown:
+        known = ", ".join(f"{int(r)} {r.name}" for r in Role)
+        raise ProtocolError(f"the {which} have unknown roles: got {str(unknown)[1:-1]}, expected one of {known}")
+    pids = embeddings.pids
+    negative = 0 if pids is None else int(((pids.cpu() < 0) & (roles == int(Role.PERSON))).sum())
+    if negative:
+        raise ProtocolError(
+            f"{negative} of {len(embeddings)} {which} are people with a person ID below 0, which data sets use for "
+            "junk. Fix: give them the role JUNK (Embeddings.roles), or leave them out"
+        )
+
+
+def _split_by_query(columns: Int[Tensor, " e"], owner: Int[Tensor, " e"], queries: int) -> tuple[Tensor, ...]:
+    return tuple(columns.split(torch.bincount(owner, minlength=queries).tolist()))

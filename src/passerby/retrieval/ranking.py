@@ -1,10 +1,10 @@
-"""The one ranking core: evaluation, gallery search and every page that shows hits call it.
+"""The ranking core, shared by evaluation, gallery search and every page that shows hits.
 
-Queries are taken in blocks small enough for ``block_bytes``; a block's distances to the gallery are
-looked at once and dropped, so no q × g matrix ever stands. Evaluation needs only the ranks of the
+Queries are processed in blocks small enough for ``block_bytes``; a block's distances to the gallery are
+used once and dropped, so that the q × g matrix is never in memory. Evaluation needs only the ranks of the
 true matches and gets them by counting, without sorting the gallery.
 
-Ties go to the row that stands earlier in the gallery, whatever the sort, and copies of one embedding
+Ties go to the earlier gallery row, whatever the sort, and copies of one embedding
 always tie. Other rows whose distances agree to the last few bits may still change places with the
 block size, because a matrix product rounds by its shape.
 """
@@ -20,29 +20,34 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from passerby.errors import ProtocolError
-from passerby.retrieval.distance.blocks import BLOCK_BYTES
-from passerby.retrieval.distance.compare import DistanceName, compare, compare_union, comparison_blocks
-from passerby.retrieval.distance.nearest import nearest
+from passerby.retrieval.distance.compare import (
+    BLOCK_BYTES,
+    DistanceName,
+    compare,
+    compare_union,
+    comparison_blocks,
+    nearest,
+)
 from passerby.retrieval.matches import Matches
 from passerby.retrieval.rerank import prepare
 from passerby.types import Embeddings, Protocol, Ranking, Rerank
 
 _WORTH_SORTING = 0.04
-"""A row is sorted up to its farthest match where that costs less than counting for each match; measured."""
+"""The share (of matches × gallery) below which sorting up to the farthest match is faster than counting; measured."""
 
 
 @dataclass(frozen=True, eq=False)
 class PositiveRanks:
-    """Ranks (1 = nearest) of every valid query's true matches among its valid gallery rows, ragged."""
+    """The ranks (1 = nearest) of every valid query's true matches among its valid gallery rows."""
 
     ranks: Tensor
-    """``(m,)`` int64: all queries' ranks one after another, ascending within each."""
+    """The ranks of all queries one after another, ascending within each: ``(m,)`` int64."""
     counts: Tensor
-    """``(v,)`` int64: how many belong to each valid query; at least 1."""
+    """The number of true matches of each valid query, at least 1: ``(v,)`` int64."""
     queries: Tensor
-    """``(v,)`` int64: rows of the valid queries."""
+    """The rows of the valid queries: ``(v,)`` int64."""
     dropped: Tensor
-    """Rows of the queries that have no valid match."""
+    """The rows of the queries without a valid match."""
 
 
 def top_k(
@@ -56,40 +61,43 @@ def top_k(
     candidates: int | None = None,
     block_bytes: int = BLOCK_BYTES,
 ) -> Ranking:
-    """The ``k`` nearest gallery rows of each query, nearest first.
+    """Return the ``k`` nearest gallery rows of each query, nearest first.
 
     Args:
-        normalize: divide embeddings by their length before they are compared.
-        candidates: align stripes with so many rows only, the nearest by embeddings: for a search that must be quick.
-            What is farther off by embeddings alone is not found then; all rows as candidates find what ``None`` does,
-            but for rounding.
+        normalize: L2-normalize embeddings before they are compared.
+        candidates: align stripes with so many gallery rows only, the nearest by embedding: for a fast search, which
+            misses matches that are farther off by embedding alone. With all rows as candidates the result is that of
+            ``None``, up to rounding.
 
     Raises:
         ProtocolError: if ``k`` is not between 1 and the gallery's length, or embeddings are not comparable; if
-            ``candidates`` are fewer than ``k`` or more than there are, or nothing is aligned.
+            ``candidates`` is below ``k`` or above the gallery's length, or the distance aligns no stripes.
     """
     if not 1 <= k <= len(gallery):
         raise ProtocolError(
-            f"k must be between 1 and the gallery's {len(gallery)} images, got {k}; ask for at most {len(gallery)}"
+            f"k must be between 1 and the gallery's {len(gallery)} images, got {k}. Fix: ask for at most {len(gallery)}"
         )
-    how = Protocol(distance=distance, normalize=normalize, rerank=rerank)
+    protocol = Protocol(distance=distance, normalize=normalize, rerank=rerank)
     if candidates is not None:
-        return _top_of(candidates, query, gallery, k, how, block_bytes)
-    found = [nearest(block, k) for _, block in distance_blocks(query, gallery, how, block_bytes)]
+        return _top_of_candidates(candidates, query, gallery, k, protocol, block_bytes)
+    found = [nearest(block, k) for _, block in distance_blocks(query, gallery, protocol, block_bytes)]
     distances, indices = (torch.cat(parts) for parts in zip(*found, strict=True))
     return Ranking(indices, distances)
 
 
-def _top_of(
-    candidates: int, query: Embeddings, gallery: Embeddings, k: int, how: Protocol, block_bytes: int
+def _top_of_candidates(
+    candidates: int, query: Embeddings, gallery: Embeddings, k: int, protocol: Protocol, block_bytes: int
 ) -> Ranking:
     if not k <= candidates <= len(gallery):
         raise ProtocolError(f"candidates must be between k = {k} and the gallery's {len(gallery)}, got {candidates}")
-    if how.distance == "global" or how.rerank:
-        raise ProtocolError("candidates are for distances of stripes that are not re-ranked: leave candidates out")
-    comparison = compare(query, gallery, how.distance, normalize=how.normalize)
-    near = top_k(query, gallery, candidates, normalize=how.normalize, block_bytes=block_bytes).indices
-    columns = near.sort(dim=1).values  # ascending: of equally near ones the earlier comes first
+    if protocol.distance == "global" or protocol.rerank:
+        raise ProtocolError(
+            f"candidates need a distance of stripes without re-ranking, got distance {protocol.distance!r}"
+            f"{', re-ranked' if protocol.rerank else ''}. Fix: leave candidates out"
+        )
+    comparison = compare(query, gallery, protocol.distance, normalize=protocol.normalize)
+    near = top_k(query, gallery, candidates, normalize=protocol.normalize, block_bytes=block_bytes).indices
+    columns = near.sort(dim=1).values  # ascending, so that ties go to the earlier row
     rows = torch.arange(len(query), device=columns.device).repeat_interleave(candidates)
     distances, places = nearest(comparison.pairs(rows, columns.flatten()).view_as(columns), k)
     return Ranking(columns.gather(1, places), distances)
@@ -98,10 +106,10 @@ def _top_of(
 def positive_ranks(
     query: Embeddings, gallery: Embeddings, protocol: Protocol, *, block_bytes: int = BLOCK_BYTES
 ) -> PositiveRanks:
-    """Where each query's true matches rank, under the protocol's rules.
+    """Return the ranks of each query's true matches, under the protocol's rules.
 
     Ignored gallery rows (junk; the query's own person and camera) take no rank. Rank = 1 + valid rows
-    strictly closer + valid rows equally close that stand earlier in the gallery.
+    strictly closer + valid rows equally close that come earlier in the gallery.
 
     Raises:
         ProtocolError: if labels that the protocol needs are missing, or no query has a valid match.
@@ -119,7 +127,7 @@ def positive_ranks(
     if not valid.any():
         raise ProtocolError(
             f"none of the {len(query)} queries has a valid match in the gallery ({len(gallery)} images): their people "
-            "are absent from it or seen by the same camera only; `passerby data check` names them"
+            "are absent from it or seen by the same camera only. Fix: `passerby data check` lists them"
         )
     kept, gone = valid.nonzero().squeeze(1), (~valid).nonzero().squeeze(1)
     return PositiveRanks(torch.cat(ranks).cpu(), counts[valid], kept, gone)
@@ -133,9 +141,9 @@ def query_distances(
     *,
     block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[tuple[int, Float[Tensor, " g"]]]:
-    """Some of the queries, ascending, each with its distances to the whole gallery, on the CPU.
+    """Yield the given queries, ascending, each with its distances to the whole gallery, on the CPU.
 
-    They are those that :func:`positive_ranks` counts with, bit for bit: of all queries, in the same blocks.
+    They are bit for bit the distances that :func:`positive_ranks` counts: computed for all queries, in the same blocks.
     """
     wanted = set(rows.tolist())
     for block_rows, block in distance_blocks(query, gallery, protocol, block_bytes):
@@ -148,11 +156,11 @@ def query_distances(
 
 
 def _ranks(distances: Float[Tensor, " g"], columns: Int[Tensor, " p"]) -> Int[Tensor, " p"]:
-    """Ranks of the cells at ``columns`` (ascending) of one query's distances, ascending."""
+    """Return the ranks of the cells at ``columns`` (ascending) of one query's distances, ascending."""
     thresholds, order = distances[columns].sort(stable=True)  # stable: gallery order among equals
     closer, reached = _counts(distances, thresholds)
     ranks = 1 + closer
-    for i in (reached - closer > 1).nonzero().squeeze(1).tolist():  # others are as near: those before it come first
+    for i in (reached - closer > 1).nonzero().squeeze(1).tolist():  # ties: earlier rows come first
         ranks[i] += (distances[: int(columns[order[i]])] == thresholds[i]).sum()
     return ranks
 
@@ -160,11 +168,11 @@ def _ranks(distances: Float[Tensor, " g"], columns: Int[Tensor, " p"]) -> Int[Te
 def _counts(
     distances: Float[Tensor, " g"], thresholds: Float[Tensor, " p"]
 ) -> tuple[Int[Tensor, " p"], Int[Tensor, " p"]]:
-    """How many distances are below each threshold, and how many at or below it."""
+    """Return how many distances are below each threshold, and how many at or below it."""
     if distances.is_cuda:
         cells = distances[None], thresholds[:, None]
         return (cells[0] < cells[1]).sum(1), (cells[0] <= cells[1]).sum(1)
-    row, limits = distances.numpy(), thresholds.numpy()  # numpy's counting is five times as fast as torch's
+    row, limits = distances.numpy(), thresholds.numpy()  # NumPy counts five times as fast as torch
     near = row[row <= limits[-1]]
     if near.size < _WORTH_SORTING * limits.size * row.size:
         near.sort()
@@ -177,7 +185,7 @@ def _counts(
 def distance_blocks(
     query: Embeddings, gallery: Embeddings, protocol: Protocol, block_bytes: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Query rows and their distances to the whole gallery, ``(b, g)``, a block at a time, as the protocol compares."""
+    """Return blocks of query rows and their distances ``(b, g)`` to the whole gallery, as the protocol defines them."""
     if protocol.rerank:
         union = compare_union(query, gallery, protocol.distance, normalize=protocol.normalize)
         return prepare(union, len(query), protocol.rerank, block_bytes=block_bytes).blocks()

@@ -1,4 +1,4 @@
-"""Rows of unequal length: a sparse matrix by rows, and the few operations that re-ranking needs of one."""
+"""A sparse matrix stored by rows, and the few operations that re-ranking needs of one."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class Ragged:
-    """Row i holds ``columns[starts[i]:starts[i + 1]]``, ascending, with their ``weights``."""
+class SparseRows:
+    """A matrix whose row i has the ``columns[starts[i]:starts[i + 1]]``, ascending, with their ``weights``."""
 
     starts: Int[Tensor, " m"]
     columns: Int[Tensor, " e"]
@@ -23,15 +23,16 @@ class Ragged:
 
     @property
     def lengths(self) -> Int[Tensor, " n"]:
+        """The number of entries of each row."""
         return self.starts.diff()
 
-    def below(self, row: int) -> Ragged:
-        """Without the rows before ``row``."""
+    def from_row(self, row: int) -> SparseRows:
+        """Return the matrix from ``row`` on."""
         first = int(self.starts[row])
-        return Ragged(self.starts[row:] - first, self.columns[first:], self.weights[first:])
+        return SparseRows(self.starts[row:] - first, self.columns[first:], self.weights[first:])
 
     def entries(self, rows: Int[Tensor, " m"]) -> tuple[Int[Tensor, " e"], Int[Tensor, " e"]]:
-        """Where the entries of ``rows`` stand, row after row, and to which of the m each belongs."""
+        """Return the positions of the entries of ``rows``, row after row, and to which of the m each belongs."""
         lengths = self.lengths[rows]
         owner = torch.arange(len(rows), device=rows.device).repeat_interleave(lengths)
         before = lengths.cumsum(0) - lengths
@@ -39,35 +40,35 @@ class Ragged:
         return position, owner
 
 
-def starts_of(lengths: Int[Tensor, " n"]) -> Int[Tensor, " m"]:
-    """Where rows of these lengths begin, and where the last one ends."""
+def _starts(lengths: Int[Tensor, " n"]) -> Int[Tensor, " m"]:
+    """Return where rows of these lengths begin, and where the last one ends."""
     return torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
 
 
-def ragged(columns: Int[Tensor, "n w"], there: Bool[Tensor, "n w"], weights: Float[Tensor, " e"]) -> Ragged:
-    """Of a padded table the cells that are there; ``weights`` row by row."""
-    return Ragged(starts_of(there.sum(1)), columns[there], weights)
+def from_table(columns: Int[Tensor, "n w"], kept: Bool[Tensor, "n w"], weights: Float[Tensor, " e"]) -> SparseRows:
+    """Return the ``kept`` cells of a padded table of columns; ``weights`` are given row by row."""
+    return SparseRows(_starts(kept.sum(1)), columns[kept], weights)
 
 
-def concatenated(parts: Sequence[Ragged]) -> Ragged:
-    """One below the other."""
+def concatenate(parts: Sequence[SparseRows]) -> SparseRows:
+    """Return the rows of all parts, one part below the other."""
     lengths, columns, weights = ([getattr(p, name) for p in parts] for name in ("lengths", "columns", "weights"))
-    return Ragged(starts_of(torch.cat(lengths)), torch.cat(columns), torch.cat(weights))
+    return SparseRows(_starts(torch.cat(lengths)), torch.cat(columns), torch.cat(weights))
 
 
-def transposed(matrix: Ragged, columns: int) -> Ragged:
-    """By column, of which there are so many: each holds its rows, ascending."""
+def transpose(matrix: SparseRows, columns: int) -> SparseRows:
+    """Return the transpose of a matrix of so many columns: each of them holds its rows, ascending."""
     order = matrix.columns.argsort(stable=True)
     row = torch.arange(len(matrix), device=order.device).repeat_interleave(matrix.lengths)
     lengths = torch.bincount(matrix.columns, minlength=columns)
-    return Ragged(starts_of(lengths), row[order], matrix.weights[order])
+    return SparseRows(_starts(lengths), row[order], matrix.weights[order])
 
 
-def mean_of_rows(matrix: Ragged, rows: Int[Tensor, "m k"]) -> Ragged:
-    """Row i is the mean of ``matrix``'s rows ``rows[i]``."""
+def mean_of_rows(matrix: SparseRows, rows: Int[Tensor, "m k"]) -> SparseRows:
+    """Return a matrix whose row i is the mean of the rows ``rows[i]``."""
     m, k = rows.shape
     position, owner = matrix.entries(rows.flatten())
     width = int(matrix.columns.max()) + 1 if len(matrix.columns) else 1
     cells, place = (owner // k * width + matrix.columns[position]).unique(return_inverse=True)
     sums = matrix.weights.new_zeros(len(cells)).index_add_(0, place, matrix.weights[position])
-    return Ragged(starts_of(torch.bincount(cells // width, minlength=m)), cells % width, sums / k)
+    return SparseRows(_starts(torch.bincount(cells // width, minlength=m)), cells % width, sums / k)

@@ -61,11 +61,11 @@ def test_the_path_is_summed_over_the_cells_and_not_divided() -> None:
     assert shortest_path(torch.ones(2, 3, 5, 4)).tolist() == [[8.0] * 3] * 2
 
 
-def test_only_aligned_a_person_cropped_lower_is_nearer_than_a_stranger() -> None:
-    x, stranger = stripes(1, 8, 128), stripes(1, 8, 128, seed=1)
+def test_only_aligned_a_person_cropped_lower_is_nearer_than_another() -> None:
+    x, other = stripes(1, 8, 128), stripes(1, 8, 128, seed=1)
     moved = x.roll(1, dims=1)
-    assert (dmli(x, moved) / dmli(x, stranger)).item() < 0.65  # about 8 of 15 cells cost something
-    assert (dmli(x, moved, aligned=False) / dmli(x, stranger, aligned=False)).item() > 0.95
+    assert (dmli(x, moved) / dmli(x, other)).item() < 0.65  # about 8 of 15 cells cost something
+    assert (dmli(x, moved, aligned=False) / dmli(x, other, aligned=False)).item() > 0.95
 
 
 def test_orthogonal_stripes_cost_tanh_of_half_root_two() -> None:
@@ -90,7 +90,7 @@ def test_gradients(aligned: bool) -> None:
     assert torch.autograd.gradcheck(lambda a, b: dmli_pairs(a, b[:2], aligned=aligned), (x, y))
 
 
-def test_inputs_are_left_as_they_were() -> None:
+def test_inputs_are_not_changed() -> None:
     x, y = stripes(2, 4, 3), stripes(3, 4, 3)
     before = x.clone(), y.clone()
     dmli(x, y)

@@ -1,4 +1,4 @@
-"""Distances and the copies among rows."""
+"""Euclidean distances, norms, and the copies among rows."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def randn(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> tor
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
-def test_normalised_rows_have_length_one() -> None:
+def test_normalized_rows_have_norm_one() -> None:
     assert torch.allclose(l2_normalize(100 * randn(5, 7)).norm(dim=1), torch.ones(5, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("value", [0.0, torch.nan, torch.inf])
-def test_a_row_without_direction_is_refused_with_its_number(value: float) -> None:
+def test_a_row_without_direction_raises_with_its_number(value: float) -> None:
     features = randn(9, 4)
     features[[2, 5]] = value
     with pytest.raises(ProtocolError, match=r"2 of 9 embeddings .*rows 2, 5"):
@@ -41,7 +41,7 @@ def test_distances_to_oneself_are_not_below_zero() -> None:
     assert own.max() < 1e-6
 
 
-def test_embeddings_of_different_models_are_refused() -> None:
+def test_embeddings_of_different_models_raise() -> None:
     with pytest.raises(ShapeError, match="6 dimensions, the gallery 7"):
         squared_euclidean(randn(2, 6), randn(2, 7))
     with pytest.raises(ShapeError, match=r"float64, the gallery torch\.float32"):

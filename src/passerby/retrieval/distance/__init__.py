@@ -1,1 +1,1 @@
-"""Distances between embeddings."""
+"""Distances between embeddings: Euclidean, DMLI, and their comparison in blocks of bounded memory."""

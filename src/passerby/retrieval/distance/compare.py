@@ -1,4 +1,4 @@
-"""Distances of one set of embeddings to another, a block or some pairs at a time: no matrix of all need stand."""
+"""Distances of one set of embeddings to another, in blocks or pairs: the full matrix is never needed."""
 
 from __future__ import annotations
 
@@ -10,73 +10,29 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from passerby.errors import ProtocolError, ShapeError, UnknownNameError
-from passerby.retrieval.distance.blocks import CELL_BYTES, row_blocks
-from passerby.retrieval.distance.dmli import dmli, dmli_pairs
+from passerby.retrieval.distance.dmli import StripeDistance
 from passerby.retrieval.distance.euclidean import (
-    check_no_overflow,
+    ALL,
+    EuclideanDistance,
     first_copies,
+    prepare_rows,
     row_norms,
     squared_euclidean,
     to_float32,
 )
-from passerby.retrieval.distance.stored import Rows, prepare_rows
 from passerby.types import Embeddings
 
 DistanceName = Literal["global", "local", "global_local"]
-_EVERYTHING = slice(None)
-_TILE = 32, 64
-"""Images by images whose stripes are aligned at a time."""
-_ROUNDING = 0.02
+BLOCK_BYTES = 64 * 2**20
+"""The memory that a block of distances may take."""
+CELL_BYTES = 16
+"""The memory that is needed beside each distance of a block: masks, indices, copies."""
+_NORM_TOLERANCE = 0.02
+"""How far the norm of a stripe may be from 1: half precision rounds so much."""
 _PAIRS = 2**13
-"""Rows laid beside each other at a time."""
+"""The number of pairs that are compared at a time."""
 _SYMMETRIC = 512
-"""Rows of a matrix among the same pictures that are compared with those from the first of them on."""
-
-
-class EuclideanDistance:
-    """Squared, of rows of ``x`` to rows of ``y``; where both are the same, a row is at 0 from itself."""
-
-    def __init__(self, x: Rows, y: Rows) -> None:
-        self.x, self.y = x, y
-        self.lengths = _squared_lengths(y)
-        for lengths in (self.lengths, *(() if x is y else (_squared_lengths(x),))):
-            check_no_overflow(lengths)
-
-    def block(self, rows: Int[Tensor, " b"], columns: slice) -> Float[Tensor, "b c"]:
-        x = self.x[rows]
-        runs = [squared_euclidean(x, self.y[run], lengths=self.lengths[run]) for run in self.y.runs(columns)]
-        distances = runs[0] if len(runs) == 1 else torch.cat(runs, dim=1)
-        return _with_zeros(distances, rows, columns) if self.x is self.y else distances
-
-    def pairs(self, rows: Int[Tensor, " e"], columns: Int[Tensor, " e"]) -> Float[Tensor, " e"]:
-        return (self.x[rows] - self.y[columns]).pow_(2).sum(1)
-
-
-def _squared_lengths(rows: Rows) -> Float[Tensor, " n"]:
-    return torch.cat([rows[run].pow(2).sum(1) for run in rows.runs(_EVERYTHING)])
-
-
-def _with_zeros(distances: Float[Tensor, "b c"], rows: Int[Tensor, " b"], columns: slice) -> Float[Tensor, "b c"]:
-    """Zero, not what rounding leaves of it, where a picture meets itself."""
-    own = rows - (columns.start or 0)
-    inside = ((own >= 0) & (own < distances.shape[1])).nonzero().squeeze(1)
-    distances[inside, own[inside]] = 0
-    return distances
-
-
-class StripeDistance:
-    """DMLI, of stripes of ``x`` to stripes of ``y``."""
-
-    def __init__(self, x: Float[Tensor, "m s c"], y: Float[Tensor, "n s c"]) -> None:
-        self.x, self.y = x, y
-
-    def block(self, rows: Int[Tensor, " b"], columns: slice) -> Float[Tensor, "b c"]:
-        """In tiles whose matrices of stripes by stripes stay in a processor's cache."""
-        x, y = self.x[rows].split(_TILE[0]), self.y[columns].split(_TILE[1])
-        return torch.cat([torch.cat([dmli(to_float32(i), to_float32(j)) for j in y], dim=1) for i in x])
-
-    def pairs(self, rows: Int[Tensor, " e"], columns: Int[Tensor, " e"]) -> Float[Tensor, " e"]:
-        return dmli_pairs(to_float32(self.x[rows]), to_float32(self.y[columns]))
+"""The number of rows of a symmetric matrix that are compared with the columns from the first of them on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +41,7 @@ class Comparison:
 
     parts: tuple[EuclideanDistance | StripeDistance, ...]
     original: Int[Tensor, " n"] | None
-    """Of each column the first that equals it, where any does: their distances then agree to the last bit."""
+    """The first equal column of each, where any are equal: their distances then agree to the last bit."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -93,7 +49,7 @@ class Comparison:
 
     @property
     def cell_bytes(self) -> int:
-        """What a distance takes while it is made."""
+        """The memory that one distance takes while it is computed."""
         return self.like.element_size() * len(self.parts)
 
     @property
@@ -102,26 +58,26 @@ class Comparison:
 
     @property
     def like(self) -> Tensor:
-        """Nothing, of the type that distances have."""
+        """An empty tensor of the type that distances have."""
         return to_float32(self.parts[0].x[:0])
 
-    def block(self, rows: Int[Tensor, " b"], columns: slice = _EVERYTHING) -> Float[Tensor, "b c"]:
-        """Of some rows to all columns, or to a run of them; the caller may overwrite it."""
-        needed = columns if self.original is None else _EVERYTHING
+    def block(self, rows: Int[Tensor, " b"], columns: slice = ALL) -> Float[Tensor, "b c"]:
+        """Return the distances of some rows to all columns, or to a run of them; the caller may overwrite them."""
+        needed = columns if self.original is None else ALL
         distances = self.parts[0].block(rows, needed)
         for part in self.parts[1:]:
             distances += part.block(rows, needed)
         return distances if self.original is None else distances[:, self.original[columns]]
 
     def pairs(self, rows: Int[Tensor, " e"], columns: Int[Tensor, " e"]) -> Float[Tensor, " e"]:
-        """Of each row to the column beside it."""
-        some = zip(rows.split(_PAIRS), columns.split(_PAIRS), strict=True)
-        return torch.cat([torch.stack([part.pairs(i, j) for part in self.parts]).sum(0) for i, j in some])
+        """Return the distance of each row to the column at the same place."""
+        runs = zip(rows.split(_PAIRS), columns.split(_PAIRS), strict=True)
+        return torch.cat([torch.stack([part.pairs(i, j) for part in self.parts]).sum(0) for i, j in runs])
 
 
 @dataclass(frozen=True, eq=False)
 class DistanceMatrix:
-    """Distances that were made before."""
+    """Precomputed distances, with the interface of :class:`Comparison`."""
 
     matrix: Float[Tensor, "m n"]
     cell_bytes = 0
@@ -134,50 +90,88 @@ class DistanceMatrix:
     def device(self) -> torch.device:
         return self.matrix.device
 
-    def block(self, rows: Int[Tensor, " b"], columns: slice = _EVERYTHING) -> Float[Tensor, "b c"]:
+    def block(self, rows: Int[Tensor, " b"], columns: slice = ALL) -> Float[Tensor, "b c"]:
+        """Return the distances of some rows to all columns, or to a run of them."""
         return self.matrix[rows][:, columns]
 
     def pairs(self, rows: Int[Tensor, " e"], columns: Int[Tensor, " e"]) -> Float[Tensor, " e"]:
+        """Return the distance of each row to the column at the same place."""
         return self.matrix[rows, columns]
 
 
 def full_matrix(among: Comparison) -> DistanceMatrix:
-    """All distances among the same pictures, (n, n): each pair is compared in one direction and mirrored."""
+    """Return all distances among the same images, (n, n); each pair is compared in one direction and mirrored."""
     n = among.shape[0]
-    pictures, directly = torch.arange(n, device=among.device), replace(among, original=None)
-    whole = among.like.new_empty(n, n)
+    images, uncopied = torch.arange(n, device=among.device), replace(among, original=None)
+    matrix = among.like.new_empty(n, n)
     for first in range(0, n, _SYMMETRIC):
         last = min(first + _SYMMETRIC, n)
-        whole[first:last, first:] = directly.block(pictures[first:last], slice(first, None))
-        whole[last:, first:last] = whole[first:last, last:].T
-    return DistanceMatrix(whole if among.original is None else whole[:, among.original])
+        matrix[first:last, first:] = uncopied.block(images[first:last], slice(first, None))
+        matrix[last:, first:last] = matrix[first:last, last:].T
+    return DistanceMatrix(matrix if among.original is None else matrix[:, among.original])
+
+
+def row_blocks(
+    rows: int, row_bytes: int, block_bytes: int, device: torch.device | None = None
+) -> tuple[Int[Tensor, " b"], ...]:
+    """Split the indices 0 … ``rows`` − 1 into runs of at most ``block_bytes``, or of one row."""
+    return tuple(torch.arange(rows, device=device).split(max(1, block_bytes // row_bytes)))
 
 
 def comparison_blocks(
-    among: Comparison | DistanceMatrix, block_bytes: int, *, rows: int | None = None
+    distances: Comparison | DistanceMatrix, block_bytes: int, *, rows: int | None = None
 ) -> tuple[Int[Tensor, " b"], ...]:
-    """The first ``rows`` rows (all) in runs whose distances fit, with what is laid beside them."""
-    m, n = among.shape
-    return row_blocks(m if rows is None else rows, (among.cell_bytes + CELL_BYTES) * n, block_bytes, among.device)
+    """Split the first ``rows`` rows (default all) into runs whose distances to all columns fit ``block_bytes``."""
+    m, n = distances.shape
+    row_bytes = (distances.cell_bytes + CELL_BYTES) * n
+    return row_blocks(m if rows is None else rows, row_bytes, block_bytes, distances.device)
+
+
+def nearest(distances: Float[Tensor, "b n"], k: int) -> tuple[Float[Tensor, "b k"], Int[Tensor, "b k"]]:
+    """Return each row's k smallest distances, ascending, and their columns; of equal ones the earlier column first.
+
+    >>> nearest(torch.tensor([[3.0, 1.0, 2.0, 1.0]]), 2)[1].tolist()
+    [[1, 3]]
+    """
+    # topk returns any of several equal values, in any order: rows with ties are sorted again
+    wanted = min(k + 1, distances.shape[1])
+    values, columns = distances.topk(wanted, dim=1, largest=False, sorted=True)
+    tied = (values[:, 1:] == values[:, :-1]).any(1).nonzero().squeeze(1)
+    values, columns = values[:, :k].contiguous(), columns[:, :k].contiguous()
+    if len(tied):
+        values[tied], columns[tied] = _nearest_with_ties(distances[tied], k)
+    return values, columns
+
+
+def _nearest_with_ties(distances: Float[Tensor, "b n"], k: int) -> tuple[Float[Tensor, "b k"], Int[Tensor, "b k"]]:
+    """Return what :func:`nearest` does, by a stable sort of all that reach the k-th smallest value."""
+    bound = distances.topk(k, dim=1, largest=False).values[:, -1:]
+    rows, columns = (distances <= bound).nonzero(as_tuple=True)  # row by row, columns ascending
+    values, order = distances[rows, columns].sort(stable=True)
+    rows, columns = rows[order], columns[order]
+    rows, order = rows.sort(stable=True)
+    reached = torch.bincount(rows, minlength=len(distances))
+    kept = (reached.cumsum(0) - reached)[:, None] + torch.arange(k, device=rows.device)
+    return values[order][kept], columns[order][kept]
 
 
 def compare_vectors(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalize: bool = True) -> Comparison:
-    """Squared Euclidean distances of rows, which are first divided by their length; d = e.
+    """Return the squared Euclidean distances of rows, L2-normalized by default; d = e.
 
-    Rows of half precision stay as they are, and are computed with in single.
+    Rows of half precision stay in memory unconverted, and are compared in single precision.
 
     Raises:
-        ProtocolError: if a row is not finite, or is zero and to be divided by its length.
+        ProtocolError: if a row is not finite, or is zero and to be normalized.
         ShapeError: if the two sides differ in dimensions or dtype.
     """
     return Comparison((_euclidean(x, y, normalize=normalize),), first_copies(y))
 
 
 def compare(query: Embeddings, gallery: Embeddings, distance: str, *, normalize: bool) -> Comparison:
-    """Distances of embeddings by one of the names of ``DistanceName``.
+    """Return the distances of embeddings by one of the names of ``DistanceName``.
 
     Raises:
-        ProtocolError: if a side is empty, lacks the stripes that the distance needs, or holds what is near to nothing.
+        ProtocolError: if a side is empty, lacks the stripes that the distance needs, or holds a row without direction.
         ShapeError: if the two sides come from different models.
         UnknownNameError: if there is no distance of that name.
     """
@@ -198,12 +192,12 @@ def compare(query: Embeddings, gallery: Embeddings, distance: str, *, normalize:
 
 
 def compare_union(query: Embeddings, gallery: Embeddings, distance: str, *, normalize: bool) -> Comparison:
-    """Distances among the pictures of both sides, queries first.
+    """Return the distances among the images of both sides, queries first.
 
     Raises:
         as :func:`compare`.
     """
-    compare(query, gallery, distance, normalize=normalize)  # says what cannot be
+    compare(query, gallery, distance, normalize=normalize)  # raises an error that names the side
     local = None if query.local is None or gallery.local is None else torch.cat([query.local, gallery.local])
     union = Embeddings(torch.cat([query.embedding, gallery.embedding]), query.paths + gallery.paths, local=local)
     return compare(union, union, distance, normalize=normalize)
@@ -211,7 +205,7 @@ def compare_union(query: Embeddings, gallery: Embeddings, distance: str, *, norm
 
 def _euclidean(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalize: bool) -> EuclideanDistance:
     q, g = prepare_rows(x, y, normalize=normalize)
-    squared_euclidean(q[:0], g[:0])  # says what differs
+    squared_euclidean(q[:0], g[:0])  # raises if dimensions or dtypes differ
     return EuclideanDistance(q, g)
 
 
@@ -219,25 +213,25 @@ def _stripes(query: Embeddings, gallery: Embeddings, name: str) -> tuple[Tensor,
     x, y = query.local, gallery.local
     if x is None or y is None:
         raise ProtocolError(
-            f"distance {name!r} needs stripe vectors, which these embeddings lack; "
-            "embed again with them, with a model that makes them"
+            f"distance {name!r} needs stripe vectors, which these embeddings lack. "
+            "Fix: embed again with stripe vectors (with_local=True), with a model that has them"
         )
     if x.shape[1:] != y.shape[1:] or to_float32(x[:0]).dtype != to_float32(y[:0]).dtype:
         raise ShapeError(
             f"queries have stripes {tuple(x.shape[1:])} of {x.dtype}, the gallery {tuple(y.shape[1:])} of {y.dtype}: "
-            "they come from different models; embed both with the same one"
+            "they come from different models. Fix: embed both with the same one"
         )
     for side in (x, y):
-        row_norms(side.flatten(1))  # says what is near to nothing
+        row_norms(side.flatten(1))  # raises for zero, NaN and infinity
     for side, which in ((x, "queries"), (y, "the gallery")):
-        _refuse_unequal(to_float32(side.detach()).norm(dim=2), which)
+        _check_unit_norm(to_float32(side.detach()).norm(dim=2), which)
     return x.detach(), y.detach()
 
 
-def _refuse_unequal(lengths: Float[Tensor, "n s"], which: str) -> None:
-    """DMLI is of stripes of length 1; so much is forgiven as half precision rounds."""
-    if (lengths - 1).abs().max() > _ROUNDING:
+def _check_unit_norm(norms: Float[Tensor, "n s"], which: str) -> None:
+    """Check that stripes are L2-normalized, as DMLI assumes."""
+    if (norms - 1).abs().max() > _NORM_TOLERANCE:
         raise ProtocolError(
-            f"stripes are compared as vectors of length 1, but those of {which} have lengths of "
-            f"{lengths.min():.3g} to {lengths.max():.3g}: divide each by its length"
+            f"stripes are compared as L2-normalized vectors, but those of {which} have norms of "
+            f"{norms.min():.3g} to {norms.max():.3g}. Fix: divide each by its norm"
         )

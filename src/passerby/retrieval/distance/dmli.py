@@ -12,20 +12,24 @@ Equal stripes cost 5e-7 in float64 (the bound that keeps the root's gradient fin
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from passerby.retrieval.distance.euclidean import to_float32
+
 _EPSILON = 1e-12
-"""Least d² under the root, d = 1e-6: equal stripes get the gradient 0, not NaN."""
+"""The least d² under the root, d = 1e-6: equal stripes get the gradient 0, not NaN."""
+_TILE = 32, 64
+"""The numbers of images whose stripes are aligned at a time, so that their s × t matrices stay in the CPU cache."""
 
 
 def _saturate(squared: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """tanh(d/2) of d², which is overwritten."""
+    """Return tanh(d/2) of d², overwriting it."""
     return squared.clamp_min_(_EPSILON).sqrt_().sigmoid().mul(2).sub_(1)
 
 
 def stripe_distances(x: Float[Tensor, "m s c"], y: Float[Tensor, "n t c"]) -> Float[Tensor, "m n s t"]:
-    """tanh(d/2) of every stripe of every x with every stripe of every y, in [0, tanh 1].
+    """Return tanh(d/2) of every stripe of every x with every stripe of every y, in [0, tanh 1].
 
     One matrix product, in memory ``(s, m, t, n)``: a step of :func:`shortest_path` then reads whole runs of n.
     """
@@ -36,7 +40,7 @@ def stripe_distances(x: Float[Tensor, "m s c"], y: Float[Tensor, "n t c"]) -> Fl
 
 
 def shortest_path(cost: Float[Tensor, "*b s t"]) -> Float[Tensor, "*b"]:
-    """Least sum over the cells of a monotone path from (0, 0) to (s−1, t−1).
+    """Return the least sum over the cells of a monotone path from (0, 0) to (s−1, t−1).
 
     A wavefront: all cells of one anti-diagonal at once, over the whole batch, s + t − 1 steps. Mirrored
     left to right, anti-diagonals are diagonals, which are views.
@@ -59,12 +63,28 @@ def _align(cost: Float[Tensor, "*b s t"], *, aligned: bool) -> Float[Tensor, "*b
 
 
 def dmli(x: Float[Tensor, "m s c"], y: Float[Tensor, "n t c"], *, aligned: bool = True) -> Float[Tensor, "m n"]:
-    """Local distance of all pairs."""
+    """Return the local distances of all pairs."""
     return _align(stripe_distances(x, y), aligned=aligned)
 
 
 def dmli_pairs(x: Float[Tensor, "b s c"], y: Float[Tensor, "b t c"], *, aligned: bool = True) -> Float[Tensor, " b"]:
-    """Local distance of each row of x with the same row of y."""
+    """Return the local distance of each row of x to the same row of y."""
     products = torch.einsum("bsc,btc->bst", x, y)
     norms = x.pow(2).sum(2)[:, :, None] + y.pow(2).sum(2)[:, None, :]
     return _align(_saturate(norms - 2 * products), aligned=aligned)
+
+
+class StripeDistance:
+    """The DMLI distances of stripes of ``x`` to stripes of ``y``."""
+
+    def __init__(self, x: Float[Tensor, "m s c"], y: Float[Tensor, "n s c"]) -> None:
+        self.x, self.y = x, y
+
+    def block(self, rows: Int[Tensor, " b"], columns: slice) -> Float[Tensor, "b c"]:
+        """Return the distances of some rows to a run of columns, computed in tiles."""
+        x, y = self.x[rows].split(_TILE[0]), self.y[columns].split(_TILE[1])
+        return torch.cat([torch.cat([dmli(to_float32(i), to_float32(j)) for j in y], dim=1) for i in x])
+
+    def pairs(self, rows: Int[Tensor, " e"], columns: Int[Tensor, " e"]) -> Float[Tensor, " e"]:
+        """Return the distance of each row to the column at the same place."""
+        return dmli_pairs(to_float32(self.x[rows]), to_float32(self.y[columns]))

@@ -1,6 +1,13 @@
-"""Distances between embeddings. Smaller is closer; dtype and device follow the input."""
+"""Squared Euclidean distances between embeddings. Smaller is closer; dtype and device follow the input.
+
+Half precision (float16, bfloat16) halves the memory of a gallery. Nothing is computed in it: rows are converted to
+single precision, a run of rows at a time, while their distances are computed.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -10,89 +17,95 @@ from passerby.errors import ProtocolError, ShapeError
 
 HALF = torch.float16, torch.bfloat16
 RUN = 4096
-"""Rows of half precision that are widened at a time."""
+"""The number of half-precision rows that are converted at a time."""
+ALL = slice(None)
+_CENTER_SAMPLES = 1024
+"""The number of rows that a center is computed from."""
 _BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
-"""The integers as wide as a float of so many bytes."""
+"""The integer type of the same width as a float of so many bytes."""
 
 
 def to_float32(values: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """Half precision as single, in which everything is computed; others as they are."""
+    """Return half precision as single, in which everything is computed; other types unchanged."""
     return values.float() if values.dtype in HALF else values
 
 
-def row_norms(features: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-    """Euclidean lengths of rows, however short or long they are.
+def row_norms(embedding: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+    """Return the Euclidean norm of each row, without underflow or overflow.
 
     Raises:
-        ProtocolError: if a row holds NaN or infinity, or is zero: it is near to nothing and far from nothing.
+        ProtocolError: if a row holds NaN or infinity, or is zero: it has no direction to compare.
     """
-    length = torch.cat([_lengths(to_float32(some)) for some in features.split(RUN)])
-    _refuse(~length.isfinite() | (length == 0), "zero or not finite")
-    return length
+    norms = torch.cat([_stable_norms(to_float32(run)) for run in embedding.split(RUN)])
+    _check_rows(~norms.isfinite() | (norms == 0), "zero or not finite")
+    return norms
 
 
-def _lengths(rows: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-    """The largest number, times the length of the row that it divides: squares neither vanish nor overflow."""
+def _stable_norms(rows: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+    """Return max |x| · ‖x / max |x|‖ of each row: the squares neither vanish nor overflow."""
     largest = rows.abs().amax(dim=1)
-    length: Tensor = largest * (rows / largest.clamp_min(torch.finfo(rows.dtype).tiny)[:, None]).norm(dim=1)
-    return length
+    norms: Tensor = largest * (rows / largest.clamp_min(torch.finfo(rows.dtype).tiny)[:, None]).norm(dim=1)
+    return norms
 
 
-def l2_normalize(features: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """Rows divided by their Euclidean length (raises as :func:`row_norms`)."""
-    return features / row_norms(features)[:, None]
+def l2_normalize(embedding: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Return the rows divided by their Euclidean norm (raises as :func:`row_norms`)."""
+    return embedding / row_norms(embedding)[:, None]
 
 
-def check_finite(features: Float[Tensor, "n d"]) -> None:
-    """For rows that are compared as they are.
+def check_finite(embedding: Float[Tensor, "n d"]) -> None:
+    """Check rows that are compared without normalization.
 
     Raises:
         ProtocolError: if a row holds NaN or infinity.
     """
-    _refuse(~torch.cat([some.isfinite().all(dim=1) for some in features.split(RUN)]), "not finite")
+    _check_rows(~torch.cat([run.isfinite().all(dim=1) for run in embedding.split(RUN)]), "not finite")
 
 
-def check_no_overflow(squared_lengths: Float[Tensor, " n"]) -> None:
-    """For rows whose squared distances would be infinite.
+def check_no_overflow(squared_norms: Float[Tensor, " n"]) -> None:
+    """Check that no squared distance between rows of these squared norms is infinite.
 
     Raises:
-        ProtocolError: if there are any.
+        ProtocolError: if one would be.
     """
-    bound = torch.finfo(squared_lengths.dtype).max / 4  # (‖x‖ + ‖y‖)² of two such
-    _refuse(~(squared_lengths <= bound), f"too long for distances of {squared_lengths.dtype}")
+    bound = torch.finfo(squared_norms.dtype).max / 4  # (‖x‖ + ‖y‖)² of two such rows
+    _check_rows(~(squared_norms <= bound), f"too long for distances of {squared_norms.dtype}")
 
 
-def _refuse(bad: Bool[Tensor, " n"], what: str) -> None:
+def _check_rows(bad: Bool[Tensor, " n"], what: str) -> None:
     if bad.any():
         rows = bad.nonzero().squeeze(1).tolist()
         raise ProtocolError(
-            f"{len(rows)} of {len(bad)} embeddings are {what} (rows {str(rows[:5])[1:-1]}); "
-            "look at the pictures and the model that made them"
+            f"{len(rows)} of {len(bad)} embeddings are {what} (rows {str(rows[:5])[1:-1]}). "
+            "Fix: check the images, and the model that embedded them"
         )
 
 
 def squared_euclidean(
-    x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, lengths: Float[Tensor, " n"] | None = None
+    x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, y_squared_norms: Float[Tensor, " n"] | None = None
 ) -> Float[Tensor, "m n"]:
-    """‖x‖² + ‖y‖² − 2 x·y of all pairs, not below 0; d = e. ``lengths``: ‖y‖², if somebody knows them already.
+    """Return ‖x‖² + ‖y‖² − 2 x·y of all pairs, not below 0; d = e.
+
+    Args:
+        y_squared_norms: ‖y‖², if already computed.
 
     Raises:
         ShapeError: if the dimensions or dtypes differ.
     """
     if x.shape[1] != y.shape[1]:
         raise ShapeError(
-            f"queries have {x.shape[1]} dimensions, the gallery {y.shape[1]}: they come from different models; "
-            "embed both with the same one"
+            f"queries have {x.shape[1]} dimensions, the gallery {y.shape[1]}: they come from different models. "
+            "Fix: embed both with the same one"
         )
     if x.dtype != y.dtype:
-        raise ShapeError(f"queries are {x.dtype}, the gallery {y.dtype}: convert one of them")
-    norms = x.pow(2).sum(1)[:, None] + (y.pow(2).sum(1) if lengths is None else lengths)
+        raise ShapeError(f"queries are {x.dtype}, the gallery {y.dtype}. Fix: convert one of them")
+    norms = x.pow(2).sum(1)[:, None] + (y.pow(2).sum(1) if y_squared_norms is None else y_squared_norms)
     distances: Tensor = torch.addmm(norms, x, y.T, alpha=-2).clamp_min_(0)
     return distances
 
 
 def first_copies(*columns: Float[Tensor, "n ..."]) -> Int[Tensor, " n"] | None:
-    """Of each row the first one that is bitwise equal to it in all columns; ``None`` where all differ.
+    """Return, for each row, the first row that is bitwise equal to it in all columns; ``None`` if all rows differ.
 
     A matrix product rounds by position, so the distances of two copies differ in the last bit. Taking
     both from the first copy makes them a tie.
@@ -101,8 +114,101 @@ def first_copies(*columns: Float[Tensor, "n ..."]) -> Int[Tensor, " n"] | None:
     sums = sum((c.flatten(1).view(_BITS[c.element_size()]).sum(1) for c in columns), torch.tensor(0)).cpu()
     _, group, size = sums.unique(return_inverse=True, return_counts=True)
     first = torch.arange(len(sums))
-    seen: dict[bytes, int] = {}
+    known: dict[bytes, int] = {}
     for row in (size[group] > 1).nonzero().squeeze(1).tolist():
         content = b"".join(c[row].contiguous().view(torch.uint8).cpu().numpy().tobytes() for c in columns)
-        first[row] = seen.setdefault(content, row)
+        first[row] = known.setdefault(content, row)
     return None if torch.equal(first, torch.arange(len(first))) else first
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedRows:
+    """The rows v ÷ norm − center, computed from each stored row v, where there are norms and a center."""
+
+    stored: Float[Tensor, "n d"]
+    norms: Float[Tensor, " n"] | None = None
+    center: Float[Tensor, " d"] | None = None
+
+    def materialize(self) -> PreparedRows:
+        """Return the rows computed once, unless that would take more memory than the stored rows (half precision)."""
+        return self if self.stored.dtype in HALF else PreparedRows(self[:])
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+    def __getitem__(self, rows: slice | Int[Tensor, " b"]) -> Float[Tensor, "b d"]:
+        values = to_float32(self.stored[rows])
+        if self.norms is None:
+            return values if self.center is None else values - self.center
+        values = values / self.norms[rows, None]
+        return values if self.center is None else values.sub_(self.center)
+
+    def runs(self, rows: slice) -> Iterator[slice]:
+        """Split ``rows`` into runs of :data:`RUN`; one run where nothing needs conversion."""
+        first, last, _ = rows.indices(len(self))
+        step = RUN if self.stored.dtype in HALF else max(1, last - first)
+        return (slice(start, min(start + step, last)) for start in range(first, max(last, first + 1), step))
+
+
+def prepare_rows(
+    x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalize: bool
+) -> tuple[PreparedRows, PreparedRows]:
+    """Return both sides, L2-normalized if asked for, minus a center of ``y``.
+
+    Subtracting a center changes no distance, but keeps more of its digits: embeddings after a ReLU lie far from the
+    origin and near each other, where ‖x‖² + ‖y‖² − 2 x·y cancels. The center is the median of each dimension, over
+    evenly spaced rows: it is one of the values, so that differences of simple numbers stay exact, and a few long
+    rows do not move it.
+
+    Raises:
+        ProtocolError: if a row holds NaN or infinity, or is zero and to be normalized.
+    """
+    rows_y = _checked_rows(y.detach(), normalize=normalize)
+    rows_x = rows_y if x is y else _checked_rows(x.detach(), normalize=normalize)
+    if x.shape[1] != y.shape[1]:
+        return rows_x, rows_y  # squared_euclidean raises the error
+    center = rows_y[:: max(1, len(rows_y) // _CENTER_SAMPLES)].median(dim=0).values
+    centered = PreparedRows(rows_y.stored, rows_y.norms, center).materialize()
+    return (centered if x is y else PreparedRows(rows_x.stored, rows_x.norms, center).materialize()), centered
+
+
+def _checked_rows(embedding: Float[Tensor, "n d"], *, normalize: bool) -> PreparedRows:
+    if normalize:
+        return PreparedRows(embedding, row_norms(embedding))
+    check_finite(embedding)
+    return PreparedRows(embedding)
+
+
+class EuclideanDistance:
+    """The squared Euclidean distances of rows of ``x`` to rows of ``y``; where both are the same, a diagonal of 0."""
+
+    def __init__(self, x: PreparedRows, y: PreparedRows) -> None:
+        self.x, self.y = x, y
+        self.squared_norms = _squared_norms(y)
+        for norms in (self.squared_norms, *(() if x is y else (_squared_norms(x),))):
+            check_no_overflow(norms)
+
+    def block(self, rows: Int[Tensor, " b"], columns: slice) -> Float[Tensor, "b c"]:
+        """Return the distances of some rows to a run of columns."""
+        x = self.x[rows]
+        runs = [
+            squared_euclidean(x, self.y[run], y_squared_norms=self.squared_norms[run]) for run in self.y.runs(columns)
+        ]
+        distances = runs[0] if len(runs) == 1 else torch.cat(runs, dim=1)
+        return _zero_diagonal(distances, rows, columns) if self.x is self.y else distances
+
+    def pairs(self, rows: Int[Tensor, " e"], columns: Int[Tensor, " e"]) -> Float[Tensor, " e"]:
+        """Return the distance of each row to the column at the same place."""
+        return (self.x[rows] - self.y[columns]).pow_(2).sum(1)
+
+
+def _squared_norms(rows: PreparedRows) -> Float[Tensor, " n"]:
+    return torch.cat([rows[run].pow(2).sum(1) for run in rows.runs(ALL)])
+
+
+def _zero_diagonal(distances: Float[Tensor, "b c"], rows: Int[Tensor, " b"], columns: slice) -> Float[Tensor, "b c"]:
+    """Set an image's distance to itself to 0, instead of what rounding leaves of it."""
+    own = rows - (columns.start or 0)
+    inside = ((own >= 0) & (own < distances.shape[1])).nonzero().squeeze(1)
+    distances[inside, own[inside]] = 0
+    return distances
