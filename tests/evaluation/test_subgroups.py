@@ -17,7 +17,7 @@ from passerby.data.dataset import Dataset
 from passerby.data.keypoints.skeleton import VISIBLE
 from passerby.data.registry import load
 from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError, UnknownNameError
-from passerby.evaluation.subgroups import Slicing, read_dimensions
+from passerby.evaluation.subgroups import Grouping, parse_dimensions
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.types import Embeddings, EvalResult, Protocol, Sample
 
@@ -40,10 +40,10 @@ def evaluated(dataset: Dataset) -> tuple[Embeddings, Embeddings, EvalResult]:
 
 
 def test_every_group_and_the_joints_add_up_to_all_queries(drawn: Dataset) -> None:
-    slicing = Slicing.of_dataset(("attributes", "visibility"), drawn, attributes=read_attributes(drawn.source))
+    slicing = Grouping.of_dataset(("attributes", "visibility"), drawn, attributes=read_attributes(drawn.source))
     query, gallery, result = evaluated(drawn)
     counts = Counter[tuple[str, str]]()
-    for some in slicing.slices(query, gallery, result):
+    for some in slicing.subgroups(query, gallery, result):
         counts[some.dimension, some.group] += some.queries
     assert counts == dict.fromkeys(
         [*(("attributes", g.name) for g in MARKET.groups), ("visibility", "visible joints")], 12
@@ -52,14 +52,14 @@ def test_every_group_and_the_joints_add_up_to_all_queries(drawn: Dataset) -> Non
 
 def test_slices_are_of_the_people_they_name(drawn: Dataset) -> None:
     attributes = read_attributes(drawn.source)
-    slices = Slicing.of_dataset(("attributes",), drawn, attributes=attributes).slices(*evaluated(drawn))
+    slices = Grouping.of_dataset(("attributes",), drawn, attributes=attributes).subgroups(*evaluated(drawn))
     women = [s for s in drawn.query if attributes.people[s.pid or 0][MARKET.index("gender")] == 1]
     (found,) = (some for some in slices if (some.group, some.value) == ("gender", "female"))
     assert (found.queries, found.people) == (len(women), len({s.pid for s in women}))
 
 
 def test_joints_are_counted_where_they_can_be_seen(drawn: Dataset) -> None:
-    labels = Slicing.of_dataset(("visibility",), drawn).labels[0]
+    labels = Grouping.of_dataset(("visibility",), drawn).labels[0]
     for sample in drawn.query:
         seen = int((drawn.source.labels(sample.path).visibility == VISIBLE).sum())  # type: ignore[attr-defined]
         low, _, high = labels.of[sample.path].partition("–")
@@ -69,12 +69,12 @@ def test_joints_are_counted_where_they_can_be_seen(drawn: Dataset) -> None:
 def test_a_written_set_says_the_same_of_joints(draw_people: Callable[..., Path], tmp_path: Path) -> None:
     data = draw_people(tmp_path / "data", people=4, cameras=2, images=2)
     dataset = load(str(data))
-    assert set(Slicing.of_dataset(("visibility",), dataset).labels[0].of) == {s.path for s in dataset.query}
+    assert set(Grouping.of_dataset(("visibility",), dataset).labels[0].of) == {s.path for s in dataset.query}
     whole = json.loads((data / "keypoints.json").read_text())
     for person in whole["annotations"]:
         person["keypoints"][2::3] = [1] * (len(person["keypoints"]) // 3)  # hidden, every one
     (data / "keypoints.json").write_text(json.dumps(whole))
-    assert set(Slicing.of_dataset(("visibility",), dataset).labels[0].of.values()) == {"0–9"}
+    assert set(Grouping.of_dataset(("visibility",), dataset).labels[0].of.values()) == {"0–9"}
 
 
 def test_what_is_unknown_is_a_slice_of_its_own_and_groups_of_which_nothing_is_known_are_left_out(
@@ -82,7 +82,7 @@ def test_what_is_unknown_is_a_slice_of_its_own_and_groups_of_which_nothing_is_kn
 ) -> None:
     classes = {pid: np.full(12, -1) for pid in (5, 6, 7)}  # nobody describes person 8
     classes[5][0] = 1
-    slices = Slicing.of_dataset(("attributes",), drawn, attributes=Attributes(MARKET, "here", classes)).slices(
+    slices = Grouping.of_dataset(("attributes",), drawn, attributes=Attributes(MARKET, "here", classes)).subgroups(
         *evaluated(drawn)
     )
     assert [(some.group, some.value, some.queries) for some in slices] == [
@@ -96,21 +96,21 @@ def test_data_that_say_nothing_are_refused(drawn: Dataset, tmp_path: Path, draw_
     for name in ("keypoints.json", "attributes.csv"):
         (data / name).unlink()
     with pytest.raises(DatasetLayoutError, match=r"does not say which joints can be seen.*leave visibility out"):
-        Slicing.of_dataset(("visibility",), load(str(data)))
+        Grouping.of_dataset(("visibility",), load(str(data)))
     with pytest.raises(DatasetLayoutError, match="no file of attributes"):
         read_attributes(load(str(data)).source)
     others = Attributes(MARKET, "elsewhere", {77: np.zeros(12, int)})
     with pytest.raises(DatasetLayoutError, match="elsewhere describes none of 12 pictures"):
-        Slicing.of_dataset(("attributes",), drawn, attributes=others)
+        Grouping.of_dataset(("attributes",), drawn, attributes=others)
     with pytest.raises(ConfigError, match="need what the people wear"):
-        Slicing.of_dataset(("attributes",), drawn)
+        Grouping.of_dataset(("attributes",), drawn)
 
 
 def test_dimensions_come_in_one_order(drawn: Dataset) -> None:
-    assert read_dimensions("visibility, cameras,cameras") == ("cameras", "visibility")
+    assert parse_dimensions("visibility, cameras,cameras") == ("cameras", "visibility")
     with pytest.raises(UnknownNameError, match="Did you mean cameras"):
-        read_dimensions("camera")
-    slices = Slicing.of_dataset(read_dimensions("visibility,cameras"), drawn).slices(*evaluated(drawn))
+        parse_dimensions("camera")
+    slices = Grouping.of_dataset(parse_dimensions("visibility,cameras"), drawn).subgroups(*evaluated(drawn))
     names = list(dict.fromkeys(some.dimension for some in slices))
     assert names == ["cameras", "visibility"]
     assert {(some.group, some.value) for some in slices if some.dimension == "cameras"} == {
@@ -122,4 +122,4 @@ def test_a_mean_over_draws_cannot_be_sliced(drawn: Dataset) -> None:
     query, gallery, _ = evaluated(drawn)
     result = evaluate_embeddings(query, gallery, Protocol(draws=2))
     with pytest.raises(ProtocolError, match="nothing of each query"):
-        Slicing(("cameras",)).slices(query, gallery, result)
+        Grouping(("cameras",)).subgroups(query, gallery, result)

@@ -14,7 +14,7 @@ from passerby.cli.subgroups import asked_dimensions, draw_slices, slicing_of_fea
 if TYPE_CHECKING:
     from passerby.data.attributes.labels import Attributes
     from passerby.data.dataset import Dataset
-    from passerby.evaluation.subgroups import Slicing
+    from passerby.evaluation.subgroups import Grouping
     from passerby.inference.model import Model
     from passerby.metrics.subgroups import Subgroup
     from passerby.types import Embeddings, EvalResult, Protocol, Rerank
@@ -84,13 +84,13 @@ def evaluated(asked: Asked) -> tuple[EvalResult, Sequence[Subgroup] | None]:
         write_per_query(asked.per_query, result)
     if slicing is None:
         return result, None
-    found = slicing.slices(kept.sides[0], kept.sides[1], result)
+    found = slicing.subgroups(kept.sides[0], kept.sides[1], result)
     if asked.slices_figure:
         draw_slices(asked.slices_figure, found, result, what=asked.title)
     return result, found
 
 
-def _of_features(asked: Asked, kept: _Kept) -> tuple[EvalResult, Slicing | None]:
+def _of_features(asked: Asked, kept: _Kept) -> tuple[EvalResult, Grouping | None]:
     from passerby.evaluation.open_set import with_open_set
     from passerby.inference.features import read_features
     from passerby.metrics.protocol import evaluate_embeddings
@@ -124,10 +124,10 @@ def _protocol_of_features(asked: Asked) -> Protocol:
     return replace(protocol, name=SINGLE_SHOT, draws=asked.draws, seed=asked.seed or 0) if asked.draws else protocol
 
 
-def _of_run(asked: Asked, kept: _Kept) -> tuple[EvalResult, Slicing | None]:
+def _of_run(asked: Asked, kept: _Kept) -> tuple[EvalResult, Grouping | None]:
     from passerby.data.registry import load as load_dataset
     from passerby.errors import ConfigError
-    from passerby.evaluation.per_query import refuse_draws
+    from passerby.evaluation.per_query import check_no_draws
     from passerby.inference.load import load
 
     if asked.run is None or asked.data is None:
@@ -137,7 +137,7 @@ def _of_run(asked: Asked, kept: _Kept) -> tuple[EvalResult, Slicing | None]:
     model = load(asked.run, device=asked.device, keypoints=asked.poses, flip_tta=asked.flip, normalize=asked.normalize)
     protocol = _as_asked(model.protocol_for(dataset, draws=asked.draws, seed=asked.seed), asked)
     if asked.per_query or dimensions:
-        refuse_draws(protocol)
+        check_no_draws(protocol)
     known = _known_attributes(asked, dataset, model, only_slices="attributes" in dimensions)
     slicing = slicing_of_run(dimensions, dataset, asked.attributes)
     further = dataset.further if protocol.multi_query else ()

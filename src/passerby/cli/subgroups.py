@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from passerby.data.dataset import Dataset
-    from passerby.evaluation.subgroups import Slicing
+    from passerby.evaluation.subgroups import Grouping
     from passerby.metrics.subgroups import Dimension, Subgroup
     from passerby.types import EvalResult
 
@@ -23,42 +23,42 @@ def asked_dimensions(text: str | None, figure: Path | None) -> tuple[Dimension, 
         ConfigError: if a figure is asked for, but no slices.
     """
     from passerby.errors import ConfigError
-    from passerby.evaluation.subgroups import read_dimensions
+    from passerby.evaluation.subgroups import parse_dimensions
 
     if text is None and figure is not None:
         raise ConfigError("--slices-figure draws slices, but none are asked for: add --slices cameras")
-    return () if text is None else read_dimensions(text)
+    return () if text is None else parse_dimensions(text)
 
 
-def slicing_of_features(dimensions: Sequence[Dimension]) -> Slicing | None:
+def slicing_of_features(dimensions: Sequence[Dimension]) -> Grouping | None:
     """Of embeddings without pictures, which know their cameras.
 
     Raises:
         ConfigError: if something else is asked for.
     """
     from passerby.errors import ConfigError
-    from passerby.evaluation.subgroups import Slicing
+    from passerby.evaluation.subgroups import Grouping
 
     if others := [name for name in dimensions if name != "cameras"]:
         raise ConfigError(
             f"--features say nothing of {' and '.join(others)}: ask for --slices cameras, or give RUN and --data"
         )
-    return Slicing(tuple(dimensions)) if dimensions else None
+    return Grouping(tuple(dimensions)) if dimensions else None
 
 
-def slicing_of_run(dimensions: Sequence[Dimension], dataset: Dataset, attributes: str | None) -> Slicing | None:
+def slicing_of_run(dimensions: Sequence[Dimension], dataset: Dataset, attributes: str | None) -> Grouping | None:
     """By what the data set says of its queries, and by ``attributes``, a place or ``own``, which is the default.
 
     Raises:
         DatasetLayoutError: if nobody says what is asked for.
     """
     from passerby.data.attributes.labels import read_attributes
-    from passerby.evaluation.subgroups import Slicing
+    from passerby.evaluation.subgroups import Grouping
 
     worn = None
     if "attributes" in dimensions:
         worn = read_attributes(dataset.source if attributes in (None, "own") else attributes)
-    return Slicing.of_dataset(dimensions, dataset, attributes=worn) if dimensions else None
+    return Grouping.of_dataset(dimensions, dataset, attributes=worn) if dimensions else None
 
 
 def draw_slices(path: Path, slices: Sequence[Subgroup], result: EvalResult, *, what: str) -> None:

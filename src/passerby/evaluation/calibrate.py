@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Literal
 
 from passerby.data.dataset import Dataset
-from passerby.evaluation.evaluate import refuse_unevaluable, refuse_unknown_distance
-from passerby.evaluation.open_set import content_of
+from passerby.evaluation.evaluate import check_distance, check_evaluable
+from passerby.evaluation.open_set import evaluated_digest
 from passerby.inference.model import Model
 from passerby.metrics.calibration import Calibration
 from passerby.metrics.held_out import calibrate_embeddings
@@ -41,8 +41,8 @@ def calibrate(
         normalize=model.protocol.normalize,
         flip_tta=model.protocol.flip_tta,
     )
-    refuse_unevaluable(dataset, how)
-    refuse_unknown_distance(model.network, distance)
+    check_evaluable(dataset, how)
+    check_distance(model.network, distance)
     query, gallery = (
         model.embed_samples(
             dataset.source,
@@ -61,5 +61,5 @@ def calibrate(
         seed=seed,
         fingerprint=model.fingerprint,
         data=f"{dataset.name}:{dataset.source.place}",
-        content=content_of(dataset),
+        content=evaluated_digest(dataset),
     )

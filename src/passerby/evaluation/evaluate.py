@@ -11,7 +11,7 @@ from passerby.data.dataset import Dataset, queries_without_match
 from passerby.data.keypoints.crops import PartMaker
 from passerby.errors import ProtocolError
 from passerby.evaluation.attribute_test import AttributeTest
-from passerby.evaluation.multi_query import pooled, refuse_without_further
+from passerby.evaluation.multi_query import check_further_images, pooled
 from passerby.inference.embed import embed
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.metrics.single_shot import DRAWS, SINGLE_SHOT
@@ -45,8 +45,8 @@ def evaluate(
         embedded: told the embeddings of query and gallery, before they are compared.
     """
     protocol = protocol or protocol_of(model, dataset)
-    refuse_unevaluable(dataset, protocol)
-    refuse_unknown_distance(model, protocol.distance)
+    check_evaluable(dataset, protocol)
+    check_distance(model, protocol.distance)
     with_local = protocol.distance != "global"
     test = AttributeTest.of(model, dataset, attributes) if attributes else None
     embedding = partial(
@@ -94,7 +94,7 @@ def protocol_of(
     return replace(how, name=SINGLE_SHOT, draws=draws, seed=seed) if draws else how
 
 
-def refuse_unknown_distance(model: ReidModel, distance: str) -> None:
+def check_distance(model: ReidModel, distance: str) -> None:
     """Say before any work that the model's output cannot be compared so.
 
     Raises:
@@ -104,7 +104,7 @@ def refuse_unknown_distance(model: ReidModel, distance: str) -> None:
         raise ProtocolError(f"{model.card.name} has no {distance} distance; it has {', '.join(model.card.distances)}")
 
 
-def refuse_unevaluable(dataset: Dataset, protocol: Protocol) -> None:
+def check_evaluable(dataset: Dataset, protocol: Protocol) -> None:
     """Say before any work what would make the evaluation fail after it.
 
     Raises:
@@ -113,7 +113,7 @@ def refuse_unevaluable(dataset: Dataset, protocol: Protocol) -> None:
     """
     query, gallery = dataset.split("query"), dataset.split("gallery")
     if protocol.multi_query:
-        refuse_without_further(dataset, protocol)
+        check_further_images(dataset, protocol)
     if any(s.pid is None for s in (*query, *gallery)):
         raise ProtocolError(f"{dataset.name} at {dataset.source.root} does not say who everybody is")
     if protocol.ignore_same_camera and any(s.camid is None for s in (*query, *gallery)):

@@ -22,7 +22,7 @@ from passerby.types import Embeddings, Protocol
 MULTI_QUERY = "market1501-multi-query"
 
 
-def refuse_without_further(dataset: Dataset, protocol: Protocol) -> None:
+def check_further_images(dataset: Dataset, protocol: Protocol) -> None:
     """Say before any work that there is nothing to pool.
 
     Raises:

@@ -23,7 +23,7 @@ def open_set_details(
     pairs = pair_distances(query, gallery, protocol)
     found: dict[str, Any] = {"open_set": open_set_metrics(pairs)}
     if calibration:
-        fitted_on_these = calibration.content == content_of(dataset)
+        fitted_on_these = calibration.content == evaluated_digest(dataset)
         found["calibration"] = {"fitted_on_these": fitted_on_these, **calibration.evaluate(pairs).to_dict()}
     return found
 
@@ -38,6 +38,6 @@ def with_open_set(result: EvalResult, query: Embeddings, gallery: Embeddings) ->
     return replace(result, details=result.details | {"open_set": numbers})
 
 
-def content_of(dataset: Dataset) -> str:
+def evaluated_digest(dataset: Dataset) -> str:
     """Digest of the pictures that are compared."""
     return digest_of(dataset, "query", "gallery")

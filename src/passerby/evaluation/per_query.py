@@ -18,7 +18,7 @@ def write_per_query(path: str | Path, result: EvalResult) -> None:
     Raises:
         ProtocolError: if the protocol counts no single queries: galleries are drawn, and the curve is their mean.
     """
-    refuse_draws(result.protocol)
+    check_no_draws(result.protocol)
     each = result.per_query
     assert each is not None
     cameras = [""] * len(each) if each.camids is None else each.camids.tolist()
@@ -30,7 +30,7 @@ def write_per_query(path: str | Path, result: EvalResult) -> None:
         writer.writerows(rows)
 
 
-def refuse_draws(protocol: Protocol) -> None:
+def check_no_draws(protocol: Protocol) -> None:
     """Say so where nothing of each query will be known."""
     if protocol.draws:
         raise ProtocolError(

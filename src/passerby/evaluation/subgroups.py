@@ -16,7 +16,7 @@ from passerby.data.keypoints.files import CONFIDENCE, has_joints, synthetic_pose
 from passerby.data.keypoints.skeleton import VISIBLE
 from passerby.data.source import KEYPOINTS
 from passerby.errors import ConfigError, DatasetLayoutError, UnknownNameError
-from passerby.evaluation.per_query import refuse_draws
+from passerby.evaluation.per_query import check_no_draws
 from passerby.metrics.subgroups import Dimension, Subgroup, camera_subgroups, query_subgroups
 from passerby.types import Embeddings, EvalResult, Sample
 
@@ -38,10 +38,10 @@ class Labels:
 
 
 @dataclass(frozen=True, eq=False)
-class Slicing:
+class Grouping:
     """How to slice; made before any picture is embedded, as it may be refused.
 
-    ``Slicing(("cameras",))`` needs nothing but embeddings, :meth:`of_dataset` makes the others.
+    ``Grouping(("cameras",))`` needs nothing but embeddings, :meth:`of_dataset` makes the others.
     """
 
     dimensions: tuple[Dimension, ...]
@@ -50,7 +50,7 @@ class Slicing:
     @classmethod
     def of_dataset(
         cls, dimensions: Sequence[Dimension], dataset: Dataset, *, attributes: Attributes | None = None
-    ) -> Slicing:
+    ) -> Grouping:
         """By what is known of a data set's queries.
 
         Args:
@@ -69,13 +69,13 @@ class Slicing:
             labels.append(_by_visibility(dataset))
         return cls(tuple(dimensions), tuple(labels))
 
-    def slices(self, query: Embeddings, gallery: Embeddings, result: EvalResult) -> tuple[Subgroup, ...]:
+    def subgroups(self, query: Embeddings, gallery: Embeddings, result: EvalResult) -> tuple[Subgroup, ...]:
         """The slices of an evaluation of these embeddings.
 
         Raises:
-            ProtocolError: if it gives nothing of each query (:func:`~passerby.evaluation.per_query.refuse_draws`).
+            ProtocolError: if it gives nothing of each query (:func:`~passerby.evaluation.per_query.check_no_draws`).
         """
-        refuse_draws(result.protocol)
+        check_no_draws(result.protocol)
         each = result.per_query
         assert each is not None
         found: list[Subgroup] = []
@@ -89,7 +89,7 @@ class Slicing:
         return tuple(found)
 
 
-def read_dimensions(text: str) -> tuple[Dimension, ...]:
+def parse_dimensions(text: str) -> tuple[Dimension, ...]:
     """``cameras,visibility`` as names.
 
     Raises:

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from passerby.data.attributes.schema import Schema
 from passerby.data.dataset import Dataset
-from passerby.evaluation.evaluate import refuse_unevaluable, refuse_unknown_distance
-from passerby.evaluation.open_set import content_of
-from passerby.evaluation.per_query import refuse_draws
+from passerby.evaluation.evaluate import check_distance, check_evaluable
+from passerby.evaluation.open_set import evaluated_digest
+from passerby.evaluation.per_query import check_no_draws
 from passerby.inference.features import read_features
 from passerby.inference.model import Model
 from passerby.metrics.calibration import Calibration
@@ -70,13 +70,13 @@ class EvaluatedEmbeddings:
             DatasetLayoutError: if query or gallery is empty.
             ProtocolError: if people or cameras are unknown, no query has a match, or the model lacks the distance.
         """
-        refuse_unknown_distance(model.network, distance)
+        check_distance(model.network, distance)
         how = replace(model.protocol_for(dataset, draws=draws), distance=distance, rerank=rerank)
-        refuse_unevaluable(dataset, how)
+        check_evaluable(dataset, how)
         embed = partial(model.embed_samples, dataset.source, batch_size=batch_size, progress=progress)
         query, gallery = (embed(dataset.split(side), with_local=distance != "global") for side in ("query", "gallery"))
         calibration = model.calibration_for(how)
-        fitted = calibration is not None and calibration.content == content_of(dataset)
+        fitted = calibration is not None and calibration.content == evaluated_digest(dataset)
         return cls(name, query, gallery, how, calibration, fitted, model.network.schema)
 
     @classmethod
@@ -104,7 +104,7 @@ class EvaluatedEmbeddings:
         Raises:
             ProtocolError: if galleries are drawn.
         """
-        refuse_draws(self.protocol)
+        check_no_draws(self.protocol)
         found = positive_ranks(self.query, self.gallery, self.protocol)
         return precision_recall(found.ranks, found.counts)
 

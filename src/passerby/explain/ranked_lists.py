@@ -20,7 +20,7 @@ from torch import Tensor
 
 from passerby.data.attributes.query import AttributeQuery
 from passerby.errors import ConfigError, ProtocolError, UnknownNameError
-from passerby.evaluation.per_query import refuse_draws
+from passerby.evaluation.per_query import check_no_draws
 from passerby.inference.attributes import predicted
 from passerby.metrics.calibration import Calibration
 from passerby.metrics.functional import average_precision
@@ -104,7 +104,7 @@ def select_queries(
         raise UnknownNameError("choice of queries", which, get_args(Selection))
     if n < 1:
         raise ConfigError(f"a figure of ranked lists shows at least one query, got n = {n}")
-    refuse_draws(protocol)
+    check_no_draws(protocol)
     found = positive_ranks(query, gallery, protocol)
     shuffled = torch.randperm(len(found.queries), generator=torch.Generator().manual_seed(seed))
     if which == "random":
@@ -150,7 +150,7 @@ def ranked_lists(
             needs are missing, or the calibration is not of such distances.
         ConfigError: if attributes are asked for and the gallery's were not predicted.
     """
-    refuse_draws(protocol)
+    check_no_draws(protocol)
     k = min(DEFAULT_K, len(gallery)) if k is None else k
     if not 1 <= k <= len(gallery):
         raise ProtocolError(f"k must be between 1 and the gallery's {len(gallery)} images, got {k}; ask for fewer")

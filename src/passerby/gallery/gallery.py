@@ -30,7 +30,7 @@ from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError, Weig
 from passerby.gallery.attributes import log_probability, names
 from passerby.gallery.joints import check_same_keypoints, keypoints_of, uses_keypoints, warn_unknown_keypoints
 from passerby.inference.attributes import predicted, schema_of
-from passerby.inference.embeddings_file import Origin, read_embeddings, refuse_other_options, write_embeddings
+from passerby.inference.embeddings_file import Origin, check_same_options, read_embeddings, write_embeddings
 from passerby.inference.model import Model
 from passerby.metrics.calibration import Calibration
 from passerby.retrieval.ranking import top_k
@@ -102,7 +102,7 @@ class Gallery:
                 f"{path} names other attributes than this run ({', '.join(n for n, _ in origin.attributes)}); "
                 f"embed again: passerby embed RUN {origin.root} -o {path} --overwrite"
             )
-        refuse_other_options(path, origin, model.protocol)
+        check_same_options(path, origin, model.protocol)
         if origin.keypoints is None and uses_keypoints(model):
             warn_unknown_keypoints(str(path))
         return cls(model, stored.embeddings, root or origin.root, origin)

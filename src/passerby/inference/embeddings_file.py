@@ -125,7 +125,7 @@ def _check_rows(file: Path, embeddings: Embeddings) -> None:
         )
 
 
-def refuse_other_options(path: str | Path, origin: Origin, how: Protocol) -> None:
+def check_same_options(path: str | Path, origin: Origin, how: Protocol) -> None:
     """Embeddings of other options cannot be compared with those that are made as ``how`` says.
 
     Raises:

@@ -66,7 +66,7 @@ def write_features(path: str | Path, query: Embeddings, gallery: Embeddings) -> 
         np.savez(file, **arrays)
 
 
-def names_pictures(side: Embeddings) -> bool:
+def has_image_paths(side: Embeddings) -> bool:
     """Whether the file that a side was read from says what its pictures are called."""
     return side.paths != _rows(len(side))
 

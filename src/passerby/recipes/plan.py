@@ -15,7 +15,7 @@ from passerby.data.dataset import Dataset, people
 from passerby.data.keypoints.origin import AUTO
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError
-from passerby.evaluation.evaluate import refuse_unevaluable
+from passerby.evaluation.evaluate import check_evaluable
 from passerby.inference.keypoint_source import describe_keypoints
 from passerby.recipes.conditions import shortened
 from passerby.recipes.progress import Inputs, Progress, progress
@@ -126,7 +126,7 @@ def _datasets(table: Table, place: Mapping[str, Any]) -> tuple[Dataset | None, D
     trained = load_dataset(place["data.train"])
     tested = load_dataset(place["data.test"]) if place["data.test"] else trained
     trained.split("train")
-    refuse_unevaluable(tested, Protocol())
+    check_evaluable(tested, Protocol())
     if table.attributes:
         _refuse_undescribed(table, table.attributes, trained, tested, place)
     return trained, tested

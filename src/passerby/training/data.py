@@ -8,7 +8,7 @@ from passerby.data.loader import TrainLoader, class_labels
 from passerby.data.registry import load as load_dataset
 from passerby.data.sampler import PKSampler
 from passerby.errors import DatasetLayoutError
-from passerby.evaluation.evaluate import refuse_unevaluable
+from passerby.evaluation.evaluate import check_evaluable
 from passerby.inference.keypoint_source import part_maker
 from passerby.models.base import ReidModel
 from passerby.training.attributes import training_attributes
@@ -52,5 +52,5 @@ def evaluation_data(config: TrainConfig, training: Dataset) -> Dataset | None:
     test = load_dataset(config.data.test) if config.data.test else training
     if not config.data.test and not (training.query and training.gallery):
         return None
-    refuse_unevaluable(test, Protocol())
+    check_evaluable(test, Protocol())
     return test

@@ -52,7 +52,7 @@ class Origin:
         from passerby.data.registry import open_place
         from passerby.errors import DatasetLayoutError
         from passerby.explain.evaluated import EvaluatedEmbeddings
-        from passerby.inference.features import names_pictures
+        from passerby.inference.features import has_image_paths
 
         place = self._pictures_of_features()
         normalize = self.normalize is not False
@@ -60,7 +60,7 @@ class Origin:
             file, normalize=normalize, distance=self.distance, rerank=self._rerank()
         )
         sides = {"query": found.query, "gallery": found.gallery}
-        if without := [name for name, side in sides.items() if not names_pictures(side)]:
+        if without := [name for name, side in sides.items() if not has_image_paths(side)]:
             raise DatasetLayoutError(
                 f"{file} does not name the pictures of its {' and '.join(without)}: add "
                 f"{' and '.join(f'{name}_path' for name in without)} (a column path of Parquet), the names within "

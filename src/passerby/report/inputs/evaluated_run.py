@@ -12,7 +12,7 @@ from passerby.data.dataset import Dataset
 from passerby.data.digest import digest_of
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, PasserbyError
-from passerby.evaluation.subgroups import Slicing
+from passerby.evaluation.subgroups import Grouping
 from passerby.inference.load import load as load_model
 from passerby.inference.model import Model
 from passerby.metrics.subgroups import Dimension, Subgroup
@@ -104,7 +104,7 @@ def evaluated(
             progress=tell,
         )
     query, gallery = kept
-    slices = slicing.slices(query, gallery, result) if slicing.dimensions else ()
+    slices = slicing.subgroups(query, gallery, result) if slicing.dimensions else ()
     same = _same_content(record, dataset) if own else None
     return Tested(model, spec, own, dataset, query, gallery, result, worn, slices, unsliced, same)
 
@@ -124,12 +124,12 @@ def _attributes(record: Record, model: Model, dataset: Dataset, *, own: bool) ->
     return known if any(known.of(sample) is not None for sample in dataset.gallery) else None
 
 
-def _slicing(dataset: Dataset, *, draws: int) -> tuple[Slicing, tuple[Missing, ...]]:
+def _slicing(dataset: Dataset, *, draws: int) -> tuple[Grouping, tuple[Missing, ...]]:
     """By all that is known of the queries; and what is not."""
     if draws:
         why = f"its protocol is a mean over {draws} drawn galleries, which says nothing of each query"
-        return Slicing(()), (Missing("slices", why, "Ask for other data with --data."),)
-    found: list[Slicing] = []
+        return Grouping(()), (Missing("slices", why, "Ask for other data with --data."),)
+    found: list[Grouping] = []
     missing: list[Missing] = []
     dimensions: tuple[Dimension, ...] = ("cameras", "attributes", "visibility")
     for dimension in dimensions:
@@ -138,14 +138,14 @@ def _slicing(dataset: Dataset, *, draws: int) -> tuple[Slicing, tuple[Missing, .
         except PasserbyError as error:  # noqa: PERF203 - each may be unknown
             missing.append(Missing(f"slices by {dimension}", str(error), "Describe the data (docs/data.md)."))
     names = tuple(dimension for each in found for dimension in each.dimensions)
-    return Slicing(names, tuple(labels for each in found for labels in each.labels)), tuple(missing)
+    return Grouping(names, tuple(labels for each in found for labels in each.labels)), tuple(missing)
 
 
-def _slicing_by(dimension: Dimension, dataset: Dataset) -> Slicing:
+def _slicing_by(dimension: Dimension, dataset: Dataset) -> Grouping:
     if dimension == "cameras" and any(s.camid is None for s in (*dataset.query, *dataset.gallery)):
         raise ConfigError("the data do not name every camera")
     worn = read_attributes(dataset.source) if dimension == "attributes" else None
-    return Slicing.of_dataset((dimension,), dataset, attributes=worn)
+    return Grouping.of_dataset((dimension,), dataset, attributes=worn)
 
 
 def _same_content(record: Record, dataset: Dataset) -> bool | None:
