@@ -90,13 +90,13 @@ def sides(model: Model, pairs: Pairs) -> tuple[ModelView, ModelView]:
 def distances_from(a: ModelView, b: ModelView, rows: Sequence[int], images: Tensor) -> Tensor:
     """Of altered pictures of these rows of ``a`` from the unaltered ones of ``b``."""
     with torch.no_grad():
-        x = a.model.network(*a.inputs_of(images, rows)).embedding
+        x = a.model.network(*a.make_inputs(images, rows)).embedding
     return paired_distances(x, b.output.embedding[list(rows)], normalize=a.model.protocol.normalize)
 
 
 def distances_along(a: ModelView, b: ModelView, start: Tensor, end: Tensor, orders: Tensor) -> Tensor:
     """``(pairs, shares)``, 1 being the pair's own."""
-    own = distances_from(a, b, range(len(a)), a.images)
+    own = distances_from(a, b, range(len(a)), a.pixels)
     rows = []
     for i, order in enumerate(orders):
         value = partial(distances_from, a, b, [i] * len(SHARES))
@@ -112,9 +112,9 @@ def faithfulness(a: ModelView, b: ModelView, maps: Tensor) -> dict[str, Any]:
         "random cells": random_order(maps, draw, cell=CELL),
         "random pixels": random_order(maps, draw),
     }
-    blurred = blur_images(a.images)
-    deleted = {name: distances_along(a, b, a.images, blurred, order) for name, order in orders.items()}
-    inserted = {name: distances_along(a, b, blurred, a.images, order) for name, order in orders.items()}
+    blurred = blur_images(a.pixels)
+    deleted = {name: distances_along(a, b, a.pixels, blurred, order) for name, order in orders.items()}
+    inserted = {name: distances_along(a, b, blurred, a.pixels, order) for name, order in orders.items()}
     at = {name: curve[:, TOP] for name, curve in deleted.items()}
     return {
         "distance_after_20_percent": {name: _mean(values) for name, values in at.items()},
@@ -190,10 +190,10 @@ def other(
 def faithfulness_at_top(a: ModelView, b: ModelView, maps: Tensor) -> float:
     """How often deleting the top 20 % raises the distance more than deleting random cells."""
     draw = torch.Generator().manual_seed(SEED)
-    blurred, share = blur_images(a.images), SHARES[TOP : TOP + 1]
+    blurred, share = blur_images(a.pixels), SHARES[TOP : TOP + 1]
     after = []
     for orders in (saliency_order(maps, draw), random_order(maps, draw, cell=CELL)):
-        pictures = [replace_pixels(a.images[i], blurred[i], order, share) for i, order in enumerate(orders)]
+        pictures = [replace_pixels(a.pixels[i], blurred[i], order, share) for i, order in enumerate(orders)]
         after.append(distances_from(a, b, range(len(a)), torch.cat(pictures)))
     return _mean(after[0] > after[1])
 

@@ -182,8 +182,8 @@ def test_a_model_sees_the_sharp_picture(folder: Path) -> None:
     seen = view_samples(predictor, ImageSet(DirectorySource(folder)), [Sample(path="a.png")])
     embedded = predictor.embed_samples(DirectorySource(folder), [Sample(path="a.png")])
     assert torch.allclose(seen.output.embedding, embedded.embedding, atol=1e-5)
-    assert seen.shown[0].size == (32, 64)
-    assert not np.array_equal(np.asarray(seen.shown[0]), np.asarray(noise()))
+    assert seen.input_images[0].size == (32, 64)
+    assert not np.array_equal(np.asarray(seen.input_images[0]), np.asarray(noise()))
 
 
 def test_parts_are_cut_as_for_embedding(draw_people: Callable[..., Path], tmp_path: Path) -> None:
@@ -192,8 +192,8 @@ def test_parts_are_cut_as_for_embedding(draw_people: Callable[..., Path], tmp_pa
     samples = dataset.query[:2]
     seen = view_samples(model, ImageSet(dataset.source), samples)
     assert torch.allclose(seen.output.embedding, model.embed_samples(dataset.source, samples).embedding, atol=1e-4)
-    assert [len(parts) for parts in seen.parts] == [4, 4]
-    assert seen.parts[0][0].size == (48, 24)
+    assert [len(parts) for parts in seen.part_images] == [4, 4]
+    assert seen.part_images[0][0].size == (48, 24)
 
 
 def test_a_map_is_as_large_as_its_picture() -> None:

@@ -71,20 +71,25 @@ def listed(found: RankedList) -> list[tuple[int | None, str, float]]:
 
 def test_ranks_count_what_the_protocol_counts() -> None:
     (found,) = ranked_lists(QUERY, GALLERY, AS_THEY_ARE, torch.tensor([0]))
-    assert listed(found) == [(1, "wrong", 9.0), (2, "right", 16.0), (3, "wrong", 25.0), (4, "right", 36.0)]
+    assert listed(found) == [
+        (1, "false match", 9.0),
+        (2, "true match", 16.0),
+        (3, "false match", 25.0),
+        (4, "true match", 36.0),
+    ]
     assert (found.path, found.pid, found.camid) == ("q/0000.jpg", 1, 1)
     assert [(hit.path, hit.pid, hit.camid) for hit in found.hits][1] == ("g/0003.jpg", 1, 2)
-    assert (found.matches, found.ranks, found.left, found.gallery) == (2, (2, 4), 4, 4)
+    assert (found.num_matches, found.ranks, found.remaining, found.gallery_size) == (2, (2, 4), 4, 4)
     assert found.average_precision == pytest.approx((1 / 2 + 2 / 4) / 2)
 
 
 def test_what_it_ignores_is_shown_where_asked_for_and_takes_no_rank() -> None:
     (found,) = ranked_lists(QUERY, GALLERY, AS_THEY_ARE, torch.tensor([0]), k=4, junk=True)
-    assert listed(found) == [(None, "junk", 1.0), (None, "junk", 4.0), (1, "wrong", 9.0), (2, "right", 16.0)]
+    assert listed(found) == [(None, "junk", 1.0), (None, "junk", 4.0), (1, "false match", 9.0), (2, "true match", 16.0)]
     (found,) = ranked_lists(
         QUERY, GALLERY, replace(AS_THEY_ARE, ignore_same_camera=False), torch.tensor([0]), junk=True
     )
-    assert listed(found)[:2] == [(1, "right", 1.0), (None, "junk", 4.0)]
+    assert listed(found)[:2] == [(1, "true match", 1.0), (None, "junk", 4.0)]
     assert found.ranks == (1, 3, 5)
 
 
@@ -97,8 +102,8 @@ def test_a_list_knows_who_is_nobody() -> None:
 
 def test_a_query_that_nobody_can_find_has_no_precision() -> None:
     (found,) = ranked_lists(QUERY, GALLERY, AS_THEY_ARE, torch.tensor([1]))
-    assert (found.average_precision, found.matches, found.ranks) == (None, 0, ())
-    assert {hit.outcome for hit in found.hits} == {"wrong"}
+    assert (found.average_precision, found.num_matches, found.ranks) == (None, 0, ())
+    assert {hit.outcome for hit in found.hits} == {"false match"}
     assert select_queries(QUERY, GALLERY, AS_THEY_ARE, "worst").tolist() == [0]
     assert select_queries(QUERY, GALLERY, AS_THEY_ARE, "random").tolist() == [0]
 
@@ -116,9 +121,9 @@ def test_what_is_shown_is_what_is_measured(rerank: Rerank | None, kind: str) -> 
     for i, path in enumerate(each.paths):
         found = lists[path]
         assert found.average_precision == pytest.approx(each.average_precision[i].item(), abs=1e-12)
-        assert (found.ranks[0], found.matches) == (each.first_rank[i], each.matches[i])
-        assert tuple(hit.rank for hit in found.hits if hit.outcome == "right") == found.ranks
-        assert [hit.rank for hit in found.hits] == list(range(1, found.gallery + 1))
+        assert (found.ranks[0], found.num_matches) == (each.first_rank[i], each.matches[i])
+        assert tuple(hit.rank for hit in found.hits if hit.outcome == "true match") == found.ranks
+        assert [hit.rank for hit in found.hits] == list(range(1, found.gallery_size + 1))
 
 
 @pytest.mark.parametrize("rerank", [None, Rerank(k1=4, k2=2)])
@@ -215,20 +220,20 @@ def wearing(embeddings: Embeddings, hats: list[int]) -> Embeddings:
 def test_attributes_filter_a_list() -> None:
     asked = AttributeQuery(WEAR, {0: 1})
     gallery = wearing(GALLERY, [1, 0, 0, 0, 1, 1])  # loses the nearest: junk, a wrong one and a match
-    (found,) = ranked_lists(QUERY, gallery, AS_THEY_ARE, torch.tensor([0]), asked=[asked], junk=True)
-    assert listed(found) == [(None, "junk", 1.0), (1, "wrong", 25.0), (2, "right", 36.0)]
-    assert [hit.before for hit in found.hits] == [None, 3, 4]
-    assert (found.ranks, found.matches, found.left, found.gallery) == ((2,), 2, 2, 4)
+    (found,) = ranked_lists(QUERY, gallery, AS_THEY_ARE, torch.tensor([0]), filters=[asked], junk=True)
+    assert listed(found) == [(None, "junk", 1.0), (1, "false match", 25.0), (2, "true match", 36.0)]
+    assert [hit.rank_before for hit in found.hits] == [None, 3, 4]
+    assert (found.ranks, found.num_matches, found.remaining, found.gallery_size) == ((2,), 2, 2, 4)
     assert found.average_precision == pytest.approx((1 / 2 + 0) / 2)  # the match that left is never found
-    assert found.asked == asked
+    assert found.attributes == asked
     (plain,) = ranked_lists(QUERY, gallery, AS_THEY_ARE, torch.tensor([0]))
-    assert {hit.before for hit in plain.hits} == {None}
+    assert {hit.rank_before for hit in plain.hits} == {None}
 
 
 def test_a_filter_may_leave_nothing() -> None:
     asked = AttributeQuery(WEAR, {0: 1, 1: 1})
     gallery = wearing(GALLERY, [1] * 6)
-    (found,) = ranked_lists(QUERY, gallery, AS_THEY_ARE, torch.tensor([0]), asked=[asked])
-    assert (found.hits, found.ranks, found.average_precision, found.left) == ((), (), 0.0, 0)
+    (found,) = ranked_lists(QUERY, gallery, AS_THEY_ARE, torch.tensor([0]), filters=[asked])
+    assert (found.hits, found.ranks, found.average_precision, found.remaining) == ((), (), 0.0, 0)
     with pytest.raises(ConfigError, match="nobody predicted the gallery's attributes"):
-        ranked_lists(QUERY, GALLERY, AS_THEY_ARE, torch.tensor([0]), asked=[asked])
+        ranked_lists(QUERY, GALLERY, AS_THEY_ARE, torch.tensor([0]), filters=[asked])

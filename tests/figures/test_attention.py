@@ -112,7 +112,7 @@ def test_channels_of_every_block(see: Callable[..., ModelView]) -> None:
 
 def test_attributes_say_what_is_right(see: Callable[..., ModelView], people: Dataset) -> None:
     seen, truth = see("aanet"), read_attributes(people.source)
-    figure, said = attribute_figure(seen, truth, title="t"), attribute_maps(seen).said
+    figure, said = attribute_figure(seen, truth, title="t"), attribute_maps(seen).predictions
     right = sum(
         truth.schema[name].values[truth.of_all([sample])[0][truth.schema.index(name)]] == predicted.value
         for sample, each in zip(seen.samples, said, strict=True)
@@ -150,7 +150,7 @@ def test_the_attribute_attention_map_is_drawn_as_it_is(
     found = replace(attribute_maps(seen), attention_map=torch.stack([checked] * 2))
     monkeypatch.setattr("passerby.figures.attributes.attribute_maps", lambda *_, **__: found)
     drawn = np.asarray(attribute_figure(seen, title="t").axes[2].images[0].get_array())
-    assert np.array_equal(drawn, np.asarray(heatmap_cell(seen.shown[0], checked, smooth=False)))
+    assert np.array_equal(drawn, np.asarray(heatmap_cell(seen.input_images[0], checked, smooth=False)))
 
 
 def test_where_a_map_is_unknown_the_picture_stays_gray() -> None:

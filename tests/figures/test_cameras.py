@@ -34,7 +34,7 @@ def test_every_number_is_written_and_no_text_lies_on_another(cameras: int, legib
     assert len(before.texts) == len(cells)
     for axes in figure.axes[:2]:
         said = [text.get_text() for text in axes.texts]
-        assert len(said) - said.count("–") == len(run.by_cameras)
+        assert len(said) - said.count("–") == len(run.camera_pairs)
 
 
 def test_bright_is_good_in_every_matrix() -> None:

@@ -42,7 +42,7 @@ ATTRIBUTES = {
     )
 }
 MAPS = {"maps": (torch.rand(64, 32), torch.rand(64, 32))}
-NARROW = {"pictures": (Image.new("RGB", (16, 64)),) * 2, "a": Sample(f"query/{LONG}", 1, 1)}
+NARROW = {"images": (Image.new("RGB", (16, 64)),) * 2, "a": Sample(f"query/{LONG}", 1, 1)}
 KINDS: dict[str, dict[str, Any]] = {
     "nothing": {},
     "overlays": MAPS,
@@ -69,7 +69,7 @@ def match(**known: Any) -> MatchExplanation:
         **dict.fromkeys(("alignment", "maps")),
         **dict.fromkeys(("stripes", "blocks", "attributes"), ()),
         "confident": 0.8,
-        "pictures": (PICTURE, PICTURE),
+        "images": (PICTURE, PICTURE),
         "crops": {},
     }
     return MatchExplanation(**{**nothing, **known})

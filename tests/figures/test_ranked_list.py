@@ -35,14 +35,14 @@ def album(tmp_path: Path) -> ImageSet:
     return ImageSet(DirectorySource(tmp_path))
 
 
-def hit(rank: int, outcome: Outcome = "right", *, path: str = "g.png", said: float | None = None) -> RankedHit:
+def hit(rank: int, outcome: Outcome = "true match", *, path: str = "g.png", said: float | None = None) -> RankedHit:
     verdict = None if said is None else "different"
     own = None if outcome == "junk" else rank
     return RankedHit(own, outcome, path, 0.1 * rank, 123_456, 7, same_person=said, verdict=verdict)  # type: ignore[arg-type]
 
 
-def a_list(hits: Sequence[RankedHit], *, path: str = "q.png", asked: AttributeQuery | None = None) -> RankedList:
-    return RankedList(path, 123_456, 1, tuple(hits), tuple(range(1, 30)), 29, 0.5, 20, 1000, asked)
+def a_list(hits: Sequence[RankedHit], *, path: str = "q.png", attributes: AttributeQuery | None = None) -> RankedList:
+    return RankedList(path, 123_456, 1, tuple(hits), tuple(range(1, 30)), 29, 0.5, 20, 1000, attributes)
 
 
 def side_texts(figure: Figure) -> list[str]:
@@ -65,7 +65,7 @@ def extents(figure: Figure) -> list[Bbox]:
 
 
 def test_symbols_stand_beside_colors_and_a_key_below(album: ImageSet) -> None:
-    hits = [hit(1), hit(2, "wrong", said=0.25), hit(3, "junk")]
+    hits = [hit(1), hit(2, "false match", said=0.25), hit(3, "junk")]
     figure = ranked_list_figure({"ours": [a_list(hits)]}, album, title="of whom")
     assert frames(figure) == colors(QUERY, RIGHT, WRONG, JUNK)
     captions = [axes.texts[0].get_text().splitlines() for axes in figure.axes]
@@ -89,14 +89,14 @@ def test_distances_have_four_digits(album: ImageSet, distance: float, said: str)
 
 
 def test_nobody_is_surely_who_or_surely_another(album: ImageSet) -> None:
-    hits = [hit(1, said=0.9999), hit(2, "wrong", said=0.0001)]
+    hits = [hit(1, said=0.9999), hit(2, "false match", said=0.0001)]
     figure = ranked_list_figure({"": [a_list(hits)]}, album, title="x")
     assert [axes.texts[0].get_text().splitlines()[2] for axes in figure.axes[1:]] == ["P > 0.99", "P < 0.01"]
 
 
 def test_ranks_are_said_in_brief(album: ImageSet) -> None:
     ranks = (1, 2, 3, 5, 7, 8, *range(20, 60, 3))
-    some = replace(a_list([hit(1)]), ranks=ranks, matches=20)
+    some = replace(a_list([hit(1)]), ranks=ranks, num_matches=20)
     said = " ".join(side_texts(ranked_list_figure({"": [some]}, album, title="x")))
     assert "20 to be found; at 1–3, 5, 7–8, 20, 23, 26, 29, 32,\xa0…" in said
     said = " ".join(side_texts(ranked_list_figure({"": [replace(some, ranks=())]}, album, title="x")))
@@ -111,9 +111,11 @@ def test_the_key_says_nothing_of_what_is_not_there(album: ImageSet) -> None:
 @pytest.mark.parametrize("runs", [1, 2])
 @pytest.mark.parametrize("k", [1, 12])
 def test_nothing_overlaps_and_nothing_leaves_the_page(album: ImageSet, runs: int, k: int) -> None:
-    outcomes: tuple[Outcome, ...] = ("right", "wrong", "junk")
+    outcomes: tuple[Outcome, ...] = ("true match", "false match", "junk")
     hits = [hit(i, outcomes[i % 3], path=("g.png", "wide.png")[i % 2], said=0.5) for i in range(1, k + 1)]
-    lists = {f"run number {run} of a long name": [a_list(hits, asked=OWN if run else None)] * 2 for run in range(runs)}
+    lists = {
+        f"run number {run} of a long name": [a_list(hits, attributes=OWN if run else None)] * 2 for run in range(runs)
+    }
     figure = ranked_list_figure(lists, album, title="a title that is long enough to be broken into lines " * 4)
     boxes = extents(figure)
     assert len(figure.axes) == 2 * (runs * k + 1)
@@ -125,7 +127,7 @@ def test_nothing_overlaps_and_nothing_leaves_the_page(album: ImageSet, runs: int
 
 
 def test_a_baseline_stands_above_ours_below_one_query(album: ImageSet) -> None:
-    lists = {"baseline": [a_list([hit(1, "wrong")])], "ours": [a_list([hit(1)])]}
+    lists = {"baseline": [a_list([hit(1, "false match")])], "ours": [a_list([hit(1)])]}
     figure = ranked_list_figure(lists, album, title="x")
     assert frames(figure) == colors(QUERY, WRONG, RIGHT)
     _, above, below = (axes.get_position() for axes in figure.axes)
@@ -141,10 +143,10 @@ def test_a_baseline_stands_above_ours_below_one_query(album: ImageSet) -> None:
 
 
 def test_a_filtered_list_says_what_was_asked_for_and_left(album: ImageSet) -> None:
-    moved = RankedHit(1, "right", "g.png", 0.1, 1, 2, before=78)
+    moved = RankedHit(1, "true match", "g.png", 0.1, 1, 2, rank_before=78)
     asked = AttributeQuery(MARKET, {0: 1})
     figure = ranked_list_figure(
-        {"after": [a_list([moved], asked=asked)], "none": [a_list([], asked=asked)]}, album, title="x"
+        {"after": [a_list([moved], attributes=asked)], "none": [a_list([], attributes=asked)]}, album, title="x"
     )
     assert "was #78" in figure.axes[1].texts[0].get_text()
     said = side_texts(figure)

@@ -136,7 +136,7 @@ def test_names_of_curves() -> None:
 
 
 def test_everybody_is_both_sides(runs: list[EvaluatedEmbeddings]) -> None:
-    both = runs[0].everybody
+    both = runs[0].combined
     assert both.paths == runs[0].query.paths + runs[0].gallery.paths
     assert both.pids is not None
     assert both.roles is None

@@ -66,9 +66,9 @@ def test_pairs_and_pictures_become_groups(people: Dataset, model: Model) -> None
     a, b = (view_samples(model, album, some) for some in zip(*[pair[:2] for pair in pairs], strict=True))
     found = distance_saliency(a, b)
     groups = distance_groups(album, pairs, [found, found])
-    assert [group.pictures[0].frame for group in groups] == [RIGHT, WRONG]
+    assert [group.images[0].frame for group in groups] == [RIGHT, WRONG]
     assert [group.head for group in groups] == ["✓ the same person", "✗ another person"]
-    assert groups[0].pictures[0].caption == [f"person {people.query[0].pid}", f"camera {people.query[0].camid}"]
+    assert groups[0].images[0].caption == [f"person {people.query[0].pid}", f"camera {people.query[0].camid}"]
     assert len(groups[0].rows) == 2
     assert groups[0].rows[0].said == (f"d = {format_number(found.distances[0].item())}",)
     (alone, _) = identity_groups(album, [a], [identity_saliency(a)], [[("class 0",), ("class 1",)]])
@@ -95,7 +95,7 @@ def boxes(
 @pytest.mark.parametrize("groups", [[group(1)], [group(2, "✓ the same person")] * 3, [group(1)] * 12])
 def test_nothing_lies_on_anything_else(groups: list[SaliencyGroup]) -> None:
     axes, found = boxes(groups)
-    assert axes == 3 * sum(len(each.pictures) for each in groups)
+    assert axes == 3 * sum(len(each.images) for each in groups)
     for i, (x0, y0, x1, y1) in enumerate(found):
         for a0, b0, a1, b1 in found[:i]:
             assert x1 <= a0 or a1 <= x0 or y1 <= b0 or b1 <= y0

@@ -45,7 +45,7 @@ def test_a_history_is_what_the_run_logged(folder: Folder) -> None:
     run = folder()
     (run / "evaluations.jsonl").write_text('{"step": 3, "epoch": 1, "rank1": 0.25, "mean_ap": null, "minp": null}\n')
     (run / "metrics.json").write_text('{"cmc": {"1": 0.5, "5": 0.75}, "mean_ap": 0.4}')
-    found = TrainingHistory.of(run)
+    found = TrainingHistory.from_run(run)
     assert found.name == "ours"
     assert found.steps.tolist() == [1, 2, 3, 4, 5]
     assert found.epochs.tolist() == pytest.approx([1 / 3, 2 / 3, 1, 4 / 3, 5 / 3])
@@ -70,12 +70,13 @@ def test_evaluations_between_epochs_are_kept_and_cut_with_the_log(folder: Folder
     run.cut_log(8)
     assert run.evaluations() == [{"step": 8, "epoch": 2, "rank1": 0.5, "mean_ap": 0.25, "minp": 0.1}]
     assert len(run.log()) == 5
-    assert TrainingHistory.of(run.path).evaluated == (Evaluated(8, 2, 0.5, 0.25),)
+    assert TrainingHistory.from_run(run.path).evaluated == (Evaluated(8, 2, 0.5, 0.25),)
 
 
 def test_every_part_of_every_run_has_a_panel(folder: Folder, legible: Callable[[Figure], None]) -> None:
     runs = [
-        TrainingHistory.of(folder(name, parts=parts)) for name, parts in (("a", ("identity",)), ("b", ("triplet",)))
+        TrainingHistory.from_run(folder(name, parts=parts))
+        for name, parts in (("a", ("identity",)), ("b", ("triplet",)))
     ]
     figure = training_figure(runs)
     legible(figure)
@@ -103,10 +104,12 @@ def test_every_part_of_every_run_has_a_panel(folder: Folder, legible: Callable[[
 def test_accuracy_has_a_panel_where_it_is_known_between_epochs(folder: Folder) -> None:
     run = folder()
     (run / "metrics.json").write_text('{"cmc": {"1": 0.5}, "mean_ap": 0.4}')
-    assert not {"rank-1, %", "mAP, %"} & words(training_figure([TrainingHistory.of(run)]))
-    assert "ours: rank-1 50.0\u00a0%, mAP 40.0\u00a0% at the end" in words(training_figure([TrainingHistory.of(run)]))
+    assert not {"rank-1, %", "mAP, %"} & words(training_figure([TrainingHistory.from_run(run)]))
+    assert "ours: rank-1 50.0\u00a0%, mAP 40.0\u00a0% at the end" in words(
+        training_figure([TrainingHistory.from_run(run)])
+    )
     (run / "evaluations.jsonl").write_text('{"step": 3, "epoch": 1, "rank1": 0.25, "mean_ap": 0.125}\n')
-    figure = training_figure([TrainingHistory.of(run)])
+    figure = training_figure([TrainingHistory.from_run(run)])
     panels = {axes.get_title(): axes.lines[0] for axes in figure.axes}
     assert panels["rank-1, %"].get_ydata().tolist() == [25, 50]  # type: ignore[union-attr]
     assert panels["mAP, %"].get_ydata().tolist() == [12.5, 40]  # type: ignore[union-attr]
@@ -115,8 +118,8 @@ def test_accuracy_has_a_panel_where_it_is_known_between_epochs(folder: Folder) -
 def test_a_pose_network_has_losses_and_other_numbers(folder: Folder) -> None:
     run = folder(parts=())
     (run / "metrics.json").write_text('{"pck": 0.5}')
-    assert TrainingHistory.of(run).evaluated == ()
-    assert "ours" in words(training_figure([TrainingHistory.of(run)]))
+    assert TrainingHistory.from_run(run).evaluated == ()
+    assert "ours" in words(training_figure([TrainingHistory.from_run(run)]))
 
 
 def test_a_running_mean_is_as_long_as_a_fiftieth() -> None:
@@ -127,12 +130,12 @@ def test_a_running_mean_is_as_long_as_a_fiftieth() -> None:
 
 def test_what_has_no_curves_is_refused(folder: Folder, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"there is no folder .*nowhere; give"):
-        TrainingHistory.of(tmp_path / "nowhere")
+        TrainingHistory.from_run(tmp_path / "nowhere")
     with pytest.raises(ConfigError, match=r"no metrics\.jsonl"):
-        TrainingHistory.of(tmp_path)
+        TrainingHistory.from_run(tmp_path)
     run = folder()
     with pytest.raises(ConfigError, match="1 to 7 runs, got 8"):
-        training_figure([TrainingHistory.of(run)] * 8)
+        training_figure([TrainingHistory.from_run(run)] * 8)
     (run / "metrics.jsonl").write_text('{"step": 1}\n')
     with pytest.raises(ConfigError, match=r"is damaged .*'epoch'"):
-        TrainingHistory.of(run)
+        TrainingHistory.from_run(run)

@@ -173,13 +173,13 @@ def test_names_are_those_of_the_schema() -> None:
 
 def test_the_strip_of_a_search_without_a_picture() -> None:
     hits = [(Hit(1, "a", 0.5, pid=7, probability=0.6065), Image.new("RGB", (64, 128)))]
-    figure = search_figure(None, hits, asked={"hat": "yes", "upper color": "red"})
+    figure = search_figure(None, hits, attributes={"hat": "yes", "upper color": "red"})
     texts = [axes.texts[0].get_text() for axes in figure.axes]
     assert texts == ["asked for\n\nhat: yes\nupper color: red", "#1\np = 0.6065\nperson 7"]
 
 
 def test_the_strip_of_a_filtered_search() -> None:
     picture = Image.new("RGB", (64, 128))
-    figure = search_figure(picture, [(Hit(1, "a", 0.5, probability=0.25), picture)], asked={"hat": "yes"})
+    figure = search_figure(picture, [(Hit(1, "a", 0.5, probability=0.25), picture)], attributes={"hat": "yes"})
     texts = [axes.texts[0].get_text() for axes in figure.axes]
     assert texts == ["query\n\nhat: yes", "#1\nd = 0.5\np = 0.2500"]

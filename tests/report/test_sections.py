@@ -173,12 +173,12 @@ def test_how_pairs_are_compared_is_said_once_above_the_curves(run: Run, monkeypa
 def test_answers_are_called_what_they_are(run: Run) -> None:
     """Of a model that never errs no wrong answer is shown; of one that always does no right one."""
     found = evaluated(run)
-    for sign, shown, lacking in ((1, "right", "wrong"), (-1, "wrong", "right")):
+    for sign, shown, lacking in ((1, "true match", "false match"), (-1, "false match", "true match")):
         query, gallery = told_apart(found.query, found.query, 1), told_apart(found.gallery, found.query, sign)
         result = evaluate_embeddings(query, gallery, found.result.protocol)
         words = said([with_(run, query=query, gallery=gallery, result=result)], why)
-        assert f"There is no query whose nearest picture is {lacking}." in words
-        assert f"A {shown} answer: of the queries whose nearest picture is {shown}" in words
+        assert f"There is no query whose nearest picture is a {lacking}." in words
+        assert f"A {shown}: of the queries whose nearest picture is a {shown}" in words
 
 
 def told_apart(some: Embeddings, like: Embeddings, scale: int) -> Embeddings:

@@ -49,7 +49,7 @@ class EvaluatedEmbeddings:
     """Of the attributes that the run predicts."""
 
     @classmethod
-    def of_run(
+    def from_model(
         cls,
         model: Model,
         dataset: Dataset,
@@ -80,7 +80,7 @@ class EvaluatedEmbeddings:
         return cls(name, query, gallery, how, calibration, fitted, model.network.schema)
 
     @classmethod
-    def of_features(
+    def from_file(
         cls,
         file: str | Path,
         name: str | None = None,
@@ -118,7 +118,7 @@ class EvaluatedEmbeddings:
         return pair_distances(self.query, self.gallery, self.protocol)
 
     @cached_property
-    def by_cameras(self) -> tuple[Subgroup, ...]:
+    def camera_pairs(self) -> tuple[Subgroup, ...]:
         """Each pair of cameras as an evaluation of its own."""
         return camera_subgroups(self.query, self.gallery, self.protocol)
 
@@ -128,7 +128,7 @@ class EvaluatedEmbeddings:
         return camera_confusion(self.query, self.gallery, self.protocol)
 
     @property
-    def everybody(self) -> Embeddings:
+    def combined(self) -> Embeddings:
         """Both sides, queries first, with what is known of both."""
         sides = self.query, self.gallery
         columns = {

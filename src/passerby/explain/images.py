@@ -71,23 +71,23 @@ class ModelView:
     samples: tuple[Sample, ...]
     inputs: tuple[Tensor, ...]
     """What the model is called with: ``(b, 3, h, w)`` and, where it sees parts, ``(b, p, 3, y, x)``; normalized."""
-    shown: tuple[Image.Image, ...]
+    input_images: tuple[Image.Image, ...]
     """The first of them as people may see it: as large, cut as it is, heads blurred where the album blurs."""
-    parts: tuple[tuple[Image.Image, ...], ...]
+    part_images: tuple[tuple[Image.Image, ...], ...]
     """The parts of each picture, likewise; empty for a model that sees none."""
     rectangles: Rectangles | None
     """Where bodies and parts were cut, in pixels of pictures of the model's size."""
-    pictures: tuple[Image.Image, ...]
+    images: tuple[Image.Image, ...]
     """Of the model's size as people may see them, before bodies and parts are cut; else the same as ``shown``."""
-    images: Tensor
+    pixels: Tensor
     """The same, ``(b, 3, h, w)``, uint8, but never blurred: to be altered and shown to the model, not to people."""
-    maker: PartMaker | None
+    part_maker: PartMaker | None
     """Who cut them; ``None`` for a model that sees whole pictures only."""
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def inputs_of(self, images: Tensor, rows: Sequence[int]) -> tuple[Tensor, ...]:
+    def make_inputs(self, images: Tensor, rows: Sequence[int]) -> tuple[Tensor, ...]:
         """What the model would be called with for altered pictures, cut where those of ``rows`` were.
 
         Args:
@@ -98,7 +98,7 @@ class ModelView:
         if self.rectangles:
             chosen = list(rows)
             cut = Rectangles(self.rectangles.regions[chosen], self.rectangles.fallen_back[chosen])
-        return model_inputs(images, self.maker, cut, self.inputs[0].device)
+        return model_inputs(images, self.part_maker, cut, self.inputs[0].device)
 
     @cached_property
     def output(self) -> ModelOutput:

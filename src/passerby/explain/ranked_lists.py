@@ -30,7 +30,7 @@ from passerby.types import Embeddings, Protocol, Role, Verdict
 
 DEFAULT_K = 10
 Selection = Literal["best", "worst", "random"]
-Outcome = Literal["right", "wrong", "junk"]
+Outcome = Literal["true match", "false match", "junk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class RankedHit:
     distance: float
     pid: int
     camid: int | None = None
-    before: int | None = None
+    rank_before: int | None = None
     """Its rank before attributes filtered the list."""
     same_person: float | None = None
     """P(same person) by the run's calibration; ``None`` without one."""
@@ -65,15 +65,15 @@ class RankedList:
     hits: tuple[RankedHit, ...]
     ranks: tuple[int, ...]
     """Of all its matches that are left in the list, hits or not, ascending."""
-    matches: int
+    num_matches: int
     """In the whole gallery; 0: nothing is right, and the query counts nowhere."""
     average_precision: float | None
     """As the protocol has it; ``None`` without a match."""
-    left: int
+    remaining: int
     """Pictures that count and are in the list."""
-    gallery: int
+    gallery_size: int
     """Pictures that count: more than are left where attributes filtered."""
-    asked: AttributeQuery | None = None
+    attributes: AttributeQuery | None = None
     """What filtered it."""
 
 
@@ -135,7 +135,7 @@ def ranked_lists(
     k: int | None = None,
     junk: bool = False,
     calibration: Calibration | None = None,
-    asked: Sequence[AttributeQuery] | None = None,
+    filters: Sequence[AttributeQuery] | None = None,
 ) -> tuple[RankedList, ...]:
     """What some queries find, in the order of ``rows``.
 
@@ -143,7 +143,7 @@ def ranked_lists(
         k: hits of a list, fewer where fewer count or are left; ``None``: ten, or all where there are fewer.
         junk: show what the protocol ignores too, among the k.
         calibration: says P(same person) of hits.
-        asked: for each of the rows, attributes; who is predicted otherwise leaves its list.
+        filters: for each of the rows, attributes; who is predicted otherwise leaves its list.
 
     Raises:
         ProtocolError: if ``k`` is not between 1 and the gallery's length, the protocol draws galleries, labels that it
@@ -157,9 +157,9 @@ def ranked_lists(
     if calibration and (why := calibration.mismatch(protocol)):
         raise ProtocolError(f"the calibration says nothing of these distances: {why}; leave it out")
     lister = _Lister(query, gallery, protocol, Matches.find(query, gallery, protocol), k, junk, calibration)
-    filters = dict(zip(rows.tolist(), asked, strict=True)) if asked is not None else {}
+    asked = dict(zip(rows.tolist(), filters, strict=True)) if filters is not None else {}
     made = {
-        row: lister.list(row, distances, filters.get(row))
+        row: lister.list(row, distances, asked.get(row))
         for row, distances in query_distances(rows, query, gallery, protocol)
     }
     return tuple(made[row] for row in rows.tolist())
@@ -190,7 +190,7 @@ class _Lister:
             self._hit(
                 int(i),
                 distances[i].item(),
-                outcome="junk" if not counted[i] else "right" if right[i] else "wrong",
+                outcome="junk" if not counted[i] else "true match" if right[i] else "false match",
                 rank=int(ranks[i]) if counted[i] else None,
                 before=int(before[i]) if asked and counted[i] else None,
             )

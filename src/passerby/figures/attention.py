@@ -41,9 +41,9 @@ def self_attention_figure(seen: ModelView, positions: Sequence[tuple[int, int]] 
     rows = []
     for place, sample in enumerate(seen.samples):
         looks = found.rows[place]
-        rows.append([ImageCell(seen.shown[place], sample_caption(sample), boxes)])
+        rows.append([ImageCell(seen.input_images[place], sample_caption(sample), boxes)])
         rows[-1] += [
-            _over(seen.shown[place], row, [box._replace(name="")]) for row, box in zip(looks, boxes, strict=True)
+            _over(seen.input_images[place], row, [box._replace(name="")]) for row, box in zip(looks, boxes, strict=True)
         ]
     heads = ["positions", *(f"{n}: row {y}, column {x}" for n, (y, x) in enumerate(found.positions, start=1))]
     even = 1 / (height * width)
@@ -68,7 +68,7 @@ def position_attention_figure(seen: ModelView, *, title: str) -> Figure:
     heads = ["picture", *(f"{each.kind}, {each.where}" for each in found)]
     rows = [
         [ImageCell(image, sample_caption(sample)), *(_over(image, each.weights[place]) for each in found)]
-        for place, (sample, image) in enumerate(zip(seen.samples, seen.shown, strict=True))
+        for place, (sample, image) in enumerate(zip(seen.samples, seen.input_images, strict=True))
     ]
     return image_table(rows, heads, title=title, foot=_SCALE)
 
@@ -83,7 +83,7 @@ def intra_attention_figure(seen: ModelView, *, title: str) -> Figure:
     heads = ["picture", *(f"whole body, block {block}" for block in found.whole)]
     heads += ["where parts were cut", *(f"parts, block {block}" for block in BLOCKS)] if found.parts else []
     rows = []
-    for place, (sample, image) in enumerate(zip(seen.samples, seen.shown, strict=True)):
+    for place, (sample, image) in enumerate(zip(seen.samples, seen.input_images, strict=True)):
         row = [ImageCell(image, sample_caption(sample)), *(_over(image, maps[place]) for maps in found.whole.values())]
         if found.parts:
             row.append(ImageCell(image, boxes=_cut(seen, place, list(found.parts))))

@@ -41,7 +41,7 @@ def attribute_figure(
     known = None if truth is None else truth.of_all(seen.samples)
     identities = class_activation_maps(seen).cpu()
     rows = []
-    for place, (sample, image) in enumerate(zip(seen.samples, seen.shown, strict=True)):
+    for place, (sample, image) in enumerate(zip(seen.samples, seen.input_images, strict=True)):
         worn = None if known is None else known[place].tolist()
         row = [ImageCell(image, sample_caption(sample)), ImageCell(heatmap_cell(image, identities[place]))]
         if found.attention_map is not None:
@@ -54,10 +54,10 @@ def attribute_figure(
 
 
 def _cell(seen: ModelView, found: AttributeMaps, name: str, place: int, worn: Sequence[int] | None) -> ImageCell:
-    said = found.said[place][name]
+    said = found.predictions[place][name]
     frame = _judged(found, name, said, worn)
     caption = [said.value, f"{said.probability:.2f} {frame.symbol}".rstrip()]
-    return ImageCell(heatmap_cell(seen.shown[place], found.maps[name][place]), caption, frame=frame)
+    return ImageCell(heatmap_cell(seen.input_images[place], found.maps[name][place]), caption, frame=frame)
 
 
 def _judged(found: AttributeMaps, name: str, said: GroupPrediction, worn: Sequence[int] | None) -> Frame:

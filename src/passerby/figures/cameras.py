@@ -47,7 +47,7 @@ def cameras_figure(run: EvaluatedEmbeddings, *, title: str) -> Figure:
     figure = Figure(figsize=size, facecolor="white", layout=engine)
     figure.suptitle(wrap_text(f"{run.name} on {title}: {run.protocol}", size[0]), fontsize=FONT + 1)
     figure.supxlabel(wrap_text(_KEY, size[0]), fontsize=FONT)
-    for axes, draw in zip(figure.subplots(2, 2).flat, _matrices(run.by_cameras, confusion), strict=True):
+    for axes, draw in zip(figure.subplots(2, 2).flat, _matrices(run.camera_pairs, confusion), strict=True):
         draw(axes)
     return figure
 

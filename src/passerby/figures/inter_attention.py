@@ -28,7 +28,7 @@ def inter_attention_figure(seen: ModelView, *, title: str) -> Figure:
     """
     found = inter_attention(seen)
     weights = found.weights.double().numpy()
-    wide = max(_HEIGHT * image.width / image.height for image in seen.shown)
+    wide = max(_HEIGHT * image.width / image.height for image in seen.input_images)
     cell, tall = wide + _NAMES + _BARS + _APART, _HEIGHT + 2 * LINE + 2 * GAP
     across = min(_ACROSS, 1 + len(seen))
     down = -(-(1 + len(seen)) // across)
@@ -54,7 +54,9 @@ def inter_attention_figure(seen: ModelView, *, title: str) -> Figure:
             middle = (left + wide / 2) / width, (bottom + _HEIGHT / 2) / height
             figure.text(*middle, f"mean of\n{len(seen)} pictures", ha="center", va="center", fontsize=FONT)
         else:
-            _picture(axes(left, bottom, wide, _HEIGHT), seen.shown[place - 1], sample_caption(seen.samples[place - 1]))
+            _picture(
+                axes(left, bottom, wide, _HEIGHT), seen.input_images[place - 1], sample_caption(seen.samples[place - 1])
+            )
             _bars(bars, names, weights[place - 1])
     return figure
 

@@ -110,7 +110,7 @@ def _pictures(found: MatchExplanation) -> _Panel:
 
 def _places(found: MatchExplanation) -> tuple[list[float], float, float]:
     """Widths of both, the gap between them, and how far captions may reach beyond them."""
-    widths = [_PICTURE * image.width / image.height for image in found.pictures]
+    widths = [_PICTURE * image.width / image.height for image in found.images]
     captions = [_LETTER * max(map(len, framed.caption)) for framed in _framed(found)]
     reach = max(0.0, *(caption - width for caption, width in zip(captions, widths, strict=True))) / 2
     return widths, max(_PATH if found.alignment else _GAP, 2 * reach + 0.1), reach
@@ -118,7 +118,7 @@ def _places(found: MatchExplanation) -> tuple[list[float], float, float]:
 
 def _framed(found: MatchExplanation) -> tuple[FramedImage, FramedImage]:
     frame = UNKNOWN if found.same is None else RIGHT if found.same else WRONG
-    a, b = found.pictures
+    a, b = found.images
     return FramedImage(a, _caption("A", found.a, QUERY), QUERY), FramedImage(b, _caption("B", found.b, frame), frame)
 
 
@@ -162,7 +162,7 @@ def _blocks(found: MatchExplanation) -> _Panel | None:
                 x, y = left + side * _CROPS / 2, top + _HEAD + i * row
                 _crop(figure, image, x, y, _CROPS / 2 - 0.06, row - 0.06, title="AB"[side] * (part == first))
         axes = _axes(figure, left + crops + labels, top + _HEAD, wide - labels - 1.1, row * len(parts))
-        _bars(axes, [part.unlikeness for part in parts], [_share(part, total) for part in parts])
+        _bars(axes, [part.dissimilarity for part in parts], [_share(part, total) for part in parts])
         axes.set(ylim=(len(parts) - 0.5, -0.5), yticks=range(len(parts)))
         axes.set_yticklabels([part.name for part in parts], fontsize=FONT)
         axes.set_title("what the distance is joined of", fontsize=FONT + 1)
@@ -229,7 +229,7 @@ def _overlays(found: MatchExplanation, *, below: bool) -> _Panel | None:
     """Both maps over their pictures: side by side below the pictures, or one above the other beside them."""
     if found.maps is None:
         return None
-    images = [overlay_heatmap(image, each) for image, each in zip(found.pictures, found.maps, strict=True)]
+    images = [overlay_heatmap(image, each) for image, each in zip(found.images, found.maps, strict=True)]
     height = _OVERLAY if below else (_PICTURE - 0.3) / 2
     widths = [max(height * image.width / image.height, 1.05) for image in images]
     shown, between, beyond = _places(found)

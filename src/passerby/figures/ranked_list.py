@@ -39,8 +39,8 @@ _RUNS = 8  # of ranks of matches that are named
 _CHARACTERS = 13  # of an inch of a title
 _LETTERS = 14  # of an inch of what is said at the start of a row
 _FRAMES: dict[Outcome, tuple[Frame, str]] = {
-    "right": (RIGHT, "the query's person"),
-    "wrong": (WRONG, "another person"),
+    "true match": (RIGHT, "the query's person"),
+    "false match": (WRONG, "another person"),
     "junk": (JUNK, "does not count: junk, or the query's person by the query's camera"),
 }
 
@@ -122,10 +122,10 @@ def _side(some: RankedList, *, named: bool) -> Iterator[str]:
         yield from _wrapped("nobody in the gallery to be found")
     else:
         yield f"AP {100 * some.average_precision:.1f} %"
-        yield from _wrapped(f"{some.matches} to be found; at {_runs(some.ranks) or 'no rank'}")
-    if some.asked:
-        yield from _wrapped(f"{some.left:,} of {some.gallery:,} left, predicted:")
-        for group, value in some.asked.values.items():
+        yield from _wrapped(f"{some.num_matches} to be found; at {_runs(some.ranks) or 'no rank'}")
+    if some.attributes:
+        yield from _wrapped(f"{some.remaining:,} of {some.gallery_size:,} left, predicted:")
+        for group, value in some.attributes.values.items():
             yield from _wrapped(f"{group}: {value}")
 
 
@@ -147,7 +147,7 @@ def _wrapped(text: str) -> list[str]:
 
 def _caption(hit: RankedHit) -> list[str]:
     rank = "" if hit.rank is None else f"#{hit.rank}"
-    moved = [f"was #{hit.before}"] if hit.before not in (None, hit.rank) else []
+    moved = [f"was #{hit.rank_before}"] if hit.rank_before not in (None, hit.rank) else []
     said = [] if hit.same_person is None else [format_probability(hit.same_person), str(hit.verdict)]
     symbol = _FRAMES[hit.outcome][0].symbol
     return [

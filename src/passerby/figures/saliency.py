@@ -60,7 +60,7 @@ class SaliencyGroup:
     """A picture, or two that are compared, with each run's maps."""
 
     head: str
-    pictures: tuple[FramedImage, ...]
+    images: tuple[FramedImage, ...]
     rows: tuple[MapRow, ...]
 
 
@@ -120,7 +120,7 @@ def saliency_figure(groups: Sequence[SaliencyGroup], names: Sequence[str], *, ti
     """
     if not groups or any(len(group.rows) != len(names) for group in groups):
         raise ConfigError(f"each picture needs a map of each of {', '.join(names) or 'some runs'}; give both")
-    wide = cell_width([each for group in groups for each in group.pictures], _HEIGHT)
+    wide = cell_width([each for group in groups for each in group.images], _HEIGHT)
     lines = _broken(groups, lambda group: _width(group, wide))
     widest = max(sum(_width(group, wide) + _APART for group in line) for line in lines)
     side = _side(names)
@@ -158,12 +158,12 @@ def _draw_line(
         figure.text(GAP / width, (bottom + _HEIGHT / 2) / height, words, fontsize=FONT, va="center", weight=weight)
     left = GAP + side + _APART / 2
     for group in line:
-        center, frame = left + _width(group, wide) / 2, group.pictures[0].frame
+        center, frame = left + _width(group, wide) / 2, group.images[0].frame
         color = "black" if frame == UNKNOWN else frame.color
         how: dict[str, Any] = {"fontsize": FONT, "ha": "center", "va": "top"}
         figure.text(center / width, upper / height, group.head, weight="bold", color=color, **how)
         start = center - _pictures(group, wide) / 2
-        _draw_row(figure, group.pictures, start, bottoms[0], wide)
+        _draw_row(figure, group.images, start, bottoms[0], wide)
         for (maps, said), bottom in zip(group.rows, bottoms[1:], strict=True):
             _draw_row(figure, [FramedImage(image, (), UNKNOWN) for image in maps], start, bottom, wide)
             figure.text(center / width, (bottom - 0.06) / height, "\n".join(said), **how)
@@ -196,7 +196,7 @@ def _width(group: SaliencyGroup, wide: float) -> float:
 
 
 def _pictures(group: SaliencyGroup, wide: float) -> float:
-    return len(group.pictures) * (wide + _BESIDE) - _BESIDE
+    return len(group.images) * (wide + _BESIDE) - _BESIDE
 
 
 def _line_height(line: Sequence[SaliencyGroup], runs: int) -> float:
@@ -213,7 +213,7 @@ def _said(line: Sequence[SaliencyGroup]) -> int:
 
 
 def _captions(line: Sequence[SaliencyGroup]) -> int:
-    return max(len(picture.caption) for group in line for picture in group.pictures)
+    return max(len(picture.caption) for group in line for picture in group.images)
 
 
 def _named(sample: Sample) -> list[str]:

@@ -26,7 +26,7 @@ def search_figure(
     *,
     pid: int | None = None,
     camid: int | None = None,
-    asked: Mapping[str, str] | None = None,
+    attributes: Mapping[str, str] | None = None,
 ) -> Figure:
     """The query and its hits, equally high, each with rank, distance, person and camera where known.
 
@@ -34,9 +34,9 @@ def search_figure(
         query: ``None`` where attributes alone were asked for: its place stays empty.
         pid: the query's person; ``None`` where unknown (frames are gray then).
         camid: the query's camera.
-        asked: attributes, by name of group; hits show their probability then.
+        attributes: attributes, by name of group; hits show their probability then.
     """
-    wanted = [f"{group}: {value}" for group, value in (asked or {}).items()]
+    wanted = [f"{group}: {value}" for group, value in (attributes or {}).items()]
     caption = ["query" if query else "asked for", "", *caption_lines(pid, camid), *wanted]
     pictures = [FramedImage(query or Image.new("RGB", (32, 64), "white"), caption, QUERY)]
     pictures += [

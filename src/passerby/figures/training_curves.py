@@ -62,7 +62,7 @@ class TrainingHistory:
     """What it was trained on, where the run says so."""
 
     @classmethod
-    def of(cls, run: str | Path, name: str | None = None) -> TrainingHistory:
+    def from_run(cls, run: str | Path, name: str | None = None) -> TrainingHistory:
         """That of a run folder, called as the folder is.
 
         Raises:

@@ -65,7 +65,7 @@ def test_faces_of_real_people_are_blurred(
     draw = match_figure.match_figure
 
     def drawn(found: MatchExplanation, *, title: str) -> Figure:
-        shown.append(np.asarray(found.pictures[0]))
+        shown.append(np.asarray(found.images[0]))
         return draw(found, title=title)
 
     monkeypatch.setattr(match_figure, "match_figure", drawn)

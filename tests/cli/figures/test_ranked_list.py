@@ -131,10 +131,12 @@ def test_lists_before_and_after_attributes_filter_them(
     assert list(drawn[0].lists) == ["aanet", "aanet, filtered"]
     for before, after in zip(*drawn[0].lists.values(), strict=True):
         assert before.path == after.path
-        assert after.asked is not None
-        assert list(after.asked.values) == ["gender", "hat"]
-        assert (before.asked, before.left) == (None, before.gallery)
-        assert {hit.path for hit in after.hits if hit.before and hit.before <= 10} <= {hit.path for hit in before.hits}
+        assert after.attributes is not None
+        assert list(after.attributes.values) == ["gender", "hat"]
+        assert (before.attributes, before.remaining) == (None, before.gallery_size)
+        assert {hit.path for hit in after.hits if hit.rank_before and hit.rank_before <= 10} <= {
+            hit.path for hit in before.hits
+        }
     assert "no attribute 'shoes'" in run(*command, "--attributes", "shoes=red").err
 
 

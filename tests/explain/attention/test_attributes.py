@@ -45,7 +45,7 @@ def test_every_attribute_has_its_map_value_and_probability(see: Callable[..., Mo
     assert torch.equal(found.attention_map, output.maps["aam"])
     place = found.schema.index("upper color")
     shares = output.attributes[place].softmax(dim=1)
-    for row, said in enumerate(found.said):
+    for row, said in enumerate(found.predictions):
         assert said["upper color"].value == found.schema["upper color"].values[int(shares[row].argmax())]
         assert said["upper color"].probability == pytest.approx(float(shares[row].max()), abs=1e-6)
     assert set(found.attended) == {
@@ -79,7 +79,7 @@ def test_a_finer_position_is_what_the_model_says_of_the_picture_moved_there(see:
     moved = torch.cat([images[:, :, 4:], images[:, :, -1:].expand(-1, -1, 4, -1)], dim=2)  # 4 pixels down
     moved = torch.cat([moved[..., :1].expand(-1, -1, -1, 4), moved[..., :-4]], dim=3)  # and 4 to the left
     model: Any = seen.model.network
-    network, said = model.attributes, [row["hat"].value == "yes" for row in attribute_maps(seen).said]
+    network, said = model.attributes, [row["hat"].value == "yes" for row in attribute_maps(seen).predictions]
     with torch.no_grad():
         V = torch.relu(network.norm(network.reduce(model.backbone(moved))))
         weight = network.classifiers[network.names.index("hat")].weight[torch.tensor(said).long()]

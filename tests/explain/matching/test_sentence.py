@@ -33,7 +33,7 @@ def match(**known: Any) -> MatchExplanation:
         "blocks": (),
         "attributes": (),
         "confident": 0.8,
-        "pictures": (picture, picture),
+        "images": (picture, picture),
         "crops": {},
         "maps": None,
     }
@@ -120,7 +120,7 @@ def test_without_attributes_it_speaks_of_distance_and_parts() -> None:
     assert replace(rare, false_match_rate=None).sentence.startswith(
         "Probably the same person (P > 0.99): the distance is 0.25; the two"
     )
-    equal = tuple(part._replace(unlikeness=0.0) for part in parts)
+    equal = tuple(part._replace(dissimilarity=0.0) for part in parts)
     assert replace(rare, blocks=equal).sentence.endswith("; no part differs.")
 
 

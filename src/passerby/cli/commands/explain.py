@@ -97,7 +97,7 @@ def _print(found: MatchExplanation) -> None:
         for heading in ("distance", "unlikeness"):
             table.add_column(heading, justify="right")
         for part in found.parts:
-            table.add_row(part.name, format_number(part.distance), f"{part.unlikeness:.3f}")
+            table.add_row(part.name, format_number(part.distance), f"{part.dissimilarity:.3f}")
         console.print(table)
     if found.attributes:
         table = Table("attribute", "first", "second", "", box=None, pad_edge=False)

@@ -121,7 +121,7 @@ class _Answer:
         if self.picture:
             image = ImageSet(self.picture.source, blur=blur).image(self.picture.sample.path)
             pid, camid = self.picture.pid, self.picture.sample.camid
-        save_figure(search_figure(image, found, pid=pid, camid=camid, asked=asked), figure)
+        save_figure(search_figure(image, found, pid=pid, camid=camid, attributes=asked), figure)
 
     def print(self) -> None:
         from rich.console import Console

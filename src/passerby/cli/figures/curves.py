@@ -21,6 +21,6 @@ def curves(
     from passerby.figures.training_curves import TrainingHistory, training_figure
 
     check_figure(output)
-    histories = [TrainingHistory.of(run, name) for run, name in zip(runs, run_names(runs), strict=True)]
+    histories = [TrainingHistory.from_run(run, name) for run, name in zip(runs, run_names(runs), strict=True)]
     save_figure(training_figure(histories, over=over), output)
     typer.echo(f"The curves are in {output}.")

@@ -67,7 +67,7 @@ class Origin:
         names = run_names([file.with_suffix("") for file in self.features])
         normalize = self.normalize is not False
         return [
-            EvaluatedEmbeddings.of_features(file, name, normalize=normalize)
+            EvaluatedEmbeddings.from_file(file, name, normalize=normalize)
             for file, name in zip(self.features, names, strict=True)
         ]
 
@@ -93,5 +93,5 @@ class Origin:
         found = []
         for name, model in zip(run_names(self.runs), predictors, strict=True):
             with progress_bar(f"embedding for {name}", number) as more:
-                found.append(EvaluatedEmbeddings.of_run(model, dataset, name, draws=self.draws, progress=more))
+                found.append(EvaluatedEmbeddings.from_model(model, dataset, name, draws=self.draws, progress=more))
         return found

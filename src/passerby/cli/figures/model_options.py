@@ -56,9 +56,7 @@ class Origin:
 
         place = self._pictures_of_features()
         normalize = self.normalize is not False
-        found = EvaluatedEmbeddings.of_features(
-            file, normalize=normalize, distance=self.distance, rerank=self._rerank()
-        )
+        found = EvaluatedEmbeddings.from_file(file, normalize=normalize, distance=self.distance, rerank=self._rerank())
         sides = {"query": found.query, "gallery": found.gallery}
         if without := [name for name, side in sides.items() if not has_image_paths(side)]:
             raise DatasetLayoutError(
@@ -105,7 +103,7 @@ class Origin:
         number = len(dataset.split("query")) + len(dataset.split("gallery"))
         with progress_bar(f"embedding for {name}", number) as more:
             # a list is of the whole gallery, whatever the data set's own protocol draws
-            return EvaluatedEmbeddings.of_run(
+            return EvaluatedEmbeddings.from_model(
                 model, dataset, name, draws=0, distance=self.distance, rerank=self._rerank(), progress=more
             )
 

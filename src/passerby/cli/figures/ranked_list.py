@@ -111,7 +111,7 @@ def _lists(
 
     def listed(asked: Sequence[AttributeQuery] | None = None) -> Sequence[RankedList]:
         return ranked_lists(
-            each.query, each.gallery, each.protocol, rows, k=k, junk=junk, calibration=each.calibration, asked=asked
+            each.query, each.gallery, each.protocol, rows, k=k, junk=junk, calibration=each.calibration, filters=asked
         )
 
     if attributes is None:

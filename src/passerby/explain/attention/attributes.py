@@ -29,7 +29,7 @@ class AttributeMaps:
     schema: Schema
     maps: Mapping[str, Float[Tensor, "b h w"]]
     """By group: the activation map of its predicted value, in [0, 1]."""
-    said: tuple[AttributePredictions, ...]
+    predictions: tuple[AttributePredictions, ...]
     """Of each picture, by group: the predicted value and its probability."""
     attention_map: Float[Tensor, "b h w"] | None
     """The AAM, 1 where it is on; ``None`` for a model without it."""

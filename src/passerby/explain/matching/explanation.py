@@ -62,7 +62,7 @@ class MatchExplanation:
     attributes: tuple[AttributePair, ...]
     confident: float
     """The least probability that makes a prediction count."""
-    pictures: tuple[Image.Image, Image.Image] = field(compare=False, repr=False)
+    images: tuple[Image.Image, Image.Image] = field(compare=False, repr=False)
     """As large as the model's, fit to be looked at."""
     crops: dict[str, tuple[Image.Image, Image.Image]] = field(compare=False, repr=False)
     """What the model was shown of A and of B, by name of block; empty where it sees whole pictures only."""
@@ -101,8 +101,8 @@ class MatchExplanation:
             "verdict": self.verdict,
             "false_match_rate": self.false_match_rate,
             "alignment": None if self.alignment is None else {"distance": self.alignment.distance, "steps": steps},
-            "stripes": [part._asdict() for part in self.stripes],
-            "blocks": [part._asdict() for part in self.blocks],
+            "stripes": [part.to_dict() for part in self.stripes],
+            "blocks": [part.to_dict() for part in self.blocks],
             "attributes": [one._asdict() for one in self.attributes],
             "confident": self.confident,
         }
@@ -151,7 +151,7 @@ def explain_match(
         blocks=compare_blocks(named_blocks(model), x, y, normalize=how.normalize),
         attributes=compare_attributes(model, x, y, confident=confident),
         confident=confident,
-        pictures=(seen[0].pictures[0], seen[1].pictures[0]),
+        images=(seen[0].images[0], seen[1].images[0]),
         crops=_crops(model, *seen),
         maps=_maps(*seen) if saliency else None,
     )
@@ -164,11 +164,11 @@ def _rate(calibration: Calibration | None, distance: float) -> float | None:
 
 
 def _crops(model: Model, a: ModelView, b: ModelView) -> dict[str, tuple[Image.Image, Image.Image]]:
-    if not a.parts or not b.parts:
+    if not a.part_images or not b.part_images:
         return {}
     blocks = zip(named_blocks(model), model.network.blocks(), strict=True)
     places = {named.name: place for named, block in blocks if (place := part_index(block)) is not None}
-    return {name: (a.parts[0][place], b.parts[0][place]) for name, place in places.items()}
+    return {name: (a.part_images[0][place], b.part_images[0][place]) for name, place in places.items()}
 
 
 def _maps(a: ModelView, b: ModelView) -> tuple[Tensor, Tensor] | None:

@@ -22,10 +22,19 @@ class PartDistance(NamedTuple):
     name: str
     distance: float
     """Of stripes tanh(d/2), of blocks d²: those of all blocks add up to the global distance."""
-    unlikeness: float
+    dissimilarity: float
     """‖a − b‖² ÷ (‖a‖² + ‖b‖²): parts of any size compare by it. 0: the same; 1: at right angles; 2: opposite."""
     region: str = ""
     """Of the body, in words; empty where it is the whole."""
+
+    def to_dict(self) -> dict[str, str | float]:
+        """Return plain values for JSON, under the key names that files have had from the start."""
+        return {
+            "name": self.name,
+            "distance": self.distance,
+            "unlikeness": self.dissimilarity,
+            "region": self.region,
+        }
 
 
 def compare_stripes(x: Embeddings, y: Embeddings) -> tuple[PartDistance, ...]:

@@ -77,8 +77,8 @@ def _of_parts(found: Comparison) -> list[str]:
     parts = [part for part in found.parts if part.region]
     if len(parts) < 2:
         return []
-    ordered: list[PartDistance] = sorted(parts, key=lambda part: part.unlikeness)
-    if ordered[-1].unlikeness < _ALIKE:
+    ordered: list[PartDistance] = sorted(parts, key=lambda part: part.dissimilarity)
+    if ordered[-1].dissimilarity < _ALIKE:
         return ["no part differs"]
     near, far = ordered[0].region, ordered[-1].region
     tail = f" of {near.partition(' of ')[2]}"

@@ -12,7 +12,7 @@ from passerby.report.inputs.run import Run, Section, count
 
 
 def curves(runs: Sequence[Run]) -> Section:
-    histories = [TrainingHistory.of(run.record.path, run.label) for run in runs if run.record.log]
+    histories = [TrainingHistory.from_run(run.record.path, run.label) for run in runs if run.record.log]
     if not histories:
         return Section("curves", "Training curves", ())
     content: list[Content] = []

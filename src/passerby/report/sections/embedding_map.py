@@ -27,7 +27,7 @@ def embedding(runs: Sequence[Run]) -> Section:
 
 
 def _maps(run: Run, found: Tested) -> Iterable[Content]:
-    some = embeddings_of_people(compared(run, found).everybody)
+    some = embeddings_of_people(compared(run, found).combined)
     for color in _CAPTIONS:
         try:
             yield _map(run, found, some, color)

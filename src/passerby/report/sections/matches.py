@@ -18,7 +18,7 @@ from passerby.report.inputs.evaluated_run import Tested
 from passerby.report.inputs.run import Run, Section, tested
 from passerby.types import Sample
 
-_SHOWN: dict[Outcome, tuple[Selection, str]] = {"right": ("best", "highest"), "wrong": ("worst", "lowest")}
+_SHOWN: dict[Outcome, tuple[Selection, str]] = {"true match": ("best", "highest"), "false match": ("worst", "lowest")}
 """Of the queries whose nearest picture is such, the one that stands first by average precision is shown."""
 
 
@@ -37,21 +37,21 @@ def _of(run: Run, found: Tested) -> Iterable[Content]:
         try:
             yield _figure(run, found, run.album, outcome)
         except PasserbyError as error:  # noqa: PERF203 - either may fail alone
-            yield paragraph(f"A {outcome} answer is not explained: {error}")
+            yield paragraph(f"A {outcome} is not explained: {error}")
 
 
 def _figure(run: Run, found: Tested, album: ImageSet, outcome: Outcome) -> Html:
     row = _row(found, outcome)
     if row is None:
-        return paragraph(f"There is no query whose nearest picture is {outcome}.")
+        return paragraph(f"There is no query whose nearest picture is a {outcome}.")
     protocol = found.result.protocol
     (one,) = ranked_lists(found.query, found.gallery, protocol, torch.tensor([row]), k=1)
     query = _sample(found.dataset, "query", one.path)
     answer = _sample(found.dataset, "gallery", one.hits[0].path)
     explained = explain_match(found.model, album, query, album, answer, protocol=protocol)
-    caption = f"A {outcome} answer: of the queries whose nearest picture is {outcome}, the one of {_SHOWN[outcome][1]} "
+    caption = f"A {outcome}: of the queries whose nearest picture is a {outcome}, the one of {_SHOWN[outcome][1]} "
     caption += "average precision, with that picture."
-    alt = f"A query and its nearest picture, which is {outcome}, compared. {explained.sentence}"
+    alt = f"A query and its nearest picture, which is a {outcome}, compared. {explained.sentence}"
     figure = match_figure(explained, title=f"{run.label} on {found.spec}")
     return drawn(figure, alt=alt, caption=[caption, " In words: ", explained.sentence])
 
@@ -64,7 +64,7 @@ def _row(found: Tested, outcome: Outcome) -> int | None:
     order = select_queries(
         found.query, found.gallery, found.result.protocol, _SHOWN[outcome][0], len(found.query)
     ).tolist()
-    right = outcome == "right"
+    right = outcome == "true match"
     return next((row for row in order if (first[found.query.paths[row]] == 1) == right), None)
 
 

@@ -63,7 +63,7 @@ def _figure(members: Sequence[tuple[Run, Tested]], which: Selection) -> Html:
 def _alt(lists: Mapping[str, Sequence[RankedList]], lowest: str) -> str:
     """Who stands first in each list."""
     said = [
-        f"{label}, query of person {one.pid}: {sum(hit.outcome == 'right' for hit in one.hits)} of the nearest "
+        f"{label}, query of person {one.pid}: {sum(hit.outcome == 'true match' for hit in one.hits)} of the nearest "
         f"{len(one.hits)} right, the first at rank {one.ranks[0] if one.ranks else 'none'}"
         for label, some in lists.items()
         for one in some
