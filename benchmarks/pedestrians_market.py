@@ -31,7 +31,7 @@ from passerby.recipes.registry import load_recipe
 from passerby.synthetic.export import write_pedestrians
 from passerby.synthetic.files import settings_json, short_hash
 from passerby.synthetic.settings import Settings
-from passerby.synthetic.spec import parse_knob
+from passerby.synthetic.spec import parse_difficulty
 from passerby.training.config import TrainConfig
 from passerby.training.loop import train
 from passerby.training.model import build_model, load_backbone_weights
@@ -108,7 +108,7 @@ def untrained(config: TrainConfig) -> ReidModel:
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     market = load(arguments.market)
     test = market if arguments.split == "test" else held_out(market)
-    knobs = dict(parse_knob(text) for text in arguments.knobs)
+    knobs = dict(parse_difficulty(text) for text in arguments.knobs)
     settings = Settings(
         people=2 * arguments.people,
         cameras=arguments.cameras,

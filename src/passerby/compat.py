@@ -34,6 +34,8 @@ _TENSORS = ("trunk.", "backbone.")
 """Prefixes of a model's state: former, today's."""
 _WORDS = (("colour", "color"), ("grey", "gray"))
 """Spellings in the names of attribute groups and values."""
+_DIFFICULTIES = {"color": "colour"}
+"""Difficulties of synthetic data: today's name, and the one that ``settings.json`` and its hashes keep."""
 _FILES = {"backbone_weights.json": "trunk_weights.json"}
 """Files of a run folder: today's name, former."""
 
@@ -115,3 +117,21 @@ def current_attribute(name: str) -> str:
     for former, word in _WORDS:
         name = name.replace(former, word)
     return name
+
+
+def current_difficulty(name: str) -> str:
+    """Return today's name of a difficulty of synthetic data.
+
+    >>> current_difficulty("colour"), current_difficulty("light")
+    ('color', 'light')
+    """
+    return next((today for today, former in _DIFFICULTIES.items() if former == name), name)
+
+
+def former_difficulty(name: str) -> str:
+    """Return the name that a difficulty has in ``settings.json``, whose hash names cache folders and digests.
+
+    >>> former_difficulty("color"), former_difficulty("light")
+    ('colour', 'light')
+    """
+    return _DIFFICULTIES.get(name, name)

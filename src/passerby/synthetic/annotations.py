@@ -49,7 +49,7 @@ def image_entry(number: int, name: str, key: Key, labels: Labels, outfit: int) -
     }
 
 
-def joints_entry(number: int, labels: Labels) -> dict[str, Any]:
+def keypoints_entry(number: int, labels: Labels) -> dict[str, Any]:
     """The person in COCO's ``annotations``; the box is that of the whole person and may reach out of the picture."""
     x0, y0, x1, y1 = labels.box
     joints: list[float] = []

@@ -18,7 +18,7 @@ from passerby.data.keypoints.skeleton import Labels, Shot
 from passerby.data.source import ATTRIBUTES, KEYPOINTS, MASKS, SETTINGS, Source, cache_root
 from passerby.errors import OutputError
 from passerby.files import atomic_write
-from passerby.synthetic.annotations import attribute_table, coco_json, image_entry, joints_entry
+from passerby.synthetic.annotations import attribute_table, coco_json, image_entry, keypoints_entry
 from passerby.synthetic.files import (
     NAME,
     Key,
@@ -152,7 +152,7 @@ class PedestrianSource(Source):
         for number, key in enumerate(keys(self.settings), start=1):
             name, labels = file_name(self.settings, key), self.world.shot(*key).labels
             image = image_entry(number, name, key, labels, outfit_of(self.settings, key.camid))
-            entries.append((image, joints_entry(number, labels)))
+            entries.append((image, keypoints_entry(number, labels)))
         return coco_json(entries)
 
     @property

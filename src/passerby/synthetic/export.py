@@ -17,7 +17,7 @@ from typing import NamedTuple
 from passerby.data.source import ATTRIBUTES, KEYPOINTS, MASKS, SETTINGS
 from passerby.errors import ConfigError, OutputError
 from passerby.files import atomic_directory
-from passerby.synthetic.annotations import Entries, attribute_table, coco_json, image_entry, joints_entry
+from passerby.synthetic.annotations import Entries, attribute_table, coco_json, image_entry, keypoints_entry
 from passerby.synthetic.dataset import encode, encode_mask
 from passerby.synthetic.files import Key, file_name, in_training, keys, mask_name, settings_json
 from passerby.synthetic.settings import Settings
@@ -124,7 +124,7 @@ def _work(job: Job) -> Entries:
         if job.masks:
             (job.folder / mask_name(name)).write_bytes(encode_mask(shot.labels))
         image = image_entry(number, name, key, shot.labels, world.outfit(key.camid))
-        entries.append((image, joints_entry(number, shot.labels)))
+        entries.append((image, keypoints_entry(number, shot.labels)))
     return entries
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import PurePath
 from typing import NamedTuple
 
@@ -116,8 +115,7 @@ def described_names(content: bytes) -> frozenset[str] | None:
         given = json.loads(content)
         if not isinstance(given, dict) or given.keys() != Settings().to_dict().keys():
             return None
-        chosen = {field.name: given[field.name] for field in fields(Settings)}
-        settings = Settings(**{**chosen, "size": tuple(given["size"])})
+        settings = Settings.from_dict(given)
         check_separable(settings)
     except (ValueError, TypeError, AttributeError, ConfigError):
         return None

@@ -1,71 +1,79 @@
-"""What may be asked of the generator: how large the set is, and how hard its world makes it to know somebody again."""
+"""What can be asked of the generator: how large the dataset is, and how hard its world makes re-identification."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 import numpy as np
 
+from passerby.compat import current_difficulty, former_difficulty
 from passerby.errors import ConfigError
 
 Preset = Literal["easy", "default", "hard"]
 VERSION = 1
-"""Of the pictures: raised whenever the same settings would draw different ones, so that no cache mixes them."""
+"""The version of the renderer: raised whenever equal settings give other images, so that no cache mixes them."""
 
 
 @dataclass(frozen=True)
-class Knobs:
-    """The strength of each difficulty; 0 is none. Probabilities are of one picture."""
+class Difficulty:
+    """The strength of each difficulty; 0 is none. Probabilities are those of one image."""
 
     clothes: float = 1.0
-    """Variety of clothes: patterns, cuts and details beside plain colors."""
-    colour: float = 1.5
-    """Color transfer, exposure and white balance of the cameras."""
+    """The variety of clothes: patterns, cuts and details beside plain colors."""
+    color: float = 1.5
+    """The differences between cameras in color transfer, exposure and white balance."""
     background: float = 1.0
-    """Clutter of the scenes."""
+    """The clutter of the scenes."""
     light: float = 1.0
-    """Sun, shade, dusk and rain."""
+    """The strength of sun, shade, dusk and rain."""
     occluder: float = 0.12
-    """Probability of a pole, wall, car or umbrella before the person."""
+    """The probability of a pole, wall, car or umbrella before the person."""
     passerby: float = 0.3
-    """Probability of somebody else in the picture."""
+    """The probability of another person in the image."""
     crop: float = 1.0
-    """Misalignment of the detector's box."""
+    """The misalignment of the detector's box."""
     quality: float = 1.0
-    """Blur, noise, low resolution and JPEG."""
+    """The strength of blur, noise, low resolution and JPEG."""
     viewpoint: float = 1.0
-    """How freely people turn between cameras; 0 shows everybody from the front."""
+    """The freedom with which people turn between cameras; 0 shows every person from the front."""
     twins: float = 0.3
-    """Share of the people who have a twin: the same colors, other details."""
+    """The share of the people who have a twin: the same colors, other details."""
 
 
-PRESETS: dict[str, Knobs] = {
-    "easy": Knobs(colour=0.5, light=0.4, occluder=0.03, passerby=0.1, crop=0.5, quality=0.6, viewpoint=0.5, twins=0.0),
-    "default": Knobs(),
-    "hard": Knobs(colour=2.0, light=1.4, occluder=0.3, passerby=0.5, crop=1.5, quality=1.4, twins=0.7),
+DIFFICULTIES = tuple(entry.name for entry in fields(Difficulty))
+PRESETS: dict[str, Difficulty] = {
+    "easy": Difficulty(
+        color=0.5, light=0.4, occluder=0.03, passerby=0.1, crop=0.5, quality=0.6, viewpoint=0.5, twins=0.0
+    ),
+    "default": Difficulty(),
+    "hard": Difficulty(color=2.0, light=1.4, occluder=0.3, passerby=0.5, crop=1.5, quality=1.4, twins=0.7),
 }
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One synthetic data set; equal settings give equal pictures."""
+    """The settings of one synthetic dataset; equal settings give equal images."""
 
     people: int = 200
+    """The number of identities."""
     cameras: int = 6
+    """The number of cameras."""
     images: int = 4
-    """Of each person by each camera."""
+    """The number of images of each person by each camera."""
     size: tuple[int, int] = (128, 64)
-    """(height, width) in pixels."""
+    """The image size as (height, width) in pixels."""
     seed: int = 0
+    """The random seed."""
     preset: Preset = "default"
+    """The name of the difficulties in :data:`PRESETS`."""
     two_outfits: bool = False
-    """Whether everybody changes clothes between the first half of the cameras and the second."""
+    """Whether every person changes clothes between the first half of the cameras and the second."""
     separate_cameras: bool = False
     """Whether training and test people are seen by different cameras (the first half, the second)."""
     changes: Mapping[str, float] = field(default_factory=dict, hash=False)
-    """Knobs that differ from the preset's."""
+    """The difficulties that differ from the preset's."""
 
     def __post_init__(self) -> None:
         least = {"people": 1, "cameras": 1, "images": 1, "seed": 0}
@@ -75,24 +83,41 @@ class Settings:
         if min(self.size) < 16 or max(self.size) > 2048:
             raise ConfigError(f"size is (height, width), each of 16 to 2048 pixels; got {self.size}")
         if self.preset not in PRESETS:
-            raise ConfigError(f"no preset {self.preset!r}; there are {', '.join(PRESETS)}")
-        unknown = self.changes.keys() - asdict(Knobs()).keys()
-        if unknown:
-            raise ConfigError(f"no knob {sorted(unknown)[0]!r}; there are {', '.join(asdict(Knobs()))}")
+            raise ConfigError(f"unknown preset: got {self.preset!r}, expected one of {', '.join(PRESETS)}")
+        if unknown := self.changes.keys() - {*DIFFICULTIES}:
+            raise ConfigError(
+                f"unknown difficulty: got {sorted(unknown)[0]!r}, expected one of {', '.join(DIFFICULTIES)}"
+            )
         if any(not value >= 0 for value in self.changes.values()):
-            raise ConfigError(f"knobs are 0 or more, got {self.changes}")
+            raise ConfigError(f"difficulties must be 0 or more, got {dict(self.changes)}")
 
     @property
-    def knobs(self) -> Knobs:
+    def difficulty(self) -> Difficulty:
+        """The difficulties of the preset with the changes applied."""
         return replace(PRESETS[self.preset], **self.changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """What a JSON file keeps of them."""
-        changes = {name: float(value) for name, value in sorted(self.changes.items())}
-        known = {"knobs": asdict(self.knobs), "version": VERSION}  # presets may mean something else one day
-        return {**asdict(self), "changes": changes, "size": list(self.size), **known}
+        """Return the content of ``settings.json``, which hashes are made from: its keys never change.
+
+        The values of all difficulties belong to it, because presets may change.
+        """
+        changes = {former_difficulty(name): float(value) for name, value in sorted(self.changes.items())}
+        strengths = {former_difficulty(name): value for name, value in asdict(self.difficulty).items()}
+        return {**asdict(self), "changes": changes, "size": list(self.size), "knobs": strengths, "version": VERSION}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Settings:
+        """Return the settings that :meth:`to_dict` wrote.
+
+        Raises:
+            ConfigError: if a value is out of range.
+            KeyError, TypeError, AttributeError: if it is the content of another file.
+        """
+        values = {entry.name: content[entry.name] for entry in fields(cls)}
+        changes = {current_difficulty(name): value for name, value in content["changes"].items()}
+        return cls(**{**values, "size": tuple(content["size"]), "changes": changes})
 
 
 def stream(seed: int, name: str, *keys: int) -> np.random.Generator:
-    """An independent source of randomness for each named thing: pictures depend on nobody's order."""
+    """Return an independent generator of random numbers for a named thing, so that no image depends on another."""
     return np.random.default_rng([seed, *name.encode(), 0, *keys])

@@ -1,82 +1,82 @@
-"""Settings as one types them: ``people=60,preset=hard,size=256x128,background=0.5``."""
+"""Settings as a user types them: ``people=60,preset=hard,size=256x128,background=0.5``."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from typing import Any
 
+from passerby.compat import current_difficulty
 from passerby.errors import ConfigError, UnknownNameError
-from passerby.synthetic.settings import Knobs, Settings
+from passerby.synthetic.settings import DIFFICULTIES, Settings
 
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-KNOBS = tuple(field.name for field in fields(Knobs))
 
 
 def settings_from(text: str = "", **options: Any) -> Settings:
-    """The settings that ``text`` and keywords name; names of knobs change the preset's.
+    """Return the settings that ``text`` and keywords name; names of difficulties change the preset's.
 
-    >>> settings_from("people=60,size=256x128", background=0.5).knobs.background
+    >>> settings_from("people=60,size=256x128", background=0.5).difficulty.background
     0.5
 
     Raises:
-        UnknownNameError: for a name that is neither a setting nor a knob.
+        UnknownNameError: for a name that is neither a setting nor a difficulty.
         ConfigError: for a value that cannot be.
     """
-    named = {**_pairs(text), **options}
+    named = {**_pairs(text), **{current_difficulty(name): value for name, value in options.items()}}
     chosen: dict[str, Any] = {}
     changes: dict[str, float] = {}
     for name, value in named.items():
-        if name in KNOBS:
+        if name in DIFFICULTIES:
             changes[name] = _value(name, value, _number)
         elif name in _READERS:
             chosen[name] = _value(name, value, _READERS[name])
         else:
-            raise UnknownNameError("setting of pedestrians", name, (*_READERS, *KNOBS))
+            raise UnknownNameError("setting of pedestrians", name, (*_READERS, *DIFFICULTIES))
     return Settings(**chosen, changes=changes)
 
 
 def settings_text(settings: Settings) -> str:
-    """What :func:`settings_from` reads: whatever differs from the default."""
+    """Return what :func:`settings_from` reads: everything that differs from the default."""
     default = Settings()
     parts = {name: getattr(settings, name) for name in _READERS if getattr(settings, name) != getattr(default, name)}
     if "size" in parts:
         parts["size"] = f"{settings.size[0]}x{settings.size[1]}"
     return ",".join(
-        f"{name}={_written(value)}" for name, value in {**parts, **dict(sorted(settings.changes.items()))}.items()
+        f"{name}={_text(value)}" for name, value in {**parts, **dict(sorted(settings.changes.items()))}.items()
     )
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """``256x128`` as (height, width).
+    """Return ``256x128`` as (height, width).
 
     Raises:
-        ConfigError: if it is not written so.
+        ConfigError: if it is not of this form.
     """
     match = re.fullmatch(r"\s*(\d+)\s*[x×]\s*(\d+)\s*", text)
     if match is None:
-        raise ConfigError(f"a size is written HEIGHTxWIDTH, for example 256x128; got {text!r}")
+        raise ConfigError(f"a size is HEIGHTxWIDTH, for example 256x128; got {text!r}")
     return int(match[1]), int(match[2])
 
 
-def parse_knob(text: str) -> tuple[str, float]:
-    """``background=0.5`` as name and value.
+def parse_difficulty(text: str) -> tuple[str, float]:
+    """Return ``background=0.5`` as name and value.
 
     Raises:
-        ConfigError: if it is not written so.
-        UnknownNameError: if there is no such knob.
+        ConfigError: if it is not of this form.
+        UnknownNameError: if there is no such difficulty.
     """
     name, equals, value = (part.strip() for part in text.partition("="))
+    name = current_difficulty(name)
     if not equals:
-        raise ConfigError(f"a knob is written NAME=VALUE, for example background=0.5; got {text!r}")
-    if name not in KNOBS:
-        raise UnknownNameError("knob", name, KNOBS)
+        raise ConfigError(f"a difficulty is NAME=VALUE, for example background=0.5; got {text!r}")
+    if name not in DIFFICULTIES:
+        raise UnknownNameError("difficulty", name, DIFFICULTIES)
     return name, _value(name, value, _number)
 
 
-def _written(value: object) -> str:
+def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -84,10 +84,11 @@ def _pairs(text: str) -> Mapping[str, str]:
     pairs: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, value = (piece.strip() for piece in part.partition("="))
+        name = current_difficulty(name)
         if not equals:
             raise ConfigError(
-                f"settings of pedestrians are written NAME=VALUE,NAME=VALUE; got {part!r} (files on disk are opened by "
-                "their path alone)"
+                f"settings of pedestrians are NAME=VALUE,NAME=VALUE; got {part!r} (files on disk are opened by their "
+                "path alone)"
             )
         if name in pairs:
             raise ConfigError(f"{name} is set twice in {text!r}")
@@ -99,7 +100,7 @@ def _value(name: str, value: Any, read: Callable[[Any], Any]) -> Any:
     try:
         return read(value)
     except (TypeError, ValueError):
-        raise ConfigError(f"{name} cannot be {value!r}; {_WANTED[read]}") from None
+        raise ConfigError(f"{name} cannot be {value!r}; {_EXPECTED[read]}") from None
 
 
 def _whole(value: Any) -> int:
@@ -144,10 +145,10 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "two_outfits": _switch,
     "separate_cameras": _switch,
 }
-_WANTED: dict[Callable[[Any], Any], str] = {
+_EXPECTED: dict[Callable[[Any], Any], str] = {
     _whole: "it is a whole number",
     _number: "it is a number",
-    _size: "it is (height, width), written 256x128",
+    _size: "it is (height, width), or text such as 256x128",
     _switch: "it is true or false",
     _word: "it is a word",
 }

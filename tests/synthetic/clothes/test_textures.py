@@ -11,7 +11,7 @@ import pytest
 
 from passerby.synthetic.clothes.logos import MOTIFS
 from passerby.synthetic.clothes.prints import EDGE, bands, step
-from passerby.synthetic.clothes.textures import cloth_colour
+from passerby.synthetic.clothes.textures import cloth_color
 from passerby.synthetic.people.person import Garment, LowerKind, Pattern, UpperKind
 
 PATTERNS = get_args(Pattern)
@@ -27,20 +27,20 @@ def flat(garment: Garment, *, back: bool = False, sleeve: bool = False, n: int =
     across = rng.uniform(-0.23, 0.23, n).astype(np.float32)
     across = across + np.sign(across) * np.float32(0.23) if back else across
     up = rng.uniform(0, HEIGHT, n).astype(np.float32)
-    return cloth_colour(garment, across, up, HEIGHT, np.full(n, back), np.full(n, sleeve))
+    return cloth_color(garment, across, up, HEIGHT, np.full(n, back), np.full(n, sleeve))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_any_garment_in_any_pattern_has_colours(pattern: Pattern, kind: UpperKind | LowerKind) -> None:
-    colour = flat(replace(SHIRT, pattern=pattern, kind=kind, trim=WHITE), n=500)
-    assert colour.shape == (500, 3)
-    assert colour.dtype == np.float32
-    assert 0 <= colour.min() <= colour.max() <= 1
+def test_any_garment_in_any_pattern_has_colors(pattern: Pattern, kind: UpperKind | LowerKind) -> None:
+    color = flat(replace(SHIRT, pattern=pattern, kind=kind, trim=WHITE), n=500)
+    assert color.shape == (500, 3)
+    assert color.dtype == np.float32
+    assert 0 <= color.min() <= color.max() <= 1
 
 
 @pytest.mark.parametrize("pattern", [name for name in PATTERNS if name not in ("plain", "raglan")])
-def test_a_pattern_shows_but_the_main_colour_stays_the_main_one(pattern: Pattern) -> None:
+def test_a_pattern_shows_but_the_main_color_stays_the_main_one(pattern: Pattern) -> None:
     fronts = [flat(replace(SHIRT, pattern=pattern, detail=detail)) for detail in range(40)]
     plain = flat(SHIRT)
     changed = np.array([(np.abs(front - plain).max(axis=1) > 0.05).mean() for front in fronts])
@@ -49,22 +49,20 @@ def test_a_pattern_shows_but_the_main_colour_stays_the_main_one(pattern: Pattern
     assert np.mean(near) > 0.5
 
 
-def test_plain_cloth_is_its_colour_with_a_little_grain() -> None:
-    colour = flat(SHIRT)
-    np.testing.assert_allclose(colour.mean(axis=0), RED, atol=0.02)
-    assert 0.002 < colour[:, 0].std() < 0.04
+def test_plain_cloth_is_its_color_with_a_little_grain() -> None:
+    color = flat(SHIRT)
+    np.testing.assert_allclose(color.mean(axis=0), RED, atol=0.02)
+    assert 0.002 < color[:, 0].std() < 0.04
 
 
-def test_a_point_has_its_colour_whichever_others_are_asked() -> None:
+def test_a_point_has_its_color_whichever_others_are_asked() -> None:
     garment = replace(SHIRT, pattern="logo", kind="hoodie")
     rng = np.random.default_rng(1)
     across, up = rng.uniform(-0.2, 0.2, 900).astype(np.float32), rng.uniform(0, HEIGHT, 900).astype(np.float32)
     no = np.zeros(900, bool)
-    whole = cloth_colour(garment, across, up, HEIGHT, no, no)
+    whole = cloth_color(garment, across, up, HEIGHT, no, no)
     some = rng.permutation(900)[:200]
-    np.testing.assert_array_equal(
-        cloth_colour(garment, across[some], up[some], HEIGHT, no[some], no[some]), whole[some]
-    )
+    np.testing.assert_array_equal(cloth_color(garment, across[some], up[some], HEIGHT, no[some], no[some]), whole[some])
 
 
 def test_garments_of_other_detail_look_different() -> None:
@@ -81,7 +79,7 @@ def test_prints_stay_off_sleeves_and_off_most_backs() -> None:
     np.testing.assert_allclose(flat(replace(SHIRT, pattern="logo"), sleeve=True), flat(SHIRT, sleeve=True), atol=1e-6)
 
 
-def test_raglan_sleeves_have_the_second_colour() -> None:
+def test_raglan_sleeves_have_the_second_color() -> None:
     garment = replace(SHIRT, pattern="raglan")
     np.testing.assert_allclose(flat(garment, sleeve=True).mean(axis=0), WHITE, atol=0.03)
     assert (np.linalg.norm(flat(garment) - RED, axis=1) < 0.2).mean() > 0.6
@@ -92,8 +90,8 @@ def test_stripes_lie_and_columns_stand() -> None:
     still, no = np.full(400, 0.3, np.float32), np.zeros(400, bool)
     for pattern, lies in (("stripes", True), ("columns", False)):
         garment = replace(SHIRT, pattern=pattern, detail=5)
-        along = cloth_colour(garment, line, still, HEIGHT, no, no)[:, 1].std()
-        upwards = cloth_colour(garment, still * 0, line + 0.3, HEIGHT, no, no)[:, 1].std()
+        along = cloth_color(garment, line, still, HEIGHT, no, no)[:, 1].std()
+        upwards = cloth_color(garment, still * 0, line + 0.3, HEIGHT, no, no)[:, 1].std()
         weak, strong = (along, upwards) if lies else (upwards, along)
         assert strong > 4 * weak
 
@@ -126,6 +124,6 @@ def test_twenty_thousand_points_take_a_moment(pattern: Pattern) -> None:
     times = []
     for _ in range(10):
         start = perf_counter()
-        cloth_colour(garment, across, up, HEIGHT, back, sleeve)
+        cloth_color(garment, across, up, HEIGHT, back, sleeve)
         times.append(perf_counter() - start)
     assert min(times) < 0.005

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from passerby.data.attributes.schema import MARKET
-from passerby.synthetic.clothes.fashions import LOWER_COLOURS, UPPER_COLOURS
+from passerby.synthetic.clothes.fashions import LOWER_COLORS, UPPER_COLORS
 from passerby.synthetic.clothes.palette import LOWER, MARGIN, UPPER, Palette, contrast, from_oklab, rgb, to_oklab
 from passerby.synthetic.people.describe import attributes, groups
 from passerby.synthetic.people.people import make_passerby, make_person
 from passerby.synthetic.people.person import Garment, Person
-from passerby.synthetic.render.draws import Draws, draws_of
+from passerby.synthetic.people.streams import Streams, streams_of
 from passerby.synthetic.settings import Settings
 
 COUNT = 2000
@@ -91,10 +91,8 @@ def test_skins_reach_from_very_light_to_very_dark(street: list[Person]) -> None:
     assert 0.5 < np.median(lightness) < 0.7
 
 
-@pytest.mark.parametrize(("part", "table"), [("upper color", UPPER_COLOURS), ("lower color", LOWER_COLOURS)])
-def test_colours_come_as_often_as_in_market(
-    street: list[Person], part: str, table: dict[str, dict[str, float]]
-) -> None:
+@pytest.mark.parametrize(("part", "table"), [("upper color", UPPER_COLORS), ("lower color", LOWER_COLORS)])
+def test_colors_come_as_often_as_in_market(street: list[Person], part: str, table: dict[str, dict[str, float]]) -> None:
     for gender, weights in table.items():
         seen = Counter(groups(p)[part] for p in street if p.body.gender == gender)
         for name, weight in weights.items():
@@ -102,20 +100,20 @@ def test_colours_come_as_often_as_in_market(
 
 
 @pytest.mark.parametrize("palette", [UPPER, LOWER], ids=["upper", "lower"])
-def test_a_sampled_colour_is_plainly_of_its_class(palette: Palette) -> None:
+def test_a_sampled_color_is_plainly_of_its_class(palette: Palette) -> None:
     rng = np.random.default_rng(0)
     for name in palette.classes:
         for _ in range(100):
-            colour = palette.sample(name, rng)
-            assert palette.name(colour) == name
-            away = {other: min(contrast(colour, shade) for shade in those) for other, those in palette.shades.items()}
+            color = palette.sample(name, rng)
+            assert palette.name(color) == name
+            away = {other: min(contrast(color, shade) for shade in those) for other, those in palette.shades.items()}
             nearest = away.pop(name)
             assert min(away.values()) > nearest * (MARGIN - 0.05)
 
 
-def test_colours_survive_the_way_to_oklab_and_back() -> None:
-    colours = np.random.default_rng(0).random((50, 3))
-    np.testing.assert_allclose(from_oklab(to_oklab(colours)), colours, atol=1e-9)
+def test_colors_survive_the_way_to_oklab_and_back() -> None:
+    colors = np.random.default_rng(0).random((50, 3))
+    np.testing.assert_allclose(from_oklab(to_oklab(colors)), colors, atol=1e-9)
 
 
 def test_no_garment_ends_where_short_turns_into_long(street: list[Person]) -> None:
@@ -147,33 +145,33 @@ def test_without_variety_clothes_are_plain_and_all_else_stays() -> None:
         (outfit,) = drab.outfits
         assert outfit.upper.pattern == outfit.lower.pattern == "plain"
         assert (outfit.inner, outfit.belt, outfit.upper.trim) == (None, None, None)
-        assert outfit.upper.colour == usual.outfits[0].upper.colour
+        assert outfit.upper.color == usual.outfits[0].upper.color
         assert (drab.body, drab.hair, drab.things, drab.gait) == (usual.body, usual.hair, usual.things, usual.gait)
 
 
 def test_two_outfits_dress_the_same_person_twice() -> None:
     one, both = make_person(Settings(), 5), make_person(Settings(two_outfits=True), 5)
     assert both.outfits[0] == one.outfits[0]
-    assert both.outfits[1].upper.colour != one.outfits[0].upper.colour
+    assert both.outfits[1].upper.color != one.outfits[0].upper.color
     assert replace(both, outfits=one.outfits) == one
 
 
-def test_the_share_of_twins_is_the_knobs() -> None:
-    groups_of = [draws_of(0, pid, 0.3)[1] for pid in range(COUNT)]
+def test_the_share_of_twins_is_the_difficulties() -> None:
+    groups_of = [streams_of(0, pid, 0.3)[1] for pid in range(COUNT)]
     assert sum(group is not None for group in groups_of) / COUNT == pytest.approx(0.3, abs=0.04)
     sizes = Counter(group for group in groups_of if group is not None)
     assert set(sizes.values()) == {2}
 
 
-def test_twins_wear_the_same_colours(twins: list[tuple[Person, Person]]) -> None:
+def test_twins_wear_the_same_colors(twins: list[tuple[Person, Person]]) -> None:
     for one, other in twins:
         assert one.twin_group == other.twin_group is not None
         for part in ("upper", "lower"):
-            assert getattr(one.outfits[0], part).colour == getattr(other.outfits[0], part).colour
-        assert one.hair.colour == other.hair.colour
+            assert getattr(one.outfits[0], part).color == getattr(other.outfits[0], part).color
+        assert one.hair.color == other.hair.color
         assert one.body.gender == other.body.gender
         assert abs(one.body.height - other.body.height) < 0.06
-        first, second = ({t.colour for t in p.things if t.kind in ("backpack", "handbag")} for p in (one, other))
+        first, second = ({t.color for t in p.things if t.kind in ("backpack", "handbag")} for p in (one, other))
         assert not first or not second or first == second
 
 
@@ -195,7 +193,7 @@ def test_members_never_choose_the_same_and_weights_are_kept() -> None:
     weights = {"a": 6.0, "b": 3.0, "c": 1.0, "never": 0.0}
     chosen = []
     for group in range(600):
-        one, other = (Draws(0, "twin", (group,), m, frozenset({"bag"})).choose("bag", weights) for m in (0, 1))
+        one, other = (Streams(0, "twin", (group,), m, frozenset({"bag"})).choose("bag", weights) for m in (0, 1))
         assert one != other
         chosen.append(one)
     counts = Counter(chosen)
@@ -206,9 +204,9 @@ def test_members_never_choose_the_same_and_weights_are_kept() -> None:
 def test_columns_of_a_known_person() -> None:
     person = make_person(Settings(), 0)
     (outfit,) = person.outfits
-    upper = replace(outfit.upper, kind="jacket", colour=rgb("b02a2e"), length=1.0)
+    upper = replace(outfit.upper, kind="jacket", color=rgb("b02a2e"), length=1.0)
     lower = Garment("skirt", rgb("2f4468"), rgb("2f4468"), "plain", 0.05, 0, 0.02, 0.4)
-    inner = replace(upper, kind="tshirt", colour=rgb("f4f3f0"), length=0.3)
+    inner = replace(upper, kind="tshirt", color=rgb("f4f3f0"), length=0.3)
     dressed = replace(
         person,
         body=replace(person.body, gender="female", age=3),
@@ -225,7 +223,7 @@ def test_columns_of_a_known_person() -> None:
     assert MARKET.to_values(MARKET.from_columns(columns)) == groups(dressed)
 
 
-def test_everybody_has_one_colour_of_each_part(street: list[Person]) -> None:
+def test_everybody_has_one_color_of_each_part(street: list[Person]) -> None:
     for person in street[:300]:
         columns = attributes(person)
         assert list(columns) == list(MARKET.columns)

@@ -7,9 +7,9 @@ import pytest
 
 from passerby.synthetic.render.camera import Camera, develop, enlarge, make_camera
 from passerby.synthetic.render.view import Floats
-from passerby.synthetic.settings import Knobs, stream
+from passerby.synthetic.settings import Difficulty, stream
 
-CALM = Knobs(colour=0.0, quality=0.0)
+CALM = Difficulty(color=0.0, quality=0.0)
 
 
 def step(high: float = 0.6, size: tuple[int, int] = (128, 64)) -> Floats:
@@ -27,21 +27,21 @@ def shot(camera: Camera, radiance: Floats, number: int = 0, distance: float = 8.
 
 
 def test_same_camera_same_shot_same_picture() -> None:
-    camera = make_camera(0, 1, Knobs())
+    camera = make_camera(0, 1, Difficulty())
     np.testing.assert_array_equal(shot(camera, step()), shot(camera, step()))
     assert (shot(camera, step()) != shot(camera, step(), 1)).any()
 
 
 def test_picture_has_the_size_and_type_that_were_asked() -> None:
     light = step(size=(256, 128))
-    picture = develop(light, make_camera(0, 0, Knobs()), stream(0, "shot"), distance=8.0, size=(256, 128))
+    picture = develop(light, make_camera(0, 0, Difficulty()), stream(0, "shot"), distance=8.0, size=(256, 128))
     assert picture.shape == (256, 128, 3)
     assert picture.dtype == np.uint8
 
 
 def test_geometry_is_that_of_a_street_camera() -> None:
     for number in range(50):
-        camera = make_camera(7, number, Knobs())
+        camera = make_camera(7, number, Difficulty())
         assert 2.0 <= camera.height <= 5.0
         assert 0 < camera.pitch < 0.8
         assert 4.0 <= camera.distances[0] < camera.distances[1] <= 14.0
@@ -56,21 +56,21 @@ def test_more_light_is_never_darker() -> None:
     assert values[-1] > 245
 
 
-def test_colour_knob_at_zero_makes_all_cameras_alike() -> None:
-    grey = np.full((64, 32, 3), 0.25, np.float32)
-    calm = [shot(make_camera(0, number, CALM), grey).mean(axis=(0, 1)) for number in range(4)]
-    varied = [shot(make_camera(0, number, Knobs(quality=0.0)), grey).mean(axis=(0, 1)) for number in range(4)]
+def test_color_difficulty_at_zero_makes_all_cameras_alike() -> None:
+    gray = np.full((64, 32, 3), 0.25, np.float32)
+    calm = [shot(make_camera(0, number, CALM), gray).mean(axis=(0, 1)) for number in range(4)]
+    varied = [shot(make_camera(0, number, Difficulty(quality=0.0)), gray).mean(axis=(0, 1)) for number in range(4)]
     assert np.ptp(calm, axis=0).max() < 1.5
     assert np.ptp(varied, axis=0).max() > 15
 
 
-def test_quality_knob_blurs() -> None:
-    def steepest(knobs: Knobs, number: int) -> float:
-        picture = shot(replace(make_camera(0, number, knobs), noise=0.0, sharpening=0.0), step())
+def test_quality_difficulty_blurs() -> None:
+    def steepest(difficulty: Difficulty, number: int) -> float:
+        picture = shot(replace(make_camera(0, number, difficulty), noise=0.0, sharpening=0.0), step())
         return float(np.abs(np.diff(picture, axis=1)).max())
 
     fine, worn = (
-        [steepest(Knobs(colour=0.0, quality=strength), number) for number in range(6)] for strength in (0.0, 1.5)
+        [steepest(Difficulty(color=0.0, quality=strength), number) for number in range(6)] for strength in (0.0, 1.5)
     )
     assert np.mean(worn) < np.mean(fine) * 0.6
 

@@ -5,11 +5,11 @@ import pytest
 
 from passerby.synthetic.render.camera import make_camera
 from passerby.synthetic.render.view import Floats, View
-from passerby.synthetic.settings import Knobs, stream
+from passerby.synthetic.settings import Difficulty, stream
 from passerby.synthetic.street.objects import Box, Dome, Panel, Post, hull, windows
-from passerby.synthetic.street.occluders import LEAST, MOST, hidden
-from passerby.synthetic.street.rays import grid
-from passerby.synthetic.street.scene import Light, Scene, make_scene, occluder
+from passerby.synthetic.street.occluders import LEAST, MOST, hidden, occluder
+from passerby.synthetic.street.rays import Light, grid
+from passerby.synthetic.street.scene import Scene, make_scene
 from passerby.synthetic.street.surfaces import Texture, noise, texture
 from passerby.synthetic.street.weather import CELL, ORIGIN, look_up
 
@@ -26,12 +26,12 @@ def view(height: float = 3.0, pitch: float = 0.25, half: tuple[float, float] = (
 
 @pytest.fixture(scope="module")
 def scenes() -> list[Scene]:
-    return [make_scene(3, camera, Knobs()) for camera in range(6)]
+    return [make_scene(3, camera, Difficulty()) for camera in range(6)]
 
 
 def places(scene: Scene, camera: int, count: int) -> list[Floats]:
     """Ground points where people of this camera may stand."""
-    geometry, rng, found = make_camera(3, camera, Knobs()), stream(3, "test", camera), []
+    geometry, rng, found = make_camera(3, camera, Difficulty()), stream(3, "test", camera), []
     for _ in range(count * 20):
         x, y = rng.uniform(*geometry.lateral), rng.uniform(*geometry.distances)
         if scene.clear(x, y):
@@ -48,13 +48,13 @@ def test_a_grid_has_the_rays_of_its_view() -> None:
 
 def test_backdrop_is_plausible_light_before_the_camera(scenes: list[Scene]) -> None:
     for scene in scenes:
-        colour, depth, ground = scene.backdrop(view(), SIZE)
-        assert colour.shape == (*SIZE, 3)
-        assert colour.dtype == depth.dtype == np.float32
+        color, depth, ground = scene.backdrop(view(), SIZE)
+        assert color.shape == (*SIZE, 3)
+        assert color.dtype == depth.dtype == np.float32
         assert depth.shape == ground.shape == SIZE
-        assert np.isfinite(colour).all()
-        assert colour.min() >= 0
-        assert 0.03 < colour.mean() < 0.8
+        assert np.isfinite(color).all()
+        assert color.min() >= 0
+        assert 0.03 < color.mean() < 0.8
         assert depth.min() > 0
         assert not ground[~np.isfinite(depth)].any()
 
@@ -68,7 +68,7 @@ def test_the_ground_has_height_zero(scenes: list[Scene]) -> None:
 
 
 def test_same_seed_same_street_and_another_camera_another() -> None:
-    first, again, other = (make_scene(1, camera, Knobs()).backdrop(view(), SIZE).colour for camera in (0, 0, 1))
+    first, again, other = (make_scene(1, camera, Difficulty()).backdrop(view(), SIZE).color for camera in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).mean() > 0.02
 
@@ -76,18 +76,18 @@ def test_same_seed_same_street_and_another_camera_another() -> None:
 def test_a_moment_later_only_the_light_differs(scenes: list[Scene]) -> None:
     now, later = (scene.backdrop(view(), SIZE) for scene in (scenes[0], scenes[0].later(stream(0, "later"))))
     np.testing.assert_array_equal(now.depth, later.depth)
-    assert 0.001 < np.abs(now.colour - later.colour).mean() < 0.2
+    assert 0.001 < np.abs(now.color - later.color).mean() < 0.2
 
 
-def test_background_knob_empties_the_street() -> None:
-    full = sum(len(make_scene(0, camera, Knobs()).solids) for camera in range(6))
-    bare = sum(len(make_scene(0, camera, Knobs(background=0.0)).solids) for camera in range(6))
+def test_background_difficulty_empties_the_street() -> None:
+    full = sum(len(make_scene(0, camera, Difficulty()).solids) for camera in range(6))
+    bare = sum(len(make_scene(0, camera, Difficulty(background=0.0)).solids) for camera in range(6))
     assert bare < full / 2
 
 
-def test_light_knob_at_zero_is_an_even_dry_day() -> None:
+def test_light_difficulty_at_zero_is_an_even_dry_day() -> None:
     for camera in range(6):
-        scene = make_scene(0, camera, Knobs(light=0.0))
+        scene = make_scene(0, camera, Difficulty(light=0.0))
         assert scene.light.shade == 0
         assert scene.weather.wet == 0
         assert scene.weather.lamp.max() == 0
@@ -98,7 +98,7 @@ def test_people_have_room_and_stand_inside_nothing(scenes: list[Scene]) -> None:
         for x, y, _ in places(scene, camera, 10):
             for foot in scene.feet:
                 assert foot.distance(x, y) > 0.5
-    assert not scenes[0].clear(*scenes[0].feet[0].centre)
+    assert not scenes[0].clear(*scenes[0].feet[0].center)
 
 
 def test_shadow_map_is_read_between_its_texels() -> None:
@@ -114,7 +114,7 @@ def test_occluders_hide_some_of_a_person_and_never_all(scenes: list[Scene]) -> N
     shares = []
     for camera, scene in enumerate(scenes):
         for number, position in enumerate(places(scene, camera, 10)):
-            shares.append(hidden(occluder(stream(0, "o", camera, number), position, eye, scene), position, eye))
+            shares.append(hidden(occluder(stream(0, "o", camera, number), position, eye, scene.clear), position, eye))
     assert min(shares) > LEAST / 2
     assert max(shares) <= MOST
     assert np.std(shares) > 0.05
@@ -122,21 +122,21 @@ def test_occluders_hide_some_of_a_person_and_never_all(scenes: list[Scene]) -> N
 
 def test_occluder_appears_before_what_it_hides(scenes: list[Scene]) -> None:
     position, at = np.array([0, 6, 0], np.float32), view()
-    solids = occluder(stream(0, "o"), position, at.eye, scenes[0])
+    solids = occluder(stream(0, "o"), position, at.eye, scenes[0].clear)
     bare, with_it = scenes[0].backdrop(at, SIZE), scenes[0].backdrop(at, SIZE, solids)
-    changed = np.abs(bare.colour - with_it.colour).max(axis=2) > 1e-4
+    changed = np.abs(bare.color - with_it.color).max(axis=2) > 1e-4
     assert changed.any()
     assert (with_it.depth <= bare.depth + 1e-4).all()
     assert with_it.depth[changed].min() < 6
 
 
 WHITE = texture(np.ones((2, 2, 3), np.float32), 1.0)
-GREY = np.full(3, 0.5, np.float32)
+GRAY = np.full(3, 0.5, np.float32)
 SOLIDS = (
     Panel(np.array([-0.5, 5, 0], np.float32), NOON.towards[[2, 1, 0]], NOON.towards, 1.0, 1.5, WHITE),
-    Box(np.array([0, 5.5, 0], np.float32), np.array([1, 1, 1.5], np.float32), 0.0, None, GREY),
-    Post(np.array([0, 5.3, 0], np.float32), 0.3, 1.5, GREY),
-    Dome(np.array([0, 5.5, 0.5], np.float32), np.array([0.5, 0.5, 0.5], np.float32), GREY, GREY),
+    Box(np.array([0, 5.5, 0], np.float32), np.array([1, 1, 1.5], np.float32), 0.0, None, GRAY),
+    Post(np.array([0, 5.3, 0], np.float32), 0.3, 1.5, GRAY),
+    Dome(np.array([0, 5.5, 0.5], np.float32), np.array([0.5, 0.5, 0.5], np.float32), GRAY, GRAY),
 )
 
 
@@ -161,7 +161,7 @@ def test_a_solid_lies_within_its_window(solid: Panel | Box | Post | Dome) -> Non
 
 
 def test_what_lies_behind_the_camera_has_no_window() -> None:
-    behind = Post(np.array([0, -5, 0], np.float32), 0.1, 2.0, GREY)
+    behind = Post(np.array([0, -5, 0], np.float32), 0.1, 2.0, GRAY)
     assert windows(hull(behind)[None], view(), SIZE) == [None]
 
 

@@ -17,7 +17,7 @@ from passerby.synthetic.people.person import Person, Thing
 from passerby.synthetic.settings import Settings
 from passerby.synthetic.street.world import World
 
-CLEAN = {"quality": 0.0, "colour": 0.0, "light": 0.0, "occluder": 0.0, "passerby": 0.0, "crop": 0.0}
+CLEAN = {"quality": 0.0, "color": 0.0, "light": 0.0, "occluder": 0.0, "passerby": 0.0, "crop": 0.0}
 
 
 @pytest.fixture(scope="module")
@@ -127,14 +127,14 @@ RED = (0.75, 0.1, 0.1)
     ("change", "parts"),
     [("upper", ("upper",)), ("lower", ("lower",)), ("hair", ("hair", "face")), ("shoes", ("shoes",))],
 )
-def test_a_colour_changes_its_own_pixels_only(change: str, parts: tuple[str, ...]) -> None:
+def test_a_color_changes_its_own_pixels_only(change: str, parts: tuple[str, ...]) -> None:
     world = World(Settings(changes=CLEAN))
     who = person_without_things(world, 12)
     outfit = who.outfits[0]
     if change == "hair":
-        other = replace(who, hair=replace(who.hair, colour=RED))
+        other = replace(who, hair=replace(who.hair, color=RED))
     else:
-        dyed = replace(getattr(outfit, change), colour=RED)
+        dyed = replace(getattr(outfit, change), color=RED)
         other = replace(who, outfits=(replace(outfit, **{change: dyed}),))
     collar = ("arms",) if change == "upper" else ()
     assert_only(*pair(who, other), *parts, *collar)
@@ -151,7 +151,7 @@ def test_glasses_change_the_face_only() -> None:
 
 def test_a_hat_covers_the_head_only() -> None:
     who = person_without_things(World(Settings(changes=CLEAN)), 12)
-    without, with_hat = pair(who, replace(who, hat="cap", hat_colour=RED))
+    without, with_hat = pair(who, replace(who, hat="cap", hat_color=RED))
     assert part(with_hat, "hat").any()
     assert not part(without, "hat").any()
     assert attributes(replace(who, hat="cap"))["hat"] == 2

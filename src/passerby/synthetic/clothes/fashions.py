@@ -23,18 +23,18 @@ def _weights(text: str) -> dict[str, float]:
     return {name: float(weight) for name, weight in zip(words[::2], words[1::2], strict=True)}
 
 
-UPPER_COLOURS: dict[Gender, dict[str, float]] = {
+UPPER_COLORS: dict[Gender, dict[str, float]] = {
     "male": _weights("black 156 white 253 red 86 purple 37 yellow 70 gray 155 blue 88 green 66"),
     "female": _weights("black 137 white 338 red 123 purple 35 yellow 58 gray 93 blue 50 green 69"),
 }
 """Per thousand people of Market-1501, training and test."""
-LOWER_COLOURS: dict[Gender, dict[str, float]] = {
+LOWER_COLORS: dict[Gender, dict[str, float]] = {
     "male": _weights("black 432 white 46 pink 7 purple 2 yellow 5 gray 222 blue 160 green 14 brown 95"),
     "female": _weights("black 328 white 105 pink 66 purple 5 yellow 17 gray 93 blue 216 green 34 brown 56"),
 }
-SECOND_COLOURS = _weights("white 30 black 20 gray 12 blue 12 red 10 green 5 yellow 7 purple 3")
-INNER_COLOURS = _weights("white 45 gray 15 black 18 blue 8 red 6 yellow 4 green 4")
-BAG_COLOURS = _weights("black 38 gray 12 blue 14 red 10 brown 10 green 4 purple 3 white 4 orange 2 pink 3")
+SECOND_COLORS = _weights("white 30 black 20 gray 12 blue 12 red 10 green 5 yellow 7 purple 3")
+INNER_COLORS = _weights("white 45 gray 15 black 18 blue 8 red 6 yellow 4 green 4")
+BAG_COLORS = _weights("black 38 gray 12 blue 14 red 10 brown 10 green 4 purple 3 white 4 orange 2 pink 3")
 
 UPPER_KINDS: dict[tuple[Gender, Season], dict[UpperKind, float]] = {
     ("male", "warm"): {"tshirt": 60, "polo": 14, "shirt": 14, "tank": 6, "sweater": 1, "hoodie": 2, "jacket": 2},
@@ -93,7 +93,7 @@ SHOES: dict[Gender, dict[ShoeKind, float]] = {
     "male": {"sneakers": 68, "sandals": 13, "leather": 16, "boots": 3},
     "female": {"sneakers": 46, "sandals": 22, "leather": 14, "boots": 4, "heels": 14},
 }
-SHOE_COLOURS = ("e9e8e4", "d8d6d2", "1d1d20", "2a2a2f", "5d5f63", "35486b", "8a2f35", "6b4a33", "a07a52", "8fa3b5")
+SHOE_COLORS = ("e9e8e4", "d8d6d2", "1d1d20", "2a2a2f", "5d5f63", "35486b", "8a2f35", "6b4a33", "a07a52", "8fa3b5")
 LEATHER = ("1d1d20", "2a2a2f", "33261f", "6b4a33", "a07a52", "8a7460")
 SOLES = ("1e1d1c", "3a3028", "8f7a5e", "5a5a5c")
 SOCKS = ("e6e5e0", "e6e5e0", "2b2b2f", "77797d", "41506b")

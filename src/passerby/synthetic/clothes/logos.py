@@ -13,19 +13,19 @@ from passerby.synthetic.clothes.prints import TABLE, Cloth, Floats, Layer, band,
 def paint_logo(cloth: Cloth) -> Iterator[Layer]:
     """On the front, and on the back of one garment in four; nothing is painted where the print cannot be."""
     width, height = 0.16 + 0.13 * cloth.draw(0), 0.1 + 0.18 * cloth.draw(1)
-    centre = np.float32(cloth.chest)
+    center = np.float32(cloth.chest)
     behind = cloth.draw(2) < 0.25
     round_back = np.sign(cloth.across) * np.asarray(cloth.half, np.float32) - cloth.across
     x = np.where(cloth.back, round_back, cloth.across)
-    y = cloth.up - centre
+    y = cloth.up - center
     side = ~cloth.sleeve if behind else ~(cloth.sleeve | cloth.back)
     near = np.flatnonzero(side & (np.abs(x) < width) & (np.abs(y) < height))
     on = replace(cloth, across=x[near], up=y[near], back=cloth.back[near], sleeve=cloth.sleeve[near])
     motif = MOTIFS[int(cloth.draw(3) * len(MOTIFS))]
-    for share, colour in motif(on, width, height):
+    for share, color in motif(on, width, height):
         whole = np.zeros(len(cloth.up), np.float32)
         whole[near] = share
-        yield whole, colour
+        yield whole, color
 
 
 def _box(cloth: Cloth, width: float, height: float) -> Floats:
@@ -55,7 +55,7 @@ def _disc(cloth: Cloth, width: float, height: float) -> Iterator[Layer]:
     size = np.float32(min(width, 2 * height) / 2.1)
     yield step(size - radius), cloth.second
     if cloth.draw(5) < 0.5:
-        yield step(size * np.float32(0.6) - radius), cloth.garment.colour
+        yield step(size * np.float32(0.6) - radius), cloth.garment.color
     else:
         inner = step(size * np.float32(0.7) - radius) * (blotches(cloth, 0.05, 6) > 0.1)
         yield inner, cloth.accent
@@ -66,14 +66,14 @@ def _picture(cloth: Cloth, width: float, height: float) -> Iterator[Layer]:
     box = _box(cloth, width, height)
     yield box, cloth.second
     yield box * np.clip(blotches(cloth, 0.06, 7) * 6, 0, 1), cloth.accent
-    yield box * np.clip(blotches(cloth, 0.035, 70) * 6 - 1, 0, 1), cloth.garment.colour
+    yield box * np.clip(blotches(cloth, 0.035, 70) * 6 - 1, 0, 1), cloth.garment.color
 
 
 def _sign(cloth: Cloth, width: float, height: float) -> Iterator[Layer]:
     """Text in a box, the colors exchanged."""
     yield _box(cloth, width, height * 0.7), cloth.second
     for share, _ in _text(cloth, width * 0.85, height * 0.6):
-        yield share, cloth.garment.colour
+        yield share, cloth.garment.color
 
 
 def _triangle(cloth: Cloth, width: float, height: float) -> Iterator[Layer]:
@@ -102,14 +102,14 @@ def _face(cloth: Cloth, width: float, height: float) -> Iterator[Layer]:
     ears = np.sqrt((x - np.float32(0.6)) ** 2 + (y - np.float32(0.7)) ** 2) - np.float32(0.3)
     yield step(-np.minimum(head, ears) * size), cloth.second
     eyes = np.sqrt((x - np.float32(0.3)) ** 2 + (y - np.float32(0.1)) ** 2) - np.float32(0.14)
-    yield step(-eyes * size), cloth.garment.colour
+    yield step(-eyes * size), cloth.garment.color
 
 
 def _bars(cloth: Cloth, width: float, height: float) -> Iterator[Layer]:
     """Three bars, of falling width or slanted."""
     slanted = cloth.up * np.float32(0.5 if cloth.draw(5) < 0.5 else 0.0)
-    for place, colour in zip((-0.3, 0.0, 0.3), (cloth.second, cloth.accent, cloth.second), strict=True):
-        yield band(cloth.up, place * height, 0.2 * height) * band(cloth.across - slanted, 0.0, width), colour
+    for place, color in zip((-0.3, 0.0, 0.3), (cloth.second, cloth.accent, cloth.second), strict=True):
+        yield band(cloth.up, place * height, 0.2 * height) * band(cloth.across - slanted, 0.0, width), color
 
 
 def _badge(cloth: Cloth, width: float, height: float) -> Iterator[Layer]:

@@ -47,12 +47,12 @@ class Palette:
     def __init__(self, shades: Mapping[str, str]) -> None:
         self.shades = {name: tuple(rgb(code) for code in codes.split()) for name, codes in shades.items()}
         self.classes = tuple(shades)
-        self._of = np.repeat(np.arange(len(shades)), [len(colours) for colours in self.shades.values()])
-        self._labs = to_oklab(np.array([colour for colours in self.shades.values() for colour in colours]))
+        self._of = np.repeat(np.arange(len(shades)), [len(colors) for colors in self.shades.values()])
+        self._labs = to_oklab(np.array([color for colors in self.shades.values() for color in colors]))
 
-    def name(self, colour: RGB) -> str:
+    def name(self, color: RGB) -> str:
         """The class whose nearest shade is nearest."""
-        return self.classes[int(np.argmin(self._distances(to_oklab(np.array(colour)))))]
+        return self.classes[int(np.argmin(self._distances(to_oklab(np.array(color)))))]
 
     def sample(self, name: str, rng: np.random.Generator) -> RGB:
         """A color of a class: between two of its shades, a little lighter or duller, and far from other classes."""
@@ -75,9 +75,9 @@ class Palette:
         return distances
 
 
-def shade(colour: RGB, factor: float) -> RGB:
+def shade(color: RGB, factor: float) -> RGB:
     """A color made lighter (factor above 1) or darker, in sRGB."""
-    red, green, blue = (round(min(value * factor, 0.97), 4) for value in colour)
+    red, green, blue = (round(min(value * factor, 0.97), 4) for value in color)
     return red, green, blue
 
 
@@ -94,8 +94,8 @@ def _between(shades: NDArray[np.float64], rng: np.random.Generator) -> NDArray[n
     return lab
 
 
-def _triple(colour: NDArray[np.float64]) -> RGB:
-    red, green, blue = (round(float(value), 4) for value in colour)
+def _triple(color: NDArray[np.float64]) -> RGB:
+    red, green, blue = (round(float(value), 4) for value in color)
     return red, green, blue
 
 

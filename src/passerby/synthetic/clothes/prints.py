@@ -77,9 +77,9 @@ def step(x: Floats) -> Floats:
     return smooth
 
 
-def band(x: Floats, centre: float, width: float) -> Floats:
+def band(x: Floats, center: float, width: float) -> Floats:
     """1 within a band of ``width`` meters."""
-    return step(np.float32(width / 2) - np.abs(x - np.float32(centre)))
+    return step(np.float32(width / 2) - np.abs(x - np.float32(center)))
 
 
 def bands(x: Floats, period: float, share: float, phase: float) -> Floats:
@@ -196,7 +196,7 @@ def _dots(cloth: Cloth) -> Iterator[Layer]:
 
 def _camouflage(cloth: Cloth) -> Iterator[Layer]:
     """Patches of the second color, and of light and dark shades of the first."""
-    red, green, blue = cloth.garment.colour
+    red, green, blue = cloth.garment.color
     yield _patch(blotches(cloth, 0.09, 5)), (red * 0.6, green * 0.6, blue * 0.6)
     yield np.float32(0.45) * _patch(blotches(cloth, 0.06, 900)), cloth.second
 
@@ -209,8 +209,8 @@ def _patch(noise: Floats) -> Floats:
 def _raglan(cloth: Cloth) -> Iterator[Layer]:
     """Sleeves of the second color, which reach the neck along a slanted seam."""
     below = np.float32(cloth.height) - cloth.up
-    centre = np.where(cloth.back, np.asarray(cloth.half, np.float32) - np.abs(cloth.across), np.abs(cloth.across))
-    slant = step(centre - np.float32(0.07) - np.float32(0.5) * below) * (below < 0.22)
+    center = np.where(cloth.back, np.asarray(cloth.half, np.float32) - np.abs(cloth.across), np.abs(cloth.across))
+    slant = step(center - np.float32(0.07) - np.float32(0.5) * below) * (below < 0.22)
     yield np.maximum(slant, cloth.sleeve), cloth.second
 
 

@@ -29,7 +29,7 @@ ROUGH = {"jeans": 0.07, "sweater": 0.06, "hoodie": 0.04, "coat": 0.04, "leggings
 """How much threads differ in brightness; 0.025 elsewhere."""
 
 
-def cloth_colour(
+def cloth_color(
     garment: Garment,
     across: Floats,
     up: Floats,
@@ -50,30 +50,30 @@ def cloth_colour(
         half: meters (one, or ``(n,)``) from the front center line round to that of the back.
     """
     cloth = Cloth(garment, across, up, height, back, sleeve, half)
-    colour = np.empty((3, len(up)), np.float32)
-    colour[:] = np.array(garment.colour, np.float32)[:, None]
+    color = np.empty((3, len(up)), np.float32)
+    color[:] = np.array(garment.color, np.float32)[:, None]
     pattern = paint_logo(cloth) if garment.pattern == "logo" else layers(cloth)
     for share, over in chain(pattern, _seams(cloth)):
-        for channel, value in zip(colour, over, strict=True):
+        for channel, value in zip(color, over, strict=True):
             channel += share * (np.float32(value) - channel)
-    colour *= _weave(cloth)
-    np.clip(colour, 0, 1, out=colour)
-    points: Floats = colour.T
+    color *= _weave(cloth)
+    np.clip(color, 0, 1, out=color)
+    points: Floats = color.T
     return points
 
 
 def _seams(cloth: Cloth) -> Iterator[Layer]:
     """What tells a shirt from a T-shirt: collars, cuffs, plackets, zips, pockets."""
     garment = cloth.garment
-    line = garment.trim or shade(garment.colour, 0.72)
+    line = garment.trim or shade(garment.color, 0.72)
     front = ~(cloth.back | cloth.sleeve)
     if garment.kind in ("jeans", "trousers", "shorts"):
-        yield from _pockets(cloth, shade(garment.colour, 0.75))
+        yield from _pockets(cloth, shade(garment.color, 0.75))
     if garment.kind in ("hoodie", "jacket", "coat"):
         yield band(cloth.across, 0.0, 0.014) * front, line
-        yield np.float32(0.6) * _pouch(cloth) * front, shade(garment.colour, 0.72)
+        yield np.float32(0.6) * _pouch(cloth) * front, shade(garment.color, 0.72)
     if garment.kind == "shirt":
-        yield np.float32(0.5) * band(cloth.across, 0.012, 0.006) * front, shade(garment.colour, 0.7)
+        yield np.float32(0.5) * band(cloth.across, 0.012, 0.006) * front, shade(garment.color, 0.7)
         yield band(cloth.across, 0.0, 0.012) * bands(cloth.up, 0.085, 0.14, 0.3) * front, line
     if garment.kind == "polo":
         yield band(cloth.across, 0.0, 0.02) * step(cloth.up - np.float32(cloth.height - 0.17)) * front, line

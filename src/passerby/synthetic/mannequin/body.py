@@ -16,9 +16,9 @@ from passerby.synthetic.people.person import Body, Garment, Outfit
 
 TORSO = (-0.045, 0.0, 0.05, 0.10, 0.17, 0.225, 0.258, 0.280, 0.302, 0.320)
 """Heights of the torso's rings over the hips."""
-TRUNK_WIDTH = (0.068, 0.094, 0.094, 0.081, 0.088, 0.096, 0.100, 0.093, 0.064, 0.034)
-TRUNK_DEPTH = (0.058, 0.069, 0.068, 0.061, 0.066, 0.069, 0.062, 0.050, 0.042, 0.036)
-TRUNK_FRONT = (-0.006, -0.006, -0.004, 0.002, 0.004, 0.006, 0.002, -0.002, -0.004, 0.004)
+TORSO_WIDTH = (0.068, 0.094, 0.094, 0.081, 0.088, 0.096, 0.100, 0.093, 0.064, 0.034)
+TORSO_DEPTH = (0.058, 0.069, 0.068, 0.061, 0.066, 0.069, 0.062, 0.050, 0.042, 0.036)
+TORSO_FRONT = (-0.006, -0.006, -0.004, 0.002, 0.004, 0.006, 0.002, -0.002, -0.004, 0.004)
 """How far each ring's center stands before the spine."""
 FEMALE_WIDTH = (1.04, 1.06, 1.02, 0.89, 0.90, 0.95, 0.95, 0.95, 0.95, 0.9)
 FEMALE_BUST = (0.0, 0.0, 0.0, 0.0, 0.004, 0.014, 0.004, 0.0, 0.0, 0.0)
@@ -53,12 +53,12 @@ def torso_spine(s: Skeleton, heights: Array, stations: Array | None = None) -> S
 def torso_radii(body: Body) -> tuple[Array, Array, Array]:
     """Half widths, half depths and forward shifts of the torso's rings, meters."""
     girth = body.height * body.girth
-    width, depth = np.asarray(TRUNK_WIDTH) * girth, np.asarray(TRUNK_DEPTH) * girth
+    width, depth = np.asarray(TORSO_WIDTH) * girth, np.asarray(TORSO_DEPTH) * girth
     broad = np.interp(
         TORSO, (-0.05, 0.05, 0.12, 0.25), (body.hips, body.hips, (body.hips + body.shoulders) / 2, body.shoulders)
     )
     width *= broad
-    shift = np.asarray(TRUNK_FRONT) * body.height
+    shift = np.asarray(TORSO_FRONT) * body.height
     if body.gender == "female":
         width *= np.asarray(FEMALE_WIDTH)
         if body.age >= 2:
@@ -76,7 +76,7 @@ def torso(body: Body, outfit: Outfit, s: Skeleton, spacing: float) -> Tube:
     air = outfit.upper.loose * np.interp(heights, (0.08, 0.16, 0.25, 0.29), (1.0, 0.75, 0.25, 0.05))
     below = 0.4 * outfit.lower.loose if outfit.upper.hem <= TUCKED else 0.0
     air = np.where(heights < 0.08, below, air)
-    spine = replace(spine, centres=spine.centres + shift[:, None] * spine.front)
+    spine = replace(spine, centers=spine.centers + shift[:, None] * spine.front)
     wide, deep = (_hung(radii + air, outfit.upper) for radii in (width, depth))
     tube = loft(spine, wide, deep, spacing=spacing, material=Material.UPPER, power=2.3)
     tube.material[tube.share < WAISTBAND] = Material.LOWER
@@ -195,8 +195,8 @@ def shoe(s: Skeleton, side: int, spacing: float, *, slim: bool) -> Tube:
     half = np.asarray(SHOE_HALF_HEIGHT) * scale
     sole = s.ankles[side] - ANKLE_HEIGHT * s.height * up
     length = FOOT * s.height * 1.08
-    centres = sole + (np.asarray(SHOE) - 0.26)[:, None] * length * forward + half[:, None] * up
-    spine = stacked(SHOE, centres, np.stack([right, up]))
+    centers = sole + (np.asarray(SHOE) - 0.26)[:, None] * length * forward + half[:, None] * up
+    spine = stacked(SHOE, centers, np.stack([right, up]))
     return loft(spine, np.asarray(SHOE_WIDTH) * scale, half, spacing=spacing, material=Material.SHOE, power=2.4)
 
 
@@ -218,11 +218,11 @@ def skirt(
     width, depth = width + 0.3 * beneath, depth + 0.7 * beneath
     for i in np.flatnonzero(levels < 0.02):
         x, y, half_x, half_y = _around_legs(body, s, float(levels[i]))
-        spine.centres[i] = s.pelvis + np.array([x, y, levels[i]]) @ s.pelvis_axes
+        spine.centers[i] = s.pelvis + np.array([x, y, levels[i]]) @ s.pelvis_axes
         width[i], depth[i], shift[i] = max(half_x + 0.4 * under, 0.9 * hip), max(half_y + under, 0.6 * hip), 0.0
     falls = np.clip((top - heights) / max(top - heights[0], 1e-3), 0, 1)
     air = garment.loose * (0.55 + flare * falls) + 0.004
-    spine = replace(spine, centres=spine.centres + shift[:, None] * spine.front)
+    spine = replace(spine, centers=spine.centers + shift[:, None] * spine.front)
     return loft(spine, width + air, depth + air, spacing=spacing, material=material, power=2.2)
 
 

@@ -106,8 +106,8 @@ def _umbrella(at: Hold) -> list[Tube]:
     right /= np.linalg.norm(right)
     stations = np.array([0.0, 0.35, 0.7, 0.92, 1.0])
     girth = 0.27 * s.height * at.thing.size * np.array([1.0, 0.88, 0.6, 0.28, 0.02])
-    centres = top + (stations[:, None] - 1.0) * 0.11 * s.height * tilt
-    spine = stacked(stations, centres, np.stack([right, np.cross(tilt, right)]))
+    centers = top + (stations[:, None] - 1.0) * 0.11 * s.height * tilt
+    spine = stacked(stations, centers, np.stack([right, np.cross(tilt, right)]))
     canopy = capped(spine, girth, girth, spacing=at.spacing, material=Material.UMBRELLA)
     shaft = np.stack([grip - 0.06 * tilt, (grip + top) / 2, top])
     return [canopy, _rod(shaft, 0.008, at.spacing, Material.GADGET)]

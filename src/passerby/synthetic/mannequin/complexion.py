@@ -12,27 +12,27 @@ from passerby.synthetic.people.person import RGB, Garment, Person, Shoes
 COLLARS = ("shirt", "polo", "jacket", "coat", "hoodie")
 
 
-def flat(f: Fragments, colour: RGB, grain: float) -> Floats:
+def flat(f: Fragments, color: RGB, grain: float) -> Floats:
     """One color ``(n, 3)``, a little uneven."""
     rough = 1 + np.float32(grain) * noise.height(f.across * 3.1, f.along * 3.3)
-    return np.asarray(np.asarray(colour, np.float32) * rough[:, None], np.float32)
+    return np.asarray(np.asarray(color, np.float32) * rough[:, None], np.float32)
 
 
 def neck(person: Person, upper: Garment, f: Fragments) -> Floats:
     """Skin above the collar; a collar stands lower in front."""
-    colour = flat(f, person.body.skin, 0.03)
+    color = flat(f, person.body.skin, 0.03)
     rise = 0.52 if upper.kind in COLLARS else 0.24 if upper.kind in ("sweater", "tshirt") else 0.0
     dip = (0.25 if upper.kind in COLLARS else -0.15) * np.exp(-((f.angle / 0.5) ** 2))
-    colour[f.share < rise - dip] = np.asarray(upper.trim or upper.colour, np.float32) * 0.95
-    return colour
+    color[f.share < rise - dip] = np.asarray(upper.trim or upper.color, np.float32) * 0.95
+    return color
 
 
 def leg(person: Person, shoes: Shoes, f: Fragments) -> Floats:
     """Bare skin, and the socks in it."""
-    colour = flat(f, person.body.skin, 0.03)
+    color = flat(f, person.body.skin, 0.03)
     if shoes.kind in ("sneakers", "leather"):
-        colour[f.share > 0.88] = shoes.socks
-    return colour
+        color[f.share > 0.88] = shoes.socks
+    return color
 
 
 def hair(person: Person, f: Fragments) -> Floats:
@@ -40,10 +40,10 @@ def hair(person: Person, f: Fragments) -> Floats:
     strands = (
         1 + 0.14 * noise.height(f.angle * 0.9, f.along * 0.35 + 0.3) + 0.10 * noise.height(f.angle * 2.3, f.along * 0.2)
     )
-    colour = np.asarray(person.hair.colour, np.float32) * strands[:, None].astype(np.float32)
+    color = np.asarray(person.hair.color, np.float32) * strands[:, None].astype(np.float32)
     if person.hair.style == "buzz":
-        colour = 0.65 * colour + 0.35 * np.asarray(person.body.skin, np.float32)
-    return np.asarray(colour, np.float32)
+        color = 0.65 * color + 0.35 * np.asarray(person.body.skin, np.float32)
+    return np.asarray(color, np.float32)
 
 
 class Face:
@@ -52,19 +52,19 @@ class Face:
     def __init__(self, person: Person) -> None:
         self.person = person
         self.skin = np.asarray(person.body.skin, np.float32)
-        self.hair = np.asarray(person.hair.colour, np.float32)
+        self.hair = np.asarray(person.hair.color, np.float32)
 
     def __call__(self, f: Fragments) -> Floats:
-        colour = flat(f, self.person.body.skin, 0.02)
+        color = flat(f, self.person.body.skin, 0.02)
         side, up = np.abs(f.angle), f.share
         for at, wide, level, tall, over, strength in self._features():
             spot = np.exp(-(((side - at) / wide) ** 4) - ((up - level) / tall) ** 4)[:, None] * np.float32(strength)
-            colour += spot * (over - colour)
+            color += spot * (over - color)
         if self.person.glasses:
-            self._glasses(colour, side, up)
+            self._glasses(color, side, up)
         if self.person.hair.style == "buzz":
-            colour[up > 0.27] = 0.4 * self.skin + 0.6 * self.hair
-        return colour
+            color[up > 0.27] = 0.4 * self.skin + 0.6 * self.hair
+        return color
 
     def _features(self) -> list[tuple[float, float, float, float, Floats, float]]:
         """Angle and its width, height and its width, color, strength."""
@@ -83,7 +83,7 @@ class Face:
             features.append((0.0, 0.9, -0.38, 0.14, skin * 0.84, 0.35))  # a shaved chin
         return features
 
-    def _glasses(self, colour: Floats, side: Floats, up: Floats) -> None:
+    def _glasses(self, color: Floats, side: Floats, up: Floats) -> None:
         """Rims, bridge and temples (in place)."""
 
         def block(at: float, wide: float, level: float, tall: float) -> Floats:
@@ -91,4 +91,4 @@ class Face:
 
         rims = np.clip(block(0.37, 0.25, 0.03, 0.075) - block(0.37, 0.18, 0.03, 0.052), 0, 1) * 1.6
         frame = np.clip(rims + block(0.9, 0.55, 0.05, 0.018) + block(0.0, 0.16, 0.05, 0.018), 0, 1)
-        colour += (0.85 * frame[:, None] * (0.10 - colour)).astype(np.float32)
+        color += (0.85 * frame[:, None] * (0.10 - color)).astype(np.float32)

@@ -64,9 +64,9 @@ def _hood(s: Skeleton, spacing: float) -> Tube:
     """Lying on the back of the neck."""
     stations = np.array([-1.0, -0.6, 0.0, 0.6, 1.0])
     right, front, up = s.chest_axes * s.height
-    centres = (
+    centers = (
         s.neck - 0.030 * front - 0.004 * up + stations[:, None] * 0.062 * right + (stations**2)[:, None] * 0.03 * front
     )
-    spine = stacked(stations, centres, s.chest_axes[1:])
+    spine = stacked(stations, centers, s.chest_axes[1:])
     width, depth = np.array([0.01, 0.026, 0.032, 0.026, 0.01]), np.array([0.012, 0.028, 0.034, 0.028, 0.012])
     return loft(spine, width * s.height, depth * s.height, spacing=spacing, material=Material.HOOD)

@@ -31,8 +31,8 @@ THICKNESS = {"buzz": 0.012, "short": 0.050, "bob": 0.085, "long": 0.075, "ponyta
 def _spine(s: Skeleton, stations: Array, front: Array, names: Array | None = None) -> Spine:
     """Rings stacked along the head's up axis, ``front`` before its middle; both in heads."""
     size, (_, ahead, up) = s.head_size, s.head_axes
-    centres = s.head + size * (stations[:, None] * up + front[:, None] * ahead)
-    return stacked(stations if names is None else names, centres, s.head_axes[:2])
+    centers = s.head + size * (stations[:, None] * up + front[:, None] * ahead)
+    return stacked(stations if names is None else names, centers, s.head_axes[:2])
 
 
 def skull(s: Skeleton, spacing: float) -> Tube:

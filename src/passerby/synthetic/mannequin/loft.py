@@ -71,7 +71,7 @@ class Spine:
 
     stations: tuple[float, ...]
     """Ascending names of its m points: positions along the body part, in whatever unit suits it."""
-    centres: Array
+    centers: Array
     """``(m, 3)`` meters."""
     right: Array
     """``(m, 3)`` unit vectors."""
@@ -80,14 +80,14 @@ class Spine:
     @property
     def length(self) -> float:
         """Metres."""
-        return float(np.linalg.norm(np.diff(self.centres, axis=0), axis=1).sum())
+        return float(np.linalg.norm(np.diff(self.centers, axis=0), axis=1).sum())
 
 
-def stacked(stations: Array | tuple[float, ...], centres: Array, axes: Array) -> Spine:
+def stacked(stations: Array | tuple[float, ...], centers: Array, axes: Array) -> Spine:
     """A spine whose rings all have the same axes (rows right, front)."""
-    count = len(centres)
+    count = len(centers)
     names = tuple(float(s) for s in stations)
-    return Spine(names, centres, np.tile(axes[0], (count, 1)), np.tile(axes[1], (count, 1)))
+    return Spine(names, centers, np.tile(axes[0], (count, 1)), np.tile(axes[1], (count, 1)))
 
 
 def loft(
@@ -109,7 +109,7 @@ def loft(
     first, last = spine.stations[0], spine.stations[-1]
     start, end = first if start is None else start, last if end is None else end
     count = rings or max(4, int(spine.length * (end - start) / (last - first) / spacing) + 2)
-    values = np.concatenate([spine.centres, spine.right, spine.front, half_width[:, None], half_depth[:, None]], axis=1)
+    values = np.concatenate([spine.centers, spine.right, spine.front, half_width[:, None], half_depth[:, None]], axis=1)
     line = _spline(spine.stations, start, end, count) @ values.astype(np.float32)
     a, b = np.maximum(line[:, 9], 1e-3), np.maximum(line[:, 10], 1e-3)
     around = max(8, int(2 * np.pi * float(np.maximum(a, b).max()) * 0.92 / spacing) + 1)
@@ -132,7 +132,7 @@ def capped(
     spine: Spine, half_width: Array, half_depth: Array, *, spacing: float, material: int, power: float = 2.0
 ) -> Tube:
     """As :func:`loft` for a shape that closes at its ends: rings are evenly spread over the way outwards too."""
-    steps = [np.linalg.norm(np.diff(spine.centres, axis=0), axis=1), np.diff(half_width), np.diff(half_depth)]
+    steps = [np.linalg.norm(np.diff(spine.centers, axis=0), axis=1), np.diff(half_width), np.diff(half_depth)]
     outline = np.concatenate([[0.0], np.cumsum(np.sqrt(np.sum(np.square(steps), axis=0)))])
     knots = np.round(outline / outline[-1] + np.arange(len(outline)) * 1e-3, 3)
     even = replace(spine, stations=tuple(knots.tolist()))

@@ -16,29 +16,29 @@ class Luggage:
 
     def __init__(self, things: tuple[Thing, ...]) -> None:
         self.things = things
-        self._main = np.array([t.colour for t in things], np.float32).reshape(-1, 3)
+        self._main = np.array([t.color for t in things], np.float32).reshape(-1, 3)
         self._second = np.array([t.second for t in things], np.float32).reshape(-1, 3)
 
     def main(self, f: Fragments) -> Floats:
-        colour: Floats = self._main[f.owner]
-        return colour
+        color: Floats = self._main[f.owner]
+        return color
 
     def bag(self, f: Fragments) -> Floats:
         """Its pocket (the second tube), its zip and its bottom have the second color."""
         first = {owner: f.tube[f.owner == owner].min() for owner in np.unique(f.owner).tolist()}
         pocket = f.tube > np.array([first.get(i, 0) for i in range(len(self.things))])[f.owner]
         seam = (np.abs(f.share - 0.62) < 0.05) | (np.abs(f.share + 0.92) < 0.06)
-        colour = np.where((pocket | seam)[:, None], self._second[f.owner], self._main[f.owner])
-        return np.asarray(colour * (1 + 0.05 * noise.height(f.across * 2.3, f.along * 2.1))[:, None], np.float32)
+        color = np.where((pocket | seam)[:, None], self._second[f.owner], self._main[f.owner])
+        return np.asarray(color * (1 + 0.05 * noise.height(f.across * 2.3, f.along * 2.1))[:, None], np.float32)
 
     def strap(self, f: Fragments) -> Floats:
         return np.asarray(0.5 * (self._main + self._second)[f.owner], np.float32)
 
     def umbrella(self, f: Fragments) -> Floats:
         """Eight ribs, and a rim in the second color."""
-        colour = np.where((f.share < 0.12)[:, None], self._second[f.owner], self._main[f.owner])
+        color = np.where((f.share < 0.12)[:, None], self._second[f.owner], self._main[f.owner])
         rib = np.abs(((f.angle * np.float32(4 / np.pi)) % 1) - 0.5) > 0.44
-        return np.asarray(colour * np.where(rib, 0.88, 1.0)[:, None], np.float32)
+        return np.asarray(color * np.where(rib, 0.88, 1.0)[:, None], np.float32)
 
     def lay_straps(self, f: Fragments) -> None:
         """Turn the torso's points under a bag's straps into straps (in place)."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.synthetic.clothes.textures import cloth_colour
+from passerby.synthetic.clothes.textures import cloth_color
 from passerby.synthetic.mannequin import complexion, noise
 from passerby.synthetic.mannequin.body import SKIRTS, WAISTBAND
 from passerby.synthetic.mannequin.gait import FOREARM, SHANK, THIGH, UPPER_ARM, Floats
@@ -39,25 +39,25 @@ class Painter:
             Material.HAIR: lambda f: complexion.hair(person, f),
             Material.UPPER: self._upper,
             Material.SLEEVE: self._sleeve,
-            Material.HOOD: lambda f: complexion.flat(f, outfit.upper.colour, 0.05),
+            Material.HOOD: lambda f: complexion.flat(f, outfit.upper.color, 0.05),
             Material.LOWER: self._lower,
             Material.TROUSER: self._trouser,
             Material.SHOE: self._shoe,
-            Material.HAT: lambda f: complexion.flat(f, person.hat_colour, 0.05),
+            Material.HAT: lambda f: complexion.flat(f, person.hat_color, 0.05),
             Material.BAG: self.luggage.bag,
             Material.STRAP: self.luggage.strap,
             Material.UMBRELLA: self.luggage.umbrella,
             Material.GADGET: self.luggage.main,
         }
 
-    def colour(self, fragments: Fragments) -> Floats:
+    def color(self, fragments: Fragments) -> Floats:
         """SRGB ``(n, 3)``. What lies under a strap becomes a strap (``fragments`` are changed in place)."""
         self.luggage.lay_straps(fragments)
-        colour = np.empty((len(fragments.angle), 3), np.float32)
+        color = np.empty((len(fragments.angle), 3), np.float32)
         for material in np.unique(fragments.material):
             rows = fragments.material == material
-            colour[rows] = self.rules[Material(int(material))](fragments[rows])
-        return np.clip(colour, 0, 1, out=colour)
+            color[rows] = self.rules[Material(int(material))](fragments[rows])
+        return np.clip(color, 0, 1, out=color)
 
     def _upper(self, f: Fragments) -> Floats:
         """Trunk and what hangs from it; an open garment shows the inner one."""
@@ -65,14 +65,14 @@ class Painter:
         over_hips = np.where(f.tube == 0, f.share * self.height, f.share).astype(np.float32)
         hem = self.drop if outer.kind == "dress" else max(outer.hem, 0.0)
         total = hem + 0.31 * self.height
-        colour = self._cloth(outer, f, over_hips + hem, total)
+        color = self._cloth(outer, f, over_hips + hem, total)
         if self.outfit.inner is not None:
-            self._open(colour, f, over_hips, total)
+            self._open(color, f, over_hips, total)
         bare = self._cut_out(f)
-        colour[bare] = self.person.body.skin
-        return colour
+        color[bare] = self.person.body.skin
+        return color
 
-    def _open(self, colour: Floats, f: Fragments, over_hips: Floats, total: float) -> None:
+    def _open(self, color: Floats, f: Fragments, over_hips: Floats, total: float) -> None:
         """The inner garment between the edges of the open outer one (in place)."""
         inner = self.outfit.inner
         assert inner is not None
@@ -80,9 +80,9 @@ class Painter:
         fall = noise.height(rise * np.float32(0.2) + np.float32(self.outfit.upper.detail % 97 / 97), rise * 0)
         gap = np.where(np.abs(f.angle) > np.pi / 2, -1.0, 0.035 + 0.05 * rise + 0.02 * fall)
         aside = np.abs(f.across)
-        colour[(aside >= gap) & (aside < gap + 0.012) & (gap > 0)] *= 0.7
+        color[(aside >= gap) & (aside < gap + 0.012) & (gap > 0)] *= 0.7
         open_ = aside < gap
-        colour[open_] = self._cloth(inner, f[open_], over_hips[open_] + 0.05, total) * np.float32(0.93)
+        color[open_] = self._cloth(inner, f[open_], over_hips[open_] + 0.05, total) * np.float32(0.93)
 
     def _cut_out(self, f: Fragments) -> NDArray[np.bool_]:
         """Where the upper garment leaves the skin of the torso bare: ``(n,)``."""
@@ -104,10 +104,10 @@ class Painter:
         """The torso below the waist."""
         garment = self.outfit.lower
         leg = self.drop if garment.kind in SKIRTS else garment.length * (THIGH + SHANK) * self.height
-        colour = self._cloth(garment, f, f.share * self.height + leg, leg + WAISTBAND * self.height)
+        color = self._cloth(garment, f, f.share * self.height + leg, leg + WAISTBAND * self.height)
         if self.outfit.belt is not None:
-            colour[f.share > WAISTBAND - 0.018] = self.outfit.belt
-        return colour
+            color[f.share > WAISTBAND - 0.018] = self.outfit.belt
+        return color
 
     def _trouser(self, f: Fragments) -> Floats:
         garment = self.outfit.lower
@@ -121,18 +121,18 @@ class Painter:
         """``up`` is meters above the garment's lower edge, ``total`` its height."""
         half = np.float32(np.pi) * np.abs(f.across) / np.maximum(np.abs(f.angle), 1e-3)
         back = np.abs(f.angle) > np.pi / 2
-        return cloth_colour(garment, f.across, up.astype(np.float32), total, back, np.full(len(up), sleeve), half)
+        return cloth_color(garment, f.across, up.astype(np.float32), total, back, np.full(len(up), sleeve), half)
 
     def _shoe(self, f: Fragments) -> Floats:
         shoes, side = self.outfit.shoes, np.abs(f.angle)
-        colour = complexion.flat(f, shoes.colour, 0.05)
+        color = complexion.flat(f, shoes.color, 0.05)
         if shoes.kind == "sandals":
-            colour[((f.share * 9) % 1 < 0.5) & (side < 1.9)] = self.person.body.skin
+            color[((f.share * 9) % 1 < 0.5) & (side < 1.9)] = self.person.body.skin
         if shoes.kind == "heels":
-            colour[(f.share > 0.3) & (f.share < 0.6) & (side < 0.9)] = self.person.body.skin
+            color[(f.share > 0.3) & (f.share < 0.6) & (side < 0.9)] = self.person.body.skin
         if shoes.kind == "sneakers":
             laces = (side < 0.45) & (f.share > 0.42) & (f.share < 0.75)
-            colour[laces] = 0.5 * np.asarray(shoes.sole) + 0.5 * np.asarray(shoes.colour)
+            color[laces] = 0.5 * np.asarray(shoes.sole) + 0.5 * np.asarray(shoes.color)
         if shoes.kind != "boots":  # a boot's shaft is a piece of the leg, whose back is no sole
-            colour[side > (1.85 if shoes.kind == "sneakers" else 2.2)] = shoes.sole
-        return colour
+            color[side > (1.85 if shoes.kind == "sneakers" else 2.2)] = shoes.sole
+        return color

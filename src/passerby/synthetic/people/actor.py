@@ -33,8 +33,8 @@ class Actor:
     def model(self, view: View, rows: int) -> Placed:
         """Her surface, as fine as the pixels of a rendering ``rows`` high."""
         depth = float((self.position - view.eye) @ view.axes[2])
-        metres = (view.window[3] - view.window[1]) * depth / rows
-        mesh = figure.mesh(self.person, self.outfit, self.skeleton, SPACING * metres)
+        meters = (view.window[3] - view.window[1]) * depth / rows
+        mesh = figure.mesh(self.person, self.outfit, self.skeleton, SPACING * meters)
         painter = Painter(self.person, self.outfit, figure.skirt_drop(self.outfit, self.skeleton))
         return place(mesh, painter, self.axes, self.position, self.fold)
 

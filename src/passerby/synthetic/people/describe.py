@@ -37,8 +37,8 @@ def groups(person: Person, outfit: int = 0) -> dict[str, str]:
         "bag": _yes("shoulder_bag" in carried),
         "handbag": _yes("handbag" in carried),
         "age": MARKET["age"].values[person.body.age - 1],
-        "upper color": UPPER.name(worn.upper.colour),
-        "lower color": LOWER.name(worn.lower.colour),
+        "upper color": UPPER.name(worn.upper.color),
+        "lower color": LOWER.name(worn.lower.color),
     }
 
 

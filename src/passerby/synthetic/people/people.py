@@ -6,12 +6,12 @@ from typing import Literal
 
 import numpy as np
 
-from passerby.synthetic.clothes.fashions import BAG_COLOURS
+from passerby.synthetic.clothes.fashions import BAG_COLORS
 from passerby.synthetic.clothes.palette import BAG, HAIR, shade
 from passerby.synthetic.clothes.wardrobe import make_outfit
 from passerby.synthetic.people.person import RGB, Body, Gait, Gender, Hair, HairStyle, Person, Side, Thing, ThingKind
-from passerby.synthetic.render.draws import Draws, draws_of, pick
-from passerby.synthetic.settings import Knobs, Settings
+from passerby.synthetic.people.streams import Streams, pick, streams_of
+from passerby.synthetic.settings import Difficulty, Settings
 
 Hat = Literal["none", "cap", "beanie", "brim"]
 Hands = Literal["swing", "pockets", "front", "strap"]
@@ -56,36 +56,36 @@ EXTRAS: dict[ThingKind | None, float] = {None: 78, "phone": 8, "bottle": 8, "umb
 
 def make_person(settings: Settings, pid: int) -> Person:
     """Person ``pid`` (0, 1, …) of the set: a function of seed, knobs and pid alone, whoever else is drawn."""
-    draws, group = draws_of(settings.seed, pid, settings.knobs.twins)
-    return _person(draws, pid, group, settings.knobs.clothes, 2 if settings.two_outfits else 1)
+    streams, group = streams_of(settings.seed, pid, settings.difficulty.twins)
+    return _person(streams, pid, group, settings.difficulty.clothes, 2 if settings.two_outfits else 1)
 
 
 def make_passerby(seed: int, *keys: int) -> Person:
     """Somebody who is never of the set: her streams have another name."""
-    return _person(Draws(seed, "passerby", keys), -1, None, Knobs().clothes, 1)
+    return _person(Streams(seed, "passerby", keys), -1, None, Difficulty().clothes, 1)
 
 
-def _person(draws: Draws, pid: int, group: int | None, variety: float, outfits: int) -> Person:
-    body = _body(draws)
-    things = _things(draws, body)
-    rng = draws.detail("extra", 1)
+def _person(streams: Streams, pid: int, group: int | None, variety: float, outfits: int) -> Person:
+    body = _body(streams)
+    things = _things(streams, body)
+    rng = streams.detail("extra", 1)
     return Person(
         pid=pid,
         body=body,
-        hair=_hair(draws, body),
-        outfits=tuple(make_outfit(draws, body.gender, body.skin, variety, index) for index in range(outfits)),
+        hair=_hair(streams, body),
+        outfits=tuple(make_outfit(streams, body.gender, body.skin, variety, index) for index in range(outfits)),
         things=things,
         hat=pick(rng, HATS),
-        hat_colour=BAG.sample(pick(rng, BAG_COLOURS), rng),
+        hat_color=BAG.sample(pick(rng, BAG_COLORS), rng),
         glasses=bool(rng.random() < 0.25),
-        gait=_gait(draws, body, things),
+        gait=_gait(streams, body, things),
         twin_group=group,
     )
 
 
-def _body(draws: Draws) -> Body:
+def _body(streams: Streams) -> Body:
     """The group's build; twins differ in it by little."""
-    rng, own = draws.shared("body"), draws.own("body")
+    rng, own = streams.shared("body"), streams.own("body")
     gender: Gender = "male" if rng.random() < 0.55 else "female"
     age = pick(rng, AGES)
     male = gender == "male"
@@ -115,49 +115,49 @@ def _skin(rng: np.random.Generator) -> RGB:
     return red, green, blue
 
 
-def _hair(draws: Draws, body: Body) -> Hair:
+def _hair(streams: Streams, body: Body) -> Hair:
     weights = dict(STYLES[body.gender])
     if body.gender == "male" and body.age >= 3:
         weights["bald"] = 6.0 if body.age == 3 else 30.0
     if body.age == 4:
         weights |= {"long": 2, "ponytail": 3}
-    rng = draws.shared("hair colour")
-    colours = {"black": 62, "brown": 9, "blond": 4, "grey": 2, "dyed": 4} | {"dark brown": 20}
+    rng = streams.shared("hair colour")
+    colors = {"black": 62, "brown": 9, "blond": 4, "grey": 2, "dyed": 4} | {"dark brown": 20}
     if sum(body.skin) < 1.4:
-        colours = {"black": 85, "dyed": 2} | {"dark brown": 14}
+        colors = {"black": 85, "dyed": 2} | {"dark brown": 14}
     if body.age == 4:
-        colours = {"black": 30, "grey": 70}
+        colors = {"black": 30, "grey": 70}
     return Hair(
-        style=draws.choose("hair", weights),
-        colour=HAIR.sample(pick(rng, colours), rng),
-        fringe=bool(draws.detail("hair").random() < (0.45 if body.gender == "female" else 0.3)),
+        style=streams.choose("hair", weights),
+        color=HAIR.sample(pick(rng, colors), rng),
+        fringe=bool(streams.detail("hair").random() < (0.45 if body.gender == "female" else 0.3)),
     )
 
 
-def _things(draws: Draws, body: Body) -> tuple[Thing, ...]:
+def _things(streams: Streams, body: Body) -> tuple[Thing, ...]:
     """Bags and what the hands hold; no hand holds two."""
-    kinds = draws.choose("bag", BAGS[body.gender])
-    extra = pick(draws.detail("extra", 2), EXTRAS) if body.age > 1 else None
-    rng, tint = draws.detail("bag"), draws.shared("bag colour")
-    colour, second = (BAG.sample(pick(tint, BAG_COLOURS), tint) for _ in range(2))
+    kinds = streams.choose("bag", BAGS[body.gender])
+    extra = pick(streams.detail("extra", 2), EXTRAS) if body.age > 1 else None
+    rng, tint = streams.detail("bag"), streams.shared("bag colour")
+    color, second = (BAG.sample(pick(tint, BAG_COLORS), tint) for _ in range(2))
     if tint.random() < 0.55:
-        second = shade(colour, float(tint.uniform(0.6, 0.8)))
+        second = shade(color, float(tint.uniform(0.6, 0.8)))
     side: Side = "left" if rng.random() < 0.4 else "right"
     other: Side = "right" if side == "left" else "left"
-    things = [Thing(kind, colour, second, side, float(rng.uniform(0.8, 1.2))) for kind in kinds]
+    things = [Thing(kind, color, second, side, float(rng.uniform(0.8, 1.2))) for kind in kinds]
     if extra is not None:
-        things.append(_extra(extra, other if "handbag" in kinds else side, draws.detail("extra", 3)))
+        things.append(_extra(extra, other if "handbag" in kinds else side, streams.detail("extra", 3)))
     return tuple(things)
 
 
 def _extra(kind: ThingKind, side: Side, rng: np.random.Generator) -> Thing:
-    colours = {"phone": {"black": 6, "white": 3, "gray": 1}, "bottle": {"white": 4, "blue": 3, "green": 2, "gray": 1}}
-    colour, second = (BAG.sample(pick(rng, colours.get(kind, BAG_COLOURS)), rng) for _ in range(2))
-    return Thing(kind, colour, second, side, float(rng.uniform(0.85, 1.15)))
+    colors = {"phone": {"black": 6, "white": 3, "gray": 1}, "bottle": {"white": 4, "blue": 3, "green": 2, "gray": 1}}
+    color, second = (BAG.sample(pick(rng, colors.get(kind, BAG_COLORS)), rng) for _ in range(2))
+    return Thing(kind, color, second, side, float(rng.uniform(0.85, 1.15)))
 
 
-def _gait(draws: Draws, body: Body, things: tuple[Thing, ...]) -> Gait:
-    rng = draws.own("gait")
+def _gait(streams: Streams, body: Body, things: tuple[Thing, ...]) -> Gait:
+    rng = streams.own("gait")
     held = any(thing.kind not in ("backpack", "shoulder_bag") for thing in things)
     hands: dict[Hands, float] = {"swing": 74, "pockets": 12, "front": 8, "strap": 0 if not things else 14}
     return Gait(

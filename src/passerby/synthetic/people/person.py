@@ -42,14 +42,14 @@ class Body:
 @dataclass(frozen=True)
 class Hair:
     style: HairStyle
-    colour: RGB
+    color: RGB
     fringe: bool
 
 
 @dataclass(frozen=True)
 class Garment:
     kind: UpperKind | LowerKind
-    colour: RGB
+    color: RGB
     """The main one: what its attribute names."""
     second: RGB
     """Of the pattern's other half."""
@@ -71,7 +71,7 @@ class Garment:
 @dataclass(frozen=True)
 class Shoes:
     kind: ShoeKind
-    colour: RGB
+    color: RGB
     sole: RGB
     socks: RGB
 
@@ -92,7 +92,7 @@ class Thing:
     """Something carried or worn on the body."""
 
     kind: ThingKind
-    colour: RGB
+    color: RGB
     second: RGB
     side: Side
     size: float = 1.0
@@ -122,7 +122,7 @@ class Person:
     """One, or two where clothes change."""
     things: tuple[Thing, ...]
     hat: Literal["none", "cap", "beanie", "brim"]
-    hat_colour: RGB
+    hat_color: RGB
     glasses: bool
     gait: Gait
     twin_group: int | None

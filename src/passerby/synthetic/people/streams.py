@@ -22,7 +22,7 @@ PLAIN_TO_SEE = ("upper", "bag")
 
 
 @dataclass(frozen=True)
-class Draws:
+class Streams:
     """Where one person's properties come from."""
 
     seed: int
@@ -59,15 +59,15 @@ class Draws:
         return self.member if what in self.differing else 0
 
 
-def draws_of(seed: int, pid: int, twins: float) -> tuple[Draws, int | None]:
+def streams_of(seed: int, pid: int, twins: float) -> tuple[Streams, int | None]:
     """The draws of a person of the set, and her twin group: people 2k and 2k + 1, if their group's own draw says so."""
     group = pid // 2
     rng = stream(seed, "twins", group)
     if rng.random() >= twins:
-        return Draws(seed, "person", (pid,)), None
+        return Streams(seed, "person", (pid,)), None
     seen = {"pattern", PLAIN_TO_SEE[int(rng.integers(2))]}
     others = {detail for detail, draw in zip(DETAILS, rng.random(len(DETAILS)), strict=True) if draw < 0.4}
-    return Draws(seed, "twin", (group,), pid % 2, frozenset(seen | others)), group
+    return Streams(seed, "twin", (group,), pid % 2, frozenset(seen | others)), group
 
 
 def pick(rng: np.random.Generator, weights: Mapping[T, float]) -> T:

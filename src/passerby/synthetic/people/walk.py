@@ -34,7 +34,7 @@ def walk(settings: Settings, pid: int, camid: int, number: int, camera: Camera, 
     """People cross a camera's field on a straight way; some turn on it."""
     way = stream(settings.seed, "way", pid, camid)
     rng = stream(settings.seed, "step", pid, camid, number)
-    free = min(settings.knobs.viewpoint, 1.0)
+    free = min(settings.difficulty.viewpoint, 1.0)
     heading, start = _heading(way, free), _free_spot(way, camera, scene)
     standing = way.random() < STAND_STILL
     if rng.random() < TURN * free:

@@ -42,10 +42,10 @@ def annotate(
     rows, columns = ((np.arange(size[i]) + 0.5) * canvas.size[i] // size[i] for i in (0, 1))
     at = np.ix_(rows.astype(np.int64), columns.astype(np.int64))
     parts, depth = np.ascontiguousarray(canvas.parts[at]), canvas.depth[at]
-    x, y, joint_depth = view.project(joints, size)
+    x, y, keypoint_depth = view.project(joints, size)
     inside = (x >= 0) & (x < size[1]) & (y >= 0) & (y < size[0])
     row, column = (np.clip(v, 0, size[i] - 1).astype(np.int64) for i, v in enumerate((y, x)))
-    seen = (parts[row, column] > 0) & (joint_depth - depth[row, column] < REACH)
+    seen = (parts[row, column] > 0) & (keypoint_depth - depth[row, column] < REACH)
     all_x, all_y, _ = view.project(surface.world(surface.points[::5]), size)
     turned = float(heading % (2 * np.pi))
     return Labels(

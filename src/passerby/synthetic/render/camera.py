@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from passerby.synthetic.render.view import Floats
-from passerby.synthetic.settings import Knobs, stream
+from passerby.synthetic.settings import Difficulty, stream
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class Camera:
     """Standard deviation of the automatic exposure, stops."""
 
 
-def _colour(rng: np.random.Generator, strength: float) -> dict[str, Any]:
+def _color(rng: np.random.Generator, strength: float) -> dict[str, Any]:
     """How this camera's colors differ from another's."""
     warm, green = rng.normal(0.03, 0.065) * strength, rng.normal(-0.01, 0.02) * strength
     cross = np.eye(3) + rng.normal(0, 0.04, (3, 3)) * strength
@@ -76,7 +76,7 @@ def _loss(rng: np.random.Generator, strength: float) -> dict[str, Any]:
     }
 
 
-def make_camera(seed: int, camera: int, knobs: Knobs) -> Camera:
+def make_camera(seed: int, camera: int, difficulty: Difficulty) -> Camera:
     """Number ``camera`` in the world of ``seed``."""
     rng = stream(seed, "camera", camera)
     near = float(rng.uniform(4.0, 6.5))
@@ -87,8 +87,8 @@ def make_camera(seed: int, camera: int, knobs: Knobs) -> Camera:
         pitch=float(np.arctan2(height - 0.9, 0.5 * (near + far)) + rng.normal(0, 0.03)),
         distances=(near, far),
         lateral=(-2.6, 2.6),
-        **_colour(stream(seed, "colour", camera), knobs.colour),
-        **_loss(stream(seed, "quality", camera), knobs.quality),
+        **_color(stream(seed, "colour", camera), difficulty.color),
+        **_loss(stream(seed, "quality", camera), difficulty.quality),
     )
 
 
@@ -121,8 +121,8 @@ def _tone(linear_light: Floats, camera: Camera) -> Floats:
     soft = np.where(light < 0.7, light, 0.7 + 0.3 * np.tanh((light - 0.7) / 0.45))
     stored = soft ** np.float32(1 / camera.gamma)
     stored = 0.45 + (stored - 0.45) * np.float32(camera.contrast)
-    grey = stored @ np.array([0.299, 0.587, 0.114], np.float32)
-    stored = grey[..., None] + (stored - grey[..., None]) * np.float32(camera.saturation)
+    gray = stored @ np.array([0.299, 0.587, 0.114], np.float32)
+    stored = gray[..., None] + (stored - gray[..., None]) * np.float32(camera.saturation)
     return np.asarray(camera.black + (1 - camera.black) * stored, np.float32)
 
 

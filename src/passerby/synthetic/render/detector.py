@@ -33,8 +33,8 @@ def detect(rng: np.random.Generator, whole: View, joints: Array | Floats, tall: 
     crown = joints[0] + [0.0, 0.0, CROWN * tall]
     sole = np.array([joints[:, 0].mean(), joints[:, 1].mean(), 0.0])
     x, y, depth = whole.project(np.concatenate([joints, [crown, sole]]).astype(np.float32), (1, 1))
-    metre = 1 / float(depth[0])
-    top, bottom = float(y.min()) - 0.02 * metre, float(y.max()) + 0.05 * metre
+    meter = 1 / float(depth[0])
+    top, bottom = float(y.min()) - 0.02 * meter, float(y.max()) + 0.05 * meter
     height = (bottom - top) * (1.01 + loose * abs(float(rng.normal(0, 0.06))))
     if rng.random() < MISSED * loose:
         height *= float(rng.uniform(0.72, 0.95))

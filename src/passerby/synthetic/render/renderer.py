@@ -27,7 +27,7 @@ FOLD = 0.24
 class Canvas:
     """What has been drawn so far; ``h, w`` of the rendering."""
 
-    colour: Floats
+    color: Floats
     """``(h, w, 3)`` linear light."""
     depth: Floats
     """``(h, w)`` meters."""
@@ -40,8 +40,8 @@ class Canvas:
         """An empty picture of ``size`` over a backdrop that may be coarser."""
         coarse = backdrop.depth.shape
         rows, columns = (np.arange(size[i]) * coarse[i] // size[i] for i in (0, 1))
-        colour, depth, ground = (np.ascontiguousarray(plane[rows][:, columns]) for plane in backdrop)
-        return cls(colour, depth, ground, np.zeros(size, dtype=np.uint8))
+        color, depth, ground = (np.ascontiguousarray(plane[rows][:, columns]) for plane in backdrop)
+        return cls(color, depth, ground, np.zeros(size, dtype=np.uint8))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -83,11 +83,11 @@ def draw(canvas: Canvas, who: Placed, view: View, light: Light, *, subject: bool
     if len(pixels) == 0:
         return
     fragments = who.mesh.look_up(winners)
-    albedo = who.painter.colour(fragments) ** np.float32(2.2)
+    albedo = who.painter.color(fragments) ** np.float32(2.2)
     normals = _fold(fragments, who.normals[winners] @ who.axes, who.fold)
     lit = _shade(albedo, normals, who, winners, light)
     lit *= _occlusion(pixels, depth, canvas.size)[:, None]
-    canvas.colour.reshape(-1, 3)[pixels] = lit
+    canvas.color.reshape(-1, 3)[pixels] = lit
     canvas.depth.reshape(-1)[pixels] = depth
     canvas.ground.reshape(-1)[pixels] = False
     parts = np.asarray(PART_OF, dtype=np.uint8)[fragments.material] if subject else 0
@@ -232,4 +232,4 @@ def _cast_shadow(canvas: Canvas, who: Placed, view: View, light: Light) -> None:
         spread = _box(hits, reach)
         shades.append(np.float32(dark) * np.clip(spread * 2.2, 0, 1))
     for shade in shades:
-        canvas.colour *= 1 - (shade * canvas.ground)[..., None]
+        canvas.color *= 1 - (shade * canvas.ground)[..., None]

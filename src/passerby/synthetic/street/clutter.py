@@ -33,7 +33,7 @@ class Canvas:
         self.picture = np.zeros((height, width, 4), np.float32)
         self.scale = scale
 
-    def _blend(self, box: tuple[float, float, float, float], colour: RGB, strength: float, shape: object) -> None:
+    def _blend(self, box: tuple[float, float, float, float], color: RGB, strength: float, shape: object) -> None:
         height, width = self.picture.shape[:2]
         left, right = max(int(box[0] * self.scale) - 2, 0), min(int(box[2] * self.scale) + 3, width)
         low, high = max(int(box[1] * self.scale) - 2, 0), min(int(box[3] * self.scale) + 3, height)
@@ -45,11 +45,11 @@ class Canvas:
         cover = np.clip(0.5 - distance * self.scale, 0, 1)[..., None] * np.float32(strength)
         part = self.picture[low:high, left:right]
         alpha = part[..., 3:] + cover - part[..., 3:] * cover
-        under = part[..., :3] * part[..., 3:] * (1 - cover) + linear(colour) * cover
+        under = part[..., :3] * part[..., 3:] * (1 - cover) + linear(color) * cover
         part[..., :3] = under / np.maximum(alpha, 1e-6)
         part[..., 3:] = alpha
 
-    def line(self, start: tuple[float, float], end: tuple[float, float], thick: float, colour: RGB) -> None:
+    def line(self, start: tuple[float, float], end: tuple[float, float], thick: float, color: RGB) -> None:
         """A stroke with round ends."""
         (ax, ay), (bx, by) = start, end
         length = max((bx - ax) ** 2 + (by - ay) ** 2, 1e-9)
@@ -59,13 +59,13 @@ class Canvas:
             return np.asarray(np.hypot(x - ax - share * (bx - ax), y - ay - share * (by - ay)) - thick / 2)
 
         box = (min(ax, bx) - thick, min(ay, by) - thick, max(ax, bx) + thick, max(ay, by) + thick)
-        self._blend(box, colour, 1.0, distance)
+        self._blend(box, color, 1.0, distance)
 
     def disc(
         self,
-        centre: tuple[float, float],
+        center: tuple[float, float],
         radii: tuple[float, float],
-        colour: RGB,
+        color: RGB,
         *,
         ring: float = 0.0,
         strength: float = 1.0,
@@ -73,18 +73,18 @@ class Canvas:
         """An ellipse; ``ring`` meters of its rim only, where that is not 0."""
 
         def distance(x: Floats, y: Floats) -> Floats:
-            radius = np.hypot((x - centre[0]) / radii[0], (y - centre[1]) / radii[1])
+            radius = np.hypot((x - center[0]) / radii[0], (y - center[1]) / radii[1])
             inside = (radius - 1) * min(radii)
             return np.asarray(inside if not ring else np.abs(inside) - ring / 2)
 
         reach = ring
         box = (
-            centre[0] - radii[0] - reach,
-            centre[1] - radii[1] - reach,
-            centre[0] + radii[0] + reach,
-            centre[1] + radii[1] + reach,
+            center[0] - radii[0] - reach,
+            center[1] - radii[1] - reach,
+            center[0] + radii[0] + reach,
+            center[1] + radii[1] + reach,
         )
-        self._blend(box, colour, strength, distance)
+        self._blend(box, color, strength, distance)
 
     def texture(self, grime: int | None = None) -> Texture:
         """With row 0 at the top, as textures have it; ``grime`` seeds dust, dents and glints."""
@@ -159,14 +159,14 @@ def railing(variant: int) -> Texture:
     """Upright bars or a mesh between rails, repeating each 3.2 m, on a sheet of 1.6 m."""
     rng = stream(variant, "railing")
     canvas = Canvas(256, 128, 80.0)
-    colour = ((0.68, 0.68, 0.68), (0.25, 0.26, 0.27), (0.32, 0.36, 0.34), (0.58, 0.56, 0.52))[variant % 4]
+    color = ((0.68, 0.68, 0.68), (0.25, 0.26, 0.27), (0.32, 0.36, 0.34), (0.58, 0.56, 0.52))[variant % 4]
     height = rng.uniform(0.95, 1.35)
     for x in np.arange(0.0, 3.2, 3.2 / rng.integers(14, 30)):
-        canvas.line((x, 0.12), (x, height), 0.025, colour)
+        canvas.line((x, 0.12), (x, height), 0.025, color)
     for y in (0.12, height - 0.12, height):
-        canvas.line((-0.1, y), (3.3, y), 0.045, colour)
+        canvas.line((-0.1, y), (3.3, y), 0.045, color)
     for x in (0.0, 1.6, 3.2):
-        canvas.line((x, 0.0), (x, height + 0.08), 0.08, colour)
+        canvas.line((x, 0.0), (x, height + 0.08), 0.08, color)
     return canvas.texture()
 
 
@@ -229,7 +229,7 @@ def leaves(variant: int, *, ragged: bool) -> Texture:
     bright = np.clip(0.42 + 0.22 * clumps + 0.16 * small, 0, 1)[..., None]
     dark, light = np.array([0.08, 0.095, 0.075]), np.array([0.37, 0.40, 0.27])
     light = light * rng.uniform(0.75, 1.05) + rng.normal(0, 0.012, 3)
-    colour = dark + (light - dark) * bright
+    color = dark + (light - dark) * bright
     holes = np.clip(3.0 * (noise(variant + 140, (256, 256), 0.8, 0.4) + 0.3 * small + 0.9), 0, 1)
-    picture = np.concatenate([linear(colour), holes[..., None].astype(np.float32)], axis=2)
+    picture = np.concatenate([linear(color), holes[..., None].astype(np.float32)], axis=2)
     return texture(picture if ragged else picture[..., :3], 40.0)

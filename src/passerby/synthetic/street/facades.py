@@ -27,15 +27,15 @@ _TONES = (
 def _masonry(rng: np.random.Generator, variant: int) -> Floats:
     """``(256, 1024)``: brightness of the bare wall."""
     rows, columns = np.mgrid[0:256, 0:1024]
-    grey = 1.0 + 0.03 * noise(variant % 5 + 200, (256, 1024), 0.3) + 0.06 * noise(variant % 5 + 210, (256, 1024), 1.3)
+    gray = 1.0 + 0.03 * noise(variant % 5 + 200, (256, 1024), 0.3) + 0.06 * noise(variant % 5 + 210, (256, 1024), 1.3)
     style = variant % 3
     if style == 2:
-        return np.asarray(grey, np.float32)
+        return np.asarray(gray, np.float32)
     block = ((8, 16), (16, 32), (32, 64))[int(rng.integers(3))]
     along = (columns + (rows // block[0] % 2) * block[1] // 2) % 1024
     tint = rng.standard_normal((256 // block[0], 1024 // block[1]))[rows // block[0], along // block[1]]
     joint = (rows % block[0] == 0) | (along % block[1] == 0)
-    return np.asarray((grey + 0.045 * tint) * np.where(joint, rng.uniform(0.7, 1.15), 1.0), np.float32)
+    return np.asarray((gray + 0.045 * tint) * np.where(joint, rng.uniform(0.7, 1.15), 1.0), np.float32)
 
 
 def _opening(rng: np.random.Generator, bay: Floats, kind: str) -> None:

@@ -25,7 +25,7 @@ class Stripe:
     end: float
     """Metres along the normal from the world's origin."""
     skin: Texture | None
-    colour: Floats
+    color: Floats
     """``(3,)`` linear; multiplies the texture."""
     dash: float = 0.0
     """Period of a broken line, meters; 0 is unbroken."""
@@ -68,12 +68,12 @@ class Layout:
     def add(self, solid: Solid, density: float = 1.0) -> None:
         self.solids.append((solid, density))
 
-    def stripe(self, line: Line, start: float, end: float, skin: Texture | None, colour: Floats) -> None:
+    def stripe(self, line: Line, start: float, end: float, skin: Texture | None, color: Floats) -> None:
         shift = float(line.away @ line.origin)
-        self.stripes.append(Stripe(line.away, shift + start, shift + end, skin, colour))
+        self.stripes.append(Stripe(line.away, shift + start, shift + end, skin, color))
 
 
-def _grey(rng: np.random.Generator, low: float = 0.3, high: float = 0.7) -> Floats:
+def _gray(rng: np.random.Generator, low: float = 0.3, high: float = 0.7) -> Floats:
     return linear(np.clip(rng.uniform(low, high) + rng.normal(0, 0.012, 3), 0.05, 0.95))
 
 
@@ -122,7 +122,7 @@ def _cars(layout: Layout, line: Line, reach: float) -> float:
     return 2.4
 
 
-def car(centre: Floats, yaw: float, variant: int, *, flip: bool = False) -> tuple[Solid, ...]:
+def car(center: Floats, yaw: float, variant: int, *, flip: bool = False) -> tuple[Solid, ...]:
     """A car whose middle stands on ``center``, lengthwise along ``yaw``: its sides drawn, its body two boxes."""
     along = np.array([np.cos(yaw), np.sin(yaw), 0], np.float32)
     if flip:
@@ -132,13 +132,13 @@ def car(centre: Floats, yaw: float, variant: int, *, flip: bool = False) -> tupl
     paint = clutter.car_paint(variant)
     tall = clutter.car_height(variant)
     size = np.array([4.1, 1.66, 0.62], np.float32)
-    body = Box(centre + np.array([0, 0, 0.26], np.float32), size, yaw, None, paint, 1.15)
+    body = Box(center + np.array([0, 0, 0.26], np.float32), size, yaw, None, paint, 1.15)
     glass = linear((0.2, 0.22, 0.24))
     cabin = np.array([1.9, 1.5, tall - 0.84], np.float32)
-    top = Box(centre - along * np.float32(0.12) + np.array([0, 0, 0.8], np.float32), cabin, yaw, None, glass, 1.0)
+    top = Box(center - along * np.float32(0.12) + np.array([0, 0, 0.8], np.float32), cabin, yaw, None, glass, 1.0)
     roof = np.array([1.75, 1.45, 0.06], np.float32)
-    lid = Box(centre - along * np.float32(0.12) + np.array([0, 0, tall - 0.05], np.float32), roof, yaw, None, paint)
-    sides = [centre - along * np.float32(2.2) + across * np.float32(side) for side in (-0.84, 0.84)]
+    lid = Box(center - along * np.float32(0.12) + np.array([0, 0, tall - 0.05], np.float32), roof, yaw, None, paint)
+    sides = [center - along * np.float32(2.2) + across * np.float32(side) for side in (-0.84, 0.84)]
     return (body, top, lid, *(Panel(corner, along, UP, 4.4, tall + 0.1, skin, depth=0.05) for corner in sides))
 
 
@@ -152,10 +152,10 @@ def _low_wall(layout: Layout, line: Line, reach: float) -> float:
 
 def _bollards(layout: Layout, line: Line, reach: float) -> float:
     rng = layout.rng
-    colour, bands = _grey(rng, 0.2, 0.7), linear((0.7, 0.6, 0.3)) if rng.random() < 0.2 else None
+    color, bands = _gray(rng, 0.2, 0.7), linear((0.7, 0.6, 0.3)) if rng.random() < 0.2 else None
     gap, radius, height = rng.uniform(1.2, 2.5), rng.uniform(0.05, 0.11), rng.uniform(0.6, 1.0)
     for at in np.arange(-min(reach, 8.0), min(reach, 8.0), gap):
-        layout.add(Post(line.at(float(at), 0.2), radius, height, colour, bands))
+        layout.add(Post(line.at(float(at), 0.2), radius, height, color, bands))
     return 0.5
 
 
@@ -211,18 +211,18 @@ def _furniture(layout: Layout, line: Line, reach: float) -> None:
     for _ in range(int(rng.poisson(2.5 * layout.strength))):
         at, away, kind = rng.uniform(-reach, reach), rng.uniform(-0.3, 0.2), rng.random()
         if kind < 0.4:
-            layout.add(Post(line.at(at, away), rng.uniform(0.04, 0.09), 6.0, _grey(rng, 0.25, 0.75)))
+            layout.add(Post(line.at(at, away), rng.uniform(0.04, 0.09), 6.0, _gray(rng, 0.25, 0.75)))
         elif kind < 0.6:
-            layout.add(Post(line.at(at, away), rng.uniform(0.2, 0.3), rng.uniform(0.7, 1.0), _grey(rng, 0.2, 0.5)))
+            layout.add(Post(line.at(at, away), rng.uniform(0.2, 0.3), rng.uniform(0.7, 1.0), _gray(rng, 0.2, 0.5)))
         elif kind < 0.8:
             skin, side = facades.sign(int(rng.integers(8))), rng.uniform(0.6, 1.5)
             height = rng.uniform(0.5, 1.6)
             panel = _panel(line, at, away, (side, side * 0.8), skin, depth=0.1)
             layout.add(Panel(line.at(at, away, height), panel.along, UP, side, side * 0.8, skin, depth=0.1))
-            layout.add(Post(line.at(at + side / 2, away + 0.06), 0.04, height + 0.3, _grey(rng)))
+            layout.add(Post(line.at(at + side / 2, away + 0.06), 0.04, height + 0.3, _gray(rng)))
         else:
             size = np.array([rng.uniform(0.5, 1.2), 0.5, rng.uniform(0.7, 1.5)], np.float32)
-            layout.add(Box(line.at(at, away), size, line.yaw, None, _grey(rng, 0.35, 0.7)))
+            layout.add(Box(line.at(at, away), size, line.yaw, None, _gray(rng, 0.35, 0.7)))
 
 
 def _beyond(layout: Layout, line: Line, away: float) -> None:
@@ -233,7 +233,7 @@ def _beyond(layout: Layout, line: Line, away: float) -> None:
         return
     skin = paving.ground(kind, int(rng.integers(12)))
     layout.stripe(line, away, away + (3.5 if kind == "grass" else 60.0), skin, np.ones(3, np.float32))
-    layout.stripe(line, away - 0.14, away, None, _grey(rng, 0.55, 0.75))
+    layout.stripe(line, away - 0.14, away, None, _gray(rng, 0.55, 0.75))
 
 
 def band(layout: Layout, line: Line, *, depth: float, reach: float) -> None:
@@ -256,7 +256,7 @@ def _markings(layout: Layout, rng: np.random.Generator) -> None:
     line = Line(np.array([rng.uniform(-3, 3), rng.uniform(5, 12)], np.float32), _unit(turn))
     kind = rng.random()
     if kind < 0.3:
-        tone = linear((0.62, 0.57, 0.42)) if rng.random() < 0.5 else _grey(rng, 0.5, 0.6)
+        tone = linear((0.62, 0.57, 0.42)) if rng.random() < 0.5 else _gray(rng, 0.5, 0.6)
         layout.stripe(line, 0, rng.uniform(0.3, 0.6), paving.ground("bricks", int(rng.integers(12))), tone * 4)
     elif kind < 0.6:
         skin = paving.ground("bricks" if rng.random() < 0.5 else "squares", int(rng.integers(12)))

@@ -22,7 +22,7 @@ class Paint(NamedTuple):
 
     depth: Floats
     """``(h, w)``; infinite where the rays miss it."""
-    colour: Floats
+    color: Floats
     """``(h, w, 3)`` or broadcastable to it."""
     alpha: Floats | None
     """``(h, w)`` opacity; ``None`` where it is whole."""
@@ -31,7 +31,7 @@ class Paint(NamedTuple):
 class Foot(NamedTuple):
     """A turned rectangle on the ground, with the height of what stands on it."""
 
-    centre: Floats
+    center: Floats
     """``(2,)``."""
     along: Floats
     """``(2,)`` unit vector."""
@@ -42,7 +42,7 @@ class Foot(NamedTuple):
 
     def distance(self, x: Floats, y: Floats) -> Floats:
         """Metres from points to the rectangle; negative within."""
-        dx, dy = x - self.centre[0], y - self.centre[1]
+        dx, dy = x - self.center[0], y - self.center[1]
         u = np.abs(dx * self.along[0] + dy * self.along[1]) - np.float32(self.length)
         v = np.abs(dy * self.along[0] - dx * self.along[1]) - np.float32(self.width)
         return np.asarray(np.hypot(np.maximum(u, 0), np.maximum(v, 0)) + np.minimum(np.maximum(u, v), 0), np.float32)
@@ -134,21 +134,21 @@ class Panel(Solid):
         middle = float(np.linalg.norm(self.corners().mean(axis=0) - rays.eye))
         distance = float(np.clip(np.median(depth[:: max(len(depth) // 8, 1)]), NEAR, middle * 3))
         picture = self.skin.sample(u + np.float32(self.shift), -v, rays.pixel * distance)
-        colour = picture[..., :3] * self._light(rays, light)
-        return Paint(depth, colour, None if self.skin.opaque else picture[..., 3])
+        color = picture[..., :3] * self._light(rays, light)
+        return Paint(depth, color, None if self.skin.opaque else picture[..., 3])
 
 
 @dataclass(frozen=True, eq=False)
 class Box(Solid):
     """A cuboid on end, turned about the vertical: kerbs, walls, hedges, cars, cabinets."""
 
-    centre: Floats
+    center: Floats
     """``(3,)``: the middle of its floor."""
     size: Floats
     """``(3,)``: length, width, height."""
     yaw: float
     skin: Texture | None
-    colour: Floats
+    color: Floats
     """``(3,)`` linear; multiplies the texture."""
     top: float = 1.0
     """Brightness of its upper face beside the sides'."""
@@ -160,16 +160,16 @@ class Box(Solid):
 
     def corners(self) -> Floats:
         signs = np.array([[i, j, k] for i in (-0.5, 0.5) for j in (-0.5, 0.5) for k in (0, 1)], np.float32)
-        return np.asarray(self.centre + (signs * self.size) @ self._axes(), np.float32)
+        return np.asarray(self.center + (signs * self.size) @ self._axes(), np.float32)
 
     def foot(self) -> Foot:
         length, width, height = (float(side) for side in self.size)
-        return Foot(self.centre[:2], self._axes()[0, :2], length / 2, width / 2, float(self.centre[2]) + height)
+        return Foot(self.center[:2], self._axes()[0, :2], length / 2, width / 2, float(self.center[2]) + height)
 
     def paint(self, rays: Grid, light: Light) -> Paint:
         axes = self._axes()
         half = np.array([self.size[0] / 2, self.size[1] / 2, self.size[2] / 2], np.float32)
-        start = axes @ (rays.eye - self.centre) - np.array([0, 0, half[2]], np.float32)
+        start = axes @ (rays.eye - self.center) - np.array([0, 0, half[2]], np.float32)
         ways = [rays.dot(axis) for axis in axes]
         ways = [np.where(np.abs(way) < 1e-4, np.float32(1e-4), way) for way in ways]
         enter = [(-np.sign(way) * half[i] - start[i]) / way for i, way in enumerate(ways)]
@@ -179,14 +179,14 @@ class Box(Solid):
         face = np.where(depth == enter[2], 2, np.where(depth == enter[1], 1, 0))
         lights = [light.on(np.asarray(np.sign(start[i]) * axes[i], np.float32), self.lit) for i in range(3)]
         lights[2] = lights[2] * np.float32(self.top)
-        height = start[2] + half[2] + self.centre[2] + depth * ways[2]
-        colour = np.stack(lights)[face] * self.colour * _grounded(height)[..., None]
+        height = start[2] + half[2] + self.center[2] + depth * ways[2]
+        color = np.stack(lights)[face] * self.color * _grounded(height)[..., None]
         if self.skin is not None:
             along = np.where(face == 0, start[1] + depth * ways[1], start[0] + depth * ways[0])
             across = np.where(face == 2, start[1] + depth * ways[1], start[2] - half[2] + depth * ways[2])
-            distance = float(np.linalg.norm(self.centre - rays.eye))
-            colour = colour * self.skin.sample(along, -across, rays.pixel * distance)[..., :3]
-        return Paint(_seen(depth, inside), colour, None)
+            distance = float(np.linalg.norm(self.center - rays.eye))
+            color = color * self.skin.sample(along, -across, rays.pixel * distance)[..., :3]
+        return Paint(_seen(depth, inside), color, None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +197,7 @@ class Post(Solid):
     """``(3,)``: the middle of its foot."""
     radius: float
     height: float
-    colour: Floats
+    color: Floats
     """``(3,)`` linear."""
     bands: Floats | None = None
     """``(3,)``: color of every other half meter, where it is ringed."""
@@ -219,24 +219,24 @@ class Post(Solid):
         inside = (rest > 0) & (z >= 0) & (z <= self.height)
         nx, ny = (ox + depth * dx) / np.float32(self.radius), (oy + depth * dy) / np.float32(self.radius)
         direct = np.maximum(nx * light.towards[0] + ny * light.towards[1], 0) * np.float32(self.lit)
-        colour = self.colour if self.bands is None else np.where((z % 1.0 < 0.5)[..., None], self.colour, self.bands)
-        colour = colour * (direct[..., None] * light.sun + light.sky * np.float32(0.62)) * _grounded(z)[..., None]
+        color = self.color if self.bands is None else np.where((z % 1.0 < 0.5)[..., None], self.color, self.bands)
+        color = color * (direct[..., None] * light.sun + light.sky * np.float32(0.62)) * _grounded(z)[..., None]
         cap = (self.height - oz) / np.where(np.abs(dz) < 1e-4, np.float32(1e-4), dz)
         flat = (ox + cap * dx) ** 2 + (oy + cap * dy) ** 2 < self.radius**2
         flat &= (oz > self.height) & (cap > 0)
-        colour = np.where(flat[..., None], self.colour * light.on(np.array([0, 0, 1], np.float32), self.lit), colour)
-        return Paint(_seen(np.where(flat, cap, depth), inside | flat), colour, None)
+        color = np.where(flat[..., None], self.color * light.on(np.array([0, 0, 1], np.float32), self.lit), color)
+        return Paint(_seen(np.where(flat, cap, depth), inside | flat), color, None)
 
 
 @dataclass(frozen=True, eq=False)
 class Dome(Solid):
     """The upper part of an ellipsoid: an open umbrella, a bush."""
 
-    centre: Floats
+    center: Floats
     """``(3,)``."""
     radii: Floats
     """``(3,)``."""
-    colour: Floats
+    color: Floats
     second: Floats
     """``(3,)``: of every other of its sixteen sectors."""
     floor: float = 0.0
@@ -244,11 +244,11 @@ class Dome(Solid):
 
     def corners(self) -> Floats:
         signs = np.array([[i, j, k] for i in (-1, 1) for j in (-1, 1) for k in (self.floor, 1)], np.float32)
-        return np.asarray(self.centre + signs * self.radii, np.float32)
+        return np.asarray(self.center + signs * self.radii, np.float32)
 
     def paint(self, rays: Grid, light: Light) -> Paint:
         ways = [rays.dot(axis) / radius for axis, radius in zip(np.eye(3, dtype=np.float32), self.radii, strict=True)]
-        start = (rays.eye - self.centre) / self.radii
+        start = (rays.eye - self.center) / self.radii
         a = ways[0] ** 2 + ways[1] ** 2 + ways[2] ** 2
         b = ways[0] * start[0] + ways[1] * start[1] + ways[2] * start[2]
         rest = b * b - a * np.float32(start @ start - 1)
@@ -261,9 +261,9 @@ class Dome(Solid):
         facing = x * light.towards[0] + y * light.towards[1] + z * light.towards[2]
         direct = np.where(outer, np.maximum(facing, 0), np.float32(0.15))
         ambient = np.where(outer, 0.7 + 0.3 * z, np.float32(0.35)).astype(np.float32)
-        colour = np.stack([self.colour, self.second])[sector]
-        colour = colour * (direct[..., None] * light.sun + ambient[..., None] * light.sky)
-        return Paint(_seen(depth, (rest > 0) & (z >= self.floor)), colour, None)
+        color = np.stack([self.color, self.second])[sector]
+        color = color * (direct[..., None] * light.sun + ambient[..., None] * light.sky)
+        return Paint(_seen(depth, (rest > 0) & (z >= self.floor)), color, None)
 
 
 def hull(solid: Solid) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
 
@@ -12,9 +12,6 @@ from passerby.synthetic.street.layout import UP, car
 from passerby.synthetic.street.objects import Box, Dome, Panel, Post, Solid, hull, windows
 from passerby.synthetic.street.rays import Light, grid
 from passerby.synthetic.street.surfaces import linear
-
-if TYPE_CHECKING:
-    from passerby.synthetic.street.scene import Scene
 
 TALL = 1.7
 """Metres of a usual person."""
@@ -98,11 +95,11 @@ def _umbrella(rng: np.random.Generator, position: Floats, eye: Floats) -> tuple[
     point, right, _ = _frame(position, eye, share)
     side = np.float32(rng.choice([-1, 1]) * rng.uniform(0.1, 0.4))
     height = _seen_height(TALL * rng.uniform(0.5, 0.9), eye, share)
-    centre = point + right * side + np.array([0, 0, height - 0.15], np.float32)
-    colour = linear(np.clip(rng.uniform(0.12, 0.55) + rng.normal(0, 0.09, 3), 0.06, 0.8))
-    second = colour * np.float32(rng.choice([0.9, 1.15]))
+    center = point + right * side + np.array([0, 0, height - 0.15], np.float32)
+    color = linear(np.clip(rng.uniform(0.12, 0.55) + rng.normal(0, 0.09, 3), 0.06, 0.8))
+    second = color * np.float32(rng.choice([0.9, 1.15]))
     shaft = Post(point + right * side, 0.012, height - 0.2, linear((0.3, 0.3, 0.3)))
-    return (Dome(centre, np.array([0.5, 0.5, 0.34], np.float32), colour, second, 0.1), shaft)
+    return (Dome(center, np.array([0.5, 0.5, 0.34], np.float32), color, second, 0.1), shaft)
 
 
 def hidden(solids: tuple[Solid, ...], position: Floats, eye: Floats) -> float:
@@ -122,7 +119,9 @@ def hidden(solids: tuple[Solid, ...], position: Floats, eye: Floats) -> float:
     return float(covered.mean())
 
 
-def occluder(rng: np.random.Generator, position: Floats, eye: Floats, scene: Scene) -> tuple[Solid, ...]:
+def occluder(
+    rng: np.random.Generator, position: Floats, eye: Floats, clear: Callable[[float, float], bool]
+) -> tuple[Solid, ...]:
     """Something between ``eye`` and the person who stands on ``position``, both ``(3,)``: for ``Scene.backdrop``.
 
     Drawn again until it hides what it should, and where the scene has room for it.
@@ -132,8 +131,8 @@ def occluder(rng: np.random.Generator, position: Floats, eye: Floats, scene: Sce
     for _ in range(20):
         chosen = kinds[int(rng.choice(len(kinds), p=[0.26, 0.2, 0.1, 0.2, 0.12, 0.12]))]
         solids = chosen(rng, position, eye)
-        x, y = solids[0].foot().centre
-        if LEAST <= hidden(solids, position, eye) <= MOST and scene.clear(float(x), float(y)):
+        x, y = solids[0].foot().center
+        if LEAST <= hidden(solids, position, eye) <= MOST and clear(float(x), float(y)):
             return solids
     point, _, _ = _frame(position, eye, 0.2)
     return (Post(point, 0.045, 6.0, _tone(rng, 0.2, 0.7)),)

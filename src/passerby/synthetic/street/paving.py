@@ -38,7 +38,7 @@ def _bond(rng: np.random.Generator, block: tuple[int, int], shift: int, joint: f
     return tint.astype(np.float32), np.clip(joint - edge, 0.0, 1.0).astype(np.float32)
 
 
-def _laid(kind: GroundKind, variant: int, grey: Floats) -> Floats:
+def _laid(kind: GroundKind, variant: int, gray: Floats) -> Floats:
     """Blocks with their joints: multiplies the brightness."""
     rng = stream(variant, "paving", *kind.encode())
     block = _BLOCKS[kind]
@@ -47,7 +47,7 @@ def _laid(kind: GroundKind, variant: int, grey: Floats) -> Floats:
     uneven = rng.uniform(0.02, 0.085) * (0.4 if kind == "concrete" else 1.0)
     mortar = rng.uniform(0.22, 0.45) if rng.random() < 0.85 else -0.2
     mortar *= 0.65 if block[0] < 32 else 1.0
-    return np.asarray((grey + uneven * tint) * (1 - mortar * joint), np.float32)
+    return np.asarray((gray + uneven * tint) * (1 - mortar * joint), np.float32)
 
 
 @lru_cache(maxsize=48)
@@ -56,12 +56,12 @@ def ground(kind: GroundKind, variant: int) -> Texture:
     rng = stream(variant, "ground", *kind.encode())
     tone = np.array(_TONES[kind][variant % 4]) * rng.uniform(0.93, 1.07) + rng.normal(0, 0.006, 3)
     grain = 0.055 * noise(variant % 5, slope=0.15) + 0.035 * noise(variant % 5 + 5, slope=0.9, longest=0.3)
-    grey = np.float32(1.0) + (grain if kind != "grass" else 2.4 * grain + 0.1 * noise(3, slope=0.6))
+    gray = np.float32(1.0) + (grain if kind != "grass" else 2.4 * grain + 0.1 * noise(3, slope=0.6))
     if kind in _BLOCKS:
-        grey = _laid(kind, variant, grey)
+        gray = _laid(kind, variant, gray)
     if kind == "asphalt":
-        grey = grey - 0.25 * (noise(variant % 5 + 9, slope=1.2, longest=0.4) > 2.0)
-    picture = tone[None, None] * grey[..., None]
+        gray = gray - 0.25 * (noise(variant % 5 + 9, slope=1.2, longest=0.4) > 2.0)
+    picture = tone[None, None] * gray[..., None]
     if kind == "grass":
         picture += np.array([0.03, 0.012, -0.005]) * noise(7, slope=0.9, longest=0.5)[..., None]
     scale = _SIDE / rng.uniform(3.2, 4.8)

@@ -14,17 +14,15 @@ from numpy.typing import NDArray
 
 from passerby.synthetic.render.camera import enlarge, make_camera, resample
 from passerby.synthetic.render.view import Floats, View
-from passerby.synthetic.settings import Knobs, stream
+from passerby.synthetic.settings import Difficulty, stream
 from passerby.synthetic.street import paving
 from passerby.synthetic.street.layout import Layout, Stripe, arrange
 from passerby.synthetic.street.objects import Foot, Solid, hull, windows
-from passerby.synthetic.street.occluders import occluder
 from passerby.synthetic.street.paving import GroundKind
 from passerby.synthetic.street.rays import Grid, Light, grid
 from passerby.synthetic.street.surfaces import Texture
 from passerby.synthetic.street.weather import Weather, ground_map, look_up, make_weather
 
-__all__ = ["Backdrop", "Light", "Scene", "Solid", "make_scene", "occluder"]
 FAR = 90.0
 """Metres beyond which everything is haze."""
 COARSE = 4
@@ -35,7 +33,7 @@ _X, _Y = np.array([1, 0, 0], np.float32), np.array([0, 1, 0], np.float32)
 class Backdrop(NamedTuple):
     """A picture of the street without its people."""
 
-    colour: Floats
+    color: Floats
     """``(h, w, 3)`` linear radiance, white in full light is about 1."""
     depth: Floats
     """``(h, w)`` meters along the camera's forward axis; infinite for the sky."""
@@ -83,14 +81,14 @@ class Scene:
     def backdrop(self, view: View, size: tuple[int, int], extra: tuple[Solid, ...] = ()) -> Backdrop:
         """The street through a window of ``size`` (height, width) pixels, with ``extra`` things in it."""
         rays = grid(view, size)
-        colour, depth = self._ground(rays)
+        color, depth = self._ground(rays)
         ground = np.isfinite(depth)
         hulls = np.concatenate([self.hulls, *(hull(solid)[None] for solid in extra)])
         parts = zip(self.solids + extra, windows(hulls, view, size), strict=True)
         seen = [(solid, part) for solid, part in parts if part is not None]
         for solid, part in sorted(seen, key=lambda one: -_distance(one[0], view)):
-            _compose(solid, rays.cut(*part), self.light, colour[part], depth[part], ground[part])
-        return Backdrop(colour, depth, ground)
+            _compose(solid, rays.cut(*part), self.light, color[part], depth[part], ground[part])
+        return Backdrop(color, depth, ground)
 
     def _ground(self, rays: Grid) -> tuple[Floats, Floats]:
         """Color and depth of the bare ground and the sky over it."""
@@ -98,17 +96,17 @@ class Scene:
         depth = rays.eye[2] / np.maximum(down, np.float32(rays.eye[2] / FAR))
         x, y = rays.eye[0] + depth * rays.dot(_X), rays.eye[1] + depth * rays.dot(_Y)
         footprint = depth * np.float32(rays.pixel) * np.sqrt(np.maximum(depth / rays.eye[2], 1))
-        colour = self._albedo(x, y, footprint)
+        color = self._albedo(x, y, footprint)
         coarse = slice(COARSE // 2, None, COARSE)
         slow = self._slow(x[coarse, coarse], y[coarse, coarse])
         slow = resample(slow, enlarge(slow.shape[0], x.shape[0]), enlarge(slow.shape[1], x.shape[1]))
-        colour *= slow[..., :3]
+        color *= slow[..., :3]
         if self.weather.wet:
-            colour += slow[..., 3:]
+            color += slow[..., 3:]
         far = np.square(depth * np.float32(1 / FAR))[..., None]
         if far.max() > 0.02:
-            colour += (self.weather.haze - colour) * far
-        return colour, np.where(down * FAR > rays.eye[2], depth, np.float32(np.inf))
+            color += (self.weather.haze - color) * far
+        return color, np.where(down * FAR > rays.eye[2], depth, np.float32(np.inf))
 
     def _slow(self, x: Floats, y: Floats) -> Floats:
         """``(..., 4)``: light and dirt by which the ground's color is multiplied, and the sky in its puddles.
@@ -137,7 +135,7 @@ class Scene:
             if inside.any():
                 along = y[inside] * stripe.normal[0] - x[inside] * stripe.normal[1]
                 skin = 1 if stripe.skin is None else stripe.skin.sample(along, across[inside], footprint[inside])
-                albedo[inside] = stripe.colour * skin
+                albedo[inside] = stripe.color * skin
         return albedo
 
 
@@ -146,18 +144,18 @@ def _distance(solid: Solid, view: View) -> float:
     return float(solid.foot().distance(view.eye[0], view.eye[1]))
 
 
-def _compose(solid: Solid, rays: Grid, light: Light, colour: Floats, depth: Floats, ground: NDArray[np.bool_]) -> None:
+def _compose(solid: Solid, rays: Grid, light: Light, color: Floats, depth: Floats, ground: NDArray[np.bool_]) -> None:
     """Paints a thing over what lies behind it, in place."""
     paint = solid.paint(rays, light)
     front = paint.depth < depth
     if not front.any():
         return
     if paint.alpha is None:
-        np.copyto(colour, paint.colour, where=front[..., None])
+        np.copyto(color, paint.color, where=front[..., None])
         hidden = front
     else:
         alpha = (paint.alpha * front)[..., None]
-        colour += (paint.colour - colour) * alpha
+        color += (paint.color - color) * alpha
         hidden = front & (paint.alpha > 0.5)
     np.copyto(depth, paint.depth, where=hidden)
     ground &= ~hidden
@@ -178,12 +176,12 @@ def _exposed(weather: Weather, tone: float, shadows: Floats) -> Weather:
     return replace(weather, light=light, haze=weather.haze * gain, lamp=weather.lamp * gain)
 
 
-def make_scene(seed: int, camera: int, knobs: Knobs) -> Scene:
+def make_scene(seed: int, camera: int, difficulty: Difficulty) -> Scene:
     """The place that this camera watches in the world of this seed."""
     rng = stream(seed, "scene", camera)
-    geometry = make_camera(seed, camera, knobs)
-    layout = arrange(rng, knobs.background, *geometry.distances)
-    weather = make_weather(stream(seed, "weather", camera), knobs.light)
+    geometry = make_camera(seed, camera, difficulty)
+    layout = arrange(rng, difficulty.background, *geometry.distances)
+    weather = make_weather(stream(seed, "weather", camera), difficulty.light)
     kinds: tuple[GroundKind, ...] = ("slabs", "squares", "bricks", "asphalt", "concrete", "cobbles")
     kind = kinds[int(rng.choice(6, p=[0.28, 0.24, 0.14, 0.16, 0.12, 0.06]))]
     solids = tuple(solid for solid, _ in layout.solids)

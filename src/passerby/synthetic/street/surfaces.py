@@ -78,8 +78,8 @@ class Texture:
         height, width = np.maximum(self.height >> level, 1), np.maximum(self.width >> level, 1)
         column = np.floor(u * shrink).astype(np.int32) & (width - 1)
         row = np.floor(v * shrink).astype(np.int32) & (height - 1)
-        colours: Floats = self.table.take(self.offsets[level] + row * width + column, axis=0)
-        return colours
+        colors: Floats = self.table.take(self.offsets[level] + row * width + column, axis=0)
+        return colors
 
 
 def texture(picture: Floats, scale: float) -> Texture:

@@ -83,8 +83,8 @@ def _trees(rng: np.random.Generator) -> Floats:
     free = np.ones(CELLS, np.float32)
     leaf = noise(int(rng.integers(5)) + 300, CELLS, 0.7, 0.2)
     for _ in range(int(rng.poisson(1.6))):
-        centre = rng.uniform((-9, 1), (9, 18))
-        distance = np.hypot(x - centre[0], y - centre[1]) - rng.uniform(1.5, 4.0)
+        center = rng.uniform((-9, 1), (9, 18))
+        distance = np.hypot(x - center[0], y - center[1]) - rng.uniform(1.5, 4.0)
         crown = np.clip(0.5 - distance - 0.9 * leaf, 0, 1) * np.clip(0.75 - 0.35 * leaf, 0, 1)
         free = np.minimum(free, 1 - crown)
     if rng.random() < 0.4:  # a house: everything beyond a straight line

@@ -51,24 +51,24 @@ class World:
 
     def take(self, person: Person, pid: int, camid: int, number: int) -> Shot:
         """The picture with ``person`` in the place of person ``pid``."""
-        settings, knobs = self.settings, self.settings.knobs
+        settings, difficulty = self.settings, self.settings.difficulty
         camera, always = _place(replace(settings, **_ANY_SIZE), camid)
         rng = stream(settings.seed, "shot", pid, camid, number)
-        scene = always.later(rng) if knobs.light > 0 else always
+        scene = always.later(rng) if difficulty.light > 0 else always
         moment = walk(settings, pid, camid, number, camera, scene)
         whole = eye_of(camera)
         position = np.array([*moment.position, 0.0])
         axes = facing(position, whole.eye, moment.heading)
         who = act(person, self.outfit(camid), moment.stance, axes, position, moment.fold)
-        view = detect(rng, whole, who.joints(), person.body.height, knobs.crop)
+        view = detect(rng, whole, who.joints(), person.body.height, difficulty.crop)
         canvas = self._street(rng, scene, view, position)
-        if rng.random() < knobs.passerby:
+        if rng.random() < difficulty.passerby:
             other = self._companion(stream(settings.seed, "passerby", pid, camid, number), who, view)
             draw(canvas, other.model(view, canvas.size[0]), view, _light(scene, other), subject=False)
         surface = who.model(view, canvas.size[0])
         draw(canvas, surface, view, _light(scene, who), subject=True)
         image = develop(
-            canvas.colour, camera, stream(settings.seed, "sensor", pid, camid, number),
+            canvas.color, camera, stream(settings.seed, "sensor", pid, camid, number),
             distance=float(np.hypot(*moment.position)), size=settings.size,
         )  # fmt: skip
         time = frame_number(settings, pid, camid, number)
@@ -80,8 +80,8 @@ class World:
     def _street(self, rng: np.random.Generator, scene: Scene, view: View, position: Array) -> Canvas:
         """The empty picture, with whatever stands before the person."""
         height, width = self.settings.size
-        hides = rng.random() < self.settings.knobs.occluder
-        extra = occluder(rng, position.astype(np.float32), view.eye, scene) if hides else ()
+        hides = rng.random() < self.settings.difficulty.occluder
+        extra = occluder(rng, position.astype(np.float32), view.eye, scene.clear) if hides else ()
         fine = max(FINE, height) / height
         return Canvas.over(scene.backdrop(view, self.settings.size, extra), (round(height * fine), round(width * fine)))
 
@@ -113,4 +113,4 @@ def _person(settings: Settings, pid: int) -> Person:
 
 @lru_cache(maxsize=64)
 def _place(settings: Settings, camid: int) -> tuple[Camera, Scene]:
-    return make_camera(settings.seed, camid, settings.knobs), make_scene(settings.seed, camid, settings.knobs)
+    return make_camera(settings.seed, camid, settings.difficulty), make_scene(settings.seed, camid, settings.difficulty)
