@@ -28,9 +28,9 @@ import torch
 from passerby.data.dataset import Dataset
 from passerby.data.images.decode import read_all
 from passerby.data.keypoints.dataset import PoseSet, read_pose_set
-from passerby.data.keypoints.estimator import PoseEstimator, Poses
-from passerby.data.keypoints.files import market_poses
-from passerby.data.keypoints.skeleton import JOINTS
+from passerby.data.keypoints.estimator import Keypoints, PoseEstimator
+from passerby.data.keypoints.files import market_keypoints
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.data.registry import load
 from passerby.data.source import open_source
 from passerby.models.keypoints.estimator import SHIPPED, NetworkPoseEstimator, load_pose_network
@@ -47,31 +47,31 @@ class MeanPose:
     """The same joints for everybody."""
 
     def __init__(self, people: PoseSet) -> None:
-        known = people.sure[..., None]
-        self.mean = (people.joints * known).sum(0) / known.sum(0).clamp_min(1)
+        known = people.confidence[..., None]
+        self.mean = (people.keypoints * known).sum(0) / known.sum(0).clamp_min(1)
 
-    def __call__(self, names: Any, images: torch.Tensor) -> Poses:  # noqa: ARG002 - the protocol's
+    def __call__(self, names: Any, images: torch.Tensor) -> Keypoints:  # noqa: ARG002 - the protocol's
         n = len(images)
-        return Poses(self.mean.expand(n, -1, -1).numpy(), np.ones((n, len(JOINTS)), np.float32))
+        return Keypoints(self.mean.expand(n, -1, -1).numpy(), np.ones((n, len(KEYPOINT_NAMES)), np.float32))
 
 
 @dataclass(frozen=True)
 class Known:
     """What was found already, to be counted in several ways."""
 
-    poses: Poses
+    keypoints: Keypoints
 
-    def __call__(self, names: Any, images: torch.Tensor) -> Poses:  # noqa: ARG002 - the protocol's
-        return self.poses
+    def __call__(self, names: Any, images: torch.Tensor) -> Keypoints:  # noqa: ARG002 - the protocol's
+        return self.keypoints
 
 
 def market_set(market: Dataset, points: Path, split: str, every: int = 1, *, own_neck: bool = True) -> PoseSet:
     """Market's pictures with the machine's joints; each ``every``-th of a split."""
     samples = getattr(market, split)[::every]
-    annotations = market_poses(open_source(points), market.source.names(), own_neck=own_neck)
-    poses = annotations([s.path for s in samples])
+    annotations = market_keypoints(open_source(points), market.source.names(), own_neck=own_neck)
+    keypoints = annotations([s.path for s in samples])
     images = read_all(market.source, samples, SIZE)
-    return PoseSet(images, torch.from_numpy(poses.joints), torch.from_numpy(poses.confidence))
+    return PoseSet(images, torch.from_numpy(keypoints.xy), torch.from_numpy(keypoints.confidence))
 
 
 def milliseconds(estimator: PoseEstimator, images: torch.Tensor, repeats: int = 5) -> float:
@@ -134,8 +134,8 @@ def main() -> None:
         estimators["openvino"], result["openvino"] = openpose(arguments.openpose, training)
     found = {name: Known(estimator([""] * len(query), query.images)) for name, estimator in estimators.items()}
     result["market1501_query"] = {name: measure_pck(known, query) for name, known in found.items()}
-    without = replace(query, sure=query.sure.clone())
-    without.sure[:, JOINTS.index("neck")] = 0
+    without = replace(query, confidence=query.confidence.clone())
+    without.confidence[:, KEYPOINT_NAMES.index("neck")] = 0
     result["market1501_query_without_neck"] = {
         name: measure_pck(known, without)["box"] for name, known in found.items()
     }
@@ -160,10 +160,10 @@ def main() -> None:
     for data in ("market1501_query", "market1501_query_neck_of_openpose", "synthetic"):
         for name in estimators:
             if name in result[data]:
-                box, joints = (result[data][name][height] for height in ("box", "joints"))
+                box, extent = (result[data][name][height] for height in ("box", "joints"))
                 print(
                     f"{data} {name}: PCK at 5 % {box['pck_5']:.1%}, at 10 % {box['pck_10']:.1%}; of the joints' extent "
-                    f"{joints['pck_5']:.1%}, {joints['pck_10']:.1%}"
+                    f"{extent['pck_5']:.1%}, {extent['pck_10']:.1%}"
                 )
     print(result["milliseconds_a_picture"])
 

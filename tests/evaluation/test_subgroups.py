@@ -39,7 +39,7 @@ def evaluated(dataset: Dataset) -> tuple[Embeddings, Embeddings, EvalResult]:
     return query, gallery, evaluate_embeddings(query, gallery)
 
 
-def test_every_group_and_the_joints_add_up_to_all_queries(drawn: Dataset) -> None:
+def test_every_group_and_the_keypoints_add_up_to_all_queries(drawn: Dataset) -> None:
     slicing = Grouping.of_dataset(("attributes", "visibility"), drawn, attributes=read_attributes(drawn.source))
     query, gallery, result = evaluated(drawn)
     counts = Counter[tuple[str, str]]()
@@ -58,7 +58,7 @@ def test_slices_are_of_the_people_they_name(drawn: Dataset) -> None:
     assert (found.queries, found.people) == (len(women), len({s.pid for s in women}))
 
 
-def test_joints_are_counted_where_they_can_be_seen(drawn: Dataset) -> None:
+def test_keypoints_are_counted_where_they_can_be_seen(drawn: Dataset) -> None:
     labels = Grouping.of_dataset(("visibility",), drawn).labels[0]
     for sample in drawn.query:
         seen = int((drawn.source.labels(sample.path).visibility == VISIBLE).sum())  # type: ignore[attr-defined]
@@ -66,7 +66,7 @@ def test_joints_are_counted_where_they_can_be_seen(drawn: Dataset) -> None:
         assert int(low) <= seen <= int(high or low)
 
 
-def test_a_written_set_says_the_same_of_joints(draw_people: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_written_set_says_the_same_of_keypoints(draw_people: Callable[..., Path], tmp_path: Path) -> None:
     data = draw_people(tmp_path / "data", people=4, cameras=2, images=2)
     dataset = load(str(data))
     assert set(Grouping.of_dataset(("visibility",), dataset).labels[0].of) == {s.path for s in dataset.query}

@@ -16,9 +16,9 @@ from PIL import Image
 from torch import Tensor
 
 from passerby.data.images.blur_faces import HEAD, NECK, UNSURE, UPPER, blurred, head_box
-from passerby.data.keypoints.estimator import Poses
+from passerby.data.keypoints.estimator import Keypoints
 from passerby.data.keypoints.in_pixels import keypoints_in_pixels
-from passerby.data.keypoints.skeleton import JOINTS, VISIBLE
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES, VISIBLE
 from passerby.data.registry import load as load_dataset
 from passerby.data.source import DirectorySource, open_source
 from passerby.explain.images import ImageSet, view_samples
@@ -42,29 +42,29 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def joints_at(heights: dict[str, float], confidence: float = 1.0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def keypoints_at(heights: dict[str, float], confidence: float = 1.0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """All 18 in the middle of the picture, those that are named at their heights."""
-    joints = np.full((18, 2), 0.5, np.float32)
+    keypoints = np.full((18, 2), 0.5, np.float32)
     for name, height in heights.items():
-        joints[list(HEAD) if name == "head" else JOINTS.index(name), 1] = height
-    return joints, np.full(18, confidence, np.float32)
+        keypoints[list(HEAD) if name == "head" else KEYPOINT_NAMES.index(name), 1] = height
+    return keypoints, np.full(18, confidence, np.float32)
 
 
 class Knows:
     """Joints of every picture."""
 
-    def __init__(self, joints: NDArray[np.float32], confidence: NDArray[np.float32]) -> None:
-        self.poses, self.asked = Poses(joints[None], confidence[None]), 0
+    def __init__(self, keypoints: NDArray[np.float32], confidence: NDArray[np.float32]) -> None:
+        self.keypoints, self.asked = Keypoints(keypoints[None], confidence[None]), 0
 
-    def __call__(self, names: Sequence[str], images: Tensor) -> Poses:
+    def __call__(self, names: Sequence[str], images: Tensor) -> Keypoints:
         assert len(names) == len(images) == 1
         self.asked += 1
-        return self.poses
+        return self.keypoints
 
 
 def test_heads_of_people_who_may_exist_are_blurred_over_the_whole_width(folder: Path) -> None:
-    knows = Knows(*joints_at({"head": 0.1, "neck": 0.2}))
-    album = ImageSet(DirectorySource(folder), joints=knows)
+    knows = Knows(*keypoints_at({"head": 0.1, "neck": 0.2}))
+    album = ImageSet(DirectorySource(folder), keypoints=knows)
     before, after = np.asarray(noise(), float), np.asarray(album.image("a.png"), float)
     edge = round(UPPER * 64)
     assert np.array_equal(before[edge:], after[edge:])
@@ -88,8 +88,8 @@ def test_the_pose_network_finds_heads_where_nobody_was_asked(draw_people: Callab
         sharp, blurred = (np.asarray(each.image(name), float) for each in (ImageSet(source, blur=False), album))
         same = np.flatnonzero((sharp == blurred).all(axis=(1, 2)))  # rows
         top = same.min() if len(same) else 128
-        seen = [joint for joint in HEAD if pose.visibility[joint] == VISIBLE]
-        assert all(pose.points[joint, 1] < top for joint in seen)
+        seen = [keypoint for keypoint in HEAD if pose.visibility[keypoint] == VISIBLE]
+        assert all(pose.points[keypoint, 1] < top for keypoint in seen)
         shown += top < UNSURE * 128
     assert shown > len(known) / 2
 
@@ -155,21 +155,21 @@ def test_loose_pictures_of_a_written_set_prove_who_they_show(draw_people: Callab
 
 def test_what_is_covered_ends_below_the_head() -> None:
     assert head_box((100, 200)) == (0, 0, 100, 60)
-    assert head_box((100, 200), *joints_at({"head": 0.1, "neck": 0.2})) == (0, 0, 100, 60)
-    assert head_box((100, 200), *joints_at({"head": 0.4, "neck": 0.5})) == (0, 0, 100, 112)  # 0.5 + 0.6 × 0.1
+    assert head_box((100, 200), *keypoints_at({"head": 0.1, "neck": 0.2})) == (0, 0, 100, 60)
+    assert head_box((100, 200), *keypoints_at({"head": 0.4, "neck": 0.5})) == (0, 0, 100, 112)  # 0.5 + 0.6 × 0.1
 
 
 def test_who_bends_has_the_head_below_the_neck() -> None:
-    bent = head_box((100, 200), *joints_at({"head": 0.45, "neck": 0.3}))
+    bent = head_box((100, 200), *keypoints_at({"head": 0.45, "neck": 0.3}))
     assert bent == (0, 0, 100, 108)  # 0.45 + 0.6 × 0.15
 
 
 @pytest.mark.parametrize("unsure", ["head", "neck"])
 def test_most_is_covered_where_the_head_is_not_surely_found(unsure: str) -> None:
-    joints, confidence = joints_at({"head": 0.1, "neck": 0.2})
+    keypoints, confidence = keypoints_at({"head": 0.1, "neck": 0.2})
     confidence[list(HEAD) if unsure == "head" else NECK] = 0.6
-    assert head_box((100, 200), joints, confidence) == (0, 0, 100, round(UNSURE * 200))
-    assert head_box((100, 200), joints, 0.4 * confidence) == (0, 0, 100, 200)
+    assert head_box((100, 200), keypoints, confidence) == (0, 0, 100, round(UNSURE * 200))
+    assert head_box((100, 200), keypoints, 0.4 * confidence) == (0, 0, 100, 200)
 
 
 def test_a_blurred_head_keeps_its_size() -> None:

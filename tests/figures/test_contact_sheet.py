@@ -69,12 +69,12 @@ def test_drawn_and_written_sheets_are_one(written: Dataset, drawn: Dataset) -> N
     assert np.array_equal(contact_sheet(written), contact_sheet(drawn))
 
 
-def test_joints_lie_over_the_pictures(written: Dataset, drawn: Dataset) -> None:
-    plain, joined = (cell(contact_sheet(written, joints=on), 0, 0).astype(int) for on in (False, True))
-    poses = keypoints_in_pixels(written.source)
+def test_keypoints_lie_over_the_pictures(written: Dataset, drawn: Dataset) -> None:
+    plain, joined = (cell(contact_sheet(written, keypoints=on), 0, 0).astype(int) for on in (False, True))
+    keypoints = keypoints_in_pixels(written.source)
     first = min((s for s in written.train if (s.pid, s.camid) == (1, 1)), key=lambda s: s.time or 0)
     changed = np.abs(plain - joined).max(-1) > 20
-    pose = poses[first.path]
+    pose = keypoints[first.path]
     inside = pose.points[pose.visibility != OUTSIDE].round().astype(int)
     near = [changed[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3].any() for x, y in inside]
     assert len(near) > 4
@@ -82,7 +82,7 @@ def test_joints_lie_over_the_pictures(written: Dataset, drawn: Dataset) -> None:
     assert changed.mean() < 0.5
 
 
-def test_drawn_and_written_joints_are_one(written: Dataset, drawn: Dataset) -> None:
+def test_drawn_and_written_keypoints_are_one(written: Dataset, drawn: Dataset) -> None:
     ours, theirs = keypoints_in_pixels(drawn.source), keypoints_in_pixels(written.source)
     assert set(ours) == set(theirs)
     for name in [*ours][::7]:
@@ -102,7 +102,7 @@ def test_twins_stand_side_by_side(written: Dataset, drawn: Dataset) -> None:
 def test_what_is_unknown_is_said(folder: Path, written: Dataset, tmp_path: Path) -> None:
     bare = Dataset("bare", load(_only_pictures(folder, tmp_path / "bare")).source, train=written.train)
     with pytest.raises(DatasetLayoutError, match=r"no keypoints\.json"):
-        contact_sheet(bare, joints=True)
+        contact_sheet(bare, keypoints=True)
     with pytest.raises(DatasetLayoutError, match=r"no attributes\.csv"):
         contact_sheet(bare, twins=True)
     with pytest.raises(DatasetLayoutError, match="nobody to draw"):

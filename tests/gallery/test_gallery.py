@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from passerby.data.images.open import Query, labelled_or_not, pictures
+from passerby.data.images.open import QueryImage, list_images, open_images
 from passerby.data.source import open_source
 from passerby.errors import (
     ConfigError,
@@ -28,7 +28,7 @@ from passerby.types import Embeddings, Role
 
 
 def paths(place: str | Path, split: str | None = None) -> list[str]:
-    return [s.path for s in pictures(place, split)[1]]  # type: ignore[arg-type]
+    return [s.path for s in list_images(place, split)[1]]  # type: ignore[arg-type]
 
 
 def names(folder: Path) -> list[str]:
@@ -43,15 +43,15 @@ def zipped(folder: Path) -> Path:
 
 
 def test_an_unknown_layout_gives_every_image_and_no_labels(people: Path) -> None:
-    _, samples = pictures(people)
+    _, samples = list_images(people)
     assert [s.path for s in samples] == ["0.png", "1.png", "2.png", "3.png", "4.png", "more/5.png"]
     assert all(s.pid is None and s.camid is None for s in samples)
     assert paths(people, "all") == paths(people)
 
 
 def test_a_place_with_or_without_labels_is_a_dataset(people: Path, market: Path) -> None:
-    bare, known = labelled_or_not(people), labelled_or_not(market)
-    assert [sample.path for sample in bare.gallery] == [sample.path for sample in pictures(people)[1]]
+    bare, known = open_images(people), open_images(market)
+    assert [sample.path for sample in bare.gallery] == [sample.path for sample in list_images(people)[1]]
     assert {sample.pid for sample in bare.gallery} == {None}
     assert not bare.query
     assert known.name == "market1501"
@@ -59,7 +59,7 @@ def test_a_place_with_or_without_labels_is_a_dataset(people: Path, market: Path)
 
 
 def test_a_dataset_gives_its_gallery_with_labels(market: Path) -> None:
-    _, samples = pictures(market)
+    _, samples = list_images(market)
     assert len(samples) == 5
     assert all("bounding_box_test" in s.path for s in samples)
     assert {s.pid for s in samples if s.role is Role.PERSON} == {1, 3}
@@ -73,23 +73,23 @@ def test_splits(market: Path, split: str, count: int) -> None:
 def test_name_and_path_in_one(market: Path) -> None:
     assert paths(f"market1501:{market}") == paths(market)
     with pytest.raises(UnknownNameError, match="market1501"):
-        pictures(f"market1502:{market}")
+        list_images(f"market1502:{market}")
 
 
 def test_places_without_pictures(people: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetLayoutError, match="no images"):
-        pictures(tmp_path / "empty")
+        list_images(tmp_path / "empty")
     with pytest.raises(DatasetLayoutError, match="does not exist"):
-        pictures(tmp_path / "nowhere")
+        list_images(tmp_path / "nowhere")
     with pytest.raises(DatasetLayoutError, match="no query split"):
-        pictures(people, "query")
+        list_images(people, "query")
 
 
 def test_a_missing_split_is_not_replaced_by_another(market: Path) -> None:
     shutil.rmtree(market / "bounding_box_train")
     with pytest.raises(DatasetLayoutError, match="train"):
-        pictures(market, "train")
+        list_images(market, "train")
 
 
 # search
@@ -172,21 +172,21 @@ def test_a_turned_pil_image_is_set_upright(model: Model, people: Path) -> None:
 
 def test_a_query_inside_a_dataset_comes_with_its_person(market: Path) -> None:
     for place, prefix in ((market, ""), (zipped(market), f"{market.name}/")):
-        query = Query.of(f"{place}::{prefix}query/0003_c2s1_000011_00.jpg")
+        query = QueryImage.of(f"{place}::{prefix}query/0003_c2s1_000011_00.jpg")
         assert query.pid == 3
         assert query.sample.camid is not None
         assert query.image.size == (32, 64)
-        assert Query.of(f"{place}::{prefix}bounding_box_test/0000_c1s1_000020_00.jpg").pid is None
+        assert QueryImage.of(f"{place}::{prefix}bounding_box_test/0000_c1s1_000020_00.jpg").pid is None
 
 
 def test_a_query_is_hinted_at_by_the_end_of_its_name(market: Path) -> None:
     archive = zipped(market)
     with pytest.raises(DatasetLayoutError, match=f"did you mean .*::{market.name}/query/0003"):
-        Query.of(f"{archive}::query/0003_c2s1_000011_00.jpg")
+        QueryImage.of(f"{archive}::query/0003_c2s1_000011_00.jpg")
     with pytest.raises(DatasetLayoutError, match=r"no picture 'x\.jpg'"):
-        Query.of(f"{archive}::x.jpg")
+        QueryImage.of(f"{archive}::x.jpg")
     with pytest.raises(DatasetLayoutError, match="does not exist"):
-        Query.of(f"{archive}.tgz::x.jpg")
+        QueryImage.of(f"{archive}.tgz::x.jpg")
 
 
 def test_queries_that_cannot_be(model: Model, people: Path, tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_queries_that_cannot_be(model: Model, people: Path, tmp_path: Path) -> N
 def test_a_file_whose_name_looks_like_a_place_is_a_file(people: Path) -> None:
     odd = people / "a::b.png"
     shutil.copy(people / "0.png", odd)
-    assert Query.of(str(odd)).sample.path == str(odd)
+    assert QueryImage.of(str(odd)).sample.path == str(odd)
 
 
 # on disk
@@ -322,10 +322,10 @@ def test_people_who_are_on_no_disk_are_searched_by_name(model: Model) -> None:
     gallery = Gallery.from_folder(model, DRAWN)
     assert {h.pid for h in gallery.search(f"{DRAWN}::{gallery.embeddings.paths[0]}")} == {3, 4}
     assert [paths(DRAWN, split)[0].split("/")[0] for split in ("train", "query")] == ["bounding_box_train", "query"]
-    query = Query.of(f"{DRAWN}::{paths(DRAWN, 'query')[0]}")
+    query = QueryImage.of(f"{DRAWN}::{paths(DRAWN, 'query')[0]}")
     assert (query.pid, query.sample.camid, query.image.size) == (3, 1, (16, 32))
     with pytest.raises(DatasetLayoutError, match=r"has no picture 'nobody\.jpg'"):
-        Query.of(f"{DRAWN}::nobody.jpg")
+        QueryImage.of(f"{DRAWN}::nobody.jpg")
 
 
 def test_their_gallery_is_saved_and_opened(model: Model, tmp_path: Path) -> None:
@@ -348,12 +348,12 @@ def test_a_named_relative_root_is_found_from_elsewhere(
     assert opened.image(opened.search(market / "query" / "0001_c1s1_000010_00.jpg")[0]).size == (32, 64)
 
 
-@pytest.mark.parametrize("poses", ["auto", "own"])
-def test_joints_of_a_query_in_a_set_are_those_of_the_set(poses: str) -> None:
+@pytest.mark.parametrize("keypoints", ["auto", "own"])
+def test_keypoints_of_a_query_in_a_set_are_those_of_the_set(keypoints: str) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = create_model("attention_driven", num_classes=3, width=0.25)
-    gallery = Gallery.from_folder(Model(model, (64, 32), parts={"keypoints": poses}), DRAWN)
+    gallery = Gallery.from_folder(Model(model, (64, 32), parts={"keypoints": keypoints}), DRAWN)
     name = gallery.embeddings.paths[-1]
     hit = gallery.search(f"{DRAWN}::{name}", k=1)[0]
     scale = gallery.embeddings.embedding.square().sum(dim=1).mean().item()

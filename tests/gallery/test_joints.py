@@ -51,7 +51,12 @@ def networks(tmp_path: Path) -> tuple[Path, Path]:
 def once(monkeypatch: pytest.MonkeyPatch, networks: tuple[Path, Path]) -> Iterator[None]:
     """A tiny network in the shipped one's place, and nothing was said before."""
     monkeypatch.setattr("passerby.models.keypoints.estimator.SHIPPED", networks[0])
-    for said in (parts._shipped, parts._say_network, joints._say_others, joints.warn_unknown_keypoints):
+    for said in (
+        parts._shipped,
+        parts._warn_network_keypoints,
+        joints._warn_other_keypoints,
+        joints.warn_unknown_keypoints,
+    ):
         said.cache_clear()
     yield
     parts._shipped.cache_clear()
@@ -69,13 +74,13 @@ def photograph(tmp_path: Path, drawn: Path) -> Path:
     return Path(shutil.copy(next((drawn / "query").glob("*.jpg")), tmp_path / "photograph.jpg"))
 
 
-def saved(network: ReidModel, place: Path, file: Path, poses: str) -> Path:
-    Gallery.from_folder(Model(network, SIZE, parts={"keypoints": poses}), place).save(file)
+def saved(network: ReidModel, place: Path, file: Path, keypoints: str) -> Path:
+    Gallery.from_folder(Model(network, SIZE, parts={"keypoints": keypoints}), place).save(file)
     return file
 
 
-def opened(network: ReidModel, file: Path, poses: str) -> Gallery:
-    return Gallery.from_parquet(Model(network, SIZE, parts={"keypoints": poses}), file)
+def opened(network: ReidModel, file: Path, keypoints: str) -> Gallery:
+    return Gallery.from_parquet(Model(network, SIZE, parts={"keypoints": keypoints}), file)
 
 
 def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -83,19 +88,19 @@ def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == joints.__name__]
 
 
-def test_a_file_names_the_source_of_its_joints(
+def test_a_file_names_the_source_of_its_keypoints(
     network: ReidModel, drawn: Path, networks: tuple[Path, Path], tmp_path: Path
 ) -> None:
     shipped, other = (NetworkPoseEstimator(load_pose_network(folder)).fingerprint[:16] for folder in networks)
-    keypoints = drawn / "keypoints.json"
-    for poses, origin in (
+    annotations = drawn / "keypoints.json"
+    for keypoints, origin in (
         ("own", KeypointOrigin("own")),
         ("auto", KeypointOrigin("own")),
         ("network", KeypointOrigin("network", shipped)),
         (str(networks[1]), KeypointOrigin(str(networks[1]), other)),
-        (str(keypoints), KeypointOrigin(str(keypoints))),
+        (str(annotations), KeypointOrigin(str(annotations))),
     ):
-        file = saved(network, drawn, tmp_path / "g.parquet", poses)
+        file = saved(network, drawn, tmp_path / "g.parquet", keypoints)
         assert read_embeddings(file).origin.keypoints == origin
     assert (
         Gallery(Model(network, SIZE, parts={"by": "strips"}), opened(network, file, "own").embeddings, "/").keypoints
@@ -107,15 +112,15 @@ def test_a_query_cut_by_another_network_is_refused(
     network: ReidModel, drawn: Path, photograph: Path, networks: tuple[Path, Path], tmp_path: Path
 ) -> None:
     file = saved(network, drawn, tmp_path / "g.parquet", str(networks[1]))
-    for poses in ("network", "auto"):
+    for keypoints in ("network", "auto"):
         with pytest.raises(ConfigError, match=rf"cut by other joints.*search with --poses {networks[1]} "):
-            opened(network, file, poses).search(photograph)
+            opened(network, file, keypoints).search(photograph)
     assert opened(network, file, str(networks[1])).search(photograph)
     moved = networks[1].rename(tmp_path / "moved")  # a network is told by its weights
     assert opened(network, file, str(moved)).search(photograph)
 
 
-def test_a_query_of_known_joints_is_refused_where_a_network_found_the_gallery_s(
+def test_a_query_of_known_keypoints_is_refused_where_a_network_found_the_gallery_s(
     network: ReidModel, drawn: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = saved(network, drawn, tmp_path / "g.parquet", "network")
@@ -126,7 +131,7 @@ def test_a_query_of_known_joints_is_refused_where_a_network_found_the_gallery_s(
     assert not messages(caplog)
 
 
-def test_a_query_that_can_have_no_such_joints_is_searched_for_and_it_is_said_once(
+def test_a_query_that_can_have_no_such_keypoints_is_searched_for_and_it_is_said_once(
     network: ReidModel, drawn: Path, photograph: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = saved(network, drawn, tmp_path / "g.parquet", "own")
@@ -153,7 +158,7 @@ def test_another_version_of_the_same_network_says_to_embed_again() -> None:
         check_same_keypoints(KeypointOrigin("network", "a"), KeypointOrigin("network", "b"), "people")
 
 
-def test_what_is_opened_and_saved_again_keeps_its_joints(network: ReidModel, drawn: Path, tmp_path: Path) -> None:
+def test_what_is_opened_and_saved_again_keeps_its_keypoints(network: ReidModel, drawn: Path, tmp_path: Path) -> None:
     file = saved(network, drawn, tmp_path / "g.parquet", "network")
     opened(network, file, "own").save(tmp_path / "again.parquet")
     assert read_embeddings(tmp_path / "again.parquet").origin == read_embeddings(file).origin
@@ -177,7 +182,7 @@ def test_a_file_of_before_opens_and_says_that_it_does_not_know(
         read_embeddings(file)
 
 
-def test_models_of_whole_pictures_have_no_joints(model: Model, people: Path, tmp_path: Path) -> None:
+def test_models_of_whole_pictures_have_no_keypoints(model: Model, people: Path, tmp_path: Path) -> None:
     Gallery.from_folder(model, people).save(tmp_path / "g.parquet")
     assert read_embeddings(tmp_path / "g.parquet").origin.keypoints is None
     assert Gallery.from_parquet(model, tmp_path / "g.parquet").keypoints is None

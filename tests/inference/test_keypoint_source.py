@@ -18,9 +18,9 @@ from torch import Generator, Tensor
 from passerby.config import with_overrides
 from passerby.data.images.augment import Augmentation, normalize_images, normalize_parts
 from passerby.data.images.decode import read_all
-from passerby.data.keypoints.crops import By, _say_fallen_back
-from passerby.data.keypoints.estimator import PoseEstimator, Poses
-from passerby.data.keypoints.skeleton import JOINTS
+from passerby.data.keypoints.crops import By, _warn_mean_pose
+from passerby.data.keypoints.estimator import Keypoints, PoseEstimator
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.data.loader import TrainLoader, class_labels
 from passerby.data.registry import load as load_data
 from passerby.data.sampler import PKSampler
@@ -135,7 +135,7 @@ def test_parts_are_cut_for_whom_they_are_for(run: Path) -> None:
         embed(plain, dataset.source, dataset.query, size=SIZE, parts=part_maker(dataset.source, size=SIZE))
 
 
-def test_joints_that_are_not_there_are_said(tmp_path: Path) -> None:
+def test_keypoints_that_are_not_there_are_said(tmp_path: Path) -> None:
     with pytest.raises(DatasetLayoutError, match=r"joints\.json does not exist"):
         part_maker(load_data(PEOPLE).source, size=SIZE, keypoints=str(tmp_path / "joints.json"))
 
@@ -170,7 +170,7 @@ def test_flip_mirrors_the_parts_with_the_person(run: Path, by: By) -> None:
     """As if every picture had been mirrored, and its joints with it."""
     model, dataset = load(run), load_data(PEOPLE)
     plain, mirrored = (
-        replace(maker, poses=_Sure(maker.poses, mirror=mirror) if maker.poses else None)
+        replace(maker, estimator=_Sure(maker.estimator, mirror=mirror) if maker.estimator else None)
         for maker in [part_maker(dataset.source, size=SIZE, by=by)]
         for mirror in (False, True)
     )
@@ -187,12 +187,12 @@ def test_flip_mirrors_the_parts_with_the_person(run: Path, by: By) -> None:
 
 
 def test_who_is_cut_by_the_mean_pose_is_counted_and_said_once(run: Path, caplog: pytest.LogCaptureFixture) -> None:
-    _say_fallen_back.cache_clear()
+    _warn_mean_pose.cache_clear()
     model, dataset = load(run), load_data(PEOPLE)
     unseen = {dataset.query[1].path, dataset.query[6].path}
     maker = part_maker(dataset.source, size=SIZE)
-    assert maker.poses is not None
-    maker = replace(maker, poses=_Blind(maker.poses, frozenset(unseen)))
+    assert maker.estimator is not None
+    maker = replace(maker, estimator=_Blind(maker.estimator, frozenset(unseen)))
     for _ in range(2):  # as after every epoch
         embed(model.network, dataset.source, dataset.query, size=SIZE, batch_size=3, parts=maker)
     (record,) = caplog.records
@@ -208,11 +208,11 @@ def test_who_is_cut_by_the_mean_pose_is_counted_and_said_once(run: Path, caplog:
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_training_says_it_before_the_first_epoch_in_one_process(rank: int, caplog: pytest.LogCaptureFixture) -> None:
-    _say_fallen_back.cache_clear()
+    _warn_mean_pose.cache_clear()
     dataset = load_data(PEOPLE)
     maker = part_maker(dataset.source, size=SIZE)
-    assert maker.poses is not None
-    maker = replace(maker, poses=_Blind(maker.poses, frozenset(s.path for s in dataset.train[:3])))
+    assert maker.estimator is not None
+    maker = replace(maker, estimator=_Blind(maker.estimator, frozenset(s.path for s in dataset.train[:3])))
     sampler = PKSampler(class_labels(dataset.train), p=2, k=2, seed=0, rank=rank, world=2)
     loader = TrainLoader(
         dataset.source, dataset.train, sampler, size=SIZE, augmentation=Augmentation(), seed=0, parts=maker
@@ -227,25 +227,29 @@ def test_training_says_it_before_the_first_epoch_in_one_process(rank: int, caplo
 class _Blind:
     """Sees no joint in some pictures."""
 
-    poses: PoseEstimator
+    estimator: PoseEstimator
     unseen: frozenset[str]
 
-    def __call__(self, names: Sequence[str], images: Tensor) -> Poses:
-        joints, confidence = self.poses(names, images)
+    def __call__(self, names: Sequence[str], images: Tensor) -> Keypoints:
+        keypoints, confidence = self.estimator(names, images)
         seen = np.array([name not in self.unseen for name in names])
-        return Poses(joints, np.where(seen[:, None], confidence, 0).astype(np.float32))
+        return Keypoints(keypoints, np.where(seen[:, None], confidence, 0).astype(np.float32))
 
 
 @dataclass(frozen=True)
 class _Sure:
     """Every joint counts as seen; of mirrored pictures left is right and right is left."""
 
-    poses: PoseEstimator
+    estimator: PoseEstimator
     mirror: bool
 
-    def __call__(self, names: Sequence[str], images: Tensor) -> Poses:
-        joints = self.poses(names, images).joints
+    def __call__(self, names: Sequence[str], images: Tensor) -> Keypoints:
+        keypoints = self.estimator(names, images).xy
         if self.mirror:
-            swapped = [name.replace("left", "?").replace("right", "left").replace("?", "right") for name in JOINTS]
-            joints = joints[:, [JOINTS.index(name) for name in swapped]] * np.array([-1, 1]) + np.array([1, 0])
-        return Poses(joints.astype(np.float32), np.ones(joints.shape[:2], np.float32))
+            swapped = [
+                name.replace("left", "?").replace("right", "left").replace("?", "right") for name in KEYPOINT_NAMES
+            ]
+            keypoints = keypoints[:, [KEYPOINT_NAMES.index(name) for name in swapped]] * np.array([-1, 1]) + np.array(
+                [1, 0]
+            )
+        return Keypoints(keypoints.astype(np.float32), np.ones(keypoints.shape[:2], np.float32))

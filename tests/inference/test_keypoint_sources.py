@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from passerby.data.keypoints.estimator import AnnotatedPoses
+from passerby.data.keypoints.estimator import AnnotatedKeypoints
 from passerby.data.registry import load
 from passerby.data.source import DirectorySource, Source
 from passerby.errors import DatasetLayoutError, WeightsError
@@ -42,14 +42,14 @@ def shipped(monkeypatch: pytest.MonkeyPatch, network: Path) -> Iterator[None]:
     """A tiny network in the shipped one's place."""
     monkeypatch.setattr("passerby.models.keypoints.estimator.SHIPPED", network)
     parts._shipped.cache_clear()
-    parts._say_network.cache_clear()
+    parts._warn_network_keypoints.cache_clear()
     yield
     parts._shipped.cache_clear()
 
 
-def test_a_sets_own_joints_come_first(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_sets_own_keypoints_come_first(caplog: pytest.LogCaptureFixture) -> None:
     source = load("pedestrians:people=2,cameras=1,images=1,size=32x16,preset=easy").source
-    assert isinstance(pose_estimator("auto", source), AnnotatedPoses)
+    assert isinstance(pose_estimator("auto", source), AnnotatedKeypoints)
     assert describe_keypoints("auto", source) == "the data set's own"
     assert not caplog.records
     assert isinstance(pose_estimator("network", source), NetworkPoseEstimator)
@@ -70,12 +70,12 @@ def test_a_network_that_was_asked_for_needs_no_words(photographs: Source, caplog
     assert not caplog.records
 
 
-def test_own_joints_are_not_replaced(photographs: Source) -> None:
+def test_own_keypoints_are_not_replaced(photographs: Source) -> None:
     with pytest.raises(DatasetLayoutError, match=r"keypoints\.json"):
         pose_estimator("own", photographs)
 
 
-def test_damaged_joints_are_not_replaced(photographs: Source) -> None:
+def test_damaged_keypoints_are_not_replaced(photographs: Source) -> None:
     (photographs.root / "keypoints.json").write_text("{")
     with pytest.raises(DatasetLayoutError, match="COCO"):
         pose_estimator("auto", photographs)
@@ -87,7 +87,7 @@ def test_a_users_network_is_the_folder_of_its_run(photographs: Source, network: 
     assert isinstance(pose_estimator(str(network), photographs), NetworkPoseEstimator)
     assert len(maker.rectangles(["a", "b"], images).regions) == 2
     found, again = pose_estimator(str(network), photographs), pose_estimator("network", photographs)
-    np.testing.assert_array_equal(found(["a", "b"], images).joints, again(["a", "b"], images).joints)
+    np.testing.assert_array_equal(found(["a", "b"], images).xy, again(["a", "b"], images).xy)
 
 
 def test_a_users_network_that_is_still_trained_is_named_as_such(photographs: Source, network: Path) -> None:

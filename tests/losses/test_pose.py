@@ -15,12 +15,12 @@ def literal(scores: torch.Tensor, places: torch.Tensor, weight: torch.Tensor, si
     total = 0.0
     b, j, n = scores.shape
     for row in range(b):
-        for joint in range(j):
-            e = [math.exp(scores[row, joint, i].item()) for i in range(n)]
-            g = [math.exp(-((i + 0.5 - n * places[row, joint].item()) ** 2) / (2 * sigma**2)) for i in range(n)]
+        for keypoint in range(j):
+            e = [math.exp(scores[row, keypoint, i].item()) for i in range(n)]
+            g = [math.exp(-((i + 0.5 - n * places[row, keypoint].item()) ** 2) / (2 * sigma**2)) for i in range(n)]
             q = [v / sum(g) for v in g]
             p = [v / sum(e) for v in e]
-            total += weight[row, joint].item() * sum(a * math.log(a / c) for a, c in zip(q, p, strict=True) if a > 0)
+            total += weight[row, keypoint].item() * sum(a * math.log(a / c) for a, c in zip(q, p, strict=True) if a > 0)
     return total / weight.sum().item()
 
 
@@ -58,7 +58,7 @@ def test_labels_peak_at_the_place() -> None:
 
 
 @pytest.mark.parametrize("place", [5.0, -3.0, math.inf, math.nan])
-def test_a_joint_without_weight_may_be_anywhere(place: float) -> None:
+def test_a_keypoint_without_weight_may_be_anywhere(place: float) -> None:
     scores, places, weight = sample()
     elsewhere = places.clone()
     elsewhere[0, 2] = place  # of weight 0
@@ -66,7 +66,7 @@ def test_a_joint_without_weight_may_be_anywhere(place: float) -> None:
     assert coordinate_loss(scores, elsewhere, weight, sigma=1.0).item() == wanted.item()
 
 
-def test_a_batch_without_joints_has_no_loss() -> None:
+def test_a_batch_without_keypoints_has_no_loss() -> None:
     scores, places, weight = sample()
     scores.requires_grad_()
     loss = coordinate_loss(scores, places, torch.zeros_like(weight), sigma=1.0)

@@ -16,7 +16,7 @@ def test_distances_are_in_heights_of_the_picture() -> None:
     assert keypoint_distances(found, true, aspect=0.5).item() == pytest.approx(5 / 128)
 
 
-def test_shares_are_of_the_joints_that_count() -> None:
+def test_shares_are_of_the_keypoints_that_count() -> None:
     distances = torch.tensor([[0.05, 0.06, 0.0], [0.04, 0.2, 0.0]])
     counted = torch.tensor([[True, True, False], [True, False, False]])
     total, each = pck(distances, counted, tolerance=0.05)
@@ -32,7 +32,7 @@ def test_a_smaller_person_must_be_hit_more_closely() -> None:
     assert total == 0.5  # 0.045 and 0.035 are allowed
 
 
-def test_the_height_of_the_joints() -> None:
+def test_the_height_of_the_keypoints() -> None:
     y = torch.tensor([[0.1, 0.5, 0.9], [0.1, 0.5, 0.9], [0.1, 0.5, 0.9]])
     counted = torch.tensor([[True, True, True], [False, True, True], [False, True, False]])
     heights = keypoint_heights(torch.stack([torch.zeros(3, 3), y], dim=-1), counted)
@@ -45,7 +45,7 @@ def test_nobody_counts_nobody() -> None:
     assert math.isnan(pck(torch.zeros(2, 3), nothing, tolerance=0.05)[0])
 
 
-def test_a_summary_names_the_joints_that_count() -> None:
+def test_a_summary_names_the_keypoints_that_count() -> None:
     distances = torch.tensor([[0.07, 0.0, 0.0]])
     counted = torch.tensor([[True, True, False]])
     assert summary(distances, counted, ("nose", "neck", "tail")) == {
@@ -58,7 +58,7 @@ def test_a_summary_names_the_joints_that_count() -> None:
     }
 
 
-def test_people_of_a_single_joint_have_no_height_to_be_measured_by() -> None:
+def test_people_of_a_single_keypoint_have_no_height_to_be_measured_by() -> None:
     """However well it was found: a share of no height is no distance."""
     distances = torch.tensor([[0.01, 0.2], [0.01, 0.0]])
     counted = torch.tensor([[True, True], [True, False]])

@@ -118,14 +118,14 @@ def cut(dimension: Dimension, value: str, mean_ap: float) -> Subgroup:
 def test_only_what_is_below_its_like_is_called_worse(run: Run) -> None:
     """Pairs of cameras are easier searches than the whole: all of these are above its mAP of a half."""
     cameras = [cut("cameras", str(camera), 0.6 + camera / 10) for camera in (1, 2, 3)]
-    joints = [cut("visibility", "all", 0.9), cut("visibility", "some", 0.3)]
+    keypoints = [cut("visibility", "all", 0.9), cut("visibility", "some", 0.3)]
     result = replace(evaluated(run).result, mean_ap=0.5)
-    section = slices([with_(run, slices=(*cameras, *joints), result=result)])
+    section = slices([with_(run, slices=(*cameras, *keypoints), result=result)])
     assert plain(section.content[0]) == (
         f"{run.label}, lowest mAP in per cent, pairs of cameras (80.0 is the mean of 3 pairs): camera 1 → 1 (70.0); "
         "visible joints (50.0 over all queries): some (30.0)."
     )
-    section = slices([with_(run, slices=(joints[0],), result=result)])
+    section = slices([with_(run, slices=(keypoints[0],), result=result)])
     assert plain(section.content[0]) == f"{run.label}: no slice of enough queries lies below the rest."
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from passerby.data import load
 from passerby.data.attributes.schema import MARKET
-from passerby.data.keypoints.skeleton import JOINTS, OUTSIDE, PARTS
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES, OUTSIDE, PARTS
 from passerby.errors import ConfigError, OutputError
 from passerby.synthetic import export
 from passerby.synthetic.annotations import COLUMNS, attribute_table
@@ -156,7 +156,7 @@ def test_entries_agree_with_the_file_names(whole: dict[str, Any]) -> None:
 def test_joints_are_cocos(whole: dict[str, Any]) -> None:
     codes = []
     for person in whole["annotations"]:
-        x, y, code = np.array(person["keypoints"], dtype=float).reshape(len(JOINTS), 3).T
+        x, y, code = np.array(person["keypoints"], dtype=float).reshape(len(KEYPOINT_NAMES), 3).T
         assert person["num_keypoints"] == (code > 0).sum()
         assert ((x >= 0) & (x <= 16) & (y >= 0) & (y <= 32)).all()
         assert not x[code == OUTSIDE].any()
@@ -170,7 +170,7 @@ def test_boxes_are_around_the_joints(whole: dict[str, Any]) -> None:
         x0, y0, width, height = person["bbox"]
         assert width > 0
         assert height > width / 2
-        x, y, code = np.array(person["keypoints"]).reshape(len(JOINTS), 3).T
+        x, y, code = np.array(person["keypoints"]).reshape(len(KEYPOINT_NAMES), 3).T
         x, y = x[code > 0], y[code > 0]
         assert ((x > x0 - 2) & (x < x0 + width + 2) & (y > y0 - 2) & (y < y0 + height + 2)).all()
         assert person["iscrowd"] == 0
@@ -184,10 +184,10 @@ def test_boxes_have_width_and_height(whole: dict[str, Any]) -> None:
 
 def test_the_category_names_joints_and_bones(whole: dict[str, Any]) -> None:
     (category,) = whole["categories"]
-    assert category["keypoints"] == list(JOINTS)
+    assert category["keypoints"] == list(KEYPOINT_NAMES)
     assert {p["category_id"] for p in whole["annotations"]} == {category["id"]}
     named = {tuple(category["keypoints"][joint - 1] for joint in bone) for bone in category["skeleton"]}
-    assert len(named) == len(JOINTS) - 1
+    assert len(named) == len(KEYPOINT_NAMES) - 1
     assert {("neck", "left_hip"), ("left_knee", "left_ankle"), ("nose", "right_eye")} <= named
 
 

@@ -185,7 +185,7 @@ def test_description_without_a_key(key: str, run: Path) -> None:
         load(run)
 
 
-def test_joints_for_a_model_that_asks_for_none(run: Path) -> None:
+def test_keypoints_for_a_model_that_asks_for_none(run: Path) -> None:
     with pytest.raises(ConfigError, match="strong_baseline sees no parts of the body"):
         load(run, keypoints="network")
 

@@ -114,7 +114,9 @@ def test_it_learns_eight_pictures_by_heart(people: Path) -> None:
     pictures = (eight.images.float() - 128) / 64
     for _ in range(150):
         optimizer.zero_grad()
-        pose_loss(network, pictures, eight.joints, eight.sure, PoseLossConfig(sigma=0.5, hidden=1.0)).total.backward()
+        pose_loss(
+            network, pictures, eight.keypoints, eight.confidence, PoseLossConfig(sigma=0.5, hidden=1.0)
+        ).total.backward()
         optimizer.step()
     with torch.no_grad():
         scores = network(pictures)
@@ -124,20 +126,20 @@ def test_it_learns_eight_pictures_by_heart(people: Path) -> None:
 
 
 def _pck(found: torch.Tensor, people: PoseSet) -> float:
-    apart = (found - people.joints) * torch.tensor([0.5, 1.0])
-    return float((apart.norm(dim=-1) <= 0.05)[people.sure > 0].float().mean())
+    apart = (found - people.keypoints) * torch.tensor([0.5, 1.0])
+    return float((apart.norm(dim=-1) <= 0.05)[people.confidence > 0].float().mean())
 
 
-def test_hidden_joints_weigh_less(people: Path) -> None:
+def test_hidden_keypoints_weigh_less(people: Path) -> None:
     network = build_network(config(people)).eval()
     network.readout.x.bias.data = torch.arange(32.0)
-    images, joints = torch.zeros(2, 3, 32, 16), torch.full((2, 18, 2), 0.25)
-    joints[:, 9:] = 0.75
+    images, keypoints = torch.zeros(2, 3, 32, 16), torch.full((2, 18, 2), 0.25)
+    keypoints[:, 9:] = 0.75
     seen, hidden = torch.ones(2, 18), torch.ones(2, 18)
     hidden[:, 9:] = 0.5
 
-    def place(sure: torch.Tensor, weight: float) -> float:
-        return pose_loss(network, images, joints, sure, PoseLossConfig(hidden=weight)).parts["place"].item()
+    def place(confidence: torch.Tensor, weight: float) -> float:
+        return pose_loss(network, images, keypoints, confidence, PoseLossConfig(hidden=weight)).parts["place"].item()
 
     assert place(hidden, 1.0) == pytest.approx(place(seen, 0.3))
     assert place(hidden, 0.5) != pytest.approx(place(seen, 0.5))
@@ -151,14 +153,14 @@ def test_a_perfect_estimator_measures_1(people: Path) -> None:
 
     class Oracle:
         def __call__(self, names: Any, images: torch.Tensor) -> Any:
-            from passerby.data.keypoints.estimator import Poses
+            from passerby.data.keypoints.estimator import Keypoints
 
-            return Poses(known.joints.numpy(), known.sure.numpy())
+            return Keypoints(known.keypoints.numpy(), known.confidence.numpy())
 
     result = measure_pck(Oracle(), known)
     assert (result["box"]["pck_5"], result["joints"]["pck_5"]) == (1.0, 1.0)
-    assert result["box"]["joints"] == int((known.sure > 0).sum())
-    assert result["box_seen"]["joints"] == int((known.sure == 1).sum())
+    assert result["box"]["joints"] == int((known.confidence > 0).sum())
+    assert result["box_seen"]["joints"] == int((known.confidence == 1).sum())
 
 
 def test_without_test_people_nothing_is_measured(people: Path, tmp_path: Path) -> None:
@@ -173,7 +175,7 @@ def test_without_test_people_nothing_is_measured(people: Path, tmp_path: Path) -
     assert train_pose(other, tmp_path / "other", show_progress=False) is not None
 
 
-def test_where_no_joint_is_annotated_nothing_is_measured(people: Path, tmp_path: Path) -> None:
+def test_where_no_keypoint_is_annotated_nothing_is_measured(people: Path, tmp_path: Path) -> None:
     blank = shutil.copytree(people, tmp_path / "blank")
     known = json.loads((blank / "keypoints.json").read_text())
     (blank / "keypoints.json").write_text(json.dumps(known | {"annotations": []}))
@@ -192,12 +194,12 @@ def photographs(people: Path, to: Path, change: Callable[[dict[str, Any]], objec
     return folder
 
 
-def test_of_joints_that_nobody_labelled_nothing_is_learned(people: Path) -> None:
+def test_of_keypoints_that_nobody_labelled_nothing_is_learned(people: Path) -> None:
     network = build_network(config(people)).train()
     images = torch.randn(4, 3, 32, 16, generator=torch.Generator().manual_seed(0))
-    joints, sure = torch.full((4, 18, 2), 0.5), torch.ones(4, 18)
-    sure[:, 9:] = -1
-    pose_loss(network, images, joints, sure, PoseLossConfig()).total.backward()
+    keypoints, confidence = torch.full((4, 18, 2), 0.5), torch.ones(4, 18)
+    confidence[:, 9:] = -1
+    pose_loss(network, images, keypoints, confidence, PoseLossConfig()).total.backward()
     gradient = network.inside.bias.grad  # of one number a joint
     assert gradient is not None
     assert gradient[:9].all()
@@ -205,13 +207,13 @@ def test_of_joints_that_nobody_labelled_nothing_is_learned(people: Path) -> None
 
 
 def test_a_run_on_annotated_photographs(people: Path, tmp_path: Path) -> None:
-    def one_joint_of_everybody(known: dict[str, Any]) -> None:
+    def one_keypoint_of_everybody(known: dict[str, Any]) -> None:
         for person in known["annotations"]:
             first = next(i for i in range(2, 54, 3) if person["keypoints"][i])
             person["keypoints"] = [v if first - 2 <= i <= first else 0 for i, v in enumerate(person["keypoints"])]
         known["annotations"] = known["annotations"][1:]
 
-    folder = photographs(people, tmp_path / "photographs", one_joint_of_everybody)
+    folder = photographs(people, tmp_path / "photographs", one_keypoint_of_everybody)
     result = train_pose(config(folder, epochs=1), tmp_path / "run", show_progress=False)
     assert result is not None
     assert json.loads((tmp_path / "run" / "model.json").read_text())["images"] == 11
@@ -282,7 +284,7 @@ def test_a_loss_that_is_not_finite_stops(people: Path, tmp_path: Path) -> None:
         train_pose(config(people, optimizer__lr=1e30, epochs=5), tmp_path / "run", show_progress=False)
 
 
-def test_pictures_without_joints_are_refused(people: Path, tmp_path: Path, draw_people: Callable[..., Path]) -> None:
+def test_pictures_without_keypoints_are_refused(people: Path, tmp_path: Path, draw_people: Callable[..., Path]) -> None:
     folder = draw_people(tmp_path / "data", people=2, cameras=1, images=1)
     (folder / "keypoints.json").unlink()
     with pytest.raises(DatasetLayoutError, match=r"keypoints\.json"):

@@ -13,7 +13,7 @@ from torch import Generator, Tensor, device
 from passerby.data.dataset import people
 from passerby.data.images.augment import Augmentation
 from passerby.data.images.decode import read_all, read_batches, read_image
-from passerby.data.keypoints.crops import PartMaker, say_fallen_back
+from passerby.data.keypoints.crops import PartMaker, warn_mean_pose
 from passerby.data.sampler import PKSampler
 from passerby.data.source import Source
 from passerby.errors import DatasetLayoutError
@@ -90,12 +90,12 @@ class TrainLoader:
     def find_parts(self, progress: Callable[[int], object] | None = None) -> None:
         """Find where everybody's body and parts are before the first epoch, which finds what is missing anyway.
 
-        Pictures that are cut by the mean pose are counted and said (:func:`~passerby.data.keypoints.crops.say_fallen_back`).
+        Pictures that are cut by the mean pose are counted and said (:func:`~passerby.data.keypoints.crops.warn_mean_pose`).
 
         Args:
             progress: called with the number of images after each batch.
         """
-        if self.parts is None or self.parts.poses is None:
+        if self.parts is None or self.parts.estimator is None:
             return
         rows = torch.arange(len(self.samples)).split(_AT_ONCE)
         decoded = read_batches(self.source, self.samples, self.size, batch_size=_AT_ONCE, threads=self.threads)
@@ -105,7 +105,7 @@ class TrainLoader:
             if progress:
                 progress(len(some))
         if self.sampler.rank == 0:  # of several processes one says it
-            say_fallen_back(str(self.source.root), self._fallen, len(self.samples))
+            warn_mean_pose(str(self.source.root), self._fallen, len(self.samples))
 
     def _find(self, rows: Sequence[int], images: Tensor) -> None:
         """Poses cost time and never change: what is known is not asked again."""

@@ -12,7 +12,7 @@ from passerby.data.attributes.labels import Attributes
 from passerby.data.attributes.schema import UNKNOWN
 from passerby.data.dataset import Dataset
 from passerby.data.keypoints.cache import cached
-from passerby.data.keypoints.files import CONFIDENCE, has_joints, synthetic_poses
+from passerby.data.keypoints.files import CONFIDENCE, has_keypoints, own_keypoints
 from passerby.data.keypoints.skeleton import VISIBLE
 from passerby.data.source import KEYPOINTS
 from passerby.errors import ConfigError, DatasetLayoutError, UnknownNameError
@@ -116,12 +116,12 @@ def _by_attributes(attributes: Attributes, samples: Sequence[Sample]) -> Iterabl
 def _by_visibility(dataset: Dataset) -> Labels:
     """By joints that somebody marked: a network says where it supposes a joint, not whether it can be seen."""
     source, paths = dataset.source, [sample.path for sample in dataset.split("query")]
-    if not has_joints(source):
+    if not has_keypoints(source):
         raise DatasetLayoutError(
             f"{dataset.name} at {source.root} does not say which joints can be seen: slices by visibility need a "
             f"{KEYPOINTS} of COCO's form beside its pictures (drawn people have it), or leave visibility out"
         )
-    estimator = cached(synthetic_poses(source), source)  # drawn people are drawn once; of their pictures names suffice
+    estimator = cached(own_keypoints(source), source)  # drawn people are drawn once; of their pictures names suffice
     confidence = estimator(paths, torch.empty(len(paths))).confidence  # (n, 18)
     counts = (confidence >= CONFIDENCE[VISIBLE]).sum(axis=1)
     return Labels("visibility", VISIBILITY, tuple(_BINS), dict(zip(paths, map(_bin, counts.tolist()), strict=True)))

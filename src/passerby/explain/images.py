@@ -34,8 +34,8 @@ class ImageSet:
         joints: who knows where heads are; ``None``: the pose network of this package, or nobody where nobody exists.
     """
 
-    def __init__(self, source: Source, *, blur: bool | None = None, joints: PoseEstimator | None = None) -> None:
-        self.source, self._joints = source, joints
+    def __init__(self, source: Source, *, blur: bool | None = None, keypoints: PoseEstimator | None = None) -> None:
+        self.source, self._keypoints = source, keypoints
         self._drawn = source.is_synthetic
         self.blurs = not self._drawn if blur is None else blur
         self._boxes: dict[str, Box] = {}
@@ -52,15 +52,15 @@ class ImageSet:
         return blurred(image, self._boxes[name])
 
     @cached_property
-    def joints(self) -> PoseEstimator | None:
+    def keypoints(self) -> PoseEstimator | None:
         """Who knows where heads are."""
-        return self._joints or (None if self._drawn else pose_estimator(NETWORK, self.source))
+        return self._keypoints or (None if self._drawn else pose_estimator(NETWORK, self.source))
 
     def _box(self, name: str, image: Image.Image) -> Box:
-        if self.joints is None:
+        if self.keypoints is None:
             return head_box(image.size)
-        poses = self.joints([name], to_tensor(image, (image.height, image.width))[None])
-        return head_box(image.size, poses.joints[0], poses.confidence[0])
+        keypoints = self.keypoints([name], to_tensor(image, (image.height, image.width))[None])
+        return head_box(image.size, keypoints.xy[0], keypoints.confidence[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,7 @@ class ModelView:
         cut = None
         if self.rectangles:
             chosen = list(rows)
-            cut = Rectangles(self.rectangles.regions[chosen], self.rectangles.fallen_back[chosen])
+            cut = Rectangles(self.rectangles.regions[chosen], self.rectangles.by_mean_pose[chosen])
         return model_inputs(images, self.part_maker, cut, self.inputs[0].device)
 
     @cached_property

@@ -17,7 +17,7 @@ from passerby.data.attributes.twins import twin_groups
 from passerby.data.dataset import SPLITS, Dataset, Split, people
 from passerby.data.images.decode import decode
 from passerby.data.keypoints.in_pixels import PixelKeypoints, keypoints_in_pixels
-from passerby.data.keypoints.skeleton import BONES, JOINTS, OUTSIDE, VISIBLE
+from passerby.data.keypoints.skeleton import BONES, KEYPOINT_NAMES, OUTSIDE, VISIBLE
 from passerby.errors import DatasetLayoutError, OutputError
 from passerby.files import atomic_write
 from passerby.types import Sample
@@ -35,7 +35,7 @@ def contact_sheet(
     split: Split | None = None,
     count: int = 12,
     cameras: int = 6,
-    joints: bool = False,
+    keypoints: bool = False,
     twins: bool = False,
     image: Callable[[str], Image.Image] | None = None,
 ) -> Image.Image:
@@ -56,12 +56,12 @@ def contact_sheet(
         raise DatasetLayoutError(f"{dataset.source.root} has {'no twins' if twins else 'nobody'} to draw")
     cells = _first_pictures(samples, who)
     where = sorted({camid for _, camid in cells})[:cameras]
-    poses = keypoints_in_pixels(dataset.source) if joints else None
+    known = keypoints_in_pixels(dataset.source) if keypoints else None
     shown = {cell: s for cell, s in cells.items() if cell[1] in where}
     open_picture = image or (lambda name: decode(dataset.source.read(name), name=name))
     pictures = {cell: open_picture(s.path) for cell, s in shown.items()}
-    if poses:
-        pictures = {cell: _with_joints(pictures[cell], poses[s.path]) for cell, s in shown.items()}
+    if known:
+        pictures = {cell: _with_keypoints(pictures[cell], known[s.path]) for cell, s in shown.items()}
     return _arrange(pictures, who, where)
 
 
@@ -124,7 +124,7 @@ def _arrange(pictures: Mapping[tuple[int, int], Image.Image], who: Sequence[int]
     return sheet
 
 
-def _with_joints(picture: Image.Image, pose: PixelKeypoints) -> Image.Image:
+def _with_keypoints(picture: Image.Image, pose: PixelKeypoints) -> Image.Image:
     """The picture with the joints that lie in it."""
     size = (picture.width * _FINER, picture.height * _FINER)
     over = Image.new("RGBA", size)
@@ -133,15 +133,15 @@ def _with_joints(picture: Image.Image, pose: PixelKeypoints) -> Image.Image:
     for a, b in BONES:
         if min(pose.visibility[a], pose.visibility[b]) == VISIBLE:
             draw.line((*points[a], *points[b]), _color(b), round(radius))
-    for joint, (x, y) in enumerate(points):
-        if pose.visibility[joint] != OUTSIDE:
+    for keypoint, (x, y) in enumerate(points):
+        if pose.visibility[keypoint] != OUTSIDE:
             box = (x - radius, y - radius, x + radius, y + radius)
-            fill = _color(joint) if pose.visibility[joint] == VISIBLE else None
-            draw.ellipse(box, fill, _color(joint), round(radius / 3))
+            fill = _color(keypoint) if pose.visibility[keypoint] == VISIBLE else None
+            draw.ellipse(box, fill, _color(keypoint), round(radius / 3))
     whole = Image.alpha_composite(picture.convert("RGBA").resize(size, Image.Resampling.BICUBIC), over)
     return whole.resize(picture.size, Image.Resampling.LANCZOS).convert("RGB")
 
 
-def _color(joint: int) -> str:
-    side = JOINTS[joint].partition("_")[0]
+def _color(keypoint: int) -> str:
+    side = KEYPOINT_NAMES[keypoint].partition("_")[0]
     return {"right": _RIGHT, "left": _LEFT}.get(side, _MIDDLE)

@@ -1,13 +1,13 @@
 """Embeddings on disk, and the search among them."""
 
-from passerby.data.images.open import Query
+from passerby.data.images.open import QueryImage
 from passerby.gallery.gallery import Gallery
 from passerby.inference.embeddings_file import Origin, StoredEmbeddings, read_embeddings, write_embeddings
 
 __all__ = [
     "Gallery",
     "Origin",
-    "Query",
+    "QueryImage",
     "StoredEmbeddings",
     "read_embeddings",
     "write_embeddings",

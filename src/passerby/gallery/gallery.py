@@ -23,7 +23,7 @@ from passerby.data import registry
 from passerby.data.attributes.query import AttributeQuery, attribute_query
 from passerby.data.dataset import Split
 from passerby.data.images.decode import decode
-from passerby.data.images.open import Query, QueryLike, pictures
+from passerby.data.images.open import ImageLike, QueryImage, list_images
 from passerby.data.keypoints.origin import KeypointOrigin
 from passerby.data.source import Source
 from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError, WeightsError
@@ -73,7 +73,7 @@ class Gallery:
             DatasetLayoutError: if there are none.
             ImageError: if one cannot be read.
         """
-        source, samples = pictures(folder, split)
+        source, samples = list_images(folder, split)
         embeddings = model.embed_samples(source, samples, batch_size=batch_size, progress=progress)
         return cls(model, embeddings, source)
 
@@ -144,7 +144,7 @@ class Gallery:
 
     def search(
         self,
-        query: QueryLike | Query | None,
+        query: ImageLike | QueryImage | None,
         k: int | None = None,
         *,
         attributes: str | Mapping[str, str] | AttributeQuery | None = None,
@@ -152,7 +152,7 @@ class Gallery:
         """The k pictures nearest to ``query``, nearest first; or, without a query, those that fit ``attributes`` best.
 
         Args:
-            query: see :meth:`Query.of`; ``None``: all pictures are ranked by the probability of ``attributes``.
+            query: see :meth:`QueryImage.of <passerby.data.images.open.QueryImage.of>`; ``None``: all pictures are ranked by the probability of ``attributes``.
             k: how many; ``None``: ten, or all where there are fewer.
             attributes: ``backpack=yes,upper_color=red``, or values by name of group. With a query only pictures that
                 are predicted to have all of them are searched, and fewer than k may be found, or none.
@@ -166,7 +166,7 @@ class Gallery:
         """
         asked = None if attributes is None else self.attribute_query(attributes)
         if query is not None:
-            return self._nearest(query if isinstance(query, Query) else Query.of(query), k, asked)
+            return self._nearest(query if isinstance(query, QueryImage) else QueryImage.of(query), k, asked)
         if asked is None:
             raise ProtocolError("there is nothing to search for: give a picture, attributes, or both")
         return self._likeliest(asked, k)
@@ -195,7 +195,7 @@ class Gallery:
             )
         return self._searched.attributes
 
-    def _nearest(self, picture: Query, k: int | None, asked: AttributeQuery | None) -> list[Hit]:
+    def _nearest(self, picture: QueryImage, k: int | None, asked: AttributeQuery | None) -> list[Hit]:
         place = str(self._source.place if isinstance(self._source, Source) else self._source)
         check_same_keypoints(self.keypoints, keypoints_of(self.model, picture.source), place)
         embedded = self.model.embed_samples(picture.source, [picture.sample])

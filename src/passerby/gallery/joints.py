@@ -38,7 +38,7 @@ def check_same_keypoints(gallery: KeypointOrigin | None, query: KeypointOrigin |
     if gallery is None or query is None or gallery.same_as(query):
         return
     if not gallery.fingerprint:
-        _say_others(place, str(gallery), str(query))
+        _warn_other_keypoints(place, str(gallery), str(query))
         return
     again = f"embed the gallery again: passerby embed RUN {place} -o FILE.parquet --overwrite"
     ask = f"search with --poses {gallery.name} (in Python: passerby.load(RUN, keypoints={gallery.name!r})), or "
@@ -49,7 +49,7 @@ def check_same_keypoints(gallery: KeypointOrigin | None, query: KeypointOrigin |
 
 
 @lru_cache(maxsize=1024)
-def _say_others(place: str, gallery: str, query: str) -> None:
+def _warn_other_keypoints(place: str, gallery: str, query: str) -> None:
     """Once for all queries alike."""
     _LOG.warning(
         "%s: the gallery's parts were cut by other joints (%s) than the query's (%s), so distances are less sure (cut "

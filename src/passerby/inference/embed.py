@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from passerby.data.images.augment import normalize_images, normalize_parts
 from passerby.data.images.decode import read_batches
-from passerby.data.keypoints.crops import PartMaker, Rectangles, say_fallen_back
+from passerby.data.keypoints.crops import PartMaker, Rectangles, warn_mean_pose
 from passerby.data.source import Source
 from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.models.base import ReidModel
@@ -40,7 +40,7 @@ def embed(
         flip_tta: average each picture with its mirror image, at twice the cost; stripes keep length 1, attributes
             average scores.
         parts: cuts the pictures, for a model whose card asks for parts; how many were cut by the mean pose is said
-            (:func:`~passerby.data.keypoints.crops.say_fallen_back`).
+            (:func:`~passerby.data.keypoints.crops.warn_mean_pose`).
         progress: called with the number of images after each batch.
 
     Raises:
@@ -76,7 +76,7 @@ def embed(
                 progress(len(images))
     finally:
         model.train(was_training)
-    say_fallen_back(str(source.root), fallen, len(samples))
+    warn_mean_pose(str(source.root), fallen, len(samples))
     return Embeddings(
         embedding=torch.cat(features),
         paths=tuple(s.path for s in samples),

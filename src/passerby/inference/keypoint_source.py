@@ -10,7 +10,7 @@ from passerby.data.keypoints.cache import cached
 from passerby.data.keypoints.canonical import shipped_canonical_poses
 from passerby.data.keypoints.crops import By, PartCutter, PartMaker
 from passerby.data.keypoints.estimator import PoseEstimator
-from passerby.data.keypoints.files import coco_poses, has_joints, market_poses, synthetic_poses
+from passerby.data.keypoints.files import coco_keypoints, has_keypoints, market_keypoints, own_keypoints
 from passerby.data.keypoints.origin import _WORDS, AUTO, NETWORK, OWN, KeypointOrigin
 from passerby.data.keypoints.regions import OVERLAP
 from passerby.data.registry import from_anywhere, open_place
@@ -67,19 +67,19 @@ def pose_estimator(keypoints: str, source: Source) -> PoseEstimator:
     if keypoints == AUTO:
         keypoints = _own_or_network(source)
         if keypoints == NETWORK:
-            _say_network(str(source.root))
+            _warn_network_keypoints(str(source.root))
     if keypoints in (OWN, NETWORK):
-        return synthetic_poses(source) if keypoints == OWN else _shipped()
+        return own_keypoints(source) if keypoints == OWN else _shipped()
     path = Path(keypoints).expanduser()
     if path.suffix.lower() == ".json":
         if not path.is_file():
             raise DatasetLayoutError(f"{path} does not exist; give a JSON of COCO keypoints")
-        return coco_poses(path.read_bytes(), origin=str(path))
+        return coco_keypoints(path.read_bytes(), origin=str(path))
     if path.suffix.lower() in _NETWORKS:
         return openvino_pose_estimator(path)
     if _is_run(path):
         return NetworkPoseEstimator(load_pose_network(path))
-    return market_poses(open_place(keypoints), source.names())
+    return market_keypoints(open_place(keypoints), source.names())
 
 
 def describe_keypoints(keypoints: str, source: Source) -> str:
@@ -115,11 +115,11 @@ def _is_run(path: Path) -> bool:
 
 
 def _own_or_network(source: Source) -> str:
-    return OWN if has_joints(source) else NETWORK
+    return OWN if has_keypoints(source) else NETWORK
 
 
 @cache
-def _say_network(root: str) -> None:
+def _warn_network_keypoints(root: str) -> None:
     """Once for each place."""
     _LOG.warning(
         "%s has no joints of its own: the pose network of this package, which was trained on drawn people, finds them "

@@ -84,8 +84,8 @@ def summary(
         total, each = pck(distances, counted, tolerance=tolerance, heights=heights)
         result[f"pck_{100 * tolerance:.0f}"] = _share(total)
         shares = zip(names, each.tolist(), strict=True)
-        by_joint = {name: _share(share) for name, share in shares}
-        result[f"pck_{100 * tolerance:.0f}_by_joint"] = {n: s for n, s in by_joint.items() if s is not None}
+        by_keypoint = {name: _share(share) for name, share in shares}
+        result[f"pck_{100 * tolerance:.0f}_by_joint"] = {n: s for n, s in by_keypoint.items() if s is not None}
     return result
 
 

@@ -183,7 +183,7 @@ def _data_conditions(
         found["protocol"] = (words[column.single_shot], words[not column.single_shot])
     if table.keypoints:
         source = str(settings.get("parts.keypoints", AUTO))
-        found["joints"] = (table.keypoints, describe_keypoints(source, trained.source))
+        found["keypoints"] = (table.keypoints, describe_keypoints(source, trained.source))
     weights = settings.get("model.backbone_weights")
     return {**found, "initial weights": (table.weights, str(weights) if weights else "random")}
 

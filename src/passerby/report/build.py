@@ -38,7 +38,7 @@ def write_report(
     data: str | None = None,
     blur: bool | None = None,
     device: str = "cpu",
-    poses: str | None = None,
+    keypoints: str | None = None,
     batch_size: int = 64,
     progress: Progress = silent,
 ) -> tuple[Run, ...]:
@@ -55,7 +55,7 @@ def write_report(
     """
     records = read_records(runs)
     found = tuple(
-        read_run(record, data, blur=blur, device=device, poses=poses, batch_size=batch_size, progress=progress)
+        read_run(record, data, blur=blur, device=device, keypoints=keypoints, batch_size=batch_size, progress=progress)
         for record in records
     )
     content = report(found)
@@ -70,7 +70,7 @@ def read_run(
     *,
     blur: bool | None = None,
     device: str = "cpu",
-    poses: str | None = None,
+    keypoints: str | None = None,
     batch_size: int = 64,
     progress: Progress = silent,
 ) -> Run:
@@ -79,7 +79,7 @@ def read_run(
     if not record.model:
         return Run(record, None, None, lacking)
     try:
-        tested = evaluated(record, data, device=device, poses=poses, batch_size=batch_size, progress=progress)
+        tested = evaluated(record, data, device=device, keypoints=keypoints, batch_size=batch_size, progress=progress)
     except PasserbyError as error:
         if data is not None:
             raise

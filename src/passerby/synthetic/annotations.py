@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from passerby.data.attributes.schema import MARKET
-from passerby.data.keypoints.skeleton import BONES, JOINTS, OUTSIDE, Labels
+from passerby.data.keypoints.skeleton import BONES, KEYPOINT_NAMES, OUTSIDE, Labels
 from passerby.synthetic.files import NAME, Key
 from passerby.synthetic.people.describe import attributes
 from passerby.synthetic.settings import Settings
@@ -53,7 +53,7 @@ def keypoints_entry(number: int, labels: Labels) -> dict[str, Any]:
     """The person in COCO's ``annotations``; the box is that of the whole person and may reach out of the picture."""
     x0, y0, x1, y1 = labels.box
     joints: list[float] = []
-    for (x, y), code in zip(labels.joints.tolist(), labels.visibility.tolist(), strict=True):
+    for (x, y), code in zip(labels.keypoints.tolist(), labels.visibility.tolist(), strict=True):
         joints += [0, 0, 0] if code == OUTSIDE else [round(x, 2), round(y, 2), code]
     return {
         "id": number,
@@ -74,7 +74,13 @@ Entries = list[tuple[dict[str, Any], dict[str, Any]]]
 def coco_json(entries: Entries) -> str:
     """The content of ``keypoints.json``: pictures, people, and what the joints are called."""
     skeleton = [[a + 1, b + 1] for a, b in BONES]
-    category = {"id": 1, "name": "person", "supercategory": "person", "keypoints": list(JOINTS), "skeleton": skeleton}
+    category = {
+        "id": 1,
+        "name": "person",
+        "supercategory": "person",
+        "keypoints": list(KEYPOINT_NAMES),
+        "skeleton": skeleton,
+    }
     whole = {
         "info": {"description": f"{NAME}: people who do not exist"},
         "images": [image for image, _ in entries],

@@ -22,7 +22,7 @@ from passerby.data.dataset import Dataset
 from passerby.data.keypoints.augment import PoseAugmentation
 from passerby.data.keypoints.dataset import PoseSet, read_pose_set
 from passerby.data.keypoints.estimator import PoseEstimator
-from passerby.data.keypoints.skeleton import JOINTS
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.data.registry import load as load_dataset
 from passerby.data.source import SETTINGS
 from passerby.errors import ConfigError, DatasetLayoutError, TrainingError, WeightsError
@@ -152,15 +152,15 @@ class _Training:
 
     def _step(self, rows: Tensor, generator: Generator, step: int) -> LossParts:
         people = self.people
-        images, joints, sure = self.augmentation(
+        images, keypoints, confidence = self.augmentation(
             people.images[rows].to(self.device),
-            people.joints[rows].to(self.device),
-            people.sure[rows].to(self.device),
+            people.keypoints[rows].to(self.device),
+            people.confidence[rows].to(self.device),
             self.network.size,
             generator,
         )
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            loss = pose_loss(self.network, images, joints, sure, self.config.loss)
+            loss = pose_loss(self.network, images, keypoints, confidence, self.config.loss)
         if not math.isfinite(loss.total.item()):
             raise TrainingError(
                 f"the loss is not finite at step {step}; lower optimizer.lr, then start again or resume from the last "
@@ -193,7 +193,7 @@ class _Training:
         if not samples:
             return None
         people = self._read(self.test, samples)
-        if not bool((people.sure > 0).any()):
+        if not bool((people.confidence > 0).any()):
             return None
         estimator = NetworkPoseEstimator(load_pose_network(self.folder.path))  # as it was stored
         result = measure_pck(estimator, people)
@@ -208,18 +208,20 @@ def build_network(config: PoseConfig) -> PoseNetwork:
         return PoseNetwork(size=config.network.size, width=config.network.channels, bins=config.network.bins)
 
 
-def pose_loss(network: PoseNetwork, images: Tensor, joints: Tensor, sure: Tensor, config: PoseLossConfig) -> LossParts:
+def pose_loss(
+    network: PoseNetwork, images: Tensor, keypoints: Tensor, confidence: Tensor, config: PoseLossConfig
+) -> LossParts:
     """Columns + rows + what is in the picture, of ``(b, 3, h, w)`` with ``joints (b, 18, 2)`` and ``sure (b, 18)``.
 
     Of joints that nobody labeled (``sure`` below 0) nothing is learned.
     """
     scores = KeypointScores(*(part.float() for part in network(images)))
-    weight = torch.where(sure >= 1, 1.0, torch.where(sure > 0, config.hidden, 0.0))
+    weight = torch.where(confidence >= 1, 1.0, torch.where(confidence > 0, config.hidden, 0.0))
     sigma = config.sigma * network.bins
-    place = coordinate_loss(scores.x, joints[..., 0], weight, sigma=sigma) + coordinate_loss(
-        scores.y, joints[..., 1], weight, sigma=sigma
+    place = coordinate_loss(scores.x, keypoints[..., 0], weight, sigma=sigma) + coordinate_loss(
+        scores.y, keypoints[..., 1], weight, sigma=sigma
     )
-    inside = config.inside * presence_loss(scores.inside, (sure > 0).float(), sure >= 0)
+    inside = config.inside * presence_loss(scores.inside, (confidence > 0).float(), confidence >= 0)
     return LossParts(place + inside, {"place": place, "inside": inside})
 
 
@@ -227,13 +229,13 @@ def measure_pck(estimator: PoseEstimator, people: PoseSet) -> dict[str, Any]:
     """PCK of an estimator on pictures with known joints: of all that are in the picture, and of the seen ones."""
     found = estimator([str(row) for row in range(len(people))], people.images)
     height, width = people.images.shape[2:]
-    distances = keypoint_distances(torch.from_numpy(found.joints), people.joints, aspect=width / height)
-    inside, seen = people.sure > 0, people.sure >= 1
-    heights = keypoint_heights(people.joints, inside)
+    distances = keypoint_distances(torch.from_numpy(found.xy), people.keypoints, aspect=width / height)
+    inside, seen = people.confidence > 0, people.confidence >= 1
+    heights = keypoint_heights(people.keypoints, inside)
     return {
-        "box": summary(distances, inside, JOINTS),
-        "box_seen": summary(distances, seen, JOINTS),
-        "joints": summary(distances, inside, JOINTS, heights=heights),
+        "box": summary(distances, inside, KEYPOINT_NAMES),
+        "box_seen": summary(distances, seen, KEYPOINT_NAMES),
+        "joints": summary(distances, inside, KEYPOINT_NAMES, heights=heights),
     }
 
 

@@ -10,10 +10,10 @@ from torch import Generator, Tensor
 
 from passerby.data.images.augment import normalize_images
 from passerby.data.keypoints.augment import PoseAugmentation, coarse, cut, hide, moved
-from passerby.data.keypoints.skeleton import JOINTS
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 
 SIZE = (64, 32)
-LEFT, RIGHT = JOINTS.index("left_wrist"), JOINTS.index("right_wrist")
+LEFT, RIGHT = KEYPOINT_NAMES.index("left_wrist"), KEYPOINT_NAMES.index("right_wrist")
 EVERYTHING = PoseAugmentation(
     scale=0.2,
     closer=0.1,
@@ -36,22 +36,22 @@ def people(n: int = 4) -> tuple[Tensor, Tensor, Tensor]:
     return images, 0.2 + 0.6 * torch.rand(n, 18, 2, generator=generator), torch.ones(n, 18)
 
 
-def spots(joints: Tensor, joint: int) -> Tensor:
+def spots(keypoints: Tensor, keypoint: int) -> Tensor:
     """Black pictures with a soft white spot where one joint is."""
     y, x = ((torch.arange(n) + 0.5) for n in SIZE)
-    at = joints[:, joint] * torch.tensor([SIZE[1], SIZE[0]])
+    at = keypoints[:, keypoint] * torch.tensor([SIZE[1], SIZE[0]])
     apart = (x[None, None, :] - at[:, 0, None, None]) ** 2 + (y[None, :, None] - at[:, 1, None, None]) ** 2
     return (255 * (-apart / 8).exp()).to(torch.uint8)[:, None].expand(-1, 3, -1, -1)
 
 
 @pytest.mark.parametrize("flip", [0.0, 1.0])
-def test_a_spot_moves_with_its_joint(flip: float) -> None:
+def test_a_spot_moves_with_its_keypoint(flip: float) -> None:
     """The brightest pixel of the warped picture is where the warped joint is; a mirror calls it by the other side."""
-    _, joints, sure = people(16)
+    _, keypoints, confidence = people(16)
     warp = PoseAugmentation(flip=flip, scale=0.1, aspect=0.2, shift=0.05, degrees=20)
     windows = warp.windows(16, SIZE, Generator().manual_seed(1))
-    pictures = cut(spots(joints, LEFT), windows, SIZE)
-    places, _ = moved(joints, sure, windows)
+    pictures = cut(spots(keypoints, LEFT), windows, SIZE)
+    places, _ = moved(keypoints, confidence, windows)
     brightest = pictures[:, 0].float().flatten(1).argmax(1)
     row, column = brightest // SIZE[1], brightest % SIZE[1]
     wanted = places[:, RIGHT if flip else LEFT] * torch.tensor([SIZE[1], SIZE[0]])
@@ -60,34 +60,34 @@ def test_a_spot_moves_with_its_joint(flip: float) -> None:
 
 
 def test_a_mirror_alone_is_exact() -> None:
-    images, joints, sure = people()
-    sure[:, LEFT] = 0.5
+    images, keypoints, confidence = people()
+    confidence[:, LEFT] = 0.5
     windows = PoseAugmentation(flip=1.0).windows(4, SIZE, Generator())
     assert torch.equal(cut(images, windows, SIZE), images.flip(-1))
-    places, surety = moved(joints, sure, windows)
-    torch.testing.assert_close(places[:, LEFT, 0], 1 - joints[:, RIGHT, 0])
-    torch.testing.assert_close(places[:, LEFT, 1], joints[:, RIGHT, 1])
+    places, surety = moved(keypoints, confidence, windows)
+    torch.testing.assert_close(places[:, LEFT, 0], 1 - keypoints[:, RIGHT, 0])
+    torch.testing.assert_close(places[:, LEFT, 1], keypoints[:, RIGHT, 1])
     assert (surety[:, RIGHT] == 0.5).all()
     assert (surety[:, LEFT] == 1).all()
 
 
 def test_nothing_asked_for_is_nothing_done() -> None:
-    images, joints, sure = people()
-    pictures, places, surety = PoseAugmentation(flip=0.0)(images, joints, sure, SIZE, Generator())
+    images, keypoints, confidence = people()
+    pictures, places, surety = PoseAugmentation(flip=0.0)(images, keypoints, confidence, SIZE, Generator())
     torch.testing.assert_close(pictures, normalize_images(images))
-    torch.testing.assert_close(places, joints)
-    assert torch.equal(surety, sure)
+    torch.testing.assert_close(places, keypoints)
+    assert torch.equal(surety, confidence)
 
 
 def test_what_leaves_the_window_is_not_sure() -> None:
-    _, joints, sure = people(1)
-    joints[0, 0], joints[0, 1] = torch.tensor([0.1, 0.5]), torch.tensor([0.5, 0.5])
+    _, keypoints, confidence = people(1)
+    keypoints[0, 0], keypoints[0, 1] = torch.tensor([0.1, 0.5]), torch.tensor([0.5, 0.5])
     half = torch.tensor([[[0.5, 0.0, 0.0], [0.0, 0.5, 0.0]]])  # the middle half of each side
-    places, surety = moved(joints, sure, half)
+    places, surety = moved(keypoints, confidence, half)
     torch.testing.assert_close(places[0, :2], torch.tensor([[-0.3, 0.5], [0.5, 0.5]]))
     assert surety[0, :2].tolist() == [0, 1]
-    sure[0, :2] = -1  # nobody said: not of this window either
-    assert moved(joints, sure, half)[1][0, :2].tolist() == [-1, -1]
+    confidence[0, :2] = -1  # nobody said: not of this window either
+    assert moved(keypoints, confidence, half)[1][0, :2].tolist() == [-1, -1]
 
 
 def test_a_larger_window_goes_on_beyond_the_edge() -> None:
@@ -97,10 +97,10 @@ def test_a_larger_window_goes_on_beyond_the_edge() -> None:
 
 
 def test_the_size_may_change() -> None:
-    images, joints, sure = people()
-    pictures, places, _ = PoseAugmentation(flip=0.0)(images, joints, sure, (32, 16), Generator())
+    images, keypoints, confidence = people()
+    pictures, places, _ = PoseAugmentation(flip=0.0)(images, keypoints, confidence, (32, 16), Generator())
     assert pictures.shape == (4, 3, 32, 16)
-    torch.testing.assert_close(places, joints)
+    torch.testing.assert_close(places, keypoints)
 
 
 def test_a_seed_decides_everything() -> None:
@@ -115,11 +115,11 @@ def test_a_seed_decides_everything() -> None:
 def test_every_part_does_something(name: str) -> None:
     amount = 10.0 if name == "degrees" else 0.9 if name in ("scale", "closer", "jitter") else 1.0
     part = PoseAugmentation(**{"flip": 0.0, name: amount})
-    images, joints, sure = people()
-    pictures, places, _ = part(images, joints, sure, SIZE, Generator().manual_seed(3))
+    images, keypoints, confidence = people()
+    pictures, places, _ = part(images, keypoints, confidence, SIZE, Generator().manual_seed(3))
     assert not torch.allclose(pictures, normalize_images(images), atol=0.05)
     moves = name in ("flip", "scale", "closer", "aspect", "shift", "degrees")
-    assert torch.allclose(places, joints, atol=1e-5) is not moves
+    assert torch.allclose(places, keypoints, atol=1e-5) is not moves
 
 
 def test_coarse_pictures_keep_their_size() -> None:

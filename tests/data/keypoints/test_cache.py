@@ -16,11 +16,11 @@ from PIL import Image
 from torch import Tensor
 
 from passerby.data.images.augment import Augmentation
-from passerby.data.keypoints.cache import CachedPoses, cached
+from passerby.data.keypoints.cache import CachedPoseEstimator, cached
 from passerby.data.keypoints.canonical import shipped_canonical_poses
 from passerby.data.keypoints.crops import PartCutter, PartMaker
-from passerby.data.keypoints.estimator import AnnotatedPoses, PoseEstimator, Poses
-from passerby.data.keypoints.files import synthetic_poses
+from passerby.data.keypoints.estimator import AnnotatedKeypoints, Keypoints, PoseEstimator
+from passerby.data.keypoints.files import own_keypoints
 from passerby.data.loader import TrainLoader, class_labels
 from passerby.data.registry import load as load_data
 from passerby.data.sampler import PKSampler
@@ -46,25 +46,25 @@ class Looks:
         self.seen: list[str] = []
         self.fails_at = fails_at
 
-    def __call__(self, names: Sequence[str], images: Tensor) -> Poses:
+    def __call__(self, names: Sequence[str], images: Tensor) -> Keypoints:
         if self.fails_at is not None and len(self.seen) + len(names) > self.fails_at:
             raise KeyboardInterrupt
         self.seen += names
         numbers = images.double().mean(dim=(1, 2, 3)).numpy() / 255
-        joints = (numbers[:, None, None] * np.linspace(0.1, 1, 36).reshape(18, 2)).astype(np.float32)
-        joints[:, 0] = np.nan
-        return Poses(joints, np.tile(np.linspace(0, 1, 18, dtype=np.float32), (len(names), 1)))
+        keypoints = (numbers[:, None, None] * np.linspace(0.1, 1, 36).reshape(18, 2)).astype(np.float32)
+        keypoints[:, 0] = np.nan
+        return Keypoints(keypoints, np.tile(np.linspace(0, 1, 18, dtype=np.float32), (len(names), 1)))
 
 
-def assert_same(a: Poses, b: Poses) -> None:
-    assert np.array_equal(a.joints, b.joints, equal_nan=True)
+def assert_same(a: Keypoints, b: Keypoints) -> None:
+    assert np.array_equal(a.xy, b.xy, equal_nan=True)
     assert np.array_equal(a.confidence, b.confidence)
-    assert a.joints.dtype == b.joints.dtype == np.float32
+    assert a.xy.dtype == b.xy.dtype == np.float32
 
 
 def test_a_picture_is_looked_at_once(tmp_path: Path) -> None:
     looks, images = Looks(), pictures()
-    keeps = CachedPoses(looks, tmp_path / "deep" / "poses.sqlite")
+    keeps = CachedPoseEstimator(looks, tmp_path / "deep" / "poses.sqlite")
     first = keeps(NAMES[:4], images[:4])
     assert looks.seen == NAMES[:4]
     order = [6, 2, 5, 0]
@@ -72,16 +72,16 @@ def test_a_picture_is_looked_at_once(tmp_path: Path) -> None:
     assert looks.seen == [*NAMES[:4], "6.png", "5.png"]
     assert_same(second, Looks()([NAMES[i] for i in order], images[order]))
     again = Looks()
-    assert_same(CachedPoses(again, keeps.file)(NAMES[:4], images[:4]), first)
+    assert_same(CachedPoseEstimator(again, keeps.file)(NAMES[:4], images[:4]), first)
     assert again.seen == []
-    assert keeps([], images[:0]).joints.shape == (0, 18, 2)
+    assert keeps([], images[:0]).xy.shape == (0, 18, 2)
 
 
 def test_other_pixels_are_another_picture_unless_names_say_everything(tmp_path: Path) -> None:
     images, other = pictures(), pictures().flip(-1)
     for by_pixels, expected in ((True, [*NAMES, *NAMES]), (False, NAMES)):
         looks = Looks()
-        keeps = CachedPoses(looks, tmp_path / f"{by_pixels}.sqlite", by_pixels=by_pixels)
+        keeps = CachedPoseEstimator(looks, tmp_path / f"{by_pixels}.sqlite", by_pixels=by_pixels)
         for shown in (images, other):
             keeps(NAMES, shown)
         assert looks.seen == expected
@@ -89,31 +89,31 @@ def test_other_pixels_are_another_picture_unless_names_say_everything(tmp_path: 
 
 def test_what_was_found_before_a_kill_is_not_sought_again(tmp_path: Path) -> None:
     file, images = tmp_path / "poses.sqlite", pictures()
-    killed = CachedPoses(Looks(fails_at=4), file)
+    killed = CachedPoseEstimator(Looks(fails_at=4), file)
     with suppress(KeyboardInterrupt):
         for i in range(7):
             killed(NAMES[i : i + 1], images[i : i + 1])
     looks = Looks()
-    CachedPoses(looks, file)(NAMES, images)
+    CachedPoseEstimator(looks, file)(NAMES, images)
     assert looks.seen == NAMES[4:]
 
 
 def test_a_file_that_was_only_begun_is_gone_on_with(tmp_path: Path) -> None:
     (tmp_path / "poses.sqlite").touch()
     looks = Looks()
-    CachedPoses(looks, tmp_path / "poses.sqlite")(NAMES, pictures())
+    CachedPoseEstimator(looks, tmp_path / "poses.sqlite")(NAMES, pictures())
     assert looks.seen == NAMES
 
 
 def test_several_may_find_at_once(tmp_path: Path) -> None:
     images = pictures()
-    keeps = [CachedPoses(Looks(), tmp_path / "poses.sqlite") for _ in range(4)]
+    keeps = [CachedPoseEstimator(Looks(), tmp_path / "poses.sqlite") for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda one: one(NAMES, images), keeps))
-    for poses in found:
-        assert_same(poses, found[0])
+    for keypoints in found:
+        assert_same(keypoints, found[0])
     last = Looks()
-    CachedPoses(last, tmp_path / "poses.sqlite")(NAMES, images)
+    CachedPoseEstimator(last, tmp_path / "poses.sqlite")(NAMES, images)
     assert last.seen == []
 
 
@@ -121,13 +121,13 @@ def test_several_may_find_at_once(tmp_path: Path) -> None:
 def test_a_damaged_file_is_said(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "poses.sqlite").write_bytes(content)
     with pytest.raises(OutputError, match=r"poses\.sqlite .*delete it"):
-        CachedPoses(Looks(), tmp_path / "poses.sqlite")(NAMES, pictures())
+        CachedPoseEstimator(Looks(), tmp_path / "poses.sqlite")(NAMES, pictures())
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
     with pytest.raises(OutputError, match="cannot be kept"):
-        CachedPoses(Looks(), tmp_path / "taken" / "poses.sqlite")(NAMES, pictures())
+        CachedPoseEstimator(Looks(), tmp_path / "taken" / "poses.sqlite")(NAMES, pictures())
 
 
 class _Handed(Source):
@@ -147,7 +147,7 @@ def people(tmp_path: Path) -> Path:
     return folder
 
 
-def test_joints_lie_beside_the_data_or_in_the_cache(
+def test_keypoints_lie_beside_the_data_or_in_the_cache(
     people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "cache"
@@ -168,11 +168,11 @@ def test_joints_lie_beside_the_data_or_in_the_cache(
 
 def test_only_what_is_work_is_kept(people: Path) -> None:
     source, looks = open_source(people), Looks()
-    table = AnnotatedPoses({name: np.ones((18, 3), np.float32) for name in NAMES}, "joints.json")
+    table = AnnotatedKeypoints({name: np.ones((18, 3), np.float32) for name in NAMES}, "joints.json")
     assert cached(table, source) is table
     assert cached(looks, _Handed(people)) is looks
     kept = cached(looks, source)
-    assert isinstance(kept, CachedPoses)
+    assert isinstance(kept, CachedPoseEstimator)
     assert kept.by_pixels
     kept(NAMES, pictures())
     assert [p.name for p in (people / CACHE_FOLDER).iterdir()] == ["poses-0123456789abcdef.sqlite"]
@@ -181,7 +181,7 @@ def test_only_what_is_work_is_kept(people: Path) -> None:
     assert cached(other, source) != kept
 
 
-def test_the_data_set_is_the_same_with_joints_beside_it(draw_people: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_data_set_is_the_same_with_keypoints_beside_it(draw_people: Callable[..., Path], tmp_path: Path) -> None:
     place = draw_people(tmp_path / "drawn", people=4, cameras=2, images=2)
     before = load_data(place)
     cached(Looks(), before.source)(NAMES, pictures())
@@ -189,21 +189,21 @@ def test_the_data_set_is_the_same_with_joints_beside_it(draw_people: Callable[..
     assert (after.train, after.query, after.gallery) == (before.train, before.query, before.gallery)
 
 
-def test_people_are_drawn_for_their_joints_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_people_are_drawn_for_their_keypoints_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PASSERBY_CACHE", str(tmp_path))
     place = "pedestrians:people=4,cameras=2,images=1,size=32x16,preset=easy"
     dataset = load_data(place)
     names, images = [s.path for s in dataset.train], torch.zeros(4, 3, 32, 16, dtype=torch.uint8)
     first = part_maker(dataset.source, size=(32, 16))(names, images)
-    expected = synthetic_poses(dataset.source)(names)
+    expected = own_keypoints(dataset.source)(names)
 
     def never(*_: Any) -> None:
         raise AssertionError("drawn again")
 
     monkeypatch.setattr(PedestrianSource, "labels", never)
     again = part_maker(load_data(place).source, size=(64, 32))  # whatever the size of the pictures
-    assert again.poses is not None
-    assert_same(again.poses(names, images), expected)
+    assert again.estimator is not None
+    assert_same(again.estimator(names, images), expected)
     assert torch.equal(part_maker(load_data(place).source, size=(32, 16))(names, images).parts, first.parts)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from passerby.data.keypoints.canonical import CanonicalPoses, shipped_canonical_poses
 from passerby.data.keypoints.crops import PartCutter, crop_parts
-from passerby.data.keypoints.estimator import Poses
+from passerby.data.keypoints.estimator import Keypoints
 from passerby.data.keypoints.regions import body_regions, clamped
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
 
@@ -67,9 +67,9 @@ def test_rectangles_that_do_not_fit_are_refused() -> None:
         crop_parts(images[0], torch.tensor([[[0.0, 0, 5, 5]]]), (4, 4))
 
 
-def standing(b: int = 3) -> Poses:
-    joints = np.repeat(shipped_canonical_poses().poses[:1], b, axis=0)
-    return Poses(joints, np.ones((b, 18), np.float32))
+def standing(b: int = 3) -> Keypoints:
+    keypoints = np.repeat(shipped_canonical_poses().poses[:1], b, axis=0)
+    return Keypoints(keypoints, np.ones((b, 18), np.float32))
 
 
 def cutter(**options: object) -> PartCutter:
@@ -77,12 +77,12 @@ def cutter(**options: object) -> PartCutter:
 
 
 def test_rectangles_are_the_papers_in_pixels_of_the_picture() -> None:
-    poses = standing()
-    found = cutter(overlap=3 / 48).rectangles(poses, SIZE)
-    expected = clamped(body_regions(poses.joints * np.array([24, 48]), overlap=3 / 48), SIZE)
+    keypoints = standing()
+    found = cutter(overlap=3 / 48).rectangles(keypoints, SIZE)
+    expected = clamped(body_regions(keypoints.xy * np.array([24, 48]), overlap=3 / 48), SIZE)
     assert np.allclose(found.whole, expected[:, 0], atol=1e-4)
     assert np.allclose(found.parts, expected[:, 1:], atol=1e-4)
-    assert not found.fallen_back.any()
+    assert not found.by_mean_pose.any()
 
 
 def test_parts_of_a_batch() -> None:
@@ -95,8 +95,8 @@ def test_parts_of_a_batch() -> None:
 
 
 def test_the_whole_body_is_aligned_unless_strips_are_cut_or_it_is_not_wished() -> None:
-    images, poses = pictures(), standing(2)
-    aligned = cutter().rectangles(poses, SIZE)
+    images, keypoints = pictures(), standing(2)
+    aligned = cutter().rectangles(keypoints, SIZE)
     left, top, right, bottom = aligned.whole[0].tolist()
     assert (left, top) > (0, 0)
     assert right < SIZE[1]
@@ -104,39 +104,39 @@ def test_the_whole_body_is_aligned_unless_strips_are_cut_or_it_is_not_wished() -
     whole = cutter().cut(images, aligned.regions).whole
     assert torch.allclose(whole[0, 0], by_pillow(images[0], aligned.whole[0].tolist(), SIZE)[0], atol=1e-2)
     for other in (cutter(align=False), cutter(by="strips")):
-        found = other.rectangles(poses, SIZE)
+        found = other.rectangles(keypoints, SIZE)
         assert found.whole.tolist() == [[0, 0, 24, 48]] * 2
         assert other.cut(images, found.regions).whole is images
-    assert np.array_equal(cutter(align=False).rectangles(poses, SIZE).parts, aligned.parts)
+    assert np.array_equal(cutter(align=False).rectangles(keypoints, SIZE).parts, aligned.parts)
 
 
-def test_a_missing_joint_is_filled() -> None:
-    poses = standing(1)
-    poses.confidence[0, 9:11] = 0.05
-    poses.joints[0, 9:11] = 0
-    found, whole = cutter().rectangles(poses, SIZE), cutter().rectangles(standing(1), SIZE)
+def test_a_missing_keypoint_is_filled() -> None:
+    keypoints = standing(1)
+    keypoints.confidence[0, 9:11] = 0.05
+    keypoints.xy[0, 9:11] = 0
+    found, whole = cutter().rectangles(keypoints, SIZE), cutter().rectangles(standing(1), SIZE)
     assert np.allclose(found.parts, whole.parts, atol=1e-3)
-    strict = cutter(least_confidence=0.01).rectangles(poses, SIZE)
+    strict = cutter(least_confidence=0.01).rectangles(keypoints, SIZE)
     assert not np.allclose(strict.parts, whole.parts, atol=1)
 
 
 def test_who_has_no_usable_pose_is_cut_by_the_mean_and_said_so() -> None:
-    poses = standing(3)
-    poses.confidence[1] = 0
-    poses.joints[2, :, 1] = 1 - poses.joints[2, :, 1]  # head down
-    found = cutter().rectangles(poses, SIZE)
-    assert found.fallen_back.tolist() == [False, True, True]
+    keypoints = standing(3)
+    keypoints.confidence[1] = 0
+    keypoints.xy[2, :, 1] = 1 - keypoints.xy[2, :, 1]  # head down
+    found = cutter().rectangles(keypoints, SIZE)
+    assert found.by_mean_pose.tolist() == [False, True, True]
     mean = body_regions(shipped_canonical_poses().mean[None] * np.array([24, 48]))
     assert np.allclose(found.parts[1:], clamped(mean, SIZE)[:, 1:].repeat(2, axis=0), atol=1e-4)
 
 
-def test_strips_need_no_canonical_poses_and_no_joints() -> None:
+def test_strips_need_no_canonical_poses_and_no_keypoints() -> None:
     found = PartCutter(by="strips").rectangles(
-        Poses(np.zeros((2, 18, 2), np.float32), np.zeros((2, 18), np.float32)), SIZE
+        Keypoints(np.zeros((2, 18, 2), np.float32), np.zeros((2, 18), np.float32)), SIZE
     )
     assert found.parts[1].tolist() == [[0, 0, 24, 12], [0, 12, 24, 24], [0, 24, 24, 36], [0, 36, 24, 48]]
     assert found.whole[1].tolist() == [0, 0, 24, 48]
-    assert not found.fallen_back.any()
+    assert not found.by_mean_pose.any()
     assert PartCutter(by="strips").size == (96, 192)
 
 
@@ -149,6 +149,6 @@ def test_what_a_cutter_needs() -> None:
 
 def test_a_canonical_pose_of_ones_own() -> None:
     own = CanonicalPoses(shipped_canonical_poses().poses[3:4], np.ones(1, np.float32))
-    nobody = Poses(np.zeros((1, 18, 2), np.float32), np.zeros((1, 18), np.float32))
+    nobody = Keypoints(np.zeros((1, 18, 2), np.float32), np.zeros((1, 18), np.float32))
     found = PartCutter(canonical=own).rectangles(nobody, SIZE)
     assert np.allclose(found.whole, clamped(body_regions(own.poses * np.array([24, 48])), SIZE)[:, 0], atol=1e-4)

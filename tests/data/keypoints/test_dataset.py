@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from passerby.data.images.decode import read_all
-from passerby.data.keypoints.dataset import MARKS, UNLABELLED, marked, read_pose_set
-from passerby.data.keypoints.skeleton import JOINTS
+from passerby.data.keypoints.dataset import MARKS, UNLABELED, marked, read_pose_set
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.data.registry import load
 from passerby.errors import DatasetLayoutError
 
@@ -25,9 +25,11 @@ def test_a_drawn_set_and_its_files_agree(tmp_path: Path, draw_people: Callable[.
     a = read_pose_set(drawn.source, drawn.split("train"), (64, 32))
     b = read_pose_set(written.source, written.split("train"), (64, 32))
     assert torch.equal(a.images, b.images)
-    assert torch.equal(a.sure, b.sure)
-    inside = a.sure > 0
-    torch.testing.assert_close(a.joints[inside], b.joints[inside], atol=0.01 / 16, rtol=0)  # files have two decimals
+    assert torch.equal(a.confidence, b.confidence)
+    inside = a.confidence > 0
+    torch.testing.assert_close(
+        a.keypoints[inside], b.keypoints[inside], atol=0.01 / 16, rtol=0
+    )  # files have two decimals
 
 
 def test_rows_are_the_samples(draw_people: Callable[..., Path], tmp_path: Path) -> None:
@@ -36,7 +38,7 @@ def test_rows_are_the_samples(draw_people: Callable[..., Path], tmp_path: Path) 
     people = read_pose_set(dataset.source, samples, (32, 16), progress=reports.append)
     assert len(people) == sum(reports) == len(samples) == 4
     assert torch.equal(people.images, read_all(dataset.source, samples, (32, 16)))
-    assert set(people.sure.unique().tolist()) <= {0.0, 0.5, 1.0}
+    assert set(people.confidence.unique().tolist()) <= {0.0, 0.5, 1.0}
 
 
 def test_hips_and_ankles_are_where_annotators_mark_them(draw_people: Callable[..., Path], tmp_path: Path) -> None:
@@ -47,29 +49,29 @@ def test_hips_and_ankles_are_where_annotators_mark_them(draw_people: Callable[..
         "wrist": 0.12,
         "elbow": 0.07,
     }
-    joints, sure = torch.zeros(2, 18, 2), torch.ones(2, 18)
-    hip, knee, ankle, nose = (JOINTS.index(name) for name in ("left_hip", "left_knee", "left_ankle", "nose"))
-    joints[:, hip, 1], joints[:, knee, 1], joints[:, ankle, 1], joints[:, nose, 1] = 0.5, 0.7, 0.9, 0.1
-    sure[1, knee] = 0  # outside: nobody knows in which direction
-    new = marked(joints, sure)
+    keypoints, confidence = torch.zeros(2, 18, 2), torch.ones(2, 18)
+    hip, knee, ankle, nose = (KEYPOINT_NAMES.index(name) for name in ("left_hip", "left_knee", "left_ankle", "nose"))
+    keypoints[:, hip, 1], keypoints[:, knee, 1], keypoints[:, ankle, 1], keypoints[:, nose, 1] = 0.5, 0.7, 0.9, 0.1
+    confidence[1, knee] = 0  # outside: nobody knows in which direction
+    new = marked(keypoints, confidence)
     assert new[0, [hip, knee, ankle, nose], 1].tolist() == pytest.approx([0.522, 0.692, 0.88, 0.1])
-    assert torch.equal(new[1], joints[1])
+    assert torch.equal(new[1], keypoints[1])
     folder = draw_people(tmp_path / "data", **SETTINGS)
     drawn = load(folder)
     ours = read_pose_set(drawn.source, drawn.train, (32, 16))
     (folder / "settings.json").unlink()  # no drawn set any more, but somebody's pictures with COCO's keypoints
     theirs = load(folder)
     as_marked = read_pose_set(theirs.source, theirs.train, (32, 16))
-    assert torch.equal(marked(as_marked.joints, as_marked.sure), ours.joints)
-    assert not torch.equal(as_marked.joints, ours.joints)
+    assert torch.equal(marked(as_marked.keypoints, as_marked.confidence), ours.keypoints)
+    assert not torch.equal(as_marked.keypoints, ours.keypoints)
 
 
 def test_no_samples_are_an_empty_set() -> None:
     people = read_pose_set(load("pedestrians", cache=None, **SETTINGS).source, [], (32, 16))
-    assert (len(people), tuple(people.joints.shape)) == (0, (0, 18, 2))
+    assert (len(people), tuple(people.keypoints.shape)) == (0, (0, 18, 2))
 
 
-def test_pictures_without_joints_are_refused(draw_people: Callable[..., Path], tmp_path: Path) -> None:
+def test_pictures_without_keypoints_are_refused(draw_people: Callable[..., Path], tmp_path: Path) -> None:
     folder = draw_people(tmp_path / "data", **SETTINGS)
     (folder / "keypoints.json").unlink()
     dataset = load(folder)
@@ -97,15 +99,15 @@ def without_knees(whole: dict[str, Any]) -> None:
 def test_what_nobody_labelled_is_outside_of_drawn_people_only(draw_people: Callable[..., Path], tmp_path: Path) -> None:
     folder = draw_people(tmp_path / "data", **SETTINGS)
     dataset = edited(folder, without_knees)
-    knees = [JOINTS.index("left_knee"), JOINTS.index("right_knee")]
+    knees = [KEYPOINT_NAMES.index("left_knee"), KEYPOINT_NAMES.index("right_knee")]
     drawn = read_pose_set(dataset.source, dataset.train, (32, 16))
-    assert (drawn.sure[:, knees] == 0).all()
+    assert (drawn.confidence[:, knees] == 0).all()
     (folder / "settings.json").unlink()  # somebody's photographs, with COCO's keypoints
     dataset = load(folder)
     people = read_pose_set(dataset.source, dataset.train, (32, 16))
-    assert (people.sure[:, knees] == UNLABELLED).all()
-    assert torch.equal(people.sure > 0, drawn.sure > 0)
-    assert torch.equal(people.sure < 0, drawn.sure == 0)
+    assert (people.confidence[:, knees] == UNLABELED).all()
+    assert torch.equal(people.confidence > 0, drawn.confidence > 0)
+    assert torch.equal(people.confidence < 0, drawn.confidence == 0)
 
 
 def test_pictures_without_annotation_are_left_out_and_counted(
@@ -127,7 +129,7 @@ def test_pictures_without_annotation_are_left_out_and_counted(
     people = read_pose_set(dataset.source, dataset.train, (32, 16), progress=told.append)
     assert (len(people), sum(told)) == (2, 4)
     assert torch.equal(people.images, read_all(dataset.source, dataset.train[2:], (32, 16)))
-    assert (people.sure > 0).any(1).all()
+    assert (people.confidence > 0).any(1).all()
     (record,) = caplog.records
     assert record.levelno == logging.WARNING  # which Python prints by itself
     assert f"2 of 4 pictures have no annotated joint ({first.path}, {second.path})" in record.getMessage()

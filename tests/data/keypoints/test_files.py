@@ -12,37 +12,37 @@ import numpy as np
 import pytest
 
 from passerby.data.keypoints.estimator import PoseEstimator
-from passerby.data.keypoints.files import coco_poses, market_poses, synthetic_poses
+from passerby.data.keypoints.files import coco_keypoints, market_keypoints, own_keypoints
 from passerby.data.keypoints.in_pixels import keypoints_in_pixels
-from passerby.data.keypoints.skeleton import JOINTS
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.data.source import open_source
 from passerby.errors import DatasetLayoutError
 from passerby.synthetic.dataset import open_pedestrians
 
 SIDES = ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
-COCO = ["nose", *(f"{side}_{joint}" for joint in SIDES for side in ("left", "right"))]
+COCO = ["nose", *(f"{side}_{keypoint}" for keypoint in SIDES for side in ("left", "right"))]
 
 
-def test_drawn_people_know_their_joints() -> None:
+def test_drawn_people_know_their_keypoints() -> None:
     source = open_pedestrians(people=2, cameras=1, images=1, size=(32, 16), cache=None)
-    estimate: PoseEstimator = synthetic_poses(source)
+    estimate: PoseEstimator = own_keypoints(source)
     names = source.names()
-    poses = estimate(names, None)  # type: ignore[arg-type]
-    for name, joints, confidence in zip(names, *poses, strict=True):
+    found = estimate(names, None)  # type: ignore[arg-type]
+    for name, xy, confidence in zip(names, *found, strict=True):
         labels = source.labels(name)
-        assert np.allclose(joints, labels.joints / [16, 32], atol=1e-6)
+        assert np.allclose(xy, labels.keypoints / [16, 32], atol=1e-6)
         assert confidence.tolist() == [[0.0, 0.5, 1.0][code] for code in labels.visibility]
-    assert poses.confidence.max() == 1
+    assert found.confidence.max() == 1
 
 
 def test_a_written_set_says_the_same(draw_people: Callable[..., Path], tmp_path: Path) -> None:
     source = open_source(draw_people(tmp_path / "people", people=2, cameras=2, images=1))
-    poses = synthetic_poses(source)
+    estimate = own_keypoints(source)
     pictures = [name for name in source.names() if name.endswith(".jpg")]
-    found = poses(pictures)
+    found = estimate(pictures)
     known = keypoints_in_pixels(source)
-    for name, joints, confidence in zip(pictures, *found, strict=True):
-        assert np.allclose(joints * [16, 32], known[name].points, atol=1e-4)
+    for name, xy, confidence in zip(pictures, *found, strict=True):
+        assert np.allclose(xy * [16, 32], known[name].points, atol=1e-4)
         assert np.array_equal(confidence, known[name].visibility / 2)
 
 
@@ -60,23 +60,23 @@ def coco(**changes: Any) -> dict[str, Any]:
 
 
 def read(whole: object, *names: str) -> Any:
-    return coco_poses(json.dumps(whole).encode(), origin="people.json")(names or ("a/b.jpg",))
+    return coco_keypoints(json.dumps(whole).encode(), origin="people.json")(names or ("a/b.jpg",))
 
 
-def test_cocos_joints_find_their_places() -> None:
-    joints, confidence = (part[0] for part in read(coco()))
+def test_cocos_keypoints_find_their_places() -> None:
+    keypoints, confidence = (part[0] for part in read(coco()))
     for i, name in enumerate(COCO):
-        place = JOINTS.index(name)
+        place = KEYPOINT_NAMES.index(name)
         if name == "left_wrist":
             assert confidence[place] == 0
             continue
-        assert joints[place].tolist() == pytest.approx([i / 40, 2 * i / 80])
+        assert keypoints[place].tolist() == pytest.approx([i / 40, 2 * i / 80])
         assert confidence[place] == (0.5 if name == "left_shoulder" else 1)
 
 
 def test_cocos_neck_is_midway_between_the_shoulders_and_as_sure_as_the_less_sure() -> None:
-    joints, confidence = (part[0] for part in read(coco()))
-    assert joints[1].tolist() == pytest.approx([5.5 / 40, 11 / 80])
+    keypoints, confidence = (part[0] for part in read(coco()))
+    assert keypoints[1].tolist() == pytest.approx([5.5 / 40, 11 / 80])
     assert confidence[1] == 0.5
     without = coco()
     without["annotations"][0]["keypoints"][3 * 6 : 3 * 7] = [0, 0, 0]
@@ -86,7 +86,7 @@ def test_cocos_neck_is_midway_between_the_shoulders_and_as_sure_as_the_less_sure
 def test_a_neck_of_their_own_is_kept() -> None:
     whole = coco(categories=[{"id": 1, "keypoints": [*COCO, "neck"]}])
     whole["annotations"][0]["keypoints"] += [33, 44, 2]
-    assert read(whole).joints[0, 1].tolist() == pytest.approx([33 / 40, 44 / 80])
+    assert read(whole).xy[0, 1].tolist() == pytest.approx([33 / 40, 44 / 80])
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -94,7 +94,7 @@ def test_of_several_people_the_largest_counts(order: int) -> None:
     whole = coco()
     small = {"image_id": 7, "category_id": 1, "keypoints": [1, 1, 2] * 17, "bbox": [0, 0, 2, 3]}
     whole["annotations"] = [small, *whole["annotations"]][::order]
-    assert read(whole).joints[0, JOINTS.index("left_ankle")].tolist() == pytest.approx([15 / 40, 30 / 80])
+    assert read(whole).xy[0, KEYPOINT_NAMES.index("left_ankle")].tolist() == pytest.approx([15 / 40, 30 / 80])
 
 
 def test_nobody_annotated_is_nothing_found() -> None:
@@ -109,9 +109,9 @@ def test_a_picture_that_nobody_knows_is_an_error() -> None:
 
 
 def test_no_pictures_are_no_error() -> None:
-    poses = coco_poses(json.dumps(coco()).encode(), origin="people.json")([])
-    assert poses.joints.shape == (0, 18, 2)
-    assert poses.confidence.shape == (0, 18)
+    keypoints = coco_keypoints(json.dumps(coco()).encode(), origin="people.json")([])
+    assert keypoints.xy.shape == (0, 18, 2)
+    assert keypoints.confidence.shape == (0, 18)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_other_json_is_refused(whole: object) -> None:
 
 def test_text_that_is_no_json_is_refused() -> None:
     with pytest.raises(DatasetLayoutError, match="not COCO's keypoints JSON"):
-        coco_poses(b"\xff{", origin="people.json")
+        coco_keypoints(b"\xff{", origin="people.json")
 
 
 MAT = "market1501_14point_query.mat"
@@ -155,42 +155,42 @@ def two_rows() -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 def test_markets_points_find_their_places_in_the_order_of_names(tmp_path: Path) -> None:
-    poses = market_poses(open_source(points(tmp_path, two_rows())), PICTURES, own_neck=True)
-    joints, confidence = poses([PICTURES[1], PICTURES[0]])
+    keypoints = market_keypoints(open_source(points(tmp_path, two_rows())), PICTURES, own_neck=True)
+    keypoints, confidence = keypoints([PICTURES[1], PICTURES[0]])
     assert confidence[:, 1:14].min() == 1
     assert not confidence[:, [0, 14, 15, 16, 17]].any()  # the first point, the top of the head, is no joint of ours
     for r in range(2):  # person 1 comes first in the file
         for place in range(1, 14):
-            assert joints[r, place].tolist() == pytest.approx(
+            assert keypoints[r, place].tolist() == pytest.approx(
                 [(10 * r + place + 0.5) / 64, (49.5 + 10 * r + place) / 128]
             )
 
 
 def test_markets_neck_is_midway_between_the_shoulders(tmp_path: Path) -> None:
     """Points 3 and 6 are the shoulders; OpenPose's neck is not the files' second point."""
-    joints, confidence = market_poses(open_source(points(tmp_path, two_rows())), PICTURES)([PICTURES[1]])
-    assert joints[0, 1].tolist() == pytest.approx([(2.5 + 5.5) / 2 / 64, (51.5 + 54.5) / 2 / 128])
+    keypoints, confidence = market_keypoints(open_source(points(tmp_path, two_rows())), PICTURES)([PICTURES[1]])
+    assert keypoints[0, 1].tolist() == pytest.approx([(2.5 + 5.5) / 2 / 64, (51.5 + 54.5) / 2 / 128])
     assert confidence[0, 1] == 1
 
 
 def test_rows_must_be_as_many_as_pictures(tmp_path: Path) -> None:
     with pytest.raises(DatasetLayoutError, match=r"has 2 rows, but query has 1 pictures"):
-        market_poses(open_source(points(tmp_path, two_rows())), PICTURES[:1])
+        market_keypoints(open_source(points(tmp_path, two_rows())), PICTURES[:1])
 
 
 def test_other_mat_files_are_refused(tmp_path: Path) -> None:
     points(tmp_path, two_rows(), name="qq")
     with pytest.raises(DatasetLayoutError, match=r"query\.mat cannot be read"):
-        market_poses(open_source(tmp_path), PICTURES)
+        market_keypoints(open_source(tmp_path), PICTURES)
     points(tmp_path, two_rows()[:, :20])
     with pytest.raises(DatasetLayoutError, match=r"holds \(2, 20\), wanted \(pictures, 28\): 14 x, then y"):
-        market_poses(open_source(tmp_path), PICTURES)
+        market_keypoints(open_source(tmp_path), PICTURES)
     (tmp_path / MAT).write_bytes(b"MATLAB 5.0 and no more")
     with pytest.raises(DatasetLayoutError, match=r"query\.mat cannot be read"):
-        market_poses(open_source(tmp_path), PICTURES)
+        market_keypoints(open_source(tmp_path), PICTURES)
     (tmp_path / MAT).unlink()
     with pytest.raises(DatasetLayoutError, match="has no file"):
-        market_poses(open_source(tmp_path), PICTURES)
+        market_keypoints(open_source(tmp_path), PICTURES)
 
 
 def test_without_the_package_the_error_names_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -199,16 +199,16 @@ def test_without_the_package_the_error_names_it(monkeypatch: pytest.MonkeyPatch,
 
     monkeypatch.setattr(importlib, "import_module", absent)
     with pytest.raises(DatasetLayoutError, match="pip install h5py"):
-        market_poses(open_source(tmp_path), PICTURES)
+        market_keypoints(open_source(tmp_path), PICTURES)
 
 
 def test_the_real_points_lie_on_the_real_people(shared: Path) -> None:
     pytest.importorskip("h5py", reason="h5py, which reads MATLAB 7.3 files, is not installed")
     names = open_source(shared / "data" / "Market-1501-v15.09.15.zip").names()
-    poses = market_poses(open_source(shared / "data" / "market1501_body_point"), names)
-    assert len(poses.tables) == 12_936 + 3_368 + 19_732
-    joints, _ = poses([name for name in poses.tables if "/query/" in name])
-    necks, ankles = joints[:, 1, 1], joints[:, [10, 13], 1].mean(axis=1)
+    keypoints = market_keypoints(open_source(shared / "data" / "market1501_body_point"), names)
+    assert len(keypoints.tables) == 12_936 + 3_368 + 19_732
+    keypoints, _ = keypoints([name for name in keypoints.tables if "/query/" in name])
+    necks, ankles = keypoints[:, 1, 1], keypoints[:, [10, 13], 1].mean(axis=1)
     assert (necks < ankles).mean() > 0.99
     assert 0.1 < np.median(necks) < 0.25
     assert 0.8 < np.median(ankles) < 1

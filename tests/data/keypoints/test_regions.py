@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from passerby.data.keypoints.regions import PARTS, REGIONS, are_upright, body_regions, clamped, frame, horizontal_strips
-from passerby.data.keypoints.skeleton import JOINTS
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.errors import ConfigError, ShapeError
 
 P = {
@@ -28,15 +28,15 @@ def upright(n: int = 6, seed: int = 0) -> NDArray[np.float64]:
     heights = {"nose": 12, "neck": 22, "hip": 52, "knee": 73, "ankle": 92, "elbow": 38, "wrist": 50, "shoulder": 23}
     heights |= {"eye": 10, "ear": 11}
     generator = np.random.default_rng(seed)
-    joints = generator.normal(scale=3, size=(n, 18, 2))
-    joints[:, :, 0] += 30
-    joints[:, :, 1] += [heights[name.split("_")[-1]] for name in JOINTS]
-    return joints
+    keypoints = generator.normal(scale=3, size=(n, 18, 2))
+    keypoints[:, :, 0] += 30
+    keypoints[:, :, 1] += [heights[name.split("_")[-1]] for name in KEYPOINT_NAMES]
+    return keypoints
 
 
 def literal(person: NDArray[np.float64], share: float) -> list[tuple[float, float, float, float]]:
-    x = {name: float(place[0]) for name, place in zip(JOINTS, person, strict=True)}
-    y = {name: float(place[1]) for name, place in zip(JOINTS, person, strict=True)}
+    x = {name: float(place[0]) for name, place in zip(KEYPOINT_NAMES, person, strict=True)}
+    y = {name: float(place[1]) for name, place in zip(KEYPOINT_NAMES, person, strict=True)}
     low = {i: min(y[j] for j in names) for i, names in P.items()}
     high = {i: max(y[j] for j in names) for i, names in P.items()}
     H = 4 / 3 * high[4] - 1 / 3 * low[4] - (2 * low[1] - high[1])
@@ -55,11 +55,11 @@ def literal(person: NDArray[np.float64], share: float) -> list[tuple[float, floa
 
 @pytest.mark.parametrize("share", [0.0, 1 / 10, 3 / 48])
 def test_eq_1_and_2_are_the_literal_formulas(share: float) -> None:
-    joints = upright()
-    joints[1, JOINTS.index("left_wrist"), 0] = 99  # stretched out of the frame that H alone gives
-    joints[2, JOINTS.index("right_ankle"), 0] = -40
-    regions = body_regions(joints, overlap=share)
-    for person, rectangles in zip(joints, regions, strict=True):
+    keypoints = upright()
+    keypoints[1, KEYPOINT_NAMES.index("left_wrist"), 0] = 99  # stretched out of the frame that H alone gives
+    keypoints[2, KEYPOINT_NAMES.index("right_ankle"), 0] = -40
+    regions = body_regions(keypoints, overlap=share)
+    for person, rectangles in zip(keypoints, regions, strict=True):
         assert rectangles.tolist() == [pytest.approx(r, abs=1e-10) for r in literal(person, share)]
 
 
@@ -68,13 +68,13 @@ def test_the_papers_overlap_is_the_default() -> None:
 
 
 def test_by_hand() -> None:
-    joints = np.zeros((1, 18, 2))
-    joints[..., 0] = 50
+    keypoints = np.zeros((1, 18, 2))
+    keypoints[..., 0] = 50
     height = {"nose": 14, "neck": 24, "hip": 54, "knee": 75, "ankle": 90, "elbow": 40, "wrist": 55, "shoulder": 26}
     height |= {"eye": 12, "ear": 13}
-    joints[0, :, 1] = [height[name.split("_")[-1]] for name in JOINTS]
-    assert frame(joints).H.tolist() == pytest.approx([85])  # from 2·12 − 14 = 10 to 4/3·90 − 1/3·75 = 95
-    whole, head, body, upper, lower = body_regions(joints)[0].tolist()
+    keypoints[0, :, 1] = [height[name.split("_")[-1]] for name in KEYPOINT_NAMES]
+    assert frame(keypoints).H.tolist() == pytest.approx([85])  # from 2·12 − 14 = 10 to 4/3·90 − 1/3·75 = 95
+    whole, head, body, upper, lower = body_regions(keypoints)[0].tolist()
     assert whole == pytest.approx([28.75, 10, 71.25, 95])
     assert head == pytest.approx([28.75, 10, 71.25, 14 + 8.5])
     assert body == pytest.approx([28.75, 24 - 8.5, 71.25, 55 + 8.5])
@@ -85,21 +85,21 @@ def test_by_hand() -> None:
 def test_regions_are_those_of_the_paper() -> None:
     assert PARTS == ("head", "upper_body", "upper_leg", "lower_leg")
     for i, name in enumerate(PARTS, start=1):
-        assert {JOINTS[place] for place in REGIONS[name]} == set(P[i])
+        assert {KEYPOINT_NAMES[place] for place in REGIONS[name]} == set(P[i])
     assert {place for name in PARTS for place in REGIONS[name]} == set(REGIONS["whole_body"])
 
 
 @given(st.floats(0.2, 5), st.floats(-50, 50), st.floats(-50, 50))
 def test_regions_move_and_grow_with_the_person(scale: float, dx: float, dy: float) -> None:
-    joints = upright(2)
+    keypoints = upright(2)
     move = np.array([dx, dy])
-    moved = body_regions(joints * scale + move)
-    assert np.allclose(moved, body_regions(joints) * scale + np.tile(move, 2), atol=1e-8)
+    moved = body_regions(keypoints * scale + move)
+    assert np.allclose(moved, body_regions(keypoints) * scale + np.tile(move, 2), atol=1e-8)
 
 
 def test_a_mirrored_person_has_mirrored_regions() -> None:
-    joints = upright()
-    regions, mirrored = body_regions(joints), body_regions(joints * [-1, 1])
+    keypoints = upright()
+    regions, mirrored = body_regions(keypoints), body_regions(keypoints * [-1, 1])
     assert np.allclose(mirrored, regions[..., [2, 1, 0, 3]] * [-1, 1, -1, 1])
 
 

@@ -11,7 +11,7 @@ import torch
 
 from passerby.data.keypoints.dataset import read_pose_set
 from passerby.data.keypoints.estimator import PoseEstimator
-from passerby.data.keypoints.skeleton import JOINTS
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.data.registry import load
 from passerby.errors import ShapeError, WeightsError
 from passerby.metrics.pck import keypoint_distances, pck
@@ -45,31 +45,31 @@ def pictures(n: int, size: tuple[int, int] = (32, 16)) -> torch.Tensor:
 def test_it_is_a_pose_estimator(network: PoseNetwork, size: tuple[int, int]) -> None:
     estimator: PoseEstimator = NetworkPoseEstimator(network)
     found = estimator(["a", "b", "c"], pictures(3, size))
-    assert (found.joints.shape, found.confidence.shape) == ((3, 18, 2), (3, 18))
-    assert (found.joints.dtype, found.confidence.dtype) == (np.float32, np.float32)
-    assert ((found.joints > 0) & (found.joints < 1)).all()
+    assert (found.xy.shape, found.confidence.shape) == ((3, 18, 2), (3, 18))
+    assert (found.xy.dtype, found.confidence.dtype) == (np.float32, np.float32)
+    assert ((found.xy > 0) & (found.xy < 1)).all()
     assert ((found.confidence >= 0) & (found.confidence <= 1)).all()
 
 
-def test_nobody_has_no_joints(network: PoseNetwork) -> None:
+def test_nobody_has_no_keypoints(network: PoseNetwork) -> None:
     found = NetworkPoseEstimator(network)([], pictures(0))
-    assert (found.joints.shape, found.confidence.shape) == ((0, 18, 2), (0, 18))
+    assert (found.xy.shape, found.confidence.shape) == ((0, 18, 2), (0, 18))
 
 
 def test_batches_do_not_matter(network: PoseNetwork) -> None:
     whole = NetworkPoseEstimator(network)(["a"] * 5, pictures(5))
     parts = NetworkPoseEstimator(network, batch=2)(["a"] * 5, pictures(5))
-    np.testing.assert_array_equal(whole.joints, parts.joints)
+    np.testing.assert_array_equal(whole.xy, parts.xy)
     np.testing.assert_allclose(whole.confidence, parts.confidence, atol=1e-5)
 
 
-def test_with_flip_a_mirrored_picture_has_mirrored_joints(network: PoseNetwork) -> None:
+def test_with_flip_a_mirrored_picture_has_mirrored_keypoints(network: PoseNetwork) -> None:
     images = pictures(4)
     estimator = NetworkPoseEstimator(network, flip=True)
     found, other = estimator(["a"] * 4, images), estimator(["a"] * 4, images.flip(-1))
-    left, right = JOINTS.index("left_knee"), JOINTS.index("right_knee")
-    np.testing.assert_allclose(other.joints[:, left, 0], 1 - found.joints[:, right, 0], atol=1e-6)
-    np.testing.assert_allclose(other.joints[:, left, 1], found.joints[:, right, 1], atol=1e-6)
+    left, right = KEYPOINT_NAMES.index("left_knee"), KEYPOINT_NAMES.index("right_knee")
+    np.testing.assert_allclose(other.xy[:, left, 0], 1 - found.xy[:, right, 0], atol=1e-6)
+    np.testing.assert_allclose(other.xy[:, left, 1], found.xy[:, right, 1], atol=1e-6)
     np.testing.assert_allclose(other.confidence[:, left], found.confidence[:, right], atol=1e-5)
 
 
@@ -127,14 +127,14 @@ def test_the_shipped_network_is_small() -> None:
 
 
 @shipped
-def test_the_shipped_network_finds_the_joints_of_new_people() -> None:
+def test_the_shipped_network_finds_the_keypoints_of_new_people() -> None:
     """People and cameras of another seed than those it was trained on; the bound is the project's."""
     assert json.loads((SHIPPED / "model.json").read_text())["people"]["seed"] != 99
     dataset = load("pedestrians", people=8, cameras=6, images=1, seed=99)
     people = read_pose_set(dataset.source, dataset.query, (128, 64))
     found = shipped_pose_estimator()([str(i) for i in range(len(people))], people.images)
-    distances = keypoint_distances(torch.from_numpy(found.joints), people.joints, aspect=0.5)
-    share, _ = pck(distances, people.sure > 0, tolerance=0.05)
+    distances = keypoint_distances(torch.from_numpy(found.xy), people.keypoints, aspect=0.5)
+    share, _ = pck(distances, people.confidence > 0, tolerance=0.05)
     assert share >= 0.85
 
 
@@ -144,7 +144,7 @@ def test_without_its_weights_the_package_says_so(monkeypatch: pytest.MonkeyPatch
         shipped_pose_estimator()
 
 
-def test_joints_of_other_weights_are_told_apart() -> None:
+def test_keypoints_of_other_weights_are_told_apart() -> None:
     with torch.random.fork_rng():
         network = PoseNetwork(size=(32, 16))
     plain = NetworkPoseEstimator(network).fingerprint

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from passerby.data.keypoints.cache import CachedPoses, cached
+from passerby.data.keypoints.cache import CachedPoseEstimator, cached
 from passerby.data.keypoints.estimator import PoseEstimator
 from passerby.data.source import DirectorySource
 from passerby.errors import ConfigError, ShapeError, WeightsError
@@ -21,13 +21,13 @@ from passerby.models.keypoints.heatmaps import HeatmapPoseEstimator, fingerprint
 WITHOUT = importlib.util.find_spec("openvino") is None
 
 
-def test_the_highest_place_is_the_joint() -> None:
+def test_the_highest_place_is_the_keypoint() -> None:
     maps = torch.zeros(2, 3, 8, 4)
     maps[0, 0, 2, 1], maps[1, 2, 6, 2] = 0.7, 1.4
-    joints, confidence = heatmap_peaks(maps)
-    assert joints.shape == (2, 3, 2)
-    assert joints[0, 0] == pytest.approx([1.5 / 4, 2.5 / 8], abs=0.5 / 8)
-    assert joints[1, 2] == pytest.approx([2.5 / 4, 6.5 / 8], abs=0.5 / 8)
+    keypoints, confidence = heatmap_peaks(maps)
+    assert keypoints.shape == (2, 3, 2)
+    assert keypoints[0, 0] == pytest.approx([1.5 / 4, 2.5 / 8], abs=0.5 / 8)
+    assert keypoints[1, 2] == pytest.approx([2.5 / 4, 6.5 / 8], abs=0.5 / 8)
     assert confidence[0, 0] == pytest.approx(0.7, abs=0.1)
     assert confidence[1, 2] == 1  # never more
     assert confidence[0, 1] == 0
@@ -50,15 +50,15 @@ def test_a_picture_passes_as_bgr_of_the_networks_size() -> None:
     assert [s.shape for s in seen] == [(2, 3, 32, 16), (1, 3, 32, 16)]
     assert np.allclose(seen[0][:, 2], 200, atol=0.01)
     assert np.allclose(seen[0][:, :2], 0, atol=0.01)
-    assert (found.joints.shape, found.confidence.shape) == ((3, 18, 2), (3, 18))
+    assert (found.xy.shape, found.confidence.shape) == ((3, 18, 2), (3, 18))
     assert (found.confidence.argmax(1) == 3).all()
 
 
-def test_nobody_has_no_joints() -> None:
+def test_nobody_has_no_keypoints() -> None:
     found = HeatmapPoseEstimator(lambda pictures: pictures, size=(32, 16))(
         [], torch.zeros(0, 3, 8, 8, dtype=torch.uint8)
     )
-    assert (found.joints.shape, found.confidence.shape) == ((0, 18, 2), (0, 18))
+    assert (found.xy.shape, found.confidence.shape) == ((0, 18, 2), (0, 18))
 
 
 def test_too_few_maps_are_refused() -> None:
@@ -81,7 +81,7 @@ def files(folder: Path, *names: str) -> Path:
 
 
 @pytest.mark.parametrize("names", [("net.xml", "net.bin"), ("net.onnx", "net.onnx.data")])
-def test_joints_of_other_networks_are_told_apart(tmp_path: Path, names: tuple[str, str]) -> None:
+def test_keypoints_of_other_networks_are_told_apart(tmp_path: Path, names: tuple[str, str]) -> None:
     network = files(tmp_path, *names)
     plain = fingerprint(network)
     files(tmp_path, "notes.txt", "other.xml", "other.bin")
@@ -107,7 +107,7 @@ def test_what_openvino_runs_is_kept_under_its_files(monkeypatch: pytest.MonkeyPa
     estimator = openvino_pose_estimator(file, size=(32, 16))
     assert estimator.fingerprint == fingerprint(file, size=(32, 16))
     kept = cached(estimator, DirectorySource(tmp_path))
-    assert isinstance(kept, CachedPoses)
+    assert isinstance(kept, CachedPoseEstimator)
     assert kept.by_pixels
     assert estimator.fingerprint[:16] in kept.file.name
     nameless = HeatmapPoseEstimator(lambda pictures: pictures, size=(32, 16))
@@ -134,6 +134,6 @@ def test_openvinos_own_network_runs(shared: Path) -> None:
     found = sorted((shared / "weights" / "openpose18").rglob("human-pose-estimation-0001.xml"))
     if not found:
         pytest.skip("the network is absent")
-    poses = openvino_pose_estimator(found[0], size=(128, 64))(["a"], torch.zeros(1, 3, 128, 64, dtype=torch.uint8))
-    assert poses.joints.shape == (1, 18, 2)
-    assert (poses.confidence < 0.1).all()  # nobody is in a black picture
+    keypoints = openvino_pose_estimator(found[0], size=(128, 64))(["a"], torch.zeros(1, 3, 128, 64, dtype=torch.uint8))
+    assert keypoints.xy.shape == (1, 18, 2)
+    assert (keypoints.confidence < 0.1).all()  # nobody is in a black picture

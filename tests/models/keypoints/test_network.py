@@ -73,6 +73,6 @@ def test_pictures_of_another_size_are_refused() -> None:
         tiny()(torch.zeros(1, 3, 64, 32))
 
 
-def test_mirrored_joints_are_pairs() -> None:
+def test_mirrored_keypoints_are_pairs() -> None:
     assert [MIRRORED[i] for i in MIRRORED] == list(range(18))
     assert sum(i == other for i, other in enumerate(MIRRORED)) == 2  # nose and neck

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from passerby.data.keypoints.skeleton import JOINTS
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.synthetic.mannequin import figure
 from passerby.synthetic.mannequin.gait import Stance, openpose, pose
 from passerby.synthetic.people.people import make_person
@@ -45,12 +45,12 @@ def test_feet_stand_on_the_ground_and_the_head_is_at_body_height(phase: float, w
 
 def test_openpose_joints_are_on_their_sides() -> None:
     joints = openpose(pose(BODY, WALK, Stance(0.0, 0.0)))
-    for name, joint in zip(JOINTS, joints, strict=True):
+    for name, joint in zip(KEYPOINT_NAMES, joints, strict=True):
         if name.startswith("right"):
             assert joint[0] > 0, name
         elif name.startswith("left"):
             assert joint[0] < 0, name
-    by_name = dict(zip(JOINTS, joints, strict=True))
+    by_name = dict(zip(KEYPOINT_NAMES, joints, strict=True))
     assert by_name["nose"][1] > by_name["right_ear"][1], "the nose is before the ears"
     heights = [by_name[f"left_{n}"][2] for n in ("eye", "shoulder", "elbow", "hip", "knee", "ankle")]
     assert heights == sorted(heights, reverse=True)

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
-from passerby.data.keypoints.skeleton import JOINTS, OUTSIDE, PARTS, VISIBLE, Shot
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES, OUTSIDE, PARTS, VISIBLE, Shot
 from passerby.synthetic.people.describe import attributes
 from passerby.synthetic.people.person import Person, Thing
 from passerby.synthetic.settings import Settings
@@ -56,7 +56,7 @@ def test_visible_joints_lie_in_the_mask(shots: list[Shot]) -> None:
 
 
 def _visible_in_mask(shot: Shot) -> Iterator[bool]:
-    for (x, y), seen in zip(shot.labels.joints, shot.labels.visibility, strict=True):
+    for (x, y), seen in zip(shot.labels.keypoints, shot.labels.visibility, strict=True):
         if seen == VISIBLE:
             yield bool(shot.labels.mask[int(y), int(x)])
 
@@ -64,7 +64,7 @@ def _visible_in_mask(shot: Shot) -> Iterator[bool]:
 def test_joints_outside_the_picture_are_said_to_be(shots: list[Shot]) -> None:
     for shot in shots:
         height, width = shot.labels.parts.shape
-        x, y = shot.labels.joints.T
+        x, y = shot.labels.keypoints.T
         outside = (x < 0) | (x >= width) | (y < 0) | (y >= height)
         np.testing.assert_array_equal(shot.labels.visibility == OUTSIDE, outside)
 
@@ -88,12 +88,12 @@ def test_viewpoint_says_which_side_is_seen() -> None:
     for pid in range(24):
         shot = world.shot(pid, 0, 0)
         faces.setdefault(shot.labels.viewpoint, []).append(
-            bool(shot.labels.visibility[JOINTS.index("nose")] == VISIBLE)
+            bool(shot.labels.visibility[KEYPOINT_NAMES.index("nose")] == VISIBLE)
         )
     assert np.mean(faces["front"]) > 0.9
     assert np.mean(faces["back"]) < 0.1
     left = [world.shot(p, 0, 0) for p in range(40) if world.shot(p, 0, 0).labels.viewpoint == "left"]
-    ear = JOINTS.index("left_ear")
+    ear = KEYPOINT_NAMES.index("left_ear")
     assert np.mean([s.labels.visibility[ear] == VISIBLE for s in left]) > 0.8
 
 

@@ -75,14 +75,14 @@ def _files(images: list[str]) -> _Batch:
 
 
 def _place(image: str) -> _Batch:
-    from passerby.data.images.open import Query, pictures
+    from passerby.data.images.open import QueryImage, list_images
     from passerby.data.source import is_image
 
     meant_as_file = is_image(image) and not Path(image).expanduser().exists()
     if "::" in image or meant_as_file:  # the query says that there is none
-        query = Query.of(image)
+        query = QueryImage.of(image)
         return _Batch(query.source, [query.sample], [image])
-    source, samples = pictures(image, "all")
+    source, samples = list_images(image, "all")
     return _Batch(source, samples, [f"{image}::{sample.path}" for sample in samples])
 
 

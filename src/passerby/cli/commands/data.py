@@ -116,7 +116,7 @@ def sheet(
         split=split,
         count=people,
         cameras=cameras,
-        joints=joints,
+        keypoints=joints,
         twins=twins,
         image=ImageSet(dataset.source, blur=blur).image,
     )

@@ -35,14 +35,14 @@ def embed(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
 ) -> None:
     """Embed every picture once, so that searches need not."""
-    from passerby.data.images.open import pictures
+    from passerby.data.images.open import list_images
     from passerby.files import check_target
     from passerby.inference.load import load
 
     if output.suffix != ".parquet":
         raise OutputError(f"embeddings are written as Parquet: end the output in .parquet, got {output}")
     check_target(output, overwrite=overwrite)
-    source, samples = pictures(folder, split)
+    source, samples = list_images(folder, split)
     gallery = embed_with_bar(
         load(run, device=device, keypoints=poses, flip_tta=flip, normalize=normalize),
         source,

@@ -58,11 +58,11 @@ def explain(
 
 def _picture(name: str) -> tuple[Source, Sample]:
     """Where a picture is, and what is known of it; the place of a file is its folder."""
-    from passerby.data.images.open import Query
+    from passerby.data.images.open import QueryImage
     from passerby.data.source import DirectorySource
     from passerby.types import Sample
 
-    query = Query.of(name)
+    query = QueryImage.of(name)
     if query.within is not None:
         return query.within, query.sample
     file = Path(query.sample.path).expanduser()
@@ -74,7 +74,7 @@ def _album(source: Source, blur: bool | None, poses: str | None) -> ImageSet:
     from passerby.explain.images import ImageSet
     from passerby.inference.keypoint_source import pose_estimator
 
-    return ImageSet(source, blur=blur, joints=pose_estimator(poses, source) if poses else None)
+    return ImageSet(source, blur=blur, keypoints=pose_estimator(poses, source) if poses else None)
 
 
 def _print(found: MatchExplanation) -> None:

@@ -31,7 +31,7 @@ def report(
 
     check_target(output, overwrite=True)
     found = write_report(
-        runs, output, data=data, blur=blur, device=device, poses=poses, batch_size=batch_size, progress=progress_bar
+        runs, output, data=data, blur=blur, device=device, keypoints=poses, batch_size=batch_size, progress=progress_bar
     )
     for run in found:
         for each in run.missing:

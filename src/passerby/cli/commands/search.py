@@ -16,7 +16,7 @@ from passerby.errors import ConfigError
 
 if TYPE_CHECKING:
     from passerby.data.attributes.query import AttributeQuery
-    from passerby.data.images.open import Query
+    from passerby.data.images.open import QueryImage
     from passerby.gallery.gallery import Gallery
     from passerby.inference.model import Model
     from passerby.types import Hit
@@ -49,7 +49,7 @@ def search(
 ) -> None:
     """Find the pictures nearest to one picture, or those of people with certain attributes."""
     from passerby.data.attributes.query import attribute_query
-    from passerby.data.images.open import Query
+    from passerby.data.images.open import QueryImage
     from passerby.figures.save import check_figure
     from passerby.inference.attributes import schema_of
     from passerby.inference.load import load
@@ -60,7 +60,7 @@ def search(
         check_figure(figure)
     elif blur is not None:
         raise ConfigError("--blur and --no-blur are for figures, but none is asked for: add --figure FILE.png")
-    picture = None if query is None else Query.of(query)
+    picture = None if query is None else QueryImage.of(query)
     if picture:
         picture.image  # noqa: B018 - what cannot be read ends here, not after a gallery was embedded
     model = load(run, device=device, keypoints=poses, flip_tta=flip, normalize=normalize)
@@ -78,12 +78,12 @@ def search(
 
 
 def _open(model: Model, gallery: str) -> Gallery:
-    from passerby.data.images.open import pictures
+    from passerby.data.images.open import list_images
     from passerby.gallery.gallery import Gallery
 
     if gallery.endswith(".parquet"):
         return Gallery.from_parquet(model, gallery)
-    return embed_with_bar(model, *pictures(gallery))
+    return embed_with_bar(model, *list_images(gallery))
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class _Answer:
     """What was asked, and what was found."""
 
     name: str | None
-    picture: Query | None
+    picture: QueryImage | None
     asked: AttributeQuery | None
     place: str
     gallery: Gallery

@@ -58,7 +58,7 @@ def saliency(
     poses: Poses = None,
 ) -> None:
     """Draw where models look: for what makes two pictures near, or for an identity; the first run above the others."""
-    from passerby.data.images.open import labelled_or_not
+    from passerby.data.images.open import open_images
     from passerby.explain.format import run_names
     from passerby.explain.images import ImageSet
     from passerby.explain.select import select_samples
@@ -68,7 +68,7 @@ def saliency(
 
     check_figure(output)
     _refuse_misfits(by, method, layer, query, n)
-    dataset, names = labelled_or_not(data), run_names(runs)
+    dataset, names = open_images(data), run_names(runs)
     predictors = [load(run, device=device, keypoints=poses) for run in runs]
     samples = select_samples(dataset, query or (), n=n or _NUMBER[by], seed=seed)
     album = ImageSet(dataset.source, blur=blur)

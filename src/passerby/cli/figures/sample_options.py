@@ -53,9 +53,9 @@ class Shown:
 
     def dataset(self) -> Dataset:
         """Where the pictures are; of a folder of one's own nobody knows whom they show."""
-        from passerby.data.images.open import labelled_or_not
+        from passerby.data.images.open import open_images
 
-        return labelled_or_not(self.data)
+        return open_images(self.data)
 
     def look(self, model: Model, dataset: Dataset, *, n: int) -> ModelView:
         """The model with the pictures; ``n`` is how many, unless the options say so."""

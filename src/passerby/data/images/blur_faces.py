@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from passerby.data.keypoints.skeleton import JOINTS
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 
-HEAD = tuple(JOINTS.index(name) for name in ("nose", "right_eye", "left_eye", "right_ear", "left_ear"))
-NECK = JOINTS.index("neck")
+HEAD = tuple(KEYPOINT_NAMES.index(name) for name in ("nose", "right_eye", "left_eye", "right_ear", "left_ear"))
+NECK = KEYPOINT_NAMES.index("neck")
 UPPER = 0.3
 """Of a picture's height, which is always covered; heads of pedestrian boxes end at about a fifth."""
 UNSURE = 0.7
@@ -33,7 +33,7 @@ Box = tuple[int, int, int, int]
 
 
 def head_box(
-    size: tuple[int, int], joints: NDArray[np.float32] | None = None, confidence: NDArray[np.float32] | None = None
+    size: tuple[int, int], keypoints: NDArray[np.float32] | None = None, confidence: NDArray[np.float32] | None = None
 ) -> Box:
     """What is covered of a picture of ``size`` (width, height): all that is above, and beside, the head.
 
@@ -42,15 +42,15 @@ def head_box(
         confidence: ``(18,)``; 0 is a joint that was not found.
     """
     width, height = size
-    share = UPPER if joints is None or confidence is None else max(UPPER, _lower_end(joints, confidence))
+    share = UPPER if keypoints is None or confidence is None else max(UPPER, _lower_end(keypoints, confidence))
     return 0, 0, width, min(height, round(share * height))
 
 
-def _lower_end(joints: NDArray[np.float32], confidence: NDArray[np.float32]) -> float:
+def _lower_end(keypoints: NDArray[np.float32], confidence: NDArray[np.float32]) -> float:
     """Of the head, of the picture's height, with a margin."""
     if max(confidence[list(HEAD)]) < _SURE_HEAD or confidence[NECK] < _SURE_NECK:
         return 1.0 if confidence.mean() < _SURE_BODY else UNSURE
-    heights = joints[[*(i for i in HEAD if confidence[i] > 0), NECK], 1]
+    heights = keypoints[[*(i for i in HEAD if confidence[i] > 0), NECK], 1]
     return float(heights.max() + _MARGIN * np.ptp(heights))
 
 

@@ -16,10 +16,10 @@ from passerby.data.source import Source, is_image
 from passerby.errors import DatasetLayoutError
 from passerby.types import Role, Sample
 
-QueryLike: TypeAlias = "str | Path | Image.Image"
+ImageLike: TypeAlias = "str | Path | Image.Image"
 
 
-def pictures(place: str | Path, split: Split | Literal["all"] | None = None) -> tuple[Source, tuple[Sample, ...]]:
+def list_images(place: str | Path, split: Split | Literal["all"] | None = None) -> tuple[Source, tuple[Sample, ...]]:
     """The pictures at ``place`` and the source that holds them.
 
     Args:
@@ -46,18 +46,18 @@ def pictures(place: str | Path, split: Split | Literal["all"] | None = None) -> 
     return source, samples
 
 
-def labelled_or_not(place: str | Path) -> Dataset:
+def open_images(place: str | Path) -> Dataset:
     """The dataset at ``place``; or, where it is none, a gallery of every picture below it, of nobody knows whom.
 
     Raises:
         DatasetLayoutError: if there are no pictures, or a known layout is not in order.
     """
     source, dataset = _opened(place)
-    return dataset or Dataset("pictures without labels", source, gallery=pictures(place)[1])
+    return dataset or Dataset("pictures without labels", source, gallery=list_images(place)[1])
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class QueryImage:
     """A picture to look for: its bytes, and what is known of it."""
 
     content: bytes
@@ -66,7 +66,7 @@ class Query:
     """The directory, archive or data set that it is a picture of."""
 
     @classmethod
-    def of(cls, query: QueryLike) -> Query:
+    def of(cls, query: ImageLike) -> QueryImage:
         """Read a query: a file, a PIL image, or ``PLACE::NAME``, the picture NAME of a directory or archive.
 
         A picture of a dataset comes with its person and camera.
@@ -90,7 +90,7 @@ class Query:
             raise DatasetLayoutError(f"cannot read {path}: {error.strerror or error}") from None
 
     @classmethod
-    def _within(cls, place: str, name: str) -> Query:
+    def _within(cls, place: str, name: str) -> QueryImage:
         source, dataset = _opened(place)
         names = source.names()
         if name not in names:
@@ -119,7 +119,7 @@ class Query:
 class Memory(Source):
     """One query's bytes as a source, so that a query is read, resized and normalized as the gallery was."""
 
-    def __init__(self, query: Query) -> None:
+    def __init__(self, query: QueryImage) -> None:
         super().__init__(Path(query.sample.path))
         self._query = query
 

@@ -19,10 +19,11 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from passerby.data.images.augment import normalize_images, random_jitter
-from passerby.data.keypoints.skeleton import JOINTS
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 
 MIRRORED = tuple(
-    JOINTS.index(name.replace("left", "right") if "left" in name else name.replace("right", "left")) for name in JOINTS
+    KEYPOINT_NAMES.index(name.replace("left", "right") if "left" in name else name.replace("right", "left"))
+    for name in KEYPOINT_NAMES
 )
 """For each joint the one that it becomes in a mirror."""
 
@@ -61,18 +62,18 @@ class PoseAugmentation:
     def __call__(
         self,
         images: UInt8[Tensor, "b 3 i j"],
-        joints: Float[Tensor, "b 18 2"],
-        sure: Float[Tensor, "b 18"],
+        keypoints: Float[Tensor, "b 18 2"],
+        confidence: Float[Tensor, "b 18"],
         size: tuple[int, int],
         generator: Generator,
     ) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 18 2"], Float[Tensor, "b 18"]]:
         """Normalized pictures of ``size``, joints as fractions of these, and how sure each is."""
         windows = self.windows(len(images), size, generator)
-        pictures, (joints, sure) = cut(images, windows, size), moved(joints, sure, windows)
+        pictures, (keypoints, confidence) = cut(images, windows, size), moved(keypoints, confidence, windows)
         if self.jitter:
             pictures = random_jitter(pictures, self.jitter, generator)
         floats = self._spoil(pictures.float() / 255, generator)
-        return normalize_images((floats * 255).round().clamp(0, 255)), joints, sure
+        return normalize_images((floats * 255).round().clamp(0, 255)), keypoints, confidence
 
     def windows(self, n: int, size: tuple[int, int], generator: Generator) -> Float[Tensor, "b 2 3"]:
         """Affine maps from places in the new picture to places in the old, both in [−1, 1] along x and y."""
@@ -122,20 +123,20 @@ def cut(
 
 
 def moved(
-    joints: Float[Tensor, "b 18 2"], sure: Float[Tensor, "b 18"], windows: Float[Tensor, "b 2 3"]
+    keypoints: Float[Tensor, "b 18 2"], confidence: Float[Tensor, "b 18"], windows: Float[Tensor, "b 2 3"]
 ) -> tuple[Float[Tensor, "b 18 2"], Float[Tensor, "b 18"]]:
     """Where the joints are in the windows. In a mirror left is right; what is outside is not sure any more.
 
     Joints that nobody labeled (``sure`` below 0) stay so: whether they are inside is not known of any window.
     """
-    turn, middle = windows[:, :, :2].to(joints.device), windows[:, None, :, 2].to(joints.device)
-    inside = torch.linalg.solve(turn, (2 * joints - 1 - middle).transpose(1, 2)).transpose(1, 2)  # in [−1, 1]
+    turn, middle = windows[:, :, :2].to(keypoints.device), windows[:, None, :, 2].to(keypoints.device)
+    inside = torch.linalg.solve(turn, (2 * keypoints - 1 - middle).transpose(1, 2)).transpose(1, 2)  # in [−1, 1]
     new = (inside + 1) / 2
-    sure = torch.where(((new >= 0) & (new < 1)).all(-1) | (sure < 0), sure, 0.0)
-    order = torch.tensor(MIRRORED, device=joints.device)
+    confidence = torch.where(((new >= 0) & (new < 1)).all(-1) | (confidence < 0), confidence, 0.0)
+    order = torch.tensor(MIRRORED, device=keypoints.device)
     flipped = torch.linalg.det(turn) < 0
     new = torch.where(flipped[:, None, None], new[:, order], new)
-    return new, torch.where(flipped[:, None], sure[:, order], sure)
+    return new, torch.where(flipped[:, None], confidence[:, order], confidence)
 
 
 def coarse(images: Float[Tensor, "b 3 h w"], factor: int) -> Float[Tensor, "b 3 h w"]:

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from passerby.data.keypoints.estimator import AnnotatedPoses, PoseEstimator, Poses, Table
-from passerby.data.keypoints.skeleton import JOINTS
+from passerby.data.keypoints.estimator import AnnotatedKeypoints, Keypoints, PoseEstimator, Table
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.data.source import Source
 from passerby.errors import OutputError
 
@@ -42,11 +42,11 @@ def cached(estimator: PoseEstimator, source: Source) -> PoseEstimator:
     if fingerprint is None or folder is None:
         return estimator
     file = folder / f"poses-{fingerprint[:16]}.sqlite"
-    return CachedPoses(estimator, file, by_pixels=not isinstance(estimator, AnnotatedPoses))
+    return CachedPoseEstimator(estimator, file, by_pixels=not isinstance(estimator, AnnotatedKeypoints))
 
 
 @dataclass(frozen=True)
-class CachedPoses:
+class CachedPoseEstimator:
     """A :class:`~passerby.data.keypoints.estimator.PoseEstimator` that asks another one what it does not remember."""
 
     estimator: PoseEstimator
@@ -54,7 +54,7 @@ class CachedPoses:
     by_pixels: bool = True
     """Whether the estimator looks at the pictures; else their names say everything."""
 
-    def __call__(self, names: Sequence[str], images: Tensor) -> Poses:
+    def __call__(self, names: Sequence[str], images: Tensor) -> Keypoints:
         """The joints of the pictures.
 
         Raises:
@@ -64,13 +64,13 @@ class CachedPoses:
         known = self._read(keys)
         missing = [place for place, key in enumerate(keys) if key not in known]
         if missing:
-            joints, confidence = self.estimator([names[place] for place in missing], images[missing])
-            tables = np.concatenate([joints, confidence[..., None]], axis=-1).astype("<f4")  # (b, 18, 3)
+            keypoints, confidence = self.estimator([names[place] for place in missing], images[missing])
+            tables = np.concatenate([keypoints, confidence[..., None]], axis=-1).astype("<f4")  # (b, 18, 3)
             found = {keys[place]: table for place, table in zip(missing, tables, strict=True)}
             self._write(found)
             known |= found
-        whole = np.stack([known[key] for key in keys]) if keys else np.zeros((0, len(JOINTS), 3), np.float32)
-        return Poses(whole[..., :2], whole[..., 2])
+        whole = np.stack([known[key] for key in keys]) if keys else np.zeros((0, len(KEYPOINT_NAMES), 3), np.float32)
+        return Keypoints(whole[..., :2], whole[..., 2])
 
     def _key(self, name: str, image: Tensor) -> bytes:
         digest = hashlib.blake2b(name.encode(), digest_size=16)
@@ -90,7 +90,7 @@ class CachedPoses:
                     some = keys[start : start + _AT_ONCE]
                     marks = ",".join("?" * len(some))
                     rows += database.execute(f"SELECT picture, joints FROM poses WHERE picture IN ({marks})", some)
-            return {key: np.frombuffer(joints, "<f4").reshape(len(JOINTS), 3) for key, joints in rows}
+            return {key: np.frombuffer(keypoints, "<f4").reshape(len(KEYPOINT_NAMES), 3) for key, keypoints in rows}
         except (sqlite3.DatabaseError, ValueError) as error:
             raise self._unusable(error) from None
 

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.keypoints.estimator import Poses
-from passerby.data.keypoints.skeleton import JOINTS
+from passerby.data.keypoints.estimator import Keypoints
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.errors import ConfigError, DatasetLayoutError, ShapeError
 from passerby.files import atomic_write
 
@@ -50,9 +50,9 @@ class CanonicalPoses:
 
     def __post_init__(self) -> None:
         k = len(self.shares)
-        if k < 1 or self.poses.shape != (k, len(JOINTS), 2) or not np.isfinite(self.poses).all():
+        if k < 1 or self.poses.shape != (k, len(KEYPOINT_NAMES), 2) or not np.isfinite(self.poses).all():
             raise ShapeError(
-                f"canonical poses are (k, {len(JOINTS)}, 2) finite numbers with k shares, got {self.poses.shape} "
+                f"canonical poses are (k, {len(KEYPOINT_NAMES)}, 2) finite numbers with k shares, got {self.poses.shape} "
                 f"and {k} shares"
             )
         if (self.shares <= 0).any() or abs(float(self.shares.sum()) - 1) > 1e-3:
@@ -63,7 +63,7 @@ class CanonicalPoses:
         """``(18, 2)``: the mean of the training poses."""
         return np.tensordot(self.shares, self.poses, 1).astype(np.float32)
 
-    def fill(self, poses: Poses, *, least: float = LEAST_CONFIDENCE) -> NDArray[np.float32]:
+    def fill(self, keypoints: Keypoints, *, least: float = LEAST_CONFIDENCE) -> NDArray[np.float32]:
         """Every joint of every person, ``(b, 18, 2)``: confident ones as they are, others from a canonical pose.
 
         With two joints or more the pose is moved and scaled, with one moved, with none it is the mean pose.
@@ -74,10 +74,10 @@ class CanonicalPoses:
         Raises:
             ShapeError: if a confident joint has no place.
         """
-        kept = poses.confidence >= least  # (b, 18)
-        if not np.isfinite(poses.joints[kept]).all():
+        kept = keypoints.confidence >= least  # (b, 18)
+        if not np.isfinite(keypoints.xy[kept]).all():
             raise ShapeError("a confident joint is not at a finite place; give it confidence 0 where it was not found")
-        p = np.where(kept[..., None], poses.joints, 0.0).astype(np.float64)
+        p = np.where(kept[..., None], keypoints.xy, 0.0).astype(np.float64)
         w = kept.astype(np.float64)
         laid = np.where((w.sum(axis=1) > 0)[:, None, None], self._laid(p, w), self.mean)
         return np.where(kept[..., None], p, laid).astype(np.float32)
@@ -106,7 +106,7 @@ class CanonicalPoses:
         """
         whole = {
             "learned_from": self.learned_from,
-            "joints": JOINTS,
+            "joints": KEYPOINT_NAMES,
             "shares": np.round(self.shares.astype(float), 6).tolist(),
             "poses": np.round(self.poses.astype(float), 4).tolist(),
         }
@@ -128,7 +128,7 @@ class CanonicalPoses:
     @classmethod
     def _parse(cls, text: str) -> CanonicalPoses:
         whole = json.loads(text)
-        if whole["joints"] != list(JOINTS):
+        if whole["joints"] != list(KEYPOINT_NAMES):
             raise ValueError(f"its joints are {whole['joints']}")
         poses, shares = (np.asarray(whole[name], np.float32) for name in ("poses", "shares"))
         return cls(poses, shares, str(whole["learned_from"]))
@@ -156,23 +156,23 @@ def shipped_canonical_poses() -> CanonicalPoses:
 
 
 def learn_canonical_poses(
-    poses: Poses, k: int = 16, *, seed: int = 0, least: float = LEAST_CONFIDENCE, learned_from: str = ""
+    keypoints: Keypoints, k: int = 16, *, seed: int = 0, least: float = LEAST_CONFIDENCE, learned_from: str = ""
 ) -> CanonicalPoses:
     """k-means centers of the poses whose joints are all confident; equal arguments give equal poses.
 
     Raises:
         ConfigError: if fewer than ``k`` poses are whole.
     """
-    whole = poses.joints[(poses.confidence >= least).all(axis=1)].astype(np.float64)
+    whole = keypoints.xy[(keypoints.confidence >= least).all(axis=1)].astype(np.float64)
     distinct = len(np.unique(whole, axis=0))
     if k < 1 or distinct < k:
         raise ConfigError(
-            f"{k} canonical poses need as many different poses with all {len(JOINTS)} joints, got {distinct} among "
-            f"{len(poses.joints)}; give more pictures or a smaller k"
+            f"{k} canonical poses need as many different poses with all {len(KEYPOINT_NAMES)} joints, got {distinct} among "
+            f"{len(keypoints.xy)}; give more pictures or a smaller k"
         )
     centers, counts = _k_means(whole.reshape(len(whole), -1), k, np.random.default_rng(seed))
     order = np.argsort(-counts, kind="stable")
-    centers = centers[order].reshape(k, len(JOINTS), 2)
+    centers = centers[order].reshape(k, len(KEYPOINT_NAMES), 2)
     return CanonicalPoses(centers.astype(np.float32), (counts[order] / len(whole)).astype(np.float32), learned_from)
 
 

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from passerby.data.datasets.layout import some
 from passerby.data.keypoints.canonical import LEAST_CONFIDENCE, CanonicalPoses
-from passerby.data.keypoints.estimator import PoseEstimator, Poses
+from passerby.data.keypoints.estimator import Keypoints, PoseEstimator
 from passerby.data.keypoints.regions import OVERLAP, are_upright, body_regions, clamped, horizontal_strips
-from passerby.data.keypoints.skeleton import JOINTS
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
 
 By = Literal["pose", "strips"]
@@ -35,10 +35,10 @@ class Rectangles(NamedTuple):
 
     regions: NDArray[np.float32]
     """``(b, 5, 4)``: the whole body, then its parts."""
-    fallen_back: NDArray[np.bool_]
+    by_mean_pose: NDArray[np.bool_]
     """``(b,)``: who was cut by the mean pose, because no joint was found or they stood upside down.
 
-    Whoever cuts many pictures says so at the end (:func:`say_fallen_back`).
+    Whoever cuts many pictures says so at the end (:func:`warn_mean_pose`).
     """
 
     @property
@@ -53,7 +53,7 @@ class Rectangles(NamedTuple):
 
     def fallen(self, names: Sequence[str]) -> list[str]:
         """Those of the pictures called ``names`` that were cut by the mean pose."""
-        return [names[row] for row in np.flatnonzero(self.fallen_back).tolist()]
+        return [names[row] for row in np.flatnonzero(self.by_mean_pose).tolist()]
 
 
 class Cut(NamedTuple):
@@ -92,16 +92,16 @@ class PartCutter:
                 "passerby.data.keypoints.canonical.shipped_canonical_poses() or your own"
             )
 
-    def rectangles(self, poses: Poses, size: tuple[int, int]) -> Rectangles:
+    def rectangles(self, keypoints: Keypoints, size: tuple[int, int]) -> Rectangles:
         """Where the parts lie in pictures of ``size`` (height, width)."""
         if self.canonical is None or self.by == "strips":
-            n = len(poses.joints)
+            n = len(keypoints.xy)
             strips = np.concatenate([_whole_pictures(n, size), horizontal_strips(n, size)], axis=1)
             return Rectangles(strips.astype(np.float32), np.zeros(n, np.bool_))
-        joints = self.canonical.fill(poses, least=self.least_confidence)
-        found = (poses.confidence >= self.least_confidence).any(axis=1) & are_upright(joints)
-        joints = np.where(found[:, None, None], joints, self.canonical.mean)
-        pixels = joints * np.array(size[::-1], np.float32)
+        filled = self.canonical.fill(keypoints, least=self.least_confidence)
+        found = (keypoints.confidence >= self.least_confidence).any(axis=1) & are_upright(filled)
+        filled = np.where(found[:, None, None], filled, self.canonical.mean)
+        pixels = filled * np.array(size[::-1], np.float32)
         regions = clamped(body_regions(pixels, overlap=self.overlap), size).astype(np.float32)
         if not self.align:
             regions[:, :1] = _whole_pictures(len(regions), size)
@@ -120,24 +120,24 @@ class PartMaker:
     """Pictures in, whole bodies and parts out: ``poses`` is asked for poses, and not at all where parts are strips."""
 
     cutter: PartCutter
-    poses: PoseEstimator | None = None
+    estimator: PoseEstimator | None = None
 
     def __post_init__(self) -> None:
-        if self.cutter.by == "pose" and self.poses is None:
+        if self.cutter.by == "pose" and self.estimator is None:
             raise ConfigError("parts by pose need somebody who knows the joints; name poses, or cut strips")
 
     def rectangles(self, names: Sequence[str], images: Tensor) -> Rectangles:
         """Where body and parts lie in pictures ``(b, 3, h, w)``, uint8, called ``names``."""
         height, width = images.shape[2:]
-        poses = _no_poses(len(names)) if self.poses is None else self.poses(names, images)
-        return self.cutter.rectangles(poses, (height, width))
+        keypoints = _no_keypoints(len(names)) if self.estimator is None else self.estimator(names, images)
+        return self.cutter.rectangles(keypoints, (height, width))
 
     def __call__(self, names: Sequence[str], images: Tensor) -> Cut:
         """What a model is shown of pictures ``(b, 3, h, w)``, uint8."""
         return self.cutter.cut(images, self.rectangles(names, images).regions)
 
 
-def say_fallen_back(place: str, fallen: Sequence[str], total: int) -> None:
+def warn_mean_pose(place: str, fallen: Sequence[str], total: int) -> None:
     """Where pictures were cut by the mean pose, a line of the log (which Python prints, if nobody asked for more).
 
     Args:
@@ -146,11 +146,11 @@ def say_fallen_back(place: str, fallen: Sequence[str], total: int) -> None:
         total: how many were cut in all.
     """
     if fallen:
-        _say_fallen_back(place, len(fallen), total, some(fallen))
+        _warn_mean_pose(place, len(fallen), total, some(fallen))
 
 
 @lru_cache(maxsize=1024)
-def _say_fallen_back(place: str, fallen: int, total: int, names: str) -> None:
+def _warn_mean_pose(place: str, fallen: int, total: int, names: str) -> None:
     """Once for the same pictures, which a training evaluates after many epochs."""
     _LOG.warning(
         "%s: %s of %s pictures were cut by the mean pose, since no joint was found in them or they show a body upside "
@@ -166,8 +166,8 @@ def _whole_pictures(n: int, size: tuple[int, int]) -> NDArray[np.float32]:
     return np.tile(np.array([0, 0, size[1], size[0]], np.float32), (n, 1, 1))
 
 
-def _no_poses(b: int) -> Poses:
-    return Poses(np.zeros((b, len(JOINTS), 2), np.float32), np.zeros((b, len(JOINTS)), np.float32))
+def _no_keypoints(b: int) -> Keypoints:
+    return Keypoints(np.zeros((b, len(KEYPOINT_NAMES), 2), np.float32), np.zeros((b, len(KEYPOINT_NAMES)), np.float32))
 
 
 @torch.no_grad()

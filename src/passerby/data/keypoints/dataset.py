@@ -14,13 +14,13 @@ from torch import Tensor
 
 from passerby.data.datasets.layout import some
 from passerby.data.images.decode import decode, read_batches, to_tensor
-from passerby.data.keypoints.files import synthetic_poses, table_of
-from passerby.data.keypoints.skeleton import JOINTS
+from passerby.data.keypoints.files import own_keypoints, table_of
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.data.source import SETTINGS, Source
 from passerby.types import Sample
 
 Progress = Callable[[int], object]
-UNLABELLED = -1.0
+UNLABELED = -1.0
 """How sure a joint is of which an annotator of photographs said nothing: COCO's 0 is 'not labeled', not 'outside'."""
 MARKS = {
     "hip": ("knee", 0.11),
@@ -41,12 +41,12 @@ class PoseSet:
     """Pictures of people whose joints are known."""
 
     images: UInt8[Tensor, "n 3 h w"]
-    joints: Float[Tensor, "n 18 2"]
+    keypoints: Float[Tensor, "n 18 2"]
     """x, y as fractions of width and height."""
-    sure: Float[Tensor, "n 18"]
+    confidence: Float[Tensor, "n 18"]
     """0: not in the picture, its place has no meaning; 0.5: hidden; 1: seen (:data:`.pose_files.CONFIDENCE`).
 
-    :data:`UNLABELLED`: nobody knows whether it is in the picture, and its place has no meaning either.
+    :data:`UNLABELED`: nobody knows whether it is in the picture, and its place has no meaning either.
     """
 
     def __len__(self) -> int:
@@ -67,7 +67,7 @@ def read_pose_set(
     (``passerby data synthesize``, which takes ``--workers``).
 
     Whoever draws people knows which joints are outside. Whoever annotates photographs leaves a joint out for any reason
-    (:data:`UNLABELLED`), and pictures too: those without a single joint are left out here, and a line of the log (which
+    (:data:`UNLABELED`), and pictures too: those without a single joint are left out here, and a line of the log (which
     Python prints, if nobody asked for more) says how many.
 
     Raises:
@@ -84,20 +84,20 @@ def read_pose_set(
             progress(wanted - len(samples))
         parts = _read(source, samples, known, size, threads)
     images, tables = _gathered(parts, len(samples), size, progress)
-    joints, sure = tables[..., :2].contiguous(), tables[..., 2].contiguous()
+    keypoints, confidence = tables[..., :2].contiguous(), tables[..., 2].contiguous()
     if drawn:
-        return PoseSet(images, marked(joints, sure), sure)
-    return PoseSet(images, joints, torch.where(sure > 0, sure, UNLABELLED))
+        return PoseSet(images, marked(keypoints, confidence), confidence)
+    return PoseSet(images, keypoints, torch.where(confidence > 0, confidence, UNLABELED))
 
 
-def marked(joints: Float[Tensor, "n 18 2"], sure: Float[Tensor, "n 18"]) -> Float[Tensor, "n 18 2"]:
+def marked(keypoints: Float[Tensor, "n 18 2"], confidence: Float[Tensor, "n 18"]) -> Float[Tensor, "n 18 2"]:
     """Drawn people's joints where annotators of photographs would mark them (:data:`MARKS`)."""
-    new = joints.clone()
+    new = keypoints.clone()
     for side in ("right", "left"):
         for name, (towards, share) in MARKS.items():
-            here, there = JOINTS.index(f"{side}_{name}"), JOINTS.index(f"{side}_{towards}")
-            both = ((sure[:, here] > 0) & (sure[:, there] > 0))[:, None]  # places outside have no meaning
-            new[:, here] += torch.where(both, share * (joints[:, there] - joints[:, here]), 0.0)
+            here, there = KEYPOINT_NAMES.index(f"{side}_{name}"), KEYPOINT_NAMES.index(f"{side}_{towards}")
+            both = ((confidence[:, here] > 0) & (confidence[:, there] > 0))[:, None]  # places outside have no meaning
+            new[:, here] += torch.where(both, share * (keypoints[:, there] - keypoints[:, here]), 0.0)
     return new
 
 
@@ -117,8 +117,8 @@ def _drawn(source: Source, samples: Sequence[Sample], size: tuple[int, int]) -> 
 
 def _known(source: Source, samples: Sequence[Sample]) -> NDArray[np.float32]:
     """``(n, 18, 3)``: the annotated joints; refuses before the pictures are read."""
-    poses = synthetic_poses(source)([sample.path for sample in samples])
-    return np.concatenate([poses.joints, poses.confidence[..., None]], axis=-1)
+    keypoints = own_keypoints(source)([sample.path for sample in samples])
+    return np.concatenate([keypoints.xy, keypoints.confidence[..., None]], axis=-1)
 
 
 def _annotated(
@@ -152,7 +152,7 @@ def _gathered(
     parts: Iterator[Part], n: int, size: tuple[int, int], progress: Progress | None
 ) -> tuple[UInt8[Tensor, "n 3 h w"], Float[Tensor, "n 18 3"]]:
     """All pictures and joints of ``n`` samples."""
-    images, tables, done = torch.empty((n, 3, *size), dtype=torch.uint8), torch.zeros(n, len(JOINTS), 3), 0
+    images, tables, done = torch.empty((n, 3, *size), dtype=torch.uint8), torch.zeros(n, len(KEYPOINT_NAMES), 3), 0
     for pictures, known in parts:
         now = slice(done, done + len(pictures))
         images[now], tables[now] = pictures, torch.from_numpy(known)

@@ -1,6 +1,6 @@
 """Where a person's joints come from: one protocol, and the estimator that looks them up.
 
-The joints are OpenPose's 18, named in :data:`passerby.data.keypoints.skeleton.JOINTS`. Their places are fractions of
+The joints are OpenPose's 18, named in :data:`passerby.data.keypoints.skeleton.KEYPOINT_NAMES`. Their places are fractions of
 the picture's width and height, so that resizing a picture does not move them.
 """
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.keypoints.skeleton import JOINTS
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.errors import DatasetLayoutError
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ Table = NDArray[np.float32]
 """``(18, 3)`` of one person: x and y as fractions of the picture, and confidence."""
 
 
-class Poses(NamedTuple):
+class Keypoints(NamedTuple):
     """The people of a batch."""
 
-    joints: NDArray[np.float32]
+    xy: NDArray[np.float32]
     """``(b, 18, 2)``: x, y as fractions of width and height; without meaning where the confidence is 0."""
     confidence: NDArray[np.float32]
     """``(b, 18)`` in [0, 1]; 0 is a joint that was not found."""
@@ -35,13 +35,13 @@ class Poses(NamedTuple):
 class PoseEstimator(Protocol):
     """Says where the joints of the people in pictures are. Annotations need the names, networks the pixels."""
 
-    def __call__(self, names: Sequence[str], images: Tensor) -> Poses:
+    def __call__(self, names: Sequence[str], images: Tensor) -> Keypoints:
         """The joints of pictures called ``names``, whose pixels are ``(b, 3, h, w)``, uint8."""
         ...
 
 
 @dataclass(frozen=True)
-class AnnotatedPoses:
+class AnnotatedKeypoints:
     """A :class:`PoseEstimator` that looks joints up by the pictures' names."""
 
     tables: Mapping[str, Table]
@@ -50,7 +50,7 @@ class AnnotatedPoses:
     fingerprint: str | None = None
     """Of tables that are made when they are asked for, which is worth keeping (:mod:`passerby.data.keypoints.cache`)."""
 
-    def __call__(self, names: Sequence[str], images: Tensor | None = None) -> Poses:  # noqa: ARG002 - the protocol's
+    def __call__(self, names: Sequence[str], images: Tensor | None = None) -> Keypoints:  # noqa: ARG002 - the protocol's
         """The joints of the pictures.
 
         Raises:
@@ -62,5 +62,9 @@ class AnnotatedPoses:
                 f"{self.origin} has no joints of {len(unknown):,} of {len(names):,} pictures: "
                 f"{', '.join(unknown[:3])}; give the annotations that belong to them, or estimate the poses"
             )
-        whole = np.stack([self.tables[name] for name in names]) if names else np.zeros((0, len(JOINTS), 3), np.float32)
-        return Poses(whole[..., :2], whole[..., 2])
+        whole = (
+            np.stack([self.tables[name] for name in names])
+            if names
+            else np.zeros((0, len(KEYPOINT_NAMES), 3), np.float32)
+        )
+        return Keypoints(whole[..., :2], whole[..., 2])

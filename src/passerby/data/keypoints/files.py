@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.keypoints.estimator import AnnotatedPoses, Table
-from passerby.data.keypoints.skeleton import JOINTS, OCCLUDED, OUTSIDE, VISIBLE, Labels
+from passerby.data.keypoints.estimator import AnnotatedKeypoints, Table
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES, OCCLUDED, OUTSIDE, VISIBLE, Labels
 from passerby.data.source import KEYPOINTS, Source, is_image
 from passerby.errors import DatasetLayoutError
 
@@ -21,19 +21,19 @@ CONFIDENCE: dict[float, float] = {OUTSIDE: 0.0, OCCLUDED: 0.5, VISIBLE: 1.0}
 """Of a joint that somebody marked: a place behind something was guessed, if well."""
 
 
-def synthetic_poses(source: Source) -> AnnotatedPoses:
+def own_keypoints(source: Source) -> AnnotatedKeypoints:
     """The joints of people who do not exist: of a set drawn on demand, or from the file beside a written one.
 
     Raises:
         DatasetLayoutError: if the source is neither.
     """
     if source.is_generated:
-        return AnnotatedPoses(_Drawn(source), str(source.root), source.fingerprint())
-    return coco_poses(source.read(KEYPOINTS), origin=f"{source.root}/{KEYPOINTS}")
+        return AnnotatedKeypoints(_Drawn(source), str(source.root), source.fingerprint())
+    return coco_keypoints(source.read(KEYPOINTS), origin=f"{source.root}/{KEYPOINTS}")
 
 
-def has_joints(source: Source) -> bool:
-    """Whether :func:`synthetic_poses` finds any: the set is drawn on demand, or has a ``keypoints.json``."""
+def has_keypoints(source: Source) -> bool:
+    """Whether :func:`own_keypoints` finds any: the set is drawn on demand, or has a ``keypoints.json``."""
     return source.is_generated or source.has(KEYPOINTS)
 
 
@@ -59,13 +59,13 @@ class _Drawn(Mapping[str, Table]):
 def table_of(labels: Labels) -> Table:
     """Return the keypoints of a generated image, ``(18, 3)``: x and y as fractions, and confidence."""
     confidence = np.array([CONFIDENCE[int(code)] for code in labels.visibility], np.float32)
-    return np.column_stack([labels.joints / np.array(labels.parts.shape[::-1], np.float32), confidence])
+    return np.column_stack([labels.keypoints / np.array(labels.parts.shape[::-1], np.float32), confidence])
 
 
 # COCO
 
 
-def coco_poses(content: bytes, *, origin: str) -> AnnotatedPoses:
+def coco_keypoints(content: bytes, *, origin: str) -> AnnotatedKeypoints:
     """Joints from COCO's keypoints JSON, by the pictures' ``file_name``.
 
     Joints are told apart by the category's names. COCO's people have no neck: it is midway between the shoulders, as
@@ -94,7 +94,7 @@ def coco_poses(content: bytes, *, origin: str) -> AnnotatedPoses:
             f"{origin} is not COCO's keypoints JSON ({error!r}); wanted images with width and height, annotations "
             "with x, y, visibility 0 to 2 of every joint, and categories that name the joints"
         ) from None
-    return AnnotatedPoses(tables, origin)
+    return AnnotatedKeypoints(tables, origin)
 
 
 def _area(person: dict[str, Any]) -> float:
@@ -110,7 +110,7 @@ def _from_named(names: tuple[str, ...], flat: Sequence[float], size: NDArray[np.
     }
     if "neck" not in known and {"left_shoulder", "right_shoulder"} <= known.keys():
         known["neck"] = _between(known["left_shoulder"], known["right_shoulder"])
-    return np.stack([known.get(name, np.zeros(3, np.float32)) for name in JOINTS])
+    return np.stack([known.get(name, np.zeros(3, np.float32)) for name in KEYPOINT_NAMES])
 
 
 def _between(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -124,13 +124,13 @@ BODY_POINTS = {
     "query": "market1501_14point_query.mat",
     "bounding_box_test": "market1501_14point_gallery.mat",
 }
-_POINT_JOINTS = JOINTS[1:14]
+_POINT_KEYPOINTS = KEYPOINT_NAMES[1:14]
 """What points 2–14 are; the first, the top of the head, is none of OpenPose's."""
-_POINTS = 1 + len(_POINT_JOINTS)
+_POINTS = 1 + len(_POINT_KEYPOINTS)
 _MARKET_SIZE = (128, 64)
 
 
-def market_poses(annotations: Source, names: Iterable[str], *, own_neck: bool = False) -> AnnotatedPoses:
+def market_keypoints(annotations: Source, names: Iterable[str], *, own_neck: bool = False) -> AnnotatedKeypoints:
     """Market-1501's machine-made joints (``market1501_body_point``): neck, arms and legs, each of confidence 1.
 
     Nose, eyes and ears are not among them: their confidence is 0. OpenPose's neck is midway between the shoulders; the
@@ -153,7 +153,7 @@ def market_poses(annotations: Source, names: Iterable[str], *, own_neck: bool = 
                 f"{len(pictures):,} pictures; rows belong to the pictures of the original, in the order of their names"
             )
         tables |= zip(pictures, _from_points(points, own_neck=own_neck), strict=True)
-    return AnnotatedPoses(tables, str(annotations.root))
+    return AnnotatedKeypoints(tables, str(annotations.root))
 
 
 def _by_folder(names: Iterable[str]) -> dict[str, list[str]]:
@@ -167,14 +167,14 @@ def _by_folder(names: Iterable[str]) -> dict[str, list[str]]:
 
 def _from_points(points: NDArray[np.float64], *, own_neck: bool) -> NDArray[np.float32]:
     """MATLAB counts pixels from 1, so that pixel v has its center at v − 1/2."""
-    tables = np.zeros((len(points), len(JOINTS), 3), np.float32)
+    tables = np.zeros((len(points), len(KEYPOINT_NAMES), 3), np.float32)
     height, width = _MARKET_SIZE
-    places = [JOINTS.index(name) for name in _POINT_JOINTS]
+    places = [KEYPOINT_NAMES.index(name) for name in _POINT_KEYPOINTS]
     tables[:, places, 0] = (points[:, 1:_POINTS] - 0.5) / width
     tables[:, places, 1] = (points[:, _POINTS + 1 :] - 0.5) / height
     tables[:, places, 2] = 1
     if not own_neck:
-        neck, right, left = (JOINTS.index(name) for name in ("neck", "right_shoulder", "left_shoulder"))
+        neck, right, left = (KEYPOINT_NAMES.index(name) for name in ("neck", "right_shoulder", "left_shoulder"))
         tables[:, neck, :2] = (tables[:, right, :2] + tables[:, left, :2]) / 2
     return tables
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.keypoints.skeleton import JOINTS
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.data.source import KEYPOINTS, Source
 from passerby.errors import DatasetLayoutError
 
@@ -40,7 +40,7 @@ class _Generated(Mapping[str, PixelKeypoints]):
 
     def __getitem__(self, name: str) -> PixelKeypoints:
         labels = self.source.labels(name)
-        return PixelKeypoints(labels.joints, labels.visibility)
+        return PixelKeypoints(labels.keypoints, labels.visibility)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.source.names())
@@ -62,11 +62,11 @@ def _from_file(source: Source) -> dict[str, PixelKeypoints]:
         return {names[person["image_id"]]: _person(person["keypoints"]) for person in whole["annotations"]}
     except (KeyError, TypeError, ValueError) as error:
         raise DatasetLayoutError(
-            f"{source.root}: {KEYPOINTS} is not COCO's with {len(JOINTS)} keypoints ({error!r}). Fix: write the "
+            f"{source.root}: {KEYPOINTS} is not COCO's with {len(KEYPOINT_NAMES)} keypoints ({error!r}). Fix: write the "
             "dataset anew with passerby data synthesize"
         ) from None
 
 
 def _person(flat: list[float]) -> PixelKeypoints:
-    table = np.asarray(flat, np.float32).reshape(len(JOINTS), 3)
+    table = np.asarray(flat, np.float32).reshape(len(KEYPOINT_NAMES), 3)
     return PixelKeypoints(table[:, :2], table[:, 2].astype(np.uint8))

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.keypoints.skeleton import JOINTS
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.errors import ConfigError, ShapeError
 
 OVERLAP = 1 / 10
@@ -26,12 +26,12 @@ LEAST = 1.0
 
 
 def _places(names: str) -> list[int]:
-    return [JOINTS.index(name) for name in names.split()]
+    return [KEYPOINT_NAMES.index(name) for name in names.split()]
 
 
 WHOLE = "whole_body"
 REGIONS: dict[str, list[int]] = {
-    WHOLE: list(range(len(JOINTS))),
+    WHOLE: list(range(len(KEYPOINT_NAMES))),
     "head": _places("nose right_eye left_eye right_ear left_ear"),
     "upper_body": _places(
         "neck right_shoulder left_shoulder right_elbow left_elbow right_wrist left_wrist right_hip left_hip"
@@ -52,17 +52,17 @@ class Frame(NamedTuple):
     H: NDArray[np.float64]
 
 
-def frame(joints: NDArray[np.floating]) -> Frame:
+def frame(keypoints: NDArray[np.floating]) -> Frame:
     """Boundary and height of whole bodies with joints ``(n, 18, 2)`` in pixels."""
-    x = joints[..., 0].astype(np.float64)
-    head_top, _ = _head(joints)
-    _, sole = _feet(joints)
+    x = keypoints[..., 0].astype(np.float64)
+    head_top, _ = _head(keypoints)
+    _, sole = _feet(keypoints)
     H = sole - head_top
     x_c = x.mean(axis=1)
     return Frame(np.minimum(x_c - H / 4, x.min(axis=1)), np.maximum(x_c + H / 4, x.max(axis=1)), H)
 
 
-def body_regions(joints: NDArray[np.floating], *, overlap: float = OVERLAP) -> NDArray[np.float64]:
+def body_regions(keypoints: NDArray[np.floating], *, overlap: float = OVERLAP) -> NDArray[np.float64]:
     """The rectangles R_0 … R_4 of Eq 2, ``(n, 5, 4)``, not clamped. R_0 is the whole body, the others :data:`PARTS`.
 
     Args:
@@ -72,19 +72,19 @@ def body_regions(joints: NDArray[np.floating], *, overlap: float = OVERLAP) -> N
     Raises:
         ShapeError: for joints of another shape, at no finite place, or of somebody upside down (H not above 0).
     """
-    _refuse(joints, overlap)
-    x_l, x_r, H = frame(joints)
+    _refuse(keypoints, overlap)
+    x_l, x_r, H = frame(keypoints)
     if (H <= 0).any():
         raise ShapeError(
             f"the pose in row {int((H <= 0).argmax())} is {H[H <= 0][0]:.1f} pixels high: its ankles are not below its "
             "head; leave it out, or treat its joints as not found"
         )
     beta = overlap * H
-    head_top, head_bottom = _head(joints)
-    knee, sole = _feet(joints)
+    head_top, head_bottom = _head(keypoints)
+    knee, sole = _feet(keypoints)
     top, bottom = [head_top, head_top], [sole, head_bottom + beta]
     for name in ("upper_body", "upper_leg"):
-        least, most = _extent(joints, name)
+        least, most = _extent(keypoints, name)
         top.append(least - beta)
         bottom.append(most + beta)
     top.append(knee - beta)
@@ -92,9 +92,9 @@ def body_regions(joints: NDArray[np.floating], *, overlap: float = OVERLAP) -> N
     return np.stack([np.stack([x_l, t, x_r, b], axis=1) for t, b in zip(top, bottom, strict=True)], axis=1)
 
 
-def are_upright(joints: NDArray[np.floating]) -> NDArray[np.bool_]:
+def are_upright(keypoints: NDArray[np.floating]) -> NDArray[np.bool_]:
     """``(n,)``: whose pose has regions at all, H above 0."""
-    return frame(joints).H > 0
+    return frame(keypoints).H > 0
 
 
 def horizontal_strips(n: int, size: tuple[int, int]) -> NDArray[np.float64]:
@@ -114,28 +114,28 @@ def clamped(rectangles: NDArray[np.floating], size: tuple[int, int]) -> NDArray[
     return np.concatenate([start, end], axis=-1)
 
 
-def _extent(joints: NDArray[np.floating], region: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _extent(keypoints: NDArray[np.floating], region: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Least and greatest y of a region's joints."""
-    y = joints[:, REGIONS[region], 1].astype(np.float64)
+    y = keypoints[:, REGIONS[region], 1].astype(np.float64)
     return y.min(axis=1), y.max(axis=1)
 
 
-def _head(joints: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _head(keypoints: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Top of the head, 2 min − max of its joints, and the lowest of these."""
-    least, most = _extent(joints, "head")
+    least, most = _extent(keypoints, "head")
     return 2 * least - most, most
 
 
-def _feet(joints: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _feet(keypoints: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The highest joint of the lower legs, and the soles, 4/3 max − 1/3 min of these."""
-    least, most = _extent(joints, "lower_leg")
+    least, most = _extent(keypoints, "lower_leg")
     return least, 4 / 3 * most - 1 / 3 * least
 
 
-def _refuse(joints: NDArray[np.floating], overlap: float) -> None:
-    if joints.ndim != 3 or joints.shape[1:] != (len(JOINTS), 2):
-        raise ShapeError(f"joints are (n, {len(JOINTS)}, 2), x and y in pixels; got {joints.shape}")
-    broken = ~np.isfinite(joints).all(axis=(1, 2))
+def _refuse(keypoints: NDArray[np.floating], overlap: float) -> None:
+    if keypoints.ndim != 3 or keypoints.shape[1:] != (len(KEYPOINT_NAMES), 2):
+        raise ShapeError(f"joints are (n, {len(KEYPOINT_NAMES)}, 2), x and y in pixels; got {keypoints.shape}")
+    broken = ~np.isfinite(keypoints).all(axis=(1, 2))
     if broken.any():
         raise ShapeError(
             f"the pose in row {int(broken.argmax())} has a joint at no finite place; fill missing joints first "

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-JOINTS = (
+KEYPOINT_NAMES = (
     "nose",
     "neck",
     "right_shoulder",
@@ -60,7 +60,7 @@ Viewpoint = Literal["front", "back", "left", "right"]
 class Labels:
     """Of one picture."""
 
-    joints: NDArray[np.float32]
+    keypoints: NDArray[np.float32]
     """``(18, 2)``: x, y in pixels, (0, 0) is the outer corner of the first pixel."""
     visibility: NDArray[np.uint8]
     """``(18,)`` of the codes above."""

@@ -131,7 +131,7 @@ def explain_match(
         ProtocolError: if the model lacks what the protocol compares.
     """
     how = protocol or model.protocol
-    _say_other_joints(model, album_a.source, album_b.source)
+    _warn_other_keypoints(model, album_a.source, album_b.source)
     x, y = (model.embed_samples(of.source, [one], with_local=True) for of, one in ((album_a, a), (album_b, b)))
     distance = compare(x, y, how.distance, normalize=how.normalize).pairs(torch.tensor([0]), torch.tensor([0])).item()
     calibration = model.calibration_for(how)
@@ -181,7 +181,7 @@ def _maps(a: ModelView, b: ModelView) -> tuple[Tensor, Tensor] | None:
     return found.a[0].cpu(), found.b[0].cpu()
 
 
-def _say_other_joints(model: Model, a: Source, b: Source) -> None:
+def _warn_other_keypoints(model: Model, a: Source, b: Source) -> None:
     """Parts that were cut by unlike joints compare less surely."""
     if "parts" not in model.network.card.inputs or model.parts.get("by", "pose") != "pose":
         return

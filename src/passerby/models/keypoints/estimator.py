@@ -19,8 +19,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from passerby.data.images.augment import normalize_images
-from passerby.data.keypoints.estimator import Poses
-from passerby.data.keypoints.skeleton import JOINTS
+from passerby.data.keypoints.estimator import Keypoints
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.errors import ShapeError, WeightsError
 from passerby.files import atomic_write
 from passerby.models.keypoints.decode import decode_keypoints, mean_scores, mirror_scores, probabilities
@@ -53,7 +53,7 @@ class NetworkPoseEstimator:
         """Hex digits that differ where weights, or what is done with them, do: joints of others are not the same."""
         return digest(self.network, f"{KIND}{REVISION}{self.network.size}{self.flip}")
 
-    def __call__(self, names: Sequence[str], images: UInt8[Tensor, "b 3 h w"]) -> Poses:
+    def __call__(self, names: Sequence[str], images: UInt8[Tensor, "b 3 h w"]) -> Keypoints:
         """The joints of the people in ``images``, of any size; ``names`` are not looked at.
 
         Raises:
@@ -62,9 +62,9 @@ class NetworkPoseEstimator:
         if len(names) != len(images):
             raise ShapeError(f"{len(names)} names but {len(images)} pictures: one name a picture is needed")
         found = [self._estimate(part) for part in images.split(self.batch)] if len(images) else [(torch.empty(0),) * 2]
-        joints, confidence = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
-        n, j = len(images), len(JOINTS)
-        return Poses(joints.reshape(n, j, 2).numpy(), confidence.reshape(n, j).numpy())
+        keypoints, confidence = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
+        n, j = len(images), len(KEYPOINT_NAMES)
+        return Keypoints(keypoints.reshape(n, j, 2).numpy(), confidence.reshape(n, j).numpy())
 
     @torch.inference_mode()
     def _estimate(self, images: Tensor) -> tuple[Tensor, Tensor]:

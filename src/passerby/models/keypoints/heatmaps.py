@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from passerby.data.keypoints.estimator import Poses
-from passerby.data.keypoints.skeleton import JOINTS
+from passerby.data.keypoints.estimator import Keypoints
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.errors import ConfigError, ShapeError, WeightsError
 
 Runner = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -47,7 +47,7 @@ class HeatmapPoseEstimator:
     def __init__(self, run: Runner, *, size: tuple[int, int], batch: int = 1, fingerprint: str | None = None) -> None:
         self.run, self.size, self.batch, self.fingerprint = run, size, batch, fingerprint
 
-    def __call__(self, names: Sequence[str], images: UInt8[Tensor, "b 3 h w"]) -> Poses:
+    def __call__(self, names: Sequence[str], images: UInt8[Tensor, "b 3 h w"]) -> Keypoints:
         """The joints of the people in ``images``, of any size; ``names`` are not looked at.
 
         Raises:
@@ -55,22 +55,22 @@ class HeatmapPoseEstimator:
         """
         if len(names) != len(images):
             raise ShapeError(f"{len(names)} names but {len(images)} pictures: one name a picture is needed")
-        joints = np.zeros((len(images), len(JOINTS), 2), np.float32)
-        confidence = np.zeros((len(images), len(JOINTS)), np.float32)
+        keypoints = np.zeros((len(images), len(KEYPOINT_NAMES), 2), np.float32)
+        confidence = np.zeros((len(images), len(KEYPOINT_NAMES)), np.float32)
         for first in range(0, len(images), self.batch):
             now = slice(first, first + self.batch)
-            joints[now], confidence[now] = heatmap_peaks(self._maps(images[now]))
-        return Poses(joints, confidence)
+            keypoints[now], confidence[now] = heatmap_peaks(self._maps(images[now]))
+        return Keypoints(keypoints, confidence)
 
     def _maps(self, images: Tensor) -> Float[Tensor, "b 18 i j"]:
         pixels = F.interpolate(images.float(), self.size, mode="bicubic", antialias=True).clamp(0, 255)
         maps = torch.from_numpy(np.asarray(self.run(pixels.flip(1).contiguous().numpy()), np.float32))
-        if maps.ndim != 4 or len(maps) != len(images) or maps.shape[1] < len(JOINTS):
+        if maps.ndim != 4 or len(maps) != len(images) or maps.shape[1] < len(KEYPOINT_NAMES):
             raise ShapeError(
                 f"the network gave {tuple(maps.shape)} for {len(images)} pictures; wanted heat maps ({len(images)}, "
-                f"{len(JOINTS)} or more, height, width): a network of OpenPose's {len(JOINTS)} joints"
+                f"{len(KEYPOINT_NAMES)} or more, height, width): a network of OpenPose's {len(KEYPOINT_NAMES)} joints"
             )
-        return maps[:, : len(JOINTS)]
+        return maps[:, : len(KEYPOINT_NAMES)]
 
 
 def heatmap_peaks(maps: Float[Tensor, "b j h w"]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -126,7 +126,9 @@ def openvino_pose_estimator(path: str | Path, *, size: tuple[int, int] = SIZE) -
     maps = [output for output in compiled.outputs if _is_heatmaps(output)]
     if len(maps) != 1:
         shapes = ", ".join(str(output.partial_shape) for output in compiled.outputs)
-        raise WeightsError(f"{path} gives {shapes}; wanted one output of {len(JOINTS)} or {len(JOINTS) + 1} maps")
+        raise WeightsError(
+            f"{path} gives {shapes}; wanted one output of {len(KEYPOINT_NAMES)} or {len(KEYPOINT_NAMES) + 1} maps"
+        )
     return HeatmapPoseEstimator(
         lambda pictures: compiled(pictures)[maps[0]], size=size, fingerprint=fingerprint(path, size=size)
     )
@@ -141,4 +143,4 @@ def _existing(path: str | Path) -> Path:
 
 def _is_heatmaps(output: object) -> bool:
     shape = list(getattr(output, "partial_shape", ()))
-    return len(shape) == 4 and str(shape[1]) in (str(len(JOINTS)), str(len(JOINTS) + 1))
+    return len(shape) == 4 and str(shape[1]) in (str(len(KEYPOINT_NAMES)), str(len(KEYPOINT_NAMES) + 1))

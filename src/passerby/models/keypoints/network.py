@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from passerby.data.keypoints.skeleton import JOINTS
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.errors import ConfigError
 
 COARSEST = 16
@@ -63,9 +63,9 @@ class PoseNetwork(nn.Module):
         self.to8 = nn.Sequential(Residual(c4, c8, stride=2), Residual(c8, c8))
         self.to16 = nn.Sequential(Residual(c8, c16, stride=2), Residual(c16, c16))
         self.back8, self.back4 = Merge(c16, c8), Merge(c8, c4)
-        self.maps = nn.Conv2d(c4, len(JOINTS), 7, padding=3)
+        self.maps = nn.Conv2d(c4, len(KEYPOINT_NAMES), 7, padding=3)
         self.readout = Readout(tuple(side // STRIDE for side in size), bins=STRIDE * bins)
-        self.inside = nn.Linear(c16, len(JOINTS))
+        self.inside = nn.Linear(c16, len(KEYPOINT_NAMES))
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> KeypointScores:
         """The joints' scores.

@@ -74,7 +74,7 @@ def evaluated(
     data: str | None = None,
     *,
     device: str = "cpu",
-    poses: str | None = None,
+    keypoints: str | None = None,
     batch_size: int = 64,
     progress: Progress = silent,
 ) -> Tested:
@@ -86,7 +86,7 @@ def evaluated(
     spec = data or own_data(record)
     if spec is None:
         raise ConfigError("the run does not say what it was tested on")
-    model = load_model(record.path, device=device, keypoints=poses)
+    model = load_model(record.path, device=device, keypoints=keypoints)
     dataset = load_dataset(spec)
     own = spec == own_data(record)
     protocol = model.protocol_for(dataset)

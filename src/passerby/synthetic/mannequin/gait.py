@@ -170,7 +170,7 @@ def _resting_hands(gait: Gait) -> tuple[int, ...]:
 
 
 def openpose(skeleton: Skeleton) -> Array:
-    """The 18 joints of :data:`~passerby.data.keypoints.skeleton.JOINTS`: ``(18, 3)``."""
+    """The 18 joints of :data:`~passerby.data.keypoints.skeleton.KEYPOINT_NAMES`: ``(18, 3)``."""
     s = skeleton
     right, front, up = s.head_axes * s.head_size
     nose = s.head + 0.46 * front - 0.10 * up

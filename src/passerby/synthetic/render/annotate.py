@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from passerby.data.keypoints.skeleton import JOINTS, OCCLUDED, OUTSIDE, VISIBLE, Labels, Viewpoint
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES, OCCLUDED, OUTSIDE, VISIBLE, Labels, Viewpoint
 from passerby.synthetic.mannequin.gait import Floats
 from passerby.synthetic.render.renderer import Canvas, Placed
 from passerby.synthetic.render.view import View
@@ -22,7 +22,7 @@ DEPTHS = {
     "ankle": 0.14,
 }
 """Metres that a joint may lie behind the visible surface before another part of the body hides it."""
-REACH = np.array([DEPTHS[name.rsplit("_", 1)[-1]] for name in JOINTS], dtype=np.float32)
+REACH = np.array([DEPTHS[name.rsplit("_", 1)[-1]] for name in KEYPOINT_NAMES], dtype=np.float32)
 VIEWPOINTS: tuple[Viewpoint, ...] = ("front", "left", "back", "right")
 """By quarter turns of the heading."""
 
@@ -49,7 +49,7 @@ def annotate(
     all_x, all_y, _ = view.project(surface.world(surface.points[::5]), size)
     turned = float(heading % (2 * np.pi))
     return Labels(
-        joints=np.stack([x, y], axis=1).astype(np.float32),
+        keypoints=np.stack([x, y], axis=1).astype(np.float32),
         visibility=np.where(inside, np.where(seen, VISIBLE, OCCLUDED), OUTSIDE).astype(np.uint8),
         parts=parts,
         box=(float(all_x.min()), float(all_y.min()), float(all_x.max()), float(all_y.max())),
