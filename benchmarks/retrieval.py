@@ -1,19 +1,22 @@
-"""What retrieval costs here: time and memory of each operation, every one in a process of its own.
+"""Time and memory of evaluation, search and re-ranking on this machine, each measured in its own process.
 
-The embeddings are random people: a center each, and pictures around it, by six cameras. Times are those of the
-operation; memory is the largest that the whole process ever had, with Python and torch, which alone take about a
-quarter of a gigabyte.
+The embeddings are random: every person has a center, with images around it by six cameras. Times are those of the
+operation; memory is the peak of the whole process, of which Python and torch alone take about 0.25 GB.
+
+usage: python benchmarks/retrieval.py [--only OPERATION …] [--queries 3368] [--gallery 15913] [--json]
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import multiprocessing
 import resource
 import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -27,27 +30,27 @@ from passerby.retrieval.ranking import top_k
 from passerby.types import Embeddings, Protocol, Rerank
 
 CAMERAS = 6
-_A_PERSON = 20
-"""Pictures of each, about."""
+IMAGES_PER_PERSON = 20
+"""The mean number of images of a person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Of one measurement."""
+    """The sizes of one measurement; those of Market-1501 by default."""
 
     queries: int = 3368
     gallery: int = 15913
     dimensions: int = 512
     stripes: int = 16
     channels: int = 128
-    """Of a stripe."""
+    """The number of dimensions of a stripe."""
     threads: int = 1
     seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one operation, medians over its repeats."""
+    """The cost of one operation: medians over its repeats."""
 
     operation: str
     cpu_seconds: float
@@ -58,17 +61,17 @@ class Cost:
 
 
 def people(sizes: Sizes, *, local: bool = False) -> tuple[Embeddings, Embeddings]:
-    """Random query and gallery."""
+    """Return random query and gallery embeddings."""
     generator = torch.Generator().manual_seed(sizes.seed)
     n = sizes.queries + sizes.gallery
-    persons = max(2, n // _A_PERSON)
+    persons = max(2, n // IMAGES_PER_PERSON)
     pids = torch.randint(persons, (n,), generator=generator)
     camids = torch.randint(CAMERAS, (n,), generator=generator)
-    features = _around(pids, persons, (sizes.dimensions,), generator)
+    embedding = _around(pids, persons, (sizes.dimensions,), generator)
     stripes = None
     if local:
         stripes = F.normalize(_around(pids, persons, (sizes.stripes, sizes.channels), generator), dim=2)
-    everything = Embeddings(features, tuple(map(str, range(n))), pids, camids, local=stripes)
+    everything = Embeddings(embedding, tuple(map(str, range(n))), pids, camids, local=stripes)
     return everything[torch.arange(sizes.queries)], everything[torch.arange(sizes.queries, n)]
 
 
@@ -100,14 +103,14 @@ OPERATIONS: dict[str, Callable[[Sizes], Callable[[], object]]] = {
     "re-rank": _rerank,
     "dmli": _dmli,
 }
-"""What :func:`measure` knows: evaluation, search, re-ranked evaluation, evaluation by aligned stripes."""
+"""The operations: evaluation, search, re-ranked evaluation, evaluation by aligned stripes (DMLI)."""
 
 
 def measure(operation: str, sizes: Sizes, *, repeats: int = 3) -> Cost:
-    """Run an operation several times, each in a fresh process.
+    """Run an operation several times, each in a fresh process, and return the median costs.
 
     Raises:
-        ConfigError: if a process dies, most likely for want of memory.
+        ConfigError: if a process dies, most likely out of memory.
     """
     runs = [_in_a_process(operation, sizes) for _ in range(repeats)]
     cpu, wall, peak = (statistics.median(column) for column in zip(*runs, strict=True))
@@ -126,7 +129,7 @@ def _in_a_process(operation: str, sizes: Sizes) -> tuple[float, float, float]:
         process.join()
         raise ConfigError(
             f"{operation} of {sizes.queries:,} × {sizes.gallery:,} ended with exit code {process.exitcode}, most "
-            "likely for want of memory; ask for smaller sizes"
+            "likely out of memory. Fix: choose smaller sizes"
         ) from None
     process.join()
     if isinstance(found, str):
@@ -140,7 +143,7 @@ def _run(operation: str, sizes: Sizes, answer: Any) -> None:
     cpu, wall = time.process_time(), time.perf_counter()
     try:
         work()
-    except PasserbyError as error:  # of sizes that are too small
+    except PasserbyError as error:  # sizes that are too small
         answer.send(str(error))
         return
     answer.send((time.process_time() - cpu, time.perf_counter() - wall, _peak_gigabytes()))
@@ -152,6 +155,38 @@ def _peak_gigabytes() -> float:
 
 
 def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
-    """Of the power of size that cost grows with: the slope of a straight line through their logarithms."""
+    """Return e of cost ~ size^e: the slope of the least-squares line through the logarithms."""
     x, y = (torch.tensor(values, dtype=torch.float64).log() for values in (sizes, costs))
     return (((x - x.mean()) * (y - y.mean())).sum() / (x - x.mean()).pow(2).sum()).item()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    sizes = Sizes()
+    add = parser.add_argument
+    add("--queries", type=int, default=sizes.queries, help="query images (default %(default)s, Market-1501's)")
+    add("--gallery", type=int, default=sizes.gallery, help="gallery images (default %(default)s, Market-1501's)")
+    add("--dimensions", type=int, default=sizes.dimensions, help="dimensions of an embedding (default %(default)s)")
+    add("--only", action="append", choices=list(OPERATIONS), help="repeatable (default all but dmli)")
+    add("--stripes", type=int, default=sizes.stripes, help="stripes per image, for dmli (default %(default)s)")
+    add("--channels", type=int, default=sizes.channels, help="dimensions of a stripe, for dmli (default %(default)s)")
+    add("--threads", type=int, default=sizes.threads, help="threads (default %(default)s)")
+    add("--repeats", type=int, default=3, help="measurements, of which the median counts (default %(default)s)")
+    add("--json", action="store_true", help="print JSON")
+    options = parser.parse_args(arguments)
+    asked = Sizes(**{name: getattr(options, name) for name in asdict(sizes) if name != "seed"})
+    costs = []
+    for name in options.only or ("evaluate", "top-50", "re-rank"):
+        cost = measure(name, asked, repeats=options.repeats)
+        costs.append(asdict(cost))
+        if not options.json:
+            print(
+                f"{name}: {cost.cpu_seconds:.2f} CPU seconds, {cost.wall_seconds:.2f} by the clock, "
+                f"peak {cost.peak_gigabytes:.2f} GB"
+            )
+    if options.json:
+        print(json.dumps(costs, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -18,9 +18,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from passerby.evaluation.bench import Cost, Sizes, exponent, measure
 from passerby.figures.style import SERIES
 from passerby.training.run import environment
+from retrieval import Cost, Sizes, exponent, measure
 
 PICTURES = (5_000, 10_000, 20_000, 40_000, 80_000)
 SHARE = 3368 / 19281

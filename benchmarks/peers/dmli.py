@@ -14,6 +14,7 @@ import json
 import multiprocessing
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,12 +22,14 @@ from typing import Any
 
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"  # before numpy is imported
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for retrieval.py
+
 import numpy as np
 import torch
 
-from passerby.evaluation.bench import Sizes, measure, people
 from passerby.retrieval.distance.dmli import dmli
 from passerby.training.run import environment
+from retrieval import Sizes, measure, people
 
 QUERIES, GALLERY, STRIPES, CHANNELS = 3368, 15913, 16, 128
 FEW = Sizes(queries=400, gallery=1600, stripes=STRIPES, channels=CHANNELS, threads=1)

@@ -123,7 +123,7 @@ def test_a_query_that_is_no_picture(run, trained: Path, figures: Path, work: Pat
     query = tmp_path / "query.jpg"
     query.write_text("I am a letter")
     figure = work / "hits.png"
-    fails(run("search", trained, query, "--gallery", figures, "--figure", figure), "query.jpg", "not a picture")
+    fails(run("search", trained, query, "--gallery", figures, "--output", figure), "query.jpg", "not a picture")
     assert left(work) == []
 
 

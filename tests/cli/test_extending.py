@@ -58,7 +58,7 @@ def test_a_fifth_paper_is_one_file_and_one_test(run, files: dict[str, Path], fig
     done = run(*plugin, "evaluate", trained, *data, "--json")
     assert json.loads(done.out) == json.loads((trained / "metrics.json").read_text())
 
-    rows = ("reproduce", "gem_reid", "table1", *data, "--rows", "learned", "--epochs", "1", "--out", tmp_path)
+    rows = ("reproduce", "gem_reid", "table1", *data, "--rows", "learned", "--epochs", "1", "--output", tmp_path)
     done = run(*plugin, *rows, *TINY)
     assert done.code == 0, done.err
     assert "75.00" in done.out

@@ -1,8 +1,8 @@
-"""The command line: one file a command, each a thin face of a library function.
+"""The command line: every command is a file of ``cli/commands`` or ``cli/figures`` and calls a library function.
 
-Commands import what is heavy when they run, so that ``passerby --help`` is quick. Every
-:class:`~passerby.errors.PasserbyError` becomes one line on stderr and exit code 1; other exceptions
-are bugs and keep their traceback.
+Commands import heavy modules when they run, so that ``passerby --help`` is fast. Every
+:class:`~passerby.errors.PasserbyError` is printed as one line on stderr with exit code 1; any other exception is a bug
+and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -15,31 +15,21 @@ import typer
 from typer.core import TyperGroup
 
 from passerby import __version__
-from passerby.cli.commands import (
-    attributes,
-    bench,
-    calibrate,
-    data,
-    demo,
-    embed,
-    evaluate,
-    explain,
-    import_weights,
-    models,
-    report,
-    reproduce,
-    search,
-    train,
-)
-from passerby.cli.figures import app as figures_app
+from passerby.cli.command import Command
+from passerby.cli.registry import entries
 from passerby.errors import PasserbyError
 from passerby.plugins import load_plugin
 
 
-class _OneLineErrors(TyperGroup):
-    """Runs a command and turns what a user can mend into one line."""
+class _Program(TyperGroup):
+    """The root group, which prints errors that a user can fix as one line."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return commands and groups together in the order of the help; typer would put groups last."""
+        return [entry.name for entry in entries() if entry.group is None]
 
     def invoke(self, ctx: Any) -> Any:
+        """Run a command and turn its errors into one line and an exit code."""
         try:
             return super().invoke(ctx)
         except PasserbyError as error:
@@ -56,27 +46,31 @@ class _OneLineErrors(TyperGroup):
 
 app = typer.Typer(
     name="passerby",
-    cls=_OneLineErrors,
-    help="Person re-identification: train, evaluate, search.",
+    cls=_Program,
+    help="Train, evaluate, explain and search with person re-identification models.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(demo.demo)
-app.command(no_args_is_help=True)(train.train)
-app.command(no_args_is_help=True)(evaluate.evaluate)
-app.command(no_args_is_help=True)(calibrate.calibrate)
-app.command(no_args_is_help=True)(embed.embed)
-app.command(no_args_is_help=True)(search.search)
-app.command(no_args_is_help=True)(attributes.attributes)
-app.command(no_args_is_help=True)(explain.explain)
-app.command(no_args_is_help=True)(report.report)
-app.command(no_args_is_help=True)(reproduce.reproduce)
-app.command()(models.models)
-app.add_typer(data.app, name="data")
-app.add_typer(bench.app, name="bench")
-app.add_typer(figures_app, name="figures")
-app.command("import-weights", no_args_is_help=True)(import_weights.import_weights)
+
+
+def _add_commands() -> None:
+    """Add every registered command and group to the program."""
+    found = entries()
+    groups: dict[str | None, typer.Typer] = {None: app}
+    for entry in found:
+        if entry.function is None:
+            groups[entry.name] = typer.Typer(no_args_is_help=True, help=entry.help)
+            app.add_typer(groups[entry.name], name=entry.name, rich_help_panel=entry.heading)
+    for entry in found:
+        if entry.function is not None:
+            add = groups[entry.group].command(
+                entry.name, cls=Command, no_args_is_help=entry.needs_arguments, rich_help_panel=entry.heading
+            )
+            add(entry.function)
+
+
+_add_commands()
 
 
 def _print_version(wanted: bool) -> None:
@@ -86,10 +80,10 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback()
-def _options(  # typer puts debug and version into the context
-    debug: Annotated[bool, typer.Option("--debug", envvar="PASSERBY_DEBUG", help="Show tracebacks.")] = False,  # noqa: ARG001
+def _options(  # _Program reads debug from the context, _print_version acts on version
+    debug: Annotated[bool, typer.Option("--debug", envvar="PASSERBY_DEBUG", help="Show tracebacks of errors.")] = False,  # noqa: ARG001
     version: Annotated[  # noqa: ARG001
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
     plugins: Annotated[
         list[Path] | None,
@@ -97,19 +91,19 @@ def _options(  # typer puts debug and version into the context
             "--plugin",
             envvar="PASSERBY_PLUGINS",
             metavar="FILE.py",
-            help="Your own models, recipes, tables or data sets. Repeatable.",
+            help="Python file that registers models, recipes, tables or datasets; repeatable.",
         ),
     ] = None,
 ) -> None:
-    """Options of every command; plugins are loaded, the others are acted upon above."""
+    """Load the plugins; the other options act above."""
     if plugins:
-        _know_what_is_here()
+        _fill_registries()
     for plugin in plugins or ():
         load_plugin(plugin)
 
 
-def _know_what_is_here() -> None:
-    """So that a plugin which takes a name that is taken is the one that fails, and not what comes after it."""
+def _fill_registries() -> None:
+    """Load the built-in entries first, so that a plugin with a taken name fails, not the registry after it."""
     from passerby.data.registry import DATASETS
     from passerby.models.registry import MODELS
     from passerby.recipes.registry import RECIPES
@@ -120,6 +114,6 @@ def _know_what_is_here() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit with its code: 0, 1 for an error, 2 for misuse, 130 when interrupted."""
+    """Run the command line and exit with 0, 1 for an error, 2 for misuse or 130 when interrupted."""
     app(args=None if arguments is None else list(arguments), prog_name="passerby")
     raise SystemExit(0)

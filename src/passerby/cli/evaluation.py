@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from passerby.cli.options import refuse_beside_features
+from passerby.cli.options import check_unused_with_features
 from passerby.cli.progress import progress_bar
 from passerby.cli.subgroups import asked_dimensions, draw_slices, slicing_of_features, slicing_of_run
 
@@ -106,11 +106,16 @@ def _of_features(asked: Asked, kept: _Kept) -> tuple[EvalResult, Grouping | None
 
 
 def _refuse_beside_features(asked: Asked) -> None:
-    others = {"RUN": asked.run} | {
-        f"--{name.replace('_', '-')}": getattr(asked, name)
-        for name in ("data", "attributes", "poses", "flip", "save_features", "multi_query")
+    others = {
+        "RUN": asked.run,
+        "--data": asked.data,
+        "--attributes": asked.attributes,
+        "--keypoints": asked.poses,
+        "--flip-tta": asked.flip,
+        "--save-features": asked.save_features,
+        "--multi-query": asked.multi_query,
     }
-    refuse_beside_features(others)
+    check_unused_with_features(others)
 
 
 def _protocol_of_features(asked: Asked) -> Protocol:
@@ -184,6 +189,6 @@ def _rerank(asked: Asked) -> Rerank | None:
     settings = {name: getattr(asked, name) for name in ("k1", "k2", "lam", "torchreid_compat")}
     given = {name: value for name, value in settings.items() if value is not None and value is not False}
     if given and not asked.rerank:
-        named = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        named = ", ".join("--torchreid-compat" if name == "squared_twice" else f"--{name}" for name in given)
         raise ProtocolError(f"{named} would decide how to re-rank, but nothing is re-ranked: add --rerank")
     return Rerank(**given) if asked.rerank else None

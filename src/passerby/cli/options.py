@@ -1,53 +1,120 @@
-"""Options that several commands have."""
+"""The options that several commands share, each written once, so that it means the same thing in all of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
 from passerby.errors import ConfigError
 
-Place = Annotated[str | None, typer.Option(help="NAME:PATH or a path (folder, zip, tar).")]
-Device = Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, cuda:1, mps.")]
-Flip = Annotated[
-    bool | None,
+Distance = Literal["global", "local", "global_local"]
+
+# Arguments
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, made by train or import-weights.")]
+OptionalRunArgument = Annotated[
+    Path | None, typer.Argument(metavar="[RUN]", help="A run folder, made by train or import-weights.")
+]
+DatasetArgument = Annotated[
+    str, typer.Argument(metavar="DATA", help="NAME:PATH, a path (folder, zip, tar), or pedestrians:people=60,….")
+]
+
+# Data
+DataOption = Annotated[
+    str | None, typer.Option("--data", metavar="DATA", help="Dataset: NAME:PATH or a path (folder, zip, tar).")
+]
+RequiredDataOption = Annotated[
+    str, typer.Option("--data", metavar="DATA", help="Dataset: NAME:PATH or a path (folder, zip, tar).")
+]
+FeaturesOption = Annotated[
+    Path | None,
     typer.Option(
-        "--flip-tta/--no-flip-tta",
-        "--flip/--no-flip",
-        help="Average each picture with its mirror image; default: as the run says (no).",
+        "--features",
+        metavar="FILE.npz|.parquet",
+        help="Precomputed embeddings instead of a run; docs/evaluation.md describes the file.",
     ),
 ]
-Normalise = Annotated[
-    bool | None,
-    typer.Option("--normalize/--no-normalize", help="Compare embeddings of length 1; default: as the run or paper."),
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, e.g. optimizer.lr=1e-4; repeatable."),
 ]
-Poses = Annotated[
+
+# Inference
+DeviceOption = Annotated[str, typer.Option("--device", help="Device of the model: cpu, cuda, cuda:1 or mps.")]
+BatchSizeOption = Annotated[int, typer.Option("--batch-size", min=1, help="Images per batch.")]
+FlipTtaOption = Annotated[
+    bool | None,
+    typer.Option("--flip-tta/--no-flip-tta", help="Flip test-time augmentation (default as in the run)."),
+]
+NormalizeOption = Annotated[
+    bool | None,
+    typer.Option("--normalize/--no-normalize", help="L2-normalize embeddings (default as in the run)."),
+]
+KeypointsOption = Annotated[
     str | None,
-    typer.Option(help="Who knows the joints, for a model of parts: own, network, auto, a COCO .json, body points."),
+    typer.Option(
+        "--keypoints",
+        metavar="SOURCE",
+        help="Keypoint source of part models: own, network, auto, a COCO .json or a pose network's .xml "
+        "(default as in the run).",
+    ),
 ]
-Blur = Annotated[
+
+# Evaluation
+DistanceOption = Annotated[
+    Distance, typer.Option("--distance", help="Distance of embeddings, of local features (stripes), or of both.")
+]
+DrawsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--draws",
+        min=0,
+        help="Number of random single-shot galleries, 0 for the whole gallery (default as in the run or dataset).",
+    ),
+]
+RerankOption = Annotated[
+    bool, typer.Option("--rerank", help="Re-rank with k-reciprocal encoding (Zhong et al., 2017).")
+]
+
+# Images and output
+QueryOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--query", metavar="NAME", help="Image to show, with or without its folders; repeatable (default random)."
+    ),
+]
+SampleSeedOption = Annotated[int, typer.Option("--seed", min=0, help="Random seed of the image selection.")]
+BlurOption = Annotated[
     bool | None,
-    typer.Option("--blur/--no-blur", help="Blur heads; default: unless nobody in the pictures exists (synthetic)."),
+    typer.Option("--blur/--no-blur", help="Blur heads (default yes, except in synthetic images)."),
 ]
+FigureOption = Annotated[Path, typer.Option("--output", "-o", metavar="FILE.png|.pdf|.svg", help="Figure to write.")]
+OptionalFigureOption = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE.png|.pdf|.svg", help="Figure to write (default none).")
+]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def refuse_beside_features(others: Mapping[str, object]) -> None:
-    """What decides how a model embeds decides nothing about embeddings from a file.
+def check_unused_with_features(others: Mapping[str, object]) -> None:
+    """Check that no option is given that only matters when a model embeds images.
 
     Raises:
-        ConfigError: if any of ``others``, by the names that are typed, was given.
+        ConfigError: if any of ``others``, by the names that a user types, was given beside ``--features``.
     """
     if given := [name for name, value in others.items() if value is not None]:
-        raise ConfigError(f"--features are embeddings already: {', '.join(given)} would decide nothing; leave it out")
+        raise ConfigError(
+            f"{', '.join(given)} has no effect with --features, which are embeddings already. Fix: leave it out"
+        )
 
 
-def refuse_number(names: Sequence[str], n: int | None, *, what: str = "picture") -> None:
-    """How many are shown, and which, are not asked for at once.
+def check_names_or_number(names: Sequence[str], n: int | None, *, what: str = "image") -> None:
+    """Check that images are selected by name or by number, not by both.
 
     Raises:
-        ConfigError: if they are.
+        ConfigError: if both are given.
     """
     if names and n is not None:
-        raise ConfigError(f"every {what} that is named is shown, so -n {n} would decide nothing; leave it out")
+        raise ConfigError(f"-n {n} has no effect, because every named {what} is shown. Fix: leave it out")

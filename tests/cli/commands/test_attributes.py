@@ -115,7 +115,7 @@ def test_a_search_for_attributes_alone(run, describer: Path, figures: Path, embe
     assert content["ranked_by"] == "probability"
     probabilities = [hit["probability"] for hit in content["hits"]]
     assert probabilities == sorted(probabilities, reverse=True)
-    done = run(*asked, "--figure", tmp_path / "strip.png")
+    done = run(*asked, "--output", tmp_path / "strip.png")
     heading, columns, *rows = done.out.splitlines()
     assert heading == (
         "All 16 pictures, ranked by the probability of upper color = red, hat = no (product over groups):"
@@ -140,7 +140,7 @@ def test_a_search_that_attributes_filter(run, describer: Path, figures: Path, em
         assert (content["matching"], content["ranked_by"]) == (len(wanted), "filter, then distance")
         distances = [hit["distance"] for hit in content["hits"]]
         assert distances == sorted(distances)
-        done = run(*asked, "--figure", tmp_path / f"{value}.png")
+        done = run(*asked, "--output", tmp_path / f"{value}.png")
         found = f"Nearest to {query} among the {len(wanted)} of 16 pictures predicted gender = {value}:"
         nothing = f"None of 16 pictures is predicted gender = {value};"
         assert done.out.startswith(found if wanted else nothing)

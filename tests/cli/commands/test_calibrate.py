@@ -50,7 +50,7 @@ def test_what_is_fitted_and_said(run, trained: Path, figures: Path, tmp_path: Pa
     again = run("calibrate", folder, "--data", figures)
     assert again.code == 1
     assert "--overwrite" in again.err
-    done = run("calibrate", folder, "--data", figures, "--same-camera", "--flip", "--overwrite", "--json")
+    done = run("calibrate", folder, "--data", figures, "--same-camera", "--flip-tta", "--overwrite", "--json")
     values = json.loads(done.out)
     assert values["method"] == "isotonic"
     assert (values["protocol"]["ignore_same_camera"], values["protocol"]["flip_tta"]) == (False, True)
@@ -87,7 +87,7 @@ def test_open_set_metrics_need_no_calibration(run, trained: Path, figures: Path)
 def test_a_calibration_of_other_distances_is_not_applied(
     run, calibrated: Path, figures: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for option in ("--flip", "--rerank"):
+    for option in ("--flip-tta", "--rerank"):
         caplog.clear()
         done = run("evaluate", calibrated, "--data", figures, option, "--json")
         assert "calibration" not in json.loads(done.out)["details"]

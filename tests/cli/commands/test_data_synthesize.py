@@ -33,7 +33,7 @@ def test_a_set_is_written(run, tmp_path: Path) -> None:
 
 
 def test_every_choice_reaches_the_world(run, tmp_path: Path) -> None:
-    choices = ("--outfits", "2", "--knob", "background=0.5", "--knob", "twins=0")
+    choices = ("--outfits", "2", "--difficulty", "background=0.5", "--difficulty", "twins=0")
     assert run("data", "synthesize", tmp_path / "made", *SMALL, *choices).code == 0
     settings = json.loads((tmp_path / "made" / "settings.json").read_text())
     assert settings["two_outfits"] is True
@@ -50,9 +50,9 @@ def test_cameras_of_their_own(run, tmp_path: Path) -> None:
     ("choice", "words"),
     [
         (("--size", "large"), ("256x128", "'large'")),
-        (("--knob", "backgruond=1"), ("backgruond", "background")),
-        (("--knob", "background"), ("NAME=VALUE",)),
-        (("--knob", "background=-1"), ("0 or more",)),
+        (("--difficulty", "backgruond=1"), ("backgruond", "background")),
+        (("--difficulty", "background"), ("NAME=VALUE",)),
+        (("--difficulty", "background=-1"), ("0 or more",)),
         (("--people", "0"), ("people must be at least 1",)),
         (("--separate-cameras",), ("at least 4",)),
     ],
@@ -74,7 +74,7 @@ def test_a_folder_that_exists_is_kept(run, tmp_path: Path) -> None:
 
 def test_a_sheet_is_drawn(run, tmp_path: Path) -> None:
     out = tmp_path / "sheet.png"
-    done = run("data", "sheet", DRAWN, "-o", out, "--joints", "--people", "3", "--cameras", "1")
+    done = run("data", "sheet", DRAWN, "-o", out, "--show-keypoints", "--people", "3", "--cameras", "1")
     assert done.out == f"The people are in {out}.\n"
     with Image.open(out) as sheet:
         assert sheet.width > sheet.height

@@ -33,7 +33,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
 
 def test_it_goes_the_whole_way(run, commands: Commands, tmp_path: Path) -> None:
     out = tmp_path / "demo"
-    done = run("demo", "--out", out)
+    done = run("demo", "--output", out)
     assert done.code == 0
     assert [c[:2] if c[0] == "data" else c[:1] for c in commands] == [
         ["data", "synthesize"], ["data", "sheet"], ["train"], ["evaluate"], ["embed"], ["search"], ["report"],
@@ -42,7 +42,7 @@ def test_it_goes_the_whole_way(run, commands: Commands, tmp_path: Path) -> None:
 
 
 def test_the_last_line_says_what_was_made_and_where(run, commands: Commands, tmp_path: Path) -> None:
-    last = run("demo", "--out", tmp_path / "demo").out.splitlines()[-1]
+    last = run("demo", "--output", tmp_path / "demo").out.splitlines()[-1]
     for made in ("people.png", "run", "search.png", "report.html"):
         assert str(tmp_path / "demo" / made) in last
     assert "first in 61 of 100 searches" in last
@@ -50,15 +50,15 @@ def test_the_last_line_says_what_was_made_and_where(run, commands: Commands, tmp
 
 def test_it_replaces_its_own_folder(run, commands: Commands, tmp_path: Path) -> None:
     out = tmp_path / "demo"
-    run("demo", "--out", out)
+    run("demo", "--output", out)
     (out / "run").mkdir()
-    assert run("demo", "--out", out).code == 0
+    assert run("demo", "--output", out).code == 0
     assert not (out / "run").exists()
 
 
 def test_it_leaves_other_folders_alone(run, commands: Commands, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
-    done = run("demo", "--out", tmp_path)
+    done = run("demo", "--output", tmp_path)
     assert done.code == 1
     assert "no demo made it" in done.err
     assert [f.name for f in tmp_path.iterdir()] == ["thesis.tex"]
@@ -68,7 +68,7 @@ def test_it_leaves_other_folders_alone(run, commands: Commands, tmp_path: Path) 
 def test_a_failing_step_ends_it(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "PEOPLE", 2)
     monkeypatch.setattr(demo, "SETTINGS", ("optimzer.lr=1",))
-    done = run("demo", "--out", tmp_path / "demo")
+    done = run("demo", "--output", tmp_path / "demo")
     assert done.code == 1
     assert done.err.startswith("passerby: unknown setting 'optimzer.lr'")
     assert "$ passerby embed" not in done.out

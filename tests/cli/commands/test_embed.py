@@ -111,10 +111,10 @@ def test_what_cannot_be_embedded(run_folder: Path, people: Path, tmp_path: Path)
 
 def test_a_flipped_gallery_is_searched_with_flip_only(run_folder: Path, people: Path, tmp_path: Path) -> None:
     flipped = tmp_path / "flipped.parquet"
-    assert passerby("embed", run_folder, people, "-o", flipped, "--flip").exit_code == 0
+    assert passerby("embed", run_folder, people, "-o", flipped, "--flip-tta").exit_code == 0
     assert read_embeddings(flipped).origin.flip_tta
     asked = ("search", run_folder, people / "2.png", "--gallery", flipped)
     assert "search with --flip-tta" in refused(passerby(*asked))
-    assert "search with --flip-tta" in refused(passerby(*asked, "--no-flip"))
-    assert "search with --normalize" in refused(passerby(*asked, "--flip", "--no-normalize"))
-    assert "2.png" in passerby(*asked, "--flip", "-k", 1).stdout
+    assert "search with --flip-tta" in refused(passerby(*asked, "--no-flip-tta"))
+    assert "search with --normalize" in refused(passerby(*asked, "--flip-tta", "--no-normalize"))
+    assert "2.png" in passerby(*asked, "--flip-tta", "-k", 1).stdout

@@ -43,11 +43,11 @@ def test_choices_reach_the_protocol(run, trained: Path, figures: Path, distance:
 
 
 def test_flip_and_normalise_reach_the_numbers(run, trained: Path, figures: Path) -> None:
-    asked = run("evaluate", trained, "--data", figures, "--flip", "--no-normalize")
+    asked = run("evaluate", trained, "--data", figures, "--flip-tta", "--no-normalize")
     assert "distance global of embeddings as they are, mirror images averaged." in asked.out.splitlines()[0]
     results = [
         json.loads(run("evaluate", trained, "--data", figures, "--json", *options).out)
-        for options in ((), ("--flip",), ("--no-normalize",))
+        for options in ((), ("--flip-tta",), ("--no-normalize",))
     ]
     assert [(r["protocol"]["flip_tta"], r["protocol"]["normalize"]) for r in results] == [
         (False, True),
@@ -63,7 +63,7 @@ def test_re_ranking_reaches_the_numbers(run, trained: Path, figures: Path) -> No
     assert "distance global, re-ranked by k-reciprocal neighbors (k1 4, k2 2, λ 0)." in done.out.splitlines()[0]
     plain, ranked, twice = (
         json.loads(run("evaluate", trained, "--data", figures, "--json", *options).out)
-        for options in ((), again, ("--rerank", "--squared-twice"))
+        for options in ((), again, ("--rerank", "--torchreid-compat"))
     )
     assert plain["protocol"]["rerank"] is None
     assert ranked["protocol"]["rerank"] == {"k1": 4, "k2": 2, "lam": 0.0, "torchreid_compat": False}
@@ -86,9 +86,9 @@ def test_features_give_the_numbers_of_the_run_that_made_them(run, trained: Path,
 
 
 def test_what_decides_nothing_beside_features_is_refused(run, trained: Path, figures: Path, tmp_path: Path) -> None:
-    beside = run("evaluate", trained, "--data", figures, "--features", tmp_path / "f.npz", "--flip")
+    beside = run("evaluate", trained, "--data", figures, "--features", tmp_path / "f.npz", "--flip-tta")
     assert beside.code == 1
-    assert "RUN, --data, --flip would decide nothing" in beside.err
+    assert "RUN, --data, --flip-tta has no effect" in beside.err
     assert "give RUN and --data, or --features FILE" in run("evaluate", trained).err
     assert "there is no file" in run("evaluate", "--features", tmp_path / "f.npz").err
 

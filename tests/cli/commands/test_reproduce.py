@@ -39,21 +39,21 @@ def test_a_paper_or_a_table_is_listed(run) -> None:
 
 def test_a_row_is_run_and_printed_beside_the_papers(run, tmp_path: Path) -> None:
     asked = ("reproduce", "dual_attention", "table2", "--data", DRAWN, "--rows", "resnet50", "--epochs", "1", *SMALL)
-    done = run(*asked, "--out", tmp_path)
+    done = run(*asked, "--output", tmp_path)
     assert done.code == 0
     assert "resnet50: training" in done.out
     assert "differs: epochs: 500 → 1" in done.out
     assert "85.76" in done.out
     assert done.out.splitlines()[-1].startswith("The report is in")
     assert (tmp_path / "dual_attention-table2" / "report.md").is_file()
-    again = run(*asked, "--out", tmp_path)
+    again = run(*asked, "--output", tmp_path)
     assert (again.code, again.err) == (0, "")
     assert "resnet50: finished before" in again.out
 
 
 @pytest.mark.usefixtures("_undrawn")
 def test_a_counted_table(run, tmp_path: Path) -> None:
-    done = run("reproduce", "aap_reid", "table2", "--out", tmp_path)
+    done = run("reproduce", "aap_reid", "table2", "--output", tmp_path)
     assert (done.code, done.err) == (0, "")
     assert done.out.count("27.69") == 2
 
@@ -66,7 +66,7 @@ def test_a_failure_is_said_at_the_end_and_by_the_exit_code(
         raise TrainingError("the loss is not finite")
 
     monkeypatch.setattr("passerby.recipes.reproduce.train", fail)
-    done = run("reproduce", "aap_reid", "table1", "--data", DRAWN, "--rows", "band, stride", "--out", tmp_path, *SMALL)
+    done = run("reproduce", "aap_reid", "table1", "--data", DRAWN, "--rows", "band, stride", "--output", tmp_path, *SMALL)
     assert done.code == 1
     assert done.err.splitlines() == ["passerby: failed: stride, band; the report says why"]
     assert (tmp_path / "aap_reid-table1" / "report.md").is_file()

@@ -113,12 +113,12 @@ def test_a_folder_or_archive_is_embedded_on_the_way(runs: list[Path], market: Pa
 
 def test_the_figure(runs: list[Path], market: Path, embedded: Path, tmp_path: Path) -> None:
     figure, query = tmp_path / "strip.png", f"{market}::query/0001_c1s1_000022_00.jpg"
-    content = answer(passerby("search", runs[0], query, "--gallery", embedded, "--json", "--figure", figure))
+    content = answer(passerby("search", runs[0], query, "--gallery", embedded, "--json", "--output", figure))
     assert len(content["hits"]) == 3
     with Image.open(figure) as picture:
         assert picture.format == "PNG"
         picture.load()
-    assert "strip.png" in passerby("search", runs[0], query, "--gallery", embedded, "--figure", figure).stdout
+    assert "strip.png" in passerby("search", runs[0], query, "--gallery", embedded, "--output", figure).stdout
 
 
 def test_heads_of_people_who_may_exist_are_blurred_in_figures(
@@ -131,7 +131,7 @@ def test_heads_of_people_who_may_exist_are_blurred_in_figures(
         return drawn(query, hits, **known)
 
     monkeypatch.setattr("passerby.figures.search_result.search_figure", strip)
-    asked = ("search", runs[0], query, "--gallery", embedded, "--figure", tmp_path / "strip.png")
+    asked = ("search", runs[0], query, "--gallery", embedded, "--output", tmp_path / "strip.png")
     assert [passerby(*asked, *how).exit_code for how in ((), ("--blur",), ("--no-blur",))] == [0, 0, 0]
     default, blurred, sharp = ([np.asarray(image, float) for image in images] for images in shown)
     edge = round(UPPER * 64)
@@ -140,7 +140,7 @@ def test_heads_of_people_who_may_exist_are_blurred_in_figures(
     for a, b, c in zip(default, blurred, sharp, strict=True):
         assert np.array_equal(a, b)
         assert np.abs(a[:edge] - c[:edge]).mean() > 2
-    assert "add --figure" in refused(passerby(*asked[:-2], "--blur"))
+    assert "add --output" in refused(passerby(*asked[:-2], "--blur"))
 
 
 def test_what_cannot_be_searched(runs: list[Path], market: Path, embedded: Path, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_what_cannot_be_searched(runs: list[Path], market: Path, embedded: Path,
     assert "no picture" in refused(passerby("search", runs[0], tmp_path / "nobody.jpg", "--gallery", embedded))
     assert "4" in refused(passerby(*asked, "-k", 4))
     assert passerby(*asked, "-k", 0).exit_code == 2
-    assert "no folder" in refused(passerby(*asked, "--figure", tmp_path / "nowhere" / "strip.png"))
+    assert "no folder" in refused(passerby(*asked, "--output", tmp_path / "nowhere" / "strip.png"))
     cut = tmp_path / "cut.jpg"
     cut.write_bytes(query.read_bytes()[:700])
     assert "cut.jpg" in refused(passerby("search", runs[0], cut, "--gallery", embedded))
@@ -165,6 +165,6 @@ def test_a_figure_of_pictures_that_moved_is_not_half_written(
 ) -> None:
     moved = market.rename(tmp_path / "moved")
     query = moved / "query" / "0001_c1s1_000022_00.jpg"
-    message = refused(passerby("search", runs[0], query, "--gallery", embedded, "--figure", tmp_path / "strip.png"))
+    message = refused(passerby("search", runs[0], query, "--gallery", embedded, "--output", tmp_path / "strip.png"))
     assert "not where they were embedded" in message
     assert not (tmp_path / "strip.png").exists()

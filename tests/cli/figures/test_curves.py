@@ -41,7 +41,7 @@ def test_retrieval_of_runs_and_of_features(run, trained: Path, figures: Path, tm
     [
         ((), "give RUN… and --data, or --features"),
         (("--features", "a.npz", "RUN"), "and not both"),
-        (("--features", "a.npz", "--data", "x"), "--data would decide nothing"),
+        (("--features", "a.npz", "--data", "x"), "--data has no effect"),
         (("--features", "a.npz", "--what", "calibration"), "leave calibration out"),
         (("RUN",), "add --data DATA"),
         (("RUN", "--what", "cmd"), "Did you mean cmc?"),

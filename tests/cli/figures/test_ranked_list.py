@@ -110,8 +110,8 @@ def test_anybodys_embeddings_and_pictures(
     (found,) = drawn[0].lists["theirs"]
     assert found.average_precision == max(precisions(sides, Protocol()).values())
     assert "--pictures PLACE" in run(*command).err
-    message = run(*command, "--pictures", figures, "--attributes", "own", "--flip").err
-    assert "--attributes, --flip would decide nothing" in message
+    message = run(*command, "--pictures", figures, "--attributes", "own", "--flip-tta").err
+    assert "--attributes, --flip-tta has no effect" in message
     message = run(*command, "--pictures", tmp_path).err
     assert "has no file" in message
 
@@ -165,7 +165,7 @@ def test_what_is_refused(run: Run, trained: Path, figures: Path, tmp_path: Path)
     name = load_dataset(figures).query[0].path
     near = run(*command, "--queries", f"{name}x")
     assert (near.code, f"Did you mean {name}" in near.err) == (1, True)
-    assert "-n 3 would decide nothing" in run(*command, "--queries", name, "-n", 3).err
+    assert "-n 3 has no effect" in run(*command, "--queries", name, "-n", 3).err
     assert "k must be between 1 and the gallery's" in run(*command, "-k", 10_000).err
     assert "predicts no attributes" in run(*command, "--attributes", "own").err
     assert "nothing to rank" in run("figures", "ranked-list", trained, "-o", file).err

@@ -53,7 +53,7 @@ def test_identities(run: Run, trained: Path, figures: Path, tmp_path: Path, meth
         (("--method", "cam"), "add --by identity"),
         (("--method", "cam", "--by", "identity", "--layer", "layer3"), "leave --layer out"),
         (("--layer", "layer9"), "unknown layer of aap_reid 'layer9'. Did you mean layer"),
-        (("--query", "a.jpg", "-n", 2), "would decide nothing"),
+        (("--query", "a.jpg", "-n", 2), "has no effect"),
         (("--query", "nobody.jpg"), "unknown picture 'nobody.jpg'"),
     ],
 )

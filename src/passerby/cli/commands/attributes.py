@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from passerby.cli.options import Device, Poses
+from passerby.cli.options import BatchSizeOption, DeviceOption, KeypointsOption
 from passerby.cli.progress import progress_bar
+from passerby.cli.registry import Panel, command
 
 if TYPE_CHECKING:
     from passerby.data.source import Source
@@ -20,15 +21,16 @@ if TYPE_CHECKING:
     from passerby.types import Sample
 
 
+@command("attributes", panel=Panel.SEARCH, order=2)
 def attributes(
     run: Annotated[Path, typer.Argument(help="A run folder of a model that predicts attributes, such as aanet.")],
     images: Annotated[
         list[str], typer.Argument(help="Files, PLACE::NAME, or all pictures of a directory, zip, tar or NAME:PATH.")
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the probabilities of all values.")] = False,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images at once.")] = 64,
-    device: Device = "cpu",
-    poses: Poses = None,
+    batch_size: BatchSizeOption = 64,
+    device: DeviceOption = "cpu",
+    poses: KeypointsOption = None,
 ) -> None:
     """Predict attributes: of each picture and group the most probable value, and its probability."""
     from passerby.inference.attributes import schema_of

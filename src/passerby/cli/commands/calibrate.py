@@ -8,15 +8,24 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from passerby.cli.options import Device, Flip, Normalise, Poses
+from passerby.cli.options import (
+    BatchSizeOption,
+    DeviceOption,
+    FlipTtaOption,
+    KeypointsOption,
+    NormalizeOption,
+    RunArgument,
+)
 from passerby.cli.progress import progress_bar
+from passerby.cli.registry import Panel, command
 
 if TYPE_CHECKING:
     from passerby.metrics.calibration import Calibration
 
 
+@command("calibrate", panel=Panel.EVALUATE, order=4)
 def calibrate(  # noqa: PLR0913 - options of a command
-    run: Annotated[Path, typer.Argument(help="A run folder, as train or import-weights makes it.")],
+    run: RunArgument,
     data: Annotated[str, typer.Option(help="NAME:PATH or a path: validation people, neither for training nor tests.")],
     method: Annotated[
         Literal["isotonic", "logistic"], typer.Option(help="Steps that fit the pairs best, or a smooth curve.")
@@ -28,11 +37,11 @@ def calibrate(  # noqa: PLR0913 - options of a command
         bool, typer.Option("--same-camera", help="A person seen twice by one camera is a pair too.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Which people are held out.")] = 0,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images embedded at once.")] = 64,
-    device: Device = "cpu",
-    poses: Poses = None,
-    flip: Flip = None,
-    normalize: Normalise = None,
+    batch_size: BatchSizeOption = 64,
+    device: DeviceOption = "cpu",
+    poses: KeypointsOption = None,
+    flip: FlipTtaOption = None,
+    normalize: NormalizeOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run's calibration.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the calibration as JSON.")] = False,
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from passerby.cli.registry import Panel, command
 from passerby.errors import OutputError
 
 MARKER = ".made-by-passerby-demo"
@@ -32,25 +33,26 @@ SETTINGS = (
 """Small enough for two processor cores and two minutes; nothing is erased: so short a training has no time for it."""
 
 
+@command("demo", panel=Panel.START, order=0, needs_arguments=False)
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder to make; one that an earlier demo made is replaced.")] = Path(
-        "passerby-demo"
-    ),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to make; replaces that of an earlier demo.")
+    ] = Path("passerby-demo"),
 ) -> None:
     """Draw people, train on half of them, evaluate and search among the others: four minutes on two cores."""
     start = time.monotonic()
-    _make_room(out)
-    data, run, people = out / "data", out / "run", out / "people.parquet"
-    sheet, strip, page = out / "people.png", out / "search.png", out / "report.html"
+    _make_room(output)
+    data, run, people = output / "data", output / "run", output / "people.parquet"
+    sheet, strip, page = output / "people.png", output / "search.png", output / "report.html"
     _passerby("data", "synthesize", data, "--people", PEOPLE)
     _passerby("data", "sheet", data, "-o", sheet)
     _passerby("train", "aap_reid", "--data", data, "--run", run, *(a for s in SETTINGS for a in ("--set", s)))
-    _passerby("evaluate", run, "--data", data, "--output", out / "evaluation.json")
+    _passerby("evaluate", run, "--data", data, "--output", output / "evaluation.json")
     _passerby("embed", run, data, "-o", people)
     query = min((data / "query").iterdir()).name
-    _passerby("search", run, f"{data}::query/{query}", "--gallery", people, "-k", "10", "--figure", strip)
+    _passerby("search", run, f"{data}::query/{query}", "--gallery", people, "-k", "10", "-o", strip)
     _passerby("report", run, "-o", page)
-    rank1 = json.loads((out / "evaluation.json").read_text())["cmc"]["1"]
+    rank1 = json.loads((output / "evaluation.json").read_text())["cmc"]["1"]
     typer.echo(
         f"\nMade in {time.monotonic() - start:.0f} s: {sheet} (the people), {run} (a model that names the right one of "
         f"{PEOPLE // 2} strangers first in {100 * rank1:.0f} of 100 searches), {strip} (one search; green is right), "
@@ -63,7 +65,7 @@ def _make_room(out: Path) -> None:
     try:
         if out.exists():
             if not (out / MARKER).is_file():
-                raise OutputError(f"{out} exists and no demo made it; choose another folder with --out")
+                raise OutputError(f"{out} exists and no demo made it; choose another folder with --output")
             shutil.rmtree(out)
         out.mkdir(parents=True)
         (out / MARKER).touch()

@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from passerby.cli.options import Device, Flip, Normalise, Poses
+from passerby.cli.options import (
+    BatchSizeOption,
+    DeviceOption,
+    FlipTtaOption,
+    KeypointsOption,
+    NormalizeOption,
+    OverwriteOption,
+    RunArgument,
+)
 from passerby.cli.progress import progress_bar
+from passerby.cli.registry import Panel, command
 from passerby.errors import OutputError
 
 if TYPE_CHECKING:
@@ -19,20 +28,21 @@ if TYPE_CHECKING:
     from passerby.types import Sample
 
 
+@command("embed", panel=Panel.SEARCH, order=0)
 def embed(
-    run: Annotated[Path, typer.Argument(help="A run folder, as train or import-weights makes it.")],
+    run: RunArgument,
     folder: Annotated[str, typer.Argument(help="The pictures: a directory, a zip or tar, or NAME:PATH.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .parquet file to write.")],
     split: Annotated[
         Literal["train", "query", "gallery", "all"] | None,
         typer.Option(help="Of a dataset; default: its gallery if it has one, else all."),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images embedded at once.")] = 64,
-    device: Device = "cpu",
-    poses: Poses = None,
-    flip: Flip = None,
-    normalize: Normalise = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
+    batch_size: BatchSizeOption = 64,
+    device: DeviceOption = "cpu",
+    poses: KeypointsOption = None,
+    flip: FlipTtaOption = None,
+    normalize: NormalizeOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Embed every picture once, so that searches need not."""
     from passerby.data.images.open import list_images

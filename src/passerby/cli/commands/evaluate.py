@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from passerby.cli.evaluation import Asked, evaluated
-from passerby.cli.options import Device, Flip, Normalise, Place, Poses
+from passerby.cli.options import (
+    BatchSizeOption,
+    DataOption,
+    DeviceOption,
+    FlipTtaOption,
+    JsonOption,
+    KeypointsOption,
+    NormalizeOption,
+)
+from passerby.cli.registry import Panel, command
 from passerby.cli.results import print_result
 from passerby.cli.subgroups import print_slices
 
@@ -19,9 +28,10 @@ if TYPE_CHECKING:
     from passerby.types import EvalResult
 
 
+@command("evaluate", panel=Panel.EVALUATE, order=0)
 def evaluate(  # noqa: PLR0913 - options of a command
     run: Annotated[Path | None, typer.Argument(help="A run folder, as train or import-weights makes it.")] = None,
-    data: Place = None,
+    data: DataOption = None,
     features: Annotated[
         Path | None,
         typer.Option(
@@ -43,8 +53,8 @@ def evaluate(  # noqa: PLR0913 - options of a command
             "With --slices attributes: what people wear.",
         ),
     ] = None,
-    device: Device = "cpu",
-    poses: Poses = None,
+    device: DeviceOption = "cpu",
+    poses: KeypointsOption = None,
     draws: Annotated[
         int | None,
         typer.Option(
@@ -53,8 +63,8 @@ def evaluate(  # noqa: PLR0913 - options of a command
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the draws; default: as the run says (0).")] = None,
-    flip: Flip = None,
-    normalize: Normalise = None,
+    flip: FlipTtaOption = None,
+    normalize: NormalizeOption = None,
     multi_query: Annotated[
         Literal["mean", "max"] | None,
         typer.Option(help="All pictures of a query's person by its camera ask as one (Market-1501's gt_bbox)."),
@@ -67,16 +77,12 @@ def evaluate(  # noqa: PLR0913 - options of a command
     ] = None,
     torchreid_compat: Annotated[
         bool,
-        typer.Option(
-            "--torchreid-compat",
-            "--squared-twice",
-            help="Of --rerank: square distances once more, as torchreid and fast-reid.",
-        ),
+        typer.Option("--torchreid-compat", help="Of --rerank: square distances once more, as torchreid and fast-reid."),
     ] = False,
     open_set: Annotated[
         bool, typer.Option("--open-set", help="Also tell same from different by distance alone: EER, TPR at FMR.")
     ] = False,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images embedded at once.")] = 64,
+    batch_size: BatchSizeOption = 64,
     save_features: Annotated[
         Path | None, typer.Option(metavar="FILE.npz", help="Keep the embeddings, for --features.")
     ] = None,
@@ -90,7 +96,7 @@ def evaluate(  # noqa: PLR0913 - options of a command
         ),
     ] = None,
     slices_figure: Annotated[Path | None, typer.Option(metavar="FILE.png|.pdf|.svg", help="Draw the slices.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
     output: Annotated[Path | None, typer.Option(help="Write the JSON to this file too.")] = None,
 ) -> None:
     """Rank the gallery for every query and print CMC, mAP and mINP with the protocol they were counted under."""

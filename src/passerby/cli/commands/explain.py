@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from passerby.cli.options import Blur, Device, Poses
+from passerby.cli.options import (
+    BlurOption,
+    DeviceOption,
+    JsonOption,
+    KeypointsOption,
+    OptionalFigureOption,
+    RunArgument,
+)
+from passerby.cli.registry import Panel, command
 
 if TYPE_CHECKING:
     from passerby.data.source import Source
@@ -17,18 +25,19 @@ if TYPE_CHECKING:
     from passerby.types import Sample
 
 
+@command("explain", panel=Panel.EVALUATE, order=3)
 def explain(
-    run: Annotated[Path, typer.Argument(help="A run folder, as train or import-weights makes it.")],
+    run: RunArgument,
     a: Annotated[str, typer.Argument(help="A picture: a file, or PLACE::NAME in a directory, zip, tar or data set.")],
     b: Annotated[str, typer.Argument(help="Another one.")],
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Draw all of it to this .png, .pdf or .svg.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    output: OptionalFigureOption = None,
+    as_json: JsonOption = False,
     confident: Annotated[
         float, typer.Option(min=0, max=1, help="A predicted attribute less probable than this counts for nothing.")
     ] = 0.8,
-    blur: Blur = None,
-    device: Device = "cpu",
-    poses: Poses = None,
+    blur: BlurOption = None,
+    device: DeviceOption = "cpu",
+    poses: KeypointsOption = None,
 ) -> None:
     """Say why two pictures are, or are not, of the same person for a model."""
     from passerby.explain.matching.explanation import explain_match
@@ -36,24 +45,24 @@ def explain(
     from passerby.figures.save import check_figure, save_figure
     from passerby.inference.load import load
 
-    if out:
-        check_figure(out)
+    if output:
+        check_figure(output)
     (source_a, sample_a), (source_b, sample_b) = _picture(a), _picture(b)
     model = load(run, device=device, keypoints=poses)
     albums = _album(source_a, blur, poses), _album(source_b, blur, poses)
     found = explain_match(
-        model, albums[0], sample_a, albums[1], sample_b, confident=confident, saliency=out is not None
+        model, albums[0], sample_a, albums[1], sample_b, confident=confident, saliency=output is not None
     )
-    if out:
+    if output:
         places = " and ".join(dict.fromkeys(source.root.resolve().name for source in (source_a, source_b)))
         title = f"run {run.resolve().name}, model {found.model}, pictures of {places}"
-        save_figure(match_figure(found, title=title), out)
+        save_figure(match_figure(found, title=title), output)
     if as_json:
         typer.echo(json.dumps(found.to_dict(), indent=2))
         return
     _print(found)
-    if out:
-        typer.echo(f"All of it is drawn in {out}.")
+    if output:
+        typer.echo(f"All of it is drawn in {output}.")
 
 
 def _picture(name: str) -> tuple[Source, Sample]:

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from passerby.cli.registry import Panel, command
 from passerby.errors import ConfigError
 
 
+@command("import-weights", panel=Panel.TRAIN, order=2)
 def import_weights(
     model: Annotated[str, typer.Argument(help="Name of the model: osnet_x0_25, for example.")],
     file: Annotated[Path, typer.Argument(help="Its checkpoint: .safetensors, .pth or .pt.")],

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from passerby.cli.registry import Panel, command
+
 MARKET_CLASSES = 751
 
 
+@command("models", panel=Panel.START, order=1, needs_arguments=False)
 def models() -> None:
     """List the models: paper, input size, embedding size and parameters (751 people, the default backbone)."""
     import torch

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
-from passerby.cli.options import Blur, Device, Poses
+from passerby.cli.options import BatchSizeOption, BlurOption, DeviceOption, KeypointsOption
 from passerby.cli.progress import progress_bar
+from passerby.cli.registry import Panel, command
 
 
+@command("report", panel=Panel.EVALUATE, order=1)
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Run folders; several stand side by side.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.html", help="The page to write.")] = Path(
@@ -20,10 +22,10 @@ def report(
         str | None,
         typer.Option(help="Evaluate on these; default: each run's own test data, where they still open."),
     ] = None,
-    blur: Blur = None,
-    device: Device = "cpu",
-    poses: Poses = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images embedded at once.")] = 64,
+    blur: BlurOption = None,
+    device: DeviceOption = "cpu",
+    poses: KeypointsOption = None,
+    batch_size: BatchSizeOption = 64,
 ) -> None:
     """Write one HTML file with everything about a run: training, numbers, figures, failures, how to repeat it."""
     from passerby.files import check_target

@@ -7,24 +7,28 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from passerby.cli.options import Place
+from passerby.cli.options import DataOption
+from passerby.cli.registry import Panel, command
 from passerby.errors import ConfigError
 
 if TYPE_CHECKING:
     from passerby.recipes.table_report import TableReport
 
 
+@command("reproduce", panel=Panel.TRAIN, order=1)
 def reproduce(
     paper: Annotated[str | None, typer.Argument(help="aap_reid, dual_attention, aanet or attention_driven.")] = None,
     table: Annotated[str | None, typer.Argument(help="table1, for example.")] = None,
-    data: Place = None,
+    data: DataOption = None,
     rows: Annotated[str | None, typer.Option(metavar="A,B,…", help="Rows; default: all that can be run.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the paper's; the schedule shrinks.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of every row. Repeatable."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The report is made in PAPER-TABLE of this folder.")] = Path("runs"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder in which PAPER-TABLE is made.")
+    ] = Path("runs"),
     only_list: Annotated[bool, typer.Option("--list", help="List papers, tables and rows; run nothing.")] = False,
 ) -> None:
     """Run rows of a paper's table and report the paper's numbers beside ours; finished rows are not run again."""
@@ -43,11 +47,11 @@ def reproduce(
         rows=None if rows is None else [row.strip() for row in rows.split(",")],
         epochs=epochs,
         settings=dict(parse_override(s) for s in settings or ()),
-        output=out,
+        output=output,
         log=typer.echo,
     )
     _print(report)
-    typer.echo(f"The report is in {out / f'{paper}-{table}'}: report.md, figure.png, results.json.")
+    typer.echo(f"The report is in {output / f'{paper}-{table}'}: report.md, figure.png, results.json.")
     if report.failed:
         typer.echo(f"passerby: failed: {', '.join(line.name for line in report.failed)}; the report says why", err=True)
         raise typer.Exit(1)

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from passerby.cli.commands.embed import embed_with_bar
-from passerby.cli.options import Blur, Device, Flip, Normalise, Poses
+from passerby.cli.options import (
+    BlurOption,
+    DeviceOption,
+    FlipTtaOption,
+    JsonOption,
+    KeypointsOption,
+    NormalizeOption,
+    OptionalFigureOption,
+    RunArgument,
+)
+from passerby.cli.registry import Panel, command
 from passerby.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,8 +32,9 @@ if TYPE_CHECKING:
     from passerby.types import Hit
 
 
+@command("search", panel=Panel.SEARCH, order=1)
 def search(
-    run: Annotated[Path, typer.Argument(help="A run folder, as train or import-weights makes it.")],
+    run: RunArgument,
     gallery: Annotated[str, typer.Option(help="A .parquet file of passerby embed; or pictures as embed takes them.")],
     query: Annotated[
         str | None,
@@ -37,15 +48,13 @@ def search(
         ),
     ] = None,
     k: Annotated[int | None, typer.Option("-k", min=1, help="How many; default: 10, or all where fewer.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    device: Device = "cpu",
-    poses: Poses = None,
-    flip: Flip = None,
-    normalize: Normalise = None,
-    figure: Annotated[
-        Path | None, typer.Option(help="Draw the query and what was found to this .png, .pdf or .svg.")
-    ] = None,
-    blur: Blur = None,
+    as_json: JsonOption = False,
+    device: DeviceOption = "cpu",
+    poses: KeypointsOption = None,
+    flip: FlipTtaOption = None,
+    normalize: NormalizeOption = None,
+    output: OptionalFigureOption = None,
+    blur: BlurOption = None,
 ) -> None:
     """Find the pictures nearest to one picture, or those of people with certain attributes."""
     from passerby.data.attributes.query import attribute_query
@@ -56,25 +65,30 @@ def search(
 
     if query is None and attributes is None:
         raise ConfigError("there is nothing to search for: give a picture, --attributes GROUP=VALUE,…, or both")
-    if figure:
-        check_figure(figure)
+    if output:
+        check_figure(output)
     elif blur is not None:
+<<<<<<< HEAD
         raise ConfigError("--blur and --no-blur are for figures, but none is asked for: add --figure FILE.png")
     picture = None if query is None else QueryImage.of(query)
+=======
+        raise ConfigError("--blur and --no-blur are for figures, but none is asked for: add --output FILE.png")
+    picture = None if query is None else Query.of(query)
+>>>>>>> 0dfad05 (Commands register themselves; shared options are written once; former option names are accepted with a warning; benchmarks/retrieval.py)
     if picture:
         picture.image  # noqa: B018 - what cannot be read ends here, not after a gallery was embedded
     model = load(run, device=device, keypoints=poses, flip_tta=flip, normalize=normalize)
     asked = None if attributes is None else attribute_query(attributes, schema_of(model.network))
     opened = _open(model, gallery)
     answer = _Answer(query, picture, asked, gallery, opened, opened.search(picture, k, attributes=asked))
-    if figure:
-        answer.draw(figure, blur=blur)
+    if output:
+        answer.draw(output, blur=blur)
     if as_json:
         typer.echo(json.dumps(answer.plain(), indent=2))
     else:
         answer.print()
-        if figure:
-            typer.echo(f"The pictures are in {figure}.")
+        if output:
+            typer.echo(f"The pictures are in {output}.")
 
 
 def _open(model: Model, gallery: str) -> Gallery:

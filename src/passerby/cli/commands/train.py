@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from passerby.cli.commands.train_pose import is_pose, train_pose
+from passerby.cli.registry import Panel, command
 from passerby.cli.results import print_result
 from passerby.cli.settings import configured
 from passerby.errors import ConfigError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from passerby.training.config import TrainConfig
 
 
+@command("train", panel=Panel.TRAIN, order=0)
 def train(
     recipe: Annotated[str | None, typer.Argument(help="Name of a recipe: aap_reid, for example; pose: joints.")] = None,
     data: Annotated[str | None, typer.Option(help="Training data: NAME:PATH or a path (folder, zip, tar).")] = None,

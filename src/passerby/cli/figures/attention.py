@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from passerby.cli.figures.sample_options import Data, Output, Query, Run, Seed, Shown
-from passerby.cli.options import Blur, Device, Poses
+from passerby.cli.figures.sample_options import Shown
+from passerby.cli.options import (
+    BlurOption,
+    DeviceOption,
+    FigureOption,
+    KeypointsOption,
+    QueryOption,
+    RequiredDataOption,
+    RunArgument,
+    SampleSeedOption,
+)
+from passerby.cli.registry import command
 from passerby.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,15 +39,16 @@ _PICTURES: dict[AttentionKind, int] = {"channels": 48, "inter": 8}
 _ELSE = 4
 
 
+@command("attention", group="figures", order=6)
 def attention(
-    run: Run,
-    data: Data,
-    output: Output,
+    run: RunArgument,
+    data: RequiredDataOption,
+    output: FigureOption,
     kind: Annotated[
         str | None,
         typer.Option(help="Where a model has several: attributes, intra, inter, self, positions or channels."),
     ] = None,
-    query: Query = None,
+    query: QueryOption = None,
     n: Annotated[
         int | None, typer.Option("-n", min=1, help="How many pictures (4; of inter 8, of channels 48).")
     ] = None,
@@ -45,10 +56,10 @@ def attention(
         list[str] | None,
         typer.Option(metavar="ROW,COLUMN", help="Of self: positions of the last map, from 0; repeatable; default: 3."),
     ] = None,
-    seed: Seed = 0,
-    blur: Blur = None,
-    device: Device = "cpu",
-    poses: Poses = None,
+    seed: SampleSeedOption = 0,
+    blur: BlurOption = None,
+    device: DeviceOption = "cpu",
+    poses: KeypointsOption = None,
 ) -> None:
     """Draw what a model attends to: channels, positions, parts or attributes, as its paper has it."""
     from passerby.explain.attention.capture import attention_kinds, require_attention

@@ -6,8 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from passerby.cli.figures.sample_options import Data, Output, Query, Run, Seed, Shown
-from passerby.cli.options import Blur, Device, Poses
+from passerby.cli.figures.sample_options import Shown
+from passerby.cli.options import (
+    BlurOption,
+    DeviceOption,
+    FigureOption,
+    KeypointsOption,
+    QueryOption,
+    RequiredDataOption,
+    RunArgument,
+    SampleSeedOption,
+)
+from passerby.cli.registry import command
 from passerby.errors import DatasetLayoutError
 
 if TYPE_CHECKING:
@@ -18,11 +28,12 @@ if TYPE_CHECKING:
 _PICTURES = 4
 
 
+@command("attributes", group="figures", order=7)
 def attributes(
-    run: Run,
-    data: Data,
-    output: Output,
-    query: Query = None,
+    run: RunArgument,
+    data: RequiredDataOption,
+    output: FigureOption,
+    query: QueryOption = None,
     n: Annotated[int | None, typer.Option("-n", min=1, help=f"How many pictures ({_PICTURES}).")] = None,
     truth: Annotated[
         str | None,
@@ -36,10 +47,10 @@ def attributes(
         int | None,
         typer.Option(min=1, help="Maps finer than the model's: a position every so many pixels, of pictures moved."),
     ] = None,
-    seed: Seed = 0,
-    blur: Blur = None,
-    device: Device = "cpu",
-    poses: Poses = None,
+    seed: SampleSeedOption = 0,
+    blur: BlurOption = None,
+    device: DeviceOption = "cpu",
+    poses: KeypointsOption = None,
 ) -> None:
     """Draw pictures with the attributes predicted of them: where each is seen, its value and probability."""
     from passerby.figures.attributes import attribute_figure

@@ -8,22 +8,23 @@ from typing import Annotated
 import typer
 
 from passerby.cli.figures.embedding_options import Origin
-from passerby.cli.figures.sample_options import Output
-from passerby.cli.options import Device, Flip, Normalise, Place, Poses
+from passerby.cli.options import DataOption, DeviceOption, FigureOption, FlipTtaOption, KeypointsOption, NormalizeOption
+from passerby.cli.registry import command
 
 
+@command("cameras", group="figures", order=2)
 def cameras(
-    output: Output,
+    output: FigureOption,
     run: Annotated[Path | None, typer.Argument(help="A run folder, as train or import-weights makes it.")] = None,
-    data: Place = None,
+    data: DataOption = None,
     features: Annotated[
         Path | None,
         typer.Option(metavar="FILE.npz|.parquet", help="Embeddings of anybody's instead of a run; docs/evaluation.md."),
     ] = None,
-    device: Device = "cpu",
-    poses: Poses = None,
-    flip: Flip = None,
-    normalize: Normalise = None,
+    device: DeviceOption = "cpu",
+    poses: KeypointsOption = None,
+    flip: FlipTtaOption = None,
+    normalize: NormalizeOption = None,
 ) -> None:
     """Draw mAP and rank-1 by pair of cameras, and by which cameras wrong answers are."""
     from passerby.figures.cameras import cameras_figure

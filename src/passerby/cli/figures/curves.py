@@ -7,12 +7,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from passerby.cli.figures.sample_options import Output
+from passerby.cli.options import FigureOption
+from passerby.cli.registry import command
 
 
+@command("curves", group="figures", order=0)
 def curves(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Run folders that were trained here.")],
-    output: Output,
+    output: FigureOption,
     over: Annotated[Literal["epoch", "step"], typer.Option(help="What is counted from left to right.")] = "epoch",
 ) -> None:
     """Draw losses, learning rate and, where runs evaluated between epochs, accuracy; several over each other."""

@@ -6,15 +6,25 @@ from typing import Annotated, Literal
 
 import typer
 
-from passerby.cli.figures.sample_options import Data, Output, Run
-from passerby.cli.options import Blur, Device, Flip, Normalise, Poses
+from passerby.cli.options import (
+    BlurOption,
+    DeviceOption,
+    FigureOption,
+    FlipTtaOption,
+    KeypointsOption,
+    NormalizeOption,
+    RequiredDataOption,
+    RunArgument,
+)
 from passerby.cli.progress import progress_bar
+from passerby.cli.registry import command
 
 
+@command("embedding", group="figures", order=4)
 def embedding(  # noqa: PLR0913 - options of a command
-    run: Run,
-    data: Data,
-    output: Output,
+    run: RunArgument,
+    data: RequiredDataOption,
+    output: FigureOption,
     method: Annotated[
         Literal["pca", "tsne", "umap"], typer.Option(help="How: PCA, t-SNE, or UMAP where umap-learn is installed.")
     ] = "pca",
@@ -25,11 +35,11 @@ def embedding(  # noqa: PLR0913 - options of a command
         float | None, typer.Option(min=1, help="Of t-SNE: about how many neighbors count; default: 30, or fewer.")
     ] = None,
     thumbnails: Annotated[int, typer.Option(min=0, help="How many pictures to show, where there is room.")] = 14,
-    blur: Blur = None,
-    device: Device = "cpu",
-    poses: Poses = None,
-    flip: Flip = None,
-    normalize: Normalise = None,
+    blur: BlurOption = None,
+    device: DeviceOption = "cpu",
+    poses: KeypointsOption = None,
+    flip: FlipTtaOption = None,
+    normalize: NormalizeOption = None,
 ) -> None:
     """Draw a map of embeddings: a point a picture, by person or by camera, with some of the pictures."""
     from passerby.data.registry import load as load_dataset

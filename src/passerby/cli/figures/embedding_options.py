@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from passerby.cli.options import refuse_beside_features
+from passerby.cli.options import check_unused_with_features
 from passerby.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from passerby.explain.evaluated import EvaluatedEmbeddings
-
-Draws = Annotated[
-    int | None,
-    typer.Option(
-        min=0, help="Of galleries with one picture a person; 0: the whole gallery; default: as the run or data has it."
-    ),
-]
 
 
 @dataclass(frozen=True)
@@ -60,8 +51,8 @@ class Origin:
         from passerby.explain.evaluated import EvaluatedEmbeddings
         from passerby.explain.format import run_names
 
-        others = {"--data": self.data, "--poses": self.poses, "--flip": self.flip, "--draws": self.draws}
-        refuse_beside_features(others)
+        others = {"--data": self.data, "--keypoints": self.poses, "--flip-tta": self.flip, "--draws": self.draws}
+        check_unused_with_features(others)
         if calibrated:
             raise ConfigError("embeddings from a file are of no calibrated run: leave calibration out, or give RUN…")
         names = run_names([file.with_suffix("") for file in self.features])

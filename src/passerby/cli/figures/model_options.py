@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from passerby.cli.options import refuse_beside_features
+from passerby.cli.options import check_unused_with_features
 from passerby.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -70,9 +70,9 @@ class Origin:
         """What decides how a model embeds decides nothing here."""
         from passerby.errors import ConfigError
 
-        others: dict[str, object] = {"RUN": self.runs or None, "--data": self.data, "--poses": self.poses}
-        others |= {"--attributes": self.described or None, "--flip": self.flip}
-        refuse_beside_features(others)
+        others: dict[str, object] = {"RUN": self.runs or None, "--data": self.data, "--keypoints": self.poses}
+        others |= {"--attributes": self.described or None, "--flip-tta": self.flip}
+        check_unused_with_features(others)
         if self.pictures is None:
             raise ConfigError("--features hold no pictures: say where they are, --pictures PLACE (folder, zip or tar)")
         return self.pictures

@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from passerby.cli.figures.model_options import Distance, Origin
-from passerby.cli.figures.sample_options import Output
-from passerby.cli.options import Blur, Device, Flip, Normalise, Place, Poses, refuse_number
+from passerby.cli.options import (
+    BlurOption,
+    DataOption,
+    DeviceOption,
+    FigureOption,
+    FlipTtaOption,
+    KeypointsOption,
+    NormalizeOption,
+    check_names_or_number,
+)
+from passerby.cli.registry import command
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,13 +36,14 @@ _CHOSEN = {
 }
 
 
+@command("ranked-list", group="figures", order=3)
 def ranked_list(  # noqa: PLR0913 - options of a command
-    output: Output,
+    output: FigureOption,
     runs: Annotated[
         list[Path] | None,
         typer.Argument(metavar="[RUN]…", help="Run folders; lists of several stand below each other."),
     ] = None,
-    data: Place = None,
+    data: DataOption = None,
     features: Annotated[
         Path | None,
         typer.Option(metavar="FILE.npz|.parquet", help="Embeddings of anybody's instead of runs; docs/evaluation.md."),
@@ -61,11 +71,11 @@ def ranked_list(  # noqa: PLR0913 - options of a command
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of random queries, and of who comes first among equals.")] = 0,
-    blur: Blur = None,
-    device: Device = "cpu",
-    poses: Poses = None,
-    flip: Flip = None,
-    normalize: Normalise = None,
+    blur: BlurOption = None,
+    device: DeviceOption = "cpu",
+    poses: KeypointsOption = None,
+    flip: FlipTtaOption = None,
+    normalize: NormalizeOption = None,
 ) -> None:
     """Draw queries and what each finds: green is right, vermilion is wrong, gray does not count."""
     from passerby.explain.images import ImageSet
@@ -75,7 +85,7 @@ def ranked_list(  # noqa: PLR0913 - options of a command
 
     check_figure(output)
     which = _which(tuple(queries or ("random",)))
-    refuse_number(() if isinstance(which, str) else which, n, what="query")
+    check_names_or_number(() if isinstance(which, str) else which, n, what="query")
     origin = Origin(
         tuple(runs or ()), data, features, pictures, distance, rerank, attributes is not None, device, poses, flip,
         normalize,

@@ -7,17 +7,26 @@ from typing import Annotated
 
 import typer
 
-from passerby.cli.figures.embedding_options import Draws, Origin
-from passerby.cli.figures.sample_options import Output
-from passerby.cli.options import Device, Flip, Normalise, Place, Poses
+from passerby.cli.figures.embedding_options import Origin
+from passerby.cli.options import (
+    DataOption,
+    DeviceOption,
+    DrawsOption,
+    FigureOption,
+    FlipTtaOption,
+    KeypointsOption,
+    NormalizeOption,
+)
+from passerby.cli.registry import command
 
 
+@command("retrieval", group="figures", order=1)
 def retrieval(
-    output: Output,
+    output: FigureOption,
     runs: Annotated[
         list[Path] | None, typer.Argument(metavar="[RUN]…", help="Run folders; several are laid over each other.")
     ] = None,
-    data: Place = None,
+    data: DataOption = None,
     features: Annotated[
         list[Path] | None,
         typer.Option(
@@ -31,11 +40,11 @@ def retrieval(
             help="Any of cmc, pr (precision by recall), roc, det, histogram (of distances), calibration, with commas.",
         ),
     ] = "cmc,pr",
-    draws: Draws = None,
-    device: Device = "cpu",
-    poses: Poses = None,
-    flip: Flip = None,
-    normalize: Normalise = None,
+    draws: DrawsOption = None,
+    device: DeviceOption = "cpu",
+    poses: KeypointsOption = None,
+    flip: FlipTtaOption = None,
+    normalize: NormalizeOption = None,
 ) -> None:
     """Draw CMC, precision by recall, ROC with thresholds, histograms of distances, calibration."""
     from passerby.figures.retrieval_curves import parse_curves, retrieval_figure

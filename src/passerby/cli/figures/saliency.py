@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from passerby.cli.figures.sample_options import Data, Output, Query, Seed
-from passerby.cli.options import Blur, Device, Poses, refuse_number
+from passerby.cli.options import (
+    BlurOption,
+    DeviceOption,
+    FigureOption,
+    KeypointsOption,
+    QueryOption,
+    RequiredDataOption,
+    SampleSeedOption,
+    check_names_or_number,
+)
+from passerby.cli.registry import command
 from passerby.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,16 +40,17 @@ _WAYS: dict[Way, str] = {
 }
 
 
+@command("saliency", group="figures", order=5)
 def saliency(
     runs: Annotated[
         list[Path], typer.Argument(metavar="RUN…", help="Run folders; maps of several stand below each other.")
     ],
-    data: Data,
-    output: Output,
+    data: RequiredDataOption,
+    output: FigureOption,
     by: Annotated[By, typer.Option(help="What is explained: what makes pictures near, or the likeliest identity.")] = (
         "distance"
     ),
-    query: Query = None,
+    query: QueryOption = None,
     n: Annotated[
         int | None,
         typer.Option("-n", "--pairs", min=1, help="How many queries (2; by identity 8); each has a match and a near."),
@@ -52,10 +62,10 @@ def saliency(
             metavar="NAME", help="Whose maps, of those that the model has; repeatable; default: the finest 2."
         ),
     ] = None,
-    seed: Seed = 0,
-    blur: Blur = None,
-    device: Device = "cpu",
-    poses: Poses = None,
+    seed: SampleSeedOption = 0,
+    blur: BlurOption = None,
+    device: DeviceOption = "cpu",
+    poses: KeypointsOption = None,
 ) -> None:
     """Draw where models look: for what makes two pictures near, or for an identity; the first run above the others."""
     from passerby.data.images.open import open_images
@@ -110,7 +120,7 @@ def _refuse_misfits(
         raise ConfigError("a class activation map is of an identity: add --by identity, or choose another --method")
     if method == "cam" and layer:
         raise ConfigError("a class activation map is of the last layer: leave --layer out")
-    refuse_number(query or (), n)
+    check_names_or_number(query or (), n)
 
 
 def _of_distance(

@@ -4,27 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from passerby.cli.options import refuse_number
+from passerby.cli.options import check_names_or_number
 
 if TYPE_CHECKING:
     from passerby.data.dataset import Dataset
     from passerby.explain.images import ModelView
     from passerby.inference.model import Model
-
-Run = Annotated[Path, typer.Argument(help="A run folder, as train or import-weights makes it.")]
-Data = Annotated[str, typer.Option(help="NAME:PATH or a path (folder, zip, tar).")]
-Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE.png|.pdf|.svg", help="The picture to write.")]
-Query = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME", help="A picture to show, with or without its folders; repeatable; default: at random."
-    ),
-]
-Seed = Annotated[int, typer.Option(min=0, help="Of pictures at random.")]
 
 
 @dataclass(frozen=True)
@@ -48,7 +35,7 @@ class Shown:
         """
         from passerby.inference.load import load
 
-        refuse_number(self.query, self.n)
+        check_names_or_number(self.query, self.n)
         return load(self.run, device=self.device, keypoints=self.poses)
 
     def dataset(self) -> Dataset:

@@ -1,0 +1,65 @@
+"""How every command parses its options and prints its help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperOption
+
+RENAMED = {
+    "--out": "--output",
+    "--figure": "--output",
+    "--poses": "--keypoints",
+    "--flip": "--flip-tta",
+    "--no-flip": "--no-flip-tta",
+    "--squared-twice": "--torchreid-compat",
+    "--knob": "--difficulty",
+    "--joints": "--show-keypoints",
+    "--colour": "--color",
+    "--normalise": "--normalize",
+    "--no-normalise": "--no-normalize",
+}
+"""Former option names and the present ones; accepted with a warning until the next release."""
+
+
+class Command(TyperCommand):
+    """A command that accepts former option names and states defaults in its help texts."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for option in self.params:
+            if isinstance(option, TyperOption):
+                _state_default(option)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse ``args`` after replacing former option names."""
+        known = {name for option in self.params for name in (*option.opts, *option.secondary_opts)}
+        return super().parse_args(ctx, list(_current(args, known)))
+
+
+def _current(args: Sequence[str], known: set[str]) -> Iterator[str]:
+    """Yield ``args`` with the former names of known options replaced, and warn once about each."""
+    warned: set[str] = set()
+    for place, arg in enumerate(args):
+        if arg == "--":
+            yield from args[place:]
+            return
+        name, equals, value = arg.partition("=")
+        new = RENAMED.get(name)
+        if new is None or name in known or new not in known:
+            yield arg
+            continue
+        if name not in warned:
+            warned.add(name)
+            typer.echo(f"passerby: {name} is now {new}; the former name will not be accepted much longer", err=True)
+        yield f"{new}{equals}{value}"
+
+
+def _state_default(option: TyperOption) -> None:
+    """Write the default into the help text, in parentheses, unless the text has it or there is none."""
+    option.show_default = False
+    if option.default is None or option.default is False or option.help is None or "(default" in option.help:
+        return
+    option.help = f"{option.help.rstrip('.')} (default {option.default})."

@@ -1,0 +1,105 @@
+"""Former option names, and defaults in help texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+import typer
+from typer.main import get_command
+
+from passerby.cli import app
+from passerby.cli.command import RENAMED, Command
+
+
+def commands(group: Any = None, name: str = "passerby") -> Iterator[tuple[str, Command]]:
+    """Yield every command of the program with what a user types."""
+    group = group or get_command(app)
+    for each, found in group.commands.items():
+        if isinstance(found, Command):
+            yield f"{name} {each}", found
+        else:
+            yield from commands(found, f"{name} {each}")
+
+
+def names(command: Command) -> dict[str, Any]:
+    return {name: option for option in command.params for name in (*option.opts, *option.secondary_opts)}
+
+
+RENAMINGS = [
+    pytest.param(command, old, new, id=f"{name} {old}")
+    for name, command in commands()
+    for old, new in RENAMED.items()
+    if new in names(command) and old not in names(command)
+]
+
+
+def required(command: Command) -> list[str]:
+    """The shortest arguments that a command can be parsed with."""
+    given: list[str] = []
+    for option in command.params:
+        if option.required:
+            given += [option.opts[0], "x"] if option.opts[0].startswith("-") else ["x"]
+    return given
+
+
+@pytest.mark.parametrize(("command", "old", "new"), RENAMINGS)
+@pytest.mark.parametrize("form", ["two words", "one word"])
+def test_a_former_option_name_means_the_new_one(
+    command: Command, old: str, new: str, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    option = names(command)[new]
+    value = [] if option.is_flag else ["camera" if new == "--color" else "y"]
+
+    def parsed(name: str) -> dict[str, Any]:
+        given = [f"{name}={value[0]}"] if value and form == "one word" else [name, *value]
+        return command.make_context("it", [*given, *required(command)]).params
+
+    former = parsed(old)
+    warnings = capsys.readouterr()
+    assert former == parsed(new)
+    assert warnings.out == ""
+    assert warnings.err == f"passerby: {old} is now {new}; the former name will not be accepted much longer\n"
+    assert capsys.readouterr().err == ""
+
+
+def test_every_former_name_is_accepted_somewhere() -> None:
+    assert {old for old, *_ in (param.values[1:] for param in RENAMINGS)} == set(RENAMED)
+
+
+def test_a_former_name_is_warned_about_once_and_not_after_two_dashes(
+    run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [synthesize] = [command for name, command in commands() if name.endswith("synthesize")]
+    context = synthesize.make_context("it", ["--knob", "light=0", "--knob=crop=1", "--", "--knob"])
+    assert context.params["difficulty"] == ["light=0", "crop=1"]
+    assert context.params["output"] == Path("--knob")
+    assert capsys.readouterr().err.count("--knob is now --difficulty") == 1
+
+
+def test_the_warning_comes_before_the_error(run, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    done = run("demo", "--out", tmp_path)
+    warning, error = done.err.splitlines()
+    assert warning.startswith("passerby: --out is now --output")
+    assert error.startswith(f"passerby: {tmp_path} exists and no demo made it")
+
+
+def test_a_default_stands_in_the_help_text() -> None:
+    program = typer.Typer()
+
+    def show(
+        number: Annotated[int, typer.Option(help="A number.")] = 0,
+        text: Annotated[str, typer.Option(help="A text (default: none).")] = "x",
+        place: Annotated[Path | None, typer.Option(help="A place.")] = None,
+        flag: Annotated[bool, typer.Option(help="A flag.")] = False,
+    ) -> None:
+        """Show it."""
+
+    program.command(cls=Command)(show)
+    helps = {option.name: option.help for option in get_command(program).params}
+    assert [helps[name] for name in ("number", "text", "place", "flag")] == [
+        "A number (default 0).", "A text (default: none).", "A place.", "A flag.",
+    ]  # fmt: skip
