@@ -189,6 +189,6 @@ def _rerank(asked: Asked) -> Rerank | None:
     settings = {name: getattr(asked, name) for name in ("k1", "k2", "lam", "torchreid_compat")}
     given = {name: value for name, value in settings.items() if value is not None and value is not False}
     if given and not asked.rerank:
-        named = ", ".join("--torchreid-compat" if name == "squared_twice" else f"--{name}" for name in given)
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise ProtocolError(f"{named} would decide how to re-rank, but nothing is re-ranked: add --rerank")
     return Rerank(**given) if asked.rerank else None
