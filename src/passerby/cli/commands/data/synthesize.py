@@ -38,8 +38,8 @@ def synthesize(
     """Draw people who do not exist, in Market-1501's layout, with attributes.csv and keypoints.json."""
     from passerby.cli.progress import progress_bar
     from passerby.data.registry import load
-    from passerby.synthetic.files import keys
     from passerby.synthetic.export import write_pedestrians
+    from passerby.synthetic.files import keys
     from passerby.synthetic.settings import Settings
     from passerby.synthetic.spec import parse_knob, parse_size
 
