@@ -41,12 +41,12 @@ def synthesize(
     from passerby.synthetic.export import write_pedestrians
     from passerby.synthetic.files import keys
     from passerby.synthetic.settings import Settings
-    from passerby.synthetic.spec import parse_knob, parse_size
+    from passerby.synthetic.spec import parse_difficulty, parse_size
 
     settings = Settings(
         people=people, cameras=cameras, images=images, size=parse_size(size), preset=preset, seed=seed,
         two_outfits=outfits == 2, separate_cameras=separate_cameras,
-        changes=dict(parse_knob(text) for text in difficulty or ()),
+        changes=dict(parse_difficulty(text) for text in difficulty or ()),
     )  # fmt: skip
     with progress_bar("drawing", sum(1 for _ in keys(settings))) as advance:
         write_pedestrians(output, settings, workers=workers or _cores(), masks=masks, progress=advance)
