@@ -66,7 +66,9 @@ def test_a_failure_is_said_at_the_end_and_by_the_exit_code(
         raise TrainingError("the loss is not finite")
 
     monkeypatch.setattr("passerby.recipes.reproduce.train", fail)
-    done = run("reproduce", "aap_reid", "table1", "--data", DRAWN, "--rows", "band, stride", "--output", tmp_path, *SMALL)
+    done = run(
+        "reproduce", "aap_reid", "table1", "--data", DRAWN, "--rows", "band, stride", "--output", tmp_path, *SMALL
+    )
     assert done.code == 1
     assert done.err.splitlines() == ["passerby: failed: stride, band; the report says why"]
     assert (tmp_path / "aap_reid-table1" / "report.md").is_file()

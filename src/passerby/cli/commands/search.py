@@ -68,13 +68,8 @@ def search(
     if output:
         check_figure(output)
     elif blur is not None:
-<<<<<<< HEAD
-        raise ConfigError("--blur and --no-blur are for figures, but none is asked for: add --figure FILE.png")
-    picture = None if query is None else QueryImage.of(query)
-=======
         raise ConfigError("--blur and --no-blur are for figures, but none is asked for: add --output FILE.png")
-    picture = None if query is None else Query.of(query)
->>>>>>> 0dfad05 (Commands register themselves; shared options are written once; former option names are accepted with a warning; benchmarks/retrieval.py)
+    picture = None if query is None else QueryImage.of(query)
     if picture:
         picture.image  # noqa: B018 - what cannot be read ends here, not after a gallery was embedded
     model = load(run, device=device, keypoints=poses, flip_tta=flip, normalize=normalize)
