@@ -41,7 +41,7 @@ def sheet(
         split=split,
         count=people,
         cameras=cameras,
-        joints=show_keypoints,
+        keypoints=show_keypoints,
         twins=twins,
         image=ImageSet(dataset.source, blur=blur).image,
     )
