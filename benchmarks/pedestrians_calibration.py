@@ -32,8 +32,7 @@ from passerby.synthetic.export import write_pedestrians
 from passerby.synthetic.files import settings_json, short_hash
 from passerby.synthetic.settings import PRESETS, Settings
 from passerby.training.config import TrainConfig
-from passerby.training.loop import train
-from passerby.training.model import build_model
+from passerby.training.loop import build_model, train
 from passerby.training.run import environment
 from passerby.types import Embeddings, EvalResult, Protocol
 

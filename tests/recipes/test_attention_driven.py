@@ -13,7 +13,7 @@ from passerby.training.config import BranchLossConfig, read_config
 
 DRAWN = "pedestrians:people=8,cameras=2,images=2,size=64x32,preset=easy"
 SMALL = {"model.options.width": 0.125, "data.height": 64, "data.width": 32, "sampler.p": 4}
-VISIBLE_ATTRIBUTES = {
+SEEN = {
     "baseline": ("strips", False, "concat"),
     "aligned": ("pose", False, "concat"),
     "intra": ("pose", True, "concat"),
@@ -24,7 +24,7 @@ VISIBLE_ATTRIBUTES = {
 """How pictures are cut, whether branches have attention, how they are joined."""
 
 
-@pytest.mark.parametrize(("row", "seen"), VISIBLE_ATTRIBUTES.items())
+@pytest.mark.parametrize(("row", "seen"), SEEN.items())
 def test_rows_differ_in_what_the_paper_says(row: str, seen: tuple[str, bool, str]) -> None:
     config = load_table("attention_driven", "table6").config(row, "market1501")
     options = {"intra": True, "fusion": "inter", **config.model.options}
@@ -41,8 +41,8 @@ def test_all_rows_run(tmp_path: Path) -> None:
     report = reproduce(
         "attention_driven", "table6", data=DRAWN, epochs=1, settings=SMALL, output=tmp_path, show_progress=False
     )
-    assert {line.name: line.state for line in report.rows} == dict.fromkeys(VISIBLE_ATTRIBUTES, "measured")
+    assert {line.name: line.state for line in report.rows} == dict.fromkeys(SEEN, "measured")
     for line in report.rows:
         assert line.run is not None
         seen = json.loads((line.run / "model.json").read_text())["parts"]["by"]
-        assert seen == VISIBLE_ATTRIBUTES[line.name][0] == read_config(line.run / "config.json").parts.by
+        assert seen == SEEN[line.name][0] == read_config(line.run / "config.json").parts.by

@@ -25,9 +25,8 @@ from passerby.recipes.conditions import conditions, differences, shortened
 from passerby.recipes.registry import load_recipe
 from passerby.recipes.reproduce import reproduce
 from passerby.recipes.tables import MARKET, load_table
-from passerby.training import loop
 from passerby.training.config import read_config
-from passerby.training.loop import _Training
+from passerby.training.engine import Engine
 
 DRAWN = "pedestrians:people=8,cameras=2,images=2,size=64x32,preset=easy"
 SMALL: dict[str, Any] = {"data.height": 64, "data.width": 32, "sampler.k": 2}
@@ -42,21 +41,21 @@ ROWS = {
 EACH = [(paper, *row) for paper, row in ROWS.items()]
 KILLED_AFTER_THEIR_FIRST_CHECKPOINT = """
 import os, signal, sys
-from passerby.recipes.reproduce import reproduce
-from passerby.training import loop
+from passerby.recipes import reproduce as module
+from passerby.training.engine import Engine
 
-checkpoint = loop._Training._checkpoint
+checkpoint = Engine._checkpoint
 
-def then_die(training, epoch):
-    checkpoint(training, epoch)
+def then_die(engine, epoch):
+    checkpoint(engine, epoch)
     os.kill(os.getpid(), signal.SIGKILL)
 
-loop._Training._checkpoint = then_die
-loop.save_loss_curves = lambda *_: None
+Engine._checkpoint = then_die
+module.save_loss_curves = lambda _: None
 for paper, table, row, settings in eval(sys.argv[1]):
     child = os.fork()
     if child == 0:
-        reproduce(paper, table, data=sys.argv[2], rows=[row], epochs=2, output=sys.argv[3], settings=settings)
+        module.reproduce(paper, table, data=sys.argv[2], rows=[row], epochs=2, output=sys.argv[3], settings=settings)
         os._exit(0)
     print(paper, -os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
@@ -67,7 +66,7 @@ for paper, table, row, settings in eval(sys.argv[1]):
 def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take longer than these trainings do: they are blank, except in a test that looks at one."""
     monkeypatch.setattr(report_module, "comparison", lambda *_: Figure(figsize=(1, 1)))
-    monkeypatch.setattr(loop, "save_loss_curves", lambda *_: None)
+    monkeypatch.setattr(module, "save_loss_curves", lambda _: None)
 
 
 def settings_of(paper: str, **more: Any) -> dict[str, Any]:
@@ -162,8 +161,8 @@ def test_a_run_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(
 
     said: list[str] = []
     trained: list[int] = []
-    epoch = _Training._epoch
-    monkeypatch.setattr(_Training, "_epoch", lambda self, n, monitor: (trained.append(n), epoch(self, n, monitor)))
+    epoch = Engine._epoch
+    monkeypatch.setattr(Engine, "_epoch", lambda self, n, monitor: (trained.append(n), epoch(self, n, monitor)))
     run(paper, table, killed, row, epochs=2, log=said.append)
     assert said == [f"{row}: going on from its newest checkpoint"]
     assert trained == [1], "the first epoch was not trained twice"
@@ -177,14 +176,14 @@ def test_a_run_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(
 
 
 def test_interrupted_before_a_checkpoint_it_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(self: Any, batch: Any, progress: float, step: int, *, update: bool) -> float:
+    def interrupt(self: Any, batch: Any, progress: float, step: int, *, update: bool) -> object:
         if step == 2:
             raise KeyboardInterrupt
         return original(self, batch, progress, step, update=update)
 
-    original = _Training._step
+    original = Engine._step
     with monkeypatch.context() as patch:
-        patch.setattr(_Training, "_step", interrupt)
+        patch.setattr(Engine, "_step", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run("aap_reid", "table1", tmp_path, "baseline")
     row = tmp_path / "aap_reid-table1" / "baseline"
@@ -207,7 +206,7 @@ def test_a_row_that_another_call_has_just_begun_is_left_to_it(tmp_path: Path, mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(_Training, "_step", begun_twice)
+        patch.setattr(Engine, "_step", begun_twice)
         with pytest.raises(KeyboardInterrupt):
             run("aap_reid", "table1", tmp_path, "baseline")
 
@@ -380,10 +379,10 @@ def test_a_row_goes_on_where_its_data_lie_now(
         checkpoint(self, epoch)
         raise KeyboardInterrupt
 
-    checkpoint = _Training._checkpoint
+    checkpoint = Engine._checkpoint
     people = draw_people(tmp_path / "people", people=4, cameras=2, images=2)
     with monkeypatch.context() as patch:
-        patch.setattr(_Training, "_checkpoint", then_stop)
+        patch.setattr(Engine, "_checkpoint", then_stop)
         with pytest.raises(KeyboardInterrupt):
             run("aap_reid", "table1", tmp_path, "baseline", data=str(people), epochs=2)
     moved = people.rename(tmp_path / "moved")

@@ -18,15 +18,16 @@ from passerby.config import with_overrides
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, PasserbyError, ProtocolError, TrainingError, WeightsError
 from passerby.evaluation.evaluate import evaluate
+from passerby.figures.training_curves import save_loss_curves
 from passerby.inference.load import load
 from passerby.losses.reid import ReidLoss
 from passerby.models.backbones import create_backbone
 from passerby.recipes.registry import load_recipe
-from passerby.training import loop
 from passerby.training.config import TrainConfig
+from passerby.training.engine import Engine
 from passerby.training.loop import train
 from passerby.training.run import RunFolder
-from passerby.types import Batch
+from passerby.types import Batch, EvalResult
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ def losses(run: Path) -> list[dict[str, float]]:
 @pytest.fixture(scope="module")
 def finished(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "whole"
-    train(tiny(world), run, show_progress=False)
+    train(tiny(world), run, show_progress=False, on_checkpoint=save_loss_curves)
     return run
 
 
@@ -109,22 +110,23 @@ def test_resumed_losses_equal_the_uninterrupted_ones(
     world: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed in the middle of the third epoch: the second epoch's checkpoint carries on, dropout and all."""
-    original = loop._Training._step
+    original = Engine._step
 
-    def dies(self: loop._Training, batch: Batch, progress: float, step: int, *, update: bool) -> float:
+    def dies(self: Engine[Batch, EvalResult], batch: Batch, progress: float, step: int, *, update: bool) -> object:
         if progress > 2.3:
             raise KeyboardInterrupt
         return original(self, batch, progress, step, update=update)
 
     run = tmp_path / "killed"
     with monkeypatch.context() as patch:
-        patch.setattr(loop._Training, "_step", dies)
+        patch.setattr(Engine, "_step", dies)
         with pytest.raises(KeyboardInterrupt):
             train(tiny(world), run, show_progress=False)
     assert len(losses(run)) > 2 * len(losses(finished)) // 3  # it logged steps past the checkpoint
     torch.manual_seed(999)  # the caller's generator must not matter
     train(None, run, resume=True, show_progress=False)
     assert losses(run) == losses(finished)
+    assert not (run / "losses.png").exists()  # Python draws only where a callback does
     whole, resumed = (load_file(r / "model.safetensors") for r in (finished, run))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 

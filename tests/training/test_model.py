@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from passerby.config import with_overrides
 from passerby.models.registry import create_model
 from passerby.recipes.registry import load_recipe
-from passerby.training.model import load_backbone_weights
+from passerby.training.loop import load_backbone_weights
 
 
 def test_a_model_that_is_its_own_trunk_starts_from_its_base_without_attention(tmp_path: Path) -> None:

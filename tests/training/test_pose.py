@@ -86,16 +86,16 @@ def test_a_resumed_run_repeats_the_uninterrupted_one(people: Path, tmp_path: Pat
     class InterruptionError(Exception):
         pass
 
-    from passerby.training.pose import _Training
+    from passerby.training.engine import Engine
 
-    step = _Training._step
+    original = Engine._step
 
-    def interrupted(self: Any, *arguments: Any) -> Any:
-        if arguments[-1] == 5:  # in the second epoch
+    def interrupted(self: Any, batch: Any, progress: float, step: int, *, update: bool) -> Any:
+        if step == 5:  # in the second epoch
             raise InterruptionError
-        return step(self, *arguments)
+        return original(self, batch, progress, step, update=update)
 
-    monkeypatch.setattr(_Training, "_step", interrupted)
+    monkeypatch.setattr(Engine, "_step", interrupted)
     with pytest.raises(InterruptionError):
         train_pose(config(people), cut, show_progress=False)
     monkeypatch.undo()
@@ -224,7 +224,7 @@ def test_a_run_on_annotated_photographs(people: Path, tmp_path: Path) -> None:
 
 def test_photographs_without_annotations_are_too_few(people: Path, tmp_path: Path) -> None:
     folder = photographs(people, tmp_path / "blank", lambda known: known.update(annotations=[]))
-    with pytest.raises(DatasetLayoutError, match="has 0 training pictures with joints"):
+    with pytest.raises(DatasetLayoutError, match="has 0 training images with keypoints"):
         train_pose(config(folder), tmp_path / "run", show_progress=False)
     assert not (tmp_path / "run").exists()
 
@@ -240,7 +240,7 @@ def test_where_everybody_is_trained_on_others_are_measured(people: Path, tmp_pat
     packed = shutil.make_archive(str(tmp_path / "packed"), "zip", people)
     for test in (None, people, f"market1501:{people}/../{people.name}", packed, "pedestrians:people=2,preset=hard"):
         same = config(people, data__all_splits=True, data__test=test and str(test))
-        with pytest.raises(ConfigError, match=r"nobody else to measure: .*--test-data"):
+        with pytest.raises(ConfigError, match=r"no other people to measure on.*--test-data"):
             train_pose(same, tmp_path / "run", show_progress=False)
     assert not (tmp_path / "run").exists()
 
@@ -294,7 +294,7 @@ def test_pictures_without_keypoints_are_refused(people: Path, tmp_path: Path, dr
 
 def test_one_picture_is_too_few(tmp_path: Path) -> None:
     drawn = "pedestrians:people=2,cameras=1,images=1,size=40x20"
-    with pytest.raises(DatasetLayoutError, match="has 1 training pictures with joints"):
+    with pytest.raises(DatasetLayoutError, match="has 1 training images with keypoints"):
         train_pose(config(Path("x"), data__train=drawn), tmp_path / "run", show_progress=False)
 
 
@@ -305,16 +305,16 @@ def test_network_sizes_are_checked_before_anything_is_read(people: Path, tmp_pat
 
 
 def test_the_order_of_pictures_changes_with_the_epoch(people: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    from passerby.training.pose import _Training
+    from passerby.training.pose import PoseTraining
 
     seen: list[list[int]] = []
-    step = _Training._step
+    augmented = PoseTraining._augmented
 
     def noted(self: Any, rows: torch.Tensor, *rest: Any) -> Any:
         seen.append(rows.tolist())
-        return step(self, rows, *rest)
+        return augmented(self, rows, *rest)
 
-    monkeypatch.setattr(_Training, "_step", noted)
+    monkeypatch.setattr(PoseTraining, "_augmented", noted)
     train_pose(config(people), tmp_path / "run", show_progress=False)
     assert sorted(np.concatenate(seen[:3]).tolist()) == sorted(np.concatenate(seen[3:]).tolist()) == list(range(12))
     assert seen[:3] != seen[3:]

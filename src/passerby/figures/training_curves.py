@@ -33,6 +33,8 @@ _TOTAL, _RATE = "loss", "learning rate"
 _NOT_LOSSES = {"step", "epoch", "lr", "images_per_second"}
 _WINDOWS = 50
 """A running mean is over one of so many parts of the steps."""
+LOSSES_PNG = "losses.png"
+"""The file of a run folder that :func:`save_loss_curves` draws."""
 
 
 class Evaluated(NamedTuple):
@@ -222,19 +224,23 @@ def running_mean(
     return places[window - 1 :], np.convolve(values, np.ones(window) / window, mode="valid")
 
 
-def save_loss_curves(log: list[dict[str, Any]], path: Path) -> None:
-    """Draw every loss part over steps (pale: each step; strong: a running mean) and write ``path`` whole."""
+def save_loss_curves(run: RunFolder) -> None:
+    """Draw every loss part over steps into the run's ``losses.png`` (pale: each step; strong: a running mean).
+
+    This is what ``passerby train`` passes to :func:`passerby.training.loop.train` as ``on_checkpoint``.
+    """
+    log = run.log()
     if not log:
         return
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    steps = np.array([entry["step"] for entry in log], np.float64)
+    steps = _column(log, "step")
     for name in loss_names(log):
-        values = np.array([entry[name] for entry in log], np.float64)
+        values = _column(log, name)
         (line,) = axes.plot(steps, values, alpha=0.2, linewidth=0.8)
         axes.plot(*running_mean(steps, values), color=line.get_color(), label=name)
     axes.set(xlabel="step", ylabel="loss", ylim=(0, None))
     axes.legend()
     axes.grid(alpha=0.3)
-    with atomic_write(path) as partial:
+    with atomic_write(run.path / LOSSES_PNG) as partial:
         figure.savefig(partial, dpi=110)

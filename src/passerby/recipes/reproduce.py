@@ -19,6 +19,7 @@ import torch
 
 from passerby.config import read_tree
 from passerby.errors import ConfigError, OutputError, PasserbyError
+from passerby.figures.training_curves import save_loss_curves
 from passerby.files import atomic_write, file_lock
 from passerby.inference.load import load
 from passerby.recipes.conditions import conditions
@@ -134,9 +135,9 @@ def _train(run: RunFolder, config: TrainConfig, state: Progress, *, show_progres
         shutil.rmtree(run.path)
     if state == "unfinished":
         run.write_config(config)  # the data may lie elsewhere now
-        train(None, run.path, resume=True, show_progress=show_progress)
+        train(None, run.path, resume=True, show_progress=show_progress, on_checkpoint=save_loss_curves)
     else:
-        train(config, run.path, show_progress=show_progress)
+        train(config, run.path, show_progress=show_progress, on_checkpoint=save_loss_curves)
 
 
 def _written(plan: Plan, failures: Mapping[str, str]) -> TableReport:

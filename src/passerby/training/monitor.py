@@ -49,8 +49,8 @@ class Monitor:
         with _task(self._bar, what, total) as advance:
             yield advance
 
-    def say(self, text: str) -> None:
-        """A line above the bar, where anybody watches."""
+    def message(self, text: str) -> None:
+        """Print a line above the bar, where progress is shown."""
         if not self._bar.disable:
             self._bar.console.print(text)
 
@@ -84,7 +84,7 @@ class Monitor:
             if result.mean_ap is not None:
                 self._board.add_scalar("test/mean_ap", result.mean_ap, self.step)
         precision = "" if result.mean_ap is None else f", mAP {result.mean_ap:.1%}"
-        self._bar.console.print(f"after epoch {epoch}: rank-1 {result.rank1:.1%}{precision}")
+        self.message(f"after epoch {epoch}: rank-1 {result.rank1:.1%}{precision}")
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The run folder: what was asked for, where, what came out. Whatever is in it is whole.
 
 ``config.json`` (resolved), ``inputs.json`` (what it reads, as digests), ``environment.json``,
-``metrics.jsonl`` (a line a step), ``evaluations.jsonl`` (a line an evaluation between epochs), ``losses.png``,
+``metrics.jsonl`` (a line a step), ``evaluations.jsonl`` (a line an evaluation between epochs), ``losses.png`` (of `passerby train`),
 ``checkpoints/epoch-NNNN`` (to resume from), ``model.safetensors`` + ``model.json`` (to use),
 ``metrics.json`` (the evaluation).
 """

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from passerby.training.config import TrainConfig
 
@@ -32,6 +33,8 @@ def test_a_run_is_trained_and_evaluated(run, figures: Path, tiny: tuple[str, ...
     assert done.out.splitlines()[-1].startswith(f"The run is in {folder}")
     numbers = json.loads((folder / "metrics.json").read_text())
     assert f"{100 * numbers['mean_ap']:.2f}" in done.out
+    with Image.open(folder / "losses.png") as curves:
+        assert curves.size == (880, 495)
 
 
 def test_options_become_the_config(run, loop: Recorder, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ def test_a_pose_network_is_trained_and_measured(run, people: Path, tmp_path: Pat
     assert (done.code, done.err) == (0, "")
     assert "PCK at 5 %" in done.out
     assert done.out.splitlines()[-1].startswith(f"The run is in {folder}")
+    assert (folder / "losses.png").is_file()
     again = run("train", "--resume", folder)
     assert (again.code, again.err) == (0, "")
     assert "PCK at 5 %" in again.out

@@ -53,11 +53,12 @@ def _train_recipe(
     if resume is None:
         config = _config(recipe, data, test_data, settings)
         run = run or _default_run(config.recipe)
+    from passerby.figures.training_curves import save_loss_curves
     from passerby.training.loop import train as train_run
 
     folder = resume or run
     assert folder is not None
-    result = train_run(config, folder, resume=resume is not None)
+    result = train_run(config, folder, resume=resume is not None, on_checkpoint=save_loss_curves)
     if int(os.environ.get("RANK", "0")):
         return
     if result is None:

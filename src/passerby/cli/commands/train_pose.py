@@ -27,9 +27,11 @@ def is_pose(recipe: str | None, resume: Path | None) -> bool:
 
 def train_pose(data: str | None, test_data: str | None, settings: list[str], folder: Path, *, resume: bool) -> None:
     """Train the pose network, or continue a run of it, and print its PCK where there are test people."""
+    from passerby.figures.training_curves import save_loss_curves
     from passerby.training.pose import train_pose as train_run
 
-    result = train_run(None if resume else _config(data, test_data, settings), folder, resume=resume)
+    config = None if resume else _config(data, test_data, settings)
+    result = train_run(config, folder, resume=resume, on_checkpoint=save_loss_curves)
     if result is None:
         typer.echo("Not measured: the data has no query and gallery with joints; --test-data names some.")
     else:

@@ -1,0 +1,256 @@
+"""The engine on a toy training: epochs, checkpoints, exact resume, accumulation, and how it stops."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from passerby.config import Frozen
+from passerby.errors import ConfigError, OutputError, TrainingError, WeightsError
+from passerby.losses.reid import LossParts
+from passerby.training.base import Training
+from passerby.training.config import ScheduleConfig
+from passerby.training.engine import run_training
+from passerby.training.run import RunFolder
+from passerby.types import EvalResult, Protocol
+
+STEPS = 3
+
+
+class ToyConfig(Frozen):
+    epochs: int = 3
+    seed: int = 0
+    schedule: ScheduleConfig = ScheduleConfig(name="step", milestones=(2,))
+    checkpoint_every: int = 1
+    accumulate: int = 1
+    evaluate_every: int = 0
+
+
+class Toy(Training[Tensor, float]):
+    """A linear layer with dropout that learns to answer 0."""
+
+    config: ToyConfig
+
+    def __init__(self, config: ToyConfig) -> None:
+        self.config, self.accumulate = config, config.accumulate
+        self.layer, self.dropout = nn.Linear(4, 1), nn.Dropout(0.5)
+        nn.init.constant_(self.layer.weight, 1.0)
+        nn.init.constant_(self.layer.bias, 1.0)
+        self.optimizer = torch.optim.Adam([{"params": list(self.layer.parameters()), "base_lr": 0.1}], lr=0.1)
+        self.updates = 0
+
+    @property
+    def steps(self) -> int:
+        return STEPS
+
+    def create(self, folder: RunFolder) -> None:
+        folder.create(self.config)
+
+    def batches(self, epoch: int) -> Iterator[Tensor]:
+        for step in range(STEPS):
+            yield torch.randn(2, 4, generator=torch.Generator().manual_seed(epoch * STEPS + step))
+
+    def tensors(self, batch: Tensor) -> dict[str, Tensor]:
+        return {"images": batch}
+
+    def compute_loss(self, batch: Tensor) -> LossParts:
+        square = self.layer(self.dropout(batch)).pow(2).mean()
+        return LossParts(square, {"square": square})
+
+    def backward(self, loss: Tensor) -> None:
+        loss.backward()
+
+    def update(self) -> None:
+        super().update()
+        self.updates += 1
+
+    def evaluate_after(self, epoch: int) -> EvalResult | None:
+        every = self.config.evaluate_every
+        return EvalResult(Protocol(), (0.5,), 0.25, 0.1, 4, 0, 9) if every and epoch % every == 0 else None
+
+    def save_state(self, folder: Path) -> None:
+        torch.save([self.layer.state_dict(), self.optimizer.state_dict()], folder / "toy.pt")
+
+    def load_state(self, folder: Path) -> None:
+        layer, optimizer = torch.load(folder / "toy.pt", weights_only=True)
+        self.layer.load_state_dict(layer)
+        self.optimizer.load_state_dict(optimizer)
+
+    def finish(self, folder: RunFolder) -> float:
+        return self.layer.weight.detach().sum().item()
+
+
+def start(run: Path, build: Any = Toy, **settings: Any) -> float:
+    options: dict[str, Any] = {"resume": False, "show_progress": False, "on_checkpoint": None}
+    options |= {name: settings.pop(name) for name in list(settings) if name in options}
+    config = None if options["resume"] else ToyConfig(**settings)
+    result: float = run_training(ToyConfig, build, config, run, **options)
+    return result
+
+
+def log(run: Path) -> list[dict[str, Any]]:
+    return [{**entry, "images_per_second": 0} for entry in RunFolder(run).log()]
+
+
+def stopping_at(step: int) -> type[Toy]:
+    class Stopping(Toy):
+        def compute_loss(self, batch: Tensor) -> LossParts:
+            if self.updates == step:
+                raise KeyboardInterrupt
+            return super().compute_loss(batch)
+
+    return Stopping
+
+
+def test_every_step_is_logged_with_its_epoch_and_learning_rate(tmp_path: Path) -> None:
+    start(tmp_path / "run")
+    entries = log(tmp_path / "run")
+    assert [entry["step"] for entry in entries] == list(range(1, 10))
+    assert [entry["epoch"] for entry in entries] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert [entry["lr"] for entry in entries] == pytest.approx([0.1] * 6 + [0.01] * 3)
+    assert all(entry["loss"] == entry["square"] for entry in entries)
+
+
+@pytest.mark.parametrize("stop", [1, 5, 8])
+def test_a_resumed_run_repeats_the_uninterrupted_one_dropout_and_all(tmp_path: Path, stop: int) -> None:
+    whole = start(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        start(tmp_path / "cut", stopping_at(stop))
+    if stop < STEPS:
+        with pytest.raises(ConfigError, match="no checkpoint to resume from"):
+            start(tmp_path / "cut", resume=True)
+        return
+    torch.manual_seed(999)  # the caller's generator must not matter
+    assert start(tmp_path / "cut", resume=True) == whole
+    assert log(tmp_path / "cut") == log(tmp_path / "whole")
+
+
+def test_the_seed_decides_dropout(tmp_path: Path) -> None:
+    results = [start(tmp_path / name, seed=seed) for name, seed in (("a", 0), ("b", 0), ("c", 1))]
+    assert results[0] == results[1] != results[2]
+
+
+def test_the_callers_random_state_is_unchanged(tmp_path: Path) -> None:
+    before = torch.get_rng_state()
+    start(tmp_path / "run")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_callback_sees_each_checkpoint_and_the_steps_until_then(tmp_path: Path) -> None:
+    seen: list[tuple[list[str], int]] = []
+
+    def note(folder: RunFolder) -> None:
+        seen.append(([path.name for path in folder.checkpoints.iterdir()], len(folder.log())))
+
+    start(tmp_path / "run", checkpoint_every=2, on_checkpoint=note)
+    assert seen == [(["epoch-0002"], 6), (["epoch-0003"], 9)]
+
+
+def test_without_a_callback_nothing_is_drawn(tmp_path: Path) -> None:
+    start(tmp_path / "run")
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {"checkpoints", "config.json", "environment.json", "metrics.jsonl", "tensorboard"}
+
+
+@pytest.mark.parametrize(("accumulate", "updates"), [(1, 9), (2, 6), (3, 3), (5, 3)])
+def test_gradients_accumulate_until_an_update_and_never_over_an_epochs_end(
+    tmp_path: Path, accumulate: int, updates: int
+) -> None:
+    built: list[Toy] = []
+
+    def build(config: ToyConfig) -> Toy:
+        built.append(Toy(config))
+        return built[-1]
+
+    start(tmp_path / "run", build, accumulate=accumulate)
+    assert built[0].updates == updates
+
+
+def test_evaluations_between_epochs_are_logged(tmp_path: Path) -> None:
+    start(tmp_path / "run", evaluate_every=2)
+    expected = {"step": 6, "epoch": 2, "rank1": 0.5, "mean_ap": 0.25, "minp": 0.1}
+    assert RunFolder(tmp_path / "run").evaluations() == [expected]
+
+
+def test_progress_off_prints_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    start(tmp_path / "run", evaluate_every=1)
+    assert capsys.readouterr() == ("", "")
+
+
+# errors
+
+
+class Diverging(Toy):
+    def compute_loss(self, batch: Tensor) -> LossParts:
+        loss = super().compute_loss(batch)
+        return LossParts(loss.total * math.nan, loss.parts) if self.updates == 4 else loss
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_batch(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"not finite at step 5 \(square .*\).*failed-batch.*lower optimizer.lr"):
+        start(tmp_path / "run", Diverging)
+    saved = load_file(tmp_path / "run" / "failed-batch.safetensors")
+    assert torch.equal(saved["images"], list(Toy(ToyConfig()).batches(1))[1])
+    assert len(log(tmp_path / "run")) == 4
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["epoch-0001"]
+    start(tmp_path / "run", resume=True)
+    assert len(log(tmp_path / "run")) == 9
+
+
+def test_a_full_disk_is_an_error_that_says_how_to_go_on(tmp_path: Path) -> None:
+    class Full(Toy):
+        def save_state(self, folder: Path) -> None:
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OutputError, match=r"cannot write into .*No space left on device.*--resume"):
+        start(tmp_path / "run", Full)
+
+
+def test_a_checkpoint_of_other_weights_cannot_be_resumed(tmp_path: Path) -> None:
+    start(tmp_path / "run", epochs=1)
+    (checkpoint,) = (tmp_path / "run" / "checkpoints").iterdir()
+    torch.save([{}, {}], checkpoint / "toy.pt")
+    with pytest.raises(WeightsError, match=r"epoch-0001.* cannot be resumed from"):
+        start(tmp_path / "run", resume=True)
+
+
+def test_a_run_keeps_its_number_of_processes(tmp_path: Path) -> None:
+    class Two(Toy):
+        world = 2
+
+    start(tmp_path / "run", Two, epochs=1)
+    assert json.loads((tmp_path / "run" / "checkpoints" / "epoch-0001" / "world.json").read_text()) == 2
+    with pytest.raises(ConfigError, match="trained by 2 processes, this is 1"):
+        start(tmp_path / "run", resume=True)
+
+
+def test_other_processes_than_the_first_write_nothing(tmp_path: Path) -> None:
+    class Second(Toy):
+        rank, world = 1, 2
+
+        def save_state(self, folder: Path) -> None:
+            pass
+
+    calls: list[RunFolder] = []
+    start(tmp_path / "run", Second, on_checkpoint=calls.append)
+    assert not (tmp_path / "run").exists()
+    assert calls == []
+
+
+def test_an_existing_folder_is_kept_and_nothing_is_built(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="exists; choose another"):
+        start(tmp_path, partial(pytest.fail, "built"))
+
+
+def test_a_config_is_needed(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="needs a config: got None, expected a ToyConfig"):
+        run_training(ToyConfig, Toy, None, tmp_path / "run", resume=False, show_progress=False, on_checkpoint=None)
