@@ -130,8 +130,9 @@ class PoseTraining(Training[PoseBatch, "dict[str, Any] | None"]):
 
     def _augmented(self, rows: Tensor, generator: Generator) -> PoseBatch:
         people, device = self.people, self.device
-        known = (tensor[rows].to(device) for tensor in (people.images, people.keypoints, people.confidence))
-        return PoseBatch(*self.augmentation(*known, self.network.size, generator))
+        images, keypoints = people.images[rows].to(device), people.keypoints[rows].to(device)
+        confidence = people.confidence[rows].to(device)
+        return PoseBatch(*self.augmentation(images, keypoints, confidence, self.network.size, generator))
 
     def tensors(self, batch: PoseBatch) -> dict[str, Tensor]:
         return batch._asdict()
