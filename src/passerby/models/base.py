@@ -8,6 +8,7 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from passerby.compat import current_state
 from passerby.data.attributes.schema import Schema
 from passerby.errors import ConfigError
 from passerby.models.card import Block, ModelCard
@@ -35,6 +36,10 @@ class ReidModel(nn.Module, ABC):
     schema: Schema | None = None
     """Of the attributes that it predicts; ``None`` where it predicts none."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_load_state_dict_pre_hook(_rename_former_tensors)
+
     @abstractmethod
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> ModelOutput: ...
 
@@ -56,3 +61,14 @@ class ReidModel(nn.Module, ABC):
 
     def parameter_count(self) -> int:
         return sum(p.numel() for p in self.parameters())
+
+
+def _rename_former_tensors(
+    module: nn.Module,  # noqa: ARG001 - the signature of the hook
+    state: dict[str, Tensor],
+    prefix: str,
+    *_: object,
+) -> None:
+    """Rename, in place, the tensors of a state that an earlier version wrote: accelerate reads checkpoints by itself."""
+    own = {key[len(prefix) :]: state.pop(key) for key in list(state) if key.startswith(prefix)}
+    state.update({prefix + key: value for key, value in current_state(own).items()})
