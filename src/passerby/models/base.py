@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -36,10 +36,6 @@ class ReidModel(nn.Module, ABC):
     schema: Schema | None = None
     """Of the attributes that it predicts; ``None`` where it predicts none."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_load_state_dict_pre_hook(_rename_former_tensors)
-
     @abstractmethod
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> ModelOutput: ...
 
@@ -62,13 +58,8 @@ class ReidModel(nn.Module, ABC):
     def parameter_count(self) -> int:
         return sum(p.numel() for p in self.parameters())
 
-
-def _rename_former_tensors(
-    module: nn.Module,  # noqa: ARG001 - the signature of the hook
-    state: dict[str, Tensor],
-    prefix: str,
-    *_: object,
-) -> None:
-    """Rename, in place, the tensors of a state that an earlier version wrote: accelerate reads checkpoints by itself."""
-    own = {key[len(prefix) :]: state.pop(key) for key in list(state) if key.startswith(prefix)}
-    state.update({prefix + key: value for key, value in current_state(own).items()})
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any) -> None:
+        """Load a state that an earlier version wrote, too: accelerate reads the checkpoints of a resumed run itself."""
+        own = {key[len(prefix) :]: state_dict.pop(key) for key in list(state_dict) if key.startswith(prefix)}
+        state_dict.update({prefix + key: tensor for key, tensor in current_state(own).items()})
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)  # type: ignore[no-untyped-call]
