@@ -62,4 +62,4 @@ class ReidModel(nn.Module, ABC):
         """Load a state that an earlier version wrote, too: accelerate reads the checkpoints of a resumed run itself."""
         own = {key[len(prefix) :]: state_dict.pop(key) for key in list(state_dict) if key.startswith(prefix)}
         state_dict.update({prefix + key: tensor for key, tensor in current_state(own).items()})
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)  # type: ignore[no-untyped-call]
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
