@@ -1,4 +1,4 @@
-"""Eq 10 and 11 of Yang et al. (2019) against literal sums, and what the loss refuses."""
+"""Eq 10 and 11 of Yang et al. (2019) against literal sums, and the errors of the loss."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def output(branches: int = 5) -> ModelOutput:
 
 
 def literal(scores: Tensor) -> float:
-    """Eq 10."""
+    """Return Eq 10."""
     total = 0.0
     for row, label in zip(scores.tolist(), LABELS.tolist(), strict=True):
         total += math.log(math.exp(row[label]) / sum(math.exp(value) for value in row))
@@ -40,14 +40,14 @@ def literal(scores: Tensor) -> float:
 
 @pytest.mark.parametrize("weight", [0.1, 0.5, 1.0])
 def test_eq_11_is_the_literal_formula(weight: float) -> None:
-    said = output()
-    loss = BranchLoss(intra=weight)(said, BATCH)
-    assert said.branches is not None
-    assert said.logits is not None
-    intra = sum(literal(scores) for scores in said.branches["intra"])
+    found = output()
+    loss = BranchLoss(intra=weight)(found, BATCH)
+    assert found.branches is not None
+    assert found.logits is not None
+    intra = sum(literal(scores) for scores in found.branches["intra"])
     assert loss.parts["intra"].item() == pytest.approx(weight * intra, abs=1e-12)
-    assert loss.parts["inter"].item() == pytest.approx(literal(said.logits), abs=1e-12)
-    assert loss.total.item() == pytest.approx(weight * intra + literal(said.logits), abs=1e-12)
+    assert loss.parts["inter"].item() == pytest.approx(literal(found.logits), abs=1e-12)
+    assert loss.total.item() == pytest.approx(weight * intra + literal(found.logits), abs=1e-12)
 
 
 def test_the_papers_weight_is_the_default() -> None:
@@ -55,11 +55,11 @@ def test_the_papers_weight_is_the_default() -> None:
 
 
 def test_rows_without_fusion_train_the_branches_alone() -> None:
-    said = output()._replace(logits=None)
-    loss = BranchLoss(intra=1.0, inter=0.0)(said, BATCH)
+    found = output()._replace(logits=None)
+    loss = BranchLoss(intra=1.0, inter=0.0)(found, BATCH)
     assert set(loss.parts) == {"intra"}
-    assert said.branches is not None
-    assert loss.total.item() == pytest.approx(sum(literal(scores) for scores in said.branches["intra"]), abs=1e-12)
+    assert found.branches is not None
+    assert loss.total.item() == pytest.approx(sum(literal(scores) for scores in found.branches["intra"]), abs=1e-12)
 
 
 def test_table_10s_first_row_trains_the_fusion_alone() -> None:
@@ -79,16 +79,16 @@ def test_gradients() -> None:
 
 
 @pytest.mark.parametrize("branches", [None, {}, {"attributes": ()}, {"intra": ()}])
-def test_a_model_without_branches_cannot_train_the_intra_loss(branches: dict[str, tuple[Tensor, ...]] | None) -> None:
+def test_the_intra_loss_needs_a_model_with_branches(branches: dict[str, tuple[Tensor, ...]] | None) -> None:
     with pytest.raises(ConfigError, match=r"the intra loss needs a model whose branches give scores.*loss\.intra=0"):
         BranchLoss()(output()._replace(branches=branches), BATCH)
 
 
-def test_a_model_without_logits_cannot_train_the_inter_loss() -> None:
+def test_the_inter_loss_needs_a_model_with_logits() -> None:
     with pytest.raises(ConfigError, match=r"needs a model that gives logits.*loss\.inter=0"):
         BranchLoss()(output()._replace(logits=None), BATCH)
 
 
-def test_no_part_at_all_is_an_error() -> None:
+def test_a_loss_without_parts_raises() -> None:
     with pytest.raises(ConfigError, match="at least one part"):
         BranchLoss(intra=0.0, inter=0.0)

@@ -1,4 +1,4 @@
-"""AANet's loss: Eq 2–6 against literal formulas, the optimum, unknown labels, gradients, refusals."""
+"""AANet's loss: Eq 2–6 against literal formulas, the optimum, unknown labels, gradients, errors."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def output() -> ModelOutput:
 
 
 def literal_ce(logits: Tensor, labels: list[int]) -> float:
-    """The mean over rows with a label."""
+    """Return the mean over rows with a label."""
     rows = [(row, c) for row, c in zip(logits.tolist(), labels, strict=True) if c >= 0]
     return sum(math.log(sum(math.exp(v) for v in row)) - row[c] for row, c in rows) / len(rows)
 
@@ -100,7 +100,7 @@ def test_the_likelihood_is_equations_3_and_4() -> None:
 
 
 def test_equation_5_approximates_equation_4() -> None:
-    """Exact at σ = 1; elsewhere off by log (Σ e^(f/σ²) / σ) − log (Σ e^f)/σ²."""
+    """The approximation is exact at σ = 1; elsewhere it is off by log (Σ e^(f/σ²) / σ) − log (Σ e^f)/σ²."""
     f = randn(4, 3)
     L = mean_cross_entropy([f], [LABELS])
 
@@ -124,11 +124,11 @@ def test_the_derivative_by_sigma_and_its_zero() -> None:
     weighted.sum().backward()
     assert sigma.grad is not None
     torch.testing.assert_close(sigma.grad, (-2 * L / sigma**3 + 1 / sigma).detach(), rtol=1e-12, atol=0)
-    optimiser = torch.optim.SGD(weights.parameters(), lr=0.5)
+    optimizer = torch.optim.SGD(weights.parameters(), lr=0.5)
     for _ in range(200):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         weights(L).sum().backward()
-        optimiser.step()
+        optimizer.step()
     torch.testing.assert_close(weights.log_variance.exp().detach(), 2 * L, rtol=1e-6, atol=0)  # σ² = 2L
 
 
@@ -150,7 +150,7 @@ def test_every_sigma_learns() -> None:
     assert (loss.weights.log_variance.grad != 0).all()
 
 
-def test_a_group_that_nobody_labelled_does_not_count() -> None:
+def test_an_unlabeled_group_does_not_count() -> None:
     scores = (randn(4, 2).requires_grad_(), randn(4, 3, seed=1).requires_grad_())
     labels = [torch.tensor([0, 1, -1, 1]), torch.full((4,), -1)]
     loss = mean_cross_entropy(scores, labels)
@@ -167,7 +167,7 @@ def test_tasks_have_one_order() -> None:
     assert list(loss(output(), batch()).parts) == ["global", "attention"]
 
 
-def test_what_cannot_be_is_refused() -> None:
+def test_invalid_tasks_outputs_and_batches_raise() -> None:
     with pytest.raises(ConfigError, match="at least one task"):
         MultitaskLoss(tasks=())
     with pytest.raises(ConfigError, match="attributes task needs a data set"):
@@ -180,7 +180,7 @@ def test_what_cannot_be_is_refused() -> None:
         MultitaskLoss(tasks=("global",))(output()._replace(logits=None), batch())
 
 
-def test_a_task_that_does_not_exist_is_told_the_near_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_task_raises_with_the_nearest_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as outside the test suite
     with pytest.raises(UnknownNameError, match=r"unknown task 'part'\. Did you mean parts"):
         MultitaskLoss(tasks=("part",))  # type: ignore[arg-type]

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from passerby.losses.branches import BranchLossConfig
 from passerby.recipes.reproduce import reproduce
 from passerby.recipes.tables import load_table
-from passerby.training.config import BranchLossConfig, read_config
+from passerby.training.config import read_config
 
 DRAWN = "pedestrians:people=8,cameras=2,images=2,size=64x32,preset=easy"
 SMALL = {"model.options.width": 0.125, "data.height": 64, "data.width": 32, "sampler.p": 4}

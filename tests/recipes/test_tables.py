@@ -26,7 +26,7 @@ from passerby.recipes.tables import (
     load_table,
 )
 from passerby.training.config import TrainConfig, validated
-from passerby.training.loss import build_loss
+from passerby.losses.registry import create_loss
 from passerby.types import Batch, Rerank
 
 ROWS = [(paper, table, row) for paper in PAPERS for table in PAPERS[paper] for row in PAPERS[paper][table].rows]
@@ -94,7 +94,7 @@ def test_every_row_trains(config: TrainConfig) -> None:
         output = model(images, parts) if "parts" in model.card.inputs else model(images)
     schema = getattr(model, "schema", None)
     attributes = torch.zeros(4, len(schema.groups), dtype=torch.long) if isinstance(schema, Schema) else None
-    loss = build_loss(config.loss)(output, Batch(images, torch.tensor([0, 0, 1, 2]), attributes, parts))
+    loss = create_loss(config.loss)(output, Batch(images, torch.tensor([0, 0, 1, 2]), attributes, parts))
     assert loss.total.isfinite()
     loss.total.backward()
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())

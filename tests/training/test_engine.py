@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from passerby.config import Frozen
 from passerby.errors import ConfigError, OutputError, TrainingError, WeightsError
-from passerby.losses.reid import LossParts
+from passerby.losses.base import LossParts
 from passerby.training.base import Training
 from passerby.training.config import ScheduleConfig
 from passerby.training.engine import run_training

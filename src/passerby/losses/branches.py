@@ -1,4 +1,4 @@
-"""The loss of a network whose branches learn identities each by itself beside their fusion.
+"""The loss of a network whose branches each learn identities, beside their fusion.
 
 Yang et al. (Attention Driven Person Re-identification, Pattern Recognition 2019), Eq 11: L = λ Σ_j l_intra^j + l_inter,
 where every l is the cross-entropy of Eq 10.
@@ -6,24 +6,43 @@ where every l is the cross-entropy of Eq 10.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from passerby.errors import ConfigError
-from passerby.losses.identity import identity_loss
-from passerby.losses.reid import LossParts
+from passerby.losses.base import BaseLossConfig, LossParts
+from passerby.losses.registry import register
+from passerby.losses.reid import identity_loss
 from passerby.types import Batch, ModelOutput
 
 TASK = "intra"
-"""The key of ``ModelOutput.branches`` that holds the branches' scores."""
+"""The key of ``ModelOutput.branches`` that holds the scores of the branches."""
 
 
+class BranchLossConfig(BaseLossConfig):
+    """The weights and settings of :class:`BranchLoss`."""
+
+    name: Literal["branches"] = "branches"
+    intra: float = Field(0.5, ge=0)
+    inter: float = Field(1.0, ge=0)
+    smoothing: float = Field(0.0, ge=0, lt=1)
+
+    @property
+    def leaves_parameters_out(self) -> bool:
+        """Whether a part is off, so that what only it trains gets no gradient."""
+        return not (self.intra and self.inter)
+
+
+@register(BranchLossConfig)
 class BranchLoss(nn.Module):
-    """λ Σ CE of the branches + CE of the fused scores (Eq 11). A part of weight 0 is not computed.
+    """The sum λ Σ CE of the branches + CE of the fused scores (Eq 11). A part of weight 0 is not computed.
 
     Args:
-        intra: λ, 0.5 in the paper's text; its Table 10 finds 0.1 to 0.2 best.
-        inter: 1, or 0 for a model without fusion, whose branches are joined at test only.
+        intra: weight λ of the branches, 0.5 in the paper's text; its Table 10 finds 0.1 to 0.2 best.
+        inter: weight of the fused scores: 1, or 0 for a model without fusion, whose branches are joined at test only.
         smoothing: label smoothing ε of every cross-entropy; the paper has none.
     """
 
@@ -39,14 +58,19 @@ class BranchLoss(nn.Module):
             scores = (output.branches or {}).get(TASK)
             if not scores:
                 raise ConfigError(
-                    "the intra loss needs a model whose branches give scores; set loss.intra=0 or choose another model"
+                    "the intra loss needs a model whose branches give scores. "
+                    "Fix: set loss.intra=0 or choose another model"
                 )
-            parts["intra"] = self.intra * torch.stack([self._of(logits, batch.labels) for logits in scores]).sum()
+            parts["intra"] = (
+                self.intra * torch.stack([self._cross_entropy(logits, batch.labels) for logits in scores]).sum()
+            )
         if self.inter:
             if output.logits is None:
-                raise ConfigError("the inter loss needs a model that gives logits; set loss.inter=0 or choose another")
-            parts["inter"] = self.inter * self._of(output.logits, batch.labels)
+                raise ConfigError(
+                    "the inter loss needs a model that gives logits. Fix: set loss.inter=0 or choose another model"
+                )
+            parts["inter"] = self.inter * self._cross_entropy(output.logits, batch.labels)
         return LossParts(torch.stack(list(parts.values())).sum(), parts)
 
-    def _of(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         return identity_loss(logits, labels, smoothing=self.smoothing)

@@ -1,4 +1,4 @@
-"""The loss of AANet (Tay, Roy, Yap, CVPR 2019, §3.4): tasks that weigh each other by what noise they learn to expect.
+"""The loss of AANet (Tay, Roy, Yap, CVPR 2019, §3.4): tasks weighted by their learned uncertainty.
 
 After Kendall, Gal, Cipolla (Multi-Task Learning Using Uncertainty to Weigh Losses, CVPR 2018).
 
@@ -9,9 +9,9 @@ After Kendall, Gal, Cipolla (Multi-Task Learning Using Uncertainty to Weigh Loss
 Eq 5 takes −log p of Eq 4 to be L/σ² + log σ, which is exact at σ = 1. A task's σ² settles at 2 L_t, where the
 derivative −2L/σ³ + 1/σ is 0. Where L_t becomes small, log σ_t and with it the whole loss fall below 0.
 
-*Deviations*: what is learned is the log-variance, log σ², of which every number is one. The parts' losses enter as
-their mean, the attribute groups' likewise: the paper prints neither sum nor mean. An attribute that nobody labeled
-(−1) does not count.
+*Deviations*: the learned parameter is the log-variance log σ², which may be any number. The parts' losses enter as
+their mean, the attribute groups' likewise: the paper prints neither sum nor mean. An unlabeled attribute (−1) does not
+count.
 """
 
 from __future__ import annotations
@@ -26,21 +26,22 @@ from torch.nn import functional as F
 
 from passerby.data.attributes.schema import UNKNOWN
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
-from passerby.losses.reid import LossParts
+from passerby.losses.base import BaseLossConfig, LossParts
+from passerby.losses.registry import register
 from passerby.types import Batch, ModelOutput
 
 Task = Literal["global", "parts", "attributes", "attention"]
 TASKS: tuple[Task, ...] = get_args(Task)
-"""L_g, L_p, L_a and L_aa."""
+"""The tasks of L_g, L_p, L_a and L_aa."""
 
 
 def mean_cross_entropy(
     scores: Sequence[Float[Tensor, "b _"]], labels: Sequence[Int[Tensor, " b"]]
 ) -> Float[Tensor, ""]:
-    """The cross-entropies of several classifiers, each a mean over the batch, averaged.
+    """Return the mean over several classifiers of their cross-entropies, each a mean over the batch.
 
-    A label of −1 is unknown and does not count; nor does a classifier that none of the batch has a label for. Without
-    any label at all the loss is 0.
+    A label of −1 is unknown and does not count; nor does a classifier for which the batch has no label. Without
+    any label the loss is 0.
     """
     sums = [
         F.cross_entropy(logits, classes, ignore_index=UNKNOWN, reduction="sum")
@@ -54,28 +55,42 @@ def mean_cross_entropy(
 def log_likelihood(
     f: Float[Tensor, "b n"], labels: Int[Tensor, " b"], sigma: float | Float[Tensor, ""]
 ) -> Float[Tensor, " b"]:
-    """Eq 3–4: log softmax(f/σ²) at the label. The greater σ, the more even the distribution."""
+    """Return log softmax(f/σ²) at the label (Eq 3–4). The greater σ, the more even the distribution."""
     return torch.log_softmax(f / sigma**2, dim=1).gather(1, labels[:, None]).squeeze(1)
 
 
 class UncertaintyWeights(nn.Module):
-    """One learned log-variance log σ² a task; σ = 1 at the start."""
+    """The learned log-variances log σ², one per task; σ = 1 at the start."""
 
     def __init__(self, tasks: int) -> None:
         super().__init__()
         self.log_variance = nn.Parameter(torch.zeros(tasks))
 
     def forward(self, losses: Float[Tensor, " t"]) -> Float[Tensor, " t"]:
-        """L_t/σ_t² + log σ_t of each task (Eq 5); their sum is Eq 6."""
+        """Return L_t/σ_t² + log σ_t of each task (Eq 5); their sum is Eq 6."""
         return losses * torch.exp(-self.log_variance) + self.log_variance / 2
 
 
+class MultitaskLossConfig(BaseLossConfig):
+    """The settings of :class:`MultitaskLoss`."""
+
+    name: Literal["multitask"] = "multitask"
+    tasks: tuple[Task, ...] = TASKS
+    uncertainty: bool = True
+
+    @property
+    def needs_attributes(self) -> bool:
+        """Whether attributes are among the tasks."""
+        return "attributes" in self.tasks
+
+
+@register(MultitaskLossConfig)
 class MultitaskLoss(nn.Module):
-    """Identity by the global head, the parts and the attention map, and attributes.
+    """The sum of the losses of identity (global head, parts, attention map) and of attributes.
 
     Args:
-        tasks: of ``global``, ``parts``, ``attributes``, ``attention``: the rows of AANet's Table 3.
-        uncertainty: learn the weights (Eq 6), or sum with weights 1 (Eq 2). What is learned are this module's
+        tasks: those of ``global``, ``parts``, ``attributes``, ``attention`` to train: the rows of AANet's Table 3.
+        uncertainty: learn the weights (Eq 6), or sum with weights 1 (Eq 2). The learned weights are this module's
             parameters: give them to the optimizer, without weight decay.
     """
 
@@ -90,11 +105,11 @@ class MultitaskLoss(nn.Module):
         self.weights = UncertaintyWeights(len(self.tasks)) if uncertainty else None
 
     def forward(self, output: ModelOutput, batch: Batch) -> LossParts:
-        """What is minimized, of one batch.
+        """Return the loss of one batch.
 
         Raises:
             ConfigError: if the model has no scores for a task, or the batch no attributes.
-            ShapeError: if the batch's attributes are not the model's.
+            ShapeError: if the attributes of the batch do not fit the model's.
         """
         losses = torch.stack([self._task_loss(task, output, batch) for task in self.tasks])
         if self.weights is not None:
@@ -114,16 +129,20 @@ class MultitaskLoss(nn.Module):
 
 def _required(scores: tuple[Tensor, ...] | None, task: str) -> tuple[Tensor, ...]:
     if not scores:
-        raise ConfigError(f"the {task} task needs a model that gives scores for it; leave it out of the loss's tasks")
+        raise ConfigError(
+            f"the {task} task needs a model that gives scores for it. Fix: leave {task!r} out of the tasks of the loss"
+        )
     return scores
 
 
 def _columns(attributes: Tensor | None, groups: int) -> tuple[Tensor, ...]:
     if attributes is None:
-        raise ConfigError("the attributes task needs a data set that says them; leave it out of the loss's tasks")
+        raise ConfigError(
+            "the attributes task needs a data set with attribute labels. Fix: leave 'attributes' out of the tasks"
+        )
     if attributes.ndim != 2 or attributes.shape[1] != groups:
         raise ShapeError(
             f"the model predicts {groups} attributes, so a batch's must be (b, {groups}), got "
-            f"{tuple(attributes.shape)}; build the model with the data set's schema"
+            f"{tuple(attributes.shape)}. Fix: build the model with the schema of the data set"
         )
     return attributes.unbind(dim=1)

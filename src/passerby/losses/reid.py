@@ -1,35 +1,57 @@
-"""The weighted sum that the foundation's recipes train: identity + global triplet + local triplet."""
+"""The weighted sum of identity loss, global triplet loss and local triplet loss.
+
+The identity loss is cross-entropy over the training people with label smoothing (Szegedy et al., 2016).
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from passerby.errors import ConfigError
-from passerby.losses.aligned import local_triplet_loss
-from passerby.losses.identity import identity_loss
-from passerby.losses.triplet import Triplets, mine_hardest, triplet_loss
+from passerby.losses.base import BaseLossConfig, LossParts
+from passerby.losses.registry import register
+from passerby.losses.triplet import Triplets, local_triplet_loss, mine_hardest, triplet_loss
 from passerby.types import Batch, ModelOutput
 
 
-class LossParts(NamedTuple):
-    """What is minimized, and what it is made of (each part already weighted)."""
+def identity_loss(
+    logits: Float[Tensor, "b n"], labels: Int[Tensor, " b"], *, smoothing: float = 0.0
+) -> Float[Tensor, ""]:
+    """Return −Σ_c q_c log softmax(logits)_c, the mean over the batch; q = (1−ε)·one-hot + ε/n."""
+    return F.cross_entropy(logits, labels, label_smoothing=smoothing)
 
-    total: Tensor
-    parts: dict[str, Tensor]
+
+class LossConfig(BaseLossConfig):
+    """The weights and settings of :class:`ReidLoss`."""
+
+    name: Literal["reid"] = "reid"
+    identity: float = Field(1.0, ge=0)
+    triplet: float = Field(1.0, ge=0)
+    local: float = Field(0.0, ge=0)
+    margin: float = 0.3
+    smoothing: float = Field(0.0, ge=0, lt=1)
+
+    @property
+    def leaves_parameters_out(self) -> bool:
+        """Whether a part is off, so that what only it trains gets no gradient."""
+        return not (self.identity and self.triplet and self.local)
 
 
+@register(LossConfig)
 class ReidLoss(nn.Module):
-    """Σ weight × part. A part of weight 0 is not computed.
+    """The sum Σ weight × part. A part of weight 0 is not computed.
 
     Args:
         identity: weight of the label-smoothed cross-entropy.
         triplet: weight of the global batch-hard triplet loss.
         local: weight of the local (DMLI) triplet loss; it reuses the global triplets.
-        margin: of both triplet losses.
+        margin: margin of both triplet losses.
         smoothing: label smoothing ε of the cross-entropy.
     """
 
@@ -69,5 +91,7 @@ class ReidLoss(nn.Module):
 
 def _required(value: Float[Tensor, "..."] | None, what: str, part: str) -> Float[Tensor, "..."]:
     if value is None:
-        raise ConfigError(f"the {part} loss needs a model that gives {what}; set loss.{part}=0 or choose another model")
+        raise ConfigError(
+            f"the {part} loss needs a model that gives {what}. Fix: set loss.{part}=0 or choose another model"
+        )
     return value

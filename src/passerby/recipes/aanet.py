@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from passerby.data.attributes.schema import SCHEMAS
+from passerby.losses.multitask import MultitaskLossConfig
 from passerby.recipes.registry import recipe
 from passerby.recipes.tables import DUKE, MARKET, PAPERS, Row, Table, options
 from passerby.training.config import (
     AugmentConfig,
     DataConfig,
     ModelConfig,
-    MultitaskLossConfig,
     OptimizerConfig,
     SamplerConfig,
     ScheduleConfig,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from passerby.losses.reid import LossConfig
 from passerby.recipes.registry import recipe
 from passerby.recipes.tables import CUHK03, DUKE, MARKET, PAPERS, Row, Table, options
 from passerby.training.config import (
     AugmentConfig,
-    LossConfig,
     ModelConfig,
     OptimizerConfig,
     SamplerConfig,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from passerby.losses.branches import BranchLossConfig
 from passerby.recipes.registry import recipe
 from passerby.recipes.tables import (
     CUHK03_DETECTED,
@@ -19,7 +20,6 @@ from passerby.recipes.tables import (
 )
 from passerby.training.config import (
     AugmentConfig,
-    BranchLossConfig,
     DataConfig,
     ModelConfig,
     OptimizerConfig,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from passerby.losses.reid import LossConfig
 from passerby.recipes.registry import recipe
 from passerby.recipes.tables import DUKE, MARKET, PAPERS, Row, Table, options
 from passerby.training.config import (
     AugmentConfig,
     DataConfig,
-    LossConfig,
     ModelConfig,
     OptimizerConfig,
     SamplerConfig,

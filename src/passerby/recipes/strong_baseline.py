@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from passerby.losses.reid import LossConfig
 from passerby.recipes.registry import recipe
 from passerby.training.config import (
     AugmentConfig,
-    LossConfig,
     ModelConfig,
     OptimizerConfig,
     SamplerConfig,

@@ -11,7 +11,6 @@ from passerby.errors import ConfigError
 from passerby.evaluation.attribute_test import AttributeTest
 from passerby.models.base import ReidModel
 from passerby.training.config import TrainConfig
-from passerby.training.loss import needs_attributes
 
 
 def training_attributes(config: TrainConfig, model: ReidModel, dataset: Dataset) -> Tensor | None:
@@ -21,7 +20,7 @@ def training_attributes(config: TrainConfig, model: ReidModel, dataset: Dataset)
         ConfigError: if the model predicts no attributes, or others than those that are known.
         DatasetLayoutError: if there are none, or of none of the pictures.
     """
-    if not needs_attributes(config.loss):
+    if not config.loss.needs_attributes:
         return None
     if model.schema is None:
         raise ConfigError(f"{config.model.name} predicts no attributes; leave them out of loss.tasks")
@@ -42,7 +41,7 @@ def evaluation_attributes(
         DatasetLayoutError: if ``data.test_attributes`` describes nobody of the test data.
     """
     data = config.data
-    if test is None or not needs_attributes(config.loss):
+    if test is None or not config.loss.needs_attributes:
         return None
     if data.test_attributes:
         known = read_attributes(data.test_attributes, model.schema)

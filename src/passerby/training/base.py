@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from passerby.losses.reid import LossParts
+from passerby.losses.base import LossParts
 from passerby.training.config import ScheduleConfig
 from passerby.training.monitor import Monitor
 from passerby.training.run import RunFolder

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator
+from pydantic import Field, field_validator
 
 from passerby.config import Frozen, read_as, validate
 from passerby.data.keypoints.regions import OVERLAP
-from passerby.losses.multitask import TASKS
+from passerby.losses.registry import AnyLossConfig
+from passerby.losses.reid import LossConfig
 
 
 class DataConfig(Frozen):
@@ -96,47 +97,6 @@ class SamplerConfig(Frozen):
     p: int = Field(8, ge=2)
     k: int = Field(4, ge=1)
     epoch_of: Literal["images", "identities"] = "images"
-
-
-class LossConfig(Frozen):
-    """Weights of the parts of :class:`~passerby.losses.reid.ReidLoss`."""
-
-    name: Literal["reid"] = "reid"
-    identity: float = Field(1.0, ge=0)
-    triplet: float = Field(1.0, ge=0)
-    local: float = Field(0.0, ge=0)
-    margin: float = 0.3
-    smoothing: float = Field(0.0, ge=0, lt=1)
-
-
-class MultitaskLossConfig(Frozen):
-    """Of :class:`~passerby.losses.multitask.MultitaskLoss`."""
-
-    name: Literal["multitask"] = "multitask"
-    tasks: tuple[Literal["global", "parts", "attributes", "attention"], ...] = TASKS
-    uncertainty: bool = True
-
-
-class BranchLossConfig(Frozen):
-    """Of :class:`~passerby.losses.branches.BranchLoss`."""
-
-    name: Literal["branches"] = "branches"
-    intra: float = Field(0.5, ge=0)
-    inter: float = Field(1.0, ge=0)
-    smoothing: float = Field(0.0, ge=0, lt=1)
-
-
-def _loss_name(loss: Any) -> str:
-    """Of a config or of plain values; runs of earlier versions do not say it."""
-    return str(loss.get("name", "reid") if isinstance(loss, dict) else getattr(loss, "name", "reid"))
-
-
-AnyLossConfig = Annotated[
-    Annotated[LossConfig, Tag("reid")]
-    | Annotated[MultitaskLossConfig, Tag("multitask")]
-    | Annotated[BranchLossConfig, Tag("branches")],
-    Discriminator(_loss_name),
-]
 
 
 class OptimizerConfig(Frozen):

@@ -27,7 +27,7 @@ from safetensors.torch import save_file
 
 from passerby.config import read_as
 from passerby.errors import ConfigError, OutputError, TrainingError, WeightsError
-from passerby.losses.reid import LossParts
+from passerby.losses.base import LossParts
 from passerby.training.base import B, R, Training
 from passerby.training.monitor import Monitor
 from passerby.training.optimizer import set_lr

@@ -22,7 +22,8 @@ from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.evaluation.evaluate import check_evaluable
 from passerby.inference.keypoint_source import part_maker
 from passerby.inference.model import Model
-from passerby.losses.reid import LossParts
+from passerby.losses.base import LossParts
+from passerby.losses.registry import create_loss
 from passerby.models.base import ReidModel
 from passerby.models.registry import create_model
 from passerby.training.attributes import evaluation_attributes, training_attributes
@@ -31,7 +32,6 @@ from passerby.training.checkpoint import save_model
 from passerby.training.config import TrainConfig
 from passerby.training.engine import OnCheckpoint, run_training
 from passerby.training.inputs import INPUTS, digests
-from passerby.training.loss import build_loss, leaves_parameters_out
 from passerby.training.monitor import Monitor
 from passerby.training.optimizer import build_optimizer
 from passerby.training.run import RunFolder
@@ -80,7 +80,7 @@ class ReidTraining(Training[Batch, EvalResult | None]):
         model = build_model(config, num_classes=count_people(self.dataset))
         self.weights = None if resume else load_backbone_weights(model, config)
         self.loader = train_loader(config, model, self.dataset, rank=self.rank, world=self.world)
-        loss = build_loss(config.loss)
+        loss = create_loss(config.loss)
         optimizer = build_optimizer(model, loss, config.optimizer)
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
@@ -225,7 +225,7 @@ def evaluation_data(config: TrainConfig, training: Dataset) -> Dataset | None:
 
 def _accelerator(config: TrainConfig) -> Accelerator:
     # with several processes, parameters without a gradient must be announced
-    unused = DistributedDataParallelKwargs(find_unused_parameters=leaves_parameters_out(config.loss))
+    unused = DistributedDataParallelKwargs(find_unused_parameters=config.loss.leaves_parameters_out)
     # a second run in the same process may need another precision, which accelerate's shared state would not accept
     AcceleratorState._reset_state()
     accelerator = Accelerator(mixed_precision=config.precision, kwargs_handlers=[unused])

@@ -11,7 +11,7 @@ from typing import IO
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
-from passerby.losses.reid import LossParts
+from passerby.losses.base import LossParts
 from passerby.training.run import RunFolder
 from passerby.types import EvalResult
 

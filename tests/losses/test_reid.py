@@ -1,4 +1,4 @@
-"""Losses against plain Python loops in float64, and their gradients."""
+"""Identity and triplet losses against plain Python loops in float64, their sum, mining and gradients."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import math
 
 import pytest
 import torch
+from pytorch_metric_learning.distances import LpDistance
+from pytorch_metric_learning.miners import BatchHardMiner
 from torch import Tensor
 
 from passerby.errors import ConfigError
-from passerby.losses.aligned import local_triplet_loss
-from passerby.losses.identity import identity_loss
-from passerby.losses.reid import ReidLoss
-from passerby.losses.triplet import Triplets, mine_hardest, triplet_loss
+from passerby.losses.reid import ReidLoss, identity_loss
+from passerby.losses.triplet import Triplets, local_triplet_loss, mine_hardest, triplet_loss
 from passerby.types import Batch, ModelOutput
 
 
@@ -54,7 +54,7 @@ def literal_hardest(x: Tensor, labels: list[int]) -> list[tuple[int, int, int]]:
 
 @pytest.mark.parametrize("labels", [[0, 0, 0, 1, 1, 1, 2, 2], [0, 1, 1, 2, 3, 3, 3, 4]])
 def test_mining_and_triplet_loss_equal_a_literal_loop(labels: list[int]) -> None:
-    x = 2 * randn(8, 7)  # not normalized: lengths must matter
+    x = 2 * randn(8, 7)  # not normalized: norms must matter
     triplets = mine_hardest(x, torch.tensor(labels))
     expected = literal_hardest(x, labels)
     assert sorted(zip(*(t.tolist() for t in triplets), strict=True)) == expected
@@ -63,6 +63,20 @@ def test_mining_and_triplet_loss_equal_a_literal_loop(labels: list[int]) -> None
         for a, p, n in expected
     ]
     assert triplet_loss(x, triplets, margin=0.3).item() == pytest.approx(sum(losses) / len(losses), abs=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [1, 2, 7, 24, 32, 64])
+def test_mining_equals_pytorch_metric_learning_with_ties(size: int, dtype: torch.dtype) -> None:
+    """The library's triplets come in the same order, also with equal distances and anchors without a triplet."""
+    miner = BatchHardMiner(distance=LpDistance(normalize_embeddings=False))
+    for seed in range(60):
+        labels = torch.randint(1 + seed % 9, (size,), generator=generator(seed))
+        x = randn(size, 1 + seed % 40, seed=seed)
+        x = (x.round() if seed % 3 == 0 else x).to(dtype)  # every third batch has many equal distances
+        for ours, theirs in zip(mine_hardest(x, labels), miner(x, labels), strict=True):
+            assert ours.dtype == theirs.dtype
+            assert torch.equal(ours, theirs)
 
 
 def test_one_identity_in_a_batch_has_no_triplets_and_a_zero_loss_with_a_gradient() -> None:
@@ -81,8 +95,8 @@ def test_equal_embeddings_have_a_finite_gradient() -> None:
     assert x.grad.isfinite().all()
 
 
-def test_gradients_do_not_depend_on_which_thread_comes_first() -> None:
-    """Rows that several triplets share are summed in one order: an exact resume rests on it."""
+def test_gradients_do_not_depend_on_the_order_of_threads() -> None:
+    """Rows that several triplets share are summed in one order, on which exact resume relies."""
     labels = torch.arange(16).repeat_interleave(4)
     threads = torch.get_num_threads()
     torch.set_num_threads(4)
@@ -98,7 +112,7 @@ def test_gradients_do_not_depend_on_which_thread_comes_first() -> None:
 
 
 def literal_dmli(x: Tensor, y: Tensor) -> float:
-    """The cheapest way down and right through tanh(d/2) of every pair of stripes, tried one by one."""
+    """Return the cost of the cheapest path down and right through tanh(d/2) of all stripe pairs, by trying all."""
     cost = [[math.tanh(math.dist(a, b) / 2) for b in y.tolist()] for a in x.tolist()]
 
     def cheapest(i: int, j: int) -> float:
@@ -158,15 +172,15 @@ def test_the_whole_is_the_weighted_sum_and_reuses_the_mined_triplets() -> None:
     assert loss.total.item() == pytest.approx(sum(v.item() for v in expected.values()), rel=1e-12)
 
 
-def test_a_part_of_weight_zero_is_absent() -> None:
+def test_a_part_of_weight_zero_is_not_computed() -> None:
     assert set(ReidLoss(identity=1.0, triplet=0.0)(output(), BATCH).parts) == {"identity"}
 
 
-def test_a_model_without_stripes_cannot_train_the_local_loss() -> None:
+def test_the_local_loss_needs_a_model_with_stripes() -> None:
     with pytest.raises(ConfigError, match="the local loss needs a model that gives stripes"):
         ReidLoss(local=1.0)(output()._replace(local=None), BATCH)
 
 
-def test_no_part_at_all_is_an_error() -> None:
+def test_a_loss_without_parts_raises() -> None:
     with pytest.raises(ConfigError, match="at least one part"):
         ReidLoss(identity=0.0, triplet=0.0)
