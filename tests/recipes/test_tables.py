@@ -10,6 +10,7 @@ import torch
 
 from passerby.data.attributes.schema import Schema
 from passerby.errors import UnknownNameError
+from passerby.losses.registry import create_loss
 from passerby.models.registry import create_model
 from passerby.recipes.sizes import count
 from passerby.recipes.tables import (
@@ -26,7 +27,6 @@ from passerby.recipes.tables import (
     load_table,
 )
 from passerby.training.config import TrainConfig, validated
-from passerby.losses.registry import create_loss
 from passerby.types import Batch, Rerank
 
 ROWS = [(paper, table, row) for paper in PAPERS for table in PAPERS[paper] for row in PAPERS[paper][table].rows]

@@ -19,8 +19,8 @@ from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.data.registry import load as load_dataset
 from passerby.data.source import SETTINGS
 from passerby.errors import ConfigError, DatasetLayoutError
-from passerby.losses.pose import coordinate_loss, presence_loss
 from passerby.losses.base import LossParts
+from passerby.losses.pose import coordinate_loss, presence_loss
 from passerby.metrics.pck import keypoint_distances, keypoint_heights, summary
 from passerby.models.keypoints.estimator import NetworkPoseEstimator, load_pose_network, save_pose_network
 from passerby.models.keypoints.network import KeypointScores, PoseNetwork
