@@ -229,7 +229,7 @@ def test_a_run_keeps_its_number_of_processes(tmp_path: Path) -> None:
 
     start(tmp_path / "run", Two, epochs=1)
     assert json.loads((tmp_path / "run" / "checkpoints" / "epoch-0001" / "world.json").read_text()) == 2
-    with pytest.raises(ConfigError, match="trained by 2 processes, this is 1"):
+    with pytest.raises(ConfigError, match="trained by 2 processes, got 1"):
         start(tmp_path / "run", resume=True)
 
 
@@ -247,7 +247,7 @@ def test_other_processes_than_the_first_write_nothing(tmp_path: Path) -> None:
 
 
 def test_an_existing_folder_is_kept_and_nothing_is_built(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="exists; choose another"):
+    with pytest.raises(ConfigError, match="exists.*choose another --run"):
         start(tmp_path, partial(pytest.fail, "built"))
 
 

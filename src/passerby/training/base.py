@@ -89,7 +89,7 @@ class Training(ABC, Generic[B, R]):
         """Write the trained model, evaluate it, and return the result."""
 
     def prepare(self, monitor: Monitor) -> None:
-        """Do what remains before the first epoch; progress goes to ``monitor``."""
+        """Prepare what is needed before the first epoch; progress goes to ``monitor``."""
 
     def synchronization(self, *, update: bool) -> AbstractContextManager[None]:  # noqa: ARG002 - one process has none
         """Return the context of forward and backward; several processes exchange gradients only before an update."""

@@ -1,4 +1,4 @@
-"""Models on disk: ``model.safetensors`` with ``model.json`` beside it, in a run folder."""
+"""Models on disk: ``model.safetensors`` with its ``model.json``, in a run folder."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def save_model(
     parts: dict[str, Any] | None = None,
     evaluation: dict[str, Any] | None = None,
 ) -> None:
-    """Write the weights, then the JSON that makes them a model; a reader never sees one without the other whole.
+    """Write the weights, then the JSON that completes them; a reader never sees an incomplete model.
 
     Args:
-        parts: how pictures are cut (:func:`~passerby.inference.keypoint_source.part_maker`) for a model that sees parts.
+        parts: how images are cut (:func:`~passerby.inference.keypoint_source.part_maker`), for a model that needs parts.
         evaluation: ``flip_tta``, ``normalize``, ``draws`` and ``seed`` of
             :class:`~passerby.inference.model.Model`.
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with atomic_write(run.path / "model.safetensors") as partial:
-        partial.write_bytes(save(state))  # save_file would hide it from other readers (mode 0600, whatever the umask)
+        partial.write_bytes(save(state))  # save_file ignores the umask: mode 0600
     description = {
         "model": model.card.name,
         "options": options,
@@ -55,10 +55,10 @@ def import_checkpoint(
     options: dict[str, Any] | None = None,
     size: tuple[int, int] | None = None,
 ) -> WeightsReport:
-    """Make a run folder of somebody else's checkpoint of a model that is known here.
+    """Create a run folder from a checkpoint that another trainer wrote, for a registered model.
 
     Args:
-        size: of its pictures; the model card's where not given.
+        size: the image size (height, width); by default the model card's.
 
     Raises:
         WeightsError: if the checkpoint does not fit.
@@ -67,7 +67,7 @@ def import_checkpoint(
     """
     folder = RunFolder(run)
     if folder.path.exists():
-        raise ConfigError(f"{folder.path} exists; choose a new folder for the imported model")
+        raise ConfigError(f"'{folder.path}' exists. Fix: choose a new folder for the imported model")
     size = size or model_card(model).input_size
     state = read_state(weights)
     built = create_model(model, num_classes=_num_classes(state, MODELS[model].identities), **(options or {}))

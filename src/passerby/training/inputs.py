@@ -1,4 +1,4 @@
-"""What a run reads, by content: a path may hold other data one day, and the same data may be found by another path."""
+"""The digests of what a run reads: a path may hold other data one day, and the same data may lie under another path."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from passerby.data.digest import digest_of
 from passerby.training.config import TrainConfig
 
 INPUTS = "inputs.json"
-"""The file of a run folder that says it."""
+"""The file of a run folder that holds the digests."""
 
 
 def digests(config: TrainConfig, training: Dataset, test: Dataset | None) -> dict[str, str]:
-    """Hex digits of what each setting names: the data, and single files (attributes, joints, weights).
+    """Return a hex digest of what each setting names: the data, and single files (attributes, keypoints, weights).
 
-    What is neither, a word, a folder or what has to be fetched, has none: there the setting itself says it.
+    Other values (a keyword, a folder, something to download) have no digest: the setting itself identifies them.
     """
     found = {"data.train": digest_of(training, "train")}
     if test is not None:
@@ -32,16 +32,16 @@ def digests(config: TrainConfig, training: Dataset, test: Dataset | None) -> dic
 
 
 def _file(place: str) -> tuple[Path, int] | None:
-    """A file, and when it was changed."""
+    """Return the file and its modification time; ``None`` where ``place`` is not a file."""
     try:
         path = Path(place).expanduser()
         return (path, path.stat().st_mtime_ns) if path.is_file() else None
-    except (OSError, RuntimeError):  # longer than a file's name may be; nobody's home
+    except (OSError, RuntimeError):  # a file name that is too long; a home folder of no user
         return None
 
 
 @lru_cache(maxsize=8)
-def _content(path: Path, changed: int) -> str:  # noqa: ARG001 - another time is another content
+def _content(path: Path, changed: int) -> str:  # noqa: ARG001 - part of the cache key
     digest = hashlib.blake2b(digest_size=16)
     with path.open("rb") as file:
         while block := file.read(1 << 20):

@@ -1,4 +1,4 @@
-"""What a run says while it goes: lines in ``metrics.jsonl``, ``evaluations.jsonl``, TensorBoard, a progress bar."""
+"""The progress of a run: lines in ``metrics.jsonl`` and ``evaluations.jsonl``, TensorBoard, a progress bar."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from passerby.types import EvalResult
 
 
 class Monitor:
-    """Logs steps of one run; on processes other than the first (``active=False``) it only counts."""
+    """A logger of one run's steps; on processes other than the first (``active=False``) it only counts."""
 
     def __init__(self, folder: RunFolder, total: int, *, done: int, active: bool, show: bool) -> None:
         self.step = done
@@ -45,7 +45,7 @@ class Monitor:
 
     @contextmanager
     def preparing(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
-        """As :func:`preparing`, beside the bar of the run."""
+        """Show a bar as :func:`preparing` does, beside the bar of the run."""
         with _task(self._bar, what, total) as advance:
             yield advance
 
@@ -55,7 +55,7 @@ class Monitor:
             self._bar.console.print(text)
 
     def log(self, epoch: int, loss: LossParts, lr: float, *, images_per_second: float) -> None:
-        """One step's losses."""
+        """Log the losses of one step."""
         self.step += 1
         parts = {name: value.item() for name, value in loss.parts.items()}
         entry = {"step": self.step, "epoch": epoch, "loss": loss.total.item(), **parts, "lr": lr}
@@ -75,7 +75,7 @@ class Monitor:
         )
 
     def log_evaluation(self, epoch: int, result: EvalResult) -> None:
-        """Numbers on the test data between epochs."""
+        """Log the metrics on the test data between epochs."""
         if self._file:
             numbers = {"rank1": result.rank1, "mean_ap": result.mean_ap, "minp": result.minp}
             self._folder.log_evaluation({"step": self.step, "epoch": epoch, **numbers})
@@ -89,9 +89,9 @@ class Monitor:
 
 @contextmanager
 def preparing(what: str, total: int, *, show: bool) -> Iterator[Callable[[int], None]]:
-    """A bar of its own, before there is a run.
+    """Show a progress bar before a run begins.
 
-    Yields a function to call with the number of images that were done since the last call.
+    Yields a function to call with the number of images done since the last call.
     """
     with _bar(show=show) as bar, _task(bar, what, total) as advance:
         yield advance

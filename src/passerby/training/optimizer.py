@@ -1,4 +1,4 @@
-"""Optimizers from a config, with one learning rate for the backbone and one for what is new."""
+"""Builds optimizers from a config, with one learning rate for the backbone and one for the new layers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class _HasGroups(Protocol):
 
 
 def build_optimizer(model: ReidModel, loss: nn.Module, config: OptimizerConfig) -> optim.Optimizer:
-    """Adam (L2 in the gradient, as the papers use it) or SGD with momentum; what the loss learns does not decay."""
-    groups = [*_groups(model, config), *_groups_of_loss(loss, config)]
+    """Build Adam (L2 in the gradient, as the papers use it) or SGD with momentum; parameters of the loss do not decay."""
+    groups = [*_groups(model, config), *_loss_groups(loss, config)]
     if config.name == "sgd":
         return optim.SGD(groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
     return optim.Adam(groups, lr=config.lr, weight_decay=config.weight_decay)
@@ -37,13 +37,13 @@ def _groups(model: ReidModel, config: OptimizerConfig) -> list[dict[str, Any]]:
     ]
 
 
-def _groups_of_loss(loss: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
+def _loss_groups(loss: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
     learned = list(loss.parameters())
     return [{"params": learned, "lr": config.lr, "base_lr": config.lr, "weight_decay": 0.0}] if learned else []
 
 
 def set_lr(optimizer: _HasGroups, factor: float) -> float:
-    """Scale every group's base rate; returns the last group's (the new layers')."""
+    """Scale the base rate of every parameter group; return the last group's rate (that of the new layers)."""
     for group in optimizer.param_groups:
         group["lr"] = group["base_lr"] * factor
     return float(optimizer.param_groups[-1]["lr"])

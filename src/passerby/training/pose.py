@@ -1,4 +1,4 @@
-"""Training of the pose network: images with keypoints in memory, windows cut anew each time, SimCC's loss."""
+"""The training of the pose network: images with keypoints in memory, a new random window per step, SimCC's loss."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class PoseBatch(NamedTuple):
     keypoints: Tensor
     """The places of the keypoints, ``(b, 18, 2)``, as shares of width and height."""
     confidence: Tensor
-    """How well each is seen, ``(b, 18)``: 1 seen, between 0 and 1 hidden, 0 outside the image, below 0 unlabeled."""
+    """The visibility of each, ``(b, 18)``: 1 visible, between 0 and 1 hidden, 0 outside the image, below 0 unlabeled."""
 
 
 class PoseTraining(Training[PoseBatch, "dict[str, Any] | None"]):
@@ -181,7 +181,7 @@ class PoseTraining(Training[PoseBatch, "dict[str, Any] | None"]):
 
 
 def build_network(config: PoseConfig) -> PoseNetwork:
-    """The config's network with fresh weights from its seed; the caller's randomness is left alone."""
+    """Return the config's network with fresh weights from its seed; the caller's random state is unchanged."""
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         return PoseNetwork(size=config.network.size, width=config.network.channels, bins=config.network.bins)
@@ -190,9 +190,14 @@ def build_network(config: PoseConfig) -> PoseNetwork:
 def pose_loss(
     network: PoseNetwork, images: Tensor, keypoints: Tensor, confidence: Tensor, config: PoseLossConfig
 ) -> LossParts:
-    """Columns + rows + what is in the picture, of ``(b, 3, h, w)`` with ``joints (b, 18, 2)`` and ``sure (b, 18)``.
+    """Return the loss of columns and rows (``place``) plus that of presence in the image (``inside``).
 
-    Of joints that nobody labeled (``sure`` below 0) nothing is learned.
+    Unlabeled keypoints (``confidence`` below 0) have no gradient.
+
+    Args:
+        images: ``(b, 3, h, w)``, normalized.
+        keypoints: ``(b, 18, 2)``, x and y as shares of width and height.
+        confidence: ``(b, 18)``, as in :class:`PoseBatch`.
     """
     scores = KeypointScores(*(part.float() for part in network(images)))
     weight = torch.where(confidence >= 1, 1.0, torch.where(confidence > 0, config.hidden, 0.0))
@@ -205,7 +210,7 @@ def pose_loss(
 
 
 def measure_pck(estimator: PoseEstimator, people: PoseSet) -> dict[str, Any]:
-    """PCK of an estimator on pictures with known joints: of all that are in the picture, and of the seen ones."""
+    """Return the PCK of an estimator on images with known keypoints: of all in the image, and of the visible ones."""
     found = estimator([str(row) for row in range(len(people))], people.images)
     height, width = people.images.shape[2:]
     distances = keypoint_distances(torch.from_numpy(found.xy), people.keypoints, aspect=width / height)
@@ -219,7 +224,7 @@ def measure_pck(estimator: PoseEstimator, people: PoseSet) -> dict[str, Any]:
 
 
 def _settings_of(dataset: Dataset) -> dict[str, Any] | None:
-    """How the training people were drawn, where they were."""
+    """Return the settings of a synthetic dataset; ``None`` for other data."""
     content = dataset.source.sidecar(SETTINGS)
     if content is None:
         return None
@@ -228,6 +233,6 @@ def _settings_of(dataset: Dataset) -> dict[str, Any] | None:
 
 
 def _same_people(one: Dataset, other: Dataset) -> bool:
-    """Whether the people of both are the same: of one place, or drawn of one seed."""
+    """Return whether both datasets have the same people: one path, or synthetic people of one seed."""
     seeds = [(_settings_of(dataset) or {}).get("seed") for dataset in (one, other)]
     return one.source.place == other.source.place or (seeds[0] is not None and seeds[0] == seeds[1])

@@ -1,4 +1,4 @@
-"""The training of a pose network as one frozen value."""
+"""The settings of a pose network's training as one frozen value."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from passerby.training.config import ScheduleConfig
 
 
 class PoseDataConfig(Frozen):
-    """What is trained on and tested on."""
+    """The data to train and to test on."""
 
     train: str = ""
-    """``NAME:PATH`` or a path: pedestrians, drawn or written, or pictures with a ``keypoints.json``."""
+    """The training data, ``NAME:PATH`` or a path: synthetic pedestrians, or images with a ``keypoints.json``."""
     test: str | None = None
-    """Whose query and gallery pictures are measured; ``None``: the training dataset's own."""
+    """The dataset whose query and gallery images are measured; ``None``: the training dataset."""
     all_splits: bool = False
-    """Train on query and gallery pictures too: nobody is told apart here. The test data must be of others then."""
+    """A switch to train on query and gallery images too, as no identity is learned; the test data must differ then."""
     height: int = Field(160, ge=16)
-    """Pictures are kept in memory this large (images × 3 × height × width bytes); windows are cut from them."""
+    """The height of images in memory (images × 3 × height × width bytes); windows are cut from them."""
     width: int = Field(80, ge=16)
     threads: int = Field(2, ge=1)
 
@@ -30,13 +30,13 @@ class PoseDataConfig(Frozen):
 
 
 class PoseNetworkConfig(Frozen):
-    """The network: what it reads, how wide it is, how fine its places are."""
+    """The network: the image size it takes, its width, and the resolution of its coordinates."""
 
     height: int = Field(128, ge=16)
     width: int = Field(64, ge=16)
     channels: int = Field(20, ge=1)
     bins: int = Field(2, ge=1)
-    """Of a pixel."""
+    """The number of bins per pixel."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -44,7 +44,7 @@ class PoseNetworkConfig(Frozen):
 
 
 class PoseAugmentConfig(Frozen):
-    """Amounts of augmentation (see :class:`passerby.data.keypoints.augment.PoseAugmentation`); 0 leaves a part out."""
+    """The amounts of augmentation (:class:`~passerby.data.keypoints.augment.PoseAugmentation`); 0 leaves a part out."""
 
     flip: float = Field(0.5, ge=0, le=1)
     scale: float = Field(0.2, ge=0, lt=1)
@@ -62,25 +62,25 @@ class PoseAugmentConfig(Frozen):
 
 
 class PoseLossConfig(Frozen):
-    """Weights of the loss's parts, and of joints in it."""
+    """The weights of the loss's parts, and of keypoints in it."""
 
     sigma: float = Field(1.5, gt=0)
-    """Width of the soft labels, in pixels of the network's pictures."""
+    """The width of the soft labels, in pixels of the network's images."""
     hidden: float = Field(0.5, ge=0, le=1)
-    """Weight of a joint that is in the picture but not seen; a seen one has 1."""
+    """The weight of a keypoint that is in the image but not visible; a visible one has 1."""
     inside: float = Field(0.5, ge=0)
-    """Weight of 'is the joint in the picture'."""
+    """The weight of the part that classifies whether a keypoint is in the image."""
 
 
 class PoseOptimizerConfig(Frozen):
-    """AdamW."""
+    """The settings of AdamW."""
 
     lr: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.05, ge=0)
 
 
 class PoseConfig(Frozen):
-    """Everything that decides the numbers of a pose network's run."""
+    """All settings that decide the numbers of a pose network's run."""
 
     recipe: str = "pose"
     data: PoseDataConfig = PoseDataConfig()
@@ -93,6 +93,6 @@ class PoseConfig(Frozen):
     epochs: int = Field(22, ge=1)
     seed: int = Field(0, ge=0)
     precision: Literal["no", "bf16"] = "bf16"
-    """bf16 takes half the time where the processor knows it."""
+    """The precision of the forward pass; bf16 takes half the time on processors that support it."""
     checkpoint_every: int = Field(1, ge=1)
-    """Epochs between checkpoints to resume from."""
+    """The number of epochs between checkpoints to resume from."""

@@ -1,7 +1,8 @@
-"""The run folder: what was asked for, where, what came out. Whatever is in it is whole.
+"""The run folder: settings, environment, logs, checkpoints and the trained model. Every file is written atomically.
 
-``config.json`` (resolved), ``inputs.json`` (what it reads, as digests), ``environment.json``,
-``metrics.jsonl`` (a line a step), ``evaluations.jsonl`` (a line an evaluation between epochs), ``losses.png`` (of `passerby train`),
+``config.json`` (resolved), ``inputs.json`` (digests of what it reads), ``environment.json``,
+``backbone_weights.json`` (which tensors of a checkpoint were loaded), ``metrics.jsonl`` (one line per step),
+``evaluations.jsonl`` (one line per evaluation between epochs), ``losses.png`` (written by ``passerby train``),
 ``checkpoints/epoch-NNNN`` (to resume from), ``model.safetensors`` + ``model.json`` (to use),
 ``metrics.json`` (the evaluation).
 """
@@ -30,7 +31,7 @@ _PACKAGES = ("passerby", "torch", "kornia", "accelerate", "pytorch-metric-learni
 
 
 class RunFolder:
-    """Paths and atomic writes of one run."""
+    """The paths of one run folder, and its atomic writes."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -52,42 +53,42 @@ class RunFolder:
         return self.path / "checkpoints"
 
     def create(self, config: BaseModel) -> None:
-        """Make the folder with its config and environment, all at once.
+        """Create the folder with its config and environment, atomically.
 
         Raises:
-            ConfigError: if something is there already.
+            ConfigError: if the path exists.
             OutputError: if it cannot be written.
         """
         if self.path.exists():
             way = f"continue it with --resume {self.path}" if any(self.checkpoints.glob("epoch-*")) else "delete it"
-            raise ConfigError(f"{self.path} exists; choose another --run, or {way}")
+            raise ConfigError(f"'{self.path}' exists. Fix: choose another --run, or {way}")
         with atomic_directory(self.path) as partial:
             (partial / "config.json").write_text(_as_text(config))
             (partial / "environment.json").write_text(json.dumps(environment(), indent=2) + "\n")
 
     def write_config(self, config: BaseModel) -> None:
-        """Replace the config by one that comes to the same numbers."""
+        """Replace the config by an equivalent one (whose data has another path, for example)."""
         with atomic_write(self.config) as partial:
             partial.write_text(_as_text(config))
 
     def write_json(self, name: str, value: dict[str, Any]) -> None:
-        """Write one JSON file whole or not at all."""
+        """Write one JSON file atomically."""
         with atomic_write(self.path / name) as partial:
             partial.write_text(json.dumps(value, indent=2) + "\n")
 
     def latest_checkpoint(self) -> Path:
-        """The newest checkpoint folder.
+        """Return the newest checkpoint folder.
 
         Raises:
             ConfigError: if there is none to resume from.
         """
         found = sorted(self.checkpoints.glob("epoch-*"))
         if not found:
-            raise ConfigError(f"{self.path} has no checkpoint to resume from; train it anew under another --run")
+            raise ConfigError(f"'{self.path}' has no checkpoint to resume from. Fix: train again under another --run")
         return found[-1]
 
     def adopt_checkpoint(self, partial: Path, epoch: int, *, world: int) -> None:
-        """Turn a finished partial checkpoint of ``world`` processes into the newest one and drop the older."""
+        """Turn a complete partial checkpoint of ``world`` processes into the newest one and delete older ones."""
         (partial / "world.json").write_text(json.dumps(world))
         older = sorted(self.checkpoints.glob("epoch-*"))
         partial.rename(self.checkpoints / f"epoch-{epoch:04d}")
@@ -95,26 +96,28 @@ class RunFolder:
             shutil.rmtree(folder)
 
     def check_world_size(self, checkpoint: Path, world: int) -> None:
-        """A run goes on with as many processes as it had: its epochs have another length otherwise."""
+        """Check that a run resumes with as many processes as it had: epochs have another length otherwise."""
         had = json.loads((checkpoint / "world.json").read_text())
         if had != world:
-            raise ConfigError(f"{self.path} was trained by {had} processes, this is {world}: resume it with {had}")
+            raise ConfigError(
+                f"'{self.path}' was trained by {had} processes, got {world}. Fix: resume it with {had} processes"
+            )
 
     def log(self) -> list[dict[str, Any]]:
-        """Every step logged so far; a last line that was cut short does not count."""
+        """Return every step logged so far; a truncated last line does not count."""
         return _lines(self.metrics_log)
 
     def evaluations(self) -> list[dict[str, Any]]:
-        """Those between epochs, where the run was asked for them; that of its end is ``metrics.json``."""
+        """Return the evaluations between epochs (``evaluate_every``); the final one is ``metrics.json``."""
         return _lines(self.evaluations_log)
 
     def log_evaluation(self, entry: dict[str, Any]) -> None:
-        """Keep one, with the ``step`` that it was made after."""
+        """Append one, with the ``step`` that it was made after."""
         with self.evaluations_log.open("a") as file:
             file.write(json.dumps(entry) + "\n")
 
     def cut_log(self, step: int) -> None:
-        """Forget what was logged after ``step`` (a run that died between two checkpoints)."""
+        """Drop what was logged after ``step`` (by a run that died between two checkpoints)."""
         for file in (self.metrics_log, self.evaluations_log):
             if file.exists():
                 kept = [json.dumps(entry) for entry in _lines(file) if entry["step"] <= step]
@@ -134,7 +137,7 @@ def _as_text(config: BaseModel) -> str:
 
 
 def environment() -> dict[str, Any]:
-    """What a reader needs to repeat a run: versions, machine, command, commit."""
+    """Return what a reader needs to repeat a run: versions, machine, command, commit."""
     return {
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": _command(),
@@ -150,8 +153,8 @@ def environment() -> dict[str, Any]:
 
 def _command() -> str:
     program = Path(sys.argv[0]).name
-    ours = program in ("passerby", "__main__.py")
-    return shlex.join(["passerby" if ours else program, *sys.argv[1:]])
+    is_passerby = program in ("passerby", "__main__.py")
+    return shlex.join(["passerby" if is_passerby else program, *sys.argv[1:]])
 
 
 def _version(package: str) -> str | None:
@@ -162,7 +165,7 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Commit of the checkout this package runs from, ``+`` where it has changes; ``None`` when installed."""
+    """Return the commit of the checkout this package runs from, with ``+`` where it has changes; else ``None``."""
     here = Path(__file__).parent
     try:
         described = subprocess.run(

@@ -1,4 +1,4 @@
-"""Learning rate as a pure function of progress, so that a resumed run needs no state for it."""
+"""The learning rate as a pure function of progress, so that a resumed run needs no state for it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from passerby.training.config import ScheduleConfig
 
 
 def lr_factor(epoch: float, *, schedule: ScheduleConfig, epochs: int) -> float:
-    """What the base rate is multiplied by after ``epoch`` epochs (a fraction within an epoch).
+    """Return the factor of the base learning rate after ``epoch`` epochs (a fraction within an epoch).
 
-    Warm-up rises linearly from ``warmup_factor`` to 1 and multiplies the schedule proper.
+    The warm-up rises linearly from ``warmup_factor`` to 1 and multiplies the schedule itself.
     """
     warm = 1.0
     if epoch < schedule.warmup_epochs:
