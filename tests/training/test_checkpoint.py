@@ -138,7 +138,7 @@ def test_import_needs_a_classifier(tmp_path: Path) -> None:
 
 def test_import_never_overwrites(foreign: Path, run: Path) -> None:
     before = (run / "model.safetensors").read_bytes()
-    with pytest.raises(ConfigError, match="exists.*choose a new folder"):
+    with pytest.raises(ConfigError, match=r"exists.*choose a new folder"):
         import_checkpoint("osnet_x0_25", foreign, run)
     assert (run / "model.safetensors").read_bytes() == before
 

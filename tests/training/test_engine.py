@@ -247,7 +247,7 @@ def test_other_processes_than_the_first_write_nothing(tmp_path: Path) -> None:
 
 
 def test_an_existing_folder_is_kept_and_nothing_is_built(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="exists.*choose another --run"):
+    with pytest.raises(ConfigError, match=r"exists.*choose another --run"):
         start(tmp_path, partial(pytest.fail, "built"))
 
 

@@ -165,7 +165,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_batch(
 
 
 def test_an_existing_folder_is_refused_before_any_work(world: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="exists.*choose another --run"):
+    with pytest.raises(ConfigError, match=r"exists.*choose another --run"):
         train(tiny(world, **{"data.train": "market1501:nowhere"}), tmp_path, show_progress=False)
 
 
