@@ -1,0 +1,1 @@
+"""Evaluation: a model or its embeddings against a data set, under a protocol."""

@@ -1,0 +1,1 @@
+"""Metrics: pure functions of distances, rankings and labels, and calibration."""

@@ -1,0 +1,1 @@
+"""The recipes and tables of the papers, one paper a file."""

@@ -1,0 +1,1 @@
+"""Training: data, optimizer, schedule, checkpoints and the engine that runs them."""
