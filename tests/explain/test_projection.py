@@ -21,9 +21,9 @@ def groups(seed: int = 0, *, apart: float = 20.0) -> Tensor:
 def test_pca_is_the_eigenvectors_of_the_covariance() -> None:
     x = torch.randn(40, 6, generator=torch.Generator().manual_seed(0)).double() * torch.arange(1, 7)
     found = pca(x)
-    centerd = x - x.mean(dim=0)
-    values, vectors = torch.linalg.eigh(centerd.T @ centerd)
-    expected = centerd @ vectors[:, [-1, -2]]
+    centered = x - x.mean(dim=0)
+    values, vectors = torch.linalg.eigh(centered.T @ centered)
+    expected = centered @ vectors[:, [-1, -2]]
     assert torch.allclose(found.points.abs(), expected.abs(), atol=1e-9)
     shares = [100 * values[k].item() / values.sum().item() for k in (-1, -2)]
     assert found.axes == tuple(
@@ -85,9 +85,9 @@ def test_what_cannot_be_projected_is_refused() -> None:
     x = groups()
     with pytest.raises(UnknownNameError, match=r"unknown projection 'tsna'\. Did you mean tsne\?"):
         project(x, "tsna")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="at least 4 pictures, got 3"):
+    with pytest.raises(ConfigError, match="at least 4 images, got 3"):
         project(x[:3])
-    with pytest.raises(ConfigError, match="pca has none"):
+    with pytest.raises(ConfigError, match="not of pca"):
         project(x, "pca", perplexity=3)
-    with pytest.raises(ConfigError, match="below the 60 pictures, got 60"):
+    with pytest.raises(ConfigError, match=r"below the number of images \(60\), got 60"):
         project(x, "tsne", perplexity=60)

@@ -42,11 +42,11 @@ def test_names_come_as_they_are_named(dataset: Dataset) -> None:
 def test_a_name_of_none_or_of_several_is_refused(dataset: Dataset) -> None:
     with pytest.raises(UnknownNameError, match=r"gallery/x\.jpg"):
         select_samples(dataset, ["gallery/y.jpg"], n=1)
-    with pytest.raises(ConfigError, match=r"2 pictures are called 3\.jpg"):
+    with pytest.raises(ConfigError, match=r"2 images are called 3\.jpg"):
         select_samples(dataset, ["3.jpg"], n=1)
 
 
 def test_without_queries_people_of_the_gallery_are_shown(dataset: Dataset) -> None:
     assert select_samples(Dataset("some", dataset.source, gallery=dataset.gallery), n=4) == dataset.gallery[:1]
-    with pytest.raises(DatasetLayoutError, match="no pictures of people"):
+    with pytest.raises(DatasetLayoutError, match="no images of people"):
         select_samples(Dataset("some", dataset.source, gallery=dataset.gallery[1:]), n=4)

@@ -151,8 +151,8 @@ def test_it_says_what_was_compared() -> None:
     assert "not part of it" not in footer
     assert "not part of it" in words(match_figure(match(**STRIPES)))[-1]
     maps_of = match(**MAPS, protocol=Protocol(distance="local", flip_tta=True))
-    footer = words(match_figure(maps_of))[-1].replace("\n", " ")
+    footer = words(match_figure(maps_of))[-1].replace("-\n", "-").replace("\n", " ")
     assert "distance of embeddings, not that of stripes in it (local)" in footer
-    assert "without the mirror images" in footer
+    assert "do not include flip test-time augmentation" in footer
     assert "Maps" not in words(match_figure(match(**MAPS)))[-1]
     assert match_figure(match(**STRIPES, same_person=None, verdict=None)).texts

@@ -57,7 +57,7 @@ def test_of_unknown_people_the_nearest_is_compared(people: Dataset, model: Model
     (pair,) = select_pairs(model, unknown, [replace(people.gallery[0], pid=None, camid=None)])
     assert pair.same is None
     assert pair.other.path != pair.query.path
-    with pytest.raises(DatasetLayoutError, match=r"no picture of the person in query.* by another camera"):
+    with pytest.raises(DatasetLayoutError, match=r"no image of the person in query.* by another camera"):
         select_pairs(model, replace(people, gallery=people.gallery[-1:]), people.query[:1])
 
 

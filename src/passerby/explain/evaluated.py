@@ -1,4 +1,4 @@
-"""A query and a gallery that one model embedded, compared under a protocol: what curves and matrices are made of."""
+"""Query and gallery embeddings of one model with their evaluation: the input of curves and matrices."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ from passerby.retrieval.ranking import positive_ranks
 from passerby.types import Embeddings, EvalResult, Protocol, Rerank
 
 Distance = Literal["global", "local", "global_local"]
-"""What a protocol compares."""
+"""The distance that a protocol uses."""
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluatedEmbeddings:
-    """One run's embeddings; what is made of them is made when it is first asked for."""
+    """The embeddings of one run; every measure of them is computed on first use."""
 
     name: str
-    """Of the run, in legends."""
+    """The name of the run in legends."""
     query: Embeddings
     gallery: Embeddings
     protocol: Protocol
     calibration: Calibration | None = None
     fitted_on_these: bool = False
-    """Whether the calibration was fitted on these very pictures, so that it flatters itself."""
+    """Tell whether the calibration was fitted on these same images, so that it looks better than it is."""
     schema: Schema | None = None
-    """Of the attributes that the run predicts."""
+    """The schema of the attributes that the run predicts."""
 
     @classmethod
     def from_model(
@@ -61,14 +61,15 @@ class EvaluatedEmbeddings:
         batch_size: int = 64,
         progress: Callable[[int], object] | None = None,
     ) -> EvaluatedEmbeddings:
-        """Embed a data set's query and gallery, to be compared as ``passerby evaluate`` does.
+        """Embed the query and gallery of a data set, to compare them as ``passerby evaluate`` does.
 
         Args:
-            draws: of galleries with one picture a person; 0: the whole gallery; ``None``: as the run or data has it.
+            draws: number of random galleries with one image per person; 0: the whole gallery; ``None``: the default
+                of the run or data set.
 
         Raises:
             DatasetLayoutError: if query or gallery is empty.
-            ProtocolError: if people or cameras are unknown, no query has a match, or the model lacks the distance.
+            ProtocolError: if identities or cameras are unknown, no query has a match, or the model lacks the distance.
         """
         check_distance(model.network, distance)
         how = replace(model.protocol_for(dataset, draws=draws), distance=distance, rerank=rerank)
@@ -89,20 +90,21 @@ class EvaluatedEmbeddings:
         distance: Distance = "global",
         rerank: Rerank | None = None,
     ) -> EvaluatedEmbeddings:
-        """Of anybody's embeddings (:mod:`passerby.inference.features`)."""
+        """Read precomputed embeddings (:mod:`passerby.inference.features`)."""
         how = Protocol(normalize=normalize, distance=distance, rerank=rerank)
         return cls(name or Path(file).stem, *read_features(file), how)
 
     @cached_property
     def result(self) -> EvalResult:
+        """The result of the evaluation."""
         return evaluate_embeddings(self.query, self.gallery, self.protocol)
 
     @cached_property
     def precision_recall(self) -> tuple[Float[Tensor, " k"], Float[Tensor, " k"]]:
-        """Recalls, and the interpolated precision at each (:func:`~passerby.metrics.functional.precision_recall`).
+        """The recalls, and the interpolated precision at each (:func:`~passerby.metrics.functional.precision_recall`).
 
         Raises:
-            ProtocolError: if galleries are drawn.
+            ProtocolError: if the protocol draws galleries.
         """
         check_no_draws(self.protocol)
         found = positive_ranks(self.query, self.gallery, self.protocol)
@@ -110,26 +112,26 @@ class EvaluatedEmbeddings:
 
     @cached_property
     def pairs(self) -> Pairs:
-        """Of the same person by another camera (unless the protocol says by any), and of different people.
+        """The distances of pairs of one person (by another camera, if the protocol says so), and of different people.
 
         Raises:
-            ProtocolError: if it re-ranks.
+            ProtocolError: if the protocol re-ranks.
         """
         return pair_distances(self.query, self.gallery, self.protocol)
 
     @cached_property
     def camera_pairs(self) -> tuple[Subgroup, ...]:
-        """Each pair of cameras as an evaluation of its own."""
+        """The evaluation of each pair of cameras on its own."""
         return camera_subgroups(self.query, self.gallery, self.protocol)
 
     @cached_property
     def confusion(self) -> CameraConfusion:
-        """By which cameras wrong answers are."""
+        """The cameras of false matches."""
         return camera_confusion(self.query, self.gallery, self.protocol)
 
     @property
     def combined(self) -> Embeddings:
-        """Both sides, queries first, with what is known of both."""
+        """The embeddings of query and gallery in one table, queries first, with the columns that both have."""
         sides = self.query, self.gallery
         columns = {
             column: torch.cat([getattr(side, column) for side in sides])

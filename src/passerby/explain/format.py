@@ -1,4 +1,4 @@
-"""Numbers as figures and sentences write them, one way for all."""
+"""How figures and sentences write numbers and the names of runs."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def format_number(distance: float) -> str:
-    """Up to four digits, whatever the scale: models compare embeddings of length 1, or as they are.
+def format_number(value: float) -> str:
+    """Format a number with up to four digits, whatever its scale: distances depend on the model.
 
-    >>> number(0.123456), number(1234.56), number(5.4321e-6)
+    >>> format_number(0.123456), format_number(1234.56), format_number(5.4321e-6)
     ('0.1235', '1,235', '5.432e-06')
     """
-    return f"{distance:,.0f}" if distance >= 999.95 else f"{distance:.4g}"
+    return f"{value:,.0f}" if value >= 999.95 else f"{value:.4g}"
 
 
 def format_probability(value: float) -> str:
-    """Two digits, but never certain.
+    """Format a probability with two digits, but never as certain.
 
-    >>> probability(0.999), probability(0.25)
+    >>> format_probability(0.999), format_probability(0.25)
     ('P > 0.99', 'P = 0.25')
     """
     if value > 0.99:
@@ -27,7 +27,7 @@ def format_probability(value: float) -> str:
 
 
 def run_names(paths: Sequence[str | Path]) -> tuple[str, ...]:
-    """The last parts of each path, as many as all of them need to differ; of two equal paths, the whole.
+    """Return the shortest path endings that differ between all runs; of two equal paths, the whole path.
 
     >>> run_names(["runs/aanet", "runs/baseline"]), run_names(["a/run", "b/run"])
     (('aanet', 'baseline'), ('a/run', 'b/run'))
@@ -35,7 +35,7 @@ def run_names(paths: Sequence[str | Path]) -> tuple[str, ...]:
     parts = [Path(path).expanduser().absolute().parts for path in paths]
     longest = max(map(len, parts), default=1)
     for length in range(1, longest + 1):
-        names = tuple(str(Path(*some[-length:])) for some in parts)
+        names = tuple(str(Path(*each[-length:])) for each in parts)
         if len(set(names)) == len(set(parts)):
             return names
     return tuple(map(str, paths))

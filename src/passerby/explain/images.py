@@ -1,4 +1,4 @@
-"""Pictures for figures: as people see them, and as a model was shown them. Heads of real people are blurred."""
+"""Images for figures: as a person may view them, and as a model receives them. Heads of real people are blurred."""
 
 from __future__ import annotations
 
@@ -27,36 +27,36 @@ _LOG = logging.getLogger(__name__)
 
 
 class ImageSet:
-    """A source's pictures for figures.
+    """The images of a source, for figures.
 
     Args:
-        blur: blur heads; ``None``: unless nobody in the pictures exists.
-        joints: who knows where heads are; ``None``: the pose network of this package, or nobody where nobody exists.
+        blur: whether to blur heads; ``None``: unless the images are synthetic.
+        keypoints: the pose estimator that finds the heads; ``None``: this package's pose network, or none for synthetic images.
     """
 
     def __init__(self, source: Source, *, blur: bool | None = None, keypoints: PoseEstimator | None = None) -> None:
         self.source, self._keypoints = source, keypoints
-        self._drawn = source.is_synthetic
-        self.blurs = not self._drawn if blur is None else blur
+        self._is_synthetic = source.is_synthetic
+        self.blurs = not self._is_synthetic if blur is None else blur
         self._boxes: dict[str, Box] = {}
-        if not self.blurs and not self._drawn:
-            _say_unblurred(str(source.root))
+        if not self.blurs and not self._is_synthetic:
+            _warn_unblurred(str(source.root))
 
     def image(self, name: str) -> Image.Image:
-        """The picture called ``name``, RGB, as large as it is."""
+        """Return the image called ``name`` as RGB at its own size, its head blurred if the set blurs."""
         image = decode(self.source.read(name), name=name)
         if not self.blurs:
             return image
         if name not in self._boxes:
-            self._boxes[name] = self._box(name, image)
+            self._boxes[name] = self._head_box(name, image)
         return blurred(image, self._boxes[name])
 
     @cached_property
     def keypoints(self) -> PoseEstimator | None:
-        """Who knows where heads are."""
-        return self._keypoints or (None if self._drawn else pose_estimator(NETWORK, self.source))
+        """The pose estimator that finds the heads."""
+        return self._keypoints or (None if self._is_synthetic else pose_estimator(NETWORK, self.source))
 
-    def _box(self, name: str, image: Image.Image) -> Box:
+    def _head_box(self, name: str, image: Image.Image) -> Box:
         if self.keypoints is None:
             return head_box(image.size)
         keypoints = self.keypoints([name], to_tensor(image, (image.height, image.width))[None])
@@ -65,64 +65,65 @@ class ImageSet:
 
 @dataclass(frozen=True, eq=False)
 class ModelView:
-    """Some pictures as a model was shown them."""
+    """A model with some images, as the model receives them and as a person may view them."""
 
     model: Model
     samples: tuple[Sample, ...]
     inputs: tuple[Tensor, ...]
-    """What the model is called with: ``(b, 3, h, w)`` and, where it sees parts, ``(b, p, 3, y, x)``; normalized."""
+    """The model's arguments: ``(b, 3, h, w)`` and, if it takes parts, ``(b, p, 3, y, x)``; normalized."""
     input_images: tuple[Image.Image, ...]
-    """The first of them as people may see it: as large, cut as it is, heads blurred where the album blurs."""
+    """The first input as a person may view it: same size and crop, heads blurred where the image set blurs."""
     part_images: tuple[tuple[Image.Image, ...], ...]
-    """The parts of each picture, likewise; empty for a model that sees none."""
+    """The parts of each image, likewise; empty for a model without parts."""
     rectangles: Rectangles | None
-    """Where bodies and parts were cut, in pixels of pictures of the model's size."""
+    """The rectangles of bodies and parts, in pixels of images of the model's size."""
     images: tuple[Image.Image, ...]
-    """Of the model's size as people may see them, before bodies and parts are cut; else the same as ``shown``."""
+    """The images at the model's size as a person may view them, before bodies and parts are cropped; without
+    crops the same as ``input_images``."""
     pixels: Tensor
-    """The same, ``(b, 3, h, w)``, uint8, but never blurred: to be altered and shown to the model, not to people."""
+    """The same images, ``(b, 3, h, w)``, uint8, never blurred: to modify and pass to the model, not to show."""
     part_maker: PartMaker | None
-    """Who cut them; ``None`` for a model that sees whole pictures only."""
+    """The cropper of bodies and parts; ``None`` for a model of whole images."""
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def make_inputs(self, images: Tensor, rows: Sequence[int]) -> tuple[Tensor, ...]:
-        """What the model would be called with for altered pictures, cut where those of ``rows`` were.
+    def make_inputs(self, pixels: Tensor, rows: Sequence[int]) -> tuple[Tensor, ...]:
+        """Return the model's arguments for modified images, cropped as the images of ``rows`` were.
 
         Args:
-            images: ``(n, 3, h, w)``, uint8, of the model's size.
-            rows: which of the pictures each was.
+            pixels: ``(n, 3, h, w)``, uint8, at the model's size.
+            rows: the row of the original of each image.
         """
         cut = None
         if self.rectangles:
-            chosen = list(rows)
-            cut = Rectangles(self.rectangles.regions[chosen], self.rectangles.by_mean_pose[chosen])
-        return model_inputs(images, self.part_maker, cut, self.inputs[0].device)
+            kept = list(rows)
+            cut = Rectangles(self.rectangles.regions[kept], self.rectangles.by_mean_pose[kept])
+        return model_inputs(pixels, self.part_maker, cut, self.inputs[0].device)
 
     @cached_property
     def output(self) -> ModelOutput:
-        """What the model makes of them, in evaluation mode, without gradients."""
+        """The model's output in evaluation mode, without gradients."""
         with torch.no_grad():
             output: ModelOutput = self.model.network(*self.inputs)
         return output
 
 
-def view_samples(model: Model, album: ImageSet, samples: Sequence[Sample]) -> ModelView:
-    """Show pictures to a predictor's model.
+def view_samples(model: Model, images: ImageSet, samples: Sequence[Sample]) -> ModelView:
+    """Prepare samples as the model receives them, and their images as a person may view them.
 
     Raises:
-        ImageError: if a picture cannot be read.
+        ImageError: if an image cannot be read.
     """
-    network, source, size = model.network, album.source, model.size
+    network, source, size = model.network, images.source, model.size
     names = [sample.path for sample in samples]
-    images = read_all(source, samples, size)
+    pixels = read_all(source, samples, size)
     maker = model.part_maker(source)
-    rectangles = maker.rectangles(names, images) if maker else None
+    rectangles = maker.rectangles(names, pixels) if maker else None
     device = next(network.parameters()).device
-    inputs = model_inputs(images, maker, rectangles, device)
-    pictures = torch.stack([to_tensor(album.image(name), size) for name in names])
-    whole, parts = pictures, None
+    inputs = model_inputs(pixels, maker, rectangles, device)
+    visible = torch.stack([to_tensor(images.image(name), size) for name in names])
+    whole, parts = visible, None
     if maker and rectangles:
         whole, parts = maker.cutter.cut(whole, rectangles.regions)
     return ModelView(
@@ -130,19 +131,19 @@ def view_samples(model: Model, album: ImageSet, samples: Sequence[Sample]) -> Mo
         tuple(samples),
         inputs,
         tuple(map(_as_image, whole)),
-        () if parts is None else tuple(tuple(map(_as_image, some)) for some in parts),
+        () if parts is None else tuple(tuple(map(_as_image, each)) for each in parts),
         rectangles,
-        tuple(map(_as_image, pictures)),
-        images,
+        tuple(map(_as_image, visible)),
+        pixels,
         maker,
     )
 
 
 def _as_image(pixels: Tensor) -> Image.Image:
-    """Of ``(3, h, w)``, uint8."""
+    """Convert ``(3, h, w)``, uint8."""
     return Image.fromarray(np.ascontiguousarray(pixels.permute(1, 2, 0).numpy()))
 
 
 @lru_cache(maxsize=64)
-def _say_unblurred(root: str) -> None:
-    _LOG.warning("%s: figures show the faces of its people, as was asked for; mind who gets to see them", root)
+def _warn_unblurred(root: str) -> None:
+    _LOG.warning("%s: figures show the faces of real people, as requested; be careful who may view them", root)

@@ -1,10 +1,10 @@
-"""Embeddings in two dimensions, for maps: a look at neighborhoods, never a number to report.
+"""Embeddings projected to two dimensions: a view of neighborhoods, never a number to report.
 
 ======  ===============================================================================================================
 pca     the two directions of most variance (Pearson, 1901), exact, by singular values
-tsne    t-SNE (van der Maaten and Hinton, JMLR 2008; Barnes-Hut, JMLR 2014): near stays near, the rest means little;
-        scikit-learn's, which pytorch-metric-learning brings along
-umap    McInnes et al., 2018; where the package umap-learn is installed, which passerby does not ask for
+tsne    t-SNE (van der Maaten and Hinton, JMLR 2008; Barnes-Hut, JMLR 2014), which keeps neighbors and little else;
+        scikit-learn's
+umap    McInnes et al., 2018; needs the package umap-learn, which passerby does not install
 ======  ===============================================================================================================
 """
 
@@ -21,41 +21,41 @@ from passerby.errors import ConfigError, UnknownNameError
 
 Method = Literal["pca", "tsne", "umap"]
 PERPLEXITY = 30.0
-"""Of t-SNE: about how many neighbors a point has; a third of the points where there are fewer."""
+"""The default perplexity of t-SNE, about the number of neighbors of a point; at most a third of the points."""
 
-_NEAR = "who lies near whom is kept; how far apart groups lie, and how large they are, means little"
+_NEAR = "neighborhoods are kept; distances between groups and their sizes mean little"
 
 
 class Projection(NamedTuple):
-    """Places on a map."""
+    """The points of a projection."""
 
     points: Float[Tensor, "n 2"]
     axes: tuple[str, str]
-    """What stands on them; the first says so where they mean nothing."""
+    """The axis labels; the first one says so where axes have no meaning."""
     how: str
-    """The method and its settings, in words."""
+    """The method and its settings, as text."""
 
 
 def project(
     features: Float[Tensor, "n d"], method: Method = "pca", *, seed: int = 0, perplexity: float | None = None
 ) -> Projection:
-    """Lay embeddings out on a plane.
+    """Project embeddings to a plane.
 
     Args:
-        seed: of t-SNE and UMAP.
-        perplexity: of t-SNE.
+        seed: random seed of t-SNE and UMAP.
+        perplexity: perplexity of t-SNE.
 
     Raises:
-        UnknownNameError: if there is no such method.
-        ConfigError: if there are fewer than four embeddings, the package of a method is not installed, or the
+        UnknownNameError: if the method is unknown.
+        ConfigError: if there are fewer than four embeddings, the package of the method is not installed, or the
             perplexity is not between 1 and their number.
     """
     if method not in get_args(Method):
         raise UnknownNameError("projection", method, get_args(Method))
     if len(features) < 4:
-        raise ConfigError(f"a map needs at least 4 pictures, got {len(features)}; take more people")
+        raise ConfigError(f"an embedding map needs at least 4 images, got {len(features)}. Fix: select more people")
     if perplexity is not None and method != "tsne":
-        raise ConfigError(f"perplexity is a setting of t-SNE, {method} has none: leave it out, or ask for tsne")
+        raise ConfigError(f"perplexity is an option of t-SNE, not of {method}. Fix: leave it out, or use tsne")
     features = features.detach().cpu().double()
     if method == "pca":
         return pca(features)
@@ -63,9 +63,9 @@ def project(
 
 
 def pca(features: Float[Tensor, "n d"]) -> Projection:
-    """Each x − x̄ along the directions of the two largest singular values, whose largest weights are positive."""
-    centerd = features - features.mean(dim=0)
-    left, values, right = torch.linalg.svd(centerd, full_matrices=False)
+    """Project x − x̄ on the directions of the two largest singular values; the largest weight of each is positive."""
+    centered = features - features.mean(dim=0)
+    left, values, right = torch.linalg.svd(centered, full_matrices=False)
     points = torch.zeros(len(features), 2, dtype=features.dtype)
     names = []
     shares = values.square() / values.square().sum().clamp_min(torch.finfo(features.dtype).tiny)
@@ -82,7 +82,7 @@ def _tsne(features: Float[Tensor, "n d"], seed: int, perplexity: float | None) -
     n = len(features)
     wanted = min(PERPLEXITY, (n - 1) / 3) if perplexity is None else perplexity
     if not 1 <= wanted < n:
-        raise ConfigError(f"the perplexity must be at least 1 and below the {n} pictures, got {wanted:g}")
+        raise ConfigError(f"the perplexity must be at least 1 and below the number of images ({n}), got {wanted:g}")
     manifold = _package("sklearn.manifold", "scikit-learn", "t-SNE")
     method = manifold.TSNE(n_components=2, perplexity=wanted, init="pca", random_state=seed)
     points = torch.from_numpy(method.fit_transform(features.numpy())).double()
@@ -102,6 +102,6 @@ def _package(module: str, package: str, what: str) -> Any:
         return import_module(module)
     except ImportError as error:
         raise ConfigError(
-            f"{what} needs the package {package}, which cannot be imported ({error}): pip install {package}, or ask "
-            "for pca"
+            f"{what} needs the package {package}, which cannot be imported ({error}). Fix: pip install {package}, or "
+            "use pca"
         ) from None

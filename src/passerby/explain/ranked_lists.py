@@ -1,10 +1,10 @@
-"""Ranked lists: who stands where in a query's ranking, and whether that is right (what other toolkits call visrank).
+"""Ranked lists: the gallery images nearest to a query, with their ranks and outcomes (visrank in torchreid).
 
-Distances, ties and average precision are those of an evaluation under the same protocol, re-ranking included: what is
-measured is what is shown. What the protocol ignores (junk; the query's own person by its own camera) takes no rank.
+Distances, ties and average precision are those of an evaluation under the same protocol, re-ranking included: the
+figure shows what is measured. What the protocol ignores (junk; the query's person by the query's camera) has no rank.
 
-Attributes filter a list (AANet's Fig 8; Tay, Roy, Yap, CVPR 2019): distances stay, and pictures that are predicted
-otherwise than asked for leave. Of a filtered list the average precision counts matches that left as never found.
+Attributes can filter a list (AANet's Fig 8; Tay, Roy, Yap, CVPR 2019): distances stay, and images with other predicted
+attributes are removed. The average precision of a filtered list counts removed matches as never found.
 """
 
 from __future__ import annotations
@@ -29,100 +29,103 @@ from passerby.retrieval.ranking import positive_ranks, query_distances
 from passerby.types import Embeddings, Protocol, Role, Verdict
 
 DEFAULT_K = 10
+"""The default length of a list."""
 Selection = Literal["best", "worst", "random"]
 Outcome = Literal["true match", "false match", "junk"]
 
 
 @dataclass(frozen=True, slots=True)
 class RankedHit:
-    """A gallery picture in a list."""
+    """A gallery image in a list."""
 
     rank: int | None
-    """Among what counts, from 1; ``None`` of junk."""
+    """The rank among images that count, from 1; ``None`` for junk."""
     outcome: Outcome
-    """``junk``: the protocol ignores it, for being junk or of the query's own person and camera."""
+    """The outcome; ``junk``: the protocol ignores it, as junk or as the query's person by the query's camera."""
     path: str
     distance: float
     pid: int
     camid: int | None = None
     rank_before: int | None = None
-    """Its rank before attributes filtered the list."""
+    """The rank before attributes filtered the list."""
     same_person: float | None = None
-    """P(same person) by the run's calibration; ``None`` without one."""
+    """The calibrated P(same person); ``None`` without a calibration."""
     verdict: Verdict | None = None
-    """What the calibration calls it."""
+    """The verdict of the calibration."""
     role: Role = Role.PERSON
-    """Junk and distractors are nobody, whatever ``pid`` says."""
+    """The role of the image; junk and distractors have no identity, whatever ``pid`` is."""
 
 
 @dataclass(frozen=True, slots=True)
 class RankedList:
-    """What one query finds, nearest first."""
+    """The gallery images that one query finds, nearest first."""
 
     path: str
     pid: int
     camid: int | None
     hits: tuple[RankedHit, ...]
     ranks: tuple[int, ...]
-    """Of all its matches that are left in the list, hits or not, ascending."""
+    """The ranks of all true matches left in the list, hits or not, ascending."""
     num_matches: int
-    """In the whole gallery; 0: nothing is right, and the query counts nowhere."""
+    """The number of true matches in the whole gallery; a query with 0 is left out of every metric."""
     average_precision: float | None
-    """As the protocol has it; ``None`` without a match."""
+    """The average precision under the protocol; ``None`` without a true match."""
     remaining: int
-    """Pictures that count and are in the list."""
+    """The number of images that count and are in the list."""
     gallery_size: int
-    """Pictures that count: more than are left where attributes filtered."""
+    """The number of images that count, before attributes filtered the list."""
     attributes: AttributeQuery | None = None
-    """What filtered it."""
+    """The attributes that filtered the list."""
 
 
 def select_queries(
     query: Embeddings,
     gallery: Embeddings,
     protocol: Protocol,
-    which: Selection | Sequence[str] = "random",
+    selection: Selection | Sequence[str] = "random",
     n: int = 5,
     *,
     seed: int = 0,
 ) -> Int[Tensor, " n"]:
-    """Rows of some queries.
+    """Select queries, as rows of ``query``.
 
     Args:
-        which: ``best`` or ``worst`` by average precision, or ``random``, among those that have a valid match; or names
-            of pictures, whole or without their folders.
-        n: how many, or all where there are fewer; of names every one.
-        seed: of ``random``, and of who comes first among equals.
+        selection: ``best`` or ``worst`` by average precision, or ``random``, among queries with a valid match; or names
+            of images, with or without their folders.
+        n: number of queries, or all where there are fewer; names are all selected.
+        seed: random seed of ``random``, and of the order of equal queries.
 
     Raises:
         ProtocolError: if no query has a valid match.
-        UnknownNameError: for a name that no query has, with those that are near.
+        UnknownNameError: if no query has a name; the message suggests similar ones.
     """
-    if not isinstance(which, str):
-        return torch.tensor([_row_of(name, query.paths) for name in which])
-    if which not in get_args(Selection):
-        raise UnknownNameError("choice of queries", which, get_args(Selection))
+    if not isinstance(selection, str):
+        return torch.tensor([_find_row(name, query.paths) for name in selection])
+    if selection not in get_args(Selection):
+        raise UnknownNameError("selection of queries", selection, get_args(Selection))
     if n < 1:
         raise ConfigError(f"a figure of ranked lists shows at least one query, got n = {n}")
     check_no_draws(protocol)
     found = positive_ranks(query, gallery, protocol)
     shuffled = torch.randperm(len(found.queries), generator=torch.Generator().manual_seed(seed))
-    if which == "random":
+    if selection == "random":
         return found.queries[shuffled[:n]]
     precision = average_precision(found.ranks, found.counts, protocol.average_precision)[shuffled]
-    order = precision.sort(stable=True, descending=which == "best").indices
+    order = precision.sort(stable=True, descending=selection == "best").indices
     return found.queries[shuffled[order[:n]]]
 
 
-def _row_of(name: str, paths: Sequence[str]) -> int:
+def _find_row(name: str, paths: Sequence[str]) -> int:
     found = [row for row, path in enumerate(paths) if path == name]
     found = found or [row for row, path in enumerate(paths) if path.endswith(f"/{name}")]
     if not found:
         if name in get_args(Selection):
-            raise ConfigError(f"{name!r} is a choice of its own, none of several queries: give it alone, or names only")
+            raise ConfigError(f"{name!r} cannot be combined with names of queries. Fix: give it alone, or only names")
         raise UnknownNameError("query", name, (*get_args(Selection), *paths))
     if len(found) > 1:
-        raise ConfigError(f"{len(found)} queries are called {name}, in several folders: name one, {paths[found[0]]}")
+        raise ConfigError(
+            f"{len(found)} queries are called {name}, in several folders. Fix: name one, {paths[found[0]]}"
+        )
     return found[0]
 
 
@@ -137,29 +140,29 @@ def ranked_lists(
     calibration: Calibration | None = None,
     filters: Sequence[AttributeQuery] | None = None,
 ) -> tuple[RankedList, ...]:
-    """What some queries find, in the order of ``rows``.
+    """Return the ranked lists of some queries, in the order of ``rows``.
 
     Args:
-        k: hits of a list, fewer where fewer count or are left; ``None``: ten, or all where there are fewer.
-        junk: show what the protocol ignores too, among the k.
-        calibration: says P(same person) of hits.
-        filters: for each of the rows, attributes; who is predicted otherwise leaves its list.
+        k: length of a list, fewer where fewer images count or are left; ``None``: ten, or all where there are fewer.
+        junk: whether the k hits include what the protocol ignores.
+        calibration: gives P(same person) of each hit.
+        filters: attributes for each of the rows; images with other predicted attributes leave the list.
 
     Raises:
-        ProtocolError: if ``k`` is not between 1 and the gallery's length, the protocol draws galleries, labels that it
-            needs are missing, or the calibration is not of such distances.
-        ConfigError: if attributes are asked for and the gallery's were not predicted.
+        ProtocolError: if ``k`` is not between 1 and the gallery's length, the protocol draws galleries, it needs labels
+            that are missing, or the calibration is for other distances.
+        ConfigError: if ``filters`` are given and the gallery has no predicted attributes.
     """
     check_no_draws(protocol)
     k = min(DEFAULT_K, len(gallery)) if k is None else k
     if not 1 <= k <= len(gallery):
-        raise ProtocolError(f"k must be between 1 and the gallery's {len(gallery)} images, got {k}; ask for fewer")
+        raise ProtocolError(f"k must be between 1 and the gallery's {len(gallery)} images, got {k}")
     if calibration and (why := calibration.mismatch(protocol)):
-        raise ProtocolError(f"the calibration says nothing of these distances: {why}; leave it out")
+        raise ProtocolError(f"the calibration is for other distances: {why}. Fix: leave it out")
     lister = _Lister(query, gallery, protocol, Matches.find(query, gallery, protocol), k, junk, calibration)
-    asked = dict(zip(rows.tolist(), filters, strict=True)) if filters is not None else {}
+    filter_of = dict(zip(rows.tolist(), filters, strict=True)) if filters is not None else {}
     made = {
-        row: lister.list(row, distances, asked.get(row))
+        row: lister.list(row, distances, filter_of.get(row))
         for row, distances in query_distances(rows, query, gallery, protocol)
     }
     return tuple(made[row] for row in rows.tolist())
@@ -167,7 +170,7 @@ def ranked_lists(
 
 @dataclass(frozen=True, eq=False)
 class _Lister:
-    """Makes lists of one evaluation."""
+    """The maker of the lists of one evaluation."""
 
     query: Embeddings
     gallery: Embeddings
@@ -177,12 +180,12 @@ class _Lister:
     junk: bool
     calibration: Calibration | None
 
-    def list(self, row: int, distances: Float[Tensor, " g"], asked: AttributeQuery | None) -> RankedList:
-        """Of one query, by its distances to the whole gallery."""
+    def list(self, row: int, distances: Float[Tensor, " g"], attributes: AttributeQuery | None) -> RankedList:
+        """Make the list of one query from its distances to the whole gallery."""
         mask = partial(_mask, len(self.gallery))
-        right = mask(self.matches.positive[row])
+        true = mask(self.matches.positive[row])
         counted = ~(mask(self.matches.junk) | mask(self.matches.ignored[row]))
-        left = self._left(asked)
+        left = self._left(attributes)
         order = distances.sort(stable=True).indices  # of equals the earlier row first, as everywhere
         before, ranks = _ranks(order, counted), _ranks(order, counted & left)
         shown = order[(left if self.junk else counted & left)[order]][: self.k]
@@ -190,27 +193,27 @@ class _Lister:
             self._hit(
                 int(i),
                 distances[i].item(),
-                outcome="junk" if not counted[i] else "true match" if right[i] else "false match",
+                outcome="junk" if not counted[i] else "true match" if true[i] else "false match",
                 rank=int(ranks[i]) if counted[i] else None,
-                before=int(before[i]) if asked and counted[i] else None,
+                before=int(before[i]) if attributes and counted[i] else None,
             )
             for i in shown
         )
-        found = ranks[right & left].sort().values
+        found = ranks[true & left].sort().values
         return RankedList(
-            self.query.paths[row], *_labels(self.query, row), hits, tuple(found.tolist()), int(right.sum()),
-            self._precision(found, int(right.sum())), int((counted & left).sum()), int(counted.sum()), asked,
+            self.query.paths[row], *_labels(self.query, row), hits, tuple(found.tolist()), int(true.sum()),
+            self._precision(found, int(true.sum())), int((counted & left).sum()), int(counted.sum()), attributes,
         )  # fmt: skip
 
-    def _left(self, asked: AttributeQuery | None) -> Bool[Tensor, " g"]:
-        if asked is None:
+    def _left(self, attributes: AttributeQuery | None) -> Bool[Tensor, " g"]:
+        if attributes is None:
             return torch.ones(len(self.gallery), dtype=torch.bool)
         if self.gallery.attributes is None:
             raise ConfigError(
-                f"{asked} is asked for, but nobody predicted the gallery's attributes; use a run of a model that does: "
-                "passerby train aanet --data DATA"
+                f"the gallery has no predicted attributes to filter by {attributes}. Fix: use a run of a model that "
+                "predicts them: passerby train aanet --data DATA"
             )
-        return predicted(self.gallery.attributes, asked)
+        return predicted(self.gallery.attributes, attributes)
 
     def _hit(self, i: int, distance: float, *, outcome: Outcome, rank: int | None, before: int | None) -> RankedHit:
         same, verdict = self.calibration.verdict(distance) if self.calibration else (None, None)
@@ -219,7 +222,7 @@ class _Lister:
         return RankedHit(rank, outcome, path, distance, pid, camid, before, same, verdict, role)
 
     def _precision(self, ranks: Int[Tensor, " p"], matches: int) -> float | None:
-        """Those of ``matches`` that have no rank are never found."""
+        """Return the average precision; matches without a rank count as never found."""
         if not matches or not len(ranks):
             return 0.0 if matches else None
         found = average_precision(ranks, torch.tensor([len(ranks)]), self.protocol.average_precision)
@@ -233,7 +236,7 @@ def _mask(length: int, rows: Int[Tensor, " r"]) -> Bool[Tensor, " g"]:
 
 
 def _ranks(order: Int[Tensor, " g"], counted: Bool[Tensor, " g"]) -> Int[Tensor, " g"]:
-    """Of every row among the counted ones; without meaning for others."""
+    """Return the rank of every row among the counted rows; it has no meaning for other rows."""
     ranks = torch.empty_like(order)
     ranks[order] = counted[order].cumsum(0)
     return ranks

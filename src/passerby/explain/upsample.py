@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Maps upsampled to the size of an image, and scaled to [0, 1]."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from passerby.errors import ShapeError
 
 
 def upsample_maps(maps: Float[Tensor, "b h w"], size: tuple[int, int]) -> Float[Tensor, "b y x"]:
-    """Maps as large as pictures of ``size`` (height, width), bilinear between the centers of their cells.
+    """Upsample maps to ``size`` (height, width), bilinear between the centers of their cells.
 
     Raises:
-        ShapeError: for another number of dimensions.
+        ShapeError: if the maps do not have three dimensions.
     """
     if maps.ndim != 3:
-        raise ShapeError(f"wanted maps (b, h, w), got {tuple(maps.shape)}")
+        raise ShapeError(f"maps have the wrong shape: got {tuple(maps.shape)}, expected (b, h, w)")
     return interpolate(maps[:, None].float(), size=size, mode="bilinear", align_corners=False)[:, 0]
 
 
 def scale_to_unit(values: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:
-    """From 0 (least) to 1 (most); all 0 where all are the same."""
+    """Scale a map to [0, 1]; a constant map becomes 0."""
     spread = values.max() - values.min()
     return (values - values.min()) / spread if spread > 0 else torch.zeros_like(values)

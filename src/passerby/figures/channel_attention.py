@@ -71,7 +71,7 @@ def _panel(panel: SubFigure, block: ChannelWeights, scale: Normalize, *, first: 
     curve.plot(x, mean, color="black", linewidth=1)
     curve.set(ylim=(0, 1), xlim=(0, len(mean) - 1))
     curve.set_title(f"{block.where}, {len(mean)} channels", fontsize=FONT)
-    said = f"σ channels {block.between_channels:.3f}\nσ pictures {block.between_pictures:.3f}"
+    said = f"σ channels {block.between_channels:.3f}\nσ pictures {block.between_images:.3f}"
     low = float(mean[len(mean) // 2 :].mean()) > 0.5
     curve.annotate(
         said, (0.97, 0.05 if low else 0.95), xycoords="axes fraction", ha="right", va="bottom" if low else "top",

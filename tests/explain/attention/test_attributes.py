@@ -89,5 +89,5 @@ def test_a_finer_position_is_what_the_model_says_of_the_picture_moved_there(see:
 
 
 def test_steps_that_cannot_be_are_refused(see: Callable[..., ModelView]) -> None:
-    with pytest.raises(ConfigError, match="divides the model's, 32 pixels; got 12"):
+    with pytest.raises(ConfigError, match="divide the model's, 32 pixels; got 12"):
         attribute_maps(see(), step=12)

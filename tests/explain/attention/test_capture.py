@@ -62,12 +62,12 @@ def test_channel_weights_are_the_modules_own_block_by_block(see: Callable[..., M
     assert torch.allclose(found[0].weights, block.attention.weights(attended), atol=1e-6)
 
 
-def test_how_weights_differ_between_channels_and_between_pictures(dual: ModelView) -> None:
+def test_how_weights_differ_between_channels_and_between_images(dual: ModelView) -> None:
     for each in channel_weights(dual):
         rows = each.weights.double()
         assert each.mean == pytest.approx(rows.mean(dim=0).numpy(), abs=1e-6)
         assert each.between_channels == pytest.approx(float(rows.mean(dim=0).std(correction=0)), abs=1e-6)
-        assert each.between_pictures == pytest.approx(float(rows.var(dim=0, correction=0).mean().sqrt()), abs=1e-6)
+        assert each.between_images == pytest.approx(float(rows.var(dim=0, correction=0).mean().sqrt()), abs=1e-6)
 
 
 def test_hearing_changes_nothing_and_leaves_no_hook(dual: ModelView) -> None:

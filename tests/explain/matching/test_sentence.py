@@ -57,7 +57,7 @@ def test_what_both_show_and_what_one_does() -> None:
     worn = pairs(upper_color="red", lower_color="black", type_of_lower="pants", backpack="yes|no", hat="no", age="old")
     assert said(attributes=worn) == (
         "Probably the same person (P = 0.97): both seem to show a red upper garment and black trousers; "
-        "a backpack seems to be on the first picture only."
+        "a backpack seems to be on the first image only."
     )
 
 
@@ -75,8 +75,8 @@ def test_what_both_show_and_what_one_does() -> None:
         ({"boots": "yes", "shoe_color": "dark", "hat": "yes"}, "both seem to show boots, dark shoes and a hat"),
         ({"coat": "plain"}, "both seem to show coat plain"),
         ({"gender": "male", "hat": "no"}, "they agree in gender and hat"),
-        ({"boots": "no|yes"}, "boots seem to be on the second picture only"),
-        ({"hat": "yes|no", "bag": "yes|no"}, "a hat and a bag seem to be on the first picture only"),
+        ({"boots": "no|yes"}, "boots seem to be on the second image only"),
+        ({"hat": "yes|no", "bag": "yes|no"}, "a hat and a bag seem to be on the first image only"),
         ({"age": "young|old"}, "age (young, old) differs"),
         ({"age": "young|old", "gender": "male|female"}, "age (young, old) and gender (male, female) differ"),
     ],
@@ -103,7 +103,7 @@ def test_every_attribute_of_the_papers_has_words(schema: Any, last: bool) -> Non
 
 def test_what_is_uncertain_is_not_said() -> None:
     sentence = said(attributes=pairs("uncertain", upper_color="red", hat="yes"))
-    assert sentence == "Probably the same person (P = 0.97): no attribute is predicted surely on both pictures."
+    assert sentence == "Probably the same person (P = 0.97): no attribute is predicted confidently for both images."
 
 
 def test_without_attributes_it_speaks_of_distance_and_parts() -> None:
@@ -132,7 +132,7 @@ def test_stripes_are_counted() -> None:
 
 
 def test_without_a_calibration_nothing_is_said_of_who_it_is() -> None:
-    assert match().sentence == "The distance is 0.25, and the run is not calibrated to say what that means."
+    assert match().sentence == "The distance is 0.25, and the run has no calibration to tell what it means."
 
 
 @pytest.mark.parametrize(

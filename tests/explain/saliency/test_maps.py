@@ -202,7 +202,7 @@ def test_what_cannot_be_explained_is_said(people: Dataset) -> None:
     seen = shown(people, small("aap_reid"))
     with pytest.raises(UnknownNameError, match=r"unknown layer of aap_reid 'layer9'\. Did you mean layer"):
         identity_saliency(seen, layers=["layer9"])
-    with pytest.raises(UnknownNameError, match="way to weigh a map"):
+    with pytest.raises(UnknownNameError, match="unknown saliency method"):
         identity_saliency(seen, method="magic")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="name some of layer1"):
         identity_saliency(seen, layers=[])
@@ -231,6 +231,6 @@ def test_models_without_attributes_cannot_explain_them(people: Dataset) -> None:
 def test_what_maps_leave_out_is_said() -> None:
     assert describe_limits([Protocol()]) == ""
     said = describe_limits([Protocol(flip_tta=True), Protocol(distance="global_local", rerank=Rerank())])
-    assert "without the mirror images" in said
+    assert "do not include flip test-time augmentation" in said
     assert "not that of stripes in it (global_local)" in said
     assert "before re-ranking" in said

@@ -1,1 +1,1 @@
-"""Attention maps of a model, as values."""
+"""The attention maps and weights of a model, as values."""

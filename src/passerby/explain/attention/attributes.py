@@ -1,4 +1,4 @@
-"""AANet's maps (Tay, Roy, Yap, CVPR 2019, §3.3 ii, Fig 6): where each predicted attribute is seen, and the AAM."""
+"""AANet's maps (Tay, Roy, Yap, CVPR 2019, §3.3 ii, Fig 6): an activation map per predicted attribute, and the AAM."""
 
 from __future__ import annotations
 
@@ -24,43 +24,43 @@ Edge = Literal["replicate", "constant"]
 
 @dataclass(frozen=True, eq=False)
 class AttributeMaps:
-    """Of some pictures."""
+    """The attribute maps of some images."""
 
     schema: Schema
     maps: Mapping[str, Float[Tensor, "b h w"]]
-    """By group: the activation map of its predicted value, in [0, 1]."""
+    """The activation map of each group's predicted value, in [0, 1]."""
     predictions: tuple[AttributePredictions, ...]
-    """Of each picture, by group: the predicted value and its probability."""
+    """The predicted value and its probability, for each image and group."""
     attention_map: Float[Tensor, "b h w"] | None
-    """The AAM, 1 where it is on; ``None`` for a model without it."""
+    """The attribute attention map (AAM), 1 where it is on; ``None`` for a model without it."""
     attended: tuple[str, ...]
-    """The groups that it is made of."""
+    """The groups that the AAM is made of."""
 
 
-def attribute_maps(seen: ModelView, *, step: int | None = None) -> AttributeMaps:
-    """The maps of every attribute that the model predicts.
+def attribute_maps(view: ModelView, *, step: int | None = None) -> AttributeMaps:
+    """Return the maps of every attribute that the model predicts.
 
     Args:
-        step: pixels from one position of a map to the next, finer than the model's own (:func:`stitched`); the AAM is
-            the model's in any case.
+        step: pixels from one position of a map to the next, finer than the model's own
+            (:func:`stitch_attribute_maps`); the AAM always is the model's.
 
     Raises:
-        ConfigError: if it predicts none, makes no maps of them, or no map of such a step can be.
+        ConfigError: if the model predicts no attributes or makes no maps of them, or no map can have this step.
     """
-    model = seen.model.network
-    schema, output = schema_of(model), seen.output
+    model = view.model.network
+    schema, output = schema_of(model), view.output
     names = [group.name for group in schema.groups]
     maps = {name: values.cpu() for name, values in (output.maps or {}).items()}
     if missing := [name for name in names if name not in maps]:
         raise ConfigError(
-            f"{model.card.name} predicts attributes but makes no maps of {', '.join(missing)}; a model of one's own "
-            "puts them into ModelOutput.maps by the names of the groups, as aanet does"
+            f"{model.card.name} predicts attributes but makes no maps of {', '.join(missing)}. Fix: a custom model "
+            "puts them into ModelOutput.maps under the names of the groups, as aanet does"
         )
     probabilities = torch.cat([scores.float().softmax(dim=1) for scores in output.attributes or ()], dim=1).cpu()
     attended = tuple(names[place] for place in model.attended) if isinstance(model, AANet) else ()
     return AttributeMaps(
         schema,
-        {name: maps[name] for name in names} if step is None else stitch_attribute_maps(seen, step),
+        {name: maps[name] for name in names} if step is None else stitch_attribute_maps(view, step),
         tuple(attribute_predictions(probabilities, schema)),
         maps.get(ATTENTION_MAP),
         attended,
@@ -68,25 +68,25 @@ def attribute_maps(seen: ModelView, *, step: int | None = None) -> AttributeMaps
 
 
 @torch.no_grad()
-def stitch_attribute_maps(seen: ModelView, step: int) -> dict[str, Float[Tensor, "b y x"]]:
-    """AANet's activation maps of the same values on a finer grid.
+def stitch_attribute_maps(view: ModelView, step: int) -> dict[str, Float[Tensor, "b y x"]]:
+    """Compute AANet's activation maps of the predicted values on a finer grid.
 
-    The pictures are shown again and again, moved by multiples of ``step`` up to the model's stride, their edges drawn
-    out, and the maps are interleaved (Sermanet et al., OverFeat, ICLR 2014, §3.3): each position of the finer map is
-    what the model's own map would say if one of its positions lay there.
+    The model runs on the images shifted by multiples of ``step`` up to its stride, their edges replicated, and the maps
+    are interleaved (Sermanet et al., OverFeat, ICLR 2014, §3.3): each position of the finer map has the value that the
+    model's own map would have if one of its positions lay there.
 
     Raises:
-        ConfigError: for another model, or where ``step`` does not divide the stride.
+        ConfigError: if the model is another one, or ``step`` does not divide the stride.
     """
-    model, images = seen.model.network, seen.inputs[0]
+    model, images = view.model.network, view.inputs[0]
     if not isinstance(model, AANet) or model.attributes is None:
-        raise ConfigError(f"finer maps are made of aanet with attributes, not of {model.card.name} as this run has it")
-    own = next(iter((seen.output.maps or {}).values()))
+        raise ConfigError(f"finer maps need aanet with attributes, got {model.card.name} as configured in this run")
+    own = next(iter((view.output.maps or {}).values()))
     strides = [images.shape[axis + 1] // own.shape[axis] for axis in (1, 2)]
     if step < 1 or any(stride % step or (stride != step and step % 2) for stride in strides):
-        raise ConfigError(f"a step is even and divides the model's, {strides[0]} pixels; got {step}")
+        raise ConfigError(f"a step must be even and divide the model's, {strides[0]} pixels; got {step}")
     times = [stride // step for stride in strides]
-    scores = seen.output.attributes or ()
+    scores = view.output.attributes or ()
     fine = torch.zeros(len(scores), len(images), own.shape[1] * times[0], own.shape[2] * times[1])
     for a, b in product(range(times[0]), range(times[1])):
         down, right = ((2 * i + 1 - n) * step // 2 for i, n in zip((a, b), times, strict=True))
@@ -97,7 +97,7 @@ def stitch_attribute_maps(seen: ModelView, step: int) -> dict[str, Float[Tensor,
 
 
 def shift_images(images: Shaped[Tensor, "b c h w"], down: int, right: int, *, edge: Edge = "replicate") -> Tensor:
-    """What is seen through a window moved so far, in pixels; beyond the edge stands the edge, or 0 (``constant``)."""
+    """Shift the window on the images by so many pixels; beyond the edge stands the edge, or 0 (``constant``)."""
     height, width = images.shape[2:]
     far = max(abs(down), abs(right))
     padded = pad(images, (far,) * 4, mode=edge)
@@ -105,7 +105,7 @@ def shift_images(images: Shaped[Tensor, "b c h w"], down: int, right: int, *, ed
 
 
 def _raw(network: AttributeNetwork, X: Tensor, scores: Sequence[Tensor]) -> Float[Tensor, "g b h w"]:
-    """Activation maps of the values of the greatest ``scores``, not scaled."""
+    """Compute the activation maps of the values of the highest ``scores``, not scaled."""
     V = torch.relu(network.norm(network.reduce(X)))
     heads = zip(network.classifiers, scores, strict=True)
     return torch.stack([activation_map(V, cast(Tensor, head.weight), each) for head, each in heads]).cpu()

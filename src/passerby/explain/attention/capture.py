@@ -1,4 +1,4 @@
-"""What the papers' attentions do to pictures, as values; figures are drawn and measures taken of them.
+"""The weights that the papers' attention modules give to channels and positions of images, for figures and measures.
 
 - AaP-ReID (000), Eq 2–3: channel weights by block, :func:`channel_weights`; its Table 3's SP and BAM, which weigh
   positions, :func:`position_weights`;
@@ -6,7 +6,7 @@
 - AANet (003), Fig 6: :mod:`passerby.explain.attention.attributes`;
 - attention-driven (004), Fig 7 and Eq 8: :mod:`passerby.explain.attention.parts`.
 
-They are read off the modules while a model looks at pictures, so that another model with one of these has them too.
+Forward hooks read them while the model runs, so that every model with one of these modules has them.
 """
 
 from __future__ import annotations
@@ -40,134 +40,135 @@ MODULES: dict[AttentionKind, tuple[type[nn.Module], ...]] = {
     "positions": (SP, BAM),
     "channels": (CWA, SE, ECA),
 }
-"""Whose weights each kind shows; ``attributes`` are a model's that predicts some."""
+"""The modules whose weights each kind shows; the kind ``attributes`` belongs to models that predict attributes."""
 _NAMES: dict[type[nn.Module], str] = {SE: "SE", ECA: "ECA", SP: "SP", BAM: "BAM"}
 _T = TypeVar("_T")
 _BLOCK = re.compile(r"layer(\d+)\.(\d+)\b")
 
 
 def attention_kinds(model: ReidModel) -> tuple[AttentionKind, ...]:
-    """The kinds of attention that a model has, what says most of a picture first."""
+    """Return the kinds of attention that a model has, the most informative first."""
     found = [kind for kind, types in MODULES.items() if any(isinstance(module, types) for module in model.modules())]
     return ("attributes", *found) if model.schema else tuple(found)
 
 
 def require_attention(model: ReidModel, kind: AttentionKind | None = None) -> AttentionKind:
-    """The kind that is asked for, else the first that the model has.
+    """Return ``kind`` if the model has it; ``None``: the first kind that it has.
 
     Raises:
-        ConfigError: if it has none, or not that one.
+        ConfigError: if the model has no attention, or not this kind.
     """
     found = attention_kinds(model)
     if not found:
         raise ConfigError(
-            f"{model.card.name} has no attention to show as this run has it (channel weights, weights of positions, "
-            "self-attention, intra- or inter-attention, attributes); passerby figures saliency shows what it looks at"
+            f"{model.card.name} has no attention to show as configured in this run (channels, positions, "
+            "self-attention, intra- or inter-attention, attributes). Fix: use passerby figures saliency"
         )
     if kind is not None and kind not in found:
         raise ConfigError(
-            f"{model.card.name} has no attention of kind {kind} as this run has it; it has {' and '.join(found)}"
+            f"{model.card.name} has no attention of kind {kind} as configured in this run; "
+            f"it has {' and '.join(found)}"
         )
     return kind or found[0]
 
 
 @dataclass(frozen=True, eq=False)
 class ChannelWeights:
-    """Of one block, of some pictures."""
+    """The channel weights of one block for some images."""
 
     where: str
     """The block, as ``layer 3, block 1``."""
     kind: str
-    """``CWA(x)``, ``CWA(+)``, ``SE`` or ``ECA``."""
+    """The module: ``CWA(x)``, ``CWA(+)``, ``SE`` or ``ECA``."""
     weights: Float[Tensor, "b c"]
-    """In (0, 1)."""
+    """The weights, in (0, 1)."""
 
     @property
     def mean(self) -> Float[Tensor, " c"]:
-        """Over pictures."""
+        """The mean over images."""
         return self.weights.mean(dim=0)
 
     @property
     def spread(self) -> Float[Tensor, " c"]:
-        """Standard deviation over pictures: how much a channel's weight depends on what is seen."""
+        """The standard deviation over images: how much a channel's weight depends on the image."""
         return self.weights.std(dim=0, correction=0)
 
     @property
     def between_channels(self) -> float:
-        """Standard deviation of the channels' means."""
+        """The standard deviation of the channels' means."""
         return float(self.mean.std(correction=0))
 
     @property
-    def between_pictures(self) -> float:
-        """Of an average channel: the root of the mean of the squared spreads."""
+    def between_images(self) -> float:
+        """The standard deviation over images of an average channel: the root of the mean of the squared spreads."""
         return float(self.spread.square().mean().sqrt())
 
 
 @dataclass(frozen=True, eq=False)
 class PositionWeights:
-    """Of one block, of some pictures."""
+    """The position weights of one block for some images."""
 
     where: str
     kind: str
-    """``SP``, or ``BAM``, whose weights are averaged over channels."""
+    """The module: ``SP``, or ``BAM``, whose weights are averaged over channels."""
     weights: Float[Tensor, "b h w"]
-    """In (0, 1)."""
+    """The weights, in (0, 1)."""
 
 
 @dataclass(frozen=True, eq=False)
 class SelfAttentionRows:
-    """Where chosen positions of the last map look."""
+    """The self-attention of selected positions of the last feature map."""
 
     positions: tuple[tuple[int, int], ...]
-    """(row, column), from 0."""
+    """The positions as (row, column), from 0."""
     rows: Float[Tensor, "b p h w"]
-    """γ of Eq 2; each map sums to 1, and even attention is 1 ÷ (h·w) everywhere."""
+    """The rows γ of Eq 2; each map sums to 1, and uniform attention is 1 ÷ (h·w) everywhere."""
     alpha: float
-    """α of Eq 3: what is gathered counts so much beside the position's own features."""
+    """The α of Eq 3: the weight of the gathered features beside the position's own."""
 
 
-def channel_weights(seen: ModelView) -> tuple[ChannelWeights, ...]:
-    """Block by block, in the order in which the model runs them.
+def channel_weights(view: ModelView) -> tuple[ChannelWeights, ...]:
+    """Return the channel weights of every block, in the order in which the model runs them.
 
     Raises:
-        ConfigError: if the model weighs no channels.
+        ConfigError: if the model has no channel attention.
     """
-    require_attention(seen.model.network, "channels")
-    read = capture_activations(seen, MODULES["channels"], lambda module, maps: module.weights(maps).cpu())
+    require_attention(view.model.network, "channels")
+    read = capture_activations(view, MODULES["channels"], lambda module, maps: module.weights(maps).cpu())
     return tuple(ChannelWeights(block_name(name), _kind(module), weights) for name, module, weights in read)
 
 
-def position_weights(seen: ModelView) -> tuple[PositionWeights, ...]:
-    """Block by block, in the order in which the model runs them.
+def position_weights(view: ModelView) -> tuple[PositionWeights, ...]:
+    """Return the position weights of every block, in the order in which the model runs them.
 
     Raises:
         ConfigError: if the model has neither SP nor BAM.
     """
-    require_attention(seen.model.network, "positions")
-    read = capture_activations(seen, MODULES["positions"], lambda module, maps: module.weights(maps).mean(dim=1).cpu())
+    require_attention(view.model.network, "positions")
+    read = capture_activations(view, MODULES["positions"], lambda module, maps: module.weights(maps).mean(dim=1).cpu())
     return tuple(PositionWeights(block_name(name), _kind(module), weights) for name, module, weights in read)
 
 
-def self_attention(seen: ModelView, positions: Sequence[tuple[int, int]] | None = None) -> SelfAttentionRows:
-    """Where positions of the last map look; by default one at the top, one in the middle and one at the bottom.
+def self_attention(view: ModelView, positions: Sequence[tuple[int, int]] | None = None) -> SelfAttentionRows:
+    """Return the attention of positions of the last map; by default one at the top, in the middle and at the bottom.
 
     Raises:
         ConfigError: if the model has no self-attention.
         ShapeError: for a position outside the map.
     """
-    require_attention(seen.model.network, "self")
+    require_attention(view.model.network, "self")
 
     def read(module: SelfAttention, maps: Tensor) -> tuple[tuple[tuple[int, int], ...], Tensor, float]:
-        asked = tuple(positions or default_positions(maps.shape[2], maps.shape[3]))
-        rows = torch.stack([module.row(maps, place) for place in asked], dim=1)
-        return asked, rows.cpu(), float(module.alpha.detach())
+        places = tuple(positions or default_positions(maps.shape[2], maps.shape[3]))
+        rows = torch.stack([module.row(maps, place) for place in places], dim=1)
+        return places, rows.cpu(), float(module.alpha.detach())
 
-    [(_, _, found)] = capture_activations(seen, MODULES["self"], read)
+    [(_, _, found)] = capture_activations(view, MODULES["self"], read)
     return SelfAttentionRows(*found)
 
 
 def default_positions(height: int, width: int) -> list[tuple[int, int]]:
-    """About the head, the waist and the feet of who stands in the middle.
+    """Return positions at about the head, the waist and the feet of a person in the middle of the image.
 
     >>> default_positions(12, 4)
     [(2, 2), (6, 2), (10, 2)]
@@ -177,20 +178,20 @@ def default_positions(height: int, width: int) -> list[tuple[int, int]]:
 
 @torch.no_grad()
 def capture_activations(
-    seen: ModelView, types: tuple[type[nn.Module], ...], read: Callable[..., _T]
+    view: ModelView, types: tuple[type[nn.Module], ...], read: Callable[..., _T]
 ) -> list[tuple[str, nn.Module, _T]]:
-    """What ``read(module, *inputs)`` makes of every module of some types, each time the model runs it."""
-    model, found = seen.model.network, list[tuple[str, nn.Module, _T]]()
+    """Return ``read(module, *inputs)`` of every module of some types, each time that the model runs it."""
+    model, found = view.model.network, list[tuple[str, nn.Module, _T]]()
     handles = []
     for name, module in model.named_modules():
         if isinstance(module, types):
 
-            def hear(module: nn.Module, inputs: tuple[Tensor, ...], name: str = name) -> None:
+            def hook(module: nn.Module, inputs: tuple[Tensor, ...], name: str = name) -> None:
                 found.append((name, module, read(module, *inputs)))
 
-            handles.append(module.register_forward_pre_hook(hear))
+            handles.append(module.register_forward_pre_hook(hook))
     try:
-        model(*seen.inputs)
+        model(*view.inputs)
     finally:
         for handle in handles:
             handle.remove()
@@ -198,7 +199,7 @@ def capture_activations(
 
 
 def block_name(module: str) -> str:
-    """What people call the block that a module of that name stands in.
+    """Name the block that contains the module of this name.
 
     >>> block_name("backbone.layer3.0.attention")
     'layer 3, block 1'

@@ -1,11 +1,12 @@
-"""Attention within and between parts (Yang et al., Pattern Recognition 2019): its Fig 7, and the weights of Eq 8.
+"""Attention within and between parts (Yang et al., Pattern Recognition 2019): the maps of Fig 7, the weights of Eq 8.
 
 - Fig 7, maps of blocks 2–4 of the whole body and of its parts: :func:`intra_attention`;
-- "attention maps from images of four body parts are fused": :func:`fused`;
+- "attention maps from images of four body parts are fused": :func:`fuse_part_maps`;
 - μ of Eq 8: :func:`inter_attention`.
 
-*Deviations*: how the paper fuses is not printed. Here each part's map lies where the part was cut, and where parts
-overlap it is their mean. Nor is it how a mask of many channels becomes a map (see :func:`intra_attention`).
+*Deviations*: the paper does not print how it fuses. Here each part's map lies where the part was cropped, and where
+parts overlap the map is their mean. Nor does it print how a mask of many channels becomes a map (see
+:func:`intra_attention`).
 """
 
 from __future__ import annotations
@@ -30,48 +31,48 @@ BLOCKS = (2, 3, 4)
 
 @dataclass(frozen=True, eq=False)
 class IntraMaps:
-    """The masks m of Eq 4 of some pictures, block by block, one number in (0, 1) a position."""
+    """The masks m of Eq 4 of some images by block: one number in (0, 1) per position."""
 
     whole: Mapping[int, Float[Tensor, "b _ _"]]
-    """Of the whole body; empty for a model without that branch."""
+    """The maps of the whole body; empty for a model without that branch."""
     parts: Mapping[str, Mapping[int, Float[Tensor, "b _ _"]]]
-    """Of each part, in the part's own frame."""
+    """The maps of each part, in the part's own frame."""
     fused: Mapping[int, Float[Tensor, "b y x"]]
-    """The parts' maps in the whole body's frame, as large as its picture; NaN where no part was cut."""
+    """The parts' maps in the frame of the whole body, at the model's size; NaN where no part was cropped."""
 
 
 @dataclass(frozen=True, eq=False)
 class PartWeights:
-    """μ of Eq 8: a branch's features count 1 + μ times."""
+    """The weights μ of Eq 8: the features of a branch count 1 + μ times."""
 
     names: tuple[str, ...]
     weights: Float[Tensor, "b p"]
-    """In (0, 1)."""
+    """The weights, in (0, 1)."""
 
 
-def intra_attention(seen: ModelView, *, weighed: bool = True) -> IntraMaps:
-    """The maps of every branch that the model has.
+def intra_attention(view: ModelView, *, weighed: bool = True) -> IntraMaps:
+    """Return the maps of every branch that the model has.
 
     Args:
-        weighed: Σ_c m_c a_c / Σ_c a_c, how much of the features a at a position is added to them (Eq 7); else the mean
-            of m over channels, in which those that attend to a position and those that turn from it cancel out.
+        weighed: Σ_c m_c a_c / Σ_c a_c, the share of the features a at a position that is added to them (Eq 7); else the
+            mean of m over channels, in which channels that attend to a position and others cancel out.
 
     Raises:
-        ConfigError: if it has no intra-attention.
+        ConfigError: if the model has no intra-attention.
     """
-    model = seen.model.network
+    model = view.model.network
     require_attention(model, "intra")
-    maps = _gains(seen) if weighed else {name: values.cpu() for name, values in (seen.output.maps or {}).items()}
+    maps = _gains(view) if weighed else {name: values.cpu() for name, values in (view.output.maps or {}).items()}
     of = {
         branch: {block: maps[f"{branch}_block{block}"] for block in BLOCKS}
         for branch in cast(AttentionDriven, model).names
     }
     whole = of.pop(GLOBAL, {})
-    return IntraMaps(whole, of, {block: _together(seen, of, block) for block in BLOCKS} if of else {})
+    return IntraMaps(whole, of, {block: _fuse_block(view, of, block) for block in BLOCKS} if of else {})
 
 
-def _gains(seen: ModelView) -> dict[str, Tensor]:
-    """By the names that ``ModelOutput.maps`` has."""
+def _gains(view: ModelView) -> dict[str, Tensor]:
+    """Compute the weighted maps under the names of ``ModelOutput.maps``."""
 
     def read(block: AttentionBlock, v: Tensor) -> Tensor | None:
         if block.attention is None:
@@ -80,16 +81,16 @@ def _gains(seen: ModelView) -> dict[str, Tensor]:
         gain: Tensor = (m * a).sum(dim=1) / a.sum(dim=1).clamp_min(torch.finfo(a.dtype).tiny)
         return gain.cpu()
 
-    heard = capture_activations(seen, (AttentionBlock,), read)
-    named = ((name.split("."), gain) for name, _, gain in heard if gain is not None)  # branches.NAME.blocks.PLACE
+    captured = capture_activations(view, (AttentionBlock,), read)
+    named = ((name.split("."), gain) for name, _, gain in captured if gain is not None)  # branches.NAME.blocks.PLACE
     return {f"{branch}_block{int(place) + 1}": gain for (_, branch, _, place), gain in named}
 
 
-def _together(seen: ModelView, parts: Mapping[str, Mapping[int, Tensor]], block: int) -> Tensor:
-    assert seen.rectangles is not None  # a model of parts was shown some
-    frame, cut = torch.from_numpy(seen.rectangles.whole), torch.from_numpy(seen.rectangles.parts)
+def _fuse_block(view: ModelView, parts: Mapping[str, Mapping[int, Tensor]], block: int) -> Tensor:
+    assert view.rectangles is not None  # a model of parts has part crops
+    frame, cut = torch.from_numpy(view.rectangles.whole), torch.from_numpy(view.rectangles.parts)
     rows = [PARTS.index(name) for name in parts]
-    return fuse_part_maps([maps[block] for maps in parts.values()], cut[:, rows], frame, seen.model.size)
+    return fuse_part_maps([maps[block] for maps in parts.values()], cut[:, rows], frame, view.model.size)
 
 
 def fuse_part_maps(
@@ -98,11 +99,11 @@ def fuse_part_maps(
     frame: Float[Tensor, "b 4"],
     size: tuple[int, int],
 ) -> Float[Tensor, "b y x"]:
-    """One map of what ``frame`` shows, of ``size`` (height, width), from a map a part.
+    """Merge the maps of parts into one map of ``frame``, of ``size`` (height, width).
 
     Args:
-        rectangles: where the parts were cut; left, top, right, bottom in pixels of the picture.
-        frame: what is shown of the picture, likewise.
+        rectangles: crops of the parts; left, top, right, bottom in pixels of the image.
+        frame: crop of the whole body, likewise.
     """
     total = torch.zeros(len(frame), *size)
     count = torch.zeros_like(total)
@@ -118,7 +119,7 @@ def fuse_part_maps(
 def _places(
     rectangle: Float[Tensor, "b 4"], frame: Float[Tensor, "b 4"], size: tuple[int, int]
 ) -> Float[Tensor, "b y x 2"]:
-    """Where the center of each pixel of the frame lies in a rectangle: −1 is its left or top edge, 1 the opposite."""
+    """Locate the center of each pixel of the frame in a rectangle: −1 is its left or top edge, 1 the opposite one."""
     across = []
     for axis in (0, 1):
         start, end = frame[:, axis, None], frame[:, axis + 2, None]
@@ -129,14 +130,14 @@ def _places(
     return torch.stack(torch.broadcast_tensors(x[:, None, :], y[:, :, None]), dim=3)
 
 
-def inter_attention(seen: ModelView) -> PartWeights:
-    """The weights by which the branches are fused.
+def inter_attention(view: ModelView) -> PartWeights:
+    """Return the weights by which the branches are fused.
 
     Raises:
-        ConfigError: if the model fuses them without weights.
+        ConfigError: if the model fuses branches without weights.
     """
-    model = seen.model.network
+    model = view.model.network
     require_attention(model, "inter")
-    read = capture_activations(seen, MODULES["inter"], lambda module, E: cast(InterAttention, module).weights(E).cpu())
+    read = capture_activations(view, MODULES["inter"], lambda module, E: cast(InterAttention, module).weights(E).cpu())
     [(_, _, weights)] = read
     return PartWeights(cast(AttentionDriven, model).names[-weights.shape[1] :], weights)

@@ -1,1 +1,1 @@
-"""Why two images match, or do not."""
+"""The parts of the explanation of a match: alignment, parts, attributes, and a sentence."""

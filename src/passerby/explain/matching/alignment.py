@@ -1,8 +1,8 @@
-"""How DMLI lays the stripes of two pictures beside each other (AlignedReID++; AaP-ReID's local branch).
+"""The alignment of the stripes of two images by DMLI (AlignedReID++; AaP-ReID's local branch).
 
-:mod:`passerby.retrieval.distance.dmli` knows how long the shortest path is; here is the path itself. It begins with the top
-stripes, ends with the bottom ones, and goes down in one picture at a time. Where two ways cost the same, it goes down
-in B first.
+:mod:`passerby.retrieval.distance.dmli` computes the length of the shortest path; this module finds the path. It begins
+with the top stripes, ends with the bottom ones, and goes down in one image at a time. Where two ways cost the same, it
+goes down in B first.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from passerby.retrieval.distance.dmli import stripe_distances
 
 
 class Step(NamedTuple):
-    """Two stripes laid beside each other; both count from 0, the top."""
+    """A pair of aligned stripes; both are counted from 0, the top."""
 
     a: int
     b: int
     cost: float
-    """tanh(d/2) of their Euclidean distance d, from 0 to 0.76."""
+    """The cost tanh(d/2) of their Euclidean distance d, from 0 to 0.76."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,32 +35,32 @@ class Alignment:
 
     @property
     def distance(self) -> float:
-        """The sum of all costs: DMLI's distance of the two pictures."""
+        """The sum of all costs: the DMLI distance of the two images."""
         return math.fsum(step.cost for step in self.steps)
 
     @property
     def stripes(self) -> tuple[int, int]:
-        """How many A and B have."""
+        """The numbers of stripes of A and B."""
         return self.steps[-1].a + 1, self.steps[-1].b + 1
 
 
 def align(x: Float[Tensor, "s c"], y: Float[Tensor, "t c"]) -> Alignment:
-    """The path of DMLI from the stripes ``x`` of A to ``y`` of B, each of length 1, top to bottom.
+    """Align the L2-normalized stripes ``x`` of A and ``y`` of B, top to bottom, as DMLI does.
 
     Raises:
-        ShapeError: if they are not stripes of as many numbers each.
+        ShapeError: if ``x`` and ``y`` are not stripes with equal numbers of channels.
     """
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or not len(x) or not len(y):
         raise ShapeError(
-            f"wanted stripes (s, c) and (t, c) of two pictures, got {tuple(x.shape)} and {tuple(y.shape)}; take one "
-            "row each of the local vectors of one model"
+            f"stripes have the wrong shape: got {tuple(x.shape)} and {tuple(y.shape)}, expected (s, c) and (t, c). "
+            "Fix: give one row each of the local vectors of one model"
         )
     cost: list[list[float]] = stripe_distances(x[None], y[None])[0, 0].double().tolist()
     return Alignment(tuple(Step(a, b, cost[a][b]) for a, b in _cheapest(cost)))
 
 
 def _cheapest(cost: list[list[float]]) -> list[tuple[int, int]]:
-    """Cells of the cheapest path from the first to the last, steps right or down."""
+    """Find the cells of the cheapest path from the first to the last, with steps right or down."""
     best = _totals(cost)
     a, b = len(cost) - 1, len(cost[0]) - 1
     path = [(a, b)]
@@ -72,7 +72,7 @@ def _cheapest(cost: list[list[float]]) -> list[tuple[int, int]]:
 
 
 def _totals(cost: list[list[float]]) -> list[list[float]]:
-    """Of each cell the least cost of a path that ends in it."""
+    """Compute for each cell the least cost of a path that ends in it."""
     best: list[list[float]] = []
     for a, row in enumerate(cost):
         best.append([])

@@ -24,7 +24,7 @@ class AttributePair(NamedTuple):
     b: str
     probability_b: float
     judged: Agreement
-    """Whether both values agree; ``uncertain`` where one of them is not confident."""
+    """The comparison of both values; ``uncertain`` where one of them is not confident."""
 
 
 def compare_attributes(model: Model, x: Embeddings, y: Embeddings, *, confident: float) -> tuple[AttributePair, ...]:

@@ -1,12 +1,13 @@
-"""Why does a model take two pictures for the same person, or not? Everything that it compared, as one value.
+"""The explanation of a match: everything by which a model compares two images, in one value.
 
-- the distance, as the predictor's protocol measures it, and what the run's calibration makes of it;
-- AaP-ReID, DMLI: how stripes were aligned (:mod:`passerby.explain.matching.alignment`), and each stripe with that at its height;
-- AANet (§3) and Attention Driven (Eq 9): the blocks that their embeddings are joined of, one by one;
-- AANet: the attributes that it predicts of both;
-- where each picture makes the two alike (:mod:`passerby.explain.saliency.maps`).
+- the distance under the model's protocol, and its calibrated probability;
+- AaP-ReID, DMLI: the alignment of the stripes (:mod:`passerby.explain.matching.alignment`), and the distances of
+  stripes at the same height;
+- AANet (§3) and Attention Driven (Eq 9): the blocks that their embeddings are concatenated from, one by one;
+- AANet: the attributes that it predicts for both images;
+- saliency maps: where each image lowers the distance (:mod:`passerby.explain.saliency.maps`).
 
-Nothing here decides anything: the distance is that of a search, the rest says what it is made of.
+The distance is that of a search; the other values show what it consists of, and decide nothing.
 """
 
 from __future__ import annotations
@@ -39,61 +40,61 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class MatchExplanation:
-    """What two pictures have in common for a model, and what not."""
+    """The values by which a model compares two images A and B."""
 
     a: Sample
     b: Sample
     model: str
     protocol: Protocol
-    """How the distance was made."""
+    """The protocol of the distance."""
     distance: float
-    """Smaller is closer."""
+    """The distance; smaller is closer."""
     same_person: float | None
-    """P(same person) by the run's calibration; ``None`` without one."""
+    """The calibrated P(same person); ``None`` without a calibration."""
     verdict: Verdict | None
     false_match_rate: float | None
-    """The least calibrated one whose threshold the distance is below; ``None``: below none of them, or unknown."""
+    """The lowest calibrated false match rate whose threshold is above the distance; ``None``: none is, or unknown."""
     alignment: Alignment | None
-    """Of models that make stripes, whether or not the distance is made of them."""
+    """The alignment of stripes, of models that have them, whether or not the distance uses it."""
     stripes: tuple[PartDistance, ...]
-    """Each with that at the same height."""
+    """The distances of the stripes at the same height."""
     blocks: tuple[PartDistance, ...]
-    """Of models that say what their embedding is joined of."""
+    """The distances of the blocks, of models whose embedding is a concatenation of named blocks."""
     attributes: tuple[AttributePair, ...]
     confident: float
-    """The least probability that makes a prediction count."""
+    """The minimum probability of a confident prediction."""
     images: tuple[Image.Image, Image.Image] = field(compare=False, repr=False)
-    """As large as the model's, fit to be looked at."""
+    """The images at the model's size, heads blurred where the image set blurs."""
     crops: dict[str, tuple[Image.Image, Image.Image]] = field(compare=False, repr=False)
-    """What the model was shown of A and of B, by name of block; empty where it sees whole pictures only."""
+    """The part crops of A and B that the model received, by block; empty for a model of whole images."""
     maps: tuple[Tensor, Tensor] | None = field(compare=False, repr=False)
-    """``(h, w)`` each: where A and B make the distance small."""
+    """The saliency maps ``(h, w)``: where A and B lower the distance."""
 
     @property
     def sentence(self) -> str:
-        """The values in plain words, and no more than them."""
+        """The values as one sentence."""
         return describe_match(self)
 
     @property
     def parts(self) -> tuple[PartDistance, ...]:
-        """What the distance is joined of; else stripes; nothing for a model that has neither."""
+        """The blocks, or else the stripes; empty for a model that has neither."""
         return self.blocks or self.stripes
 
     @property
     def same(self) -> bool | None:
-        """Whether it is the same person; ``None`` where nobody said who they are, as of junk or two distractors."""
+        """The truth: both are the same person; ``None`` if identities are unknown, as of junk or two distractors."""
         roles = {self.a.role, self.b.role}
         if self.a.pid is None or self.b.pid is None or Role.JUNK in roles or roles == {Role.DISTRACTOR}:
             return None
         return len(roles) == 1 and self.a.pid == self.b.pid
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: all but pictures and maps."""
+        """Return plain values for JSON: all except images and maps."""
         steps = None if self.alignment is None else [step._asdict() for step in self.alignment.steps]
         return {
             "sentence": self.sentence,
-            "a": _who(self.a),
-            "b": _who(self.b),
+            "a": _describe_sample(self.a),
+            "b": _describe_sample(self.b),
             "model": self.model,
             "protocol": asdict(self.protocol),
             "distance": self.distance,
@@ -110,54 +111,56 @@ class MatchExplanation:
 
 def explain_match(
     model: Model,
-    album_a: ImageSet,
+    images_a: ImageSet,
     a: Sample,
-    album_b: ImageSet,
+    images_b: ImageSet,
     b: Sample,
     *,
     protocol: Protocol | None = None,
     confident: float = CONFIDENT,
     saliency: bool = True,
 ) -> MatchExplanation:
-    """Compare picture ``a`` of one album with ``b`` of another (or the same), as a search would.
+    """Compare image ``a`` of one set with image ``b`` of another set (or the same), as a search does.
 
     Args:
-        protocol: by default the predictor's.
-        confident: the least probability that makes a predicted attribute count.
-        saliency: make maps of where each picture makes the two alike; a line of the log says why there are none.
+        protocol: protocol of the distance; by default the model's.
+        confident: minimum probability of a predicted attribute; less probable ones are ignored.
+        saliency: compute saliency maps; a warning is logged where the model has none.
 
     Raises:
-        ImageError: if a picture cannot be read.
+        ImageError: if an image cannot be read.
         ProtocolError: if the model lacks what the protocol compares.
     """
-    how = protocol or model.protocol
-    _warn_other_keypoints(model, album_a.source, album_b.source)
-    x, y = (model.embed_samples(of.source, [one], with_local=True) for of, one in ((album_a, a), (album_b, b)))
-    distance = compare(x, y, how.distance, normalize=how.normalize).pairs(torch.tensor([0]), torch.tensor([0])).item()
-    calibration = model.calibration_for(how)
+    used = protocol or model.protocol
+    _warn_different_keypoints(model, images_a.source, images_b.source)
+    x, y = (
+        model.embed_samples(images.source, [one], with_local=True) for images, one in ((images_a, a), (images_b, b))
+    )
+    distance = compare(x, y, used.distance, normalize=used.normalize).pairs(torch.tensor([0]), torch.tensor([0])).item()
+    calibration = model.calibration_for(used)
     probability, verdict = calibration.verdict(distance) if calibration else (None, None)
-    seen = view_samples(model, album_a, [a]), view_samples(model, album_b, [b])
+    views = view_samples(model, images_a, [a]), view_samples(model, images_b, [b])
     return MatchExplanation(
         a=a,
         b=b,
         model=model.network.card.name,
-        protocol=how,
+        protocol=used,
         distance=distance,
         same_person=probability,
         verdict=verdict,
-        false_match_rate=_rate(calibration, distance),
+        false_match_rate=_false_match_rate(calibration, distance),
         alignment=None if x.local is None or y.local is None else align(x.local[0], y.local[0]),
         stripes=compare_stripes(x, y),
-        blocks=compare_blocks(named_blocks(model), x, y, normalize=how.normalize),
+        blocks=compare_blocks(named_blocks(model), x, y, normalize=used.normalize),
         attributes=compare_attributes(model, x, y, confident=confident),
         confident=confident,
-        images=(seen[0].images[0], seen[1].images[0]),
-        crops=_crops(model, *seen),
-        maps=_maps(*seen) if saliency else None,
+        images=(views[0].images[0], views[1].images[0]),
+        crops=_crops(model, *views),
+        maps=_maps(*views) if saliency else None,
     )
 
 
-def _rate(calibration: Calibration | None, distance: float) -> float | None:
+def _false_match_rate(calibration: Calibration | None, distance: float) -> float | None:
     thresholds = calibration.thresholds if calibration else ()
     below = [each.rate for each in thresholds if each.distance is not None and distance < each.distance]
     return min(below, default=None)
@@ -172,29 +175,29 @@ def _crops(model: Model, a: ModelView, b: ModelView) -> dict[str, tuple[Image.Im
 
 
 def _maps(a: ModelView, b: ModelView) -> tuple[Tensor, Tensor] | None:
-    """Of models that say where their maps are, as all of this package do; a plugin's may not."""
+    """Compute saliency maps, of models that declare map layers: all of this package do, a plugin's may not."""
     try:
         found = distance_saliency(a, b)
     except ConfigError as error:
-        _LOG.warning("the match is explained without saliency: %s", error)
+        _LOG.warning("the match is explained without saliency maps: %s", error)
         return None
     return found.a[0].cpu(), found.b[0].cpu()
 
 
-def _warn_other_keypoints(model: Model, a: Source, b: Source) -> None:
-    """Parts that were cut by unlike joints compare less surely."""
+def _warn_different_keypoints(model: Model, a: Source, b: Source) -> None:
+    """Warn if both images' parts are cropped by different keypoint sources, which makes distances less reliable."""
     if "parts" not in model.network.card.inputs or model.parts.get("by", "pose") != "pose":
         return
     one, other = (keypoint_origin(model.parts.get("keypoints", AUTO), source) for source in (a, b))
     if not one.same_as(other):
         _LOG.warning(
-            "the parts of the two pictures are cut by different joints (%s; %s), so that the distance is less sure "
-            "(--poses network cuts both by one network)",
+            "the parts of the two images are cropped by different keypoint sources (%s; %s), which makes the distance "
+            "less reliable. Fix: --keypoints network uses one source for both",
             one,
             other,
         )
 
 
-def _who(sample: Sample) -> dict[str, Any]:
+def _describe_sample(sample: Sample) -> dict[str, Any]:
     pid = sample.pid if sample.role is Role.PERSON else None
     return {"path": sample.path, "pid": pid, "camid": sample.camid}

@@ -1,4 +1,4 @@
-"""Two pictures compared part by part: their stripes, or the blocks that their embeddings are joined of."""
+"""The distances between the parts of two images: their stripes, or the blocks of their embeddings."""
 
 from __future__ import annotations
 
@@ -17,15 +17,18 @@ from passerby.types import Embeddings
 
 
 class PartDistance(NamedTuple):
-    """The same part of both, compared."""
+    """The distance between the same part of two images."""
 
     name: str
     distance: float
-    """Of stripes tanh(d/2), of blocks d²: those of all blocks add up to the global distance."""
+    """The distance: tanh(d/2) of stripes, d² of blocks; those of all blocks add up to the global distance."""
     dissimilarity: float
-    """‖a − b‖² ÷ (‖a‖² + ‖b‖²): parts of any size compare by it. 0: the same; 1: at right angles; 2: opposite."""
+    """The relative distance ‖a − b‖² ÷ (‖a‖² + ‖b‖²), comparable between parts of any size.
+
+    0: equal; 1: orthogonal; 2: opposite.
+    """
     region: str = ""
-    """Of the body, in words; empty where it is the whole."""
+    """The region of the body, as text; empty for the whole body."""
 
     def to_dict(self) -> dict[str, str | float]:
         """Return plain values for JSON, under the key names that files have had from the start."""
@@ -38,17 +41,17 @@ class PartDistance(NamedTuple):
 
 
 def compare_stripes(x: Embeddings, y: Embeddings) -> tuple[PartDistance, ...]:
-    """Each with that at the same height, of the first picture of either side."""
+    """Compare the stripes at the same height, of the first image of each side; empty for models without stripes."""
     if x.local is None or y.local is None:
         return ()
     costs = stripe_distances(x.local, y.local)[0, 0].diagonal().tolist()
-    unlike = [_unlikeness(*pair) for pair in zip(x.local[0], y.local[0], strict=True)]
-    both = enumerate(zip(costs, unlike, strict=True), start=1)
+    relative = [_dissimilarity(*pair) for pair in zip(x.local[0], y.local[0], strict=True)]
+    both = enumerate(zip(costs, relative, strict=True), start=1)
     return tuple(PartDistance(f"stripe {i}", cost, apart, f"stripe {i} of {len(costs)}") for i, (cost, apart) in both)
 
 
 def named_blocks(model: Model) -> tuple[Block, ...]:
-    """The model's blocks; of fixed strips nobody knows which part of the body they show."""
+    """Return the blocks of the model's embedding; fixed strips are not named after parts of the body."""
     blocks = model.network.blocks()
     if "parts" not in model.network.card.inputs or model.parts.get("by", "pose") == "pose":
         return blocks
@@ -61,7 +64,7 @@ def _strip(block: Block) -> Block:
 
 
 def part_index(block: Block) -> int | None:
-    """Which part the model was shown for it."""
+    """Return the index of the part that is the input of a block."""
     name = block.name.replace(" ", "_")
     return PARTS.index(name) if name in PARTS else None
 
@@ -69,15 +72,15 @@ def part_index(block: Block) -> int | None:
 def compare_blocks(
     blocks: Sequence[Block], x: Embeddings, y: Embeddings, *, normalize: bool
 ) -> tuple[PartDistance, ...]:
-    """Of the first picture of either side."""
+    """Compare the embeddings of the first image of each side, block by block."""
     p, q = ((l2_normalize(e.embedding) if normalize else e.embedding)[0].double() for e in (x, y))
     found = []
     for block in blocks:
         v, w = p[block.columns], q[block.columns]
-        found.append(PartDistance(block.name, (v - w).square().sum().item(), _unlikeness(v, w), block.region))
+        found.append(PartDistance(block.name, (v - w).square().sum().item(), _dissimilarity(v, w), block.region))
     return tuple(found)
 
 
-def _unlikeness(v: Float[Tensor, " c"], w: Float[Tensor, " c"]) -> float:
+def _dissimilarity(v: Float[Tensor, " c"], w: Float[Tensor, " c"]) -> float:
     both = v.square().sum() + w.square().sum()
     return ((v - w).square().sum() / both).item() if both > 0 else 0.0

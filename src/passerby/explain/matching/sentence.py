@@ -12,7 +12,7 @@ from passerby.types import Verdict
 
 
 class Comparison(Protocol):
-    """The values that the sentence is built from."""
+    """The values from which the sentence is built."""
 
     @property
     def distance(self) -> float: ...
@@ -31,21 +31,23 @@ class Comparison(Protocol):
 
 
 _MOST = 4
-"""Conflicts that are named one by one."""
+"""The maximum number of conflicts that are named one by one."""
 _ALIKE = 1e-6
-"""Of unlikeness: what rounding leaves."""
+"""The dissimilarity of equal parts that rounding leaves."""
 _PLURAL = frozenset({"boots"})
 
 
 def describe_match(found: Comparison) -> str:
-    """All clauses of a comparison."""
+    """Describe a comparison in one sentence."""
     head = _verdict(found)
-    clauses = _of_attributes(found.attributes) if found.attributes else [*_of_rate(found), *_of_parts(found)]
+    clauses = (
+        _attribute_clauses(found.attributes) if found.attributes else [*_rate_clauses(found), *_part_clauses(found)]
+    )
     return f"{head}: {'; '.join(clauses)}." if clauses else f"{head}."
 
 
 def join_words(words: Sequence[str]) -> str:
-    """In a row.
+    """Join words with commas and "and".
 
     >>> listed(["a hat", "boots", "a bag"])
     'a hat, boots and a bag'
@@ -55,14 +57,14 @@ def join_words(words: Sequence[str]) -> str:
 
 def _verdict(found: Comparison) -> str:
     if found.same_person is None:
-        return f"The distance is {format_number(found.distance)}, and the run is not calibrated to say what that means"
+        return f"The distance is {format_number(found.distance)}, and the run has no calibration to tell what it means"
     how = format_probability(found.same_person)
     if found.verdict == "unsure":
         return f"It is not clear whether this is the same person ({how})"
     return f"Probably the same person ({how})" if found.verdict == "same" else f"Probably not the same person ({how})"
 
 
-def _of_rate(found: Comparison) -> list[str]:
+def _rate_clauses(found: Comparison) -> list[str]:
     if found.same_person is None:
         return []
     if found.false_match_rate is None:
@@ -73,7 +75,7 @@ def _of_rate(found: Comparison) -> list[str]:
     return [f"the distance is {format_number(found.distance)}, and {few}"]
 
 
-def _of_parts(found: Comparison) -> list[str]:
+def _part_clauses(found: Comparison) -> list[str]:
     parts = [part for part in found.parts if part.region]
     if len(parts) < 2:
         return []
@@ -89,11 +91,11 @@ def _of_parts(found: Comparison) -> list[str]:
     return [f"the two are most alike in {near} and least in {far}{where}"]
 
 
-def _of_attributes(attributes: Sequence[AttributePair]) -> list[str]:
+def _attribute_clauses(attributes: Sequence[AttributePair]) -> list[str]:
     agreed = {one.group: one.a for one in attributes if one.judged == "agrees"}
     conflicts = [one for one in attributes if one.judged == "conflicts"]
     if not agreed and not conflicts:
-        return ["no attribute is predicted surely on both pictures"]
+        return ["no attribute is predicted confidently for both images"]
     return [*_agreeing(agreed), *_conflicting(conflicts)]
 
 
@@ -110,7 +112,7 @@ def _conflicting(conflicts: Sequence[AttributePair]) -> list[str]:
     for place, which in (("first", "a"), ("second", "b")):
         if worn := [_thing(one.group) for one in once if getattr(one, which) == "yes"]:
             verb = "seem" if len(worn) > 1 or worn[0] in _PLURAL else "seems"
-            clauses.append(f"{join_words(worn)} {verb} to be on the {place} picture only")
+            clauses.append(f"{join_words(worn)} {verb} to be on the {place} image only")
     if other:
         named = [f"{one.group} ({one.a}, {one.b})" for one in other[:_MOST]]
         named += [f"{len(other) - _MOST} more"] if len(other) > _MOST else []
@@ -119,7 +121,7 @@ def _conflicting(conflicts: Sequence[AttributePair]) -> list[str]:
 
 
 def _shown(agreed: Mapping[str, str]) -> list[str]:
-    """What can be seen, in words; who somebody is (gender, age) and what is not there are left out."""
+    """Describe what both images show, without gender and age, and without what is absent."""
     left = {group: value for group, value in agreed.items() if group not in ("gender", "age")}
     upper = _joined(left.pop("length of upper", ""), left.pop("upper color", ""), noun="upper garment")
     sleeves = left.pop("sleeve length", "")
@@ -131,7 +133,7 @@ def _shown(agreed: Mapping[str, str]) -> list[str]:
 
 
 def _joined(*words: str, noun: str) -> str:
-    """Adjectives before a noun, or before the last of them where that is one."""
+    """Put adjectives before the noun, or before the last of them if it is a noun."""
     known = [word for word in words if word]
     if not known:
         return ""
@@ -141,7 +143,7 @@ def _joined(*words: str, noun: str) -> str:
 
 
 def _word(group: str, value: str) -> str:
-    """Of any other group: nothing for what is not there."""
+    """Describe the value of any other group; empty for what is absent."""
     if value == "yes":
         return _thing(group)
     endings = {"hair length": "hair", "shoe color": "shoes"}

@@ -1,1 +1,1 @@
-"""Saliency maps and how they are measured, as values."""
+"""The saliency maps and measures of their quality, as values."""

@@ -1,13 +1,13 @@
-"""How good a saliency map is, in numbers; pure functions of maps, masks and whatever a model answers.
+"""Measures of the quality of saliency maps: pure functions of maps, masks and model scores.
 
 - Petsiuk, Das, Saenko (RISE, BMVC 2018), deletion and insertion: :func:`altered`, :func:`values_along`, :func:`area`;
 - Zhang et al. (Top-down neural attention by excitation backprop, ECCV 2016), pointing game: :func:`points_inside`;
 - Adebayo et al. (Sanity checks for saliency maps, NeurIPS 2018), rank correlation with the maps of a model whose
   weights are random: :func:`rank_correlation`.
 
-*Deviations*: RISE deletes by gray and inserts into a blurred picture. Here the caller gives both pictures. With gray,
-single pixels deleted at random are speckles that no camera makes, and move an embedding for that reason alone; a
-blurred picture loses what was there and adds nothing.
+*Deviations*: RISE deletes by gray and inserts into a blurred image. Here the caller gives both images. With gray,
+single pixels deleted at random are speckles that no camera makes, and change an embedding for that reason alone; a
+blurred image loses content and adds none.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 BLUR = 4.0
-"""σ in pixels of what stands where pixels were deleted: at 128×64 no garment's pattern is left."""
+"""The σ in pixels of the blur that replaces deleted pixels: at 128×64 it leaves no pattern of a garment."""
 MOST = 0.1
-"""The share of a map's pixels that counts as where it is high."""
+"""The share of a map's pixels that counts as its highest."""
 
 
 def saliency_order(maps: Float[Tensor, "b h w"], generator: torch.Generator) -> Int[Tensor, "b n"]:
-    """Pixels in reading order's numbers, the most salient first; equal ones in an order drawn at random."""
+    """Return the indices of pixels (in reading order), most salient first; equal ones in random order."""
     values = maps.flatten(1).cpu()
     drawn = torch.rand(values.shape, generator=generator).argsort(dim=1)
     order = values.gather(1, drawn).argsort(dim=1, descending=True, stable=True)
@@ -36,10 +36,10 @@ def saliency_order(maps: Float[Tensor, "b h w"], generator: torch.Generator) -> 
 
 
 def random_order(maps: Float[Tensor, "b h w"], generator: torch.Generator, *, cell: int = 1) -> Int[Tensor, "b n"]:
-    """The same of maps that say nothing.
+    """Return a random order of pixels, as of maps without information.
 
     Args:
-        cell: side in pixels of squares whose pixels follow each other, as they do in maps of cells as large.
+        cell: side in pixels of squares whose pixels follow each other, as in maps with cells of that size.
     """
     b, height, width = maps.shape
     drawn = torch.rand(b, -(-height // cell), -(-width // cell), generator=generator)
@@ -50,7 +50,7 @@ def random_order(maps: Float[Tensor, "b h w"], generator: torch.Generator, *, ce
 def replace_pixels(
     image: UInt8[Tensor, "c h w"], other: UInt8[Tensor, "c h w"], order: Int[Tensor, " n"], shares: Sequence[float]
 ) -> UInt8[Tensor, "s c h w"]:
-    """A picture with growing shares of its pixels, in this order, taken from another."""
+    """Replace growing shares of an image's pixels, in this order, by those of another image."""
     place = torch.empty_like(order).scatter_(0, order, torch.arange(len(order)))
     limits = torch.tensor([round(share * len(order)) for share in shares])
     changed = (place[None] < limits[:, None]).view(len(shares), 1, *image.shape[1:])
@@ -60,27 +60,27 @@ def replace_pixels(
 def score_curve(
     value: Callable[[Tensor], Tensor], start: Tensor, end: Tensor, order: Int[Tensor, " n"], shares: Sequence[float]
 ) -> Float[Tensor, " s"]:
-    """What ``value`` says of pictures ``(s, c, h, w)`` on the way from ``start`` to ``end``.
+    """Compute ``value`` of the images ``(s, c, h, w)`` on the way from ``start`` to ``end``.
 
-    Deletion starts at the picture and ends blurred; insertion goes the other way.
+    Deletion starts with the image and ends blurred; insertion goes the other way.
     """
     return value(replace_pixels(start, end, order, shares)).detach().double().cpu()
 
 
 def area_under_curve(values: Float[Tensor, "*b s"], shares: Sequence[float]) -> Float[Tensor, "*b"]:
-    """Under the curve of values over shares, by trapezoids."""
+    """Compute the area under the curve of values over shares, by the trapezoidal rule."""
     return torch.trapezoid(values, torch.tensor(shares, dtype=values.dtype), dim=-1)
 
 
 def blur_images(images: UInt8[Tensor, "b c h w"], sigma: float = BLUR) -> UInt8[Tensor, "b c h w"]:
-    """Pictures under a Gaussian blur."""
+    """Blur images with a Gaussian."""
     blur = ImageFilter.GaussianBlur(sigma)
     rows = [Image.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy()).filter(blur) for image in images]
     return torch.stack([torch.from_numpy(np.array(row)).permute(2, 0, 1) for row in rows])
 
 
 def rank_correlation(x: Float[Tensor, "b h w"], y: Float[Tensor, "b h w"]) -> Float[Tensor, " b"]:
-    """Spearman's of each pair of maps, equal values at their mean rank; 0 where a map is the same everywhere."""
+    """Compute Spearman's rank correlation of each pair of maps (ties at their mean rank); 0 for a constant map."""
     ranks = [torch.from_numpy(rankdata(maps.flatten(1).double().cpu().numpy(), axis=1)) for maps in (x, y)]
     u, v = (r - r.mean(dim=1, keepdim=True) for r in ranks)
     lengths = u.norm(dim=1) * v.norm(dim=1)
@@ -90,10 +90,10 @@ def rank_correlation(x: Float[Tensor, "b h w"], y: Float[Tensor, "b h w"]) -> Fl
 def mass_inside(
     maps: Float[Tensor, "b h w"], masks: Bool[Tensor, "b h w"], *, most: float = MOST
 ) -> Float[Tensor, " b"]:
-    """Which share of the mass of a map's highest pixels lies inside a mask; 0 where the map is 0 everywhere.
+    """Compute the share of the mass of a map's highest pixels that lies inside a mask; 0 for a map of zeros.
 
     Args:
-        most: the share of its pixels that counts.
+        most: the share of the map's pixels that counts as its highest.
     """
     values, places = maps.flatten(1).topk(max(1, round(most * maps[0].numel())), dim=1)
     inside = masks.flatten(1).gather(1, places)
@@ -101,5 +101,5 @@ def mass_inside(
 
 
 def points_inside(maps: Float[Tensor, "b h w"], masks: Bool[Tensor, "b h w"]) -> Bool[Tensor, " b"]:
-    """Whether a map's highest pixel lies inside a mask, the first of equal ones."""
+    """Test whether a map's highest pixel (the first of equal ones) lies inside a mask."""
     return masks.flatten(1).gather(1, maps.flatten(1).argmax(dim=1, keepdim=True))[:, 0]

@@ -1,4 +1,4 @@
-"""Which pictures a figure of distances compares: a query with its match, and with the nearest of somebody else."""
+"""The pairs of images of a distance saliency figure: each query with a true match, and with a hard negative."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from passerby.retrieval.distance.euclidean import l2_normalize, squared_euclidea
 from passerby.types import Embeddings, Role, Sample
 
 OTHERS = 200
-"""Gallery pictures, drawn at random, among which the nearest is looked for: enough to find somebody alike."""
+"""The number of random gallery images among which a hard negative is searched: enough to find a similar person."""
 
 
 class ImagePair(NamedTuple):
-    """A query, and what it is compared with."""
+    """A query, and the image that it is compared with."""
 
     query: Sample
     other: Sample
     same: bool | None
-    """Whether both are one person; ``None`` where nobody said."""
+    """The truth: both images show the same person; ``None`` where identities are unknown."""
 
 
 def select_pairs(model: Model, dataset: Dataset, queries: Sequence[Sample], *, seed: int = 0) -> tuple[ImagePair, ...]:
-    """Of each query a match by another camera, and the nearest of other people; or the nearest, if nobody is known.
+    """Select for each query a match by another camera and the nearest other person; or the nearest, without identities.
 
     Args:
-        predictor: says what is near, among :data:`OTHERS` pictures.
+        model: measures distances, to :data:`OTHERS` gallery images.
+        seed: random seed of these images, and of the match.
 
     Raises:
-        DatasetLayoutError: if the gallery has nothing to compare a query with.
+        DatasetLayoutError: if the gallery has no image to compare a query with.
     """
     draw = torch.Generator().manual_seed(seed)
     people = [sample for sample in dataset.split("gallery") if sample.role is Role.PERSON]
@@ -47,7 +48,7 @@ def select_pairs(model: Model, dataset: Dataset, queries: Sequence[Sample], *, s
         matches = [sample for sample in people if _matches(query, sample)]
         if not matches:
             raise DatasetLayoutError(
-                f"{dataset.name}'s gallery has no picture of the person in {query.path} by another camera; name "
+                f"{dataset.name}'s gallery has no image of the person in {query.path} by another camera. Fix: name "
                 "another query (--query), or explain identities (--by identity)"
             )
         found.append(ImagePair(query, matches[int(torch.randint(len(matches), (), generator=draw))], True))
@@ -56,18 +57,18 @@ def select_pairs(model: Model, dataset: Dataset, queries: Sequence[Sample], *, s
 
 
 def _matches(query: Sample, sample: Sample) -> bool:
-    """The same person in another picture, by another camera where cameras are known."""
+    """Test for the same person in another image, by another camera where cameras are known."""
     elsewhere = query.camid is None or sample.camid != query.camid
     return sample.pid == query.pid and elsewhere and sample.path != query.path
 
 
 def _nearest(model: Model, dataset: Dataset, queries: Sequence[Sample], drawn: Sequence[Sample]) -> list[list[Sample]]:
-    """Those that were drawn, for each query the nearest first."""
-    x, y = (_compared(model, model.embed_samples(dataset.source, some)) for some in (queries, drawn))
+    """Sort the drawn samples for each query, nearest first."""
+    x, y = (_features(model, model.embed_samples(dataset.source, each)) for each in (queries, drawn))
     orders = squared_euclidean(x, y).argsort(dim=1, stable=True).tolist()
     return [[drawn[place] for place in order] for order in orders]
 
 
-def _compared(model: Model, embeddings: Embeddings) -> torch.Tensor:
+def _features(model: Model, embeddings: Embeddings) -> torch.Tensor:
     features = embeddings.embedding
     return l2_normalize(features) if model.protocol.normalize else features
