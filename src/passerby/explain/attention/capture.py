@@ -66,8 +66,7 @@ def require_attention(model: ReidModel, kind: AttentionKind | None = None) -> At
         )
     if kind is not None and kind not in found:
         raise ConfigError(
-            f"{model.card.name} has no attention of kind {kind} as configured in this run; "
-            f"it has {' and '.join(found)}"
+            f"{model.card.name} has no attention of kind {kind} as configured in this run; it has {' and '.join(found)}"
         )
     return kind or found[0]
 

@@ -143,9 +143,7 @@ def distance_saliency(
         ConfigError, UnknownNameError: as :func:`identity_saliency`.
     """
     if len(a) != len(b):
-        raise ShapeError(
-            f"images are compared row by row, but got {len(a)} and {len(b)}. Fix: give as many of both"
-        )
+        raise ShapeError(f"images are compared row by row, but got {len(a)} and {len(b)}. Fix: give as many of both")
     of_a, of_b, distances = distance_maps(a, b, method=method, layers=layers)
     return PairSaliency(place_maps(a, of_a), place_maps(b, of_b), distances)
 
