@@ -1,16 +1,18 @@
-"""One self-contained page about one run or several: ``write_report(["runs/aanet"], "report.html")``.
+"""One self-contained HTML page about one run or several: ``write_report(["runs/aanet"], "report.html")``.
 
-=====================  ==========================================================
-:mod:`~.record`        what a run's folder says
-:mod:`~.tested`        its model on test data, embedded once for everything
-:mod:`~.numbers` …     a section of the page each, of both
-:mod:`~.html`          markup as values, everything else escaped
-:mod:`~.page`          the sections, joined
-:mod:`~.build`         from folders to the file
-=====================  ==========================================================
+=======================  ================================================================
+:mod:`~.inputs`          what a report reads: run folders, evaluations, comparisons
+:mod:`~.sections`        one section per file, registered with ``@section``
+:mod:`~.components`      tables, lists and numbers as markup
+:mod:`~.figure`          figures inside the page
+:mod:`~.templates`       the Jinja2 environment; ``templates/`` holds the HTML and CSS
+:mod:`~.page`            the sections, joined
+:mod:`~.build`           from run folders to the file
+=======================  ================================================================
 """
 
-from passerby.report.build import read_run, report, write_report
+from passerby.report.build import read_run, render_report, write_report
 from passerby.report.inputs.record import read_records
+from passerby.report.registry import section
 
-__all__ = ["read_records", "read_run", "report", "write_report"]
+__all__ = ["read_records", "read_run", "render_report", "section", "write_report"]

@@ -1,110 +1,127 @@
-"""HTML as values: whatever is not made here is text, and escaped.
+"""The building blocks of a section as markup: paragraphs, tables, lists, numbers and commands.
 
-``element("p", "a < b", element("b", "c"), class_="note")`` → ``<p class="note">a &lt; b<b>c</b></p>``
+Strings are escaped; what should not be escaped comes from here or from :func:`~passerby.report.templates.format_html`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from html import escape, unescape
-from typing import TypeAlias
 
-_VOID = frozenset({"br", "col", "img", "link", "meta"})
-_NEVER = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-"""No character of HTML, or of UTF-8: a file's name may hold it."""
+from markupsafe import Markup
 
+from passerby.report.templates import format_html, render
 
-class Html(str):
-    """Markup that is whole: it is put in as it is."""
-
-    __slots__ = ()
+DASH = "–"
+"""The text of a value that is not known."""
 
 
-Content: TypeAlias = "str | Iterable[Content] | None"
-"""Text, markup, nothing, or some of them after each other."""
+def paragraph(content: str, *, kind: str | None = None) -> Markup:
+    """Return a paragraph; ``kind`` is ``"note"`` (small print) or ``"warn"`` (a warning)."""
+    if kind is None:
+        return format_html("<p>{}</p>", content)
+    return format_html('<p class="{}">{}</p>', kind, content)
 
 
-def text(value: str) -> Html:
-    """Anybody's text, which can do no harm.
+def heading(text: str) -> Markup:
+    """Return a heading inside a section."""
+    return format_html("<h3>{}</h3>", text)
 
-    >>> text("<b> & co")
-    '&lt;b&gt; &amp; co'
+
+def code(text: str) -> Markup:
+    """Return text in a fixed-width font: a path, a setting, a file name."""
+    return format_html("<code>{}</code>", text)
+
+
+def command(line: str) -> Markup:
+    """Return a command line in a box of its own."""
+    return format_html("<pre><code>{}</code></pre>", line)
+
+
+def bullets(items: Iterable[str]) -> Markup:
+    """Return a list of items."""
+    return render("bullets", items=list(items))
+
+
+def definitions(rows: Iterable[tuple[str, str]]) -> Markup:
+    """Return terms with their meanings."""
+    return render("definitions", rows=list(rows))
+
+
+def details(summary: str, *content: str) -> Markup:
+    """Return content that a reader unfolds; print shows all of it."""
+    return render("details", summary=summary, content=content)
+
+
+def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], *, kind: str | None = None) -> Markup:
+    """Return a table whose first column names the rows; ``kind`` is a class of ``style.css``."""
+    return render("table", caption=caption, head=head, rows=list(rows), kind=kind)
+
+
+def side_by_side(figures: Iterable[str]) -> Markup:
+    """Return figures in as many columns as the screen has room for."""
+    return format_html('<div class="side">{}</div>', Markup("").join(figures))
+
+
+def percent(share: float | None, *, digits: int = 1) -> str:
+    """Format a share in percent, without the sign.
+
+    >>> percent(0.98765), percent(0.5, digits=2), percent(None)
+    ('98.8', '50.00', '–')
     """
-    return value if isinstance(value, Html) else Html(escape(printable(value)))
+    return DASH if share is None else f"{100 * share:.{digits}f}"
 
 
-def printable(value: str) -> str:
-    """Without characters that no page can hold."""
-    return _NEVER.sub("\N{REPLACEMENT CHARACTER}", value)
+def points(difference: float) -> str:
+    """Format a difference of shares in percentage points, with its sign.
 
-
-def joined(*content: Content) -> Html:
-    """One after the other."""
-    return Html("".join(text(each) if isinstance(each, str) else joined(*each) for each in content if each is not None))
-
-
-def element(name: str, /, *content: Content, **attributes: str | float | bool | None) -> Html:
-    """An element; of its attributes ``class_`` is ``class``, ``data_run`` is ``data-run``; ``None`` leaves one out.
-
-    >>> element("td", "1 < 2", class_="number", data_run=None)
-    '<td class="number">1 &lt; 2</td>'
+    >>> points(0.0123), points(-0.5)
+    ('+1.23', '−50.00')
     """
-    shown = (_attribute(key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items())
-    opened = f"<{name}{''.join(shown)}>"
-    return Html(opened if name in _VOID else f"{opened}{joined(*content)}</{name}>")
+    return f"{100 * difference:+.2f}".replace("-", "−")
 
 
-def _attribute(name: str, value: str | float | bool | None) -> str:
-    if value is None or value is False:
-        return ""
-    return f" {name}" if value is True else f' {name}="{text(str(value))}"'
+def count(value: int) -> str:
+    """Format a count.
+
+    >>> count(1234567)
+    '1,234,567'
+    """
+    return f"{value:,}"
 
 
-def paragraph(*content: Content, class_: str | None = None) -> Html:
-    return element("p", *content, class_=class_)
+def interval_text(interval: Sequence[float] | None, *, digits: int = 1) -> str | None:
+    """Format an interval of shares in percent; ``None`` without one.
+
+    >>> interval_text((0.1, 0.25))
+    '10.0–25.0'
+    """
+    return None if interval is None else "–".join(percent(end, digits=digits) for end in interval)
 
 
-def code(value: str) -> Html:
-    return element("code", value)
+def number(
+    value: float,
+    text: str,
+    *,
+    run: str,
+    key: str,
+    interval: str | None = None,
+    verdict: str | None = None,
+) -> Markup:
+    """Return a number as readers see it (``text``), with its exact value, run and key in the markup, for programs."""
+    values = {"run": run, "key": key, "interval": interval, "verdict": verdict}
+    return render("number", value=repr(value), text=text, **values)
 
 
-def folded(summary: Content, *content: Content, open_: bool = False) -> Html:
-    """What is there for those who ask; paper shows all of it."""
-    return element("details", element("summary", summary), *content, open=open_)
-
-
-def bullets(items: Iterable[Content]) -> Html:
-    return element("ul", [element("li", item) for item in items])
-
-
-def described(rows: Iterable[tuple[Content, Content]]) -> Html:
-    """Names and what they stand for."""
-    return element("dl", [element("div", element("dt", name), element("dd", value)) for name, value in rows])
-
-
-def table(
-    caption: Content, head: Sequence[Content], rows: Iterable[Sequence[Content]], *, class_: str | None = None
-) -> Html:
-    """A table that scrolls in a box of its own where it is wider than the page; the first cell names the row."""
-    columns = [element("th", name, scope="col") for name in head]
-    body = [
-        element("tr", element("th", first, scope="row"), [element("td", cell) for cell in rest])
-        for first, *rest in rows
-    ]
-    inside = element(
-        "table",
-        element("caption", element("span", caption)),
-        element("thead", element("tr", columns)),
-        element("tbody", body),
-    )
-    label = plain(caption)
-    return element("div", inside, class_=f"scroll {class_ or ''}".rstrip(), tabindex=0, role="group", aria_label=label)
-
-
-_TAG = re.compile(r"<[^>]*>")
-
-
-def plain(content: Content) -> str:
-    """The text alone, as people read it."""
-    return unescape(_TAG.sub("", joined(content)))
+def share(
+    value: float | None,
+    *,
+    run: str,
+    key: str,
+    digits: int = 2,
+    interval: Sequence[float] | None = None,
+) -> Markup:
+    """Return a share in percent with its interval; a dash where it is not known."""
+    if value is None:
+        return format_html('<span title="not known">{}</span>', DASH)
+    shown = interval_text(interval, digits=digits)
+    return number(value, percent(value, digits=digits), run=run, key=key, interval=shown)

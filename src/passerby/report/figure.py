@@ -1,4 +1,4 @@
-"""Figures inside a page, as vectors or as pixels, with a text for who cannot see them."""
+"""Figures inside the page, as SVG or as pixels, with alternative text."""
 
 from __future__ import annotations
 
@@ -10,67 +10,75 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 import matplotlib as mpl
+from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from PIL import Image, features
 
 from passerby.figures.save import disable_math_text
-from passerby.report.components import Content, Html, element, printable
+from passerby.report.templates import printable, render
 
 DPI = 144
-"""Of pixels: sharp on a screen of one and a half to a pixel, which most phones and notebooks exceed."""
-_INCH = 96
-"""Pixels of CSS."""
+"""The resolution of pixel figures: sharp up to 1.5 device pixels per CSS pixel, as on many laptops."""
+_CSS_DPI = 96
+"""CSS pixels per inch."""
 _LADDER = ((1.0, 85), (1.0, 70), (0.8, 70), (0.65, 65))
-"""Shares of a figure's pixels, and how well they are kept: the first that fits its room."""
-_MANY = 100_000
-"""Bytes of vectors beyond which pixels are smaller."""
-_ALL, _COMMON, _OF_A_RUN = 5_000_000, 6, 11
-"""Bytes of all figures, were all as large as they may be; how many there are of all runs together, and of each."""
-_room: ContextVar[int] = ContextVar("room", default=200_000)
-"""Bytes of a figure."""
+"""The scales and WebP qualities to try: the first whose file fits the size budget is used."""
+_SVG_LIMIT = 100_000
+"""The bytes of an SVG beyond which pixels are smaller."""
+_TOTAL, _COMMON, _PER_RUN = 5_000_000, 6, 11
+"""The bytes of all figures together, the number of figures common to all runs, and the number of figures per run."""
+_LABEL = 112
+"""The characters of the alternative text that name the scrolling box."""
+_budget: ContextVar[int] = ContextVar("budget", default=200_000)
+"""The bytes that one figure may have."""
 
 
 @contextmanager
-def sized(runs: int) -> Iterator[None]:
-    """Figures that are made meanwhile are so large that a page of so many runs stays below five megabytes."""
-    before = _room.set(min(_room.get(), _ALL // (_COMMON + _OF_A_RUN * runs)))
+def size_budget(runs: int) -> Iterator[None]:
+    """Limit the figures made meanwhile, so that a page with so many runs stays below five megabytes."""
+    before = _budget.set(min(_budget.get(), _TOTAL // (_COMMON + _PER_RUN * runs)))
     try:
         yield
     finally:
-        _room.reset(before)
+        _budget.reset(before)
 
 
-def drawn(figure: Figure, *, alt: str, caption: Content, id: str | None = None) -> Html:  # noqa: A002 - as HTML has it
-    """A figure with its caption.
+def show_figure(figure: Figure, *, alt: str, caption: str) -> Markup:
+    """Return a figure with its caption, inside the page.
 
     Args:
-        alt: what it shows, for who cannot see it.
+        alt: the alternative text: what the figure shows.
     """
-    kind, content = encoded(figure)
-    width, height = (round(side * _INCH) for side in figure.get_size_inches())
-    source = f"data:{kind};base64,{base64.b64encode(content).decode()}"
-    image = element("img", src=source, alt=alt, width=width, height=height, style=f"--wide: {width}px")
-    label = f"Figure: {alt}"
-    box = element("div", image, class_="card", tabindex=0, role="group", aria_label=label[:120])
-    return element("figure", box, element("figcaption", caption), id=id)
+    media_type, content = encode_figure(figure)
+    width, height = (round(side * _CSS_DPI) for side in figure.get_size_inches())
+    return render(
+        "figure",
+        media_type=media_type,
+        content=base64.b64encode(content).decode(),
+        width=width,
+        height=height,
+        alt=alt,
+        label=alt[:_LABEL],
+        caption=caption,
+    )
 
 
-def encoded(figure: Figure) -> tuple[str, bytes]:
-    """Its media type, and what shows it well: lines and words as vectors, unless they are many; else pixels."""
+def encode_figure(figure: Figure) -> tuple[str, bytes]:
+    """Return the media type and the bytes of a figure: SVG for lines and text, pixels for images or a large SVG."""
     disable_math_text(figure)
-    for words in figure.findobj(Text):
-        words.set_text(printable(words.get_text()))
+    for text in figure.findobj(Text):
+        text.set_text(printable(text.get_text()))
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # captions say it in the reader's fonts
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # captions repeat it in the reader's fonts
         if figure.findobj(AxesImage):
             return _pixels(figure)
-        vectors = _vectors(figure)
-        return ("image/svg+xml", vectors) if len(vectors) <= min(_MANY, _room.get()) else _pixels(figure)
+        svg = _svg(figure)
+        return ("image/svg+xml", svg) if len(svg) <= min(_SVG_LIMIT, _budget.get()) else _pixels(figure)
 
 
-def _vectors(figure: Figure) -> bytes:
+def _svg(figure: Figure) -> bytes:
     content = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "passerby", "svg.fonttype": "path"}):
         figure.savefig(content, format="svg", metadata={"Date": None})
@@ -87,7 +95,7 @@ def _pixels(figure: Figure) -> tuple[str, bytes]:
     for share, quality in _LADDER:
         small = image.resize((round(share * image.width), round(share * image.height)), Image.Resampling.LANCZOS)
         content = _saved(small if share < 1 else image, "WEBP", quality=quality)
-        if len(content) <= _room.get():
+        if len(content) <= _budget.get():
             break
     return "image/webp", content
 

@@ -1,55 +1,42 @@
-"""The whole page: one file that asks nothing of any network."""
+"""The whole page: one file that needs no network."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.metadata import version
-from importlib.resources import files
 
-from passerby.report.components import Content, Html, bullets, code, element, paragraph
-from passerby.report.inputs.run import Run, Section
-from passerby.report.sections.metrics import headline
+from markupsafe import Markup
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-"""A browser refuses whatever is not in the file, should anything ask for it."""
+from passerby.report.components import code, interval_text, number, percent
+from passerby.report.inputs.metrics import METRICS
+from passerby.report.inputs.run import Run
+from passerby.report.registry import Section
+from passerby.report.templates import format_html, join_html, render
+
 _VERSION = version("passerby")
+_TILES = ("cmc.1", "mean_ap", "minp")
 _LIMITS = (
-    "Re-identification errs, and errs more for some than for others. A hit is a lead for a human to judge, never an "
-    "identity, and never the sole ground of a decision about a person."
+    "Re-identification makes errors, and more errors for some people than for others. A hit is a lead for a human to "
+    "verify, never an identity, and never the sole ground of a decision about a person."
 )
 
 
-def page(runs: Sequence[Run], sections: Sequence[Section], *, made: str) -> str:
-    """The HTML of a report.
+def page(runs: Sequence[Run], sections: Sequence[Section], *, created: str) -> str:
+    """Return the HTML of a report; sections without content are left out.
 
     Args:
-        made: when, in words.
+        created: the date and time, in words.
     """
-    title = f"Report of {_labels(runs)}"
-    filled = [section for section in sections if section.content]
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        element("meta", name="color-scheme", content="light dark"),
-        element("meta", name="generator", content=f"passerby {_VERSION}"),
-        element("title", f"{title} · passerby"),
-        element("link", rel="icon", href="data:,"),
-        element("style", Html(_style())),
-    )
-    body = element(
-        "body",
-        element("a", "Skip to the numbers", href="#content", class_="skip"),
-        _header(runs, title, made),
-        element("div", _contents(filled), _main(filled), class_="page"),
-        element("footer", paragraph(_LIMITS), paragraph(f"Made by passerby {_VERSION}, {made}.")),
-    )
-    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
-
-
-def _style() -> str:
-    return files("passerby.report").joinpath("templates/style.css").read_text(encoding="utf-8")
+    values = {
+        "title": f"Report of {_labels(runs)}",
+        "version": _VERSION,
+        "created": created,
+        "limits": _LIMITS,
+        "summaries": [_summary(run) for run in runs],
+        "tiles": _tiles(runs[0]) if len(runs) == 1 else [],
+        "sections": [section for section in sections if section.content],
+    }
+    return f"{render('report', **values)}\n"
 
 
 def _labels(runs: Sequence[Run]) -> str:
@@ -57,44 +44,29 @@ def _labels(runs: Sequence[Run]) -> str:
     return labels[0] if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]}"
 
 
-def _header(runs: Sequence[Run], title: str, made: str) -> Html:
-    tiles = headline(runs[0]) if len(runs) == 1 else None
-    lines = [[element("b", run.label), ": ", _in_a_line(run)] for run in runs]
-    return element(
-        "header", element("p", "passerby · person re-identification", class_="brand"), element("h1", title),
-        bullets(lines) if len(runs) > 1 else paragraph(lines[0]), tiles, element("p", f"Made {made}.", class_="note"),
-    )  # fmt: skip
-
-
-def _in_a_line(run: Run) -> Content:
-    record = run.record
+def _summary(run: Run) -> Markup:
+    """Return one line about a run: the model, its training data, its test data."""
+    record, evaluation = run.record, run.evaluation
     place = record.setting("data.train")
+    name = format_html("<b>{}</b>: model {}", run.label, record.name)
+    if place and evaluation and evaluation.spec == place:
+        return join_html(
+            name, ", trained on the training split of ", code(place), ", evaluated on its query and gallery splits."
+        )
+    trained = join_html(", trained on ", code(str(place))) if place else ", imported"
+    evaluated = join_html("; evaluated on ", code(evaluation.spec)) if evaluation else None
     unfinished = "; not finished" if not record.model else None
-    if place and run.tested and run.tested.spec == place:
-        return [f"model {record.name}, trained on the training people of ", code(place), ", evaluated on the others."]
-    trained: Content = [" trained on ", code(str(place))] if place else " imported"
-    evaluated: Content = ["; evaluated on ", code(run.tested.spec)] if run.tested else None
-    return [f"model {record.name},", trained, evaluated, unfinished, "."]
+    return join_html(name, trained, evaluated, unfinished, ".")
 
 
-def _contents(sections: Sequence[Section]) -> Html:
-    links = bullets(element("a", section.title, href=f"#{section.id}") for section in sections)
-    return element("nav", element("h2", "Contents", id="contents"), links, aria_labelledby="contents")
-
-
-def _main(sections: Sequence[Section]) -> Html:
-    parts = [
-        element("section", element("h2", section.title, id=section.id), section.content, aria_labelledby=section.id)
-        for section in sections
-    ]
-    return element("main", parts, id="content", tabindex=-1)
-
-
-def missing(runs: Sequence[Run]) -> Section:
-    """What a reader may look for in vain, why, and how to get it."""
-    items = [
-        [element("b", f"{run.label}: {each.what}"), f": {each.why}. ", element("span", each.remedy, class_="remedy")]
-        for run in runs
-        for each in run.missing
-    ]
-    return Section("missing", "What is missing, and how to get it", (bullets(items),) if items else ())
+def _tiles(run: Run) -> list[dict[str, str]]:
+    """Return the metrics that people quote, with their names."""
+    found = []
+    for metric in METRICS:
+        value = metric.of(run.numbers)
+        if metric.key in _TILES and value is not None:
+            interval = interval_text(metric.interval_of(run.numbers))
+            about = None if interval is None else f"95 %: {interval}"
+            shown = number(value, f"{percent(value)} %", run=run.label, key=metric.key, interval=about)
+            found.append({"name": metric.name, "number": shown})
+    return found

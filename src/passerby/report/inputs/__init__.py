@@ -1,1 +1,1 @@
-"""What a report reads: the runs, their records and their evaluation."""
+"""The inputs of a report: runs, their records and their evaluations."""

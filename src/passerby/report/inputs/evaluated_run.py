@@ -1,8 +1,8 @@
-"""A run's model on test data, embedded once: every figure and every number of a report are of these embeddings."""
+"""The evaluation of a run's model on test data: embedded once, for every figure and every number of a report."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,7 +12,8 @@ from passerby.data.dataset import Dataset
 from passerby.data.digest import digest_of
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, PasserbyError
-from passerby.evaluation.subgroups import Grouping
+from passerby.evaluation.subgroups import Slicing
+from passerby.explain.images import ImageSet
 from passerby.inference.load import load as load_model
 from passerby.inference.model import Model
 from passerby.metrics.subgroups import Dimension, Subgroup
@@ -22,16 +23,16 @@ from passerby.training.config import read_config
 from passerby.types import Embeddings, EvalResult
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
-"""What is done and of how many pictures → whom to tell of each some."""
+"""A function of a task and its number of images that returns a context; the context's value is called per batch."""
 
 
 def silent(what: str, total: int) -> AbstractContextManager[Callable[[int], object]]:  # noqa: ARG001
-    """No progress."""
+    """Show no progress."""
     return nullcontext(lambda images: images)
 
 
 class Missing(NamedTuple):
-    """Something that a report lacks."""
+    """Something that a report could not show."""
 
     what: str
     why: str
@@ -39,126 +40,126 @@ class Missing(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Tested:
-    """One run's model on one data set."""
+class Evaluation:
+    """A run's model, evaluated on one dataset."""
 
     model: Model
     spec: str
-    """What opens the data again."""
+    """The path or name that opens the data again."""
     own: bool
-    """Whether these are the data that the run says it was tested on."""
+    """Whether these are the data that the run names as its test data."""
     dataset: Dataset
+    images: ImageSet
+    """The images of the dataset, for figures."""
     query: Embeddings
     gallery: Embeddings
     result: EvalResult
     attributes: Attributes | None
-    """What the people wear, where the model predicts it and somebody says it."""
-    slices: tuple[Subgroup, ...]
-    unsliced: tuple[Missing, ...]
+    """The labels of the people, where the model predicts attributes and the data have labels."""
+    subgroups: tuple[Subgroup, ...]
+    missing: tuple[Missing, ...]
+    """The subgroups that could not be formed."""
     same_content: bool | None
-    """Whether the pictures are those of the training's end; ``None`` where the run does not say."""
-
-    @property
-    def about(self) -> str:
-        """Which data, for captions."""
-        return f"{self.dataset.name} ({self.spec})"
+    """Whether the images are those of the evaluation after training; ``None`` where the run has no digests."""
 
 
-def own_data(record: Record) -> str | None:
-    """What the run was tested on, or would have been."""
+def own_test_data(record: Record) -> str | None:
+    """Return the data that the run was tested on, or would have been; ``None`` where its folder names none."""
     return record.setting("data.test") or record.setting("data.train") or None
 
 
-def evaluated(
+def evaluate_run(
     record: Record,
     data: str | None = None,
     *,
+    blur: bool | None = None,
     device: str = "cpu",
     keypoints: str | None = None,
     batch_size: int = 64,
     progress: Progress = silent,
-) -> Tested:
-    """Embed the run's own test data, or ``data``, and evaluate as ``passerby evaluate --open-set --slices …`` does.
+) -> Evaluation:
+    """Evaluate a run on its own test data, or on ``data``, as ``passerby evaluate --open-set --slices …`` does.
 
     Raises:
-        PasserbyError: if there is no model, or the data do not open, or say too little to be evaluated.
+        PasserbyError: if there is no model, or the data cannot be opened, or lack what an evaluation needs.
     """
-    spec = data or own_data(record)
+    spec = data or own_test_data(record)
     if spec is None:
-        raise ConfigError("the run does not say what it was tested on")
+        raise ConfigError("the run does not name its test data")
     model = load_model(record.path, device=device, keypoints=keypoints)
     dataset = load_dataset(spec)
-    own = spec == own_data(record)
+    own = spec == own_test_data(record)
     protocol = model.protocol_for(dataset)
-    slicing, unsliced = _slicing(dataset, draws=protocol.draws)
-    worn = _attributes(record, model, dataset, own=own)
+    slicing, missing = _slicing(dataset, draws=protocol.draws)
+    labels = _attributes(record, model, dataset, own=own)
     kept: list[Embeddings] = []
-    with progress(f"embedding for {record.label}", len(dataset.split("query")) + len(dataset.split("gallery"))) as tell:
+    total = len(dataset.split("query")) + len(dataset.split("gallery"))
+    with progress(f"embedding for {record.label}", total) as advance:
         result = model.evaluate(
             dataset,
             protocol=protocol,
-            attributes=worn,
+            attributes=labels,
             batch_size=batch_size,
             embedded=lambda query, gallery: kept.extend((query, gallery)),
             open_set=True,
-            progress=tell,
+            progress=advance,
         )
     query, gallery = kept
-    slices = slicing.subgroups(query, gallery, result) if slicing.dimensions else ()
-    same = _same_content(record, dataset) if own else None
-    return Tested(model, spec, own, dataset, query, gallery, result, worn, slices, unsliced, same)
+    return Evaluation(
+        model=model,
+        spec=spec,
+        own=own,
+        dataset=dataset,
+        images=ImageSet(dataset.source, blur=blur),
+        query=query,
+        gallery=gallery,
+        result=result,
+        attributes=labels,
+        subgroups=slicing.slices(query, gallery, result) if slicing.dimensions else (),
+        missing=missing,
+        same_content=_same_content(record, dataset) if own else None,
+    )
 
 
 def _attributes(record: Record, model: Model, dataset: Dataset, *, own: bool) -> Attributes | None:
-    """What the people wear, for a model that predicts it, where somebody says it."""
+    """Return the attribute labels of a dataset for a model that predicts attributes, where there are any."""
     if model.network.schema is None:
         return None
     if own and record.config:
         config = read_config(record.path / "config.json")
-        training = dataset if config.data.train == own_data(record) else load_dataset(config.data.train)
+        training = dataset if config.data.train == own_test_data(record) else load_dataset(config.data.train)
         return evaluation_attributes(config, model.network, training, dataset)
     try:
         known = read_attributes(dataset.source, model.network.schema)
-    except PasserbyError:  # nobody says it, or in other words than the model's
+    except PasserbyError:  # the data have no labels, or labels of another schema than the model's
         return None
     return known if any(known.of(sample) is not None for sample in dataset.gallery) else None
 
 
-def _slicing(dataset: Dataset, *, draws: int) -> tuple[Grouping, tuple[Missing, ...]]:
-    """By all that is known of the queries; and what is not."""
+def _slicing(dataset: Dataset, *, draws: int) -> tuple[Slicing, tuple[Missing, ...]]:
+    """Return the subgroups that the data can be divided into, and those that are missing."""
     if draws:
-        why = f"its protocol is a mean over {draws} drawn galleries, which says nothing of each query"
-        return Grouping(()), (Missing("slices", why, "Ask for other data with --data."),)
-    found: list[Grouping] = []
+        why = f"the protocol is a mean over {draws} random galleries, which has no values of single queries"
+        return Slicing(()), (Missing("subgroup metrics", why, "Evaluate on other data with --data."),)
+    found: list[Slicing] = []
     missing: list[Missing] = []
     dimensions: tuple[Dimension, ...] = ("cameras", "attributes", "visibility")
     for dimension in dimensions:
         try:
             found.append(_slicing_by(dimension, dataset))
         except PasserbyError as error:  # noqa: PERF203 - each may be unknown
-            missing.append(Missing(f"slices by {dimension}", str(error), "Describe the data (docs/data.md)."))
+            missing.append(Missing(f"subgroups by {dimension}", str(error), "Add the labels (docs/data.md)."))
     names = tuple(dimension for each in found for dimension in each.dimensions)
     return Grouping(names, tuple(labels for each in found for labels in each.labels)), tuple(missing)
 
 
 def _slicing_by(dimension: Dimension, dataset: Dataset) -> Grouping:
     if dimension == "cameras" and any(s.camid is None for s in (*dataset.query, *dataset.gallery)):
-        raise ConfigError("the data do not name every camera")
-    worn = read_attributes(dataset.source) if dimension == "attributes" else None
-    return Grouping.of_dataset((dimension,), dataset, attributes=worn)
+        raise ConfigError("some images have no camera ID")
+    labels = read_attributes(dataset.source) if dimension == "attributes" else None
+    return Slicing.of_dataset((dimension,), dataset, attributes=labels)
 
 
 def _same_content(record: Record, dataset: Dataset) -> bool | None:
-    said = record.inputs.get("data.test")
-    return None if said is None else said == digest_of(dataset, "query", "gallery")
-
-
-def comparable(tested: Sequence[Tested | None]) -> bool:
-    """Whether the same queries were answered from the same gallery, so that differences are paired."""
-    asked = {
-        (each.spec, each.gallery.paths, each.result.per_query.paths)
-        if each is not None and each.result.per_query is not None
-        else None
-        for each in tested
-    }
-    return len(asked) == 1 and None not in asked
+    digest = record.inputs.get("data.test")
+    return None if digest is None else digest == digest_of(dataset, "query", "gallery")

@@ -1,4 +1,4 @@
-"""The numbers that a report shows, and what each query adds to them."""
+"""The metrics that a report shows, and what each query contributes to them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ RANKS = (1, 5, 10, 20)
 
 
 class Metric(NamedTuple):
+    """A metric of an evaluation, in [0, 1], larger is better."""
+
     key: str
-    """``cmc.1`` is a result's ``["cmc"]["1"]``."""
+    """The path of its value in a result: ``cmc.1`` is ``["cmc"]["1"]``."""
     name: str
     meaning: str
     interval: str | None = None
-    """Its name among a result's intervals."""
+    """The name of its interval in a result."""
 
     def of(self, numbers: dict[str, Any]) -> float | None:
+        """Return the metric's value in the JSON of an evaluation; ``None`` where it has none."""
         value: Any = numbers
         for part in self.key.split("."):
             value = value.get(part) if isinstance(value, dict) else None
@@ -30,27 +33,31 @@ class Metric(NamedTuple):
         return found
 
     def interval_of(self, numbers: dict[str, Any]) -> Sequence[float] | None:
+        """Return the metric's 95 % interval in the JSON of an evaluation; ``None`` where it has none."""
         found: Sequence[float] | None = numbers.get("intervals", {}).get(self.interval)
         return found
 
 
 METRICS = (
-    Metric("cmc.1", "rank-1", "queries whose nearest picture is right", "rank1"),
-    *(Metric(f"cmc.{k}", f"rank-{k}", f"queries with a right one among the nearest {k}") for k in RANKS[1:]),
-    Metric("mean_ap", "mAP", "mean average precision: are all right pictures near the top?", "mean_ap"),
-    Metric("minp", "mINP", "how far down the last right one is", "minp"),
+    Metric("cmc.1", "rank-1", "queries whose nearest image is a true match", "rank1"),
+    *(Metric(f"cmc.{k}", f"rank-{k}", f"queries with a true match among the nearest {k} images") for k in RANKS[1:]),
+    Metric("mean_ap", "mAP", "mean average precision: how near the top true matches rank", "mean_ap"),
+    Metric("minp", "mINP", "mean inverse negative penalty: where the last true match ranks", "minp"),
 )
 
 
-def of_each(queries: QueryResults) -> Tensor:
-    """``(m, n)``: what each query adds to each metric, in their order."""
+def query_values(queries: QueryResults) -> Tensor:
+    """Return what each query contributes to each of :data:`METRICS`, ``(m, n)``."""
     within = [(queries.first_rank <= k).double() for k in RANKS]
     return torch.stack([*within, queries.average_precision, queries.inverse_negative_penalty])
 
 
 def intervals(queries: QueryResults | None) -> dict[str, list[float]]:
-    """Of each metric by its key, by bootstrap over queries; of a mean over draws nothing is known of each query."""
+    """Compute the 95 % interval of each metric, by key, by bootstrap over queries.
+
+    A mean over drawn galleries has no values of single queries (``None``), and so no intervals.
+    """
     if queries is None:
         return {}
-    ends = bootstrap_intervals(of_each(queries)).tolist()
+    ends = bootstrap_intervals(query_values(queries)).tolist()
     return {metric.key: each for metric, each in zip(METRICS, ends, strict=True)}

@@ -1,4 +1,4 @@
-"""What a run's folder says of it: everything that a report can know without a picture."""
+"""The content of a run's folder: everything that a report knows without opening an image."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """A run folder, read; what it lacks is empty or ``None``."""
+    """The content of a run folder; what it lacks is empty or ``None``."""
 
     path: Path
     label: str
-    """Short, and no other run's of the same report."""
+    """The short name of the run, unique within the report."""
     config: Json
     environment: Json
     inputs: Json
-    """Digests of what was read, by the setting that names it."""
+    """The digests of the files that the run read, by the setting that names them."""
     model: Json
-    """Empty of a run that is not finished."""
+    """The content of ``model.json``; empty if the run is not finished."""
     metrics: Json
-    """The evaluation at the end of the training."""
+    """The evaluation after training."""
     weights: Json
-    """Which tensors the backbone began with."""
+    """The receipt of the tensors that the backbone started from."""
     log: tuple[Json, ...]
-    """A training step each."""
+    """The entries of the training log, one per step."""
     calibration: Calibration | None
 
     @property
     def name(self) -> str:
-        """Of the model."""
+        """The name of the model."""
         return str(self.model.get("model") or self.config.get("model", {}).get("name") or "unknown model")
 
     def setting(self, name: str) -> Any:
-        """A setting of the config by its dotted name; ``None`` where it has none."""
+        """Return a setting of the config by its dotted name; ``None`` where it has none."""
         value: Any = self.config
         for key in name.split("."):
             value = value.get(key) if isinstance(value, dict) else None
@@ -54,20 +54,20 @@ class Record:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All of the config by dotted names."""
+        """All settings of the config, by dotted name."""
         return dict(_dotted("", self.config))
 
 
 def read_records(runs: Sequence[str | Path]) -> tuple[Record, ...]:
-    """Run folders, in order.
+    """Read run folders, in order.
 
     Raises:
-        ConfigError: if one is no run's folder, damaged, or named twice.
+        ConfigError: if one is not a run folder, damaged, or given twice.
     """
     folders = [Path(run).expanduser() for run in runs]
     places = [folder.resolve() for folder in folders]
     if twice := [str(folder) for folder, place in zip(folders, places, strict=True) if places.count(place) > 1]:
-        raise ConfigError(f"{' and '.join(twice)} are the same run: name each once")
+        raise ConfigError(f"{' and '.join(twice)} are the same run. Fix: give each run once")
     return tuple(_read(folder, label) for folder, label in zip(folders, run_names(folders), strict=True))
 
 
@@ -76,24 +76,26 @@ def _read(folder: Path, label: str) -> Record:
     config, environment, inputs, model, metrics, weights = (_json(run_file(folder, f"{name}.json")) for name in names)
     if not config and not model:
         raise ConfigError(
-            f"{folder} is no run (no config.json, no model.json): give a folder that `passerby train` made"
+            f"{folder} is not a run folder (no config.json, no model.json). Fix: give a folder of `passerby train`"
         )
     if model.get("model") == KIND or config.get("recipe") == "pose":
-        raise ConfigError(f"{folder} holds a pose network, which finds joints: reports are of runs that find people")
+        raise ConfigError(
+            f"{folder} is a pose network, expected a person re-identification run: reports need embeddings"
+        )
     log = tuple(_log(folder))
     return Record(folder, label, config, environment, inputs, model, metrics, weights, log, read_calibration(folder))
 
 
 def _json(file: Path) -> Json:
-    """Of a file that may be absent."""
+    """Read a JSON object; empty if the file is absent."""
     if not file.is_file():
         return {}
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{file} is damaged ({error}); restore it, or train the run again") from None
+        raise ConfigError(f"{file} is damaged ({error}). Fix: restore it, or train again") from None
     if not isinstance(found, dict):
-        raise ConfigError(f"{file} is damaged (no object); restore it, or train the run again")
+        raise ConfigError(f"{file} is damaged (not a JSON object). Fix: restore it, or train again")
     return current_settings(found)
 
 
@@ -102,7 +104,9 @@ def _log(folder: Path) -> list[Json]:
     try:
         return run.log()
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{run.metrics_log} is damaged ({error}); delete it, and the report does without") from None
+        raise ConfigError(
+            f"{run.metrics_log} is damaged ({error}). Fix: delete it; the report then has no training curves"
+        ) from None
 
 
 def _dotted(prefix: str, values: Json) -> list[tuple[str, Any]]:

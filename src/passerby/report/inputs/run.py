@@ -1,4 +1,4 @@
-"""What the sections of a report are made of, and what they are."""
+"""A run as the sections of a report see it: its folder, and its evaluation where there is one."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from passerby.explain.images import ImageSet
-from passerby.report.components import Content, Html, element
-from passerby.report.inputs.evaluated_run import Missing, Tested
+from passerby.explain.evaluated import EvaluatedEmbeddings
+from passerby.report.inputs.evaluated_run import Evaluation, Missing
 from passerby.report.inputs.record import Record
 
 
@@ -17,56 +16,39 @@ class Run:
     """One run of a report."""
 
     record: Record
-    tested: Tested | None
-    album: ImageSet | None
-    """Of the pictures that it was tested on."""
+    evaluation: Evaluation | None
+    """The evaluation made for this report; ``None`` where the model or the test data are missing."""
     missing: tuple[Missing, ...] = ()
 
     @property
     def label(self) -> str:
+        """The name of the run, unique within the report."""
         return self.record.label
 
     @property
     def numbers(self) -> dict[str, Any]:
-        """As ``passerby evaluate --json`` has them: of this report's evaluation, or else of the training's end."""
-        return self.tested.result.to_dict() if self.tested else self.record.metrics
+        """The values of ``passerby evaluate --json``: from this report's evaluation, or else from ``metrics.json``."""
+        return self.evaluation.result.to_dict() if self.evaluation else self.record.metrics
 
 
-@dataclass(frozen=True)
-class Section:
-    """A part of the page; empty ones are left out."""
-
-    id: str
-    title: str
-    content: tuple[Content, ...]
+def evaluated(runs: Sequence[Run]) -> list[tuple[Run, Evaluation]]:
+    """Return the runs that were evaluated for the report, with their evaluations."""
+    return [(run, run.evaluation) for run in runs if run.evaluation is not None]
 
 
-def tested(runs: Sequence[Run]) -> list[tuple[Run, Tested]]:
-    """Those that were evaluated for the report."""
-    return [(run, run.tested) for run in runs if run.tested is not None]
+def group_by_data(members: Sequence[tuple[Run, Evaluation]]) -> dict[str, list[tuple[Run, Evaluation]]]:
+    """Group evaluated runs by the data that they were evaluated on."""
+    groups: dict[str, list[tuple[Run, Evaluation]]] = {}
+    for run, evaluation in members:
+        groups.setdefault(evaluation.spec, []).append((run, evaluation))
+    return groups
 
 
-def percent(share: float | None, *, digits: int = 1) -> str:
-    return "–" if share is None else f"{100 * share:.{digits}f}"
-
-
-def ends(interval: Sequence[float] | None, *, digits: int = 1) -> str:
-    """Of an interval, in per cent."""
-    return "" if interval is None else "–".join(percent(end, digits=digits) for end in interval)
-
-
-def number(share: float | None, *, run: str, key: str, digits: int = 2) -> Html:
-    """A share in per cent; its exact value is in the markup, for programs."""
-    if share is None:
-        return element("span", "–", title="not known")
-    return element("data", percent(share, digits=digits), value=repr(share), data_run=run, data_key=key)
-
-
-def with_interval(value: Html, interval: Sequence[float] | None, *, digits: int = 2) -> Html:
-    if interval is None:
-        return value
-    return element("span", value, " ", element("span", ends(interval, digits=digits), class_="interval"), class_="both")
-
-
-def count(value: int) -> str:
-    return f"{value:,}"
+def evaluated_embeddings(run: Run, evaluation: Evaluation) -> EvaluatedEmbeddings:
+    """Return a run's embeddings with its protocol and calibration, as figures take them."""
+    result = evaluation.result
+    calibration = evaluation.model.calibration_for(result.protocol)
+    fitted = bool(result.details.get("calibration", {}).get("fitted_on_these"))
+    return EvaluatedEmbeddings(
+        run.label, evaluation.query, evaluation.gallery, result.protocol, calibration, fitted_on_these=fitted
+    )

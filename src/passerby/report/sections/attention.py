@@ -1,79 +1,71 @@
-"""What a model looks at: saliency, and the attention that it has, over some pictures of the queries."""
+"""Attention: the maps and weights of a model's own attention modules, for some of the queries."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from passerby.errors import PasserbyError
 from passerby.explain.attention.capture import AttentionKind, attention_kinds
-from passerby.explain.images import ImageSet, ModelView, view_samples
+from passerby.explain.images import ModelView, view_samples
 from passerby.figures.attention import intra_attention_figure, position_attention_figure, self_attention_figure
 from passerby.figures.attributes import attribute_figure
 from passerby.figures.channel_attention import channel_attention_figure
 from passerby.figures.inter_attention import inter_attention_figure
-from passerby.report.components import Content, Html, element, paragraph
-from passerby.report.figure import drawn
-from passerby.report.inputs.evaluated_run import Tested
-from passerby.report.inputs.run import Run, Section, tested
-from passerby.report.sections.saliency import saliency
+from passerby.report.components import heading, paragraph
+from passerby.report.figure import show_figure
+from passerby.report.inputs.evaluated_run import Evaluation
+from passerby.report.inputs.run import Run, evaluated
+from passerby.report.registry import section
 
-_PICTURES = 4
+_IMAGES = 4
 _FIGURES: dict[AttentionKind, tuple[Callable[..., Figure], str]] = {
-    "attributes": (attribute_figure, "where each predicted attribute is seen (AANet, Fig 6)"),
+    "attributes": (attribute_figure, "the regions that each predicted attribute depends on (AANet, Fig 6)"),
     "intra": (intra_attention_figure, "masks of intra-attention, block by block (Attention Driven, Fig 7)"),
-    "self": (self_attention_figure, "where self-attention looks from chosen positions (Dual Attention, Eq 2)"),
-    "inter": (inter_attention_figure, "how much each part of the body counts (Attention Driven, Eq 8)"),
+    "self": (self_attention_figure, "self-attention from selected positions (Dual Attention, Eq 2)"),
+    "inter": (inter_attention_figure, "weights of the body parts (Attention Driven, Eq 8)"),
     "channels": (
         channel_attention_figure,
-        "how much each channel counts, block by block (AaP-ReID, Eq 2–3; Dual Attention, SE)",
+        "channel weights, block by block (AaP-ReID, Eq 2–3; Dual Attention, SE)",
     ),
-    "positions": (position_attention_figure, "how much each position weighs, block by block"),
+    "positions": (position_attention_figure, "position weights, block by block"),
 }
 
 
-def looks(runs: Sequence[Run]) -> Section:
-    groups: dict[str, list[tuple[Run, Tested]]] = {}
-    for run, found in tested(runs):
-        groups.setdefault(found.spec, []).append((run, found))
-    content: list[Content] = [each for members in groups.values() for each in saliency(members)]
-    for run, found in tested(runs):
-        assert run.album is not None
-        content += [element("h3", f"Where {run.label} looks"), *_of(run, found, run.album)]
-    return Section("looks", "What the model looks at", tuple(content))
+@section("attention", "Attention", order=85)
+def attention(runs: Sequence[Run]) -> Iterator[str]:
+    """Yield one figure per kind of attention of every run's model."""
+    for run, evaluation in evaluated(runs):
+        yield heading(f"Attention of {run.label}")
+        yield from _figures(run, evaluation)
 
 
-def _of(run: Run, found: Tested, album: ImageSet) -> Iterable[Content]:
-    query = found.dataset.split("query")
-    rows = torch.linspace(0, len(query) - 1, min(_PICTURES, len(query))).long().tolist()
-    try:
-        seen = view_samples(found.model, album, [query[row] for row in rows])
-    except PasserbyError as error:
-        yield paragraph(f"No maps: {error}")
+def _figures(run: Run, evaluation: Evaluation) -> Iterator[Markup]:
+    query = evaluation.dataset.split("query")
+    rows = torch.linspace(0, len(query) - 1, min(_IMAGES, len(query))).long().tolist()
+    kinds = attention_kinds(evaluation.model.network)
+    if not kinds:
+        yield paragraph("The model has no attention modules.")
         return
-    known = attention_kinds(found.model.network)
-    for kind in known:
-        yield _shown(run, found, seen, kind)
-    if not known:
-        yield paragraph("The model has no attention of its own to show.")
-
-
-def _shown(run: Run, found: Tested, seen: ModelView, kind: AttentionKind) -> Html:
-    draw, what = _FIGURES[kind]
     try:
-        known = {"truth": found.attributes} if kind == "attributes" else {}
-        figure = draw(seen, title=f"{run.label} on {found.spec}: {what}", **known)
+        view = view_samples(evaluation.model, evaluation.images, [query[row] for row in rows])
     except PasserbyError as error:
-        return paragraph(f"Not shown, {what}: {error}")
-    who = ", ".join(str(sample.pid) for sample in seen.samples)
-    return drawn(
-        figure,
-        alt=f"{_capital(what)}, over pictures of people {who}.",
-        caption=f"{_capital(what)}.",
-    )
+        yield paragraph(f"No attention maps: {error}")
+        return
+    for kind in kinds:
+        yield _figure(run, evaluation, view, kind)
 
 
-def _capital(words: str) -> str:
-    return f"{words[0].upper()}{words[1:]}"
+def _figure(run: Run, evaluation: Evaluation, view: ModelView, kind: AttentionKind) -> Markup:
+    draw, content = _FIGURES[kind]
+    labels = {"truth": evaluation.attributes} if kind == "attributes" else {}
+    try:
+        figure = draw(view, title=f"{run.label} on {evaluation.spec}: {content}", **labels)
+    except PasserbyError as error:
+        return paragraph(f"Not shown, {content}: {error}")
+    title = f"{content[0].upper()}{content[1:]}"
+    people = ", ".join(str(sample.pid) for sample in view.samples)
+    return show_figure(figure, alt=f"{title}, for images of people {people}.", caption=f"{title}.")

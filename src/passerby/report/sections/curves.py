@@ -1,31 +1,37 @@
-"""How the training went: losses, learning rate, accuracy between epochs; all runs over each other."""
+"""The training curves: losses, learning rate, and accuracy between epochs, all runs in one figure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+from markupsafe import Markup
 
 from passerby.figures.style import STYLES
 from passerby.figures.training_curves import TrainingHistory, training_figure
-from passerby.report.components import Content, table
-from passerby.report.figure import drawn
-from passerby.report.inputs.run import Run, Section, count
+from passerby.report.components import DASH, count, table
+from passerby.report.figure import show_figure
+from passerby.report.inputs.run import Run
+from passerby.report.registry import section
+
+_CAPTION = (
+    "Losses by part, each step pale and the running mean strong; the learning rate; and rank-1 and mAP, where the run "
+    "was evaluated between epochs. Runs differ in color and line style."
+)
 
 
-def curves(runs: Sequence[Run]) -> Section:
-    histories = [TrainingHistory.from_run(run.record.path, run.label) for run in runs if run.record.log]
-    if not histories:
-        return Section("curves", "Training curves", ())
-    content: list[Content] = []
+@section("curves", "Training curves", order=40)
+def curves(runs: Sequence[Run]) -> Iterator[str]:
+    """Yield the curves of all runs with a training log, and the values of the last step."""
+    histories = [TrainingHistory.of(run.record.path, run.label) for run in runs if run.record.log]
     for first in range(0, len(histories), len(STYLES)):
         some = histories[first : first + len(STYLES)]
-        alt = f"Curves of the training of {' and '.join(each.name for each in some)}: {_went(some)}."
-        caption = "Losses by part, each step pale and its running mean strong; the learning rate; and, where the run "
-        caption += "evaluated between epochs, rank-1 and mAP. Runs differ in color and in the dashes of their lines."
-        content.append(drawn(training_figure(some), alt=alt, caption=caption))
-    return Section("curves", "Training curves", (*content, _ends(histories)))
+        alt = f"Training curves of {' and '.join(each.name for each in some)}: {_losses(some)}."
+        yield show_figure(training_figure(some), alt=alt, caption=_CAPTION)
+    if histories:
+        yield _last_step(histories)
 
 
-def _went(histories: Sequence[TrainingHistory]) -> str:
+def _losses(histories: Sequence[TrainingHistory]) -> str:
     return "; ".join(
         f"the loss of {each.name} goes from {each.losses['loss'][0]:.3g} to {each.losses['loss'][-1]:.3g} in "
         f"{each.epochs[-1]:.3g} epochs"
@@ -33,18 +39,18 @@ def _went(histories: Sequence[TrainingHistory]) -> str:
     )
 
 
-def _ends(histories: Sequence[TrainingHistory]) -> Content:
-    """What the curves come to, for who cannot see them."""
+def _last_step(histories: Sequence[TrainingHistory]) -> Markup:
+    """Return the last values of the curves, for readers who cannot see the figure."""
     parts = list(dict.fromkeys(part for each in histories for part in each.losses))
-    rows: list[tuple[Content, ...]] = [("steps", *(count(len(each.steps)) for each in histories))]
+    rows: list[tuple[str, ...]] = [("steps", *(count(len(each.steps)) for each in histories))]
     rows.append(("epochs", *(f"{each.epochs[-1]:.4g}" for each in histories)))
-    rows += [(_named(part), *(_last(each, part) for each in histories)) for part in parts]
+    rows += [(_title(part), *(_last(each, part) for each in histories)) for part in parts]
     return table("The last step", ("curve", *(each.name for each in histories)), rows)
 
 
-def _named(part: str) -> str:
-    return "loss, the whole" if part == "loss" else f"loss: {part}"
+def _title(part: str) -> str:
+    return "total loss" if part == "loss" else f"loss: {part}"
 
 
 def _last(history: TrainingHistory, part: str) -> str:
-    return f"{history.losses[part][-1]:.4f}" if part in history.losses else "–"
+    return f"{history.losses[part][-1]:.4f}" if part in history.losses else DASH

@@ -1,49 +1,49 @@
-"""A map of the embeddings of some people: do one person's pictures lie together, or one camera's?"""
+"""The embedding map: a t-SNE of the embeddings of some people, by person and by camera."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+
+from markupsafe import Markup
 
 from passerby.errors import PasserbyError
 from passerby.figures.embedding_map import Color, embedding_figure, embeddings_of_people
-from passerby.report.components import Content, Html, element, paragraph
-from passerby.report.figure import drawn
-from passerby.report.inputs.evaluated_run import Tested
-from passerby.report.inputs.run import Run, Section, tested
-from passerby.report.sections.retrieval import compared
+from passerby.report.components import heading, paragraph
+from passerby.report.figure import show_figure
+from passerby.report.inputs.evaluated_run import Evaluation
+from passerby.report.inputs.run import Run, evaluated, evaluated_embeddings
+from passerby.report.registry import section
 from passerby.types import Embeddings
 
 _CAPTIONS: dict[Color, str] = {
-    "person": "Where the points of one person lie together, the model knows who it is.",
-    "camera": "Where the points of one camera lie together, it has learned the place.",
+    "person": "Where the points of one person form a cluster, the model recognizes the person.",
+    "camera": "Where the points of one camera form a cluster, the model has learned the place.",
 }
 
 
-def embedding(runs: Sequence[Run]) -> Section:
-    content: list[Content] = []
-    for run, found in tested(runs):
-        content += [element("h3", f"Embeddings of {run.label}"), *_maps(run, found)]
-    return Section("embedding", "Map of the embeddings", tuple(content))
+@section("embedding-map", "Embedding map", order=90)
+def embedding_map(runs: Sequence[Run]) -> Iterator[str]:
+    """Yield the maps of every run, colored by person and by camera."""
+    for run, evaluation in evaluated(runs):
+        yield heading(f"Embeddings of {run.label}")
+        some = embeddings_of_people(evaluated_embeddings(run, evaluation).everybody)
+        for color in _CAPTIONS:
+            try:
+                yield _figure(run, evaluation, some, color)
+            except PasserbyError as error:  # noqa: PERF203 - cameras may be unknown where people are known
+                yield paragraph(f"No map by {color}: {error}")
 
 
-def _maps(run: Run, found: Tested) -> Iterable[Content]:
-    some = embeddings_of_people(compared(run, found).combined)
-    for color in _CAPTIONS:
-        try:
-            yield _map(run, found, some, color)
-        except PasserbyError as error:  # noqa: PERF203 - cameras may be unknown where people are known
-            yield paragraph(f"No map by {color}: {error}")
-
-
-def _map(run: Run, found: Tested, some: Embeddings, color: Color) -> Html:
+def _figure(run: Run, evaluation: Evaluation, some: Embeddings, color: Color) -> Markup:
     figure = embedding_figure(
         some,
-        title=f"{run.label} on {found.spec}",
+        title=f"{run.label} on {evaluation.spec}",
         method="tsne",
         color=color,
-        normalize=found.result.protocol.normalize,
-        album=run.album if color == "person" else None,
+        normalize=evaluation.result.protocol.normalize,
+        album=evaluation.images if color == "person" else None,
     )
     people = 0 if some.pids is None else len(some.pids.unique())
-    alt = f"A map of {len(some)} embeddings of {run.label} by t-SNE, {people} people, a point a picture, by {color}. "
-    return drawn(figure, alt=f"{alt}{_CAPTIONS[color]}", caption=f"By {color}. {_CAPTIONS[color]}")
+    alt = f"A t-SNE map of {len(some)} embeddings of {run.label}, {people} people, one point per image, colored by "
+    alt += f"{color}. {_CAPTIONS[color]}"
+    return show_figure(figure, alt=alt, caption=f"Colored by {color}. {_CAPTIONS[color]}")

@@ -1,79 +1,78 @@
-"""Where it was made, with what, and how to make it again."""
+"""The environment of the trainings, and the commands that repeat trainings and evaluations."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from passerby.report.components import Content, Html, code, element, paragraph, table
+from markupsafe import Markup
+
+from passerby.report.components import DASH, code, command, heading, paragraph, table
+from passerby.report.inputs.evaluated_run import Evaluation
 from passerby.report.inputs.record import Record
-from passerby.report.inputs.run import Run, Section
+from passerby.report.inputs.run import Run
+from passerby.report.registry import section
+from passerby.report.templates import format_html
 
 _NAMES = {
-    "time": "begun (UTC)",
-    "commit": "passerby's commit (+: with changes)",
+    "time": "started (UTC)",
+    "commit": "commit of passerby (+: with changes)",
     "python": "Python",
     "platform": "system",
-    "cpus": "processor cores",
+    "cpus": "CPU cores",
     "threads": "threads",
     "cuda": "GPU",
 }
 
 
-def environment(runs: Sequence[Run]) -> Section:
-    content: list[Content] = [paragraph("Each run's command, as it was typed:")]
+@section("environment", "Environment and commands", order=130)
+def environment(runs: Sequence[Run]) -> Iterator[str]:
+    """Yield the commands of every run, and the table of machines and package versions."""
     for run in runs:
-        content += _repeat(run)
+        yield heading(f"Commands of {run.label}")
+        yield from _training(run.record)
+        if run.evaluation:
+            yield paragraph("Evaluation for this report:")
+            yield command(evaluation_command(run, run.evaluation))
     known = [run.record for run in runs if run.record.environment]
     if known:
-        content.append(_table(known))
-    return Section("environment", "Environment, and how to repeat it", tuple(content))
+        yield _table(known)
 
 
-def _repeat(run: Run) -> Iterable[Content]:
+def _training(record: Record) -> Iterator[Markup]:
+    """Yield the command that trained a run, as it was typed."""
+    line = record.environment.get("command")
+    if not isinstance(line, str):
+        yield paragraph(format_html("The folder does not record its command (no {}).", code("environment.json")))
+        return
+    yield paragraph("Training, as typed:")
+    yield command(line)
+    if not line.startswith("passerby "):
+        yield paragraph("Another program trained it with passerby; its settings, above, determine the training.")
+
+
+def evaluation_command(run: Run, evaluation: Evaluation) -> str:
+    """Return the command that computes the run's metrics of this report."""
     record = run.record
-    command = record.environment.get("command")
-    yield element("h3", f"Repeat {record.label}")
-    if isinstance(command, str):
-        yield _command(command)
-        if not command.startswith("passerby "):
-            yield paragraph(
-                "Another program trained it through passerby; its settings, above, are all that decided it."
-            )
-    else:
-        yield paragraph("The folder does not say how it was made (no ", code("environment.json"), ").")
-    if run.tested:
-        yield paragraph("The numbers of this report:")
-        yield _command(evaluation(run))
-
-
-def evaluation(run: Run) -> str:
-    """The command that gives a run's numbers."""
-    assert run.tested is not None
-    record = run.record
-    words = ["passerby", "evaluate", str(record.path), "--data", run.tested.spec, "--open-set"]
-    if run.tested.result.attributes:
-        place = run.tested.own and (record.setting("data.test_attributes") or record.setting("data.attributes"))
+    words = ["passerby", "evaluate", str(record.path), "--data", evaluation.spec, "--open-set"]
+    if evaluation.result.attributes:
+        place = evaluation.own and (record.setting("data.test_attributes") or record.setting("data.attributes"))
         words += ["--attributes", place or "own"]
-    if run.tested.slices:
-        words += ["--slices", ",".join(dict.fromkeys(some.dimension for some in run.tested.slices))]
+    if evaluation.subgroups:
+        words += ["--slices", ",".join(dict.fromkeys(some.dimension for some in evaluation.subgroups))]
     return shlex.join([*words, "--json"])
 
 
-def _command(command: str) -> Html:
-    return element("pre", code(command))
-
-
-def _table(records: Sequence[Record]) -> Html:
-    rows: list[tuple[Content, ...]] = [
+def _table(records: Sequence[Record]) -> Markup:
+    rows: list[tuple[str, ...]] = [
         (name, *(_plain(record.environment.get(key)) for record in records)) for key, name in _NAMES.items()
     ]
     packages = [record.environment.get("packages") or {} for record in records]
     names = dict.fromkeys(name for each in packages for name in each)
     rows += [(code(package), *(_plain(each.get(package)) for each in packages)) for package in names]
-    return table("Where the runs were trained", ("what", *(record.label for record in records)), rows)
+    return table("Training environment", ("item", *(record.label for record in records)), rows)
 
 
 def _plain(value: Any) -> str:
-    return "–" if value is None else str(value)
+    return DASH if value is None else str(value)

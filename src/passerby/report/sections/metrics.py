@@ -1,37 +1,55 @@
-"""How well: rank-k, mAP and mINP with their intervals, and who counted them; runs beside each other."""
+"""The metrics: rank-k, mAP and mINP with their intervals, where they come from, and differences between runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from passerby.report.components import Content, Html, code, described, element, folded, paragraph, table
-from passerby.report.inputs.comparison import differences
-from passerby.report.inputs.evaluated_run import Tested
+from markupsafe import Markup
+
+from passerby.report.components import (
+    DASH,
+    code,
+    count,
+    definitions,
+    details,
+    number,
+    paragraph,
+    points,
+    share,
+    table,
+)
+from passerby.report.inputs.comparison import Difference, comparable, paired, paired_differences
+from passerby.report.inputs.evaluated_run import Evaluation
 from passerby.report.inputs.metrics import METRICS, Metric, intervals
-from passerby.report.inputs.run import Run, Section, count, number, percent, with_interval
-from passerby.report.sections.protocol import alike, counted
+from passerby.report.inputs.run import Run
+from passerby.report.registry import section
+from passerby.report.templates import format_html, join_html
 
 _SAME = 1e-9
-"""Shares that are nearer than this are the same number, written elsewhere."""
-_COUNTED = (
-    ("queries", "queries", "that have a right picture to find"),
-    ("gallery", "gallery", "pictures to search among"),
+"""The difference below which two shares are the same number, rounded elsewhere."""
+_COUNTS = (
+    ("queries", "queries", "queries that have a true match in the gallery"),
+    ("gallery", "gallery", "images to search"),
 )
 
 
-def numbers(runs: Sequence[Run]) -> Section:
+@section("metrics", "Metrics", order=10)
+def metrics(runs: Sequence[Run]) -> Iterator[str]:
+    """Yield the table of metrics, where each run's come from, and the differences to the first run."""
     known = [run for run in runs if run.numbers]
     if not known:
-        why = "No run here was evaluated, and none could be for this report: see what is missing, below."
-        return Section("numbers", "Numbers", (paragraph(why),))
-    content: list[Content] = [_table(known), _meanings(), *_origin(known)]
-    if len(runs) > 1 and alike(runs):
-        content.append(differences(runs))
-    return Section("numbers", "Numbers", (*content, *counted(known)))
+        yield paragraph("No run was evaluated, and none could be for this report: see what is missing, below.")
+        return
+    yield _table(known)
+    yield _meanings()
+    for run in known:
+        yield from _origin(run)
+    if len(runs) > 1 and comparable(runs):
+        yield _differences(runs)
 
 
-def _table(runs: Sequence[Run]) -> Html:
+def _table(runs: Sequence[Run]) -> Markup:
     head = ("metric", *(run.label for run in runs), "meaning")
     cells = [_cells(run) for run in runs]
     rows = [
@@ -39,96 +57,100 @@ def _table(runs: Sequence[Run]) -> Html:
         for metric in METRICS
         if any(metric.of(run.numbers) is not None for run in runs)
     ]
-    rows += [(name, *(_whole(run, key) for run in runs), meaning) for key, name, meaning in _COUNTED]
-    return table("Shares in per cent, with 95 % intervals; larger is better", head, rows, class_="numbers")
+    rows += [(name, *(_count(run, key) for run in runs), meaning) for key, name, meaning in _COUNTS]
+    return table("Metrics in percent, with 95 % intervals; larger is better", head, rows, kind="numbers")
 
 
-def _cells(run: Run) -> dict[str, Html]:
-    """Of each metric by its key; intervals that the evaluation does not give are made of its queries, as its own."""
-    known = intervals(run.tested.result.per_query) if run.tested else {}
+def _cells(run: Run) -> dict[str, Markup]:
+    """Return each metric by key; an interval that the evaluation does not give is computed from its queries."""
+    known = intervals(run.evaluation.result.per_query) if run.evaluation else {}
     return {
-        metric.key: with_interval(
-            number(metric.of(run.numbers), run=run.label, key=metric.key),
-            metric.interval_of(run.numbers) or known.get(metric.key),
+        metric.key: share(
+            metric.of(run.numbers),
+            run=run.label,
+            key=metric.key,
+            interval=metric.interval_of(run.numbers) or known.get(metric.key),
         )
         for metric in METRICS
     }
 
 
-def _meanings() -> Html:
-    """For screens that are too narrow for the table's column."""
+def _meanings() -> Markup:
+    """Return the meanings, for screens that are too narrow for the table's column."""
     rows = [(metric.name, metric.meaning) for metric in METRICS]
-    rows += [(name, meaning) for _, name, meaning in _COUNTED]
-    return element("div", folded("What they mean", described(rows)), class_="narrow")
+    rows += [(name, meaning) for _, name, meaning in _COUNTS]
+    return format_html('<div class="narrow">{}</div>', details("Meaning of the metrics", definitions(rows)))
 
 
-def _whole(run: Run, key: str) -> Html:
+def _count(run: Run, key: str) -> str:
     value = run.numbers.get(key)
-    if value is None:
-        return element("span", "–")
-    return element("data", count(value), value=value, data_run=run.label, data_key=key)
+    return DASH if value is None else number(value, count(value), run=run.label, key=key)
 
 
-def _origin(runs: Sequence[Run]) -> Iterable[Content]:
-    """Who counted the numbers, and whether what the training's end wrote down is the same."""
-    for run in runs:
-        name, kept = element("b", run.label), run.record.metrics
-        if run.tested is None:
-            yield paragraph(name, ": written at the end of its training (", code("metrics.json"), ").")
-            continue
-        yield paragraph(
-            name, ": evaluated for this report on ", code(run.tested.spec), ". ", *_beside(run.tested, kept)
-        )
-        if kept and not _agree(run.numbers, kept):
-            yield _kept(run)
+def _origin(run: Run) -> Iterator[Markup]:
+    """Yield where a run's metrics come from, and the training's own metrics where they differ."""
+    name, kept = format_html("<b>{}</b>", run.label), run.record.metrics
+    if run.evaluation is None:
+        yield paragraph(format_html("{}: written at the end of the training ({}).", name, code("metrics.json")))
+        return
+    place = code(run.evaluation.spec)
+    remarks = join_html(*_remarks(run.evaluation, kept))
+    yield paragraph(format_html("{}: evaluated for this report on {}. {}", name, place, remarks))
+    if kept and not _equal(run.numbers, kept):
+        yield _kept(run)
 
 
-def _beside(found: Tested, kept: dict[str, Any]) -> Iterable[Content]:
-    if not found.own:
-        yield "Not the run's own test data."
+def _remarks(evaluation: Evaluation, kept: dict[str, Any]) -> Iterator[str]:
+    if not evaluation.own:
+        yield "These are not the run's own test data."
     elif not kept:
-        yield "The training wrote no numbers down."
-    elif _agree(found.result.to_dict(), kept):
-        yield from ("These are the numbers that the end of the training wrote down (", code("metrics.json"), ").")
-    if found.same_content is False:
-        yield " The pictures are others than those of the training's end (their digests differ)."
+        yield "The training wrote no metrics."
+    elif _equal(evaluation.result.to_dict(), kept):
+        yield format_html("The metrics equal those written at the end of the training ({}).", code("metrics.json"))
+    if evaluation.same_content is False:
+        yield " The images have changed since the training (their digests differ)."
 
 
-def _agree(numbers: dict[str, Any], kept: dict[str, Any]) -> bool:
+def _equal(numbers: dict[str, Any], kept: dict[str, Any]) -> bool:
     pairs = [(metric.of(numbers), metric.of(kept)) for metric in METRICS]
     return all(a == b or (a is not None and b is not None and abs(a - b) < _SAME) for a, b in pairs)
 
 
-def _kept(run: Run) -> Html:
-    """The training's own numbers, where they are others."""
+def _kept(run: Run) -> Markup:
+    """Return the metrics that the training wrote, where they differ from this report's."""
     kept = run.record.metrics
-    known = [metric for metric in METRICS if metric.of(kept) is not None]
-    values = [number(metric.of(kept), run=run.label, key=f"metrics.{metric.key}") for metric in known]
-    rows = [
-        (metric.name, with_interval(value, metric.interval_of(kept)))
-        for metric, value in zip(known, values, strict=True)
-    ]
-    where = "" if run.tested and not run.tested.own else " (other versions or another machine count a little otherwise)"
-    head = ("metric", "per cent")
-    return table(f"{run.label}: written at the end of its training on its own test data{where}", head, rows)
+    rows = [(metric.name, _kept_share(run, metric)) for metric in METRICS if metric.of(kept) is not None]
+    own = run.evaluation is None or run.evaluation.own
+    why = " (another version or machine may differ slightly)" if own else ""
+    caption = f"{run.label}: metrics at the end of the training, on its own test data{why}"
+    return table(caption, ("metric", "percent"), rows)
 
 
-def headline(run: Run) -> Html | None:
-    """The numbers that people quote, large."""
-    if not run.numbers:
-        return None
-    shown = [metric for metric in METRICS if metric.key in ("cmc.1", "mean_ap", "minp")]
-    tiles = [
-        element("div", element("dt", metric.name), element("dd", _tile(metric, run)))
-        for metric in shown
-        if metric.of(run.numbers) is not None
-    ]
-    return element("dl", tiles, class_="tiles")
+def _kept_share(run: Run, metric: Metric) -> Markup:
+    kept = run.record.metrics
+    return share(metric.of(kept), run=run.label, key=f"metrics.{metric.key}", interval=metric.interval_of(kept))
 
 
-def _tile(metric: Metric, run: Run) -> Html:
-    interval = metric.interval_of(run.numbers)
-    about = element("span", f"95 %: {'–'.join(map(percent, interval))}", class_="interval") if interval else None
-    value = metric.of(run.numbers)
-    big = element("data", f"{percent(value)} %", value=repr(value), data_run=run.label, data_key=metric.key)
-    return element("span", big, about)
+def _differences(runs: Sequence[Run]) -> Markup:
+    """Return the differences to the first run, with intervals where both ranked the same queries."""
+    first, *others = runs
+    caption = f"Differences to {first.label}, in percentage points"
+    head = ("metric", *(run.label for run in others))
+    if paired(runs):
+        caption += "; 95 % intervals of the difference per query, by bootstrap over people (paired)"
+        columns = [(run.label, paired_differences(first, run)) for run in others]
+        rows = [(m.name, *(_difference(each[m.key], label, m.key) for label, each in columns)) for m in METRICS]
+        return table(caption, head, rows)
+    caption += "; without intervals, as the runs did not rank the same queries"
+    pairs = [(m, [(m.of(first.numbers), m.of(run.numbers)) for run in others]) for m in METRICS]
+    return table(caption, head, [(metric.name, *(_plain(*each) for each in some)) for metric, some in pairs])
+
+
+def _difference(found: Difference, label: str, key: str) -> Markup:
+    about = " to ".join(map(points, found.interval))
+    shown = points(found.value)
+    return number(found.value, shown, run=label, key=f"difference.{key}", interval=about, verdict=found.verdict)
+
+
+def _plain(before: float | None, after: float | None) -> str:
+    return DASH if before is None or after is None else points(after - before)

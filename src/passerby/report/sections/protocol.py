@@ -1,92 +1,145 @@
-"""How numbers were counted: each run's protocol in words, and whether two of them compare."""
+"""The evaluation protocol: the test data, each run's protocol in words, and whether runs can be compared."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
-from passerby.report.components import Content, bullets, code, element, paragraph
-from passerby.report.inputs.evaluated_run import comparable
-from passerby.report.inputs.run import Run, tested
-from passerby.types import Protocol
+from markupsafe import Markup
 
-_UNLIKE = (
-    "The runs were counted in unlike ways (which pictures count, over how many galleries, or how average precision is "
-    "taken): their numbers do not compare, and no differences are given."
+from passerby.data.dataset import SPLITS, Dataset, people
+from passerby.explain.images import ImageSet
+from passerby.report.components import bullets, code, count, details, heading, paragraph, table
+from passerby.report.inputs.comparison import comparable, paired, protocol_of
+from passerby.report.inputs.run import Run, evaluated, group_by_data
+from passerby.report.registry import section
+from passerby.report.templates import format_html, join_html
+from passerby.types import Protocol, Role, Sample
+
+_NOT_COMPARABLE = (
+    "The runs were evaluated under different protocols (which images count, over how many galleries, or how average "
+    "precision is computed): their metrics are not comparable, and no differences are given."
 )
-_AS_PAPERS = (
-    "The runs count alike, but each compares pictures as its paper does: their differences are of whole methods, "
-    "distance included."
+_BY_PAPER = (
+    "The protocols agree in what counts, but each run compares images as its paper does: differences are between whole "
+    "methods, distance included."
 )
-_OF_INTERVALS = (
-    "A run's own intervals are 95 % by bootstrap over the queries, which it takes as independent of each other. "
-    "Pictures of one person are alike, so what other people would change is more than they say. "
+_INTERVALS = (
+    "Intervals of a run's metrics are 95 % intervals by bootstrap over queries, which assumes that queries are "
+    "independent. Images of one person are similar, so with other people the metrics would vary more than the "
+    "intervals show. "
 )
-_OF_DIFFERENCES = "Intervals of differences draw people, each with all of its queries, and so allow for that. "
-_OF_SEEDS = "None of them knows of other seeds of the training."
+_DIFFERENCES = "Intervals of differences resample people, each with all of its queries, and account for that. "
+_SEEDS = "No interval covers the variation between random seeds of the training."
 
 
-def counted(runs: Sequence[Run]) -> Iterable[Content]:
-    yield element("h3", "How they were counted")
-    protocols = {str(protocol): protocol for run in runs if (protocol := protocol_of(run)) is not None}
-    if not alike(runs):
-        yield paragraph(_UNLIKE, class_="warn")
+@section("protocol", "Evaluation protocol", order=30)
+def protocol(runs: Sequence[Run]) -> Iterator[str]:
+    """Yield the data of the evaluations, and the protocols in words."""
+    if any(protocol_of(run) for run in runs):
+        yield from _protocols(runs)
+    if groups := group_by_data(evaluated(runs)):
+        yield heading("Test data")
+        for spec, members in groups.items():
+            evaluation = members[0][1]
+            yield _data(spec, evaluation.dataset, [run.label for run, _ in members])
+            yield _counts(evaluation.dataset)
+            yield _privacy([each.images for _, each in members])
+            yield details("Images by camera", _cameras(evaluation.dataset))
+
+
+def _protocols(runs: Sequence[Run]) -> Iterator[Markup]:
+    protocols = {str(found): found for run in runs if (found := protocol_of(run)) is not None}
+    if not comparable(runs):
+        yield paragraph(_NOT_COMPARABLE, kind="warn")
     elif len(protocols) > 1:
-        yield paragraph(_AS_PAPERS)
-    for shown, protocol in protocols.items():
-        names = [run.label for run in runs if str(protocol_of(run)) == shown]
-        whose = f"{' and '.join(names)}: " if len(protocols) > 1 else ""
-        yield paragraph(whose, code(shown))
-        yield bullets(in_words(protocol))
-    if tested(runs):
-        paired = len(runs) > 1 and alike(runs) and comparable([run.tested for run in runs])
-        yield paragraph(_OF_INTERVALS, _OF_DIFFERENCES if paired else None, _OF_SEEDS)
-
-
-def alike(runs: Sequence[Run]) -> bool:
-    """Whether the same things count for all; how a run compares two pictures is its method, and may differ."""
-    plain = Protocol()
-    return len({
-        replace(found, name=plain.name, distance=plain.distance, normalize=plain.normalize, flip_tta=plain.flip_tta)
-        for run in runs
-        if (found := protocol_of(run)) is not None
-    }) <= 1  # fmt: skip
-
-
-def protocol_of(run: Run) -> Protocol | None:
-    said = asdict(run.tested.result.protocol) if run.tested else run.record.metrics.get("protocol")
-    return Protocol.from_dict(said) if said else None
+        yield paragraph(_BY_PAPER)
+    for name, found in protocols.items():
+        labels = [run.label for run in runs if str(protocol_of(run)) == name]
+        owners = f"{' and '.join(labels)}: " if len(protocols) > 1 else None
+        yield paragraph(join_html(owners, code(name)))
+        yield bullets(describe(found))
+    if evaluated(runs):
+        differences = _DIFFERENCES if len(runs) > 1 and comparable(runs) and paired(runs) else ""
+        yield paragraph(f"{_INTERVALS}{differences}{_SEEDS}")
 
 
 _DISTANCES = {
-    "global": "the squared Euclidean distance of their embeddings",
-    "local": "the distance of their aligned stripes (DMLI)",
-    "global_local": "the distance of their embeddings and that of their aligned stripes, added",
+    "global": "the squared Euclidean distance between their embeddings",
+    "local": "the distance between their aligned stripes (DMLI)",
+    "global_local": "the sum of the distance between their embeddings and the distance between their aligned stripes",
 }
 
 
-def in_words(protocol: Protocol) -> list[str]:
-    """A protocol, a sentence a rule."""
-    length = "of length 1" if protocol.normalize else "as long as they are"
-    said = [f"Two pictures are compared by {_DISTANCES[protocol.distance]}, {length}; smaller is closer."]
+def describe(protocol: Protocol) -> list[str]:
+    """Return a protocol in words, one sentence per rule."""
+    norm = "L2-normalized" if protocol.normalize else "not normalized"
+    rules = [f"Two images are compared by {_DISTANCES[protocol.distance]}, {norm}; smaller is closer."]
     if protocol.draws:
-        said.append(
-            f"A gallery of one picture a person, by another camera than the query's, is drawn {protocol.draws} times "
-            f"(seed {protocol.seed}); the shares are means over the draws."
+        rules.append(
+            f"A gallery with one image per person, from another camera than the query's, is drawn {protocol.draws} "
+            f"times (random seed {protocol.seed}); the metrics are means over the draws."
         )
     elif protocol.ignore_same_camera:
-        said.append(
-            "Pictures of the query's person by its own camera count neither as right nor as wrong, nor does junk."
+        rules.append(
+            "Images of the query's person from the query's camera are ignored: neither true nor false matches. So is "
+            "junk."
         )
     else:
-        said.append("All cameras count, the query's own among them; junk does not.")
+        rules.append("Images from all cameras count, the query's own camera included; junk is ignored.")
     if not protocol.draws:
-        precise = "at each right picture" if protocol.average_precision == "step" else "by the trapezoid rule"
-        said.append(f"Average precision is the mean of the precision {precise}.")
+        precision = "at each true match" if protocol.average_precision == "step" else "by the trapezoid rule"
+        rules.append(f"Average precision is the mean of the precision {precision}.")
     if protocol.flip_tta:
-        said.append("Each picture's embedding is averaged with that of its mirror image.")
+        rules.append("Flip test-time augmentation: each embedding is averaged with that of the mirrored image.")
     if protocol.rerank:
-        said.append(f"The gallery was {protocol.rerank}.")
+        rules.append(f"The gallery was {protocol.rerank}.")
     if protocol.multi_query:
-        said.append(f"All pictures of a query's person by its camera ask as one: their {protocol.multi_query}.")
-    return [*said, "A query whose person the gallery lacks counts nowhere."]
+        rules.append(
+            "Multi-query: all images of a query's person from its camera form one query, the "
+            f"{protocol.multi_query} of their embeddings."
+        )
+    return [*rules, "Queries without a true match in the gallery are left out."]
+
+
+def _data(spec: str, dataset: Dataset, labels: Sequence[str]) -> Markup:
+    verb = "was" if len(labels) == 1 else "were"
+    text = "{}: {}, on which {} {} evaluated for this report."
+    return paragraph(format_html(text, code(spec), dataset.name, " and ".join(labels), verb))
+
+
+def _counts(dataset: Dataset) -> Markup:
+    head = ("split", "images", "people", "cameras", "junk", "distractors")
+    return table("Images, people and cameras", head, [(name, *_row(getattr(dataset, name))) for name in SPLITS])
+
+
+def _row(samples: Sequence[Sample]) -> Iterator[str]:
+    roles = Counter(sample.role for sample in samples)
+    cameras = {sample.camid for sample in samples} - {None}
+    counts = len(samples), len(people(samples)), len(cameras), roles[Role.JUNK], roles[Role.DISTRACTOR]
+    return map(count, counts)
+
+
+def _cameras(dataset: Dataset) -> Markup:
+    counts = [Counter(sample.camid for sample in getattr(dataset, name)) for name in SPLITS]
+    cameras = sorted({camera for each in counts for camera in each}, key=lambda c: (c is None, c or 0))
+    rows = [
+        ("unknown" if camera is None else str(camera), *(count(each[camera]) for each in counts)) for camera in cameras
+    ]
+    return table("Images by camera", ("camera", *SPLITS), rows)
+
+
+def _privacy(images: Sequence[ImageSet]) -> Markup:
+    """Return whether heads are blurred, and what that means for passing the report on."""
+    if any(each.blurs for each in images):
+        text = (
+            "Heads are blurred in all images of this report where they are found, and most or all of an image where no "
+            "head is found with certainty. A face elsewhere, such as that of a child in front of a person, may remain: "
+            "check before you share the report. File names, folders and commands are not hidden. The models saw the "
+            "original images."
+        )
+    elif all(each.source.is_synthetic for each in images):
+        text = "The images are synthetic, so heads are not blurred."
+    else:
+        text = "The images show real people and heads are not blurred, as requested: share the report with care."
+    return paragraph(text, kind="note")

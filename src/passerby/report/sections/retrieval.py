@@ -1,59 +1,56 @@
-"""Whole evaluations as curves, all runs over each other, and where cameras mislead."""
+"""Retrieval: the curves of whole evaluations, all runs in one figure, and metrics by pair of cameras."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+
+from markupsafe import Markup
 
 from passerby.errors import PasserbyError
 from passerby.explain.evaluated import EvaluatedEmbeddings
-from passerby.explain.format import format_number as distance
+from passerby.explain.format import format_number
 from passerby.figures.cameras import cameras_figure
 from passerby.figures.retrieval_curves import Curve, reliability, retrieval_figure
 from passerby.figures.style import STYLES
 from passerby.metrics.open_set import RATES, equal_error_rate, supports, true_positive_rate_at
-from passerby.report.components import Content, Html, code, element, folded, paragraph
-from passerby.report.figure import drawn
-from passerby.report.inputs.evaluated_run import Tested
-from passerby.report.inputs.run import Run, Section, percent, tested
+from passerby.report.components import code, details, paragraph, percent, side_by_side
+from passerby.report.figure import show_figure
+from passerby.report.inputs.run import Run, evaluated, evaluated_embeddings, group_by_data
+from passerby.report.registry import section
+from passerby.report.templates import format_html
 
 _CAPTIONS: dict[Curve, str] = {
-    "cmc": "Up to rank k, how many queries have met a right picture.",
-    "pr": "Precision by recall, interpolated, the mean over queries.",
-    "roc": "Same pairs accepted by false-match rate, by distance alone; points at 0.01, 0.001 and 0.0001.",
+    "cmc": "CMC: the share of queries with a true match up to rank k.",
+    "pr": "Precision by recall, interpolated, mean over queries.",
+    "roc": "ROC: same pairs accepted by false-match rate, by distance alone; points at 0.01, 0.001 and 0.0001.",
     "histogram": "Distances of same and of different pairs; the less they overlap, the better.",
-    "calibration": "What the run says of pairs, and what is so; on the diagonal is right.",
+    "calibration": "Predicted probability and observed frequency of same pairs; on the diagonal both agree.",
 }
 
 
-def compared(run: Run, found: Tested) -> EvaluatedEmbeddings:
-    """The embeddings as curves want them."""
-    calibration = found.model.calibration_for(found.result.protocol)
-    fitted = bool(found.result.details.get("calibration", {}).get("fitted_on_these"))
-    return EvaluatedEmbeddings(run.label, found.query, found.gallery, found.result.protocol, calibration, fitted)
+@section("retrieval", "Retrieval", order=50)
+def retrieval(runs: Sequence[Run]) -> Iterator[str]:
+    """Yield the curves of the runs on each data, and the matrices of cameras."""
+    for spec, group in group_by_data(evaluated(runs)).items():
+        members = [evaluated_embeddings(run, evaluation) for run, evaluation in group]
+        yield _protocol(members, spec)
+        for first in range(0, len(members), len(STYLES)):
+            yield side_by_side(_figures(members[first : first + len(STYLES)]))
+        for each in members:
+            yield from _cameras(each, spec)
 
 
-def retrieval(runs: Sequence[Run]) -> Section:
-    groups: dict[str, list[EvaluatedEmbeddings]] = {}
-    for run, found in tested(runs):
-        groups.setdefault(found.spec, []).append(compared(run, found))
-    content: list[Content] = []
-    for spec, members in groups.items():
-        some = (members[first : first + len(STYLES)] for first in range(0, len(members), len(STYLES)))
-        content.append(_how(members, spec))
-        content += [element("div", _figures(each), class_="side") for each in some]
-        content += [each for one in members for each in _cameras(one, spec)]
-    return Section("retrieval", "Retrieval", tuple(content))
-
-
-def _figures(runs: Sequence[EvaluatedEmbeddings]) -> Iterable[Html]:
-    single = any(run.protocol.draws for run in runs)  # a mean over drawn galleries has no precision
-    for what, caption in _CAPTIONS.items():
-        if (what == "pr" and single) or (what == "calibration" and not any(run.calibration for run in runs)):
+def _figures(runs: Sequence[EvaluatedEmbeddings]) -> Iterator[Markup]:
+    random_galleries = any(run.protocol.draws for run in runs)  # a mean over galleries has no precision
+    for curve, caption in _CAPTIONS.items():
+        if (curve == "pr" and random_galleries) or (
+            curve == "calibration" and not any(run.calibration for run in runs)
+        ):
             continue
-        for some in [[run] for run in runs] if what == "histogram" else [runs]:
-            alt = f"{caption} {'; '.join(f'{run.name}: {_SAID[what](run)}' for run in some)}."
-            whose = f"{some[0].name}: " if len(some) < len(runs) else ""
-            yield drawn(retrieval_figure(some, what=[what]), alt=alt, caption=f"{whose}{caption}")
+        for some in [[run] for run in runs] if curve == "histogram" else [runs]:
+            alt = f"{caption} {'; '.join(f'{run.name}: {_VALUES[curve](run)}' for run in some)}."
+            owner = f"{some[0].name}: " if len(some) < len(runs) else ""
+            yield show_figure(retrieval_figure(some, what=[curve]), alt=alt, caption=f"{owner}{caption}")
 
 
 def _ranks(run: EvaluatedEmbeddings) -> str:
@@ -63,48 +60,49 @@ def _ranks(run: EvaluatedEmbeddings) -> str:
 def _accepted(run: EvaluatedEmbeddings) -> str:
     rates = [rate for rate in RATES if supports(run.pairs, rate)]
     shares = [f"{percent(true_positive_rate_at(run.pairs, rate))} % at {rate:g}" for rate in rates]
-    accepted = f"accepted are {', '.join(shares)}" if shares else "the pairs are too few for such rates"
+    accepted = f"accepted are {', '.join(shares)}" if shares else "there are too few pairs for such rates"
     return f"{accepted}; the equal error rate is {percent(equal_error_rate(run.pairs))} %"
 
 
-def _apart(run: EvaluatedEmbeddings) -> str:
-    same, different = (distance(side.median().item()) for side in (run.pairs.same, run.pairs.different))
-    return f"same pairs lie about {same} apart, different ones about {different}"
+def _medians(run: EvaluatedEmbeddings) -> str:
+    same, different = (format_number(side.median().item()) for side in (run.pairs.same, run.pairs.different))
+    return f"the median distance of same pairs is {same}, of different pairs {different}"
 
 
-def _held(run: EvaluatedEmbeddings) -> str:
+def _calibration_error(run: EvaluatedEmbeddings) -> str:
     bins = reliability(run)
-    return "not calibrated" if bins is None else f"what it says errs by {percent(bins.error)} % on average"
+    return "not calibrated" if bins is None else f"the expected calibration error is {percent(bins.error)} %"
 
 
-_SAID: dict[Curve, Callable[[EvaluatedEmbeddings], str]] = {
+_VALUES: dict[Curve, Callable[[EvaluatedEmbeddings], str]] = {
     "cmc": _ranks,
     "pr": lambda run: f"mAP {percent(run.result.mean_ap)} %",
     "roc": _accepted,
-    "histogram": _apart,
-    "calibration": _held,
+    "histogram": _medians,
+    "calibration": _calibration_error,
 }
-"""What a curve comes to, for who cannot see it."""
+"""The values of a curve in words, for readers who cannot see it."""
 
 
-def _how(runs: Sequence[EvaluatedEmbeddings], spec: str) -> Html:
-    """Once, above figures that would all have to say it."""
-    protocols = {str(run.protocol) for run in runs}
-    if len(protocols) == 1:
-        return paragraph("On ", code(spec), f": {runs[0].protocol}.", class_="note")
-    return paragraph("On ", code(spec), "; each run compares pictures as its paper does (Numbers).", class_="note")
+def _protocol(runs: Sequence[EvaluatedEmbeddings], spec: str) -> Markup:
+    """Return the protocol, once above figures that would all have to repeat it."""
+    if len({str(run.protocol) for run in runs}) == 1:
+        return paragraph(format_html("On {}: {}.", code(spec), runs[0].protocol), kind="note")
+    text = "On {}; each run compares images as its paper does (Evaluation protocol)."
+    return paragraph(format_html(text, code(spec)), kind="note")
 
 
-def _cameras(run: EvaluatedEmbeddings, spec: str) -> Iterable[Content]:
+def _cameras(run: EvaluatedEmbeddings, spec: str) -> Iterator[Markup]:
     try:
         figure = cameras_figure(run, title=spec)
-    except PasserbyError:  # what is missing is said of slices by cameras
+    except PasserbyError:  # cameras are unknown, which the missing subgroups by cameras explain
         return
-    caption = "Which pairs of cameras are hard, and by which camera wrong answers are."
+    caption = "Metrics by pair of cameras, and the cameras of false matches."
     alt = (
         f"Four matrices of {run.name}, cameras of queries down and of the gallery across: mAP and rank-1 of each pair, "
+        "the camera of the first false match, and the cameras of the images ranked before every true match. Numbers "
+        "are in the cells."
     )
-    alt += "by which camera the first wrong answer is, and who stands before every right one. Numbers are in the cells."
     if run.protocol.ignore_same_camera:
-        caption += " A query's own camera can give no right answer, only wrong ones."
-    yield folded(f"By cameras: {run.name}", drawn(figure, alt=alt, caption=caption))
+        caption += " A query's own camera has no true matches, only false ones."
+    yield details(f"By camera: {run.name}", show_figure(figure, alt=alt, caption=caption))

@@ -1,108 +1,123 @@
-"""What was trained on what: the settings, the data by their content, how it went."""
+"""The training: models, settings, training data by name and digest, and the settings in which runs differ."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from passerby.report.components import Content, Html, code, element, folded, paragraph, table
-from passerby.report.inputs.record import Record
-from passerby.report.inputs.run import Run, Section, count
+from markupsafe import Markup
 
+from passerby.report.components import DASH, code, count, details, paragraph, table
+from passerby.report.inputs.record import Record
+from passerby.report.inputs.run import Run
+from passerby.report.registry import section
+from passerby.report.templates import format_html, join_html
+
+_SIZE, _BATCH = "image size, height × width", "batch: people × images"
 _ROWS = (
     ("recipe", "recipe"),
     ("backbone weights", "model.backbone_weights"),
-    ("trained on", "data.train"),
-    ("tested on", "data.test"),
-    ("picture, height × width", ""),
+    ("training data", "data.train"),
+    ("test data", "data.test"),
+    (_SIZE, ""),
     ("loss", "loss.name"),
     ("optimizer", "optimizer.name"),
     ("learning rate", "optimizer.lr"),
     ("schedule", "schedule.name"),
     ("epochs", "epochs"),
-    ("batch: people × pictures", ""),
-    ("seed", "seed"),
+    (_BATCH, ""),
+    ("random seed", "seed"),
 )
-"""What people ask first, and the setting that answers; empty where two do."""
-_FEW = 12
-"""Characters of a digest that tell contents apart at a glance."""
+"""The rows of the summary and the setting of each; empty where the row joins two settings."""
+_DIGEST = 12
+"""The characters of a digest that are shown."""
 
 
-def training(runs: Sequence[Run]) -> Section:
+@section("training", "Training data and settings", order=20)
+def training(runs: Sequence[Run]) -> Iterator[str]:
+    """Yield the models and their training, the settings in which they differ, and all settings."""
     records = [run.record for run in runs]
-    content: list[Content] = [_table(records), *_untrained(records)]
+    yield _summary(records)
+    for record in records:
+        yield from _unknown(record)
     if len(records) > 1:
-        content.append(_differing(records))
-    content += [folded(f"All settings of {record.label}", _settings(record)) for record in records if record.config]
-    return Section("training", "What was trained on what", tuple(content))
+        yield _differing(records)
+    for record in records:
+        if record.config:
+            yield details(f"All settings of {record.label}", _settings(record))
 
 
-def _table(records: Sequence[Record]) -> Html:
+def _summary(records: Sequence[Record]) -> Markup:
     head = ("setting", *(record.label for record in records))
-    rows: list[tuple[Content, ...]] = [("model", *(element("b", record.name) for record in records))]
-    rows.append(("its options", *(_shown(_options(record)) for record in records)))
+    rows: list[tuple[str, ...]] = [("model", *(format_html("<b>{}</b>", record.name) for record in records))]
+    rows.append(("model options", *(_options(record) for record in records)))
     rows += [(name, *(_setting(record, name, key) for record in records)) for name, key in _ROWS]
-    rows.append(("people it learned to tell apart", *(_number(record.model.get("num_classes")) for record in records)))
-    rows.append(("numbers of an embedding", *(_number(record.model.get("embedding_size")) for record in records)))
-    rows.append(("steps", *(_number(len(record.log) or None) for record in records)))
-    return table("The models and their training", head, rows)
+    rows.append(("training identities", *(_number(record.model.get("num_classes")) for record in records)))
+    rows.append(("embedding size", *(_number(record.model.get("embedding_size")) for record in records)))
+    rows.append(("training steps", *(_number(len(record.log) or None) for record in records)))
+    return table("Models and training", head, rows)
 
 
-def _options(record: Record) -> dict[str, Any]:
+def _options(record: Record) -> str:
     found: dict[str, Any] = record.model.get("options") or record.setting("model.options") or {}
-    return found
+    if not found:
+        return "default (the paper's final model)"
+    return Markup(" ").join(code(f"{name}={_plain(value)}") for name, value in found.items())
 
 
-def _setting(record: Record, name: str, key: str) -> Content:
-    if name.startswith("picture"):
+def _setting(record: Record, name: str, key: str) -> str:
+    if name == _SIZE:
         sides = record.model.get("size") or [record.setting("data.height"), record.setting("data.width")]
         return " × ".join(map(_plain, sides))
-    if name.startswith("batch"):
+    if name == _BATCH:
         return " × ".join(_plain(record.setting(f"sampler.{side}")) for side in "pk")
     if key == "data.test" and record.config and record.setting(key) is None:
-        return ["the same data's query and gallery", _digest(record, key)]
-    return [_shown(record.setting(key)), _digest(record, key)]
+        return join_html("query and gallery of the training data", _digest(record, key))
+    value = record.setting(key)
+    shown = code(value) if isinstance(value, str) and value else _plain(value)
+    return join_html(shown, _digest(record, key))
 
 
-def _digest(record: Record, key: str) -> Html | None:
-    """Of what the setting names, where the run wrote it down."""
+def _digest(record: Record, key: str) -> Markup | None:
+    """Return the digest of the data that a setting names, where the run recorded it."""
     found = record.inputs.get(key)
     if not isinstance(found, str):
         return None
-    return element("span", " content ", element("code", found[:_FEW], title=found), class_="digest")
-
-
-def _shown(value: Any) -> Content:
-    if isinstance(value, dict):
-        return [[code(f"{name}={_plain(each)}"), " "] for name, each in value.items()] or "as the paper's final model"
-    return code(_plain(value)) if isinstance(value, str) and value else _plain(value)
+    short = found[:_DIGEST]
+    return format_html(' <span class="digest">digest <code title="{}">{}</code></span>', found, short)
 
 
 def _plain(value: Any) -> str:
     if value is None:
-        return "–"
+        return DASH
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def _number(value: int | None) -> str:
-    return "–" if value is None else count(value)
+    return DASH if value is None else count(value)
 
 
-def _untrained(records: Sequence[Record]) -> Iterable[Content]:
-    for record in records:
-        if not record.config:
-            yield paragraph(
-                element("b", record.label),
-                " was imported: its folder holds weights, and says nothing of how they were trained.",
+def _unknown(record: Record) -> Iterator[Markup]:
+    """Yield what a run's folder does not record of its training."""
+    if not record.config:
+        yield paragraph(
+            format_html(
+                "<b>{}</b> was imported: its folder holds weights, but no record of how they were trained.",
+                record.label,
             )
-        elif not record.inputs:
-            why = [" does not say what the data held (no ", code("inputs.json"), "): the settings alone name them."]
-            yield paragraph(element("b", record.label), why)
+        )
+    elif not record.inputs:
+        yield paragraph(
+            format_html(
+                "<b>{}</b> has no digests of its data (no {}): only the settings name them.",
+                record.label,
+                code("inputs.json"),
+            )
+        )
 
 
-def _differing(records: Sequence[Record]) -> Html:
-    """The settings in which the runs are not alike."""
+def _differing(records: Sequence[Record]) -> Markup:
     settings = [record.settings for record in records]
     names = list(dict.fromkeys(name for each in settings for name in each))
     rows = [
@@ -111,10 +126,12 @@ def _differing(records: Sequence[Record]) -> Html:
         if len({json.dumps(each.get(name), sort_keys=True) for each in settings}) > 1
     ]
     if not rows:
-        return paragraph("All settings of these runs are the same.")
+        return paragraph("All settings of these runs are equal.")
     return table("Settings in which the runs differ", ("setting", *(record.label for record in records)), rows)
 
 
-def _settings(record: Record) -> Html:
-    rows = [(code(name), [code(_plain(value)), _digest(record, name)]) for name, value in record.settings.items()]
+def _settings(record: Record) -> Markup:
+    rows = [
+        (code(name), join_html(code(_plain(value)), _digest(record, name))) for name, value in record.settings.items()
+    ]
     return table(f"{record.label}: config.json", ("setting", "value"), rows)
