@@ -27,7 +27,7 @@ for (const [name, width, height] of [["wide", 1280, 900], ["phone", 390, 844], [
     const broken = await page.evaluate(() => [...document.images].filter((image) => !image.naturalWidth).length);
     await page.evaluate(axe);
     await page.evaluate(() => document.querySelectorAll("details").forEach((each) => (each.open = true)));
-    // colours and roles are those of the phone's page: only the room is less
+    // colors and roles are those of the phone's page: only the width is smaller
     const result = name === "narrow" ? { passes: [], violations: [] } : await page.evaluate(() => axe.run());
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     await page.evaluate(() => document.querySelectorAll("details").forEach((each) => (each.open = false)));

@@ -1,4 +1,4 @@
-"""The smallest runs there can be, on people who do not exist."""
+"""The smallest possible runs, on synthetic pedestrians."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from passerby.recipes.registry import load_recipe
 from passerby.training.loop import train
 
 COARSE = 40
-"""Dots of an inch: figures take a fifth of the time."""
+"""The dots per inch with which figures take a fifth of the time."""
 TINY: dict[str, Any] = {
     "data.height": 32,
     "data.width": 16,
@@ -27,13 +27,13 @@ TINY: dict[str, Any] = {
 
 @pytest.fixture(scope="session")
 def people(tmp_path_factory: pytest.TempPathFactory, draw_people: Callable[..., Path]) -> Path:
-    """4 drawn people to train on, 4 to search among, 2 cameras."""
+    """Return synthetic data: 4 people to train on, 4 to search, 2 cameras."""
     return draw_people(tmp_path_factory.mktemp("report") / "data", people=8, cameras=2, images=3)
 
 
 @pytest.fixture(scope="session")
 def trained(people: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """``trained("aanet", seed=1)``: a run folder after one epoch, made once."""
+    """Return a function that trains a recipe for one epoch, once: ``trained("aanet", seed=1)`` is its run folder."""
     made: dict[str, Path] = {}
     place = tmp_path_factory.mktemp("runs")
 
@@ -55,26 +55,25 @@ def one(trained: Callable[..., Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def described(trained: Callable[..., Path]) -> Path:
-    """Of a model that predicts attributes and sees parts."""
+    """Return a run whose model predicts attributes and takes part crops."""
     return trained("aanet", **{"sampler.p": 4, "sampler.k": 1})
 
 
 @pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are made, but not rendered, which is what takes a report's time."""
-    from passerby.report import figure as picture
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make figures but do not render them, which takes most of a report's time."""
+    from passerby.report import figure
 
-    monkeypatch.setattr(picture, "encoded", lambda figure: ("image/png", b""))
+    monkeypatch.setattr(figure, "encode_figure", lambda _: ("image/png", b""))
 
 
 @pytest.fixture(scope="session")
 def page(one: Path, described: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of two unlike runs."""
-    from passerby.report import figure as picture
-    from passerby.report import write_report
+    """Return the report of two runs with different models."""
+    from passerby.report import figure, write_report
 
     file = tmp_path_factory.mktemp("pages") / "report.html"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(picture, "DPI", COARSE)
+        patch.setattr(figure, "DPI", COARSE)
         write_report([described, one], file)
     return file

@@ -1,4 +1,4 @@
-"""The page in Chromium: nothing goes wrong, nothing is asked for, everybody can use it (``make browser``)."""
+"""The page in Chromium: no error, no request, no accessibility violation (``make browser``)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 
 def opened(file: Path) -> list[dict[str, Any]]:
-    """What a browser says of a page, once for each screen and scheme of colors."""
+    """Return what a browser finds on a page, for each screen size and color scheme."""
     browser = next(filter(None, map(shutil.which, NAMES)), None)
     if browser is None:
         pytest.skip("no Chromium here (apt-get install chromium)")
@@ -36,12 +36,12 @@ def screens(page: Path) -> list[dict[str, Any]]:
     return opened(page)
 
 
-def test_nothing_goes_wrong_and_nothing_is_asked_for(screens: list[dict[str, Any]]) -> None:
+def test_no_error_and_no_request(screens: list[dict[str, Any]]) -> None:
     for each in screens:
         assert (each["messages"], each["requests"], each["broken"]) == ([], [], 0)
 
 
-def test_axe_finds_no_fault(screens: list[dict[str, Any]]) -> None:
+def test_axe_finds_no_violation(screens: list[dict[str, Any]]) -> None:
     for each in screens:
         assert each["rules"] > 30 or each["name"] == "narrow"
         assert each["violations"] == []
@@ -51,8 +51,8 @@ def test_nothing_is_wider_than_the_screen(screens: list[dict[str, Any]]) -> None
     assert [each["overflow"] for each in screens] == [0] * 6
 
 
-def test_the_browser_would_find_all_that(tmp_path: Path) -> None:
-    """A page on which everything is wrong."""
+def test_the_browser_finds_every_fault(tmp_path: Path) -> None:
+    """Open a page with every fault."""
     bad = tmp_path / "bad.html"
     bad.write_text("<html><img src='missing.png'><div style='width:2000px'>wide</div><script>missing()</script></html>")
     for each in opened(bad):

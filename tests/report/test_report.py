@@ -1,4 +1,4 @@
-"""The page: its numbers are the run's, it asks for nothing, and everybody can read it."""
+"""The page: its numbers are the run's, it requests nothing, and it is accessible."""
 
 from __future__ import annotations
 
@@ -15,27 +15,26 @@ import pytest
 from passerby.data.dataset import Dataset
 from passerby.errors import DatasetLayoutError
 from passerby.inference import model as prediction
-from passerby.report import figure as picture
-from passerby.report import read_records, read_run, write_report
+from passerby.report import figure, read_records, read_run, write_report
 
 VOID = {"meta", "link", "img", "br", "col"}
 
 
 class Page(HTMLParser):
-    """What tests ask of a page."""
+    """The elements, numbers and words of a page."""
 
     def __init__(self, file: Path) -> None:
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.numbers: dict[tuple[str, str], tuple[float, str]] = {}
-        """By run and key: the value in the markup, and what people read."""
+        """The value in the markup and the text that people read, by run and key."""
         self.open: list[str] = []
         self._reading: tuple[str, str, float] | None = None
         self.markup = file.read_text(encoding="utf-8")
         self.words = ""
         self.feed(self.markup)
         self.close()
-        assert self.open == [], "what was opened is closed, in order"
+        assert self.open == [], "every element is closed, in order"
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = dict(attrs)
@@ -82,10 +81,10 @@ def test_numbers_are_those_of_the_run(page: Path, one: Path, described: Path) ->
     attributes = {key: value for key, value in flat(json.loads((described / "metrics.json").read_text())).items()
                   if key.startswith("attributes.groups.hat.")}  # fmt: skip
     assert shown[described.name, "attributes.hat.accuracy"][0] == attributes["attributes.groups.hat.accuracy"]
-    assert "These are the numbers that the end of the training wrote down" in Page(page).words
+    assert "The metrics equal those written at the end of the training" in Page(page).words
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("unrendered")
 def test_numbers_of_other_data_are_those_of_evaluate(one: Path, tmp_path: Path, draw_people, capsys) -> None:
     from passerby.cli import main
 
@@ -113,12 +112,12 @@ def test_numbers_of_other_data_are_those_of_evaluate(one: Path, tmp_path: Path, 
     for some in said["slices"]:
         name = f"slices.{some['dimension']}/{some['group']}/{some['value']}"
         assert page.numbers[one.name, f"{name}.mean_ap"][0] == some["mean_ap"]
-    assert "Not the run's own test data." in page.words
+    assert "These are not the run's own test data." in page.words
     assert page.numbers[one.name, "metrics.mean_ap"][0] == json.loads((one / "metrics.json").read_text())["mean_ap"]
     assert f"--data {data} --open-set --slices cameras,attributes,visibility --json" in page.words
 
 
-def test_it_asks_for_nothing(page: Path) -> None:
+def test_it_requests_nothing(page: Path) -> None:
     found = Page(page)
     for tag, attributes in found.tags:
         assert tag not in ("script", "iframe", "object", "base", "form")
@@ -132,7 +131,7 @@ def test_it_asks_for_nothing(page: Path) -> None:
     assert page.stat().st_size < 5 * 2**20
 
 
-def test_everybody_can_read_it(page: Path) -> None:
+def test_it_is_accessible(page: Path) -> None:
     found = Page(page)
     assert found.of("html") == [{"lang": "en"}]
     assert len(found.of("title")) == len(found.of("h1")) == len(found.of("main")) == len(found.of("nav")) == 1
@@ -148,12 +147,12 @@ def test_everybody_can_read_it(page: Path) -> None:
     assert all("scope" in each for each in found.of("th"))
 
 
-def test_it_says_what_a_reader_asks(page: Path, people: Path, one: Path) -> None:
+def test_it_answers_what_a_reader_asks(page: Path, people: Path, one: Path) -> None:
     words = Page(page).words
     for asked in (
-        str(people), "Numbers", "Training curves", "Who is found, and who is not", "For whom it is worse", "Attributes",
-        "Calibration of", "Environment", "Two pictures are compared by the squared Euclidean distance",
-        "Nobody in these pictures exists", "Differences to", "by bootstrap over people (paired)", "loss.uncertainty",
+        str(people), "Metrics", "Training curves", "Ranked lists", "Subgroups", "Attributes", "Calibration of",
+        "Environment and commands", "Two images are compared by the squared Euclidean distance",
+        "The images are synthetic", "Differences to", "by bootstrap over people (paired)", "loss.uncertainty",
         json.loads((one / "inputs.json").read_text())["data.test"][:12],
     ):  # fmt: skip
         assert asked in words, asked
@@ -166,7 +165,7 @@ def test_differences_are_between_the_runs(page: Path, one: Path, described: Path
         assert shown[one.name, f"difference.{key}"][0] == pytest.approx(between)
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("unrendered")
 def test_one_embedding_feeds_everything(one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     embedded: list[int] = []
     embed = prediction.evaluate
@@ -180,17 +179,17 @@ def test_one_embedding_feeds_everything(one: Path, tmp_path: Path, monkeypatch: 
     assert len(embedded) == 1
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("unrendered")
 def test_without_its_data_it_is_of_the_folder_and_says_so(one: Path, tmp_path: Path) -> None:
     run = copied(one, tmp_path / "moved")
     config = json.loads((run / "config.json").read_text())
     config["data"]["train"] = str(tmp_path / "gone")
     (run / "config.json").write_text(json.dumps(config))
     (found,) = write_report([run], tmp_path / "report.html")
-    assert found.tested is None
+    assert found.evaluation is None
     page = Page(tmp_path / "report.html")
     assert page.numbers[run.name, "mean_ap"][0] == json.loads((one / "metrics.json").read_text())["mean_ap"]
-    assert "What is missing, and how to get it" in page.words
+    assert "Missing from this report" in page.words
     assert f"passerby report {run} --data DATA" in page.words
     assert "Training curves" in page.words
     with pytest.raises(DatasetLayoutError):  # what was asked for must do
@@ -198,7 +197,7 @@ def test_without_its_data_it_is_of_the_folder_and_says_so(one: Path, tmp_path: P
     assert not (tmp_path / "other.html").exists()
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("unrendered")
 def test_unfinished_and_imported_runs(one: Path, people: Path, tmp_path: Path) -> None:
     unfinished = copied(one, tmp_path / "unfinished", without=("model.json", "metrics.json"))
     imported = copied(
@@ -209,7 +208,7 @@ def test_unfinished_and_imported_runs(one: Path, people: Path, tmp_path: Path) -
     write_report([unfinished, imported], tmp_path / "report.html", data=str(people))
     page = Page(tmp_path / "report.html")
     assert f"passerby train --resume {unfinished}" in page.words
-    assert "says nothing of how they were trained" in page.words
+    assert "no record of how they were trained" in page.words
     assert ("imported", "mean_ap") in page.numbers
     assert ("unfinished", "mean_ap") not in page.numbers
 
@@ -220,7 +219,7 @@ def test_names_and_settings_can_do_no_harm(one: Path, tmp_path: Path, monkeypatc
     environment = json.loads((run / "environment.json").read_text())
     environment["command"] = environment["platform"] = "</code><img src=http://x onerror=alert(1)>"
     (run / "environment.json").write_text(json.dumps(environment))
-    monkeypatch.setattr(picture, "DPI", 40)
+    monkeypatch.setattr(figure, "DPI", 40)
     write_report([run], tmp_path / "report.html")
     page = Page(tmp_path / "report.html")
     assert {tag for tag, _ in page.tags}.isdisjoint({"script"})
@@ -229,7 +228,7 @@ def test_names_and_settings_can_do_no_harm(one: Path, tmp_path: Path, monkeypatc
     assert "</code><img src=http://x onerror=alert(1)>" in page.words
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("unrendered")
 def test_heads_of_people_who_may_exist_are_blurred(one: Path, people: Path, tmp_path: Path) -> None:
     photographs = tmp_path / "photographs"
     shutil.copytree(people, photographs)
@@ -237,10 +236,10 @@ def test_heads_of_people_who_may_exist_are_blurred(one: Path, people: Path, tmp_
         if each.is_file():
             each.unlink()  # what says that they were drawn
     write_report([one], tmp_path / "blurred.html", data=str(photographs))
-    assert "Heads are blurred in all pictures" in Page(tmp_path / "blurred.html").words
+    assert "Heads are blurred in all images" in Page(tmp_path / "blurred.html").words
     plain = read_run(*read_records([one]), str(photographs), blur=False)
-    assert plain.album is not None
-    assert not plain.album.blurs
+    assert plain.evaluation is not None
+    assert not plain.evaluation.images.blurs
 
 
 def copied(run: Path, to: Path, *, without: tuple[str, ...] = ()) -> Path:

@@ -1,14 +1,15 @@
-"""What sections say of runs that disagree, of few people, of easy slices, and of models that never err."""
+"""The text of sections: runs that disagree, few people, easy subgroups, and models without errors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from passerby.explain.evaluated import EvaluatedEmbeddings
@@ -16,35 +17,42 @@ from passerby.metrics.held_out import calibrate_embeddings
 from passerby.metrics.open_set import equal_error_rate, true_positive_rate_at
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.metrics.subgroups import Dimension, Subgroup
-from passerby.report import read_records, read_run
-from passerby.report.components import plain
-from passerby.report.inputs.evaluated_run import Tested as Evaluated
+from passerby.report import figure, read_records, read_run
+from passerby.report.inputs.comparison import comparable
+from passerby.report.inputs.evaluated_run import Evaluation
 from passerby.report.inputs.record import Record
 from passerby.report.inputs.run import Run
-from passerby.report.sections.matches import why
-from passerby.report.sections.metrics import numbers
-from passerby.report.sections.protocol import alike
+from passerby.report.registry import SectionBuilder
+from passerby.report.sections.matches import matches
+from passerby.report.sections.metrics import metrics
+from passerby.report.sections.protocol import protocol
 from passerby.report.sections.ranked_lists import ranked
-from passerby.report.sections.retrieval import _CAPTIONS, _SAID, retrieval
-from passerby.report.sections.subgroups import slices
+from passerby.report.sections.retrieval import _CAPTIONS, _VALUES, retrieval
+from passerby.report.sections.subgroups import subgroups
 from passerby.types import Embeddings, Protocol, QueryResults, Rerank
 
 
 def written(label: str, **protocol: Any) -> Run:
-    """Of a folder alone, which says how it was counted."""
-    metrics = {"cmc": {"1": 0.5}, "mean_ap": 0.4, "protocol": asdict(Protocol(**protocol))}
-    return Run(Record(Path(label), label, {}, {}, {}, {}, metrics, {}, (), None), None, None)
+    """Return a run that is known from its folder alone, which records its protocol."""
+    numbers = {"cmc": {"1": 0.5}, "mean_ap": 0.4, "protocol": asdict(Protocol(**protocol))}
+    return Run(Record(Path(label), label, {}, {}, {}, {}, numbers, {}, (), None), None)
 
 
-def said(runs: list[Run], section: Callable[..., Any]) -> str:
-    return plain(section(runs).content)
+def plain(content: Iterable[str]) -> str:
+    """Return the text without tags."""
+    return Markup("").join(content).striptags()
+
+
+def text_of(runs: list[Run], *sections: SectionBuilder) -> str:
+    """Return the text of some sections about some runs."""
+    return " ".join(plain(section(runs).content) for section in sections)
 
 
 @pytest.mark.parametrize("method", [{"normalize": False}, {"flip_tta": True}, {"distance": "local"}, {"name": "other"}])
-def test_runs_that_compare_as_their_papers_do_are_still_compared(method: dict[str, Any]) -> None:
-    words = said([written("a"), written("b", **method)], numbers)
+def test_runs_with_the_distances_of_their_papers_are_compared(method: dict[str, Any]) -> None:
+    words = text_of([written("a"), written("b", **method)], metrics, protocol)
     assert "Differences to a" in words
-    assert "do not compare" not in words
+    assert "not comparable" not in words
     assert "as its paper does" in words
 
 
@@ -52,11 +60,11 @@ def test_runs_that_compare_as_their_papers_do_are_still_compared(method: dict[st
     {"ignore_same_camera": False}, {"average_precision": "trapezoid"}, {"draws": 10}, {"rerank": Rerank()},
     {"multi_query": "mean"},
 ])  # fmt: skip
-def test_runs_that_were_counted_otherwise_are_not(count: dict[str, Any]) -> None:
+def test_runs_under_different_protocols_are_not(count: dict[str, Any]) -> None:
     runs = [written("a"), written("b", **count)]
-    assert not alike(runs)
-    words = said(runs, numbers)
-    assert "do not compare" in words
+    assert not comparable(runs)
+    words = text_of(runs, metrics, protocol)
+    assert "not comparable" in words
     assert "Differences" not in words
 
 
@@ -67,15 +75,14 @@ def run(one: Path) -> Run:
 
 
 def with_(run: Run, label: str | None = None, **changes: Any) -> Run:
-    """The run, had its evaluation been another."""
-    assert run.tested is not None
+    """Return the run with a changed evaluation."""
     record = replace(run.record, label=label or run.label)
-    return replace(run, record=record, tested=replace(run.tested, **changes))
+    return replace(run, record=record, evaluation=replace(evaluated(run), **changes))
 
 
-def evaluated(run: Run) -> Evaluated:
-    assert run.tested is not None
-    return run.tested
+def evaluated(run: Run) -> Evaluation:
+    assert run.evaluation is not None
+    return run.evaluation
 
 
 def queries(precision: torch.Tensor, pids: torch.Tensor) -> QueryResults:
@@ -84,28 +91,31 @@ def queries(precision: torch.Tensor, pids: torch.Tensor) -> QueryResults:
 
 
 def differing(run: Run, change: torch.Tensor, each: int) -> str:
-    """The verdicts on a run whose queries of each person all differ alike from another's."""
+    """Return the verdicts on a run whose queries of a person all differ by the same value from another run's."""
     pids, change = (side.repeat_interleave(each) for side in (torch.arange(len(change)), change))
     before = 0.5 + torch.zeros(len(pids), dtype=torch.float64)
     runs = [
         with_(run, label, result=replace(evaluated(run).result, per_query=queries(precision, pids)))
         for label, precision in (("a", before), ("b", before + change))
     ]
-    return said(runs, numbers)
+    return text_of(runs, metrics)
 
 
-def test_differences_are_sure_only_if_other_people_would_agree(run: Run) -> None:
+def test_differences_are_significant_only_if_other_people_would_agree(run: Run) -> None:
     some = torch.tensor([0.1] * 8 + [-0.1] * 4, dtype=torch.float64)
-    assert "higher" not in differing(run, some, 30).replace("larger", "")  # of 360 queries it would be sure
+    assert "higher" not in differing(run, some, 30).replace(
+        "larger", ""
+    )  # over 360 independent queries it would be significant
     assert "▲ higher" in differing(run, some.abs(), 30)
     assert "▼ lower" in differing(run, -some.abs(), 30)
     few = differing(run, some[:5], 30)
-    assert "too few people to say" in few
+    assert "too few people to tell" in few
     assert "▲" not in few
 
 
 def test_every_number_has_an_interval(run: Run) -> None:
-    rows = {metric: str(numbers([run]).content[0]).split(f">{metric}</th>")[1].split("</tr>")[0] for metric in (
+    table = metrics([run]).content[0]
+    rows = {metric: table.split(f">{metric}</th>")[1].split("</tr>")[0] for metric in (
         "rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP")}  # fmt: skip
     assert all('class="interval"' in row for row in rows.values())
 
@@ -114,19 +124,19 @@ def cut(dimension: Dimension, value: str, mean_ap: float) -> Subgroup:
     return Subgroup(dimension, "1", value, 20, 5, mean_ap, mean_ap, (0.0, 1.0), (0.0, 1.0))
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_only_what_is_below_its_like_is_called_worse(run: Run) -> None:
-    """Pairs of cameras are easier searches than the whole: all of these are above its mAP of a half."""
+@pytest.mark.usefixtures("unrendered")
+def test_only_subgroups_below_their_reference_are_named(run: Run) -> None:
+    """Check with pairs of cameras that, as easier searches, are all above the mAP of all queries."""
     cameras = [cut("cameras", str(camera), 0.6 + camera / 10) for camera in (1, 2, 3)]
     keypoints = [cut("visibility", "all", 0.9), cut("visibility", "some", 0.3)]
     result = replace(evaluated(run).result, mean_ap=0.5)
-    section = slices([with_(run, slices=(*cameras, *keypoints), result=result)])
-    assert plain(section.content[0]) == (
-        f"{run.label}, lowest mAP in per cent, pairs of cameras (80.0 is the mean of 3 pairs): camera 1 → 1 (70.0); "
-        "visible joints (50.0 over all queries): some (30.0)."
+    section = subgroups([with_(run, subgroups=(*cameras, *keypoints), result=result)])
+    assert plain(section.content[:1]) == (
+        f"{run.label}, lowest mAP in percent, pairs of cameras (80.0 is the mean of 3 pairs): camera 1 → 1 (70.0); "
+        "visible keypoints (50.0 over all queries): some (30.0)."
     )
-    section = slices([with_(run, slices=(keypoints[0],), result=result)])
-    assert plain(section.content[0]) == f"{run.label}: no slice of enough queries lies below the rest."
+    section = subgroups([with_(run, subgroups=(keypoints[0],), result=result)])
+    assert plain(section.content[:1]) == f"{run.label}: no subgroup with enough queries is below its reference."
 
 
 def crowd(seed: int) -> Embeddings:
@@ -135,54 +145,52 @@ def crowd(seed: int) -> Embeddings:
     return Embeddings(features, tuple(f"{seed}-{row}" for row in range(72)), pids, torch.arange(72) % 3)
 
 
-def test_every_curve_says_what_it_is_worth() -> None:
+def test_every_curve_has_its_values_in_words() -> None:
     calibration = calibrate_embeddings(crowd(2), crowd(3), Protocol())
     some = EvaluatedEmbeddings("ours", crowd(0), crowd(1), Protocol(), calibration)
-    words = {what: _SAID[what](some) for what in _CAPTIONS}
+    words = {what: _VALUES[what](some) for what in _CAPTIONS}
     assert len(set(words.values())) == len(_CAPTIONS)
     assert f"{100 * true_positive_rate_at(some.pairs, 0.01):.1f} % at 0.01" in words["roc"]
     assert f"equal error rate is {100 * equal_error_rate(some.pairs):.1f} %" in words["roc"]
-    assert "errs by" in words["calibration"]
-    assert "apart" in words["histogram"]
-    assert not any("apart" in word for what, word in words.items() if what != "histogram")
+    assert "expected calibration error" in words["calibration"]
+    assert "median distance" in words["histogram"]
+    assert not any("distance" in word for what, word in words.items() if what != "histogram")
     far = EvaluatedEmbeddings(
         "far", replace(crowd(0), embedding=60 * crowd(0).embedding), crowd(1), Protocol(normalize=False)
     )
-    assert "e+" not in _SAID["histogram"](far)
+    assert "e+" not in _VALUES["histogram"](far)
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_how_pairs_are_compared_is_said_once_above_the_curves(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from passerby.report import figure as picture
-
+@pytest.mark.usefixtures("unrendered")
+def test_the_protocol_stands_once_above_the_curves(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
 
-    def encoded(figure: Figure) -> tuple[str, bytes]:
-        written.extend(text.get_text() for text in figure.texts)
+    def encode(drawn: Figure) -> tuple[str, bytes]:
+        written.extend(text.get_text() for text in drawn.texts)
         return "image/png", b""
 
-    monkeypatch.setattr(picture, "encoded", encoded)
-    protocol = str(evaluated(run).result.protocol)
-    words = said([run], retrieval)
-    assert words.count(protocol) == 1
+    monkeypatch.setattr(figure, "encode_figure", encode)
+    name = str(evaluated(run).result.protocol)
+    words = text_of([run], retrieval)
+    assert words.count(name) == 1
     assert len(written) > 4
-    assert sum(protocol in " ".join(text.split()) for text in written) == 1  # the matrices of cameras, folded away
+    assert sum(name in " ".join(text.split()) for text in written) == 1  # the matrices of cameras, inside <details>
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_answers_are_called_what_they_are(run: Run) -> None:
-    """Of a model that never errs no wrong answer is shown; of one that always does no right one."""
+@pytest.mark.usefixtures("unrendered")
+def test_matches_are_called_what_they_are(run: Run) -> None:
+    """Show no false match of a model without errors, and no true match of a model that always errs."""
     found = evaluated(run)
     for sign, shown, lacking in ((1, "true match", "false match"), (-1, "false match", "true match")):
-        query, gallery = told_apart(found.query, found.query, 1), told_apart(found.gallery, found.query, sign)
+        query, gallery = separated(found.query, found.query, 1), separated(found.gallery, found.query, sign)
         result = evaluate_embeddings(query, gallery, found.result.protocol)
-        words = said([with_(run, query=query, gallery=gallery, result=result)], why)
-        assert f"There is no query whose nearest picture is a {lacking}." in words
-        assert f"A {shown}: of the queries whose nearest picture is a {shown}" in words
+        words = text_of([with_(run, query=query, gallery=gallery, result=result)], matches)
+        assert f"No query has a {lacking} as its nearest image." in words
+        assert f"A {shown}: of the queries whose nearest image is a {shown}" in words
 
 
-def told_apart(some: Embeddings, like: Embeddings, scale: int) -> Embeddings:
-    """A direction a person; the opposite of it is farther than anybody else's."""
+def separated(some: Embeddings, like: Embeddings, scale: int) -> Embeddings:
+    """Return one direction per person; its opposite is farther away than the direction of every other person."""
     assert some.pids is not None
     assert like.pids is not None
     known = like.pids.unique()
@@ -191,25 +199,25 @@ def told_apart(some: Embeddings, like: Embeddings, scale: int) -> Embeddings:
 
 
 def test_remedies_are_sentences(run: Run) -> None:
-    from passerby.report.inputs.evaluated_run import _slicing
+    from passerby.report.inputs.evaluated_run import _grouping
 
     dataset = evaluated(run).dataset
-    nobody = replace(dataset, query=tuple(replace(sample, camid=None) for sample in dataset.query))
-    lacking = [*_slicing(nobody, draws=0)[1], *_slicing(dataset, draws=3)[1]]
-    assert lacking
-    assert all(each.remedy[0].isupper() and each.remedy.endswith(".") for each in lacking)
+    unlabeled = replace(dataset, query=tuple(replace(sample, camid=None) for sample in dataset.query))
+    missing = [*_grouping(unlabeled, draws=0)[1], *_grouping(dataset, draws=3)[1]]
+    assert missing
+    assert all(each.remedy[0].isupper() and each.remedy.endswith(".") for each in missing)
 
 
-def test_lists_of_runs_that_compare_otherwise_are_of_no_one_protocol(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from passerby.report import figure as picture
-
+def test_lists_of_runs_with_different_distances_name_no_single_protocol(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     titles: list[str] = []
 
-    def encoded(figure: Figure) -> tuple[str, bytes]:
-        titles.extend(text.get_text() for text in figure.texts if "lowest average" in text.get_text())
+    def encode(drawn: Figure) -> tuple[str, bytes]:
+        titles.extend(text.get_text() for text in drawn.texts if "lowest average" in text.get_text())
         return "image/png", b""
 
-    monkeypatch.setattr(picture, "encoded", encoded)
+    monkeypatch.setattr(figure, "encode_figure", encode)
     result = evaluated(run).result
     other = replace(result, protocol=replace(result.protocol, normalize=False))
     ranked([run, with_(run, "b", result=other)])

@@ -1,4 +1,4 @@
-"""What a run's folder says of it, and what it cannot."""
+"""The content of a run's folder, and the errors of a damaged one."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def test_a_whole_run(one: Path) -> None:
     assert (record.name, record.label) == ("aap_reid", "aap_reid")
     assert record.setting("sampler.p") == 2
     assert record.settings["data.height"] == 32
-    assert record.setting("nobody.knows") is None
+    assert record.setting("no.such") is None
     assert record.inputs.keys() >= {"data.train", "data.test"}
     assert record.metrics["queries"] == 8
     assert len(record.log) == record.log[-1]["step"]
     assert record.calibration is None
 
 
-def test_runs_are_told_apart(tmp_path: Path) -> None:
+def test_runs_have_unique_labels(tmp_path: Path) -> None:
     runs = [folder(tmp_path / name, model={"model": "x"}) for name in ("a/run", "b/run")]
     assert [record.label for record in read_records(runs)] == ["a/run", "b/run"]
     with pytest.raises(ConfigError, match="the same run"):
         read_records([runs[0], tmp_path / "b" / ".." / "a" / "run"])
 
 
-def test_a_run_is_called_as_it_is_in_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the name that was typed, where it only leads to a folder; by the folder's, where that is ``.``."""
+def test_a_run_has_the_same_label_as_in_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use the name as typed, if it is a link to a folder, and the folder's own name for ``.``."""
     real = folder(tmp_path / "g_p_a-0", model={"model": "x"})
     (tmp_path / "aanet").symlink_to(real)
     assert [record.label for record in read_records([tmp_path / "aanet"])] == ["aanet"]
@@ -46,8 +46,8 @@ def test_a_run_is_called_as_it_is_in_figures(tmp_path: Path, monkeypatch: pytest
     assert [record.label for record in read_records(["."])] == ["g_p_a-0"]
 
 
-def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"is no run \(no config.json, no model.json\)"):
+def test_other_folders_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"is not a run folder \(no config.json, no model.json\)"):
         read_records([tmp_path])
     with pytest.raises(ConfigError, match="pose network"):
         read_records([folder(tmp_path / "pose", config={"recipe": "pose"})])
@@ -56,5 +56,5 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="damaged"):
         read_records([damaged])
     (damaged / "metrics.json").write_text("[]")
-    with pytest.raises(ConfigError, match="no object"):
+    with pytest.raises(ConfigError, match="not a JSON object"):
         read_records([damaged])

@@ -12,7 +12,7 @@ from passerby.data.dataset import Dataset
 from passerby.data.digest import digest_of
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, PasserbyError
-from passerby.evaluation.subgroups import Slicing
+from passerby.evaluation.subgroups import Grouping
 from passerby.explain.images import ImageSet
 from passerby.inference.load import load as load_model
 from passerby.inference.model import Model
@@ -90,7 +90,7 @@ def evaluate_run(
     dataset = load_dataset(spec)
     own = spec == own_test_data(record)
     protocol = model.protocol_for(dataset)
-    slicing, missing = _slicing(dataset, draws=protocol.draws)
+    grouping, missing = _grouping(dataset, draws=protocol.draws)
     labels = _attributes(record, model, dataset, own=own)
     kept: list[Embeddings] = []
     total = len(dataset.split("query")) + len(dataset.split("gallery"))
@@ -115,7 +115,7 @@ def evaluate_run(
         gallery=gallery,
         result=result,
         attributes=labels,
-        subgroups=slicing.slices(query, gallery, result) if slicing.dimensions else (),
+        subgroups=grouping.subgroups(query, gallery, result) if grouping.dimensions else (),
         missing=missing,
         same_content=_same_content(record, dataset) if own else None,
     )
@@ -136,28 +136,28 @@ def _attributes(record: Record, model: Model, dataset: Dataset, *, own: bool) ->
     return known if any(known.of(sample) is not None for sample in dataset.gallery) else None
 
 
-def _slicing(dataset: Dataset, *, draws: int) -> tuple[Slicing, tuple[Missing, ...]]:
+def _grouping(dataset: Dataset, *, draws: int) -> tuple[Grouping, tuple[Missing, ...]]:
     """Return the subgroups that the data can be divided into, and those that are missing."""
     if draws:
         why = f"the protocol is a mean over {draws} random galleries, which has no values of single queries"
-        return Slicing(()), (Missing("subgroup metrics", why, "Evaluate on other data with --data."),)
-    found: list[Slicing] = []
+        return Grouping(()), (Missing("subgroup metrics", why, "Evaluate on other data with --data."),)
+    found: list[Grouping] = []
     missing: list[Missing] = []
     dimensions: tuple[Dimension, ...] = ("cameras", "attributes", "visibility")
     for dimension in dimensions:
         try:
-            found.append(_slicing_by(dimension, dataset))
+            found.append(_grouping_by(dimension, dataset))
         except PasserbyError as error:  # noqa: PERF203 - each may be unknown
             missing.append(Missing(f"subgroups by {dimension}", str(error), "Add the labels (docs/data.md)."))
     names = tuple(dimension for each in found for dimension in each.dimensions)
     return Grouping(names, tuple(labels for each in found for labels in each.labels)), tuple(missing)
 
 
-def _slicing_by(dimension: Dimension, dataset: Dataset) -> Grouping:
+def _grouping_by(dimension: Dimension, dataset: Dataset) -> Grouping:
     if dimension == "cameras" and any(s.camid is None for s in (*dataset.query, *dataset.gallery)):
         raise ConfigError("some images have no camera ID")
     labels = read_attributes(dataset.source) if dimension == "attributes" else None
-    return Slicing.of_dataset((dimension,), dataset, attributes=labels)
+    return Grouping.of_dataset((dimension,), dataset, attributes=labels)
 
 
 def _same_content(record: Record, dataset: Dataset) -> bool | None:

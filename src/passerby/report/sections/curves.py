@@ -22,7 +22,7 @@ _CAPTION = (
 @section("curves", "Training curves", order=40)
 def curves(runs: Sequence[Run]) -> Iterator[str]:
     """Yield the curves of all runs with a training log, and the values of the last step."""
-    histories = [TrainingHistory.of(run.record.path, run.label) for run in runs if run.record.log]
+    histories = [TrainingHistory.from_run(run.record.path, run.label) for run in runs if run.record.log]
     for first in range(0, len(histories), len(STYLES)):
         some = histories[first : first + len(STYLES)]
         alt = f"Training curves of {' and '.join(each.name for each in some)}: {_losses(some)}."

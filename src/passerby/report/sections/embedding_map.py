@@ -26,7 +26,7 @@ def embedding_map(runs: Sequence[Run]) -> Iterator[str]:
     """Yield the maps of every run, colored by person and by camera."""
     for run, evaluation in evaluated(runs):
         yield heading(f"Embeddings of {run.label}")
-        some = embeddings_of_people(evaluated_embeddings(run, evaluation).everybody)
+        some = embeddings_of_people(evaluated_embeddings(run, evaluation).combined)
         for color in _CAPTIONS:
             try:
                 yield _figure(run, evaluation, some, color)

@@ -19,11 +19,8 @@ from passerby.report.inputs.run import Run, evaluated
 from passerby.report.registry import section
 from passerby.types import Sample
 
-_SHOWN: dict[Outcome, tuple[Selection, str, str]] = {
-    "right": ("best", "highest", "true match"),
-    "wrong": ("worst", "lowest", "false match"),
-}
-"""The query to show for an outcome of its nearest image: first by which order of average precision, and the names."""
+_SHOWN: dict[Outcome, tuple[Selection, str]] = {"true match": ("best", "highest"), "false match": ("worst", "lowest")}
+"""The order of average precision by which a query is selected, for each outcome of its nearest image."""
 
 
 @section("matches", "Match explanations", order=70)
@@ -37,14 +34,14 @@ def matches(runs: Sequence[Run]) -> Iterator[str]:
             try:
                 yield _figure(run, evaluation, outcome)
             except PasserbyError as error:  # noqa: PERF203 - either may fail alone
-                yield paragraph(f"A {_SHOWN[outcome][2]} is not explained: {error}")
+                yield paragraph(f"A {outcome} is not explained: {error}")
 
 
 def _figure(run: Run, evaluation: Evaluation, outcome: Outcome) -> Markup:
-    selection, ranked, name = _SHOWN[outcome]
+    selection, ranked = _SHOWN[outcome]
     row = _row(evaluation, selection, outcome)
     if row is None:
-        return paragraph(f"No query has a {name} as its nearest image.")
+        return paragraph(f"No query has a {outcome} as its nearest image.")
     protocol = evaluation.result.protocol
     (one,) = ranked_lists(evaluation.query, evaluation.gallery, protocol, torch.tensor([row]), k=1)
     query = _sample(evaluation.dataset, "query", one.path)
@@ -52,9 +49,11 @@ def _figure(run: Run, evaluation: Evaluation, outcome: Outcome) -> Markup:
     images = evaluation.images
     explained = explain_match(evaluation.model, images, query, images, nearest, protocol=protocol)
     figure = match_figure(explained, title=f"{run.label} on {evaluation.spec}")
-    caption = f"A {name}: of the queries whose nearest image is a {name}, the one with the {ranked} average precision, "
+    caption = (
+        f"A {outcome}: of the queries whose nearest image is a {outcome}, the one with the {ranked} average precision, "
+    )
     caption += f"with that image. In words: {explained.sentence}"
-    alt = f"A query and its nearest image, a {name}, compared. {explained.sentence}"
+    alt = f"A query and its nearest image, a {outcome}, compared. {explained.sentence}"
     return show_figure(figure, alt=alt, caption=caption)
 
 
@@ -65,8 +64,8 @@ def _row(evaluation: Evaluation, selection: Selection, outcome: Outcome) -> int 
     first = dict(zip(each.paths, each.first_rank.tolist(), strict=True))
     query, gallery = evaluation.query, evaluation.gallery
     order = select_queries(query, gallery, evaluation.result.protocol, selection, len(query)).tolist()
-    right = outcome == "right"
-    return next((row for row in order if (first[query.paths[row]] == 1) == right), None)
+    found = outcome == "true match"
+    return next((row for row in order if (first[query.paths[row]] == 1) == found), None)
 
 
 def _sample(dataset: Dataset, split: Split, path: str) -> Sample:

@@ -67,9 +67,13 @@ def _figure(members: Sequence[tuple[Run, Evaluation]], selection: Selection) -> 
 def _alt(lists: Mapping[str, Sequence[RankedList]], ranked: str) -> str:
     """Return the true matches in each list, in words."""
     values = [
-        f"{label}, query of person {one.pid}: {sum(hit.outcome == 'right' for hit in one.hits)} true matches among the "
+        f"{label}, query of person {one.pid}: {_true_matches(one)} true matches among the "
         f"nearest {len(one.hits)}, the first at rank {one.ranks[0] if one.ranks else 'none'}"
         for label, some in lists.items()
         for one in some
     ]
     return f"Ranked lists of the queries with the {ranked} average precision. {'; '.join(values)}."
+
+
+def _true_matches(ranked: RankedList) -> int:
+    return sum(hit.outcome == "true match" for hit in ranked.hits)
