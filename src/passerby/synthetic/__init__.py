@@ -1,1 +1,1 @@
-"""People who do not exist, seen by cameras that do not exist: a procedural data set with exact labels."""
+"""A generator of synthetic pedestrians: a procedural re-identification dataset with exact labels."""

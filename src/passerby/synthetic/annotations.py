@@ -1,4 +1,4 @@
-"""The labels of a set as files: attributes as Market-1501's annotators write them, joints as COCO does."""
+"""The labels of a dataset as files: attributes in Market-1501's columns, keypoints in COCO's format."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLUMNS = ("person", "outfit", "twin_group", *MARKET.columns)
 
 
 def attribute_table(settings: Settings, pids: Iterable[int], world: World | None = None) -> str:
-    """A row for each person, or for each of her outfits; people and outfits count from 1, as in file names."""
+    """Return one row per person, or per outfit; people and outfits count from 1, as in file names."""
     world, text = world or World(settings), io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
@@ -33,7 +33,7 @@ def attribute_table(settings: Settings, pids: Iterable[int], world: World | None
 
 
 def image_entry(number: int, name: str, key: Key, labels: Labels, outfit: int) -> dict[str, Any]:
-    """A picture in COCO's ``images``, with what COCO has no words for."""
+    """Return an image in COCO's ``images``, with the facts that COCO has no words for."""
     height, width = labels.parts.shape
     return {
         "id": number,
@@ -50,7 +50,7 @@ def image_entry(number: int, name: str, key: Key, labels: Labels, outfit: int) -
 
 
 def keypoints_entry(number: int, labels: Labels) -> dict[str, Any]:
-    """The person in COCO's ``annotations``; the box is that of the whole person and may reach out of the picture."""
+    """Return the person in COCO's ``annotations``; the box is that of the whole person and may reach out of the image."""
     x0, y0, x1, y1 = labels.box
     joints: list[float] = []
     for (x, y), code in zip(labels.keypoints.tolist(), labels.visibility.tolist(), strict=True):
@@ -68,11 +68,11 @@ def keypoints_entry(number: int, labels: Labels) -> dict[str, Any]:
 
 
 Entries = list[tuple[dict[str, Any], dict[str, Any]]]
-"""Of each picture: its lines in COCO's ``images`` and ``annotations``."""
+"""The entries of each image in COCO's ``images`` and ``annotations``."""
 
 
 def coco_json(entries: Entries) -> str:
-    """The content of ``keypoints.json``: pictures, people, and what the joints are called."""
+    """Return the content of ``keypoints.json``: images, people, and the names of the keypoints."""
     skeleton = [[a + 1, b + 1] for a, b in BONES]
     category = {
         "id": 1,

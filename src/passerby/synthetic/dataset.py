@@ -1,4 +1,4 @@
-"""The people as files that are drawn when they are read, in Market-1501's layout.
+"""The source whose images are rendered when they are read, in Market-1501's layout.
 
 Label files lie beside the images as in a written dataset; they are not listed, and are made when they are read. What
 was drawn once is kept in a cache folder: ``$PASSERBY_CACHE`` or ``~/.cache/passerby``.
@@ -36,14 +36,14 @@ from passerby.synthetic.street.world import World
 
 
 def encode(shot: Shot) -> bytes:
-    """The picture as the camera's JPEG."""
+    """Encode the image as the camera's JPEG."""
     content = io.BytesIO()
     Image.fromarray(shot.image).save(content, "JPEG", quality=shot.quality)
     return content.getvalue()
 
 
 def encode_mask(labels: Labels) -> bytes:
-    """The part mask as PNG."""
+    """Encode the part mask as PNG."""
     content = io.BytesIO()
     Image.fromarray(labels.parts).save(content, "PNG")
     return content.getvalue()
@@ -53,7 +53,7 @@ _SIDECARS = (ATTRIBUTES, KEYPOINTS, SETTINGS)
 
 
 class PedestrianSource(Source):
-    """Files of people who do not exist: names are known at once, contents are drawn when first read.
+    """A source of synthetic pedestrians: names are known at once, an image is rendered when it is first read.
 
     Args:
         cache: the folder that holds a folder a set; ``None`` keeps nothing.
@@ -78,12 +78,12 @@ class PedestrianSource(Source):
 
     @cached_property
     def index(self) -> dict[str, Key]:
-        """Which picture each name is."""
+        """The image that each name is."""
         return dict(sorted((file_name(self.settings, key), key) for key in keys(self.settings)))
 
     @cached_property
     def masks(self) -> dict[str, str]:
-        """Of which picture each part mask is."""
+        """The image that each part mask is of."""
         return {mask_name(name): name for name in self.index}
 
     @property
@@ -124,7 +124,7 @@ class PedestrianSource(Source):
             raise _unusable(self.folder, error.strerror or error) from None
 
     def labels(self, name: str) -> Labels:
-        """What is known of one picture; it is drawn anew for that.
+        """Return what is known of one image; it is rendered for that.
 
         Raises:
             DatasetLayoutError: if there is no such file.
@@ -136,7 +136,7 @@ class PedestrianSource(Source):
         return encode(shot), shot.labels
 
     def _sidecar(self, name: str) -> bytes:
-        """A label file as a written set has it; masks and joints are drawn for that."""
+        """Return a label file as a written dataset has it; images are rendered for masks and keypoints."""
         if name == SETTINGS:
             return settings_json(self.settings).encode()
         if name == ATTRIBUTES:
@@ -157,7 +157,7 @@ class PedestrianSource(Source):
 
     @property
     def folder(self) -> Path | None:
-        """This set's folder in the cache."""
+        """The folder of this dataset in the cache."""
         return None if self.cache is None else self.cache / short_hash(self.settings)
 
     def _key(self, name: str) -> Key:
@@ -169,8 +169,8 @@ class PedestrianSource(Source):
         about = folder / SETTINGS
         try:
             if not about.exists():
-                _write_whole(about, settings_json(self.settings).encode())
-            _write_whole(folder / name, content)
+                _write(about, settings_json(self.settings).encode())
+            _write(folder / name, content)
         except OSError as error:
             raise _unusable(folder, error.strerror or error) from None
         except OutputError as error:
@@ -178,7 +178,7 @@ class PedestrianSource(Source):
 
 
 def open_pedestrians(text: str = "", *, cache: str | Path | None = "", **options: Any) -> PedestrianSource:
-    """The set that ``text`` (``people=60,preset=hard``) and keywords describe.
+    """Return the dataset that ``text`` (``people=60,preset=hard``) and keywords describe.
 
     Args:
         cache: a folder; ``None`` keeps nothing; by default ``$PASSERBY_CACHE`` or ``~/.cache/passerby`` is used.
@@ -187,8 +187,8 @@ def open_pedestrians(text: str = "", *, cache: str | Path | None = "", **options
     return PedestrianSource(settings_from(text, **options), cache=None if folder is None else Path(folder).expanduser())
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    """Threads and processes may draw the same picture at once: the last one stays."""
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole. Threads and processes may render the same image at once: the last one stays."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as partial:
         partial.write_bytes(content)

@@ -1,4 +1,4 @@
-"""A whole set on disk: Market-1501's layout with attributes, joints and, on request, part masks."""
+"""A whole dataset on disk: Market-1501's layout with attributes, keypoints and, on request, part masks."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from passerby.synthetic.settings import Settings
 from passerby.synthetic.street.world import World
 
 CHUNK = 8
-"""Pictures that a worker draws before it reports."""
+"""The number of images that a worker renders before it reports."""
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 Progress = Callable[[int], object]
 
 
 class Job(NamedTuple):
-    """Some pictures that one worker writes, one after the other."""
+    """The images that one worker writes, one after the other."""
 
     settings: Settings
     keys: tuple[Key, ...]
     first: int
-    """Number of the first one among all, from 1."""
+    """The number of the first one among all, from 1."""
     folder: Path
     masks: bool
 
@@ -49,7 +49,7 @@ def write_pedestrians(
     train_only: bool = False,
     progress: Progress | None = None,
 ) -> Path:
-    """Draw a set into the new folder ``out``; the files are the same whatever the number of workers.
+    """Generate a dataset in the new folder ``out``; the files are the same whatever the number of workers.
 
     Args:
         workers: processes; a script that asks for more than one needs ``if __name__ == "__main__":``.
@@ -75,8 +75,8 @@ def write_pedestrians(
             for i in range(0, len(everything), CHUNK)
         ]
         entries: Entries = []
-        with closing(_drawn(jobs, workers)) as drawn:  # an interruption ends the workers before the folder goes
-            for done in drawn:
+        with closing(_results(jobs, workers)) as results:  # an interruption ends the workers before the folder goes
+            for done in results:
                 entries += done
                 if progress:
                     progress(len(done))
@@ -86,8 +86,8 @@ def write_pedestrians(
     return Path(out).expanduser()
 
 
-def _drawn(jobs: Sequence[Job], workers: int) -> Generator[Entries, None, None]:
-    """The jobs' results in order."""
+def _results(jobs: Sequence[Job], workers: int) -> Generator[Entries, None, None]:
+    """Yield the jobs' results in order."""
     if workers <= 1 or len(jobs) <= 1:
         yield from map(_work, jobs)
         return
@@ -106,7 +106,7 @@ def _drawn(jobs: Sequence[Job], workers: int) -> Generator[Entries, None, None]:
 
 
 def _in_order(pool: ProcessPoolExecutor, jobs: Sequence[Job], *, ahead: int) -> Iterator[Entries]:
-    """A few jobs wait at a time, so that an interruption has little to wait for."""
+    """Run a few jobs at a time, so that an interruption has little to wait for."""
     waiting = iter(jobs)
     futures: list[Future[Entries]] = [pool.submit(_work, job) for job in islice(waiting, ahead)]
     while futures:
@@ -115,7 +115,7 @@ def _in_order(pool: ProcessPoolExecutor, jobs: Sequence[Job], *, ahead: int) -> 
 
 
 def _work(job: Job) -> Entries:
-    """Draw and write one job's pictures."""
+    """Render and write one job's images."""
     world = World(job.settings)
     entries = []
     for number, key in enumerate(job.keys, start=job.first):
@@ -130,7 +130,7 @@ def _work(job: Job) -> Entries:
 
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
-    """Processes that start inside compute with one thread: a process a core would otherwise have a thread a core."""
+    """Make the processes that start inside compute with one thread each, so that cores are not oversubscribed."""
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, "1"))
     try:

@@ -1,4 +1,4 @@
-"""Pedestrians: people who do not exist, drawn when they are first looked at (see :mod:`passerby.synthetic`).
+"""The dataset ``pedestrians``, whose images are rendered when they are first read (see :mod:`passerby.synthetic`).
 
 ``pedestrians:people=60,preset=hard`` instead of a path. Written to disk, they are in Market-1501's layout and are
 recognized as such.

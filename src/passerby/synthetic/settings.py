@@ -69,9 +69,9 @@ class Settings:
     preset: Preset = "default"
     """The name of the difficulties in :data:`PRESETS`."""
     two_outfits: bool = False
-    """Whether every person changes clothes between the first half of the cameras and the second."""
+    """The choice whether every person changes clothes between the first half of the cameras and the second."""
     separate_cameras: bool = False
-    """Whether training and test people are seen by different cameras (the first half, the second)."""
+    """The choice whether training and test people are seen by different cameras (the first half, the second)."""
     changes: Mapping[str, float] = field(default_factory=dict, hash=False)
     """The difficulties that differ from the preset's."""
 

@@ -1,1 +1,1 @@
-"""What people wear: colors, fashions, patterns and prints."""
+"""The clothes: their colors, fashions, patterns and prints."""

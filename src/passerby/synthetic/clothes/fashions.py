@@ -1,4 +1,4 @@
-"""How often kinds of clothes, colors and patterns are worn, and the ranges in which they are cut.
+"""The frequencies of clothes, colors and patterns, and the ranges of their cuts.
 
 Colors come as often as Market-1501's annotators saw them on men and women; the kinds are those of a warm campus
 street with some cool days. Weights need not sum to anything.
@@ -12,13 +12,13 @@ from passerby.synthetic.people.person import Gender, LowerKind, Pattern, ShoeKin
 
 Season = Literal["warm", "cool"]
 WARM = 0.87
-"""Share of outfits for warm days."""
+"""The share of outfits for warm days."""
 DRESSES = 0.17
-"""Share of women's outfits."""
+"""The share of women's outfits that are dresses."""
 
 
 def _weights(text: str) -> dict[str, float]:
-    """``"black 156 white 253"`` as a table."""
+    """Return ``"black 156 white 253"`` as a table."""
     words = text.split()
     return {name: float(weight) for name, weight in zip(words[::2], words[1::2], strict=True)}
 
@@ -27,7 +27,7 @@ UPPER_COLORS: dict[Gender, dict[str, float]] = {
     "male": _weights("black 156 white 253 red 86 purple 37 yellow 70 gray 155 blue 88 green 66"),
     "female": _weights("black 137 white 338 red 123 purple 35 yellow 58 gray 93 blue 50 green 69"),
 }
-"""Per thousand people of Market-1501, training and test."""
+"""The number of wearers per thousand people of Market-1501, training and test."""
 LOWER_COLORS: dict[Gender, dict[str, float]] = {
     "male": _weights("black 432 white 46 pink 7 purple 2 yellow 5 gray 222 blue 160 green 14 brown 95"),
     "female": _weights("black 328 white 105 pink 66 purple 5 yellow 17 gray 93 blue 216 green 34 brown 56"),
@@ -49,12 +49,12 @@ LOWER_KINDS: dict[tuple[Gender, Season], dict[LowerKind, float]] = {
     ("female", "cool"): {"shorts": 6, "skirt": 14, "jeans": 35, "trousers": 20, "leggings": 25},
 }
 JEANS = {"blue": 4.0, "black": 0.7, "gray": 0.8, "white": 0.5}
-"""How the color of a lower garment changes the share of jeans; other colors are never denim."""
+"""The factor on the share of jeans by the color of the lower garment; other colors are never denim."""
 OPEN: dict[str, float] = {"jacket": 0.6, "coat": 0.5, "hoodie": 0.35, "shirt": 0.12}
-"""How often these hang open over an inner garment."""
+"""The probability that these are open over an inner garment."""
 
 PATTERNED = 0.45
-"""Share of upper garments that are not plain, at full variety."""
+"""The share of upper garments that are not plain, at full variety."""
 _PRINTED: dict[Pattern, float] = {
     "logo": 56,
     "stripes": 18,
@@ -87,7 +87,7 @@ LOWER_PATTERNS: dict[str, dict[Pattern, float]] = {
     "shorts": {"plaid": 4, "block": 5, "camouflage": 2, "columns": 1},
     "skirt": _DRESSY,
 }
-"""Other lower garments are plain."""
+"""The patterns of lower garments; other lower garments are plain."""
 
 SHOES: dict[Gender, dict[ShoeKind, float]] = {
     "male": {"sneakers": 68, "sandals": 13, "leather": 16, "boots": 3},

@@ -1,4 +1,4 @@
-"""Colors of cloth, and which of Market-1501's color classes a color belongs to.
+"""The colors of cloth, and the Market-1501 color class that each color belongs to.
 
 The rule: each class is a handful of shades that people wear; a color belongs to the class of its nearest shade,
 in OKLab (Ottosson 2020), where equal distances look equally different. Sampled colors lie nearer to their own
@@ -15,34 +15,34 @@ from numpy.typing import NDArray
 from passerby.synthetic.people.person import RGB
 
 MARGIN = 1.25
-"""How many times farther than its own class the next one must be from a sampled color."""
+"""The least ratio of the distances from a sampled color to the next class and to its own."""
 _LMS = np.array([[0.4122, 0.5363, 0.0514], [0.2119, 0.6807, 0.1074], [0.0883, 0.2817, 0.6300]])
 _LAB = np.array([[0.2105, 0.7936, -0.0041], [1.9780, -2.4286, 0.4506], [0.0259, 0.7828, -0.8087]])
 _FROM_LMS, _FROM_LAB = np.linalg.inv(_LMS), np.linalg.inv(_LAB)
 
 
 def to_oklab(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
-    """From sRGB in 0…1 to lightness 0…1 and two opponent colors; ``(..., 3)`` both."""
+    """Return sRGB in 0…1 as lightness 0…1 and two opponent colors; ``(..., 3)`` both."""
     linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
     lab: NDArray[np.float64] = np.cbrt(linear @ _LMS.T) @ _LAB.T
     return lab
 
 
 def from_oklab(lab: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The inverse of :func:`to_oklab`, clipped to what a picture can hold."""
+    """Invert :func:`to_oklab`, clipped to what an image can hold."""
     linear = np.clip(((lab @ _FROM_LAB.T) ** 3) @ _FROM_LMS.T, 0.0, 1.0)
     rgb: NDArray[np.float64] = np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
     return rgb
 
 
 def rgb(code: str) -> RGB:
-    """``"1b1b1e"`` as a triple in 0…1."""
+    """Return ``"1b1b1e"`` as a triple in 0…1."""
     red, green, blue = (int(code[at : at + 2], 16) / 255 for at in (0, 2, 4))
     return red, green, blue
 
 
 class Palette:
-    """Named classes of colors, each given by its shades: hexadecimal codes divided by blanks."""
+    """A table of named color classes, each given by its shades: hexadecimal codes separated by spaces."""
 
     def __init__(self, shades: Mapping[str, str]) -> None:
         self.shades = {name: tuple(rgb(code) for code in codes.split()) for name, codes in shades.items()}
@@ -51,11 +51,11 @@ class Palette:
         self._labs = to_oklab(np.array([color for colors in self.shades.values() for color in colors]))
 
     def name(self, color: RGB) -> str:
-        """The class whose nearest shade is nearest."""
+        """Return the class of the nearest shade."""
         return self.classes[int(np.argmin(self._distances(to_oklab(np.array(color)))))]
 
     def sample(self, name: str, rng: np.random.Generator) -> RGB:
-        """A color of a class: between two of its shades, a little lighter or duller, and far from other classes."""
+        """Sample a color of a class: between two of its shades, a little lighter or duller, and far from other classes."""
         own = self._labs[self._of == self.classes.index(name)]
         for _ in range(20):
             lab = _between(own, rng)
@@ -69,20 +69,20 @@ class Palette:
         return bool(np.sum(distances < nearest * MARGIN) == 1)
 
     def _distances(self, lab: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Of a color to the nearest shade of each class."""
+        """Return the distances of a color to the nearest shade of each class."""
         distances = np.full(len(self.classes), np.inf)
         np.minimum.at(distances, self._of, np.linalg.norm(self._labs - lab, axis=1))
         return distances
 
 
 def shade(color: RGB, factor: float) -> RGB:
-    """A color made lighter (factor above 1) or darker, in sRGB."""
+    """Make a color lighter (factor above 1) or darker, in sRGB."""
     red, green, blue = (round(min(value * factor, 0.97), 4) for value in color)
     return red, green, blue
 
 
 def contrast(one: RGB, other: RGB) -> float:
-    """How different two colors look: their distance in OKLab; black and white are about 1 apart."""
+    """Return how different two colors look: their distance in OKLab; black and white are about 1 apart."""
     return float(np.linalg.norm(to_oklab(np.array(one)) - to_oklab(np.array(other))))
 
 
@@ -111,7 +111,7 @@ UPPER = Palette(
         "green": "2f6b3f 5a8a4f 7fb08a 42573c 3f9a84 7d8443 78c4a8 9ab86a",
     }
 )
-"""Market's eight of the upper body; pink and orange count as red and yellow there."""
+"""The eight classes of Market-1501's upper body; pink and orange count as red and yellow there."""
 LOWER = Palette(
     {
         "black": "1a1a1c 242429 2e2e32 1d2026 29262a",
@@ -125,7 +125,7 @@ LOWER = Palette(
         "brown": "6b4a33 8a6a4a a88a66 54402f 7d654a bba07c 44342a",
     }
 )
-"""Market's nine of the lower body; red counts as pink there."""
+"""The nine classes of Market-1501's lower body; red counts as pink there."""
 HAIR = Palette(
     {
         "black": "17130f 1d1816 241e1b",

@@ -1,4 +1,4 @@
-"""Colors of cloth at points of a garment: its pattern, its seams and trim, and the grain of the weave."""
+"""The colors of cloth at points of a garment: its pattern, its seams and trim, and the grain of the weave."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from passerby.synthetic.clothes.prints import (
 from passerby.synthetic.people.person import RGB, Garment
 
 HALF = 0.46
-"""Metres from the front center line round to that of the back, of a usual torso."""
+"""The meters from the front center line round to that of the back, of a usual torso."""
 ROUGH = {"jeans": 0.07, "sweater": 0.06, "hoodie": 0.04, "coat": 0.04, "leggings": 0.015}
-"""How much threads differ in brightness; 0.025 elsewhere."""
+"""The difference of threads in brightness; 0.025 elsewhere."""
 
 
 def cloth_color(
@@ -38,7 +38,7 @@ def cloth_color(
     sleeve: Bools,
     half: Floats | float = HALF,
 ) -> Floats:
-    """Color in sRGB, ``(n, 3)``, of points on a garment, before light and folds.
+    """Return the sRGB colors, ``(n, 3)``, of points on a garment, before light and folds.
 
     Args:
         garment: what is worn; its ``detail`` decides every phase and shape.
@@ -63,7 +63,7 @@ def cloth_color(
 
 
 def _seams(cloth: Cloth) -> Iterator[Layer]:
-    """What tells a shirt from a T-shirt: collars, cuffs, plackets, zips, pockets."""
+    """Paint what tells a shirt from a T-shirt: collars, cuffs, plackets, zips, pockets."""
     garment = cloth.garment
     line = garment.trim or shade(garment.color, 0.72)
     front = ~(cloth.back | cloth.sleeve)
@@ -82,7 +82,7 @@ def _seams(cloth: Cloth) -> Iterator[Layer]:
 
 
 def _edges(cloth: Cloth) -> Floats:
-    """Collar and cuffs; the hem as well where it is knitted."""
+    """Return where collar and cuffs are; the hem as well where it is knitted."""
     cuff = step(np.float32(0.02) - cloth.up) * cloth.sleeve
     collar = step(cloth.up - np.float32(cloth.height - 0.025)) * ~cloth.sleeve
     knitted = cloth.garment.kind in ("sweater", "hoodie", "jacket", "skirt", "shorts")
@@ -91,21 +91,21 @@ def _edges(cloth: Cloth) -> Floats:
 
 
 def _pouch(cloth: Cloth) -> Floats:
-    """The edge of the pockets on the belly: a slanted line on either side."""
+    """Return the edge of the pockets on the belly: a slanted line on either side."""
     slant = np.abs(cloth.across) - np.float32(0.15) + np.float32(0.45) * (cloth.up - np.float32(0.12))
     return band(slant, 0.0, 0.01) * band(cloth.up, 0.16, 0.15)
 
 
 def _pockets(cloth: Cloth, dark: RGB) -> Iterator[Layer]:
-    """Patch pockets on the seat."""
+    """Paint patch pockets on the seat."""
     down = np.float32(cloth.height) - cloth.up
     patch = band(down, 0.15, 0.13) * cloth.back
-    yield np.float32(0.2) * patch * cloth.draw(6), dark
+    yield np.float32(0.2) * patch * cloth.constant(6), dark
     yield np.float32(0.4) * band(down, 0.09, 0.01) * cloth.back, dark
 
 
 def _weave(cloth: Cloth) -> Floats:
-    """A factor near 1: threads, wear, ribs of knits, and the fade of denim along the thigh."""
+    """Return a factor near 1: threads, wear, ribs of knits, and the fade of denim along the thigh."""
     kind = cloth.garment.kind
     factor: Floats = 1 + np.float32(ROUGH.get(kind, 0.025)) * grain(cloth, 0.006)
     factor += np.float32(0.03) * blotches(cloth, 0.11, 2000)
@@ -113,5 +113,5 @@ def _weave(cloth: Cloth) -> Floats:
         factor += np.float32(0.05) * bands(cloth.across, 0.016, 0.4, 0.0) - np.float32(0.02)
     if kind == "jeans":
         fade = np.clip(1 - np.abs(cloth.across) * np.float32(1 / 0.09), 0, 1) * (cloth.up > 0.3 * cloth.height)
-        factor += np.float32(0.3 * cloth.draw(7)) * fade
+        factor += np.float32(0.3 * cloth.constant(7)) * fade
     return factor

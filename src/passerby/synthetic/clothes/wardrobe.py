@@ -1,4 +1,4 @@
-"""What one person wears: garments drawn from the fashions and cut so that their attributes are plain to see."""
+"""The clothes of one person: garments chosen from the fashions and cut so that their attributes are plain to see."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from passerby.synthetic.people.streams import Streams, pick
 
 
 def make_outfit(streams: Streams, gender: Gender, skin: RGB, variety: float, index: int) -> Outfit:
-    """The clothes of one person; ``index`` tells her outfits apart, ``variety`` 0 makes them all plain."""
+    """Generate the clothes of one person; ``index`` tells her outfits apart, ``variety`` 0 makes them all plain."""
     rng = streams.shared("outfit", index)
     season: Season = "warm" if rng.random() < fashions.WARM else "cool"
     if gender == "female" and rng.random() < fashions.DRESSES:
@@ -62,11 +62,11 @@ LOOSE: dict[str, tuple[float, float]] = {
     "skirt": (0.01, 0.06),
     "jeans": (0.006, 0.025),
 }
-"""Metres of air; 0.008 to 0.04 in other garments."""
+"""The meters of air between body and cloth; 0.008 to 0.04 in other garments."""
 
 
 def _cut_upper(kind: UpperKind, color: RGB, rng: np.random.Generator) -> Garment:
-    """A plain garment. No sleeve ends near 0.6 of the arm, where short turns into long."""
+    """Generate a plain upper garment. No sleeve ends near 0.6 of the arm, where short turns into long."""
     short, rolled, full = rng.uniform(0.24, 0.46), rng.uniform(0.7, 0.84), rng.uniform(0.93, 1.0)
     place = rng.random()
     sleeves = {
@@ -91,7 +91,7 @@ def _cut_upper(kind: UpperKind, color: RGB, rng: np.random.Generator) -> Garment
 
 
 def _print(streams: Streams, garment: Garment, variety: float, index: int) -> Garment:
-    """The garment with its pattern, second color and trim."""
+    """Give the garment its pattern, second color and trim."""
     share = min(fashions.PATTERNED * variety, 0.95)
     patterns = fashions.UPPER_PATTERNS[garment.kind]
     total = sum(patterns.values())
@@ -109,7 +109,9 @@ def _print(streams: Streams, garment: Garment, variety: float, index: int) -> Ga
 
 
 def _second(color: RGB, rng: np.random.Generator) -> RGB:
-    """A color that shows on the first: a lighter or darker one of the same hue, or, mostly, one of another class."""
+    """Choose a color that shows on the first: a lighter or darker one of the same hue, or, mostly, one of another
+    class.
+    """
     if rng.random() < 0.2:
         return shade(color, float(rng.uniform(1.5, 1.9) if sum(color) < 1.2 else rng.uniform(0.5, 0.7)))
     for _ in range(10):
@@ -120,7 +122,7 @@ def _second(color: RGB, rng: np.random.Generator) -> RGB:
 
 
 def _inner(streams: Streams, variety: float, index: int) -> Garment:
-    """What is worn under an open garment."""
+    """Generate what is worn under an open garment."""
     rng = streams.shared("inner", index)
     color = UPPER.sample(pick(rng, fashions.INNER_COLORS), rng)
     inner = replace(_cut_upper("tshirt", color, rng), loose=0.006, hem=0.0, second=_second(color, rng))
@@ -140,7 +142,7 @@ def _lower(streams: Streams, gender: Gender, season: Season, variety: float, ind
 
 
 def _cut_lower(kind: LowerKind, gender: Gender, color: RGB, rng: np.random.Generator) -> Garment:
-    """A plain garment; none ends near 0.65 of the leg, where short turns into long."""
+    """Generate a plain lower garment; none ends near 0.65 of the leg, where short turns into long."""
     shorts = rng.uniform(0.36, 0.58) if gender == "male" else rng.uniform(0.16, 0.46)
     skirt = rng.uniform(0.24, 0.56) if rng.random() < 0.85 else rng.uniform(0.76, 0.92)
     full = rng.uniform(0.74, 0.84) if rng.random() < 0.12 else rng.uniform(0.93, 1.0)
@@ -158,7 +160,9 @@ def _cut_lower(kind: LowerKind, gender: Gender, color: RGB, rng: np.random.Gener
 
 
 def _print_lower(garment: Garment, rng: np.random.Generator, variety: float) -> Garment:
-    """Mostly plain; skirts have prints, shorts and trousers checks, camouflage or a line down the side."""
+    """Give a lower garment a pattern, rarely: prints on skirts; checks, camouflage or a side line on shorts and
+    trousers.
+    """
     patterns = fashions.LOWER_PATTERNS.get(garment.kind)
     if patterns is None or rng.random() >= fashions.LOWER_PATTERNED * min(variety, 4.0):
         return garment
@@ -171,7 +175,7 @@ def _print_lower(garment: Garment, rng: np.random.Generator, variety: float) -> 
 
 
 def _dress(streams: Streams, season: Season, variety: float, index: int) -> tuple[Garment, Garment]:
-    """One garment in two parts, which agree in all but their cut."""
+    """Generate one garment in two parts, which agree in all but their cut."""
     name = pick(streams.shared("upper colour class", index), fashions.UPPER_COLORS["female"])
     color = UPPER.sample(name, streams.shared("upper colour", index))
     rng = streams.detail("upper", index)
@@ -185,7 +189,7 @@ def _dress(streams: Streams, season: Season, variety: float, index: int) -> tupl
 
 
 def _shoes(streams: Streams, gender: Gender, season: Season, lower: Garment, skin: RGB, index: int) -> Shoes:
-    """Bare ankles have socks of the skin's color."""
+    """Generate shoes and socks; bare ankles have socks of the skin's color."""
     kinds = dict(fashions.SHOES[gender])
     if season == "cool":
         kinds |= {"sandals": 0, "boots": 10}
@@ -205,5 +209,5 @@ def _shoes(streams: Streams, gender: Gender, season: Season, lower: Garment, ski
 
 
 def _one(rng: np.random.Generator, codes: Sequence[str]) -> RGB:
-    """One of the colors, now and then a little lighter or darker."""
+    """Choose one of the colors, now and then a little lighter or darker."""
     return shade(rgb(codes[int(rng.integers(len(codes)))]), float(rng.uniform(0.88, 1.08)))

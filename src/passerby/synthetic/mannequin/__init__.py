@@ -1,1 +1,1 @@
-"""The figure of a person: skeleton, surfaces, and what covers them."""
+"""The figure of a person: a skeleton, its surfaces and their colors."""

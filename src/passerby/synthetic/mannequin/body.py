@@ -1,4 +1,4 @@
-"""The mannequin: torso, limbs and feet as lofted tubes in the clothes that cover them.
+"""The mannequin's torso, limbs and feet as lofted tubes in the clothes that cover them.
 
 Radii are shares of the body's height; the cloth's air is in meters.
 """
@@ -15,32 +15,32 @@ from passerby.synthetic.mannequin.materials import Material
 from passerby.synthetic.people.person import Body, Garment, Outfit
 
 TORSO = (-0.045, 0.0, 0.05, 0.10, 0.17, 0.225, 0.258, 0.280, 0.302, 0.320)
-"""Heights of the torso's rings over the hips."""
+"""The heights of the torso's rings over the hips."""
 TORSO_WIDTH = (0.068, 0.094, 0.094, 0.081, 0.088, 0.096, 0.100, 0.093, 0.064, 0.034)
 TORSO_DEPTH = (0.058, 0.069, 0.068, 0.061, 0.066, 0.069, 0.062, 0.050, 0.042, 0.036)
 TORSO_FRONT = (-0.006, -0.006, -0.004, 0.002, 0.004, 0.006, 0.002, -0.002, -0.004, 0.004)
-"""How far each ring's center stands before the spine."""
+"""The distance of each ring's center before the spine."""
 FEMALE_WIDTH = (1.04, 1.06, 1.02, 0.89, 0.90, 0.95, 0.95, 0.95, 0.95, 0.9)
 FEMALE_BUST = (0.0, 0.0, 0.0, 0.0, 0.004, 0.014, 0.004, 0.0, 0.0, 0.0)
 WAIST = 0.10
-"""Where the torso bends."""
+"""The height where the torso bends."""
 WAISTBAND = 0.085
-"""Where the lower garment begins."""
+"""The height where the lower garment begins."""
 CHEST = 0.225
-"""Where the torso is deepest."""
+"""The height where the torso is deepest."""
 TUCKED = 0.02
-"""Upper garments that fall less than this below the hips, meters, are tucked in."""
+"""The meters below the hips that an upper garment must fall not to be tucked in."""
 SKIRTS = ("skirt", "dress")
 ARM = (-0.12, 0.0, 0.12, 0.26, 0.53, 0.64, 0.98, 1.06, 1.16, 1.32)
-"""Stations of the arm: 0 the shoulder, 0.53 the elbow, 1 the wrist."""
+"""The stations of the arm: 0 the shoulder, 0.53 the elbow, 1 the wrist."""
 ARM_RADIUS = (0.020, 0.0255, 0.0275, 0.0265, 0.0235, 0.025, 0.0155, 0.018, 0.021, 0.009)
 LEG = (-0.10, 0.0, 0.12, 0.27, 0.51, 0.66, 0.92, 1.0)
-"""Stations of the leg: 0 the hip, 0.51 the knee, 1 the ankle."""
+"""The stations of the leg: 0 the hip, 0.51 the knee, 1 the ankle."""
 LEG_RADIUS = (0.046, 0.050, 0.048, 0.044, 0.033, 0.0345, 0.0215, 0.021)
 
 
 def torso_spine(s: Skeleton, heights: Array, stations: Array | None = None) -> Spine:
-    """Rings of the torso at ``heights`` over the hips, shares of the body's height."""
+    """Return the rings of the torso at ``heights`` over the hips, shares of the body's height."""
     waist = s.pelvis + WAIST * s.height * s.pelvis_axes[2]
     low = s.pelvis + heights[:, None] * s.height * s.pelvis_axes[2]
     high = waist + (heights[:, None] - WAIST) * s.height * s.chest_axes[2]
@@ -51,7 +51,7 @@ def torso_spine(s: Skeleton, heights: Array, stations: Array | None = None) -> S
 
 
 def torso_radii(body: Body) -> tuple[Array, Array, Array]:
-    """Half widths, half depths and forward shifts of the torso's rings, meters."""
+    """Return half widths, half depths and forward shifts of the torso's rings, meters."""
     girth = body.height * body.girth
     width, depth = np.asarray(TORSO_WIDTH) * girth, np.asarray(TORSO_DEPTH) * girth
     broad = np.interp(
@@ -69,7 +69,7 @@ def torso_radii(body: Body) -> tuple[Array, Array, Array]:
 
 
 def torso(body: Body, outfit: Outfit, s: Skeleton, spacing: float) -> Tube:
-    """From the crotch to the neck, in the upper garment above the waist and the lower below."""
+    """Build the torso from the crotch to the neck, in the upper garment above the waist and the lower below."""
     heights = np.asarray(TORSO)
     spine = torso_spine(s, heights)
     width, depth, shift = torso_radii(body)
@@ -84,7 +84,7 @@ def torso(body: Body, outfit: Outfit, s: Skeleton, spacing: float) -> Tube:
 
 
 def _hung(cloth: Array, garment: Garment) -> Array:
-    """Loose cloth falls straight from the chest instead of following the waist; tucked in, it gathers there."""
+    """Make loose cloth fall straight from the chest instead of following the waist; tucked in, it gathers there."""
     straight = float(np.clip((garment.loose - 0.006) / 0.018, 0, 1)) * (1.0 if garment.hem > TUCKED else 0.4)
     heights = np.asarray(TORSO)
     chest = float(cloth[heights == CHEST][0])
@@ -93,7 +93,7 @@ def _hung(cloth: Array, garment: Garment) -> Array:
 
 
 def limb(stations: tuple[float, ...], points: Array, forward: Array) -> Spine:
-    """A spine through ``points`` whose front is as near to ``forward`` as may be."""
+    """Return a spine through ``points`` whose front is as near to ``forward`` as may be."""
     along = np.gradient(points, axis=0)
     along /= np.linalg.norm(along, axis=1, keepdims=True) + 1e-9
     front = forward - (along @ forward)[:, None] * along
@@ -102,7 +102,7 @@ def limb(stations: tuple[float, ...], points: Array, forward: Array) -> Spine:
 
 
 def polyline(stations: tuple[float, ...], knots: tuple[float, ...], points: Array) -> Array:
-    """Points at ``stations`` of the straight pieces through ``points`` at ``knots``; the ends go straight on."""
+    """Return the points at ``stations`` of the polyline through ``points`` at ``knots``; its ends go straight on."""
     line = np.stack([np.interp(stations, knots, points[:, i]) for i in range(3)], axis=1)
     for i, station in enumerate(stations):
         if station < knots[0]:
@@ -111,7 +111,7 @@ def polyline(stations: tuple[float, ...], knots: tuple[float, ...], points: Arra
 
 
 def arm(body: Body, garment: Garment, s: Skeleton, side: int, spacing: float) -> list[Tube]:
-    """Bare arm with hand, and the sleeve over it; ``side`` is 0 for the right."""
+    """Build the bare arm with its hand, and the sleeve over it; ``side`` is 0 for the right."""
     knots = (0.0, 0.53, 1.0, 1.32)
     line = polyline(ARM, knots, np.stack([s.shoulders[side], s.elbows[side], s.wrists[side], s.hands[side]]))
     inward = (1.0 if side else -1.0) * s.height * s.chest_axes[0]
@@ -131,7 +131,7 @@ def arm(body: Body, garment: Garment, s: Skeleton, side: int, spacing: float) ->
 
 
 def _sleeve_air(garment: Garment) -> Array:
-    """Metres between arm and cloth; short sleeves stand off at their edge."""
+    """Return the meters between arm and cloth; short sleeves stand off at their edge."""
     air = garment.loose * np.interp(ARM, (-0.1, 0.1, 0.4, 0.9, 1.0), (0.05, 0.25, 0.6, 0.6, 0.4)) + 0.003
     if garment.length < 0.7:
         air += 0.010 * np.clip(np.asarray(ARM) / max(garment.length, 0.05), 0, 1)
@@ -139,7 +139,7 @@ def _sleeve_air(garment: Garment) -> Array:
 
 
 def leg_line(s: Skeleton, side: int) -> Array:
-    """Centers of the leg's rings ``(m, 3)``."""
+    """Return the centers of the leg's rings ``(m, 3)``."""
     line = polyline(LEG, (0.0, 0.51, 1.0), np.stack([s.hips[side], s.knees[side], s.ankles[side]]))
     line[0] = s.hips[side] + 0.02 * s.height * s.pelvis_axes[2]
     return line
@@ -148,7 +148,7 @@ def leg_line(s: Skeleton, side: int) -> Array:
 def leg(
     body: Body, garment: Garment, s: Skeleton, side: int, spacing: float, *, drop: float, boots: bool
 ) -> list[Tube]:
-    """Bare leg and, where trousers or shorts cover it, the cloth; ``side`` is 0 for the right.
+    """Build the bare leg and, where trousers or shorts cover it, the cloth; ``side`` is 0 for the right.
 
     Under a skirt the leg begins shortly above the edge, ``drop`` meters below the hips.
     """
@@ -173,7 +173,7 @@ def leg(
 
 
 def _trouser_air(garment: Garment) -> Array:
-    """Metres between leg and cloth: trousers hang straight from the thigh, leggings follow the leg."""
+    """Return the meters between leg and cloth: trousers hang straight from the thigh, leggings follow the leg."""
     if garment.kind == "leggings":
         return garment.loose * np.interp(LEG, (0.0, 0.4, 0.66, 1.0), (0.5, 0.9, 1.1, 0.5))
     hanging = np.interp(LEG, (0.3, 0.51, 0.9, 1.0), (0.0, 0.006, 0.016, 0.02))
@@ -186,7 +186,7 @@ SHOE_HALF_HEIGHT = (0.014, 0.026, 0.030, 0.023, 0.016, 0.012, 0.006)
 
 
 def shoe(s: Skeleton, side: int, spacing: float, *, slim: bool) -> Tube:
-    """From heel to toe, flat on its sole."""
+    """Build a shoe from heel to toe, flat on its sole."""
     forward = s.toes[side]
     right = np.cross(forward, [0.0, 0.0, 1.0])
     right /= np.linalg.norm(right)
@@ -204,7 +204,7 @@ def skirt(
     body: Body, garment: Garment, s: Skeleton, *, top: float, drop: float, under: float, flare: float,
     material: int, spacing: float,
 ) -> Tube:  # fmt: skip
-    """Cloth that hangs from the torso at height ``top`` (share) to ``drop`` meters below the hips.
+    """Build cloth that hangs from the torso at height ``top`` (share) to ``drop`` meters below the hips.
 
     It goes around both legs and the ``under`` meters of cloth on them, and widens by ``flare`` of its looseness.
     """
@@ -227,7 +227,7 @@ def skirt(
 
 
 def _around_legs(body: Body, s: Skeleton, level: float) -> tuple[float, float, float, float]:
-    """Middle and half extents, in the pelvis's axes, of both legs ``level`` meters over the hips."""
+    """Return middle and half extents, in the pelvis's axes, of both legs ``level`` meters over the hips."""
     spots, radii = [], []
     for side in (0, 1):
         line = (leg_line(s, side) - s.pelvis) @ s.pelvis_axes.T

@@ -1,4 +1,4 @@
-"""Bags, umbrellas and other things, each where it is worn or held."""
+"""The bags, umbrellas and other things that people carry, each where it is worn or held."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UP = np.array([0.0, 0.0, 1.0])
 
 
 def _box(middle: Array, axes: Array, half: Array, spacing: float, material: int, power: float = 5.0) -> Tube:
-    """A rounded box; ``half`` ``(3,)`` is along the axes right, front, up."""
+    """Build a rounded box; ``half`` ``(3,)`` is along the axes right, front, up."""
     stations = np.array([-1.0, -0.97, -0.85, -0.4, 0.4, 0.85, 0.97, 1.0])
     girth = np.array([0.05, 0.82, 0.97, 1.0, 1.0, 0.95, 0.75, 0.05])
     spine = stacked(stations, middle + half[2] * stations[:, None] * axes[2], axes[:2])
@@ -35,12 +35,12 @@ def _rod(points: Array, radius: float, spacing: float, material: int) -> Tube:
 
 @dataclass(frozen=True, eq=False)
 class Hold:
-    """A thing and the body that has it."""
+    """A thing and the body that carries it."""
 
     thing: Thing
     s: Skeleton
     depth: float
-    """Half depth of the torso in its clothes, meters."""
+    """The half depth of the torso in its clothes, meters."""
     spacing: float
 
     @property
@@ -49,22 +49,22 @@ class Hold:
 
     @property
     def way(self) -> float:
-        """Sign of the side along the axis to the right."""
+        """The sign of the side along the axis to the right."""
         return 1.0 if self.side == 0 else -1.0
 
     def grip(self, share: float) -> Array:
-        """A point between the wrist (0) and the fingertips (1): ``(3,)``."""
+        """Return a point between the wrist (0) and the fingertips (1): ``(3,)``."""
         wrist: Array = self.s.wrists[self.side]
         point: Array = wrist + share * (self.s.hands[self.side] - wrist)
         return point
 
     def half(self, right: float, front: float, up: float) -> Array:
-        """Half extents in meters of a box given in shares of the body's height."""
+        """Return the half extents in meters of a box given in shares of the body's height."""
         return np.array([right, front, up]) * self.s.height * self.thing.size
 
 
 def carry(thing: Thing, s: Skeleton, depth: float, spacing: float) -> list[Tube]:
-    """The tubes of one thing; ``depth`` is the torso's half depth in its clothes, meters."""
+    """Build the tubes of one thing; ``depth`` is the torso's half depth in its clothes, meters."""
     return MAKERS[thing.kind](Hold(thing, s, depth, spacing))
 
 
@@ -98,7 +98,7 @@ def _handbag(at: Hold) -> list[Tube]:
 
 
 def _umbrella(at: Hold) -> list[Tube]:
-    """Open, over the head: against rain or sun."""
+    """Build an open umbrella over the head: against rain or sun."""
     s, grip = at.s, at.grip(1.0)
     top = np.array([*(grip[:2] + s.head[:2]) / 2, s.head[2] + 0.24 * s.height])
     tilt = (top - grip) / np.linalg.norm(top - grip)

@@ -1,4 +1,4 @@
-"""Skin, faces and hair as colors. Angles are radians from the front, heights shares of the head."""
+"""The colors of skin, faces and hair. Angles are radians from the front, heights shares of the head."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ COLLARS = ("shirt", "polo", "jacket", "coat", "hoodie")
 
 
 def flat(f: Fragments, color: RGB, grain: float) -> Floats:
-    """One color ``(n, 3)``, a little uneven."""
+    """Return one color ``(n, 3)``, a little uneven."""
     rough = 1 + np.float32(grain) * noise.height(f.across * 3.1, f.along * 3.3)
     return np.asarray(np.asarray(color, np.float32) * rough[:, None], np.float32)
 
 
 def neck(person: Person, upper: Garment, f: Fragments) -> Floats:
-    """Skin above the collar; a collar stands lower in front."""
+    """Paint the skin above the collar; a collar stands lower in front."""
     color = flat(f, person.body.skin, 0.03)
     rise = 0.52 if upper.kind in COLLARS else 0.24 if upper.kind in ("sweater", "tshirt") else 0.0
     dip = (0.25 if upper.kind in COLLARS else -0.15) * np.exp(-((f.angle / 0.5) ** 2))
@@ -28,7 +28,7 @@ def neck(person: Person, upper: Garment, f: Fragments) -> Floats:
 
 
 def leg(person: Person, shoes: Shoes, f: Fragments) -> Floats:
-    """Bare skin, and the socks in it."""
+    """Paint bare skin and socks."""
     color = flat(f, person.body.skin, 0.03)
     if shoes.kind in ("sneakers", "leather"):
         color[f.share > 0.88] = shoes.socks
@@ -36,7 +36,7 @@ def leg(person: Person, shoes: Shoes, f: Fragments) -> Floats:
 
 
 def hair(person: Person, f: Fragments) -> Floats:
-    """Strands along the fall of the hair; the scalp shines through where it is cropped."""
+    """Paint strands along the fall of the hair; the scalp shines through where it is cropped."""
     strands = (
         1 + 0.14 * noise.height(f.angle * 0.9, f.along * 0.35 + 0.3) + 0.10 * noise.height(f.angle * 2.3, f.along * 0.2)
     )
@@ -47,7 +47,7 @@ def hair(person: Person, f: Fragments) -> Floats:
 
 
 class Face:
-    """Eyes, brows, nose, mouth and ears where a face has them."""
+    """A painter of eyes, brows, nose, mouth and ears."""
 
     def __init__(self, person: Person) -> None:
         self.person = person
@@ -67,7 +67,7 @@ class Face:
         return color
 
     def _features(self) -> list[tuple[float, float, float, float, Floats, float]]:
-        """Angle and its width, height and its width, color, strength."""
+        """Return angle and its width, height and its width, color, and strength of each feature."""
         skin, dark = self.skin, np.full(3, 0.08, np.float32)
         red = np.array([0.80, 0.50, 0.48], np.float32)
         features = [
@@ -84,7 +84,7 @@ class Face:
         return features
 
     def _glasses(self, color: Floats, side: Floats, up: Floats) -> None:
-        """Rims, bridge and temples (in place)."""
+        """Paint rims, bridge and temples (in place)."""
 
         def block(at: float, wide: float, level: float, tall: float) -> Floats:
             return np.asarray(np.exp(-(((side - at) / wide) ** 4) - ((up - level) / tall) ** 4), np.float32)

@@ -14,7 +14,7 @@ from passerby.synthetic.people.person import Outfit, Person
 
 
 def mesh(person: Person, outfit: Outfit, skeleton: Skeleton, spacing: float) -> Mesh:
-    """Her surface with points ``spacing`` meters apart, in her own axes."""
+    """Build her surface with points ``spacing`` meters apart, in her own axes."""
     body, s = person.body, skeleton
     made = Mesh()
     made.add(bodies.torso(body, outfit, s, spacing))
@@ -32,7 +32,7 @@ def mesh(person: Person, outfit: Outfit, skeleton: Skeleton, spacing: float) -> 
 
 
 def _hanging(person: Person, outfit: Outfit, s: Skeleton, spacing: float) -> list[Tube]:
-    """Skirt, the upper garment below the waist, and the hood."""
+    """Build the skirt, the upper garment below the waist, and the hood."""
     body, upper, lower = person.body, outfit.upper, outfit.lower
     tubes = []
     if lower.kind in ("skirt", "dress"):
@@ -56,12 +56,12 @@ def _hanging(person: Person, outfit: Outfit, s: Skeleton, spacing: float) -> lis
 
 
 def skirt_drop(outfit: Outfit, s: Skeleton) -> float:
-    """Metres from the hips to the lower edge of a skirt or dress."""
+    """Return the meters from the hips to the lower edge of a skirt or dress."""
     return float(s.pelvis[2] - s.ankles[:, 2].min()) * min(outfit.lower.length, 0.98)
 
 
 def _hood(s: Skeleton, spacing: float) -> Tube:
-    """Lying on the back of the neck."""
+    """Build a hood that lies on the back of the neck."""
     stations = np.array([-1.0, -0.6, 0.0, 0.6, 1.0])
     right, front, up = s.chest_axes * s.height
     centers = (

@@ -1,4 +1,4 @@
-"""How a body stands and walks: joint positions from the angles of a walking cycle.
+"""The way a body stands and walks: a skeleton from the angles of a walking cycle.
 
 The cycle's angles follow the sagittal curves that clinical gait analysis prints for an average adult
 (Winter, *Biomechanics and Motor Control of Human Movement*): heel strike at phase 0, toe-off near 0.62.
@@ -18,64 +18,64 @@ Array = NDArray[np.float64]
 
 PHASE = (0.0, 0.07, 0.15, 0.3, 0.4, 0.5, 0.6, 0.72, 0.85, 0.93, 1.0)
 HIP = (30.0, 29.0, 24.0, 8.0, -3.0, -10.0, -6.0, 16.0, 31.0, 32.0, 30.0)
-"""Flexion, degrees."""
+"""The flexion of the hip in degrees."""
 KNEE = (5.0, 14.0, 18.0, 9.0, 6.0, 13.0, 38.0, 61.0, 28.0, 8.0, 5.0)
 ANKLE = (2.0, -5.0, 2.0, 8.0, 11.0, 6.0, -16.0, -5.0, 1.0, 2.0, 2.0)
-"""Toes up, degrees."""
+"""The angle of the ankle in degrees, toes up."""
 HIP_HEIGHT, THIGH, SHANK, ANKLE_HEIGHT, FOOT = 0.52, 0.245, 0.235, 0.04, 0.152
-"""Shares of the body's height, as are all below (Drillis and Contini's segment table, rounded)."""
+"""The lengths as shares of the body's height, as all below (Drillis and Contini's segment table, rounded)."""
 HIP_HALF, SHOULDER_HALF, SHOULDER_UP, NECK_UP = 0.046, 0.102, 0.264, 0.315
 UPPER_ARM, FOREARM, HAND, HEAD = 0.168, 0.148, 0.10, 0.137
 
 
 @dataclass(frozen=True)
 class Stance:
-    """What of a pose changes from picture to picture; angles in radians."""
+    """The part of a pose that changes from image to image; angles in radians."""
 
     phase: float
     walking: float
-    """0 stands still, 1 walks in full stride."""
+    """The share of full stride: 0 stands still, 1 walks."""
     head_yaw: float = 0.0
     head_pitch: float = 0.0
     sway: float = 0.0
-    """−1…1: which way somebody who stands puts her weight."""
+    """The side, −1…1, on which a standing person puts her weight."""
 
 
 @dataclass(frozen=True, eq=False)
 class Skeleton:
-    """Joints in the person's axes (x right, y forward, z up; feet on z = 0), meters, each ``(3,)``.
+    """The skeleton in the person's axes (x right, y forward, z up; feet on z = 0), meters, each point ``(3,)``.
 
     Pairs are ``(2, 3)``: right, then left.
     """
 
     pelvis: Array
     chest: Array
-    """Middle of the shoulder line."""
+    """The middle of the shoulder line."""
     neck: Array
-    """Its base."""
+    """The base of the neck."""
     head: Array
-    """Middle of the skull."""
+    """The middle of the skull."""
     pelvis_axes: Array
-    """``(3, 3)``: rows right, front, up; so also of chest and head."""
+    """The axes ``(3, 3)`` of the pelvis: rows right, front, up; so also of chest and head."""
     chest_axes: Array
     head_axes: Array
     shoulders: Array
     elbows: Array
     wrists: Array
     hands: Array
-    """Fingertips."""
+    """The fingertips."""
     hips: Array
     knees: Array
     ankles: Array
     toes: Array
-    """``(2, 3)`` unit vectors from heel to toe."""
+    """The unit vectors ``(2, 3)`` from heel to toe."""
     height: float
     head_size: float
-    """Chin to crown, meters."""
+    """The distance from chin to crown, meters."""
 
 
 def rotation(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> Array:
-    """Rows are the turned axes right, front, up: yaw to the left, pitch forward, roll to the right."""
+    """Return the turned axes right, front, up as rows: yaw to the left, pitch forward, roll to the right."""
     cy, sy, cp, sp, cr, sr = (f(a) for a in (yaw, pitch, roll) for f in (np.cos, np.sin))
     turn = np.array([[cy, sy, 0], [-sy, cy, 0], [0, 0, 1.0]])
     tilt = np.array([[1.0, 0, 0], [0, cp, -sp], [0, sp, cp]])
@@ -85,7 +85,7 @@ def rotation(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> Array:
 
 
 def pose(body: Body, gait: Gait, stance: Stance) -> Skeleton:
-    """The joints of a body in a stance."""
+    """Return the skeleton of a body in a stance."""
     cycle = 2 * np.pi * stance.phase
     walking = stance.walking * gait.stride
     pelvis_axes = rotation(yaw=0.09 * walking * np.cos(cycle), roll=0.03 * np.sin(cycle) * walking + 0.05 * stance.sway)
@@ -96,8 +96,8 @@ def pose(body: Body, gait: Gait, stance: Stance) -> Skeleton:
     hips, knees, ankles, toes = _legs(body, gait, stance, pelvis_axes)
     soles = ankles[:, 2] - ANKLE_HEIGHT * body.height - np.maximum(0, -toes[:, 2]) * 0.75 * FOOT * body.height
     lift = -soles.min() + 0.004 * gait.bounce
-    for joints in (hips, knees, ankles):
-        joints[:, 2] += lift
+    for points in (hips, knees, ankles):
+        points[:, 2] += lift
     pelvis = hips.mean(axis=0)
     torso = body.height * (1 - (legs - 1) * HIP_HEIGHT / (1 - HIP_HEIGHT))
     spine = pelvis + 0.10 * torso * pelvis_axes[2]
@@ -116,7 +116,7 @@ def pose(body: Body, gait: Gait, stance: Stance) -> Skeleton:
 
 
 def _legs(body: Body, gait: Gait, stance: Stance, axes: Array) -> tuple[Array, Array, Array, Array]:
-    """Hips, knees, ankles ``(2, 3)`` with the pelvis at the origin, and the directions of the feet."""
+    """Return hips, knees, ankles ``(2, 3)`` with the pelvis at the origin, and the directions of the feet."""
     scale = body.height * body.legs
     sides = np.array([1.0, -1.0])
     hips = sides[:, None] * HIP_HALF * body.height * body.hips * axes[0]
@@ -138,7 +138,7 @@ def _legs(body: Body, gait: Gait, stance: Stance, axes: Array) -> tuple[Array, A
 
 
 def _arms(body: Body, gait: Gait, stance: Stance, shoulders: Array, axes: Array) -> tuple[Array, Array, Array]:
-    """Elbows, wrists and fingertips, each ``(2, 3)``."""
+    """Return elbows, wrists and fingertips, each ``(2, 3)``."""
     sides = np.array([1.0, -1.0])
     swing = -np.cos(2 * np.pi * (stance.phase + np.array([0.0, 0.5]))) * stance.walking * gait.arms
     flex, bend = np.radians(-2 + 20 * swing), np.radians(16 + 12 * np.maximum(0, swing) + 6 * gait.arms)
@@ -161,16 +161,16 @@ RESTS: dict[str, tuple[float, float, float, float]] = {
     "front": (0.20, 1.75, 0.10, 0.55),
     "strap": (0.10, 2.45, 0.25, 0.30),
 }
-"""Flexion of the shoulder, of the elbow, upper arm away from the torso, forearm inwards; radians."""
+"""The flexion of the shoulder, of the elbow, upper arm away from the torso, forearm inwards; radians."""
 
 
 def _resting_hands(gait: Gait) -> tuple[int, ...]:
-    """Which arms do not swing: both hands go into pockets, one holds a strap or a thing."""
+    """Return which arms do not swing: both hands go into pockets, one holds a strap or a thing."""
     return {"swing": (), "pockets": (0, 1), "front": (0,), "strap": (1,)}[gait.hands]
 
 
 def openpose(skeleton: Skeleton) -> Array:
-    """The 18 joints of :data:`~passerby.data.keypoints.skeleton.KEYPOINT_NAMES`: ``(18, 3)``."""
+    """Return the 18 keypoints of :data:`~passerby.data.keypoints.skeleton.KEYPOINT_NAMES`: ``(18, 3)``."""
     s = skeleton
     right, front, up = s.head_axes * s.head_size
     nose = s.head + 0.46 * front - 0.10 * up

@@ -1,4 +1,4 @@
-"""Head, neck, hair and hat. Lengths are shares of the head's own height, chin to crown."""
+"""The head, neck, hair and hat. Lengths are shares of the head's own height, chin to crown."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ HAIRLINE: dict[str, tuple[float, ...]] = {
     "ponytail": (0.31, 0.27, 0.00, -0.06, -0.28, -0.34),
     "bun": (0.31, 0.27, 0.00, -0.06, -0.28, -0.34),
 }
-"""Lowest station of the hair at these angles from the front."""
+"""The lowest station of the hair at these angles from the front."""
 HAIR_ANGLES = (0.0, 0.85, 1.25, 1.75, 2.2, np.pi)
 THICKNESS = {"buzz": 0.012, "short": 0.050, "bob": 0.085, "long": 0.075, "ponytail": 0.035, "bun": 0.035}
 
 
 def _spine(s: Skeleton, stations: Array, front: Array, names: Array | None = None) -> Spine:
-    """Rings stacked along the head's up axis, ``front`` before its middle; both in heads."""
+    """Return rings stacked along the head's up axis, ``front`` before its middle; both in heads."""
     size, (_, ahead, up) = s.head_size, s.head_axes
     centers = s.head + size * (stations[:, None] * up + front[:, None] * ahead)
     return stacked(stations if names is None else names, centers, s.head_axes[:2])
 
 
 def skull(s: Skeleton, spacing: float) -> Tube:
-    """The head with its nose."""
+    """Build the head with its nose."""
     size = s.head_size
     spine = _spine(s, np.asarray(SKULL), np.asarray(FRONT))
     width, depth = np.asarray(WIDTH) * size, np.asarray(DEPTH) * size
@@ -55,7 +55,7 @@ def neck(s: Skeleton, girth: float, spacing: float) -> Tube:
 
 
 def hair(style: Hair, s: Skeleton, spacing: float) -> list[Tube]:
-    """What covers the skull, and what hangs from it."""
+    """Build what covers the skull, and what hangs from it."""
     if style.style == "bald":
         return []
     line = np.interp(np.linspace(0, np.pi, 64), HAIR_ANGLES, HAIRLINE[style.style])
@@ -72,7 +72,7 @@ def hair(style: Hair, s: Skeleton, spacing: float) -> list[Tube]:
 
 
 def _shell(s: Skeleton, spacing: float, material: int, thick: float, line: Array) -> Tube:
-    """A layer over the skull from ``line`` upwards: stations at 64 angles from the front to the back."""
+    """Build a layer over the skull from ``line`` upwards: stations at 64 angles from the front to the back."""
     stations = np.asarray((*SKULL[:-1], 0.50 + thick))
     spine = _spine(s, stations, np.asarray(FRONT) - 0.25 * thick)
     width, depth = (np.asarray(WIDTH) + 0.8 * thick) * s.head_size, (np.asarray(DEPTH) + thick) * s.head_size
@@ -87,7 +87,7 @@ FALL = (
     (0.30, 0.38, 0.41, 0.42, 0.36, 0.15),
     (0.32, 0.27, 0.20, 0.14, 0.10, 0.04),
 )
-"""Long hair: stations, distance before the head's middle, half widths and half depths of its rings."""
+"""The shape of long hair: stations, distance before the head's middle, half widths and half depths of its rings."""
 TAIL = (
     (0.22, 0.05, -0.3, -0.65, -0.85),
     (-0.42, -0.55, -0.56, -0.50, -0.46),
@@ -103,14 +103,14 @@ BUN = (
 
 
 def _hanging(s: Skeleton, shape: tuple[tuple[float, ...], ...], spacing: float) -> Tube:
-    """Hair beyond the skull, from above downwards."""
+    """Build hair beyond the skull, from above downwards."""
     stations, front, width, depth = (np.asarray(column) for column in shape)
     spine = _spine(s, stations, front, names=-stations)
     return loft(spine, width * s.head_size, depth * s.head_size, spacing=spacing, material=Material.HAIR)
 
 
 def hat(person: Person, s: Skeleton, spacing: float) -> list[Tube]:
-    """Cap with a peak, beanie, or a hat with a brim all around."""
+    """Build a cap with a peak, a beanie, or a hat with a brim all around."""
     if person.hat == "none":
         return []
     low = 0.10 if person.hat == "beanie" else 0.20
@@ -125,7 +125,7 @@ def hat(person: Person, s: Skeleton, spacing: float) -> list[Tube]:
 
 
 def _disc(rim: Tube, up: Array, spacing: float) -> Tube:
-    """The flat plate inside the first ring."""
+    """Build the flat plate inside the first ring."""
     ring = rim.points[0]
     middle = ring.mean(axis=0)
     count = max(3, int(float(np.linalg.norm(ring - middle, axis=1).max()) / spacing) + 1)

@@ -1,4 +1,4 @@
-"""Surfaces as points: elliptical rings strung along a line, sampled as densely as the picture needs."""
+"""The surfaces as points: elliptical rings strung along a line, sampled as densely as the image needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from passerby.synthetic.mannequin.gait import Array, Floats
 
 @lru_cache(maxsize=512)
 def _spline(stations: tuple[float, ...], start: float, end: float, count: int) -> Floats:
-    """``(count, m)``: weights of m values at ``stations`` (ascending) in a cubic Hermite curve from start to end."""
+    """Return weights ``(count, m)`` of m values at ascending ``stations`` in a cubic Hermite curve from start to end."""
     t = np.asarray(stations, dtype=np.float64)
     m = len(t)
     x = np.linspace(start, end, count)
@@ -35,7 +35,7 @@ def _spline(stations: tuple[float, ...], start: float, end: float, count: int) -
 
 @lru_cache(maxsize=512)
 def _circle(count: int, power: float) -> tuple[Floats, Floats, Floats]:
-    """Angles from the front (0) over the right (π/2), and a superellipse's sine and cosine there."""
+    """Return angles from the front (0) over the right (π/2), and a superellipse's sine and cosine there."""
     angle = (np.arange(count) + 0.5) * (2 * np.pi / count) - np.pi
     sine, cosine = np.sin(angle), np.cos(angle)
     reach = (np.abs(sine) ** power + np.abs(cosine) ** power) ** (-1 / power)
@@ -48,21 +48,21 @@ class Tube:
     """A grid of points: ``n`` rings of ``k`` points."""
 
     points: Floats
-    """``(n, k, 3)``."""
+    """The points ``(n, k, 3)``."""
     normals: Floats
-    """``(n, k, 3)``, outwards, unit length."""
+    """The normals ``(n, k, 3)``, outwards, unit length."""
     along: Floats
-    """``(n,)``: meters from the first ring."""
+    """The meters ``(n,)`` from the first ring."""
     radius: Floats
-    """``(n,)``: mean of the two radii, meters: an angle times it is a way around."""
+    """The mean of the two radii ``(n,)``, meters: an angle times it is a way around."""
     angle: Floats
-    """``(k,)``: 0 is the front, π/2 the right."""
+    """The angles ``(k,)``: 0 is the front, π/2 the right."""
     share: Floats
-    """``(n,)``: station of each ring, in the units of ``stations``."""
+    """The station ``(n,)`` of each ring, in the units of ``stations``."""
     material: NDArray[np.uint8]
-    """``(n,)``."""
+    """The material ``(n,)`` of each ring."""
     valid: NDArray[np.bool_] | None = None
-    """``(n, k)``: which points exist; ``None`` means all."""
+    """The points ``(n, k)`` that exist; ``None`` means all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,21 +70,21 @@ class Spine:
     """The line that rings are strung along, with axes across it."""
 
     stations: tuple[float, ...]
-    """Ascending names of its m points: positions along the body part, in whatever unit suits it."""
+    """The ascending names of its m points: positions along the body part, in whatever unit suits it."""
     centers: Array
-    """``(m, 3)`` meters."""
+    """The centers ``(m, 3)`` in meters."""
     right: Array
-    """``(m, 3)`` unit vectors."""
+    """The unit vectors ``(m, 3)`` to the right."""
     front: Array
 
     @property
     def length(self) -> float:
-        """Metres."""
+        """The length in meters."""
         return float(np.linalg.norm(np.diff(self.centers, axis=0), axis=1).sum())
 
 
 def stacked(stations: Array | tuple[float, ...], centers: Array, axes: Array) -> Spine:
-    """A spine whose rings all have the same axes (rows right, front)."""
+    """Return a spine whose rings all have the same axes (rows right, front)."""
     count = len(centers)
     names = tuple(float(s) for s in stations)
     return Spine(names, centers, np.tile(axes[0], (count, 1)), np.tile(axes[1], (count, 1)))
@@ -102,7 +102,7 @@ def loft(
     end: float | None = None,
     rings: int | None = None,
 ) -> Tube:
-    """A tube of points ``spacing`` meters apart around a spine, or around its piece between two stations.
+    """Build a tube of points ``spacing`` meters apart around a spine, or around its piece between two stations.
 
     Rings are superellipses of this ``power`` (2 an ellipse, more a rounded box) with radii ``(m,)`` in meters.
     """
@@ -131,7 +131,7 @@ def loft(
 def capped(
     spine: Spine, half_width: Array, half_depth: Array, *, spacing: float, material: int, power: float = 2.0
 ) -> Tube:
-    """As :func:`loft` for a shape that closes at its ends: rings are evenly spread over the way outwards too."""
+    """Build a shape that closes at its ends, as :func:`loft` does: rings are evenly spread over the way outwards too."""
     steps = [np.linalg.norm(np.diff(spine.centers, axis=0), axis=1), np.diff(half_width), np.diff(half_depth)]
     outline = np.concatenate([[0.0], np.cumsum(np.sqrt(np.sum(np.square(steps), axis=0)))])
     knots = np.round(outline / outline[-1] + np.arange(len(outline)) * 1e-3, 3)
@@ -142,12 +142,12 @@ def capped(
 
 
 def _as_points(planes: Floats) -> Floats:
-    """``(n, 3, k)``, in which numpy calculates quickly, to ``(n, k, 3)``."""
+    """Return ``(n, 3, k)``, in which numpy calculates quickly, as ``(n, k, 3)``."""
     return np.ascontiguousarray(planes.transpose(0, 2, 1))
 
 
 def _normals(planes: Floats) -> Floats:
-    """Of the grid by central differences. Rings run upwards or downwards: the sign is mended by the center."""
+    """Compute the normals of the grid by central differences. Rings run up or down: the center decides the sign."""
     around, up = np.empty_like(planes), np.empty_like(planes)
     np.subtract(planes[..., 2:], planes[..., :-2], out=around[..., 1:-1])
     np.subtract(planes[..., 1], planes[..., -1], out=around[..., 0])
@@ -168,25 +168,25 @@ def _normals(planes: Floats) -> Floats:
 
 @dataclass(eq=False)
 class Mesh:
-    """Tubes of one person, in her own axes."""
+    """The tubes of one person, in her own axes."""
 
     tubes: list[Tube] = field(default_factory=list)
     owners: list[int] = field(default_factory=list)
-    """Which thing each tube is of; −1 for the body and its clothes."""
+    """The thing that each tube is of; −1 for the body and its clothes."""
 
     def add(self, *tubes: Tube, owner: int = -1) -> None:
         self.tubes.extend(tubes)
         self.owners.extend([owner] * len(tubes))
 
     def points(self) -> tuple[Floats, Floats]:
-        """All points and normals, each ``(N, 3)``."""
+        """Return all points and normals, each ``(N, 3)``."""
         return (
             np.concatenate([t.points.reshape(-1, 3) for t in self.tubes]),
             np.concatenate([t.normals.reshape(-1, 3) for t in self.tubes]),
         )
 
     def valid(self) -> NDArray[np.bool_]:
-        """``(N,)``."""
+        """Return which points exist: ``(N,)``."""
         return np.concatenate(
             [
                 np.ones(t.points.shape[0] * t.points.shape[1], bool) if t.valid is None else t.valid.reshape(-1)
@@ -195,7 +195,7 @@ class Mesh:
         )
 
     def look_up(self, index: NDArray[np.int64]) -> Fragments:
-        """What belongs to the points with these indices."""
+        """Return what belongs to the points with these indices."""
         sizes = np.array([t.points.shape[0] * t.points.shape[1] for t in self.tubes])
         starts = np.concatenate([[0], np.cumsum(sizes)])
         tube = np.searchsorted(starts, index, side="right") - 1
@@ -214,17 +214,17 @@ class Mesh:
 
 @dataclass(frozen=True, eq=False)
 class Fragments:
-    """The visible points, each ``(n,)``: where on which surface each lies."""
+    """The visible points, each ``(n,)``: the place of each on its surface."""
 
     angle: Floats
     across: Floats
-    """Metres around from the front, to the right positive."""
+    """The meters around from the front, to the right positive."""
     along: Floats
     share: Floats
     material: NDArray[np.uint8]
     tube: NDArray[np.int64]
     owner: NDArray[np.int64]
-    """Index of the thing carried; −1 for none."""
+    """The index of the thing carried; −1 for none."""
 
     def __getitem__(self, rows: NDArray[np.bool_]) -> Fragments:
         return Fragments(

@@ -1,4 +1,4 @@
-"""Colors of what is carried, and the straps that it lays over the torso."""
+"""The colors of what is carried, and the straps that it lays over the torso."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from passerby.synthetic.people.person import Thing
 
 
 class Luggage:
-    """Paints the things of one person; ``Fragments.owner`` counts in their order."""
+    """A painter of one person's things; ``Fragments.owner`` counts in their order."""
 
     def __init__(self, things: tuple[Thing, ...]) -> None:
         self.things = things
@@ -24,7 +24,7 @@ class Luggage:
         return color
 
     def bag(self, f: Fragments) -> Floats:
-        """Its pocket (the second tube), its zip and its bottom have the second color."""
+        """Paint a bag: its pocket (the second tube), its zip and its bottom have the second color."""
         first = {owner: f.tube[f.owner == owner].min() for owner in np.unique(f.owner).tolist()}
         pocket = f.tube > np.array([first.get(i, 0) for i in range(len(self.things))])[f.owner]
         seam = (np.abs(f.share - 0.62) < 0.05) | (np.abs(f.share + 0.92) < 0.06)
@@ -35,7 +35,7 @@ class Luggage:
         return np.asarray(0.5 * (self._main + self._second)[f.owner], np.float32)
 
     def umbrella(self, f: Fragments) -> Floats:
-        """Eight ribs, and a rim in the second color."""
+        """Paint an umbrella: eight ribs, and a rim in the second color."""
         color = np.where((f.share < 0.12)[:, None], self._second[f.owner], self._main[f.owner])
         rib = np.abs(((f.angle * np.float32(4 / np.pi)) % 1) - 0.5) > 0.44
         return np.asarray(color * np.where(rib, 0.88, 1.0)[:, None], np.float32)

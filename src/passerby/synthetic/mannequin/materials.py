@@ -1,4 +1,4 @@
-"""What a surface is made of, and which part of the mask it counts to."""
+"""The materials of surfaces, and the part of the mask that each counts to."""
 
 from __future__ import annotations
 
@@ -45,6 +45,6 @@ _PART = {
     Material.HOOD: "upper",
 }
 PART_OF = tuple(PARTS.index(_PART[m]) for m in Material)
-"""Value of the part mask of each material."""
+"""The value of the part mask of each material."""
 CLOTH = (Material.UPPER, Material.SLEEVE, Material.LOWER, Material.TROUSER, Material.HOOD)
-"""What falls in folds."""
+"""The materials that fall in folds."""

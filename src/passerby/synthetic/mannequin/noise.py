@@ -1,4 +1,4 @@
-"""One tile of smooth noise, looked up wherever something should not be even."""
+"""A tile of smooth noise, looked up wherever something should not be even."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SIDE = 256
 
 @lru_cache(maxsize=1)
 def _tile() -> tuple[Floats, Floats, Floats]:
-    """Height (mean 0, deviation 1) and its slopes along both axes; ``(SIDE · SIDE,)`` each, periodic.
+    """Return height (mean 0, deviation 1) and its slopes along both axes; ``(SIDE · SIDE,)`` each, periodic.
 
     The spectrum falls with frequency: large soft folds with smaller ones on them.
     """
@@ -31,20 +31,20 @@ def _tile() -> tuple[Floats, Floats, Floats]:
 
 
 def _index(x: Floats, y: Floats) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
-    """Cells of positions in tiles: 1 is once across the tile."""
+    """Return the cells of positions in tiles: 1 is once across the tile."""
     column = (x * SIDE).astype(np.int32) & (SIDE - 1)
     row = (y * SIDE).astype(np.int32) & (SIDE - 1)
     return row * SIDE + column
 
 
 def height(x: Floats, y: Floats) -> Floats:
-    """The noise at ``(n,)`` positions."""
+    """Return the noise at ``(n,)`` positions."""
     values: Floats = _tile()[0][_index(x, y)]
     return values
 
 
 def relief(x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
-    """The noise and its slopes along x and y, each ``(n,)``."""
+    """Return the noise and its slopes along x and y, each ``(n,)``."""
     index = _index(x, y)
     tile, along_x, along_y = _tile()
     return tile[index], along_x[index], along_y[index]

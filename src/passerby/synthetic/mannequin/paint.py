@@ -17,16 +17,16 @@ from passerby.synthetic.mannequin.materials import Material
 from passerby.synthetic.people.person import Garment, Outfit, Person
 
 CLOSED = ("hoodie", "jacket", "coat")
-"""Upper garments that reach the neck."""
+"""The upper garments that reach the neck."""
 NECKLINE = 0.303
-"""Where the neckline begins, share of the height over the hips."""
+"""The height where the neckline begins, share of the height over the hips."""
 
 
 class Painter:
-    """Colors one person in one outfit."""
+    """A painter of one person in one outfit."""
 
     def __init__(self, person: Person, outfit: Outfit, drop: float) -> None:
-        """``drop``: meters from the hips to the lower edge of a skirt."""
+        """Prepare the painter; ``drop`` is the meters from the hips to the lower edge of a skirt."""
         self.person, self.outfit, self.drop = person, outfit, drop
         self.height = person.body.height
         self.luggage = Luggage(person.things)
@@ -51,7 +51,7 @@ class Painter:
         }
 
     def color(self, fragments: Fragments) -> Floats:
-        """SRGB ``(n, 3)``. What lies under a strap becomes a strap (``fragments`` are changed in place)."""
+        """Return sRGB ``(n, 3)``. What lies under a strap becomes a strap (``fragments`` are changed in place)."""
         self.luggage.lay_straps(fragments)
         color = np.empty((len(fragments.angle), 3), np.float32)
         for material in np.unique(fragments.material):
@@ -60,7 +60,7 @@ class Painter:
         return np.clip(color, 0, 1, out=color)
 
     def _upper(self, f: Fragments) -> Floats:
-        """Trunk and what hangs from it; an open garment shows the inner one."""
+        """Paint the torso and what hangs from it; an open garment shows the inner one."""
         outer = self.outfit.upper
         over_hips = np.where(f.tube == 0, f.share * self.height, f.share).astype(np.float32)
         hem = self.drop if outer.kind == "dress" else max(outer.hem, 0.0)
@@ -73,7 +73,7 @@ class Painter:
         return color
 
     def _open(self, color: Floats, f: Fragments, over_hips: Floats, total: float) -> None:
-        """The inner garment between the edges of the open outer one (in place)."""
+        """Paint the inner garment between the edges of the open outer one (in place)."""
         inner = self.outfit.inner
         assert inner is not None
         rise = np.clip(over_hips / (0.3 * self.height), 0, 1.2).astype(np.float32)
@@ -85,7 +85,7 @@ class Painter:
         color[open_] = self._cloth(inner, f[open_], over_hips[open_] + 0.05, total) * np.float32(0.93)
 
     def _cut_out(self, f: Fragments) -> NDArray[np.bool_]:
-        """Where the upper garment leaves the skin of the torso bare: ``(n,)``."""
+        """Return where the upper garment leaves the skin of the torso bare: ``(n,)``."""
         kind = self.outfit.upper.kind
         bare = np.zeros(len(f.share), dtype=bool)
         if kind == "tank":
@@ -101,7 +101,7 @@ class Painter:
         return self._cloth(garment, f, (garment.length - f.share) * arm, garment.length * arm, sleeve=True)
 
     def _lower(self, f: Fragments) -> Floats:
-        """The torso below the waist."""
+        """Paint the torso below the waist."""
         garment = self.outfit.lower
         leg = self.drop if garment.kind in SKIRTS else garment.length * (THIGH + SHANK) * self.height
         color = self._cloth(garment, f, f.share * self.height + leg, leg + WAISTBAND * self.height)
@@ -118,7 +118,7 @@ class Painter:
         return self._cloth(garment, f, (garment.length - f.share) * leg, garment.length * leg + WAISTBAND * self.height)
 
     def _cloth(self, garment: Garment, f: Fragments, up: Floats, total: float, *, sleeve: bool = False) -> Floats:
-        """``up`` is meters above the garment's lower edge, ``total`` its height."""
+        """Paint cloth; ``up`` is meters above the garment's lower edge, ``total`` its height."""
         half = np.float32(np.pi) * np.abs(f.across) / np.maximum(np.abs(f.angle), 1e-3)
         back = np.abs(f.angle) > np.pi / 2
         return cloth_color(garment, f.across, up.astype(np.float32), total, back, np.full(len(up), sleeve), half)

@@ -1,1 +1,1 @@
-"""The people of a synthetic data set: who they are, what they wear and how they walk."""
+"""The people of a synthetic dataset: their bodies, their clothes and their walk."""

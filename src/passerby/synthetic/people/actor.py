@@ -1,4 +1,4 @@
-"""A person in the world: who, in which clothes, standing how and where."""
+"""A person in the world: her identity, outfit, stance and position."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class Actor:
     outfit: Outfit
     skeleton: Skeleton
     axes: Array
-    """``(3, 3)``: rows right, front, up in the world."""
+    """The axes ``(3, 3)``: rows right, front, up in the world."""
     position: Array
-    """``(3,)``, on the ground."""
+    """The position ``(3,)`` on the ground."""
     fold: float
 
     def joints(self) -> Floats:
-        """The 18 joints in the world: ``(18, 3)``."""
+        """Return the 18 keypoints in the world: ``(18, 3)``."""
         placed: Floats = (openpose(self.skeleton) @ self.axes + self.position).astype(np.float32)
         return placed
 
     def model(self, view: View, rows: int) -> Placed:
-        """Her surface, as fine as the pixels of a rendering ``rows`` high."""
+        """Return her surface, as fine as the pixels of a rendering ``rows`` high."""
         depth = float((self.position - view.eye) @ view.axes[2])
         meters = (view.window[3] - view.window[1]) * depth / rows
         mesh = figure.mesh(self.person, self.outfit, self.skeleton, SPACING * meters)
@@ -40,6 +40,6 @@ class Actor:
 
 
 def act(person: Person, outfit: int, stance: Stance, axes: Array, position: Array, fold: float) -> Actor:
-    """Somebody in the outfit of that number (the last one where there are fewer)."""
+    """Place a person in the outfit of that number (the last one where there are fewer)."""
     worn = person.outfits[min(outfit, len(person.outfits) - 1)]
     return Actor(person, worn, pose(person.body, person.gait, stance), axes, position, fold)

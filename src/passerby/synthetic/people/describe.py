@@ -1,4 +1,4 @@
-"""A person in the words of Market-1501's annotators: what one sees of her, not what was drawn at random."""
+"""The attributes of a person in Market-1501's terms: what is visible, not what was sampled."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from passerby.synthetic.people.person import Person
 
 LONG_HAIR = ("long", "ponytail", "bun")
 SHORT_SLEEVE, SHORT_LOWER = 0.6, 0.65
-"""Shares of arm and leg; the wardrobe cuts nothing near them."""
+"""The shares of arm and leg where short turns into long; the wardrobe cuts nothing near them."""
 
 
 def attributes(person: Person, outfit: int = 0) -> dict[str, int]:
-    """Market's 27 columns with their codes.
+    """Return Market-1501's 27 columns with their codes.
 
     >>> from passerby.synthetic.people.people import make_person
     >>> from passerby.synthetic.settings import Settings
@@ -23,7 +23,7 @@ def attributes(person: Person, outfit: int = 0) -> dict[str, int]:
 
 
 def groups(person: Person, outfit: int = 0) -> dict[str, str]:
-    """The 12 groups by name; an open jacket's own color counts, not that of what it shows."""
+    """Return the 12 groups by name; an open jacket's own color counts, not that of what it shows."""
     worn = person.outfits[outfit]
     carried = {thing.kind for thing in person.things}
     return {

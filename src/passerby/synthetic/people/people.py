@@ -1,4 +1,4 @@
-"""Who lives in the synthetic world: bodies, hair, clothes, things and gaits like those of a campus street."""
+"""The population of the synthetic world: bodies, hair, clothes, things and gaits like those of a campus street."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from passerby.synthetic.settings import Difficulty, Settings
 Hat = Literal["none", "cap", "beanie", "brim"]
 Hands = Literal["swing", "pockets", "front", "strap"]
 AGES = {1: 3.0, 2: 62.0, 3: 30.0, 4: 5.0}
-"""Per hundred people: child, teenager (a student), adult, old."""
+"""The percentages of child, teenager (a student), adult and old."""
 SKIN = (
     (0.94, 0.82, 0.75),
     (0.87, 0.71, 0.61),
@@ -25,7 +25,7 @@ SKIN = (
     (0.42, 0.29, 0.22),
     (0.27, 0.18, 0.14),
 )
-"""From very light to very dark."""
+"""The skin tones from very light to very dark."""
 STYLES: dict[Gender, dict[HairStyle, float]] = {
     "male": {"bald": 0, "buzz": 20, "short": 74, "bob": 4, "long": 1, "ponytail": 1},
     "female": {"short": 8, "bob": 17, "long": 37, "ponytail": 29, "bun": 9},
@@ -55,13 +55,13 @@ EXTRAS: dict[ThingKind | None, float] = {None: 78, "phone": 8, "bottle": 8, "umb
 
 
 def make_person(settings: Settings, pid: int) -> Person:
-    """Person ``pid`` (0, 1, …) of the set: a function of seed, knobs and pid alone, whoever else is drawn."""
+    """Generate person ``pid`` (0, 1, …) of the dataset: a function of seed, difficulty and pid alone."""
     streams, group = streams_of(settings.seed, pid, settings.difficulty.twins)
     return _person(streams, pid, group, settings.difficulty.clothes, 2 if settings.two_outfits else 1)
 
 
 def make_passerby(seed: int, *keys: int) -> Person:
-    """Somebody who is never of the set: her streams have another name."""
+    """Generate a passer-by, who has no identity in the dataset: her random streams have another name."""
     return _person(Streams(seed, "passerby", keys), -1, None, Difficulty().clothes, 1)
 
 
@@ -84,7 +84,7 @@ def _person(streams: Streams, pid: int, group: int | None, variety: float, outfi
 
 
 def _body(streams: Streams) -> Body:
-    """The group's build; twins differ in it by little."""
+    """Generate the group's build; twins differ in it by little."""
     rng, own = streams.shared("body"), streams.own("body")
     gender: Gender = "male" if rng.random() < 0.55 else "female"
     age = pick(rng, AGES)
@@ -107,7 +107,7 @@ def _body(streams: Streams) -> Body:
 
 
 def _skin(rng: np.random.Generator) -> RGB:
-    """Any tone of :data:`SKIN`, most often one of the lighter middle."""
+    """Generate any tone of :data:`SKIN`, most often one of the lighter middle."""
     place = rng.uniform(0, len(SKIN) - 1) if rng.random() < 0.22 else np.clip(rng.normal(1.3, 0.5), 0.2, 3)
     tones = np.array(SKIN)
     tone = [np.interp(place, np.arange(len(SKIN)), tones[:, channel]) for channel in range(3)]
@@ -135,7 +135,7 @@ def _hair(streams: Streams, body: Body) -> Hair:
 
 
 def _things(streams: Streams, body: Body) -> tuple[Thing, ...]:
-    """Bags and what the hands hold; no hand holds two."""
+    """Generate bags and what the hands hold; no hand holds two."""
     kinds = streams.choose("bag", BAGS[body.gender])
     extra = pick(streams.detail("extra", 2), EXTRAS) if body.age > 1 else None
     rng, tint = streams.detail("bag"), streams.shared("bag colour")

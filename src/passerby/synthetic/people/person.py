@@ -1,4 +1,4 @@
-"""Who is drawn: everything about a synthetic person that does not change from picture to picture.
+"""The data that describe a synthetic person: all that does not change from image to image.
 
 Colors are sRGB triples in 0…1; lengths are meters; the axes of a person are x to her right, y forward, z up.
 """
@@ -21,20 +21,20 @@ Side = Literal["left", "right"]
 
 @dataclass(frozen=True)
 class Body:
-    """Proportions; 1 is usual for the multipliers."""
+    """The proportions of a body; 1 is usual for the multipliers."""
 
     gender: Gender
     age: int
-    """Market-1501's classes: 1 young (a child), 2 teenager, 3 adult, 4 old."""
+    """The class of Market-1501: 1 young (a child), 2 teenager, 3 adult, 4 old."""
     height: float
-    """Metres, without shoes."""
+    """The height in meters, without shoes."""
     girth: float
-    """Multiplier of every radius."""
+    """The multiplier of every radius."""
     shoulders: float
     hips: float
     belly: float
     legs: float
-    """Multiplier of the legs' share of the height."""
+    """The multiplier of the legs' share of the height."""
     head: float
     skin: RGB
 
@@ -50,22 +50,23 @@ class Hair:
 class Garment:
     kind: UpperKind | LowerKind
     color: RGB
-    """The main one: what its attribute names."""
+    """The main color: what its attribute names."""
     second: RGB
-    """Of the pattern's other half."""
+    """The color of the pattern's other half."""
     pattern: Pattern
     scale: float
-    """Period of the pattern, meters."""
+    """The period of the pattern, meters."""
     detail: int
-    """Seed of the pattern's phases and shapes."""
+    """The seed of the pattern's phases and shapes."""
     loose: float
-    """Air between cloth and body, meters (0.005 tight … 0.06 wide)."""
+    """The air between cloth and body, meters (0.005 tight … 0.06 wide)."""
     length: float
-    """Upper: share of the arm that the sleeve covers (0 none … 1 wrist). Lower: share of the leg from hip to ankle."""
+    """The share of the arm that the sleeve covers (0 none … 1 wrist); of a lower garment, of the leg from hip to ankle.
+    """
     hem: float = 0.0
-    """Upper only: how far it falls below the hips, meters (a coat 0.45)."""
+    """The meters that an upper garment falls below the hips (a coat 0.45)."""
     trim: RGB | None = None
-    """Of collar, zip and cuffs, where they differ."""
+    """The color of collar, zip and cuffs, where they differ."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Shoes:
 class Outfit:
     upper: Garment
     inner: Garment | None
-    """What shows where the upper garment is open; ``None`` where it is closed."""
+    """The garment that shows where the upper one is open; ``None`` where it is closed."""
     lower: Garment
     shoes: Shoes
     hood: bool = False
@@ -89,27 +90,27 @@ class Outfit:
 
 @dataclass(frozen=True)
 class Thing:
-    """Something carried or worn on the body."""
+    """A thing that is carried or worn on the body."""
 
     kind: ThingKind
     color: RGB
     second: RGB
     side: Side
     size: float = 1.0
-    """Multiplier of its usual size."""
+    """The multiplier of its usual size."""
 
 
 @dataclass(frozen=True)
 class Gait:
-    """How she walks; multipliers of an average walk."""
+    """The way of walking; multipliers of an average walk."""
 
     stride: float
     arms: float
     lean: float
-    """Forward lean of the torso, radians."""
+    """The forward lean of the torso, radians."""
     bounce: float
     turnout: float
-    """Of the feet, radians."""
+    """The outward turn of the feet, radians."""
     hands: Literal["swing", "pockets", "front", "strap"] = "swing"
 
 
@@ -119,11 +120,11 @@ class Person:
     body: Body
     hair: Hair
     outfits: tuple[Outfit, ...]
-    """One, or two where clothes change."""
+    """The outfit, or two where clothes change."""
     things: tuple[Thing, ...]
     hat: Literal["none", "cap", "beanie", "brim"]
     hat_color: RGB
     glasses: bool
     gait: Gait
     twin_group: int | None
-    """People of one group wear the same colors and differ in details; ``None`` is nobody's twin."""
+    """The group of people who wear the same colors and differ in details; ``None`` for a person without a twin."""

@@ -1,4 +1,4 @@
-"""Random choices that a twin shares with her group, and those in which she differs.
+"""The random streams that a twin shares with her group, and those in which she differs.
 
 Every choice has its own stream, named after what is chosen: a new garment moves nobody's hair, and a knob changes
 only what it is about.
@@ -16,37 +16,37 @@ from passerby.synthetic.settings import stream
 
 T = TypeVar("T")
 DETAILS = ("pattern", "upper", "lower", "hair", "bag", "shoes", "extra")
-"""In which twins may differ: print, cut of the upper and lower garment, hair style, kind of bag, shoes, extras."""
+"""The details in which twins may differ: print, cut of the upper and lower garment, hair, bag, shoes, extras."""
 PLAIN_TO_SEE = ("upper", "bag")
-"""Those that survive a low resolution as prints do: twins differ in their prints and in one of these at least."""
+"""The details that survive a low resolution as prints do: twins differ in their prints and in one of these at least."""
 
 
 @dataclass(frozen=True)
 class Streams:
-    """Where one person's properties come from."""
+    """The random streams of one person's properties."""
 
     seed: int
     kind: str
     keys: tuple[int, ...]
     member: int = 0
-    """Which of her group she is."""
+    """The member of her group that she is."""
     differing: frozenset[str] = frozenset()
     """The details in which the group's members differ."""
 
     def shared(self, what: str, *keys: int) -> np.random.Generator:
-        """The same for the whole group."""
+        """Return a generator that is the same for the whole group."""
         return stream(self.seed, f"{self.kind} {what}", *self.keys, *keys)
 
     def own(self, what: str, *keys: int) -> np.random.Generator:
-        """Different for each member."""
+        """Return a generator that is different for each member."""
         return stream(self.seed, f"{self.kind} own {what}", *self.keys, *keys, self.member)
 
     def detail(self, what: str, *keys: int) -> np.random.Generator:
-        """Different for each member where the group differs in this detail, else the same."""
+        """Return a generator that is different for each member where the group differs in this detail, else the same."""
         return stream(self.seed, f"{self.kind} detail {what}", *self.keys, *keys, self._rank(what))
 
     def choose(self, what: str, weights: Mapping[T, float], *keys: int) -> T:
-        """One of the keys by weight; members who differ here never choose the same while there is another.
+        """Choose one of the keys by weight; members who differ here never choose the same while there is another.
 
         Sorting exponentials over weights draws without replacement, and each member takes her rank.
         """
@@ -60,17 +60,19 @@ class Streams:
 
 
 def streams_of(seed: int, pid: int, twins: float) -> tuple[Streams, int | None]:
-    """The draws of a person of the set, and her twin group: people 2k and 2k + 1, if their group's own draw says so."""
+    """Return the streams of a person, and her twin group: people 2k and 2k + 1, if the group's own random number says
+    so.
+    """
     group = pid // 2
     rng = stream(seed, "twins", group)
     if rng.random() >= twins:
         return Streams(seed, "person", (pid,)), None
     seen = {"pattern", PLAIN_TO_SEE[int(rng.integers(2))]}
-    others = {detail for detail, draw in zip(DETAILS, rng.random(len(DETAILS)), strict=True) if draw < 0.4}
+    others = {detail for detail, chance in zip(DETAILS, rng.random(len(DETAILS)), strict=True) if chance < 0.4}
     return Streams(seed, "twin", (group,), pid % 2, frozenset(seen | others)), group
 
 
 def pick(rng: np.random.Generator, weights: Mapping[T, float]) -> T:
-    """One of the keys by weight."""
+    """Choose one of the keys by weight."""
     totals = np.cumsum(list(weights.values()))
     return list(weights)[int(np.searchsorted(totals, rng.random() * totals[-1], side="right"))]

@@ -1,4 +1,4 @@
-"""Where somebody is in one picture, which way she faces, and how she stands."""
+"""The position, direction and stance of a person in one image."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from passerby.synthetic.settings import Settings, stream
 from passerby.synthetic.street.scene import Scene
 
 STAND_STILL = 0.15
-"""Share of the people who stand before a camera instead of walking past."""
+"""The share of the people who stand before a camera instead of walking past."""
 TURN = 0.25
-"""Probability that somebody has changed her direction by the next picture."""
+"""The probability that a person has changed her direction by the next image."""
 
 
 @dataclass(frozen=True)
 class Walk:
-    """One picture's moment of a way past a camera."""
+    """The moment of one image on a way past a camera."""
 
     position: tuple[float, float]
-    """Metres on the ground."""
+    """The position in meters on the ground."""
     heading: float
-    """Radians, as :class:`~passerby.data.keypoints.skeleton.Labels` counts them."""
+    """The heading in radians, as :class:`~passerby.data.keypoints.skeleton.Labels` counts them."""
     stance: Stance
     fold: float
-    """Phase of the clothes' folds, 0…1."""
+    """The phase of the clothes' folds, 0…1."""
 
 
 def walk(settings: Settings, pid: int, camid: int, number: int, camera: Camera, scene: Scene) -> Walk:
-    """People cross a camera's field on a straight way; some turn on it."""
+    """Place a person on her straight way through a camera's field; some people turn on it."""
     way = stream(settings.seed, "way", pid, camid)
     rng = stream(settings.seed, "step", pid, camid, number)
     free = min(settings.difficulty.viewpoint, 1.0)
@@ -61,12 +61,14 @@ def _stance(rng: np.random.Generator, *, standing: bool) -> Stance:
 
 
 def any_stance(rng: np.random.Generator) -> Stance:
-    """Of somebody who happens to be there."""
+    """Generate the stance of a passer-by."""
     return _stance(rng, standing=bool(rng.random() < STAND_STILL))
 
 
 def facing(position: Array, eye: Array | Floats, heading: float) -> Array:
-    """Axes right, front, up ``(3, 3)`` of somebody at ``position`` who is turned ``heading`` from facing the camera."""
+    """Return the axes right, front, up ``(3, 3)`` of a person at ``position``, turned ``heading`` from facing the
+    camera.
+    """
     towards = (eye - position)[:2]
     angle = np.arctan2(towards[1], towards[0]) - heading
     front = np.array([np.cos(angle), np.sin(angle), 0.0])
@@ -74,13 +76,13 @@ def facing(position: Array, eye: Array | Floats, heading: float) -> Array:
 
 
 def _heading(rng: np.random.Generator, free: float) -> float:
-    """Mostly towards the camera or away from it, often across."""
+    """Generate a heading: mostly towards the camera or away from it, often across."""
     main = float(rng.choice([0.0, np.pi, np.pi / 2, -np.pi / 2], p=[0.32, 0.32, 0.18, 0.18]))
     return (main + float(rng.normal(0, 0.35))) * free
 
 
 def _free_spot(rng: np.random.Generator, camera: Camera, scene: Scene) -> tuple[float, float]:
-    """Where nothing else stands; after twenty tries the middle of the way."""
+    """Find a place where nothing else stands; after twenty tries take the middle of the way."""
     for _ in range(20):
         x, y = float(rng.uniform(*camera.lateral)), float(rng.uniform(*camera.distances))
         if scene.clear(x, y):

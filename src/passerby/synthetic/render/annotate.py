@@ -1,4 +1,4 @@
-"""The labels of a picture from what was drawn in it."""
+"""The labels of an image from what was rendered in it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ DEPTHS = {
     "knee": 0.14,
     "ankle": 0.14,
 }
-"""Metres that a joint may lie behind the visible surface before another part of the body hides it."""
+"""The meters that a keypoint may lie behind the visible surface before another part of the body occludes it."""
 REACH = np.array([DEPTHS[name.rsplit("_", 1)[-1]] for name in KEYPOINT_NAMES], dtype=np.float32)
 VIEWPOINTS: tuple[Viewpoint, ...] = ("front", "left", "back", "right")
-"""By quarter turns of the heading."""
+"""The viewpoints by quarter turns of the heading."""
 
 
 def annotate(
@@ -38,7 +38,7 @@ def annotate(
     camid: int,
     time: int,
 ) -> Labels:
-    """Everything that is known of a picture of ``size`` once its person has been drawn on the canvas."""
+    """Return everything that is known of an image of ``size`` once its person has been rendered on the canvas."""
     rows, columns = ((np.arange(size[i]) + 0.5) * canvas.size[i] // size[i] for i in (0, 1))
     at = np.ix_(rows.astype(np.int64), columns.astype(np.int64))
     parts, depth = np.ascontiguousarray(canvas.parts[at]), canvas.depth[at]

@@ -1,4 +1,4 @@
-"""A street camera: where it hangs, and how it turns light into the small, noisy, over-sharpened pictures it stores."""
+"""A street camera: its geometry, and how it turns light into the small, noisy, over-sharpened images it stores."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from passerby.synthetic.settings import Difficulty, stream
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """Fixed for all that a camera sees."""
+    """The constants of one camera."""
 
     height: float
-    """Metres above the ground."""
+    """The meters above the ground."""
     pitch: float
-    """Radians that it looks down."""
+    """The radians that it looks down."""
     distances: tuple[float, float]
-    """Metres to the nearest and farthest people."""
+    """The meters to the nearest and farthest people."""
     lateral: tuple[float, float]
-    """Metres to the left and right of its axis where they walk."""
+    """The meters to the left and right of its axis where they walk."""
     exposure: float
     white: Floats
-    """``(3,)``: gain of each color."""
+    """The gain ``(3,)`` of each color."""
     matrix: Floats
-    """``(3, 3)``: the sensor's crosstalk between colors, rows sum to 1."""
+    """The sensor's crosstalk ``(3, 3)`` between colors, rows sum to 1."""
     contrast: float
-    """Slope of the tone curve's middle, 1 is the plain one."""
+    """The slope of the tone curve's middle, 1 is the plain one."""
     gamma: float
     saturation: float
     black: float
-    """Haze that lifts the shadows, 0…1."""
+    """The haze that lifts the shadows, 0…1."""
     blur: float
-    """Standard deviation in pixels of a picture 128 high."""
+    """The standard deviation of the blur in pixels of an image 128 high."""
     sharpening: float
-    """Strength of the halo at edges."""
+    """The strength of the halo at edges."""
     noise: float
-    """Standard deviation in the stored picture, 0…1."""
+    """The standard deviation of the noise in the stored image, 0…1."""
     native_height: int
-    """Pixels that a person spans at the middle distance, before the crop is enlarged."""
+    """The pixels that a person spans at the middle distance, before the crop is enlarged."""
     quality: int
-    """Of JPEG."""
+    """The JPEG quality."""
     wobble: float
-    """Standard deviation of the automatic exposure, stops."""
+    """The standard deviation of the automatic exposure, stops."""
 
 
 def _color(rng: np.random.Generator, strength: float) -> dict[str, Any]:
-    """How this camera's colors differ from another's."""
+    """Generate how this camera's colors differ from another's."""
     warm, green = rng.normal(0.03, 0.065) * strength, rng.normal(-0.01, 0.02) * strength
     cross = np.eye(3) + rng.normal(0, 0.04, (3, 3)) * strength
     return {
@@ -66,7 +66,7 @@ def _color(rng: np.random.Generator, strength: float) -> dict[str, Any]:
 
 
 def _loss(rng: np.random.Generator, strength: float) -> dict[str, Any]:
-    """What its lens, sensor and storage lose."""
+    """Generate what its lens, sensor and storage lose."""
     return {
         "blur": float(0.2 + abs(rng.normal(0.15, 0.35)) * strength),
         "sharpening": float(rng.uniform(0.3, 1.8) * min(strength, 1.5)),
@@ -77,7 +77,7 @@ def _loss(rng: np.random.Generator, strength: float) -> dict[str, Any]:
 
 
 def make_camera(seed: int, camera: int, difficulty: Difficulty) -> Camera:
-    """Number ``camera`` in the world of ``seed``."""
+    """Generate camera number ``camera`` in the world of ``seed``."""
     rng = stream(seed, "camera", camera)
     near = float(rng.uniform(4.0, 6.5))
     far = float(near + rng.uniform(3.0, 7.5))
@@ -93,14 +93,14 @@ def make_camera(seed: int, camera: int, difficulty: Difficulty) -> Camera:
 
 
 def _spread(count: int, places: Floats, sigma: float) -> Floats:
-    """``(places, count)``: weights that blur ``count`` pixels and read them at ``places``; rows sum to 1."""
+    """Return weights ``(places, count)`` that blur ``count`` pixels and read them at ``places``; rows sum to 1."""
     distance = places[:, None] - (np.arange(count, dtype=np.float32) + 0.5)[None, :]
     weights = np.exp(np.float32(-0.5) * (distance / np.float32(max(sigma, 0.3))) ** 2)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 
 def enlarge(count: int, wanted: int) -> Floats:
-    """``(wanted, count)``: cubic interpolation (Keys 1981, a = −½) from ``count`` pixels; rows sum to 1."""
+    """Return cubic interpolation (Keys 1981, a = −½) from ``count`` pixels, ``(wanted, count)``; rows sum to 1."""
     places = (np.arange(wanted, dtype=np.float32) + np.float32(0.5)) * np.float32(count / wanted)
     away = np.abs(places[:, None] - (np.arange(count, dtype=np.float32) + np.float32(0.5))[None, :])
     near = (1.5 * away - 2.5) * away * away + 1
@@ -109,14 +109,14 @@ def enlarge(count: int, wanted: int) -> Floats:
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 
-def resample(picture: Floats, down: Floats, across: Floats) -> Floats:
-    """Applies a matrix to the columns and another to the rows of ``(h, w, 3)``."""
-    high = np.tensordot(down, picture, axes=(1, 0))
+def resample(image: Floats, down: Floats, across: Floats) -> Floats:
+    """Apply a matrix to the columns and another to the rows of ``(h, w, 3)``."""
+    high = np.tensordot(down, image, axes=(1, 0))
     return np.ascontiguousarray(np.moveaxis(np.tensordot(high, across, axes=(1, 1)), 2, 1))
 
 
 def _tone(linear_light: Floats, camera: Camera) -> Floats:
-    """Linear light to stored values 0…1: gamma, an S about the middle gray, lifted blacks, a soft shoulder."""
+    """Turn linear light into stored values 0…1: gamma, an S about the middle gray, lifted blacks, a soft shoulder."""
     light = np.maximum(linear_light, 0)
     soft = np.where(light < 0.7, light, 0.7 + 0.3 * np.tanh((light - 0.7) / 0.45))
     stored = soft ** np.float32(1 / camera.gamma)
@@ -126,19 +126,21 @@ def _tone(linear_light: Floats, camera: Camera) -> Floats:
     return np.asarray(camera.black + (1 - camera.black) * stored, np.float32)
 
 
-def _sharpen(picture: Floats, strength: float) -> Floats:
-    """Adds what a 5×5 blur takes away, which leaves halos."""
+def _sharpen(image: Floats, strength: float) -> Floats:
+    """Add what a 5×5 blur takes away, which leaves halos."""
     if strength <= 0:
-        return picture
-    rows = np.pad(picture, ((2, 2), (2, 2), (0, 0)), mode="edge")
+        return image
+    rows = np.pad(image, ((2, 2), (2, 2), (0, 0)), mode="edge")
     rows = rows[:-4] + 4 * (rows[1:-3] + rows[3:-1]) + 6 * rows[2:-2] + rows[4:]
     mean = rows[:, :-4] + 4 * (rows[:, 1:-3] + rows[:, 3:-1]) + 6 * rows[:, 2:-2] + rows[:, 4:]
-    detail = np.clip(picture - mean * np.float32(1 / 256), -0.15, 0.15)
-    return np.asarray(picture + np.float32(strength) * detail, np.float32)
+    detail = np.clip(image - mean * np.float32(1 / 256), -0.15, 0.15)
+    return np.asarray(image + np.float32(strength) * detail, np.float32)
 
 
 def _grain(rng: np.random.Generator, rows: int, columns: int) -> Floats:
-    """``(rows, columns, 3)``: noise of variance about 1, mostly of brightness, that neighbors share in part."""
+    """Generate noise ``(rows, columns, 3)`` of variance about 1, mostly of brightness, that adjacent pixels share in
+    part.
+    """
     white = rng.standard_normal((rows + 1, columns + 1, 4), np.float32)
     soft = white[1:, 1:] + np.float32(0.7) * (white[:-1, 1:] + white[1:, :-1])
     return np.asarray(soft[..., :1] * np.float32(0.65) + soft[..., 1:] * np.float32(0.3), np.float32)
@@ -147,7 +149,7 @@ def _grain(rng: np.random.Generator, rows: int, columns: int) -> Floats:
 def develop(
     radiance: Floats, camera: Camera, rng: np.random.Generator, *, distance: float, size: tuple[int, int]
 ) -> NDArray[np.uint8]:
-    """The picture of ``size`` (height, width) that the camera stores of linear light ``(h', w', 3)``.
+    """Return the image of ``size`` (height, width) that the camera stores of linear light ``(h', w', 3)``.
 
     The light may be finer than the picture. People ``distance`` meters away are seen with fewer pixels when it is far.
     """
@@ -166,16 +168,16 @@ def develop(
     stored = _sharpen(stored, camera.sharpening) + _grain(rng, rows, columns) * np.float32(camera.noise)
     if (rows, columns) != (height, width):
         stored = resample(stored, enlarge(rows, height), enlarge(columns, width))
-    picture: NDArray[np.uint8] = np.clip(stored * 255 + 0.5, 0, 255).astype(np.uint8)
-    return picture
+    image: NDArray[np.uint8] = np.clip(stored * 255 + 0.5, 0, 255).astype(np.uint8)
+    return image
 
 
 def _gain(camera: Camera, rng: np.random.Generator) -> float:
-    """The exposure of one picture: the automatic one wobbles, and now and then lets too much in."""
+    """Generate the exposure of one image: the automatic one wobbles, and now and then lets too much in."""
     gain = camera.exposure * 2 ** float(rng.normal(0, camera.wobble))
     return gain * 1.5 if rng.random() < 0.4 * camera.wobble else gain
 
 
 def _read(count: int, wanted: int, sigma: float) -> Floats:
-    """``(wanted, count)``: blur by ``sigma`` (a share of the whole) and read at evenly spaced places."""
+    """Return weights ``(wanted, count)`` that blur by ``sigma`` (a share of the whole) and read evenly spaced places."""
     return _spread(count, (np.arange(wanted, dtype=np.float32) + 0.5) * np.float32(count / wanted), sigma * count)

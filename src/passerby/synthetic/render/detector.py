@@ -1,4 +1,4 @@
-"""The detector's box: around the person, but not quite where it should be."""
+"""The simulated detector's box: around the person, but misaligned."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from passerby.synthetic.render.camera import Camera
 from passerby.synthetic.render.view import View
 
 ASPECT = 0.45
-"""Width ÷ height of a usual box, before it is stretched to the picture's shape."""
+"""The ratio width ÷ height of a usual box, before it is stretched to the image's shape."""
 MISSED = 0.08
-"""Probability that a box misses a part of the person."""
+"""The probability that a box misses a part of the person."""
 CROWN = 0.105
-"""From the nose to the top of the head, share of the height."""
+"""The distance from the nose to the top of the head, share of the height."""
 
 
 def eye_of(camera: Camera) -> View:
-    """The camera itself, with an empty window."""
+    """Return the view of the camera itself, with an empty window."""
     sine, cosine = np.sin(camera.pitch), np.cos(camera.pitch)
     axes = np.array([[1.0, 0, 0], [0, -sine, -cosine], [0, cosine, -sine]], dtype=np.float32)
     return View(np.array([0.0, 0.0, camera.height], dtype=np.float32), axes, (0.0, 0.0, 1.0, 1.0))
 
 
-def detect(rng: np.random.Generator, whole: View, joints: Array | Floats, tall: float, loose: float) -> View:
-    """The view through the box around world ``joints (18, 3)`` of somebody ``tall`` meters high.
+def detect(rng: np.random.Generator, whole: View, keypoints: Array | Floats, tall: float, loose: float) -> View:
+    """Return the view through the box around world ``keypoints (18, 3)`` of a person ``tall`` meters high.
 
     ``loose`` scales every misalignment; 0 centers the box on the person.
     """
-    crown = joints[0] + [0.0, 0.0, CROWN * tall]
-    sole = np.array([joints[:, 0].mean(), joints[:, 1].mean(), 0.0])
-    x, y, depth = whole.project(np.concatenate([joints, [crown, sole]]).astype(np.float32), (1, 1))
+    crown = keypoints[0] + [0.0, 0.0, CROWN * tall]
+    sole = np.array([keypoints[:, 0].mean(), keypoints[:, 1].mean(), 0.0])
+    x, y, depth = whole.project(np.concatenate([keypoints, [crown, sole]]).astype(np.float32), (1, 1))
     meter = 1 / float(depth[0])
     top, bottom = float(y.min()) - 0.02 * meter, float(y.max()) + 0.05 * meter
     height = (bottom - top) * (1.01 + loose * abs(float(rng.normal(0, 0.06))))

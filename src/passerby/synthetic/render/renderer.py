@@ -1,4 +1,4 @@
-"""From meshes to pixels: points by depth, then color and light for those that are seen."""
+"""The way from meshes to pixels: points by depth, then color and light for those that are seen."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from passerby.synthetic.street.rays import Light
 from passerby.synthetic.street.scene import Backdrop
 
 SPACING = 0.62
-"""Distance of the points in pixels: less leaves holes, more costs time."""
+"""The distance of the points in pixels: less leaves holes, more costs time."""
 CELL = 0.022
-"""Metres of a cell of the shadow map."""
+"""The size of a cell of the shadow map, meters."""
 FOLD = 0.24
 
 
 @dataclass(eq=False)
 class Canvas:
-    """What has been drawn so far; ``h, w`` of the rendering."""
+    """The state of a rendering of ``h, w`` pixels."""
 
     color: Floats
-    """``(h, w, 3)`` linear light."""
+    """The linear light ``(h, w, 3)``."""
     depth: Floats
-    """``(h, w)`` meters."""
+    """The depth ``(h, w)`` in meters."""
     ground: NDArray[np.bool_]
     parts: NDArray[np.uint8]
-    """``(h, w)``: parts of the subject; 0 where she is not seen."""
+    """The parts ``(h, w)`` of the subject; 0 where she is not seen."""
 
     @classmethod
     def over(cls, backdrop: Backdrop, size: tuple[int, int]) -> Canvas:
-        """An empty picture of ``size`` over a backdrop that may be coarser."""
+        """Return an empty rendering of ``size`` over a backdrop that may be coarser."""
         coarse = backdrop.depth.shape
         rows, columns = (np.arange(size[i]) * coarse[i] // size[i] for i in (0, 1))
         color, depth, ground = (np.ascontiguousarray(plane[rows][:, columns]) for plane in backdrop)
@@ -55,37 +55,37 @@ class Placed:
     mesh: Mesh
     painter: Painter
     points: Floats
-    """``(N, 3)`` in the person's axes, as are the normals."""
+    """The points ``(N, 3)`` in the person's axes, as are the normals."""
     normals: Floats
     axes: Floats
-    """``(3, 3)``: rows right, front, up of the person in the world."""
+    """The axes ``(3, 3)``: rows right, front, up of the person in the world."""
     position: Floats
-    """``(3,)`` world."""
+    """The position ``(3,)`` in the world."""
     fold: float
-    """Phase of the folds: cloth falls differently in every picture."""
+    """The phase of the folds: cloth falls differently in every image."""
 
     def world(self, points: Floats) -> Floats:
-        """Some of the points in the world's axes."""
+        """Return some of the points in the world's axes."""
         placed: Floats = points @ self.axes + self.position
         return placed
 
 
 def place(mesh: Mesh, painter: Painter, axes: Array, position: Array, fold: float) -> Placed:
-    """A mesh where its person stands."""
+    """Place a mesh where its person stands."""
     points, normals = mesh.points()
     return Placed(mesh, painter, points, normals, axes.astype(np.float32), position.astype(np.float32), fold)
 
 
-def draw(canvas: Canvas, who: Placed, view: View, light: Light, *, subject: bool) -> None:
+def render_person(canvas: Canvas, placed: Placed, view: View, light: Light, *, subject: bool) -> None:
     """Add one person to the canvas, with her shadow on the ground."""
-    _cast_shadow(canvas, who, view, light)
-    pixels, winners, depth = _splat(canvas, who, view)
+    _cast_shadow(canvas, placed, view, light)
+    pixels, winners, depth = _splat(canvas, placed, view)
     if len(pixels) == 0:
         return
-    fragments = who.mesh.look_up(winners)
-    albedo = who.painter.color(fragments) ** np.float32(2.2)
-    normals = _fold(fragments, who.normals[winners] @ who.axes, who.fold)
-    lit = _shade(albedo, normals, who, winners, light)
+    fragments = placed.mesh.look_up(winners)
+    albedo = placed.painter.color(fragments) ** np.float32(2.2)
+    normals = _fold(fragments, placed.normals[winners] @ placed.axes, placed.fold)
+    lit = _shade(albedo, normals, placed, winners, light)
     lit *= _occlusion(pixels, depth, canvas.size)[:, None]
     canvas.color.reshape(-1, 3)[pixels] = lit
     canvas.depth.reshape(-1)[pixels] = depth
@@ -94,13 +94,13 @@ def draw(canvas: Canvas, who: Placed, view: View, light: Light, *, subject: bool
     canvas.parts.reshape(-1)[pixels] = parts
 
 
-def _splat(canvas: Canvas, who: Placed, view: View) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
-    """Pixels that show the person, the nearest point in each, and its depth."""
+def _splat(canvas: Canvas, placed: Placed, view: View) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    """Find the pixels that show the person, the nearest point in each, and its depth."""
     height, width = canvas.size
-    eye = (who.axes @ (view.eye - who.position)).astype(np.float32)
-    facing = np.einsum("nc,nc->n", who.normals, who.points) < who.normals @ eye
-    index = np.flatnonzero(facing & who.mesh.valid())
-    x, y, depth = view.project(who.world(who.points[index]), (height, width))
+    eye = (placed.axes @ (view.eye - placed.position)).astype(np.float32)
+    facing = np.einsum("nc,nc->n", placed.normals, placed.points) < placed.normals @ eye
+    index = np.flatnonzero(facing & placed.mesh.valid())
+    x, y, depth = view.project(placed.world(placed.points[index]), (height, width))
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (depth > 0.3)
     index, depth = index[inside], depth[inside]
     pixel = y[inside].astype(np.int64) * width + x[inside].astype(np.int64)
@@ -116,7 +116,7 @@ def _splat(canvas: Canvas, who: Placed, view: View) -> tuple[NDArray[np.int64], 
 
 
 def _far_first(depth: Floats) -> NDArray[np.int64]:
-    """The order of falling depth, to 65,536 steps: whole numbers of that size sort in linear time."""
+    """Return the order of falling depth, to 65,536 steps: whole numbers of that size sort in linear time."""
     if len(depth) == 0:
         return np.zeros(0, dtype=np.int64)
     near, far = float(depth.min()), float(depth.max())
@@ -125,7 +125,7 @@ def _far_first(depth: Floats) -> NDArray[np.int64]:
 
 
 def _close_holes(nearest: NDArray[np.int64]) -> None:
-    """Give a pixel between two covered ones a neighbor's point (in place)."""
+    """Give a pixel between two covered ones the point of one of them (in place)."""
     for a, b, middle in (
         (nearest[:, :-2], nearest[:, 2:], nearest[:, 1:-1]),
         (nearest[:-2], nearest[2:], nearest[1:-1]),
@@ -135,7 +135,7 @@ def _close_holes(nearest: NDArray[np.int64]) -> None:
 
 
 def _fold(f: Fragments, normals: Floats, phase: float) -> Floats:
-    """Bend the normals where cloth falls in folds."""
+    """Modify the normals where cloth falls in folds."""
     cloth = np.isin(f.material, CLOTH)
     strength = np.where(cloth, np.float32(FOLD), np.float32(0.06))
     trousers = f.material == Material.TROUSER
@@ -155,12 +155,12 @@ def _fold(f: Fragments, normals: Floats, phase: float) -> Floats:
     return np.asarray(bent, np.float32)
 
 
-def _shade(albedo: Floats, normals: Floats, who: Placed, winners: NDArray[np.int64], light: Light) -> Floats:
-    """Sun (with the person's own shadow), sky, and light thrown back by the ground."""
+def _shade(albedo: Floats, normals: Floats, placed: Placed, winners: NDArray[np.int64], light: Light) -> Floats:
+    """Shade by the sun (with the person's own shadow), the sky, and light thrown back by the ground."""
     towards = light.towards.astype(np.float32)
     sun = np.clip(normals @ towards, 0, None)
     if light.shade > 0:
-        sun = sun * (1 - np.float32(light.shade) * _self_shadow(who, winners, towards))
+        sun = sun * (1 - np.float32(light.shade) * _self_shadow(placed, winners, towards))
     sky = 0.55 + 0.45 * normals[:, 2]
     bounce = np.clip(-normals[:, 2] * 0.5 + 0.35, 0, 1) * 0.22
     ambient = np.asarray(light.sky, dtype=np.float32)
@@ -169,13 +169,13 @@ def _shade(albedo: Floats, normals: Floats, who: Placed, winners: NDArray[np.int
     return np.asarray(albedo * radiance, np.float32)
 
 
-def _self_shadow(who: Placed, winners: NDArray[np.int64], towards: Floats) -> Floats:
-    """1 where another part of the person stands between the point and the sun; ``(n,)``."""
+def _self_shadow(placed: Placed, winners: NDArray[np.int64], towards: Floats) -> Floats:
+    """Return 1 where another part of the person stands between the point and the sun; ``(n,)``."""
     side = np.cross(towards, np.array([0.1, 0.2, 1.0], dtype=np.float32)).astype(np.float32)
     side /= np.linalg.norm(side)
     frame = np.stack([side, np.cross(towards, side), towards]).astype(np.float32)
-    casters = who.world(who.points[::3]) @ frame.T
-    seen = who.world(who.points[winners]) @ frame.T
+    casters = placed.world(placed.points[::3]) @ frame.T
+    seen = placed.world(placed.points[winners]) @ frame.T
     low = casters[:, :2].min(axis=0) - CELL
     cells = ((casters[:, :2] - low) / CELL).astype(np.int64)
     width = int(cells[:, 0].max()) + 3
@@ -191,7 +191,7 @@ def _self_shadow(who: Placed, winners: NDArray[np.int64], towards: Floats) -> Fl
 
 
 def _occlusion(pixels: NDArray[np.int64], depth: Floats, size: tuple[int, int]) -> Floats:
-    """Darker where the surroundings stand nearer: between arm and torso, under the chin; ``(n,)`` in 0.6…1."""
+    """Darken where the surroundings stand nearer: between arm and torso, under the chin; ``(n,)`` in 0.6…1."""
     height, width = size
     plane = np.zeros(height * width, dtype=np.float32)
     cover = np.zeros(height * width, dtype=np.float32)
@@ -203,7 +203,7 @@ def _occlusion(pixels: NDArray[np.int64], depth: Floats, size: tuple[int, int]) 
 
 
 def _box(plane: Floats, reach: int) -> Floats:
-    """Mean over a square of ``2 · reach + 1`` pixels."""
+    """Compute the mean over a square of ``2 · reach + 1`` pixels."""
     padded = np.pad(plane, ((reach + 1, reach), (reach + 1, reach)), mode="edge")
     total = padded.cumsum(axis=0, dtype=np.float64).cumsum(axis=1)
     side = 2 * reach + 1
@@ -212,10 +212,10 @@ def _box(plane: Floats, reach: int) -> Floats:
     return mean
 
 
-def _cast_shadow(canvas: Canvas, who: Placed, view: View, light: Light) -> None:
+def _cast_shadow(canvas: Canvas, placed: Placed, view: View, light: Light) -> None:
     """Darken the ground away from the sun, and softly around the feet."""
     height, width = canvas.size
-    sample = who.world(who.points[::7])
+    sample = placed.world(placed.points[::7])
     towards = light.towards
     fallen = sample - sample[:, 2:] * (towards / max(float(towards[2]), 0.15))
     feet = sample[sample[:, 2] < 0.35] * np.array([1.0, 1.0, 0.0], dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Where a camera stands and which part of its picture the detector cut out."""
+"""The camera's position, and the part of its image that the detector cut out."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ class View:
     """
 
     eye: Floats
-    """``(3,)``."""
+    """The position ``(3,)`` of the camera."""
     axes: Floats
-    """``(3, 3)``: rows right, down, forward."""
+    """The axes ``(3, 3)``: rows right, down, forward."""
     window: tuple[float, float, float, float]
-    """x0, y0, x1, y1 of the cut-out on the image plane."""
+    """The cut-out x0, y0, x1, y1 on the image plane."""
 
     def project(self, points: Floats, size: tuple[int, int]) -> tuple[Floats, Floats, Floats]:
-        """World points ``(n, 3)`` to pixels x, y (outer corner of the first pixel is 0, 0) and depth, each ``(n,)``."""
+        """Project world points ``(n, 3)`` to pixels x, y (outer corner of the first pixel is 0, 0) and depth, each
+        ``(n,)``.
+        """
         local = (points - self.eye) @ self.axes.T
         depth = local[:, 2]
         x0, y0, x1, y1 = self.window
@@ -35,7 +37,7 @@ class View:
         return x, y, depth
 
     def rays(self, size: tuple[int, int]) -> Floats:
-        """``(h, w, 3)`` world directions through the pixel centers, of forward length 1: point = eye + depth · ray."""
+        """Return world directions ``(h, w, 3)`` through pixel centers, of forward length 1: point = eye + depth · ray."""
         x0, y0, x1, y1 = self.window
         x = x0 + (np.arange(size[1], dtype=np.float32) + 0.5) * np.float32((x1 - x0) / size[1])
         y = y0 + (np.arange(size[0], dtype=np.float32) + 0.5) * np.float32((y1 - y0) / size[0])

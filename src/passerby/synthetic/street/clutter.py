@@ -1,4 +1,4 @@
-"""Drawings with holes of what stands about in streets: parked bicycles, railings, cars seen from the side, leaves."""
+"""The drawings with holes of things in streets: parked bicycles, railings, cars seen from the side, leaves."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Canvas:
     """A sheet of meters, y up, on which thick lines and ellipses are drawn over each other."""
 
     def __init__(self, width: int, height: int, scale: float) -> None:
-        """``width`` and ``height`` in texels, powers of two; ``scale`` texels to a meter."""
-        self.picture = np.zeros((height, width, 4), np.float32)
+        """Make an empty sheet of ``width`` × ``height`` texels, powers of two, ``scale`` texels to a meter."""
+        self.image = np.zeros((height, width, 4), np.float32)
         self.scale = scale
 
     def _blend(self, box: tuple[float, float, float, float], color: RGB, strength: float, shape: object) -> None:
-        height, width = self.picture.shape[:2]
+        height, width = self.image.shape[:2]
         left, right = max(int(box[0] * self.scale) - 2, 0), min(int(box[2] * self.scale) + 3, width)
         low, high = max(int(box[1] * self.scale) - 2, 0), min(int(box[3] * self.scale) + 3, height)
         if left >= right or low >= high:
@@ -43,14 +43,14 @@ class Canvas:
         y = (np.arange(low, high, dtype=np.float32)[:, None] + 0.5) / self.scale
         distance = shape(x, y)  # type: ignore[operator]
         cover = np.clip(0.5 - distance * self.scale, 0, 1)[..., None] * np.float32(strength)
-        part = self.picture[low:high, left:right]
+        part = self.image[low:high, left:right]
         alpha = part[..., 3:] + cover - part[..., 3:] * cover
         under = part[..., :3] * part[..., 3:] * (1 - cover) + linear(color) * cover
         part[..., :3] = under / np.maximum(alpha, 1e-6)
         part[..., 3:] = alpha
 
     def line(self, start: tuple[float, float], end: tuple[float, float], thick: float, color: RGB) -> None:
-        """A stroke with round ends."""
+        """Draw a stroke with round ends."""
         (ax, ay), (bx, by) = start, end
         length = max((bx - ax) ** 2 + (by - ay) ** 2, 1e-9)
 
@@ -70,7 +70,7 @@ class Canvas:
         ring: float = 0.0,
         strength: float = 1.0,
     ) -> None:
-        """An ellipse; ``ring`` meters of its rim only, where that is not 0."""
+        """Draw an ellipse; ``ring`` meters of its rim only, where that is not 0."""
 
         def distance(x: Floats, y: Floats) -> Floats:
             radius = np.hypot((x - center[0]) / radii[0], (y - center[1]) / radii[1])
@@ -87,17 +87,17 @@ class Canvas:
         self._blend(box, color, strength, distance)
 
     def texture(self, grime: int | None = None) -> Texture:
-        """With row 0 at the top, as textures have it; ``grime`` seeds dust, dents and glints."""
+        """Return a texture with row 0 at the top; ``grime`` seeds dust, dents and glints."""
         if grime is not None:
-            height, width = self.picture.shape[:2]
+            height, width = self.image.shape[:2]
             uneven = noise(grime, (height, width), 0.4, 0.2)
             darker = np.linspace(0.62, 1.1, height, dtype=np.float32)[:, None]
-            self.picture[..., :3] *= (np.exp(0.38 * uneven) * darker)[..., None]
-        return texture(np.clip(self.picture[::-1], 0, 1), self.scale)
+            self.image[..., :3] *= (np.exp(0.38 * uneven) * darker)[..., None]
+        return texture(np.clip(self.image[::-1], 0, 1), self.scale)
 
 
 def _bicycle(canvas: Canvas, rng: np.random.Generator, at: float, squeeze: float) -> None:
-    """Seen from the side, narrowed as if it stood obliquely; ``at`` is its rear wheel's place."""
+    """Draw a bicycle from the side, narrowed as if it stood obliquely; ``at`` is its rear wheel's place."""
     frame = _PAINTS[rng.integers(len(_PAINTS))]
     dark, steel = (0.10, 0.10, 0.11), (0.60, 0.60, 0.60)
     size = rng.uniform(0.92, 1.06)
@@ -122,7 +122,7 @@ def _bicycle(canvas: Canvas, rng: np.random.Generator, at: float, squeeze: float
 
 
 def _scooter(canvas: Canvas, rng: np.random.Generator, at: float, squeeze: float) -> None:
-    """A moped seen from the side."""
+    """Draw a moped from the side."""
     body = _PAINTS[rng.integers(len(_PAINTS))]
     dark = (0.09, 0.09, 0.10)
 
@@ -142,21 +142,21 @@ def _scooter(canvas: Canvas, rng: np.random.Generator, at: float, squeeze: float
 
 @lru_cache(maxsize=12)
 def parked(variant: int) -> Texture:
-    """12.8 m of bicycles or mopeds, about 1.1 m high, on a sheet of 1.6 m."""
+    """Draw 12.8 m of bicycles or mopeds, about 1.1 m high, on a sheet of 1.6 m."""
     rng = stream(variant, "parked")
     canvas = Canvas(1024, 128, 80.0)
     oblique = rng.uniform(0.25, 0.95)
-    draw = _scooter if variant % 6 == 5 else _bicycle
+    vehicle = _scooter if variant % 6 == 5 else _bicycle
     at = 0.0
     while at < 12.6:
-        draw(canvas, rng, at, float(np.clip(oblique + rng.normal(0, 0.08), 0.2, 1)))
+        vehicle(canvas, rng, at, float(np.clip(oblique + rng.normal(0, 0.08), 0.2, 1)))
         at += rng.uniform(0.3, 0.75) * (1.0 if rng.random() < 0.92 else 3.0)
     return canvas.texture(variant % 4 + 400)
 
 
 @lru_cache(maxsize=6)
 def railing(variant: int) -> Texture:
-    """Upright bars or a mesh between rails, repeating each 3.2 m, on a sheet of 1.6 m."""
+    """Draw upright bars or a mesh between rails, repeating each 3.2 m, on a sheet of 1.6 m."""
     rng = stream(variant, "railing")
     canvas = Canvas(256, 128, 80.0)
     color = ((0.68, 0.68, 0.68), (0.25, 0.26, 0.27), (0.32, 0.36, 0.34), (0.58, 0.56, 0.52))[variant % 4]
@@ -180,17 +180,17 @@ _CARS: tuple[RGB, ...] = (
 
 
 def car_paint(variant: int) -> Floats:
-    """``(3,)`` linear."""
+    """Return the linear color ``(3,)`` of a car."""
     return linear(_CARS[variant % 5])
 
 
 def car_height(variant: int) -> float:
-    """Metres from the ground to the roof."""
+    """Return the meters from the ground to the roof."""
     return 1.46 + (0.0, 0.12, 0.4)[variant % 3]
 
 
 def _outline(x: Floats, variant: int) -> tuple[Floats, Floats]:
-    """Height of a car's roof line and of its window sill over its length of 4.4 m."""
+    """Return the height of a car's roof line and of its window sill over its length of 4.4 m."""
     tall = car_height(variant) - 1.46
     knots = [(0.0, 0.55), (0.08, 0.82), (0.75, 0.92), (1.35, 1.40 + tall), (2.9, 1.46 + tall), (3.85, 1.0), (4.32, 0.9)]
     roof = np.interp(x, [k[0] for k in knots] + [4.4], [k[1] for k in knots] + [0.5])
@@ -199,7 +199,7 @@ def _outline(x: Floats, variant: int) -> tuple[Floats, Floats]:
 
 @lru_cache(maxsize=9)
 def car(variant: int) -> Texture:
-    """The side of a car of 4.4 m on a sheet of 6.4 × 3.2 m."""
+    """Draw the side of a car of 4.4 m on a sheet of 6.4 × 3.2 m."""
     canvas = Canvas(512, 256, 80.0)
     x = (np.arange(512, dtype=np.float32)[None, :] + np.float32(0.5)) / np.float32(80)
     y = (np.arange(256, dtype=np.float32)[:, None] + np.float32(0.5)) / np.float32(80)
@@ -208,9 +208,9 @@ def car(variant: int) -> Texture:
     glass = (y > sill) & (y < roof - 0.09) & (x > 0.95) & (x < 3.75) & (np.abs(x - 2.25) > 0.05)
     shine = 0.75 + 0.3 * np.clip((y - 0.3) / 0.6, 0, 1) + 0.12 * np.clip(1 - np.abs(y - 0.84) / 0.05, 0, 1)
     shine = shine - 0.25 * ((np.abs(y - 0.45) < 0.012) | ((np.abs(np.abs(x - 2.3) - 0.75) < 0.01) & (y < sill)))
-    canvas.picture[..., :3] = car_paint(variant) * shine[..., None]
-    canvas.picture[glass, :3] = linear((0.16, 0.18, 0.20))
-    canvas.picture[..., 3] = body
+    canvas.image[..., :3] = car_paint(variant) * shine[..., None]
+    canvas.image[glass, :3] = linear((0.16, 0.18, 0.20))
+    canvas.image[..., 3] = body
     for hub in (0.82, 3.5):
         canvas.disc((hub, 0.32), (0.37, 0.37), (0.07, 0.07, 0.07))
         canvas.disc((hub, 0.32), (0.20, 0.20), (0.48, 0.48, 0.49))
@@ -222,7 +222,7 @@ def car(variant: int) -> Texture:
 
 @lru_cache(maxsize=10)
 def leaves(variant: int, *, ragged: bool) -> Texture:
-    """Foliage on a tile of 6.4 m, dark and muted; ``ragged`` has holes."""
+    """Generate foliage on a tile of 6.4 m, dark and muted; ``ragged`` has holes."""
     rng = stream(variant, "leaves")
     clumps = noise(variant + 100, (256, 256), 0.9, 0.35)
     small = noise(variant + 120, (256, 256), 0.25)
@@ -231,5 +231,5 @@ def leaves(variant: int, *, ragged: bool) -> Texture:
     light = light * rng.uniform(0.75, 1.05) + rng.normal(0, 0.012, 3)
     color = dark + (light - dark) * bright
     holes = np.clip(3.0 * (noise(variant + 140, (256, 256), 0.8, 0.4) + 0.3 * small + 0.9), 0, 1)
-    picture = np.concatenate([linear(color), holes[..., None].astype(np.float32)], axis=2)
-    return texture(picture if ragged else picture[..., :3], 40.0)
+    image = np.concatenate([linear(color), holes[..., None].astype(np.float32)], axis=2)
+    return texture(image if ragged else image[..., :3], 40.0)

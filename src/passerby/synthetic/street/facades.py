@@ -1,4 +1,4 @@
-"""Pictures of walls: brick, tiles and plaster, with windows, doors and shutters in bays of 3.2 meters."""
+"""The textures of walls: brick, tiles and plaster, with windows, doors and shutters in bays of 3.2 meters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from passerby.synthetic.settings import stream
 from passerby.synthetic.street.surfaces import Texture, linear, noise, texture
 
 SCALE = 80.0
-"""Texels to a meter; a storey is 256 texels high, a bay as wide, and four bays repeat."""
+"""The texels to a meter; a story is 256 texels high, a bay as wide, and four bays repeat."""
 _TONES = (
     (0.60, 0.58, 0.54),
     (0.52, 0.45, 0.41),
@@ -25,7 +25,7 @@ _TONES = (
 
 
 def _masonry(rng: np.random.Generator, variant: int) -> Floats:
-    """``(256, 1024)``: brightness of the bare wall."""
+    """Generate the brightness ``(256, 1024)`` of the bare wall."""
     rows, columns = np.mgrid[0:256, 0:1024]
     gray = 1.0 + 0.03 * noise(variant % 5 + 200, (256, 1024), 0.3) + 0.06 * noise(variant % 5 + 210, (256, 1024), 1.3)
     style = variant % 3
@@ -39,7 +39,7 @@ def _masonry(rng: np.random.Generator, variant: int) -> Floats:
 
 
 def _opening(rng: np.random.Generator, bay: Floats, kind: str) -> None:
-    """Draws into a bay ``(256, 256, 3)`` of sRGB, row 0 on top."""
+    """Draw into a bay ``(256, 256, 3)`` of sRGB, row 0 on top."""
     left, right = 40 + int(rng.integers(40)), 256 - 40 - int(rng.integers(40))
     top, bottom = 40 + int(rng.integers(30)), {"window": 170, "door": 256, "shutter": 250, "shop": 226}[kind]
     if kind in ("shop", "shutter"):
@@ -64,41 +64,41 @@ def _opening(rng: np.random.Generator, bay: Floats, kind: str) -> None:
 
 @lru_cache(maxsize=24)
 def facade(variant: int) -> Texture:
-    """One storey of 3.2 m, 12.8 m long, that repeats in both directions."""
+    """Generate one story of 3.2 m, 12.8 m long, that repeats in both directions."""
     rng = stream(variant, "facade")
     tone = np.array(_TONES[variant % len(_TONES)]) * rng.uniform(0.85, 1.1) + rng.normal(0, 0.012, 3)
-    picture = (tone * _masonry(rng, variant)[..., None]).astype(np.float32)
+    image = (tone * _masonry(rng, variant)[..., None]).astype(np.float32)
     kinds = ("window", "window", "door", "shop", "shutter", "blank", "blank")
     main = kinds[int(rng.integers(len(kinds)))]
     for bay in range(4):
         kind = main if rng.random() < 0.6 else kinds[int(rng.integers(len(kinds)))]
         if kind != "blank":
-            _opening(rng, picture[:, bay * 256 : bay * 256 + 256], kind)
+            _opening(rng, image[:, bay * 256 : bay * 256 + 256], kind)
     base = int(rng.integers(20, 70))
     if rng.random() < 0.6:
-        picture[-base:] *= rng.uniform(0.6, 0.85)
-    picture *= (1 - 0.25 * np.linspace(0, 1, 256) ** 6)[:, None, None].astype(np.float32)
-    return texture(linear(np.clip(picture, 0.02, 1.0)), SCALE)
+        image[-base:] *= rng.uniform(0.6, 0.85)
+    image *= (1 - 0.25 * np.linspace(0, 1, 256) ** 6)[:, None, None].astype(np.float32)
+    return texture(linear(np.clip(image, 0.02, 1.0)), SCALE)
 
 
 @lru_cache(maxsize=8)
 def wall(variant: int) -> Texture:
-    """The same masonry without openings."""
+    """Generate the same masonry without openings."""
     rng = stream(variant, "wall")
     tone = np.array(_TONES[(variant * 3 + 1) % len(_TONES)])
-    picture = tone * _masonry(rng, variant)[..., None]
-    return texture(linear(np.clip(picture, 0.02, 1.0)), SCALE)
+    image = tone * _masonry(rng, variant)[..., None]
+    return texture(linear(np.clip(image, 0.02, 1.0)), SCALE)
 
 
 @lru_cache(maxsize=8)
 def sign(variant: int) -> Texture:
-    """A notice board with lines of something like writing, muted, on a tile of 1.6 × 1.6 m."""
+    """Generate a notice board with lines of something like writing, muted, on a tile of 1.6 × 1.6 m."""
     rng = stream(variant, "sign")
     paper = np.array([(0.75, 0.75, 0.72), (0.25, 0.33, 0.48), (0.55, 0.22, 0.2), (0.3, 0.42, 0.34)][variant % 4])
-    picture = np.ones((128, 128, 3)) * paper
+    image = np.ones((128, 128, 3)) * paper
     ink = 0.2 if paper.mean() > 0.5 else 0.85
     for row in range(8, 120, 9 if variant % 2 else 14):
         runs = rng.random(64) < 0.55
         runs[:4], runs[60 - int(rng.integers(30)) :] = False, False
-        picture[row : row + 5] = np.where(np.repeat(runs, 2)[None, :, None], ink, picture[row : row + 5])
-    return texture(linear(np.clip(picture, 0.02, 1.0)), SCALE)
+        image[row : row + 5] = np.where(np.repeat(runs, 2)[None, :, None], ink, image[row : row + 5])
+    return texture(linear(np.clip(image, 0.02, 1.0)), SCALE)

@@ -1,4 +1,4 @@
-"""What stands in a street and where: rows of bicycles, hedges, cars and walls along one to three lines."""
+"""The layout of a street: rows of bicycles, hedges, cars and walls along one to three lines."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Stripe:
     """A band of other ground between two parallel lines: a road, a lawn, a painted line."""
 
     normal: Floats
-    """``(2,)`` unit vector."""
+    """The unit vector ``(2,)`` across the band."""
     start: float
     end: float
-    """Metres along the normal from the world's origin."""
+    """The meters along the normal from the world's origin."""
     skin: Texture | None
     color: Floats
-    """``(3,)`` linear; multiplies the texture."""
+    """The linear color ``(3,)`` that multiplies the texture."""
     dash: float = 0.0
-    """Period of a broken line, meters; 0 is unbroken."""
+    """The period of a broken line, meters; 0 is unbroken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,13 +36,13 @@ class Line:
     """A line across the ground along which things are set up, with its far side."""
 
     origin: Floats
-    """``(2,)``."""
+    """The origin ``(2,)``."""
     along: Floats
-    """``(2,)`` unit vector, towards the right as the camera sees it."""
+    """The unit vector ``(2,)`` along the line, towards the right as the camera sees it."""
 
     @property
     def away(self) -> Floats:
-        """``(2,)``: the normal, away from where people walk."""
+        """The normal ``(2,)``, away from where people walk."""
         return np.array([-self.along[1], self.along[0]], np.float32)
 
     def at(self, along: float, away: float, height: float = 0.0) -> Floats:
@@ -56,13 +56,13 @@ class Line:
 
 @dataclass
 class Layout:
-    """Collects what a scene is made of."""
+    """A collection of what a scene is made of."""
 
     rng: np.random.Generator
     strength: float
-    """Of the clutter."""
+    """The strength of the clutter."""
     solids: list[tuple[Solid, float]] = field(default_factory=list)
-    """With how little light each lets through."""
+    """The solids, each with the share of light that it blocks."""
     stripes: list[Stripe] = field(default_factory=list)
 
     def add(self, solid: Solid, density: float = 1.0) -> None:
@@ -83,7 +83,7 @@ def _panel(line: Line, left: float, away: float, size: tuple[float, float], skin
 
 
 def _bicycles(layout: Layout, line: Line, reach: float) -> float:
-    """Two or three rows one behind the other; returns the depth of the row."""
+    """Set up two or three rows of bicycles one behind the other; return the depth of the row."""
     rng, rows = layout.rng, 1 + int(layout.rng.integers(1, 3) * min(layout.strength, 1.0) + 0.5)
     start = -reach * rng.uniform(0.4, 1.0)
     for row in range(rows):
@@ -123,7 +123,7 @@ def _cars(layout: Layout, line: Line, reach: float) -> float:
 
 
 def car(center: Floats, yaw: float, variant: int, *, flip: bool = False) -> tuple[Solid, ...]:
-    """A car whose middle stands on ``center``, lengthwise along ``yaw``: its sides drawn, its body two boxes."""
+    """Build a car whose middle stands on ``center``, lengthwise along ``yaw``: its sides textures, its body two boxes."""
     along = np.array([np.cos(yaw), np.sin(yaw), 0], np.float32)
     if flip:
         along = -along
@@ -171,7 +171,7 @@ ROWS: tuple[tuple[Row, float], ...] = (
 
 
 def _row(layout: Layout, line: Line, reach: float) -> float:
-    """One of the rows above; with no clutter, mostly none."""
+    """Set up one of the rows above; with no clutter, mostly none."""
     if layout.rng.random() > 0.92 * layout.strength:
         return 0.0
     weights = np.array([weight for _, weight in ROWS])
@@ -188,7 +188,7 @@ def _facade(layout: Layout, line: Line, away: float, reach: float) -> None:
 
 
 def _grove(layout: Layout, line: Line, away: float, reach: float) -> None:
-    """Trees with darkness between them: trunks before a wall of leaves."""
+    """Set up trees with darkness between them: posts before a wall of leaves."""
     rng = layout.rng
     skin = clutter.leaves(int(rng.integers(10)), ragged=False)
     layout.add(_panel(line, -reach, away + 3, (2 * reach, 9.0), skin, soft=True, lit=0.15, shift=rng.uniform(0, 6)))
@@ -199,14 +199,14 @@ def _grove(layout: Layout, line: Line, away: float, reach: float) -> None:
 
 
 def tree(layout: Layout, foot: Floats) -> None:
-    """A trunk under a crown that mostly lies above the picture."""
+    """Set up the lower part of a tree, whose crown mostly lies above the image."""
     rng = layout.rng
     bark = linear(np.array([0.30, 0.27, 0.23]) * rng.uniform(0.7, 1.3))
     layout.add(Post(foot, rng.uniform(0.08, 0.2), 6.0, bark))
 
 
 def _furniture(layout: Layout, line: Line, reach: float) -> None:
-    """Lamp posts, signs, bins and cabinets along a line."""
+    """Set up lamp posts, signs, bins and cabinets along a line."""
     rng = layout.rng
     for _ in range(int(rng.poisson(2.5 * layout.strength))):
         at, away, kind = rng.uniform(-reach, reach), rng.uniform(-0.3, 0.2), rng.random()
@@ -226,7 +226,7 @@ def _furniture(layout: Layout, line: Line, reach: float) -> None:
 
 
 def _beyond(layout: Layout, line: Line, away: float) -> None:
-    """Other ground behind a line, after a kerb."""
+    """Lay other ground behind a line, after a curb."""
     rng = layout.rng
     kind = rng.choice(["asphalt", "grass", "concrete", "none"], p=[0.4, 0.2, 0.15, 0.25])
     if kind == "none":
@@ -237,10 +237,10 @@ def _beyond(layout: Layout, line: Line, away: float) -> None:
 
 
 def band(layout: Layout, line: Line, *, depth: float, reach: float) -> None:
-    """All that lies behind a line: rows of clutter, a change of ground, and what closes the view ``depth`` behind."""
+    """Set up all that lies behind a line: rows of clutter, other ground, and what closes the view ``depth`` behind."""
     rng = layout.rng
-    kerb = rng.uniform(-1.5, 0.5) if rng.random() < 0.6 else rng.uniform(0.5, 4)
-    _beyond(layout, line, kerb)
+    curb = rng.uniform(-1.5, 0.5) if rng.random() < 0.6 else rng.uniform(0.5, 4)
+    _beyond(layout, line, curb)
     used = _row(layout, line, reach)
     _furniture(layout, line, reach * 0.7)
     if depth - used > 2.0 and rng.random() < 0.75 * layout.strength:
@@ -251,7 +251,7 @@ def band(layout: Layout, line: Line, *, depth: float, reach: float) -> None:
 
 
 def _markings(layout: Layout, rng: np.random.Generator) -> None:
-    """Lines where people walk: bands of other slabs, tactile paving, paint."""
+    """Lay lines where people walk: bands of other slabs, tactile paving, paint."""
     turn = rng.normal(0, 0.3) + (np.pi / 2 if rng.random() < 0.5 else 0)
     line = Line(np.array([rng.uniform(-3, 3), rng.uniform(5, 12)], np.float32), _unit(turn))
     kind = rng.random()
@@ -270,7 +270,7 @@ def _unit(turn: float) -> Floats:
 
 
 def arrange(rng: np.random.Generator, strength: float, nearest: float, farthest: float) -> Layout:
-    """A street seen across or along; people walk from ``nearest`` to ``farthest`` meters before the camera."""
+    """Generate a street seen across or along; people walk from ``nearest`` to ``farthest`` meters before the camera."""
     layout = Layout(rng, strength)
     for _ in range(int(rng.integers(0, 3))):
         _markings(layout, rng)

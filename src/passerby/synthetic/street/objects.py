@@ -18,30 +18,30 @@ from passerby.synthetic.street.surfaces import Texture
 
 
 class Paint(NamedTuple):
-    """What an object shows in a rectangle of pixels."""
+    """The appearance of an object in a rectangle of pixels."""
 
     depth: Floats
-    """``(h, w)``; infinite where the rays miss it."""
+    """The depth ``(h, w)``; infinite where the rays miss it."""
     color: Floats
-    """``(h, w, 3)`` or broadcastable to it."""
+    """The color ``(h, w, 3)`` or broadcastable to it."""
     alpha: Floats | None
-    """``(h, w)`` opacity; ``None`` where it is whole."""
+    """The opacity ``(h, w)``; ``None`` where the object is opaque."""
 
 
 class Foot(NamedTuple):
     """A turned rectangle on the ground, with the height of what stands on it."""
 
     center: Floats
-    """``(2,)``."""
+    """The center ``(2,)``."""
     along: Floats
-    """``(2,)`` unit vector."""
+    """The unit vector ``(2,)`` along the length."""
     length: float
     width: float
-    """Half of its sides, meters."""
+    """The halves of its sides, meters."""
     height: float
 
     def distance(self, x: Floats, y: Floats) -> Floats:
-        """Metres from points to the rectangle; negative within."""
+        """Return the meters from points to the rectangle; negative within."""
         dx, dy = x - self.center[0], y - self.center[1]
         u = np.abs(dx * self.along[0] + dy * self.along[1]) - np.float32(self.length)
         v = np.abs(dy * self.along[0] - dx * self.along[1]) - np.float32(self.width)
@@ -49,18 +49,18 @@ class Foot(NamedTuple):
 
 
 class Solid(ABC):
-    """Something that rays can meet."""
+    """A thing that rays can meet."""
 
     @abstractmethod
     def corners(self) -> Floats:
-        """``(n, 3)``: points whose convex hull holds it."""
+        """Return points ``(n, 3)`` whose convex hull holds it."""
 
     @abstractmethod
     def paint(self, rays: Grid, light: Light) -> Paint:
-        """What the rays see of it."""
+        """Return what the rays see of it."""
 
     def foot(self) -> Foot:
-        """What it covers of the ground."""
+        """Return what it covers of the ground."""
         points = self.corners()
         low, high = points.min(axis=0), points.max(axis=0)
         half = (high - low) / 2
@@ -68,7 +68,7 @@ class Solid(ABC):
 
 
 NEAR = 0.2
-"""Nothing nearer than this many meters is drawn."""
+"""The distance in meters nearer than which nothing is rendered."""
 
 
 def _seen(depth: Floats, inside: NDArray[np.bool_]) -> Floats:
@@ -76,7 +76,7 @@ def _seen(depth: Floats, inside: NDArray[np.bool_]) -> Floats:
 
 
 def _grounded(height: Floats) -> Floats:
-    """How much darker a thing is near the ground, which keeps the sky from it."""
+    """Return how much darker a thing is near the ground, which blocks the sky's light."""
     return np.asarray(np.float32(0.68) + np.float32(0.32) * np.clip(height * 2, 0, 1), np.float32)
 
 
@@ -85,25 +85,25 @@ class Panel(Solid):
     """An upright or tilted rectangle with a texture that may have holes: facades, fences, parked bicycles, crowns."""
 
     corner: Floats
-    """``(3,)``: its lower left one."""
+    """The lower left corner ``(3,)``."""
     along: Floats
-    """``(3,)`` unit vector to its right."""
+    """The unit vector ``(3,)`` to its right."""
     up: Floats
-    """``(3,)`` unit vector."""
+    """The unit vector ``(3,)`` upwards."""
     width: float
     height: float
     skin: Texture
-    """Its picture's lower edge lies on the panel's."""
+    """The texture, whose lower edge lies on the panel's."""
     shift: float = 0.0
-    """Metres by which the picture starts further right."""
+    """The meters by which the texture starts further right."""
     lit: float = 1.0
-    """Share of the sun that reaches it."""
+    """The share of the sun that reaches it."""
     glow: Floats | None = None
-    """``(3,)``: light of its own times its texture."""
+    """The light ``(3,)`` of its own, which multiplies its texture."""
     depth: float = 0.3
-    """Metres that the thing it stands for takes of the ground."""
+    """The meters of the ground that the thing it stands for takes."""
     soft: bool = False
-    """Lit as leaves are, from everywhere alike, rather than by its flat normal."""
+    """The choice of light from everywhere alike, as on leaves, rather than by its flat normal."""
 
     def corners(self) -> Floats:
         right, high = self.along * np.float32(self.width), self.up * np.float32(self.height)
@@ -133,25 +133,25 @@ class Panel(Solid):
         depth = _seen(depth, (u >= 0) & (u < self.width) & (v >= 0) & (v < self.height))
         middle = float(np.linalg.norm(self.corners().mean(axis=0) - rays.eye))
         distance = float(np.clip(np.median(depth[:: max(len(depth) // 8, 1)]), NEAR, middle * 3))
-        picture = self.skin.sample(u + np.float32(self.shift), -v, rays.pixel * distance)
-        color = picture[..., :3] * self._light(rays, light)
-        return Paint(depth, color, None if self.skin.opaque else picture[..., 3])
+        image = self.skin.sample(u + np.float32(self.shift), -v, rays.pixel * distance)
+        color = image[..., :3] * self._light(rays, light)
+        return Paint(depth, color, None if self.skin.opaque else image[..., 3])
 
 
 @dataclass(frozen=True, eq=False)
 class Box(Solid):
-    """A cuboid on end, turned about the vertical: kerbs, walls, hedges, cars, cabinets."""
+    """A cuboid on end, turned about the vertical: curbs, walls, hedges, cars, cabinets."""
 
     center: Floats
-    """``(3,)``: the middle of its floor."""
+    """The middle ``(3,)`` of its floor."""
     size: Floats
-    """``(3,)``: length, width, height."""
+    """The length, width and height ``(3,)``."""
     yaw: float
     skin: Texture | None
     color: Floats
-    """``(3,)`` linear; multiplies the texture."""
+    """The linear color ``(3,)`` that multiplies the texture."""
     top: float = 1.0
-    """Brightness of its upper face beside the sides'."""
+    """The brightness of its upper face beside the sides'."""
     lit: float = 1.0
 
     def _axes(self) -> Floats:
@@ -191,16 +191,16 @@ class Box(Solid):
 
 @dataclass(frozen=True, eq=False)
 class Post(Solid):
-    """An upright cylinder: poles, trunks, bollards, bins."""
+    """An upright cylinder: poles, tree stems, bollards, bins."""
 
     base: Floats
-    """``(3,)``: the middle of its foot."""
+    """The middle ``(3,)`` of its foot."""
     radius: float
     height: float
     color: Floats
-    """``(3,)`` linear."""
+    """The linear color ``(3,)``."""
     bands: Floats | None = None
-    """``(3,)``: color of every other half meter, where it is ringed."""
+    """The color ``(3,)`` of every other half meter, where it is ringed."""
     lit: float = 1.0
 
     def corners(self) -> Floats:
@@ -233,14 +233,14 @@ class Dome(Solid):
     """The upper part of an ellipsoid: an open umbrella, a bush."""
 
     center: Floats
-    """``(3,)``."""
+    """The center ``(3,)``."""
     radii: Floats
-    """``(3,)``."""
+    """The radii ``(3,)``."""
     color: Floats
     second: Floats
-    """``(3,)``: of every other of its sixteen sectors."""
+    """The color ``(3,)`` of every other of its sixteen sectors."""
     floor: float = 0.0
-    """Height above its center below which it is open, in radii."""
+    """The height above its center below which it is open, in radii."""
 
     def corners(self) -> Floats:
         signs = np.array([[i, j, k] for i in (-1, 1) for j in (-1, 1) for k in (self.floor, 1)], np.float32)
@@ -267,13 +267,13 @@ class Dome(Solid):
 
 
 def hull(solid: Solid) -> Floats:
-    """``(8, 3)``: its corners, the last one repeated where it has fewer."""
+    """Return the corners ``(8, 3)``, the last one repeated where there are fewer."""
     points = solid.corners()
     return points[np.minimum(np.arange(8), len(points) - 1)]
 
 
 def windows(hulls: Floats, view: View, size: tuple[int, int]) -> list[tuple[slice, slice] | None]:
-    """Rows and columns of the pixels that each of ``(n, 8, 3)`` hulls may touch; ``None`` outside the picture."""
+    """Return rows and columns of the pixels that each of ``(n, 8, 3)`` hulls may touch; ``None`` outside the image."""
     ahead = ((hulls - view.eye) @ view.axes[2]) > NEAR
     with np.errstate(divide="ignore", invalid="ignore"):
         x, y, _ = view.project(hulls.reshape(-1, 3), size)

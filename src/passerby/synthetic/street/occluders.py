@@ -1,4 +1,4 @@
-"""What stands between the camera and a person and hides a part of her, never all."""
+"""The occluders between the camera and a person: each hides a part of her, never all."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from passerby.synthetic.street.rays import Light, grid
 from passerby.synthetic.street.surfaces import linear
 
 TALL = 1.7
-"""Metres of a usual person."""
+"""The height of a usual person, meters."""
 WIDE = 0.45
 LEAST, MOST = 0.1, 0.45
-"""Share of the person that may be hidden."""
+"""The least and the largest share of the person that may be hidden."""
 _DARK = Light(UP, np.zeros(3, np.float32), np.zeros(3, np.float32), 0.0)
 
 
 def _frame(position: Floats, eye: Floats, share: float) -> tuple[Floats, Floats, Floats]:
-    """A ground point at ``share`` of the way to the eye, and unit vectors to the right and away from the eye."""
+    """Return a ground point at ``share`` of the way to the eye, and unit vectors to the right and away from the eye."""
     away = np.array([position[0] - eye[0], position[1] - eye[1], 0], np.float32)
     away /= np.linalg.norm(away)
     right = np.array([away[1], -away[0], 0], np.float32)
@@ -31,7 +31,7 @@ def _frame(position: Floats, eye: Floats, share: float) -> tuple[Floats, Floats,
 
 
 def _seen_height(hidden: float, eye: Floats, share: float) -> float:
-    """Height of a thing at ``share`` of the way that covers the lower ``hidden`` meters of a person."""
+    """Return the height of a thing at ``share`` of the way that covers the lower ``hidden`` meters of a person."""
     return float(hidden + (eye[2] - hidden) * share)
 
 
@@ -40,7 +40,7 @@ def _tone(rng: np.random.Generator, low: float, high: float) -> Floats:
 
 
 def _pole(rng: np.random.Generator, position: Floats, eye: Floats) -> tuple[Solid, ...]:
-    """A narrow upright strip."""
+    """Generate a pole: a narrow upright strip."""
     share = rng.uniform(0.1, 0.45)
     point, right, _ = _frame(position, eye, share)
     radius = rng.uniform(0.035, 0.09) * (1 - share)
@@ -49,7 +49,7 @@ def _pole(rng: np.random.Generator, position: Floats, eye: Floats) -> tuple[Soli
 
 
 def _barrier(rng: np.random.Generator, position: Floats, eye: Floats) -> tuple[Solid, ...]:
-    """A low wall or hedge across the legs."""
+    """Generate a low wall or hedge across the legs."""
     share = rng.uniform(0.06, 0.2)
     point, right, away = _frame(position, eye, share)
     height = _seen_height(TALL * rng.uniform(0.12, 0.4), eye, share)
@@ -63,7 +63,7 @@ def _barrier(rng: np.random.Generator, position: Floats, eye: Floats) -> tuple[S
 
 
 def _car(rng: np.random.Generator, position: Floats, eye: Floats) -> tuple[Solid, ...]:
-    """A parked car that hides the legs, or less where only its end does."""
+    """Generate a parked car that hides the legs, or less where only its end does."""
     share = rng.uniform(0.2, 0.35)
     point, right, _ = _frame(position, eye, share)
     turn = float(np.arctan2(right[1], right[0])) + rng.normal(0, 0.15)
@@ -72,7 +72,7 @@ def _car(rng: np.random.Generator, position: Floats, eye: Floats) -> tuple[Solid
 
 
 def _rack(rng: np.random.Generator, position: Floats, eye: Floats) -> tuple[Solid, ...]:
-    """Bicycles or a railing before the legs."""
+    """Generate bicycles or a railing before the legs."""
     share = rng.uniform(0.08, 0.2)
     point, right, _ = _frame(position, eye, share)
     skin = clutter.parked(int(rng.integers(12))) if rng.random() < 0.6 else clutter.railing(int(rng.integers(6)))
@@ -81,7 +81,7 @@ def _rack(rng: np.random.Generator, position: Floats, eye: Floats) -> tuple[Soli
 
 
 def _bin(rng: np.random.Generator, position: Floats, eye: Floats) -> tuple[Solid, ...]:
-    """A bin or cabinet before one leg."""
+    """Generate a bin or cabinet before one leg."""
     share = rng.uniform(0.08, 0.25)
     point, right, _ = _frame(position, eye, share)
     height = _seen_height(TALL * rng.uniform(0.2, 0.45), eye, share)
@@ -90,7 +90,7 @@ def _bin(rng: np.random.Generator, position: Floats, eye: Floats) -> tuple[Solid
 
 
 def _umbrella(rng: np.random.Generator, position: Floats, eye: Floats) -> tuple[Solid, ...]:
-    """An open umbrella, held by somebody nearer, over one shoulder."""
+    """Generate an open umbrella over one shoulder, held by a person nearer to the camera."""
     share = rng.uniform(0.12, 0.3)
     point, right, _ = _frame(position, eye, share)
     side = np.float32(rng.choice([-1, 1]) * rng.uniform(0.1, 0.4))
@@ -103,7 +103,7 @@ def _umbrella(rng: np.random.Generator, position: Floats, eye: Floats) -> tuple[
 
 
 def hidden(solids: tuple[Solid, ...], position: Floats, eye: Floats) -> float:
-    """Share of an upright rectangle of a person's size on ``position`` that these things hide from ``eye``."""
+    """Return the share of an upright rectangle of a person's size on ``position`` that these things hide from ``eye``."""
     offset = position - eye
     distance = float(np.hypot(offset[0], offset[1]))
     away = np.array([offset[0], offset[1], 0], np.float32) / np.float32(distance)
@@ -122,7 +122,7 @@ def hidden(solids: tuple[Solid, ...], position: Floats, eye: Floats) -> float:
 def occluder(
     rng: np.random.Generator, position: Floats, eye: Floats, clear: Callable[[float, float], bool]
 ) -> tuple[Solid, ...]:
-    """Something between ``eye`` and the person who stands on ``position``, both ``(3,)``: for ``Scene.backdrop``.
+    """Generate a thing between ``eye`` and the person on ``position``, both ``(3,)``: for ``Scene.backdrop``.
 
     Drawn again until it hides what it should, and where the scene has room for it.
     """

@@ -1,4 +1,4 @@
-"""Pictures of the ground, one tile of a few meters each: slabs, bricks, asphalt, concrete, grass."""
+"""The textures of the ground, one tile of a few meters each: slabs, bricks, asphalt, concrete, grass."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BLOCKS = {"slabs": (32, 64), "squares": (64, 64), "bricks": (16, 32), "concrete
 
 
 def _bond(rng: np.random.Generator, block: tuple[int, int], shift: int, joint: float) -> tuple[Floats, Floats]:
-    """Running bond: for each texel its block's random number and how deep it lies in a joint (0…1)."""
+    """Lay a running bond: for each texel its block's random number and how deep it lies in the mortar (0…1)."""
     rows, columns = np.mgrid[0:_SIDE, 0:_SIDE]
     course = rows // block[0]
     along = (columns + course * shift) % _SIDE
@@ -39,7 +39,7 @@ def _bond(rng: np.random.Generator, block: tuple[int, int], shift: int, joint: f
 
 
 def _laid(kind: GroundKind, variant: int, gray: Floats) -> Floats:
-    """Blocks with their joints: multiplies the brightness."""
+    """Lay blocks with mortar between them: it multiplies the brightness."""
     rng = stream(variant, "paving", *kind.encode())
     block = _BLOCKS[kind]
     half = int(rng.random() < 0.6) * block[1] // 2
@@ -52,7 +52,7 @@ def _laid(kind: GroundKind, variant: int, gray: Floats) -> Floats:
 
 @lru_cache(maxsize=48)
 def ground(kind: GroundKind, variant: int) -> Texture:
-    """A tile of ground; a dozen variants of each kind are enough, since light and camera change them further."""
+    """Generate a tile of ground; a dozen variants of each kind are enough, since light and camera change them further."""
     rng = stream(variant, "ground", *kind.encode())
     tone = np.array(_TONES[kind][variant % 4]) * rng.uniform(0.93, 1.07) + rng.normal(0, 0.006, 3)
     grain = 0.055 * noise(variant % 5, slope=0.15) + 0.035 * noise(variant % 5 + 5, slope=0.9, longest=0.3)
@@ -61,19 +61,19 @@ def ground(kind: GroundKind, variant: int) -> Texture:
         gray = _laid(kind, variant, gray)
     if kind == "asphalt":
         gray = gray - 0.25 * (noise(variant % 5 + 9, slope=1.2, longest=0.4) > 2.0)
-    picture = tone[None, None] * gray[..., None]
+    image = tone[None, None] * gray[..., None]
     if kind == "grass":
-        picture += np.array([0.03, 0.012, -0.005]) * noise(7, slope=0.9, longest=0.5)[..., None]
+        image += np.array([0.03, 0.012, -0.005]) * noise(7, slope=0.9, longest=0.5)[..., None]
     scale = _SIDE / rng.uniform(3.2, 4.8)
-    return texture(linear(np.clip(picture, 0.02, 1.0)), scale)
+    return texture(linear(np.clip(image, 0.02, 1.0)), scale)
 
 
 @lru_cache(maxsize=8)
 def stains(variant: int) -> Texture:
-    """Dirt and wear in a 20 m tile that multiplies any ground; the second channel says where puddles lie."""
+    """Generate dirt and wear in a 20 m tile that multiplies any ground; the second channel says where puddles lie."""
     slow, patchy = noise(variant + 20, (256, 256), 1.4), noise(variant + 40, (256, 256), 0.9)
     dirt = 1.0 + 0.075 * slow + 0.05 * patchy
     spots = np.clip(noise(variant + 60, (256, 256), 0.7) - 2.0, 0, 1)
     puddle = np.clip(0.45 + 0.5 * slow, 0, 1)
-    picture = np.stack([dirt - 0.25 * spots, puddle, puddle], axis=2)
-    return texture(np.asarray(picture, np.float32), 256 / 20.0)
+    image = np.stack([dirt - 0.25 * spots, puddle, puddle], axis=2)
+    return texture(np.asarray(image, np.float32), 256 / 20.0)

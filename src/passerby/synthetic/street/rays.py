@@ -1,4 +1,4 @@
-"""Light, and the rays through a picture's pixels."""
+"""The light, and the rays through an image's pixels."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from passerby.synthetic.render.view import Floats, View
 
 @dataclass(frozen=True, eq=False)
 class Light:
-    """Of a scene, in linear light; a white floor in full light has radiance about 1."""
+    """The linear light of a scene; a white floor in full light has radiance about 1."""
 
     towards: Floats
-    """``(3,)`` unit vector towards the sun."""
+    """The unit vector ``(3,)`` towards the sun."""
     sun: Floats
-    """``(3,)`` RGB on a surface that faces it."""
+    """The RGB light ``(3,)`` on a surface that faces the sun."""
     sky: Floats
-    """``(3,)`` RGB of the ambient light."""
+    """The RGB of the ambient light ``(3,)``."""
     shade: float
-    """How dark cast shadows are: 0 (overcast, none) to 1."""
+    """The darkness of cast shadows: 0 (overcast, none) to 1."""
 
     def on(self, normal: Floats, lit: float = 1.0) -> Floats:
-        """``(3,)``: irradiance of a surface with this unit normal, ``lit`` of it in the sun."""
+        """Return the irradiance ``(3,)`` of a surface with this unit normal, ``lit`` of it in the sun."""
         ambient = 0.62 + 0.38 * float(normal[2])
         direct = max(float(normal @ self.towards), 0.0) * lit
         return np.asarray(self.sky * np.float32(ambient) + self.sun * np.float32(direct), np.float32)
@@ -36,14 +36,14 @@ class Grid(NamedTuple):
     eye: Floats
     axes: Floats
     x: Floats
-    """``(w,)`` on the image plane."""
+    """The x of columns ``(w,)`` on the image plane."""
     y: Floats
-    """``(h,)``."""
+    """The y of rows ``(h,)``."""
     pixel: float
-    """Side of a pixel at depth 1."""
+    """The side of a pixel at depth 1."""
 
     def dot(self, vector: Floats) -> Floats:
-        """``(h, w)``: the rays' components along a world vector."""
+        """Return the rays' components ``(h, w)`` along a world vector."""
         right, down, forward = (np.float32(value) for value in self.axes @ vector)
         result: Floats = (self.x * right)[None, :] + (self.y * down + forward)[:, None]
         return result
@@ -53,7 +53,7 @@ class Grid(NamedTuple):
 
 
 def grid(view: View, size: tuple[int, int]) -> Grid:
-    """All pixels of a picture; the same rays as ``view.rays(size)``."""
+    """Return the rays of all pixels of an image; the same as ``view.rays(size)``."""
     x0, y0, x1, y1 = view.window
     x = x0 + (np.arange(size[1], dtype=np.float32) + np.float32(0.5)) * np.float32((x1 - x0) / size[1])
     y = y0 + (np.arange(size[0], dtype=np.float32) + np.float32(0.5)) * np.float32((y1 - y0) / size[0])

@@ -1,4 +1,4 @@
-"""What stands before a camera: the street behind the people, its light, and what hides them.
+"""The scene before a camera: the street behind the people, its light, and what occludes them.
 
 A scene is a description, drawn once for a camera and cheap to keep; :meth:`Scene.backdrop` paints the part of it
 that a detector's box shows, by casting a ray through each pixel.
@@ -24,62 +24,62 @@ from passerby.synthetic.street.surfaces import Texture
 from passerby.synthetic.street.weather import Weather, ground_map, look_up, make_weather
 
 FAR = 90.0
-"""Metres beyond which everything is haze."""
+"""The meters beyond which everything is haze."""
 COARSE = 4
-"""Shadows and dirt are looked up for every so-manieth pixel of every so-manieth row."""
+"""The step of the pixels and rows for which shadows and dirt are looked up."""
 _X, _Y = np.array([1, 0, 0], np.float32), np.array([0, 1, 0], np.float32)
 
 
 class Backdrop(NamedTuple):
-    """A picture of the street without its people."""
+    """An image of the street without its people."""
 
     color: Floats
-    """``(h, w, 3)`` linear radiance, white in full light is about 1."""
+    """The linear radiance ``(h, w, 3)``, white in full light is about 1."""
     depth: Floats
-    """``(h, w)`` meters along the camera's forward axis; infinite for the sky."""
+    """The meters ``(h, w)`` along the camera's forward axis; infinite for the sky."""
     ground: NDArray[np.bool_]
-    """``(h, w)``: where a person's shadow may fall."""
+    """The pixels ``(h, w)`` where a person's shadow may fall."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """What one camera looks at."""
+    """The place that one camera looks at."""
 
     weather: Weather
     paving: Texture
     stripes: tuple[Stripe, ...]
     turn: float
-    """Of the paving's joints, radians."""
+    """The turn of the paving's mortar lines, radians."""
     dirt: Texture
     shadows: Floats
-    """Of :func:`ground_map`."""
+    """The map of shadows from :func:`ground_map`."""
     solids: tuple[Solid, ...]
     hulls: Floats
-    """``(n, 8, 3)`` of the solids."""
+    """The hulls ``(n, 8, 3)`` of the solids."""
     feet: tuple[Foot, ...]
-    """What people cannot walk through."""
+    """The footprints that people cannot walk through."""
 
     @property
     def light(self) -> Light:
         return self.weather.light
 
     def clear(self, x: float, y: float) -> bool:
-        """Whether a person may stand here: half a meter from everything, on this side of the walls."""
+        """Return whether a person may stand here: half a meter from everything, on this side of the walls."""
         at = np.float32(x), np.float32(y)
         return all(float(foot.distance(*at)) > 0.5 for foot in self.feet)
 
     def sunlit(self, x: float, y: float) -> float:
-        """Share of the sun that reaches a person who stands here."""
+        """Return the share of the sun that reaches a person who stands here."""
         return float(look_up(self.shadows, np.array([x], np.float32), np.array([y], np.float32))[0, 0])
 
     def later(self, rng: np.random.Generator) -> Scene:
-        """The same street at another moment: clouds and the camera's own exposure move its light a little."""
+        """Return the same street at another moment: clouds and the camera's own exposure move its light a little."""
         sun, sky = np.exp(rng.normal(0, (0.15, 0.06))).astype(np.float32)
         light = replace(self.light, sun=self.light.sun * sun, sky=self.light.sky * sky)
         return replace(self, weather=replace(self.weather, light=light))
 
     def backdrop(self, view: View, size: tuple[int, int], extra: tuple[Solid, ...] = ()) -> Backdrop:
-        """The street through a window of ``size`` (height, width) pixels, with ``extra`` things in it."""
+        """Render the street through a window of ``size`` (height, width) pixels, with ``extra`` things in it."""
         rays = grid(view, size)
         color, depth = self._ground(rays)
         ground = np.isfinite(depth)
@@ -91,7 +91,7 @@ class Scene:
         return Backdrop(color, depth, ground)
 
     def _ground(self, rays: Grid) -> tuple[Floats, Floats]:
-        """Color and depth of the bare ground and the sky over it."""
+        """Return color and depth of the bare ground and the sky over it."""
         down = rays.dot(np.array([0, 0, -1], np.float32))
         depth = rays.eye[2] / np.maximum(down, np.float32(rays.eye[2] / FAR))
         x, y = rays.eye[0] + depth * rays.dot(_X), rays.eye[1] + depth * rays.dot(_Y)
@@ -109,7 +109,7 @@ class Scene:
         return color, np.where(down * FAR > rays.eye[2], depth, np.float32(np.inf))
 
     def _slow(self, x: Floats, y: Floats) -> Floats:
-        """``(..., 4)``: light and dirt by which the ground's color is multiplied, and the sky in its puddles.
+        """Return light and dirt by which the ground's color is multiplied, and the sky in its puddles: ``(..., 4)``.
 
         All of it changes slowly, so that a sixteenth of the pixels is enough.
         """
@@ -126,7 +126,7 @@ class Scene:
         return np.concatenate([light * (1 - np.float32(0.4) * wet), shine], axis=2)
 
     def _albedo(self, x: Floats, y: Floats, footprint: Floats) -> Floats:
-        """``(h, w, 3)``: paving with its stripes."""
+        """Return the paving with its stripes: ``(h, w, 3)``."""
         cosine, sine = np.float32(np.cos(self.turn)), np.float32(np.sin(self.turn))
         albedo = self.paving.sample(cosine * x + sine * y, cosine * y - sine * x, footprint)
         for stripe in self.stripes:
@@ -140,12 +140,12 @@ class Scene:
 
 
 def _distance(solid: Solid, view: View) -> float:
-    """Of its nearest point, roughly: its footprint's distance from the eye."""
+    """Return the distance of its nearest point, roughly: its footprint's distance from the eye."""
     return float(solid.foot().distance(view.eye[0], view.eye[1]))
 
 
 def _compose(solid: Solid, rays: Grid, light: Light, color: Floats, depth: Floats, ground: NDArray[np.bool_]) -> None:
-    """Paints a thing over what lies behind it, in place."""
+    """Paint a thing over what lies behind it, in place."""
     paint = solid.paint(rays, light)
     front = paint.depth < depth
     if not front.any():
@@ -162,12 +162,12 @@ def _compose(solid: Solid, rays: Grid, light: Light, color: Floats, depth: Float
 
 
 def _standing(layout: Layout) -> list[Foot]:
-    """Footprints of everything at the height of people."""
+    """Return the footprints of everything at the height of people."""
     return [solid.foot() for solid, _ in layout.solids if solid.corners()[:, 2].min() < 2.2]
 
 
 def _exposed(weather: Weather, tone: float, shadows: Floats) -> Weather:
-    """The camera's automatic exposure has seen the whole street: dark ones come out brighter, not fully."""
+    """Simulate the automatic exposure, which saw the whole street: dark ones come out brighter, not fully."""
     share = shadows[40:120, 60:130].mean(axis=(0, 1))
     light = weather.light
     bright = tone * float((share[0] * light.sun * light.towards[2] + share[1] * light.sky).mean())
@@ -177,7 +177,7 @@ def _exposed(weather: Weather, tone: float, shadows: Floats) -> Weather:
 
 
 def make_scene(seed: int, camera: int, difficulty: Difficulty) -> Scene:
-    """The place that this camera watches in the world of this seed."""
+    """Generate the place that this camera watches in the world of this seed."""
     rng = stream(seed, "scene", camera)
     geometry = make_camera(seed, camera, difficulty)
     layout = arrange(rng, difficulty.background, *geometry.distances)

@@ -1,4 +1,4 @@
-"""Textures that are looked up, never evaluated: noise, and pictures with all their smaller copies (mip maps).
+"""The textures that are looked up, never evaluated: noise, and images with all their smaller copies (mip maps).
 
 A street fills every picture to its edges, so its surfaces must cost one table lookup a pixel.
 """
@@ -16,14 +16,14 @@ from passerby.synthetic.settings import stream
 
 
 def linear(srgb: ArrayLike) -> Floats:
-    """From sRGB in 0…1 to linear light."""
+    """Return sRGB in 0…1 as linear light."""
     values = np.asarray(srgb, np.float32)
     return np.asarray(values**2.2, np.float32)
 
 
 @lru_cache(maxsize=64)
 def noise(seed: int, size: tuple[int, int] = (512, 512), slope: float = 1.0, longest: float = 1.0) -> Floats:
-    """Periodic noise of mean 0 and variance 1 whose amplitude falls with frequency^``slope``; 0 is white.
+    """Generate periodic noise of mean 0, variance 1 and amplitude falling with frequency^``slope``; 0 is white.
 
     Waves longer than ``longest`` times the tile are left out, so that a repeated tile does not show.
     """
@@ -36,39 +36,39 @@ def noise(seed: int, size: tuple[int, int] = (512, 512), slope: float = 1.0, lon
     return result
 
 
-def _halve(picture: Floats) -> Floats:
-    """Mean of 2×2 blocks, weighted by opacity where there is one; a side of one texel stays."""
-    if picture.shape[2] == 4:
-        picture = np.concatenate([picture[..., :3] * picture[..., 3:], picture[..., 3:]], axis=2)
+def _halve(image: Floats) -> Floats:
+    """Return the mean of 2×2 blocks, weighted by opacity where there is one; a side of one texel stays."""
+    if image.shape[2] == 4:
+        image = np.concatenate([image[..., :3] * image[..., 3:], image[..., 3:]], axis=2)
     for axis in (0, 1):
-        if picture.shape[axis] > 1:
-            even, odd = (np.take(picture, range(at, picture.shape[axis], 2), axis) for at in (0, 1))
-            picture = (even + odd) * np.float32(0.5)
-    if picture.shape[2] == 4:
-        picture[..., :3] /= np.maximum(picture[..., 3:], 1e-6)
-    return picture
+        if image.shape[axis] > 1:
+            even, odd = (np.take(image, range(at, image.shape[axis], 2), axis) for at in (0, 1))
+            image = (even + odd) * np.float32(0.5)
+    if image.shape[2] == 4:
+        image[..., :3] /= np.maximum(image[..., 3:], 1e-6)
+    return image
 
 
 @dataclass(frozen=True, eq=False)
 class Texture:
-    """A repeating picture with its smaller copies, one after the other in one table."""
+    """A repeating image with its smaller copies, one after the other in one table."""
 
     table: Floats
-    """``(texels, channels)``: linear RGB, with opacity as a fourth channel where it has one."""
+    """The table ``(texels, channels)``: linear RGB, with opacity as a fourth channel where it has one."""
     height: int
     width: int
-    """Of the largest copy, powers of two."""
+    """The size of the largest copy, powers of two."""
     offsets: NDArray[np.int32]
-    """Where each copy begins."""
+    """The places where each copy begins."""
     scale: float
-    """Texels of the largest copy to a meter."""
+    """The texels of the largest copy to a meter."""
 
     @property
     def opaque(self) -> bool:
         return bool(self.table.shape[1] == 3)
 
     def sample(self, u: Floats, v: Floats, footprint: Floats | float) -> Floats:
-        """Color at ``u`` meters to the right and ``v`` meters down, of pixels ``footprint`` meters wide.
+        """Return the color at ``u`` meters to the right and ``v`` meters down, of pixels ``footprint`` meters wide.
 
         The footprint picks the copy, so that detail finer than a pixel has faded out; shapes broadcast.
         """
@@ -82,12 +82,12 @@ class Texture:
         return colors
 
 
-def texture(picture: Floats, scale: float) -> Texture:
-    """Of a picture ``(h, w, 3 or 4)`` whose sides are powers of two, ``scale`` texels to a meter."""
-    height, width = picture.shape[:2]
+def texture(image: Floats, scale: float) -> Texture:
+    """Make a texture of an image ``(h, w, 3 or 4)`` whose sides are powers of two, ``scale`` texels to a meter."""
+    height, width = image.shape[:2]
     if height & (height - 1) or width & (width - 1):
         raise ValueError(f"a texture's sides are powers of two, got {height}×{width}; pad or resize the picture")
-    copies = [np.asarray(picture, np.float32)]
+    copies = [np.asarray(image, np.float32)]
     while max(copies[-1].shape[:2]) > 1:
         copies.append(_halve(copies[-1]))
     lengths = [copy.shape[0] * copy.shape[1] for copy in copies]

@@ -1,4 +1,4 @@
-"""Sun, sky, dusk and rain of a camera's place, and what they leave on the ground: a map of shadows."""
+"""The sun, sky, dusk and rain of a camera's place, and what they leave on the ground: a map of shadows."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from passerby.synthetic.street.rays import Light
 from passerby.synthetic.street.surfaces import noise
 
 CELL = 0.25
-"""Metres of a texel of the map: shadows of trees and houses have soft edges anyway."""
+"""The size of a texel of the map, meters: shadows of trees and houses have soft edges anyway."""
 ORIGIN = (-24.0, -4.0)
 CELLS = (192, 192)
-"""Rows (y) and columns (x) of the map."""
+"""The rows (y) and columns (x) of the map."""
 
 
 @dataclass(frozen=True)
 class Weather:
     light: Light
     wet: float
-    """0 dry … 1 after heavy rain."""
+    """The wetness: 0 dry … 1 after heavy rain."""
     haze: Floats
-    """``(3,)``: radiance of the far distance and the sky."""
+    """The radiance ``(3,)`` of the far distance and the sky."""
     lamp: Floats
-    """``(3,)``: of street lamps and lit windows, 0 by day."""
+    """The radiance ``(3,)`` of street lamps and lit windows, 0 by day."""
 
 
 def _towards(rng: np.random.Generator, height: float) -> Floats:
@@ -37,7 +37,7 @@ def _towards(rng: np.random.Generator, height: float) -> Floats:
 
 
 def make_weather(rng: np.random.Generator, strength: float) -> Weather:
-    """``strength`` 0 is always a bright overcast day; 1 has every kind of day, dusk and rain among them."""
+    """Generate a day; ``strength`` 0 is always bright overcast, 1 has every kind of day, dusk and rain among them."""
     kind = rng.choice(["overcast", "sun", "haze", "dusk", "rain"], p=[0.4, 0.26, 0.16, 0.08, 0.10])
     towards = _towards(rng, rng.uniform(0.45, 0.9))
     sun, sky, shade, wet, lamp = 0.12, 0.88, 0.0, 0.0, 0.0
@@ -65,7 +65,7 @@ def _cells() -> tuple[Floats, Floats]:
 
 
 def _cast(foot: Foot, light: Light, density: float) -> Floats:
-    """Share of the sun that gets past a thing: its footprint, drawn out away from the sun."""
+    """Return the share of the sun that gets past a thing: its footprint, stretched away from the sun."""
     x, y = _cells()
     reach = min(foot.height / max(float(light.towards[2]), 0.2), 30.0)
     free = np.ones(CELLS, np.float32)
@@ -78,7 +78,7 @@ def _cast(foot: Foot, light: Light, density: float) -> Floats:
 
 
 def _trees(rng: np.random.Generator) -> Floats:
-    """Shadows of crowns and houses that stand behind the camera or above the picture."""
+    """Generate shadows of crowns and houses that stand behind the camera or above the image."""
     x, y = _cells()
     free = np.ones(CELLS, np.float32)
     leaf = noise(int(rng.integers(5)) + 300, CELLS, 0.7, 0.2)
@@ -95,7 +95,7 @@ def _trees(rng: np.random.Generator) -> Floats:
 
 
 def ground_map(rng: np.random.Generator, feet: Iterable[tuple[Foot, float]], light: Light) -> Floats:
-    """``(192, 192, 3)``: share of the sun, of the sky and of street lamps that reaches the ground.
+    """Return the share of the sun, of the sky and of street lamps that reaches the ground: ``(192, 192, 3)``.
 
     ``feet`` are what stands there, each with how little light it lets through.
     """
@@ -112,7 +112,7 @@ def ground_map(rng: np.random.Generator, feet: Iterable[tuple[Foot, float]], lig
 
 
 def look_up(table: Floats, x: Floats, y: Floats) -> Floats:
-    """``(..., c)`` between the four nearest texels of a map; beyond its rim, the rim's."""
+    """Interpolate ``(..., c)`` between the four nearest texels of a map; beyond its rim, take the rim's."""
     column = np.clip((x - np.float32(ORIGIN[0])) / np.float32(CELL) - np.float32(0.5), 0, CELLS[1] - 1.001)
     row = np.clip((y - np.float32(ORIGIN[1])) / np.float32(CELL) - np.float32(0.5), 0, CELLS[0] - 1.001)
     left, low = column.astype(np.int32), row.astype(np.int32)

@@ -1,4 +1,4 @@
-"""The world of one setting: any picture of it, each drawn by itself."""
+"""The world of one setting: any image of it, each rendered by itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from passerby.synthetic.people.walk import any_stance, facing, walk
 from passerby.synthetic.render.annotate import annotate
 from passerby.synthetic.render.camera import Camera, develop, make_camera
 from passerby.synthetic.render.detector import detect, eye_of
-from passerby.synthetic.render.renderer import Canvas, draw
+from passerby.synthetic.render.renderer import Canvas, render_person
 from passerby.synthetic.render.view import View
 from passerby.synthetic.settings import Settings, stream
 from passerby.synthetic.street.occluders import occluder
@@ -26,31 +26,31 @@ from passerby.synthetic.street.rays import Light
 from passerby.synthetic.street.scene import Scene, make_scene
 
 FINE = 192
-"""Rows that a picture is drawn with at least: a smaller one is drawn finer, and its edges come out soft."""
+"""The least number of rows of a rendering: a smaller image is rendered finer, and its edges come out soft."""
 TOGETHER = 0.3
-"""Share of the passers-by who walk beside the person."""
+"""The share of the passers-by who walk beside the person."""
 
 
 class World:
-    """Draws any picture of one data set. It holds nothing but its settings."""
+    """A renderer of any image of one dataset. It holds nothing but its settings."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
     def person(self, pid: int) -> Person:
-        """Who has this number (from 0)."""
+        """Return the person with this number (from 0)."""
         return _person(replace(self.settings, **_ANY_SIZE), pid)
 
     def outfit(self, camid: int) -> int:
-        """Which outfit people wear before this camera."""
+        """Return which outfit people wear before this camera."""
         return outfit_of(self.settings, camid)
 
     def shot(self, pid: int, camid: int, number: int) -> Shot:
-        """The picture and its labels; all three count from 0."""
+        """Render an image with its labels; all three numbers count from 0."""
         return self.take(self.person(pid), pid, camid, number)
 
     def take(self, person: Person, pid: int, camid: int, number: int) -> Shot:
-        """The picture with ``person`` in the place of person ``pid``."""
+        """Render the image with ``person`` in the place of person ``pid``."""
         settings, difficulty = self.settings, self.settings.difficulty
         camera, always = _place(replace(settings, **_ANY_SIZE), camid)
         rng = stream(settings.seed, "shot", pid, camid, number)
@@ -59,51 +59,51 @@ class World:
         whole = eye_of(camera)
         position = np.array([*moment.position, 0.0])
         axes = facing(position, whole.eye, moment.heading)
-        who = act(person, self.outfit(camid), moment.stance, axes, position, moment.fold)
-        view = detect(rng, whole, who.joints(), person.body.height, difficulty.crop)
+        actor = act(person, self.outfit(camid), moment.stance, axes, position, moment.fold)
+        view = detect(rng, whole, actor.joints(), person.body.height, difficulty.crop)
         canvas = self._street(rng, scene, view, position)
         if rng.random() < difficulty.passerby:
-            other = self._companion(stream(settings.seed, "passerby", pid, camid, number), who, view)
-            draw(canvas, other.model(view, canvas.size[0]), view, _light(scene, other), subject=False)
-        surface = who.model(view, canvas.size[0])
-        draw(canvas, surface, view, _light(scene, who), subject=True)
+            other = self._companion(stream(settings.seed, "passerby", pid, camid, number), actor, view)
+            render_person(canvas, other.model(view, canvas.size[0]), view, _light(scene, other), subject=False)
+        surface = actor.model(view, canvas.size[0])
+        render_person(canvas, surface, view, _light(scene, actor), subject=True)
         image = develop(
             canvas.color, camera, stream(settings.seed, "sensor", pid, camid, number),
             distance=float(np.hypot(*moment.position)), size=settings.size,
         )  # fmt: skip
         time = frame_number(settings, pid, camid, number)
         labels = annotate(
-            canvas, surface, who.joints(), view, settings.size, heading=moment.heading, camid=camid, time=time
+            canvas, surface, actor.joints(), view, settings.size, heading=moment.heading, camid=camid, time=time
         )
         return Shot(image, camera.quality, labels)
 
     def _street(self, rng: np.random.Generator, scene: Scene, view: View, position: Array) -> Canvas:
-        """The empty picture, with whatever stands before the person."""
+        """Render the street without people, with an occluder where the difficulty wants one."""
         height, width = self.settings.size
         hides = rng.random() < self.settings.difficulty.occluder
         extra = occluder(rng, position.astype(np.float32), view.eye, scene.clear) if hides else ()
         fine = max(FINE, height) / height
         return Canvas.over(scene.backdrop(view, self.settings.size, extra), (round(height * fine), round(width * fine)))
 
-    def _companion(self, rng: np.random.Generator, who: Actor, view: View) -> Actor:
-        """Somebody who is nobody of the set: beside, behind or (rarely) before the person."""
+    def _companion(self, rng: np.random.Generator, actor: Actor, view: View) -> Actor:
+        """Generate a passer-by: beside, behind or (rarely) before the person."""
         other = make_passerby(self.settings.seed, *rng.integers(0, 2**31, 2).tolist())
         ahead = float(rng.choice([-0.5, 1.0], p=[0.15, 0.85]) * rng.uniform(0.5, 4.0))
         aside = float(rng.choice([-1.0, 1.0]) * rng.uniform(0.45, 1.1) * (1.0 + 0.1 * max(ahead, 0.0)))
-        spot = who.position + np.array([aside, ahead, 0.0])
+        spot = actor.position + np.array([aside, ahead, 0.0])
         alone = facing(spot, view.eye, float(rng.uniform(-np.pi, np.pi)))
-        axes = who.axes if rng.random() < TOGETHER else alone
+        axes = actor.axes if rng.random() < TOGETHER else alone
         return act(other, 0, any_stance(rng), axes, spot, float(rng.random()))
 
 
-def _light(scene: Scene, who: Actor) -> Light:
-    """The scene's light where somebody stands: in a building's shadow there is no sun."""
-    lit = scene.sunlit(float(who.position[0]), float(who.position[1]))
+def _light(scene: Scene, actor: Actor) -> Light:
+    """Return the scene's light where a person stands: in a building's shadow there is no sun."""
+    lit = scene.sunlit(float(actor.position[0]), float(actor.position[1]))
     return replace(scene.light, sun=scene.light.sun * np.float32(lit), shade=scene.light.shade * lit)
 
 
 _ANY_SIZE: dict[str, Any] = {"people": 1, "images": 1, "size": (128, 64), "separate_cameras": False}
-"""What people and places do not depend on: sets that differ in these share them in the caches below."""
+"""The settings that people and places do not depend on: datasets that differ in these share the caches below."""
 
 
 @lru_cache(maxsize=4096)
