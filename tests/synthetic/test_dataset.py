@@ -1,4 +1,4 @@
-"""A set that is drawn when it is read: names at once, contents on demand, kept whole or not at all."""
+"""A dataset that is rendered when it is read: names at once, contents on demand, files whole or not at all."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def source(tmp_path: Path) -> PedestrianSource:
 
 @pytest.fixture
 def forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever draws, fails."""
+    """Make rendering fail."""
 
     def shot(*_: object) -> None:
-        raise AssertionError("a picture was drawn")
+        raise AssertionError("an image was rendered")
 
     monkeypatch.setattr(World, "shot", shot)
 
@@ -71,7 +71,7 @@ def test_training_and_test_people_are_others(forbidden: None) -> None:
     assert {s.camid for s in data.train} == {s.camid for s in data.gallery} == {1, 2, 3}
 
 
-def test_the_query_is_each_cameras_first_picture(forbidden: None) -> None:
+def test_the_query_is_each_cameras_first_image(forbidden: None) -> None:
     data = dataset(images=3)
     assert Counter((s.pid, s.camid) for s in data.query) == dict.fromkeys(
         ((pid, camid) for pid in (3, 4, 5) for camid in (1, 2, 3)), 1
@@ -130,17 +130,17 @@ def test_two_outfits_change_the_second_half_of_the_cameras_only() -> None:
 # reading
 
 
-def test_a_picture_is_that_of_the_world(source: PedestrianSource) -> None:
+def test_a_image_is_that_of_the_world(source: PedestrianSource) -> None:
     name = source.names()[0]
     shot = World(Settings(**SMALL)).shot(2, 0, 1)
     assert source.read(name) == encode(shot)
     assert source.labels(name).time == shot.labels.time == int(name.split("_")[-2])
-    with Image.open(io.BytesIO(source.read(name))) as picture:
-        assert (picture.format, picture.mode, picture.size) == ("JPEG", "RGB", (16, 32))
+    with Image.open(io.BytesIO(source.read(name))) as image:
+        assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (16, 32))
     assert len(encode(replace(shot, quality=30))) < 0.9 * len(encode(replace(shot, quality=95)))
 
 
-def test_only_what_is_read_is_drawn_and_kept(source: PedestrianSource, tmp_path: Path) -> None:
+def test_only_what_is_read_is_rendered_and_kept(source: PedestrianSource, tmp_path: Path) -> None:
     assert not (tmp_path / "cache").exists()
     name = source.names()[3]
     content = source.read(name)
@@ -150,12 +150,12 @@ def test_only_what_is_read_is_drawn_and_kept(source: PedestrianSource, tmp_path:
     assert json.loads((source.folder / "settings.json").read_text()) == source.settings.to_dict()
 
 
-def test_what_is_kept_is_not_drawn_again(source: PedestrianSource, request: pytest.FixtureRequest) -> None:
+def test_what_is_kept_is_not_rendered_again(source: PedestrianSource, request: pytest.FixtureRequest) -> None:
     name = source.names()[0]
     content = source.read(name)
     request.getfixturevalue("forbidden")
     assert source.read(name) == content
-    with pytest.raises(AssertionError, match="was drawn"):
+    with pytest.raises(AssertionError, match="was rendered"):
         source.read(source.names()[1])
 
 
@@ -189,7 +189,7 @@ def test_the_cache_is_where_one_says(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("HOME", str(tmp_path))
     assert open_pedestrians("people=4").cache == cache_root() / NAME
     assert open_pedestrians("people=4", cache=tmp_path).cache == tmp_path
-    assert open_pedestrians("people=4", cache="~/pictures").cache == tmp_path / "pictures"
+    assert open_pedestrians("people=4", cache="~/images").cache == tmp_path / "images"
     monkeypatch.delenv("PASSERBY_CACHE")
     assert open_pedestrians("people=4").cache == tmp_path / ".cache" / "passerby" / "pedestrians"
 
@@ -215,10 +215,10 @@ def _no_room(*_: object) -> int:
     raise OSError(28, "No space left on device")
 
 
-def test_a_picture_that_the_set_has_not(source: PedestrianSource) -> None:
+def test_a_file_that_does_not_exist(source: PedestrianSource) -> None:
     for ask in (source.read, source.labels):
-        with pytest.raises(DatasetLayoutError, match=r"pedestrians:people=5.* has no file 'query/nobody\.jpg'"):
-            ask("query/nobody.jpg")
+        with pytest.raises(DatasetLayoutError, match=r"pedestrians:people=5.* has no file 'query/missing\.jpg'"):
+            ask("query/missing.jpg")
 
 
 # the hash
@@ -240,7 +240,7 @@ def test_equal_settings_share_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     assert short_hash(one) == short_hash(Settings(**SMALL, changes={"light": 0.5, "crop": 0.0}))
     before = short_hash(one)
     monkeypatch.setattr("passerby.synthetic.settings.VERSION", 0)
-    assert short_hash(one) != before, "of another drawing"
+    assert short_hash(one) != before, "of another renderer"
 
 
 # by name

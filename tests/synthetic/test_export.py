@@ -1,4 +1,4 @@
-"""A set on disk: the lazy source's pictures, attributes as Market's, joints as COCO's; whole or not at all."""
+"""A dataset on disk: the generated source's images, Market-1501's attributes, COCO's keypoints; whole or not at all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from passerby.synthetic.settings import Settings
 from passerby.synthetic.street.world import World
 
 SETTINGS = Settings(people=4, cameras=2, images=3, size=(32, 16), preset="hard", seed=3)
-PICTURES = 4 * 2 * 3
+IMAGES = 4 * 2 * 3
 FEW = Settings(people=2, cameras=1, images=2, size=(32, 16), preset="easy")
 
 
@@ -59,19 +59,19 @@ def mask(written: Path, image: dict[str, Any]) -> np.ndarray[Any, Any]:
 
 def test_files_are_the_lazy_sources(written: Path) -> None:
     source = PedestrianSource(SETTINGS, cache=None)
-    pictures = {name: content for name, content in contents(written).items() if name.endswith(".jpg")}
-    assert pictures == {name: source.read(name) for name in source.names()}
-    assert len(pictures) == PICTURES
+    images = {name: content for name, content in contents(written).items() if name.endswith(".jpg")}
+    assert images == {name: source.read(name) for name in source.names()}
+    assert len(images) == IMAGES
 
 
 def test_two_processes_write_the_same_bytes(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert PICTURES > 2 * CHUNK, "or one process did all"
+    assert IMAGES > 2 * CHUNK, "or one process did all"
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     done: list[int] = []
     write_pedestrians(tmp_path / "two", SETTINGS, workers=2, masks=True, progress=done.append)
     assert contents(tmp_path / "two") == contents(written)
-    assert done == [CHUNK] * (PICTURES // CHUNK)
+    assert done == [CHUNK] * (IMAGES // CHUNK)
     assert os.environ["OMP_NUM_THREADS"] == "3"
     assert "MKL_NUM_THREADS" not in os.environ
 
@@ -89,7 +89,7 @@ def test_settings_are_beside_it(written: Path) -> None:
 def test_its_path_is_returned(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert write_pedestrians("~/new/people", FEW) == tmp_path / "new" / "people"
-    assert not (tmp_path / "new" / "people" / "masks").exists(), "nobody asked for masks"
+    assert not (tmp_path / "new" / "people" / "masks").exists(), "masks are written on request only"
 
 
 def test_the_training_half_alone(written: Path, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_row_for_each_outfit() -> None:
     assert [(row["person"], row["outfit"]) for row in table[:3]] == [("1", "1"), ("1", "2"), ("2", "1")]
     first, second = table[::2], table[1::2]
     for column in ("person", "gender", "age", "hair", "twin_group"):
-        assert [row[column] for row in first] == [row[column] for row in second], "clothes change nobody"
+        assert [row[column] for row in first] == [row[column] for row in second], "clothes change no person"
     assert sum(a[c] != b[c] for a, b in zip(first, second, strict=True) for c in MARKET.columns) > 20
 
 
@@ -136,9 +136,9 @@ def test_twins_share_a_group() -> None:
 # keypoints
 
 
-def test_every_picture_has_an_entry(whole: dict[str, Any]) -> None:
+def test_every_image_has_an_entry(whole: dict[str, Any]) -> None:
     images, people = whole["images"], whole["annotations"]
-    assert [i["id"] for i in images] == [p["id"] for p in people] == list(range(1, PICTURES + 1))
+    assert [i["id"] for i in images] == [p["id"] for p in people] == list(range(1, IMAGES + 1))
     assert [p["image_id"] for p in people] == [i["id"] for i in images]
     assert sorted(i["file_name"] for i in images) == list(PedestrianSource(SETTINGS, cache=None).names())
     assert {(i["height"], i["width"]) for i in images} == {(32, 16)}
@@ -153,7 +153,7 @@ def test_entries_agree_with_the_file_names(whole: dict[str, Any]) -> None:
         assert 0 <= image["heading"] < 6.284
 
 
-def test_joints_are_cocos(whole: dict[str, Any]) -> None:
+def test_keypoints_are_in_cocos_format(whole: dict[str, Any]) -> None:
     codes = []
     for person in whole["annotations"]:
         x, y, code = np.array(person["keypoints"], dtype=float).reshape(len(KEYPOINT_NAMES), 3).T
@@ -165,7 +165,7 @@ def test_joints_are_cocos(whole: dict[str, Any]) -> None:
     assert set(codes) == {0, 1, 2}
 
 
-def test_boxes_are_around_the_joints(whole: dict[str, Any]) -> None:
+def test_boxes_are_around_the_keypoints(whole: dict[str, Any]) -> None:
     for person in whole["annotations"]:
         x0, y0, width, height = person["bbox"]
         assert width > 0
@@ -182,11 +182,11 @@ def test_boxes_have_width_and_height(whole: dict[str, Any]) -> None:
     assert whole["annotations"][0]["bbox"] == pytest.approx([x0, y0, x1 - x0, y1 - y0], abs=0.01)
 
 
-def test_the_category_names_joints_and_bones(whole: dict[str, Any]) -> None:
+def test_the_category_names_keypoints_and_bones(whole: dict[str, Any]) -> None:
     (category,) = whole["categories"]
     assert category["keypoints"] == list(KEYPOINT_NAMES)
     assert {p["category_id"] for p in whole["annotations"]} == {category["id"]}
-    named = {tuple(category["keypoints"][joint - 1] for joint in bone) for bone in category["skeleton"]}
+    named = {tuple(category["keypoints"][number - 1] for number in bone) for bone in category["skeleton"]}
     assert len(named) == len(KEYPOINT_NAMES) - 1
     assert {("neck", "left_hip"), ("left_knee", "left_ankle"), ("nose", "right_eye")} <= named
 
@@ -202,8 +202,8 @@ def test_two_outfits_are_told_apart(tmp_path: Path) -> None:
 # masks
 
 
-def test_masks_are_of_the_pictures(written: Path, whole: dict[str, Any]) -> None:
-    assert len(list((written / "masks").iterdir())) == PICTURES
+def test_masks_are_of_the_images(written: Path, whole: dict[str, Any]) -> None:
+    assert len(list((written / "masks").iterdir())) == IMAGES
     for image, person in zip(whole["images"], whole["annotations"], strict=True):
         parts = mask(written, image)
         assert (parts.shape, parts.dtype) == ((32, 16), np.uint8)
@@ -233,7 +233,7 @@ def test_a_failure_leaves_nothing(
 
     def second_fails(world: World, pid: int, camid: int, number: int) -> Any:
         if number:
-            assert len(contents(tmp_path)) == 1, "the first picture is there"
+            assert len(contents(tmp_path)) == 1, "the first image is there"
             raise failure
         return shot(world, pid, camid, number)
 
@@ -274,7 +274,7 @@ def test_a_worker_that_is_killed_is_reported(tmp_path: Path, monkeypatch: pytest
         (Settings(cameras=2, separate_cameras=True), "separate cameras need at least 4"),
     ],
 )
-def test_sets_that_cannot_be_are_refused_before_any_work(tmp_path: Path, settings: Settings, message: str) -> None:
+def test_contradicting_settings_are_an_error_before_any_work(tmp_path: Path, settings: Settings, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         write_pedestrians(tmp_path / "people", settings, train_only=True)
     assert list(tmp_path.iterdir()) == []

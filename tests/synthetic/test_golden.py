@@ -1,6 +1,6 @@
-"""Stability: the same settings draw the same pictures, on other machines and after other changes too.
+"""Equal settings render equal images, on other machines and after other changes too.
 
-``python tests/data/pedestrians/test_golden.py`` draws the pictures of ``golden.npz`` anew.
+``python tests/synthetic/test_golden.py`` renders the images of ``golden.npz`` anew.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from passerby.synthetic.street.world import World
 
 GOLDEN = Path(__file__).with_name("golden.npz")
 LARGE, SMALL = (128, 64), (64, 32)
-PICTURES: dict[str, tuple[Settings, tuple[int, int, int]]] = {
+IMAGES: dict[str, tuple[Settings, tuple[int, int, int]]] = {
     "default": (Settings(size=LARGE), (0, 0, 0)),
     "easy": (Settings(size=SMALL, preset="easy"), (1, 1, 0)),
     "hard": (Settings(size=SMALL, preset="hard", seed=1), (2, 2, 1)),
@@ -29,8 +29,8 @@ WITHIN, SHARE = 1, 0.995
 """Gray levels, and the share of values that lie within: processors round the last bits differently."""
 
 
-def drawn(name: str) -> NDArray[np.uint8]:
-    settings, key = PICTURES[name]
+def rendered(name: str) -> NDArray[np.uint8]:
+    settings, key = IMAGES[name]
     return World(settings).shot(*key).image
 
 
@@ -40,19 +40,19 @@ def golden() -> dict[str, NDArray[np.uint8]]:
         return dict(content)
 
 
-def test_the_version_is_that_of_the_golden_pictures(golden: dict[str, NDArray[np.uint8]]) -> None:
-    assert golden["version"] == VERSION, f"VERSION was raised: python {Path(__file__).name} draws them anew"
+def test_the_version_is_that_of_the_golden_images(golden: dict[str, NDArray[np.uint8]]) -> None:
+    assert golden["version"] == VERSION, f"VERSION was raised: python {Path(__file__).name} renders them anew"
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_pictures_stay_as_they_are(golden: dict[str, NDArray[np.uint8]], name: str) -> None:
-    wanted, got = golden[name].astype(int), drawn(name).astype(int)
+@pytest.mark.parametrize("name", IMAGES)
+def test_images_stay_as_they_are(golden: dict[str, NDArray[np.uint8]], name: str) -> None:
+    wanted, got = golden[name].astype(int), rendered(name).astype(int)
     assert got.shape == wanted.shape
     same = float((abs(got - wanted) <= WITHIN).mean())
     assert same >= SHARE, (
-        f"{name}: {100 * (1 - same):.1f} % of the values differ by more than {WITHIN}. If the drawing was to change, "
-        "raise VERSION in pedestrians/settings.py (else caches mix old pictures with new ones) and run "
-        "python tests/data/pedestrians/test_golden.py"
+        f"{name}: {100 * (1 - same):.1f} % of the values differ by more than {WITHIN}. If the renderer was meant to "
+        "change, raise VERSION in synthetic/settings.py (else caches mix old images with new ones) and run "
+        "python tests/synthetic/test_golden.py"
     )
 
 
@@ -61,4 +61,4 @@ def test_the_file_is_small() -> None:
 
 
 if __name__ == "__main__":
-    np.savez_compressed(GOLDEN, version=np.array(VERSION), **{name: drawn(name) for name in PICTURES})
+    np.savez_compressed(GOLDEN, version=np.array(VERSION), **{name: rendered(name) for name in IMAGES})

@@ -150,4 +150,4 @@ def test_only_the_command_that_writes_a_set_imports_the_generator() -> None:
         for node in ast.walk(ast.parse(file.read_text("utf-8")))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("passerby.synthetic")
     }
-    assert importing == {"cli/commands/data.py"}
+    assert importing == {"cli/commands/data/synthesize.py"}

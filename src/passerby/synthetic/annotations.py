@@ -50,16 +50,16 @@ def image_entry(number: int, name: str, key: Key, labels: Labels, outfit: int) -
 
 
 def keypoints_entry(number: int, labels: Labels) -> dict[str, Any]:
-    """Return the person in COCO's ``annotations``; the box is that of the whole person and may reach out of the image."""
+    """Return the person in COCO's ``annotations``; the box of the whole person may reach out of the image."""
     x0, y0, x1, y1 = labels.box
-    joints: list[float] = []
+    keypoints: list[float] = []
     for (x, y), code in zip(labels.keypoints.tolist(), labels.visibility.tolist(), strict=True):
-        joints += [0, 0, 0] if code == OUTSIDE else [round(x, 2), round(y, 2), code]
+        keypoints += [0, 0, 0] if code == OUTSIDE else [round(x, 2), round(y, 2), code]
     return {
         "id": number,
         "image_id": number,
         "category_id": 1,
-        "keypoints": joints,
+        "keypoints": keypoints,
         "num_keypoints": int((labels.visibility > OUTSIDE).sum()),
         "bbox": [round(v, 2) for v in (x0, y0, x1 - x0, y1 - y0)],
         "area": int(labels.mask.sum()),

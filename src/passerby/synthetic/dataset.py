@@ -1,7 +1,7 @@
 """The source whose images are rendered when they are read, in Market-1501's layout.
 
-Label files lie beside the images as in a written dataset; they are not listed, and are made when they are read. What
-was drawn once is kept in a cache folder: ``$PASSERBY_CACHE`` or ``~/.cache/passerby``.
+Label files lie beside the images as in a written dataset; they are not listed, and are made when they are read. An
+image that was rendered once is kept in a cache folder: ``$PASSERBY_CACHE`` or ``~/.cache/passerby``.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class PedestrianSource(Source):
     """A source of synthetic pedestrians: names are known at once, an image is rendered when it is first read.
 
     Args:
-        cache: the folder that holds a folder a set; ``None`` keeps nothing.
+        cache: the folder that holds one folder per dataset; ``None`` keeps nothing.
     """
 
     is_generated = True
@@ -195,4 +195,4 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _unusable(folder: Path, reason: object) -> OutputError:
-    return OutputError(f"cannot keep pictures in {folder}: {reason}; name another folder in PASSERBY_CACHE")
+    return OutputError(f"cannot keep images in {folder}: {reason}. Fix: name another folder in PASSERBY_CACHE")

@@ -54,8 +54,8 @@ def write_pedestrians(
     Args:
         workers: processes; a script that asks for more than one needs ``if __name__ == "__main__":``.
         masks: write the part masks too: ``masks/NAME.png``, gray values that index ``labels.PARTS``.
-        train_only: leave the test half of the people out, where nobody will be looked for.
-        progress: called with the number of pictures that were finished since the last call.
+        train_only: leave out the test half of the people, where no evaluation is planned.
+        progress: called with the number of images that were finished since the last call.
 
     Raises:
         OutputError: if the folder exists or cannot be written; nothing is left behind then.
@@ -64,7 +64,7 @@ def write_pedestrians(
     everything = [key for key in keys(settings) if in_training(settings, key.pid) or not train_only]
     if not everything:
         raise ConfigError(
-            f"no picture is to be drawn: {settings.people} people have no training half; ask for 2 or more"
+            f"there is no image to render: {settings.people} people have no training half. Fix: ask for 2 or more"
         )
     with atomic_directory(out) as folder:
         folders = {file_name(settings, key).partition("/")[0] for key in everything}
@@ -98,9 +98,7 @@ def _results(jobs: Sequence[Job], workers: int) -> Generator[Entries, None, None
         try:
             yield from _in_order(pool, jobs, ahead=4 * workers)
         except BrokenProcessPool:
-            raise OutputError(
-                "a process that drew pictures ended before its time (memory, perhaps); use fewer workers"
-            ) from None
+            raise OutputError("a worker process was killed (perhaps for memory). Fix: use fewer workers") from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

@@ -27,7 +27,7 @@ def _read(source: Source) -> Dataset:
     return replace(DATASETS["market1501"].read(source), name=NAME)
 
 
-def _recognizes(names: Sequence[str]) -> bool:  # noqa: ARG001 - nothing on disk is a set that is still to be drawn
+def _recognizes(names: Sequence[str]) -> bool:  # noqa: ARG001 - nothing on disk is a dataset that is still to be rendered
     return False
 
 

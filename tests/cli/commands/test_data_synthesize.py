@@ -1,4 +1,4 @@
-"""``passerby data synthesize`` and ``passerby data sheet``, and drawn people wherever data is named."""
+"""``passerby data synthesize``, ``passerby data sheet``, and generated people wherever a dataset is named."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 from passerby.data.registry import load
 
 SMALL = ("--people", "4", "--cameras", "2", "--images", "2", "--size", "32x16", "--workers", "1")
-DRAWN = "pedestrians:people=4,cameras=2,images=2,size=32x16"
+GENERATED = "pedestrians:people=4,cameras=2,images=2,size=32x16"
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PASSERBY_CACHE", str(tmp_path / "cache"))
 
 
-def test_a_set_is_written(run, tmp_path: Path) -> None:
+def test_a_dataset_is_written(run, tmp_path: Path) -> None:
     out = tmp_path / "made"
     done = run("data", "synthesize", out, *SMALL, "--seed", "3", "--preset", "hard", "--masks")
     assert done.code == 0
@@ -32,12 +32,23 @@ def test_a_set_is_written(run, tmp_path: Path) -> None:
     assert (settings["seed"], settings["preset"], settings["size"]) == (3, "hard", [32, 16])
 
 
-def test_every_choice_reaches_the_world(run, tmp_path: Path) -> None:
+def test_every_option_reaches_the_world(run, tmp_path: Path) -> None:
     choices = ("--outfits", "2", "--difficulty", "background=0.5", "--difficulty", "twins=0")
     assert run("data", "synthesize", tmp_path / "made", *SMALL, *choices).code == 0
     settings = json.loads((tmp_path / "made" / "settings.json").read_text())
     assert settings["two_outfits"] is True
     assert settings["changes"] == {"background": 0.5, "twins": 0.0}
+
+
+def test_the_former_names_are_read_with_a_warning(run, tmp_path: Path) -> None:
+    done = run("data", "synthesize", tmp_path / "made", *SMALL, "--knob", "colour=0.5", "--knob=twins=0")
+    assert done.code == 0
+    assert done.err.count("--knob is now --difficulty") == 1
+    new = run("data", "synthesize", tmp_path / "new", *SMALL, "--difficulty", "color=0.5", "--difficulty", "twins=0")
+    assert "is now" not in new.err
+    former, today = ({p.name: p.read_bytes() for p in (tmp_path / n).rglob("*.*")} for n in ("made", "new"))
+    assert former == today
+    assert json.loads(today["settings.json"])["changes"] == {"colour": 0.5, "twins": 0.0}
 
 
 def test_cameras_of_their_own(run, tmp_path: Path) -> None:
@@ -57,14 +68,16 @@ def test_cameras_of_their_own(run, tmp_path: Path) -> None:
         (("--separate-cameras",), ("at least 4",)),
     ],
 )
-def test_what_cannot_be_drawn_is_said(run, tmp_path: Path, choice: tuple[str, ...], words: tuple[str, ...]) -> None:
+def test_options_that_cannot_be_are_an_error(
+    run, tmp_path: Path, choice: tuple[str, ...], words: tuple[str, ...]
+) -> None:
     done = run("data", "synthesize", tmp_path / "made", *SMALL, *choice)
     assert done.code == 1
     assert all(word in done.err for word in words)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_exists_is_kept(run, tmp_path: Path) -> None:
+def test_an_existing_folder_is_kept(run, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
     done = run("data", "synthesize", tmp_path, *SMALL)
     assert done.code == 1
@@ -72,31 +85,31 @@ def test_a_folder_that_exists_is_kept(run, tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_a_sheet_is_drawn(run, tmp_path: Path) -> None:
+def test_a_sheet_is_written(run, tmp_path: Path) -> None:
     out = tmp_path / "sheet.png"
-    done = run("data", "sheet", DRAWN, "-o", out, "--show-keypoints", "--people", "3", "--cameras", "1")
+    done = run("data", "sheet", GENERATED, "-o", out, "--show-keypoints", "--people", "3", "--cameras", "1")
     assert done.out == f"The people are in {out}.\n"
     with Image.open(out) as sheet:
         assert sheet.width > sheet.height
-    again = run("data", "sheet", DRAWN, "-o", out)
+    again = run("data", "sheet", GENERATED, "-o", out)
     assert again.code == 1
     assert "--overwrite" in again.err
 
 
-def test_a_sheet_of_another_kind_is_refused_before_work(run, tmp_path: Path) -> None:
-    done = run("data", "sheet", DRAWN, "-o", tmp_path / "sheet.gif")
+def test_a_sheet_of_another_format_is_an_error_before_work(run, tmp_path: Path) -> None:
+    done = run("data", "sheet", GENERATED, "-o", tmp_path / "sheet.gif")
     assert done.code == 1
     assert ".png or .jpg" in done.err
     assert not (tmp_path / "cache").exists()
 
 
-def test_drawn_people_are_data_like_any_other(run, trained: Path, tmp_path: Path) -> None:
-    assert run("data", "check", DRAWN).code == 0
-    evaluated = run("evaluate", trained, "--data", DRAWN, "--json")
+def test_generated_people_are_a_dataset_like_any_other(run, trained: Path, tmp_path: Path) -> None:
+    assert run("data", "check", GENERATED).code == 0
+    evaluated = run("evaluate", trained, "--data", GENERATED, "--json")
     assert json.loads(evaluated.out)["queries"] == 4
-    assert run("embed", trained, DRAWN, "-o", tmp_path / "people.parquet").code == 0
-    query = min(s.path for s in load(DRAWN).query)
-    found = run("search", trained, f"{DRAWN}::{query}", "--gallery", tmp_path / "people.parquet", "--json")
+    assert run("embed", trained, GENERATED, "-o", tmp_path / "people.parquet").code == 0
+    query = min(s.path for s in load(GENERATED).query)
+    found = run("search", trained, f"{GENERATED}::{query}", "--gallery", tmp_path / "people.parquet", "--json")
     answer = json.loads(found.out)
     assert answer["query"]["pid"] == 3
     assert len(answer["hits"]) == 4

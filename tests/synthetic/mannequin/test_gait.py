@@ -43,14 +43,14 @@ def test_feet_stand_on_the_ground_and_the_head_is_at_body_height(phase: float, w
     assert points[:, 2].max() == pytest.approx(BODY.height, rel=0.06)
 
 
-def test_openpose_joints_are_on_their_sides() -> None:
-    joints = openpose(pose(BODY, WALK, Stance(0.0, 0.0)))
-    for name, joint in zip(KEYPOINT_NAMES, joints, strict=True):
+def test_openpose_keypoints_are_on_their_sides() -> None:
+    keypoints = openpose(pose(BODY, WALK, Stance(0.0, 0.0)))
+    for name, point in zip(KEYPOINT_NAMES, keypoints, strict=True):
         if name.startswith("right"):
-            assert joint[0] > 0, name
+            assert point[0] > 0, name
         elif name.startswith("left"):
-            assert joint[0] < 0, name
-    by_name = dict(zip(KEYPOINT_NAMES, joints, strict=True))
+            assert point[0] < 0, name
+    by_name = dict(zip(KEYPOINT_NAMES, keypoints, strict=True))
     assert by_name["nose"][1] > by_name["right_ear"][1], "the nose is before the ears"
     heights = [by_name[f"left_{n}"][2] for n in ("eye", "shoulder", "elbow", "hip", "knee", "ankle")]
     assert heights == sorted(heights, reverse=True)

@@ -1,4 +1,4 @@
-"""The people: functions of their own number, as various as a street, honest about colors, and twins that differ."""
+"""The people: functions of their own number, as various as a street, with true color labels; twins differ."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def twins() -> list[tuple[Person, Person]]:
     return [(make_person(settings, pid), make_person(settings, pid + 1)) for pid in range(0, 200, 2)]
 
 
-def test_a_person_is_a_function_of_seed_and_number_whoever_was_made_before() -> None:
+def test_a_person_is_a_function_of_seed_and_number_alone() -> None:
     settings = Settings()
     forwards = [make_person(settings, pid) for pid in range(12)]
     backwards = [make_person(settings, pid) for pid in reversed(range(12))]
@@ -41,7 +41,7 @@ def test_a_person_is_a_function_of_seed_and_number_whoever_was_made_before() -> 
     assert len({person.gait for person in forwards}) == 12
 
 
-def test_passers_by_are_nobody_of_the_set() -> None:
+def test_passers_by_have_no_identity() -> None:
     one, same, other = make_passerby(0, 3, 1), make_passerby(0, 3, 1), make_passerby(0, 3, 2)
     assert one == same
     assert one != other
@@ -223,7 +223,7 @@ def test_columns_of_a_known_person() -> None:
     assert MARKET.to_values(MARKET.from_columns(columns)) == groups(dressed)
 
 
-def test_everybody_has_one_color_of_each_part(street: list[Person]) -> None:
+def test_every_person_has_one_color_of_each_part(street: list[Person]) -> None:
     for person in street[:300]:
         columns = attributes(person)
         assert list(columns) == list(MARKET.columns)

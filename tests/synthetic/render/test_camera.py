@@ -1,4 +1,4 @@
-"""From light to the picture that a street camera keeps."""
+"""From light to the image that a street camera keeps."""
 
 from dataclasses import replace
 
@@ -20,13 +20,13 @@ def step(high: float = 0.6, size: tuple[int, int] = (128, 64)) -> Floats:
 
 
 def shot(camera: Camera, radiance: Floats, number: int = 0, distance: float = 8.0) -> Floats:
-    picture = develop(
+    image = develop(
         radiance, camera, stream(0, "shot", number), distance=distance, size=(radiance.shape[0], radiance.shape[1])
     )
-    return picture.astype(np.float32)
+    return image.astype(np.float32)
 
 
-def test_same_camera_same_shot_same_picture() -> None:
+def test_same_camera_same_shot_same_image() -> None:
     camera = make_camera(0, 1, Difficulty())
     np.testing.assert_array_equal(shot(camera, step()), shot(camera, step()))
     assert (shot(camera, step()) != shot(camera, step(), 1)).any()
@@ -34,9 +34,9 @@ def test_same_camera_same_shot_same_picture() -> None:
 
 def test_picture_has_the_size_and_type_that_were_asked() -> None:
     light = step(size=(256, 128))
-    picture = develop(light, make_camera(0, 0, Difficulty()), stream(0, "shot"), distance=8.0, size=(256, 128))
-    assert picture.shape == (256, 128, 3)
-    assert picture.dtype == np.uint8
+    image = develop(light, make_camera(0, 0, Difficulty()), stream(0, "shot"), distance=8.0, size=(256, 128))
+    assert image.shape == (256, 128, 3)
+    assert image.dtype == np.uint8
 
 
 def test_geometry_is_that_of_a_street_camera() -> None:
@@ -66,8 +66,8 @@ def test_color_difficulty_at_zero_makes_all_cameras_alike() -> None:
 
 def test_quality_difficulty_blurs() -> None:
     def steepest(difficulty: Difficulty, number: int) -> float:
-        picture = shot(replace(make_camera(0, number, difficulty), noise=0.0, sharpening=0.0), step())
-        return float(np.abs(np.diff(picture, axis=1)).max())
+        image = shot(replace(make_camera(0, number, difficulty), noise=0.0, sharpening=0.0), step())
+        return float(np.abs(np.diff(image, axis=1)).max())
 
     fine, worn = (
         [steepest(Difficulty(color=0.0, quality=strength), number) for number in range(6)] for strength in (0.0, 1.5)

@@ -30,7 +30,7 @@ def part(shot: Shot, *names: str) -> NDArray[np.bool_]:
     return np.isin(shot.labels.parts, [PARTS.index(n) for n in names])
 
 
-def test_a_picture_depends_on_nothing_but_its_numbers() -> None:
+def test_an_image_depends_on_nothing_but_its_numbers() -> None:
     one, other = World(Settings()), pickle.loads(pickle.dumps(World(Settings(people=9, images=9))))
     wanted = one.shot(4, 1, 2)
     other.shot(7, 1, 0)
@@ -42,14 +42,14 @@ def test_a_picture_depends_on_nothing_but_its_numbers() -> None:
 
 
 @pytest.mark.parametrize("size", [(128, 64), (256, 128), (160, 64)])
-def test_pictures_have_the_size_that_was_asked(size: tuple[int, int]) -> None:
+def test_images_have_the_size_that_was_asked(size: tuple[int, int]) -> None:
     shot = World(Settings(size=size)).shot(0, 0, 0)
     assert shot.image.shape == (*size, 3)
     assert shot.image.dtype == np.uint8
     assert shot.labels.parts.shape == size
 
 
-def test_visible_joints_lie_in_the_mask(shots: list[Shot]) -> None:
+def test_visible_keypoints_lie_in_the_mask(shots: list[Shot]) -> None:
     hits = [hit for shot in shots for hit in _visible_in_mask(shot)]
     assert len(hits) > 400
     assert np.mean(hits) >= 0.99
@@ -61,7 +61,7 @@ def _visible_in_mask(shot: Shot) -> Iterator[bool]:
             yield bool(shot.labels.mask[int(y), int(x)])
 
 
-def test_joints_outside_the_picture_are_said_to_be(shots: list[Shot]) -> None:
+def test_keypoints_outside_the_image_are_marked_so(shots: list[Shot]) -> None:
     for shot in shots:
         height, width = shot.labels.parts.shape
         x, y = shot.labels.keypoints.T
@@ -113,7 +113,7 @@ def pair(first: Person, second: Person, camid: int = 1) -> tuple[Shot, Shot]:
 
 
 def assert_only(a: Shot, b: Shot, *parts: str) -> None:
-    """Something changed, and nothing outside those parts (of either picture) and the blur around them."""
+    """Check that something changed, and nothing outside those parts (of either image) and the blur around them."""
     difference = changed(a, b)
     allowed = binary_dilation(part(a, *parts) | part(b, *parts), iterations=5)
     assert difference.sum() > 20
@@ -160,7 +160,7 @@ def test_a_hat_covers_the_head_only() -> None:
 
 
 @pytest.mark.parametrize("kind", ["backpack", "shoulder_bag", "handbag"])
-def test_bags_are_drawn_and_described(kind: str) -> None:
+def test_bags_are_rendered_and_described(kind: str) -> None:
     who = person_without_things(World(Settings(changes=CLEAN)), 12)
     thing = Thing(kind, RED, RED, "left")  # type: ignore[arg-type]
     without, with_bag = pair(who, replace(who, things=(thing,)))

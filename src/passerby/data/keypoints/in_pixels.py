@@ -1,4 +1,4 @@
-"""Keypoints in pixels with their visibility, as they were annotated: of generated images, or from ``keypoints.json``."""
+"""The annotated keypoints in pixels with their visibility: of generated images, or from ``keypoints.json``."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def _from_file(source: Source) -> dict[str, PixelKeypoints]:
         return {names[person["image_id"]]: _person(person["keypoints"]) for person in whole["annotations"]}
     except (KeyError, TypeError, ValueError) as error:
         raise DatasetLayoutError(
-            f"{source.root}: {KEYPOINTS} is not COCO's with {len(KEYPOINT_NAMES)} keypoints ({error!r}). Fix: write the "
-            "dataset anew with passerby data synthesize"
+            f"{source.root}: {KEYPOINTS} is not COCO's with {len(KEYPOINT_NAMES)} keypoints ({error!r}). Fix: write "
+            "the dataset anew with passerby data synthesize"
         ) from None
 
 

@@ -55,7 +55,7 @@ class Palette:
         return self.classes[int(np.argmin(self._distances(to_oklab(np.array(color)))))]
 
     def sample(self, name: str, rng: np.random.Generator) -> RGB:
-        """Sample a color of a class: between two of its shades, a little lighter or duller, and far from other classes."""
+        """Sample a color of a class: between two of its shades, a little lighter or duller, far from other classes."""
         own = self._labs[self._of == self.classes.index(name)]
         for _ in range(20):
             lab = _between(own, rng)
@@ -132,7 +132,7 @@ HAIR = Palette(
         "dark brown": "35261d 3d2b20",
         "brown": "59402d 6b4a30",
         "blond": "a98a58 c2a572",
-        "grey": "8a8886 b5b3b0",
+        "gray": "8a8886 b5b3b0",
         "dyed": "7a3327 8c4a2a 5c2a3f 9a6a3a",
     }
 )

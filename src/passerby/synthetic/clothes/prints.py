@@ -1,7 +1,7 @@
 """The patterns of cloth: each is a list of layers, painted one over the other on the garment's main color.
 
 Nothing here draws random numbers: ``garment.detail`` offsets fixed tables, so that a garment looks the same from
-every side and in every picture. Lengths are meters on the cloth.
+every side and in every image. Lengths are meters on the cloth.
 """
 
 from __future__ import annotations

@@ -109,9 +109,7 @@ def _print(streams: Streams, garment: Garment, variety: float, index: int) -> Ga
 
 
 def _second(color: RGB, rng: np.random.Generator) -> RGB:
-    """Choose a color that shows on the first: a lighter or darker one of the same hue, or, mostly, one of another
-    class.
-    """
+    """Choose a color that shows on the first: a lighter or darker one of its hue or, mostly, one of another class."""
     if rng.random() < 0.2:
         return shade(color, float(rng.uniform(1.5, 1.9) if sum(color) < 1.2 else rng.uniform(0.5, 0.7)))
     for _ in range(10):
@@ -160,9 +158,7 @@ def _cut_lower(kind: LowerKind, gender: Gender, color: RGB, rng: np.random.Gener
 
 
 def _print_lower(garment: Garment, rng: np.random.Generator, variety: float) -> Garment:
-    """Give a lower garment a pattern, rarely: prints on skirts; checks, camouflage or a side line on shorts and
-    trousers.
-    """
+    """Give a few lower garments a pattern: skirts prints; shorts and trousers checks, camouflage or a side line."""
     patterns = fashions.LOWER_PATTERNS.get(garment.kind)
     if patterns is None or rng.random() >= fashions.LOWER_PATTERNED * min(variety, 4.0):
         return garment

@@ -13,7 +13,7 @@ from passerby.synthetic.mannequin.gait import Array, Floats
 
 @lru_cache(maxsize=512)
 def _spline(stations: tuple[float, ...], start: float, end: float, count: int) -> Floats:
-    """Return weights ``(count, m)`` of m values at ascending ``stations`` in a cubic Hermite curve from start to end."""
+    """Return the weights ``(count, m)`` of m values at ascending ``stations`` of a cubic Hermite curve."""
     t = np.asarray(stations, dtype=np.float64)
     m = len(t)
     x = np.linspace(start, end, count)
@@ -131,7 +131,7 @@ def loft(
 def capped(
     spine: Spine, half_width: Array, half_depth: Array, *, spacing: float, material: int, power: float = 2.0
 ) -> Tube:
-    """Build a shape that closes at its ends, as :func:`loft` does: rings are evenly spread over the way outwards too."""
+    """Build a shape that closes at its ends, as :func:`loft` does, with rings spread evenly over the caps too."""
     steps = [np.linalg.norm(np.diff(spine.centers, axis=0), axis=1), np.diff(half_width), np.diff(half_depth)]
     outline = np.concatenate([[0.0], np.cumsum(np.sqrt(np.sum(np.square(steps), axis=0)))])
     knots = np.round(outline / outline[-1] + np.arange(len(outline)) * 1e-3, 3)

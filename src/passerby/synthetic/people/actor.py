@@ -25,7 +25,7 @@ class Actor:
     """The position ``(3,)`` on the ground."""
     fold: float
 
-    def joints(self) -> Floats:
+    def keypoints(self) -> Floats:
         """Return the 18 keypoints in the world: ``(18, 3)``."""
         placed: Floats = (openpose(self.skeleton) @ self.axes + self.position).astype(np.float32)
         return placed

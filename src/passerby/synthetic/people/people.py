@@ -122,11 +122,11 @@ def _hair(streams: Streams, body: Body) -> Hair:
     if body.age == 4:
         weights |= {"long": 2, "ponytail": 3}
     rng = streams.shared("hair colour")
-    colors = {"black": 62, "brown": 9, "blond": 4, "grey": 2, "dyed": 4} | {"dark brown": 20}
+    colors = {"black": 62, "brown": 9, "blond": 4, "gray": 2, "dyed": 4} | {"dark brown": 20}
     if sum(body.skin) < 1.4:
         colors = {"black": 85, "dyed": 2} | {"dark brown": 14}
     if body.age == 4:
-        colors = {"black": 30, "grey": 70}
+        colors = {"black": 30, "gray": 70}
     return Hair(
         style=streams.choose("hair", weights),
         color=HAIR.sample(pick(rng, colors), rng),

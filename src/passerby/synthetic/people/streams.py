@@ -1,7 +1,7 @@
 """The random streams that a twin shares with her group, and those in which she differs.
 
-Every choice has its own stream, named after what is chosen: a new garment moves nobody's hair, and a knob changes
-only what it is about.
+Every choice has its own stream, named after what is chosen: a new garment changes no hair, and a difficulty changes
+only its own subject. The names are part of the data: another name gives other people.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ class Streams:
         return stream(self.seed, f"{self.kind} own {what}", *self.keys, *keys, self.member)
 
     def detail(self, what: str, *keys: int) -> np.random.Generator:
-        """Return a generator that is different for each member where the group differs in this detail, else the same."""
+        """Return a generator that is different for each member in a detail in which the group differs, else shared."""
         return stream(self.seed, f"{self.kind} detail {what}", *self.keys, *keys, self._rank(what))
 
     def choose(self, what: str, weights: Mapping[T, float], *keys: int) -> T:
         """Choose one of the keys by weight; members who differ here never choose the same while there is another.
 
-        Sorting exponentials over weights draws without replacement, and each member takes her rank.
+        Sorting exponentials over weights samples without replacement, and each member takes her rank.
         """
         options = [option for option, weight in weights.items() if weight > 0]
         rates = np.array([weights[option] for option in options])
@@ -60,9 +60,7 @@ class Streams:
 
 
 def streams_of(seed: int, pid: int, twins: float) -> tuple[Streams, int | None]:
-    """Return the streams of a person, and her twin group: people 2k and 2k + 1, if the group's own random number says
-    so.
-    """
+    """Return the streams of a person, and her twin group: people 2k and 2k + 1, if their group's number is low."""
     group = pid // 2
     rng = stream(seed, "twins", group)
     if rng.random() >= twins:

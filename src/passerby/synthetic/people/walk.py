@@ -66,9 +66,7 @@ def any_stance(rng: np.random.Generator) -> Stance:
 
 
 def facing(position: Array, eye: Array | Floats, heading: float) -> Array:
-    """Return the axes right, front, up ``(3, 3)`` of a person at ``position``, turned ``heading`` from facing the
-    camera.
-    """
+    """Return the axes right, front, up ``(3, 3)`` of a person who is turned ``heading`` from facing the camera."""
     towards = (eye - position)[:2]
     angle = np.arctan2(towards[1], towards[0]) - heading
     front = np.array([np.cos(angle), np.sin(angle), 0.0])

@@ -30,7 +30,7 @@ VIEWPOINTS: tuple[Viewpoint, ...] = ("front", "left", "back", "right")
 def annotate(
     canvas: Canvas,
     surface: Placed,
-    joints: Floats,
+    keypoints: Floats,
     view: View,
     size: tuple[int, int],
     *,
@@ -42,7 +42,7 @@ def annotate(
     rows, columns = ((np.arange(size[i]) + 0.5) * canvas.size[i] // size[i] for i in (0, 1))
     at = np.ix_(rows.astype(np.int64), columns.astype(np.int64))
     parts, depth = np.ascontiguousarray(canvas.parts[at]), canvas.depth[at]
-    x, y, keypoint_depth = view.project(joints, size)
+    x, y, keypoint_depth = view.project(keypoints, size)
     inside = (x >= 0) & (x < size[1]) & (y >= 0) & (y < size[0])
     row, column = (np.clip(v, 0, size[i] - 1).astype(np.int64) for i, v in enumerate((y, x)))
     seen = (parts[row, column] > 0) & (keypoint_depth - depth[row, column] < REACH)

@@ -138,9 +138,7 @@ def _sharpen(image: Floats, strength: float) -> Floats:
 
 
 def _grain(rng: np.random.Generator, rows: int, columns: int) -> Floats:
-    """Generate noise ``(rows, columns, 3)`` of variance about 1, mostly of brightness, that adjacent pixels share in
-    part.
-    """
+    """Generate noise ``(rows, columns, 3)`` of variance about 1, mostly of brightness, correlated between pixels."""
     white = rng.standard_normal((rows + 1, columns + 1, 4), np.float32)
     soft = white[1:, 1:] + np.float32(0.7) * (white[:-1, 1:] + white[1:, :-1])
     return np.asarray(soft[..., :1] * np.float32(0.65) + soft[..., 1:] * np.float32(0.3), np.float32)
@@ -151,7 +149,7 @@ def develop(
 ) -> NDArray[np.uint8]:
     """Return the image of ``size`` (height, width) that the camera stores of linear light ``(h', w', 3)``.
 
-    The light may be finer than the picture. People ``distance`` meters away are seen with fewer pixels when it is far.
+    The light may be finer than the image. People ``distance`` meters away are seen with fewer pixels when it is far.
     """
     height, width = size
     middle = sum(camera.distances) / 2
@@ -179,5 +177,5 @@ def _gain(camera: Camera, rng: np.random.Generator) -> float:
 
 
 def _read(count: int, wanted: int, sigma: float) -> Floats:
-    """Return weights ``(wanted, count)`` that blur by ``sigma`` (a share of the whole) and read evenly spaced places."""
+    """Return weights ``(wanted, count)`` that blur by ``sigma``, a share of the whole, and read even places."""
     return _spread(count, (np.arange(wanted, dtype=np.float32) + 0.5) * np.float32(count / wanted), sigma * count)

@@ -26,9 +26,7 @@ class View:
     """The cut-out x0, y0, x1, y1 on the image plane."""
 
     def project(self, points: Floats, size: tuple[int, int]) -> tuple[Floats, Floats, Floats]:
-        """Project world points ``(n, 3)`` to pixels x, y (outer corner of the first pixel is 0, 0) and depth, each
-        ``(n,)``.
-        """
+        """Project world points ``(n, 3)`` to x, y and depth ``(n,)``; (0, 0) is the first pixel's outer corner."""
         local = (points - self.eye) @ self.axes.T
         depth = local[:, 2]
         x0, y0, x1, y1 = self.window
@@ -37,7 +35,7 @@ class View:
         return x, y, depth
 
     def rays(self, size: tuple[int, int]) -> Floats:
-        """Return world directions ``(h, w, 3)`` through pixel centers, of forward length 1: point = eye + depth · ray."""
+        """Return world directions ``(h, w, 3)`` of forward length 1 through pixel centers: point = eye + depth · ray."""
         x0, y0, x1, y1 = self.window
         x = x0 + (np.arange(size[1], dtype=np.float32) + 0.5) * np.float32((x1 - x0) / size[1])
         y = y0 + (np.arange(size[0], dtype=np.float32) + 0.5) * np.float32((y1 - y0) / size[0])

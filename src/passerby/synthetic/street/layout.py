@@ -123,7 +123,7 @@ def _cars(layout: Layout, line: Line, reach: float) -> float:
 
 
 def car(center: Floats, yaw: float, variant: int, *, flip: bool = False) -> tuple[Solid, ...]:
-    """Build a car whose middle stands on ``center``, lengthwise along ``yaw``: its sides textures, its body two boxes."""
+    """Build a car whose middle stands on ``center``, lengthwise along ``yaw``: textured sides, a body of boxes."""
     along = np.array([np.cos(yaw), np.sin(yaw), 0], np.float32)
     if flip:
         along = -along

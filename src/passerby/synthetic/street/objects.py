@@ -1,6 +1,6 @@
 """The solid things of a scene, met by rays in closed form: panels, boxes, posts and domes.
 
-Each is painted into its own rectangle of the picture only, and is left out where that rectangle is empty.
+Each is painted into its own rectangle of the image only, and is left out where that rectangle is empty.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ def _umbrella(rng: np.random.Generator, position: Floats, eye: Floats) -> tuple[
 
 
 def hidden(solids: tuple[Solid, ...], position: Floats, eye: Floats) -> float:
-    """Return the share of an upright rectangle of a person's size on ``position`` that these things hide from ``eye``."""
+    """Return the share of an upright rectangle of a person's size on ``position`` that is hidden from ``eye``."""
     offset = position - eye
     distance = float(np.hypot(offset[0], offset[1]))
     away = np.array([offset[0], offset[1], 0], np.float32) / np.float32(distance)

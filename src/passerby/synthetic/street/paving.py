@@ -52,7 +52,7 @@ def _laid(kind: GroundKind, variant: int, gray: Floats) -> Floats:
 
 @lru_cache(maxsize=48)
 def ground(kind: GroundKind, variant: int) -> Texture:
-    """Generate a tile of ground; a dozen variants of each kind are enough, since light and camera change them further."""
+    """Generate a tile of ground; a dozen variants of each kind suffice, as light and camera change them further."""
     rng = stream(variant, "ground", *kind.encode())
     tone = np.array(_TONES[kind][variant % 4]) * rng.uniform(0.93, 1.07) + rng.normal(0, 0.006, 3)
     grain = 0.055 * noise(variant % 5, slope=0.15) + 0.035 * noise(variant % 5 + 5, slope=0.9, longest=0.3)

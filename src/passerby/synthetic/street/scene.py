@@ -1,6 +1,6 @@
 """The scene before a camera: the street behind the people, its light, and what occludes them.
 
-A scene is a description, drawn once for a camera and cheap to keep; :meth:`Scene.backdrop` paints the part of it
+A scene is a description, generated once for a camera and cheap to keep; :meth:`Scene.backdrop` paints the part of it
 that a detector's box shows, by casting a ray through each pixel.
 """
 

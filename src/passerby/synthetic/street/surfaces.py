@@ -1,6 +1,6 @@
 """The textures that are looked up, never evaluated: noise, and images with all their smaller copies (mip maps).
 
-A street fills every picture to its edges, so its surfaces must cost one table lookup a pixel.
+A street fills every image to its edges, so its surfaces must cost one table lookup per pixel.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def texture(image: Floats, scale: float) -> Texture:
     """Make a texture of an image ``(h, w, 3 or 4)`` whose sides are powers of two, ``scale`` texels to a meter."""
     height, width = image.shape[:2]
     if height & (height - 1) or width & (width - 1):
-        raise ValueError(f"a texture's sides are powers of two, got {height}×{width}; pad or resize the picture")
+        raise ValueError(f"a texture's sides are powers of two, got {height}×{width}; pad or resize the image")
     copies = [np.asarray(image, np.float32)]
     while max(copies[-1].shape[:2]) > 1:
         copies.append(_halve(copies[-1]))

@@ -60,7 +60,7 @@ class World:
         position = np.array([*moment.position, 0.0])
         axes = facing(position, whole.eye, moment.heading)
         actor = act(person, self.outfit(camid), moment.stance, axes, position, moment.fold)
-        view = detect(rng, whole, actor.joints(), person.body.height, difficulty.crop)
+        view = detect(rng, whole, actor.keypoints(), person.body.height, difficulty.crop)
         canvas = self._street(rng, scene, view, position)
         if rng.random() < difficulty.passerby:
             other = self._companion(stream(settings.seed, "passerby", pid, camid, number), actor, view)
@@ -73,7 +73,7 @@ class World:
         )  # fmt: skip
         time = frame_number(settings, pid, camid, number)
         labels = annotate(
-            canvas, surface, actor.joints(), view, settings.size, heading=moment.heading, camid=camid, time=time
+            canvas, surface, actor.keypoints(), view, settings.size, heading=moment.heading, camid=camid, time=time
         )
         return Shot(image, camera.quality, labels)
 
