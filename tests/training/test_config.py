@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,43 @@ def test_a_folder_without_a_config_is_no_run(tmp_path: Path) -> None:
 def test_unknown_recipe_suggests() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean aap_reid"):
         load_recipe("aap_ried")
+
+
+# former names
+
+FORMER = {
+    "model.trunk_weights": ("model.backbone_weights", "R50.pth"),
+    "model.options.trunk": ("model.options.backbone", "resnet18"),
+    "optimizer.trunk_lr_factor": ("optimizer.backbone_lr_factor", 0.5),
+    "evaluation.normalise": ("evaluation.normalize", True),
+    "evaluation.flip": ("evaluation.flip_tta", True),
+    "parts.poses": ("parts.keypoints", "network"),
+}
+
+
+@pytest.mark.parametrize("former", FORMER)
+def test_a_former_name_overrides_the_setting_of_today_with_a_warning(former: str) -> None:
+    key, value = FORMER[former]
+    recipe = load_recipe("attention_driven")
+    expected = with_overrides(recipe, {key: value})
+    assert expected != recipe
+    with pytest.warns(FutureWarning, match=rf"{former}.* is now called .*{key}"):
+        assert with_overrides(recipe, {former: value}) == expected
+
+
+def test_a_name_of_today_that_was_a_former_one_elsewhere_is_no_former_name() -> None:
+    assert with_overrides(load_recipe("aap_reid"), {"augment.flip": 0.25}).augment.flip == 0.25
+
+
+def test_a_config_with_former_names_is_read_as_one_of_today(tmp_path: Path) -> None:
+    config = with_overrides(load_recipe("attention_driven"), dict(FORMER.values()))
+    tree = config.model_dump(mode="json")
+    for former, (key, _) in FORMER.items():
+        *sections, leaf = key.split(".")
+        node = tree
+        for section in sections:
+            node = node[section]
+        node[former.rpartition(".")[2]] = node.pop(leaf)
+    (tmp_path / "config.json").write_text(json.dumps(tree))
+    assert "trunk_weights" in (tmp_path / "config.json").read_text()
+    assert read_config(tmp_path / "config.json") == config

@@ -1,4 +1,4 @@
-"""What is known of the people of a run: attributes to learn from, and attributes to compare predictions with."""
+"""The attributes of a run's people: those to learn from, and those to compare predictions with."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from passerby.training.config import TrainConfig
 
 
 def training_attributes(config: TrainConfig, model: ReidModel, dataset: Dataset) -> Tensor | None:
-    """``(n, g)``: the classes of the training pictures, by the model's schema; ``None`` for a loss that needs none.
+    """Return the classes of the training images by the model's schema, ``(n, g)``; ``None`` for a loss without them.
 
     Raises:
-        ConfigError: if the model predicts no attributes, or others than those that are known.
-        DatasetLayoutError: if there are none, or of none of the pictures.
+        ConfigError: if the model predicts no attributes, or others than the table has.
+        DatasetLayoutError: if there is no table, or it describes none of the images.
     """
     if not config.loss.needs_attributes:
         return None
@@ -31,21 +31,20 @@ def training_attributes(config: TrainConfig, model: ReidModel, dataset: Dataset)
 def evaluation_attributes(
     config: TrainConfig, model: ReidModel, training: Dataset, test: Dataset | None
 ) -> Attributes | None:
-    """What the people to test on wear, where the model learns to predict it and somebody says it.
+    """Return the attributes of the test people, where the model learns to predict them and a table has them.
 
-    Other test data than the training set's own has its own people, who are described in ``data.test_attributes`` or
-    nowhere.
+    Test data other than the training dataset's own has other people, so only ``data.test_attributes`` describes them.
 
     Raises:
         ConfigError: as for training.
-        DatasetLayoutError: if ``data.test_attributes`` describes nobody of the test data.
+        DatasetLayoutError: if ``data.test_attributes`` describes none of the test data's people.
     """
     data = config.data
     if test is None or not config.loss.needs_attributes:
         return None
     if data.test_attributes:
         known = read_attributes(data.test_attributes, model.schema)
-        AttributeTest.of(model, test, known)  # refused now rather than after the training
+        AttributeTest.of(model, test, known)  # raises now rather than after the training
         return known
     if data.test not in (None, data.train):
         return None

@@ -28,7 +28,7 @@ def save_model(
     """Write the weights, then the JSON that completes them; a reader never sees an incomplete model.
 
     Args:
-        parts: how images are cut (:func:`~passerby.inference.keypoint_source.part_maker`), for a model that needs parts.
+        parts: how images are cut (:func:`~passerby.inference.keypoint_source.part_maker`), for a model that needs them.
         evaluation: ``flip_tta``, ``normalize``, ``draws`` and ``seed`` of
             :class:`~passerby.inference.model.Model`.
     """
@@ -55,7 +55,7 @@ def import_checkpoint(
     options: dict[str, Any] | None = None,
     size: tuple[int, int] | None = None,
 ) -> WeightsReport:
-    """Create a run folder from a checkpoint that another trainer wrote, for a registered model.
+    """Create a run folder from a checkpoint of a registered model that another trainer wrote.
 
     Args:
         size: the image size (height, width); by default the model card's.

@@ -1,4 +1,4 @@
-"""A training run as one frozen value. It is written beside every checkpoint and reloads identically."""
+"""The settings of a training run as one frozen value, which is written into the run folder and reloads identically."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from passerby.losses.reid import LossConfig
 
 
 class DataConfig(Frozen):
-    """What is trained on, what it is tested on, and how pictures enter."""
+    """The data to train and to test on, and how images are read."""
 
     train: str = ""
-    """``NAME:PATH`` or a path."""
+    """The training data: ``NAME:PATH`` or a path."""
     test: str | None = None
-    """Where query and gallery come from; ``None``: the training dataset's own."""
+    """The dataset of query and gallery images; ``None``: the training dataset."""
     height: int = Field(256, ge=16)
     width: int = Field(128, ge=16)
     cache: bool = True
-    """Keep the resized training pictures in memory (images × 3 × height × width bytes)."""
+    """A switch to keep the resized training images in memory (images × 3 × height × width bytes)."""
     threads: int = Field(2, ge=1)
-    """Decoding threads."""
+    """The number of threads that decode images."""
     attributes: str | None = None
-    """Where people are described, for losses that need it; ``None``: beside the training pictures."""
+    """The attribute table of the training people, for losses that need one; ``None``: the training data's own."""
     test_attributes: str | None = None
-    """Where people to test on are described; ``None``: of the training data's own test people where ``attributes``
-    describes them, and of other test data nowhere."""
+    """The attribute table of the test people; ``None``: ``attributes`` where the test data is the training data's own,
+    and none for other test data."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -38,61 +38,62 @@ class DataConfig(Frozen):
 
 
 class ModelConfig(Frozen):
-    """Which model; ``options`` are its own keywords."""
+    """The model and its keyword arguments (``options``)."""
 
     name: str
     options: dict[str, Any] = Field(default_factory=dict)
     backbone_weights: str | None = None
-    """Checkpoint for the backbone (ImageNet, say); ``None``: train from scratch."""
+    """The checkpoint for the backbone (trained on ImageNet, for example); ``None``: train from scratch."""
 
     @field_validator("options")
     @classmethod
-    def _people_are_counted(cls, options: dict[str, Any]) -> dict[str, Any]:
+    def _check_options(cls, options: dict[str, Any]) -> dict[str, Any]:
         if "num_classes" in options:
-            raise ValueError("num_classes is the number of training people: it is counted, not set")
+            raise ValueError("num_classes is the number of training people: it is counted from the data, not set")
         return options
 
 
 class AugmentConfig(Frozen):
-    """Amounts of augmentation; 0 leaves a part out."""
+    """The amounts of augmentation; 0 leaves a part out."""
 
     flip: float = Field(0.5, ge=0, le=1)
     pad: int = Field(0, ge=0)
     degrees: float = Field(0.0, ge=0)
     translate: float = Field(0.0, ge=0, le=1)
     jitter: float = Field(0.0, ge=0, lt=1)
-    """Brightness, contrast and saturation are multiplied by 1 ± this."""
+    """The largest change of brightness, contrast and saturation: each is multiplied by 1 ± this."""
     erase: float = Field(0.0, ge=0, le=1)
 
 
 class PartsConfig(Frozen):
-    """How pictures are cut, for models that see parts of the body (:func:`~passerby.inference.keypoint_source.part_maker`)."""
+    """The cutting of images into body parts (:func:`~passerby.inference.keypoint_source.part_maker`)."""
 
     by: Literal["pose", "strips"] = "pose"
     overlap: float = Field(OVERLAP, ge=0, le=0.5)
-    """β: how far neighboring parts reach into each other, as a share of the body's height."""
+    """The overlap β of neighboring parts, as a share of the body's height."""
     align: bool = True
-    """Whether the whole body is cut by pose too; by strips it never is."""
+    """A switch to cut the whole body by pose too; by strips it never is."""
     keypoints: str = "auto"
-    """Who knows the joints: the set itself (``own``), this package's pose ``network``, the one or else the other
-    (``auto``), annotations in a file or folder, or the run of a pose network."""
+    """The keypoint source: the dataset's ``own`` file, this package's pose ``network``, ``auto`` (the former, else the
+    latter), annotations in a file or folder, or the run folder of a pose network."""
 
 
 class EvaluationConfig(Frozen):
-    """How pictures are embedded and compared, in the run's own evaluations and afterwards."""
+    """The options of embedding and evaluation, in the run's own evaluations and afterwards."""
 
     flip_tta: bool = False
-    """Average each picture with its mirror image."""
+    """A switch for flip test-time augmentation: embeddings of an image and its mirror image are averaged."""
     normalize: bool | None = None
-    """Compare embeddings of length 1; ``None``: as the model's paper does."""
+    """A switch to L2-normalize embeddings before they are compared; ``None``: as in the model's paper."""
     draws: int | None = Field(None, ge=0)
-    """Of galleries with one picture a person; 0: the whole gallery; ``None``: as the data set's own protocol has it."""
+    """The number of random galleries with one image per person; 0: the whole gallery; ``None``: as the dataset's
+    protocol has it."""
     seed: int = Field(0, ge=0)
-    """Of these draws."""
+    """The random seed of ``draws``."""
 
 
 class SamplerConfig(Frozen):
-    """P people × K images a batch."""
+    """The batches: P people × K images each."""
 
     p: int = Field(8, ge=2)
     k: int = Field(4, ge=1)
@@ -100,31 +101,31 @@ class SamplerConfig(Frozen):
 
 
 class OptimizerConfig(Frozen):
-    """Adam or SGD with momentum."""
+    """The settings of Adam or of SGD with momentum."""
 
     name: Literal["adam", "sgd"] = "adam"
     lr: float = Field(3.5e-4, gt=0)
     weight_decay: float = Field(5e-4, ge=0)
     momentum: float = Field(0.9, ge=0, lt=1)
     backbone_lr_factor: float = Field(1.0, ge=0)
-    """Learning rate of the backbone ÷ that of the new layers."""
+    """The learning rate of the backbone ÷ that of the new layers."""
 
 
 class ScheduleConfig(Frozen):
-    """Learning rate over epochs (fractions of an epoch count: it moves every step)."""
+    """The learning rate over epochs; it is updated every step, so fractions of an epoch count."""
 
     name: Literal["constant", "step", "cosine"] = "step"
     milestones: tuple[float, ...] = ()
-    """Epochs at which a ``step`` schedule multiplies by ``gamma``."""
+    """The epochs at which a ``step`` schedule multiplies the rate by ``gamma``."""
     gamma: float = Field(0.1, gt=0)
     warmup_epochs: float = Field(0.0, ge=0)
     warmup_factor: float = Field(0.01, gt=0, le=1)
     final_factor: float = Field(0.0, ge=0, le=1)
-    """Where a ``cosine`` schedule ends, as a share of the full rate."""
+    """The end of a ``cosine`` schedule, as a share of the full rate."""
 
 
 class TrainConfig(Frozen):
-    """Everything that decides a run's numbers."""
+    """All settings that decide a run's numbers."""
 
     recipe: str
     model: ModelConfig
@@ -140,18 +141,18 @@ class TrainConfig(Frozen):
     seed: int = Field(0, ge=0)
     precision: Literal["no", "bf16", "fp16"] = "no"
     accumulate: int = Field(1, ge=1)
-    """Batches whose gradients add up before a step."""
+    """The number of batches whose gradients are added before a step."""
     evaluate_every: int = Field(0, ge=0)
-    """Epochs between evaluations during training; 0: only at the end."""
+    """The number of epochs between evaluations during training; 0: only at the end."""
     checkpoint_every: int = Field(1, ge=1)
-    """Epochs between checkpoints to resume from."""
+    """The number of epochs between checkpoints to resume from."""
 
 
 def validated(tree: dict[str, Any]) -> TrainConfig:
-    """A config from plain values; the first thing wrong becomes one :class:`ConfigError`."""
+    """Return a config from plain values; the first invalid one raises :class:`ConfigError`."""
     return validate(TrainConfig, tree)
 
 
 def read_config(path: Path) -> TrainConfig:
-    """The config that a run wrote."""
+    """Read the config that a run wrote."""
     return read_as(TrainConfig, path)

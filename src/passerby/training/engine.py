@@ -163,8 +163,8 @@ class Engine(Generic[B, R]):
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors}, saved)
         parts = ", ".join(f"{name} {value.item():.4g}" for name, value in loss.parts.items())
         raise TrainingError(
-            f"the loss is not finite at step {step} ({parts}); the batch is saved in '{saved}'. Fix: lower optimizer.lr "
-            "or set precision=no, then start again or resume from the last checkpoint"
+            f"the loss is not finite at step {step} ({parts}); the batch is saved in '{saved}'. Fix: lower "
+            "optimizer.lr or set precision=no, then start again or resume from the last checkpoint"
         )
 
     def _after_epoch(self, done: int, monitor: Monitor) -> None:

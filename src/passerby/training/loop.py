@@ -1,4 +1,7 @@
-"""Training of re-identification models. Accelerate decides devices, precision, processes and gradient accumulation."""
+"""The training of re-identification models.
+
+Accelerate decides devices, precision, processes and gradient accumulation.
+"""
 
 from __future__ import annotations
 

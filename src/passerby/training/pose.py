@@ -70,7 +70,7 @@ class PoseBatch(NamedTuple):
     keypoints: Tensor
     """The places of the keypoints, ``(b, 18, 2)``, as shares of width and height."""
     confidence: Tensor
-    """The visibility of each, ``(b, 18)``: 1 visible, between 0 and 1 hidden, 0 outside the image, below 0 unlabeled."""
+    """The visibility of each, ``(b, 18)``: 1 visible, in (0, 1) hidden, 0 outside the image, below 0 unlabeled."""
 
 
 class PoseTraining(Training[PoseBatch, "dict[str, Any] | None"]):

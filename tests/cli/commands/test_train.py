@@ -55,6 +55,13 @@ def test_options_become_the_config(run, loop: Recorder, tmp_path: Path) -> None:
     assert (loop.run, loop.resume) == (folder, False)
 
 
+def test_a_former_setting_name_is_read_with_a_warning(run, loop: Recorder, tmp_path: Path) -> None:
+    with pytest.warns(FutureWarning, match=r"model\.trunk_weights.* is now called .*model\.backbone_weights"):
+        run("train", "aap_reid", "--data", "a", "--run", tmp_path, "--set", "model.trunk_weights=R50.pth")
+    assert loop.config is not None
+    assert loop.config.model.backbone_weights == "R50.pth"
+
+
 def test_the_default_folder_has_recipe_and_time(run, loop: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     run("train", "strong_baseline", "--data", "a")
