@@ -88,7 +88,7 @@ def test_an_existing_folder_is_kept(run, tmp_path: Path) -> None:
 def test_a_sheet_is_written(run, tmp_path: Path) -> None:
     out = tmp_path / "sheet.png"
     done = run("data", "sheet", GENERATED, "-o", out, "--show-keypoints", "--people", "3", "--cameras", "1")
-    assert done.out == f"The people are in {out}.\n"
+    assert done.out == f"The contact sheet is in {out}.\n"
     with Image.open(out) as sheet:
         assert sheet.width > sheet.height
     again = run("data", "sheet", GENERATED, "-o", out)

@@ -70,7 +70,7 @@ def test_a_failure_is_said_at_the_end_and_by_the_exit_code(
         "reproduce", "aap_reid", "table1", "--data", DRAWN, "--rows", "band, stride", "--output", tmp_path, *SMALL
     )
     assert done.code == 1
-    assert done.err.splitlines() == ["passerby: failed: stride, band; the report says why"]
+    assert done.err.splitlines() == ["passerby: failed: stride, band; the report has the errors"]
     assert (tmp_path / "aap_reid-table1" / "report.md").is_file()
 
 

@@ -74,7 +74,7 @@ def test_several_processes_need_a_folder(run, loop: Recorder, monkeypatch: pytes
     monkeypatch.setenv("WORLD_SIZE", "2")
     done = run("train", "aap_reid", "--data", "a")
     assert done.code == 1
-    assert "give --run" in done.err
+    assert "add --run FOLDER" in done.err
 
 
 def test_resume_reads_the_run(run, loop: Recorder, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_resume_goes_alone(run, loop: Recorder, tmp_path: Path, more: list[str])
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["--data", "a"], "name a recipe"), (["aap_reid"], "needs --data"), (["aap_reid", "--set", "lr"], "key=value")],
+    [(["--data", "a"], "no recipe to train"), (["aap_reid"], "no training data. Fix: add --data"), (["aap_reid", "--set", "lr"], "key=value")],
 )
 def test_what_is_missing_is_said(run, loop: Recorder, arguments: list[str], words: str) -> None:
     done = run("train", *arguments)

@@ -42,7 +42,7 @@ def test_options_become_the_config(run, monkeypatch: pytest.MonkeyPatch, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "needs --data"),
+        ([], "no training data. Fix: add --data"),
         (["--data", "a", "--set", "sampler.p=2"], "unknown setting"),
         (["--data", "a", "--set", "batch=0"], "setting batch"),
         (["--resume", "somewhere"], "keeps its own settings"),

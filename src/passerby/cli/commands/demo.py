@@ -1,4 +1,4 @@
-"""``passerby demo``: the whole way on people who do not exist, through the same commands a person types."""
+"""``passerby demo``: every step on synthetic pedestrians, through the commands that a user types."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ SETTINGS = (
     "epochs=12",
     "checkpoint_every=12",
 )
-"""Small enough for two processor cores and two minutes; nothing is erased: so short a training has no time for it."""
+"""Settings that train in two minutes on two cores; random erasing needs longer trainings."""
 
 
 @command("demo", panel=Panel.START, order=0, needs_arguments=False)
 def demo(
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to make; replaces that of an earlier demo.")
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to make, or to replace if a demo made it.")
     ] = Path("passerby-demo"),
 ) -> None:
-    """Draw people, train on half of them, evaluate and search among the others: four minutes on two cores."""
+    """Generate pedestrians, train on half of them, evaluate and search on the others (4 minutes on 2 cores)."""
     start = time.monotonic()
     _make_room(output)
     data, run, people = output / "data", output / "run", output / "people.parquet"
@@ -54,27 +54,27 @@ def demo(
     _passerby("report", run, "-o", page)
     rank1 = json.loads((output / "evaluation.json").read_text())["cmc"]["1"]
     typer.echo(
-        f"\nMade in {time.monotonic() - start:.0f} s: {sheet} (the people), {run} (a model that names the right one of "
-        f"{PEOPLE // 2} strangers first in {100 * rank1:.0f} of 100 searches), {strip} (one search; green is right), "
-        f"{page} (all about the model, for a browser)"
+        f"\nMade in {time.monotonic() - start:.0f} s: {sheet} (the people), {run} (a model that ranks the true one of "
+        f"{PEOPLE // 2} unseen people first in {100 * rank1:.0f} of 100 searches), {strip} (one search; green: true "
+        f"match), {page} (the report, for a browser)"
     )
 
 
 def _make_room(out: Path) -> None:
-    """An empty folder with the marker in it; somebody's own folder is left alone."""
+    """Make an empty folder with a marker file; a folder without the marker is left alone."""
     try:
         if out.exists():
             if not (out / MARKER).is_file():
-                raise OutputError(f"{out} exists and no demo made it; choose another folder with --output")
+                raise OutputError(f"{str(out)!r} exists and no demo made it. Fix: choose another folder with --output")
             shutil.rmtree(out)
         out.mkdir(parents=True)
         (out / MARKER).touch()
     except OSError as error:
-        raise OutputError(f"cannot write the folder {out}: {error.strerror or error}") from None
+        raise OutputError(f"cannot write the folder {str(out)!r}: {error.strerror or error}") from None
 
 
 def _passerby(*arguments: object) -> None:
-    """Print a command as it would be typed, and run it."""
+    """Print a command as a user would type it, and run it."""
     from passerby.cli import app
 
     words = [str(a) for a in arguments]

@@ -1,4 +1,4 @@
-"""``passerby import-weights``: somebody else's checkpoint becomes a run folder."""
+"""``passerby import-weights``: make a run folder of a checkpoint that was trained elsewhere."""
 
 from __future__ import annotations
 
@@ -13,19 +13,26 @@ from passerby.errors import ConfigError
 
 @command("import-weights", panel=Panel.TRAIN, order=2)
 def import_weights(
-    model: Annotated[str, typer.Argument(help="Name of the model: osnet_x0_25, for example.")],
-    file: Annotated[Path, typer.Argument(help="Its checkpoint: .safetensors, .pth or .pt.")],
-    run: Annotated[Path, typer.Argument(help="Folder to make.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Model, e.g. osnet_x0_25; `passerby models` lists all.")
+    ],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Checkpoint: .safetensors, .pth or .pt.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder to make.")],
     options: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the model: backbone=resnet18.")
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change an option of the model, e.g. backbone=resnet18; repeatable."
+        ),
     ] = None,
-    size: Annotated[str | None, typer.Option(metavar="HEIGHTxWIDTH", help="Input size; default: the model's.")] = None,
+    size: Annotated[
+        str | None, typer.Option("--size", metavar="HEIGHTxWIDTH", help="Image size (default that of the model).")
+    ] = None,
 ) -> None:
-    """Make a run folder of a checkpoint, so that evaluate, embed and search work with it."""
+    """Make a run folder of a checkpoint, for evaluate, embed and search."""
     from passerby.config import parse_override
     from passerby.training.checkpoint import import_checkpoint
 
-    chosen = dict(parse_override(text) for text in options or [])
+    chosen = dict(parse_override(text) for text in options or ())
     report = import_checkpoint(model, file, run, options=chosen, size=_size(size) if size else None)
     typer.echo(str(report))
     typer.echo(f"The model is in {run}.")
@@ -34,5 +41,5 @@ def import_weights(
 def _size(text: str) -> tuple[int, int]:
     height, x, width = text.partition("x")
     if not (x and height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise ConfigError(f"--size is written HEIGHTxWIDTH, 256x128 for example; got {text!r}")
+        raise ConfigError(f"--size: got {text!r}, expected HEIGHTxWIDTH, e.g. 256x128")
     return int(height), int(width)

@@ -1,15 +1,16 @@
-"""``passerby models``: what there is to train."""
+"""``passerby models``: the models that can be trained."""
 
 from __future__ import annotations
 
 from passerby.cli.registry import Panel, command
 
 MARKET_CLASSES = 751
+"""The number of training identities of Market-1501, for the size of the classifiers."""
 
 
 @command("models", panel=Panel.START, order=1, needs_arguments=False)
 def models() -> None:
-    """List the models: paper, input size, embedding size and parameters (751 people, the default backbone)."""
+    """List all models: paper, input size, embedding size and parameters (751 identities, default backbone)."""
     import torch
     from rich.console import Console
     from rich.table import Table

@@ -1,4 +1,4 @@
-"""``passerby reproduce``: a table of a paper, run and put beside what was printed."""
+"""``passerby reproduce``: run a table of a paper and compare with the published numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from passerby.cli.options import DataOption
+from passerby.cli.options import DataOption, SetOption
 from passerby.cli.registry import Panel, command
 from passerby.errors import ConfigError
 
@@ -17,26 +17,32 @@ if TYPE_CHECKING:
 
 @command("reproduce", panel=Panel.TRAIN, order=1)
 def reproduce(
-    paper: Annotated[str | None, typer.Argument(help="aap_reid, dual_attention, aanet or attention_driven.")] = None,
-    table: Annotated[str | None, typer.Argument(help="table1, for example.")] = None,
-    data: DataOption = None,
-    rows: Annotated[str | None, typer.Option(metavar="A,B,…", help="Rows; default: all that can be run.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the paper's; the schedule shrinks.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of every row. Repeatable."),
+    paper: Annotated[
+        str | None,
+        typer.Argument(metavar="[PAPER]", help="Paper: aap_reid, dual_attention, aanet or attention_driven."),
     ] = None,
+    table: Annotated[str | None, typer.Argument(metavar="[TABLE]", help="Table, e.g. table1.")] = None,
+    data: DataOption = None,
+    rows: Annotated[
+        str | None, typer.Option("--rows", metavar="A,B,…", help="Rows to run (default all that can be run).")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, help="Epochs, with a shorter schedule (default the paper's).")
+    ] = None,
+    settings: SetOption = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder in which PAPER-TABLE is made.")
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder in which PAPER-TABLE is written.")
     ] = Path("runs"),
-    only_list: Annotated[bool, typer.Option("--list", help="List papers, tables and rows; run nothing.")] = False,
+    only_list: Annotated[bool, typer.Option("--list", help="List papers, tables and rows, and run nothing.")] = False,
 ) -> None:
-    """Run rows of a paper's table and report the paper's numbers beside ours; finished rows are not run again."""
+    """Run rows of a paper's table and compare with its numbers; finished rows are not run again."""
     if only_list:
         _list(paper, table)
         return
     if paper is None or table is None:
-        raise ConfigError("say which table: passerby reproduce PAPER TABLE; `passerby reproduce --list` names them")
+        raise ConfigError(
+            "no table to reproduce. Fix: passerby reproduce PAPER TABLE; `passerby reproduce --list` lists them"
+        )
     from passerby.config import parse_override
     from passerby.recipes.reproduce import reproduce as run
 
@@ -53,7 +59,8 @@ def reproduce(
     _print(report)
     typer.echo(f"The report is in {output / f'{paper}-{table}'}: report.md, figure.png, results.json.")
     if report.failed:
-        typer.echo(f"passerby: failed: {', '.join(line.name for line in report.failed)}; the report says why", err=True)
+        failed = ", ".join(line.name for line in report.failed)
+        typer.echo(f"passerby: failed: {failed}; the report has the errors", err=True)
         raise typer.Exit(1)
 
 
@@ -72,7 +79,7 @@ def _list(paper: str | None, table: str | None) -> None:
 
 
 def _print(report: TableReport) -> None:
-    """Paper beside ours."""
+    """Print each row's numbers beside those of the paper."""
     from rich.console import Console
     from rich.table import Table
 
@@ -97,7 +104,7 @@ def _print(report: TableReport) -> None:
 
 
 def _print_attributes(report: TableReport) -> None:
-    """A row of the paper's table becomes a table: it has more numbers than fit side by side."""
+    """Print one table per row, because attributes are too many for columns."""
     from rich.console import Console
     from rich.table import Table
 

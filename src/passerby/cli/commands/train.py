@@ -1,82 +1,150 @@
-"""``passerby train``: a recipe and data become a run folder."""
+"""``passerby train``: train a recipe, or the pose network, and write a run folder."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from passerby.cli.commands.train_pose import is_pose, train_pose
+from passerby.cli.options import SetOption
 from passerby.cli.registry import Panel, command
 from passerby.cli.results import print_result
-from passerby.cli.settings import configured
 from passerby.errors import ConfigError
 
 if TYPE_CHECKING:
     from passerby.training.config import TrainConfig
+    from passerby.training.pose_config import PoseConfig
+
+    Config = TypeVar("Config", TrainConfig, PoseConfig)
+
+POSE = "pose"
+"""The recipe that trains the pose network instead of a re-identification model."""
+_HEIGHTS = {"box": "of the image height", "joints": "of the height from the topmost to the lowest keypoint"}
+"""What PCK is relative to, by its key in ``metrics.json``."""
 
 
 @command("train", panel=Panel.TRAIN, order=0)
 def train(
-    recipe: Annotated[str | None, typer.Argument(help="Name of a recipe: aap_reid, for example; pose: joints.")] = None,
-    data: Annotated[str | None, typer.Option(help="Training data: NAME:PATH or a path (folder, zip, tar).")] = None,
-    test_data: Annotated[str | None, typer.Option(help="Other data to evaluate on; default: the same.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: optimizer.lr=1e-4. Repeatable."),
+    recipe: Annotated[
+        str | None, typer.Argument(metavar="[RECIPE]", help="Recipe, e.g. aap_reid; pose trains the pose network.")
     ] = None,
-    run: Annotated[Path | None, typer.Option(help="Folder to make; default: runs/RECIPE-TIME.")] = None,
-    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue this run exactly.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="DATA", help="Training data: NAME:PATH or a path (folder, zip, tar)."),
+    ] = None,
+    test_data: Annotated[
+        str | None, typer.Option("--test-data", metavar="DATA", help="Data to evaluate on (default as --data).")
+    ] = None,
+    settings: SetOption = None,
+    run: Annotated[
+        Path | None, typer.Option("--run", metavar="FOLDER", help="Run folder to make (default runs/RECIPE-TIME).")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", metavar="RUN", help="Continue this run exactly as it was started.")
+    ] = None,
 ) -> None:
-    """Train a recipe, or continue a run, and evaluate where there are query and gallery images."""
+    """Train a recipe, or continue a run, and evaluate it where the data has query and gallery images."""
     if resume and (recipe or data or test_data or settings or run):
-        raise ConfigError(f"a resumed run keeps its own settings: give --resume {resume} alone")
-    if is_pose(recipe, resume):
-        folder = resume or run or _default_run("pose")
-        train_pose(data, test_data, settings or [], folder, resume=resume is not None)
-    else:
-        _train_recipe(recipe, data, test_data, settings or [], run, resume)
+        raise ConfigError(f"a resumed run keeps its own settings. Fix: give --resume {resume} alone")
+    task = _train_pose if _is_pose(recipe, resume) else _train_recipe
+    task(recipe, data, test_data, settings or (), run, resume)
+
+
+def _is_pose(recipe: str | None, resume: Path | None) -> bool:
+    """Return whether the recipe, or the run to continue, is that of the pose network."""
+    if resume is None:
+        return recipe == POSE
+    from passerby.config import read_tree
+    from passerby.recipes.pose import NAME
+    from passerby.training.run import RunFolder
+
+    config = RunFolder(resume).config
+    return config.is_file() and read_tree(config).get("recipe") == NAME
 
 
 def _train_recipe(
     recipe: str | None,
     data: str | None,
     test_data: str | None,
-    settings: list[str],
+    settings: Sequence[str],
     run: Path | None,
     resume: Path | None,
 ) -> None:
-    config = None
-    if resume is None:
-        config = _config(recipe, data, test_data, settings)
-        run = run or _default_run(config.recipe)
     from passerby.figures.training_curves import save_loss_curves
+    from passerby.recipes.registry import load_recipe
     from passerby.training.loop import train as train_run
 
+    config = None
+    if resume is None:
+        if recipe is None:
+            raise ConfigError("no recipe to train. Fix: name one, or continue a run with --resume RUN")
+        expected = "NAME:PATH or a path (folder, zip, tar)"
+        config = _configured(load_recipe(recipe), data, test_data, settings, expected=expected)
+        run = run or _default_run(config.recipe)
     folder = resume or run
     assert folder is not None
     result = train_run(config, folder, resume=resume is not None, on_checkpoint=save_loss_curves)
     if int(os.environ.get("RANK", "0")):
         return
     if result is None:
-        typer.echo("Not evaluated: the data has no query and gallery; --test-data names some.")
+        typer.echo("Not evaluated: the data has no query and gallery images; --test-data names other data.")
     else:
         print_result(result)
     typer.echo(f"The run is in {folder}: model.safetensors, metrics.jsonl, losses.png.")
 
 
-def _config(recipe: str | None, data: str | None, test_data: str | None, settings: list[str]) -> TrainConfig:
-    from passerby.recipes.registry import load_recipe
+def _train_pose(
+    recipe: str | None,  # noqa: ARG001 - the signature of _train_recipe
+    data: str | None,
+    test_data: str | None,
+    settings: Sequence[str],
+    run: Path | None,
+    resume: Path | None,
+) -> None:
+    from passerby.figures.training_curves import save_loss_curves
+    from passerby.recipes.pose import pose
+    from passerby.training.pose import train_pose as train_run
 
-    if recipe is None:
-        raise ConfigError("name a recipe to train, or continue a run with --resume RUN")
-    return configured(load_recipe(recipe), data, test_data, settings, wanted="NAME:PATH or a path (folder, zip, tar)")
+    config = None
+    folder = resume or run or _default_run(POSE)
+    if resume is None:
+        expected = "synthetic pedestrians, or images with a keypoints.json"
+        config = _configured(pose(), data, test_data, settings, expected=expected)
+    result = train_run(config, folder, resume=resume is not None, on_checkpoint=save_loss_curves)
+    if result is None:
+        typer.echo(
+            "Not measured: the data has no query and gallery images with keypoints; --test-data names other data."
+        )
+    else:
+        for key, height in _HEIGHTS.items():
+            shares = result[key]
+            if shares["joints"]:  # a single keypoint per person has no height
+                typer.echo(f"PCK at 5 % {shares['pck_5']:.1%}, at 10 % {shares['pck_10']:.1%} {height}")
+    typer.echo(f"The run is in {folder}: model.safetensors, model.json, metrics.jsonl, losses.png.")
+
+
+def _configured(
+    config: Config, data: str | None, test_data: str | None, settings: Sequence[str], *, expected: str
+) -> Config:
+    """Return ``config`` with the settings and data of the command line.
+
+    Raises:
+        ConfigError: if there is nothing to train on; the message asks for ``expected``.
+    """
+    from passerby.config import parse_override, with_overrides
+
+    config = with_overrides(config, dict(parse_override(text) for text in settings))
+    places = {"data.train": data or config.data.train, "data.test": test_data or config.data.test}
+    if not places["data.train"]:
+        raise ConfigError(f"no training data. Fix: add --data DATA ({expected})")
+    return with_overrides(config, places)
 
 
 def _default_run(recipe: str) -> Path:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ConfigError("several processes must agree on the folder: give --run")
+        raise ConfigError("several processes need the same run folder. Fix: add --run FOLDER")
     return Path("runs") / f"{recipe}-{datetime.now():%Y%m%d-%H%M%S}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from passerby.cli.options import DatasetArgument
+from passerby.cli.options import DatasetArgument, JsonOption
 from passerby.cli.registry import command
 
 if TYPE_CHECKING:
@@ -20,16 +20,20 @@ SHOWN = 5
 @command("check", group="data", order=0)
 def check(
     data: DatasetArgument,
-    decode: Annotated[bool, typer.Option(help="Open every image; without, only names are checked.")] = True,
-    every: Annotated[bool, typer.Option("--all", help="Name every file of a finding.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    decode: Annotated[
+        bool, typer.Option("--decode/--no-decode", help="Decode every image, not only its name (default yes).")
+    ] = True,
+    every: Annotated[
+        bool, typer.Option("--all", help=f"Print every file of a finding (default the first {SHOWN}).")
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Count images by split and camera and say in plain words what will hurt; exit code 1 on errors."""
-    from passerby.data.checks import check as examine
+    """Count images by split and camera and report problems; the exit code is 1 if there are errors."""
+    from passerby.data.checks import check as find_problems
     from passerby.data.registry import load
 
     dataset = load(data)
-    report = examine(dataset, decode_images=decode)
+    report = find_problems(dataset, decode_images=decode)
     if as_json:
         typer.echo(json.dumps(report.to_dict(), indent=2))
     else:
@@ -51,7 +55,7 @@ def _print(report: Report, *, shown: int | None) -> None:
     Console().print(table)
     for finding in report.findings:
         _print_finding(finding, shown)
-    typer.echo("No errors." if report.ok else "Errors were found: mend them before training or evaluating.")
+    typer.echo("No errors." if report.ok else "Errors were found: fix them before training or evaluation.")
 
 
 def _print_finding(finding: Finding, shown: int | None) -> None:
@@ -59,4 +63,4 @@ def _print_finding(finding: Finding, shown: int | None) -> None:
     for name in finding.files[:shown]:
         typer.echo(f"  {name}")
     if shown is not None and len(finding.files) > shown:
-        typer.echo(f"  and {len(finding.files) - shown:,} more (--all names them)")
+        typer.echo(f"  and {len(finding.files) - shown:,} more (--all lists them)")

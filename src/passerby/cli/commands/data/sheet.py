@@ -7,27 +7,27 @@ from typing import Annotated, Literal
 
 import typer
 
-from passerby.cli.options import BlurOption, DatasetArgument
+from passerby.cli.options import BlurOption, DatasetArgument, OverwriteOption
 from passerby.cli.registry import command
 
 
 @command("sheet", group="data", order=2)
 def sheet(
     data: DatasetArgument,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The .png or .jpg to write.")],
-    people: Annotated[int, typer.Option(min=1, help="Columns.")] = 12,
-    cameras: Annotated[int, typer.Option(min=1, help="Rows.")] = 6,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.png|.jpg", help="Contact sheet to write.")],
+    people: Annotated[int, typer.Option("--people", min=1, help="Number of identities, the columns.")] = 12,
+    cameras: Annotated[int, typer.Option("--cameras", min=1, help="Number of cameras, the rows.")] = 6,
     split: Annotated[
-        Literal["train", "query", "gallery"] | None, typer.Option(help="People of it only; default: of all.")
+        Literal["train", "query", "gallery"] | None, typer.Option("--split", help="Split to show (default all).")
     ] = None,
     show_keypoints: Annotated[
-        bool, typer.Option("--show-keypoints", help="Draw the keypoints of datasets that have them.")
+        bool, typer.Option("--show-keypoints", help="Draw the keypoints that come with the dataset.")
     ] = False,
-    twins: Annotated[bool, typer.Option("--twins", help="Only people with a twin, where that is known.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
+    twins: Annotated[bool, typer.Option("--twins", help="Show only synthetic identities that have a twin.")] = False,
+    overwrite: OverwriteOption = False,
     blur: BlurOption = None,
 ) -> None:
-    """Draw a contact sheet: people across, cameras down."""
+    """Draw a contact sheet with one column per identity and one row per camera."""
     from passerby.data.registry import load
     from passerby.explain.images import ImageSet
     from passerby.figures.contact_sheet import check_sheet_path, contact_sheet, save_sheet
@@ -46,4 +46,4 @@ def sheet(
         image=ImageSet(dataset.source, blur=blur).image,
     )
     save_sheet(drawn, output)
-    typer.echo(f"The people are in {output}.")
+    typer.echo(f"The contact sheet is in {output}.")
