@@ -92,7 +92,11 @@ def test_resume_goes_alone(run, loop: Recorder, tmp_path: Path, more: list[str])
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["--data", "a"], "no recipe to train"), (["aap_reid"], "no training data. Fix: add --data"), (["aap_reid", "--set", "lr"], "key=value")],
+    [
+        (["--data", "a"], "no recipe to train"),
+        (["aap_reid"], "no training data. Fix: add --data"),
+        (["aap_reid", "--set", "lr"], "key=value"),
+    ],
 )
 def test_what_is_missing_is_said(run, loop: Recorder, arguments: list[str], words: str) -> None:
     done = run("train", *arguments)
