@@ -79,7 +79,7 @@ def untrained(run: Path, trained: Model) -> Model:
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
         model = create_model(said["model"], num_classes=said["num_classes"], **said["options"])
-    return Model(model, trained.size, parts=trained.parts, normalize=trained.protocol.normalize)
+    return Model(model, trained.size, trained.options, parts=trained.parts)
 
 
 def sides(model: Model, pairs: Pairs) -> tuple[ModelView, ModelView]:

@@ -6,7 +6,7 @@ images (``Sample``) → batches (``Batch``) → ``ModelOutput`` → ``Embeddings
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import IntEnum
 from typing import Any, Literal, NamedTuple
@@ -73,6 +73,10 @@ class ModelOutput(NamedTuple):
     """Attention maps ``(b, h, w)`` that figures show, by name."""
 
 
+_COLUMNS = ("pids", "camids", "roles", "local", "attributes", "times")
+"""The fields of :class:`Embeddings` that may be unknown, one row per image."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Embeddings:
     """Descriptors of n images with what is known of each.
@@ -94,6 +98,8 @@ class Embeddings:
     """``(n, s, c)`` stripe vectors, where the model makes them and somebody asked for them."""
     attributes: Tensor | None = None
     """``(n, v)`` probabilities of every value of the model's attribute schema, group after group, where it has one."""
+    times: Tensor | None = None
+    """``(n,)`` int64 of :attr:`Sample.time`; ``None`` where the time of any image is unknown."""
 
     def __post_init__(self) -> None:
         if self.embedding.ndim != 2:
@@ -102,7 +108,7 @@ class Embeddings:
             raise ShapeError(
                 f"embeddings are floating-point numbers, got {self.embedding.dtype}: convert them (.float())"
             )
-        for name in ("paths", "pids", "camids", "roles", "local", "attributes"):
+        for name in ("paths", *_COLUMNS):
             column = getattr(self, name)
             if column is not None and len(column) != len(self.embedding):
                 raise ShapeError(
@@ -112,13 +118,27 @@ class Embeddings:
     def __len__(self) -> int:
         return len(self.embedding)
 
-    def __getitem__(self, rows: Tensor) -> Embeddings:
-        """The chosen rows (an index or boolean tensor), in the order given."""
-        index = rows.nonzero().squeeze(1) if rows.dtype == torch.bool else rows
-        columns = ("pids", "camids", "roles", "local", "attributes")
-        known = {n: c for n in columns if (c := getattr(self, n)) is not None}
+    def __iter__(self) -> Iterator[Embeddings]:
+        """Iterate over the rows, each of them an ``Embeddings`` of length 1: ``a, b = model.embed([x, y])``."""
+        return (self[row] for row in range(len(self)))
+
+    def __getitem__(self, rows: Tensor | slice | int) -> Embeddings:
+        """Return the chosen rows (an index or boolean tensor, a slice, or one number), in the order given."""
+        if isinstance(rows, Tensor):
+            index = rows.nonzero().squeeze(1) if rows.dtype == torch.bool else rows
+        else:
+            picked = range(len(self))[rows]
+            index = torch.tensor([picked] if isinstance(picked, int) else list(picked), dtype=torch.long)
+        known = {n: c for n in _COLUMNS if (c := getattr(self, n)) is not None}
         paths = tuple(self.paths[i] for i in index.tolist())
         return replace(self, embedding=self.embedding[index], paths=paths, **{n: c[index] for n, c in known.items()})
+
+
+class QueryGallery(NamedTuple):
+    """The embeddings of both sides of an evaluation."""
+
+    query: Embeddings
+    gallery: Embeddings
 
 
 class Ranking(NamedTuple):
@@ -273,6 +293,8 @@ class EvalResult:
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     """95 % intervals of ``rank1``, ``mean_ap`` and ``minp``, by bootstrap over queries; none of a mean over draws."""
     per_query: QueryResults | None = field(default=None, compare=False, repr=False)
+    embeddings: QueryGallery | None = field(default=None, compare=False, repr=False)
+    """The embeddings of an evaluated model; ``None`` where the numbers were computed from given embeddings."""
 
     @property
     def rank1(self) -> float:

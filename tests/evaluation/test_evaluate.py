@@ -21,7 +21,7 @@ KNOWN = (Sample("g", 1, 2),)
     ("query", "gallery", "error", "message"),
     [
         ((), KNOWN, DatasetLayoutError, "no query images"),
-        ((Sample("q", None, 1),), KNOWN, ProtocolError, "does not say who everybody is"),
+        ((Sample("q", None, 1),), KNOWN, ProtocolError, "does not give the person of every image"),
         ((Sample("q", 1, None),), KNOWN, ProtocolError, "does not name every camera"),
         ((Sample("q", 1, 2),), KNOWN, ProtocolError, "none of the 1 queries has a valid match"),
     ],

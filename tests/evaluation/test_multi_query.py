@@ -58,7 +58,9 @@ def test_numbers_are_those_of_pooled_queries(market: Path) -> None:
     dataset = load(f"market1501:{market}")
     seen: list[Embeddings] = []
     for protocol in (Protocol(), Protocol(multi_query="mean")):
-        evaluate(model, dataset, size=(64, 32), protocol=protocol, embedded=lambda query, _: seen.append(query))
+        result = evaluate(model, dataset, size=(64, 32), protocol=protocol)
+        assert result.embeddings is not None
+        seen.append(result.embeddings.query)
     assert seen[0].paths == seen[1].paths
     assert not torch.allclose(seen[0].embedding, seen[1].embedding)
     assert "mean of all pictures of a query's person and camera" in str(Protocol(multi_query="mean"))

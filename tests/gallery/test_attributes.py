@@ -44,7 +44,7 @@ def aanet() -> Model:
 @pytest.fixture
 def gallery(aanet: Model, people: Path) -> Gallery:
     """Six pictures, the last of them junk, whose attributes are made up."""
-    embeddings = aanet.embed_files(sorted(people.rglob("*.png")))
+    embeddings = aanet.embed(sorted(people.rglob("*.png")))
     rows = random_probabilities(6)
     rows[:, MARKET.slices[MARKET.index("hat")]] = torch.tensor(
         [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.45, 0.55], [0.7, 0.3], [0.0, 1.0]]

@@ -22,6 +22,7 @@ from passerby.errors import (
 )
 from passerby.gallery.gallery import Gallery
 from passerby.inference.model import Model
+from passerby.inference.options import InferenceOptions
 from passerby.models.registry import create_model
 from passerby.retrieval.ranking import top_k
 from passerby.types import Embeddings, Role
@@ -117,7 +118,7 @@ def test_a_short_answer_is_the_head_of_the_long_one(model: Model, people: Path) 
 
 def test_search_is_the_ranking_core_s(model: Model, people: Path) -> None:
     gallery = Gallery.from_folder(model, people)
-    ranking = top_k(model.embed_files([people / "3.png"]), gallery.embeddings, 4)
+    ranking = top_k(model.embed([people / "3.png"]), gallery.embeddings, 4)
     hits = gallery.search(people / "3.png", k=4)
     assert [gallery.embeddings.paths[i] for i in ranking.indices[0].tolist()] == [h.path for h in hits]
     assert [h.distance for h in hits] == pytest.approx(ranking.distances[0].tolist())
@@ -258,7 +259,7 @@ def test_another_model_s_embeddings_are_refused(
 @pytest.mark.parametrize("option", ["flip_tta", "normalize"])
 def test_a_gallery_remembers_how_it_was_embedded(model: Model, people: Path, tmp_path: Path, option: str) -> None:
     value = option == "flip_tta"  # the other one than by default
-    other = Model(model.network, model.size, **{option: value})  # type: ignore[arg-type]
+    other = Model(model.network, model.size, InferenceOptions(**{option: value}))  # type: ignore[arg-type]
     for maker, stem in ((model, "plain"), (other, "other")):
         Gallery.from_folder(maker, people).save(tmp_path / f"{stem}.parquet")
     name = option.replace("_", "-")
@@ -278,8 +279,8 @@ def test_a_gallery_remembers_how_it_was_embedded(model: Model, people: Path, tmp
 
 
 def test_distances_of_a_gallery_are_those_of_its_protocol(model: Model, people: Path) -> None:
-    raw = Gallery.from_folder(Model(model.network, model.size, normalize=False), people)
-    ranking = top_k(model.embed_files([people / "3.png"]), raw.embeddings, 4, normalize=False)
+    raw = Gallery.from_folder(Model(model.network, model.size, InferenceOptions(normalize=False)), people)
+    ranking = top_k(model.embed([people / "3.png"]), raw.embeddings, 4, normalize=False)
     assert [h.distance for h in raw.search(people / "3.png", 4)] == pytest.approx(ranking.distances[0].tolist())
     assert raw.search(people / "3.png", 4)[3].distance != pytest.approx(
         Gallery.from_folder(model, people).search(people / "3.png", 4)[3].distance
@@ -301,12 +302,14 @@ def test_a_picture_that_cannot_be_read_stops_the_embedding(model: Model, people:
 
 def test_progress_counts_pictures(model: Model, people: Path) -> None:
     counts: list[int] = []
-    Gallery.from_folder(model, people, batch_size=4, progress=counts.append)
+    Gallery.from_folder(
+        Model(model.network, model.size, InferenceOptions(batch_size=4)), people, progress=counts.append
+    )
     assert counts == [4, 2]
 
 
 def test_hand_made_embeddings_without_labels(model: Model, people: Path) -> None:
-    known = model.embed_files([people / "0.png", people / "1.png"])
+    known = model.embed([people / "0.png", people / "1.png"])
     bare = Embeddings(known.embedding, known.paths)
     gallery = Gallery(model, bare, open_source("/"))
     assert gallery.search(people / "1.png", k=1)[0].path == str((people / "1.png").resolve())
@@ -353,7 +356,7 @@ def test_keypoints_of_a_query_in_a_set_are_those_of_the_set(keypoints: str) -> N
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = create_model("attention_driven", num_classes=3, width=0.25)
-    gallery = Gallery.from_folder(Model(model, (64, 32), parts={"keypoints": keypoints}), DRAWN)
+    gallery = Gallery.from_folder(Model(model, (64, 32), InferenceOptions(keypoints=keypoints)), DRAWN)
     name = gallery.embeddings.paths[-1]
     hit = gallery.search(f"{DRAWN}::{name}", k=1)[0]
     scale = gallery.embeddings.embedding.square().sum(dim=1).mean().item()

@@ -20,6 +20,7 @@ from passerby.gallery.joints import check_same_keypoints
 from passerby.inference import keypoint_source as parts
 from passerby.inference.embeddings_file import read_embeddings
 from passerby.inference.model import Model
+from passerby.inference.options import InferenceOptions
 from passerby.models.base import ReidModel
 from passerby.models.keypoints.estimator import NetworkPoseEstimator, load_pose_network, save_pose_network
 from passerby.models.keypoints.network import PoseNetwork
@@ -75,12 +76,12 @@ def photograph(tmp_path: Path, drawn: Path) -> Path:
 
 
 def saved(network: ReidModel, place: Path, file: Path, keypoints: str) -> Path:
-    Gallery.from_folder(Model(network, SIZE, parts={"keypoints": keypoints}), place).save(file)
+    Gallery.from_folder(Model(network, SIZE, InferenceOptions(keypoints=keypoints)), place).save(file)
     return file
 
 
 def opened(network: ReidModel, file: Path, keypoints: str) -> Gallery:
-    return Gallery.from_parquet(Model(network, SIZE, parts={"keypoints": keypoints}), file)
+    return Gallery.from_parquet(Model(network, SIZE, InferenceOptions(keypoints=keypoints)), file)
 
 
 def messages(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -22,6 +22,7 @@ from passerby.evaluation.evaluate import evaluate
 from passerby.inference.attributes import asked_of_queries, attribute_predictions, classes, predicted, schema_of
 from passerby.inference.embed import embed
 from passerby.inference.model import Model
+from passerby.inference.session import TorchSession
 from passerby.models.registry import create_model
 from passerby.types import Embeddings, Role, Sample
 
@@ -83,8 +84,8 @@ def test_the_predictor_says_what_the_model_scores(tmp_path: Path, draw_people: C
     file = min((people / "query").iterdir())
     net = model()
     predictor = Model(net, SIZE)
-    (said,) = predictor.describe_files([file])
-    embedded = predictor.embed_files([file])
+    (said,) = predictor.predict_attributes([file])
+    embedded = predictor.embed([file])
     assert embedded.attributes is not None
     assert embedded.attributes.shape == (1, 39)
     for group, part in zip(MARKET.groups, MARKET.slices, strict=True):
@@ -100,13 +101,13 @@ def test_models_without_attributes_say_so() -> None:
         with pytest.raises(ConfigError, match="predicts no attributes"):
             schema_of(net)
     with pytest.raises(ConfigError, match="aanet predicts no attributes"):
-        Model(bare, SIZE).describe_files(["a.jpg"])
+        Model(bare, SIZE).predict_attributes(["a.jpg"])
 
 
 def test_embeddings_of_a_model_without_attributes_have_none(tmp_path: Path, draw_people: Callable[..., Path]) -> None:
     dataset = load(str(draw_people(tmp_path / "people", people=4, cameras=2, images=1)))
     net = create_model("osnet_x0_25", num_classes=3)
-    assert embed(net, dataset.source, dataset.query, size=SIZE).attributes is None
+    assert embed(TorchSession(net), dataset.source, dataset.query, size=SIZE).attributes is None
 
 
 def people(tmp_path: Path) -> Dataset:
@@ -173,7 +174,7 @@ def test_an_evaluation_carries_it(tmp_path: Path, draw_people: Callable[..., Pat
     written = json.loads(json.dumps(result.to_dict()))
     assert written.pop("attributes")["groups"]["hat"]["pictures"] == len(dataset.gallery)
     assert written == plain.to_dict()
-    embedded = embed(model(), dataset.source, dataset.gallery, size=SIZE)
+    embedded = embed(TorchSession(model()), dataset.source, dataset.gallery, size=SIZE)
     assert embedded.attributes is not None
     right = (classes(embedded.attributes, MARKET) == torch.from_numpy(known.of_all(dataset.gallery))).double().mean(0)
     assert [group.accuracy for group in result.attributes.groups] == pytest.approx(right.tolist())

@@ -12,6 +12,8 @@ from passerby.data.source import Source, open_source
 from passerby.errors import DatasetLayoutError, ImageError
 from passerby.inference.embed import embed
 from passerby.inference.model import Model
+from passerby.inference.options import InferenceOptions
+from passerby.inference.session import TorchSession
 from passerby.models.base import ReidModel
 from passerby.models.registry import create_model, model_card
 from passerby.types import Protocol, Role, Sample
@@ -39,63 +41,63 @@ def samples(**fields: list[int | None]) -> list[Sample]:
 
 def test_rows_follow_the_samples_whatever_the_batch(model: ReidModel, folder: Source) -> None:
     order = [samples()[i] for i in (3, 0, 4, 1, 2)]
-    whole = embed(model, folder, order, size=SIZE)
-    parts = embed(model, folder, order, size=SIZE, batch_size=2, threads=1)
+    whole = embed(TorchSession(model), folder, order, size=SIZE)
+    parts = embed(TorchSession(model), folder, order, size=SIZE, batch_size=2, threads=1)
     assert whole.paths == ("3.png", "0.png", "4.png", "1.png", "2.png")
     assert torch.allclose(whole.embedding, parts.embedding, atol=1e-5)
-    alone = embed(model, folder, order[1:2], size=SIZE)
+    alone = embed(TorchSession(model), folder, order[1:2], size=SIZE)
     assert torch.allclose(whole.embedding[1:2], alone.embedding, atol=1e-5)
     assert whole.embedding.shape == (5, model.embedding_size)
 
 
 def test_the_mode_is_restored_and_evaluation_is_without_dropout(model: ReidModel, folder: Source) -> None:
     model.train()
-    first = embed(model, folder, samples(), size=SIZE)
+    first = embed(TorchSession(model), folder, samples(), size=SIZE)
     assert model.training
-    assert torch.equal(first.embedding, embed(model.eval(), folder, samples(), size=SIZE).embedding)
+    assert torch.equal(first.embedding, embed(TorchSession(model.eval()), folder, samples(), size=SIZE).embedding)
 
 
 def test_columns_are_what_the_samples_say(model: ReidModel, folder: Source) -> None:
-    known = embed(model, folder, samples(pid=[5, -1, 0, 5, 7], camid=[1, 2, 3, 1, 2]), size=SIZE)
+    known = embed(TorchSession(model), folder, samples(pid=[5, -1, 0, 5, 7], camid=[1, 2, 3, 1, 2]), size=SIZE)
     assert known.pids is not None
     assert known.camids is not None
     assert known.pids.tolist() == [5, -1, 0, 5, 7]
     assert known.camids.tolist() == [1, 2, 3, 1, 2]
-    unknown = embed(model, folder, samples(), size=SIZE)
+    unknown = embed(TorchSession(model), folder, samples(), size=SIZE)
     assert unknown.pids is None
     assert unknown.camids is None
 
 
 def test_half_known_people_are_refused(model: ReidModel, folder: Source) -> None:
     with pytest.raises(DatasetLayoutError, match="people are known for 4 of 5 images"):
-        embed(model, folder, samples(pid=[1, 2, None, 3, 4]), size=SIZE)
+        embed(TorchSession(model), folder, samples(pid=[1, 2, None, 3, 4]), size=SIZE)
 
 
 def test_roles_and_stripes_are_kept(model: ReidModel, folder: Source) -> None:
     with_roles = [Sample(f"{i}.png", i, 1, role) for i, role in enumerate([*Role, Role.PERSON, Role.PERSON])]
-    found = embed(model, folder, with_roles, size=SIZE, with_local=True)
+    found = embed(TorchSession(model), folder, with_roles, size=SIZE, with_local=True)
     assert found.roles is not None
     assert found.roles.tolist() == [0, 1, 2, 0, 0]
     assert found.local is not None
     assert found.local.shape == (5, 1, 128)
-    assert embed(model, folder, with_roles, size=SIZE).local is None
+    assert embed(TorchSession(model), folder, with_roles, size=SIZE).local is None
 
 
 def test_nothing_and_what_cannot_be_read_are_errors(model: ReidModel, folder: Source) -> None:
     with pytest.raises(DatasetLayoutError, match="no images to embed"):
-        embed(model, folder, [], size=SIZE)
+        embed(TorchSession(model), folder, [], size=SIZE)
     (folder.root / "2.png").write_bytes(b"\x89PNG")
     model.train()
     with pytest.raises(ImageError, match=r"2\.png"):
-        embed(model, folder, samples(), size=SIZE)
+        embed(TorchSession(model), folder, samples(), size=SIZE)
     assert model.training
 
 
 def test_a_predictor_embeds_files_anywhere(model: ReidModel, folder: Source) -> None:
     predictor = Model(model, SIZE)
     files = [folder.root / "4.png", folder.root / "1.png"]
-    expected = embed(model, folder, samples(), size=SIZE).embedding[[4, 1]]
-    assert torch.allclose(predictor.embed_files(files).embedding, expected, atol=1e-5)
+    expected = embed(TorchSession(model), folder, samples(), size=SIZE).embedding[[4, 1]]
+    assert torch.allclose(predictor.embed(files).embedding, expected, atol=1e-5)
 
 
 def test_fingerprints_tell_weights_and_sizes_apart(model: ReidModel) -> None:
@@ -113,8 +115,10 @@ def test_flip_averages_a_picture_and_its_mirror_image(model: ReidModel, folder: 
         with Image.open(tmp_path / f"{i}.png") as picture:
             picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / f"m{i}.png")
     mirror_images = [Sample(f"m{i}.png") for i in range(5)]
-    plain, mirrored = (embed(model, folder, s, size=SIZE, with_local=True) for s in (samples(), mirror_images))
-    both = embed(model, folder, samples(), size=SIZE, with_local=True, flip_tta=True)
+    plain, mirrored = (
+        embed(TorchSession(model), folder, s, size=SIZE, with_local=True) for s in (samples(), mirror_images)
+    )
+    both = embed(TorchSession(model), folder, samples(), size=SIZE, with_local=True, flip_tta=True)
     assert not torch.allclose(plain.embedding, mirrored.embedding, atol=1e-3)
     assert torch.allclose(both.embedding, (plain.embedding + mirrored.embedding) / 2, atol=1e-5)
     assert both.local is not None
@@ -123,15 +127,15 @@ def test_flip_averages_a_picture_and_its_mirror_image(model: ReidModel, folder: 
     assert torch.allclose(both.local.norm(dim=-1), torch.ones(5, 1), atol=1e-5)
     summed = plain.local + mirrored.local
     assert torch.allclose(both.local, summed / summed.norm(dim=-1, keepdim=True), atol=1e-5)
-    again = embed(model, folder, mirror_images, size=SIZE, flip_tta=True)
+    again = embed(TorchSession(model), folder, mirror_images, size=SIZE, flip_tta=True)
     assert torch.allclose(both.embedding, again.embedding, atol=1e-5), "whoever is mirrored stays the same"
 
 
 def test_a_predictor_compares_as_the_paper_does_unless_told(model: ReidModel, folder: Source) -> None:
     assert Model(model, SIZE).protocol == Protocol()
-    asked = Model(model, SIZE, flip_tta=True, normalize=False)
+    asked = Model(model, SIZE, InferenceOptions(flip_tta=True, normalize=False))
     assert (asked.protocol.flip_tta, asked.protocol.normalize) == (True, False)
-    expected = embed(model, folder, samples(), size=SIZE, flip_tta=True).embedding
+    expected = embed(TorchSession(model), folder, samples(), size=SIZE, flip_tta=True).embedding
     assert torch.equal(asked.embed_samples(folder, samples()).embedding, expected), "kept as the model made them"
     papers = {name: model_card(name).normalize for name in ("aap_reid", "strong_baseline", "aanet", "dual_attention")}
     assert papers == {"aap_reid": True, "strong_baseline": True, "aanet": False, "dual_attention": False}

@@ -28,6 +28,7 @@ from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.inference.embed import embed
 from passerby.inference.keypoint_source import part_maker
 from passerby.inference.load import load
+from passerby.inference.session import TorchSession
 from passerby.models.registry import create_model
 from passerby.recipes.registry import load_recipe
 from passerby.training.config import TrainConfig
@@ -83,7 +84,7 @@ def test_parts_and_the_aligned_person_reach_the_model(run: Path) -> None:
     ways: tuple[dict[str, Any], ...] = ({}, {"align": False}, {"by": "strips"}, {"by": "strips", "align": False})
     aligned, by_pose, by_strips, strips = (
         embed(
-            model.network,
+            model.session,
             dataset.source,
             dataset.query,
             size=SIZE,
@@ -129,10 +130,12 @@ def test_runs_of_before_are_not_aligned(run: Path, tmp_path: Path) -> None:
 def test_parts_are_cut_for_whom_they_are_for(run: Path) -> None:
     dataset = load_data(PEOPLE)
     with pytest.raises(ConfigError, match="attention_driven takes images and parts"):
-        embed(load(run).network, dataset.source, dataset.query, size=SIZE)
+        embed(TorchSession(load(run).network), dataset.source, dataset.query, size=SIZE)
     plain = create_model("strong_baseline", num_classes=2, backbone="resnet18_half")
     with pytest.raises(ConfigError, match="strong_baseline takes images"):
-        embed(plain, dataset.source, dataset.query, size=SIZE, parts=part_maker(dataset.source, size=SIZE))
+        embed(
+            TorchSession(plain), dataset.source, dataset.query, size=SIZE, parts=part_maker(dataset.source, size=SIZE)
+        )
 
 
 def test_keypoints_that_are_not_there_are_said(tmp_path: Path) -> None:
@@ -181,7 +184,9 @@ def test_flip_mirrors_the_parts_with_the_person(run: Path, by: By) -> None:
             model.network(normalize_images(cut.whole), normalize_parts(cut.parts)).embedding
             for cut in (plain(names, images), mirrored(names, images.flip(-1)))
         )
-    both = embed(model.network, dataset.source, dataset.query, size=SIZE, parts=plain, flip_tta=True).embedding
+    both = embed(
+        TorchSession(model.network), dataset.source, dataset.query, size=SIZE, parts=plain, flip_tta=True
+    ).embedding
     assert not torch.allclose(seen, reversed_, atol=1e-2)
     assert torch.allclose(both, (seen + reversed_) / 2, atol=2e-3)
 
@@ -194,15 +199,15 @@ def test_who_is_cut_by_the_mean_pose_is_counted_and_said_once(run: Path, caplog:
     assert maker.estimator is not None
     maker = replace(maker, estimator=_Blind(maker.estimator, frozenset(unseen)))
     for _ in range(2):  # as after every epoch
-        embed(model.network, dataset.source, dataset.query, size=SIZE, batch_size=3, parts=maker)
+        embed(TorchSession(model.network), dataset.source, dataset.query, size=SIZE, batch_size=3, parts=maker)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING  # which Python prints by itself
     said = f"{dataset.source.root}: 2 of 8 pictures were cut by the mean pose"
     assert record.getMessage().startswith(said)
     assert all(name in record.getMessage() for name in unseen)
-    embed(model.network, dataset.source, dataset.query[2:6], size=SIZE, parts=maker)
+    embed(TorchSession(model.network), dataset.source, dataset.query[2:6], size=SIZE, parts=maker)
     assert len(caplog.records) == 1, "there is nothing to say"
-    embed(model.network, dataset.source, dataset.query[6:], size=SIZE, parts=maker)
+    embed(TorchSession(model.network), dataset.source, dataset.query[6:], size=SIZE, parts=maker)
     assert "1 of 2 pictures" in caplog.records[1].getMessage()
 
 

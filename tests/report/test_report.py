@@ -168,13 +168,13 @@ def test_differences_are_between_the_runs(page: Path, one: Path, described: Path
 @pytest.mark.usefixtures("unrendered")
 def test_one_embedding_feeds_everything(one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     embedded: list[int] = []
-    embed = prediction.evaluate
+    embed = evaluation.evaluate
 
     def count(model: Any, dataset: Dataset, **how: Any) -> Any:
         embedded.append(len(dataset.gallery))
         return embed(model, dataset, **how)
 
-    monkeypatch.setattr(prediction, "evaluate", count)
+    monkeypatch.setattr(evaluation, "evaluate", count)
     write_report([one], tmp_path / "report.html")
     assert len(embedded) == 1
 
@@ -237,7 +237,7 @@ def test_heads_of_people_who_may_exist_are_blurred(one: Path, people: Path, tmp_
             each.unlink()  # what says that they were drawn
     write_report([one], tmp_path / "blurred.html", data=str(photographs))
     assert "Heads are blurred in all images" in Page(tmp_path / "blurred.html").words
-    plain = read_run(*read_records([one]), str(photographs), blur=False)
+    plain = read_run(*read_records([one]), str(photographs), options=InferenceOptions(blur=False))
     assert plain.evaluation is not None
     assert not plain.evaluation.images.blurs
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from passerby.evaluation.subgroups import Grouping
     from passerby.inference.model import Model
     from passerby.metrics.subgroups import Subgroup
-    from passerby.types import Embeddings, EvalResult, Protocol, Rerank
+    from passerby.types import EvalResult, Protocol, Rerank
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,21 +55,6 @@ class Asked:
         return str(self.features or f"{self.run} on {self.data}")
 
 
-class _Kept:
-    """Both sides, once they are embedded; on disk, too, if asked for."""
-
-    def __init__(self, file: Path | None) -> None:
-        self.file = file
-        self.sides: tuple[Embeddings, ...] = ()
-
-    def __call__(self, query: Embeddings, gallery: Embeddings) -> None:
-        from passerby.inference.features import write_features
-
-        self.sides = query, gallery
-        if self.file:
-            write_features(self.file, query, gallery)
-
-
 def evaluated(asked: Asked) -> tuple[EvalResult, Sequence[Subgroup] | None]:
     """The numbers, and slices if asked for; files that were asked for are written.
 
@@ -77,31 +62,35 @@ def evaluated(asked: Asked) -> tuple[EvalResult, Sequence[Subgroup] | None]:
         PasserbyError: for what cannot be, most of it before any work.
     """
     from passerby.evaluation.per_query import write_per_query
+    from passerby.inference.features import write_features
 
-    kept = _Kept(asked.save_features)
-    result, slicing = (_of_features if asked.features else _of_run)(asked, kept)
+    result, slicing = (_of_features if asked.features else _of_run)(asked)
+    assert result.embeddings is not None
+    query, gallery = result.embeddings
+    if asked.save_features:
+        write_features(asked.save_features, query, gallery)
     if asked.per_query:
         write_per_query(asked.per_query, result)
     if slicing is None:
         return result, None
-    found = slicing.subgroups(kept.sides[0], kept.sides[1], result)
+    found = slicing.subgroups(query, gallery, result)
     if asked.slices_figure:
         draw_slices(asked.slices_figure, found, result, what=asked.title)
     return result, found
 
 
-def _of_features(asked: Asked, kept: _Kept) -> tuple[EvalResult, Grouping | None]:
+def _of_features(asked: Asked) -> tuple[EvalResult, Grouping | None]:
     from passerby.evaluation.open_set import with_open_set
     from passerby.inference.features import read_features
     from passerby.metrics.protocol import evaluate_embeddings
+    from passerby.types import QueryGallery
 
     _refuse_beside_features(asked)
     assert asked.features is not None
     slicing = slicing_of_features(asked_dimensions(asked.slices, asked.slices_figure))
     protocol = _protocol_of_features(asked)
     query, gallery = read_features(asked.features)
-    kept(query, gallery)
-    result = evaluate_embeddings(query, gallery, protocol)
+    result = replace(evaluate_embeddings(query, gallery, protocol), embeddings=QueryGallery(query, gallery))
     return (with_open_set(result, query, gallery) if asked.open_set else result), slicing
 
 
@@ -129,17 +118,25 @@ def _protocol_of_features(asked: Asked) -> Protocol:
     return replace(protocol, name=SINGLE_SHOT, draws=asked.draws, seed=asked.seed or 0) if asked.draws else protocol
 
 
-def _of_run(asked: Asked, kept: _Kept) -> tuple[EvalResult, Grouping | None]:
+def _of_run(asked: Asked) -> tuple[EvalResult, Grouping | None]:
     from passerby.data.registry import load as load_dataset
     from passerby.errors import ConfigError
     from passerby.evaluation.per_query import check_no_draws
     from passerby.inference.load import load
+    from passerby.inference.options import InferenceOptions
 
     if asked.run is None or asked.data is None:
         raise ConfigError("nothing to evaluate: give RUN and --data, or --features FILE")
     dimensions = asked_dimensions(asked.slices, asked.slices_figure)
     dataset = load_dataset(asked.data)
-    model = load(asked.run, device=asked.device, keypoints=asked.poses, flip_tta=asked.flip, normalize=asked.normalize)
+    options = InferenceOptions(
+        device=asked.device,
+        batch_size=asked.batch_size,
+        flip_tta=asked.flip,
+        normalize=asked.normalize,
+        keypoints=asked.poses,
+    )
+    model = load(asked.run, options)
     protocol = _as_asked(model.protocol_for(dataset, draws=asked.draws, seed=asked.seed), asked)
     if asked.per_query or dimensions:
         check_no_draws(protocol)
@@ -151,8 +148,6 @@ def _of_run(asked: Asked, kept: _Kept) -> tuple[EvalResult, Grouping | None]:
             dataset,
             protocol=protocol,
             attributes=known,
-            batch_size=asked.batch_size,
-            embedded=kept,
             open_set=asked.open_set,
             progress=more,
         )

@@ -23,7 +23,6 @@ def calibrate(
     distance: Literal["global", "local", "global_local"] = "global",
     across_cameras: bool = True,
     seed: int = 0,
-    batch_size: int = 64,
     progress: Callable[[int], object] | None = None,
 ) -> Calibration:
     """Embed query and gallery and fit P(same person); one half of the people tells how well such a fit holds.
@@ -42,12 +41,11 @@ def calibrate(
         flip_tta=model.protocol.flip_tta,
     )
     check_evaluable(dataset, how)
-    check_distance(model.network, distance)
+    check_distance(model.card, distance)
     query, gallery = (
         model.embed_samples(
             dataset.source,
             dataset.split(split),
-            batch_size=batch_size,
             with_local=distance != "global",
             progress=progress,
         )

@@ -1,4 +1,4 @@
-"""Model + dataset → numbers."""
+"""Model + dataset → numbers, and the embeddings they were computed from."""
 
 from __future__ import annotations
 
@@ -8,114 +8,125 @@ from functools import partial
 
 from passerby.data.attributes.labels import Attributes
 from passerby.data.dataset import Dataset, queries_without_match
-from passerby.data.keypoints.crops import PartMaker
-from passerby.errors import ProtocolError
+from passerby.errors import ConfigError, ProtocolError
 from passerby.evaluation.attribute_test import AttributeTest
 from passerby.evaluation.multi_query import check_further_images, pooled
-from passerby.inference.embed import embed
+from passerby.evaluation.open_set import open_set_details
+from passerby.inference.model import Model
+from passerby.inference.session import evaluation_mode
+from passerby.metrics.pairs import check_not_reranked
 from passerby.metrics.protocol import evaluate_embeddings
-from passerby.metrics.single_shot import DRAWS, SINGLE_SHOT
 from passerby.models.base import ReidModel
-from passerby.types import Embeddings, EvalResult, Protocol
+from passerby.models.card import ModelCard
+from passerby.types import EvalResult, Protocol, QueryGallery
 
 
 def evaluate(
-    model: ReidModel,
+    model: Model | ReidModel,
     dataset: Dataset,
     *,
-    size: tuple[int, int],
+    size: tuple[int, int] | None = None,
     protocol: Protocol | None = None,
-    batch_size: int = 64,
-    threads: int = 2,
-    parts: PartMaker | None = None,
     attributes: Attributes | None = None,
-    embedded: Callable[[Embeddings, Embeddings], object] | None = None,
+    open_set: bool = False,
     progress: Callable[[int], object] | None = None,
 ) -> EvalResult:
-    """Embed the dataset's query and gallery and evaluate them under ``protocol``.
+    """Embed the dataset's query and gallery, rank the gallery for each query, and return numbers and embeddings.
 
-    This is for a bare model; a run's own options are known to its predictor, whose ``evaluate`` keeps to them.
+    These are the numbers of the end of a training run and of ``passerby evaluate``.
 
     Args:
-        protocol: by default Market-1501's, or the data set's own, with embeddings compared as the model's paper does
-            (:func:`protocol_of`).
-        parts: cuts the dataset's pictures, for a model whose card asks for parts.
-        attributes: what the gallery's people wear, to compare with what the model predicts
+        model: a model, or a bare network, which is evaluated as its paper does, on its device.
+        size: (height, width) of a bare network's images; default: that of its card.
+        protocol: default: :meth:`~passerby.inference.model.Model.protocol_for` the dataset; the ``flip_tta`` of a given
+            one counts, not the model's.
+        attributes: the gallery's true attributes, to compare predicted ones with
             (:class:`~passerby.evaluation.attribute_test.AttributeTest`).
-        embedded: told the embeddings of query and gallery, before they are compared.
+        open_set: also tell same from different people by distance alone; a calibrated run always does (``details`` of
+            the result: :func:`passerby.evaluation.open_set.open_set_details`).
+        progress: called with the number of images after each batch.
+
+    Raises:
+        DatasetLayoutError: if query or gallery is empty.
+        ProtocolError: if the dataset or the model lacks what the protocol needs.
     """
-    protocol = protocol or protocol_of(model, dataset)
+    rest = partial(
+        _evaluate, dataset=dataset, protocol=protocol, attributes=attributes, open_set=open_set, progress=progress
+    )
+    if isinstance(model, Model):
+        if size is not None:
+            raise ConfigError(f"got size {size} beside a model, which has its own ({model.size}): leave it out")
+        return rest(model)
+    with evaluation_mode(model):
+        return rest(Model(model, size or model.card.input_size))
+
+
+def _evaluate(
+    model: Model,
+    *,
+    dataset: Dataset,
+    protocol: Protocol | None,
+    attributes: Attributes | None,
+    open_set: bool,
+    progress: Callable[[int], object] | None,
+) -> EvalResult:
+    """Check everything that can fail, then embed and compare."""
+    protocol = protocol or model.protocol_for(dataset)
     check_evaluable(dataset, protocol)
-    check_distance(model, protocol.distance)
-    with_local = protocol.distance != "global"
-    test = AttributeTest.of(model, dataset, attributes) if attributes else None
-    embedding = partial(
-        embed,
-        model,
+    check_distance(model.card, protocol.distance)
+    if open_set:
+        check_not_reranked(protocol)
+    calibration = model.calibration_for(protocol)
+    test = AttributeTest.of(model.network, dataset, attributes) if attributes else None
+    query, gallery = _embed(model, dataset, protocol, progress)
+    result = evaluate_embeddings(query, gallery, protocol)
+    details = open_set_details(query, gallery, protocol, calibration, dataset) if open_set or calibration else {}
+    return replace(
+        result,
+        details=result.details | details,
+        attributes=test.result(gallery) if test else None,
+        embeddings=QueryGallery(query, gallery),
+    )
+
+
+def _embed(
+    model: Model, dataset: Dataset, protocol: Protocol, progress: Callable[[int], object] | None
+) -> QueryGallery:
+    embed = partial(
+        model.embed_samples,
         dataset.source,
-        size=size,
-        batch_size=batch_size,
-        threads=threads,
-        with_local=with_local,
+        with_local=protocol.distance != "global",
         flip_tta=protocol.flip_tta,
-        parts=parts,
         progress=progress,
     )
-    query, gallery = (embedding(dataset.split(split)) for split in ("query", "gallery"))
+    query, gallery = (embed(dataset.split(split)) for split in ("query", "gallery"))
     if protocol.multi_query:
-        query = pooled(query, embedding(dataset.further), protocol.multi_query, normalize=protocol.normalize)
-    if embedded is not None:
-        embedded(query, gallery)
-    result = evaluate_embeddings(query, gallery, protocol)
-    return replace(result, attributes=test.result(gallery)) if test else result
+        query = pooled(query, embed(dataset.further), protocol.multi_query, normalize=protocol.normalize)
+    return QueryGallery(query, gallery)
 
 
-def protocol_of(
-    model: ReidModel,
-    dataset: Dataset | None = None,
-    *,
-    flip_tta: bool = False,
-    normalize: bool | None = None,
-    draws: int | None = None,
-    seed: int = 0,
-) -> Protocol:
-    """Market-1501's protocol for a model, or, of a data set that was made for it, a single gallery shot.
-
-    Args:
-        flip_tta: average each picture with its mirror image, which no paper here does.
-        normalize: compare embeddings of length 1; ``None``: as the model's paper does.
-        draws: of galleries with one picture a person; 0: the whole gallery; ``None``: as the data set's own protocol
-            has it.
-        seed: of the draws.
-    """
-    if draws is None:
-        draws = DRAWS if dataset is not None and dataset.single_shot else 0
-    how = Protocol(flip_tta=flip_tta, normalize=model.card.normalize if normalize is None else normalize)
-    return replace(how, name=SINGLE_SHOT, draws=draws, seed=seed) if draws else how
-
-
-def check_distance(model: ReidModel, distance: str) -> None:
-    """Say before any work that the model's output cannot be compared so.
+def check_distance(card: ModelCard, distance: str) -> None:
+    """Check before any work that a model's output can be compared by ``distance``.
 
     Raises:
         ProtocolError: if it lacks what the distance compares.
     """
-    if distance not in model.card.distances:
-        raise ProtocolError(f"{model.card.name} has no {distance} distance; it has {', '.join(model.card.distances)}")
+    if distance not in card.distances:
+        raise ProtocolError(f"{card.name} has no {distance} distance; it has {', '.join(card.distances)}")
 
 
 def check_evaluable(dataset: Dataset, protocol: Protocol) -> None:
-    """Say before any work what would make the evaluation fail after it.
+    """Check before any work what would make the evaluation fail after it.
 
     Raises:
         DatasetLayoutError: if query or gallery is empty.
-        ProtocolError: if people or cameras are unknown, no query has a valid match, or pictures to pool are missing.
+        ProtocolError: if people or cameras are unknown, no query has a valid match, or images to pool are missing.
     """
     query, gallery = dataset.split("query"), dataset.split("gallery")
     if protocol.multi_query:
         check_further_images(dataset, protocol)
     if any(s.pid is None for s in (*query, *gallery)):
-        raise ProtocolError(f"{dataset.name} at {dataset.source.root} does not say who everybody is")
+        raise ProtocolError(f"{dataset.name} at {dataset.source.root} does not give the person of every image")
     if protocol.ignore_same_camera and any(s.camid is None for s in (*query, *gallery)):
         raise ProtocolError(
             f"protocol {protocol.name} ignores matches from the same camera, but {dataset.name} at "

@@ -58,7 +58,6 @@ class EvaluatedEmbeddings:
         draws: int | None = None,
         distance: Distance = "global",
         rerank: Rerank | None = None,
-        batch_size: int = 64,
         progress: Callable[[int], object] | None = None,
     ) -> EvaluatedEmbeddings:
         """Embed the query and gallery of a data set, to compare them as ``passerby evaluate`` does.
@@ -71,10 +70,10 @@ class EvaluatedEmbeddings:
             DatasetLayoutError: if query or gallery is empty.
             ProtocolError: if identities or cameras are unknown, no query has a match, or the model lacks the distance.
         """
-        check_distance(model.network, distance)
+        check_distance(model.card, distance)
         how = replace(model.protocol_for(dataset, draws=draws), distance=distance, rerank=rerank)
         check_evaluable(dataset, how)
-        embed = partial(model.embed_samples, dataset.source, batch_size=batch_size, progress=progress)
+        embed = partial(model.embed_samples, dataset.source, progress=progress)
         query, gallery = (embed(dataset.split(side), with_local=distance != "global") for side in ("query", "gallery"))
         calibration = model.calibration_for(how)
         fitted = calibration is not None and calibration.content == evaluated_digest(dataset)

@@ -64,7 +64,6 @@ class Gallery:
         folder: str | Path,
         *,
         split: Split | Literal["all"] | None = None,
-        batch_size: int = 64,
         progress: Callable[[int], object] | None = None,
     ) -> Gallery:
         """Embed the pictures of a directory or archive (see :func:`pictures` for which).
@@ -74,7 +73,7 @@ class Gallery:
             ImageError: if one cannot be read.
         """
         source, samples = list_images(folder, split)
-        embeddings = model.embed_samples(source, samples, batch_size=batch_size, progress=progress)
+        embeddings = model.embed_samples(source, samples, progress=progress)
         return cls(model, embeddings, source)
 
     @classmethod
@@ -138,7 +137,7 @@ class Gallery:
         source = self._source
         place = source.place if isinstance(source, Source) else registry.from_anywhere(source)
         groups = () if self.embeddings.attributes is None else names(self.model.network.schema)
-        how = {name: getattr(self.model.protocol, name) for name in ("flip_tta", "normalize")}
+        how = {name: getattr(self.model.options, name) for name in ("flip_tta", "normalize")}
         origin = Origin(self.model.fingerprint, model, self.model.size, place, groups, **how, keypoints=self.keypoints)
         write_embeddings(path, self.embeddings, origin)
 

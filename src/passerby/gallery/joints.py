@@ -10,10 +10,9 @@ from __future__ import annotations
 import logging
 from functools import lru_cache
 
-from passerby.data.keypoints.origin import AUTO, KeypointOrigin
+from passerby.data.keypoints.origin import KeypointOrigin
 from passerby.data.source import Source
 from passerby.errors import ConfigError
-from passerby.inference.keypoint_source import keypoint_origin
 from passerby.inference.model import Model
 
 _LOG = logging.getLogger(__name__)
@@ -21,12 +20,12 @@ _LOG = logging.getLogger(__name__)
 
 def uses_keypoints(model: Model) -> bool:
     """Whether its model sees parts that joints decide."""
-    return "parts" in model.network.card.inputs and model.parts.get("by", "pose") == "pose"
+    return "parts" in model.card.inputs and model.parts.get("by", "pose") == "pose"
 
 
 def keypoints_of(model: Model, source: Source) -> KeypointOrigin | None:
     """Whose joints cut a source's pictures; ``None`` where none do."""
-    return keypoint_origin(model.parts.get("keypoints", AUTO), source) if uses_keypoints(model) else None
+    return model.keypoint_origin(source)
 
 
 def check_same_keypoints(gallery: KeypointOrigin | None, query: KeypointOrigin | None, place: str) -> None:

@@ -1,4 +1,4 @@
-"""Samples → embeddings: the only place where a model meets pictures outside training."""
+"""Samples → embeddings: the only place where a network meets images outside training."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from passerby.data.images.augment import normalize_images, normalize_parts
 from passerby.data.images.decode import read_batches
 from passerby.data.keypoints.crops import PartMaker, Rectangles, warn_mean_pose
 from passerby.data.source import Source
 from passerby.errors import ConfigError, DatasetLayoutError
-from passerby.models.base import ReidModel
+from passerby.inference.session import Session, network_inputs
 from passerby.types import Embeddings, ModelOutput, Sample
 
 
-@torch.inference_mode()
 def embed(
-    model: ReidModel,
+    session: Session,
     source: Source,
     samples: Sequence[Sample],
     *,
@@ -32,80 +30,78 @@ def embed(
     parts: PartMaker | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Embeddings:
-    """Embed samples in order, on the device the model is on; the model's mode is restored afterwards.
+    """Embed samples in order.
 
     Args:
-        size: (height, width) of the model's pictures.
+        size: (height, width) of the model's images.
         with_local: keep the stripe vectors too, for the local distances.
-        flip_tta: average each picture with its mirror image, at twice the cost; stripes keep length 1, attributes
+        flip_tta: average each image with its mirror image, at twice the cost; stripes stay L2-normalized, attributes
             average scores.
-        parts: cuts the pictures, for a model whose card asks for parts; how many were cut by the mean pose is said
+        parts: cuts the images, for a model whose card asks for parts; how many were cut by the mean pose is logged
             (:func:`~passerby.data.keypoints.crops.warn_mean_pose`).
         progress: called with the number of images after each batch.
 
     Raises:
-        ImageError: if a picture cannot be read.
-        ConfigError: if the model needs parts and nobody cuts them.
+        ImageError: if an image cannot be read.
+        ConfigError: if the model needs parts and ``parts`` is missing, or the other way round.
     """
-    if ("parts" in model.card.inputs) != (parts is not None):
+    if ("parts" in session.card.inputs) != (parts is not None):
         raise ConfigError(
-            f"{model.card.name} takes {' and '.join(model.card.inputs)}; cut parts for it, and for it only"
+            f"{session.card.name} takes {' and '.join(session.card.inputs)}; cut parts for it, and for it only"
         )
     if not samples:
         raise DatasetLayoutError(f"no images to embed at {source.root}")
     pids, camids = _column([s.pid for s in samples], "people"), _column([s.camid for s in samples], "cameras")
-    device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
-    features, local, attributes = [], [], []
+    embedding, local, attributes = [], [], []
     fallen: list[str] = []
-    try:
-        names = iter([s.path for s in samples])
-        for images in read_batches(source, samples, size, batch_size=batch_size, threads=threads):
-            some = list(islice(names, len(images)))
-            rectangles = parts.rectangles(some, images) if parts else None
-            fallen += rectangles.fallen(some) if rectangles else []
-            inputs = model_inputs(images, parts, rectangles, device)
-            output = _forward(model, inputs, flip_tta=flip_tta)
-            features.append(output.embedding.float().cpu())
-            if with_local and output.local is not None:
-                local.append(output.local.float().cpu())
-            if output.attributes is not None:
-                attributes.append(torch.cat([scores.float().softmax(dim=1) for scores in output.attributes], 1).cpu())
-            if progress:
-                progress(len(images))
-    finally:
-        model.train(was_training)
+    names = iter([s.path for s in samples])
+    for images in read_batches(source, samples, size, batch_size=batch_size, threads=threads):
+        batch = list(islice(names, len(images)))
+        rectangles = parts.rectangles(batch, images) if parts else None
+        fallen += rectangles.fallen(batch) if rectangles else []
+        output = _run(session, *_cut(images, parts, rectangles), flip_tta=flip_tta)
+        embedding.append(output.embedding.float().cpu())
+        if with_local and output.local is not None:
+            local.append(output.local.float().cpu())
+        if output.attributes is not None:
+            attributes.append(torch.cat([scores.float().softmax(dim=1) for scores in output.attributes], 1).cpu())
+        if progress:
+            progress(len(images))
     warn_mean_pose(str(source.root), fallen, len(samples))
     return Embeddings(
-        embedding=torch.cat(features),
+        embedding=torch.cat(embedding),
         paths=tuple(s.path for s in samples),
         pids=pids,
         camids=camids,
         roles=torch.tensor([int(s.role) for s in samples]),
         local=torch.cat(local) if local else None,
         attributes=torch.cat(attributes) if attributes else None,
+        times=_times(samples),
     )
 
 
 def model_inputs(
     images: Tensor, parts: PartMaker | None, rectangles: Rectangles | None, device: torch.device
 ) -> tuple[Tensor, ...]:
-    """What a model is called with for pictures ``(b, 3, h, w)``, uint8, of which ``rectangles`` are cut, if any."""
-    whole, cut = images, None
-    if parts and rectangles:
-        whole, cut = parts.cutter.cut(images, rectangles.regions)
-    batch = normalize_images(whole.to(device)).contiguous(memory_format=torch.channels_last)
-    return (batch,) if cut is None else (batch, normalize_parts(cut.to(device)))
+    """Return what a network is called with for images ``(b, 3, h, w)``, uint8, cut at ``rectangles`` if there are any.
+
+    Unlike :meth:`~passerby.inference.session.Session.run` this leaves gradients to the caller.
+    """
+    return network_inputs(*_cut(images, parts, rectangles), device)
 
 
-def _forward(model: ReidModel, inputs: tuple[Tensor, ...], *, flip_tta: bool) -> ModelOutput:
-    """What the model makes of pictures and, where it sees them, parts; what is kept of it is averaged by ``flip_tta``."""
-    output: ModelOutput = model(*inputs)
+def _cut(images: Tensor, parts: PartMaker | None, rectangles: Rectangles | None) -> tuple[Tensor, Tensor | None]:
+    """Return whole bodies and parts; for models that see images only, the images and ``None``."""
+    return parts.cutter.cut(images, rectangles.regions) if parts and rectangles else (images, None)
+
+
+def _run(session: Session, images: Tensor, parts: Tensor | None, *, flip_tta: bool) -> ModelOutput:
+    """Return the session's output, averaged with that of the mirrored images where ``flip_tta`` asks for it."""
+    output = session.run(images, parts)
     if not flip_tta:
         return output
-    # no part is of one side of the body: mirroring every part, like the picture, mirrors the person
-    mirrored: ModelOutput = model(*(pictures.flip(-1) for pictures in inputs))
+    # no part belongs to one side of the body: mirroring every part, like the image, mirrors the person
+    mirrored = session.run(images.flip(-1), None if parts is None else parts.flip(-1))
     embedding = (output.embedding + mirrored.embedding) / 2
     local, attributes = output.local, output.attributes
     if local is not None and mirrored.local is not None:
@@ -116,7 +112,11 @@ def _forward(model: ReidModel, inputs: tuple[Tensor, ...], *, flip_tta: bool) ->
 
 
 def _column(values: list[int | None], what: str) -> Tensor | None:
-    """``None`` where nothing is known; half-known columns are refused, since evaluation would miscount."""
+    """Return a label column; ``None`` where no image has the label.
+
+    Raises:
+        DatasetLayoutError: if only some images have it, since evaluation would miscount.
+    """
     known = [v for v in values if v is not None]
     if not known:
         return None
@@ -125,3 +125,8 @@ def _column(values: list[int | None], what: str) -> Tensor | None:
             f"{what} are known for {len(known)} of {len(values)} images; name them for all or for none"
         )
     return torch.tensor(known)
+
+
+def _times(samples: Sequence[Sample]) -> Tensor | None:
+    times = [s.time for s in samples if s.time is not None]
+    return torch.tensor(times) if times and len(times) == len(samples) else None

@@ -1,13 +1,16 @@
-"""TODO docstring."""
+"""A run folder → a model that is ready to embed images."""
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
+from typing import Any
 
 from passerby.compat import current_settings
 from passerby.errors import ConfigError
 from passerby.inference.model import Model
+from passerby.inference.options import InferenceOptions
 from passerby.metrics.calibration import read_calibration
 from passerby.models.base import ReidModel
 from passerby.models.keypoints.estimator import KIND
@@ -15,26 +18,21 @@ from passerby.models.registry import create_model
 from passerby.weights.load import load_weights
 
 
-def load(
-    path: str | Path,
-    *,
-    device: str = "cpu",
-    keypoints: str | None = None,
-    flip_tta: bool | None = None,
-    normalize: bool | None = None,
-) -> Model:
-    """The model that a run folder holds, ready to embed pictures on ``device`` (``cuda``, ``cuda:1``, ``mps``, …).
+def load(path: str | Path, options: InferenceOptions | None = None, **changes: Any) -> Model:
+    """Return the model that a run folder holds, ready to embed images.
 
     Args:
-        keypoints: who knows the joints (:func:`~passerby.inference.keypoint_source.part_maker`) where a model that sees parts meets
-            other pictures than those it was trained on; by default what its run says.
-        flip_tta: average each picture with its mirror image; by default what its run says.
-        normalize: compare embeddings of length 1; by default what its run says, and else as the model's paper does.
+        options: how to embed (:class:`~passerby.inference.options.InferenceOptions`); what is ``None`` is decided by
+            the run, or else by the model's paper.
+        changes: single options by name: ``load("runs/x", device="cuda", batch_size=256)``.
 
     Raises:
-        ConfigError: if ``path`` is not a run folder with a finished model, or ``keypoints`` are for one that sees no parts.
-        WeightsError: if its files do not fit together.
+        ConfigError: if ``path`` is not a run folder with a finished model, the device cannot be used, or ``keypoints``
+            are given for a model that sees no body parts.
+        UnknownNameError: for an option that does not exist.
+        WeightsError: if the run's files do not fit together.
     """
+    options = (options or InferenceOptions()).updated(**changes)
     folder = Path(path)
     description_file = folder / "model.json"
     if not description_file.is_file():
@@ -42,24 +40,31 @@ def load(
     try:
         description = current_settings(json.loads(description_file.read_text()))
         if description["model"] == KIND:
-            raise ConfigError(f"{folder} holds a pose network, which finds joints: it is for --poses, not a RUN")
+            raise ConfigError(f"{folder} holds a pose network, which finds keypoints: it is for --keypoints, not a RUN")
         height, width = (int(side) for side in description["size"])
-        model = create_model(description["model"], num_classes=description["num_classes"], **description["options"])
+        network = create_model(description["model"], num_classes=description["num_classes"], **description["options"])
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{description_file} is damaged ({error!r}); export or train the model again") from None
-    if keypoints and "parts" not in model.card.inputs:
-        raise ConfigError(f"{model.card.name} sees no parts of the body, so joints change nothing: leave --poses out")
-    load_weights(model, folder / "model.safetensors", minimum=1.0)
+    if options.keypoints and "parts" not in network.card.inputs:
+        raise ConfigError(f"{network.card.name} sees no body parts, so keypoints change nothing: leave --keypoints out")
+    load_weights(network, folder / "model.safetensors", minimum=1.0)
     # a run that does not say whether it aligned whole bodies is from before that was possible
-    parts = {"align": False, **description.get("parts", {}), **({"keypoints": keypoints} if keypoints else {})}
-    asked = {"flip_tta": flip_tta, "normalize": normalize}
-    evaluation = {**description.get("evaluation", {}), **{k: v for k, v in asked.items() if v is not None}}
-    calibration = read_calibration(folder)
-    return Model(_on(model, device), (height, width), parts=parts, calibration=calibration, **evaluation)
+    parts = {"align": False, **description.get("parts", {})}
+    evaluation = dict(description.get("evaluation", {}))
+    said = {"keypoints": parts.pop("keypoints", None)} | {k: evaluation.pop(k, None) for k in ("flip_tta", "normalize")}
+    return Model(
+        network,
+        (height, width),
+        options.with_defaults(**said),
+        parts=parts,
+        calibration=read_calibration(folder),
+        backbone=_backbone(network, description["options"]),
+        **evaluation,
+    )
 
 
-def _on(model: ReidModel, device: str) -> ReidModel:
-    try:
-        return model.to(device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device {device!r} cannot be used ({str(error).splitlines()[0]})") from None
+def _backbone(network: ReidModel, options: dict[str, Any]) -> str | None:
+    """Return the name that the network's backbone was built by."""
+    default = inspect.signature(type(network)).parameters.get("backbone")
+    name = options.get("backbone", None if default is None else default.default)
+    return name if isinstance(name, str) else None

@@ -1,73 +1,240 @@
-"""A trained model with everything needed to use it: people hand it pictures and never touch tensors."""
+"""A trained model with everything needed to use it: images in, embeddings, similarities and numbers out.
+
+    model = passerby.load("runs/x", device="auto")
+    a, b = model.embed(["a.jpg", "b.jpg"])
+    print(model.similarity(a, b))
+
+Behind it is a :class:`~passerby.inference.session.Session`, which runs the network. Searches are in
+:mod:`passerby.gallery`; evaluation is in :mod:`passerby.evaluation`.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 from passerby.data.attributes.labels import Attributes
 from passerby.data.dataset import Dataset
 from passerby.data.keypoints.crops import PartMaker
-from passerby.data.source import DirectorySource, Source
-from passerby.errors import ProtocolError, WeightsError
-from passerby.evaluation.evaluate import evaluate, protocol_of
-from passerby.evaluation.open_set import open_set_details
+from passerby.data.keypoints.origin import AUTO, KeypointOrigin
+from passerby.data.source import Source
+from passerby.errors import ConfigError, ProtocolError, WeightsError
 from passerby.inference.attributes import AttributePredictions, attribute_predictions, schema_of
 from passerby.inference.embed import embed
-from passerby.inference.keypoint_source import part_maker
+from passerby.inference.images import ImagesInput, collect_images
+from passerby.inference.keypoint_source import keypoint_origin, part_maker
+from passerby.inference.options import InferenceOptions, resolve_device
+from passerby.inference.session import TorchSession
+from passerby.inference.similarity import Similarity, SimilarityMatrix, pair_similarity, similarity_matrix
 from passerby.metrics.calibration import CALIBRATION, Calibration
-from passerby.metrics.pairs import check_not_reranked
+from passerby.metrics.single_shot import DRAWS, SINGLE_SHOT
 from passerby.models.base import ReidModel
+from passerby.models.card import ModelCard
 from passerby.types import Embeddings, EvalResult, Protocol, Sample
-from passerby.weights.load import digest
 
 _LOG = logging.getLogger(__name__)
 
 
 class Model:
-    """Embeds pictures with one model at one size.
+    """Embeds images with one network at one size; :func:`passerby.load` makes it of a run folder.
 
     Args:
-        parts: keywords of :func:`~passerby.inference.keypoint_source.part_maker`, for a model that sees parts of the body.
-        flip_tta: average each picture with its mirror image.
-        normalize: compare embeddings of length 1; ``None``: as the model's paper does. They are kept as they are.
-        draws: evaluate on so many galleries with one picture a person; 0: on the whole gallery; ``None``: as the data
-            set's own protocol has it.
-        seed: of the draws.
-        calibration: what the distances mean, where somebody found out (``passerby calibrate``).
+        network: the network; it is put into evaluation mode.
+        size: the image size as (height, width).
+        options: how to embed; what is ``None`` is decided by the model's paper. Without options the network stays on
+            its device, else it is moved to ``options.device``.
+        parts: keywords ``by``, ``overlap`` and ``align`` of :func:`~passerby.inference.keypoint_source.part_maker`,
+            for a model that sees body parts.
+        draws: the number of random single-shot galleries to evaluate on; 0: the whole gallery; ``None``: as the
+            dataset's own protocol has it.
+        seed: the random seed of the draws.
+        calibration: what the distances mean (``passerby calibrate``).
+        backbone: the backbone's name, for ``repr``.
     """
 
     def __init__(
         self,
-        model: ReidModel,
+        network: ReidModel,
         size: tuple[int, int],
+        options: InferenceOptions | None = None,
         *,
-        parts: dict[str, Any] | None = None,
-        flip_tta: bool = False,
-        normalize: bool | None = None,
+        parts: Mapping[str, Any] | None = None,
         draws: int | None = None,
         seed: int = 0,
         calibration: Calibration | None = None,
+        backbone: str | None = None,
     ) -> None:
-        self.network, self.size, self.parts = model.eval(), size, parts or {}
-        self.protocol = protocol_of(model, flip_tta=flip_tta, normalize=normalize)
-        """How embeddings of this predictor are to be compared."""
-        self.draws, self.seed = draws, seed
-        self.calibration = calibration
+        if options is not None:
+            network = network.to(resolve_device(options.device))
+        self.session = TorchSession(network.eval())
+        self.size, self.parts = size, dict(parts or {})
+        self.options = (options or InferenceOptions()).with_defaults(
+            flip_tta=False, normalize=network.card.normalize, keypoints=AUTO
+        ).updated(device=str(self.session.device))  # fmt: skip
+        self.draws, self.seed, self.calibration = draws, seed, calibration
+        self._backbone = backbone
+
+    def __repr__(self) -> str:
+        height, width = self.size
+        backbone = f"backbone={self.backbone}, " if self.backbone else ""
+        return (
+            f"Model({self.card.name}, {backbone}size={height}×{width}, dimension={self.session.embedding_size}, "
+            f"device={self.session.device})"
+        )
+
+    @property
+    def network(self) -> ReidModel:
+        """The PyTorch network, for callers that need gradients or its layers."""
+        return self.session.network
+
+    @property
+    def card(self) -> ModelCard:
+        """The facts of the model: its name, its paper, what it takes, which distances its output allows."""
+        return self.session.card
+
+    @property
+    def backbone(self) -> str | None:
+        """The name of the backbone; ``None`` for a network that is its own."""
+        prefix = self.network.backbone_prefix
+        return self._backbone or (type(getattr(self.network, prefix)).__name__ if prefix else None)
 
     @property
     def fingerprint(self) -> str:
         """16 hex digits of the weights and the size: embeddings of other digits are not comparable."""
-        return digest(self.network, str(self.size))[:16]
+        return self.session.digest(str(self.size))[:16]
 
-    def calibration_for(self, how: Protocol) -> Calibration | None:
-        """The calibration, where it is of distances made so; a line of the log says why it is not applied.
+    @property
+    def protocol(self) -> Protocol:
+        """How this model's embeddings are compared: Market-1501's protocol with the options' flags."""
+        options = self.options
+        return Protocol(flip_tta=bool(options.flip_tta), normalize=bool(options.normalize))
+
+    def embed(
+        self,
+        images: ImagesInput,
+        *,
+        with_local: bool = False,
+        progress: Callable[[int], object] | None = None,
+    ) -> Embeddings:
+        """Embed images, in order; ``model(images)`` is the same.
+
+        Args:
+            images: a file, a PIL image or a uint8 array ``(height, width, 3)`` of RGB; a list of these; or a folder,
+                an archive or ``NAME:PATH``, of which every image is taken.
+            with_local: keep the stripe vectors too, for the local distances.
+            progress: called with the number of images after each batch.
 
         Raises:
-            WeightsError: if it is of another model.
+            ImageError: if something is no image, or the list is empty.
+            ShapeError: if an array is not uint8 of shape ``(height, width, 3)``.
+            DatasetLayoutError: if a file or place does not exist, or holds no images.
+        """
+        source, samples = collect_images(images)
+        return self.embed_samples(source, samples, with_local=with_local, progress=progress)
+
+    __call__ = embed
+
+    def embed_samples(
+        self,
+        source: Source,
+        samples: Sequence[Sample],
+        *,
+        with_local: bool = False,
+        flip_tta: bool | None = None,
+        progress: Callable[[int], object] | None = None,
+    ) -> Embeddings:
+        """Embed a dataset's samples, in order, with their labels (see :func:`passerby.inference.embed.embed`)."""
+        return embed(
+            self.session,
+            source,
+            samples,
+            size=self.size,
+            batch_size=self.options.batch_size,
+            with_local=with_local,
+            flip_tta=bool(self.options.flip_tta if flip_tta is None else flip_tta),
+            parts=self.part_maker(source),
+            progress=progress,
+        )
+
+    def similarity(self, a: Embeddings, b: Embeddings) -> Similarity:
+        """Return how alike two images are: the cosine of their embeddings and, if calibrated, P(same person).
+
+        Raises:
+            ShapeError: if ``a`` or ``b`` is not the embedding of exactly one image.
+            WeightsError: if the calibration belongs to another model.
+        """
+        return pair_similarity(a, b, normalize=self.protocol.normalize, calibration=self.search_calibration)
+
+    def similarity_matrix(self, a: Embeddings, b: Embeddings) -> SimilarityMatrix:
+        """Return how alike every row of ``a`` is to every row of ``b``.
+
+        Raises:
+            ShapeError: if the embeddings have different dimensions.
+            WeightsError: if the calibration belongs to another model.
+        """
+        return similarity_matrix(a, b, normalize=self.protocol.normalize, calibration=self.search_calibration)
+
+    def predict_attributes(self, images: ImagesInput | Embeddings) -> list[AttributePredictions]:
+        """Return the attributes that the model predicts: ``predict_attributes("a.jpg")[0]["hat"].value``.
+
+        Args:
+            images: as for :meth:`embed`; or what it returned.
+
+        Raises:
+            ConfigError: if the model predicts no attributes.
+        """
+        schema = schema_of(self.network)
+        embeddings = images if isinstance(images, Embeddings) else self.embed(images)
+        if embeddings.attributes is None:
+            raise ConfigError(f"these embeddings hold no attributes. Fix: embed the images with {self.card.name}")
+        return attribute_predictions(embeddings.attributes, schema)
+
+    def evaluate(
+        self,
+        dataset: Dataset,
+        *,
+        protocol: Protocol | None = None,
+        attributes: Attributes | None = None,
+        open_set: bool = False,
+        progress: Callable[[int], object] | None = None,
+    ) -> EvalResult:
+        """Rank the dataset's gallery for each query; see :func:`passerby.evaluation.evaluate.evaluate`."""
+        from passerby.evaluation.evaluate import evaluate  # the one import upwards (tests/test_layers.py)
+
+        return evaluate(
+            self, dataset, protocol=protocol, attributes=attributes, open_set=open_set, progress=progress
+        )  # fmt: skip
+
+    def protocol_for(self, dataset: Dataset, *, draws: int | None = None, seed: int | None = None) -> Protocol:
+        """Return the protocol that :meth:`evaluate` follows on a dataset.
+
+        It is Market-1501's, or single-shot where the dataset was made for that; ``draws`` and ``seed`` override the
+        model's own.
+
+        Raises:
+            ProtocolError: if a seed is given where nothing is random.
+        """
+        draws = self.draws if draws is None else draws
+        if draws is None:
+            draws = DRAWS if dataset.single_shot else 0
+        if draws:
+            seed = self.seed if seed is None else seed
+            return replace(self.protocol, name=SINGLE_SHOT, draws=draws, seed=seed)
+        if seed is not None:
+            raise ProtocolError(
+                f"seed {seed} would decide which galleries are drawn, but all of {dataset.name}'s gallery counts here: "
+                "ask for draws (--draws N), or leave the seed out"
+            )
+        return self.protocol
+
+    def calibration_for(self, how: Protocol) -> Calibration | None:
+        """Return the calibration if it is of distances made as ``how`` says; a log line says why it is not applied.
+
+        Raises:
+            WeightsError: if it belongs to another model.
         """
         if self.calibration is None:
             return None
@@ -81,124 +248,19 @@ class Model:
             return None
         return self.calibration
 
-    def embed_samples(
-        self,
-        source: Source,
-        samples: Sequence[Sample],
-        *,
-        batch_size: int = 64,
-        with_local: bool = False,
-        progress: Callable[[int], object] | None = None,
-    ) -> Embeddings:
-        """Embed a dataset's samples, in order (see :func:`passerby.inference.embed.embed`)."""
-        return embed(
-            self.network,
-            source,
-            samples,
-            size=self.size,
-            batch_size=batch_size,
-            with_local=with_local,
-            flip_tta=self.protocol.flip_tta,
-            parts=self.part_maker(source),
-            progress=progress,
-        )
+    @cached_property
+    def search_calibration(self) -> Calibration | None:
+        """The calibration of the distances that searches and similarities are made of."""
+        return self.calibration_for(self.protocol)
 
     def part_maker(self, source: Source) -> PartMaker | None:
-        """What cuts a source's pictures; ``None`` for a model that sees whole pictures only."""
-        return part_maker(source, size=self.size, **self.parts) if "parts" in self.network.card.inputs else None
+        """Return what cuts a source's images into body parts; ``None`` for a model that sees whole images only."""
+        if "parts" not in self.card.inputs:
+            return None
+        return part_maker(source, size=self.size, keypoints=str(self.options.keypoints), **self.parts)
 
-    def protocol_for(self, dataset: Dataset, *, draws: int | None = None, seed: int | None = None) -> Protocol:
-        """What :meth:`evaluate` counts under; ``draws`` and ``seed`` may differ from the predictor's own.
-
-        Raises:
-            ProtocolError: if a seed is asked for where nothing is drawn.
-        """
-        how = protocol_of(
-            self.network,
-            dataset,
-            flip_tta=self.protocol.flip_tta,
-            normalize=self.protocol.normalize,
-            draws=self.draws if draws is None else draws,
-            seed=self.seed if seed is None else seed,
-        )
-        if seed is not None and not how.draws:
-            raise ProtocolError(
-                f"seed {seed} would decide which galleries are drawn, but all of {dataset.name}'s gallery counts here: "
-                "ask for draws (--draws N), or leave the seed out"
-            )
-        return how
-
-    def evaluate(
-        self,
-        dataset: Dataset,
-        *,
-        protocol: Protocol | None = None,
-        attributes: Attributes | None = None,
-        batch_size: int = 64,
-        embedded: Callable[[Embeddings, Embeddings], object] | None = None,
-        open_set: bool = False,
-        progress: Callable[[int], object] | None = None,
-    ) -> EvalResult:
-        """Rank the dataset's gallery for each of its queries: the numbers of a run's end and of ``passerby evaluate``.
-
-        Args:
-            protocol: by default :meth:`protocol_for` the dataset; another's ``flip_tta`` counts, not the predictor's.
-            attributes: what the gallery's people wear (see :func:`passerby.evaluation.evaluate.evaluate`).
-            embedded: told the embeddings of query and gallery, before they are compared.
-            open_set: also tell same from different people by their distance alone; a calibrated run always does
-                (``details`` of the result: :func:`passerby.evaluation.open_set.open_set_details`).
-        """
-        how = protocol or self.protocol_for(dataset)
-        calibration, details = self.calibration_for(how), dict[str, Any]()
-        if open_set:
-            check_not_reranked(how)
-
-        def look(query: Embeddings, gallery: Embeddings) -> None:
-            if embedded is not None:
-                embedded(query, gallery)
-            if open_set or calibration:
-                details.update(open_set_details(query, gallery, how, calibration, dataset))
-
-        result = evaluate(
-            self.network,
-            dataset,
-            size=self.size,
-            protocol=how,
-            batch_size=batch_size,
-            parts=self.part_maker(dataset.source),
-            attributes=attributes,
-            embedded=look,
-            progress=progress,
-        )
-        return replace(result, details=result.details | details)
-
-    def embed_files(self, paths: Sequence[str | Path], *, with_local: bool = False) -> Embeddings:
-        """Embed picture files of which nothing else is known."""
-        return self.embed_samples(*of_files(paths), with_local=with_local)
-
-    def describe_samples(
-        self,
-        source: Source,
-        samples: Sequence[Sample],
-        *,
-        batch_size: int = 64,
-        progress: Callable[[int], object] | None = None,
-    ) -> list[AttributePredictions]:
-        """The attributes that the model predicts of each sample, by name of group.
-
-        Raises:
-            ConfigError: if it predicts none.
-        """
-        schema = schema_of(self.network)
-        embeddings = self.embed_samples(source, samples, batch_size=batch_size, progress=progress)
-        assert embeddings.attributes is not None
-        return attribute_predictions(embeddings.attributes, schema)
-
-    def describe_files(self, paths: Sequence[str | Path]) -> list[AttributePredictions]:
-        """The attributes that the model predicts of each picture: ``describe_files(["a.jpg"])[0]["hat"].value``."""
-        return self.describe_samples(*of_files(paths))
-
-
-def of_files(paths: Sequence[str | Path]) -> tuple[DirectorySource, list[Sample]]:
-    """Pictures wherever they lie, as samples of one source."""
-    return DirectorySource(Path("/")), [Sample(path=str(Path(p).expanduser().resolve())) for p in paths]
+    def keypoint_origin(self, source: Source) -> KeypointOrigin | None:
+        """Return the keypoints that cut a source's images; ``None`` if none do."""
+        if "parts" not in self.card.inputs or self.parts.get("by", "pose") != "pose":
+            return None
+        return keypoint_origin(str(self.options.keypoints), source)

@@ -15,8 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from passerby.config import read_tree
 from passerby.errors import ConfigError, OutputError, PasserbyError
 from passerby.figures.training_curves import save_loss_curves
@@ -122,8 +120,7 @@ def _said(plan: Plan, name: str, state: Progress) -> str:
 def _rerank(plan: Plan, name: str) -> None:
     """Evaluate a finished run once more."""
     assert plan.test is not None
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = load(plan.run(name).path, device=device)
+    model = load(plan.run(name).path)
     protocol = replace(model.protocol_for(plan.test), rerank=RERANKED)
     result = model.evaluate(plan.test, protocol=protocol)
     with atomic_write(plan.metrics(name)) as partial:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from passerby.errors import PasserbyError
 from passerby.files import atomic_write
+from passerby.inference.options import InferenceOptions
 from passerby.report.figure import size_budget
 from passerby.report.inputs.evaluated_run import Missing, Progress, evaluate_run, own_test_data, silent
 from passerby.report.inputs.record import Record, read_records
@@ -24,28 +25,21 @@ def write_report(
     path: str | Path,
     *,
     data: str | None = None,
-    blur: bool | None = None,
-    device: str = "cpu",
-    keypoints: str | None = None,
-    batch_size: int = 64,
+    options: InferenceOptions | None = None,
     progress: Progress = silent,
 ) -> tuple[Run, ...]:
     """Write the report of some runs to ``path``, whole or not at all; ``Run.missing`` lists what it could not show.
 
     Args:
         data: the data to evaluate on; ``None``: each run's own test data, or no evaluation where they cannot be opened.
-        blur: whether to blur heads; ``None``: unless the images are synthetic.
-        keypoints: the keypoint source, for models that need part crops.
+        options: how to embed the images; its ``blur`` says whether heads are blurred.
 
     Raises:
         ConfigError: if a folder is not a run folder.
         PasserbyError: if ``data`` cannot be evaluated on.
         OutputError: if the file cannot be written.
     """
-    found = tuple(
-        read_run(record, data, blur=blur, device=device, keypoints=keypoints, batch_size=batch_size, progress=progress)
-        for record in read_records(runs)
-    )
+    found = tuple(read_run(record, data, options=options, progress=progress) for record in read_records(runs))
     content = render_report(found)
     with atomic_write(path) as partial:
         partial.write_text(content, encoding="utf-8")
@@ -56,10 +50,7 @@ def read_run(
     record: Record,
     data: str | None = None,
     *,
-    blur: bool | None = None,
-    device: str = "cpu",
-    keypoints: str | None = None,
-    batch_size: int = 64,
+    options: InferenceOptions | None = None,
     progress: Progress = silent,
 ) -> Run:
     """Evaluate a run for a report. Data given as ``data`` must open; the run's own test data may be gone."""
@@ -67,9 +58,7 @@ def read_run(
     if not record.model:
         return Run(record, None, missing)
     try:
-        evaluation = evaluate_run(
-            record, data, blur=blur, device=device, keypoints=keypoints, batch_size=batch_size, progress=progress
-        )
+        evaluation = evaluate_run(record, data, options=options, progress=progress)
     except PasserbyError as error:
         if data is not None:
             raise

@@ -25,6 +25,7 @@ from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.evaluation.evaluate import check_evaluable
 from passerby.inference.keypoint_source import part_maker
 from passerby.inference.model import Model
+from passerby.inference.options import InferenceOptions
 from passerby.losses.base import LossParts
 from passerby.losses.registry import create_loss
 from passerby.models.base import ReidModel
@@ -162,8 +163,7 @@ class ReidTraining(Training[Batch, EvalResult | None]):
         """Return the evaluation on the test data; ``None`` on other processes than the first."""
         result = None
         if self.test is not None and self.rank == 0:
-            how = {"parts": self.config.parts.model_dump(), **self.config.evaluation.model_dump()}
-            trained = Model(model, self.config.data.size, **how)
+            trained = evaluation_model(model, self.config)
             result = trained.evaluate(self.test, attributes=self.evaluation_attributes)
         self.wait()
         return result
@@ -174,6 +174,19 @@ def build_model(config: TrainConfig, *, num_classes: int) -> ReidModel:
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         return create_model(config.model.name, num_classes=num_classes, **config.model.options)
+
+
+def evaluation_model(network: ReidModel, config: TrainConfig) -> Model:
+    """Return the network as the run's evaluations use it, on the device that it is on."""
+    how, parts = config.evaluation, config.parts
+    options = InferenceOptions(
+        device=str(next(network.parameters()).device),
+        flip_tta=how.flip_tta,
+        normalize=how.normalize,
+        keypoints=parts.keypoints,
+    )
+    cut = parts.model_dump(exclude={"keypoints"})
+    return Model(network, config.data.size, options, parts=cut, draws=how.draws, seed=how.seed)
 
 
 def load_backbone_weights(model: ReidModel, config: TrainConfig) -> WeightsReport | None:

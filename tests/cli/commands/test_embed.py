@@ -73,7 +73,7 @@ def test_a_folder_becomes_a_file(run_folder: Path, people: Path, tmp_path: Path)
     assert stored.embeddings.paths == tuple(f"{i}.png" for i in range(5))
     assert (stored.origin.fingerprint, stored.origin.model) == (model.fingerprint, "osnet_x0_25")
     assert (stored.origin.size, stored.origin.root) == ((64, 32), str(people.resolve()))
-    direct = model.embed_files([people / "3.png"]).embedding[0]
+    direct = model.embed([people / "3.png"]).embedding[0]
     assert torch.allclose(stored.embeddings.embedding[3], direct, rtol=1e-4, atol=1e-5)
 
 

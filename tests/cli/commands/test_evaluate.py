@@ -10,7 +10,6 @@ import pytest
 import torch
 
 import passerby
-from passerby.inference.keypoint_source import part_maker
 from passerby.models.registry import create_model
 from passerby.training.checkpoint import save_model
 from passerby.training.run import RunFolder
@@ -169,9 +168,8 @@ def readme(run: Path, data: Path) -> dict[str, Any]:
 def numbers(run: Path, data: Path, *, flip: bool = False, normalize: bool = True, **parts: Any) -> dict[str, Any]:
     """The run's model evaluated with options that are said here."""
     model, dataset = passerby.load(run), passerby.data.load(data)
-    cutter = part_maker(dataset.source, size=model.size, **parts) if parts else None
-    how = passerby.Protocol(flip_tta=flip, normalize=normalize)
-    return passerby.evaluate(model.network, dataset, size=model.size, protocol=how, parts=cutter).to_dict()
+    model = passerby.Model(model.network, model.size, parts=parts)
+    return passerby.evaluate(model, dataset, protocol=passerby.Protocol(flip_tta=flip, normalize=normalize)).to_dict()
 
 
 def test_the_readme_gives_the_numbers_of_the_command_for_a_run_with_flip(run, figures: Path, tmp_path: Path) -> None:

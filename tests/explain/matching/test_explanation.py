@@ -100,7 +100,7 @@ def test_attributes_count_where_both_are_confident(people: Dataset) -> None:
     strict, lax = (explained(who, people, confident=c, saliency=False).attributes for c in (1.0, 0.0))
     assert {row.judged for row in strict} == {"uncertain"}
     assert [row.judged for row in lax] == ["agrees" if row.a == row.b else "conflicts" for row in lax]
-    described = who.describe_samples(people.source, people.query[:1])[0]
+    described = who.predict_attributes(who.embed_samples(people.source, people.query[:1]))[0]
     assert [row.a for row in lax] == [one.value for one in described.values()]
     assert [row.probability_a for row in lax] == pytest.approx([one.probability for one in described.values()])
 

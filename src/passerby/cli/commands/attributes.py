@@ -36,13 +36,13 @@ def attributes(
     from passerby.inference.attributes import schema_of
     from passerby.inference.load import load
 
-    model = load(run, device=device, keypoints=poses)
+    model = load(run, device=device, keypoints=poses, batch_size=batch_size)
     schema = schema_of(model.network)
     batches = _pictures(images)
     found: list[tuple[str, AttributePredictions]] = []
     with progress_bar("attributes", sum(len(batch.samples) for batch in batches)) as advance:
         for batch in batches:
-            said = model.describe_samples(batch.source, batch.samples, batch_size=batch_size, progress=advance)
+            said = model.predict_attributes(model.embed_samples(batch.source, batch.samples, progress=advance))
             found += zip(batch.names, said, strict=True)
     if as_json:
         pictures = [{"path": name, "attributes": {g: asdict(p) for g, p in each.items()}} for name, each in found]
@@ -71,9 +71,9 @@ def _pictures(images: Sequence[str]) -> list[_Batch]:
 
 
 def _files(images: list[str]) -> _Batch:
-    from passerby.inference.model import of_files
+    from passerby.inference.images import collect_images
 
-    return _Batch(*of_files(images), images)
+    return _Batch(*collect_images(images), images)
 
 
 def _place(image: str) -> _Batch:

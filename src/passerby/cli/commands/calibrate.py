@@ -52,7 +52,7 @@ def calibrate(  # noqa: PLR0913 - options of a command
     from passerby.inference.load import load
     from passerby.metrics.calibration import CALIBRATION, write_calibration
 
-    model = load(run, device=device, keypoints=poses, flip_tta=flip, normalize=normalize)
+    model = load(run, device=device, keypoints=poses, flip_tta=flip, normalize=normalize, batch_size=batch_size)
     check_target(run / CALIBRATION, overwrite=overwrite)
     dataset = load_dataset(data)
     with progress_bar("embedding", len(dataset.split("query")) + len(dataset.split("gallery"))) as advance:
@@ -63,7 +63,6 @@ def calibrate(  # noqa: PLR0913 - options of a command
             distance=distance,
             across_cameras=not same_camera,
             seed=seed,
-            batch_size=batch_size,
             progress=advance,
         )
     write_calibration(run, found)

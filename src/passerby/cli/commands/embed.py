@@ -54,19 +54,18 @@ def embed(
     check_target(output, overwrite=overwrite)
     source, samples = list_images(folder, split)
     gallery = embed_with_bar(
-        load(run, device=device, keypoints=poses, flip_tta=flip, normalize=normalize),
+        load(run, device=device, keypoints=poses, flip_tta=flip, normalize=normalize, batch_size=batch_size),
         source,
         samples,
-        batch_size=batch_size,
     )
     gallery.save(output)
     typer.echo(f"{len(gallery.embeddings):,} pictures of {source.root} are embedded in {output}.")
 
 
-def embed_with_bar(model: Model, source: Source, samples: Sequence[Sample], *, batch_size: int = 64) -> Gallery:
+def embed_with_bar(model: Model, source: Source, samples: Sequence[Sample]) -> Gallery:
     """Embed samples while a bar on stderr shows how far it is."""
     from passerby.gallery.gallery import Gallery
 
     with progress_bar("embedding", len(samples)) as advance:
-        embeddings = model.embed_samples(source, samples, batch_size=batch_size, progress=advance)
+        embeddings = model.embed_samples(source, samples, progress=advance)
     return Gallery(model, embeddings, source)

@@ -29,11 +29,16 @@ def report(
 ) -> None:
     """Write one HTML file with everything about a run: training, numbers, figures, failures, how to repeat it."""
     from passerby.files import check_target
+    from passerby.inference.options import InferenceOptions
     from passerby.report import write_report
 
     check_target(output, overwrite=True)
     found = write_report(
-        runs, output, data=data, blur=blur, device=device, keypoints=poses, batch_size=batch_size, progress=progress_bar
+        runs,
+        output,
+        data=data,
+        options=InferenceOptions(device=device, batch_size=batch_size, keypoints=poses, blur=blur),
+        progress=progress_bar,
     )
     for run in found:
         for each in run.missing:

@@ -20,7 +20,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from passerby.data.keypoints.origin import AUTO
 from passerby.data.source import Source
 from passerby.errors import ConfigError
 from passerby.explain.images import ImageSet, ModelView, view_samples
@@ -29,7 +28,6 @@ from passerby.explain.matching.attributes import CONFIDENT, AttributePair, compa
 from passerby.explain.matching.parts import PartDistance, compare_blocks, compare_stripes, named_blocks, part_index
 from passerby.explain.matching.sentence import describe_match
 from passerby.explain.saliency.maps import distance_saliency
-from passerby.inference.keypoint_source import keypoint_origin
 from passerby.inference.model import Model
 from passerby.metrics.calibration import Calibration
 from passerby.retrieval.distance.compare import compare
@@ -186,10 +184,8 @@ def _maps(a: ModelView, b: ModelView) -> tuple[Tensor, Tensor] | None:
 
 def _warn_different_keypoints(model: Model, a: Source, b: Source) -> None:
     """Warn if both images' parts are cropped by different keypoint sources, which makes distances less reliable."""
-    if "parts" not in model.network.card.inputs or model.parts.get("by", "pose") != "pose":
-        return
-    one, other = (keypoint_origin(model.parts.get("keypoints", AUTO), source) for source in (a, b))
-    if not one.same_as(other):
+    one, other = (model.keypoint_origin(source) for source in (a, b))
+    if one is not None and other is not None and not one.same_as(other):
         _LOG.warning(
             "the parts of the two images are cropped by different keypoint sources (%s; %s), which makes the distance "
             "less reliable. Fix: --keypoints network uses one source for both",

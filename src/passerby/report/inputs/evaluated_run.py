@@ -16,6 +16,7 @@ from passerby.evaluation.subgroups import Grouping
 from passerby.explain.images import ImageSet
 from passerby.inference.load import load as load_model
 from passerby.inference.model import Model
+from passerby.inference.options import InferenceOptions
 from passerby.metrics.subgroups import Dimension, Subgroup
 from passerby.report.inputs.record import Record
 from passerby.training.attributes import evaluation_attributes
@@ -72,10 +73,7 @@ def evaluate_run(
     record: Record,
     data: str | None = None,
     *,
-    blur: bool | None = None,
-    device: str = "cpu",
-    keypoints: str | None = None,
-    batch_size: int = 64,
+    options: InferenceOptions | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
     """Evaluate a run on its own test data, or on ``data``, as ``passerby evaluate --open-set --slices …`` does.
@@ -86,31 +84,29 @@ def evaluate_run(
     spec = data or own_test_data(record)
     if spec is None:
         raise ConfigError("the run does not name its test data")
-    model = load_model(record.path, device=device, keypoints=keypoints)
+    model = load_model(record.path, options)
     dataset = load_dataset(spec)
     own = spec == own_test_data(record)
     protocol = model.protocol_for(dataset)
     grouping, missing = _grouping(dataset, draws=protocol.draws)
     labels = _attributes(record, model, dataset, own=own)
-    kept: list[Embeddings] = []
     total = len(dataset.split("query")) + len(dataset.split("gallery"))
     with progress(f"embedding for {record.label}", total) as advance:
         result = model.evaluate(
             dataset,
             protocol=protocol,
             attributes=labels,
-            batch_size=batch_size,
-            embedded=lambda query, gallery: kept.extend((query, gallery)),
             open_set=True,
             progress=advance,
         )
-    query, gallery = kept
+    assert result.embeddings is not None
+    query, gallery = result.embeddings
     return Evaluation(
         model=model,
         spec=spec,
         own=own,
         dataset=dataset,
-        images=ImageSet(dataset.source, blur=blur),
+        images=ImageSet(dataset.source, blur=model.options.blur),
         query=query,
         gallery=gallery,
         result=result,

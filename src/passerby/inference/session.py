@@ -1,0 +1,89 @@
+"""Sessions: the one seam between :class:`~passerby.inference.model.Model` and what runs a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from passerby.data.attributes.schema import Schema
+from passerby.data.images.augment import normalize_images, normalize_parts
+from passerby.models.base import ReidModel
+from passerby.models.card import ModelCard
+from passerby.types import ModelOutput
+from passerby.weights.load import digest
+
+
+class Session(Protocol):
+    """A network that is ready to run."""
+
+    @property
+    def card(self) -> ModelCard:
+        """The facts of the model: its name, what it takes, which distances its output allows."""
+
+    @property
+    def schema(self) -> Schema | None:
+        """The attributes that the model predicts; ``None`` if it predicts none."""
+
+    @property
+    def embedding_size(self) -> int:
+        """The number of dimensions of an embedding."""
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the network runs on."""
+
+    def run(self, images: Tensor, parts: Tensor | None = None) -> ModelOutput:
+        """Return the network's output, on its device, in evaluation mode and without gradients.
+
+        Args:
+            images: ``(b, 3, h, w)`` uint8, RGB, of the model's size.
+            parts: ``(b, p, 3, y, x)`` uint8, for models whose card asks for them.
+        """
+
+    def digest(self, salt: str) -> str:
+        """Return hex digits that differ where the weights or ``salt`` do."""
+
+
+class TorchSession:
+    """A PyTorch network as a :class:`Session`."""
+
+    def __init__(self, network: ReidModel) -> None:
+        self.network = network
+        self.card, self.schema, self.embedding_size = network.card, network.schema, network.embedding_size
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the network's parameters."""
+        return next(self.network.parameters()).device
+
+    @torch.inference_mode()
+    def run(self, images: Tensor, parts: Tensor | None = None) -> ModelOutput:
+        """Return the network's output; its mode is restored afterwards."""
+        with evaluation_mode(self.network):
+            output: ModelOutput = self.network(*network_inputs(images, parts, self.device))
+        return output
+
+    def digest(self, salt: str) -> str:
+        """Return hex digits of the weights and ``salt``."""
+        return digest(self.network, salt)
+
+
+def network_inputs(images: Tensor, parts: Tensor | None, device: torch.device) -> tuple[Tensor, ...]:
+    """Return what a network is called with: normalized float32 images and, if given, parts, on ``device``."""
+    batch = normalize_images(images.to(device)).contiguous(memory_format=torch.channels_last)
+    return (batch,) if parts is None else (batch, normalize_parts(parts.to(device)))
+
+
+@contextmanager
+def evaluation_mode(network: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode, and back afterwards."""
+    was_training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(was_training)
