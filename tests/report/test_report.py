@@ -14,7 +14,6 @@ import pytest
 
 from passerby.data.dataset import Dataset
 from passerby.errors import DatasetLayoutError
-from passerby.inference import model as prediction
 from passerby.report import figure, read_records, read_run, write_report
 
 VOID = {"meta", "link", "img", "br", "col"}
@@ -168,13 +167,13 @@ def test_differences_are_between_the_runs(page: Path, one: Path, described: Path
 @pytest.mark.usefixtures("unrendered")
 def test_one_embedding_feeds_everything(one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     embedded: list[int] = []
-    embed = evaluation.evaluate
+    embed = evaluation_module.evaluate
 
     def count(model: Any, dataset: Dataset, **how: Any) -> Any:
         embedded.append(len(dataset.gallery))
         return embed(model, dataset, **how)
 
-    monkeypatch.setattr(evaluation, "evaluate", count)
+    monkeypatch.setattr(evaluation_module, "evaluate", count)
     write_report([one], tmp_path / "report.html")
     assert len(embedded) == 1
 
