@@ -47,7 +47,6 @@ from passerby.inference.load import load
 from passerby.inference.model import Model
 from passerby.models.aanet.model import AANet, AttributeNetwork
 from passerby.models.aanet.parts import even_stripes
-from passerby.synthetic.dataset import PedestrianSource
 from passerby.training.run import environment
 from passerby.types import Sample
 
@@ -98,7 +97,7 @@ def pictures(data: str, size: tuple[int, int]) -> Pictures:
     dataset = load_dataset(data)
     everybody = [*dataset.query, *dataset.gallery]
     samples = random.Random(SEED).sample(everybody, min(PICTURES, len(everybody)))
-    source = cast(PedestrianSource, dataset.source)
+    source = dataset.source
     masks = torch.from_numpy(np.stack([source.labels(sample.path).parts for sample in samples]))
     parts = interpolate(masks[:, None], size=size, mode="nearest")[:, 0]
     return Pictures(dataset, samples, parts, torch.from_numpy(read_attributes(source).of_all(samples)))

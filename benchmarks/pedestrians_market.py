@@ -5,7 +5,7 @@ Market's *training* people (``--split train-people``: of everybody with an even 
 the gallery); ``--split test`` is for the end. ``--untrained`` measures the same backbone without any training.
 
 usage: python benchmarks/pedestrians_market.py --market market1501:ZIP --weights FILE --work DIR --name NAME
-           [--people 400] [--steps 3125] [--knob light=0.5 ...] [--set optimizer.lr=5e-4 ...] [-o FILE]
+           [--people 400] [--steps 3125] [--difficulty light=0.5 ...] [--set optimizer.lr=5e-4 ...] [-o FILE]
 """
 
 from __future__ import annotations
@@ -107,14 +107,14 @@ def untrained(config: TrainConfig) -> ReidModel:
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     market = load(arguments.market)
     test = market if arguments.split == "test" else held_out(market)
-    knobs = dict(parse_difficulty(text) for text in arguments.knobs)
+    changes = dict(parse_difficulty(text) for text in arguments.difficulty)
     settings = Settings(
         people=2 * arguments.people,
         cameras=arguments.cameras,
         images=arguments.images,
         seed=arguments.data_seed,
         preset=arguments.preset,
-        changes=knobs,
+        changes=changes,
     )
     entry: dict[str, Any] = {"name": arguments.name, "split": arguments.split, "test": test.summary()}
     if arguments.untrained:
@@ -174,7 +174,7 @@ def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
     add("--cameras", type=int, default=6)
     add("--images", type=int, default=4)
     add("--preset", default="default")
-    add("--knob", dest="knobs", action="append", default=[], metavar="NAME=VALUE")
+    add("--difficulty", action="append", default=[], metavar="NAME=VALUE")
     add("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="of the training")
     add("--steps", type=int, default=3125, help="batches of 64: 3,125 are 200,000 images")
     add("--seed", type=int, default=0, help="of the training")

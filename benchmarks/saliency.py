@@ -23,6 +23,7 @@ from torch import Tensor
 
 from passerby.data.dataset import Dataset
 from passerby.data.registry import load as load_dataset
+from passerby.data.source import Source
 from passerby.explain.images import ImageSet, ModelView, view_samples
 from passerby.explain.saliency.maps import Method, distance_maps, paired_distances, place_maps
 from passerby.explain.saliency.measures import (
@@ -39,7 +40,6 @@ from passerby.explain.saliency.measures import (
 from passerby.inference.load import load
 from passerby.inference.model import Model
 from passerby.models.registry import create_model
-from passerby.synthetic.dataset import PedestrianSource
 from passerby.training.run import environment
 from passerby.types import Sample
 
@@ -56,7 +56,7 @@ TOP = 2
 class Pairs:
     """Pictures of the same people by other cameras, with masks."""
 
-    source: PedestrianSource
+    source: Source
     a: tuple[Sample, ...]
     b: tuple[Sample, ...]
     masks: Tensor
@@ -68,7 +68,7 @@ def true_pairs(dataset: Dataset, pairs: int) -> Pairs:
     a = draw.sample(dataset.query, pairs)
     others = [[g for g in dataset.gallery if g.pid == q.pid and g.camid != q.camid] for q in a]
     b = [draw.choice(some) for some in others]
-    assert isinstance(dataset.source, PedestrianSource)
+    assert dataset.source.is_generated
     masks = [torch.from_numpy(dataset.source.labels(sample.path).mask) for sample in (*a, *b)]
     return Pairs(dataset.source, tuple(a), tuple(b), torch.stack(masks))
 

@@ -20,9 +20,10 @@ from passerby.data.dataset import Dataset, people, queries_without_match
 from passerby.data.datasets.market1501 import FOLDERS
 from passerby.data.source import cache_root
 from passerby.errors import ConfigError, DatasetLayoutError, OutputError, UnknownNameError
-from passerby.synthetic.dataset import PedestrianSource, encode, open_pedestrians
+from passerby.synthetic.dataset import PedestrianSource, open_pedestrians
 from passerby.synthetic.files import NAME, keys, short_hash
 from passerby.synthetic.settings import Settings
+from passerby.synthetic.shot import encode
 from passerby.synthetic.street.world import World
 
 SMALL: dict[str, Any] = {"people": 5, "cameras": 3, "images": 2, "size": (32, 16), "preset": "easy"}

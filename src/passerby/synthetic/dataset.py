@@ -6,15 +6,12 @@ image that was rendered once is kept in a cache folder: ``$PASSERBY_CACHE`` or `
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any
 
-from PIL import Image
-
-from passerby.data.keypoints.skeleton import Labels, Shot
+from passerby.data.keypoints.skeleton import Labels
 from passerby.data.source import ATTRIBUTES, KEYPOINTS, MASKS, SETTINGS, Source, cache_root
 from passerby.errors import OutputError
 from passerby.files import atomic_write
@@ -31,23 +28,9 @@ from passerby.synthetic.files import (
     short_hash,
 )
 from passerby.synthetic.settings import Settings
+from passerby.synthetic.shot import encode, encode_mask
 from passerby.synthetic.spec import settings_from, settings_text
 from passerby.synthetic.street.world import World
-
-
-def encode(shot: Shot) -> bytes:
-    """Encode the image as the camera's JPEG."""
-    content = io.BytesIO()
-    Image.fromarray(shot.image).save(content, "JPEG", quality=shot.quality)
-    return content.getvalue()
-
-
-def encode_mask(labels: Labels) -> bytes:
-    """Encode the part mask as PNG."""
-    content = io.BytesIO()
-    Image.fromarray(labels.parts).save(content, "PNG")
-    return content.getvalue()
-
 
 _SIDECARS = (ATTRIBUTES, KEYPOINTS, SETTINGS)
 

@@ -18,9 +18,9 @@ from passerby.data.source import ATTRIBUTES, KEYPOINTS, MASKS, SETTINGS
 from passerby.errors import ConfigError, OutputError
 from passerby.files import atomic_directory
 from passerby.synthetic.annotations import Entries, attribute_table, coco_json, image_entry, keypoints_entry
-from passerby.synthetic.dataset import encode, encode_mask
 from passerby.synthetic.files import Key, file_name, in_training, keys, mask_name, settings_json
 from passerby.synthetic.settings import Settings
+from passerby.synthetic.shot import encode, encode_mask
 from passerby.synthetic.street.world import World
 
 CHUNK = 8

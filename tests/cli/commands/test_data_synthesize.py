@@ -68,9 +68,7 @@ def test_cameras_of_their_own(run, tmp_path: Path) -> None:
         (("--separate-cameras",), ("at least 4",)),
     ],
 )
-def test_options_that_cannot_be_are_an_error(
-    run, tmp_path: Path, choice: tuple[str, ...], words: tuple[str, ...]
-) -> None:
+def test_impossible_options_are_an_error(run, tmp_path: Path, choice: tuple[str, ...], words: tuple[str, ...]) -> None:
     done = run("data", "synthesize", tmp_path / "made", *SMALL, *choice)
     assert done.code == 1
     assert all(word in done.err for word in words)

@@ -11,10 +11,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
-from passerby.data.keypoints.skeleton import KEYPOINT_NAMES, OUTSIDE, PARTS, VISIBLE, Shot
+from passerby.data.keypoints.skeleton import KEYPOINT_NAMES, OUTSIDE, PARTS, VISIBLE
 from passerby.synthetic.people.describe import attributes
 from passerby.synthetic.people.person import Person, Thing
 from passerby.synthetic.settings import Settings
+from passerby.synthetic.shot import Shot
 from passerby.synthetic.street.world import World
 
 CLEAN = {"quality": 0.0, "color": 0.0, "light": 0.0, "occluder": 0.0, "passerby": 0.0, "crop": 0.0}

@@ -79,14 +79,3 @@ class Labels:
     def mask(self) -> NDArray[np.bool_]:
         """``(h, w)``: the person's visible pixels, with what she wears and carries."""
         return self.parts > 0
-
-
-@dataclass(frozen=True, eq=False)
-class Shot:
-    """A picture with its labels."""
-
-    image: NDArray[np.uint8]
-    """``(h, w, 3)`` RGB, before JPEG."""
-    quality: int
-    """The JPEG quality of the camera."""
-    labels: Labels

@@ -35,7 +35,7 @@ class View:
         return x, y, depth
 
     def rays(self, size: tuple[int, int]) -> Floats:
-        """Return world directions ``(h, w, 3)`` of forward length 1 through pixel centers: point = eye + depth · ray."""
+        """Return world directions ``(h, w, 3)`` of forward length 1 through pixels: point = eye + depth · ray."""
         x0, y0, x1, y1 = self.window
         x = x0 + (np.arange(size[1], dtype=np.float32) + 0.5) * np.float32((x1 - x0) / size[1])
         y = y0 + (np.arange(size[0], dtype=np.float32) + 0.5) * np.float32((y1 - y0) / size[0])

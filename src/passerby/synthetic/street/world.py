@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from passerby.data.keypoints.skeleton import Shot
 from passerby.synthetic.files import frame_number, outfit_of
 from passerby.synthetic.mannequin.gait import Array
 from passerby.synthetic.people.actor import Actor, act
@@ -21,6 +20,7 @@ from passerby.synthetic.render.detector import detect, eye_of
 from passerby.synthetic.render.renderer import Canvas, render_person
 from passerby.synthetic.render.view import View
 from passerby.synthetic.settings import Settings, stream
+from passerby.synthetic.shot import Shot
 from passerby.synthetic.street.occluders import occluder
 from passerby.synthetic.street.rays import Light
 from passerby.synthetic.street.scene import Scene, make_scene
