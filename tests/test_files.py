@@ -1,20 +1,17 @@
-"""Files and folders appear whole or not at all."""
+"""Files and folders appear completely or not at all, and a lock is held by one at a time."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from matplotlib.figure import Figure
 
 from passerby.errors import OutputError
-from passerby.figures.save import check_figure, save_figure
 from passerby.files import atomic_directory, atomic_write, check_target, file_lock
-
-FORMULA = r"cost$_{x$ of $\frac$.jpg"
 
 
 def names(folder: Path) -> list[str]:
@@ -104,50 +101,30 @@ def test_a_lock_keeps_other_processes_out_and_a_killed_one_lets_go(tmp_path: Pat
         pass
 
 
+def test_a_lock_keeps_other_threads_out(tmp_path: Path) -> None:
+    lock = tmp_path / ".row.lock"
+
+    def take(_: int) -> str:
+        try:
+            with file_lock(lock, otherwise="wait"):
+                return "held"
+        except OutputError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        with file_lock(lock, otherwise="wait"):
+            assert list(pool.map(take, range(4))) == ["wait"] * 4
+        assert pool.submit(take, 0).result() == "held"
+
+
+def test_a_lock_that_is_a_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"cannot lock .*: "), file_lock(tmp_path, otherwise="wait"):
+        pass
+
+
 def test_where_there_can_be_no_lock_that_is_said(tmp_path: Path) -> None:
     with (
         pytest.raises(OutputError, match=r"cannot lock .*nowhere"),
         file_lock(tmp_path / "nowhere" / "x", otherwise="wait"),
     ):
         pass
-
-
-def plot(words: str = FORMULA) -> Figure:
-    figure = Figure(figsize=(2, 2))
-    figure.suptitle(words)
-    axes = figure.subplots()
-    axes.plot([1, 2], [1e-3, 1e3], label=words)
-    axes.set(yscale="log", xlabel=words, xticks=[1, 2], xticklabels=[words, "b"])
-    axes.legend()
-    return figure
-
-
-@pytest.mark.parametrize(
-    ("name", "begins"), [("a.png", b"\x89PNG"), ("a.PDF", b"%PDF-"), ("a.svg", b"<?xml"), ("a.b.svg", b"<?xml")]
-)
-def test_a_figure_is_what_its_name_says_and_tells_no_date(name: str, begins: bytes, tmp_path: Path) -> None:
-    check_figure(tmp_path / name)
-    save_figure(plot(), tmp_path / name, dpi=40)
-    content = (tmp_path / name).read_bytes()
-    assert content.startswith(begins)
-    assert str(tmp_path).encode() not in content
-    for word in (b"CreationDate", b"<dc:date>", b"tIME"):
-        assert word not in content
-    save_figure(plot(), tmp_path / f"again.{name}", dpi=40)
-    assert (tmp_path / f"again.{name}").read_bytes() == content
-
-
-def test_words_of_figures_are_no_formulas_but_powers_are(tmp_path: Path) -> None:
-    figure = plot()
-    save_figure(figure, tmp_path / "a.png", dpi=40)  # a formula that is none would end it
-    axes = figure.axes[0]
-    assert {label.get_parse_math() for label in axes.get_yticklabels()} == {True}
-    assert not any(label.get_parse_math() for label in (*axes.get_xticklabels(), axes.xaxis.label, axes.yaxis.label))
-
-
-@pytest.mark.parametrize("name", ["a.jpg", "a", ".png", "png", "a.png.txt"])
-def test_other_formats_of_figures_are_refused(name: str, tmp_path: Path) -> None:
-    for write in (check_figure, lambda path: save_figure(plot(), path)):
-        with pytest.raises(OutputError, match=r"ends in \.png, \.pdf or \.svg"):
-            write(tmp_path / name)
-    assert names(tmp_path) == []

@@ -1,44 +1,44 @@
-"""Files and folders that are there whole or not at all, whatever ends the work on them, and one at a time."""
+"""Atomic writes and locks: a result is there completely or not at all, whatever interrupts the work on it."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from passerby.errors import OutputError
 
-if TYPE_CHECKING:
-    pass
-
 
 def check_target(path: str | Path, *, overwrite: bool = False) -> None:
-    """Find out before long work whether its result can be written.
+    """Check that a result can be written to ``path``, before the long work on it begins.
 
     Raises:
-        OutputError: if the folder is not there or not writable, or the file exists and may not be replaced.
+        OutputError: if the folder does not exist or is not writable, or the file exists and may not be replaced.
     """
     file = Path(path).expanduser()
     if file.is_dir():
         raise OutputError(f"cannot write {file}: it is a folder; name a file")
     if file.exists() and not overwrite:
         raise OutputError(f"{file} exists; choose another name, or replace it with --overwrite")
+    _check_folder(file, "write")
+
+
+def _check_folder(file: Path, purpose: str) -> None:
     if not file.parent.is_dir():
-        raise OutputError(f"cannot write {file}: there is no folder {file.parent}; make it first")
+        raise OutputError(f"cannot {purpose} {file}: there is no folder {file.parent}; make it first")
     if not os.access(file.parent, os.W_OK | os.X_OK):
-        raise OutputError(f"cannot write {file}: the folder {file.parent} is not writable")
+        raise OutputError(f"cannot {purpose} {file}: the folder {file.parent} is not writable")
 
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """A file to write, hidden beside ``path``: it becomes ``path`` if the block ends well, and else it vanishes.
+    """Write a file completely or not at all.
 
-    Processes and threads may write the same file at once: the last one stays.
+    Yields a hidden path beside ``path``. What the block writes there becomes ``path`` when the block ends without an
+    error, and is deleted otherwise. Processes and threads may write the same file at once: the last one stays.
 
     Raises:
         OutputError: if it cannot be written.
@@ -58,10 +58,12 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_directory(path: str | Path) -> Iterator[Path]:
-    """A hidden folder to fill, which becomes ``path`` when the block ends well and vanishes when it does not.
+    """Fill a new folder completely or not at all.
+
+    Yields a hidden folder, which becomes ``path`` when the block ends without an error, and is deleted otherwise.
 
     Raises:
-        OutputError: if it cannot be written, or something is there already.
+        OutputError: if it cannot be written, or ``path`` exists.
     """
     folder = Path(path).expanduser()
     partial = _hidden(folder)
@@ -79,26 +81,28 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def file_lock(path: str | Path, *, otherwise: str) -> Iterator[None]:
-    """Nobody else holds the lock ``path`` meanwhile: no process, no thread. Whoever dies lets go of it.
-
-    SQLite locks files on every system that Python knows. The file is empty and stays, which does no harm.
+    """Hold the lock ``path``, which excludes other processes and threads; a killed process releases it.
 
     Raises:
-        OutputError: with the text ``otherwise`` if somebody holds it; or if there can be no such file.
+        OutputError: with the text ``otherwise`` if the lock is held already; or if the file cannot be created.
     """
+    from filelock import FileLock, Timeout  # 30 ms, and only long work needs it
+
     file = Path(path).expanduser()
+    _check_folder(file, "lock")
+    lock = FileLock(file)
     try:
-        lock = sqlite3.connect(file, timeout=0, isolation_level=None)
-    except sqlite3.Error as error:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise OutputError(otherwise) from None
+    except (OSError, NotImplementedError) as error:
         raise OutputError(f"cannot lock {file}: {error}") from None
-    with closing(lock):
-        try:
-            lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.Error as error:
-            raise OutputError(otherwise if "locked" in str(error) else f"cannot lock {file}: {error}") from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def _hidden(path: Path) -> Path:
-    """Of this thread alone, with the suffix kept: libraries choose the format by it."""
+    """Return a path of this thread alone, with the suffix kept: libraries choose the format by it."""
     return path.with_name(f".{path.stem}.{os.getpid()}.{threading.get_ident()}.partial{path.suffix}")

@@ -91,12 +91,12 @@ def test_everything_is_float64_in_the_unit_interval(queries: list[list[int]]) ->
 
 def test_bootstrap_intervals_hold_the_mean_as_often_as_they_say() -> None:
     generator = torch.Generator().manual_seed(0)
-    truth, file_lock = 0.3, 0
+    truth, covered = 0.3, 0
     for seed in range(100):
         sample = (torch.rand(1, 80, generator=generator) < truth).double()
         (low, high), *_ = bootstrap_intervals(sample, draws=300, seed=seed).tolist()
-        file_lock += low <= truth <= high
-    assert 88 <= file_lock <= 99
+        covered += low <= truth <= high
+    assert 88 <= covered <= 99
 
 
 def test_bootstrap_intervals_are_those_of_a_seed_and_of_each_row() -> None:
