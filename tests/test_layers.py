@@ -15,7 +15,8 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(layer.split())
     for layer in (
         "errors compat",
-        "types files config registry plugins",
+        "plugins",
+        "types files config registry",
         "data retrieval weights",
         "synthetic losses models metrics",
         "inference",

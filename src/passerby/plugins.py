@@ -1,7 +1,12 @@
-"""A user's own files: running one enters its models, data sets, recipes and tables, beside those that are here.
+"""Plugins: a user's own code, which registers models, datasets, losses, recipes and tables beside the built-in ones.
 
-``passerby --plugin FILE.py COMMAND …``, or ``PASSERBY_PLUGINS`` with one file or several; from Python it is enough to
-import the file. What registers itself is known by its name from then on, in this process.
+A plugin is a file, ``passerby --plugin FILE.py COMMAND …`` (or ``PASSERBY_PLUGINS`` with one file or several; in Python
+it is enough to import it), or an installed package that names a module in its ``pyproject.toml``::
+
+    [project.entry-points."passerby.plugins"]
+    mine = "my_package.passerby_plugin"
+
+Installed plugins are imported when a registry is first used.
 """
 
 from __future__ import annotations
@@ -9,19 +14,30 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from passerby.errors import ConfigError
 
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+GROUP = "passerby.plugins"
+"""The group of entry points in which installed packages name their plugins."""
 _PREFIX = "passerby_plugin_"
+_STARTED: set[EntryPoint] = set()
+_RUNNING: list[str] = []
 
 
 def load_plugin(path: str | Path) -> ModuleType:
-    """Run a file once; asked for again, it is the same module.
+    """Run a plugin file once; a second call returns the same module.
 
     Raises:
-        ConfigError: if it is no Python file, or running it fails, or another plugin has its name.
+        ConfigError: if it is not a Python file, if running it fails, or if another plugin has its name.
     """
     file = Path(path).expanduser().resolve()
     if file.suffix != ".py" or not file.is_file():
@@ -32,7 +48,8 @@ def load_plugin(path: str | Path) -> ModuleType:
         if known.__file__ != str(file):
             raise ConfigError(f"two plugins are called {file.name}: {known.__file__} and {file}; rename one")
         return known
-    return _run(name, file)
+    with _running(str(file), "--debug shows where"):
+        return _run(name, file)
 
 
 def _run(name: str, file: Path) -> ModuleType:
@@ -43,7 +60,50 @@ def _run(name: str, file: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses and pickles look their module up
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except BaseException:
         del sys.modules[name]
-        raise ConfigError(f"the plugin {file} fails: {type(error).__name__}: {error}; --debug shows where") from error
+        raise
     return module
+
+
+def load_installed_plugins() -> None:
+    """Import the plugins of installed packages, each once.
+
+    Raises:
+        ConfigError: if importing one fails.
+    """
+    for entry in _installed():
+        if entry in _STARTED:  # loaded, or being loaded: a plugin may use the registries itself
+            continue
+        package = entry.dist.name if entry.dist else "unknown"
+        fix = f"Fix: pip install --upgrade {package}, or pip uninstall {package}; --debug shows where"
+        _STARTED.add(entry)
+        try:
+            with _running(f"{entry.value!r} of the installed package {package!r}", fix):
+                entry.load()
+        except ConfigError:
+            _STARTED.discard(entry)
+            raise
+
+
+@cache
+def _installed() -> tuple[EntryPoint, ...]:
+    from importlib.metadata import entry_points  # 20 ms, which only a use of a registry costs
+
+    return tuple(sorted(entry_points(group=GROUP), key=lambda entry: (entry.value, entry.name)))
+
+
+def running_plugin() -> str | None:
+    """Return the plugin that is being loaded, in words for an error; ``None`` if none is."""
+    return _RUNNING[-1] if _RUNNING else None
+
+
+@contextmanager
+def _running(plugin: str, fix: str) -> Iterator[None]:
+    _RUNNING.append(plugin)
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"the plugin {plugin} fails: {type(error).__name__}: {error}; {fix}") from error
+    finally:
+        _RUNNING.pop()

@@ -96,21 +96,8 @@ def _options(  # _Program reads debug from the context, _print_version acts on v
     ] = None,
 ) -> None:
     """Load the plugins; the other options act above."""
-    if plugins:
-        _fill_registries()
     for plugin in plugins or ():
         load_plugin(plugin)
-
-
-def _fill_registries() -> None:
-    """Load the built-in entries first, so that a plugin with a taken name fails, not the registry after it."""
-    from passerby.data.registry import DATASETS
-    from passerby.models.registry import MODELS
-    from passerby.recipes.registry import RECIPES
-    from passerby.recipes.tables import PAPERS
-
-    for registry in (DATASETS, MODELS, RECIPES, PAPERS):
-        list(registry)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
