@@ -113,5 +113,7 @@ def test_a_plugin_cannot_take_a_name_that_is_here(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "passerby", "--plugin", str(twin), "reproduce", "--list"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"passerby: the plugin {twin} fails: two entries of the paper registry are called 'aanet'")
+    assert done.stderr.startswith(
+        f"passerby: the plugin {twin} fails: two entries of the paper registry are called 'aanet'"
+    )
     assert len(done.stderr.splitlines()) == 1
