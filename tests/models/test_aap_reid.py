@@ -1,4 +1,4 @@
-"""AaP-ReID's own parts: BaND, the stripes, and the switches."""
+"""AaP-ReID: BaND, the stripes, and the switches."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_band_is_bn_relu_pool_and_dropout_only_on_the_way_to_the_classifier() ->
 
 @pytest.mark.parametrize("p", [0.5, 0.2])
 def test_eq_4_is_the_literal_formula(p: float) -> None:
-    """f_GAP ⊙ Bernoulli, of which p are 0; in the inverted form named under Deviations, the others are raised."""
+    """The features are f_GAP ⊙ Bernoulli, p of them 0; in the inverted form (Deviations) the others are scaled."""
     torch.manual_seed(0)
     net = AaPReID(num_classes=256, backbone="resnet18_half", dropout=p).double().train()
     with torch.no_grad():

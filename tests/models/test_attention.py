@@ -27,7 +27,7 @@ COUNTS = {
 
 
 def randomised(module: nn.Module) -> nn.Module:
-    """Every parameter and running statistic random, in float64 and evaluation mode, so that none can be forgotten."""
+    """Return the module in float64 and evaluation mode with all parameters and statistics random, so that all count."""
     generator = torch.Generator().manual_seed(3)
     module = module.double().eval()
     with torch.no_grad():
@@ -66,14 +66,14 @@ def linear(layer: nn.Linear, x: list[float]) -> list[float]:
 
 
 def literal_channel_scores(module: ChannelScore, image: Tensor) -> list[float]:
-    """Eq 1 to 3 of AaP-ReID up to the sigmoid, for one image ``(c, h, w)``."""
+    """Return Eq 1 to 3 of AaP-ReID up to the sigmoid, for one image ``(c, h, w)``."""
     reduced = linear(module.reduce, channel_averages(image))
     hidden = [max(0.0, normalized(value, module.norm, i)) for i, value in enumerate(reduced)]
     return linear(module.expand, hidden)
 
 
 def literal_conv(conv: nn.Conv2d, image: Tensor, *, dilation: int) -> Tensor:
-    """Zero-padded, same size: every output is a sum over the taps that fall inside."""
+    """Return a zero-padded convolution of the same size: every output is a sum over the taps that fall inside."""
     assert conv.bias is not None
     kernel = conv.weight.shape[-1]
     _, height, width = image.shape
@@ -89,7 +89,7 @@ def literal_conv(conv: nn.Conv2d, image: Tensor, *, dilation: int) -> Tensor:
 
 
 def literal_spatial_scores(module: SpatialScore, image: Tensor) -> Tensor:
-    """1×1, two 3×3 of dilation 4, each with BN and ReLU, and a 1×1 to one channel; ``(h, w)``."""
+    """Return a 1×1, two 3×3 of dilation 4, each with BN and ReLU, and a 1×1 to one channel; ``(h, w)``."""
     conv1, bn1, _, conv2, bn2, _, conv3, bn3, _, conv4 = module
     x = image
     for conv, bn, dilation in ((conv1, bn1, 1), (conv2, bn2, 4), (conv3, bn3, 4)):
@@ -170,7 +170,7 @@ def test_bam_is_the_literal_formula() -> None:
 
 
 @pytest.mark.parametrize("cls", [CWA, BAM])
-def test_one_image_cannot_be_trained_on(cls: type[CWA] | type[BAM]) -> None:
+def test_a_training_batch_of_one_image_raises(cls: type[CWA] | type[BAM]) -> None:
     module = cls(32).double()
     with pytest.raises(ShapeError, match=r"1 image in training mode.*2 or more.*eval\(\)"):
         module(maps(b=1))
@@ -183,7 +183,7 @@ def test_factories_by_name() -> None:
         attention_factory("cwa_mull")
 
 
-def test_a_mode_that_does_not_exist_is_no_addition(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_mode_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as outside the test suite
     with pytest.raises(UnknownNameError, match=r"unknown CWA mode 'mult'\. Did you mean mul"):
         CWA(32, mode="mult")

@@ -23,7 +23,7 @@ def test_a_state_with_former_tensor_names_loads(wrapped: bool) -> None:
         assert torch.equal(tensor, source.state_dict()[name]), name
 
 
-def test_a_name_that_no_version_used_is_still_an_error() -> None:
+def test_an_unknown_tensor_name_is_still_an_error() -> None:
     model = create_model("strong_baseline", num_classes=3, backbone="mobilenet_v2")
     with pytest.raises(RuntimeError, match="Unexpected key"):
         model.load_state_dict({**model.state_dict(), "stem.weight": torch.zeros(1)})

@@ -5,10 +5,14 @@ The papers print two decimals of a million, mostly cut; a model that differs by 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from passerby.models.registry import create_model
+from passerby.models import registry
+from passerby.models.card import CARD_CLASSES
+from passerby.models.registry import create_model, list_models, model_card, model_size
 
 MARKET, DUKE, CUHK03 = 751, 702, 767
 BASELINE = {"last_stride": 2, "band": False, "attention": "none"}
@@ -45,3 +49,22 @@ def test_parameter_counts_equal_the_papers(name: str, options: dict[str, object]
     with torch.device("meta"):
         model = create_model(name, num_classes=classes, **options)
     assert model.parameter_count() == count
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_the_numbers_on_every_card_are_those_of_the_built_model(name: str) -> None:
+    card = model_card(name)
+    with torch.device("meta"):
+        model = create_model(name, num_classes=CARD_CLASSES)
+    assert (card.embedding_size, card.parameters) == (model.embedding_size, model.parameter_count())
+
+
+def test_the_size_of_a_model_is_read_from_its_card_without_building_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "create_model", lambda *_, **__: pytest.fail("built a model"))
+    assert model_size("aap_reid") == (2048, 27_691_183)
+
+
+def test_a_model_without_numbers_on_its_card_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = replace(model_card("osnet_x0_25"), embedding_size=None, parameters=None)
+    monkeypatch.setattr(registry.MODELS["osnet_x0_25"], "card", bare)
+    assert model_size("osnet_x0_25") == (512, 587_127)

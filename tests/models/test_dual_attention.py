@@ -22,7 +22,7 @@ def randn(*shape: int, seed: int = 0) -> Tensor:
 
 
 def randomised(module: nn.Module) -> nn.Module:
-    """In float64 and evaluation mode; every parameter and statistic random, α too."""
+    """Return the module in float64 and evaluation mode; every parameter and statistic random, α too."""
     generator = torch.Generator().manual_seed(5)
     for tensor in [*module.double().parameters(), *module.buffers()]:
         if tensor.is_floating_point():
@@ -89,7 +89,7 @@ def test_se_is_the_literal_formula() -> None:
 
 
 def literal_conv_bn(layers: nn.Sequential, image: Tensor) -> list[list[float]]:
-    """``[position][channel]`` of a 1×1 convolution and BN, positions in reading order."""
+    """Return ``[position][channel]`` of a 1×1 convolution and BN, positions in reading order."""
     conv, bn = layers
     assert conv.bias is None
     columns = image.flatten(1).T.tolist()
@@ -103,7 +103,7 @@ def literal_conv_bn(layers: nn.Sequential, image: Tensor) -> list[list[float]]:
 
 
 def literal_gamma(module: SelfAttention, image: Tensor, scale: float) -> list[list[float]]:
-    """Eq 2: ``[j][i]``."""
+    """Return Eq 2 as ``[j][i]``."""
     q, k = literal_conv_bn(module.query, image), literal_conv_bn(module.key, image)
     m = len(q)
     A = [[scale * sum(a * b for a, b in zip(q[i], k[j], strict=True)) for j in range(m)] for i in range(m)]
@@ -136,7 +136,7 @@ def test_equation_1_is_the_scaled_attention_of_torch() -> None:
     torch.testing.assert_close(module.weights(x) @ v, attended, rtol=1e-10, atol=1e-12)
 
 
-def test_it_is_the_identity_at_the_start() -> None:
+def test_self_attention_is_the_identity_at_the_start() -> None:
     module = SelfAttention(16)
     x = randn(3, 16, 4, 2).float()
     assert module.alpha.shape == ()
@@ -160,7 +160,7 @@ def test_self_attention_gradients() -> None:
     assert torch.autograd.gradcheck(lambda maps, *_: module(maps), (x, *module.parameters()))
 
 
-def test_a_row_is_where_one_position_looks() -> None:
+def test_a_row_is_the_weights_of_one_position() -> None:
     module = randomised(SelfAttention(16))
     assert isinstance(module, SelfAttention)
     x = randn(2, 16, 3, 2, seed=3)
@@ -188,7 +188,7 @@ def test_attention_of_a_position_covers_the_map(last_stride: int, size: tuple[in
         model(self_attention=False).attention_at(images, (0, 0))
 
 
-def test_without_self_attention_the_descriptor_is_the_pooled_map() -> None:
+def test_without_self_attention_the_embedding_is_the_pooled_map() -> None:
     images = randn(2, 3, 128, 64).float()
     net = model().eval()
     assert torch.allclose(net(images).embedding, net.backbone(images).mean(dim=(2, 3)))  # α = 0

@@ -27,14 +27,14 @@ def images() -> Tensor:
 
 
 @pytest.mark.parametrize(("file", "classes"), [("osnet_x0_25_market1501.pth", 751), ("osnet_x0_25_msmt17.pth", 1041)])
-def test_torchreids_checkpoints_load_whole(checkpoints: Path, file: str, classes: int) -> None:
+def test_torchreids_checkpoints_load_completely(checkpoints: Path, file: str, classes: int) -> None:
     model = create_model("osnet_x0_25", num_classes=classes)
     report = load_weights(model, checkpoints / file, minimum=1.0)
     assert len(report.matched) == report.total == 567
     assert report.missing == report.unexpected == report.reshaped == report.fresh == ()
 
 
-def test_other_people_leave_the_classifier_out(checkpoints: Path) -> None:
+def test_other_identities_leave_the_classifier_out(checkpoints: Path) -> None:
     model = create_model("osnet_x0_25", num_classes=3)
     report = load_weights(model, checkpoints / "osnet_x0_25_msmt17.pth", minimum=1.0, ignore=("classifier.",))
     assert len(report.matched) == report.total == 565
@@ -62,7 +62,7 @@ def test_embedding_is_512_wide_at_every_width(name: str) -> None:
 
 
 @pytest.mark.parametrize("width", WIDTHS.values())
-def test_trunk_map_is_a_sixteenth(width: float) -> None:
+def test_the_backbone_map_is_a_sixteenth(width: float) -> None:
     backbone = OSNetBackbone(width=width).eval()
     with torch.inference_mode():
         assert backbone(images()).shape == (2, int(512 * width), 4, 2)

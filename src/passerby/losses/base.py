@@ -25,10 +25,10 @@ class BaseLossConfig(Frozen):
 
     @property
     def needs_attributes(self) -> bool:
-        """Whether batches must carry attribute labels."""
+        """A flag: batches must carry attribute labels."""
         return False
 
     @property
     def leaves_parameters_out(self) -> bool:
-        """Whether some parameters of the model may get no gradient (``True`` is safe, but slower on many GPUs)."""
+        """A flag: some parameters of the model may get no gradient (``True`` is safe, but slower on many GPUs)."""
         return True

@@ -80,7 +80,7 @@ class MultitaskLossConfig(BaseLossConfig):
 
     @property
     def needs_attributes(self) -> bool:
-        """Whether attributes are among the tasks."""
+        """A flag, true if attributes are among the tasks."""
         return "attributes" in self.tasks
 
 

@@ -39,7 +39,7 @@ class LossConfig(BaseLossConfig):
 
     @property
     def leaves_parameters_out(self) -> bool:
-        """Whether a part is off, so that what only it trains gets no gradient."""
+        """A flag, true if a part is off: what only that part trains gets no gradient."""
         return not (self.identity and self.triplet and self.local)
 
 

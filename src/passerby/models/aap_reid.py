@@ -1,6 +1,6 @@
-"""AaP-ReID: improved attention-aware person re-identification (Gautam, Prasad, Sinha; 2023).
+"""AaP-ReID, the "improved attention-aware person re-identification" network (Gautam, Prasad, Sinha; 2023).
 
-AlignedReID++ with three changes, each a switch of the paper's ablation (its Tables 1–3):
+The model is AlignedReID++ with three changes, each a switch of the paper's ablation (its Tables 1–3):
 
 - last stride 1 instead of 2 (§3.3): 16 stripes at 256×128;
 - BaND (§3.4, Eq 4): BN → ReLU on the map before the global branch, dropout after its pooling;
@@ -9,7 +9,7 @@ AlignedReID++ with three changes, each a switch of the paper's ablation (its Tab
 
 Deviations: Eq 4 is unscaled Bernoulli dropout; this is the usual inverted dropout, whose test-time
 output needs no rescaling. The authors' published code skips BaND's BN and ReLU and the local 1×1
-convolution at test; the text does not, and neither do we unless ``band_at_test=False``.
+convolution at test; the text does not, and neither does this model unless ``band_at_test=False``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from passerby.models.aligned_reid import LocalBranch, horizontal_stripes
 from passerby.models.attention import attention_factory
 from passerby.models.backbones import create_backbone
-from passerby.models.base import WHOLE, MapLayers, ReidModel
+from passerby.models.base import WHOLE, MapLayers, ReidModel, identity_classifier
 from passerby.models.card import ModelCard
 from passerby.models.registry import register
 from passerby.types import ModelOutput
@@ -40,7 +40,7 @@ class BaNDMap(nn.Sequential):
 
 @register
 class AaPReID(ReidModel):
-    """AaP-ReID and every row of its ablations.
+    """The model AaP-ReID and every row of its ablations.
 
     Args:
         last_stride: 1, or 2 for the baseline.
@@ -48,7 +48,7 @@ class AaPReID(ReidModel):
         attention: ``cwa_mul`` (the paper's CWA(x)), ``cwa_add``, ``bam``, ``sp``, ``eca`` or ``none``.
         attention_stages: backbone layers whose blocks carry it; ``ALL_LAYERS`` is CWA-all.
         attention_position: after the block's last BN, or before it (the authors' code).
-        dropout: BaND's rate p of Eq 4.
+        dropout: rate p of BaND's dropout (Eq 4).
         band_at_test: ``False`` evaluates on the raw map, as the authors' code does.
     """
 
@@ -56,13 +56,15 @@ class AaPReID(ReidModel):
         name="aap_reid",
         paper="AaP-ReID (Gautam et al., 2023)",
         input_size=(256, 128),
+        embedding_size=2048,
+        parameters=27_691_183,
         distances=("global", "local", "global_local"),
     )
 
     def __init__(
         self,
         *,
-        num_classes: int,
+        num_classes: int | None = None,
         backbone: str = "resnet50",
         last_stride: int = 1,
         band: bool = True,
@@ -85,7 +87,7 @@ class AaPReID(ReidModel):
         self.dropout = nn.Dropout(dropout if band else 0.0)
         self.band_at_test = band_at_test
         self.local = LocalBranch(self.embedding_size)
-        self.classifier = nn.Linear(self.embedding_size, num_classes)
+        self.classifier = identity_classifier(self.embedding_size, num_classes)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> ModelOutput:
         maps = self.backbone(images)  # (b, c, h, w)
@@ -96,7 +98,7 @@ class AaPReID(ReidModel):
         return ModelOutput(embedding=pooled, metric=pooled, logits=logits, local=local)
 
     def map_layers(self) -> MapLayers:
-        """The backbone's, and BaND's, which is what the global branch pools."""
+        """Return the layers of the backbone, and BaND's, which the global branch pools."""
         layers = super().map_layers()
         return layers | {"band": {WHOLE: self.band}} if isinstance(self.band, BaNDMap) and self.band_at_test else layers
 

@@ -1,8 +1,8 @@
-"""AlignedReID++: dynamically matching local information (Luo et al., Pattern Recognition 2019).
+"""AlignedReID++, which is "dynamically matching local information" (Luo et al., Pattern Recognition 2019).
 
-A backbone map feeds two branches. Global: average pool → ID classifier. Local: one vector for each row
+The backbone's map feeds two branches. Global: average pool → ID classifier. Local: one vector for each row
 of the map (:class:`LocalBranch`), compared by DMLI (``passerby.retrieval.distance.dmli``), trained with the
-triplets that the global branch mined (``passerby.losses``). Test distance: the global one.
+triplets that the global branch mined (``passerby.losses.triplet``). Test distance: the global one.
 
 It is AaP-ReID's baseline: 25,313,199 parameters with ResNet-50 and 751 classes.
 """
@@ -17,19 +17,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from passerby.models.backbones import create_backbone
-from passerby.models.base import ReidModel
+from passerby.models.base import ReidModel, identity_classifier
 from passerby.models.card import ModelCard
 from passerby.models.registry import register
 from passerby.types import ModelOutput
 
 
 def horizontal_stripes(maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h"]:
-    """Max pool over the full width of each row."""
+    """Return the maximum over the full width of each row."""
     return maps.amax(dim=3)
 
 
 class LocalBranch(nn.Module):
-    """BN → ReLU → horizontal max pool → 1×1 convolution (bias) → L2 of each stripe."""
+    """The local branch: BN → ReLU → horizontal max pool → 1×1 convolution (bias) → L2 normalization of each stripe."""
 
     def __init__(self, channels: int, local_channels: int = 128) -> None:
         super().__init__()
@@ -43,25 +43,27 @@ class LocalBranch(nn.Module):
 
 @register
 class AlignedReID(ReidModel):
-    """AlignedReID++.
+    """The model AlignedReID++.
 
     Args:
-        last_stride: of the backbone's last downsampling; the paper's is 2 (8 stripes at 256×128).
+        last_stride: stride of the backbone's last downsampling; the paper's is 2 (8 stripes at 256×128).
     """
 
     card: ClassVar[ModelCard] = ModelCard(
         name="aligned_reid",
         paper="AlignedReID++ (Luo et al., 2019)",
         input_size=(256, 128),
+        embedding_size=2048,
+        parameters=25_313_199,
         distances=("global", "local", "global_local"),
     )
 
-    def __init__(self, *, num_classes: int, backbone: str = "resnet50", last_stride: int = 2) -> None:
+    def __init__(self, *, num_classes: int | None = None, backbone: str = "resnet50", last_stride: int = 2) -> None:
         super().__init__()
         self.backbone = create_backbone(backbone, last_stride=last_stride)
         self.embedding_size = self.backbone.channels
         self.local = LocalBranch(self.embedding_size)
-        self.classifier = nn.Linear(self.embedding_size, num_classes)
+        self.classifier = identity_classifier(self.embedding_size, num_classes)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> ModelOutput:
         maps = self.backbone(images)  # (b, c, h, w)

@@ -1,6 +1,6 @@
-"""Bag of tricks, a strong baseline for re-identification (Luo et al., CVPR workshops 2019).
+"""The bag of tricks, a strong baseline for re-identification (Luo et al., CVPR workshops 2019).
 
-Trunk with last stride 1 → global average pool → BN neck: the triplet loss sees the pooled vector,
+A backbone with last stride 1 → global average pool → BN neck: the triplet loss sees the pooled vector,
 the classifier (no bias) and the cosine retrieval see it after batch normalization. The neck's shift
 is fixed at 0. Tricks outside the network (warm-up, random erasing, label smoothing) are in
 ``passerby.recipes.strong_baseline``.
@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passerby.models.backbones import create_backbone
-from passerby.models.base import ReidModel
+from passerby.models.base import ReidModel, identity_classifier
 from passerby.models.card import ModelCard
 from passerby.models.registry import register
 from passerby.types import ModelOutput
@@ -24,22 +24,25 @@ from passerby.types import ModelOutput
 
 @register
 class StrongBaseline(ReidModel):
-    """The BN-neck baseline."""
+    """The strong baseline with a BN neck."""
 
     card: ClassVar[ModelCard] = ModelCard(
         name="strong_baseline",
         paper="Bag of Tricks (Luo et al., CVPRW 2019)",
         input_size=(256, 128),
+        embedding_size=2048,
+        parameters=25_050_176,
     )
 
-    def __init__(self, *, num_classes: int, backbone: str = "resnet50", last_stride: int = 1) -> None:
+    def __init__(self, *, num_classes: int | None = None, backbone: str = "resnet50", last_stride: int = 1) -> None:
         super().__init__()
         self.backbone = create_backbone(backbone, last_stride=last_stride)
         self.embedding_size = self.backbone.channels
         self.neck = nn.BatchNorm1d(self.embedding_size)
         self.neck.bias.requires_grad_(False)
-        self.classifier = nn.Linear(self.embedding_size, num_classes, bias=False)
-        nn.init.normal_(self.classifier.weight, std=0.001)
+        self.classifier = identity_classifier(self.embedding_size, num_classes, bias=False)
+        for weight in self.classifier.parameters():
+            nn.init.normal_(weight, std=0.001)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> ModelOutput:
         pooled = self.backbone(images).mean(dim=(2, 3))  # (b, c)

@@ -1,4 +1,4 @@
-"""Re-ranking with k-reciprocal encoding (Zhong, Zheng, Cao, Li, CVPR 2017).
+"""The re-ranking with k-reciprocal encoding (Zhong, Zheng, Cao, Li, CVPR 2017).
 
 Over the union of query and gallery, N images, D their squared Euclidean distances, each row divided by
 its own maximum:

@@ -1,4 +1,4 @@
-"""AANet: golden counts, the descriptor, what feeds what, the switches of its Table 3, gradients, refusals."""
+"""AANet: golden counts, the embedding, the data flow, the switches of its Table 3, gradients, errors."""
 
 from __future__ import annotations
 
@@ -96,10 +96,10 @@ def test_attributes_follow_the_schema() -> None:
         assert all(m.shape == (3, 6, 2) and m.min() >= 0 and m.max() <= 1 for m in output.maps.values())
 
 
-def test_which_groups_read_which_vector() -> None:
+def test_which_vector_predicts_which_group() -> None:
     def reading(schema: Schema) -> dict[str, str]:
         reads = {vector: set[str]() for vector in VECTORS}
-        for group, i in zip(schema.groups, AttributeNetwork(8, schema).reads, strict=True):
+        for group, i in zip(schema.groups, AttributeNetwork(8, schema).vector_of, strict=True):
             reads[VECTORS[i]].add(group.name)
         return {vector: ", ".join(sorted(names)) for vector, names in reads.items()}
 
@@ -132,7 +132,7 @@ def test_six_groups_of_each_schema_make_the_attention_map() -> None:
     assert torch.equal(output.maps["aam"], attention_mask(output.maps["hat"][:, None]))
 
 
-def test_a_schema_of_one_s_own() -> None:
+def test_a_custom_schema() -> None:
     output = model(schema=HANDS, attention_groups=("rings",)).eval()(images())
     assert output.attributes is not None
     assert [scores.shape for scores in output.attributes] == [(3, 2), (3, 3)]
@@ -193,7 +193,7 @@ def test_the_attribute_network_is_the_literal_formula() -> None:
         torch.testing.assert_close(output.maps[:, MARKET.index(group)], (seen - low) / (high - low))
 
 
-def test_the_descriptor_is_every_v_in_order() -> None:
+def test_the_embedding_is_every_v_in_order() -> None:
     net = model().eval()
     X = net.backbone(images())
     output = net(images())
@@ -225,8 +225,8 @@ def test_the_attention_map_is_the_mask_of_its_groups() -> None:
         assert torch.equal(output.maps["aam"], attention_mask(joined, threshold))
 
 
-def test_the_attention_task_teaches_no_attribute() -> None:
-    """The map is detached: its head learns where to look from the attribute labels alone."""
+def test_the_attention_task_trains_no_attribute() -> None:
+    """The map is detached: attribute labels alone decide where it lies."""
     net = model().train()
     output = net(images())
     assert output.branches is not None
@@ -236,7 +236,7 @@ def test_the_attention_task_teaches_no_attribute() -> None:
     assert all(p.grad is not None for p in net.backbone.parameters())
 
 
-def test_each_task_teaches_its_own_head_and_the_trunk() -> None:
+def test_each_task_trains_its_own_head_and_the_backbone() -> None:
     net = model().train()
     output = net(images())
     assert output.attributes is not None
@@ -254,7 +254,7 @@ def test_small_maps_have_even_stripes_for_parts() -> None:
     assert net(small).embedding.shape == (3, 3072)
 
 
-def test_half_precision_leaves_the_maps_whole() -> None:
+def test_half_precision_keeps_the_maps_in_float32() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         output = model().train()(images())
     assert output.maps is not None
@@ -269,7 +269,7 @@ def test_last_stride_doubles_the_map() -> None:
     assert output.maps["aam"].shape == (3, 12, 4)
 
 
-def test_what_cannot_be_is_refused() -> None:
+def test_invalid_options_and_batches_raise() -> None:
     with pytest.raises(ConfigError, match="attention_map=True needs attributes=True"):
         model(attributes=False)
     with pytest.raises(UnknownNameError, match=r"unknown attribute schema 'market'\. Did you mean market1501"):
@@ -284,7 +284,7 @@ def test_what_cannot_be_is_refused() -> None:
         create_model("aanet", num_classes=3, backbone="resnet18_half", attention_groups=5)
 
 
-def test_options_come_as_json_too() -> None:
+def test_options_may_come_from_json() -> None:
     options = json.loads('{"schema": "dukemtmc", "attention_groups": ["boots", "gender"], "backbone": "resnet18_half"}')
     net = create_model("aanet", num_classes=3, **options)
     assert isinstance(net, AANet)

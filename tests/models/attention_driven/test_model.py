@@ -1,4 +1,4 @@
-"""The five-branch network: the paper's counts, its switches, inter-attention, and what it refuses."""
+"""The five-branch network: the paper's counts, its switches, inter-attention, and errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def on_meta(classes: int = MARKET, **options: object) -> AttentionDriven:
 
 @cache
 def at_the_papers_size(*, full: bool) -> tuple[AttentionDriven, ModelOutput, int]:
-    """On shapes alone: the network, what it gives for one picture of 384×192, and torch's count of operations."""
+    """Return, computed on shapes alone, the network, its output for one 384×192 image, and torch's operation count."""
     model = on_meta(**(FULL if full else BASE))
     with FlopCounterMode(display=False) as counter:
         output = model(torch.zeros(1, 3, 384, 192, device="meta"), torch.zeros(1, 4, 3, 96, 192, device="meta"))
@@ -83,7 +83,7 @@ def test_weights_and_multiply_adds_without_classifiers(
 
 
 def test_attention_adds_what_the_paper_adds() -> None:
-    """Table 12: 10.4 − 6.8 million weights, 2.69 − 2.26 billion multiply-adds."""
+    """Attention adds 10.4 − 6.8 million weights and 2.69 − 2.26 billion multiply-adds (Table 12)."""
     assert round((10_457_056 - 6_879_072) / 1e6, 1) == round(10.4 - 6.8, 1)
     assert round((2_390_106_624 - 1_959_657_472) / 1e9, 2) == round(2.69 - 2.26, 2)
 
@@ -143,7 +143,7 @@ def test_every_row_has_five_heads_and_768_features(intra: bool, fusion: str) -> 
 
 @pytest.mark.parametrize("name", BRANCHES)
 def test_a_single_branch_is_that_of_the_whole_network(name: str) -> None:
-    """Table 7: one region alone; nothing is left to fuse."""
+    """In Table 7 a region alone has nothing to fuse."""
     whole, alone = small(fusion="concat").eval(), small(branches=(name,)).eval()
     place = BRANCHES.index(name)
     alone.stem.load_state_dict(whole.stem.state_dict())
@@ -171,7 +171,7 @@ def test_the_whole_body_alone_needs_no_parts() -> None:
     assert small(branches=("global",)).eval()(images).embedding.shape == (3, 256)
 
 
-def test_branches_come_in_their_order_whatever_the_option_says() -> None:
+def test_branches_have_one_order() -> None:
     assert small(branches=("lower_leg", "global")).names == ("global", "lower_leg")
 
 
@@ -187,7 +187,7 @@ def test_eq_8_and_9_are_the_literal_formulas() -> None:
             assert fused[i][row].tolist() == pytest.approx([(mu + 1) * x for x in e], abs=1e-12)
 
 
-def test_inter_attention_raises_the_parts_and_leaves_the_whole_body() -> None:
+def test_inter_attention_scales_the_parts_and_not_the_whole_body() -> None:
     model = small().eval()
     images, parts = pictures()
     fused = model(images, parts).embedding
@@ -201,8 +201,8 @@ def test_inter_attention_raises_the_parts_and_leaves_the_whole_body() -> None:
         assert ((mu > 0) & (mu < 1)).all()
 
 
-def test_the_whole_body_may_have_a_weight_too() -> None:
-    """§3.4 says that the paper tried it; the other numbers stay the same."""
+def test_the_whole_body_may_be_weighed_too() -> None:
+    """The paper tried it (§3.4); the other numbers stay the same."""
     model, images, parts = small(weigh_global=True).eval(), *pictures()
     assert model.inter is not None
     assert [weigh.in_features for weigh in model.inter.weigh] == list(SIZES.values())
@@ -271,17 +271,17 @@ def test_odd_and_small_sizes_pass(size: tuple[int, int]) -> None:
     assert output.embedding.isfinite().all()
 
 
-def test_missing_and_misshapen_parts_are_one_clear_sentence() -> None:
+def test_missing_and_misshapen_parts_raise() -> None:
     model = small()
     images, parts = pictures()
-    with pytest.raises(ShapeError, match=r"needs the parts of each picture.*got none.*crop_parts"):
+    with pytest.raises(ShapeError, match=r"needs the parts of each image.*got none.*crop_parts"):
         model(images)
     for wrong in (parts[:, :3], parts[:2], parts[:, :, :2], parts[:, 0]):
         with pytest.raises(ShapeError, match=r"parts must be \(b, 4, 3, height, width\).*b = 3; got"):
             model(images, wrong)
 
 
-def test_options_that_do_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_options_raise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as outside the test suite
     with pytest.raises(UnknownNameError, match=r"unknown branch 'heads'. Did you mean head"):
         small(branches=("heads",))

@@ -1,3 +1,3 @@
-"""AANet (Tay, Roy, Yap, CVPR 2019), one file per part of the network."""
+"""AANet (Tay, Roy, Yap, CVPR 2019): a file for each part of the network."""
 
 from passerby.models.aanet.model import AANet as AANet

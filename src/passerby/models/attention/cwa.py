@@ -1,4 +1,4 @@
-"""Channel-wise attention of AaP-ReID (Gautam, Prasad, Sinha, 2023), §3.2.
+"""The channel-wise attention (CWA) of AaP-ReID (Gautam, Prasad, Sinha, 2023), §3.2.
 
 Eq 1, G(f): global average pool. Eq 2, R(f) = ReLU(BN(MLP(G(f), r))): C → C/r. Eq 3,
 f′ = f ⊙ σ(MLP(R(f), r)): C/r → C. Both linear layers have biases; r = 16.
@@ -6,6 +6,7 @@ f′ = f ⊙ σ(MLP(R(f), r)): C/r → C. Both linear layers have biases; r = 16
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal, get_args
 
 import torch
@@ -13,13 +14,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passerby.errors import ShapeError, UnknownNameError
+from passerby.models.attention.registry import ATTENTION
 
 REDUCTION = 16
 Mode = Literal["mul", "add"]
 
 
 class ChannelScore(nn.Module):
-    """Map ``(b, c, h, w)`` → one raw score a channel: Eq 1, Eq 2 and the second MLP of Eq 3.
+    """The raw score of each channel of a map ``(b, c, h, w)``: Eq 1, Eq 2 and the second MLP of Eq 3.
 
     Raises:
         ShapeError: for a batch of one in training mode, where Eq 2's batch statistics do not exist.
@@ -35,7 +37,7 @@ class ChannelScore(nn.Module):
         if self.norm.training and len(maps) == 1:
             raise ShapeError(
                 "channel attention got a batch of 1 image in training mode, but its batch normalization needs 2 or "
-                "more; give a larger batch, drop the last one, or call eval() first"
+                "more. Fix: give a larger batch, drop the last one, or call eval() first"
             )
         pooled = maps.mean(dim=(2, 3))  # Eq 1
         hidden = torch.relu(self.norm(self.reduce(pooled)))  # Eq 2
@@ -44,7 +46,7 @@ class ChannelScore(nn.Module):
 
 
 class CWA(nn.Module):
-    """CWA(x), f·s, or CWA(+), f + s: one score s in (0, 1) for each channel of each image."""
+    """The attention CWA(x), f·s, or CWA(+), f + s, with one score s in (0, 1) per channel of each image."""
 
     def __init__(self, channels: int, *, mode: Mode = "mul", reduction: int = REDUCTION) -> None:
         super().__init__()
@@ -54,9 +56,13 @@ class CWA(nn.Module):
         self.score = ChannelScore(channels, reduction=reduction)
 
     def weights(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
-        """The scores s."""
+        """Return the scores s."""
         return torch.sigmoid(self.score(maps))
 
     def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         scores = self.weights(maps)[:, :, None, None]
         return maps * scores if self.mode == "mul" else maps + scores  # Eq 3
+
+
+ATTENTION.register("cwa_mul")(partial(CWA, mode="mul"))
+ATTENTION.register("cwa_add")(partial(CWA, mode="add"))

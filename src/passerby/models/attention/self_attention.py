@@ -1,4 +1,4 @@
-"""Self-attention over the positions of a map (Sun, Wang: channel attention and self-attention, §II.C).
+"""The self-attention over the positions of a map (Sun, Wang: channel attention and self-attention, §II.C).
 
 q, k and v are 1×1 convolutions without bias, each with batch normalization. With the M positions of the map in reading
 order, A_ij = q_i · k_j; then
@@ -8,7 +8,7 @@ order, A_ij = q_i · k_j; then
 - Eq 3, y = αo + x with o_j = Σ_i γ_ji v_i: :meth:`SelfAttention.forward`. α starts at 0: y = x.
 
 *Deviations*: the text divides by √d_k in Eq 1 only, its own module (Eq 2) does not. The widths of q and k are not
-printed: an eighth of the map's channels. Eq 2's sum over i normalizes a column of A, as the text around it says.
+printed: here an eighth of the map's channels. Eq 2's sum over i normalizes a column of A, as the text around it says.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _conv_bn(c_in: int, c_out: int) -> nn.Sequential:
 
 
 class SelfAttention(nn.Module):
-    """Every position gathers the values of all positions, by how well their queries fit its key.
+    """A module in which every position sums the values of all, weighted by how well their queries fit its key.
 
     Args:
         scaled: divide A by √d_k before the softmax.
@@ -45,7 +45,7 @@ class SelfAttention(nn.Module):
         self.scale = 1 / math.sqrt(d_k) if scaled else 1.0
 
     def weights(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b m m"]:
-        """γ_ji at ``[image, j, i]`` (Eq 2): what position j takes from position i. Each row sums to 1."""
+        """Return γ_ji at ``[image, j, i]`` (Eq 2): the weight of position i for position j. Each row sums to 1."""
         q = self.query(maps).flatten(2)  # (b, d, m)
         k = self.key(maps).flatten(2)
         A = self.scale * (q.transpose(1, 2) @ k)  # A_ij, (b, m, m)
@@ -53,7 +53,7 @@ class SelfAttention(nn.Module):
         return gamma
 
     def row(self, maps: Float[Tensor, "b c h w"], position: tuple[int, int]) -> Float[Tensor, "b h w"]:
-        """Where the position (row, column) of the map looks: its γ_ji as a map over i.
+        """Return the weights of one position (row, column) of the map: its γ_ji as a map over i.
 
         Raises:
             ShapeError: for a position outside the map.

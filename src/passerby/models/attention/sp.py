@@ -1,6 +1,6 @@
-"""SP, spatial attention: BAM's spatial branch on its own (AaP-ReID, §5.1 and Table 3).
+"""SP, spatial attention, is BAM's spatial branch alone (AaP-ReID, §5.1 and Table 3).
 
-1×1 C → C/16, two 3×3 of dilation 4, each with bias, BN and ReLU, then 1×1 → one score a position
+1×1 C → C/16, two 3×3 of dilation 4, each with bias, BN and ReLU, then 1×1 → one score per position
 (Park et al., BAM, BMVC 2018, §3.2); f′ = f ⊙ σ(score).
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from passerby.models.attention.registry import ATTENTION
 
 REDUCTION = 16
 DILATION = 4
@@ -21,7 +23,7 @@ def _conv_bn_relu(c_in: int, c_out: int, kernel: int) -> list[nn.Module]:
 
 
 class SpatialScore(nn.Sequential):
-    """Map ``(b, c, h, w)`` → one raw score a position, ``(b, 1, h, w)``."""
+    """The raw score of each position of a map ``(b, c, h, w)``: ``(b, 1, h, w)``."""
 
     def __init__(self, channels: int) -> None:
         hidden = channels // REDUCTION
@@ -41,8 +43,11 @@ class SP(nn.Module):
         self.score = SpatialScore(channels)
 
     def weights(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 1 h w"]:
-        """The scores, in (0, 1)."""
+        """Return the scores, in (0, 1)."""
         return torch.sigmoid(self.score(maps))
 
     def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         return maps * self.weights(maps)
+
+
+ATTENTION.register("sp")(SP)

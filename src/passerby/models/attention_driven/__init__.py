@@ -1,3 +1,3 @@
-"""Attention Driven Person Re-identification (Yang et al., 2019), one file per part of the network."""
+"""Attention Driven Person Re-identification (Yang et al., 2019), in a file for each part of the network."""
 
 from passerby.models.attention_driven.model import AttentionDriven as AttentionDriven

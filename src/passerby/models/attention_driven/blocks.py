@@ -1,16 +1,16 @@
-"""What the branches of :mod:`passerby.models.attention_driven.model` are built of: residual units and intra-attention.
+"""The blocks of the branches of :mod:`passerby.models.attention_driven.model`: residual units and intra-attention.
 
 Equations of Yang et al. (Attention Driven Person Re-identification, Pattern Recognition 2019), §3.3:
 
 - Eq 3, a = F(v): :func:`stage`, three bottleneck units;
-- Eq 4, m = M(v): :class:`IntraAttention`; its score A is that of :class:`EncoderDecoder`;
+- Eq 4, m = M(v): :class:`IntraAttention`; its score A is computed by :class:`EncoderDecoder`;
 - Eq 6, S = f(A, W): ``IntraAttention.spatial``; beside it ``channel`` makes C, and m = σ(conv(S·C));
 - Eq 5, m ⊗ a, and Eq 7, (1 + m) ⊗ a: :class:`AttentionBlock`.
 
-*Deviations*: the figure that draws the attention path is lost. What is here, bottlenecks of width c/4, one of which
-strides (in its first convolution) before the first pooling and two of which follow each, adds the paper's 3.6 million
+*Deviations*: the figure of the attention path is lost. This one consists of bottlenecks of width c/4: one that
+strides (in its first convolution) before the first pooling, and two after each pooling. It adds the paper's 3.6 million
 weights and 0.43 billion multiply-adds to its base network. Up-sampling is bilinear (the paper names none). Without
-decomposition (its Table 8, which says no more) one 3×3 convolution c → c takes the place of S·C.
+decomposition (its Table 8, which says no more) one 3×3 convolution c → c replaces S·C.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from passerby.errors import UnknownNameError
 
 Mask = Literal["residual", "plain"]
 UNITS = 3
-"""In every stage of the base network."""
+"""The number of units in every stage of the base network."""
 LEVELS = (0, 2, 1, 1)
-"""Max-poolings of the attention path in blocks 1–4; 0 means no attention."""
+"""The numbers of max-poolings of the attention path in blocks 1–4; 0 means no attention."""
 
 
 class ResidualUnit(nn.Module):
-    """1×1 → 3×3 → 1×1, and a shortcut without parameters: subsampled, zeros for new channels.
+    """A bottleneck 1×1 → 3×3 → 1×1 with a parameter-free shortcut: subsampled, with zeros for new channels.
 
     Args:
-        stride: of the 3×3, or of the first 1×1 with ``early``.
+        stride: stride of the 3×3, or of the first 1×1 with ``early``.
     """
 
     def __init__(self, c_in: int, c_out: int, *, width: int, stride: int = 1, early: bool = False) -> None:
@@ -50,6 +50,7 @@ class ResidualUnit(nn.Module):
         self.bn3 = nn.BatchNorm2d(c_out)
 
     def shortcut(self, x: Float[Tensor, "b m y x"]) -> Float[Tensor, "b c h w"]:
+        """Return the input, subsampled and padded with zero channels."""
         return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new_channels))
 
     def forward(self, x: Float[Tensor, "b m y x"]) -> Float[Tensor, "b c h w"]:
@@ -59,13 +60,13 @@ class ResidualUnit(nn.Module):
 
 
 def stage(c_in: int, c_out: int, *, stride: int) -> nn.Sequential:
-    """F of Eq 3: three units, the first of which strides; a unit's inner width is half its output (Table 1)."""
+    """Return F of Eq 3: three units, the first of which strides; a unit's inner width is half its output (Table 1)."""
     first = ResidualUnit(c_in, c_out, width=c_out // 2, stride=stride)
     return nn.Sequential(first, *(ResidualUnit(c_out, c_out, width=c_out // 2) for _ in range(UNITS - 1)))
 
 
 class EncoderDecoder(nn.Module):
-    """The score A: one unit; each level then halves the map and has two; then back up, adding what was skipped."""
+    """The score A: one unit; each level then halves the map and has two units; then up again, adding skipped maps."""
 
     def __init__(self, c_in: int, c_out: int, *, stride: int, levels: int) -> None:
         super().__init__()
@@ -86,10 +87,10 @@ class EncoderDecoder(nn.Module):
 
 
 class IntraAttention(nn.Module):
-    """M of Eq 4: a score in (0, 1) for each channel of each position.
+    """The mask M of Eq 4: a score in (0, 1) for each channel of each position.
 
     Args:
-        decomposed: S, one value a position (Eq 6), times C, one value a channel; else one convolution gives all.
+        decomposed: S, one value per position (Eq 6), times C, one value per channel; else one convolution gives all.
     """
 
     def __init__(self, c_in: int, c_out: int, *, stride: int, levels: int, decomposed: bool = True) -> None:
@@ -107,17 +108,17 @@ class IntraAttention(nn.Module):
         return torch.sigmoid(self.mix(joint))
 
 
-class Attended(NamedTuple):
-    """What a block hands on, and the mask that it used."""
+class BlockOutput(NamedTuple):
+    """The output of a block, and the mask that it applied."""
 
     features: Tensor
-    """v of the next block, ``(b, c, h, w)``."""
+    """The input v of the next block, ``(b, c, h, w)``."""
     mask: Tensor | None
-    """m, ``(b, c, h, w)``; ``None`` in a block without attention."""
+    """The mask m, ``(b, c, h, w)``; ``None`` in a block without attention."""
 
 
 class AttentionBlock(nn.Module):
-    """One stage of a branch, with its attention path where ``levels`` is above 0.
+    """A stage of a branch, with its attention path if ``levels`` is above 0.
 
     Args:
         mask: ``residual`` is Eq 7, ``plain`` is Eq 5.
@@ -135,9 +136,9 @@ class AttentionBlock(nn.Module):
         )
         self.rest = 1.0 if mask == "residual" else 0.0
 
-    def forward(self, v: Float[Tensor, "b m y x"]) -> Attended:
+    def forward(self, v: Float[Tensor, "b m y x"]) -> BlockOutput:
         a = self.features(v)  # Eq 3
         if self.attention is None:
-            return Attended(a, None)
+            return BlockOutput(a, None)
         m = self.attention(v)  # Eq 4
-        return Attended((self.rest + m) * a, m)  # Eq 7 (Eq 5)
+        return BlockOutput((self.rest + m) * a, m)  # Eq 7 (Eq 5)

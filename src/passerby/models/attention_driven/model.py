@@ -1,7 +1,7 @@
-"""Attention Driven Person Re-identification (Yang, Yan, Lu, Jia, Xie, Gao; Pattern Recognition 2019).
+"""The network of "Attention Driven Person Re-identification" (Yang, Yan, Lu, Jia, Xie, Gao; Pattern Recognition 2019).
 
-Five branches see the whole body and four parts of it that were cut out by the person's joints. They share the first
-convolution. Each learns identities by itself, and an inter-attention weighs the parts.
+The five branches process the whole body and four parts of it, which are cropped by the person's keypoints. They share
+the first convolution. Each learns identities separately, and an inter-attention weighs the parts.
 
 - Table 1, base network: :class:`Branch`;
 - Eq 1–2, body regions: :mod:`passerby.data.keypoints.regions`;
@@ -10,14 +10,14 @@ convolution. Each learns identities by itself, and an inter-attention weighs the
 - Eq 10–11, losses: :mod:`passerby.losses.branches`.
 
 Rows of its Table 6: ``baseline`` and ``aligned`` are ``intra=False, fusion="concat"``, ``intra`` is
-``fusion="concat"``, ``inter`` is ``intra=False``, both together are the defaults. What differs between the first two is
-how pictures are cut: into strips beside the whole picture, or by pose into R_0 … R_4 (Fig 3), as for all other rows.
+``fusion="concat"``, ``inter`` is ``intra=False``, both together are the defaults. The first two differ in how images
+are cropped: into strips beside the whole image, or by pose into R_0 … R_4 (Fig 3), as for all other rows.
 
-*Deviations*: the printed complexity (Table 12), 2.26 and 2.69 billion multiply-adds, cannot be rebuilt from Table 1,
+*Deviations*: the printed complexity (Table 12), 2.26 and 2.69 billion multiply-adds, cannot be derived from Table 1,
 whose network has 1.96 billion at 384×192 and 2.39 with attention. Their difference, 0.43, and the weights, 6.8 and 10.4
 million, agree; the attention path is a fit to these (see the blocks). The strides of conv3x, conv4x and conv5x, which
-Table 1 does not print, are 2, 2 and 1 in all branches. FC fusion (Table 9) is one linear layer of as many outputs.
-Pictures are normalized as for every model here, by ImageNet's mean and deviation; the paper subtracts channel means.
+Table 1 does not print, are 2, 2 and 1 in all branches. FC fusion (Table 9) is one linear layer with as many outputs.
+Images are normalized as for every model here, by ImageNet's mean and deviation; the paper subtracts channel means.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from passerby.data.keypoints.regions import PARTS
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
 from passerby.models.attention_driven.blocks import LEVELS, AttentionBlock, Mask
-from passerby.models.base import WHOLE, MapLayers, ReidModel
+from passerby.models.base import WHOLE, MapLayers, NoClassifier, ReidModel, identity_classifier
 from passerby.models.card import Block, ModelCard, consecutive_blocks
 from passerby.models.registry import register
 from passerby.types import ModelOutput
@@ -40,13 +40,18 @@ from passerby.types import ModelOutput
 GLOBAL = "global"
 BRANCHES = (GLOBAL, *PARTS)
 Fusion = Literal["inter", "fc", "concat"]
-_WORDS = {"head": "the head", "upper_body": "the upper body", "upper_leg": "the thighs", "lower_leg": "the lower legs"}
+_REGIONS = {
+    "head": "the head",
+    "upper_body": "the upper body",
+    "upper_leg": "the thighs",
+    "lower_leg": "the lower legs",
+}
 _STEM, _STAGES, _STRIDES = 32, (64, 128, 256, 512), (1, 2, 2, 1)
 _GLOBAL_FEATURES, _PART_FEATURES = 256, 128
 
 
 def _scaled(channels: int, width: float) -> int:
-    """Attention units are a quarter as wide as their block, so that channels come in fours."""
+    """Return a scaled number of channels, a multiple of 4: attention units are a quarter as wide as their block."""
     return max(4, 4 * round(width * channels / 4))
 
 
@@ -59,19 +64,19 @@ class Stem(nn.Sequential):
 
 
 class BranchOutput(NamedTuple):
-    """Of one branch."""
+    """The output of one branch."""
 
     features: Tensor
-    """E, ``(b, d)``."""
+    """The features E, ``(b, d)``."""
     masks: tuple[Tensor, ...]
     """The intra-attention of blocks 2–4 averaged over channels, each ``(b, h, w)``; empty without attention."""
 
 
 class Branch(nn.Module):
-    """One column of Table 1 below the shared convolution: max-pool → four blocks → average pool → FC-reduce.
+    """A column of Table 1 below the shared convolution: max-pool → four blocks → average pool → FC-reduce.
 
     Args:
-        part: half the channels, and a max-pool that keeps the height.
+        part: use half the channels, and a max-pool that keeps the height.
         intra: whether blocks 2–4 carry attention.
     """
 
@@ -98,10 +103,10 @@ class Branch(nn.Module):
 
 
 class InterAttention(nn.Module):
-    """One weight μ a part, from the part's own features (Eq 8), by which they are raised (Eq 9).
+    """A weight μ for each part, from the part's own features (Eq 8), by which they are scaled (Eq 9).
 
     Args:
-        sizes: how many features each part has.
+        sizes: the number of features of each part.
     """
 
     def __init__(self, sizes: Sequence[int]) -> None:
@@ -109,7 +114,7 @@ class InterAttention(nn.Module):
         self.weigh = nn.ModuleList(nn.Linear(size, 1) for size in sizes)
 
     def weights(self, E: tuple[Float[Tensor, "b _"], ...]) -> Float[Tensor, "b p"]:
-        """μ (Eq 8), in (0, 1)."""
+        """Return μ (Eq 8), in (0, 1)."""
         return torch.cat([torch.sigmoid(weigh(E_i)) for weigh, E_i in zip(self.weigh, E, strict=True)], dim=1)
 
     def forward(self, E: tuple[Float[Tensor, "b _"], ...]) -> tuple[Float[Tensor, "b _"], ...]:
@@ -121,24 +126,26 @@ class AttentionDriven(ReidModel):
     """The five-branch network and every row of its ablations.
 
     The scores of each branch are ``branches["intra"]``. ``logits`` are those of the fused features; without fusion
-    (``concat``) no classifier sees these, and ``logits`` are the mean over the branches, which no loss should train.
+    (``concat``) these have no classifier, and ``logits`` are the mean over the branches, which no loss should train.
 
     Args:
         intra: attention in blocks 2–4 of every branch.
         fusion: ``inter`` (Eq 8–9), ``fc`` (one linear layer) or ``concat`` (at test only). One branch alone has
             nothing to fuse.
-        decomposed: spatial times channel attention, or neither apart (Table 8).
+        decomposed: compute spatial times channel attention, or both jointly (Table 8).
         mask: ``residual`` (Eq 7) or ``plain`` (Eq 5).
-        branches: which of ``global``, ``head``, ``upper_body``, ``upper_leg`` and ``lower_leg`` there are (Table 7).
-        width: factor on the channels of every convolution; the descriptor keeps its length.
-        dropout: before every classifier.
-        weigh_global: give the whole body a weight of Eq 8 too, which the paper tried and found slightly worse (§3.4).
+        branches: those of ``global``, ``head``, ``upper_body``, ``upper_leg`` and ``lower_leg`` to build (Table 7).
+        width: factor on the channels of every convolution; the embedding keeps its length.
+        dropout: dropout rate before every classifier.
+        weigh_global: weigh the whole body by Eq 8 too, which the paper tried and found slightly worse (§3.4).
     """
 
     card: ClassVar[ModelCard] = ModelCard(
         name="attention_driven",
         paper="Attention Driven Person Re-identification (Yang et al., 2019)",
         input_size=(384, 192),
+        embedding_size=768,
+        parameters=11_681_613,
         inputs=("images", "parts"),
         normalize=False,
     )
@@ -149,7 +156,7 @@ class AttentionDriven(ReidModel):
     def __init__(
         self,
         *,
-        num_classes: int,
+        num_classes: int | None = None,
         intra: bool = True,
         fusion: Fusion = "inter",
         decomposed: bool = True,
@@ -164,7 +171,7 @@ class AttentionDriven(ReidModel):
         if fusion not in get_args(Fusion):
             raise UnknownNameError("fusion", fusion, get_args(Fusion))
         if width <= 0:
-            raise ConfigError(f"width is a factor above 0, got {width}; 1 is the paper's, 0.5 half its channels")
+            raise ConfigError(f"width is a factor above 0, got {width}. Fix: 1 is the paper's, 0.5 half its channels")
         stem = _scaled(_STEM, width)
         self.stem = Stem(stem)
         self.branches = nn.ModuleDict(
@@ -176,57 +183,75 @@ class AttentionDriven(ReidModel):
         sizes = [_GLOBAL_FEATURES if name == GLOBAL else _PART_FEATURES for name in self.names]
         self.embedding_size = sum(sizes)
         self.dropout = nn.Dropout(dropout)
-        self.classifiers = nn.ModuleList(nn.Linear(size, num_classes) for size in sizes)
+        self.classifiers = nn.ModuleList(identity_classifier(size, num_classes) for size in sizes)
         fused = fusion != "concat" and len(self.names) > 1
         weighed = sizes if weigh_global else sizes[len(self.names) - len(self.part_names) :]
         self.inter = InterAttention(weighed) if fused and fusion == "inter" else None
         self.fuse = nn.Linear(self.embedding_size, self.embedding_size) if fused and fusion == "fc" else None
-        self.classifier = nn.Linear(self.embedding_size, num_classes) if fused else None
+        self.classifier = identity_classifier(self.embedding_size, num_classes) if fused else None
         self._initialize()
 
     @property
     def part_names(self) -> tuple[str, ...]:
-        """The part branches, top to bottom."""
+        """The names of the part branches, top to bottom."""
         return tuple(name for name in self.names if name != GLOBAL)
 
     def _initialize(self) -> None:
-        """Kaiming normal (fan out) for the convolutions that ReLU follows; others keep their framework's start."""
+        """Initialize convolutions before a ReLU with Kaiming normal (fan out); others keep PyTorch's default."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and module.bias is None:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Float[Tensor, "b 3 h w"], parts: Tensor | None = None) -> ModelOutput:
-        """Scores and descriptor of whole pictures ``(b, 3, h, w)`` and their parts ``(b, 4, 3, y, x)``.
+        """Return scores and embedding of whole images ``(b, 3, h, w)`` and their parts ``(b, 4, 3, y, x)``.
 
         Raises:
             ShapeError: if the model has part branches and ``parts`` is missing or of another shape.
         """
         outputs = self._branches(images, parts)
         E = tuple(outputs[name].features for name in self.names)
-        intra = tuple(head(self.dropout(E_i)) for head, E_i in zip(self.classifiers, E, strict=True))
+        intra = self._branch_scores(E)
         embedding = self._fused(E)
-        logits = torch.stack(intra).mean(0) if self.classifier is None else self.classifier(self.dropout(embedding))
+        logits = self._logits(intra, embedding)
         maps = {
             f"{name}_block{number}": mask
             for name, output in outputs.items()
             for number, mask in enumerate(output.masks, start=2)
         }
         return ModelOutput(
-            embedding=embedding, metric=embedding, logits=logits, branches={"intra": intra}, maps=maps or None
+            embedding=embedding,
+            metric=embedding,
+            logits=logits,
+            branches={"intra": intra} if intra else None,
+            maps=maps or None,
         )
 
+    def _branch_scores(self, E: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return the scores of each branch; none for an embedding-only model."""
+        if isinstance(self.classifiers[0], NoClassifier):
+            return ()
+        return tuple(head(self.dropout(E_i)) for head, E_i in zip(self.classifiers, E, strict=True))
+
+    def _logits(self, intra: tuple[Tensor, ...], embedding: Tensor) -> Tensor | None:
+        if not intra:
+            return None
+        logits: Tensor = (
+            torch.stack(intra).mean(0) if self.classifier is None else self.classifier(self.dropout(embedding))
+        )
+        return logits
+
     def map_layers(self) -> MapLayers:
-        """The four blocks of each branch."""
+        """Return the four blocks of each branch."""
         of = {WHOLE if name == GLOBAL else name: cast(Branch, self.branches[name]).blocks for name in self.names}
         numbers = range(1, 1 + len(_STAGES))
         return {f"block{i}": {what: blocks[i - 1] for what, blocks in of.items()} for i in numbers}
 
     def blocks(self) -> tuple[Block, ...]:
-        """The branches, as they were weighed; none apart where one layer mixed them (``fc``)."""
+        """Return the weighed branches; none if one layer mixes them (``fc``)."""
         if self.fuse is not None:
             return ()
         whole = [("whole body", _GLOBAL_FEATURES, "")] if GLOBAL in self.names else []
-        parts = [(name.replace("_", " "), _PART_FEATURES, _WORDS[name]) for name in self.part_names]
+        parts = [(name.replace("_", " "), _PART_FEATURES, _REGIONS[name]) for name in self.part_names]
         return consecutive_blocks([*whole, *parts])
 
     def _branches(self, images: Tensor, parts: Tensor | None) -> dict[str, BranchOutput]:
@@ -238,7 +263,7 @@ class AttentionDriven(ReidModel):
         return {name: self.branches[name](inputs[name]) for name in self.names}
 
     def _fused(self, E: tuple[Tensor, ...]) -> Tensor:
-        """``[E_g, E_l]``: the global features keep their weight, unless ``weigh_global``."""
+        """Return ``[E_g, E_l]``: the global features are not weighed, unless ``weigh_global``."""
         if self.inter is not None:
             split = len(self.names) - len(self.inter.weigh)
             E = (*E[:split], *self.inter(E[split:]))  # Eq 9
@@ -252,15 +277,15 @@ def _in_order(branches: tuple[str, ...]) -> tuple[str, ...]:
         if name not in BRANCHES:
             raise UnknownNameError("branch", name, BRANCHES)
     if not branches:
-        raise ConfigError(f"a model needs at least one branch; there are {', '.join(BRANCHES)}")
+        raise ConfigError(f"a model needs at least one branch of {', '.join(BRANCHES)}")
     return tuple(name for name in BRANCHES if name in branches)
 
 
 def _checked(images: Tensor, parts: Tensor | None) -> Tensor:
     wanted = f"(b, {len(PARTS)}, 3, height, width) for {', '.join(PARTS)}"
-    cut = "cut them with passerby.data.keypoints.crops.crop_parts"
+    fix = "Fix: crop them with passerby.data.keypoints.crops.crop_parts"
     if parts is None:
-        raise ShapeError(f"attention_driven needs the parts of each picture, {wanted}, and got none; {cut}")
+        raise ShapeError(f"attention_driven needs the parts of each image, {wanted}, and got none. {fix}")
     if parts.ndim != 5 or parts.shape[:3] != (len(images), len(PARTS), 3):
-        raise ShapeError(f"parts must be {wanted}, with b = {len(images)}; got {tuple(parts.shape)}; {cut}")
+        raise ShapeError(f"parts must be {wanted}, with b = {len(images)}; got {tuple(parts.shape)}. {fix}")
     return parts

@@ -4,8 +4,8 @@ State-dict keys are torchvision's (``features.N.conv…``), without the classifi
 ImageNet weights load as they are; :func:`flat_to_nested` renames the older layout in which an
 inverted residual is one flat sequence ``conv.0 … conv.7``.
 
-Deviations (the paper knows neither): ``last_stride`` acts on block 14, and an attention module may
-stand after the projection BN of a block, before the residual sum. To speak the same language as
+Deviations (the paper has neither): ``last_stride`` acts on block 14, and an attention module may
+stand after the projection BN of a block, before the residual sum. To number stages as in
 the ResNets, blocks are grouped into four stages by width: 1 = blocks 2–6 (24 and 32 channels),
 2 = 7–13 (64 and 96), 3 = 14–16 (160), 4 = 17 (320).
 """
@@ -16,13 +16,15 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from passerby.errors import ConfigError
 from passerby.models.attention import AttentionFactory
+from passerby.models.backbones.registry import BACKBONES, AttentionPosition, Backbone
 
 CHANNELS = 1280
 
 
 class _Row(NamedTuple):
-    """One row of the paper's Table 2: expansion t, output channels c, repeats n, first stride s."""
+    """A row of the paper's Table 2: expansion t, output channels c, repeats n, first stride s."""
 
     t: int
     c: int
@@ -42,7 +44,7 @@ _TABLE_2 = (
 _STAGE_OF_WIDTH = {24: 1, 32: 1, 64: 2, 96: 2, 160: 3, 320: 4}
 _LAST_DOWNSAMPLING = 160
 _LAST_OF_SIZE = (3, 6, 13, 18)
-"""Before the map shrinks again, and the convolution after all blocks."""
+"""The index of the last module at each size of map; the last is the convolution after all blocks."""
 
 
 def _conv_bn_relu6(c_in: int, c_out: int, *, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
@@ -54,7 +56,7 @@ def _conv_bn_relu6(c_in: int, c_out: int, *, kernel: int, stride: int = 1, group
 
 
 class InvertedResidual(nn.Module):
-    """Expand 1×1 → depthwise 3×3 → project 1×1 (linear) [→ attention], with a sum where shapes allow."""
+    """A block: expand 1×1 → depthwise 3×3 → project 1×1 (linear) [→ attention], and a residual sum if shapes allow."""
 
     def __init__(self, c_in: int, c_out: int, *, stride: int, expansion: int, attention: nn.Module | None) -> None:
         super().__init__()
@@ -78,8 +80,8 @@ class InvertedResidual(nn.Module):
         return x + y if self.has_shortcut else y
 
 
-class MobileNetV2(nn.Module):
-    """Images ``(b, 3, h, w)`` → map ``(b, 1280, h/32, w/32)`` (``h/16`` with ``last_stride=1``)."""
+class MobileNetV2(Backbone):
+    """A MobileNetV2: images ``(b, 3, h, w)`` → map ``(b, 1280, h/32, w/32)`` (``h/16`` with ``last_stride=1``)."""
 
     channels = CHANNELS
 
@@ -89,8 +91,13 @@ class MobileNetV2(nn.Module):
         last_stride: int = 2,
         attention: AttentionFactory | None = None,
         attention_stages: tuple[int, ...] = (3, 4),
+        attention_position: AttentionPosition = "post_bn",
     ) -> None:
         super().__init__()
+        if attention_position != "post_bn":
+            raise ConfigError(
+                "mobilenet_v2 carries attention after the projection BN only. Fix: set attention_position='post_bn'"
+            )
         features: list[nn.Module] = [_conv_bn_relu6(3, 32, kernel=3, stride=2)]
         c_in = 32
         for row in _TABLE_2:
@@ -106,9 +113,12 @@ class MobileNetV2(nn.Module):
 
     @property
     def stages(self) -> dict[str, nn.Module]:
-        """The last of each size of map, by its key in the state; the last one's output is the backbone's."""
+        """The last module at each size of map, by its state key; the output of the last one is the backbone's."""
         return {f"features.{last}": self.features[last] for last in _LAST_OF_SIZE}
 
     def forward(self, images: Tensor) -> Tensor:
         out: Tensor = self.features(images)
         return out
+
+
+BACKBONES.register("mobilenet_v2")(MobileNetV2)

@@ -1,7 +1,7 @@
-"""OSNet's convolutional part (Zhou et al., Omni-Scale Feature Learning, ICCV 2019), its Table 1.
+"""The convolutional part of OSNet (Zhou et al., Omni-Scale Feature Learning, ICCV 2019), its Table 1.
 
 A block (the paper's Fig 3b) runs four streams of 1, 2, 3 and 4 *Lite 3×3* convolutions (receptive
-fields 3, 5, 7, 9), weighs each one's channels with one shared *aggregation gate* (Eq 2, reduction
+fields 3, 5, 7, 9), weighs the channels of each with one shared *aggregation gate* (Eq 2, reduction
 16), sums them and adds the shortcut. Three stages of two blocks; a 1×1 convolution and a 2×2 average
 pool lead from each to the next. State-dict keys are torchreid's.
 """
@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 WIDTHS = (64, 256, 384, 512)
-"""Channels of the stem and the three stages at width 1.0."""
+"""The numbers of channels of the stem and the three stages at width 1.0."""
 _GATE_REDUCTION = 16
 _BOTTLENECK = 4
 
 
 class _ConvBN(nn.Module):
-    """Convolution (no bias) → BN [→ ReLU]."""
+    """A convolution (no bias) → BN [→ ReLU]."""
 
     def __init__(self, c_in: int, c_out: int, kernel: int = 1, *, stride: int = 1, relu: bool = True) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class _Lite3x3(nn.Module):
 
 
 class _AggregationGate(nn.Module):
-    """Eq 2: x ⊙ G(x), G = GAP → C/16 → ReLU → C → sigmoid; one gate serves all streams of a block."""
+    """The gate of Eq 2, x ⊙ G(x), G = GAP → C/16 → ReLU → C → sigmoid; one gate serves all streams of a block."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ def _stage(c_in: int, c_out: int, *, transition: bool) -> nn.Sequential:
 
 
 class OSNetBackbone(nn.Sequential):
-    """Images ``(b, 3, h, w)`` → map ``(b, 512·width, h/16, w/16)``."""
+    """The convolutions of OSNet: images ``(b, 3, h, w)`` → map ``(b, 512·width, h/16, w/16)``."""
 
     def __init__(self, *, width: float = 1.0) -> None:
         super().__init__()

@@ -1,22 +1,21 @@
-"""ResNet (He et al., CVPR 2016) as a re-identification backbone, with torchvision's state-dict keys, without ``fc``.
+"""ResNet (He et al., CVPR 2016) as a re-identification backbone, with torchvision's state-dict keys and no ``fc``.
 
-Deviations: a bottleneck's stride is on its 3×3 convolution (torchvision's and everyone's practice
-since 2017); ``last_stride`` acts on layer 4; an attention module may stand on a block's output
+Deviations: a bottleneck's stride is on its 3×3 convolution (common practice since 2017, also in
+torchvision); ``last_stride`` acts on layer 4; an attention module may act on a block's output
 channels after its last BN (``post_bn``) or before it (``pre_bn``), in both cases before the
 residual sum.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from functools import partial
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from passerby.errors import UnknownNameError
 from passerby.models.attention import AttentionFactory
-
-AttentionPosition = Literal["post_bn", "pre_bn"]
+from passerby.models.backbones.registry import BACKBONES, AttentionPosition, Backbone
 
 DEPTHS = {
     18: (2, 2, 2, 2),
@@ -26,8 +25,10 @@ DEPTHS = {
     101: (3, 4, 23, 3),
     152: (3, 8, 36, 3),
 }
-"""Blocks in each stage: basic ones in 18 and 34, else bottlenecks. No paper's table has 26, the shortest of these."""
+"""The number of blocks of each stage: basic in 18 and 34, else bottlenecks. No paper has 26, the shortest of these."""
 _BASIC = (18, 34)
+_HALF = (18, 26)
+"""The depths that also exist with half the channels (``_half``): small enough to train on a few CPU cores."""
 _STAGE_WIDTHS = (64, 128, 256, 512)
 
 
@@ -36,7 +37,7 @@ def _conv(c_in: int, c_out: int, kernel: int, stride: int = 1) -> nn.Conv2d:
 
 
 class _Block(nn.Module):
-    """What both kinds of block share: a residual path whose last conv and BN may be attended, and a sum."""
+    """A base of both kinds of block: a residual path with optional attention at its last BN, and the residual sum."""
 
     expansion: int
 
@@ -63,7 +64,7 @@ class _Block(nn.Module):
 
 
 class BasicBlock(_Block):
-    """3×3 → 3×3, of ResNet-18 and -34."""
+    """The block of ResNet-18 and -34: 3×3 → 3×3."""
 
     expansion = 1
 
@@ -80,7 +81,7 @@ class BasicBlock(_Block):
 
 
 class Bottleneck(_Block):
-    """1×1 → 3×3 → 1×1 to four times the width, of ResNet-50 and deeper."""
+    """The block of ResNet-50 and deeper: 1×1 → 3×3 → 1×1 to four times the width."""
 
     expansion = 4
 
@@ -100,13 +101,13 @@ class Bottleneck(_Block):
         return self._close(x, self.conv3(y), self.bn3)
 
 
-class ResNet(nn.Module):
-    """Images ``(b, 3, h, w)`` → map ``(b, channels, h/32, w/32)`` (``h/16`` with ``last_stride=1``).
+class ResNet(Backbone):
+    """A ResNet: images ``(b, 3, h, w)`` → map ``(b, channels, h/32, w/32)`` (``h/16`` with ``last_stride=1``).
 
     Args:
         depth: 18, 34 (512 channels), 26, 50, 101 or 152 (2048).
-        width: factor on the channels of every layer.
-        attention: builds a module for so many channels; every block of ``attention_stages`` gets one.
+        width: factor on the number of channels of every layer.
+        attention: builds a module for a number of channels; every block of ``attention_stages`` gets one.
     """
 
     def __init__(
@@ -145,11 +146,11 @@ class ResNet(nn.Module):
 
     @property
     def stages(self) -> dict[str, nn.Module]:
-        """The four layers by name; the last one's output is the backbone's."""
+        """The four layers by name; the output of the last one is the backbone's."""
         return {f"layer{stage}": getattr(self, f"layer{stage}") for stage in range(1, 5)}
 
     def _initialize(self) -> None:
-        """Kaiming normal (fan out) for convolutions outside attention; BN starts at 1 and 0 by default."""
+        """Initialize convolutions outside attention with Kaiming normal (fan out); BN starts at 1 and 0 by default."""
         for name, module in self.named_modules():
             if isinstance(module, nn.Conv2d) and ".attention." not in name:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -159,3 +160,9 @@ class ResNet(nn.Module):
         for stage in range(1, 5):
             x = getattr(self, f"layer{stage}")(x)
         return x
+
+
+for _depth in DEPTHS:
+    BACKBONES.register(f"resnet{_depth}")(partial(ResNet, _depth))
+for _depth in _HALF:
+    BACKBONES.register(f"resnet{_depth}_half")(partial(ResNet, _depth, width=0.5))

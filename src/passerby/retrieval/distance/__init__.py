@@ -1,1 +1,1 @@
-"""Distances between embeddings: Euclidean, DMLI, and their comparison in blocks of bounded memory."""
+"""The Euclidean and DMLI distances between embeddings, and their comparison in blocks of bounded memory."""

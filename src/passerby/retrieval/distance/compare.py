@@ -28,7 +28,7 @@ BLOCK_BYTES = 64 * 2**20
 CELL_BYTES = 16
 """The memory that is needed beside each distance of a block: masks, indices, copies."""
 _NORM_TOLERANCE = 0.02
-"""How far the norm of a stripe may be from 1: half precision rounds so much."""
+"""The tolerated deviation of a stripe's norm from 1, which half precision needs."""
 _PAIRS = 2**13
 """The number of pairs that are compared at a time."""
 _SYMMETRIC = 512
@@ -77,7 +77,7 @@ class Comparison:
 
 @dataclass(frozen=True, eq=False)
 class DistanceMatrix:
-    """Precomputed distances, with the interface of :class:`Comparison`."""
+    """A matrix of precomputed distances, with the interface of :class:`Comparison`."""
 
     matrix: Float[Tensor, "m n"]
     cell_bytes = 0

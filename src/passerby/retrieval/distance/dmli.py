@@ -1,4 +1,4 @@
-"""DMLI, dynamically matching local information (Luo et al., AlignedReID++, Pattern Recognition 2019).
+"""DMLI, the dynamically matching local information (Luo et al., AlignedReID++, Pattern Recognition 2019).
 
 Stripe distance d = Euclidean of two L2-normalized stripes, then (e^d − 1)/(e^d + 1) = tanh(d/2) = 2σ(d) − 1, which
 is a sixth of the work of a tanh: :func:`stripe_distances`. The distance of two images is the cheapest path through
