@@ -52,7 +52,7 @@ def test_a_table_of_attributes(tmp_path: Path) -> None:
 
 def test_a_table_of_attributes_needs_to_be_told_them(tmp_path: Path) -> None:
     other = DRAWN.replace("people=8", "people=12")
-    with pytest.raises(ConfigError, match=r"nobody says those of .*--set data\.test_attributes=FILE"):
+    with pytest.raises(ConfigError, match=r"needs the attributes of '.*'\. Fix: .*--set data\.test_attributes=FILE"):
         run(tmp_path, **{"data.test": other})
     (tmp_path / "others.csv").write_text("pid,hat,hair_length\n901,yes,short\n")
     with pytest.raises(DatasetLayoutError, match="describes none of"):

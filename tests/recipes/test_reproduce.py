@@ -21,7 +21,7 @@ from passerby.figures.reproduction import Dots, Panel, comparison
 from passerby.recipes import progress as progress_module
 from passerby.recipes import reproduce as module
 from passerby.recipes import table_report as report_module
-from passerby.recipes.conditions import conditions, differences, shortened
+from passerby.recipes.conditions import conditions, differences, shorten
 from passerby.recipes.registry import load_recipe
 from passerby.recipes.reproduce import reproduce
 from passerby.recipes.tables import MARKET, load_table
@@ -135,7 +135,7 @@ def test_a_row_of_each_paper(
     monkeypatch.setattr(module, "train", never)
     said: list[str] = []
     again = run(paper, table, tmp_path, row, log=said.append)
-    assert said == [f"{row}: finished before"]
+    assert said == [f"{row}: already finished"]
     assert again.rows == report.rows
 
 
@@ -164,7 +164,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(
     epoch = Engine._epoch
     monkeypatch.setattr(Engine, "_epoch", lambda self, n, monitor: (trained.append(n), epoch(self, n, monitor)))
     run(paper, table, killed, row, epochs=2, log=said.append)
-    assert said == [f"{row}: going on from its newest checkpoint"]
+    assert said == [f"{row}: resuming from its newest checkpoint"]
     assert trained == [1], "the first epoch was not trained twice"
 
     run(paper, table, tmp_path, row, epochs=2)
@@ -190,14 +190,16 @@ def test_interrupted_before_a_checkpoint_it_begins_anew(tmp_path: Path, monkeypa
     assert steps(row) == [1]
     said: list[str] = []
     run("aap_reid", "table1", tmp_path, "baseline", log=said.append)
-    assert said == ["baseline: training anew, since it has no checkpoint to go on from"]
+    assert said == ["baseline: training again: it has no checkpoint to resume from"]
     assert (row / "metrics.json").is_file()
 
 
 def test_a_row_that_another_call_has_just_begun_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def begun_twice(self: Any, *_: Any, **__: Any) -> float:
         mine = (tmp_path / "aap_reid-table1" / "baseline" / "config.json").stat().st_ino
-        with pytest.raises(OutputError, match=r"baseline of .* is being run by another call; wait .* another --out"):
+        with pytest.raises(
+            OutputError, match=r"baseline of .* is being run by another call\. Fix: wait, .* another --output"
+        ):
             run("aap_reid", "table1", tmp_path, "baseline")
         assert (tmp_path / "aap_reid-table1" / "baseline" / "config.json").stat().st_ino == mine, "it was not deleted"
         with monkeypatch.context() as patch:
@@ -257,7 +259,7 @@ def test_a_re_ranked_row_is_an_evaluation_of_the_row_it_re_ranks(
     monkeypatch.setattr(module, "train", never)
     said: list[str] = []
     report = run("aap_reid", "table1", tmp_path, "baseline_reranked", log=said.append)
-    assert said == ["baseline_reranked: re-ranking of baseline"]
+    assert said == ["baseline_reranked: re-ranking baseline"]
     plain, again = (line for line in report.rows if line.name in ("baseline", "baseline_reranked"))
     assert [plain.state, again.state] == ["measured", "measured"]
     assert [cell.ours for cell in plain.cells] != [cell.ours for cell in again.cells]
@@ -271,7 +273,7 @@ def test_a_re_ranked_row_is_an_evaluation_of_the_row_it_re_ranks(
     monkeypatch.setattr(module, "load", never)
     said.clear()
     run("aap_reid", "table1", tmp_path, "baseline", "baseline_reranked", log=said.append)
-    assert said == ["baseline: finished before", "baseline_reranked: finished before"]
+    assert said == ["baseline: already finished", "baseline_reranked: already finished"]
 
 
 def test_a_re_ranked_row_trains_what_it_needs(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,8 +281,8 @@ def test_a_re_ranked_row_trains_what_it_needs(finished: Path, tmp_path: Path, mo
     said: list[str] = []
     report = run("aap_reid", "table1", tmp_path, "stride_reranked", "baseline_reranked", log=said.append)
     assert said == [
-        "stride_reranked: training stride, to re-rank it", "stride_reranked: failed: no",
-        "baseline_reranked: training baseline, to re-rank it",
+        "stride_reranked: needs stride: training", "stride_reranked: failed: no",
+        "baseline_reranked: needs baseline: training",
     ]  # fmt: skip
     states = {line.name: line.state for line in report.rows if line.state != "not run"}
     assert states == {"stride_reranked": "failed", "baseline": "measured", "baseline_reranked": "measured"}
@@ -311,8 +313,8 @@ def test_a_row_that_cannot_be_read_is_one_error(finished: Path, monkeypatch: pyt
     def refuse(*_: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(progress_module, "_refuse_other", refuse)  # root, who may run the tests, may read anything
-    with pytest.raises(ConfigError, match=r"baseline cannot be read \(Permission denied\); choose another --out"):
+    monkeypatch.setattr(progress_module, "_check_same_run", refuse)  # root, who may run the tests, may read anything
+    with pytest.raises(ConfigError, match=r"baseline' cannot be read: Permission denied.*choose another --output"):
         run("aap_reid", "table1", finished, "baseline")
 
 
@@ -327,7 +329,7 @@ def test_a_report_is_there_after_the_first_row(finished: Path, tmp_path: Path, m
 def test_other_settings_are_not_mixed_with_those_of_before(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "train", never)
     with pytest.raises(
-        ConfigError, match=r"baseline was trained with other settings or data .*seed: 0, wanted 5.*--out"
+        ConfigError, match=r"baseline' was trained with other settings or data .*seed: got 0, expected 5.*--output"
     ):
         run("aap_reid", "table1", finished, "baseline", settings={"seed": 5})
     monkeypatch.setattr(module, "train", lambda *_, **__: None)
@@ -343,7 +345,7 @@ def test_what_decides_nothing_of_a_row_may_be_another(finished: Path, monkeypatc
     idle = {"data.threads": 1, "data.cache": False, "checkpoint_every": 3, "evaluate_every": 5}
     data = DRAWN.replace("people=8,cameras=2", "cameras=2,people=8")
     report = run("aap_reid", "table1", finished, "baseline", settings=idle, data=data, log=said.append)
-    assert said == ["baseline: finished before"]
+    assert said == ["baseline: already finished"]
     (line,) = [line for line in report.rows if line.name == "baseline"]
     assert line.config is not None
     assert (line.config.data.threads, line.config.data.train) == (2, DRAWN), "what it was trained with is reported"
@@ -360,14 +362,14 @@ def test_the_same_data_elsewhere_is_the_same_and_other_data_in_its_place_are_not
     for place in (packed, "people", f"market1501:{people}"):
         said: list[str] = []
         report = run("aap_reid", "table1", tmp_path, "baseline", data=place, log=said.append)
-        assert said == ["baseline: finished before"]
+        assert said == ["baseline: already finished"]
         assert [line.state for line in report.rows if line.name == "baseline"] == ["measured"]
 
     for split, setting in (("query", "data.test"), ("bounding_box_train", "data.train")):
         picture = min((people / split).glob("*.jpg"))
         was = picture.read_bytes()
         picture.write_bytes(was + b"\0")
-        with pytest.raises(ConfigError, match=rf"baseline was trained with .*\({setting}: other content\).*--out"):
+        with pytest.raises(ConfigError, match=rf"baseline' was trained with .*\({setting}: other content\).*--output"):
             run("aap_reid", "table1", tmp_path, "baseline", data=str(people))
         picture.write_bytes(was)
 
@@ -388,7 +390,7 @@ def test_a_row_goes_on_where_its_data_lie_now(
     moved = people.rename(tmp_path / "moved")
     said: list[str] = []
     report = run("aap_reid", "table1", tmp_path, "baseline", data=str(moved), epochs=2, log=said.append)
-    assert said == ["baseline: going on from its newest checkpoint"]
+    assert said == ["baseline: resuming from its newest checkpoint"]
     assert not report.failed
     assert read_config(tmp_path / "aap_reid-table1" / "baseline" / "config.json").data.train == str(moved)
 
@@ -401,7 +403,7 @@ def test_numbers_of_data_that_was_replaced_are_not_those_of_the_new(finished: Pa
     run("aap_reid", "table1", out, "baseline")
     metrics = json.loads(file.read_text())
     file.write_text(json.dumps(metrics | {"queries": metrics["queries"] + 4}))
-    with pytest.raises(ConfigError, match=r"baseline was measured with 12 queries, the data has 8.*--out"):
+    with pytest.raises(ConfigError, match=r"baseline' was measured with 12 queries, but the data has 8.*--output"):
         run("aap_reid", "table1", out, "baseline")
 
 
@@ -422,7 +424,7 @@ def test_what_is_in_the_way_is_not_overwritten(tmp_path: Path) -> None:
 
 def test_where_no_report_can_be_nothing_is_run(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match=r"file.aap_reid-table2.*choose another --out"):
+    with pytest.raises(OutputError, match=r"file.aap_reid-table2.*choose another --output"):
         reproduce("aap_reid", "table2", output=tmp_path / "file")
 
 
@@ -446,9 +448,9 @@ def test_what_is_counted_needs_no_data(tmp_path: Path) -> None:
         (("aap_reid", "table1"), {"settings": {"model.options.bakbone": 1}}, UnknownNameError, "Did you mean backbone"),
         (("aap_reid", "table1"), {"epochs": 0}, ConfigError, "setting epochs"),
         (("aap_reid", "table1"), {"data": None}, ConfigError, "give --data"),
-        (("attention_driven", "table12", "vgg"), {}, ConfigError, "cannot be run: a network for classifying"),
+        (("attention_driven", "table12", "vgg"), {}, ConfigError, "cannot be run: an image classification network"),
         (("attention_driven", "table12", "full", "vgg"), {}, ConfigError, "^vgg of .*; leave them out$"),
-        (("aap_reid", "table1", "band", ""), {}, ConfigError, "a row without a name.*name some of baseline, .*or none"),
+        (("aap_reid", "table1", "band", ""), {}, ConfigError, "a row name is empty.*name some of baseline, .*or none"),
         (("aap_reid", "table1"), {"data": "/nowhere"}, DatasetLayoutError, "nowhere"),
     ],
 )
@@ -484,6 +486,14 @@ def test_other_test_data_and_weights_are_named(tmp_path: Path, monkeypatch: pyte
     assert "trained on pedestrians: train 16 images of 4 people" in report.data
 
 
+def test_settings_under_former_names_are_reported_under_todays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "train", lambda *_, **__: None)
+    with pytest.warns(FutureWarning, match=r"model\.trunk_weights.* is now called .*model\.backbone_weights"):
+        report = run("dual_attention", "table2", tmp_path, "se", settings={"model.trunk_weights": "R50.pth"})
+    said = {condition.what: condition.here for condition in report.conditions}
+    assert said["initial weights"] == "R50.pth"
+
+
 def test_data_in_the_layout_of_the_paper_s_is_not_the_paper_s(
     tmp_path: Path, draw_people: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -496,11 +506,11 @@ def test_data_in_the_layout_of_the_paper_s_is_not_the_paper_s(
 
 def test_a_shorter_training_keeps_its_course() -> None:
     config = with_overrides(load_recipe("strong_baseline"), {"schedule.milestones": (40.0, 70.0)})
-    short = shortened(config, 12)
+    short = shorten(config, 12)
     assert short.epochs == 12
     assert short.schedule.milestones == (4, 7)
     assert short.schedule.warmup_epochs == 1
-    assert shortened(config, None) == config
+    assert shorten(config, None) == config
 
 
 def test_differences_have_dotted_names() -> None:
@@ -523,9 +533,9 @@ def test_conditions_name_files_and_what_stands_in_for_them() -> None:
     config = with_overrides(table.config("aanet50"), {**here, "data.threads": 1})
     said = {c.what: (c.paper, c.here) for c in conditions(table, MARKET, {"aanet50": config}, {})}
     assert said == {
-        "data.attributes": ("beside the training pictures", "mine.csv"),
+        "data.attributes": ("beside the training images", "mine.csv"),
         "data.test_attributes": ("with the training data's", "theirs.csv"),
-        "evaluation.draws": ("as the data set's protocol has it", "10"),
+        "evaluation.draws": ("as in the dataset's protocol", "10"),
     }
 
 

@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from passerby.data.attributes.schema import Schema
+from passerby.data.registry import DATASETS
+from passerby.data.variants import described
 from passerby.errors import UnknownNameError
 from passerby.losses.registry import create_loss
 from passerby.models.registry import create_model
@@ -17,7 +19,7 @@ from passerby.recipes.tables import (
     COUNTED,
     CUHK03,
     CUHK03_DETECTED,
-    CUHK03_LABELLED,
+    CUHK03_LABELED,
     DUKE,
     MARKET,
     PAPERS,
@@ -247,7 +249,7 @@ def test_re_ranked_rows_are_runs_of_others() -> None:
     assert Rerank(k1=20, k2=6, lam=0.3) == RERANKED
     faulty = Row(title="", reranks="one", printed=((1.0,),), changes={"epochs": 1})
     one = Row(title="", printed=((1.0,),))
-    with pytest.raises(ValueError, match="re-ranks 'one': wanted another row, no changes"):
+    with pytest.raises(ValueError, match="re-ranks 'one': expected another row, and no changes"):
         Table(
             recipe="aap_reid", paper="", name="", title="", metrics=("mAP",), columns=(MARKET,),
             rows={"one": one, "again": faulty},
@@ -257,7 +259,7 @@ def test_re_ranked_rows_are_runs_of_others() -> None:
 def test_the_column_is_the_data_sets_own_or_the_first() -> None:
     table = load_table("aap_reid", "table1")
     assert [table.column(name) for name in (DUKE.data, CUHK03.data, "pedestrians")] == [DUKE, CUHK03, MARKET]
-    assert load_table("attention_driven", "table5").column("pedestrians") == CUHK03_LABELLED
+    assert load_table("attention_driven", "table5").column("pedestrians") == CUHK03_LABELED
 
 
 @pytest.mark.parametrize(
@@ -280,7 +282,7 @@ def test_an_unknown_row_is_refused_with_the_nearest() -> None:
 
 def test_a_row_with_a_number_too_few_is_a_mistake() -> None:
     row = Row(title="x", printed=((1.0,),))
-    with pytest.raises(ValueError, match="row x of Table 1: wanted 2 numbers"):
+    with pytest.raises(ValueError, match="row x of Table 1: expected 2 numbers"):
         Table(
             recipe="aap_reid", paper="", name="Table 1", title="", metrics=("mAP", "rank-1"), columns=(MARKET,),
             rows={"x": row},
@@ -292,3 +294,14 @@ def test_what_is_counted_needs_no_training() -> None:
     counted = {place for place in tables if not load_table(*place).trained}
     assert counted == {("aap_reid", "table2"), ("attention_driven", "table12")}
     assert all(metric in COUNTED for place in counted for metric in load_table(*place).metrics)
+
+
+def test_a_column_is_called_as_its_dataset_is() -> None:
+    """Numbers stand beside the column whose name the dataset has: in another spelling none would match."""
+    columns = {column.data for paper in PAPERS for table in PAPERS[paper].values() for column in table.columns}
+    assert len(columns) == 5
+    for name in columns:
+        layout, _, text = name.partition(":")
+        known = DATASETS[layout].settings
+        values = {key: known[key](value) for key, value in (part.split("=") for part in text.split(",") if part)}
+        assert name == (described(layout, values) if values else layout)

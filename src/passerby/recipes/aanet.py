@@ -21,10 +21,12 @@ from passerby.training.config import (
 
 @recipe("aanet")
 def aanet() -> TrainConfig:
-    """AANet-50 at 384×128: SGD, 0.1 for new layers and 0.01 for the backbone, ×0.1 at epoch 20 of 40, batch 32 (§3.5).
+    """Return the settings of AANet-50 at 384×128.
 
-    † marks what the paper does not state and was chosen here: that a batch is 32 people with one image each, so that an
-    epoch sees every image once; momentum (0.9) and weight decay (5e-4), which the learned loss weights are spared.
+    SGD with learning rate 0.1 for new layers and 0.01 for the backbone, ×0.1 at epoch 20 of 40, batch 32 (§3.5).
+
+    † marks settings that the paper does not state and that were chosen here: a batch is 32 people with one image each,
+    so that an epoch sees every image once; momentum (0.9) and weight decay (5e-4; none for the learned loss weights).
 
     Command: ``passerby train aanet --data market1501:PATH --set model.backbone_weights=R50.pth``; on DukeMTMC-reID also
     ``--set model.options.schema=dukemtmc``; AANet-152 is ``--set model.options.backbone=resnet152 --set sampler.p=24``.
@@ -78,7 +80,7 @@ TABLE_2 = Table(
 
 
 def _tasks(*tasks: str, uncertainty: bool) -> dict[str, Any]:
-    """A model with the heads of these tasks and no others, and its loss."""
+    """Return the changes for a model with only the heads of these tasks, and its loss."""
     heads = options(parts="parts" in tasks, attributes="attributes" in tasks, attention_map="attention" in tasks)
     return {**heads, "loss.tasks": tasks, "loss.uncertainty": uncertainty}
 
@@ -121,7 +123,7 @@ _ACCURACY = {
     "type of lower": 94.83, "backpack": 87.77, "handbag": 89.61, "bag": 79.72, "hat": 98.01, "upper color": 77.08,
     "lower color": 70.81, "mean": 87.80,
 }  # fmt: skip
-"""In per cent, by group of the schema; what the paper calls L.slv, L.low, S.clth, C.up and C.low is read as here."""
+"""The accuracies in percent by group of the schema; the paper's L.slv, L.low, S.clth, C.up and C.low are so read."""
 
 TABLE_4 = Table(
     recipe="aanet",
@@ -135,7 +137,7 @@ TABLE_4 = Table(
         "aanet152": Row(
             title="AANet-152",
             changes=_AANET_152,
-            note="which pictures it counts is not printed; here the gallery's, of people, as Lin et al. do",
+            note="the paper does not say which images it counts; here the gallery's images of people, as in Lin et al.",
             printed=(tuple(_ACCURACY.values()),),
         ),
     },

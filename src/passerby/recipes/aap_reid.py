@@ -17,10 +17,12 @@ from passerby.training.config import (
 
 @recipe("aap_reid")
 def aap_reid() -> TrainConfig:
-    """AaP-ReID at 256×128: Adam 2e-4, weight decay 5e-4, a step each 150 epochs, 450 epochs, batch 32 (§4.2).
+    """Return the settings of AaP-ReID at 256×128.
 
-    † marks what the paper does not state and was chosen here: P×K (8×4), the step's factor (0.1) and the
-    erasing probability (0.5). Its epochs are read as AlignedReID++'s, in which every identity counts once.
+    Adam 2e-4, weight decay 5e-4, a learning rate step every 150 epochs, 450 epochs, batch 32 (§4.2).
+
+    † marks settings that the paper does not state and that were chosen here: P×K (8×4), the factor of the step (0.1)
+    and the erasing probability (0.5). Its epochs are read as AlignedReID++'s, in which every identity counts once.
 
     Command: ``passerby train aap_reid --data market1501:PATH --set model.backbone_weights=R50.pth``.
     Cost: 42,000 steps of 32 images.
@@ -43,7 +45,7 @@ _BASELINE = options(last_stride=2, band=False, attention="none")
 _STRIDE = options(band=False, attention="none")
 _BAND = options(attention="none")
 _CWA_ALL = options(attention_stages=(1, 2, 3, 4))
-_AS_AAP = "trained as AaP-ReID is, which the paper does not say; the recipe aligned_reid is AlignedReID++'s own"
+_AS_AAP = "trained like AaP-ReID, which the paper does not state; the recipe aligned_reid is AlignedReID++'s own"
 
 TABLE_1 = Table(
     recipe="aap_reid",
@@ -129,7 +131,7 @@ _TABLE_3: dict[int, tuple[tuple[float, ...], ...]] = {
         (86.6, 94.2, 98.2, 48.93),
     ),
 }  # fmt: skip
-"""Of each depth, in the order of the kinds: mAP, rank-1, rank-5, millions of parameters."""
+"""The mAP, rank-1, rank-5 and millions of parameters of each depth, in the order of the kinds."""
 
 TABLE_3 = Table(
     recipe="aap_reid",

@@ -16,7 +16,9 @@ from passerby.training.config import (
 
 @recipe("aligned_reid")
 def aligned_reid() -> TrainConfig:
-    """AlignedReID++ at 256×128: Adam 2e-4, ×0.1 each 150 epochs, 300 epochs of identities, P8×K4, label smoothing.
+    """Return the settings of AlignedReID++ at 256×128.
+
+    Adam 2e-4, ×0.1 every 150 epochs, 300 epochs of identities, P8×K4, label smoothing.
 
     Command: ``passerby train aligned_reid --data market1501:PATH --set model.backbone_weights=R50.pth``.
     Cost: 28,000 steps of 32 images.

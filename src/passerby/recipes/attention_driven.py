@@ -8,7 +8,7 @@ from passerby.losses.branches import BranchLossConfig
 from passerby.recipes.registry import recipe
 from passerby.recipes.tables import (
     CUHK03_DETECTED,
-    CUHK03_LABELLED,
+    CUHK03_LABELED,
     DUKE,
     MARKET,
     PAPERS,
@@ -31,14 +31,17 @@ from passerby.training.config import (
 
 @recipe("attention_driven")
 def attention_driven() -> TrainConfig:
-    """Five branches at 384×192 and 96×192: SGD, rate 0.01, ÷10 each 40 of 100 epochs, batch 32, no augmentation (§4.2).
+    """Return the settings of the network of five branches at 384×192 and 96×192.
 
-    † marks what the paper does not state and was chosen here: that a batch is 32 people with one image each, so that an
-    epoch sees every image once; momentum (0.9) and weight decay (5e-4).
+    SGD 0.01, ÷10 every 40 of 100 epochs, batch 32, no augmentation (§4.2).
 
-    Command: ``passerby train attention_driven --data market1501:PATH``. A synthetic set knows its own joints; elsewhere
-    the pose network of this package finds them, or ``--set parts.keypoints=BODY_POINTS`` names annotations. The paper first
-    trains its network nine epochs on ImageNet, which is the user's to run; give the weights as ``model.backbone_weights``.
+    † marks settings that the paper does not state and that were chosen here: a batch is 32 people with one image each,
+    so that an epoch sees every image once; momentum (0.9) and weight decay (5e-4).
+
+    Command: ``passerby train attention_driven --data market1501:PATH``. Synthetic data has its own keypoints; for other
+    data the pose network of this package predicts them, or ``--set parts.keypoints=BODY_POINTS`` names annotations. The
+    paper first trains its network for nine epochs on ImageNet, which is left to the user; give such weights as
+    ``model.backbone_weights``.
     Cost: 40,400 steps of 32 images and their parts.
     Expected: 94.65 / 85.22 (rank-1 / mAP) with these values of λ and β; 94.99 / 86.47 with ``loss.intra=0.1`` and
     ``parts.overlap=0.0625``.
@@ -56,14 +59,14 @@ def attention_driven() -> TrainConfig:
     )
 
 
-_ALL = (MARKET, DUKE, CUHK03_LABELLED, CUHK03_DETECTED)
+_ALL = (MARKET, DUKE, CUHK03_LABELED, CUHK03_DETECTED)
 _UNFUSED = {**options(fusion="concat"), "loss.intra": 1.0, "loss.inter": 0.0}
-"""The branches learn by themselves and are joined at test."""
+"""The changes for branches that are trained independently and concatenated at test time."""
 _BASELINE = {**_UNFUSED, **options(intra=False), "parts.by": "strips"}
 _ALIGNED = {**_UNFUSED, **options(intra=False)}
 _INTER = options(intra=False)
 _BEST = {"loss.intra": 0.1, "parts.overlap": 3 / 48}
-_BEST_ON_CUHK03 = {column.data: {"loss.intra": 0.2} for column in (CUHK03_LABELLED, CUHK03_DETECTED)}
+_BEST_ON_CUHK03 = {column.data: {"loss.intra": 0.2} for column in (CUHK03_LABELED, CUHK03_DETECTED)}
 
 
 def _table(
@@ -83,7 +86,7 @@ def _table(
 
 
 def _best(*printed: Numbers) -> dict[str, Row]:
-    """The headline row of Tables 3–5."""
+    """Return the headline row of Tables 3–5."""
     note = "λ = 0.1 (CUHK03: 0.2) and β = 3H/48, as the text below Table 11 says"
     return {"full": Row(title="Ours", changes=_BEST, on=_BEST_ON_CUHK03, note=note, printed=printed)}
 
@@ -94,7 +97,7 @@ TABLE_3 = _table(
 )  # fmt: skip
 TABLE_4 = _table(4, "DukeMTMC-reID", ("rank-1", "mAP"), (DUKE,), _best((86.04, 74.57)))
 TABLE_5 = _table(
-    5, "CUHK03, old protocol", ("rank-1", "rank-5", "rank-10"), (CUHK03_LABELLED, CUHK03_DETECTED),
+    5, "CUHK03, old protocol", ("rank-1", "rank-5", "rank-10"), (CUHK03_LABELED, CUHK03_DETECTED),
     _best((96.43, 99.73, 99.91), (93.58, 98.91, 99.42)),
 )  # fmt: skip
 
@@ -141,7 +144,7 @@ _BRANCHES: dict[str, tuple[str, Numbers, Numbers]] = {
     "parts": ("Part Fusion", (91.62, 96.82, 98.01, 75.35), (87.10, 95.37, 97.62, 69.84)),
     "all": ("Global+Part", (94.65, 98.21, 98.96, 85.22), (92.07, 97.35, 98.51, 78.46)),
 }
-"""Title, and rank-1, -5, -10 and mAP with and without intra-attention."""
+"""The title of each branch, and rank-1, -5, -10 and mAP with and without intra-attention."""
 
 
 def _branch(name: str, *, intra: bool) -> Row:
@@ -179,7 +182,7 @@ TABLE_8 = _table(
             title="Without attention decomposition",
             changes=options(decomposed=False),
             printed=((93.26, 97.92, 98.90, 99.17, 82.47),),
-            note="the paper says no more; read as one 3×3 convolution in the place of both",
+            note="the paper says no more; read as one 3×3 convolution in place of both",
         ),
         "with": Row(title="With attention decomposition", printed=((94.65, 98.21, 98.96, 99.38, 85.22),)),
     },
@@ -215,7 +218,7 @@ _LAMBDA: dict[float, tuple[float, ...]] = {
     0.9: (94.00, 84.13, 82.49, 68.14, 94.16, 91.65),
     1.0: (93.97, 84.02, 81.46, 67.32, 93.56, 91.19),
 }
-"""Rank-1 and mAP on Market-1501, the same on DukeMTMC-reID, rank-1 on both CUHK03."""
+"""The rank-1 and mAP on Market-1501, the same on DukeMTMC-reID, and rank-1 on both CUHK03."""
 TABLE_10 = _table(
     10,
     "The weight λ of the branches' own losses",
@@ -239,7 +242,7 @@ _BETA: tuple[tuple[Numbers, Numbers], ...] = (
     ((94.65, 98.21, 98.96, 85.22), (84.78, 92.10, 94.30, 71.92)),
     ((94.53, 98.30, 98.90, 85.13), (84.41, 92.68, 94.79, 71.42)),
 )
-"""Rank-1, -5, -10 and mAP for each multiple of H/48."""
+"""The rank-1, -5, -10 and mAP for each multiple of H/48."""
 TABLE_11 = _table(
     11,
     "The overlap β of neighboring parts",
@@ -251,7 +254,7 @@ TABLE_11 = _table(
     },
 )
 
-_FOREIGN = "a network for classifying pictures, which is not part of this package"
+_FOREIGN = "an image classification network, which is not part of this package"
 TABLE_12 = _table(
     12,
     "Model complexity: multiply-adds (10⁹) and weights (millions)",

@@ -1,4 +1,4 @@
-"""In what a run differs from the paper: settings that were changed, data, initial weights."""
+"""The conditions in which a run differs from the paper: changed settings, data, initial weights."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from passerby.recipes.table_report import Condition
 from passerby.recipes.tables import Column, Table
 from passerby.training.config import TrainConfig
 
-DECIDES_NOTHING = {"data.cache", "data.threads", "checkpoint_every", "evaluate_every"}
-"""Settings with which a run comes to the same numbers, to the last bit, whatever they are."""
-_SAID_APART = {"data.train", "data.test", "model.backbone_weights", "parts.keypoints"}
+NEUTRAL_SETTINGS = {"data.cache", "data.threads", "checkpoint_every", "evaluate_every"}
+"""The settings that do not change any number of a run, to the last bit."""
+_REPORTED_SEPARATELY = {"data.train", "data.test", "model.backbone_weights", "parts.keypoints"}
 _UNSET = {
-    "data.attributes": "beside the training pictures",
+    "data.attributes": "beside the training images",
     "data.test_attributes": "with the training data's",
-    "evaluation.draws": "as the data set's protocol has it",
+    "evaluation.draws": "as in the dataset's protocol",
 }
-"""What it means that nothing is named; else the model decides."""
+"""The meaning of ``None`` for settings; for others the model decides."""
 
 
-def shortened(config: TrainConfig, epochs: int | None) -> TrainConfig:
-    """The same training in ``epochs`` epochs: milestones and warm-up move with them, so that its course is kept."""
+def shorten(config: TrainConfig, epochs: int | None) -> TrainConfig:
+    """Return the same training in ``epochs`` epochs; milestones and warm-up scale with them."""
     if epochs is None:
         return config
     share = epochs / config.epochs
@@ -38,18 +38,18 @@ def shortened(config: TrainConfig, epochs: int | None) -> TrainConfig:
 
 
 def differences(one: TrainConfig, other: TrainConfig) -> dict[str, tuple[Any, Any]]:
-    """Settings by dotted names that are not equal, with both values."""
-    return unequal(flat(one), flat(other))
+    """Return the settings that differ, by dotted name, with both values."""
+    return unequal(flatten(one), flatten(other))
 
 
 def unequal(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Values that are not equal, by name; what one lacks counts as ``None``."""
+    """Return the values that differ, by name; a missing one counts as ``None``."""
     names = dict.fromkeys([*left, *right])
     return {n: (left.get(n), right.get(n)) for n in names if left.get(n) != right.get(n)}
 
 
-def flat(config: TrainConfig) -> dict[str, Any]:
-    """Plain values by dotted names."""
+def flatten(config: TrainConfig) -> dict[str, Any]:
+    """Return plain values by dotted names."""
     return _flat(config.model_dump(mode="json"))
 
 
@@ -63,21 +63,21 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def conditions(
     table: Table, column: Column, configs: Mapping[str, TrainConfig], others: Mapping[str, tuple[str, str]]
 ) -> tuple[Condition, ...]:
-    """What differs, ``others`` first, then epochs. Where rows differ among themselves, all their values are named."""
+    """Return what differs: ``others`` first, then epochs. Where rows differ from each other, all values are named."""
     changed: dict[str, tuple[list[str], list[str]]] = {}
     for name, config in configs.items():
         for key, values in differences(table.config(name, column.data), config).items():
-            if key not in _SAID_APART | DECIDES_NOTHING:
+            if key not in _REPORTED_SEPARATELY | NEUTRAL_SETTINGS:
                 for seen, value in zip(changed.setdefault(key, ([], [])), values, strict=True):
-                    seen.extend({_said(value, _UNSET.get(key, "the model's default"))} - set(seen))
+                    seen.extend({_format(value, _UNSET.get(key, "the model's default"))} - set(seen))
     order = sorted(changed, key=lambda key: key != "epochs")
     settings = {key: (" or ".join(changed[key][0]), " or ".join(changed[key][1])) for key in order}
     return tuple(Condition(what=key, paper=paper, here=here) for key, (paper, here) in {**others, **settings}.items())
 
 
-def _said(value: Any, unset: str) -> str:
+def _format(value: Any, unset: str) -> str:
     if isinstance(value, list):
-        return ", ".join(_said(part, unset) for part in value) or "none"
+        return ", ".join(_format(part, unset) for part in value) or "none"
     if isinstance(value, float):
         return f"{value:g}"
     return unset if value is None else str(value)

@@ -18,11 +18,13 @@ from passerby.training.config import (
 
 @recipe("dual_attention")
 def dual_attention() -> TrainConfig:
-    """SE and self-attention at 384×128: Adam 3.5e-4, 500 epochs, batch 32, triplet margin 0.3 (§III.C).
+    """Return the settings of SE and self-attention at 384×128.
 
-    † marks what the paper does not state and was chosen here: P×K (8×4), that an epoch sees every image once, a
-    learning rate that stays, no weight decay, ±10° of rotation, 10 % of translation, the erasing probability (0.5), the
-    smoothing (0.1) and equal weights of both losses. Flipping is not among its augmentations.
+    Adam 3.5e-4, 500 epochs, batch 32, triplet margin 0.3 (§III.C).
+
+    † marks settings that the paper does not state and that were chosen here: P×K (8×4), an epoch that sees every image
+    once, a constant learning rate, no weight decay, ±10° of rotation, 10 % of translation, the erasing probability
+    (0.5), the smoothing (0.1) and equal weights of both losses. Flipping is not among its augmentations.
 
     Command: ``passerby train dual_attention --data market1501:PATH --set model.backbone_weights=R50.pth``.
     Cost: 202,000 steps of 32 images.

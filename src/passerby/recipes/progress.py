@@ -1,6 +1,6 @@
-"""How far a row on disk has come, and whether it is the row that is asked for: what decides its numbers is compared.
+"""The progress of a row on disk, and a check that it was trained with the settings and data that are asked for.
 
-Settings that decide nothing may differ, and data are told by what they hold: another path to the same is the same.
+Settings that change no number may differ, and data are identified by content: the same data under another path match.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from typing import Any, Literal
 
 from passerby.config import read_tree
 from passerby.errors import ConfigError
-from passerby.recipes.conditions import DECIDES_NOTHING, flat, unequal
+from passerby.recipes.conditions import NEUTRAL_SETTINGS, flatten, unequal
 from passerby.training.config import TrainConfig, read_config
 from passerby.training.inputs import INPUTS
 from passerby.training.run import RunFolder
 
 Progress = Literal["absent", "begun", "unfinished", "finished"]
-"""Of a row on disk; what has ``begun`` has no checkpoint to go on from."""
+"""The progress of a row on disk; one that is ``begun`` has no checkpoint to resume from."""
 Inputs = Mapping[str, str]
-"""Digests by setting (:func:`~passerby.training.inputs.digests`)."""
+"""The digests by setting (:func:`~passerby.training.inputs.digests`)."""
 
 
 def progress(run: RunFolder, config: TrainConfig, *, inputs: Callable[[TrainConfig], Inputs], queries: int) -> Progress:
-    """How far a row has come.
+    """Return the progress of a row.
 
     Args:
-        inputs: what a run of these settings would read now; asked only where there is something to compare with.
-        queries: of the test data, for runs of earlier versions, which do not say what they read.
+        inputs: returns the digests of what a run of these settings would read now; called only to compare.
+        queries: the number of test queries, to check runs of earlier versions, which have no digests.
 
     Raises:
         ConfigError: if something else is in its folder, or it was trained with other settings, or on other data.
@@ -34,17 +34,18 @@ def progress(run: RunFolder, config: TrainConfig, *, inputs: Callable[[TrainConf
     try:
         if not run.path.exists():
             return "absent"
-        _refuse_other(run, config, inputs)
+        _check_same_run(run, config, inputs)
         if (run.path / "metrics.json").is_file():
-            _refuse_other_queries(run, queries)
+            _check_same_queries(run, queries)
             return "finished"
         return "unfinished" if any(run.checkpoints.glob("epoch-*")) else "begun"
     except OSError as error:
-        raise ConfigError(f"{run.path} cannot be read ({error.strerror or error}); choose another --out") from None
+        why = error.strerror or error
+        raise ConfigError(f"'{run.path}' cannot be read: {why}. Fix: choose another --output") from None
 
 
 def read_metrics(run: RunFolder) -> dict[str, Any]:
-    """What the evaluation of a finished row found.
+    """Read the evaluation of a finished row.
 
     Raises:
         ConfigError: if the file is damaged.
@@ -52,31 +53,31 @@ def read_metrics(run: RunFolder) -> dict[str, Any]:
     return read_tree(run.path / "metrics.json")
 
 
-def _refuse_other(run: RunFolder, config: TrainConfig, inputs: Callable[[TrainConfig], Inputs]) -> None:
+def _check_same_run(run: RunFolder, config: TrainConfig, inputs: Callable[[TrainConfig], Inputs]) -> None:
     had: dict[str, Any] = read_tree(run.path / INPUTS) if (run.path / INPUTS).is_file() else {}
     now = inputs(config) if had else {}
     differ = unequal({**_deciding(read_config(run.config)), **had}, {**_deciding(config), **now})
     if differ:
         content = had.keys() | now.keys()
         shown = [
-            f"{key}: other content" if key in content else f"{key}: {was}, wanted {wanted}"
+            f"{key}: other content" if key in content else f"{key}: got {was}, expected {wanted}"
             for key, (was, wanted) in differ.items()
         ]
         raise ConfigError(
-            f"{run.path} was trained with other settings or data ({'; '.join(shown[:3])}); choose another --out, or "
-            "delete it"
+            f"'{run.path}' was trained with other settings or data ({'; '.join(shown[:3])}). Fix: choose another "
+            "--output, or delete it"
         )
 
 
 def _deciding(config: TrainConfig) -> dict[str, Any]:
-    return {key: value for key, value in flat(config).items() if key not in DECIDES_NOTHING}
+    return {key: value for key, value in flatten(config).items() if key not in NEUTRAL_SETTINGS}
 
 
-def _refuse_other_queries(run: RunFolder, queries: int) -> None:
+def _check_same_queries(run: RunFolder, queries: int) -> None:
     metrics = read_metrics(run)
     asked = metrics["queries"] + metrics["queries_dropped"]
     if asked != queries:
         raise ConfigError(
-            f"{run.path} was measured with {asked:,} queries, the data has {queries:,}: it is other data now; "
-            "choose another --out, or delete it"
+            f"'{run.path}' was measured with {asked:,} queries, but the data has {queries:,}. Fix: choose another "
+            "--output, or delete it"
         )

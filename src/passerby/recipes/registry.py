@@ -1,4 +1,4 @@
-"""Recipes by name. A recipe is a typed function without arguments that returns a whole config."""
+"""The registry of recipes: a recipe is a typed function without arguments that returns a complete config."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ recipe = RECIPES.register
 
 
 def load_recipe(name: str) -> TrainConfig:
-    """The config of the recipe called ``name``.
+    """Return the config of the recipe called ``name``.
 
     Raises:
         UnknownNameError: if there is none.

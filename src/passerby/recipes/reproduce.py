@@ -1,8 +1,8 @@
-"""Rows of a paper's table, run one after the other and put beside what the paper printed.
+"""The reproduction of a paper's table: its rows are run one after the other and compared with the printed numbers.
 
-A row is a run folder, ``OUTPUT/PAPER-TABLE/ROW``. What is there decides what is done: a finished row is not trained
-again, an unfinished one goes on from its newest checkpoint, and the report shows every row that is finished, whenever
-it was trained. A row that fails does not keep the others from being run.
+A row is a run folder, ``OUTPUT/PAPER-TABLE/ROW``. Its content decides what is done: a finished row is not trained
+again, an unfinished one resumes from its newest checkpoint, and the report shows every finished row, whenever it was
+trained. If one row fails, the others are still run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from passerby.figures.training_curves import save_loss_curves
 from passerby.files import atomic_write, file_lock
 from passerby.inference.load import load
 from passerby.recipes.conditions import conditions
-from passerby.recipes.plan import Plan, plan_of
+from passerby.recipes.plan import Plan, make_plan
 from passerby.recipes.progress import Progress
 from passerby.recipes.table_report import Cell, ReportRow, State, TableReport
 from passerby.recipes.tables import COUNTED, RERANKED, Column
@@ -46,21 +46,21 @@ def reproduce(
     """Run rows of a table and write the report into ``OUTPUT/PAPER-TABLE``; it is renewed after every row.
 
     Args:
-        data: ``NAME:PATH`` or a path; not needed for a table that is counted.
-        rows: names; ``None``: all that can be run.
-        epochs: instead of the paper's; the schedule shrinks with them.
-        settings: by dotted names, for every row.
-        log: told what happens, a line a row.
+        data: ``NAME:PATH`` or a path; not needed for a table whose metrics are counted.
+        rows: the names of rows; ``None``: all that can be run.
+        epochs: the number of epochs instead of the paper's; the schedule scales with it.
+        settings: changes to every row, by dotted names.
+        log: called with one line per row.
 
     Raises:
-        UnknownNameError: for a paper, table, row or setting that there is not.
+        UnknownNameError: for an unknown paper, table, row or setting.
         ConfigError: if none of the rows can be run, or a row was trained before with other settings.
         DatasetLayoutError: if the data cannot be trained on, or evaluated.
         OutputError: if the report cannot be written, or another call is running one of the rows.
     """
-    plan = plan_of(paper, table, data=data, rows=rows, epochs=epochs, settings=settings or {}, output=output)
-    _make(plan.folder)
-    with _alone(plan):
+    plan = make_plan(paper, table, data=data, rows=rows, epochs=epochs, settings=settings or {}, output=output)
+    _make_folder(plan.folder)
+    with _locked(plan):
         return _run(plan, show_progress=show_progress, log=log)
 
 
@@ -69,7 +69,7 @@ def _run(plan: Plan, *, show_progress: bool, log: Callable[[str], object]) -> Ta
     report: TableReport | None = None
     for name in plan.chosen if plan.table.trained else ():
         state = plan.progress(name)
-        log(f"{name}: {_said(plan, name, state)}")
+        log(f"{name}: {_describe_state(plan, name, state)}")
         if state == "finished" and plan.metrics(name).is_file():
             continue
         try:
@@ -80,45 +80,47 @@ def _run(plan: Plan, *, show_progress: bool, log: Callable[[str], object]) -> Ta
         except (PasserbyError, OSError, RuntimeError) as error:  # torch raises RuntimeError where memory ends
             failures[name] = " ".join(str(error).split()) or type(error).__name__
             log(f"{name}: failed: {failures[name]}")
-        report = _written(plan, failures)
-    return report or _written(plan, failures)
+        report = _write_report(plan, failures)
+    return report or _write_report(plan, failures)
 
 
-def _make(folder: Path) -> None:
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}; choose another --out") from None
+        raise OutputError(
+            f"cannot create the folder '{folder}': {error.strerror or error}. Fix: choose another --output"
+        ) from None
 
 
 @contextmanager
-def _alone(plan: Plan) -> Iterator[None]:
-    """Of several calls, one runs a row: another would take it for one that was begun and left, and delete it."""
+def _locked(plan: Plan) -> Iterator[None]:
+    """Lock the rows: another call would take a running row for an abandoned one, and delete it."""
     with ExitStack() as locks:
         unfinished = [name for name in plan.chosen if plan.table.trained and not plan.metrics(name).is_file()]
         for name in dict.fromkeys(map(plan.table.run, unfinished)):
-            words = f"{name} of {plan.folder} is being run by another call; wait for it, or choose another --out"
-            locks.enter_context(file_lock(plan.folder / f".{name}.lock", otherwise=words))
+            busy = f"{name} of '{plan.folder}' is being run by another call. Fix: wait, or choose another --output"
+            locks.enter_context(file_lock(plan.folder / f".{name}.lock", otherwise=busy))
         yield
 
 
-_SAID: dict[Progress, str] = {
+_DESCRIPTIONS: dict[Progress, str] = {
     "absent": "training",
-    "begun": "training anew, since it has no checkpoint to go on from",
-    "unfinished": "going on from its newest checkpoint",
-    "finished": "finished before",
+    "begun": "training again: it has no checkpoint to resume from",
+    "unfinished": "resuming from its newest checkpoint",
+    "finished": "already finished",
 }
 
 
-def _said(plan: Plan, name: str, state: Progress) -> str:
+def _describe_state(plan: Plan, name: str, state: Progress) -> str:
     row = plan.table.row(name).reranks
     if not row or plan.metrics(name).is_file():
-        return _SAID[state]
-    return f"re-ranking of {row}" if state == "finished" else f"{_SAID[state]} {row}, to re-rank it"
+        return _DESCRIPTIONS[state]
+    return f"re-ranking {row}" if state == "finished" else f"needs {row}: {_DESCRIPTIONS[state]}"
 
 
 def _rerank(plan: Plan, name: str) -> None:
-    """Evaluate a finished run once more."""
+    """Evaluate a finished run with re-ranking."""
     assert plan.test is not None
     model = load(plan.run(name).path)
     protocol = replace(model.protocol_for(plan.test), rerank=RERANKED)
@@ -131,20 +133,20 @@ def _train(run: RunFolder, config: TrainConfig, state: Progress, *, show_progres
     if state == "begun":
         shutil.rmtree(run.path)
     if state == "unfinished":
-        run.write_config(config)  # the data may lie elsewhere now
+        run.write_config(config)  # the data may have another path now
         train(None, run.path, resume=True, show_progress=show_progress, on_checkpoint=save_loss_curves)
     else:
         train(config, run.path, show_progress=show_progress, on_checkpoint=save_loss_curves)
 
 
-def _written(plan: Plan, failures: Mapping[str, str]) -> TableReport:
-    report = report_of(plan, failures)
+def _write_report(plan: Plan, failures: Mapping[str, str]) -> TableReport:
+    report = make_report(plan, failures)
     report.write(plan.folder)
     return report
 
 
-def report_of(plan: Plan, failures: Mapping[str, str]) -> TableReport:
-    """The table as it stands on disk."""
+def make_report(plan: Plan, failures: Mapping[str, str]) -> TableReport:
+    """Return the report of the rows that are finished on disk."""
     rows = tuple(_row_report(plan, name, failures) for name in plan.table.rows)
     protocols = {_protocol(plan.metrics(row.name)) for row in rows if row.run is not None}
     return TableReport(
@@ -204,7 +206,7 @@ def _cell(plan: Plan, name: str, column: Column, metric: str, run: RunFolder | N
 
 
 def _attribute(metrics: Mapping[str, Any], group: str, *, column: Column, paper: float | None) -> Cell:
-    """A group's accuracy, or their mean; nothing where nobody knows that of the test's people."""
+    """Return the accuracy of a group, or their mean; empty where the test people have no such attribute."""
     found = metrics.get("attributes", {})
     shares = found.get("mean", {}) if group == "mean" else found.get("groups", {}).get(group, {})
     percent = {key: 100 * share for key in _BESIDE if (share := shares.get(key)) is not None}
@@ -213,11 +215,11 @@ def _attribute(metrics: Mapping[str, Any], group: str, *, column: Column, paper:
 
 
 _BESIDE = {"accuracy": "", "balanced": "balanced", "majority_accuracy": "majority"}
-"""What an evaluation says of a group, and what a report calls that."""
+"""The keys of a group's evaluation, and their names in a report."""
 
 
 def _measured(metrics: Mapping[str, Any], metric: str) -> float | None:
-    """``None``: a single gallery shot has no average precision."""
+    """Return a metric as a share; ``None`` for the mAP of single-shot galleries, which have none."""
     found: float | None = metrics["mean_ap"] if metric == "mAP" else metrics["cmc"][metric.removeprefix("rank-")]
     return found
 

@@ -1,4 +1,4 @@
-"""How large the model of a config is: counted on shapes, without memory or pictures."""
+"""The size of a config's model, counted on shapes: no memory for weights, no images."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from passerby.models.registry import create_model
 from passerby.training.config import TrainConfig
 
 PARTS = 4
-"""Pictures of the body's parts, each a quarter as high, that a model is shown if it asks for parts."""
+"""The number of part images, each a quarter as high, that a model gets if it takes parts."""
 
 
 def count(config: TrainConfig, metric: str, *, classes: int) -> int:
-    """One of :data:`~passerby.recipes.tables.COUNTED`, with ``classes`` people to train on."""
+    """Count one of the metrics of :data:`~passerby.recipes.tables.COUNTED`, with ``classes`` people to train on."""
     with torch.device("meta"):
         model = create_model(config.model.name, num_classes=classes, **config.model.options).eval()
     if metric == "parameters":
@@ -34,4 +34,4 @@ def _multiply_adds(model: ReidModel, size: tuple[int, int]) -> int:
         inputs.append(torch.zeros(1, PARTS, 3, height // 4, width, device="meta"))
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(*inputs)
-    return int(counter.get_total_flops()) // 2 - _weights(model, classifiers=True)  # torch counts two a multiply-add
+    return int(counter.get_total_flops()) // 2 - _weights(model, classifiers=True)  # torch counts two per multiply-add

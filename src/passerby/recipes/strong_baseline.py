@@ -16,7 +16,9 @@ from passerby.training.config import (
 
 @recipe("strong_baseline")
 def strong_baseline() -> TrainConfig:
-    """The strong baseline at 256×128: Adam 3.5e-4, warm-up 10 epochs, ×0.1 at 40 and 70, 120 epochs, P16×K4.
+    """Return the settings of the strong baseline at 256×128.
+
+    Adam 3.5e-4, 10 epochs of warm-up, ×0.1 at epochs 40 and 70, 120 epochs, P16×K4.
 
     Command: ``passerby train strong_baseline --data market1501:PATH --set model.backbone_weights=R50.pth``.
     Cost: about 1.6 million images; an hour or two on a current GPU.

@@ -1,6 +1,6 @@
-"""A reproduced table on disk: ``report.md`` for readers, ``figure.png``, ``results.json`` with everything.
+"""The report of a reproduced table: ``report.md`` for readers, ``figure.png``, and ``results.json`` with all numbers.
 
-What differs from the paper's conditions stands on top of all three.
+Each begins with the conditions that differ from the paper's.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ REPORT, FIGURE, RESULTS = "report.md", "figure.png", "results.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One number of the paper, and ours."""
+    """A number of the paper, and ours."""
 
     dataset: str
     metric: str
     paper: float | None
     ours: float | None
     exact: int | None = None
-    """What was counted, where ours is."""
+    """The exact count, where ours is counted."""
     beside: Mapping[str, float | None] = field(default_factory=dict)
-    """Of ours, what the paper does not print, by name."""
+    """The further numbers of ours that the paper does not print, by name."""
 
     @property
     def difference(self) -> float | None:
@@ -43,7 +43,7 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportRow:
-    """One row."""
+    """A row of the report."""
 
     name: str
     title: str
@@ -57,7 +57,7 @@ class ReportRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """Something that is not as it was for the paper."""
+    """A condition that differs from the paper's."""
 
     what: str
     paper: str
@@ -66,13 +66,13 @@ class Condition:
 
 @dataclass(frozen=True, kw_only=True)
 class TableReport:
-    """A table beside the paper's."""
+    """A reproduced table beside the printed one."""
 
     paper: str
     name: str
     table: Table
     data: str
-    """What ours were measured on, in words; empty for what is counted."""
+    """The description of our data; empty for counted metrics."""
     protocol: str
     conditions: tuple[Condition, ...]
     rows: tuple[ReportRow, ...]
@@ -86,16 +86,16 @@ class TableReport:
         return tuple(line for line in self.rows if line.state == "failed")
 
     def write(self, folder: Path) -> None:
-        """Write all three files, each whole or not at all.
+        """Write all three files, each atomically.
 
         Raises:
-            OutputError: if that cannot be.
+            OutputError: if one cannot be written.
         """
-        picture = io.BytesIO()
-        comparison(self.title, _brief(self.conditions), self._panels()).savefig(picture, format="png", dpi=130)
+        image = io.BytesIO()
+        comparison(self.title, _brief(self.conditions), self._panels()).savefig(image, format="png", dpi=130)
         contents = {
             RESULTS: (json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n").encode(),
-            FIGURE: picture.getvalue(),
+            FIGURE: image.getvalue(),
             REPORT: self.to_markdown().encode(),
         }
         for name, content in contents.items():
@@ -103,7 +103,7 @@ class TableReport:
                 partial.write_bytes(content)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return {
             "paper": self.paper,
             "table": self.name,
@@ -116,7 +116,7 @@ class TableReport:
         }
 
     def to_markdown(self) -> str:
-        """The report."""
+        """Return the text of ``report.md``."""
         return "\n".join([f"# {self.title}", "", *self._preamble(), "", *self._comparison(), *self._remarks()]) + "\n"
 
     def _preamble(self) -> list[str]:
@@ -126,12 +126,13 @@ class TableReport:
             lines = [f"Measured on {self.data}."]
             lines += [f"Protocol: {self.protocol}."] if self.protocol else []
             lines.append(
-                "What the paper leaves open was chosen by the recipe (†). One run a row: its spread is unknown."
+                "Settings that the paper does not state were chosen by the recipe (†). One run per row: its spread is "
+                "unknown."
             )
         if not self.conditions:
             return lines
         rows = [f"| {c.what} | {c.paper} | {c.here} |" for c in self.conditions]
-        return [*lines, "", "**Conditions that differ, or may:**", "", "| | paper | here |", "|---|---|---|", *rows]
+        return [*lines, "", "**Conditions that may differ:**", "", "| | paper | here |", "|---|---|---|", *rows]
 
     def _comparison(self) -> list[str]:
         if self.table.attributes:
@@ -166,7 +167,7 @@ class TableReport:
 
 
 def _grouped(remarks: Iterable[tuple[str, ReportRow]]) -> list[str]:
-    """One line a remark, with all rows that it is about."""
+    """Return one line per remark, with all rows that it is about."""
     rows: dict[str, list[str]] = {}
     for remark, line in remarks:
         rows.setdefault(remark, []).append(f"`{line.name}`")
@@ -174,7 +175,7 @@ def _grouped(remarks: Iterable[tuple[str, ReportRow]]) -> list[str]:
 
 
 def _by_attribute(lines: Iterable[ReportRow]) -> list[str]:
-    """One table a row of the paper's, as there are more metrics than fit side by side."""
+    """Return one table per row of the paper's table: there are more metrics than fit side by side."""
     shown = []
     for line in lines:
         beside = list(line.cells[0].beside)
@@ -186,13 +187,15 @@ def _by_attribute(lines: Iterable[ReportRow]) -> list[str]:
             numbers += [format_number(cell.beside[name]) for name in beside]
             shown += [f"| {cell.metric} | " + " | ".join(numbers) + " |"]
         shown += [""]
-    said = "balanced, the mean recall over the values that occur; majority, always saying what is commonest in training"
-    return [*shown, f"Of ours: {said}.", "", f"![paper and ours]({FIGURE})"]
+    balanced = "balanced is the mean recall over the values that occur"
+    majority = "majority always predicts the most common value of the training data"
+    return [*shown, f"Our further numbers: {balanced}; {majority}.", "", f"![paper and ours]({FIGURE})"]
 
 
 def _row(line: ReportRow) -> str:
     cells = "".join(
-        f" {format_number(cell.paper)} | {format_number(cell.ours)}{_exactly(cell)} | {format_number(cell.difference, signed=True)} |"
+        f" {format_number(cell.paper)} | {format_number(cell.ours)}{_exact_count(cell)} |"
+        f" {format_number(cell.difference, signed=True)} |"
         for cell in line.cells
     )
     title = line.title.replace("*", r"\*")
@@ -200,13 +203,13 @@ def _row(line: ReportRow) -> str:
 
 
 def format_number(value: float | None, *, signed: bool = False) -> str:
-    """As tables show it; a dash where there is none."""
+    """Return a number as tables show it; a dash for ``None``."""
     if value is None:
         return "–"
     return f"{value:+.2f}".replace("-", "−") if signed else f"{value:.2f}"
 
 
-def _exactly(cell: Cell) -> str:
+def _exact_count(cell: Cell) -> str:
     return "" if cell.exact is None else f" ({cell.exact:,})"
 
 

@@ -29,7 +29,7 @@ def test_everything_is_listed(run) -> None:
         for table in PAPERS[paper].values():
             assert all(any(line.startswith(f"    {row}: ") for line in lines) for row in table.rows)
     assert "    cwa_all: CWA-all" in lines
-    assert "    vgg: VGG – cannot be run: a network for classifying" in done.out
+    assert "    vgg: VGG – cannot be run: an image classification network" in done.out
 
 
 def test_a_paper_or_a_table_is_listed(run) -> None:
@@ -48,7 +48,7 @@ def test_a_row_is_run_and_printed_beside_the_papers(run, tmp_path: Path) -> None
     assert (tmp_path / "dual_attention-table2" / "report.md").is_file()
     again = run(*asked, "--output", tmp_path)
     assert (again.code, again.err) == (0, "")
-    assert "resnet50: finished before" in again.out
+    assert "resnet50: already finished" in again.out
 
 
 @pytest.mark.usefixtures("_undrawn")
@@ -80,8 +80,8 @@ def test_a_failure_is_said_at_the_end_and_by_the_exit_code(
         (("aap_ried", "table1"), "Did you mean aap_reid"),
         (("aap_reid", "tabel2"), "Did you mean table2"),
         (("aap_reid", "table1", "--rows", "bnad", "--data", DRAWN), "Did you mean band"),
-        (("aap_reid", "table1", "--rows", "", "--data", DRAWN), "a row without a name is asked for"),
-        (("aap_reid", "table1", "--rows", "band,", "--data", DRAWN), "a row without a name is asked for"),
+        (("aap_reid", "table1", "--rows", "", "--data", DRAWN), "a row name is empty"),
+        (("aap_reid", "table1", "--rows", "band,", "--data", DRAWN), "a row name is empty"),
         (("aap_reid",), "passerby reproduce --list"),
         (("aap_reid", "table1"), "give --data"),
         (("aap_reid", "tabel2", "--list"), "Did you mean table2"),
