@@ -22,7 +22,7 @@ from passerby.report.templates import printable, render
 DPI = 144
 """The resolution of pixel figures: sharp up to 1.5 device pixels per CSS pixel, as on many laptops."""
 _CSS_DPI = 96
-"""CSS pixels per inch."""
+"""The CSS pixels per inch."""
 _LADDER = ((1.0, 85), (1.0, 70), (0.8, 70), (0.65, 65))
 """The scales and WebP qualities to try: the first whose file fits the size budget is used."""
 _SVG_LIMIT = 100_000

@@ -33,7 +33,7 @@ def silent(what: str, total: int) -> AbstractContextManager[Callable[[int], obje
 
 
 class Missing(NamedTuple):
-    """Something that a report could not show."""
+    """A part that a report could not show."""
 
     what: str
     why: str
@@ -48,7 +48,7 @@ class Evaluation:
     spec: str
     """The path or name that opens the data again."""
     own: bool
-    """Whether these are the data that the run names as its test data."""
+    """The answer to whether these are the data that the run names as its test data."""
     dataset: Dataset
     images: ImageSet
     """The images of the dataset, for figures."""
@@ -61,7 +61,7 @@ class Evaluation:
     missing: tuple[Missing, ...]
     """The subgroups that could not be formed."""
     same_content: bool | None
-    """Whether the images are those of the evaluation after training; ``None`` where the run has no digests."""
+    """The answer to whether the images are those of the evaluation after training; ``None``: the run has no digests."""
 
 
 def own_test_data(record: Record) -> str | None:

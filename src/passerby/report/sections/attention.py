@@ -23,7 +23,7 @@ from passerby.report.registry import section
 
 _IMAGES = 4
 _FIGURES: dict[AttentionKind, tuple[Callable[..., Figure], str]] = {
-    "attributes": (attribute_figure, "the regions that each predicted attribute depends on (AANet, Fig 6)"),
+    "attributes": (attribute_figure, "activation maps of the predicted attributes (AANet, Fig 6)"),
     "intra": (intra_attention_figure, "masks of intra-attention, block by block (Attention Driven, Fig 7)"),
     "self": (self_attention_figure, "self-attention from selected positions (Dual Attention, Eq 2)"),
     "inter": (inter_attention_figure, "weights of the body parts (Attention Driven, Eq 8)"),
