@@ -1,12 +1,12 @@
-"""The papers' own ablation orders on synthetic pedestrians: the printed rows, small, with three seeds.
+"""The ablation tables of the papers on synthetic pedestrians: the same rows, smaller, with three seeds.
 
-Each seed draws its own 120 people (default preset, 6 cameras × 4 pictures, 128×64: half of them to train on) and trains
-every row on them with the same budget. As the papers' rows start from ImageNet, these start from weights that are all
-the same: a backbone, and for the network without one its base, that learned from 400 other synthetic people (made first,
-about a quarter of an hour each). Rows are compared within a seed. A difference is 'undecided' where its mean over the
-seeds is not above its standard deviation.
+Each seed generates its own 120 identities (default preset, 6 cameras × 4 images, 128×64, half of them for training) and
+trains every row on them with the same budget. The papers' rows start from ImageNet weights; these start from a backbone
+(or, for the network without one, its base) trained on 400 other synthetic identities, which takes about 15 minutes
+each. Rows are compared within a seed. A difference is 'undecided' if its mean over the seeds is not above its standard
+deviation.
 
-Runs that are finished are skipped, an interrupted one goes on from its newest checkpoint: call it again.
+Finished runs are skipped, and an interrupted one continues from its newest checkpoint.
 
 usage: python benchmarks/ablations.py --work DIR [--paper aanet ...] [--seed 0 ...] [--threads 1] [-o FILE]
        python benchmarks/ablations.py --work DIR --collect      (writes the result file, prints the tables)
@@ -54,36 +54,36 @@ SHORT: Mapping[str, Any] = {
     "sampler.epoch_of": "images",
     "checkpoint_every": 1,
 }
-"""For every row: what a few minutes of one processor core can train; batches of 32 are the papers' own."""
+"""The settings of every row: a few minutes on one CPU core; batches of 32 as in the papers."""
 
 
 class Ablation(NamedTuple):
-    """A paper's rows in the order in which it says that they improve."""
+    """The rows of a paper's table, and which one the paper reports as better than which."""
 
     table: str
     rows: tuple[str, ...]
     order: tuple[tuple[str, str], ...]
-    """Worse, better."""
+    """The pairs (worse, better)."""
     settings: Mapping[str, Any]
 
 
 def chain(*rows: str) -> tuple[tuple[str, str], ...]:
-    """Each better than the one before."""
+    """Return the pairs of rows of which each is better than the one before."""
     return tuple(pairwise(rows))
 
 
-_TRUNK = {"model.options.backbone": "resnet26_half"}
+_BACKBONE = {"model.options.backbone": "resnet26_half"}
 _AAP = ("baseline", "stride", "band", "aap_reid")
 _TASKS = ("g", "g_p", "g_p_a", "g_p_a_learned", "g_p_a_aa_learned")
 ABLATIONS: dict[str, Ablation] = {
-    "aap_reid": Ablation("table1", _AAP, chain(*_AAP), {**_TRUNK, "epochs": 6}),
+    "aap_reid": Ablation("table1", _AAP, chain(*_AAP), {**_BACKBONE, "epochs": 6}),
     "dual_attention": Ablation(
         "table2",
         ("resnet50", "se", "sa", "se_sa"),
         (("resnet50", "se"), ("resnet50", "sa"), ("se", "se_sa"), ("sa", "se_sa")),
-        {**_TRUNK, "epochs": 6},
+        {**_BACKBONE, "epochs": 6},
     ),
-    "aanet": Ablation("table3", _TASKS, chain(*_TASKS), {**_TRUNK, "epochs": 6}),
+    "aanet": Ablation("table3", _TASKS, chain(*_TASKS), {**_BACKBONE, "epochs": 6}),
     "attention_driven": Ablation(
         "table6",
         ("baseline", "aligned", "intra", "inter", "both"),
@@ -94,7 +94,7 @@ ABLATIONS: dict[str, Ablation] = {
 
 
 def start_of(paper: str, work: Path) -> Path:
-    """The weights that every row of a paper starts from; made when they are first asked for."""
+    """Return the initial weights of every row of a paper; they are trained when first asked for."""
     name = "base" if paper == "attention_driven" else "backbone"
     kept = work / "start" / f"{name}.safetensors"
     if kept.exists():
@@ -103,7 +103,7 @@ def start_of(paper: str, work: Path) -> Path:
         changes = {**ABLATIONS[paper].settings, "epochs": 6}
         recipe = load_table(paper, ABLATIONS[paper].table).config("aligned")
     else:
-        changes = {**_TRUNK, "sampler.p": 16, "epochs": 7}
+        changes = {**_BACKBONE, "sampler.p": 16, "epochs": 7}
         recipe = load_recipe("strong_baseline")
     data = {"data.train": OTHERS, "data.test": DATA.format(0)}
     _train(with_overrides(recipe, {**SHORT, **changes, **data}), work / "start" / name)
@@ -115,22 +115,22 @@ def start_of(paper: str, work: Path) -> Path:
 
 
 def _train(config: TrainConfig, folder: Path) -> None:
-    """Train, or go on."""
-    begun = folder.exists() and any(RunFolder(folder).checkpoints.glob("epoch-*"))
-    if folder.exists() and not begun:
+    """Train, or continue an interrupted training."""
+    is_started = folder.exists() and any(RunFolder(folder).checkpoints.glob("epoch-*"))
+    if folder.exists() and not is_started:
         shutil.rmtree(folder)
-    train(None if begun else config, folder, resume=begun, show_progress=False)
+    train(None if is_started else config, folder, resume=is_started, show_progress=False)
 
 
 def config_of(paper: str, row: str, seed: int, weights: Path) -> TrainConfig:
-    """The printed row, small."""
+    """Return the config of a row, with the short settings."""
     ablation = ABLATIONS[paper]
     run = {"data.train": DATA.format(seed), "seed": seed, "model.backbone_weights": str(weights)}
     return with_overrides(load_table(paper, ablation.table).config(row), {**SHORT, **ablation.settings, **run})
 
 
 def measure(paper: str, row: str, seed: int, work: Path) -> dict[str, Any]:
-    """Train a row, or go on with it, or read what it came to."""
+    """Train a row, or continue it, or read its result."""
     folder = work / paper / f"{row}-{seed}"
     kept = folder / "ablation.json"
     if not kept.exists():
@@ -151,13 +151,13 @@ def measure(paper: str, row: str, seed: int, work: Path) -> dict[str, Any]:
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """Mean and standard deviation; a single value has none."""
+    """Return mean and standard deviation, which is NaN for a single value."""
     deviation = statistics.stdev(values) if len(values) > 1 else float("nan")
     return {"mean": round(statistics.mean(values), 2), "deviation": round(deviation, 2)}
 
 
 def verdict(differences: Sequence[float]) -> str:
-    """Of better − worse, a difference a seed."""
+    """Return whether the differences better − worse, one per seed, hold up."""
     if len(differences) < 2:
         return "undecided"
     mean, deviation = statistics.mean(differences), statistics.stdev(differences)
@@ -167,7 +167,7 @@ def verdict(differences: Sequence[float]) -> str:
 
 
 def summary(paper: str, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Of one paper's runs: rows with their spread, and what became of its order."""
+    """Return a paper's rows with their spread, and the verdict on each pair of its order."""
     found = {(run["row"], run["seed"]): run for run in runs}
     rows: dict[str, dict[str, Any]] = {}
     for row in ABLATIONS[paper].rows:
@@ -185,7 +185,7 @@ def summary(paper: str, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def write(output: Path, papers: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """The result file, whole."""
+    """Write the result file."""
     what = (
         "mAP and rank-1 in percent (Market-1501's protocol) of 60 unseen synthetic people, rows of the papers' tables "
         "trained on 60 others, from weights that 400 further ones made; order: mAP of the better minus the worse, "
@@ -202,16 +202,16 @@ def write(output: Path, papers: Mapping[str, Sequence[Mapping[str, Any]]]) -> No
 
 
 def report(papers: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """Tables in Markdown."""
+    """Return the tables in Markdown."""
     lines = []
     for paper, runs in papers.items():
-        told = summary(paper, runs)
+        found = summary(paper, runs)
         lines += [f"| {paper} | mAP | rank-1 | CPU s |", "|---|---|---|---|"]
-        for row, n in told["rows"].items():
+        for row, n in found["rows"].items():
             shown = " | ".join(f"{n[k]['mean']:.1f} ± {n[k]['deviation']:.1f}" for k in ("mean_ap", "rank1"))
             lines.append(f"| {row} | {shown} | {n['cpu_seconds']['mean']:.0f} |")
         lines.append("")
-        for step in told["order"]:
+        for step in found["order"]:
             gain = step["mean_ap"]
             difference = f"{gain['mean']:+.1f} ± {gain['deviation']:.1f}"
             lines.append(f"- {step['worse']} < {step['better']}: {difference}: {step['verdict']}")
@@ -223,12 +223,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = Path(__file__).parent / "results" / "ablations.json"
     parser.add_argument("-o", "--output", type=Path, default=default)
-    parser.add_argument("--work", type=Path, required=True, help="folder that keeps the runs")
+    parser.add_argument("--work", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--paper", action="append", choices=list(ABLATIONS), help="repeatable; default: all")
     parser.add_argument("--seed", action="append", type=int, help="repeatable; default: 0, 1, 2")
     parser.add_argument("--row", action="append", help="repeatable; default: all")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--collect", action="store_true", help="train nothing: write the result file of what is done")
+    parser.add_argument("--collect", action="store_true", help="only write the result file of the finished runs")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     if not arguments.collect:

@@ -1,6 +1,6 @@
-"""How well distances are calibrated: people split in two halves, fitted on one, measured on the other; several seeds.
+"""Calibration errors of distances: fitted on one half of the people, measured on the other, with several seeds.
 
-On stored features (``--features``, arrays as in docs/evaluation.md), or on those that a run makes of a data set.
+The embeddings are those of a file (``--features``, see docs/evaluation.md) or of a run on a dataset.
 
 usage: python benchmarks/calibration.py (--features FILE.npz | --run RUN --data DATA) -o benchmarks/results/NAME.json
 """
@@ -17,7 +17,7 @@ from typing import Any
 from passerby.data.registry import load as load_dataset
 from passerby.inference.features import read_features
 from passerby.inference.load import load
-from passerby.metrics.held_out import halves
+from passerby.metrics.held_out import split_people
 from passerby.metrics.pairs import pair_distances
 from passerby.metrics.probability import Method, fit
 from passerby.metrics.verification import fit_thresholds, measure, open_set_metrics
@@ -28,7 +28,7 @@ METHODS: tuple[Method, ...] = ("isotonic", "logistic")
 
 
 def sides(arguments: argparse.Namespace) -> tuple[Embeddings, Embeddings, Protocol]:
-    """Query, gallery, and how they are compared."""
+    """Return query, gallery and the protocol."""
     if arguments.features:
         return *read_features(arguments.features), Protocol()
     model, dataset = load(arguments.run), load_dataset(arguments.data)
@@ -37,8 +37,8 @@ def sides(arguments: argparse.Namespace) -> tuple[Embeddings, Embeddings, Protoc
 
 
 def held_out(query: Embeddings, gallery: Embeddings, how: Protocol, seed: int) -> dict[str, Any]:
-    """Both methods, of one split of the people."""
-    fitted, other = (pair_distances(*half, how) for half in halves(query, gallery, seed))
+    """Return the errors of both methods for one split of the people."""
+    fitted, other = (pair_distances(*half, how) for half in split_people(query, gallery, seed))
     found: dict[str, Any] = {"seed": seed, "fitted_on": {"same": len(fitted.same), "different": fitted.total}}
     for method in METHODS:
         start = time.process_time()

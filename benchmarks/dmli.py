@@ -1,4 +1,4 @@
-"""Batched DMLI against a pure-Python loop over the same pairs, in one run on one machine.
+"""Compare the speed of batched DMLI with a pure-Python loop over the same pairs.
 
 usage: python benchmarks/dmli.py [-o benchmarks/results/dmli.json]
 """
@@ -22,19 +22,19 @@ from passerby.training.run import environment
 
 IMAGES, STRIPES, CHANNELS = 32, 16, 128
 LOOP_ROWS = 2
-"""Rows of pairs that the loop computes a time; its seconds are scaled to all rows."""
+"""The rows of pairs that the loop computes; its seconds are scaled to all rows."""
 REPEATS, SEED = 5, 0
 
 Image = list[list[float]]
 
 
 def loop(xs: list[Image], ys: list[Image]) -> list[list[float]]:
-    """The formula, pair by pair and cell by cell."""
+    """Compute the formula pair by pair and cell by cell."""
     return [[pair(x, y) for y in ys] for x in xs]
 
 
 def pair(x: Image, y: Image) -> float:
-    best: list[float] = []  # of the row above, then overwritten from left to right
+    best: list[float] = []  # the row above, overwritten from left to right
     for i, a in enumerate(x):
         for j, b in enumerate(y):
             e = math.exp(math.dist(a, b))
@@ -45,7 +45,7 @@ def pair(x: Image, y: Image) -> float:
 
 
 def seconds(call: Callable[[], object]) -> tuple[float, float]:
-    """Wall and CPU seconds of one call."""
+    """Return wall and CPU seconds of one call."""
     wall, cpu = time.perf_counter(), time.process_time()
     call()
     return time.perf_counter() - wall, time.process_time() - cpu
@@ -60,8 +60,8 @@ def measure() -> dict[str, Any]:
         (dmli(x[:LOOP_ROWS].double(), y.double()) - torch.tensor(loop(xs, ys), dtype=torch.float64)).abs().max().item()
     )
     with torch.no_grad():
-        dmli(x, y)  # warm
-        # in turn, so that a busy machine disturbs both alike
+        dmli(x, y)  # warm-up
+        # alternating, so that a busy machine slows both down equally
         times = [(seconds(lambda: dmli(x, y)), seconds(lambda: loop(xs, ys))) for _ in range(REPEATS)]
     return {"difference": difference} | summary(times)
 

@@ -1,20 +1,21 @@
-"""Do AANet's attribute maps lie where the attribute is? Against the part masks of synthetic test people.
+"""Localization of AANet's attribute maps, measured against the part masks of synthetic test people.
 
-Of each attribute that has a place on the body: how often the map's highest pixel lies on it (pointing game, Zhang et
-al., ECCV 2016), and which share of the map's mass does. Beside it
+For each attribute with a place on the body: how often the maximum of the map lies on it (pointing game, Zhang et al.,
+ECCV 2016), and which share of the map's mass does. The references are
 
-- chance: the part's share of the picture, which is what a random pixel hits and an even map covers;
-- center: the center of the rows that the attribute's classifier reads, and an even map over them;
-- average: one map for everybody, the mean of the run's own maps: a prior over places that no picture needs;
-- ideal: the part's share of each cell of the model's map, enlarged as the map is: what a map so coarse can reach;
-- moved: the pictures moved at random, by up to an eighth of their size, before the model sees them: the model's maps,
-  and the one map for everybody where it was. People stand where people stand in pictures cut to them, so that a prior
-  is hard to beat there; a map of what is seen goes along.
+- chance: the part's share of the image, which is what a random pixel hits and a uniform map covers;
+- center: the center of the rows that the attribute's classifier reads, and a uniform map over them;
+- average: the mean of the run's own maps for every image: a prior over places that needs no image;
+- ideal: the part's share of each cell of the model's map, upsampled as the map is: what a map so coarse can reach;
+- moved: the images shifted at random, by up to an eighth of their size, before the model sees them: the model's maps,
+  and the average map where it was. In cropped images people stand in the same place, so that a prior is hard to beat;
+  a map that depends on the image moves with it.
 
-Ways: ``own`` is the model's map, enlarged bilinearly as in figures; ``right`` is ``own`` on the pictures whose value is
-predicted right; ``finer`` is ``own`` every 8 pixels (:func:`passerby.explain.attention.attributes.stitch_attribute_maps`); ``read`` is
-the finer one where the classifier reads, 0 elsewhere; ``saliency`` is no map of the paper's: gradient times activation
-of the predicted value's score in the two finest layers (:func:`passerby.explain.saliency.maps.attribute_saliency`).
+Variants: ``own`` is the model's map, upsampled bilinearly as in figures; ``right`` is ``own`` on the images whose value
+is predicted correctly; ``finer`` is ``own`` every 8 pixels
+(:func:`passerby.explain.attention.attributes.stitch_attribute_maps`); ``read`` is the finer one where the classifier
+reads, 0 elsewhere; ``saliency`` is not a map of the paper: gradient × activation of the predicted value's score in the
+two finest layers (:func:`passerby.explain.saliency.maps.attribute_saliency`).
 
 usage: python benchmarks/localisation.py RUN [RUN …] [--data DATA] [-o benchmarks/results/localisation.json]
 """
@@ -51,7 +52,7 @@ from passerby.training.run import environment
 from passerby.types import Sample
 
 DATA = "pedestrians:people=120,cameras=6,images=4,size=128x64,seed=0"
-PICTURES, SEED, STEP = 240, 0, 8
+IMAGES, SEED, STEP = 240, 0, 8
 PERSON = PARTS[1:]
 PLACES: dict[str, tuple[str, ...]] = {
     "upper color": ("upper",),
@@ -67,62 +68,62 @@ PLACES: dict[str, tuple[str, ...]] = {
     "gender": PERSON,
     "age": PERSON,
 }
-"""Parts of the mask on which each attribute is to be seen."""
+"""The parts of the mask on which each attribute is visible."""
 WORN = ("hat", "backpack", "bag", "handbag")
-"""Nowhere to be seen unless the person has one: only pictures of those who do count."""
+"""The attributes that are visible only on people who have them: only their images count."""
 LEAST = 0.005
-"""Of a picture, below which a part is as good as hidden."""
+"""The share of an image below which a part counts as hidden."""
 SAMPLES = 1000
-FEW = 40
-FAR = 8
-"""Pictures are moved by up to this part of their height and width."""
-WAYS = ("own", "right", "finer", "read", "saliency", "average", "moved", "moved, average", "centre", "ideal")
-"""What is printed of an attribute."""
+BATCH_SIZE = 40
+MAX_SHIFT = 8
+"""The inverse of the largest shift, as a share of height and width."""
+VARIANTS = ("own", "right", "finer", "read", "saliency", "average", "moved", "moved, average", "centre", "ideal")
+"""The variants that are printed for each attribute."""
 
 
-class Pictures(NamedTuple):
-    """What is shown, and what is known of it."""
+class Images(NamedTuple):
+    """The images and their labels."""
 
     dataset: Dataset
     samples: list[Sample]
     parts: Tensor
-    """``(b, h, w)``: index into ``PARTS``, at the model's size."""
+    """The index into ``PARTS``, ``(b, h, w)``, at the model's size."""
     worn: Tensor
-    """``(b, g)``: true classes."""
+    """The true classes, ``(b, g)``."""
 
 
 @cache
-def pictures(data: str, size: tuple[int, int]) -> Pictures:
-    """Of test people, drawn by seed."""
+def read_images(data: str, size: tuple[int, int]) -> Images:
+    """Return random images of test people."""
     dataset = load_dataset(data)
-    everybody = [*dataset.query, *dataset.gallery]
-    samples = random.Random(SEED).sample(everybody, min(PICTURES, len(everybody)))
+    tested = [*dataset.query, *dataset.gallery]
+    samples = random.Random(SEED).sample(tested, min(IMAGES, len(tested)))
     source = dataset.source
     masks = torch.from_numpy(np.stack([source.labels(sample.path).parts for sample in samples]))
     parts = interpolate(masks[:, None], size=size, mode="nearest")[:, 0]
-    return Pictures(dataset, samples, parts, torch.from_numpy(read_attributes(source).of_all(samples)))
+    return Images(dataset, samples, parts, torch.from_numpy(read_attributes(source).of_all(samples)))
 
 
-def seen_by(model: Model, shown: Pictures) -> ModelView:
+def seen_by(model: Model, shown: Images) -> ModelView:
     return view_samples(model, ImageSet(shown.dataset.source), shown.samples)
 
 
 class Moved(NamedTuple):
-    """The same pictures, each moved by itself."""
+    """The same images, each with its own shift."""
 
     maps: Mapping[str, Tensor]
     parts: Tensor
 
 
 @torch.no_grad()
-def moved_apart(seen: ModelView, shown: Pictures) -> Moved:
-    """Edges are drawn out; what the masks gain there is background."""
+def moved_apart(seen: ModelView, shown: Images) -> Moved:
+    """Shift the images, padded by their edges, and the masks, padded by background."""
     draw, (height, width) = random.Random(SEED), seen.model.size
-    far = height // FAR, width // FAR
+    far = height // MAX_SHIFT, width // MAX_SHIFT
     ways = [tuple(draw.randint(-most, most) for most in far) for _ in range(len(seen))]
     images = torch.cat([shift_images(one, *way) for one, way in zip(seen.inputs[0].split(1), ways, strict=True)])
     masks = zip(shown.parts[:, None].split(1), ways, strict=True)
-    outputs = [seen.model.network(some).maps or {} for some in images.split(FEW)]
+    outputs = [seen.model.network(some).maps or {} for some in images.split(BATCH_SIZE)]
     return Moved(
         {name: torch.cat([output[name] for output in outputs]) for name in outputs[0]},
         torch.cat([shift_images(mask, *way, edge="constant") for mask, way in masks])[:, 0],
@@ -130,13 +131,13 @@ def moved_apart(seen: ModelView, shown: Pictures) -> Moved:
 
 
 def rows_read(network: AttributeNetwork, height: int) -> dict[str, Tensor]:
-    """``(height,)`` for each attribute: 1 in the rows that its classifier reads."""
+    """Return ``(height,)`` for each attribute: 1 in the rows that its classifier reads."""
     stripes = torch.cat([even_stripes(height, parts) for parts in (1, 3)]).float()
     return {name: stripes[row] for name, row in zip(network.names, network.reads, strict=True)}
 
 
 def numbers(maps: Tensor, masks: Tensor, people: Sequence[int]) -> dict[str, Any]:
-    """Means over pictures, with 95 % intervals by bootstrap over people."""
+    """Return means over images, with 95 % intervals by bootstrap over people."""
     points, mass = points_inside(maps, masks).double(), mass_inside(maps, masks, most=1.0).double()
     top = mass_inside(maps, masks).double()
     return {
@@ -153,30 +154,30 @@ def mean(values: Tensor) -> float:
 
 
 def interval(values: Tensor, people: Sequence[int]) -> list[float]:
-    who, draw = torch.tensor(people), torch.Generator().manual_seed(SEED)
-    groups = [values[who == pid] for pid in sorted(set(people))]
+    pids, draw = torch.tensor(people), torch.Generator().manual_seed(SEED)
+    groups = [values[pids == pid] for pid in sorted(set(people))]
     sums, counts = torch.stack([g.sum() for g in groups]), torch.tensor([float(len(g)) for g in groups])
     drawn = torch.randint(len(groups), (SAMPLES, len(groups)), generator=draw)
     means = sums[drawn].sum(dim=1) / counts[drawn].sum(dim=1)
     return [round(float(means.quantile(end)), 4) for end in (0.025, 0.975)]
 
 
-def saliency_of(model: Model, shown: Pictures, group: int) -> Tensor:
-    """``(b, h, w)``; a few pictures at a time, since all layers are kept for the gradient."""
+def saliency_of(model: Model, shown: Images, group: int) -> Tensor:
+    """Return ``(b, h, w)``, in small batches, since the gradient needs all layers."""
     album = ImageSet(shown.dataset.source)
-    runs = (shown.samples[first : first + FEW] for first in range(0, len(shown.samples), FEW))
+    runs = (shown.samples[first : first + BATCH_SIZE] for first in range(0, len(shown.samples), BATCH_SIZE))
     return torch.cat([attribute_saliency(view_samples(model, album, some), group) for some in runs])
 
 
 def place_of(name: str, parts: Tensor) -> Tensor:
-    """``(b, h, w)``: where an attribute is to be seen."""
+    """Return the mask ``(b, h, w)`` of where an attribute is visible."""
     return torch.isin(parts, torch.tensor([PARTS.index(part) for part in PLACES[name]]))
 
 
 def measured(
-    name: str, seen: ModelView, shown: Pictures, found: AttributeMaps, fine: Mapping[str, Tensor], elsewhere: Moved
+    name: str, seen: ModelView, shown: Images, found: AttributeMaps, fine: Mapping[str, Tensor], elsewhere: Moved
 ) -> dict[str, Any]:
-    """One attribute, on the pictures that show its place."""
+    """Measure one attribute, on the images that show its place."""
     size, place = seen.model.size, found.schema.index(name)
     masks = place_of(name, shown.parts)
     counts = masks.flatten(1).double().mean(dim=1) >= LEAST
@@ -186,9 +187,9 @@ def measured(
     people = [int(shown.samples[row].pid or 0) for row in rows.tolist()]
     masks, own, finer = masks[rows], upsample_maps(found.maps[name][rows], size), upsample_maps(fine[name][rows], size)
     reads = rows_read(network_of(seen.model), size[0])[name][None, :, None].expand(len(rows), -1, size[1])
-    said = torch.tensor([found.schema[name].index(found.said[row][name].value) for row in rows.tolist()])
+    predicted = torch.tensor([found.schema[name].index(found.predictions[row][name].value) for row in rows.tolist()])
     known = shown.worn[rows, place] >= 0
-    right = ((said == shown.worn[rows, place]) & known).nonzero()[:, 0]
+    right = ((predicted == shown.worn[rows, place]) & known).nonzero()[:, 0]
     of_right = [people[row] for row in right.tolist()]
     salient = saliency_of(seen.model, shown, place)[rows]
     average = own.mean(dim=0, keepdim=True).expand_as(own)
@@ -196,7 +197,7 @@ def measured(
     return {
         "parts": list(PLACES[name]) if PLACES[name] != PERSON else ["person"],
         "pictures": len(rows),
-        "predicted_right": mean((said == shown.worn[rows, place])[known].double()),
+        "predicted_right": mean((predicted == shown.worn[rows, place])[known].double()),
         "chance": mean(masks.double().flatten(1).mean(dim=1)),
         "centre": prior(reads, masks, people),
         "average": numbers(average, masks, people),
@@ -213,7 +214,7 @@ def measured(
 
 
 def prior(reads: Tensor, masks: Tensor, people: Sequence[int]) -> dict[str, Any]:
-    """The middle of the rows that are read, and an even map over them."""
+    """Measure the center of the rows that the classifier reads, and a uniform map over them."""
     rows = reads[0, :, 0].nonzero()[:, 0]
     point = torch.zeros_like(reads)
     point[:, int(rows.double().mean().round()), reads.shape[2] // 2] = 1
@@ -222,7 +223,7 @@ def prior(reads: Tensor, masks: Tensor, people: Sequence[int]) -> dict[str, Any]
 
 
 def ideal(masks: Tensor, grid: Sequence[int]) -> Tensor:
-    """``(b, h, w)``: of masks, what is left of them on such a grid."""
+    """Return the masks ``(b, h, w)`` after averaging on a grid and upsampling."""
     cells = interpolate(masks[:, None].float(), size=tuple(grid), mode="area")[:, 0]
     return upsample_maps(cells, cast(tuple[int, int], tuple(masks.shape[1:])))
 
@@ -233,8 +234,8 @@ def network_of(model: Model) -> AttributeNetwork:
     return network
 
 
-def attention_map(seen: ModelView, shown: Pictures, found: AttributeMaps) -> dict[str, Any] | None:
-    """The AAM, on the person; it is on or off, so its highest pixel says nothing."""
+def attention_map(seen: ModelView, shown: Images, found: AttributeMaps) -> dict[str, Any] | None:
+    """Measure the AAM against the person mask; it is binary, so it has no maximum to point with."""
     if found.attention_map is None:
         return None
     masks = shown.parts > 0
@@ -245,9 +246,9 @@ def attention_map(seen: ModelView, shown: Pictures, found: AttributeMaps) -> dic
 
 
 def record(run: Path, data: str) -> dict[str, Any]:
-    """One run's entry."""
+    """Return the entry of one run."""
     model = load(run)
-    shown = pictures(data, model.size)
+    shown = read_images(data, model.size)
     seen = seen_by(model, shown)
     found, fine, elsewhere = attribute_maps(seen), stitch_attribute_maps(seen, STEP), moved_apart(seen, shown)
     return {
@@ -272,7 +273,7 @@ def main() -> None:
         "what": "AANet's attribute maps against part masks of synthetic test people",
         "recorded": environment() | {"command": f"localisation.py {names} --data {arguments.data}"},
         "data": arguments.data,
-        "pictures": PICTURES,
+        "pictures": IMAGES,
         "seed": SEED,
         "runs": runs,
     }
@@ -282,7 +283,7 @@ def main() -> None:
         print(f"{run['run']}, map {run['map']}: pointing / mass")
         for name, each in run["attributes"].items():
             ways = "  ".join(
-                f"{way} {found['pointing']:.2f}/{found['mass']:.2f}" for way in WAYS if (found := each[way])
+                f"{way} {found['pointing']:.2f}/{found['mass']:.2f}" for way in VARIANTS if (found := each[way])
             )
             print(f"  {name:16} n {each['pictures']:3}  chance {each['chance']:.2f}  {ways}")
         print(f"  AAM {run['attention_map']}")

@@ -1,7 +1,7 @@
-"""How hard the synthetic pedestrians are: a color histogram, an untrained and a trained model, presets × seeds.
+"""Difficulty of the synthetic pedestrians: a color histogram, an untrained and a trained model, presets × seeds.
 
-60 people to train on and 60 to look for, 6 cameras, 4 pictures each, 128×64. The seed is that of the people, the
-cameras and the training. Each preset and seed is measured by itself; results gather in one file.
+60 identities for training and 60 for testing, 6 cameras, 4 images each, 128×64. The seed is that of the people, the
+cameras and the training. Each preset and seed is measured on its own; the results are collected in one file.
 
 usage: python benchmarks/pedestrians_calibration.py --work DIR [--only PRESET:SEED ...] [-o FILE]
 """
@@ -37,6 +37,7 @@ from passerby.training.run import environment
 from passerby.types import Embeddings, EvalResult, Protocol
 
 SEEDS = (0, 1, 2)
+MODELS = ("histogram", "untrained", "trained")
 STRIPES, HUES, SATURATIONS, VALUES = 8, 16, 4, 8
 TRAINING = {
     "model.options.backbone": "resnet18_half",
@@ -52,14 +53,14 @@ TRAINING = {
     "epochs": 14,
     "checkpoint_every": 14,
 }
-"""About four minutes of one processor core; smaller than drawn, because a core sees more pictures in that time."""
+"""The training settings: about four minutes on one CPU core, with smaller images to see more of them."""
 
 
 def histogram(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """``(h, w, 3)`` HSV to ``(8 · 72,)``: in each horizontal stripe hue × saturation, and value.
+    """Return the histogram ``(8 · 72,)`` of an HSV image ``(h, w, 3)``: per stripe hue × saturation, and value.
 
-    The middle columns, where the person is, weigh more. Square roots of shares: Euclidean distance is then Hellinger's,
-    the best simple one for histograms.
+    The middle columns, where the person is, weigh more. The square root of shares makes the Euclidean distance the
+    Hellinger distance, the best simple one for histograms.
     """
     height, width, _ = pixels.shape
     weight = np.exp(-0.5 * ((np.arange(width) + 0.5 - width / 2) / (0.2 * width)) ** 2)
@@ -76,12 +77,12 @@ def histogram(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.concatenate(parts).astype(np.float32)
 
 
-def described(dataset: Dataset, split: Split) -> Embeddings:
-    """Histograms instead of a model's embeddings."""
+def histogram_embeddings(dataset: Dataset, split: Split) -> Embeddings:
+    """Return histograms in place of a model's embeddings."""
     samples = dataset.split(split)
-    pictures = (decode(dataset.source.read(s.path), name=s.path).convert("HSV") for s in samples)
+    images = (decode(dataset.source.read(s.path), name=s.path).convert("HSV") for s in samples)
     return Embeddings(
-        embedding=torch.from_numpy(np.stack([histogram(np.asarray(p)) for p in pictures])),
+        embedding=torch.from_numpy(np.stack([histogram(np.asarray(p)) for p in images])),
         paths=tuple(s.path for s in samples),
         pids=_column([s.pid for s in samples]),
         camids=_column([s.camid for s in samples]),
@@ -97,6 +98,7 @@ def config(data: Path, seed: int) -> TrainConfig:
 
 
 def numbers(result: EvalResult) -> dict[str, float]:
+    assert result.mean_ap is not None
     return {"mean_ap": round(100 * result.mean_ap, 2), "rank1": round(100 * result.rank1, 2)}
 
 
@@ -106,12 +108,16 @@ def measure(preset: str, seed: int, work: Path, workers: int) -> dict[str, Any]:
     if not data.exists():
         write_pedestrians(data, settings, workers=workers)
     dataset, how = load(str(data)), config(data, seed)
-    colors = evaluate_embeddings(described(dataset, "query"), described(dataset, "gallery"), Protocol())
+    colors = evaluate_embeddings(
+        histogram_embeddings(dataset, "query"), histogram_embeddings(dataset, "gallery"), Protocol()
+    )
     untrained = evaluate(build_model(how, num_classes=60), dataset, size=how.data.size)
     cpu, wall = time.process_time(), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         trained = train(how, Path(folder) / "run")
     assert trained is not None
+    assert trained.mean_ap
+    assert colors.mean_ap is not None
     return {
         "preset": preset,
         "seed": seed,
@@ -127,12 +133,12 @@ def measure(preset: str, seed: int, work: Path, workers: int) -> dict[str, Any]:
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of each preset: mean and sample standard deviation over the seeds, mAP in percent."""
+    """Return mean and sample standard deviation of the mAP in percent over the seeds, by preset."""
     table = {}
     for preset in PRESETS:
         if chosen := [run for run in runs if run["preset"] == preset]:
             table[preset] = {"seeds": [run["seed"] for run in chosen]} | {
-                who: _spread([run[who]["mean_ap"] for run in chosen]) for who in ("histogram", "untrained", "trained")
+                model: _spread([run[model]["mean_ap"] for run in chosen]) for model in MODELS
             }
     return table
 
@@ -143,7 +149,7 @@ def _spread(values: list[float]) -> dict[str, float]:
 
 
 def merged(path: Path, new: dict[str, Any]) -> dict[str, Any]:
-    """The result file with one measurement added, or put in the place of its predecessor."""
+    """Return the result file with one measurement added or replaced."""
     runs = json.loads(path.read_text())["runs"] if path.exists() else []
     runs = [run for run in runs if (run["preset"], run["seed"]) != (new["preset"], new["seed"])] + [new]
     runs.sort(key=lambda run: (list(PRESETS).index(run["preset"]), run["seed"]))
@@ -155,7 +161,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = Path(__file__).parent / "results" / "pedestrians_calibration.json"
     parser.add_argument("-o", "--output", type=Path, default=default)
-    parser.add_argument("--work", type=Path, required=True, help="folder that keeps the drawn pictures")
+    parser.add_argument("--work", type=Path, required=True, help="folder of the generated images")
     parser.add_argument("--only", action="append", metavar="PRESET:SEED", help="repeatable; default: all")
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
@@ -165,7 +171,7 @@ def main() -> None:
         result = merged(arguments.output, new)
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
         arguments.output.write_text(json.dumps(result, indent=1) + "\n")
-        shown = ", ".join(f"{who} {new[who]['mean_ap']:.1f}" for who in ("histogram", "untrained", "trained"))
+        shown = ", ".join(f"{model} {new[model]['mean_ap']:.1f}" for model in MODELS)
         print(f"{name}: mAP {shown}; {new['cpu_seconds']:.0f} CPU seconds", flush=True)
 
 

@@ -1,8 +1,8 @@
-"""What synthetic pedestrians teach about real people: train on them alone, evaluate on Market-1501.
+"""Train on synthetic pedestrians alone, and evaluate on Market-1501.
 
 The strong baseline with a MobileNetV2 backbone from ImageNet weights, 128×64. Generator and training are tuned on
-Market's *training* people (``--split train-people``: of everybody with an even number one query a camera, the rest is
-the gallery); ``--split test`` is for the end. ``--untrained`` measures the same backbone without any training.
+Market's *training* people (``--split train-people``: one query per camera of each person with an even ID, the rest is
+the gallery); ``--split test`` is for the final number. ``--untrained`` measures the same backbone without training.
 
 usage: python benchmarks/pedestrians_market.py --market market1501:ZIP --weights FILE --work DIR --name NAME
            [--people 400] [--steps 3125] [--difficulty light=0.5 ...] [--set optimizer.lr=5e-4 ...] [-o FILE]
@@ -52,7 +52,7 @@ TRAINING = {
 
 
 def held_out(market: Dataset) -> Dataset:
-    """Market's training people with even numbers: each camera's first picture is a query, the rest the gallery."""
+    """Return Market's training people with even IDs: the first image per camera is a query, the rest the gallery."""
     first: dict[tuple[int | None, int | None], Sample] = {}
     chosen = [s for s in market.split("train") if s.pid is not None and s.pid % 2 == 0]
     for sample in chosen:
@@ -66,8 +66,8 @@ def held_out(market: Dataset) -> Dataset:
     )
 
 
-def drawn(settings: Settings, work: Path, *, workers: int, fresh: bool) -> Path:
-    """The folder of the training half, drawn unless it is there."""
+def generated(settings: Settings, work: Path, *, workers: int, fresh: bool) -> Path:
+    """Return the folder of the training half, which is generated if it does not exist."""
     data = work / f"data-{short_hash(settings)}"
     if fresh:
         shutil.rmtree(data, ignore_errors=True)
@@ -77,7 +77,7 @@ def drawn(settings: Settings, work: Path, *, workers: int, fresh: bool) -> Path:
 
 
 def training(arguments: argparse.Namespace, data: Path) -> TrainConfig:
-    """The recipe with as many epochs as give the steps asked for."""
+    """Return the recipe with as many epochs as the steps need."""
     count = len(load(str(data)).train) if data.exists() else 0
     epochs = max(1, round(arguments.steps / max(1, math.ceil(count / 64))))
     changes: dict[str, Any] = {
@@ -95,7 +95,7 @@ def training(arguments: argparse.Namespace, data: Path) -> TrainConfig:
 def trained(config: TrainConfig, run: Path) -> ReidModel:
     shutil.rmtree(run, ignore_errors=True)
     train(config, run)
-    return load_run(run).model
+    return load_run(run).network
 
 
 def untrained(config: TrainConfig) -> ReidModel:
@@ -122,12 +122,13 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         model = untrained(config)
     else:
         clock = Clock()
-        data = drawn(settings, arguments.work, workers=arguments.workers, fresh=arguments.fresh)
+        data = generated(settings, arguments.work, workers=arguments.workers, fresh=arguments.fresh)
         entry |= {"drawing": clock.read(), "pedestrians": json.loads(settings_json(settings))}
         config, clock = training(arguments, data), Clock()
         model = trained(config, arguments.work / f"run-{arguments.name}")
         entry |= {"training": clock.read(), "train": load(str(data)).summary()}
     result = evaluate(model, test, size=config.data.size)
+    assert result.mean_ap is not None
     return entry | {
         "rank1": round(100 * result.rank1, 2),
         "mean_ap": round(100 * result.mean_ap, 2),
@@ -138,7 +139,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 class Clock:
-    """Minutes since it was made, by the wall and of processors (children that have ended included)."""
+    """A clock of wall and CPU minutes (with finished children) since it was made."""
 
     def __init__(self) -> None:
         self.start = time.perf_counter(), _cpu()
@@ -154,7 +155,7 @@ def _cpu() -> float:
 
 
 def merged(path: Path, new: dict[str, Any]) -> dict[str, Any]:
-    """The result file with one measurement added, or put in the place of its predecessor."""
+    """Return the result file with one measurement added or replaced."""
     runs = json.loads(path.read_text())["runs"] if path.exists() else []
     what = "rank-1 and mAP in percent on Market-1501 of models that were trained on synthetic people only"
     return {"what": what, "runs": [r for r in runs if r["name"] != new["name"]] + [new]}
@@ -167,20 +168,20 @@ def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
     add("-o", "--output", type=Path, default=default)
     add("--market", required=True, help="market1501:PATH")
     add("--weights", required=True, type=Path, help="ImageNet weights of MobileNetV2")
-    add("--work", required=True, type=Path, help="folder for pictures and runs")
-    add("--name", required=True, help="of this measurement in the result file")
+    add("--work", required=True, type=Path, help="folder of images and runs")
+    add("--name", required=True, help="name of this measurement in the result file")
     add("--split", choices=("train-people", "test"), default="train-people")
-    add("--people", type=int, default=300, help="to train on")
+    add("--people", type=int, default=300, help="number of training identities")
     add("--cameras", type=int, default=6)
     add("--images", type=int, default=4)
     add("--preset", default="default")
     add("--difficulty", action="append", default=[], metavar="NAME=VALUE")
-    add("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="of the training")
+    add("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="setting of the training")
     add("--steps", type=int, default=3125, help="batches of 64: 3,125 are 200,000 images")
-    add("--seed", type=int, default=0, help="of the training")
+    add("--seed", type=int, default=0, help="random seed of the training")
     add("--data-seed", type=int, default=0)
     add("--workers", type=int, default=2)
-    add("--fresh", action="store_true", help="draw anew what an earlier run drew")
+    add("--fresh", action="store_true", help="generate the images again")
     add("--untrained", action="store_true")
     return parser.parse_args(words)
 

@@ -1,4 +1,4 @@
-"""How fast pedestrians are drawn: whole pictures with labels, encoded and written, a second.
+"""Speed of the generator: images per second, with labels, encoded and written.
 
 usage: python benchmarks/pedestrians_speed.py [--workers 2] [--people 40] [-o benchmarks/results/pedestrians_speed.json]
 """
@@ -21,13 +21,13 @@ SIZES = ((128, 64), (256, 128))
 
 
 def cpu_seconds() -> float:
-    """Of this process and those of its children that have ended."""
+    """Return the CPU seconds of this process and its finished children."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(u.ru_utime + u.ru_stime for u in used)
 
 
 def measure(size: tuple[int, int], people: int, workers: int) -> dict[str, Any]:
-    """With the workers' start, and without it: from the first pictures that arrive to the last."""
+    """Measure with the start of the workers, and without: from the first images to the last."""
     settings = Settings(people=people, cameras=6, images=4, size=size)
     arrivals: list[tuple[float, int]] = []
     cpu, wall = cpu_seconds(), time.perf_counter()
@@ -59,7 +59,7 @@ def main() -> None:
     arguments = parser.parse_args()
     sizes = {f"{h}x{w}": measure((h, w), arguments.people, arguments.workers) for h, w in SIZES}
     result = {
-        "what": f"{arguments.people} people, 6 cameras, 4 pictures each, default preset, {arguments.workers} worker "
+        "what": f"{arguments.people} people, 6 cameras, 4 images each, default preset, {arguments.workers} worker "
         "processes of one thread; on a busy machine trust CPU milliseconds: workers × 1000 ÷ them is the quiet speed",
         "recorded": environment(),
         "workers": arguments.workers,

@@ -1,13 +1,13 @@
-"""Joints on Market-1501: a fixed mean pose, OpenVINO's network with 18 joints, and the pose network of this package.
+"""Keypoints on Market-1501: a fixed mean pose, OpenVINO's network with 18 keypoints, and the pose network of passerby.
 
-The yardstick is ``market1501_body_point``: 13 of OpenPose's joints of every picture, *made by a machine*, so that a
-share is an agreement with another estimator, not the truth. PCK is in the picture's height (``box``) and from the
-highest joint to the lowest (``joints``). The mean pose is that of the training pictures; the size at which OpenVINO's
-network is run is the best of four on training pictures. Everything is reported on the query pictures; the pose
-network also on synthetic people that it has not seen.
+The reference is ``market1501_body_point``: 13 of OpenPose's keypoints per image, *predicted by a network*, so that PCK
+is agreement with another estimator, not accuracy. PCK is relative to the image height (``box``) and to the extent from
+the topmost to the lowest keypoint (``joints``). The mean pose is that of the training images; OpenVINO's network runs
+at the size that is best of four on training images. Everything is reported on the query images, for the pose network
+also on unseen synthetic people.
 
-What these files call the neck is another place than OpenPose's, which is midway between the shoulders. All shares are
-given with both, and without a neck.
+The neck of these files is another place than OpenPose's, which is midway between the shoulders. All numbers are given
+with both, and without a neck.
 
 usage: python benchmarks/pose.py --market market1501:ZIP --points FOLDER [--openpose FILE.xml] [--network RUN]
            [--threads 2] [-o benchmarks/results/pose.json]
@@ -44,7 +44,7 @@ SYNTHETIC = "pedestrians:people=100,cameras=6,images=2,seed=1"
 
 
 class MeanPose:
-    """The same joints for everybody."""
+    """A pose estimator that returns the same keypoints for every image."""
 
     def __init__(self, people: PoseSet) -> None:
         known = people.confidence[..., None]
@@ -57,7 +57,7 @@ class MeanPose:
 
 @dataclass(frozen=True)
 class Known:
-    """What was found already, to be counted in several ways."""
+    """A pose estimator that returns known keypoints, to measure them in several ways."""
 
     keypoints: Keypoints
 
@@ -66,7 +66,7 @@ class Known:
 
 
 def market_set(market: Dataset, points: Path, split: str, every: int = 1, *, own_neck: bool = True) -> PoseSet:
-    """Market's pictures with the machine's joints; each ``every``-th of a split."""
+    """Return every ``every``-th image of a split with the reference keypoints."""
     samples = getattr(market, split)[::every]
     annotations = market_keypoints(open_source(points), market.source.names(), own_neck=own_neck)
     keypoints = annotations([s.path for s in samples])
@@ -75,7 +75,7 @@ def market_set(market: Dataset, points: Path, split: str, every: int = 1, *, own
 
 
 def milliseconds(estimator: PoseEstimator, images: torch.Tensor, repeats: int = 5) -> float:
-    """Wall time a picture, the best of some runs."""
+    """Return the wall time per image, the best of some runs."""
     names = ["x"] * len(images)
     estimator(names, images)
     times = []
@@ -87,7 +87,7 @@ def milliseconds(estimator: PoseEstimator, images: torch.Tensor, repeats: int = 
 
 
 def openpose(path: Path, training: PoseSet) -> tuple[PoseEstimator, dict[str, Any]]:
-    """OpenVINO's network at the size that suits training pictures best."""
+    """Return OpenVINO's network at the size that is best on training images."""
     found = {
         size: measure_pck(openvino_pose_estimator(path, size=size), training)["box"]["pck_5"] for size in OPENPOSE_SIZES
     }
@@ -97,7 +97,7 @@ def openpose(path: Path, training: PoseSet) -> tuple[PoseEstimator, dict[str, An
 
 
 def _command(arguments: argparse.Namespace) -> str:
-    """Without the places of this machine."""
+    """Return the command without the paths of this machine."""
     openpose_file = f" --openpose {arguments.openpose.name}" if arguments.openpose else ""
     return (
         f"python benchmarks/pose.py --market market1501:{Path(arguments.market).name} --points {arguments.points.name}"
@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("--openpose", type=Path)
     parser.add_argument("--network", type=Path, default=SHIPPED)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--every", type=int, default=1, help="measure each n-th query picture")
+    parser.add_argument("--every", type=int, default=1, help="measure every n-th query image")
     parser.add_argument("--synthetic", default=SYNTHETIC)
     parser.add_argument("-o", "--output", type=Path, default=default)
     arguments = parser.parse_args()
@@ -125,8 +125,8 @@ def main() -> None:
     ours, once = NetworkPoseEstimator(network), NetworkPoseEstimator(network, flip=False)
     estimators: dict[str, PoseEstimator] = {"mean_pose": MeanPose(training), "ours": ours, "ours_without_mirror": once}
     result: dict[str, Any] = {
-        "what": "PCK (share of joints within 5 % and 10 % of a height) against market1501_body_point's joints, which a "
-        "machine made, on Market-1501's query pictures",
+        "what": "PCK (share of keypoints within 5 % and 10 % of a height) against market1501_body_point, which a "
+        "network predicted, on Market-1501's query images",
         "recorded": {**environment(), "command": _command(arguments)},
         "network": json.loads((arguments.network / "model.json").read_text()),
     }
@@ -162,8 +162,8 @@ def main() -> None:
             if name in result[data]:
                 box, extent = (result[data][name][height] for height in ("box", "joints"))
                 print(
-                    f"{data} {name}: PCK at 5 % {box['pck_5']:.1%}, at 10 % {box['pck_10']:.1%}; of the joints' extent "
-                    f"{extent['pck_5']:.1%}, {extent['pck_10']:.1%}"
+                    f"{data} {name}: PCK at 5 % {box['pck_5']:.1%}, at 10 % {box['pck_10']:.1%}; of the keypoints' "
+                    f"extent {extent['pck_5']:.1%}, {extent['pck_10']:.1%}"
                 )
     print(result["milliseconds_a_picture"])
 

@@ -1,4 +1,4 @@
-"""Collect finished runs into one result file: command, commit, machine, seed, numbers, learning curve.
+"""Collect finished runs into one result file: command, commit, machine, seed, metrics, learning curve.
 
 usage: python benchmarks/record.py -o benchmarks/results/NAME.json [--note TEXT] RUN [RUN ...]
 """
@@ -21,7 +21,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def curve(log: list[dict[str, Any]]) -> list[dict[str, float]]:
-    """Means of the losses over each twentieth of the run."""
+    """Return the mean losses of each twentieth of the run."""
     size = max(1, len(log) // CURVE_POINTS)
     chunks = [log[i : i + size] for i in range(0, len(log), size)]
     names = [n for n in log[0] if n not in ("step", "epoch", "lr", "images_per_second")]
@@ -30,7 +30,7 @@ def curve(log: list[dict[str, Any]]) -> list[dict[str, float]]:
 
 
 def record(path: Path) -> dict[str, Any]:
-    """One run's entry."""
+    """Return the entry of one run."""
     config, log = read(path / "config.json"), RunFolder(path).log()
     batch = config["sampler"]["p"] * config["sampler"]["k"]
     seconds = sum(batch / entry["images_per_second"] for entry in log)

@@ -1,10 +1,10 @@
-"""How time and memory of evaluation and re-ranking grow with the number of pictures.
+"""Growth of time and memory of evaluation and re-ranking with the number of images.
 
-N pictures of random people, of which Market-1501's share (3,368 of 19,281) ask for the others; every measurement is a
-process of its own. Fitted exponents: cost ~ N^e, memory above that of the smallest process.
+N images of random people, of which Market-1501's share (3,368 of 19,281) are queries; every measurement has its own
+process. Fitted exponents: cost ~ N^e, with memory above that of the smallest process.
 
-usage: python benchmarks/retrieval_growth.py [--pictures 5000 10000 …] [--threads 2] [-o FILE] [--figure FILE.png]
-       python benchmarks/retrieval_growth.py --pictures 93820 -o benchmarks/results/retrieval_msmt17.json
+usage: python benchmarks/retrieval_growth.py [--images 5000 10000 …] [--threads 2] [-o FILE] [--figure FILE.png]
+       python benchmarks/retrieval_growth.py --images 93820 -o benchmarks/results/retrieval_msmt17.json
 """
 
 from __future__ import annotations
@@ -22,49 +22,49 @@ from passerby.figures.style import SERIES
 from passerby.training.run import environment
 from retrieval import Cost, Sizes, exponent, measure
 
-PICTURES = (5_000, 10_000, 20_000, 40_000, 80_000)
+IMAGES = (5_000, 10_000, 20_000, 40_000, 80_000)
 SHARE = 3368 / 19281
 OPERATIONS = ("evaluate", "re-rank")
 RESULTS = Path(__file__).parent / "results"
 
 
-def sizes_of(pictures: int, threads: int) -> Sizes:
-    queries = round(SHARE * pictures)
-    return Sizes(queries=queries, gallery=pictures - queries, threads=threads)
+def sizes_of(images: int, threads: int) -> Sizes:
+    queries = round(SHARE * images)
+    return Sizes(queries=queries, gallery=images - queries, threads=threads)
 
 
-def fitted(pictures: Sequence[int], costs: Sequence[Cost]) -> dict[str, float]:
-    """Exponents; of memory without what Python and torch take anyway."""
+def fitted(images: Sequence[int], costs: Sequence[Cost]) -> dict[str, float]:
+    """Return the exponents, that of memory without what Python and torch take anyway."""
     if len(costs) < 2:
         return {}
     bare = measure("evaluate", Sizes(queries=2, gallery=20, dimensions=2), repeats=1).peak_gigabytes
     return {
-        "cpu_seconds": round(exponent(pictures, [cost.cpu_seconds for cost in costs]), 2),
-        "peak_gigabytes": round(exponent(pictures, [cost.peak_gigabytes - bare for cost in costs]), 2),
+        "cpu_seconds": round(exponent(images, [cost.cpu_seconds for cost in costs]), 2),
+        "peak_gigabytes": round(exponent(images, [cost.peak_gigabytes - bare for cost in costs]), 2),
     }
 
 
-def figure(pictures: Sequence[int], found: dict[str, Any]) -> Figure:
-    """Two panels; time on two logarithmic axes, on which a power is a line."""
-    picture = Figure(figsize=(8, 3.4), layout="constrained")
-    seconds, memory = picture.subplots(1, 2)
+def figure(images: Sequence[int], found: dict[str, Any]) -> Figure:
+    """Plot time, on logarithmic axes, on which a power is a line, and memory."""
+    plot = Figure(figsize=(8, 3.4), layout="constrained")
+    seconds, memory = plot.subplots(1, 2)
     for axis, name in ((seconds, "cpu_seconds"), (memory, "peak_gigabytes")):
         for (operation, costs), marker, color in zip(found.items(), "os", SERIES, strict=False):
             label = f"{operation}: grows as $N^{{{costs['exponents'][name]:.2f}}}$"
             values = [cost[name] for cost in costs["costs"]]
-            axis.plot(pictures, values, marker=marker, color=color, label=label)
+            axis.plot(images, values, marker=marker, color=color, label=label)
             axis.annotate(
                 f"{values[-1]:.3g}",
-                (pictures[-1], values[-1]),
+                (images[-1], values[-1]),
                 (0, 8 if marker == "s" else -16),
                 textcoords="offset points",
                 ha="center",
             )
         axis.set_xscale("log")
         axis.margins(x=0.09)
-        axis.set_xticks(pictures, [f"{n // 1000}k" for n in pictures])
+        axis.set_xticks(images, [f"{n // 1000}k" for n in images])
         axis.minorticks_off()
-        axis.set_xlabel("pictures N (query and gallery)")
+        axis.set_xlabel("images N (query and gallery)")
         axis.grid(alpha=0.3)
         axis.legend(frameon=False, fontsize=9)
     seconds.set_yscale("log")
@@ -73,12 +73,12 @@ def figure(pictures: Sequence[int], found: dict[str, Any]) -> Figure:
     seconds.set_title("CPU seconds")
     memory.set_ylim(0, 1.6 * max(cost["peak_gigabytes"] for costs in found.values() for cost in costs["costs"]))
     memory.set_title("peak memory of the process, GB")
-    return picture
+    return plot
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, nargs="+", default=PICTURES)
+    parser.add_argument("--images", type=int, nargs="+", default=IMAGES)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / "retrieval_growth.json")
     parser.add_argument("--figure", type=Path)
@@ -87,18 +87,18 @@ def main() -> None:
     found: dict[str, Any] = {}
     for operation in OPERATIONS:
         costs = []
-        for pictures in asked.pictures:
-            costs.append(measure(operation, sizes_of(pictures, asked.threads), repeats=1))
+        for images in asked.images:
+            costs.append(measure(operation, sizes_of(images, asked.threads), repeats=1))
             print(
-                f"{operation}, {pictures:,} pictures: {costs[-1].cpu_seconds} CPU s, {costs[-1].peak_gigabytes} GB",
+                f"{operation}, {images:,} images: {costs[-1].cpu_seconds} CPU s, {costs[-1].peak_gigabytes} GB",
                 flush=True,
             )
-        found[operation] = {"exponents": fitted(asked.pictures, costs), "costs": [asdict(cost) for cost in costs]}
+        found[operation] = {"exponents": fitted(asked.images, costs), "costs": [asdict(cost) for cost in costs]}
         print(operation, found[operation]["exponents"], flush=True)
-    what = "512-d embeddings of random people, one measurement a size; exponents of N by least squares on logarithms"
+    what = "512-d embeddings of random people, one measurement per size; exponents of N by least squares on logarithms"
     asked.output.write_text(json.dumps({"what": what, "recorded": recorded, "operations": found}, indent=1) + "\n")
     if asked.figure:
-        figure(asked.pictures, found).savefig(asked.figure, dpi=130)
+        figure(asked.images, found).savefig(asked.figure, dpi=130)
 
 
 if __name__ == "__main__":

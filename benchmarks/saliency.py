@@ -1,8 +1,8 @@
-"""Do saliency maps of distances show what a model looks at? Each trained run beside its baseline, the same true pairs.
+"""Faithfulness of the saliency maps of distances: each trained run and its baseline, on the same true pairs.
 
-Measured on synthetic test people, seen by two cameras: the share of a map's highest tenth that lies on the person (the
-mask is known), how alike the maps of the same model with random weights are, and how the distance of the pair changes
-as pixels are blurred (deletion) or appear in a blurred picture (insertion), the most salient first or in random order.
+Measured on synthetic test people, each seen by two cameras: the share of a map's highest tenth that lies on the person
+(by the mask), the correlation with the maps of the same model with random weights, and how the distance of the pair
+changes as pixels are blurred (deletion) or restored (insertion), the most salient first or in random order.
 
 usage: python benchmarks/saliency.py --runs OURS BASELINE [--runs …] [--data DATA] [-o benchmarks/results/saliency.json]
 """
@@ -46,21 +46,21 @@ from passerby.types import Sample
 DATA = "pedestrians:people=120,cameras=6,images=4,size=128x64,seed=0"
 PAIRS, SEED = 100, 0
 CELL = 4
-"""Pixels of a cell of the finest map: a random order that is as coarse as the maps are."""
+"""The pixels of a cell of the finest map, for a random order that is as coarse as the maps."""
 SHARES = tuple(i / 10 for i in range(11))
 TOP = 2
-"""Of these, the share that is deleted to compare with random: 20 %."""
+"""The index of the share that is deleted to compare with random order: 20 %."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Pictures of the same people by other cameras, with masks."""
+    """Images of the same people by different cameras, with masks."""
 
     source: Source
     a: tuple[Sample, ...]
     b: tuple[Sample, ...]
     masks: Tensor
-    """``(2 · pairs, h, w)``: of a, then of b."""
+    """The maps ``(2 · pairs, h, w)`` of a, then of b."""
 
 
 def true_pairs(dataset: Dataset, pairs: int) -> Pairs:
@@ -74,11 +74,11 @@ def true_pairs(dataset: Dataset, pairs: int) -> Pairs:
 
 
 def untrained(run: Path, trained: Model) -> Model:
-    """The same model with the weights that it would begin with."""
-    said = json.loads((run / "model.json").read_text())
+    """Return the same model with random weights, as at the start of training."""
+    description = json.loads((run / "model.json").read_text())
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
-        model = create_model(said["model"], num_classes=said["num_classes"], **said["options"])
+        model = create_model(description["model"], num_classes=description["num_classes"], **description["options"])
     return Model(model, trained.size, trained.options, parts=trained.parts)
 
 
@@ -88,14 +88,14 @@ def sides(model: Model, pairs: Pairs) -> tuple[ModelView, ModelView]:
 
 
 def distances_from(a: ModelView, b: ModelView, rows: Sequence[int], images: Tensor) -> Tensor:
-    """Of altered pictures of these rows of ``a`` from the unaltered ones of ``b``."""
+    """Return the distances of altered images, rows of ``a``, from the unaltered ones of ``b``."""
     with torch.no_grad():
         x = a.model.network(*a.make_inputs(images, rows)).embedding
     return paired_distances(x, b.output.embedding[list(rows)], normalize=a.model.protocol.normalize)
 
 
 def distances_along(a: ModelView, b: ModelView, start: Tensor, end: Tensor, orders: Tensor) -> Tensor:
-    """``(pairs, shares)``, 1 being the pair's own."""
+    """Return the distances ``(pairs, shares)``, relative to the pair's own."""
     own = distances_from(a, b, range(len(a)), a.pixels)
     rows = []
     for i, order in enumerate(orders):
@@ -105,7 +105,7 @@ def distances_along(a: ModelView, b: ModelView, start: Tensor, end: Tensor, orde
 
 
 def faithfulness(a: ModelView, b: ModelView, maps: Tensor) -> dict[str, Any]:
-    """How distances change by the maps' order and by random ones."""
+    """Measure how distances change in the order of the maps and in random orders."""
     draw = torch.Generator().manual_seed(SEED)
     orders = {
         "saliency": saliency_order(maps, draw),
@@ -130,17 +130,17 @@ def on_the_person(maps: Tensor, masks: Tensor) -> dict[str, float]:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """One kind of map of all pairs, of the trained model and of the same with random weights."""
+    """One kind of map of all pairs, of the trained model and of the model with random weights."""
 
     a: Tensor
     both: Tensor
-    """``(2 · pairs, h, w)``: of a, then of b."""
+    """The maps ``(2 · pairs, h, w)`` of a, then of b."""
     fresh: Tensor
-    """The same of the model with random weights."""
+    """The maps of the model with random weights."""
     alike: float
-    """Rank correlation of trained and random, as placed on the pictures."""
+    """The rank correlation of trained and random maps, placed on the images."""
     alike_before: float
-    """Of each layer's map of what it sees, before it is placed: where parts are cut is alike whatever the weights."""
+    """The same of each layer's map before it is placed, since the parts are cut alike for any weights."""
 
 
 def found(trained: tuple[ModelView, ModelView], fresh: tuple[ModelView, ModelView], **how: Any) -> Found:
@@ -148,12 +148,13 @@ def found(trained: tuple[ModelView, ModelView], fresh: tuple[ModelView, ModelVie
     placed = [torch.cat([place_maps(s, m) for s, m in zip(trained, maps, strict=True)]) for maps in (ours, theirs)]
     of_a, of_fresh = ours[0], theirs[0]
     before = [rank_correlation(of_a[layer][what], of_fresh[layer][what]) for layer in of_a for what in of_a[layer]]
-    half = placed[0][: len(trained[0])]
-    return Found(half, *placed, _mean(rank_correlation(*placed)), _mean(torch.stack(before)))
+    both, random_maps = placed
+    half = both[: len(trained[0])]
+    return Found(half, both, random_maps, _mean(rank_correlation(both, random_maps)), _mean(torch.stack(before)))
 
 
 def measure(run: Path, pairs: Pairs) -> dict[str, Any]:
-    """Of the default map; and of others, what they were chosen by."""
+    """Measure the default map, and the other ones that it was chosen among."""
     model = load(run)
     trained, fresh = sides(model, pairs), sides(untrained(run, model), pairs)
     maps = found(trained, fresh)
@@ -168,7 +169,7 @@ def measure(run: Path, pairs: Pairs) -> dict[str, Any]:
 
 
 def variants(model: Model) -> list[dict[str, Any]]:
-    """Each layer alone, and the last one as Grad-CAM has it."""
+    """Return each layer alone, and the last one with Grad-CAM."""
     layers = list(model.network.map_layers())
     last: Method = "gradcam"
     return [*({"layers": [layer]} for layer in layers), {"layers": layers[-1:], "method": last}]
@@ -188,13 +189,13 @@ def other(
 
 
 def faithfulness_at_top(a: ModelView, b: ModelView, maps: Tensor) -> float:
-    """How often deleting the top 20 % raises the distance more than deleting random cells."""
+    """Return how often deleting the top 20 % raises the distance more than deleting random cells."""
     draw = torch.Generator().manual_seed(SEED)
     blurred, share = blur_images(a.pixels), SHARES[TOP : TOP + 1]
     after = []
     for orders in (saliency_order(maps, draw), random_order(maps, draw, cell=CELL)):
-        pictures = [replace_pixels(a.pixels[i], blurred[i], order, share) for i, order in enumerate(orders)]
-        after.append(distances_from(a, b, range(len(a)), torch.cat(pictures)))
+        images = [replace_pixels(a.pixels[i], blurred[i], order, share) for i, order in enumerate(orders)]
+        after.append(distances_from(a, b, range(len(a)), torch.cat(images)))
     return _mean(after[0] > after[1])
 
 
@@ -219,8 +220,8 @@ def main() -> None:
             print(line(measured[-1]), flush=True)
         results.append(dict(zip(("ours", "baseline"), measured, strict=True)))
     result = {
-        "what": "maps of what makes true pairs of synthetic test people near (mean of the two finest layers, gradient "
-        "times activation); distances as a share of the pair's own; trained runs are those of ablations.json, seed 0",
+        "what": "saliency maps of the distance of true pairs of synthetic test people (mean of the two finest layers, "
+        "gradient × activation); distances relative to the pair's own; the runs are those of ablations.json, seed 0",
         "recorded": environment() | {"command": command(arguments)},
         "data": arguments.data,
         "pairs": arguments.pairs,
@@ -232,7 +233,7 @@ def main() -> None:
 
 
 def command(arguments: argparse.Namespace) -> str:
-    """As it was given, but for where the runs lie."""
+    """Return the command without the paths of the runs."""
     runs = " ".join(f"--runs {' '.join(f'{run.parent.name}/{run.name}' for run in both)}" for both in arguments.runs)
     return f"python benchmarks/saliency.py {runs} --data {arguments.data} --pairs {arguments.pairs}"
 

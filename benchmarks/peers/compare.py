@@ -1,7 +1,6 @@
-"""passerby's evaluation and re-ranking beside other toolkits': the same arrays, one thread, in turn.
+"""Compare evaluation and re-ranking with other toolkits: the same arrays, one thread, alternating.
 
-Everything starts from embeddings, so that making distances counts on both sides; every measurement is a process of its
-own.
+Everything starts from embeddings, so that computing distances counts for all; every measurement has its own process.
 
 usage: python benchmarks/peers/install.py FOLDER
        python benchmarks/peers/compare.py FOLDER [--features MARKET.npz] [--repeats 3] [-o FILE]
@@ -30,11 +29,11 @@ TASKS: dict[str, tuple[str, int, int, tuple[str, ...]]] = {
     "re-ranking": ("re-rank", 1000, 5000, ("passerby", "pyppbox", "fastreid")),
     "re-ranking of all": ("re-rank", QUERIES, GALLERY, ("passerby",)),
 }
-"""Operation, sizes, sides."""
+"""The operation, the sizes and the toolkits of each comparison."""
 
 
 def random_people(queries: int, gallery: int) -> dict[str, Any]:
-    """A person has about twenty pictures by six cameras."""
+    """Return embeddings of people with about 20 images each by six cameras."""
     draw = np.random.default_rng(0)
     n = queries + gallery
     pid, cam = draw.integers(n // 20, size=n), draw.integers(6, size=n)
@@ -46,7 +45,7 @@ def random_people(queries: int, gallery: int) -> dict[str, Any]:
 
 
 def of_file(file: Path, queries: int, gallery: int) -> dict[str, Any]:
-    """The first rows, in single precision."""
+    """Return the first rows of a file, in single precision."""
     with np.load(file) as stored:
         found = {name: stored[name][: queries if name.startswith("query") else gallery] for name in stored}
     return {n: v.astype(np.float32 if n.endswith("_f") else np.int64) for n, v in found.items()}
@@ -85,9 +84,7 @@ def compare(name: str, folder: Path, features: Path | None, repeats: int) -> dic
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument(
-        "--features", type=Path, help="an .npz as `evaluate --save-features` writes; else random people"
-    )
+    parser.add_argument("--features", type=Path, help="an .npz of `evaluate --save-features` (default: random people)")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only", action="append", choices=list(TASKS))
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parents[1] / "results" / "peers.json")

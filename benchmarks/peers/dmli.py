@@ -1,8 +1,8 @@
-"""DMLI of all of Market-1501's pairs, beside a numpy port that is vectorized over pairs, and the matrix product alone.
+"""Compare DMLI of all of Market-1501's pairs with a numpy port vectorized over pairs and with the matrix product.
 
-Everything in one thread, in turn, in processes of their own; the port and the product are timed on fewer pairs, per
-pair. The port is what AlignedReID's evaluation does, written anew: one matrix product, then a dynamic programme whose
-cells are matrices of all pairs.
+Everything runs in one thread, alternating, in separate processes; the port and the product are timed on fewer pairs.
+The port does what AlignedReID's evaluation does: one matrix product, then a dynamic program whose cells are matrices of
+all pairs.
 
 usage: python benchmarks/peers/dmli.py [--repeats 3] [-o FILE]
 """
@@ -51,7 +51,7 @@ def port(x: Any, y: Any) -> Any:
 
 
 def products(x: Any, y: Any) -> Any:
-    """Torch's product of the stripes in the tiles that DMLI is made in."""
+    """Compute torch's product of the stripes in the tiles of DMLI."""
     a, b = (torch.from_numpy(v).split(size) for v, size in ((x, 32), (y, 64)))
     return [torch.mm(i.flatten(0, 1), j.flatten(0, 1).T)[0, 0] for i in a for j in b]
 
@@ -66,13 +66,13 @@ CALLS: dict[str, Callable[[Any, Any], Any]] = {"numpy port": port, "product": pr
 def timed(name: str, answer: Any) -> None:
     torch.set_num_threads(1)
     x, y = (side.local.numpy() for side in people(FEW, local=True))  # type: ignore[union-attr]
-    CALLS[name](x[:40], y[:40])  # warm
+    CALLS[name](x[:40], y[:40])  # warm-up
     start = time.process_time()
     CALLS[name](x, y)
     answer.send((time.process_time() - start) / (len(x) * len(y)))
 
 
-def seconds_a_pair(name: str) -> float:
+def seconds_per_pair(name: str) -> float:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=timed, args=(name, theirs))
@@ -106,12 +106,12 @@ def main() -> None:
         costs.append(measure("dmli", whole, repeats=1))
         runs["passerby"].append(costs[-1].cpu_seconds / (QUERIES * GALLERY))
         for name in CALLS:
-            runs[name].append(seconds_a_pair(name))
-        print({name: f"{1e6 * values[-1]:.2f} µs a pair" for name, values in runs.items()}, flush=True)
+            runs[name].append(seconds_per_pair(name))
+        print({name: f"{1e6 * values[-1]:.2f} µs per pair" for name, values in runs.items()}, flush=True)
     medians = {name: statistics.median(values) for name, values in runs.items()}
     result = {
         "what": f"evaluation of {QUERIES} x {GALLERY} random people by {STRIPES} stripes x {CHANNELS}, float32, one "
-        "thread; the port and the products on 400 x 1,600 pairs; microseconds a pair, CPU, medians",
+        "thread; the port and the products on 400 x 1,600 pairs; microseconds per pair, CPU, medians",
         "recorded": recorded,
         "seed": whole.seed,
         "cpu_seconds": statistics.median(cost.cpu_seconds for cost in costs),

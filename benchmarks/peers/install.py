@@ -1,7 +1,7 @@
-"""Put other toolkits beside each other, a folder each, without their dependencies: torch and numpy are ours for all.
+"""Install other toolkits into one folder each, without their dependencies, so that all use the same torch and numpy.
 
 fast-reid's evaluator is compiled here (it needs a C compiler), pyppbox-torchreid comes compiled, torchreid falls back
-to Python, as it does for most who install it.
+to Python, as it does for most users.
 
 usage: python benchmarks/peers/install.py FOLDER
 """

@@ -1,4 +1,4 @@
-"""One operation of one toolkit, from embeddings to numbers, timed in this process (``compare.py`` starts it)."""
+"""Time one operation of one toolkit, from embeddings to metrics, in this process (``compare.py`` starts it)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Work = Callable[[], dict[str, float]]
 
 
 def shell_of(package: str, folder: Path) -> None:
-    """A package whose ``__init__`` is not run: it would import what retrieval has no need of."""
+    """Register a package without running its ``__init__``, which imports what retrieval does not need."""
     module = types.ModuleType(package)
     module.__path__ = [str(folder.joinpath(*package.split(".")))]
     sys.modules[package] = module
@@ -55,7 +55,7 @@ def of_fastreid(folder: Path) -> tuple[Callable[..., Any], Callable[..., Any], C
 
 
 def theirs(side: str, task: str, folder: Path, arrays: Arrays) -> Work:
-    """As their own engines do it: normalize, distances of all pairs, re-rank, evaluate."""
+    """Return what the toolkit's own engine does: normalize, distances of all pairs, re-rank, evaluate."""
     if side == "fastreid":
         between, evaluate, re_rank = of_fastreid(folder / side)
     else:
