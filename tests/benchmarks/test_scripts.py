@@ -20,7 +20,7 @@ def _process_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         monkeypatch.setenv(name, os.environ.get(name, "1"))
-    yield
+    return
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=[script.relative_to(BENCHMARKS).as_posix() for script in SCRIPTS])
