@@ -122,7 +122,7 @@ def main() -> None:
     training = market_set(market, arguments.points, "train", every=25)
     query = market_set(market, arguments.points, "query", every=arguments.every)
     network = load_pose_network(arguments.network)
-    ours, once = NetworkPoseEstimator(network), NetworkPoseEstimator(network, flip=False)
+    ours, once = NetworkPoseEstimator(network), NetworkPoseEstimator(network, flip_tta=False)
     estimators: dict[str, PoseEstimator] = {"mean_pose": MeanPose(training), "ours": ours, "ours_without_mirror": once}
     result: dict[str, Any] = {
         "what": "PCK (share of keypoints within 5 % and 10 % of a height) against market1501_body_point, which a "

@@ -1,4 +1,4 @@
-"""Places and confidence from distributions, by hand."""
+"""Positions and confidence from distributions, by hand."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def one_keypoint(x: list[float], y: list[float], inside: float = 1.0) -> Keypoin
     return KeypointScores(torch.tensor([[x]]), torch.tensor([[y]]), torch.tensor([[inside]]))
 
 
-def test_a_place_is_the_middle_of_the_likeliest_bin() -> None:
-    (place,), _ = decode_keypoints(one_keypoint([0.1, 0.6, 0.2, 0.1], [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.9, 0.1]))
-    assert place[0].tolist() == [1.5 / 4, 6.5 / 8]
+def test_a_position_is_the_center_of_the_likeliest_bin() -> None:
+    (position,), _ = decode_keypoints(one_keypoint([0.1, 0.6, 0.2, 0.1], [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.9, 0.1]))
+    assert position[0].tolist() == [1.5 / 4, 6.5 / 8]
 
 
 def test_confidence_is_the_probability_of_being_near() -> None:
-    """Of 40 rows 5 % of the height are 2: bins 1 to 5 are near bin 3, along x as along y."""
+    """With 40 rows, 5 % of the height are 2 bins: bins 1 to 5 are near bin 3, along x as along y."""
     x, y = [0.0] * 20, [0.0] * 40
     x[3], x[5], x[6] = 0.6, 0.2, 0.2
     y[3], y[1], y[7], y[39] = 0.4, 0.3, 0.2, 0.1
@@ -34,8 +34,8 @@ def test_likely_neighbors_outweigh_a_peak() -> None:
     y = [0.0] * 40
     y[2], y[3], y[4], y[31] = 0.2, 0.2, 0.2, 0.35
     y[39] = 0.05
-    (place,), _ = decode_keypoints(one_keypoint([0.0] * 19 + [1.0], y))
-    assert place[0].tolist() == pytest.approx([19.5 / 20, 3.5 / 40])
+    (position,), _ = decode_keypoints(one_keypoint([0.0] * 19 + [1.0], y))
+    assert position[0].tolist() == pytest.approx([19.5 / 20, 3.5 / 40])
 
 
 def test_scores_become_probabilities() -> None:

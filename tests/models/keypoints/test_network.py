@@ -1,4 +1,4 @@
-"""The pose network: shapes, size, speed of its parts' counts, and a readout that begins as marginals."""
+"""The pose network: shapes, size, and a readout that is initialized as marginals."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_scores_have_a_bin_for_each_half_pixel() -> None:
 
 
 def test_the_default_network_is_small() -> None:
-    """The bounds are 2 million parameters and 5 MB; the number is that of the printed layers, counted by hand below."""
+    """The bounds are 2 million parameters and 5 MB; the number is that of the documented layers, counted below."""
 
     def conv(c_in: int, c_out: int, kernel: int) -> int:
         return c_in * c_out * kernel**2 + 2 * c_out  # with its BN
@@ -40,7 +40,7 @@ def test_the_default_network_is_small() -> None:
     assert count <= 2_000_000
 
 
-def test_every_parameter_learns() -> None:
+def test_every_parameter_gets_a_gradient() -> None:
     network = tiny()
     x, y, inside = network(torch.randn(2, 3, 32, 16, generator=torch.Generator().manual_seed(0)))
     (x.square().mean() + y.square().mean() + inside.square().mean()).backward()
@@ -55,7 +55,7 @@ def test_the_readout_begins_as_sums_over_rows_and_columns() -> None:
     torch.testing.assert_close(y, maps.sum(3) / 3**0.5)
 
 
-def test_finer_bins_lie_between_the_maps_places() -> None:
+def test_finer_bins_lie_between_the_cells_of_the_map() -> None:
     maps = torch.zeros(1, 1, 1, 3)
     maps[..., 1] = 1.0
     x, _ = Readout((1, 3), bins=2)(maps)
@@ -68,8 +68,8 @@ def test_sides_are_multiples_of_16(size: tuple[int, int]) -> None:
         PoseNetwork(size=size, width=2)
 
 
-def test_pictures_of_another_size_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"reads \(32, 16\), got pictures of \(64, 32\)"):
+def test_images_of_another_size_raise() -> None:
+    with pytest.raises(ConfigError, match=r"reads images of \(32, 16\), got \(64, 32\)"):
         tiny()(torch.zeros(1, 3, 64, 32))
 
 

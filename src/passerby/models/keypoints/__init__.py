@@ -1,1 +1,1 @@
-"""Pose: the 18 joints of OpenPose in a person's picture, by a small network of our own or by one that a user brings."""
+"""The estimation of OpenPose's 18 keypoints of a person, by passerby's small network or by a user's own."""

@@ -1,7 +1,7 @@
 """The pose network as a :class:`~passerby.data.keypoints.estimator.PoseEstimator`, and its file format.
 
 A folder holds a pose network as ``model.safetensors`` (matrices in half precision) and ``model.json`` (its size and
-where it comes from). One is shipped with the package; a run of ``passerby train pose`` leaves the same two files.
+origin). One is shipped with the package; a run of ``passerby train pose`` writes the same two files.
 """
 
 from __future__ import annotations
@@ -28,71 +28,73 @@ from passerby.models.keypoints.network import PoseNetwork
 from passerby.weights.load import digest, load_weights
 
 SHIPPED = Path(__file__).parent / "shipped"
-"""The network that comes with the package, trained on people who do not exist."""
+"""The network that comes with the package, trained on synthetic pedestrians."""
 WEIGHTS, ABOUT = "model.safetensors", "model.json"
 CONFIG = "config.json"
-"""What the run of a network has from its beginning; the others come at its end."""
+"""The file that a training run of a pose network writes at its start; the others come at its end."""
 KIND = "pose"
 REVISION = 1
-"""Counts up when the same weights give other joints: those that were kept are found again then."""
+"""A version, increased when the same weights give other keypoints: cached ones are then estimated again."""
 
 
 class NetworkPoseEstimator:
-    """A :class:`~passerby.data.keypoints.estimator.PoseEstimator` that looks at the pixels.
+    """A :class:`~passerby.data.keypoints.estimator.PoseEstimator` that runs a pose network on the pixels.
 
     Args:
-        flip: average with the mirrored picture: more are right, at twice the time.
-        batch: pictures that pass the network at once.
+        flip_tta: average with the mirrored image: more accurate, at twice the time.
+        batch_size: number of images per forward pass.
     """
 
-    def __init__(self, network: PoseNetwork, *, flip: bool = True, batch: int = 64) -> None:
-        self.network, self.flip, self.batch = network.eval(), flip, batch
+    def __init__(self, network: PoseNetwork, *, flip_tta: bool = True, batch_size: int = 64) -> None:
+        self.network, self.flip_tta, self.batch_size = network.eval(), flip_tta, batch_size
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hex digits that differ where weights, or what is done with them, do: joints of others are not the same."""
-        return digest(self.network, f"{KIND}{REVISION}{self.network.size}{self.flip}")
+        """A hex digest of the weights and of how they are used: other digests mean other keypoints."""
+        return digest(self.network, f"{KIND}{REVISION}{self.network.size}{self.flip_tta}")
 
     def __call__(self, names: Sequence[str], images: UInt8[Tensor, "b 3 h w"]) -> Keypoints:
-        """The joints of the people in ``images``, of any size; ``names`` are not looked at.
+        """Return the keypoints of the people in ``images``, of any size; ``names`` are not used.
 
         Raises:
-            ShapeError: if there are more or fewer names than pictures.
+            ShapeError: if there are more or fewer names than images.
         """
         if len(names) != len(images):
-            raise ShapeError(f"{len(names)} names but {len(images)} pictures: one name a picture is needed")
-        found = [self._estimate(part) for part in images.split(self.batch)] if len(images) else [(torch.empty(0),) * 2]
+            raise ShapeError(f"got {len(names)} names but {len(images)} images, expected one name per image")
+        found = (
+            [self._estimate(part) for part in images.split(self.batch_size)] if len(images) else [(torch.empty(0),) * 2]
+        )
         keypoints, confidence = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
-        n, j = len(images), len(KEYPOINT_NAMES)
-        return Keypoints(keypoints.reshape(n, j, 2).numpy(), confidence.reshape(n, j).numpy())
+        n, k = len(images), len(KEYPOINT_NAMES)
+        return Keypoints(keypoints.reshape(n, k, 2).numpy(), confidence.reshape(n, k).numpy())
 
     @torch.inference_mode()
     def _estimate(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        pictures = self._prepared(images)
-        found = probabilities(self.network(pictures))
-        if self.flip:
-            found = mean_scores(found, mirror_scores(probabilities(self.network(pictures.flip(-1)))))
+        prepared = self._prepare(images)
+        found = probabilities(self.network(prepared))
+        if self.flip_tta:
+            found = mean_scores(found, mirror_scores(probabilities(self.network(prepared.flip(-1)))))
         return decode_keypoints(found)
 
-    def _prepared(self, images: Tensor) -> Tensor:
-        """Resized, normalized, on the network's device."""
+    def _prepare(self, images: Tensor) -> Tensor:
+        """Return images resized and normalized, on the network's device."""
         pixels = images.to(next(self.network.parameters()).device)
         if tuple(pixels.shape[2:]) != self.network.size:
             pixels = F.interpolate(pixels.float(), self.network.size, mode="bilinear", antialias=True)
         return normalize_images(pixels).contiguous(memory_format=torch.channels_last)
 
 
-def shipped_pose_estimator(*, flip: bool = True) -> NetworkPoseEstimator:
-    """The estimator that comes with the package; nothing is downloaded.
+def shipped_pose_estimator(*, flip_tta: bool = True) -> NetworkPoseEstimator:
+    """Load the estimator that comes with the package; nothing is downloaded.
 
     Raises:
         WeightsError: if the package was built without its weights.
     """
-    return NetworkPoseEstimator(load_pose_network(SHIPPED), flip=flip)
+    return NetworkPoseEstimator(load_pose_network(SHIPPED), flip_tta=flip_tta)
 
 
 def load_pose_network(folder: str | Path = SHIPPED) -> PoseNetwork:
-    """The pose network in a folder: the shipped one, or that of a run of ``passerby train pose``.
+    """Load the pose network of a folder: the shipped one, or that of a run of ``passerby train pose``.
 
     Raises:
         WeightsError: if there is none, or its files do not fit together.
@@ -102,37 +104,39 @@ def load_pose_network(folder: str | Path = SHIPPED) -> PoseNetwork:
         about = json.loads(about_file.read_text())
         height, width = (int(side) for side in about["size"])
         if about["model"] != KIND:
-            raise WeightsError(f"{folder} holds the model {about['model']!r}, wanted {KIND!r}: a run of train pose")
-        with torch.random.fork_rng():  # the first weights are drawn, then replaced
+            raise WeightsError(
+                f"{folder} holds the model {about['model']!r}, expected {KIND!r}. Fix: give a run of `train pose`"
+            )
+        with torch.random.fork_rng():  # initial weights are drawn, and then replaced
             network = PoseNetwork(size=(height, width), width=int(about["width"]), bins=int(about["bins"]))
     except FileNotFoundError:
         if (Path(folder) / CONFIG).is_file():
             raise WeightsError(
-                f"{folder} is a run that is not finished (no {ABOUT}); finish it: passerby train --resume {folder}"
+                f"{folder} is an unfinished run (no {ABOUT}). Fix: finish it with `passerby train --resume {folder}`"
             ) from None
         raise WeightsError(
-            f"{folder} holds no pose network (no {ABOUT}); train one: passerby train pose --data pedestrians"
+            f"{folder} holds no pose network (no {ABOUT}). Fix: train one with `passerby train pose --data pedestrians`"
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{about_file} is damaged ({error!r}); fetch or train the network again") from None
+        raise WeightsError(f"{about_file} is damaged ({error!r}). Fix: copy or train the network again") from None
     load_weights(network, Path(folder) / WEIGHTS, minimum=1.0)
     return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def save_pose_network(network: PoseNetwork, folder: str | Path, about: dict[str, Any]) -> None:
-    """Write a network as :func:`load_pose_network` reads it: first the weights, then the JSON that completes them.
+    """Write the files that :func:`load_pose_network` reads: first the weights, then the JSON that completes them.
 
     Args:
-        about: whatever else a reader shall know: how and on what it was trained.
+        about: further entries of the JSON: how, and on which data, the network was trained.
     """
     with atomic_write(Path(folder) / WEIGHTS) as partial:
-        partial.write_bytes(save({name: _stored(tensor) for name, tensor in network.state_dict().items()}))
+        partial.write_bytes(save({name: _for_storage(tensor) for name, tensor in network.state_dict().items()}))
     size = {"size": list(network.size), "width": network.width, "bins": network.bins}
     with atomic_write(Path(folder) / ABOUT) as partial:
         partial.write_text(json.dumps({"model": KIND, **size, **about}, indent=2) + "\n")
 
 
-def _stored(tensor: Tensor) -> Tensor:
-    """Matrices in half precision; statistics and biases, which are few, as they are."""
+def _for_storage(tensor: Tensor) -> Tensor:
+    """Return matrices in half precision; statistics and biases, which are few, unchanged."""
     kept = tensor.half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor
     return kept.detach().cpu().contiguous()

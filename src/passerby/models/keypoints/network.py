@@ -1,14 +1,14 @@
-"""A small pose network: a picture of a person → 18 joints, each as two distributions over places.
+"""A small pose network: an image of a person → 18 keypoints, each as two distributions over positions.
 
 Sources: SimCC (Li et al., "SimCC: a Simple Coordinate Classification Perspective for Human Pose Estimation", ECCV
-2022): the horizontal and the vertical place of a joint are classified separately, into bins finer than a pixel, from
-the flattened map of the joint; its Fig 2 → :class:`Readout`, its splitting factor k → ``bins``. The body is a residual
-network (He et al., CVPR 2016, the block of its Fig 5 left) that comes back to a quarter of the picture's size by adding
-up-sampled maps to finer ones (Lin et al., "Feature Pyramid Networks", CVPR 2017, Fig 3).
+2022): the horizontal and the vertical position of a keypoint are classified separately, into bins finer than a pixel,
+from the flattened map of the keypoint; its Fig 2 → :class:`Readout`, its splitting factor k → ``bins``. The body is a
+residual network (He et al., CVPR 2016, the block of its Fig 5 left) that returns to a quarter of the image size by
+adding up-sampled maps to finer ones (Lin et al., "Feature Pyramid Networks", CVPR 2017, Fig 3).
 
-*Deviations*: everything is narrow, so that it trains on a processor in minutes; the readout begins as the sum over
-rows or columns of the map (a joint's marginal distributions) instead of with noise; a further head says whether a joint
-is in the picture at all, since a detector's box may cut a person.
+*Deviations*: all layers are narrow, so that the network trains on a CPU in minutes; the readout is initialized as the
+sum over rows or columns of the map (a keypoint's marginal distributions) instead of with noise; a further head predicts
+whether a keypoint is in the image at all, since a detector's box may cut a person.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.errors import ConfigError
 
 COARSEST = 16
-"""Pixels of the picture that one place of the coarsest map stands for: sides are multiples of it."""
+"""The stride of the coarsest map, in pixels; image sides are multiples of it."""
 STRIDE = 4
-"""The same for the map that joints are read from."""
+"""The stride of the map that keypoints are read from."""
 
 
 class KeypointScores(NamedTuple):
-    """What is known of each joint, as scores before softmax or sigmoid."""
+    """The scores of each keypoint, before softmax or sigmoid."""
 
     x: Tensor
-    """``(b, 18, width · bins)``: the joint lies in which column."""
+    """The scores of each column, ``(b, 18, width · bins)``."""
     y: Tensor
-    """``(b, 18, height · bins)``: in which row."""
+    """The scores of each row, ``(b, 18, height · bins)``."""
     inside: Tensor
-    """``(b, 18)``: the joint is in the picture, be it seen or hidden."""
+    """The score of being in the image, visible or occluded: ``(b, 18)``."""
 
 
 class PoseNetwork(nn.Module):
-    """Normalized pictures ``(b, 3, h, w)`` of one fixed size → :class:`KeypointScores`.
+    """A network from normalized images ``(b, 3, h, w)`` of one fixed size to :class:`KeypointScores`.
 
     Args:
-        size: (height, width) of the pictures, multiples of 16.
-        width: channels at half of that size; each halving doubles them.
-        bins: of a pixel, along either side.
+        size: image size as (height, width), multiples of 16.
+        width: number of channels at half of that size; each halving doubles them.
+        bins: number of bins per pixel, along either axis.
 
     Raises:
-        ConfigError: for a size that is no multiple of 16.
+        ConfigError: for a size that is not a multiple of 16.
     """
 
     def __init__(self, *, size: tuple[int, int] = (128, 64), width: int = 20, bins: int = 2) -> None:
@@ -68,13 +68,13 @@ class PoseNetwork(nn.Module):
         self.inside = nn.Linear(c16, len(KEYPOINT_NAMES))
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> KeypointScores:
-        """The joints' scores.
+        """Return the scores of the keypoints.
 
         Raises:
-            ConfigError: for pictures of another size than the network's.
+            ConfigError: for images of another size than the network's.
         """
         if tuple(images.shape[2:]) != self.size:
-            raise ConfigError(f"this pose network reads {self.size}, got pictures of {tuple(images.shape[2:])}")
+            raise ConfigError(f"this pose network reads images of {self.size}, got {tuple(images.shape[2:])}")
         at4 = self.to4(self.stem(images))
         at8 = self.to8(at4)
         at16 = self.to16(at8)
@@ -84,10 +84,10 @@ class PoseNetwork(nn.Module):
 
 
 class Readout(nn.Module):
-    """Maps ``(b, j, h, w)`` → scores of columns ``(b, j, w · bins)`` and rows ``(b, j, h · bins)``.
+    """The readout from maps ``(b, k, h, w)`` to scores of columns ``(b, k, w · bins)`` and rows ``(b, k, h · bins)``.
 
-    One pair of linear layers serves all joints. They begin as sums over rows and over columns, interpolated between
-    the map's places.
+    One pair of linear layers serves all keypoints. They are initialized as sums over rows and over columns,
+    interpolated between the cells of the map.
     """
 
     def __init__(self, size: tuple[int, ...], *, bins: int) -> None:
@@ -104,20 +104,20 @@ class Readout(nn.Module):
                 layer.weight.copy_(start.reshape(layer.weight.shape))
                 layer.bias.zero_()
 
-    def forward(self, maps: Float[Tensor, "b j h w"]) -> tuple[Float[Tensor, "b j n"], Float[Tensor, "b j m"]]:
+    def forward(self, maps: Float[Tensor, "b k h w"]) -> tuple[Float[Tensor, "b k n"], Float[Tensor, "b k m"]]:
         flat = maps.flatten(2)
         return self.x(flat), self.y(flat)
 
 
-def _interpolation(places: int, bins: int) -> Float[Tensor, "n places"]:
-    """Weights by which ``places · bins`` bins read the places nearest to them: each row sums to 1."""
-    centers = (torch.arange(places * bins) + 0.5) / bins - 0.5
-    apart = (centers.clamp(0, places - 1)[:, None] - torch.arange(places)[None, :]).abs()
+def _interpolation(cells: int, bins: int) -> Float[Tensor, "n cells"]:
+    """Return the weights with which ``cells · bins`` bins interpolate the cells nearest to them: each row sums to 1."""
+    centers = (torch.arange(cells * bins) + 0.5) / bins - 0.5
+    apart = (centers.clamp(0, cells - 1)[:, None] - torch.arange(cells)[None, :]).abs()
     return (1 - apart).clamp_min(0)
 
 
 class Residual(nn.Module):
-    """Two 3×3 convolutions with a shortcut, projected where the shape changes."""
+    """A block of two 3×3 convolutions with a shortcut, projected where the shape changes."""
 
     def __init__(self, c_in: int, c_out: int, *, stride: int = 1) -> None:
         super().__init__()
