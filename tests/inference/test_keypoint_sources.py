@@ -93,7 +93,7 @@ def test_a_users_network_is_the_folder_of_its_run(photographs: Source, network: 
 def test_a_users_network_that_is_still_trained_is_named_as_such(photographs: Source, network: Path) -> None:
     """It had been taken for a folder of body points."""
     (network / "model.json").rename(network / "config.json")
-    with pytest.raises(WeightsError, match=rf"not finished \(no model\.json\).*passerby train --resume {network}"):
+    with pytest.raises(WeightsError, match=rf"unfinished run \(no model\.json\).*passerby train --resume {network}"):
         pose_estimator(str(network), photographs)
 
 

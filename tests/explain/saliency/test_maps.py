@@ -208,7 +208,7 @@ def test_what_cannot_be_explained_is_said(people: Dataset) -> None:
         identity_saliency(seen, layers=[])
     with pytest.raises(ShapeError, match="got 2 and 1"):
         distance_saliency(seen, shown(people, small("aap_reid"), slice(0, 1)))
-    with pytest.raises(ConfigError, match="crops does not say where its maps are"):
+    with pytest.raises(ConfigError, match="crops does not tell which layers are maps"):
         ReidModel.map_layers(Crops())
 
 
