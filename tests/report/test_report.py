@@ -14,6 +14,8 @@ import pytest
 
 from passerby.data.dataset import Dataset
 from passerby.errors import DatasetLayoutError
+from passerby.evaluation import evaluate as evaluation_module
+from passerby.inference.options import InferenceOptions
 from passerby.report import figure, read_records, read_run, write_report
 
 VOID = {"meta", "link", "img", "br", "col"}

@@ -186,12 +186,12 @@ def test_description_without_a_key(key: str, run: Path) -> None:
 
 
 def test_keypoints_for_a_model_that_asks_for_none(run: Path) -> None:
-    with pytest.raises(ConfigError, match="strong_baseline sees no parts of the body"):
+    with pytest.raises(ConfigError, match="strong_baseline sees no body parts"):
         load(run, keypoints="network")
 
 
 def test_a_pose_network_is_no_model_of_people() -> None:
-    with pytest.raises(ConfigError, match=r"holds a pose network.*--poses"):
+    with pytest.raises(ConfigError, match=r"holds a pose network.*--keypoints"):
         load(SHIPPED)
 
 

@@ -83,7 +83,7 @@ def test_faces_of_real_people_are_blurred(
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [(["-o", "nowhere/why.png"], "no folder"), (["--keypoints", "network"], "sees no parts")],
+    [(["-o", "nowhere/why.png"], "no folder"), (["--keypoints", "network"], "sees no body parts")],
 )
 def test_what_cannot_be_is_said(run: Run, trained: Path, two: list[Path], options: list[str], message: str) -> None:
     done = run("explain", trained, *two, *options)

@@ -29,7 +29,7 @@ def attributes(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the probabilities of all values.")] = False,
     batch_size: BatchSizeOption = 64,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = "auto",
     poses: KeypointsOption = None,
 ) -> None:
     """Predict attributes: of each picture and group the most probable value, and its probability."""

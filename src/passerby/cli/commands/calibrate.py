@@ -38,7 +38,7 @@ def calibrate(  # noqa: PLR0913 - options of a command
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Which people are held out.")] = 0,
     batch_size: BatchSizeOption = 64,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = "auto",
     poses: KeypointsOption = None,
     flip: FlipTtaOption = None,
     normalize: NormalizeOption = None,

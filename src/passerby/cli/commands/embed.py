@@ -38,7 +38,7 @@ def embed(
         typer.Option(help="Of a dataset; default: its gallery if it has one, else all."),
     ] = None,
     batch_size: BatchSizeOption = 64,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = "auto",
     poses: KeypointsOption = None,
     flip: FlipTtaOption = None,
     normalize: NormalizeOption = None,

@@ -53,7 +53,7 @@ def evaluate(  # noqa: PLR0913 - options of a command
             "With --slices attributes: what people wear.",
         ),
     ] = None,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = "auto",
     poses: KeypointsOption = None,
     draws: Annotated[
         int | None,

@@ -36,7 +36,7 @@ def explain(
         float, typer.Option(min=0, max=1, help="A predicted attribute less probable than this counts for nothing.")
     ] = 0.8,
     blur: BlurOption = None,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = "auto",
     poses: KeypointsOption = None,
 ) -> None:
     """Say why two pictures are, or are not, of the same person for a model."""

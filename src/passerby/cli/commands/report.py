@@ -23,7 +23,7 @@ def report(
         typer.Option(help="Evaluate on these; default: each run's own test data, where they still open."),
     ] = None,
     blur: BlurOption = None,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = "auto",
     poses: KeypointsOption = None,
     batch_size: BatchSizeOption = 64,
 ) -> None:

@@ -49,7 +49,7 @@ def search(
     ] = None,
     k: Annotated[int | None, typer.Option("-k", min=1, help="How many; default: 10, or all where fewer.")] = None,
     as_json: JsonOption = False,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = "auto",
     poses: KeypointsOption = None,
     flip: FlipTtaOption = None,
     normalize: NormalizeOption = None,

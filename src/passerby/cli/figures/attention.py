@@ -58,7 +58,7 @@ def attention(
     ] = None,
     seed: SampleSeedOption = 0,
     blur: BlurOption = None,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = "auto",
     poses: KeypointsOption = None,
 ) -> None:
     """Draw what a model attends to: channels, positions, parts or attributes, as its paper has it."""

@@ -49,7 +49,7 @@ def attributes(
     ] = None,
     seed: SampleSeedOption = 0,
     blur: BlurOption = None,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = "auto",
     poses: KeypointsOption = None,
 ) -> None:
     """Draw pictures with the attributes predicted of them: where each is seen, its value and probability."""

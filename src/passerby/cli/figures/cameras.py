@@ -21,7 +21,7 @@ def cameras(
         Path | None,
         typer.Option(metavar="FILE.npz|.parquet", help="Embeddings of anybody's instead of a run; docs/evaluation.md."),
     ] = None,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = "auto",
     poses: KeypointsOption = None,
     flip: FlipTtaOption = None,
     normalize: NormalizeOption = None,

@@ -36,7 +36,7 @@ def embedding(  # noqa: PLR0913 - options of a command
     ] = None,
     thumbnails: Annotated[int, typer.Option(min=0, help="How many pictures to show, where there is room.")] = 14,
     blur: BlurOption = None,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = "auto",
     poses: KeypointsOption = None,
     flip: FlipTtaOption = None,
     normalize: NormalizeOption = None,

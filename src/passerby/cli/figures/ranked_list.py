@@ -72,7 +72,7 @@ def ranked_list(  # noqa: PLR0913 - options of a command
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of random queries, and of who comes first among equals.")] = 0,
     blur: BlurOption = None,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = "auto",
     poses: KeypointsOption = None,
     flip: FlipTtaOption = None,
     normalize: NormalizeOption = None,

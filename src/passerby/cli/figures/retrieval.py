@@ -41,7 +41,7 @@ def retrieval(
         ),
     ] = "cmc,pr",
     draws: DrawsOption = None,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = "auto",
     poses: KeypointsOption = None,
     flip: FlipTtaOption = None,
     normalize: NormalizeOption = None,

@@ -64,7 +64,7 @@ def saliency(
     ] = None,
     seed: SampleSeedOption = 0,
     blur: BlurOption = None,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = "auto",
     poses: KeypointsOption = None,
 ) -> None:
     """Draw where models look: for what makes two pictures near, or for an identity; the first run above the others."""
