@@ -42,7 +42,9 @@ SetOption = Annotated[
 ]
 
 # Inference
-DeviceOption = Annotated[str, typer.Option("--device", help="Device of the model: auto, cpu, cuda, cuda:1 or mps (default auto).")]
+DeviceOption = Annotated[
+    str, typer.Option("--device", help="Device of the model: auto, cpu, cuda, cuda:1 or mps (default auto).")
+]
 BatchSizeOption = Annotated[int, typer.Option("--batch-size", min=1, help="Images per batch.")]
 FlipTtaOption = Annotated[
     bool | None,
