@@ -1,4 +1,4 @@
-"""AANet's Table 4, run end to end on people who do not exist: accuracy by attribute, beside the paper's."""
+"""AANet's Table 4, run end to end on synthetic pedestrians: accuracy by attribute, beside the paper's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.recipes.reproduce import reproduce
 from passerby.recipes.tables import load_table
 
-DRAWN = "pedestrians:people=8,cameras=2,images=2,size=64x32,preset=easy"
+SYNTHETIC = "pedestrians:people=8,cameras=2,images=2,size=64x32,preset=easy"
 SMALL: dict[str, Any] = {
     "data.height": 64,
     "data.width": 32,
@@ -24,7 +24,7 @@ SMALL: dict[str, Any] = {
 
 def run(out: Path, **settings: Any) -> Any:
     return reproduce(
-        "aanet", "table4", data=DRAWN, epochs=1, settings={**SMALL, **settings}, output=out, show_progress=False
+        "aanet", "table4", data=SYNTHETIC, epochs=1, settings={**SMALL, **settings}, output=out, show_progress=False
     )
 
 
@@ -51,7 +51,7 @@ def test_a_table_of_attributes(tmp_path: Path) -> None:
 
 
 def test_a_table_of_attributes_needs_to_be_told_them(tmp_path: Path) -> None:
-    other = DRAWN.replace("people=8", "people=12")
+    other = SYNTHETIC.replace("people=8", "people=12")
     with pytest.raises(ConfigError, match=r"needs the attributes of '.*'\. Fix: .*--set data\.test_attributes=FILE"):
         run(tmp_path, **{"data.test": other})
     (tmp_path / "others.csv").write_text("pid,hat,hair_length\n901,yes,short\n")

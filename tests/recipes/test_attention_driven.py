@@ -12,7 +12,7 @@ from passerby.recipes.reproduce import reproduce
 from passerby.recipes.tables import load_table
 from passerby.training.config import read_config
 
-DRAWN = "pedestrians:people=8,cameras=2,images=2,size=64x32,preset=easy"
+SYNTHETIC = "pedestrians:people=8,cameras=2,images=2,size=64x32,preset=easy"
 SMALL = {"model.options.width": 0.125, "data.height": 64, "data.width": 32, "sampler.p": 4}
 SEEN = {
     "baseline": ("strips", False, "concat"),
@@ -22,7 +22,7 @@ SEEN = {
     "both": ("pose", True, "inter"),
     "both_best": ("pose", True, "inter"),
 }
-"""How pictures are cut, whether branches have attention, how they are joined."""
+"""How images are cut, whether branches have attention, how they are joined."""
 
 
 @pytest.mark.parametrize(("row", "seen"), SEEN.items())
@@ -40,7 +40,7 @@ def test_rows_differ_in_what_the_paper_says(row: str, seen: tuple[str, bool, str
 
 def test_all_rows_run(tmp_path: Path) -> None:
     report = reproduce(
-        "attention_driven", "table6", data=DRAWN, epochs=1, settings=SMALL, output=tmp_path, show_progress=False
+        "attention_driven", "table6", data=SYNTHETIC, epochs=1, settings=SMALL, output=tmp_path, show_progress=False
     )
     assert {line.name: line.state for line in report.rows} == dict.fromkeys(SEEN, "measured")
     for line in report.rows:

@@ -1,4 +1,4 @@
-"""Rows of the papers' tables run end to end on people who do not exist; they survive being killed."""
+"""Rows of the papers' tables run end to end on synthetic pedestrians; they survive being killed."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from passerby.recipes.tables import MARKET, load_table
 from passerby.training.config import read_config
 from passerby.training.engine import Engine
 
-DRAWN = "pedestrians:people=8,cameras=2,images=2,size=64x32,preset=easy"
+SYNTHETIC = "pedestrians:people=8,cameras=2,images=2,size=64x32,preset=easy"
 SMALL: dict[str, Any] = {"data.height": 64, "data.width": 32, "sampler.k": 2}
-TRUNK = {"model.options.backbone": "resnet18_half"}
+BACKBONE = {"model.options.backbone": "resnet18_half"}
 ROWS = {
     "aap_reid": ("table1", "aap_reid", 450),
     "dual_attention": ("table2", "se_sa", 500),
@@ -63,7 +63,7 @@ for paper, table, row, settings in eval(sys.argv[1]):
 
 
 @pytest.fixture(autouse=True)
-def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+def _blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take longer than these trainings do: they are blank, except in a test that looks at one."""
     monkeypatch.setattr(report_module, "comparison", lambda *_: Figure(figsize=(1, 1)))
     monkeypatch.setattr(module, "save_loss_curves", lambda _: None)
@@ -71,13 +71,13 @@ def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def settings_of(paper: str, **more: Any) -> dict[str, Any]:
     """Small enough for two steps an epoch, which is all 16 images or, of aap_reid, all 4 people."""
-    network = {"model.options.width": 0.25} if paper == "attention_driven" else TRUNK
+    network = {"model.options.width": 0.25} if paper == "attention_driven" else BACKBONE
     return {**SMALL, **network, "sampler.p": 2 if paper == "aap_reid" else 4, **more}
 
 
 def run(paper: str, table: str, out: Path, *rows: str, **options: Any) -> Any:
     settings = settings_of(paper, **options.pop("settings", {}))
-    chosen: dict[str, Any] = {"data": DRAWN, "epochs": 1, "rows": rows or None, "show_progress": False, **options}
+    chosen: dict[str, Any] = {"data": SYNTHETIC, "epochs": 1, "rows": rows or None, "show_progress": False, **options}
     return reproduce(paper, table, output=out, settings=settings, **chosen)
 
 
@@ -144,7 +144,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs of two epochs, a row of each paper, each of whose processes was killed after its first checkpoint."""
     out = tmp_path_factory.mktemp("killed")
     jobs = [(paper, table, row, settings_of(paper)) for paper, table, row, _ in EACH]
-    script = [sys.executable, "-c", KILLED_AFTER_THEIR_FIRST_CHECKPOINT, repr(jobs), DRAWN, str(out)]
+    script = [sys.executable, "-c", KILLED_AFTER_THEIR_FIRST_CHECKPOINT, repr(jobs), SYNTHETIC, str(out)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(script, env=environment, timeout=600, check=True, stdout=subprocess.PIPE, text=True)
     assert done.stdout.splitlines() == [f"{paper} {int(signal.SIGKILL)}" for paper in ROWS]
@@ -343,12 +343,12 @@ def test_what_decides_nothing_of_a_row_may_be_another(finished: Path, monkeypatc
     monkeypatch.setattr(module, "train", never)
     said: list[str] = []
     idle = {"data.threads": 1, "data.cache": False, "checkpoint_every": 3, "evaluate_every": 5}
-    data = DRAWN.replace("people=8,cameras=2", "cameras=2,people=8")
+    data = SYNTHETIC.replace("people=8,cameras=2", "cameras=2,people=8")
     report = run("aap_reid", "table1", finished, "baseline", settings=idle, data=data, log=said.append)
     assert said == ["baseline: already finished"]
     (line,) = [line for line in report.rows if line.name == "baseline"]
     assert line.config is not None
-    assert (line.config.data.threads, line.config.data.train) == (2, DRAWN), "what it was trained with is reported"
+    assert (line.config.data.threads, line.config.data.train) == (2, SYNTHETIC), "what it was trained with is reported"
 
 
 def test_the_same_data_elsewhere_is_the_same_and_other_data_in_its_place_are_not(
@@ -366,12 +366,12 @@ def test_the_same_data_elsewhere_is_the_same_and_other_data_in_its_place_are_not
         assert [line.state for line in report.rows if line.name == "baseline"] == ["measured"]
 
     for split, setting in (("query", "data.test"), ("bounding_box_train", "data.train")):
-        picture = min((people / split).glob("*.jpg"))
-        was = picture.read_bytes()
-        picture.write_bytes(was + b"\0")
+        image = min((people / split).glob("*.jpg"))
+        was = image.read_bytes()
+        image.write_bytes(was + b"\0")
         with pytest.raises(ConfigError, match=rf"baseline' was trained with .*\({setting}: other content\).*--output"):
             run("aap_reid", "table1", tmp_path, "baseline", data=str(people))
-        picture.write_bytes(was)
+        image.write_bytes(was)
 
 
 def test_a_row_goes_on_where_its_data_lie_now(
@@ -449,12 +449,12 @@ def test_what_is_counted_needs_no_data(tmp_path: Path) -> None:
         (("aap_reid", "table1"), {"epochs": 0}, ConfigError, "setting epochs"),
         (("aap_reid", "table1"), {"data": None}, ConfigError, "give --data"),
         (("attention_driven", "table12", "vgg"), {}, ConfigError, "cannot be run: an image classification network"),
-        (("attention_driven", "table12", "full", "vgg"), {}, ConfigError, "^vgg of .*; leave them out$"),
+        (("attention_driven", "table12", "full", "vgg"), {}, ConfigError, "^vgg of .*Fix: leave them out$"),
         (("aap_reid", "table1", "band", ""), {}, ConfigError, "a row name is empty.*name some of baseline, .*or none"),
         (("aap_reid", "table1"), {"data": "/nowhere"}, DatasetLayoutError, "nowhere"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_made(
+def test_what_cannot_be_is_rejected_before_anything_is_made(
     ask: tuple[str, ...], options: dict[str, Any], error: type[Exception], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(error, match=message):
@@ -468,7 +468,7 @@ def test_one_process_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         run("aap_reid", "table1", tmp_path)
 
 
-def test_data_without_queries_is_refused(tmp_path: Path, draw_people: Any) -> None:
+def test_data_without_queries_is_rejected(tmp_path: Path, draw_people: Any) -> None:
     people = draw_people(tmp_path / "people", people=4, cameras=2, images=1)
     shutil.rmtree(people / "query")
     with pytest.raises(DatasetLayoutError, match="no query images"):
@@ -477,7 +477,7 @@ def test_data_without_queries_is_refused(tmp_path: Path, draw_people: Any) -> No
 
 def test_other_test_data_and_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "train", lambda *_, **__: None)
-    other = {"data.test": DRAWN.replace("people=8", "people=12"), "model.backbone_weights": "R50.pth"}
+    other = {"data.test": SYNTHETIC.replace("people=8", "people=12"), "model.backbone_weights": "R50.pth"}
     report = run("dual_attention", "table2", tmp_path, "se", settings=other)
     said = {condition.what: condition.here for condition in report.conditions}
     assert said["initial weights"] == "R50.pth"
@@ -498,8 +498,8 @@ def test_data_in_the_layout_of_the_paper_s_is_not_the_paper_s(
     tmp_path: Path, draw_people: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "train", lambda *_, **__: None)
-    drawn = draw_people(tmp_path / "people", people=4, cameras=2, images=2)
-    report = run("dual_attention", "table2", tmp_path, "se", data=str(drawn))
+    synthetic = draw_people(tmp_path / "people", people=4, cameras=2, images=2)
+    report = run("dual_attention", "table2", tmp_path, "se", data=str(synthetic))
     said = {condition.what: (condition.paper, condition.here) for condition in report.conditions}
     assert said["data"] == ("Market-1501, 751 people to train on", "market1501, 2 people to train on")
 

@@ -270,12 +270,12 @@ def test_the_column_is_the_data_sets_own_or_the_first() -> None:
         (("aap_reid", "table9"), "Did you mean"),
     ],
 )
-def test_unknown_names_are_refused_with_the_nearest(ask: tuple[str, str], message: str) -> None:
+def test_unknown_names_are_rejected_with_the_nearest(ask: tuple[str, str], message: str) -> None:
     with pytest.raises(UnknownNameError, match=message):
         load_table(*ask)
 
 
-def test_an_unknown_row_is_refused_with_the_nearest() -> None:
+def test_an_unknown_row_is_rejected_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match=r"unknown row of aap_reid's Table 1 'strid'. Did you mean stride"):
         load_table("aap_reid", "table1").row("strid")
 

@@ -47,7 +47,7 @@ def test_four_tasks_are_trained_and_their_weights_are_resumed(tmp_path: Path) ->
     assert parts(tmp_path / "cut") == parts(tmp_path / "whole")
 
 
-def test_attributes_of_other_people_are_refused(tmp_path: Path) -> None:
+def test_attributes_of_other_people_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "others.csv").write_text("pid,hat\n901,yes\n902,no\n")
     with pytest.raises(DatasetLayoutError, match="describes none of"):
         train(config(**{"data.attributes": str(tmp_path / "others.csv")}), tmp_path / "run", show_progress=False)
@@ -98,7 +98,7 @@ def test_other_test_people_are_described_where_it_is_said(tmp_path: Path) -> Non
     found = measured(tmp_path / "said", **{"data.test": other, "data.test_attributes": other})
     assert found is not None
     assert found["groups"]["hat"]["pictures"] == 12, "six people seen twice, not four"
-    (tmp_path / "nobody.csv").write_text("pid,hat,hair_length\n901,yes,short\n")
+    (tmp_path / "others.csv").write_text("pid,hat,hair_length\n901,yes,short\n")
     with pytest.raises(DatasetLayoutError, match="describes none of"):
-        measured(tmp_path / "no", **{"data.test": other, "data.test_attributes": str(tmp_path / "nobody.csv")})
-    assert not (tmp_path / "no").exists(), "refused before the training"
+        measured(tmp_path / "no", **{"data.test": other, "data.test_attributes": str(tmp_path / "others.csv")})
+    assert not (tmp_path / "no").exists(), "rejected before the training"

@@ -48,7 +48,7 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def foreign(tmp_path: Path) -> Path:
-    """A checkpoint as somebody else's trainer writes one."""
+    """A checkpoint as another trainer writes one."""
     path = tmp_path / "foreign.pth"
     state = {f"module.{key}": value for key, value in trained("osnet_x0_25").state_dict().items()}
     torch.save({"state_dict": state, "epoch": 60}, path)
@@ -122,7 +122,7 @@ def test_a_failed_import_leaves_nothing(model: str, foreign: Path, tmp_path: Pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["foreign.pth"]
 
 
-def test_an_imported_model_of_parts_cuts_pictures_as_its_recipe_does(tmp_path: Path) -> None:
+def test_an_imported_model_of_parts_cuts_images_as_its_recipe_does(tmp_path: Path) -> None:
     options = {"width": 0.25}
     torch.save(trained("attention_driven", **options).state_dict(), tmp_path / "foreign.pth")
     import_checkpoint("attention_driven", tmp_path / "foreign.pth", tmp_path / "run", options=options)

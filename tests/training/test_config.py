@@ -30,12 +30,12 @@ def test_overrides_reach_every_depth() -> None:
 @pytest.mark.parametrize(
     ("key", "suggestion"), [("optimiser.lr", "optimizer.lr"), ("optimizer.lrr", "optimizer.lr"), ("epoch", "epochs")]
 )
-def test_an_unknown_key_is_refused_with_the_nearest(key: str, suggestion: str) -> None:
+def test_an_unknown_key_is_rejected_with_the_nearest(key: str, suggestion: str) -> None:
     with pytest.raises(UnknownNameError, match=f"unknown setting '{key}'.*{suggestion}"):
         with_overrides(load_recipe("aap_reid"), {key: 1})
 
 
-def test_a_value_that_does_not_fit_is_refused() -> None:
+def test_a_value_that_does_not_fit_is_rejected() -> None:
     with pytest.raises(ConfigError, match=r"setting augment\.flip: .*less than or equal to 1.*got 2"):
         with_overrides(load_recipe("aap_reid"), {"augment.flip": 2})
 
@@ -52,7 +52,7 @@ def test_an_override_is_json_or_else_a_string(text: str, value: object) -> None:
     assert parse_override(text) == ("a", value)
 
 
-def test_an_override_without_equals_is_refused() -> None:
+def test_an_override_without_equals_is_rejected() -> None:
     with pytest.raises(ConfigError, match="key=value"):
         parse_override("optimizer.lr")
 

@@ -10,13 +10,13 @@ from passerby.data.registry import load
 from passerby.recipes.registry import load_recipe
 from passerby.training.inputs import digests
 
-DRAWN = load("pedestrians:people=8,cameras=2,images=2")
+SYNTHETIC = load("pedestrians:people=8,cameras=2,images=2")
 FILES = ("data.attributes", "data.test_attributes", "parts.keypoints", "model.backbone_weights")
 
 
 def of(**places: str) -> dict[str, str]:
     config = with_overrides(load_recipe("attention_driven"), {n.replace("__", "."): p for n, p in places.items()})
-    return digests(config, DRAWN, DRAWN)
+    return digests(config, SYNTHETIC, SYNTHETIC)
 
 
 def test_data_and_files_have_digests(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_data_and_files_have_digests(tmp_path: Path) -> None:
     found = of(**{name.replace(".", "__"): str(tmp_path / f"{number}") for number, name in enumerate(FILES)})
     assert set(found) == {"data.train", "data.test", *FILES}
     assert len(set(found.values())) == 6
-    assert set(digests(load_recipe("aap_reid"), DRAWN, None)) == {"data.train"}
+    assert set(digests(load_recipe("aap_reid"), SYNTHETIC, None)) == {"data.train"}
 
 
 def test_a_file_is_told_by_what_it_holds(tmp_path: Path) -> None:

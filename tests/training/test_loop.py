@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from passerby.config import with_overrides
 from passerby.data.registry import load as load_dataset
@@ -22,17 +22,18 @@ from passerby.figures.training_curves import save_loss_curves
 from passerby.inference.load import load
 from passerby.losses.reid import ReidLoss
 from passerby.models.backbones import create_backbone
+from passerby.models.registry import create_model
 from passerby.recipes.registry import load_recipe
 from passerby.training.config import TrainConfig
 from passerby.training.engine import Engine
-from passerby.training.loop import train
+from passerby.training.loop import load_backbone_weights, train
 from passerby.training.run import RunFolder
 from passerby.types import Batch, EvalResult
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Market layout: 5 training people and 3 others, 2 cameras, 3 noisy pictures each."""
+    """Market layout: 5 training people and 3 others, 2 cameras, 3 noisy images each."""
     root = tmp_path_factory.mktemp("world")
     noise = np.random.default_rng(0)
     for pid in range(1, 9):
@@ -140,7 +141,7 @@ def test_training_leaves_the_callers_generator_alone(world: Path, tmp_path: Path
     assert random.getstate() == python
 
 
-def test_pictures_decoded_ahead_train_like_pictures_in_memory(world: Path, finished: Path, tmp_path: Path) -> None:
+def test_images_decoded_ahead_train_like_images_in_memory(world: Path, finished: Path, tmp_path: Path) -> None:
     train(tiny(world, **{"data.cache": False}), tmp_path / "run", show_progress=False)
     assert losses(tmp_path / "run") == losses(finished)
 
@@ -164,7 +165,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_batch(
     assert not (tmp_path / "run" / "model.safetensors").exists()
 
 
-def test_an_existing_folder_is_refused_before_any_work(world: Path, tmp_path: Path) -> None:
+def test_an_existing_folder_is_rejected_before_any_work(world: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"exists.*choose another --run"):
         train(tiny(world, **{"data.train": "market1501:nowhere"}), tmp_path, show_progress=False)
 
@@ -190,7 +191,7 @@ def test_gradient_accumulation_steps_half_as_often(world: Path, tmp_path: Path) 
     assert steps == {len(losses(tmp_path / "run")) // 2 + len(losses(tmp_path / "run")) % 2}
 
 
-def test_a_test_that_cannot_be_evaluated_is_refused_before_training(world: Path, tmp_path: Path) -> None:
+def test_a_test_that_cannot_be_evaluated_is_rejected_before_training(world: Path, tmp_path: Path) -> None:
     one_camera = tmp_path / "one_camera"
     shutil.copytree(world, one_camera)
     for file in one_camera.glob("*/*_c2s1_*"):
@@ -209,7 +210,7 @@ def test_a_log_cut_in_the_middle_of_a_line_can_be_resumed(finished: Path, tmp_pa
     assert len(RunFolder(run).log()) == len(whole) - 1
 
 
-def test_a_damaged_checkpoint_and_another_number_of_processes_are_refused(finished: Path, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_and_another_number_of_processes_are_rejected(finished: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(finished, run)
     (checkpoint,) = (run / "checkpoints").iterdir()
@@ -222,7 +223,7 @@ def test_a_damaged_checkpoint_and_another_number_of_processes_are_refused(finish
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="half precision works where there is a CUDA device")
-def test_fp16_without_a_cuda_device_is_refused(world: Path, tmp_path: Path) -> None:
+def test_fp16_without_a_cuda_device_is_rejected(world: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="precision=fp16 needs a CUDA device"):
         train(tiny(world, precision="fp16"), tmp_path / "run", show_progress=False)
 
@@ -235,7 +236,7 @@ def test_bf16_trains_and_the_final_numbers_are_those_of_the_saved_model(world: P
     assert result.mean_ap == pytest.approx(again.mean_ap, abs=1e-9)
 
 
-def test_the_trunks_checkpoint_is_loaded_and_reported(world: Path, tmp_path: Path) -> None:
+def test_the_backbones_checkpoint_is_loaded_and_reported(world: Path, tmp_path: Path) -> None:
     backbone = create_backbone("resnet18")
     torch.save(backbone.state_dict(), tmp_path / "backbone.pth")
     config = tiny(world, epochs=1, **{"model.backbone_weights": str(tmp_path / "backbone.pth"), "optimizer.lr": 1e-12})
@@ -247,3 +248,19 @@ def test_the_trunks_checkpoint_is_loaded_and_reported(world: Path, tmp_path: Pat
     assert torch.allclose(trained, backbone.state_dict()["layer1.0.conv1.weight"], atol=1e-6)
     (tmp_path / "backbone.pth").unlink()  # a resumed run does not need it again
     train(None, tmp_path / "run", resume=True, show_progress=False)
+
+
+def test_a_model_that_is_its_own_backbone_starts_from_its_base_without_attention(tmp_path: Path) -> None:
+    options = {"width": 0.25, "intra": False, "fusion": "concat"}
+    base = create_model("attention_driven", num_classes=7, **options)
+    save_file(base.state_dict(), tmp_path / "base.safetensors")
+    weights = str(tmp_path / "base.safetensors")
+    config = with_overrides(load_recipe("attention_driven"), {"model.backbone_weights": weights})
+    model = create_model("attention_driven", num_classes=2, width=0.25)
+    report = load_backbone_weights(model, config)
+    assert report is not None
+    assert not report.missing
+    assert all(".attention." in key for key in report.fresh)
+    heads = [key for key in base.state_dict() if key.startswith("classifier")]
+    assert {*report.matched} == {*base.state_dict()} - {*heads}
+    assert torch.equal(model.state_dict()["stem.0.weight"], base.state_dict()["stem.0.weight"])

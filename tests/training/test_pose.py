@@ -105,21 +105,21 @@ def test_a_resumed_run_repeats_the_uninterrupted_one(people: Path, tmp_path: Pat
     assert (cut / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
 
 
-def test_it_learns_eight_pictures_by_heart(people: Path) -> None:
+def test_it_memorizes_eight_images(people: Path) -> None:
     """A network of 8 channels, 150 steps of a plain loop, no augmentation: a bug in labels or readout shows here."""
     data = load(people)
     eight = read_pose_set(data.source, data.split("train")[:8], (32, 16))
     network = build_network(config(people, network__channels=8)).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=5e-3)
-    pictures = (eight.images.float() - 128) / 64
+    images = (eight.images.float() - 128) / 64
     for _ in range(150):
         optimizer.zero_grad()
         pose_loss(
-            network, pictures, eight.keypoints, eight.confidence, PoseLossConfig(sigma=0.5, hidden=1.0)
+            network, images, eight.keypoints, eight.confidence, PoseLossConfig(sigma=0.5, hidden=1.0)
         ).total.backward()
         optimizer.step()
     with torch.no_grad():
-        scores = network(pictures)
+        scores = network(images)
     x, y = (s.argmax(-1) for s in scores[:2])
     found = torch.stack([(x + 0.5) / 32, (y + 0.5) / 64], dim=-1)
     assert _pck(found, eight) >= 0.9
@@ -185,7 +185,7 @@ def test_where_no_keypoint_is_annotated_nothing_is_measured(people: Path, tmp_pa
 
 
 def photographs(people: Path, to: Path, change: Callable[[dict[str, Any]], object]) -> Path:
-    """As if somebody had annotated photographs: nothing says that the people were drawn."""
+    """Copy the people as annotated photographs: no settings say that they are synthetic."""
     folder = shutil.copytree(people, to)
     (folder / "settings.json").unlink()
     known = json.loads((folder / "keypoints.json").read_text())
@@ -194,26 +194,26 @@ def photographs(people: Path, to: Path, change: Callable[[dict[str, Any]], objec
     return folder
 
 
-def test_of_keypoints_that_nobody_labelled_nothing_is_learned(people: Path) -> None:
+def test_unlabeled_keypoints_have_no_gradient(people: Path) -> None:
     network = build_network(config(people)).train()
     images = torch.randn(4, 3, 32, 16, generator=torch.Generator().manual_seed(0))
     keypoints, confidence = torch.full((4, 18, 2), 0.5), torch.ones(4, 18)
     confidence[:, 9:] = -1
     pose_loss(network, images, keypoints, confidence, PoseLossConfig()).total.backward()
-    gradient = network.inside.bias.grad  # of one number a joint
+    gradient = network.inside.bias.grad  # one number per keypoint
     assert gradient is not None
     assert gradient[:9].all()
     assert not gradient[9:].any()
 
 
 def test_a_run_on_annotated_photographs(people: Path, tmp_path: Path) -> None:
-    def one_keypoint_of_everybody(known: dict[str, Any]) -> None:
+    def one_keypoint_per_person(known: dict[str, Any]) -> None:
         for person in known["annotations"]:
             first = next(i for i in range(2, 54, 3) if person["keypoints"][i])
             person["keypoints"] = [v if first - 2 <= i <= first else 0 for i, v in enumerate(person["keypoints"])]
         known["annotations"] = known["annotations"][1:]
 
-    folder = photographs(people, tmp_path / "photographs", one_keypoint_of_everybody)
+    folder = photographs(people, tmp_path / "photographs", one_keypoint_per_person)
     result = train_pose(config(folder, epochs=1), tmp_path / "run", show_progress=False)
     assert result is not None
     assert json.loads((tmp_path / "run" / "model.json").read_text())["images"] == 11
@@ -229,14 +229,14 @@ def test_photographs_without_annotations_are_too_few(people: Path, tmp_path: Pat
     assert not (tmp_path / "run").exists()
 
 
-def test_everybody_may_be_trained_on(people: Path, tmp_path: Path) -> None:
+def test_all_splits_may_be_trained_on(people: Path, tmp_path: Path) -> None:
     other = "pedestrians:people=4,cameras=2,images=1,size=40x20,preset=easy,seed=1"
     both = config(people, epochs=1, data__all_splits=True, data__test=other)
     assert train_pose(both, tmp_path / "run", show_progress=False) is not None
     assert json.loads((tmp_path / "run" / "model.json").read_text())["images"] == 24
 
 
-def test_where_everybody_is_trained_on_others_are_measured(people: Path, tmp_path: Path) -> None:
+def test_where_all_splits_are_trained_on_others_are_measured(people: Path, tmp_path: Path) -> None:
     packed = shutil.make_archive(str(tmp_path / "packed"), "zip", people)
     for test in (None, people, f"market1501:{people}/../{people.name}", packed, "pedestrians:people=2,preset=hard"):
         same = config(people, data__all_splits=True, data__test=test and str(test))
@@ -246,8 +246,8 @@ def test_where_everybody_is_trained_on_others_are_measured(people: Path, tmp_pat
 
 
 def test_people_may_be_drawn_on_demand(tmp_path: Path) -> None:
-    drawn = "pedestrians:people=4,cameras=2,images=1,size=40x20,preset=easy"
-    result = train_pose(config(Path("x"), data__train=drawn, epochs=1), tmp_path / "run", show_progress=False)
+    synthetic = "pedestrians:people=4,cameras=2,images=1,size=40x20,preset=easy"
+    result = train_pose(config(Path("x"), data__train=synthetic, epochs=1), tmp_path / "run", show_progress=False)
     assert result is not None
     assert json.loads((tmp_path / "run" / "model.json").read_text())["people"]["preset"] == "easy"
 
@@ -271,7 +271,7 @@ def test_a_run_without_checkpoint_cannot_resume(people: Path, tmp_path: Path) ->
         train_pose(None, tmp_path / "run", resume=True)
 
 
-def test_a_damaged_checkpoint_is_refused(people: Path, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_rejected(people: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     train_pose(config(people, epochs=1), run, show_progress=False)
     (run / "checkpoints" / "epoch-0001" / "state.pt").write_bytes(b"half a file")
@@ -284,7 +284,7 @@ def test_a_loss_that_is_not_finite_stops(people: Path, tmp_path: Path) -> None:
         train_pose(config(people, optimizer__lr=1e30, epochs=5), tmp_path / "run", show_progress=False)
 
 
-def test_pictures_without_keypoints_are_refused(people: Path, tmp_path: Path, draw_people: Callable[..., Path]) -> None:
+def test_images_without_keypoints_are_rejected(people: Path, tmp_path: Path, draw_people: Callable[..., Path]) -> None:
     folder = draw_people(tmp_path / "data", people=2, cameras=1, images=1)
     (folder / "keypoints.json").unlink()
     with pytest.raises(DatasetLayoutError, match=r"keypoints\.json"):
@@ -292,10 +292,10 @@ def test_pictures_without_keypoints_are_refused(people: Path, tmp_path: Path, dr
     assert not (tmp_path / "run").exists()
 
 
-def test_one_picture_is_too_few(tmp_path: Path) -> None:
-    drawn = "pedestrians:people=2,cameras=1,images=1,size=40x20"
+def test_one_image_is_too_few(tmp_path: Path) -> None:
+    synthetic = "pedestrians:people=2,cameras=1,images=1,size=40x20"
     with pytest.raises(DatasetLayoutError, match="has 1 training images with keypoints"):
-        train_pose(config(Path("x"), data__train=drawn), tmp_path / "run", show_progress=False)
+        train_pose(config(Path("x"), data__train=synthetic), tmp_path / "run", show_progress=False)
 
 
 def test_network_sizes_are_checked_before_anything_is_read(people: Path, tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_network_sizes_are_checked_before_anything_is_read(people: Path, tmp_pat
     assert not (tmp_path / "run").exists()
 
 
-def test_the_order_of_pictures_changes_with_the_epoch(people: Path, tmp_path: Path, monkeypatch: Any) -> None:
+def test_the_order_of_images_changes_with_the_epoch(people: Path, tmp_path: Path, monkeypatch: Any) -> None:
     from passerby.training.pose import PoseTraining
 
     seen: list[list[int]] = []

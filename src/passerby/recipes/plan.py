@@ -38,7 +38,7 @@ class Plan:
     name: str
     table: Table
     folder: Path
-    chosen: tuple[str, ...]
+    selected: tuple[str, ...]
     column: Column
     """The column of the paper that our numbers are compared with."""
     data: str
@@ -48,7 +48,7 @@ class Plan:
     test: Dataset | None
     """The dataset to evaluate on; ``None`` where nothing is trained."""
     configs: Mapping[str, TrainConfig]
-    """The settings of every row that can be run, chosen or not."""
+    """The settings of every row that can be run, selected or not."""
     counts: Mapping[tuple[str, str, str], int]
     """The counted metrics of these rows, by row, dataset and metric."""
     conditions: Mapping[str, tuple[str, str]]
@@ -87,13 +87,13 @@ def make_plan(
     settings = {current_key(key): value for key, value in settings.items()}
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError("tables are reproduced by one process. Fix: train a row by several with `passerby train`")
-    chosen = _chosen(found, rows)  # raises before data is asked for
-    place = {key: settings.get(key) for key in ("data.train", "data.test", "data.attributes", "data.test_attributes")}
-    place["data.train"] = data or place["data.train"]
-    trained, tested = _datasets(found, place)
-    own = tested.name if tested else ""
+    selected = _select_rows(found, rows)  # raises before data is asked for
+    paths = {key: settings.get(key) for key in ("data.train", "data.test", "data.attributes", "data.test_attributes")}
+    paths["data.train"] = data or paths["data.train"]
+    training, test = _datasets(found, paths)
+    own = test.name if test else ""
     column = found.column(own)
-    changes = {**settings, **({"data.train": place["data.train"]} if trained else {})}
+    changes = {**settings, **({"data.train": paths["data.train"]} if training else {})}
     configs = {
         name: with_overrides(shorten(found.config(name, own), epochs), changes)
         for name in found.rows
@@ -104,100 +104,100 @@ def make_plan(
         name=table,
         table=found,
         folder=Path(output).expanduser() / f"{paper}-{table}",
-        chosen=chosen,
+        selected=selected,
         column=column,
-        data=_describe_data(trained, tested),
-        training=trained,
-        test=tested,
+        data=_describe_data(training, test),
+        training=training,
+        test=test,
         configs=configs,
         counts=_counts(found, configs),
-        conditions=_data_conditions(found, column, trained, tested, changes),
+        conditions=_data_conditions(found, column, training, test, changes),
     )
-    for name in chosen:
+    for name in selected:
         count(configs[name], "parameters", classes=column.classes)  # raises where a model cannot be built
         if found.trained:
             plan.progress(name)
     return plan
 
 
-def _datasets(table: Table, place: Mapping[str, Any]) -> tuple[Dataset | None, Dataset | None]:
+def _datasets(table: Table, paths: Mapping[str, Any]) -> tuple[Dataset | None, Dataset | None]:
     """Load the datasets to train and to test on; ``None`` where nothing is trained."""
     if not table.trained:
         return None, None
-    if not place["data.train"]:
+    if not paths["data.train"]:
         raise ConfigError(f"{table.name} of {table.recipe} needs training data. Fix: give --data, NAME:PATH or a path")
-    trained = load_dataset(place["data.train"])
-    tested = load_dataset(place["data.test"]) if place["data.test"] else trained
-    trained.split("train")
-    check_evaluable(tested, Protocol())
+    training = load_dataset(paths["data.train"])
+    test = load_dataset(paths["data.test"]) if paths["data.test"] else training
+    training.split("train")
+    check_evaluable(test, Protocol())
     if table.attributes:
-        _check_described(table, table.attributes, trained, tested, place)
-    return trained, tested
+        _check_described(table, table.attributes, training, test, paths)
+    return training, test
 
 
-def _check_described(table: Table, schema: Schema, trained: Dataset, tested: Dataset, place: Mapping[str, Any]) -> None:
+def _check_described(table: Table, schema: Schema, training: Dataset, test: Dataset, paths: Mapping[str, Any]) -> None:
     """Check that the test people have attributes, which the table compares predictions with."""
-    if tested is not trained and not place["data.test_attributes"]:
+    if test is not training and not paths["data.test_attributes"]:
         raise ConfigError(
-            f"{table.name} of {table.recipe} needs the attributes of '{place['data.test']}'. Fix: name a table of them "
+            f"{table.name} of {table.recipe} needs the attributes of '{paths['data.test']}'. Fix: name a table of them "
             "with --set data.test_attributes=FILE, or leave data.test out"
         )
-    known = read_attributes(place["data.test_attributes"] or place["data.attributes"] or tested.source, schema)
-    known.of_all([sample for sample in tested.gallery if sample.role is Role.PERSON])
+    known = read_attributes(paths["data.test_attributes"] or paths["data.attributes"] or test.source, schema)
+    known.of_all([sample for sample in test.gallery if sample.role is Role.PERSON])
 
 
-def _chosen(table: Table, rows: Sequence[str] | None) -> tuple[str, ...]:
+def _select_rows(table: Table, rows: Sequence[str] | None) -> tuple[str, ...]:
     """Return the named rows, all of which must be runnable; without names, all that can be run."""
     if rows is not None and not (rows and all(rows)):
         raise ConfigError(
             f"a row name is empty. Fix: name some of {', '.join(table.rows)}, or none to run all that can be run"
         )
-    asked = tuple(dict.fromkeys(table.rows if rows is None else rows))
-    for name in asked:
+    names = tuple(dict.fromkeys(table.rows if rows is None else rows))
+    for name in names:
         table.row(name)
-    reasons = {name: why for name in asked if (why := table.reason(name))}
-    if reasons and (rows is not None or len(reasons) == len(asked)):
+    reasons = {name: why for name in names if (why := table.reason(name))}
+    if reasons and (rows is not None or len(reasons) == len(names)):
         why = "; ".join(sorted(set(reasons.values())))
-        left = "" if len(reasons) == len(asked) else "; leave them out"
+        left = "" if len(reasons) == len(names) else ". Fix: leave them out"
         raise ConfigError(f"{', '.join(reasons)} of {table.recipe}'s {table.name} cannot be run: {why}{left}")
-    return tuple(name for name in asked if name not in reasons)
+    return tuple(name for name in names if name not in reasons)
 
 
-def _describe_data(trained: Dataset | None, tested: Dataset | None) -> str:
-    if trained is None or tested is None:
+def _describe_data(training: Dataset | None, test: Dataset | None) -> str:
+    if training is None or test is None:
         return ""
-    words = f"{trained.name}: {trained.summary()}"
-    return words if tested is trained else f"{tested.name}: {tested.summary()}; trained on {words}"
+    words = f"{training.name}: {training.summary()}"
+    return words if test is training else f"{test.name}: {test.summary()}; trained on {words}"
 
 
 def _data_conditions(
-    table: Table, column: Column, trained: Dataset | None, tested: Dataset | None, settings: Mapping[str, Any]
+    table: Table, column: Column, training: Dataset | None, test: Dataset | None, settings: Mapping[str, Any]
 ) -> dict[str, tuple[str, str]]:
-    if trained is None or tested is None:
+    if training is None or test is None:
         return {}
-    found = _other_data(column, trained)
-    if tested is not trained:
-        found["test data"] = (column.title, f"{tested.name} at {settings['data.test']}")
+    found = _other_data(column, training)
+    if test is not training:
+        found["test data"] = (column.title, f"{test.name} at {settings['data.test']}")
     draws = settings.get("evaluation.draws")
-    if (tested.single_shot if draws is None else draws > 0) != column.single_shot:
+    if (test.single_shot if draws is None else draws > 0) != column.single_shot:
         words = ("the whole gallery", "one gallery image per person")
         found["protocol"] = (words[column.single_shot], words[not column.single_shot])
     if table.keypoints:
         source = str(settings.get("parts.keypoints", AUTO))
-        found["keypoints"] = (table.keypoints, describe_keypoints(source, trained.source))
+        found["keypoints"] = (table.keypoints, describe_keypoints(source, training.source))
     weights = settings.get("model.backbone_weights")
     return {**found, "initial weights": (table.weights, str(weights) if weights else "random")}
 
 
-def _other_data(column: Column, trained: Dataset) -> dict[str, tuple[str, str]]:
+def _other_data(column: Column, training: Dataset) -> dict[str, tuple[str, str]]:
     """Return how the data differs; datasets that share a layout are told apart by their number of people."""
-    if trained.name != column.data:
-        return {"data": (column.title, trained.name)}
-    here, paper = len(people(trained.train)), column.classes
+    if training.name != column.data:
+        return {"data": (column.title, training.name)}
+    here, paper = len(people(training.train)), column.classes
     if here == paper:
         return {}
     words = "people to train on"
-    return {"data": (f"{column.title}, {paper:,} {words}", f"{trained.name}, {here:,} {words}")}
+    return {"data": (f"{column.title}, {paper:,} {words}", f"{training.name}, {here:,} {words}")}
 
 
 def _counts(table: Table, configs: Mapping[str, TrainConfig]) -> dict[tuple[str, str, str], int]:

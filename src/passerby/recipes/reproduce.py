@@ -67,7 +67,7 @@ def reproduce(
 def _run(plan: Plan, *, show_progress: bool, log: Callable[[str], object]) -> TableReport:
     failures: dict[str, str] = {}
     report: TableReport | None = None
-    for name in plan.chosen if plan.table.trained else ():
+    for name in plan.selected if plan.table.trained else ():
         state = plan.progress(name)
         log(f"{name}: {_describe_state(plan, name, state)}")
         if state == "finished" and plan.metrics(name).is_file():
@@ -97,7 +97,7 @@ def _make_folder(folder: Path) -> None:
 def _locked(plan: Plan) -> Iterator[None]:
     """Lock the rows: another call would take a running row for an abandoned one, and delete it."""
     with ExitStack() as locks:
-        unfinished = [name for name in plan.chosen if plan.table.trained and not plan.metrics(name).is_file()]
+        unfinished = [name for name in plan.selected if plan.table.trained and not plan.metrics(name).is_file()]
         for name in dict.fromkeys(map(plan.table.run, unfinished)):
             busy = f"{name} of '{plan.folder}' is being run by another call. Fix: wait, or choose another --output"
             locks.enter_context(file_lock(plan.folder / f".{name}.lock", otherwise=busy))
@@ -155,7 +155,7 @@ def make_report(plan: Plan, failures: Mapping[str, str]) -> TableReport:
         table=plan.table,
         data=plan.data,
         protocol="; ".join(sorted(protocols)),
-        conditions=conditions(plan.table, plan.column, {n: plan.configs[n] for n in plan.chosen}, plan.conditions),
+        conditions=conditions(plan.table, plan.column, {n: plan.configs[n] for n in plan.selected}, plan.conditions),
         rows=rows,
     )
 

@@ -83,7 +83,7 @@ class TableReport:
 
     @property
     def failed(self) -> tuple[ReportRow, ...]:
-        return tuple(line for line in self.rows if line.state == "failed")
+        return tuple(row for row in self.rows if row.state == "failed")
 
     def write(self, folder: Path) -> None:
         """Write all three files, each atomically.
@@ -111,7 +111,7 @@ class TableReport:
             "data": self.data,
             "protocol": self.protocol,
             "conditions": [vars(condition) for condition in self.conditions],
-            "rows": {line.name: _line_to_dict(line) for line in self.rows},
+            "rows": {row.name: _row_to_dict(row) for row in self.rows},
             "environment": environment(),
         }
 
@@ -131,8 +131,9 @@ class TableReport:
             )
         if not self.conditions:
             return lines
-        rows = [f"| {c.what} | {c.paper} | {c.here} |" for c in self.conditions]
-        return [*lines, "", "**Conditions that may differ:**", "", "| | paper | here |", "|---|---|---|", *rows]
+        table = ["| | paper | here |", "|---|---|---|"]
+        table += [f"| {c.what} | {c.paper} | {c.here} |" for c in self.conditions]
+        return [*lines, "", "**Conditions that differ from the paper's, or may:**", "", *table]
 
     def _comparison(self) -> list[str]:
         if self.table.attributes:
@@ -143,24 +144,30 @@ class TableReport:
             where = f"{cell.dataset}, " if several else ""
             head += f" {where}{cell.metric} ({_UNITS.get(cell.metric, '%')}): paper | ours | difference |"
             rule += "---:|---:|---:|"
-        return [head + " |", rule + "---|", *(_row(line) for line in self.rows), "", f"![paper and ours]({FIGURE})"]
+        return [
+            head + " |",
+            rule + "---|",
+            *(_markdown_row(row) for row in self.rows),
+            "",
+            f"![paper and ours]({FIGURE})",
+        ]
 
     def _remarks(self) -> list[str]:
-        said = _grouped((f"{line.state}: {line.why}", line) for line in self.rows if line.why)
-        notes = _grouped((line.note, line) for line in self.rows if line.note)
+        reasons = _grouped((f"{row.state}: {row.why}", row) for row in self.rows if row.why)
+        notes = _grouped((row.note, row) for row in self.rows if row.note)
         unit = "A difference is ours − paper."
-        return ["", unit, *([""] if said or notes else []), *said, *notes]
+        return ["", unit, *([""] if reasons or notes else []), *reasons, *notes]
 
     def _panels(self) -> list[Panel]:
         if self.table.attributes:
             return [
-                Panel(f"{line.title} (%)", [Dots(c.metric, c.paper, c.ours) for c in line.cells]) for line in self.rows
+                Panel(f"{row.title} (%)", [Dots(c.metric, c.paper, c.ours) for c in row.cells]) for row in self.rows
             ]
         heads = [(cell.dataset, cell.metric) for cell in self.rows[0].cells]
         return [
             Panel(
                 title=f"{metric} ({_UNITS.get(metric, '%')})\n{'paper: ' if self.table.trained else ''}{dataset}",
-                dots=[Dots(line.title, line.cells[i].paper, line.cells[i].ours) for line in self.rows],
+                dots=[Dots(row.title, row.cells[i].paper, row.cells[i].ours) for row in self.rows],
             )
             for i, (dataset, metric) in enumerate(heads)
         ]
@@ -168,38 +175,38 @@ class TableReport:
 
 def _grouped(remarks: Iterable[tuple[str, ReportRow]]) -> list[str]:
     """Return one line per remark, with all rows that it is about."""
-    rows: dict[str, list[str]] = {}
-    for remark, line in remarks:
-        rows.setdefault(remark, []).append(f"`{line.name}`")
-    return [f"- {', '.join(names)}: {remark}." for remark, names in rows.items()]
+    names: dict[str, list[str]] = {}
+    for remark, row in remarks:
+        names.setdefault(remark, []).append(f"`{row.name}`")
+    return [f"- {', '.join(about)}: {remark}." for remark, about in names.items()]
 
 
-def _by_attribute(lines: Iterable[ReportRow]) -> list[str]:
+def _by_attribute(rows: Iterable[ReportRow]) -> list[str]:
     """Return one table per row of the paper's table: there are more metrics than fit side by side."""
-    shown = []
-    for line in lines:
-        beside = list(line.cells[0].beside)
-        shown += [f"**{line.title}** (`{line.name}`): {line.state}", ""]
-        shown += ["| accuracy (%) | " + " | ".join(["paper", "ours", "difference", *beside]) + " |"]
-        shown += ["|---|" + "---:|" * (3 + len(beside))]
-        for cell in line.cells:
+    lines = []
+    for row in rows:
+        beside = list(row.cells[0].beside)
+        lines += [f"**{row.title}** (`{row.name}`): {row.state}", ""]
+        lines += ["| accuracy (%) | " + " | ".join(["paper", "ours", "difference", *beside]) + " |"]
+        lines += ["|---|" + "---:|" * (3 + len(beside))]
+        for cell in row.cells:
             numbers = [format_number(cell.paper), format_number(cell.ours), format_number(cell.difference, signed=True)]
             numbers += [format_number(cell.beside[name]) for name in beside]
-            shown += [f"| {cell.metric} | " + " | ".join(numbers) + " |"]
-        shown += [""]
+            lines += [f"| {cell.metric} | " + " | ".join(numbers) + " |"]
+        lines += [""]
     balanced = "balanced is the mean recall over the values that occur"
     majority = "majority always predicts the most common value of the training data"
-    return [*shown, f"Our further numbers: {balanced}; {majority}.", "", f"![paper and ours]({FIGURE})"]
+    return [*lines, f"Our further numbers: {balanced}; {majority}.", "", f"![paper and ours]({FIGURE})"]
 
 
-def _row(line: ReportRow) -> str:
+def _markdown_row(row: ReportRow) -> str:
     cells = "".join(
         f" {format_number(cell.paper)} | {format_number(cell.ours)}{_exact_count(cell)} |"
         f" {format_number(cell.difference, signed=True)} |"
-        for cell in line.cells
+        for cell in row.cells
     )
-    title = line.title.replace("*", r"\*")
-    return f"| {title} (`{line.name}`) |{cells} {line.state} |"
+    title = row.title.replace("*", r"\*")
+    return f"| {title} (`{row.name}`) |{cells} {row.state} |"
 
 
 def format_number(value: float | None, *, signed: bool = False) -> str:
@@ -217,15 +224,15 @@ def _brief(conditions: tuple[Condition, ...]) -> str:
     return "; ".join(f"{c.what}: {c.paper} → {c.here}" for c in conditions)
 
 
-def _line_to_dict(line: ReportRow) -> dict[str, Any]:
+def _row_to_dict(row: ReportRow) -> dict[str, Any]:
     return {
-        "title": line.title,
-        "state": line.state,
-        "why": line.why,
-        "note": line.note,
-        "run": None if line.run is None else line.run.name,
-        "settings": None if line.config is None else line.config.model_dump(mode="json"),
-        "numbers": [_cell_to_dict(cell) for cell in line.cells],
+        "title": row.title,
+        "state": row.state,
+        "why": row.why,
+        "note": row.note,
+        "run": None if row.run is None else row.run.name,
+        "settings": None if row.config is None else row.config.model_dump(mode="json"),
+        "numbers": [_cell_to_dict(cell) for cell in row.cells],
     }
 
 
