@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from itertools import combinations
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import pytest
 from beartype import BeartypeConf, beartype
-from jaxtyping import install_import_hook
+from jaxtyping import config, install_import_hook, jaxtyped
 
 # Before torch is imported, here and in what tests start: threads of several workers would only fight over the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -40,7 +40,28 @@ sys.modules["shape_checker"] = module = ModuleType("shape_checker")
 module.check_shapes = check_shapes  # type: ignore[attr-defined]
 install_import_hook("passerby", "shape_checker.check_shapes")
 
+
+def _check_shapes_of_named_tuples() -> None:
+    """Check the fields of the named tuples of ``passerby.types`` too, which the import hook passes over."""
+    from passerby import types
+
+    for value in (types.Batch, types.ModelOutput, types.Ranking):
+        new = value.__new__
+        new.__annotations__ = get_type_hints(value)
+        value.__new__ = jaxtyped(new, typechecker=beartype)  # type: ignore[method-assign]
+
+
+_check_shapes_of_named_tuples()
+
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def _no_shape_checker() -> Iterator[None]:
+    """Switch the checker of shapes off: a user has none, and sees the package's own errors."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="session", autouse=True)

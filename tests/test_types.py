@@ -9,9 +9,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from jaxtyping import TypeCheckError
 
 from passerby.errors import ShapeError
-from passerby.types import Embeddings, EvalResult, Hit, ModelOutput, Protocol, Role, Sample
+from passerby.types import Batch, Embeddings, EvalResult, Hit, ModelOutput, Protocol, Ranking, Role, Sample
 
 
 def embeddings(n: int = 4) -> Embeddings:
@@ -58,16 +59,46 @@ def test_unknown_columns_stay_unknown() -> None:
     assert (chosen.pids, chosen.camids, chosen.roles, chosen.local) == (None, None, None, None)
 
 
-@pytest.mark.parametrize("column", ["paths", "pids", "camids", "roles", "local"])
+@pytest.mark.usefixtures("_no_shape_checker")
+@pytest.mark.parametrize("column", ["paths", "pids", "camids", "roles", "local", "attributes", "times"])
 def test_columns_must_agree_about_n(column: str) -> None:
     wrong = ("a",) if column == "paths" else torch.zeros(1, dtype=torch.int64)
     with pytest.raises(ShapeError, match=f"4 embeddings but 1 {column}"):
         dataclasses.replace(embeddings(), **{column: wrong})
 
 
-def test_features_are_rows() -> None:
+@pytest.mark.usefixtures("_no_shape_checker")
+def test_embeddings_are_rows() -> None:
     with pytest.raises(ShapeError, match=r"\(n, d\), got \(2, 3, 4\)"):
         Embeddings(torch.zeros(2, 3, 4), ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"embedding": torch.zeros(2, 3, 4)},
+        {"pids": torch.zeros(2)},
+        {"camids": torch.zeros(2, 1, dtype=torch.int64)},
+        {"local": torch.zeros(2, 3)},
+        {"attributes": torch.zeros(3, 5)},
+    ],
+)
+def test_the_tests_check_the_shapes_of_every_field(columns: dict[str, torch.Tensor]) -> None:
+    with pytest.raises(TypeCheckError, match=next(iter(columns))):
+        Embeddings(**{"embedding": torch.zeros(2, 3), "paths": ("a", "b"), **columns})  # type: ignore[arg-type]
+
+
+def test_the_tests_check_the_shapes_of_named_tuples() -> None:
+    b = torch.zeros(2, 4)
+    ModelOutput(b, b, local=torch.zeros(2, 3, 5), branches={"global": (b, b)}, maps={"a": torch.zeros(2, 1, 1)})
+    with pytest.raises(TypeCheckError, match="metric"):
+        ModelOutput(b, torch.zeros(3, 4))
+    with pytest.raises(TypeCheckError, match="maps"):
+        ModelOutput(b, b, maps={"a": torch.zeros(2, 1)})
+    with pytest.raises(TypeCheckError, match="labels"):
+        Batch(torch.zeros(2, 3, 8, 4), torch.zeros(2))
+    with pytest.raises(TypeCheckError, match="distances"):
+        Ranking(torch.zeros(2, 5, dtype=torch.int64), torch.zeros(2, 4))
 
 
 @pytest.mark.parametrize("value", [Sample("a.jpg"), Protocol(), Hit(1, "a.jpg", 0.5), embeddings()])
@@ -77,7 +108,7 @@ def test_values_do_not_change(value: object) -> None:
         setattr(value, name, "other")
 
 
-def test_a_sample_is_a_person_whom_nobody_named() -> None:
+def test_a_sample_is_a_person_without_a_label() -> None:
     sample = Sample("a.jpg")
     assert (sample.pid, sample.camid, sample.role) == (None, None, Role.PERSON)
 

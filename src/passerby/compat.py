@@ -20,6 +20,7 @@ _SETTINGS = {
     "normalise": "normalize",
     "everybody": "all_splits",
     "squared_twice": "torchreid_compat",
+    "pictures": "images",
 }
 """Keys of JSON files (``config.json``, ``model.json``, results) and of ``--set``, in whichever section."""
 _IN_SECTIONS = {

@@ -1,4 +1,4 @@
-"""The nouns of re-identification: every layer speaks in these values and no others.
+"""The values of re-identification, which every layer takes and returns.
 
 images (``Sample``) → batches (``Batch``) → ``ModelOutput`` → ``Embeddings`` → ``Ranking`` →
 ``EvalResult`` (a number, under a ``Protocol``) or ``Hit`` (a search result).
@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import Any, Literal, NamedTuple
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from passerby.compat import current_settings
@@ -19,58 +20,60 @@ from passerby.errors import ProtocolError, ShapeError
 
 
 class Role(IntEnum):
-    """What an image is for in an evaluation, whatever codes its dataset uses for that."""
+    """The part of an image in an evaluation, whatever codes its dataset uses for it."""
 
     PERSON = 0
     JUNK = 1
-    """Ignored: neither right nor wrong when retrieved (Market-1501's pid −1)."""
+    """An ignored image: neither a true nor a false match (Market-1501's pid −1)."""
     DISTRACTOR = 2
-    """Always wrong when retrieved (Market-1501's pid 0)."""
+    """An image that is always a false match (Market-1501's pid 0)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One image of a dataset, not yet opened. ``path`` is relative to the dataset's source."""
+    """One image of a dataset, not yet opened."""
 
     path: str
+    """The path relative to the dataset's source."""
     pid: int | None = None
-    """The person; ``None`` where nobody said who it is."""
+    """The person ID; ``None`` if the image has no label."""
     camid: int | None = None
+    """The camera ID; ``None`` if it is unknown."""
     role: Role = Role.PERSON
     time: int | None = None
-    """Frame number or any count that orders images of one camera."""
+    """The frame number, or any count that orders the images of one camera."""
 
 
 class Batch(NamedTuple):
-    """What a training step sees."""
+    """The input of a training step: b images with their labels."""
 
-    images: Tensor
-    """``(b, 3, h, w)``, float32, normalized."""
-    labels: Tensor
-    """``(b,)``, int64, class index 0…C−1."""
-    attributes: Tensor | None = None
-    """``(b, g)``, int64, class of each group of an attribute schema, −1 where nobody knows."""
-    parts: Tensor | None = None
-    """``(b, p, 3, y, x)``, float32, normalized: crops of the body, for models that ask for them."""
+    images: Float[Tensor, "b 3 h w"]
+    """The normalized images, float32."""
+    labels: Int[Tensor, " b"]
+    """The class index 0…C−1 of each image."""
+    attributes: Int[Tensor, "b g"] | None = None
+    """The class of each group of an attribute schema; −1 where it is unknown."""
+    parts: Float[Tensor, "b p 3 y x"] | None = None
+    """The normalized crops of p body parts, float32, for models that take them."""
 
 
 class ModelOutput(NamedTuple):
-    """What every model returns, in training as in evaluation. Fields a model lacks are ``None``."""
+    """The output of every model, the same in training and evaluation. Fields that a model lacks are ``None``."""
 
-    embedding: Tensor
-    """``(b, d)``: the descriptor that retrieval compares, not normalized."""
-    metric: Tensor
-    """``(b, d)``: the vector that metric losses see (before a BN neck; elsewhere the embedding)."""
-    logits: Tensor | None = None
-    """``(b, n)`` identity scores; ``None`` for a model built without classes."""
-    local: Tensor | None = None
-    """``(b, s, c)``: one L2-normalized vector a horizontal stripe, top to bottom."""
-    branches: dict[str, tuple[Tensor, ...]] | None = None
-    """Identity scores ``(b, n)`` of further heads, by the task of the loss that they belong to."""
-    attributes: tuple[Tensor, ...] | None = None
-    """Scores ``(b, values)`` of each group of the model's attribute schema."""
-    maps: dict[str, Tensor] | None = None
-    """Attention maps ``(b, h, w)`` that figures show, by name."""
+    embedding: Float[Tensor, "b d"]
+    """The descriptor that retrieval compares, not normalized."""
+    metric: Float[Tensor, "b m"]
+    """The vector that metric losses take: the input of a BN neck, where there is one, and else the embedding."""
+    logits: Float[Tensor, "b n"] | None = None
+    """The identity scores; ``None`` for a model without classes."""
+    local: Float[Tensor, "b s c"] | None = None
+    """One L2-normalized vector per horizontal stripe, top to bottom."""
+    branches: dict[str, tuple[Float[Tensor, "b n"], ...]] | None = None
+    """The identity scores of further heads, by the task of the loss that they belong to."""
+    attributes: tuple[Float[Tensor, "b _"], ...] | None = None
+    """The scores of the values of each group of the model's attribute schema."""
+    maps: dict[str, Float[Tensor, "b _ _"]] | None = None
+    """The attention maps that figures show, by name."""
 
 
 _COLUMNS = ("pids", "camids", "roles", "local", "attributes", "times")
@@ -79,41 +82,37 @@ _COLUMNS = ("pids", "camids", "roles", "local", "attributes", "times")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embeddings:
-    """Descriptors of n images with what is known of each.
+    """The embeddings of n images, with their labels as far as they are known.
 
     Raises:
-        ShapeError: where the fields disagree about n, or features are whole numbers.
+        ShapeError: if the fields disagree about n, or the embeddings are not floating-point numbers.
     """
 
-    embedding: Tensor
-    """``(n, d)`` float."""
+    embedding: Float[Tensor, "n d"]
+    """The descriptors, not normalized."""
     paths: tuple[str, ...]
-    pids: Tensor | None = None
-    """``(n,)`` int64; ``None`` where nobody said who the people are."""
-    camids: Tensor | None = None
-    """``(n,)`` int64; ``None`` where the camera is unknown."""
-    roles: Tensor | None = None
-    """``(n,)`` int64 of :class:`Role`; ``None`` means all are ``PERSON``."""
-    local: Tensor | None = None
-    """``(n, s, c)`` stripe vectors, where the model makes them and somebody asked for them."""
-    attributes: Tensor | None = None
-    """``(n, v)`` probabilities of every value of the model's attribute schema, group after group, where it has one."""
-    times: Tensor | None = None
-    """``(n,)`` int64 of :attr:`Sample.time`; ``None`` where the time of any image is unknown."""
+    pids: Int[Tensor, " n"] | None = None
+    """The person IDs; ``None`` if the images have no labels."""
+    camids: Int[Tensor, " n"] | None = None
+    """The camera IDs; ``None`` if they are unknown."""
+    roles: Int[Tensor, " n"] | None = None
+    """The :class:`Role` of each image; ``None`` means that all are ``PERSON``."""
+    local: Float[Tensor, "n s c"] | None = None
+    """The stripe vectors, if the model has them and they were asked for."""
+    attributes: Float[Tensor, "n v"] | None = None
+    """The probabilities of all values of the model's attribute schema, group after group, if it has one."""
+    times: Int[Tensor, " n"] | None = None
+    """The :attr:`Sample.time` of each image; ``None`` if that of any image is unknown."""
 
     def __post_init__(self) -> None:
         if self.embedding.ndim != 2:
             raise ShapeError(f"embeddings must be (n, d), got {tuple(self.embedding.shape)}")
         if not self.embedding.is_floating_point():
-            raise ShapeError(
-                f"embeddings are floating-point numbers, got {self.embedding.dtype}: convert them (.float())"
-            )
+            raise ShapeError(f"embeddings must be floating-point, got {self.embedding.dtype}. Fix: call .float()")
         for name in ("paths", *_COLUMNS):
             column = getattr(self, name)
             if column is not None and len(column) != len(self.embedding):
-                raise ShapeError(
-                    f"{len(self.embedding)} embeddings but {len(column)} {name}: one row an image is needed"
-                )
+                raise ShapeError(f"{len(self.embedding)} embeddings but {len(column)} {name}: expected one per image")
 
     def __len__(self) -> int:
         return len(self.embedding)
@@ -144,24 +143,24 @@ class QueryGallery(NamedTuple):
 class Ranking(NamedTuple):
     """The k nearest gallery rows of each query, nearest first."""
 
-    indices: Tensor
-    """``(q, k)`` int64, rows of the gallery."""
-    distances: Tensor
-    """``(q, k)``, ascending along k."""
+    indices: Int[Tensor, "q k"]
+    """The rows of the gallery."""
+    distances: Float[Tensor, "q k"]
+    """The distances, ascending along k."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rerank:
-    """Re-ranking by k-reciprocal neighbors (Zhong et al., CVPR 2017)."""
+    """The parameters of re-ranking with k-reciprocal encoding (Zhong et al., CVPR 2017)."""
 
     k1: int = 20
-    """Neighbors that an encoding rests on."""
+    """The number of neighbors that an encoding is made of."""
     k2: int = 6
-    """Neighbors over which encodings are averaged; 1: none."""
+    """The number of neighbors over which encodings are averaged; 1 averages none."""
     lam: float = 0.3
-    """λ, the share of the distance itself."""
+    """The weight λ of the original distance."""
     torchreid_compat: bool = False
-    """Squared distances are squared once more, as torchreid and fast-reid do."""
+    """Square the squared distances once more, as torchreid and fast-reid do."""
 
     def __str__(self) -> str:
         squared = ", distances squared twice" if self.torchreid_compat else ""
@@ -170,30 +169,30 @@ class Rerank:
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """How an evaluation counts. Results carry it, so that unlike numbers are not compared."""
+    """The rules of an evaluation. Results carry them, so that unlike numbers are not compared."""
 
     name: str = "market1501-single-query"
     average_precision: Literal["step", "trapezoid"] = "step"
-    """``step``: mean precision at each hit. ``trapezoid``: the original Market-1501 code."""
+    """The kind of AP: ``step``, mean precision at each true match; ``trapezoid``, the original Market-1501 code."""
     ignore_same_camera: bool = True
-    """Gallery images of the query's person *and* camera are ignored."""
+    """Ignore gallery images of the query's person *and* camera."""
     distance: Literal["global", "local", "global_local"] = "global"
-    """``global``: squared Euclidean of the embeddings; ``local``: DMLI of the stripes; or their sum."""
+    """The distance: ``global`` is squared Euclidean of the embeddings, ``local`` DMLI of the stripes; or their sum."""
     normalize: bool = True
-    """Embeddings are divided by their length before they are compared; else they are compared as they are."""
+    """Normalize embeddings to length 1 (L2) before they are compared."""
     flip_tta: bool = False
-    """An embedding is the mean of those of a picture and of its mirror image; whoever embeds sees to it."""
+    """Average the embeddings of an image and of its mirror image; the code that embeds does so."""
     draws: int = 0
-    """How often a gallery of one picture a person is drawn, over which CMC is averaged; 0: the whole gallery counts."""
+    """The number of random galleries with one image per person over which CMC is averaged; 0: the whole gallery."""
     seed: int = 0
-    """Of the draws."""
+    """The random seed of :attr:`draws`."""
     rerank: Rerank | None = None
     multi_query: Literal["mean", "max"] | None = None
-    """How all pictures of a query's person by its camera become one query; ``None``: each query asks for itself."""
+    """The way to pool all images of a query's person and camera into one query; ``None``: each image is a query."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Protocol:
-        """Of the plain values that :meth:`EvalResult.to_dict` writes."""
+        """Return the protocol that :meth:`EvalResult.to_dict` wrote as plain values."""
         values = current_settings(dict(values), within="protocol")
         rerank = values.get("rerank")
         return cls(**{**values, "rerank": None if rerank is None else Rerank(**rerank)})
@@ -201,48 +200,48 @@ class Protocol:
     def __str__(self) -> str:
         camera = "same person and camera ignored" if self.ignore_same_camera else "all cameras count"
         if self.draws:
-            camera = f"one gallery image a person by another camera, mean of {self.draws} draws of seed {self.seed}"
-        length = "" if self.normalize else " of embeddings as they are"
-        flip = ", mirror images averaged" if self.flip_tta else ""
+            camera = f"one gallery image per person from another camera, mean of {self.draws} draws (seed {self.seed})"
+        length = "" if self.normalize else " of unnormalized embeddings"
+        flip = ", flip test-time augmentation" if self.flip_tta else ""
         again = f", {self.rerank}" if self.rerank else ""
-        again += f", {self.multi_query} of all pictures of a query's person and camera" if self.multi_query else ""
+        again += f", {self.multi_query} of all images of a query's person and camera" if self.multi_query else ""
         precision = "no AP" if self.draws else f"AP {self.average_precision}"
         return f"{self.name}, {camera}, {precision}, distance {self.distance}{length}{flip}{again}"
 
 
 @dataclass(frozen=True, slots=True)
 class GroupAccuracy:
-    """How often one attribute was predicted right; shares in [0, 1], larger is better."""
+    """The accuracy of one predicted attribute; shares are in [0, 1], larger is better."""
 
     name: str
     accuracy: float
     balanced: float
-    """Mean recall over the values that occur: rare ones weigh as much as common ones."""
+    """The mean recall over the values that occur: rare ones count as much as common ones."""
     majority: str | None
-    """The commonest value among the training people; ``None`` where there are none."""
+    """The most common value among the training people; ``None`` if there are none."""
     majority_accuracy: float | None
-    """Of always saying that."""
-    pictures: int
-    """Of which somebody knows the value."""
+    """The accuracy of always predicting :attr:`majority`."""
+    images: int
+    """The number of images whose value is known."""
     values: int
-    """How many of the group's values occur among them; a constant guess has 1 ÷ this balanced accuracy."""
+    """The number of the group's values that occur; a constant guess has the balanced accuracy 1 ÷ this."""
 
 
 @dataclass(frozen=True, slots=True)
 class AttributeResult:
-    """Accuracy of predicted attributes; groups of which nobody knows anything are left out."""
+    """The accuracy of predicted attributes; groups without any known value are left out."""
 
     schema: str
     groups: tuple[GroupAccuracy, ...]
 
     @property
     def mean(self) -> dict[str, float | None]:
-        """Over the groups, each of which counts alike; ``None`` where a group has no such number."""
+        """The unweighted mean over the groups; ``None`` where a group lacks the number."""
         columns = ("accuracy", "balanced", "majority_accuracy")
         return {column: _mean([getattr(group, column) for group in self.groups]) for column in columns}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         groups = {group.name: {k: v for k, v in asdict(group).items() if k != "name"} for group in self.groups}
         return {"schema": self.schema, "groups": groups, "mean": self.mean}
 
@@ -254,19 +253,19 @@ def _mean(shares: list[float | None]) -> float | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QueryResults:
-    """What became of each query that has a valid match, a row each."""
+    """The result of each of the v queries that have a valid match."""
 
     paths: tuple[str, ...]
-    pids: Tensor
-    camids: Tensor | None
-    matches: Tensor
-    """``(v,)`` int64: true matches in the gallery."""
-    first_rank: Tensor
-    """``(v,)`` int64: rank of the nearest one, from 1."""
-    average_precision: Tensor
-    """``(v,)`` float64."""
-    inverse_negative_penalty: Tensor
-    """``(v,)`` float64: matches ÷ rank of the last one."""
+    pids: Int[Tensor, " v"]
+    camids: Int[Tensor, " v"] | None
+    matches: Int[Tensor, " v"]
+    """The number of true matches in the gallery."""
+    first_rank: Int[Tensor, " v"]
+    """The rank of the nearest true match, from 1."""
+    average_precision: Float[Tensor, " v"]
+    """The average precision, float64."""
+    inverse_negative_penalty: Float[Tensor, " v"]
+    """The number of true matches ÷ the rank of the last one, float64."""
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -274,40 +273,43 @@ class QueryResults:
 
 @dataclass(frozen=True, slots=True)
 class EvalResult:
-    """Numbers of one evaluation, all in [0, 1], larger is better."""
+    """The result of one evaluation: numbers in [0, 1], larger is better."""
 
     protocol: Protocol
     cmc: tuple[float, ...]
-    """``cmc[k - 1]``: share of valid queries with a true match among the first k."""
+    """The share of valid queries with a true match among the first k, at index k − 1."""
     mean_ap: float | None
-    """``None`` where the protocol gives none: of galleries with one picture a person."""
+    """The mean average precision; ``None`` if the protocol has none (galleries with one image per person)."""
     minp: float | None
-    """Mean inverse negative penalty: positives ÷ rank of the last one; ``None`` as ``mean_ap`` is."""
+    """The mean inverse negative penalty (true matches ÷ rank of the last one); ``None`` where :attr:`mean_ap` is."""
     queries: int
+    """The number of valid queries."""
     queries_dropped: int
-    """Queries without any valid match in the gallery: they count nowhere, but are counted here."""
+    """The number of queries without a valid match in the gallery, which no other number includes."""
     gallery: int
+    """The number of gallery images."""
     details: dict[str, Any] = field(default_factory=dict)
     attributes: AttributeResult | None = None
-    """Where the gallery's attributes were compared with what a model predicts."""
+    """The accuracy of predicted attributes of the gallery, if they were evaluated."""
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """95 % intervals of ``rank1``, ``mean_ap`` and ``minp``, by bootstrap over queries; none of a mean over draws."""
+    """The 95 % intervals of ``rank1``, ``mean_ap`` and ``minp``: bootstrap over queries, not for a mean over draws."""
     per_query: QueryResults | None = field(default=None, compare=False, repr=False)
     embeddings: QueryGallery | None = field(default=None, compare=False, repr=False)
     """The embeddings of an evaluated model; ``None`` where the numbers were computed from given embeddings."""
 
     @property
     def rank1(self) -> float:
+        """The share of valid queries whose nearest gallery image is a true match."""
         return self.cmc[0]
 
     def rank(self, k: int) -> float:
-        """CMC at rank k; past the gallery's end it is the last value."""
+        """Return CMC at rank k; past the end of the gallery it is the last value."""
         if k < 1:
             raise ProtocolError(f"ranks count from 1, got {k}")
         return self.cmc[min(k, len(self.cmc)) - 1]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; CMC at the customary ranks only."""
+        """Return plain values for JSON; CMC at the customary ranks only."""
         return {
             "protocol": asdict(self.protocol),
             "cmc": {str(k): self.rank(k) for k in (1, 5, 10, 20)},
@@ -323,25 +325,25 @@ class EvalResult:
 
 
 Verdict = Literal["same", "unsure", "different"]
-"""What a calibrated run calls two pictures (:mod:`passerby.metrics.calibration` says when)."""
+"""The decision of a calibrated run about two images (:mod:`passerby.metrics.calibration` defines it)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer of a search."""
+    """One result of a search."""
 
     rank: int
-    """1 is the nearest."""
+    """The rank; 1 is the nearest."""
     path: str
     distance: float
-    """Of the embeddings; of attributes asked for without a picture, −ln of their probability."""
+    """The distance of the embeddings; without a query image, −ln of the probability of the attributes asked for."""
     pid: int | None = None
     camid: int | None = None
     probability: float | None = None
-    """Of the attributes asked for, the product over their groups; ``None`` where none were."""
+    """The probability of the attributes asked for, a product over their groups; ``None`` if none were."""
     same_person: float | None = None
-    """P(same person as the query) by the run's calibration; ``None`` without one."""
+    """The calibrated probability that hit and query show the same person; ``None`` without a calibration."""
     verdict: Verdict | None = None
-    """What the calibration calls it; ``None`` without one."""
+    """The decision of the calibration; ``None`` without one."""
     role: Role = Role.PERSON
-    """A distractor is nobody, whatever ``pid`` says."""
+    """The role; a distractor is no known person, whatever :attr:`pid` says."""

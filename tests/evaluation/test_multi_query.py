@@ -63,7 +63,7 @@ def test_numbers_are_those_of_pooled_queries(market: Path) -> None:
         seen.append(result.embeddings.query)
     assert seen[0].paths == seen[1].paths
     assert not torch.allclose(seen[0].embedding, seen[1].embedding)
-    assert "mean of all pictures of a query's person and camera" in str(Protocol(multi_query="mean"))
+    assert "mean of all images of a query's person and camera" in str(Protocol(multi_query="mean"))
 
 
 def test_without_the_boxes_it_is_said(market: Path) -> None:

@@ -138,7 +138,7 @@ def test_people_of_the_gallery_are_compared_and_training_people_count_once(tmp_p
     rows = torch.stack([probabilities(), probabilities("female"), probabilities(), probabilities("female")])
     result = test.result(Embeddings(torch.zeros(4, 2), ("g0", "g1", "g2", "g3"), attributes=rows))
     gender = result.groups[0]
-    assert (gender.pictures, gender.accuracy, gender.balanced) == (2, 0.5, 0.5)
+    assert (gender.images, gender.accuracy, gender.balanced) == (2, 0.5, 0.5)
     assert (gender.majority, gender.majority_accuracy) == ("female", 0.5)
     hat = next(group for group in result.groups if group.name == "hat")
     assert (hat.values, hat.accuracy) == (1, 1.0)
@@ -148,7 +148,7 @@ def test_people_whom_nobody_described_are_left_out(tmp_path: Path) -> None:
     test = AttributeTest.of(model(), people(tmp_path), told(8, whom=(8, 2)))
     rows = torch.stack([probabilities("female")] * 4)
     gender = test.result(Embeddings(torch.zeros(4, 2), ("",) * 4, attributes=rows)).groups[0]
-    assert (gender.pictures, gender.accuracy, gender.majority) == (1, 1.0, "male")
+    assert (gender.images, gender.accuracy, gender.majority) == (1, 1.0, "male")
 
 
 def test_what_cannot_be_compared_is_refused_before_pictures_are_opened(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_an_evaluation_carries_it(tmp_path: Path, draw_people: Callable[..., Pat
     assert result.attributes is not None
     assert "attributes" not in plain.to_dict()
     written = json.loads(json.dumps(result.to_dict()))
-    assert written.pop("attributes")["groups"]["hat"]["pictures"] == len(dataset.gallery)
+    assert written.pop("attributes")["groups"]["hat"]["images"] == len(dataset.gallery)
     assert written == plain.to_dict()
     embedded = embed(TorchSession(model()), dataset.source, dataset.gallery, size=SIZE)
     assert embedded.attributes is not None

@@ -31,10 +31,10 @@ def test_by_hand() -> None:
     training = table((0, 2), (1, 2), (0, 0), (-1, -1))
     result = attribute_result(predicted, true, training, SMALL)
     hat, coat = result.groups
-    assert (hat.name, hat.pictures, hat.values) == ("hat", 4, 2)
+    assert (hat.name, hat.images, hat.values) == ("hat", 4, 2)
     assert (hat.accuracy, hat.balanced) == (3 / 4, (3 / 3 + 0 / 1) / 2)
     assert (hat.majority, hat.majority_accuracy) == ("no", 3 / 4)
-    assert (coat.name, coat.pictures, coat.values) == ("coat", 4, 2)
+    assert (coat.name, coat.images, coat.values) == ("coat", 4, 2)
     assert (coat.accuracy, coat.balanced) == (3 / 4, (1 / 2 + 2 / 2) / 2)
     assert (coat.majority, coat.majority_accuracy) == ("green", 2 / 4)
     assert result.mean == {"accuracy": 3 / 4, "balanced": 5 / 8, "majority_accuracy": 5 / 8}

@@ -119,7 +119,7 @@ def test_the_seed_decides_and_there_is_no_average_precision() -> None:
     assert read["details"]["gallery_by_query_camera"] == {"1": 13, "2": 12, "3": 14}
     assert Protocol(**read["protocol"]) == ONCE
     assert "drawn" not in str(Protocol())
-    assert "mean of 30 draws of seed 3, no AP" in str(ONCE)
+    assert "mean of 30 draws (seed 3), no AP" in str(ONCE)
     assert DRAWS == 100
 
 

@@ -97,7 +97,7 @@ def test_other_test_people_are_described_where_it_is_said(tmp_path: Path) -> Non
     assert measured(tmp_path / "silent", **{"data.test": other}) is None, "pids of one set are not those of another"
     found = measured(tmp_path / "said", **{"data.test": other, "data.test_attributes": other})
     assert found is not None
-    assert found["groups"]["hat"]["pictures"] == 12, "six people seen twice, not four"
+    assert found["groups"]["hat"]["images"] == 12, "six people seen twice, not four"
     (tmp_path / "others.csv").write_text("pid,hat,hair_length\n901,yes,short\n")
     with pytest.raises(DatasetLayoutError, match="describes none of"):
         measured(tmp_path / "no", **{"data.test": other, "data.test_attributes": str(tmp_path / "others.csv")})

@@ -90,7 +90,7 @@ def _print_attributes(result: AttributeResult) -> None:
         table.add_column(name, justify="right")
     for group in result.groups:
         shares = (group.accuracy, group.balanced, group.majority_accuracy)
-        table.add_row(group.name, *map(_percent, shares), group.majority or "–", f"{group.pictures:,}")
+        table.add_row(group.name, *map(_percent, shares), group.majority or "–", f"{group.images:,}")
     table.add_row("mean", *map(_percent, result.mean.values()))
     typer.echo("Attributes of the gallery's people; majority: always saying what is commonest in training.")
     Console().print(table)

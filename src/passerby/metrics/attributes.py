@@ -74,7 +74,7 @@ def _group(group: Attribute, predicted: Tensor, true: Tensor, training: Tensor) 
         balanced=balanced_accuracy(predicted, true),
         majority=group.values[commonest] if said else None,
         majority_accuracy=accuracy(torch.full_like(true, commonest), true) if said else None,
-        pictures=int((true != UNKNOWN).sum()),
+        images=int((true != UNKNOWN).sum()),
         values=len(_occurring(true)),
     )
 

@@ -43,7 +43,7 @@ def test_choices_reach_the_protocol(run, trained: Path, figures: Path, distance:
 
 def test_flip_and_normalise_reach_the_numbers(run, trained: Path, figures: Path) -> None:
     asked = run("evaluate", trained, "--data", figures, "--flip-tta", "--no-normalize")
-    assert "distance global of embeddings as they are, mirror images averaged." in asked.out.splitlines()[0]
+    assert "distance global of unnormalized embeddings, flip test-time augmentation." in asked.out.splitlines()[0]
     results = [
         json.loads(run("evaluate", trained, "--data", figures, "--json", *options).out)
         for options in ((), ("--flip-tta",), ("--no-normalize",))
@@ -110,7 +110,7 @@ def test_each_query_has_a_row(run, trained: Path, figures: Path, tmp_path: Path)
 
 def test_single_gallery_shots(run, trained: Path, figures: Path) -> None:
     done = run("evaluate", trained, "--data", figures, "--draws", 7)
-    assert "cuhk03-single-shot, one gallery image a person by another camera, mean of 7 draws of seed 0" in done.out
+    assert "cuhk03-single-shot, one gallery image per person from another camera, mean of 7 draws (seed 0)" in done.out
     assert done.out.splitlines()[2].split()[4:] == ["–", "–"]
     assert "8 queries, 4 gallery images." in done.out
 

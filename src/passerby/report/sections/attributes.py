@@ -36,6 +36,6 @@ def _table(label: str, found: dict[str, Any]) -> Markup:
             share(group.get(column), run=label, key=f"attributes.{name}.{column}", digits=1)
             for column in ("accuracy", "balanced", "majority_accuracy")
         ]
-        images = "" if "pictures" not in group else count(group["pictures"])
+        images = "" if "images" not in group else count(group["images"])
         rows.append((name, *shares, group.get("majority") or DASH, images))
     return table(f"{label}: accuracy of predicted attributes, in percent", head, rows)
