@@ -105,6 +105,33 @@ def test_a_resumed_run_repeats_the_uninterrupted_one(people: Path, tmp_path: Pat
     assert (cut / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
 
 
+def test_a_run_of_version_0_1_resumes_exactly(people: Path, tmp_path: Path) -> None:
+    """Its optimizer's state does not hold the base rate, and its config has a former name."""
+
+    def interrupt(folder: RunFolder) -> None:
+        raise KeyboardInterrupt
+
+    whole, old = tmp_path / "whole", tmp_path / "old"
+    train_pose(config(people), whole, show_progress=False)
+    with pytest.raises(KeyboardInterrupt):
+        train_pose(config(people), old, show_progress=False, on_checkpoint=interrupt)
+    tree = json.loads((old / "config.json").read_text())
+    tree["data"]["everybody"] = tree["data"].pop("all_splits")
+    (old / "config.json").write_text(json.dumps(tree))
+    file = old / "checkpoints" / "epoch-0001" / "state.pt"
+    state = torch.load(file, weights_only=True)
+    assert state["optimizer"]["param_groups"][0].pop("base_lr") == config(people).optimizer.lr
+    torch.save(state, file)
+    train_pose(None, old, resume=True, show_progress=False)
+    assert losses(old) == losses(whole)
+    assert (old / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_a_former_name_overrides_the_setting_of_today_with_a_warning() -> None:
+    with pytest.warns(FutureWarning, match=r"data\.everybody.* is now called .*data\.all_splits"):
+        assert with_overrides(pose(), {"data.everybody": True}).data.all_splits
+
+
 def test_it_memorizes_eight_images(people: Path) -> None:
     """A network of 8 channels, 150 steps of a plain loop, no augmentation: a bug in labels or readout shows here."""
     data = load(people)
