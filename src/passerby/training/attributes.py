@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 
 from passerby.data.attributes.labels import Attributes, read_attributes
@@ -13,8 +14,8 @@ from passerby.models.base import ReidModel
 from passerby.training.config import TrainConfig
 
 
-def training_attributes(config: TrainConfig, model: ReidModel, dataset: Dataset) -> Tensor | None:
-    """Return the classes of the training images by the model's schema, ``(n, g)``; ``None`` for a loss without them.
+def training_attributes(config: TrainConfig, model: ReidModel, dataset: Dataset) -> Int64[Tensor, "n g"] | None:
+    """Return the classes of the training images by the model's schema; ``None`` for a loss without them.
 
     Raises:
         ConfigError: if the model predicts no attributes, or others than the table has.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
 from passerby.data.dataset import Dataset
@@ -65,12 +66,12 @@ def train_pose(
 class PoseBatch(NamedTuple):
     """An augmented batch on the network's device."""
 
-    images: Tensor
-    """The images, ``(b, 3, h, w)``, normalized."""
-    keypoints: Tensor
-    """The places of the keypoints, ``(b, 18, 2)``, as shares of width and height."""
-    confidence: Tensor
-    """The visibility of each, ``(b, 18)``: 1 visible, in (0, 1) hidden, 0 outside the image, below 0 unlabeled."""
+    images: Float[Tensor, "b 3 h w"]
+    """The images, normalized."""
+    keypoints: Float[Tensor, "b 18 2"]
+    """The places of the keypoints, x and y as shares of width and height."""
+    confidence: Float[Tensor, "b 18"]
+    """The visibility of each: 1 visible, in (0, 1) hidden, 0 outside the image, below 0 unlabeled."""
 
 
 class PoseTraining(Training[PoseBatch, "dict[str, Any] | None"]):
@@ -188,16 +189,20 @@ def build_network(config: PoseConfig) -> PoseNetwork:
 
 
 def pose_loss(
-    network: PoseNetwork, images: Tensor, keypoints: Tensor, confidence: Tensor, config: PoseLossConfig
+    network: PoseNetwork,
+    images: Float[Tensor, "b 3 h w"],
+    keypoints: Float[Tensor, "b 18 2"],
+    confidence: Float[Tensor, "b 18"],
+    config: PoseLossConfig,
 ) -> LossParts:
     """Return the loss of columns and rows (``place``) plus that of presence in the image (``inside``).
 
     Unlabeled keypoints (``confidence`` below 0) have no gradient.
 
     Args:
-        images: ``(b, 3, h, w)``, normalized.
-        keypoints: ``(b, 18, 2)``, x and y as shares of width and height.
-        confidence: ``(b, 18)``, as in :class:`PoseBatch`.
+        images: the images, normalized.
+        keypoints: x and y as shares of width and height.
+        confidence: the visibility, as in :class:`PoseBatch`.
     """
     scores = KeypointScores(*(part.float() for part in network(images)))
     weight = torch.where(confidence >= 1, 1.0, torch.where(confidence > 0, config.hidden, 0.0))
