@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import runpy
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,11 @@ SCRIPTS = sorted(BENCHMARKS.rglob("*.py"))
 
 
 @pytest.fixture(autouse=True)
-def _process_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _process_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """Undo what a script changes in this process when it is imported."""
     monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         monkeypatch.setenv(name, os.environ.get(name, "1"))
-    return
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=[script.relative_to(BENCHMARKS).as_posix() for script in SCRIPTS])
