@@ -46,13 +46,13 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture(scope="session")
 def figures(tmp_path_factory: pytest.TempPathFactory, draw_people: Callable[..., Path]) -> Path:
-    """4 drawn people to train on, 4 to search among, 2 cameras."""
+    """A synthetic dataset of 4 people for training, 4 for testing, and 2 cameras."""
     return draw_people(tmp_path_factory.mktemp("figures") / "data", people=8, cameras=2, images=3)
 
 
 @pytest.fixture(scope="session")
 def tiny() -> tuple[str, ...]:
-    """Options that make a training run take a second."""
+    """Settings of a training that takes a second."""
     return tuple(a for s in TINY for a in ("--set", s))
 
 

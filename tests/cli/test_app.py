@@ -48,10 +48,10 @@ def test_an_error_is_one_line(run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("how", ["option", "variable"])
 def test_debug_shows_the_traceback(run, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
-    monkeypatch.setattr("passerby.models.registry.list_models", _failing(PasserbyError("mend me")))
+    monkeypatch.setattr("passerby.models.registry.list_models", _failing(PasserbyError("a reason")))
     if how == "variable":
         monkeypatch.setenv("PASSERBY_DEBUG", "1")
-    with pytest.raises(PasserbyError, match="mend me"):
+    with pytest.raises(PasserbyError, match="a reason"):
         run(*(["--debug"] if how == "option" else []), "models")
 
 

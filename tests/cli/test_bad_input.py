@@ -1,4 +1,4 @@
-"""What people really type and really have: each ends in one line, nothing half-written, no traceback."""
+"""Invalid input of real users: each is one error line, with nothing half-written and no traceback."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 
 
 def fails(outcome, *words: str) -> None:
-    """One line on stderr that starts with the program's name and has the words; exit code 1."""
+    """Check for exit code 1 and one line on stderr that starts with the program's name and has the words."""
     assert outcome.code == 1, outcome
     assert outcome.err.startswith("passerby: "), outcome.err
     assert outcome.err.count("\n") == 1, outcome.err
@@ -23,7 +23,7 @@ def fails(outcome, *words: str) -> None:
     assert not missing, f"{missing} not in {outcome.err!r}"
 
 
-def left(folder: Path) -> list[str]:
+def files_in(folder: Path) -> list[str]:
     return sorted(f.name for f in folder.iterdir())
 
 
@@ -37,12 +37,12 @@ def work(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def copy(figures: Path, tmp_path: Path) -> Path:
-    """Drawn people to spoil."""
+    """A copy of the synthetic people, to be damaged."""
     return Path(shutil.copytree(figures, tmp_path / "copy"))
 
 
 def huge_png() -> bytes:
-    """The head of a picture that claims 100,000 × 100,000 pixels, and no pixels."""
+    """Return the header of an image of 100,000 × 100,000 pixels, without pixels."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -62,12 +62,12 @@ def test_an_empty_folder(run, trained: Path, work: Path, tmp_path: Path, command
         "embed": ["embed", trained, empty, "-o", work / "people.parquet"],
     }[command]
     fails(run(*arguments), str(empty))
-    assert left(work) == []
+    assert files_in(work) == []
 
 
 def test_a_missing_folder(run, work: Path) -> None:
     fails(run("train", "aap_reid", "--data", work / "nowhere", "--run", work / "run"), "nowhere", "does not exist")
-    assert left(work) == []
+    assert files_in(work) == []
 
 
 def test_a_missing_split(run, trained: Path, copy: Path) -> None:
@@ -78,19 +78,19 @@ def test_a_missing_split(run, trained: Path, copy: Path) -> None:
 def test_a_missing_training_split(run, copy: Path, work: Path) -> None:
     shutil.rmtree(copy / "bounding_box_train")
     fails(run("train", "aap_reid", "--data", f"market1501:{copy}", "--run", work / "run"), "train")
-    assert left(work) == []
+    assert files_in(work) == []
 
 
 def test_one_identity(run, draw_people, work: Path, tmp_path: Path, tiny: tuple[str, ...]) -> None:
     alone = draw_people(tmp_path / "alone", people=2, cameras=2, images=2)
     fails(run("train", "aap_reid", "--data", alone, "--run", work / "run", *tiny), "1 person", "at least 2")
-    assert left(work) == []
+    assert files_in(work) == []
 
 
 def test_one_camera(run, draw_people, trained: Path, work: Path, tmp_path: Path) -> None:
     still = draw_people(tmp_path / "still", people=4, cameras=1, images=2)
     fails(run("evaluate", trained, "--data", still, "--output", work / "result.json"), "camera")
-    assert left(work) == []
+    assert files_in(work) == []
     checked = run("data", "check", still)
     assert checked.code == 1
     assert "camera" in checked.out
@@ -100,7 +100,7 @@ def test_a_truncated_jpeg_in_training(run, copy: Path, work: Path, tiny: tuple[s
     file = max((copy / "bounding_box_train").iterdir())
     file.write_bytes(file.read_bytes()[:300])
     fails(run("train", "aap_reid", "--data", copy, "--run", work / "run", *tiny), file.name, "not a whole picture")
-    assert left(work) == []
+    assert files_in(work) == []
 
 
 def test_a_truncated_jpeg_in_the_gallery(run, trained: Path, copy: Path, work: Path) -> None:
@@ -108,23 +108,23 @@ def test_a_truncated_jpeg_in_the_gallery(run, trained: Path, copy: Path, work: P
     file.write_bytes(file.read_bytes()[:300])
     fails(run("embed", trained, copy, "-o", work / "people.parquet"), file.name, "not a whole picture")
     fails(run("evaluate", trained, "--data", copy), file.name)
-    assert left(work) == []
+    assert files_in(work) == []
 
 
-def test_a_picture_of_ten_gigapixels(run, trained: Path, work: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "pictures"
+def test_an_image_of_ten_gigapixels(run, trained: Path, work: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
     folder.mkdir()
     (folder / "huge.png").write_bytes(huge_png())
     fails(run("embed", trained, folder, "-o", work / "people.parquet"), "huge.png", "pixels", "refused")
-    assert left(work) == []
+    assert files_in(work) == []
 
 
-def test_a_query_that_is_no_picture(run, trained: Path, figures: Path, work: Path, tmp_path: Path) -> None:
+def test_a_query_that_is_no_image(run, trained: Path, figures: Path, work: Path, tmp_path: Path) -> None:
     query = tmp_path / "query.jpg"
     query.write_text("I am a letter")
     figure = work / "hits.png"
     fails(run("search", trained, query, "--gallery", figures, "--output", figure), "query.jpg", "not a picture")
-    assert left(work) == []
+    assert files_in(work) == []
 
 
 @pytest.mark.parametrize("kind", ["text", "cut", "other", "absent"])
@@ -138,15 +138,15 @@ def test_a_wrong_checkpoint(run, trained: Path, work: Path, tmp_path: Path, kind
     elif kind == "other":
         torch.save({"classifier.weight": torch.zeros(3, 4), "something.else": torch.zeros(2)}, file)
     fails(run("import-weights", "osnet_x0_25", file, work / "run"), file.name)
-    assert left(work) == []
+    assert files_in(work) == []
 
 
-def test_wrong_trunk_weights(run, figures: Path, work: Path, tmp_path: Path, tiny: tuple[str, ...]) -> None:
+def test_wrong_backbone_weights(run, figures: Path, work: Path, tmp_path: Path, tiny: tuple[str, ...]) -> None:
     file = tmp_path / "backbone.pth"
     torch.save({"something.else": torch.zeros(2)}, file)
     weights = f"model.backbone_weights={file}"
     fails(run("train", "aap_reid", "--data", figures, "--run", work / "run", *tiny, "--set", weights), "backbone.pth")
-    assert left(work) == []
+    assert files_in(work) == []
 
 
 def test_a_run_whose_weights_are_of_another_model(run, trained: Path, figures: Path, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_an_unknown_recipe(run, figures: Path, work: Path) -> None:
     fails(
         run("train", "aap_ried", "--data", figures, "--run", work / "run"), "recipe 'aap_ried'", "Did you mean aap_reid"
     )
-    assert left(work) == []
+    assert files_in(work) == []
 
 
 def test_an_unknown_setting(run, figures: Path, work: Path) -> None:
@@ -169,12 +169,12 @@ def test_an_unknown_setting(run, figures: Path, work: Path) -> None:
     fails(
         run("train", "aap_reid", "--data", figures, "--run", work / "run", *spelling[2:]), "Did you mean optimizer.lr"
     )
-    assert left(work) == []
+    assert files_in(work) == []
 
 
-def test_a_setting_that_cannot_be(run, figures: Path, work: Path) -> None:
+def test_an_invalid_setting(run, figures: Path, work: Path) -> None:
     fails(run("train", "aap_reid", "--data", figures, "--run", work / "run", "--set", "epochs=0"), "epochs", "got 0")
-    assert left(work) == []
+    assert files_in(work) == []
 
 
 @pytest.mark.parametrize(
@@ -189,21 +189,21 @@ def test_an_unknown_model_or_part(
     run, figures: Path, work: Path, tiny: tuple[str, ...], setting: str, words: str
 ) -> None:
     fails(run("train", "aap_reid", "--data", figures, "--run", work / "run", *tiny, "--set", setting), words)
-    assert left(work) == []
+    assert files_in(work) == []
 
 
 def test_a_loss_that_is_nan(run, figures: Path, work: Path, tiny: tuple[str, ...]) -> None:
     folder = work / "run"
     explosive = ("--set", "optimizer.lr=1e30", "--set", "epochs=3")
     fails(run("train", "aap_reid", "--data", figures, "--run", folder, *tiny, *explosive), "not finite", "failed-batch")
-    assert {"config.json", "failed-batch.safetensors"} <= set(left(folder))
-    assert not {"model.json", "model.safetensors", "metrics.json"} & set(left(folder))
+    assert {"config.json", "failed-batch.safetensors"} <= set(files_in(folder))
+    assert not {"model.json", "model.safetensors", "metrics.json"} & set(files_in(folder))
 
 
-def test_the_real_program_says_one_line_too(work: Path) -> None:
+def test_the_real_program_prints_one_line_too(work: Path) -> None:
     command = [sys.executable, "-m", "passerby", "train", "aap_ried", "--data", ".", "--run", str(work / "run")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("passerby: unknown recipe 'aap_ried'. Did you mean aap_reid")
     assert done.stderr.count("\n") == 1
-    assert left(work) == []
+    assert files_in(work) == []

@@ -84,7 +84,7 @@ def test_the_warning_comes_before_the_error(run, tmp_path: Path) -> None:
     done = run("demo", "--out", tmp_path)
     warning, error = done.err.splitlines()
     assert warning.startswith("passerby: --out is now --output")
-    assert error.startswith(f"passerby: {tmp_path} exists and no demo made it")
+    assert error.startswith(f"passerby: {str(tmp_path)!r} exists and no demo made it")
 
 
 def test_a_default_stands_in_the_help_text() -> None:

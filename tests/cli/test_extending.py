@@ -1,4 +1,4 @@
-"""The worked example of docs/extending.md: its file and its test are taken from the page and run."""
+"""The example of docs/extending.md, run with its test as they stand on the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command line prints of numbers."""
+"""The printed calibration errors."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def measured(rate: float) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.004, 0.021])
-def test_a_threshold_that_does_not_hold_is_said(rate: float, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_threshold_that_does_not_hold_is_reported(rate: float, capsys: pytest.CaptureFixture[str]) -> None:
     print_measured(measured(rate))
-    said = capsys.readouterr().out
-    assert "off by more than a factor of 2" in said
-    assert "calibrate on pictures of more people" in said
+    printed = capsys.readouterr().out
+    assert "off by more than a factor of 2" in printed
+    assert "calibrate on images of more people" in printed
 
 
 @pytest.mark.parametrize("rate", [0.005, 0.01, 0.02])
-def test_one_that_holds_needs_no_remark(rate: float, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_threshold_that_holds_needs_no_remark(rate: float, capsys: pytest.CaptureFixture[str]) -> None:
     print_measured(measured(rate))
     assert "more" not in capsys.readouterr().out

@@ -17,11 +17,12 @@ RENAMED = {
     "--squared-twice": "--torchreid-compat",
     "--knob": "--difficulty",
     "--joints": "--show-keypoints",
+    "--attributes": "--attribute-labels",
     "--colour": "--color",
     "--normalise": "--normalize",
     "--no-normalise": "--no-normalize",
 }
-"""Former option names and the present ones; accepted with a warning until the next release."""
+"""The present names of former options, which are accepted with a warning until the next release."""
 
 
 class Command(TyperCommand):

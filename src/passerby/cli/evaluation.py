@@ -1,189 +1,231 @@
-"""What ``passerby evaluate`` does: of a run and data, or of embeddings, the numbers and what else was asked for."""
+"""The parts of ``passerby evaluate``: from options and inputs to a result, and its subgroups."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from passerby.cli.options import check_unused_with_features
-from passerby.cli.progress import progress_bar
-from passerby.cli.subgroups import asked_dimensions, draw_slices, slicing_of_features, slicing_of_run
+import typer
+
+from passerby.cli.options import Distance
+from passerby.cli.results import progress_bar
+from passerby.errors import ConfigError, ProtocolError
 
 if TYPE_CHECKING:
     from passerby.data.attributes.labels import Attributes
     from passerby.data.dataset import Dataset
     from passerby.evaluation.subgroups import Grouping
     from passerby.inference.model import Model
-    from passerby.metrics.subgroups import Subgroup
+    from passerby.inference.options import InferenceOptions
+    from passerby.metrics.subgroups import Dimension, Subgroup
     from passerby.types import EvalResult, Protocol, Rerank
+
+OWN = "own"
+"""The word for the attribute labels that come with the dataset."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """The command's options, by their names."""
+class ProtocolOptions:
+    """The options that change the protocol of an evaluation."""
 
-    run: Path | None
-    data: str | None
-    features: Path | None
-    distance: Literal["global", "local", "global_local"]
-    ap: Literal["step", "trapezoid"]
-    attributes: str | None
-    device: str
-    poses: str | None
+    distance: Distance
+    average_precision: Literal["step", "trapezoid"]
+    multi_query: Literal["mean", "max"] | None
+    rerank: Rerank | None
     draws: int | None
     seed: int | None
-    flip: bool | None
-    normalize: bool | None
-    multi_query: Literal["mean", "max"] | None
-    rerank: bool
-    k1: int | None
-    k2: int | None
-    lam: float | None
-    torchreid_compat: bool
-    open_set: bool
-    batch_size: int
-    save_features: Path | None
-    per_query: Path | None
-    slices: str | None
-    slices_figure: Path | None
 
-    @property
-    def title(self) -> str:
-        """Of figures."""
-        return str(self.features or f"{self.run} on {self.data}")
+    def apply(self, protocol: Protocol) -> Protocol:
+        """Return ``protocol`` with these options, but for draws and seed, which a model resolves."""
+        from passerby.evaluation.multi_query import MULTI_QUERY
+
+        protocol = replace(
+            protocol, average_precision=self.average_precision, distance=self.distance, rerank=self.rerank
+        )
+        return replace(protocol, name=MULTI_QUERY, multi_query=self.multi_query) if self.multi_query else protocol
+
+    def for_model(self, model: Model, dataset: Dataset) -> Protocol:
+        """Return the protocol of a model on a dataset."""
+        return self.apply(model.protocol_for(dataset, draws=self.draws, seed=self.seed))
+
+    def for_features(self, *, normalize: bool | None) -> Protocol:
+        """Return the protocol of precomputed embeddings.
+
+        Raises:
+            ProtocolError: if there is a seed, but no draws.
+        """
+        from passerby.metrics.single_shot import SINGLE_SHOT
+        from passerby.types import Protocol
+
+        if self.seed is not None and not self.draws:
+            raise ProtocolError(f"--seed {self.seed} has no effect without random galleries. Fix: add --draws N")
+        protocol = self.apply(Protocol(normalize=normalize is not False))
+        return replace(protocol, name=SINGLE_SHOT, draws=self.draws, seed=self.seed or 0) if self.draws else protocol
 
 
-def evaluated(asked: Asked) -> tuple[EvalResult, Sequence[Subgroup] | None]:
-    """The numbers, and slices if asked for; files that were asked for are written.
+def rerank_options(enabled: bool, settings: Mapping[str, Any]) -> Rerank | None:
+    """Return the re-ranking that the options ask for.
 
     Raises:
-        PasserbyError: for what cannot be, most of it before any work.
+        ProtocolError: if there are settings of the re-ranking, but nothing is re-ranked.
     """
-    from passerby.evaluation.per_query import write_per_query
-    from passerby.inference.features import write_features
+    from passerby.types import Rerank
 
-    result, slicing = (_of_features if asked.features else _of_run)(asked)
-    assert result.embeddings is not None
-    query, gallery = result.embeddings
-    if asked.save_features:
-        write_features(asked.save_features, query, gallery)
-    if asked.per_query:
-        write_per_query(asked.per_query, result)
-    if slicing is None:
-        return result, None
-    found = slicing.subgroups(query, gallery, result)
-    if asked.slices_figure:
-        draw_slices(asked.slices_figure, found, result, what=asked.title)
-    return result, found
+    given = {name: value for name, value in settings.items() if value is not None and value is not False}
+    if given and not enabled:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise ProtocolError(f"{names} has no effect without re-ranking. Fix: add --rerank")
+    return Rerank(**given) if enabled else None
 
 
-def _of_features(asked: Asked) -> tuple[EvalResult, Grouping | None]:
+def subgroup_dimensions(slices: str | None, figure: Path | None) -> tuple[Dimension, ...]:
+    """Return the dimensions that ``--slices`` names, none if it is not given.
+
+    Raises:
+        UnknownNameError: for an unknown dimension.
+        ConfigError: if there is a figure, but no dimension.
+    """
+    from passerby.evaluation.subgroups import parse_dimensions
+
+    if slices is None and figure is not None:
+        raise ConfigError("--slices-figure has no effect without subgroups. Fix: add --slices cameras")
+    return () if slices is None else parse_dimensions(slices)
+
+
+def evaluate_features(
+    file: Path, protocol: Protocol, dimensions: Sequence[Dimension], *, open_set: bool
+) -> tuple[EvalResult, Grouping | None]:
+    """Evaluate precomputed embeddings, of which only subgroups by camera are known.
+
+    Raises:
+        ConfigError: if other subgroups are asked for.
+    """
     from passerby.evaluation.open_set import with_open_set
+    from passerby.evaluation.subgroups import Grouping
     from passerby.inference.features import read_features
     from passerby.metrics.protocol import evaluate_embeddings
     from passerby.types import QueryGallery
 
-    _refuse_beside_features(asked)
-    assert asked.features is not None
-    slicing = slicing_of_features(asked_dimensions(asked.slices, asked.slices_figure))
-    protocol = _protocol_of_features(asked)
-    query, gallery = read_features(asked.features)
+    if others := [name for name in dimensions if name != "cameras"]:
+        raise ConfigError(
+            f"--slices {','.join(others)}: --features have no such labels, only cameras. "
+            "Fix: --slices cameras, or evaluate RUN and --data"
+        )
+    query, gallery = read_features(file)
     result = replace(evaluate_embeddings(query, gallery, protocol), embeddings=QueryGallery(query, gallery))
-    return (with_open_set(result, query, gallery) if asked.open_set else result), slicing
+    grouping = Grouping(tuple(dimensions)) if dimensions else None
+    return (with_open_set(result, query, gallery) if open_set else result), grouping
 
 
-def _refuse_beside_features(asked: Asked) -> None:
-    others = {
-        "RUN": asked.run,
-        "--data": asked.data,
-        "--attributes": asked.attributes,
-        "--keypoints": asked.poses,
-        "--flip-tta": asked.flip,
-        "--save-features": asked.save_features,
-        "--multi-query": asked.multi_query,
-    }
-    check_unused_with_features(others)
+def evaluate_run(
+    run: Path,
+    data: str,
+    options: InferenceOptions,
+    protocol: ProtocolOptions,
+    dimensions: Sequence[Dimension],
+    *,
+    labels: str | None,
+    open_set: bool,
+    per_query: bool,
+) -> tuple[EvalResult, Grouping | None]:
+    """Evaluate a run on a dataset.
 
+    Args:
+        labels: the attribute labels: a file, or :data:`OWN`.
+        per_query: whether results per query are needed.
 
-def _protocol_of_features(asked: Asked) -> Protocol:
-    from passerby.errors import ProtocolError
-    from passerby.metrics.single_shot import SINGLE_SHOT
-    from passerby.types import Protocol
-
-    if asked.seed is not None and not asked.draws:
-        raise ProtocolError(f"seed {asked.seed} would decide which galleries are drawn: ask for draws (--draws N)")
-    protocol = _as_asked(Protocol(normalize=asked.normalize is not False), asked)
-    return replace(protocol, name=SINGLE_SHOT, draws=asked.draws, seed=asked.seed or 0) if asked.draws else protocol
-
-
-def _of_run(asked: Asked) -> tuple[EvalResult, Grouping | None]:
+    Raises:
+        PasserbyError: for inputs that do not fit, mostly before any image is embedded.
+    """
     from passerby.data.registry import load as load_dataset
-    from passerby.errors import ConfigError
     from passerby.evaluation.per_query import check_no_draws
     from passerby.inference.load import load
-    from passerby.inference.options import InferenceOptions
 
-    if asked.run is None or asked.data is None:
-        raise ConfigError("nothing to evaluate: give RUN and --data, or --features FILE")
-    dimensions = asked_dimensions(asked.slices, asked.slices_figure)
-    dataset = load_dataset(asked.data)
-    options = InferenceOptions(
-        device=asked.device,
-        batch_size=asked.batch_size,
-        flip_tta=asked.flip,
-        normalize=asked.normalize,
-        keypoints=asked.poses,
-    )
-    model = load(asked.run, options)
-    protocol = _as_asked(model.protocol_for(dataset, draws=asked.draws, seed=asked.seed), asked)
-    if asked.per_query or dimensions:
-        check_no_draws(protocol)
-    known = _known_attributes(asked, dataset, model, only_slices="attributes" in dimensions)
-    slicing = slicing_of_run(dimensions, dataset, asked.attributes)
-    further = dataset.further if protocol.multi_query else ()
+    dataset, model = load_dataset(data), load(run, options)
+    how = protocol.for_model(model, dataset)
+    if per_query or dimensions:
+        check_no_draws(how)
+    truth = _true_attributes(labels, dataset, model, optional="attributes" in dimensions)
+    grouping = _grouping(dimensions, dataset, labels) if dimensions else None
+    further = dataset.further if how.multi_query else ()
     with progress_bar("embedding", len(dataset.split("query")) + len(dataset.split("gallery")) + len(further)) as more:
-        result = model.evaluate(
-            dataset,
-            protocol=protocol,
-            attributes=known,
-            open_set=asked.open_set,
-            progress=more,
-        )
-    return result, slicing
+        result = model.evaluate(dataset, protocol=how, attributes=truth, open_set=open_set, progress=more)
+    return result, grouping
 
 
-def _known_attributes(asked: Asked, dataset: Dataset, model: Model, *, only_slices: bool) -> Attributes | None:
-    """What predictions are compared with; a model that predicts none may be asked for slices by them all the same."""
+def _true_attributes(labels: str | None, dataset: Dataset, model: Model, *, optional: bool) -> Attributes | None:
+    """Return the labels that predicted attributes are compared with.
+
+    Args:
+        optional: whether the labels are of use (for subgroups) even if the model predicts no attributes.
+    """
     from passerby.data.attributes.labels import read_attributes
     from passerby.inference.attributes import schema_of
 
-    if not asked.attributes or (only_slices and model.network.schema is None):
+    if not labels or (optional and model.network.schema is None):
         return None
-    place = dataset.source if asked.attributes == "own" else asked.attributes
-    return read_attributes(place, schema_of(model.network))
+    return read_attributes(dataset.source if labels == OWN else labels, schema_of(model.network))
 
 
-def _as_asked(protocol: Protocol, asked: Asked) -> Protocol:
-    from passerby.evaluation.multi_query import MULTI_QUERY
-
-    protocol = replace(protocol, average_precision=asked.ap, distance=asked.distance, rerank=_rerank(asked))
-    return replace(protocol, name=MULTI_QUERY, multi_query=asked.multi_query) if asked.multi_query else protocol
-
-
-def _rerank(asked: Asked) -> Rerank | None:
-    """What the options ask for.
+def _grouping(dimensions: Sequence[Dimension], dataset: Dataset, labels: str | None) -> Grouping:
+    """Return how to divide the queries, by default with the dataset's own attribute labels.
 
     Raises:
-        ProtocolError: if there are settings but nothing is re-ranked.
+        DatasetLayoutError: if the dataset lacks the labels of a dimension.
     """
-    from passerby.errors import ProtocolError
-    from passerby.types import Rerank
+    from passerby.data.attributes.labels import read_attributes
+    from passerby.evaluation.subgroups import Grouping
 
-    settings = {name: getattr(asked, name) for name in ("k1", "k2", "lam", "torchreid_compat")}
-    given = {name: value for name, value in settings.items() if value is not None and value is not False}
-    if given and not asked.rerank:
-        named = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise ProtocolError(f"{named} would decide how to re-rank, but nothing is re-ranked: add --rerank")
-    return Rerank(**given) if asked.rerank else None
+    attributes = None
+    if "attributes" in dimensions:
+        attributes = read_attributes(dataset.source if labels in (None, OWN) else labels)
+    return Grouping.of_dataset(dimensions, dataset, attributes=attributes)
+
+
+def save_subgroup_figure(path: Path, subgroups: Sequence[Subgroup], result: EvalResult, *, title: str) -> None:
+    """Write the figure of the subgroups; ``title`` names model and data."""
+    from passerby.figures.save import save_figure
+    from passerby.figures.subgroups import subgroup_figure
+
+    figure = subgroup_figure(subgroups, mean_ap=result.mean_ap, title=f"{title}: {result.protocol}")
+    save_figure(figure, path)
+
+
+def print_subgroups(subgroups: Sequence[Subgroup]) -> None:
+    """Print a table of the subgroups, the lowest mAP of each dimension first."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from passerby.metrics.subgroups import FEW, worst_first
+
+    if not subgroups:
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("subgroup")
+    for name in ("queries", "people", "rank-1", "95 %", "mAP", "95 %"):
+        table.add_column(name, justify="right", no_wrap=True)
+    previous: str | None = None
+    for each in worst_first(subgroups):
+        if previous not in (None, each.dimension):
+            table.add_row()
+        previous = each.dimension
+        counts = f"{each.queries:,}{'*' if each.few else ' '}", f"{each.people:,}"
+        rank1, mean_ap = f"{100 * each.rank1:.1f}", f"{100 * each.mean_ap:.1f}"
+        ends = _interval(each.rank1_interval), _interval(each.mean_ap_interval)
+        table.add_row(_name(each), *counts, rank1, ends[0], mean_ap, ends[1])
+    typer.echo("Subgroups, the lowest mAP of each dimension first; 95 % intervals by bootstrap over their queries.")
+    Console().print(table)
+    if any(each.few for each in subgroups):
+        typer.echo(f"* fewer than {FEW} queries.")
+    if any(each.dimension == "cameras" for each in subgroups):
+        typer.echo("Cameras: query camera → gallery camera; the gallery is only that camera's images.")
+
+
+def _name(each: Subgroup) -> str:
+    return f"camera {each.group} → {each.value}" if each.dimension == "cameras" else f"{each.group}: {each.value}"
+
+
+def _interval(interval: tuple[float, float]) -> str:
+    return "–".join(f"{100 * end:.1f}" for end in interval)

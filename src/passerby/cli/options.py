@@ -17,6 +17,9 @@ RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, 
 OptionalRunArgument = Annotated[
     Path | None, typer.Argument(metavar="[RUN]", help="A run folder, made by train or import-weights.")
 ]
+RunsArgument = Annotated[
+    list[Path], typer.Argument(metavar="RUN…", help="Run folders, made by train or import-weights.")
+]
 DatasetArgument = Annotated[
     str, typer.Argument(metavar="DATA", help="NAME:PATH, a path (folder, zip, tar), or pedestrians:people=60,….")
 ]
@@ -42,9 +45,7 @@ SetOption = Annotated[
 ]
 
 # Inference
-DeviceOption = Annotated[
-    str, typer.Option("--device", help="Device of the model: auto, cpu, cuda, cuda:1 or mps (default auto).")
-]
+DeviceOption = Annotated[str, typer.Option("--device", help="Device of the model: auto, cpu, cuda, cuda:1 or mps.")]
 BatchSizeOption = Annotated[int, typer.Option("--batch-size", min=1, help="Images per batch.")]
 FlipTtaOption = Annotated[
     bool | None,
@@ -59,8 +60,7 @@ KeypointsOption = Annotated[
     typer.Option(
         "--keypoints",
         metavar="SOURCE",
-        help="Keypoint source of part models: own, network, auto, a COCO .json or a pose network's .xml "
-        "(default as in the run).",
+        help="Keypoint source of models with body parts: auto, own, network or a path (default as in the run).",
     ),
 ]
 
@@ -80,7 +80,19 @@ RerankOption = Annotated[
     bool, typer.Option("--rerank", help="Re-rank with k-reciprocal encoding (Zhong et al., 2017).")
 ]
 
+AttributeLabelsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--attribute-labels",
+        metavar="FILE|own",
+        help="True attributes: own for those of the dataset, a .mat or a .csv file (default none).",
+    ),
+]
+
 # Images and output
+ImageArgument = Annotated[
+    str, typer.Argument(metavar="IMAGE", help="Image: a file, or PLACE::NAME in a folder, zip, tar or dataset.")
+]
 QueryOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -1,7 +1,9 @@
-"""Numbers of an evaluation, for people."""
+"""What commands print: progress, metrics, calibration errors and attribute accuracies."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -10,8 +12,21 @@ if TYPE_CHECKING:
     from passerby.types import AttributeResult, EvalResult
 
 
+@contextmanager
+def progress_bar(task: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Yield a function that advances a bar on stderr by a number of images; without a terminal nothing is shown."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress
+
+    console = Console(stderr=True)
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task(task, total=total)
+        yield lambda images: progress.advance(bar, images)
+
+
 def print_result(result: EvalResult) -> None:
-    """The protocol, the numbers and what they were counted on."""
+    """Print the protocol, the metrics and the number of images."""
     from rich.console import Console
     from rich.table import Table
 
@@ -27,7 +42,7 @@ def print_result(result: EvalResult) -> None:
         table.add_row(*shown, style="dim")
     Console().print(table)
     if result.intervals:
-        typer.echo("Below: 95 % intervals, by bootstrap over the queries.")
+        typer.echo("Second row: 95 % intervals, by bootstrap over the queries.")
     dropped = f" ({result.queries_dropped:,} more without a valid match)" if result.queries_dropped else ""
     typer.echo(f"{result.queries:,} queries{dropped}, {result.gallery:,} gallery images.")
     if "open_set" in result.details:
@@ -39,28 +54,26 @@ def print_result(result: EvalResult) -> None:
 
 
 def print_measured(measured: dict[str, Any]) -> None:
-    """How a calibration holds on some pairs (:meth:`~passerby.metrics.verification.Measured.to_dict`)."""
+    """Print the errors of a calibration (:meth:`~passerby.metrics.verification.Measured.to_dict`)."""
     pairs = f"{measured['same']:,} same and {measured['different']:,} different pairs"
-    errors = f"{measured['ece']:.4f}, and {measured['ece_balanced']:.4f} where same and different weigh alike"
+    errors = f"{measured['ece']:.4f}, and {measured['ece_balanced']:.4f} with same and different weighted equally"
     typer.echo(f"  expected calibration error {errors} ({pairs})")
     for each in measured["at"]:
         rate = f"  threshold for a false-match rate of {each['rate']:g}: "
         if each["distance"] is None:
-            typer.echo(f"{rate}unknown, there were too few pairs")
+            typer.echo(f"{rate}unknown (too few pairs)")
         else:
             found = f"false-match rate {each['false_match_rate']:.2g}, true-positive rate "
-            off = "" if _near(each) else "; off by more than a factor of 2"
+            off = "" if _holds(each) else "; off by more than a factor of 2"
             typer.echo(f"{rate}{found}{_percent(each['true_positive_rate'])} %{off}")
-    if any(each["distance"] is not None and not _near(each) for each in measured["at"]):
-        typer.echo(
-            "  Pairs of few people are much alike: for thresholds that hold, calibrate on pictures of more people."
-        )
+    if any(each["distance"] is not None and not _holds(each) for each in measured["at"]):
+        typer.echo("  Pairs of few people are similar to each other. Fix: calibrate on images of more people.")
 
 
-def _near(each: dict[str, Any]) -> bool:
-    """Whether a threshold held within a factor of 2."""
-    near: bool = each["rate"] / 2 <= each["false_match_rate"] <= 2 * each["rate"]
-    return near
+def _holds(each: dict[str, Any]) -> bool:
+    """Return whether a threshold held within a factor of 2."""
+    holds: bool = each["rate"] / 2 <= each["false_match_rate"] <= 2 * each["rate"]
+    return holds
 
 
 def _print_open_set(found: dict[str, Any]) -> None:
@@ -68,31 +81,31 @@ def _print_open_set(found: dict[str, Any]) -> None:
     known = "; ".join(f"{_percent(share)} % at {rate}" for rate, share in rates if share is not None)
     few = ", ".join(rate for rate, share in rates if share is None)
     typer.echo(
-        f"Same or different by distance alone: equal-error rate {_percent(found['equal_error_rate'])} %; true-positive "
-        f"rate at a false-match rate: {known or 'unknown'}{f' (too few pairs to know it at {few})' if few else ''}."
+        f"Verification by distance: equal-error rate {_percent(found['equal_error_rate'])} %; true-positive "
+        f"rate at a false-match rate: {known or 'unknown'}{f' (too few pairs at {few})' if few else ''}."
     )
 
 
 def _print_calibration(found: dict[str, Any]) -> None:
-    flattered = " These are the pictures that it was fitted on: it flatters itself." if found["fitted_on_these"] else ""
-    typer.echo(f"The run's calibration on these pictures:{flattered}")
+    warning = " It was fitted on these images, so the errors are too small." if found["fitted_on_these"] else ""
+    typer.echo(f"The run's calibration on these images:{warning}")
     print_measured(found)
 
 
 def _print_attributes(result: AttributeResult) -> None:
-    """Accuracy by group, with what it is to be measured against."""
+    """Print accuracies per attribute, with those of always predicting the majority value."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
     table.add_column("attribute")
-    for name in ("accuracy", "balanced", "majority", "which is", "pictures"):
+    for name in ("accuracy", "balanced", "majority", "value", "images"):
         table.add_column(name, justify="right")
     for group in result.groups:
         shares = (group.accuracy, group.balanced, group.majority_accuracy)
         table.add_row(group.name, *map(_percent, shares), group.majority or "–", f"{group.images:,}")
     table.add_row("mean", *map(_percent, result.mean.values()))
-    typer.echo("Attributes of the gallery's people; majority: always saying what is commonest in training.")
+    typer.echo("Attributes of the gallery's people; majority: always predicting the commonest training value.")
     Console().print(table)
 
 

@@ -23,7 +23,7 @@ def calibrated(run, trained: Path, figures: Path, tmp_path: Path) -> Path:
 
 
 def with_thresholds(folder: Path, near: float, far: float) -> Calibration:
-    """The run's calibration as if there had been pairs enough for these."""
+    """Write and return the run's calibration with these thresholds, as if there had been enough pairs."""
     found = read_calibration(folder)
     assert found is not None
     found = replace(found, thresholds=(Threshold(1e-2, far), Threshold(1e-3, near), Threshold(1e-4, None)))
@@ -31,7 +31,7 @@ def with_thresholds(folder: Path, near: float, far: float) -> Calibration:
     return found
 
 
-def test_what_is_fitted_and_said(run, trained: Path, figures: Path, tmp_path: Path) -> None:
+def test_a_fit_is_written_and_printed(run, trained: Path, figures: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(trained, tmp_path / "run"))
     done = run("calibrate", folder, "--data", figures, "--seed", 3, "--method", "logistic")
     assert (done.code, done.err) == (0, "")
@@ -42,9 +42,9 @@ def test_what_is_fitted_and_said(run, trained: Path, figures: Path, tmp_path: Pa
     assert (found.fingerprint, found.seed) == (model.fingerprint, 3)
     assert found.data.endswith(str(figures))
     assert found.protocol.ignore_same_camera
-    assert found.same + found.different == 8 * 16 - found.same  # as many by the query's own camera, which are no pairs
+    assert found.same + found.different == 8 * 16 - found.same  # pairs of the query's own camera do not count
     assert f"{found.same:,} pairs of the same person and {found.different:,} of different people" in done.out
-    assert "made from one half of the people (seed 3) and measured on the other" in done.out
+    assert "fitted on one half of the people (seed 3) and measured on the other" in done.out
     assert "0.001: too few pairs, at least 10,000 pairs of different people are needed" in done.out
 
     again = run("calibrate", folder, "--data", figures)
@@ -57,7 +57,7 @@ def test_what_is_fitted_and_said(run, trained: Path, figures: Path, tmp_path: Pa
     assert values["same"] + values["different"] == 8 * 16
 
 
-def test_evaluation_says_how_it_holds(run, calibrated: Path, figures: Path) -> None:
+def test_evaluation_reports_calibration_errors(run, calibrated: Path, figures: Path) -> None:
     with_thresholds(calibrated, 0.2, 0.4)
     result = json.loads(run("evaluate", calibrated, "--data", figures, "--json").out)
     assert result == passerby.load(calibrated).evaluate(passerby.data.load(figures)).to_dict()
@@ -69,16 +69,16 @@ def test_evaluation_says_how_it_holds(run, calibrated: Path, figures: Path) -> N
     assert found["at"][2]["false_match_rate"] is None
     assert 0 <= result["details"]["open_set"]["equal_error_rate"] <= 1
     done = run("evaluate", calibrated, "--data", figures)
-    assert "These are the pictures that it was fitted on: it flatters itself." in done.out
+    assert "It was fitted on these images, so the errors are too small." in done.out
     assert "expected calibration error " in done.out
-    assert "threshold for a false-match rate of 0.0001: unknown, there were too few pairs" in done.out
+    assert "threshold for a false-match rate of 0.0001: unknown (too few pairs)" in done.out
 
 
 def test_open_set_metrics_need_no_calibration(run, trained: Path, figures: Path) -> None:
     done = run("evaluate", trained, "--data", figures, "--open-set", "--json")
     assert set(json.loads(done.out)["details"]) == {"gallery_junk", "open_set"}
     done = run("evaluate", trained, "--data", figures, "--open-set")
-    assert "unknown (too few pairs to know it at 0.01, 0.001, 0.0001)" in done.out
+    assert "unknown (too few pairs at 0.01, 0.001, 0.0001)" in done.out
     done = run("evaluate", trained, "--data", figures, "--open-set", "--rerank")
     assert done.code == 1
     assert "leave --rerank out" in done.err
@@ -95,7 +95,7 @@ def test_a_calibration_of_other_distances_is_not_applied(
     assert "re-ranked distances have no calibration" in caplog.text
 
 
-def test_a_calibration_of_another_model_is_refused(run, calibrated: Path, figures: Path) -> None:
+def test_a_calibration_of_another_model_is_an_error(run, calibrated: Path, figures: Path) -> None:
     weights = calibrated / "model.safetensors"
     state = load_file(weights)
     save_file({name: tensor + 1 if name.endswith("bias") else tensor for name, tensor in state.items()}, weights)
@@ -109,7 +109,7 @@ def test_a_calibration_of_another_model_is_refused(run, calibrated: Path, figure
     assert run("evaluate", calibrated, "--data", figures).code == 0
 
 
-def test_a_search_says_same_unsure_or_different(run, trained: Path, calibrated: Path, figures: Path) -> None:
+def test_a_search_reports_probabilities_and_verdicts(run, trained: Path, calibrated: Path, figures: Path) -> None:
     asked = min((figures / "query").iterdir()), "--gallery", figures, "-k", 12
     before = json.loads(run("search", trained, *asked, "--json").out)["hits"]
     found = with_thresholds(calibrated, before[4]["distance"], before[8]["distance"])
@@ -132,7 +132,7 @@ def test_a_search_says_same_unsure_or_different(run, trained: Path, calibrated: 
     ]
 
 
-def test_a_figure_says_it_too(run, calibrated: Path, figures: Path, tmp_path: Path) -> None:
+def test_a_figure_shows_verdicts_too(run, calibrated: Path, figures: Path, tmp_path: Path) -> None:
     from passerby.figures.search_result import search_figure
 
     with_thresholds(calibrated, 0.0, 1e-9)

@@ -22,7 +22,7 @@ def test_sound_data_passes(run, figures: Path) -> None:
 
 @pytest.fixture
 def damaged(figures: Path, tmp_path: Path) -> Path:
-    """Eight pictures are cut short."""
+    """A copy of the dataset with eight truncated images."""
     root = tmp_path / "damaged"
     shutil.copytree(figures, root)
     for file in sorted((root / "bounding_box_train").iterdir())[:8]:
@@ -54,17 +54,17 @@ def test_json_is_json(run, damaged: Path) -> None:
     assert any(len(f["files"]) == 8 for f in report["findings"])
 
 
-def test_heads_of_people_who_may_exist_are_blurred_in_sheets(run, figures: Path, tmp_path: Path) -> None:
+def test_heads_of_real_people_are_blurred_in_sheets(run, figures: Path, tmp_path: Path) -> None:
     real = tmp_path / "real"
     shutil.copytree(figures, real, ignore=shutil.ignore_patterns("settings.json"))
     sheets = {}
     for name, data, options in (
-        ("drawn", figures, ()), ("real", real, ()), ("sharp", real, ("--no-blur",)), ("asked", figures, ("--blur",)),
+        ("synthetic", figures, ()), ("real", real, ()), ("sharp", real, ("--no-blur",)), ("blurred", figures, ("--blur",)),
     ):  # fmt: skip
         out = tmp_path / f"{name}.png"
         assert run("data", "sheet", data, "-o", out, "--people", 1, "--cameras", 2, *options).code == 0
         with Image.open(out) as sheet:
             sheets[name] = np.asarray(sheet)
-    assert np.array_equal(sheets["drawn"], sheets["sharp"])
+    assert np.array_equal(sheets["synthetic"], sheets["sharp"])
     assert not np.array_equal(sheets["real"], sheets["sharp"])
-    assert not np.array_equal(sheets["asked"], sheets["sharp"])
+    assert not np.array_equal(sheets["blurred"], sheets["sharp"])

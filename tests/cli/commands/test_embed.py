@@ -54,8 +54,8 @@ def passerby(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
-def refused(result: Result) -> str:
-    """The one line of an error."""
+def error_line(result: Result) -> str:
+    """Return the only line of a failed command."""
     assert result.exit_code == 1, result.output
     assert result.stdout == ""
     lines = [line for line in result.stderr.splitlines() if line.startswith("passerby: ")]
@@ -64,10 +64,10 @@ def refused(result: Result) -> str:
     return lines[0]
 
 
-def test_a_folder_becomes_a_file(run_folder: Path, people: Path, tmp_path: Path) -> None:
+def test_a_folder_is_embedded(run_folder: Path, people: Path, tmp_path: Path) -> None:
     result = passerby("embed", run_folder, people, "-o", tmp_path / "p.parquet", "--batch-size", 2)
     assert result.exit_code == 0, result.output
-    assert "5 pictures" in result.stdout
+    assert "5 images" in result.stdout
     assert "p.parquet" in result.stdout
     stored, model = read_embeddings(tmp_path / "p.parquet"), load(run_folder)
     assert stored.embeddings.paths == tuple(f"{i}.png" for i in range(5))
@@ -86,35 +86,37 @@ def test_splits_of_a_dataset(run_folder: Path, market: Path, tmp_path: Path, opt
     assert embeddings.pids is not None
 
 
-def test_an_existing_output_is_refused_before_any_work(run_folder: Path, people: Path, tmp_path: Path) -> None:
+def test_an_existing_output_is_an_error_before_any_work(run_folder: Path, people: Path, tmp_path: Path) -> None:
     output = tmp_path / "p.parquet"
     output.write_bytes(b"precious")
-    message = refused(passerby("embed", tmp_path / "no-run", people, "-o", output))  # had it looked, it would say so
+    message = error_line(
+        passerby("embed", tmp_path / "no-run", people, "-o", output)
+    )  # the missing run is not even noticed
     assert "--overwrite" in message
     assert output.read_bytes() == b"precious"
     assert passerby("embed", run_folder, people, "-o", output, "--overwrite").exit_code == 0
     assert len(read_embeddings(output).embeddings) == 5
 
 
-def test_what_cannot_be_embedded(run_folder: Path, people: Path, tmp_path: Path) -> None:
+def test_invalid_arguments_are_errors(run_folder: Path, people: Path, tmp_path: Path) -> None:
     output = tmp_path / "p.parquet"
     (tmp_path / "empty").mkdir()
-    assert "no images" in refused(passerby("embed", run_folder, tmp_path / "empty", "-o", output))
-    assert "does not exist" in refused(passerby("embed", run_folder, tmp_path / "nowhere", "-o", output))
-    assert "no folder" in refused(passerby("embed", run_folder, people, "-o", tmp_path / "x" / "p.parquet"))
-    assert "end the output in .parquet" in refused(passerby("embed", run_folder, people, "-o", tmp_path / "p.csv"))
-    assert "no finished model" in refused(passerby("embed", tmp_path / "empty", people, "-o", output))
+    assert "no images" in error_line(passerby("embed", run_folder, tmp_path / "empty", "-o", output))
+    assert "does not exist" in error_line(passerby("embed", run_folder, tmp_path / "nowhere", "-o", output))
+    assert "no folder" in error_line(passerby("embed", run_folder, people, "-o", tmp_path / "x" / "p.parquet"))
+    assert "expected a name in .parquet" in error_line(passerby("embed", run_folder, people, "-o", tmp_path / "p.csv"))
+    assert "no finished model" in error_line(passerby("embed", tmp_path / "empty", people, "-o", output))
     (people / "2.png").write_bytes(b"\x89PNG but no more")
-    assert "2.png" in refused(passerby("embed", run_folder, people, "-o", output))
+    assert "2.png" in error_line(passerby("embed", run_folder, people, "-o", output))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty", "people"]
 
 
-def test_a_flipped_gallery_is_searched_with_flip_only(run_folder: Path, people: Path, tmp_path: Path) -> None:
+def test_a_gallery_with_flip_tta_needs_flip_tta(run_folder: Path, people: Path, tmp_path: Path) -> None:
     flipped = tmp_path / "flipped.parquet"
     assert passerby("embed", run_folder, people, "-o", flipped, "--flip-tta").exit_code == 0
     assert read_embeddings(flipped).origin.flip_tta
     asked = ("search", run_folder, people / "2.png", "--gallery", flipped)
-    assert "search with --flip-tta" in refused(passerby(*asked))
-    assert "search with --flip-tta" in refused(passerby(*asked, "--no-flip-tta"))
-    assert "search with --normalize" in refused(passerby(*asked, "--flip-tta", "--no-normalize"))
+    assert "search with --flip-tta" in error_line(passerby(*asked))
+    assert "search with --flip-tta" in error_line(passerby(*asked, "--no-flip-tta"))
+    assert "search with --normalize" in error_line(passerby(*asked, "--flip-tta", "--no-normalize"))
     assert "2.png" in passerby(*asked, "--flip-tta", "-k", 1).stdout

@@ -17,7 +17,7 @@ from passerby.training.run import RunFolder
 README = Path(__file__).resolve().parents[3] / "README.md"
 
 
-def test_the_table_says_the_protocol(run, trained: Path, figures: Path) -> None:
+def test_the_table_states_the_protocol(run, trained: Path, figures: Path) -> None:
     done = run("evaluate", trained, "--data", figures)
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith(
@@ -27,7 +27,7 @@ def test_the_table_says_the_protocol(run, trained: Path, figures: Path) -> None:
     assert "8 queries, 16 gallery images." in done.out
 
 
-def test_it_repeats_what_training_measured(run, trained: Path, figures: Path, tmp_path: Path) -> None:
+def test_it_reproduces_the_metrics_of_training(run, trained: Path, figures: Path, tmp_path: Path) -> None:
     done = run("evaluate", trained, "--data", figures, "--json", "--output", tmp_path / "result.json")
     assert json.loads(done.out) == json.loads((tmp_path / "result.json").read_text())
     assert json.loads(done.out) == json.loads((trained / "metrics.json").read_text())
@@ -35,13 +35,13 @@ def test_it_repeats_what_training_measured(run, trained: Path, figures: Path, tm
 
 
 @pytest.mark.parametrize("distance", ["local", "global_local"])
-def test_choices_reach_the_protocol(run, trained: Path, figures: Path, distance: str) -> None:
+def test_options_reach_the_protocol(run, trained: Path, figures: Path, distance: str) -> None:
     done = run("evaluate", trained, "--data", figures, "--distance", distance, "--ap", "trapezoid", "--json")
     protocol = json.loads(done.out)["protocol"]
     assert (protocol["distance"], protocol["average_precision"]) == (distance, "trapezoid")
 
 
-def test_flip_and_normalise_reach_the_numbers(run, trained: Path, figures: Path) -> None:
+def test_flip_tta_and_normalize_reach_the_metrics(run, trained: Path, figures: Path) -> None:
     asked = run("evaluate", trained, "--data", figures, "--flip-tta", "--no-normalize")
     assert "distance global of unnormalized embeddings, flip test-time augmentation." in asked.out.splitlines()[0]
     results = [
@@ -56,7 +56,7 @@ def test_flip_and_normalise_reach_the_numbers(run, trained: Path, figures: Path)
     assert len({r["minp"] for r in results}) == 3
 
 
-def test_re_ranking_reaches_the_numbers(run, trained: Path, figures: Path) -> None:
+def test_re_ranking_reaches_the_metrics(run, trained: Path, figures: Path) -> None:
     again = "--rerank", "--k1", 4, "--k2", 2, "--lam", 0
     done = run("evaluate", trained, "--data", figures, *again)
     assert "distance global, re-ranked by k-reciprocal neighbors (k1 4, k2 2, λ 0)." in done.out.splitlines()[0]
@@ -70,25 +70,25 @@ def test_re_ranking_reaches_the_numbers(run, trained: Path, figures: Path) -> No
     assert plain["minp"] != ranked["minp"]
     asked = run("evaluate", trained, "--data", figures, "--lam", 0, "--torchreid-compat")
     assert asked.code == 1
-    assert "--lam, --torchreid-compat would decide how to re-rank, but nothing is re-ranked: add --rerank" in asked.err
+    assert "--lam, --torchreid-compat has no effect without re-ranking. Fix: add --rerank" in asked.err
 
 
-def test_features_give_the_numbers_of_the_run_that_made_them(run, trained: Path, figures: Path, tmp_path: Path) -> None:
-    kept = tmp_path / "features.npz"
+def test_features_give_the_metrics_of_their_run(run, trained: Path, figures: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "features.npz"
     of_run = run(
-        "evaluate", trained, "--data", figures, "--save-features", kept, "--json", "--distance", "global_local"
+        "evaluate", trained, "--data", figures, "--save-features", saved, "--json", "--distance", "global_local"
     )
-    of_file = run("evaluate", "--features", kept, "--json", "--distance", "global_local")
+    of_file = run("evaluate", "--features", saved, "--json", "--distance", "global_local")
     assert json.loads(of_file.out) == json.loads(of_run.out)
-    drawn = json.loads(run("evaluate", "--features", kept, "--json", "--draws", 5, "--seed", 2).out)
-    assert (drawn["protocol"]["draws"], drawn["protocol"]["seed"], drawn["mean_ap"]) == (5, 2, None)
+    draws = json.loads(run("evaluate", "--features", saved, "--json", "--draws", 5, "--seed", 2).out)
+    assert (draws["protocol"]["draws"], draws["protocol"]["seed"], draws["mean_ap"]) == (5, 2, None)
 
 
-def test_what_decides_nothing_beside_features_is_refused(run, trained: Path, figures: Path, tmp_path: Path) -> None:
+def test_options_without_effect_on_features_are_errors(run, trained: Path, figures: Path, tmp_path: Path) -> None:
     beside = run("evaluate", trained, "--data", figures, "--features", tmp_path / "f.npz", "--flip-tta")
     assert beside.code == 1
     assert "RUN, --data, --flip-tta has no effect" in beside.err
-    assert "give RUN and --data, or --features FILE" in run("evaluate", trained).err
+    assert "give RUN and --data DATA, or --features FILE" in run("evaluate", trained).err
     assert "there is no file" in run("evaluate", "--features", tmp_path / "f.npz").err
 
 
@@ -104,18 +104,18 @@ def test_each_query_has_a_row(run, trained: Path, figures: Path, tmp_path: Path)
     assert sum(row["first_rank"] == "1" for row in rows) / 8 == result["cmc"]["1"]
     low, high = result["intervals"]["mean_ap"]
     assert low <= result["mean_ap"] <= high
-    drawn = run("evaluate", trained, "--data", figures, "--per-query", table, "--draws", 2)
-    assert "gives a mean over 2 draws, and nothing of each query" in drawn.err
+    draws = run("evaluate", trained, "--data", figures, "--per-query", table, "--draws", 2)
+    assert "gives a mean over 2 draws, and nothing of each query" in draws.err
 
 
-def test_single_gallery_shots(run, trained: Path, figures: Path) -> None:
+def test_random_galleries(run, trained: Path, figures: Path) -> None:
     done = run("evaluate", trained, "--data", figures, "--draws", 7)
     assert "cuhk03-single-shot, one gallery image per person from another camera, mean of 7 draws (seed 0)" in done.out
     assert done.out.splitlines()[2].split()[4:] == ["–", "–"]
     assert "8 queries, 4 gallery images." in done.out
 
 
-def test_a_run_keeps_its_single_gallery_shots(run, figures: Path, tiny: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_run_keeps_its_random_galleries(run, figures: Path, tiny: tuple[str, ...], tmp_path: Path) -> None:
     settings = (*tiny, *(a for s in ("draws=3", "seed=11", "flip_tta=true") for a in ("--set", f"evaluation.{s}")))
     assert run("train", "aap_reid", "--data", figures, "--run", tmp_path / "run", *settings).code == 0
     own = json.loads(run("evaluate", tmp_path / "run", "--data", figures, "--json").out)
@@ -143,7 +143,7 @@ def test_the_seed_decides_the_draws_and_nothing_else(run, trained: Path, figures
 
 
 def untrained(folder: Path, name: str, options: dict[str, Any], **how: Any) -> Path:
-    """A run of a model with fresh weights."""
+    """Return a run of a model with random weights."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = create_model(name, num_classes=3, **options)
@@ -153,7 +153,7 @@ def untrained(folder: Path, name: str, options: dict[str, Any], **how: Any) -> P
 
 
 def readme(run: Path, data: Path) -> dict[str, Any]:
-    """What the Python lines of the README make ``result``, with these files for theirs."""
+    """Return ``result`` of the README's Python block, run with these files."""
     (lines,) = (block.partition("```")[0] for block in README.read_text().split("```python\n")[1:])
     theirs = ("runs/market", "people/", "query.jpg", "Market-1501.zip")
     for name, file in zip(theirs, (run, data, min((data / "query").iterdir()), data), strict=True):
@@ -166,13 +166,15 @@ def readme(run: Path, data: Path) -> dict[str, Any]:
 
 
 def numbers(run: Path, data: Path, *, flip: bool = False, normalize: bool = True, **parts: Any) -> dict[str, Any]:
-    """The run's model evaluated with options that are said here."""
+    """Return the metrics of the run's model with the given options."""
     model, dataset = passerby.load(run), passerby.data.load(data)
     model = passerby.Model(model.network, model.size, parts=parts)
     return passerby.evaluate(model, dataset, protocol=passerby.Protocol(flip_tta=flip, normalize=normalize)).to_dict()
 
 
-def test_the_readme_gives_the_numbers_of_the_command_for_a_run_with_flip(run, figures: Path, tmp_path: Path) -> None:
+def test_the_readme_gives_the_metrics_of_the_command_for_a_run_with_flip_tta(
+    run, figures: Path, tmp_path: Path
+) -> None:
     how = {"flip": True, "normalize": False}
     own = untrained(tmp_path / "run", "aligned_reid", {"backbone": "resnet18"}, size=(32, 16), evaluation=how)
     shown = readme(own, figures)
@@ -181,7 +183,7 @@ def test_the_readme_gives_the_numbers_of_the_command_for_a_run_with_flip(run, fi
     assert shown["minp"] != numbers(own, figures)["minp"]
 
 
-def test_the_readme_gives_the_numbers_of_the_command_for_a_run_with_parts(
+def test_the_readme_gives_the_metrics_of_the_command_for_a_run_with_parts(
     run, tmp_path: Path, draw_people: Callable[..., Path]
 ) -> None:
     data = draw_people(tmp_path / "data", people=8, cameras=2, images=3, size=(64, 32))
@@ -193,14 +195,14 @@ def test_the_readme_gives_the_numbers_of_the_command_for_a_run_with_parts(
     assert shown["minp"] != numbers(own, data, normalize=False, by="pose")["minp"]
 
 
-def test_an_output_that_cannot_be_written_is_said(run, trained: Path, figures: Path, tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_written_is_an_error(run, trained: Path, figures: Path, tmp_path: Path) -> None:
     done = run("evaluate", trained, "--data", figures, "--output", tmp_path / "nowhere" / "result.json")
     assert done.code == 1
     assert "cannot write" in done.err
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_no_run_is_said(run, figures: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_no_run_is_an_error(run, figures: Path, tmp_path: Path) -> None:
     done = run("evaluate", tmp_path, "--data", figures)
     assert done.code == 1
     assert str(tmp_path) in done.err

@@ -1,4 +1,4 @@
-"""``passerby explain``: two pictures in, a sentence, numbers and a figure out."""
+"""``passerby explain``: a sentence, numbers and a figure about two images."""
 
 from __future__ import annotations
 
@@ -31,11 +31,13 @@ def test_a_sentence_numbers_and_a_figure(run: Run, trained: Path, two: list[Path
     assert "alignment of stripes" in done.out
     assert "stripe 2" in done.out
     assert "why.png" in done.out
-    with Image.open(out) as picture:
-        assert picture.format == "PNG"
+    with Image.open(out) as image:
+        assert image.format == "PNG"
 
 
-def test_a_name_is_no_formula_and_a_suffix_is_kept(run: Run, trained: Path, two: list[Path], tmp_path: Path) -> None:
+def test_a_name_is_not_a_formula_and_the_suffix_decides_the_format(
+    run: Run, trained: Path, two: list[Path], tmp_path: Path
+) -> None:
     odd = tmp_path / "cost$_{x$.jpg"
     odd.write_bytes(two[1].read_bytes())
     assert run("explain", trained, two[0], odd, "-o", tmp_path / "why.svg").code == 0
@@ -64,20 +66,20 @@ def test_faces_of_real_people_are_blurred(
     shown: list[NDArray[np.uint8]] = []
     draw = match_figure.match_figure
 
-    def drawn(found: MatchExplanation, *, title: str) -> Figure:
+    def recorded(found: MatchExplanation, *, title: str) -> Figure:
         shown.append(np.asarray(found.images[0]))
         return draw(found, title=title)
 
-    monkeypatch.setattr(match_figure, "match_figure", drawn)
+    monkeypatch.setattr(match_figure, "match_figure", recorded)
     (tmp_path / "mine").mkdir()
     photo = tmp_path / "mine" / two[0].name
     photo.write_bytes(two[0].read_bytes())
     out = tmp_path / "why.png"
     for options in ([two[0], two[1]], [photo, two[1]], [photo, two[1], "--no-blur"], [two[0], two[1], "--blur"]):
         assert run("explain", trained, *options, "-o", out).code == 0
-    of_nobody, blurred, sharp, asked = shown
-    assert np.array_equal(of_nobody, sharp)
-    assert np.array_equal(blurred, asked)
+    synthetic, default, sharp, blurred = shown
+    assert np.array_equal(synthetic, sharp)
+    assert np.array_equal(default, blurred)
     assert not np.array_equal(blurred, sharp)
 
 
@@ -85,13 +87,15 @@ def test_faces_of_real_people_are_blurred(
     ("options", "message"),
     [(["-o", "nowhere/why.png"], "no folder"), (["--keypoints", "network"], "sees no body parts")],
 )
-def test_what_cannot_be_is_said(run: Run, trained: Path, two: list[Path], options: list[str], message: str) -> None:
+def test_invalid_arguments_are_errors(
+    run: Run, trained: Path, two: list[Path], options: list[str], message: str
+) -> None:
     done = run("explain", trained, *two, *options)
     assert (done.code, done.out) == (1, "")
     assert message in done.err
 
 
-def test_a_picture_that_is_not_there(run: Run, trained: Path, two: list[Path], tmp_path: Path) -> None:
-    assert "no picture" in run("explain", trained, two[0], tmp_path / "nobody.jpg").err
+def test_a_missing_image_is_an_error(run: Run, trained: Path, two: list[Path], tmp_path: Path) -> None:
+    assert "no picture" in run("explain", trained, two[0], tmp_path / "missing.jpg").err
     (tmp_path / "cut.jpg").write_bytes(two[0].read_bytes()[:200])
     assert "cut.jpg" in run("explain", trained, two[0], tmp_path / "cut.jpg").err

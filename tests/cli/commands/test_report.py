@@ -7,9 +7,7 @@ import pytest
 from passerby.report import figure
 
 
-def test_a_page_is_written_and_what_it_lacks_is_said(
-    run, trained: Path, figures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_page_is_written(run, trained: Path, figures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figure, "encode_figure", lambda _: ("image/png", b""))
     page = tmp_path / "report.html"
     done = run("report", trained, "--data", figures, "-o", page)
@@ -18,7 +16,7 @@ def test_a_page_is_written_and_what_it_lacks_is_said(
     assert page.read_text().startswith("<!doctype html>")
 
 
-def test_what_cannot_be_is_one_line(run, trained: Path, tmp_path: Path) -> None:
+def test_errors_are_one_line(run, trained: Path, tmp_path: Path) -> None:
     assert (
         "is not a run folder (no config.json, no model.json)" in run("report", tmp_path, "-o", tmp_path / "r.html").err
     )

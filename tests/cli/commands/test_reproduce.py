@@ -9,14 +9,14 @@ from matplotlib.figure import Figure
 from passerby.errors import TrainingError
 from passerby.recipes.tables import PAPERS
 
-DRAWN = "pedestrians:people=8,cameras=2,images=2,size=64x32,preset=easy"
+GENERATED = "pedestrians:people=8,cameras=2,images=2,size=64x32,preset=easy"
 SETTINGS = ("model.options.backbone=resnet18_half", "data.height=64", "data.width=32", "sampler.p=2", "sampler.k=2")
 SMALL = tuple(a for s in SETTINGS for a in ("--set", s))
 
 
 @pytest.fixture
-def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The figure is blank, where nobody looks at it."""
+def _blank_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace the figure by a blank one, to save time."""
     monkeypatch.setattr("passerby.recipes.table_report.comparison", lambda *_: Figure(figsize=(1, 1)))
 
 
@@ -37,8 +37,19 @@ def test_a_paper_or_a_table_is_listed(run) -> None:
     assert len(run("reproduce", "attention_driven", "table9", "--list").out.splitlines()) == 1 + 1 + 3
 
 
-def test_a_row_is_run_and_printed_beside_the_papers(run, tmp_path: Path) -> None:
-    asked = ("reproduce", "dual_attention", "table2", "--data", DRAWN, "--rows", "resnet50", "--epochs", "1", *SMALL)
+def test_a_row_is_run_and_compared_with_the_paper(run, tmp_path: Path) -> None:
+    asked = (
+        "reproduce",
+        "dual_attention",
+        "table2",
+        "--data",
+        GENERATED,
+        "--rows",
+        "resnet50",
+        "--epochs",
+        "1",
+        *SMALL,
+    )
     done = run(*asked, "--output", tmp_path)
     assert done.code == 0
     assert "resnet50: training" in done.out
@@ -51,15 +62,15 @@ def test_a_row_is_run_and_printed_beside_the_papers(run, tmp_path: Path) -> None
     assert "resnet50: already finished" in again.out
 
 
-@pytest.mark.usefixtures("_undrawn")
+@pytest.mark.usefixtures("_blank_figure")
 def test_a_counted_table(run, tmp_path: Path) -> None:
     done = run("reproduce", "aap_reid", "table2", "--output", tmp_path)
     assert (done.code, done.err) == (0, "")
     assert done.out.count("27.69") == 2
 
 
-@pytest.mark.usefixtures("_undrawn")
-def test_a_failure_is_said_at_the_end_and_by_the_exit_code(
+@pytest.mark.usefixtures("_blank_figure")
+def test_a_failure_is_reported_at_the_end_and_by_the_exit_code(
     run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
@@ -67,7 +78,7 @@ def test_a_failure_is_said_at_the_end_and_by_the_exit_code(
 
     monkeypatch.setattr("passerby.recipes.reproduce.train", fail)
     done = run(
-        "reproduce", "aap_reid", "table1", "--data", DRAWN, "--rows", "band, stride", "--output", tmp_path, *SMALL
+        "reproduce", "aap_reid", "table1", "--data", GENERATED, "--rows", "band, stride", "--output", tmp_path, *SMALL
     )
     assert done.code == 1
     assert done.err.splitlines() == ["passerby: failed: stride, band; the report has the errors"]
@@ -79,9 +90,9 @@ def test_a_failure_is_said_at_the_end_and_by_the_exit_code(
     [
         (("aap_ried", "table1"), "Did you mean aap_reid"),
         (("aap_reid", "tabel2"), "Did you mean table2"),
-        (("aap_reid", "table1", "--rows", "bnad", "--data", DRAWN), "Did you mean band"),
-        (("aap_reid", "table1", "--rows", "", "--data", DRAWN), "a row name is empty"),
-        (("aap_reid", "table1", "--rows", "band,", "--data", DRAWN), "a row name is empty"),
+        (("aap_reid", "table1", "--rows", "bnad", "--data", GENERATED), "Did you mean band"),
+        (("aap_reid", "table1", "--rows", "", "--data", GENERATED), "a row name is empty"),
+        (("aap_reid", "table1", "--rows", "band,", "--data", GENERATED), "a row name is empty"),
         (("aap_reid",), "passerby reproduce --list"),
         (("aap_reid", "table1"), "give --data"),
         (("aap_reid", "tabel2", "--list"), "Did you mean table2"),

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from passerby.cli import app
 from passerby.data.images.blur_faces import UPPER
-from passerby.figures.search_result import search_figure as drawn
+from passerby.figures.search_result import search_figure
 from passerby.inference.load import load
 from passerby.models.registry import create_model
 from passerby.training.checkpoint import save_model
@@ -38,7 +38,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture
 def market(tmp_path: Path) -> Path:
-    """A miniature Market-1501 in which the query is, bit for bit, one gallery picture of its person."""
+    """A miniature Market-1501 whose query is, bit for bit, one of the gallery images of its person."""
     root = tmp_path / "mini-market"
     for folder, names in {
         "bounding_box_train": ["0002_c1s1_000001_00", "0002_c2s1_000002_00"],
@@ -70,7 +70,7 @@ def answer(result: Result) -> dict[str, Any]:
     return content
 
 
-def refused(result: Result) -> str:
+def error_line(result: Result) -> str:
     assert result.exit_code == 1, result.output
     assert result.stdout == ""
     lines = [line for line in result.stderr.splitlines() if line.startswith("passerby: ")]
@@ -78,12 +78,12 @@ def refused(result: Result) -> str:
     return lines[0]
 
 
-def test_the_table_has_the_right_person_first(runs: list[Path], market: Path, embedded: Path) -> None:
+def test_the_true_match_is_first(runs: list[Path], market: Path, embedded: Path) -> None:
     query = f"{market}::query/0001_c1s1_000022_00.jpg"
     result = passerby("search", runs[0], query, "--gallery", embedded, "-k", 2)
     assert result.exit_code == 0, result.output
-    asked, heading, first, second = [line for line in result.stdout.splitlines() if line.strip()][:4]
-    assert "person 1" in asked
+    title, heading, first, second = [line for line in result.stdout.splitlines() if line.strip()][:4]
+    assert "person 1" in title
     assert heading.split() == ["rank", "distance", "person", "camera", "path"]
     assert first.split()[:3] == ["1", "0.0000", "1"]
     assert first.split()[4:] == ["bounding_box_test/0001_c2s1_000022_00.jpg"]
@@ -112,59 +112,59 @@ def test_a_folder_or_archive_is_embedded_on_the_way(runs: list[Path], market: Pa
 
 
 def test_the_figure(runs: list[Path], market: Path, embedded: Path, tmp_path: Path) -> None:
-    figure, query = tmp_path / "strip.png", f"{market}::query/0001_c1s1_000022_00.jpg"
+    figure, query = tmp_path / "hits.png", f"{market}::query/0001_c1s1_000022_00.jpg"
     content = answer(passerby("search", runs[0], query, "--gallery", embedded, "--json", "--output", figure))
     assert len(content["hits"]) == 3
-    with Image.open(figure) as picture:
-        assert picture.format == "PNG"
-        picture.load()
-    assert "strip.png" in passerby("search", runs[0], query, "--gallery", embedded, "--output", figure).stdout
+    with Image.open(figure) as image:
+        assert image.format == "PNG"
+        image.load()
+    assert "hits.png" in passerby("search", runs[0], query, "--gallery", embedded, "--output", figure).stdout
 
 
-def test_heads_of_people_who_may_exist_are_blurred_in_figures(
+def test_heads_of_real_people_are_blurred_in_figures(
     runs: list[Path], market: Path, embedded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     query, shown = market / "query" / "0001_c1s1_000022_00.jpg", list[list[Image.Image]]()
 
-    def strip(query: Image.Image, hits: Sequence[tuple[Hit, Image.Image]], **known: Any) -> Figure:
+    def recorded(query: Image.Image, hits: Sequence[tuple[Hit, Image.Image]], **known: Any) -> Figure:
         shown.append([query, *(image for _, image in hits)])
-        return drawn(query, hits, **known)
+        return search_figure(query, hits, **known)
 
-    monkeypatch.setattr("passerby.figures.search_result.search_figure", strip)
-    asked = ("search", runs[0], query, "--gallery", embedded, "--output", tmp_path / "strip.png")
+    monkeypatch.setattr("passerby.figures.search_result.search_figure", recorded)
+    asked = ("search", runs[0], query, "--gallery", embedded, "--output", tmp_path / "hits.png")
     assert [passerby(*asked, *how).exit_code for how in ((), ("--blur",), ("--no-blur",))] == [0, 0, 0]
     default, blurred, sharp = ([np.asarray(image, float) for image in images] for images in shown)
     edge = round(UPPER * 64)
-    with Image.open(query) as picture:
-        assert np.array_equal(sharp[0], picture.convert("RGB"))
+    with Image.open(query) as image:
+        assert np.array_equal(sharp[0], image.convert("RGB"))
     for a, b, c in zip(default, blurred, sharp, strict=True):
         assert np.array_equal(a, b)
         assert np.abs(a[:edge] - c[:edge]).mean() > 2
-    assert "add --output" in refused(passerby(*asked[:-2], "--blur"))
+    assert "add --output" in error_line(passerby(*asked[:-2], "--blur"))
 
 
-def test_what_cannot_be_searched(runs: list[Path], market: Path, embedded: Path, tmp_path: Path) -> None:
+def test_invalid_searches_are_errors(runs: list[Path], market: Path, embedded: Path, tmp_path: Path) -> None:
     query = market / "query" / "0001_c1s1_000022_00.jpg"
     asked = ("search", runs[0], query, "--gallery", embedded)
-    assert "another model" in refused(passerby("search", runs[1], query, "--gallery", embedded))
-    assert "no picture" in refused(passerby("search", runs[0], tmp_path / "nobody.jpg", "--gallery", embedded))
-    assert "4" in refused(passerby(*asked, "-k", 4))
+    assert "another model" in error_line(passerby("search", runs[1], query, "--gallery", embedded))
+    assert "no picture" in error_line(passerby("search", runs[0], tmp_path / "missing.jpg", "--gallery", embedded))
+    assert "4" in error_line(passerby(*asked, "-k", 4))
     assert passerby(*asked, "-k", 0).exit_code == 2
-    assert "no folder" in refused(passerby(*asked, "--output", tmp_path / "nowhere" / "strip.png"))
+    assert "no folder" in error_line(passerby(*asked, "--output", tmp_path / "nowhere" / "hits.png"))
     cut = tmp_path / "cut.jpg"
     cut.write_bytes(query.read_bytes()[:700])
-    assert "cut.jpg" in refused(passerby("search", runs[0], cut, "--gallery", embedded))
+    assert "cut.jpg" in error_line(passerby("search", runs[0], cut, "--gallery", embedded))
     embedded.write_bytes(embedded.read_bytes()[:-20])
-    assert "not a whole Parquet file" in refused(passerby(*asked))
-    assert "not a file of embeddings" in refused(passerby(*asked[:-1], tmp_path / "none.parquet"))
+    assert "not a whole Parquet file" in error_line(passerby(*asked))
+    assert "not a file of embeddings" in error_line(passerby(*asked[:-1], tmp_path / "none.parquet"))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cut.jpg", "market.parquet", "mini-market"]
 
 
-def test_a_figure_of_pictures_that_moved_is_not_half_written(
+def test_a_figure_of_moved_images_is_not_half_written(
     runs: list[Path], market: Path, embedded: Path, tmp_path: Path
 ) -> None:
     moved = market.rename(tmp_path / "moved")
     query = moved / "query" / "0001_c1s1_000022_00.jpg"
-    message = refused(passerby("search", runs[0], query, "--gallery", embedded, "--output", tmp_path / "strip.png"))
+    message = error_line(passerby("search", runs[0], query, "--gallery", embedded, "--output", tmp_path / "hits.png"))
     assert "not where they were embedded" in message
-    assert not (tmp_path / "strip.png").exists()
+    assert not (tmp_path / "hits.png").exists()

@@ -11,7 +11,7 @@ from passerby.training.config import TrainConfig
 
 
 class Recorder:
-    """Stands in for the training loop."""
+    """A substitute of the training loop that records its arguments."""
 
     def __call__(self, config: TrainConfig | None, run: Path, *, resume: bool = False, **_: Any) -> None:
         self.config, self.run, self.resume = config, run, resume
@@ -98,7 +98,7 @@ def test_resume_goes_alone(run, loop: Recorder, tmp_path: Path, more: list[str])
         (["aap_reid", "--set", "lr"], "key=value"),
     ],
 )
-def test_what_is_missing_is_said(run, loop: Recorder, arguments: list[str], words: str) -> None:
+def test_missing_arguments_are_errors(run, loop: Recorder, arguments: list[str], words: str) -> None:
     done = run("train", *arguments)
     assert done.code == 1
     assert words in done.err

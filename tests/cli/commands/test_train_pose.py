@@ -11,7 +11,7 @@ SETTINGS = tuple(a for s in SMALL for a in ("--set", s))
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory, draw_people: Callable[..., Path]) -> Path:
-    return draw_people(tmp_path_factory.mktemp("joints") / "data", people=4, cameras=2, images=1)
+    return draw_people(tmp_path_factory.mktemp("keypoints") / "data", people=4, cameras=2, images=1)
 
 
 def test_a_pose_network_is_trained_and_measured(run, people: Path, tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_options_become_the_config(run, monkeypatch: pytest.MonkeyPatch, tmp_pat
         (["--resume", "somewhere"], "keeps its own settings"),
     ],
 )
-def test_what_is_wrong_is_said(run, arguments: list[str], words: str) -> None:
+def test_invalid_arguments_are_errors(run, arguments: list[str], words: str) -> None:
     done = run("train", "pose", *arguments)
     assert done.code == 1
     assert words in done.err

@@ -91,6 +91,6 @@ def test_attributes_of_drawn_people_are_judged(run_of: Callable[..., Path], figu
     bare = shutil.copytree(figures, tmp_path / "bare", ignore=shutil.ignore_patterns("attributes.csv"))
     assert drawn("attributes", run, "--data", bare, "-o", file, "-n", 1).exit_code == 0
     assert not is_green(file)
-    wrong = drawn("attributes", run, "--data", figures, "-o", file, "--attributes", tmp_path / "none.csv")
+    wrong = drawn("attributes", run, "--data", figures, "-o", file, "--attribute-labels", tmp_path / "none.csv")
     assert wrong.exit_code == 1
     assert "none.csv" in wrong.stderr

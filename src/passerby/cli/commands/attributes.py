@@ -1,4 +1,4 @@
-"""``passerby attributes``: what a model says of the people on pictures, in words."""
+"""``passerby attributes``: predict the attributes of the people in images."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from passerby.cli.options import BatchSizeOption, DeviceOption, KeypointsOption
-from passerby.cli.progress import progress_bar
+from passerby.cli.options import BatchSizeOption, DeviceOption, JsonOption, KeypointsOption, RunArgument
 from passerby.cli.registry import Panel, command
+from passerby.cli.results import progress_bar
 
 if TYPE_CHECKING:
     from passerby.data.source import Source
@@ -23,44 +23,46 @@ if TYPE_CHECKING:
 
 @command("attributes", panel=Panel.SEARCH, order=2)
 def attributes(
-    run: Annotated[Path, typer.Argument(help="A run folder of a model that predicts attributes, such as aanet.")],
+    run: RunArgument,
     images: Annotated[
-        list[str], typer.Argument(help="Files, PLACE::NAME, or all pictures of a directory, zip, tar or NAME:PATH.")
+        list[str],
+        typer.Argument(metavar="IMAGE…", help="Images: files, PLACE::NAME, folders, zips, tars or NAME:PATH."),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the probabilities of all values.")] = False,
-    batch_size: BatchSizeOption = 64,
     device: DeviceOption = "auto",
-    poses: KeypointsOption = None,
+    batch_size: BatchSizeOption = 64,
+    keypoints: KeypointsOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Predict attributes: of each picture and group the most probable value, and its probability."""
+    """Predict attributes with a model such as aanet: the most probable value per image and attribute."""
     from passerby.inference.attributes import schema_of
     from passerby.inference.load import load
+    from passerby.inference.options import InferenceOptions
 
-    model = load(run, device=device, keypoints=poses, batch_size=batch_size)
+    model = load(run, InferenceOptions(device=device, batch_size=batch_size, keypoints=keypoints))
     schema = schema_of(model.network)
-    batches = _pictures(images)
+    batches = _batches(images)
     found: list[tuple[str, AttributePredictions]] = []
     with progress_bar("attributes", sum(len(batch.samples) for batch in batches)) as advance:
         for batch in batches:
-            said = model.predict_attributes(model.embed_samples(batch.source, batch.samples, progress=advance))
-            found += zip(batch.names, said, strict=True)
+            predictions = model.predict_attributes(model.embed_samples(batch.source, batch.samples, progress=advance))
+            found += zip(batch.names, predictions, strict=True)
     if as_json:
-        pictures = [{"path": name, "attributes": {g: asdict(p) for g, p in each.items()}} for name, each in found]
-        typer.echo(json.dumps({"schema": schema.name, "pictures": pictures}, indent=2))
+        entries = [{"path": name, "attributes": {g: asdict(p) for g, p in each.items()}} for name, each in found]
+        typer.echo(json.dumps({"schema": schema.name, "pictures": entries}, indent=2))
     else:
         _print(found)
 
 
 class _Batch(NamedTuple):
-    """Pictures of one source, and what to call each of them."""
+    """Images of one source, with the names to print."""
 
     source: Source
     samples: Sequence[Sample]
     names: Sequence[str]
 
 
-def _pictures(images: Sequence[str]) -> list[_Batch]:
-    """What the arguments mean, in their order; files that follow each other are one batch."""
+def _batches(images: Sequence[str]) -> list[_Batch]:
+    """Return the images of the arguments, in order; consecutive files are one batch."""
     from passerby.data.source import is_image
 
     batches: list[_Batch] = []
@@ -80,8 +82,8 @@ def _place(image: str) -> _Batch:
     from passerby.data.images.open import QueryImage, list_images
     from passerby.data.source import is_image
 
-    meant_as_file = is_image(image) and not Path(image).expanduser().exists()
-    if "::" in image or meant_as_file:  # the query says that there is none
+    is_missing_file = is_image(image) and not Path(image).expanduser().exists()
+    if "::" in image or is_missing_file:  # QueryImage raises the error of a missing file
         query = QueryImage.of(image)
         return _Batch(query.source, [query.sample], [image])
     source, samples = list_images(image, "all")
@@ -95,7 +97,7 @@ def _print(found: Sequence[tuple[str, AttributePredictions]]) -> None:
     console = Console(markup=False, highlight=False)
     for name, description in found:
         table = Table(box=None, pad_edge=False, show_header=False)
-        for group, said in description.items():
-            table.add_row(group, said.value, f"{said.probability:.2f}")
+        for group, predicted in description.items():
+            table.add_row(group, predicted.value, f"{predicted.probability:.2f}")
         console.print(name, soft_wrap=True)
         console.print(table)

@@ -1,4 +1,4 @@
-"""``passerby calibrate``: what a run's distances mean, kept beside its model."""
+"""``passerby calibrate``: fit P(same person) to a run's distances."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ import typer
 from passerby.cli.options import (
     BatchSizeOption,
     DeviceOption,
+    DistanceOption,
     FlipTtaOption,
+    JsonOption,
     KeypointsOption,
     NormalizeOption,
+    OverwriteOption,
+    RequiredDataOption,
     RunArgument,
 )
-from passerby.cli.progress import progress_bar
 from passerby.cli.registry import Panel, command
+from passerby.cli.results import print_measured, progress_bar
 
 if TYPE_CHECKING:
     from passerby.metrics.calibration import Calibration
@@ -26,33 +30,35 @@ if TYPE_CHECKING:
 @command("calibrate", panel=Panel.EVALUATE, order=4)
 def calibrate(  # noqa: PLR0913 - options of a command
     run: RunArgument,
-    data: Annotated[str, typer.Option(help="NAME:PATH or a path: validation people, neither for training nor tests.")],
+    data: RequiredDataOption,
     method: Annotated[
-        Literal["isotonic", "logistic"], typer.Option(help="Steps that fit the pairs best, or a smooth curve.")
+        Literal["isotonic", "logistic"], typer.Option("--method", help="Isotonic or logistic regression.")
     ] = "isotonic",
-    distance: Annotated[
-        Literal["global", "local", "global_local"], typer.Option(help="What is compared; searches compare global.")
-    ] = "global",
+    distance: DistanceOption = "global",
     same_camera: Annotated[
-        bool, typer.Option("--same-camera", help="A person seen twice by one camera is a pair too.")
+        bool, typer.Option("--same-camera", help="Include true pairs of images of the same camera.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Which people are held out.")] = 0,
-    batch_size: BatchSizeOption = 64,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed of the held-out people.")] = 0,
     device: DeviceOption = "auto",
-    poses: KeypointsOption = None,
-    flip: FlipTtaOption = None,
+    batch_size: BatchSizeOption = 64,
+    flip_tta: FlipTtaOption = None,
     normalize: NormalizeOption = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run's calibration.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the calibration as JSON.")] = False,
+    keypoints: KeypointsOption = None,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Fit distance → P(same person); evaluate and search say it from then on."""
+    """Fit P(same person) to distances on validation people; evaluate and search report it from then on."""
     from passerby.data.registry import load as load_dataset
     from passerby.evaluation.calibrate import calibrate as fit
     from passerby.files import check_target
     from passerby.inference.load import load
+    from passerby.inference.options import InferenceOptions
     from passerby.metrics.calibration import CALIBRATION, write_calibration
 
-    model = load(run, device=device, keypoints=poses, flip_tta=flip, normalize=normalize, batch_size=batch_size)
+    options = InferenceOptions(
+        device=device, batch_size=batch_size, flip_tta=flip_tta, normalize=normalize, keypoints=keypoints
+    )
+    model = load(run, options)
     check_target(run / CALIBRATION, overwrite=overwrite)
     dataset = load_dataset(data)
     with progress_bar("embedding", len(dataset.split("query")) + len(dataset.split("gallery"))) as advance:
@@ -73,14 +79,13 @@ def calibrate(  # noqa: PLR0913 - options of a command
 
 
 def _print(found: Calibration, file: Path) -> None:
-    from passerby.cli.results import print_measured
     from passerby.metrics.open_set import PAIRS_AT_A_RATE
 
     pairs = f"{found.same:,} pairs of the same person and {found.different:,} of different people"
-    typer.echo(f"{pairs} ({found.prior:.2%} the same) make {file}.")
-    typer.echo(f"How such a fit holds, made from one half of the people (seed {found.seed}) and measured on the other:")
+    typer.echo(f"{file} is fitted on {pairs} ({found.prior:.2%} the same).")
+    typer.echo(f"Held-out errors, fitted on one half of the people (seed {found.seed}) and measured on the other:")
     print_measured(found.held_out.to_dict())
-    typer.echo(f"Thresholds of distance {found.protocol.distance} at false-match rates, made from all people:")
+    typer.echo(f"Thresholds of distance {found.protocol.distance} at false-match rates, fitted on all people:")
     for each in found.thresholds:
-        many = f"at least {PAIRS_AT_A_RATE / each.rate:,.0f} pairs of different people are needed"
-        typer.echo(f"  {each.rate:g}: {f'too few pairs, {many}' if each.distance is None else f'{each.distance:.4f}'}")
+        few = f"too few pairs, at least {PAIRS_AT_A_RATE / each.rate:,.0f} pairs of different people are needed"
+        typer.echo(f"  {each.rate:g}: {few if each.distance is None else f'{each.distance:.4f}'}")

@@ -1,4 +1,4 @@
-"""``passerby embed``: pictures become a Parquet file of embeddings."""
+"""``passerby embed``: compute the embeddings of images and write them to a Parquet file."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from passerby.cli.options import (
     OverwriteOption,
     RunArgument,
 )
-from passerby.cli.progress import progress_bar
 from passerby.cli.registry import Panel, command
+from passerby.cli.results import progress_bar
 from passerby.errors import OutputError
 
 if TYPE_CHECKING:
@@ -31,39 +31,41 @@ if TYPE_CHECKING:
 @command("embed", panel=Panel.SEARCH, order=0)
 def embed(
     run: RunArgument,
-    folder: Annotated[str, typer.Argument(help="The pictures: a directory, a zip or tar, or NAME:PATH.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The .parquet file to write.")],
+    images: Annotated[
+        str, typer.Argument(metavar="IMAGES", help="Images: a folder, zip, tar, or dataset as NAME:PATH.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.parquet", help="Embeddings to write.")],
     split: Annotated[
         Literal["train", "query", "gallery", "all"] | None,
-        typer.Option(help="Of a dataset; default: its gallery if it has one, else all."),
+        typer.Option("--split", help="Split of a dataset (default gallery, or all without one)."),
     ] = None,
-    batch_size: BatchSizeOption = 64,
     device: DeviceOption = "auto",
-    poses: KeypointsOption = None,
-    flip: FlipTtaOption = None,
+    batch_size: BatchSizeOption = 64,
+    flip_tta: FlipTtaOption = None,
     normalize: NormalizeOption = None,
+    keypoints: KeypointsOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Embed every picture once, so that searches need not."""
+    """Embed images once and write a gallery file for `passerby search`."""
     from passerby.data.images.open import list_images
     from passerby.files import check_target
     from passerby.inference.load import load
+    from passerby.inference.options import InferenceOptions
 
     if output.suffix != ".parquet":
-        raise OutputError(f"embeddings are written as Parquet: end the output in .parquet, got {output}")
+        raise OutputError(f"embeddings are written as Parquet: got {str(output)!r}, expected a name in .parquet")
     check_target(output, overwrite=overwrite)
-    source, samples = list_images(folder, split)
-    gallery = embed_with_bar(
-        load(run, device=device, keypoints=poses, flip_tta=flip, normalize=normalize, batch_size=batch_size),
-        source,
-        samples,
+    source, samples = list_images(images, split)
+    options = InferenceOptions(
+        device=device, batch_size=batch_size, flip_tta=flip_tta, normalize=normalize, keypoints=keypoints
     )
+    gallery = embed_gallery(load(run, options), source, samples)
     gallery.save(output)
-    typer.echo(f"{len(gallery.embeddings):,} pictures of {source.root} are embedded in {output}.")
+    typer.echo(f"{output} holds the embeddings of {len(gallery.embeddings):,} images of {source.root}.")
 
 
-def embed_with_bar(model: Model, source: Source, samples: Sequence[Sample]) -> Gallery:
-    """Embed samples while a bar on stderr shows how far it is."""
+def embed_gallery(model: Model, source: Source, samples: Sequence[Sample]) -> Gallery:
+    """Embed samples, with a progress bar on stderr."""
     from passerby.gallery.gallery import Gallery
 
     with progress_bar("embedding", len(samples)) as advance:

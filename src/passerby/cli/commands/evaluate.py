@@ -1,4 +1,4 @@
-"""``passerby evaluate``: a trained model and a dataset become numbers."""
+"""``passerby evaluate``: compute the metrics of a run on a dataset, or of precomputed embeddings."""
 
 from __future__ import annotations
 
@@ -9,19 +9,34 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from passerby.cli.evaluation import Asked, evaluated
+from passerby.cli.evaluation import (
+    ProtocolOptions,
+    evaluate_features,
+    evaluate_run,
+    print_subgroups,
+    rerank_options,
+    save_subgroup_figure,
+    subgroup_dimensions,
+)
 from passerby.cli.options import (
+    AttributeLabelsOption,
     BatchSizeOption,
     DataOption,
     DeviceOption,
+    DistanceOption,
+    DrawsOption,
+    FeaturesOption,
     FlipTtaOption,
     JsonOption,
     KeypointsOption,
     NormalizeOption,
+    OptionalRunArgument,
+    RerankOption,
+    check_unused_with_features,
 )
 from passerby.cli.registry import Panel, command
 from passerby.cli.results import print_result
-from passerby.cli.subgroups import print_slices
+from passerby.errors import ConfigError
 
 if TYPE_CHECKING:
     from passerby.metrics.subgroups import Subgroup
@@ -30,98 +45,162 @@ if TYPE_CHECKING:
 
 @command("evaluate", panel=Panel.EVALUATE, order=0)
 def evaluate(  # noqa: PLR0913 - options of a command
-    run: Annotated[Path | None, typer.Argument(help="A run folder, as train or import-weights makes it.")] = None,
+    run: OptionalRunArgument = None,
     data: DataOption = None,
-    features: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.npz|.parquet", help="Embeddings of anybody's instead of a run and data; docs/evaluation.md."
-        ),
-    ] = None,
-    distance: Annotated[
-        Literal["global", "local", "global_local"], typer.Option(help="What is compared: embeddings, stripes, or both.")
-    ] = "global",
+    features: FeaturesOption = None,
+    distance: DistanceOption = "global",
     ap: Annotated[
         Literal["step", "trapezoid"],
-        typer.Option(help="Average precision; trapezoid is the original Market-1501 code's."),
+        typer.Option("--ap", help="Average precision: step, or trapezoid as in Market-1501's original code."),
     ] = "step",
-    attributes: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE|own",
-            help="Also compare predicted attributes with those of the gallery's people: own of the data, .mat, .csv. "
-            "With --slices attributes: what people wear.",
-        ),
+    draws: DrawsOption = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Random seed of --draws (default as in the run, else 0).")
     ] = None,
-    device: DeviceOption = "auto",
-    poses: KeypointsOption = None,
-    draws: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Of galleries with one picture a person; 0: the whole gallery; default: as the run or data has it.",
-        ),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of the draws; default: as the run says (0).")] = None,
-    flip: FlipTtaOption = None,
-    normalize: NormalizeOption = None,
     multi_query: Annotated[
         Literal["mean", "max"] | None,
-        typer.Option(help="All pictures of a query's person by its camera ask as one (Market-1501's gt_bbox)."),
+        typer.Option(
+            "--multi-query",
+            help="Pool all images of the query's person by its camera (Market-1501's gt_bbox) into one query.",
+        ),
     ] = None,
-    rerank: Annotated[bool, typer.Option("--rerank", help="Re-rank by k-reciprocal neighbors.")] = False,
-    k1: Annotated[int | None, typer.Option(min=1, help="Of --rerank: neighbors an encoding rests on (20).")] = None,
-    k2: Annotated[int | None, typer.Option(min=1, help="Of --rerank: neighbors it is averaged over (6).")] = None,
+    rerank: RerankOption = False,
+    k1: Annotated[
+        int | None, typer.Option("--k1", min=1, help="Neighbors of an encoding of --rerank (default 20).")
+    ] = None,
+    k2: Annotated[
+        int | None, typer.Option("--k2", min=1, help="Neighbors for the query expansion of --rerank (default 6).")
+    ] = None,
     lam: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Of --rerank: share of the distance itself (0.3).")
+        float | None,
+        typer.Option("--lam", min=0, max=1, help="Weight λ of the original distance in --rerank (default 0.3)."),
     ] = None,
     torchreid_compat: Annotated[
         bool,
-        typer.Option("--torchreid-compat", help="Of --rerank: square distances once more, as torchreid and fast-reid."),
+        typer.Option(
+            "--torchreid-compat", help="Square distances once more in --rerank, as torchreid and fast-reid do."
+        ),
     ] = False,
     open_set: Annotated[
-        bool, typer.Option("--open-set", help="Also tell same from different by distance alone: EER, TPR at FMR.")
+        bool, typer.Option("--open-set", help="Also report verification metrics: EER, and TPR at fixed FMR.")
     ] = False,
-    batch_size: BatchSizeOption = 64,
-    save_features: Annotated[
-        Path | None, typer.Option(metavar="FILE.npz", help="Keep the embeddings, for --features.")
-    ] = None,
-    per_query: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write what became of each query.")] = None,
+    attribute_labels: AttributeLabelsOption = None,
     slices: Annotated[
         str | None,
         typer.Option(
+            "--slices",
             metavar="DIMENSIONS",
-            help="For whom is it worse? Any of cameras, attributes, visibility, with commas: by pair of cameras, by "
-            "what people wear, by joints that can be seen.",
+            help="Also report metrics by subgroup: cameras, attributes, visibility (separated by commas).",
         ),
     ] = None,
-    slices_figure: Annotated[Path | None, typer.Option(metavar="FILE.png|.pdf|.svg", help="Draw the slices.")] = None,
+    slices_figure: Annotated[
+        Path | None,
+        typer.Option("--slices-figure", metavar="FILE.png|.pdf|.svg", help="Figure of the subgroups to write."),
+    ] = None,
+    per_query: Annotated[
+        Path | None, typer.Option("--per-query", metavar="FILE.csv", help="Table of results per query to write.")
+    ] = None,
+    save_features: Annotated[
+        Path | None, typer.Option("--save-features", metavar="FILE.npz", help="Embeddings to write, for --features.")
+    ] = None,
+    device: DeviceOption = "auto",
+    batch_size: BatchSizeOption = 64,
+    flip_tta: FlipTtaOption = None,
+    normalize: NormalizeOption = None,
+    keypoints: KeypointsOption = None,
     as_json: JsonOption = False,
-    output: Annotated[Path | None, typer.Option(help="Write the JSON to this file too.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE.json", help="JSON file to write (default none).")
+    ] = None,
 ) -> None:
-    """Rank the gallery for every query and print CMC, mAP and mINP with the protocol they were counted under."""
-    asked = Asked(**{name: value for name, value in locals().items() if name in Asked.__dataclass_fields__})
+    """Rank the gallery for every query and print rank-k, mAP and mINP with their protocol."""
     from passerby.figures.save import check_figure
     from passerby.files import check_target
+    from passerby.inference.options import InferenceOptions
 
     for target in filter(None, (output, save_features, per_query)):
         check_target(target, overwrite=True)
     if slices_figure:
         check_figure(slices_figure)
-    _report(*evaluated(asked), output=output, as_json=as_json)
+    settings = {"k1": k1, "k2": k2, "lam": lam, "torchreid_compat": torchreid_compat}
+    protocol = ProtocolOptions(
+        distance=distance,
+        average_precision=ap,
+        multi_query=multi_query,
+        rerank=rerank_options(rerank, settings),
+        draws=draws,
+        seed=seed,
+    )
+    if features:
+        check_unused_with_features(
+            {
+                "RUN": run,
+                "--data": data,
+                "--attribute-labels": attribute_labels,
+                "--keypoints": keypoints,
+                "--flip-tta": flip_tta,
+                "--save-features": save_features,
+                "--multi-query": multi_query,
+            }
+        )
+        dimensions = subgroup_dimensions(slices, slices_figure)
+        how = protocol.for_features(normalize=normalize)
+        result, grouping = evaluate_features(features, how, dimensions, open_set=open_set)
+    elif run is None or data is None:
+        raise ConfigError("nothing to evaluate. Fix: give RUN and --data DATA, or --features FILE")
+    else:
+        dimensions = subgroup_dimensions(slices, slices_figure)
+        options = InferenceOptions(
+            device=device, batch_size=batch_size, flip_tta=flip_tta, normalize=normalize, keypoints=keypoints
+        )
+        result, grouping = evaluate_run(
+            run,
+            data,
+            options,
+            protocol,
+            dimensions,
+            labels=attribute_labels,
+            open_set=open_set,
+            per_query=per_query is not None,
+        )
+    assert result.embeddings is not None
+    subgroups = None if grouping is None else grouping.subgroups(*result.embeddings, result)
+    title = str(features or f"{run} on {data}")
+    _write_files(result, subgroups, title, save_features, per_query, slices_figure)
+    _report(result, subgroups, output=output, as_json=as_json)
 
 
-def _report(result: EvalResult, slices: Sequence[Subgroup] | None, *, output: Path | None, as_json: bool) -> None:
-    """As tables or JSON; in any case as JSON into a file that was asked for."""
+def _write_files(
+    result: EvalResult,
+    subgroups: Sequence[Subgroup] | None,
+    title: str,
+    save_features: Path | None,
+    per_query: Path | None,
+    slices_figure: Path | None,
+) -> None:
+    from passerby.evaluation.per_query import write_per_query
+    from passerby.inference.features import write_features
+
+    if save_features:
+        assert result.embeddings is not None
+        write_features(save_features, *result.embeddings)
+    if per_query:
+        write_per_query(per_query, result)
+    if slices_figure and subgroups is not None:
+        save_subgroup_figure(slices_figure, subgroups, result, title=title)
+
+
+def _report(result: EvalResult, subgroups: Sequence[Subgroup] | None, *, output: Path | None, as_json: bool) -> None:
+    """Print tables or JSON, and write JSON to ``output``."""
     from passerby.files import atomic_write
 
-    numbers = result.to_dict() | ({} if slices is None else {"slices": [some.to_dict() for some in slices]})
+    numbers = result.to_dict() | ({} if subgroups is None else {"slices": [each.to_dict() for each in subgroups]})
     text = json.dumps(numbers, indent=2) + "\n"
     if output:
-        with atomic_write(output) as unfinished:
-            unfinished.write_text(text)
+        with atomic_write(output) as partial:
+            partial.write_text(text)
     if as_json:
         typer.echo(text, nl=False)
     else:
         print_result(result)
-        print_slices(slices or ())
+        print_subgroups(subgroups or ())

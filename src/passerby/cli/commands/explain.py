@@ -1,4 +1,4 @@
-"""``passerby explain``: what a run sees in two pictures, as a sentence, numbers and a figure."""
+"""``passerby explain``: explain the distance of two images as a sentence, numbers and a figure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from passerby.cli.options import (
     BlurOption,
     DeviceOption,
+    ImageArgument,
     JsonOption,
     KeypointsOption,
     OptionalFigureOption,
@@ -22,51 +23,55 @@ if TYPE_CHECKING:
     from passerby.data.source import Source
     from passerby.explain.images import ImageSet
     from passerby.explain.matching.explanation import MatchExplanation
+    from passerby.inference.options import InferenceOptions
     from passerby.types import Sample
 
 
 @command("explain", panel=Panel.EVALUATE, order=3)
 def explain(
     run: RunArgument,
-    a: Annotated[str, typer.Argument(help="A picture: a file, or PLACE::NAME in a directory, zip, tar or data set.")],
-    b: Annotated[str, typer.Argument(help="Another one.")],
-    output: OptionalFigureOption = None,
-    as_json: JsonOption = False,
+    a: ImageArgument,
+    b: ImageArgument,
     confident: Annotated[
-        float, typer.Option(min=0, max=1, help="A predicted attribute less probable than this counts for nothing.")
+        float,
+        typer.Option("--confident", min=0, max=1, help="Probability from which predicted attributes count."),
     ] = 0.8,
-    blur: BlurOption = None,
+    output: OptionalFigureOption = None,
     device: DeviceOption = "auto",
-    poses: KeypointsOption = None,
+    keypoints: KeypointsOption = None,
+    blur: BlurOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Say why two pictures are, or are not, of the same person for a model."""
+    """Explain why a model does, or does not, match two images: parts, attributes, alignment, saliency."""
     from passerby.explain.matching.explanation import explain_match
     from passerby.figures.match import match_figure
     from passerby.figures.save import check_figure, save_figure
     from passerby.inference.load import load
+    from passerby.inference.options import InferenceOptions
 
     if output:
         check_figure(output)
-    (source_a, sample_a), (source_b, sample_b) = _picture(a), _picture(b)
-    model = load(run, device=device, keypoints=poses)
-    albums = _album(source_a, blur, poses), _album(source_b, blur, poses)
+    (source_a, sample_a), (source_b, sample_b) = _find_image(a), _find_image(b)
+    options = InferenceOptions(device=device, keypoints=keypoints, blur=blur)
+    model = load(run, options)
+    images = _image_set(source_a, options), _image_set(source_b, options)
     found = explain_match(
-        model, albums[0], sample_a, albums[1], sample_b, confident=confident, saliency=output is not None
+        model, images[0], sample_a, images[1], sample_b, confident=confident, saliency=output is not None
     )
     if output:
         places = " and ".join(dict.fromkeys(source.root.resolve().name for source in (source_a, source_b)))
-        title = f"run {run.resolve().name}, model {found.model}, pictures of {places}"
+        title = f"run {run.resolve().name}, model {found.model}, images of {places}"
         save_figure(match_figure(found, title=title), output)
     if as_json:
         typer.echo(json.dumps(found.to_dict(), indent=2))
         return
     _print(found)
     if output:
-        typer.echo(f"All of it is drawn in {output}.")
+        typer.echo(f"The figure is in {output}.")
 
 
-def _picture(name: str) -> tuple[Source, Sample]:
-    """Where a picture is, and what is known of it; the place of a file is its folder."""
+def _find_image(name: str) -> tuple[Source, Sample]:
+    """Return an image's source and labels; the source of a file is its folder."""
     from passerby.data.images.open import QueryImage
     from passerby.data.source import DirectorySource
     from passerby.types import Sample
@@ -78,12 +83,13 @@ def _picture(name: str) -> tuple[Source, Sample]:
     return DirectorySource(file.parent), Sample(path=file.name)
 
 
-def _album(source: Source, blur: bool | None, poses: str | None) -> ImageSet:
-    """Heads are where joints are, by whomever ``--poses`` names, else as the album finds them."""
+def _image_set(source: Source, options: InferenceOptions) -> ImageSet:
+    """Return the images of a source; given keypoints also locate the heads to blur."""
     from passerby.explain.images import ImageSet
     from passerby.inference.keypoint_source import pose_estimator
 
-    return ImageSet(source, blur=blur, keypoints=pose_estimator(poses, source) if poses else None)
+    estimator = pose_estimator(options.keypoints, source) if options.keypoints else None
+    return ImageSet(source, blur=options.blur, keypoints=estimator)
 
 
 def _print(found: MatchExplanation) -> None:
@@ -103,7 +109,7 @@ def _print(found: MatchExplanation) -> None:
     console = Console(markup=False, highlight=False)
     if found.parts:
         table = Table("part", box=None, pad_edge=False)
-        for heading in ("distance", "unlikeness"):
+        for heading in ("distance", "dissimilarity"):
             table.add_column(heading, justify="right")
         for part in found.parts:
             table.add_row(part.name, format_number(part.distance), f"{part.dissimilarity:.3f}")
@@ -111,6 +117,6 @@ def _print(found: MatchExplanation) -> None:
     if found.attributes:
         table = Table("attribute", "first", "second", "", box=None, pad_edge=False)
         for row in found.attributes:
-            said = f"{row.a} ({row.probability_a:.2f})", f"{row.b} ({row.probability_b:.2f})"
-            table.add_row(row.group, *said, row.judged)
+            values = f"{row.a} ({row.probability_a:.2f})", f"{row.b} ({row.probability_b:.2f})"
+            table.add_row(row.group, *values, row.judged)
         console.print(table)

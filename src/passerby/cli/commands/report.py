@@ -1,4 +1,4 @@
-"""``passerby report``: one page about one run or several."""
+"""``passerby report``: write an HTML report about one or several runs."""
 
 from __future__ import annotations
 
@@ -7,39 +7,34 @@ from typing import Annotated
 
 import typer
 
-from passerby.cli.options import BatchSizeOption, BlurOption, DeviceOption, KeypointsOption
-from passerby.cli.progress import progress_bar
+from passerby.cli.options import BatchSizeOption, BlurOption, DataOption, DeviceOption, KeypointsOption, RunsArgument
 from passerby.cli.registry import Panel, command
+from passerby.cli.results import progress_bar
 
 
 @command("report", panel=Panel.EVALUATE, order=1)
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Run folders; several stand side by side.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.html", help="The page to write.")] = Path(
+    runs: RunsArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.html", help="Report to write.")] = Path(
         "report.html"
     ),
-    data: Annotated[
-        str | None,
-        typer.Option(help="Evaluate on these; default: each run's own test data, where they still open."),
-    ] = None,
-    blur: BlurOption = None,
+    data: DataOption = None,
     device: DeviceOption = "auto",
-    poses: KeypointsOption = None,
     batch_size: BatchSizeOption = 64,
+    keypoints: KeypointsOption = None,
+    blur: BlurOption = None,
 ) -> None:
-    """Write one HTML file with everything about a run: training, numbers, figures, failures, how to repeat it."""
+    """Write one HTML file about a run, or several side by side: metrics, settings, figures, failures, commands.
+
+    Without --data each run is evaluated on its own test data, where that can still be opened.
+    """
     from passerby.files import check_target
     from passerby.inference.options import InferenceOptions
     from passerby.report import write_report
 
     check_target(output, overwrite=True)
-    found = write_report(
-        runs,
-        output,
-        data=data,
-        options=InferenceOptions(device=device, batch_size=batch_size, keypoints=poses, blur=blur),
-        progress=progress_bar,
-    )
+    options = InferenceOptions(device=device, batch_size=batch_size, keypoints=keypoints, blur=blur)
+    found = write_report(runs, output, data=data, options=options, progress=progress_bar)
     for run in found:
         for each in run.missing:
             typer.echo(f"{run.label} lacks {each.what}: {each.why}.", err=True)

@@ -1,4 +1,4 @@
-"""``passerby search``: a picture or attributes in, the nearest pictures of a gallery out."""
+"""``passerby search``: find the images of a gallery that match an image or attributes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from passerby.cli.commands.embed import embed_with_bar
+from passerby.cli.commands.embed import embed_gallery
 from passerby.cli.options import (
+    BatchSizeOption,
     BlurOption,
     DeviceOption,
     FlipTtaOption,
@@ -33,57 +34,71 @@ if TYPE_CHECKING:
 
 
 @command("search", panel=Panel.SEARCH, order=1)
-def search(
+def search(  # noqa: PLR0913 - options of a command
     run: RunArgument,
-    gallery: Annotated[str, typer.Option(help="A .parquet file of passerby embed; or pictures as embed takes them.")],
+    gallery: Annotated[
+        str,
+        typer.Option("--gallery", metavar="GALLERY", help="A .parquet file of `passerby embed`, or images to embed."),
+    ],
     query: Annotated[
         str | None,
-        typer.Argument(help="The picture: a file, or PLACE::NAME in a directory, zip or tar; none with --attributes."),
+        typer.Argument(
+            metavar="[IMAGE]",
+            help="Image: a file, or PLACE::NAME in a folder, zip, tar or dataset; optional with --attributes.",
+        ),
     ] = None,
     attributes: Annotated[
         str | None,
         typer.Option(
+            "--attributes",
             metavar="GROUP=VALUE,…",
-            help="Only pictures predicted to have these; without a picture, all ranked by their probability.",
+            help="Keep only images predicted to have these attributes; without IMAGE, rank all by their probability.",
         ),
     ] = None,
-    k: Annotated[int | None, typer.Option("-k", min=1, help="How many; default: 10, or all where fewer.")] = None,
-    as_json: JsonOption = False,
-    device: DeviceOption = "auto",
-    poses: KeypointsOption = None,
-    flip: FlipTtaOption = None,
-    normalize: NormalizeOption = None,
+    k: Annotated[
+        int | None, typer.Option("-k", min=1, help="Number of hits (default 10, or all if there are fewer).")
+    ] = None,
     output: OptionalFigureOption = None,
+    device: DeviceOption = "auto",
+    batch_size: BatchSizeOption = 64,
+    flip_tta: FlipTtaOption = None,
+    normalize: NormalizeOption = None,
+    keypoints: KeypointsOption = None,
     blur: BlurOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Find the pictures nearest to one picture, or those of people with certain attributes."""
+    """Find the gallery images closest to an image, or those of people with given attributes."""
     from passerby.data.attributes.query import attribute_query
     from passerby.data.images.open import QueryImage
     from passerby.figures.save import check_figure
     from passerby.inference.attributes import schema_of
     from passerby.inference.load import load
+    from passerby.inference.options import InferenceOptions
 
     if query is None and attributes is None:
-        raise ConfigError("there is nothing to search for: give a picture, --attributes GROUP=VALUE,…, or both")
+        raise ConfigError("nothing to search for. Fix: give an image, --attributes GROUP=VALUE,…, or both")
     if output:
         check_figure(output)
     elif blur is not None:
-        raise ConfigError("--blur and --no-blur are for figures, but none is asked for: add --output FILE.png")
-    picture = None if query is None else QueryImage.of(query)
-    if picture:
-        picture.image  # noqa: B018 - what cannot be read ends here, not after a gallery was embedded
-    model = load(run, device=device, keypoints=poses, flip_tta=flip, normalize=normalize)
-    asked = None if attributes is None else attribute_query(attributes, schema_of(model.network))
+        raise ConfigError("--blur and --no-blur have no effect without a figure. Fix: add --output FILE.png")
+    image = None if query is None else QueryImage.of(query)
+    if image:
+        image.image  # noqa: B018 - an unreadable image is an error before the gallery is embedded
+    options = InferenceOptions(
+        device=device, batch_size=batch_size, flip_tta=flip_tta, normalize=normalize, keypoints=keypoints, blur=blur
+    )
+    model = load(run, options)
+    wanted = None if attributes is None else attribute_query(attributes, schema_of(model.network))
     opened = _open(model, gallery)
-    answer = _Answer(query, picture, asked, gallery, opened, opened.search(picture, k, attributes=asked))
+    answer = _Answer(query, image, wanted, gallery, opened, opened.search(image, k, attributes=wanted))
     if output:
-        answer.draw(output, blur=blur)
+        answer.draw(output, blur=options.blur)
     if as_json:
-        typer.echo(json.dumps(answer.plain(), indent=2))
+        typer.echo(json.dumps(answer.to_dict(), indent=2))
     else:
         answer.print()
         if output:
-            typer.echo(f"The pictures are in {output}.")
+            typer.echo(f"The figure is in {output}.")
 
 
 def _open(model: Model, gallery: str) -> Gallery:
@@ -92,47 +107,50 @@ def _open(model: Model, gallery: str) -> Gallery:
 
     if gallery.endswith(".parquet"):
         return Gallery.from_parquet(model, gallery)
-    return embed_with_bar(model, *list_images(gallery))
+    return embed_gallery(model, *list_images(gallery))
 
 
 @dataclass(frozen=True)
 class _Answer:
-    """What was asked, and what was found."""
+    """A query, image or attributes or both, and its hits."""
 
     name: str | None
-    picture: QueryImage | None
-    asked: AttributeQuery | None
+    image: QueryImage | None
+    attributes: AttributeQuery | None
     place: str
     gallery: Gallery
     hits: Sequence[Hit]
 
-    def plain(self) -> dict[str, Any]:
-        """The whole answer as plain values; what is unknown is null."""
-        picture, answer = self.picture, dict[str, Any]()
-        if picture is not None:
-            answer["query"] = {"path": self.name, "pid": picture.pid, "camid": picture.sample.camid}
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON, ``None`` for what is unknown."""
+        image, answer = self.image, dict[str, Any]()
+        if image is not None:
+            answer["query"] = {"path": self.name, "pid": image.pid, "camid": image.sample.camid}
         else:
             answer["query"] = None
-        if self.asked is not None:
-            by = "filter, then distance" if picture else "probability"
-            answer |= {"attributes": self.asked.values, "ranked_by": by, "matching": self.gallery.matching(self.asked)}
-        return {**answer, "gallery": self.place, "hits": [_plain(hit) for hit in self.hits]}
+        if self.attributes is not None:
+            by = "filter, then distance" if image else "probability"
+            matching = self.gallery.matching(self.attributes)
+            answer |= {"attributes": self.attributes.values, "ranked_by": by, "matching": matching}
+        return {**answer, "gallery": self.place, "hits": [_hit_to_dict(hit) for hit in self.hits]}
 
     def draw(self, figure: Path, *, blur: bool | None) -> None:
+        """Write a figure of the query and its hits."""
         from passerby.explain.images import ImageSet
         from passerby.figures.save import save_figure
         from passerby.figures.search_result import search_figure
 
-        album = ImageSet(self.gallery.source, blur=blur)
-        found = [(hit, album.image(hit.path)) for hit in self.hits]
-        asked = self.asked.values if self.asked else None
-        image, pid, camid = None, None, None
-        if self.picture:
-            image = ImageSet(self.picture.source, blur=blur).image(self.picture.sample.path)
-            pid, camid = self.picture.pid, self.picture.sample.camid
-        save_figure(search_figure(image, found, pid=pid, camid=camid, attributes=asked), figure)
+        images = ImageSet(self.gallery.source, blur=blur)
+        found = [(hit, images.image(hit.path)) for hit in self.hits]
+        attributes = self.attributes.values if self.attributes else None
+        query, pid, camid = None, None, None
+        if self.image:
+            query = ImageSet(self.image.source, blur=blur).image(self.image.sample.path)
+            pid, camid = self.image.pid, self.image.sample.camid
+        save_figure(search_figure(query, found, pid=pid, camid=camid, attributes=attributes), figure)
 
     def print(self) -> None:
+        """Print a table of the hits."""
         from rich.console import Console
         from rich.table import Table
 
@@ -141,17 +159,17 @@ class _Answer:
         typer.echo(self._heading())
         if not self.hits:
             return
-        numbers = [*(["distance"] if self.picture else []), *(["probability"] if self.asked else [])]
+        numbers = [*(["distance"] if self.image else []), *(["probability"] if self.attributes else [])]
         table = Table(box=None, pad_edge=False)
-        judged = any(hit.verdict for hit in self.hits)
-        for heading in ("rank", *numbers, *(["P(same)", "verdict"] if judged else []), "person", "camera"):
+        calibrated = any(hit.verdict for hit in self.hits)
+        for heading in ("rank", *numbers, *(["P(same)", "verdict"] if calibrated else []), "person", "camera"):
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("path", overflow="fold")
         for hit in self.hits:
             person = hit.pid if hit.role is Role.PERSON else hit.role.name.lower()
-            known = ("–" if label is None else str(label) for label in (person, hit.camid))
-            said = [f"{hit.same_person:.4f}", str(hit.verdict)] if judged else []
-            table.add_row(str(hit.rank), *(f"{getattr(hit, n):.4f}" for n in numbers), *said, *known, hit.path)
+            labels = ("–" if label is None else str(label) for label in (person, hit.camid))
+            verdict = [f"{hit.same_person:.4f}", str(hit.verdict)] if calibrated else []
+            table.add_row(str(hit.rank), *(f"{getattr(hit, n):.4f}" for n in numbers), *verdict, *labels, hit.path)
         console = Console(markup=False, highlight=False)
         if not console.is_terminal:
             console.width = 10_000  # a path in a pipe stays in one piece
@@ -159,22 +177,23 @@ class _Answer:
 
     def _heading(self) -> str:
         total = f"{len(self.gallery):,}"
-        if self.picture is None:
-            return f"All {total} pictures, ranked by the probability of {self.asked} (product over groups):"
-        pid, camid = self.picture.pid, self.picture.sample.camid
-        who = f"{self.name} (person {pid}, camera {camid})" if pid is not None else self.name
-        if self.asked is None:
-            return f"Nearest to {who}:"
+        if self.image is None:
+            return f"All {total} images, ranked by the probability of {self.attributes} (product over groups):"
+        pid, camid = self.image.pid, self.image.sample.camid
+        query = f"{self.name} (person {pid}, camera {camid})" if pid is not None else self.name
+        if self.attributes is None:
+            return f"Closest to {query}:"
         if not self.hits:
             return (
-                f"None of {total} pictures is predicted {self.asked}; ask for less, or rank all: leave the picture out."
+                f"None of {total} images is predicted {self.attributes}. "
+                "Fix: ask for fewer attributes, or leave IMAGE out to rank all images."
             )
-        matching = f"{self.gallery.matching(self.asked):,} of {total}"
-        return f"Nearest to {who} among the {matching} pictures predicted {self.asked}:"
+        matching = f"{self.gallery.matching(self.attributes):,} of {total}"
+        return f"Closest to {query} among the {matching} images predicted {self.attributes}:"
 
 
-def _plain(hit: Hit) -> dict[str, Any]:
-    """Plain values for JSON; what a calibration says stands there where there is one."""
-    judged = hit.verdict is not None
-    plain = {name: value for name, value in asdict(hit).items() if judged or name not in ("same_person", "verdict")}
+def _hit_to_dict(hit: Hit) -> dict[str, Any]:
+    """Return plain values for JSON, with those of a calibration only if there is one."""
+    calibrated = hit.verdict is not None
+    plain = {name: value for name, value in asdict(hit).items() if calibrated or name not in ("same_person", "verdict")}
     return {**plain, "role": hit.role.name.lower()}

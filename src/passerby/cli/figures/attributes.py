@@ -38,7 +38,7 @@ def attributes(
     truth: Annotated[
         str | None,
         typer.Option(
-            "--attributes",
+            "--attribute-labels",
             metavar="FILE|own",
             help="Say which are right, by those of the data, .mat or .csv; default: own of people who do not exist.",
         ),

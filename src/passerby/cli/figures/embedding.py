@@ -16,8 +16,8 @@ from passerby.cli.options import (
     RequiredDataOption,
     RunArgument,
 )
-from passerby.cli.progress import progress_bar
 from passerby.cli.registry import command
+from passerby.cli.results import progress_bar
 
 
 @command("embedding", group="figures", order=4)

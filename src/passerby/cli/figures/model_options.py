@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from passerby.cli.options import check_unused_with_features
-from passerby.cli.progress import progress_bar
+from passerby.cli.results import progress_bar
 
 if TYPE_CHECKING:
     from passerby.data.dataset import Dataset

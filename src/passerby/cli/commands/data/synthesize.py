@@ -46,7 +46,7 @@ def synthesize(
     ] = None,
 ) -> None:
     """Generate synthetic pedestrians in Market-1501's layout, with attributes.csv and keypoints.json."""
-    from passerby.cli.progress import progress_bar
+    from passerby.cli.results import progress_bar
     from passerby.data.registry import load
     from passerby.synthetic.export import write_pedestrians
     from passerby.synthetic.files import keys
