@@ -1,4 +1,4 @@
-"""Accuracy of attributes, by hand and against a plain loop."""
+"""The accuracy of attributes, by hand and against a plain loop."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def test_by_hand() -> None:
     assert result.mean == {"accuracy": 3 / 4, "balanced": 5 / 8, "majority_accuracy": 5 / 8}
 
 
-def test_the_majority_is_of_training_not_of_what_is_tested() -> None:
+def test_the_majority_is_of_the_training_people_and_not_of_the_tested_ones() -> None:
     true = table((0, 0), (0, 0), (1, 0))
     (hat, coat) = attribute_result(true, true, table((1, 1)), SMALL).groups
     assert (hat.majority, hat.majority_accuracy) == ("yes", 1 / 3)
     assert (coat.majority, coat.majority_accuracy) == ("blue", 0.0)
 
 
-def test_groups_that_nobody_knows_are_left_out_and_nobody_to_train_on_is_no_majority() -> None:
+def test_unknown_groups_are_left_out_and_without_training_people_there_is_no_majority() -> None:
     true = table((0, -1), (1, -1))
     result = attribute_result(true, true, table(), SMALL)
     (hat,) = result.groups
@@ -77,7 +77,7 @@ def test_a_constant_guess_has_the_balanced_accuracy_of_chance(occur: int) -> Non
     assert balanced_accuracy(torch.zeros_like(true), true) == pytest.approx(1 / occur)
 
 
-def test_nothing_known_is_not_a_number() -> None:
+def test_without_known_classes_accuracy_is_nan() -> None:
     unknown = torch.tensor([-1, -1])
     assert math.isnan(accuracy(unknown, unknown))
     assert math.isnan(balanced_accuracy(unknown, unknown))
@@ -88,9 +88,9 @@ def test_of_equally_common_values_the_first_is_the_majority() -> None:
     assert majority(torch.tensor([2, 1, 1, 2, -1, -1, -1])) == 1
 
 
-def test_tables_of_another_schema_are_refused() -> None:
+def test_tables_of_another_schema_raise() -> None:
     wide = torch.zeros(4, 3, dtype=torch.int64)
-    with pytest.raises(ShapeError, match="small has 2 groups, predicted classes 3 columns"):
+    with pytest.raises(ShapeError, match="predicted classes need one column per group of small: got 3, expected 2"):
         attribute_result(wide, wide, wide, SMALL)
 
 

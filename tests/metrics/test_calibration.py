@@ -1,4 +1,4 @@
-"""A calibration as a value: what it says, what it keeps, and how it holds on people that it has not seen."""
+"""A calibration as a value: its verdicts, its file, and its quality on held-out people."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOW = Protocol(normalize=False)
 
 
 def people(count: int, *, seed: int, pictures: int = 2, noise: float = 0.35) -> tuple[Embeddings, Embeddings]:
-    """Two Gaussians: people are points of one, their pictures lie around them in another."""
+    """Return embeddings of two Gaussians: people are points of one, their images lie around them by another."""
     draw = torch.Generator().manual_seed(seed)
     centers = torch.randn(count, 16, generator=draw).repeat(pictures, 1)
     pids = torch.arange(count).repeat(pictures)
@@ -53,7 +53,7 @@ def test_held_out_people_of_two_gaussians(method: Method) -> None:
     assert 0.2 < (at[1e-3].true_positive_rate or 0) < (at[1e-2].true_positive_rate or 0) < 1
 
 
-def test_the_balanced_error_finds_a_curve_that_is_wrong() -> None:
+def test_the_balanced_error_detects_a_wrong_curve() -> None:
     query, gallery = people(200, seed=0, noise=0.7)
     pairs = pair_distances(query, gallery, HOW)
     good = calibrate_embeddings(query, gallery, HOW)
@@ -62,7 +62,7 @@ def test_the_balanced_error_finds_a_curve_that_is_wrong() -> None:
     assert good.evaluate(pairs).ece_balanced < 0.02 < 0.05 < bold.evaluate(pairs).ece_balanced
 
 
-def test_halves_share_nobody() -> None:
+def test_halves_share_no_person() -> None:
     query, gallery = people(9, seed=0)
     gallery = replace(gallery, roles=torch.where(gallery.pids == 4, int(Role.DISTRACTOR), 0))  # type: ignore[arg-type]
     (q1, g1), (q2, g2) = split_people(query, gallery, 0)
@@ -79,7 +79,7 @@ def test_halves_share_nobody() -> None:
     assert not torch.equal(other, again)  # type: ignore[arg-type]
 
 
-def test_json_keeps_everything_exactly(made: Calibration, tmp_path: Path) -> None:
+def test_json_keeps_all_values_exactly(made: Calibration, tmp_path: Path) -> None:
     logistic = replace(made, curve=Sigmoid(1 / 3, 0.1), protocol=replace(HOW, distance="local", flip_tta=True))
     for calibration in (made, logistic):
         write_calibration(tmp_path, calibration)
@@ -88,20 +88,20 @@ def test_json_keeps_everything_exactly(made: Calibration, tmp_path: Path) -> Non
     assert {"fingerprint": "0f", "data": "here", "content": "abc", "seed": 5}.items() <= made.to_dict().items()
 
 
-def test_a_file_that_is_not_one_is_said(made: Calibration, tmp_path: Path) -> None:
+def test_a_damaged_file_raises(made: Calibration, tmp_path: Path) -> None:
     assert read_calibration(tmp_path) is None
     file, whole = tmp_path / "calibration.json", json.dumps(made.to_dict())
     for damaged in (whole[:-9], "[]", "{}", whole.replace('"edges"', '"hedges"'), whole.replace('"seed"', '"sees"')):
         file.write_text(damaged)
-        with pytest.raises(ConfigError, match=r"damaged .*; delete it, and calibrate the run again"):
+        with pytest.raises(ConfigError, match=r"damaged .* Fix: delete it, and calibrate the run again"):
             read_calibration(tmp_path)
     file.write_text(whole.replace('"format": 1', '"format": 2'))
-    with pytest.raises(ConfigError, match="has format 2, this passerby reads up to 1"):
+    with pytest.raises(ConfigError, match="has format 2, expected at most 1"):
         read_calibration(tmp_path)
 
 
 def calibration(near: float | None = 2.0, far: float | None = 4.0) -> Calibration:
-    """P is 0.9 up to 1, 0.4 up to 3, 0.6 … cannot be; 0.1 beyond."""
+    """Return a calibration whose P is 0.9 up to 1, 0.4 up to 3, and 0.1 beyond."""
     return Calibration(
         curve=Steps((1.0, 3.0, 5.0), (0.9, 0.6, 0.4, 0.1)),
         thresholds=(Threshold(1e-2, far), Threshold(1e-3, near), Threshold(1e-4, None)),
@@ -129,9 +129,7 @@ def calibration(near: float | None = 2.0, far: float | None = 4.0) -> Calibratio
         (2.0, None, 9.0, (0.1, "unsure")),
     ],
 )
-def test_what_a_hit_is_called(
-    near: float | None, far: float | None, distance: float, expected: tuple[float, str]
-) -> None:
+def test_verdicts(near: float | None, far: float | None, distance: float, expected: tuple[float, str]) -> None:
     assert calibration(near, far).verdict(distance) == expected
 
 
@@ -143,12 +141,12 @@ def test_other_priors_and_unknown_rates() -> None:
     assert some.probability(near, prior=0.2).tolist() == pytest.approx([0.9, 0.6])
     assert some.probability(near, prior=0.02)[1].item() == pytest.approx(1.5 * 4 / 49 / (1.5 * 4 / 49 + 1))
     with pytest.raises(
-        ProtocolError, match=r"no threshold for the false-match rate 0\.5; there are 0\.01, 0\.001, 0\.0001"
+        ProtocolError, match=r"no threshold for the false-match rate 0\.5: expected one of 0\.01, 0\.001, 0\.0001"
     ):
         some.threshold(0.5)
 
 
-def test_distances_of_another_kind_are_told() -> None:
+def test_a_mismatch_of_distances_is_named() -> None:
     some = calibration()
     assert some.mismatch(replace(HOW, average_precision="trapezoid", ignore_same_camera=False)) == ""
     assert some.mismatch(replace(HOW, distance="local", flip_tta=True)) == (
@@ -158,13 +156,13 @@ def test_distances_of_another_kind_are_told() -> None:
     assert "re-ranked" in some.mismatch(replace(HOW, rerank=Rerank()))
 
 
-def test_thresholds_only_where_there_are_pairs_enough() -> None:
+def test_thresholds_need_enough_pairs() -> None:
     pairs = pair_distances(*people(50, seed=0), HOW)
     assert pairs.total == 9800
     assert [each.distance is None for each in fit_thresholds(pairs)] == [False, True, True]
 
 
-def test_too_few_people_are_said() -> None:
+def test_too_few_people_raise() -> None:
     with pytest.raises(ProtocolError, match="one half of the people is too few"):
         calibrate_embeddings(*people(2, seed=0), HOW)
     query, gallery = people(8, seed=0)

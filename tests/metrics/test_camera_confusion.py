@@ -1,4 +1,4 @@
-"""Confusion by camera against a sort of each query's whole gallery."""
+"""The confusion by camera against a sort of each query's whole gallery."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def test_confusion_equals_a_literal_loop(ties: bool, across: bool) -> None:
     assert expected.before.sum() > 0
 
 
-def test_who_looks_at_backgrounds_finds_its_own_camera() -> None:
-    """Features that say where, not who."""
+def test_embeddings_of_backgrounds_are_confused_by_their_own_camera() -> None:
+    """The embeddings encode the camera and not the person."""
     query, gallery = crowd(30, 1), crowd(60, 2)
     assert query.camids is not None
     assert gallery.camids is not None
@@ -82,21 +82,21 @@ def test_who_looks_at_backgrounds_finds_its_own_camera() -> None:
     assert torch.equal(found.before.diagonal(), torch.ones(3).double())
 
 
-def test_a_reranked_order_is_another() -> None:
+def test_re_ranking_changes_the_confusion() -> None:
     query, gallery = crowd(30, 1), crowd(50, 2)
     plain, again = (camera_confusion(query, gallery, Protocol(rerank=r)) for r in (None, Rerank(k1=4, k2=2)))
     assert torch.equal(plain.queries, again.queries)
     assert not torch.equal(plain.before, again.before)
 
 
-def test_what_cannot_be_counted_is_refused() -> None:
+def test_inputs_that_cannot_be_counted_raise() -> None:
     some = crowd(30, 1)
-    with pytest.raises(ProtocolError, match="needs the cameras"):
+    with pytest.raises(ProtocolError, match="needs the camera IDs"):
         camera_confusion(some, Embeddings(some.embedding, some.paths, some.pids), Protocol())
-    with pytest.raises(ProtocolError, match="ask for no draws"):
+    with pytest.raises(ProtocolError, match="set draws to 0"):
         camera_confusion(some, some, Protocol(draws=3))
     alone = Embeddings(torch.eye(2), ("a", "b"), torch.tensor([1, 1]), torch.tensor([0, 1]))
-    with pytest.raises(ProtocolError, match="nobody else"):
+    with pytest.raises(ProtocolError, match="no other person"):
         camera_confusion(alone, alone, Protocol())
     strangers = Embeddings(torch.eye(2), ("a", "b"), torch.tensor([1, 2]), torch.tensor([0, 0]))
     with pytest.raises(ProtocolError, match="no query has a valid match"):

@@ -1,4 +1,4 @@
-"""Metrics of ranks, by hand and by property."""
+"""The metrics of ranks, by hand and by property."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_by_hand(ranks: list[int], step: float, trapezoid: float, inp: float) ->
 
 
 def market_ap(ranks: list[int]) -> float:
-    """Precision over recall by trapezoids, walking down the list as the original evaluation does."""
+    """Return the area under precision over recall by trapezoids, rank by rank as in the original evaluation."""
     area, old_recall, old_precision, hits = 0.0, 0.0, 1.0, 0
     for place in range(1, max(ranks) + 1):
         hits += place in ranks
@@ -51,7 +51,7 @@ def market_ap(ranks: list[int]) -> float:
 
 
 @given(RANKS)
-def test_trapezoid_is_the_walk_of_the_original_code(queries: list[list[int]]) -> None:
+def test_trapezoid_is_the_area_of_the_original_code(queries: list[list[int]]) -> None:
     found = average_precision(*flat(queries), "trapezoid")
     assert found.tolist() == pytest.approx([market_ap(q) for q in queries], abs=1e-12)
 
@@ -80,7 +80,7 @@ def test_cmc_is_the_share_of_first_matches_and_never_falls(queries: list[list[in
 
 
 @given(RANKS)
-def test_everything_is_float64_in_the_unit_interval(queries: list[list[int]]) -> None:
+def test_all_values_are_float64_in_the_unit_interval(queries: list[list[int]]) -> None:
     kinds: tuple[APKind, ...] = ("step", "trapezoid")
     values = [*(average_precision(*flat(queries), kind) for kind in kinds), inverse_negative_penalty(*flat(queries))]
     for value in values:
@@ -89,7 +89,7 @@ def test_everything_is_float64_in_the_unit_interval(queries: list[list[int]]) ->
         assert value.max() <= 1
 
 
-def test_bootstrap_intervals_hold_the_mean_as_often_as_they_say() -> None:
+def test_bootstrap_intervals_cover_the_mean_at_their_level() -> None:
     generator = torch.Generator().manual_seed(0)
     truth, covered = 0.3, 0
     for seed in range(100):
@@ -99,7 +99,7 @@ def test_bootstrap_intervals_hold_the_mean_as_often_as_they_say() -> None:
     assert 88 <= covered <= 99
 
 
-def test_bootstrap_intervals_are_those_of_a_seed_and_of_each_row() -> None:
+def test_bootstrap_intervals_depend_on_the_seed_and_on_each_row_alone() -> None:
     values = torch.stack([torch.arange(50).double(), torch.ones(50).double()])
     ends = bootstrap_intervals(values)
     assert torch.equal(ends, bootstrap_intervals(values))
@@ -109,7 +109,7 @@ def test_bootstrap_intervals_are_those_of_a_seed_and_of_each_row() -> None:
     assert ends[0].tolist() == pytest.approx([24.5 - half, 24.5 + half], abs=0.6)
 
 
-def test_groups_are_drawn_whole() -> None:
+def test_groups_are_drawn_as_a_whole() -> None:
     values = torch.rand(2, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     alone = bootstrap_intervals(values)
     assert torch.equal(bootstrap_intervals(values, groups=torch.arange(12) * 7), alone)
@@ -119,7 +119,7 @@ def test_groups_are_drawn_whole() -> None:
     assert (narrow[:, 1] - narrow[:, 0] < 0.3 * (alone[:, 1] - alone[:, 0])).all()
 
 
-def test_groups_of_unlike_sizes_weigh_as_their_columns_do() -> None:
+def test_groups_of_different_sizes_weigh_as_many_columns() -> None:
     values, groups = torch.tensor([[1.0, 1.0, 1.0, 0.0]]), torch.tensor([5, 5, 5, 2])
     low, high = bootstrap_intervals(values, groups=groups, level=0.4).tolist()[0]
     assert (low, high) == pytest.approx((0.5, 1), abs=0.26)  # of draws: 0 (a quarter), 3/4 (half), 1 (a quarter)

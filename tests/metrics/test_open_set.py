@@ -1,4 +1,4 @@
-"""Open-set metrics against loops over all pairs, and pairs in blocks against a list of all of them."""
+"""The open-set metrics against loops over all pairs, and pairs in blocks against a list of all pairs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def pairs(same: list[int], different: list[int]) -> Pairs:
 
 
 @given(DISTANCES, DISTANCES)
-def test_the_roc_is_what_counting_gives(same: list[int], different: list[int]) -> None:
+def test_the_roc_equals_counting(same: list[int], different: list[int]) -> None:
     found = roc(pairs(same, different))
     values = [*sorted({*same, *different}), math.inf]
     assert found.thresholds.tolist() == values
@@ -79,9 +79,7 @@ def test_a_pair_may_stand_for_several(same: list[int], different: list[int], cou
 
 
 @given(DISTANCES, DISTANCES, st.lists(st.integers(1, 5), min_size=12, max_size=12), st.integers(1, 7))
-def test_a_histogram_is_what_counting_gives(
-    same: list[int], different: list[int], counts: list[int], bins: int
-) -> None:
+def test_a_histogram_equals_counting(same: list[int], different: list[int], counts: list[int], bins: int) -> None:
     weights = counts[: len(different)]
     found = histogram(
         Pairs.from_distances(torch.tensor(same), torch.tensor(different), torch.tensor(weights)), bins=bins
@@ -103,14 +101,14 @@ def test_a_histogram_is_what_counting_gives(
     assert found.different.sum().item() == pytest.approx(1)
 
 
-def test_a_rate_that_too_few_pairs_support_is_not_made_up() -> None:
+def test_a_rate_needs_enough_pairs() -> None:
     few = Pairs.from_distances(torch.zeros(3), torch.rand(1000, generator=torch.Generator().manual_seed(0)))
     assert [supports(few, rate) for rate in RATES] == [True, False, False]
     found = open_set_metrics(few)["true_positive_rate_at_false_match_rate"]
     assert (found["0.01"], found["0.001"], found["0.0001"]) == (1.0, None, None)
 
 
-def test_what_makes_no_metric_is_refused() -> None:
+def test_invalid_pairs_and_rates_raise() -> None:
     one, none = torch.ones(1), torch.ones(0)
     with pytest.raises(ProtocolError, match="no pairs of the same person"):
         Pairs.from_distances(none, one)
@@ -149,7 +147,7 @@ def literal(query: Embeddings, gallery: Embeddings, *, across: bool) -> tuple[li
 
 
 @given(PEOPLE, PEOPLE, st.booleans(), st.integers(1, 2000))
-def test_who_counts(
+def test_which_pairs_count(
     q: list[tuple[int, int, Role]], g: list[tuple[int, int, Role]], across: bool, block_bytes: int
 ) -> None:
     query, gallery = side(q, 0), side(g, 1)
@@ -174,7 +172,7 @@ def crowd(people: int, seed: int, *, digits: int = 9) -> Embeddings:
 
 @pytest.mark.parametrize("digits", [9, 0])
 def test_more_pairs_than_are_kept(digits: int) -> None:
-    """The nearest hundredth is exact, at whatever block size; the rest is near to what all pairs say."""
+    """The nearest hundredth is exact at every block size; the rest is close to the result of all pairs."""
     query, gallery = crowd(150, 0, digits=digits), crowd(150, 1, digits=digits)
     how = Protocol(normalize=False)
     whole = pair_distances(query, gallery, how)
@@ -191,7 +189,7 @@ def test_more_pairs_than_are_kept(digits: int) -> None:
     assert torch.equal(true_positive_rate(some, places), true_positive_rate(whole, places))
 
 
-def test_many_may_be_equally_far_where_the_nearest_end() -> None:
+def test_many_pairs_may_tie_at_the_bound_of_the_nearest() -> None:
     places = torch.arange(150) % 3
     side = Embeddings(places[:, None].double(), ("",) * 150, torch.arange(150), torch.zeros(150, dtype=torch.long))
     how = Protocol(normalize=False, ignore_same_camera=False)
@@ -203,7 +201,7 @@ def test_many_may_be_equally_far_where_the_nearest_end() -> None:
     assert found.tolist() == pytest.approx(expected, abs=0.03)
 
 
-def test_the_seed_decides_the_sample_and_nothing_else() -> None:
+def test_the_seed_decides_the_sample_alone() -> None:
     query, gallery = crowd(60, 0), crowd(60, 1)
     first, again, other = (pair_distances(query, gallery, Protocol(), kept=500, seed=s) for s in (1, 1, 2))
     assert torch.equal(first.different, again.different)
@@ -211,7 +209,7 @@ def test_the_seed_decides_the_sample_and_nothing_else() -> None:
     assert torch.equal(first.different[:30], other.different[:30])
 
 
-def test_what_has_no_threshold_is_refused() -> None:
+def test_inputs_without_thresholds_raise() -> None:
     query, gallery = crowd(6, 0), crowd(6, 1)
     with pytest.raises(ProtocolError, match="leave --rerank out"):
         pair_distances(query, gallery, Protocol(rerank=Rerank()))
@@ -225,7 +223,7 @@ def test_what_has_no_threshold_is_refused() -> None:
         pair_distances(query, nobody, Protocol())
 
 
-def test_a_distance_too_long_for_its_dtype_is_refused() -> None:
+def test_distances_too_large_for_their_dtype_raise() -> None:
     def far(rows: Tensor) -> Embeddings:
         return Embeddings(rows, ("",) * 2, torch.arange(2), torch.zeros(2, dtype=torch.long))
 

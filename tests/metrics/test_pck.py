@@ -10,8 +10,8 @@ import torch
 from passerby.metrics.pck import keypoint_distances, keypoint_heights, pck, summary
 
 
-def test_distances_are_in_heights_of_the_picture() -> None:
-    """3 of 64 columns right and 4 of 128 rows down are 5 of 128 rows away."""
+def test_distances_are_in_units_of_the_image_height() -> None:
+    """A shift by 3 of 64 columns and 4 of 128 rows is a distance of 5 of 128 rows."""
     found, true = torch.tensor([[[13 / 64, 24 / 128]]]), torch.tensor([[[10 / 64, 20 / 128]]])
     assert keypoint_distances(found, true, aspect=0.5).item() == pytest.approx(5 / 128)
 
@@ -26,7 +26,7 @@ def test_shares_are_of_the_keypoints_that_count() -> None:
     assert pck(distances, counted, tolerance=0.1)[0] == 1.0
 
 
-def test_a_smaller_person_must_be_hit_more_closely() -> None:
+def test_a_smaller_person_has_a_smaller_tolerance() -> None:
     distances, counted = torch.tensor([[0.04], [0.04]]), torch.ones(2, 1, dtype=torch.bool)
     total, _ = pck(distances, counted, tolerance=0.05, heights=torch.tensor([0.9, 0.7]))
     assert total == 0.5  # 0.045 and 0.035 are allowed
@@ -39,7 +39,7 @@ def test_the_height_of_the_keypoints() -> None:
     assert heights.tolist() == pytest.approx([0.8, 0.4, 0.0])
 
 
-def test_nobody_counts_nobody() -> None:
+def test_without_people_there_is_no_share() -> None:
     nothing = torch.zeros(2, 3, dtype=torch.bool)
     assert keypoint_heights(torch.rand(2, 3, 2), nothing).tolist() == [0, 0]
     assert math.isnan(pck(torch.zeros(2, 3), nothing, tolerance=0.05)[0])
@@ -58,8 +58,8 @@ def test_a_summary_names_the_keypoints_that_count() -> None:
     }
 
 
-def test_people_of_a_single_keypoint_have_no_height_to_be_measured_by() -> None:
-    """However well it was found: a share of no height is no distance."""
+def test_people_with_a_single_keypoint_have_no_height_and_do_not_count() -> None:
+    """A share of height 0 is no tolerance, however exact the keypoint."""
     distances = torch.tensor([[0.01, 0.2], [0.01, 0.0]])
     counted = torch.tensor([[True, True], [True, False]])
     heights = torch.tensor([0.8, 0.0])
@@ -70,7 +70,7 @@ def test_people_of_a_single_keypoint_have_no_height_to_be_measured_by() -> None:
     assert pck(distances, counted, tolerance=0.05)[0] == pytest.approx(2 / 3)  # the picture is as high as ever
 
 
-def test_a_summary_of_nothing_is_json() -> None:
+def test_an_empty_summary_is_valid_json() -> None:
     found = summary(torch.zeros(1, 2), torch.tensor([[True, False]]), ("nose", "neck"), heights=torch.zeros(1))
     nothing = {"pck_5": None, "pck_5_by_joint": {}, "pck_10": None, "pck_10_by_joint": {}}
     assert found == {"joints": 0, "pictures": 1, **nothing}

@@ -1,4 +1,4 @@
-"""Evaluation against a naive evaluator: plain Python, one query after another, everything sorted."""
+"""The evaluation against a naive evaluator: plain Python, one query after another, fully sorted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from passerby.types import Embeddings, EvalResult, Protocol, Role
 
 
 def make(features: Tensor, people: list[tuple[int, int, Role]]) -> Embeddings:
-    """Embeddings of (pid, camid, role) rows."""
+    """Return embeddings of (pid, camid, role) rows."""
     pids, camids, roles = (torch.tensor([int(p[i]) for p in people]) for i in range(3))
     return Embeddings(features, tuple(str(i) for i in range(len(people))), pids, camids, roles)
 
@@ -29,7 +29,7 @@ def squared(a: list[float], b: list[float], *, normalize: bool) -> float:
 
 
 def naive(query: Embeddings, gallery: Embeddings, protocol: Protocol, max_rank: int) -> dict[str, object]:
-    """The same numbers by the book."""
+    """Return the same numbers by their definitions."""
     columns = [(e.pids.tolist(), e.camids.tolist(), e.roles.tolist()) for e in (query, gallery)]  # type: ignore[union-attr]
     (q_pids, q_cams, q_roles), (g_pids, g_cams, g_roles) = columns
     aps, inps, firsts = [], [], []
@@ -78,7 +78,7 @@ PEOPLE = st.tuples(
 
 
 def corners(codes: list[int]) -> Tensor:
-    """Corners of a cube of side 1, length 1: distances are exact and many are equal."""
+    """Return corners of a cube of side 1, of norm 1: distances are exact and many are equal."""
     return ((torch.tensor(codes)[:, None] >> torch.arange(4)) & 1).double() - 0.5
 
 
@@ -90,7 +90,7 @@ def tied(draw: st.DrawFn, longest: int) -> Embeddings:
 
 @st.composite
 def on_a_grid(draw: st.DrawFn, longest: int) -> Embeddings:
-    """Whole numbers in three dimensions, to be compared as they are: distances are whole, and many are equal."""
+    """Return integers in three dimensions, to compare unnormalized: distances are integers, and many are equal."""
     numbers = st.tuples(*[st.integers(-2, 2)] * 3)
     rows = draw(st.lists(st.tuples(numbers, PEOPLE), min_size=1, max_size=longest))
     return make(torch.tensor([point for point, _ in rows]).double(), [person for _, person in rows])
@@ -124,14 +124,14 @@ def test_equals_the_naive_evaluator_where_many_tie(
 
 @settings(max_examples=1500, deadline=None)
 @given(on_a_grid(5), on_a_grid(25), PROTOCOLS, st.integers(1, 20_000), DTYPES)
-def test_equals_the_naive_evaluator_of_embeddings_as_they_are(
+def test_equals_the_naive_evaluator_of_unnormalized_embeddings(
     query: Embeddings, gallery: Embeddings, protocol: Protocol, block_bytes: int, dtype: torch.dtype
 ) -> None:
     check(query, gallery, replace(protocol, normalize=False), block_bytes, dtype)
 
 
 def spread(n: int, *, seed: int, d: int = 12) -> Embeddings:
-    """People, cameras and roles at random, around a center each; no two distances equal."""
+    """Return random people, cameras and roles, around one center per person; no two distances are equal."""
     draw = torch.Generator().manual_seed(seed)
     pids, camids = torch.randint(6, (n,), generator=draw), torch.randint(3, (n,), generator=draw)
     centers = torch.randn(6, d, generator=torch.Generator().manual_seed(99), dtype=torch.float64)
@@ -182,7 +182,7 @@ def test_junk_rows_change_nothing(query: Embeddings, gallery: Embeddings, junk: 
     assert (after.mean_ap, after.minp, after.gallery) == (before.mean_ap, before.minp, before.gallery)
 
 
-def test_people_seen_by_one_camera_are_dropped_and_counted() -> None:
+def test_people_of_a_single_camera_are_dropped_and_counted() -> None:
     P = Role.PERSON
     query = make(corners([0, 1]), [(1, 0, P), (2, 0, P)])
     gallery = make(corners([0, 1, 3]), [(1, 1, P), (2, 0, P), (9, 0, P)])
@@ -198,14 +198,14 @@ def test_the_result_carries_its_protocol_and_the_default_is_market() -> None:
     assert evaluate_embeddings(both, both, other).protocol == other
 
 
-def test_max_rank_counts_from_one() -> None:
+def test_max_rank_is_at_least_one() -> None:
     both = spread(30, seed=1)
     assert len(evaluate_embeddings(both, both, max_rank=7).cmc) == 7
-    with pytest.raises(ProtocolError, match="got max_rank 0"):
+    with pytest.raises(ProtocolError, match="max_rank must be at least 1, got 0"):
         evaluate_embeddings(both, both, max_rank=0)
 
 
-def test_an_unknown_average_precision_is_refused() -> None:
+def test_an_unknown_average_precision_raises() -> None:
     both = spread(30, seed=1)
     with pytest.raises(UnknownNameError, match="Did you mean step"):
         evaluate_embeddings(both, both, Protocol(average_precision="steps"))  # type: ignore[arg-type]

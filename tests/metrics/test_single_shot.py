@@ -1,4 +1,4 @@
-"""Single gallery shots against plain Python, one draw and one query after another."""
+"""The single-shot protocol against plain Python, one draw and one query after another."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def make(features: Tensor, people: list[tuple[int, int, Role]]) -> Embeddings:
 
 
 def crowd(seed: int = 0) -> Embeddings:
-    """Twelve people by three cameras, one to three pictures by each; some are seen by one camera only."""
+    """Return twelve people by three cameras, one to three images by each; some are seen by one camera only."""
     generator = Generator().manual_seed(seed)
     people = [
         (pid, camid, P)
@@ -37,7 +37,7 @@ def crowd(seed: int = 0) -> Embeddings:
 
 
 def literal(query: Embeddings, gallery: Embeddings, rows: Tensor, camera: int) -> list[int]:
-    """The rank of each query of a camera among the rows drawn for it."""
+    """Return the rank of each query of a camera among the rows drawn for it."""
     assert query.pids is not None
     assert query.camids is not None
     assert query.roles is not None
@@ -54,7 +54,7 @@ def literal(query: Embeddings, gallery: Embeddings, rows: Tensor, camera: int) -
     return ranks
 
 
-def test_every_draw_is_what_plain_python_counts() -> None:
+def test_every_draw_equals_plain_python() -> None:
     both = crowd()
     found = single_shot(both, both, ONCE, max_rank=50)
     shots = candidates_by_camera(both, both, ONCE)
@@ -72,7 +72,7 @@ def test_every_draw_is_what_plain_python_counts() -> None:
     assert found.curves[:, 0].std() > 0, "draws differ"
 
 
-def test_a_draw_has_one_picture_of_each_person_by_another_camera() -> None:
+def test_a_draw_has_one_image_of_each_person_by_another_camera() -> None:
     both = crowd()
     assert both.pids is not None
     assert both.camids is not None
@@ -89,7 +89,7 @@ def test_a_draw_has_one_picture_of_each_person_by_another_camera() -> None:
         assert not (both.roles[rows] == J).any()
 
 
-def test_any_picture_is_as_likely_as_another() -> None:
+def test_images_are_drawn_uniformly() -> None:
     groups, generator = torch.tensor([0, 1, 0, 2, 0, 1]), Generator().manual_seed(0)
     counts = torch.zeros(6)
     for _ in range(3000):
@@ -98,7 +98,7 @@ def test_any_picture_is_as_likely_as_another() -> None:
     assert torch.allclose(counts / 3000, torch.tensor([1 / 3, 1 / 2, 1 / 3, 1, 1 / 3, 1 / 2]), atol=0.04)
 
 
-def test_with_one_picture_a_person_it_is_the_whole_gallery() -> None:
+def test_with_one_image_per_person_it_is_the_whole_gallery() -> None:
     features = torch.randn(40, 5, generator=Generator().manual_seed(1), dtype=torch.float64)
     query = make(features[:20], [(pid, 1, P) for pid in range(20)])
     gallery = make(features[20:], [(pid, 2, P) for pid in range(20)])
@@ -123,7 +123,7 @@ def test_the_seed_decides_and_there_is_no_average_precision() -> None:
     assert DRAWS == 100
 
 
-def test_what_it_needs() -> None:
+def test_invalid_inputs_raise() -> None:
     both = crowd()
     with pytest.raises(ProtocolError, match="name the cameras"):
         evaluate_embeddings(replace(both, camids=None), both, ONCE)

@@ -1,4 +1,4 @@
-"""Slices against a literal loop, and what their counts must add up to."""
+"""Subgroups against a literal loop, and the sums of their counts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from passerby.types import Embeddings, Protocol, QueryResults, Rerank, Role
 
 
 def people(n: int, seed: int) -> Embeddings:
-    """Persons, cameras and roles at random; all distances differ."""
+    """Return random people, cameras and roles; all distances differ."""
     draw = torch.Generator().manual_seed(seed)
     pids, camids = torch.randint(5, (n,), generator=draw), torch.randint(3, (n,), generator=draw)
     centers = torch.randn(5, 6, generator=torch.Generator().manual_seed(9)).double()
@@ -27,7 +27,7 @@ def people(n: int, seed: int) -> Embeddings:
 def literal(
     query: Embeddings, gallery: Embeddings, protocol: Protocol
 ) -> dict[tuple[str, str], list[tuple[int, float, int]]]:
-    """Of each pair of cameras a row a query: first rank, average precision (step), person."""
+    """Return, for each pair of cameras, a row per query: first rank, average precision (step), person."""
     units = [(e.embedding / e.embedding.norm(dim=1, keepdim=True)).tolist() for e in (query, gallery)]
     asked, seen = (
         list(zip(u, e.pids.tolist(), e.camids.tolist(), e.roles.tolist(), strict=True))
@@ -63,7 +63,7 @@ def test_pairs_of_cameras_equal_a_literal_loop(seed: int, ignore: bool) -> None:
         assert some.mean_ap == pytest.approx(sum(precision for _, precision, _ in rows) / len(rows))
 
 
-def test_a_pair_of_cameras_is_an_evaluation_of_its_own() -> None:
+def test_a_pair_of_cameras_is_a_separate_evaluation() -> None:
     query, gallery = people(25, 1), people(60, 101)
     protocol = Protocol(rerank=Rerank(k1=4, k2=2), average_precision="trapezoid")
     cell = next(some for some in camera_subgroups(query, gallery, protocol) if (some.group, some.value) == ("0", "2"))
@@ -74,16 +74,16 @@ def test_a_pair_of_cameras_is_an_evaluation_of_its_own() -> None:
     assert (cell.rank1_interval, cell.mean_ap_interval) == (alone.intervals["rank1"], alone.intervals["mean_ap"])
 
 
-def test_a_gallery_camera_where_nobody_is_to_be_found_has_no_slices() -> None:
+def test_a_gallery_camera_without_true_matches_has_no_subgroups() -> None:
     query = Embeddings(torch.eye(3)[:1], ("q",), torch.tensor([1]), torch.tensor([0]))
     gallery = Embeddings(torch.eye(3), tuple("abc"), torch.tensor([1, 2, 1]), torch.tensor([1, 2, 0]))
     assert [(some.group, some.value) for some in camera_subgroups(query, gallery, Protocol())] == [("0", "1")]
 
 
-def test_cameras_that_nobody_names_and_drawn_galleries_are_refused() -> None:
+def test_unknown_cameras_and_drawn_galleries_raise() -> None:
     one = people(20, 1)
     nowhere = Embeddings(one.embedding, one.paths, one.pids)
-    with pytest.raises(ProtocolError, match="need to know the cameras"):
+    with pytest.raises(ProtocolError, match="need the camera IDs"):
         camera_subgroups(nowhere, one, Protocol(ignore_same_camera=False))
     with pytest.raises(ProtocolError, match="draws galleries"):
         camera_subgroups(one, one, Protocol(draws=3))
@@ -110,13 +110,13 @@ def test_queries_are_divided_and_add_up() -> None:
     assert no.mean_ap_interval == pytest.approx((low, high))
 
 
-def test_a_slice_is_one_of_few_below_the_bound() -> None:
+def test_a_subgroup_is_marked_below_the_bound() -> None:
     sizes = {n: query_subgroups("visibility", "j", ["a"] * n, results(n), order="a")[0].few for n in (FEW - 1, FEW)}
     assert sizes == {FEW - 1: True, FEW: False}
 
 
 def test_no_query_is_lost() -> None:
-    with pytest.raises(ShapeError, match="4 queries but 3 labels of hat"):
+    with pytest.raises(ShapeError, match="got 3 labels of hat for 4 queries"):
         query_subgroups("attributes", "hat", ["no"] * 3, results(4), order=("no",))
     with pytest.raises(ProtocolError, match="hat yes would be lost"):
         query_subgroups("attributes", "hat", ["no", "yes"], results(2), order=("no",))
@@ -126,7 +126,7 @@ def some(dimension: str, value: str, mean_ap: float) -> Subgroup:
     return Subgroup(dimension, "g", value, 9, 3, 0.5, mean_ap, (0.4, 0.6), (0.1, 0.9))  # type: ignore[arg-type]
 
 
-def test_worst_come_first_within_a_dimension() -> None:
+def test_the_worst_subgroups_come_first_within_a_dimension() -> None:
     mixed = [
         some("visibility", "a", 0.9),
         some("visibility", "b", 0.1),

@@ -1,1 +1,1 @@
-"""Metrics: pure functions of distances, rankings and labels, and calibration."""
+"""The metrics: pure functions of distances, rankings and labels, and calibration."""

@@ -1,10 +1,10 @@
-"""How well attributes are predicted, group by group: AANet's Table 4 (Tay, Roy, Yap, CVPR 2019), with what it lacks.
+"""The accuracy of attribute prediction, group by group: AANet's Table 4 (Tay, Roy, Yap, CVPR 2019), and baselines.
 
-Plain accuracy, which the paper prints, flatters a group whose values are rare: nine people in ten carry no handbag, and
-who always says so is right nine times in ten. So two numbers stand beside it: balanced accuracy, the mean recall over
-the values that occur, and the accuracy of always saying what is commonest among the training people.
+Plain accuracy, which the paper prints, is misleading for a group with rare values: nine people in ten carry no handbag,
+so that a constant prediction is right nine times in ten. Two numbers are therefore added: balanced accuracy, the mean
+recall over the values that occur, and the accuracy of always predicting the most common value of the training people.
 
-Classes are those of a :class:`~passerby.data.attributes.schema.Schema`, −1 where nobody knows; unknown ones count nowhere.
+Classes are those of a :class:`~passerby.data.attributes.schema.Schema`, −1 where unknown; unknown ones do not count.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from passerby.types import AttributeResult, GroupAccuracy
 
 
 def accuracy(predicted: Int[Tensor, " n"], true: Int[Tensor, " n"]) -> float:
-    """The share of the known classes that were predicted; NaN where none is known.
+    """Return the share of the known classes that were predicted; NaN if none is known.
 
     >>> accuracy(torch.tensor([0, 0, 0, 1]), torch.tensor([0, 0, 1, -1]))
     0.6666666666666666
@@ -29,7 +29,7 @@ def accuracy(predicted: Int[Tensor, " n"], true: Int[Tensor, " n"]) -> float:
 
 
 def balanced_accuracy(predicted: Int[Tensor, " n"], true: Int[Tensor, " n"]) -> float:
-    """Mean over the classes that occur of the share of each that was predicted; NaN where none is known.
+    """Return the mean, over the classes that occur, of the share of each that was predicted; NaN if none is known.
 
     >>> balanced_accuracy(torch.tensor([0, 0, 0, 1]), torch.tensor([0, 0, 1, -1]))
     0.5
@@ -39,7 +39,7 @@ def balanced_accuracy(predicted: Int[Tensor, " n"], true: Int[Tensor, " n"]) -> 
 
 
 def majority(classes: Int[Tensor, " n"]) -> int:
-    """The commonest known class, the first of equally common ones; −1 where none is known."""
+    """Return the most common known class, the first of equally common ones; −1 if none is known."""
     known = classes[classes != UNKNOWN]
     return int(known.bincount().argmax()) if len(known) else UNKNOWN
 
@@ -47,19 +47,22 @@ def majority(classes: Int[Tensor, " n"]) -> int:
 def attribute_result(
     predicted: Int[Tensor, "n g"], true: Int[Tensor, "n g"], training: Int[Tensor, "p g"], schema: Schema
 ) -> AttributeResult:
-    """Every group of the schema that is known of some picture.
+    """Return the accuracies of every group of the schema that is known for some image.
 
     Args:
-        predicted: classes of n pictures.
-        true: the same.
-        training: classes of the p training people, whose commonest are the baseline; p may be 0.
+        predicted: predicted classes of n images.
+        true: their true classes.
+        training: classes of the p training people, whose most common ones are the baseline; p may be 0.
 
     Raises:
-        ShapeError: if a table has not one column a group.
+        ShapeError: if a table does not have one column per group.
     """
     for name, table in (("predicted", predicted), ("true", true), ("training", training)):
         if table.shape[1] != len(schema.groups):
-            raise ShapeError(f"{schema.name} has {len(schema.groups)} groups, {name} classes {table.shape[1]} columns")
+            raise ShapeError(
+                f"{name} classes need one column per group of {schema.name}: got {table.shape[1]}, expected "
+                f"{len(schema.groups)}"
+            )
     columns = zip(schema.groups, predicted.unbind(1), true.unbind(1), training.unbind(1), strict=True)
     groups = (_group(*column) for column in columns if (column[2] != UNKNOWN).any())
     return AttributeResult(schema.name, tuple(groups))
@@ -67,13 +70,13 @@ def attribute_result(
 
 def _group(group: Attribute, predicted: Tensor, true: Tensor, training: Tensor) -> GroupAccuracy:
     commonest = majority(training)
-    said = commonest != UNKNOWN
+    known = commonest != UNKNOWN
     return GroupAccuracy(
         name=group.name,
         accuracy=accuracy(predicted, true),
         balanced=balanced_accuracy(predicted, true),
-        majority=group.values[commonest] if said else None,
-        majority_accuracy=accuracy(torch.full_like(true, commonest), true) if said else None,
+        majority=group.values[commonest] if known else None,
+        majority_accuracy=accuracy(torch.full_like(true, commonest), true) if known else None,
         images=int((true != UNKNOWN).sum()),
         values=len(_occurring(true)),
     )

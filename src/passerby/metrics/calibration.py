@@ -1,12 +1,12 @@
-"""What a run's distances mean: P(same person), and thresholds at false-match rates; a value that is kept as JSON.
+"""The calibration of a run's distances: P(same person), and thresholds at false-match rates; stored as JSON.
 
-A hit is called
+The verdict on a hit is
 
-- *same* where its distance is below the threshold of the false-match rate 1e-3, and it is likelier the same than not;
-- *different* where it is not below that of 1e-2, and it is likelier not the same;
-- *unsure* otherwise: among them where there were too few pairs to know the threshold.
+- *same* if its distance is below the threshold of the false-match rate 1e-3, and P(same person) is at least ½;
+- *different* if it is not below that of 1e-2, and P(same person) is below ½;
+- *unsure* otherwise, also if there were too few pairs to know the threshold.
 
-Probability alone would hang on the gallery's share of same pairs, a rate alone would ignore it; so both must say so.
+Probability alone would depend on the gallery's share of same pairs, a rate alone would ignore it; both are required.
 """
 
 from __future__ import annotations
@@ -28,61 +28,62 @@ from passerby.metrics.verification import CalibrationQuality, Threshold, Thresho
 from passerby.types import Protocol, Verdict
 
 CALIBRATION = "calibration.json"
-"""The file of a run folder."""
+"""The name of the file in a run folder."""
 FORMAT = 1
 SAME_AT, DIFFERENT_AT = 1e-3, 1e-2
-"""False-match rates that decide what a hit is called."""
+"""The false-match rates that decide the verdict on a hit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Distance → P(same person), thresholds, and what they were fitted on."""
+    """A curve from distance to P(same person), thresholds, and the data that they were fitted on."""
 
     curve: Curve
     thresholds: tuple[Threshold, ...]
     same: int
-    """Pairs that it was fitted on."""
+    """The number of same pairs that it was fitted on."""
     different: int
+    """The number of different pairs that it was fitted on."""
     protocol: Protocol
-    """How distances were made, and which pairs count."""
+    """The protocol, which decides how distances are computed and which pairs count."""
     fingerprint: str
-    """Of the model (:class:`~passerby.inference.model.Model`)."""
+    """The fingerprint of the model (:class:`~passerby.inference.model.Model`)."""
     data: str
-    """Where the pictures were."""
+    """The path of the images."""
     content: str
-    """Digest of the pictures (:func:`~passerby.data.digest.digest_of`)."""
+    """The digest of the images (:func:`~passerby.data.digest.digest_of`)."""
     seed: int
-    """Decided which people were held out."""
+    """The seed that decided which people were held out."""
     held_out: CalibrationQuality
-    """One half of the people, of a calibration that was fitted on the other; this one is fitted on all."""
+    """The quality, on one half of the people, of a calibration fitted on the other half; this one is fitted on all."""
 
     @property
     def prior(self) -> float:
-        """The share of same pairs among those that it was fitted on."""
+        """The share of same pairs among the fitted ones."""
         return self.same / (self.same + self.different)
 
     def probability(self, distances: Float[Tensor, "..."], *, prior: float | None = None) -> Float[Tensor, "..."]:
-        """P(same person) of pairs; never higher for a larger distance.
+        """Return P(same person) of pairs; it never rises with the distance.
 
         Args:
-            prior: the share of same pairs where these come from; by default as in the data it was fitted on.
+            prior: share of same pairs in the data of these pairs; by default that of the fitted data.
         """
         found = self.curve(distances)
         return found if prior is None else with_prior(found, old=self.prior, new=prior)
 
     def threshold(self, rate: float) -> float | None:
-        """Of one of the rates that it has thresholds for; ``None`` where there were too few pairs.
+        """Return the threshold of a false-match rate; ``None`` if there were too few pairs.
 
         Raises:
-            ProtocolError: if it has none for this rate.
+            ProtocolError: if it was not fitted for this rate.
         """
         known = {each.rate: each.distance for each in self.thresholds}
         if rate not in known:
-            raise ProtocolError(f"there is no threshold for the false-match rate {rate:g}; there are {_listed(known)}")
+            raise ProtocolError(f"no threshold for the false-match rate {rate:g}: expected one of {_joined(known)}")
         return known[rate]
 
     def verdict(self, distance: float) -> tuple[float, Verdict]:
-        """P(same person) of one pair, and what to call it (see above)."""
+        """Return P(same person) of one pair, and the verdict (see above)."""
         probability = self.probability(torch.tensor([distance], dtype=torch.float64)).item()
         near, far = self.threshold(SAME_AT), self.threshold(DIFFERENT_AT)
         if near is not None and distance < near and probability >= 0.5:
@@ -91,20 +92,20 @@ class Calibration:
             return probability, "different"
         return probability, "unsure"
 
-    def mismatch(self, how: Protocol) -> str:
-        """Why it says nothing of distances that are made as ``how`` says; empty where it does."""
-        if how.rerank:
+    def mismatch(self, protocol: Protocol) -> str:
+        """Return why it does not apply to the distances of a protocol; empty if it applies."""
+        if protocol.rerank:
             return "re-ranked distances have no calibration"
-        own, other = _comparison(self.protocol), _comparison(how)
+        own, other = _distance_settings(self.protocol), _distance_settings(protocol)
         differ = [f"{name} {own[name]}, not {other[name]}" for name in own if own[name] != other[name]]
         return f"the run was calibrated with {'; '.join(differ)}" if differ else ""
 
     def evaluate(self, pairs: Pairs) -> CalibrationQuality:
-        """How well it holds on pairs, which should be of people that it has not seen."""
+        """Return its quality on pairs, which should be of people that it was not fitted on."""
         return measure(self.curve, self.thresholds, self.prior, pairs)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return {
             "format": FORMAT,
             "method": "isotonic" if isinstance(self.curve, Steps) else "logistic",
@@ -114,10 +115,10 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Calibration:
-        """Of what :meth:`to_dict` made.
+        """Build from the values of :meth:`to_dict`.
 
         Raises:
-            KeyError, TypeError, ValueError: if it is something else.
+            KeyError, TypeError, ValueError: if the values are something else.
         """
         kept = {name: value for name, value in values.items() if name not in ("format", "method")}
         curve, held_out = values["curve"], values["held_out"]
@@ -139,16 +140,16 @@ class Calibration:
 
 
 def write_calibration(run: str | Path, calibration: Calibration) -> None:
-    """Put it into a run folder, whole or not at all; an older one is replaced."""
+    """Write a calibration into a run folder, atomically; it replaces an older one."""
     with atomic_write(Path(run) / CALIBRATION) as partial:
         partial.write_text(json.dumps(calibration.to_dict(), indent=1) + "\n")
 
 
 def read_calibration(run: str | Path) -> Calibration | None:
-    """That of a run folder; ``None`` where it has none.
+    """Read the calibration of a run folder; ``None`` if it has none.
 
     Raises:
-        ConfigError: if its file is damaged or of a newer passerby.
+        ConfigError: if its file is damaged or of a newer version.
     """
     file = Path(run) / CALIBRATION
     if not file.is_file():
@@ -156,16 +157,16 @@ def read_calibration(run: str | Path) -> Calibration | None:
     try:
         values = json.loads(file.read_text())
         if values["format"] > FORMAT:
-            raise ConfigError(f"{file} has format {values['format']}, this passerby reads up to {FORMAT}; update it")
+            raise ConfigError(f"{file} has format {values['format']}, expected at most {FORMAT}. Fix: update passerby")
         return Calibration.from_dict(values)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{file} is damaged ({error!r}); delete it, and calibrate the run again") from None
+        raise ConfigError(f"{file} is damaged ({error!r}). Fix: delete it, and calibrate the run again") from None
 
 
-def _comparison(how: Protocol) -> dict[str, Any]:
-    """What decides a distance."""
-    return {"distance": how.distance, "normalize": how.normalize, "flip_tta": how.flip_tta}
+def _distance_settings(protocol: Protocol) -> dict[str, Any]:
+    """Return the settings that decide a distance."""
+    return {"distance": protocol.distance, "normalize": protocol.normalize, "flip_tta": protocol.flip_tta}
 
 
-def _listed(rates: dict[float, float | None]) -> str:
+def _joined(rates: dict[float, float | None]) -> str:
     return ", ".join(f"{rate:g}" for rate in rates)

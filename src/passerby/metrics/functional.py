@@ -1,7 +1,7 @@
-"""Retrieval metrics as pure functions of ranks. Everything is float64, in [0, 1], larger is better.
+"""The retrieval metrics as pure functions of ranks. All values are float64, in [0, 1], larger is better.
 
-``ranks (m,)`` are all queries' 1-based ranks of true matches, ascending within a query; ``counts
-(v,)`` say how many belong to each query.
+``ranks (m,)`` are the 1-based ranks of the true matches of all queries, ascending within a query; ``counts
+(v,)`` are the number of ranks of each query.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _starts(counts: Int[Tensor, " v"]) -> Int[Tensor, " v"]:
 def average_precision(
     ranks: Int[Tensor, " m"], counts: Int[Tensor, " v"], kind: APKind = "step"
 ) -> Float[Tensor, " v"]:
-    """Average precision of each query; its i-th match at rank r has precision i/r.
+    """Return the average precision of each query, whose i-th match at rank r has precision i/r.
 
     ``step``: Σ i/r ÷ n. ``trapezoid``: the original Market-1501 code, Σ (i/r + (i−1)/(r−1))/2 ÷ n, the
     precision before rank 1 being 1. Matches at ranks 2 and 4: 0.500 and 0.333.
@@ -42,12 +42,12 @@ def average_precision(
 
 
 def inverse_negative_penalty(ranks: Int[Tensor, " m"], counts: Int[Tensor, " v"]) -> Float[Tensor, " v"]:
-    """Matches ÷ rank of the last one, of each query (Ye et al., TPAMI 2021, Eq 4)."""
+    """Return the number of matches ÷ the rank of the last one, for each query (Ye et al., TPAMI 2021, Eq 4)."""
     return counts.double() / ranks[counts.cumsum(0) - 1]
 
 
 def cmc(ranks: Int[Tensor, " m"], counts: Int[Tensor, " v"], max_rank: int) -> Float[Tensor, " k"]:
-    """Cumulative matching characteristic: share of queries whose first match is at rank ≤ 1 … max_rank."""
+    """Return the cumulative matching characteristic: the share of queries whose first match has rank ≤ 1 … max_rank."""
     first = ranks[_starts(counts)]
     within = torch.bincount(first.clamp_max(max_rank + 1), minlength=max_rank + 2)[1 : max_rank + 1]
     return within.cumsum(0).double() / len(counts)
@@ -56,10 +56,10 @@ def cmc(ranks: Int[Tensor, " m"], counts: Int[Tensor, " v"], max_rank: int) -> F
 def precision_recall(
     ranks: Int[Tensor, " m"], counts: Int[Tensor, " v"], *, steps: int = 100
 ) -> tuple[Float[Tensor, " k"], Float[Tensor, " k"]]:
-    """Recalls 0, 1/steps … 1, and the interpolated precision at each, the mean over queries.
+    """Return the recalls 0, 1/steps … 1, and the interpolated precision at each, the mean over queries.
 
     A query's interpolated precision at recall t is the highest of its precisions i/r at recalls i/n ≥ t (Manning,
-    Raghavan and Schütze, 2008, §8.4); i goes through its n matches, whose ranks are r. It never rises with t.
+    Raghavan and Schütze, 2008, §8.4), i running over its n matches, whose ranks are r. It never rises with t.
 
     >>> precision_recall(torch.tensor([2, 4, 6]), torch.tensor([3]), steps=3)[1].tolist()
     [0.5, 0.5, 0.5, 0.5]
@@ -85,13 +85,13 @@ def bootstrap_intervals(
     draws: int = 1000,
     seed: int = 0,
 ) -> Float[Tensor, "m 2"]:
-    """Of the mean of each row: between which ends it lies in ``level`` of so many samples, drawn with replacement.
+    """Return the interval of the mean of each row that holds ``level`` of the samples, drawn with replacement.
 
-    The percentile bootstrap (Efron and Tibshirani, 1993, §13.3); queries are taken as independent of each other, unless
-    groups are drawn: then only those are, as people, whose own queries are alike (the cluster bootstrap).
+    This is the percentile bootstrap (Efron and Tibshirani, 1993, §13.3); queries are treated as independent, unless
+    groups are drawn: then only groups are, such as people, whose own queries are similar (the cluster bootstrap).
 
     Args:
-        groups: of each column; a group is drawn whole. ``None``: every column by itself.
+        groups: group of each column, drawn as a whole. ``None``: every column is drawn separately.
     """
     counts = torch.ones(values.shape[1], dtype=values.dtype)
     if groups is not None:

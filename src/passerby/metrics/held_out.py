@@ -1,4 +1,4 @@
-"""Embeddings → :class:`~passerby.metrics.calibration.Calibration`, measured on people that were held out."""
+"""Fit a :class:`~passerby.metrics.calibration.Calibration` to embeddings, and measure it on held-out people."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def calibrate_embeddings(
     data: str = "",
     content: str = "",
 ) -> Calibration:
-    """Fit on all pairs of query and gallery; and on one half of the people, to measure it on the other.
+    """Fit on all pairs of query and gallery, and on one half of the people, to measure it on the other.
 
     Args:
-        seed: which people are in which half.
+        seed: random seed of the halves.
 
     Raises:
-        ProtocolError: if there are too few people, or :func:`~passerby.metrics.pairs.pair_distances` refuses them.
+        ProtocolError: if there are too few people, or :func:`~passerby.metrics.pairs.pair_distances` raises it.
         UnknownNameError: if there is no such method.
     """
     fitted, other = (_pairs_of_half(*half, protocol) for half in split_people(query, gallery, seed))
@@ -46,9 +46,9 @@ def calibrate_embeddings(
 
 
 def split_people(query: Embeddings, gallery: Embeddings, seed: int) -> tuple[tuple[Embeddings, Embeddings], ...]:
-    """Query and gallery of one half of the people, and of the other; each distractor's picture falls to either half."""
+    """Return query and gallery of one half of the people, and of the other; each distractor falls to either half."""
     if query.pids is None or gallery.pids is None:
-        raise ProtocolError("calibration needs to know the people of query and gallery; these are unlabeled")
+        raise ProtocolError("calibration needs the person IDs of query and gallery; these are unlabeled")
     draw = torch.Generator().manual_seed(seed)
     people = torch.cat([side.pids[_persons(side)] for side in (query, gallery) if side.pids is not None]).unique()
     first = people[torch.randperm(len(people), generator=draw)[: len(people) // 2]]
@@ -64,7 +64,7 @@ def _pairs_of_half(query: Embeddings, gallery: Embeddings, protocol: Protocol) -
     try:
         return pair_distances(query, gallery, protocol)
     except ProtocolError as error:
-        raise ProtocolError(f"one half of the people is too few to calibrate on or to measure with: {error}") from None
+        raise ProtocolError(f"one half of the people is too few to calibrate or to measure on: {error}") from None
 
 
 def _persons(side: Embeddings) -> Bool[Tensor, " n"]:

@@ -1,8 +1,8 @@
-"""Is this the same person at all? Open-set metrics, from the distances of pairs of the same and of different people.
+"""The open-set metrics, from the distances of pairs of the same and of different people.
 
-A pair is accepted where its distance is *below* a threshold. The false-match rate is the share of different pairs that
-are accepted, the true-positive rate that of same pairs. Everything is exact in the distances, ties included: nothing is
-put into bins. A different pair may stand for several (:mod:`passerby.metrics.pairs` says when).
+A pair is accepted if its distance is *below* a threshold. The false-match rate is the share of different pairs that
+are accepted, the true-positive rate that of same pairs. All values are exact in the distances, ties included, without
+binning. A different pair may stand for several (see :mod:`passerby.metrics.pairs`).
 """
 
 from __future__ import annotations
@@ -17,25 +17,26 @@ from torch import Tensor
 from passerby.errors import ProtocolError
 
 RATES = (1e-2, 1e-3, 1e-4)
-"""False-match rates at which results are reported."""
+"""The false-match rates at which results are reported."""
 PAIRS_AT_A_RATE = 10
-"""Different pairs that must be expected below a threshold, so that it is measured and not made up."""
+"""The number of different pairs expected below a threshold that suffices to measure it."""
 _ROUNDING = 1 + 1e-12
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Distances of pairs, float64, ascending."""
+    """The distances of pairs, float64, ascending."""
 
     same: Float[Tensor, " m"]
-    """Of the same person."""
+    """The distances of pairs of the same person."""
     different: Float[Tensor, " n"]
+    """The distances of pairs of different people."""
     counts: Float[Tensor, " n"]
-    """How many different pairs each of them stands for."""
+    """The number of different pairs that each of these stands for."""
 
     @classmethod
     def from_distances(cls, same: Tensor, different: Tensor, counts: Tensor | None = None) -> Pairs:
-        """Sort distances, in any order; without ``counts`` each stands for itself.
+        """Build from distances in any order; without ``counts`` each stands for itself.
 
         Raises:
             ProtocolError: if a distance is not finite, or there are no same or no different pairs.
@@ -43,14 +44,14 @@ class Pairs:
         for name, distances in (("same", same), ("different", different)):
             if not len(distances):
                 raise ProtocolError(
-                    f"there are no pairs of the {name} person; give people that are seen more than once, by several "
-                    "cameras, and more than one of them"
+                    "there are no pairs of the same person. Fix: give several people, each with more than one image by "
+                    "several cameras"
                     if name == "same"
-                    else "there are no pairs of different people; give more than one person"
+                    else "there are no pairs of different people. Fix: give more than one person"
                 )
             if bad := int((~distances.isfinite()).sum()):
                 raise ProtocolError(
-                    f"{bad} of {len(distances)} distances of {name} pairs are not finite; look at the embeddings"
+                    f"{bad} of {len(distances)} distances of {name} pairs are not finite. Fix: check the embeddings"
                 )
         ascending, order = different.double().sort()
         counts = torch.ones_like(ascending) if counts is None else counts.double()[order]
@@ -58,34 +59,34 @@ class Pairs:
 
     @property
     def total(self) -> int:
-        """How many different pairs there are."""
+        """The number of different pairs."""
         return round(self.counts.sum().item())
 
     @property
     def prior(self) -> float:
-        """The share of same pairs among all."""
+        """The share of same pairs among all pairs."""
         return len(self.same) / (len(self.same) + self.total)
 
 
 class Roc(NamedTuple):
-    """Receiver operating characteristic: a point for each threshold that changes anything, ascending."""
+    """The receiver operating characteristic: a point for each threshold that changes a rate, ascending."""
 
     thresholds: Float[Tensor, " k"]
-    """The last one is infinite: everything is accepted."""
+    """The thresholds; the last is infinite and accepts every pair."""
     false_match_rate: Float[Tensor, " k"]
     true_positive_rate: Float[Tensor, " k"]
 
 
 def true_positive_rate(pairs: Pairs, thresholds: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
-    """The share of same pairs below each threshold."""
+    """Return the share of same pairs below each threshold."""
     return torch.searchsorted(pairs.same, thresholds.contiguous()).double() / len(pairs.same)
 
 
 def false_match_rate(pairs: Pairs, thresholds: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
-    """The share of different pairs below each threshold.
+    """Return the share of different pairs below each threshold.
 
-    >>> some = Pairs.from_distances(torch.tensor([0.1, 0.2]), torch.tensor([0.3, 0.2, 0.4, 0.5]))
-    >>> false_match_rate(some, torch.tensor([0.2, 0.3, 9.0]).double()).tolist()
+    >>> pairs = Pairs.from_distances(torch.tensor([0.1, 0.2]), torch.tensor([0.3, 0.2, 0.4, 0.5]))
+    >>> false_match_rate(pairs, torch.tensor([0.2, 0.3, 9.0]).double()).tolist()
     [0.0, 0.25, 1.0]
     """
     until = torch.cat([torch.zeros(1, dtype=torch.float64), pairs.counts.cumsum(0)])
@@ -93,41 +94,41 @@ def false_match_rate(pairs: Pairs, thresholds: Float[Tensor, " k"]) -> Float[Ten
 
 
 def roc(pairs: Pairs) -> Roc:
-    """From (0, 0) to (1, 1)."""
+    """Return the ROC from (0, 0) to (1, 1)."""
     values = torch.cat([pairs.same, pairs.different]).unique()
     thresholds = torch.cat([values, values.new_full((1,), torch.inf)])
     return Roc(thresholds, false_match_rate(pairs, thresholds), true_positive_rate(pairs, thresholds))
 
 
 def supports(pairs: Pairs, rate: float) -> bool:
-    """Whether there are enough different pairs to know the threshold of a false-match rate."""
+    """Tell if there are enough different pairs to measure the threshold of a false-match rate."""
     return pairs.total * rate * _ROUNDING >= PAIRS_AT_A_RATE
 
 
 def threshold_at(pairs: Pairs, rate: float) -> float:
-    """The largest distance below which no more than ``rate`` of the different pairs lie; infinite where all may.
+    """Return the largest distance below which at most ``rate`` of the different pairs lie; infinite if all may.
 
     Raises:
         ProtocolError: if the rate is not in [0, 1].
 
-    >>> some = Pairs.from_distances(torch.tensor([0.1]), torch.tensor([0.3, 0.2, 0.4, 0.4]))
-    >>> [round(threshold_at(some, rate), 4) for rate in (0.0, 0.25, 0.5, 0.75)]
+    >>> pairs = Pairs.from_distances(torch.tensor([0.1]), torch.tensor([0.3, 0.2, 0.4, 0.4]))
+    >>> [round(threshold_at(pairs, rate), 4) for rate in (0.0, 0.25, 0.5, 0.75)]
     [0.2, 0.3, 0.4, 0.4]
     """
     if not 0 <= rate <= 1:
-        raise ProtocolError(f"a false-match rate is between 0 and 1, got {rate}")
+        raise ProtocolError(f"a false-match rate must be between 0 and 1, got {rate}")
     until = pairs.counts.cumsum(0)
     over = (until > rate * until[-1] * _ROUNDING).nonzero()
     return pairs.different[over[0]].item() if len(over) else float("inf")
 
 
 def true_positive_rate_at(pairs: Pairs, rate: float) -> float:
-    """The true-positive rate at the threshold of a false-match rate: the best that the rate allows."""
+    """Return the true-positive rate at the threshold of a false-match rate: the best that the rate allows."""
     return true_positive_rate(pairs, torch.tensor([threshold_at(pairs, rate)], dtype=torch.float64)).item()
 
 
 def equal_error_rate(pairs: Pairs) -> float:
-    """Where as many different pairs are accepted as same ones are missed; straight between the points of the ROC.
+    """Return the rate at which as many different pairs are accepted as same ones rejected, interpolated on the ROC.
 
     >>> equal_error_rate(Pairs.from_distances(torch.tensor([0.1, 0.2]), torch.tensor([0.3, 0.4])))
     0.0
@@ -135,26 +136,26 @@ def equal_error_rate(pairs: Pairs) -> float:
     0.5
     """
     _, accepted, found = roc(pairs)
-    missed = 1 - found
-    after = int((accepted >= missed).nonzero()[0])
+    rejected = 1 - found
+    after = int((accepted >= rejected).nonzero()[0])
     if after == 0:
         return accepted[0].item()
-    gap = (missed - accepted)[after - 1 : after + 1]
+    gap = (rejected - accepted)[after - 1 : after + 1]
     share = (gap[0] / (gap[0] - gap[1])).item()
     return (accepted[after - 1] + share * (accepted[after] - accepted[after - 1])).item()
 
 
 class Histogram(NamedTuple):
-    """Distances in bins of one width; each side's shares add up to 1."""
+    """The histograms of distances, in bins of equal width; the shares of each kind of pair sum to 1."""
 
     edges: Float[Tensor, " b"]
-    """One more than bins; a bin holds its lower edge, the last one both."""
+    """The edges, one more than bins; a bin includes its lower edge, the last one both."""
     same: Float[Tensor, " a"]
     different: Float[Tensor, " a"]
 
 
 def histogram(pairs: Pairs, *, bins: int = 60) -> Histogram:
-    """The shares of same and of different pairs by distance, from the smallest to the largest.
+    """Return the shares of same and of different pairs by distance, from the smallest to the largest.
 
     >>> histogram(Pairs.from_distances(torch.tensor([0.0, 1.0]), torch.tensor([3.0, 4.0, 4.0])), bins=2).same.tolist()
     [1.0, 0.0]

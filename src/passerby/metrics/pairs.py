@@ -1,16 +1,16 @@
-"""Distances of all pairs of a query and a gallery picture, with memory bounded.
+"""The distances of all pairs of a query and a gallery image, in bounded memory.
 
-Query × gallery pairs are looked at in blocks. Pairs of the same person are few and all kept. Of pairs of different
-people, which are as many as query × gallery, are kept
+Query × gallery pairs are processed in blocks. Pairs of the same person are few, and all are kept. Of pairs of different
+people, about as many as query × gallery, are kept
 
-- all, where they are no more than ``kept``;
+- all, if they are at most ``kept``;
 - else the nearest hundredth, every one of them: they decide the thresholds and true-positive rates at false-match
-  rates up to 1e-2, which are exact, therefore; and of those beyond it a seeded sample, one of every r, each of which
-  stands for as many as there are.
+  rates up to 1e-2, which are therefore exact; and of those beyond it a seeded sample, one of every r, each of which
+  stands for its share of them.
 
-So what is held is a hundredth of all pairs, and ``kept`` more. Who counts is as in ranking: junk does not, nor does the
-same person seen by the query's own camera (unless the protocol says so); distractors are strangers to everybody.
-Other people seen by the query's own camera do count, since a search finds them too.
+The memory is thus a hundredth of all pairs, and ``kept`` more. Rows count as in ranking: junk does not, nor does the
+same person by the query's own camera (unless the protocol counts it); distractors differ from every person.
+Other people by the query's own camera do count, since a search finds them too.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from passerby.retrieval.matches import Matches, block_cells, rows_with_role
 from passerby.types import Embeddings, Protocol, Role
 
 KEPT = 2**20
-"""Different pairs up to which all are kept, and beyond which so many are drawn."""
+"""The number of different pairs up to which all are kept, and beyond which a sample of that size is."""
 
 
 def pair_distances(
@@ -43,11 +43,11 @@ def pair_distances(
     seed: int = 0,
     block_bytes: int = BLOCK_BYTES,
 ) -> Pairs:
-    """Distances of every query to all that it may be compared with; queries that are junk or distractors ask nothing.
+    """Return the distances of every query to all comparable rows; junk and distractors among the queries are left out.
 
     Args:
         kept: see above.
-        seed: of the sample.
+        seed: random seed of the sample.
 
     Raises:
         ProtocolError: if labels that the protocol needs are missing, it re-ranks, embeddings are not comparable, or
@@ -56,12 +56,12 @@ def pair_distances(
     check_not_reranked(protocol)
     matches = Matches.find(query, gallery, protocol)
     comparison = compare(query, gallery, protocol.distance, normalize=protocol.normalize)
-    asks = rows_with_role(query, Role.PERSON)
-    total = len(asks) * (len(gallery) - len(matches.junk)) - _entries(matches.positive) - _entries(matches.ignored)
-    different, same = _Different.of(total, kept, seed), []
+    people = rows_with_role(query, Role.PERSON)
+    total = len(people) * (len(gallery) - len(matches.junk)) - _entries(matches.positive) - _entries(matches.ignored)
+    different, same = _DifferentPairs.plan(total, kept, seed), []
     row_bytes = (comparison.cell_bytes + CELL_BYTES) * len(gallery)
-    for places in row_blocks(len(asks), row_bytes, block_bytes) if len(asks) else ():
-        rows = asks[places]
+    for places in row_blocks(len(people), row_bytes, block_bytes) if len(people) else ():
+        rows = people[places]
         distances = comparison.block(rows.to(comparison.device))
         counted = torch.ones_like(distances, dtype=torch.bool)
         counted[:, matches.junk.to(distances.device)] = False
@@ -74,49 +74,53 @@ def pair_distances(
 
 
 def check_not_reranked(protocol: Protocol) -> None:
-    """Say before any work that open-set metrics are of distances.
+    """Check, before any work, that open-set metrics are computed of distances and not of re-ranked ones.
 
     Raises:
         ProtocolError: if the protocol re-ranks.
     """
     if protocol.rerank:
         raise ProtocolError(
-            "a re-ranked distance depends on who else is in the gallery, so no threshold can hold for it: "
-            "leave --rerank out"
+            "a re-ranked distance depends on the other gallery images, so no threshold can hold for it. "
+            "Fix: leave --rerank out"
         )
 
 
 def _entries(columns: tuple[Tensor, ...]) -> int:
-    return sum(len(some) for some in columns)
+    return sum(len(each) for each in columns)
 
 
 @dataclass
-class _Different:
-    """What is kept of the distances of different pairs, which come a block at a time."""
+class _DifferentPairs:
+    """A bounded sample of the distances of different pairs, which are added block by block."""
 
     total: int
     nearest: int
-    """How many of the nearest are kept; 0: all of ``every`` is."""
+    """The number of nearest pairs to keep; 0: all pairs are kept in ``drawn``."""
     every: int
-    """One of so many is drawn."""
+    """The sampling interval: one pair of so many is drawn."""
     draw: np.random.Generator
     near: list[NDArray[np.floating]] = field(default_factory=list)
     drawn: list[NDArray[np.floating]] = field(default_factory=list)
     bound: float = math.inf
-    """Farther ones are not among the nearest."""
-    seen: int = 0
+    """The distance beyond which pairs are not among the nearest."""
+    added: int = 0
 
     @classmethod
-    def of(cls, total: int, kept: int, seed: int) -> _Different:
+    def plan(cls, total: int, kept: int, seed: int) -> _DifferentPairs:
+        """Return an empty sample for ``total`` pairs."""
         if total <= kept:
             return cls(total, 0, 1, np.random.default_rng(seed))
         nearest = math.floor(max(RATES) * total) + 2  # the threshold itself is the first one over the rate
         return cls(total, nearest, math.ceil(total / kept), np.random.default_rng(seed))
 
     def add(self, distances: NDArray[np.floating]) -> None:
-        self.seen += len(distances)
+        """Add the distances of one block."""
+        self.added += len(distances)
         if not np.isfinite(distances).all():
-            raise ProtocolError("some distances are not finite: the embeddings are too long for their dtype")
+            raise ProtocolError(
+                "some distances are not finite: the norms of the embeddings are too large for their dtype"
+            )
         places = np.arange(0, len(distances), self.every)
         places += self.draw.integers(0, self.every, len(places))
         self.drawn.append(distances[places[places < len(distances)]])
@@ -133,19 +137,19 @@ class _Different:
         self.near = [near]
 
     def result(self) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
-        """Distances, and how many pairs each stands for."""
-        assert self.seen == self.total, f"{self.seen} different pairs were seen where {self.total} were counted"
+        """Return distances, and how many pairs each stands for."""
+        assert self.added == self.total, f"{self.added} different pairs were added, expected {self.total}"
         drawn = np.concatenate(self.drawn) if self.drawn else np.zeros(0)
         if not self.nearest:
             return torch.from_numpy(drawn), torch.ones(len(drawn))
         self._cut()
-        return _joined(np.sort(self.near[0]), drawn, self.total)
+        return _join(np.sort(self.near[0]), drawn, self.total)
 
 
-def _joined(
+def _join(
     near: NDArray[np.floating], drawn: NDArray[np.floating], total: int
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
-    """The nearest, and what was drawn beyond them; at the bound between may be many, of which both know some."""
+    """Return the nearest pairs and those drawn beyond them; pairs at the bound itself may be in both."""
     bound = near[-1]
     below, rest = near[near < bound], drawn[drawn >= bound]
     farther = rest[rest > bound]

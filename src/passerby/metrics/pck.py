@@ -1,13 +1,13 @@
 """PCK, the percentage of correct keypoints (Yang and Ramanan, TPAMI 2013), as a share in [0, 1]; larger is better.
 
-A joint is found if it lies no farther from its true place than a share of the person's height: 5 % and 10 % here. Two
-heights are in use, and a number is worth nothing without saying which:
+A keypoint is correct if it lies no farther from its true position than a share of the person's height: 5 % and 10 %
+here. Two heights are in use, and a number is meaningless without naming which:
 
-- ``box``: the height of the detector's box, which is the picture. It is the usual one, and the default.
-- ``joints``: from the highest to the lowest joint that is annotated. Stricter: a picture has a margin, and joints lie
-  within the body. People of a single joint have no such height and do not count.
+- ``box``: the height of the detector's box, which is the image. It is the usual one, and the default.
+- ``joints``: from the highest to the lowest annotated keypoint. It is stricter: an image has a margin, and keypoints
+  lie within the body. People with a single keypoint have no such height and do not count.
 
-Distances are in heights of the picture, so that columns and rows weigh the same whatever the picture's shape.
+Distances are in units of the image height, so that columns and rows weigh the same whatever the image's shape.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ TOLERANCES = (0.05, 0.10)
 
 
 def keypoint_distances(
-    found: Float[Tensor, "n j 2"], true: Float[Tensor, "n j 2"], *, aspect: float
-) -> Float[Tensor, "n j"]:
-    """How far each joint is from where it should be, in heights of the picture.
+    found: Float[Tensor, "n k 2"], true: Float[Tensor, "n k 2"], *, aspect: float
+) -> Float[Tensor, "n k"]:
+    """Return the distance of each keypoint from its true position, in units of the image height.
 
     Args:
-        found: x, y as fractions of width and height.
-        true: the same.
-        aspect: width ÷ height of the pictures.
+        found: estimated x, y as fractions of width and height.
+        true: true x, y, likewise.
+        aspect: width ÷ height of the images.
 
     >>> keypoint_distances(torch.tensor([[[0.8, 0.4]]]), torch.tensor([[[0.2, 0.0]]]), aspect=0.5)
     tensor([[0.5000]])
     """
-    apart = found - true
-    return torch.hypot(apart[..., 0] * aspect, apart[..., 1])
+    offset = found - true
+    return torch.hypot(offset[..., 0] * aspect, offset[..., 1])
 
 
-def keypoint_heights(true: Float[Tensor, "n j 2"], counted: Bool[Tensor, "n j"]) -> Float[Tensor, " n"]:
-    """From the highest to the lowest joint that counts, as a share of the picture; 0 where fewer than 2 do."""
+def keypoint_heights(true: Float[Tensor, "n k 2"], counted: Bool[Tensor, "n k"]) -> Float[Tensor, " n"]:
+    """Return the height from highest to lowest keypoint that counts, as a share of the image; 0 if fewer than 2 do."""
     y = true[..., 1]
     lowest = torch.where(counted, y, -torch.inf).amax(1)
     highest = torch.where(counted, y, torch.inf).amin(1)
@@ -49,34 +49,34 @@ def keypoint_heights(true: Float[Tensor, "n j 2"], counted: Bool[Tensor, "n j"])
 
 
 def pck(
-    distances: Float[Tensor, "n j"],
-    counted: Bool[Tensor, "n j"],
+    distances: Float[Tensor, "n k"],
+    counted: Bool[Tensor, "n k"],
     *,
     tolerance: float,
     heights: Float[Tensor, " n"] | None = None,
-) -> tuple[float, Float[Tensor, " j"]]:
-    """The share of found joints among those that count: of all, and of each joint (NaN where it never counts).
+) -> tuple[float, Float[Tensor, " k"]]:
+    """Return the share of correct keypoints among those that count: of all, and of each (NaN where it never counts).
 
     Args:
-        heights: of the people in heights of the picture; 1 by default. Whose height is 0 does not count.
+        heights: heights of the people in units of the image height; 1 by default. People of height 0 do not count.
     """
     counted = _measurable(counted, heights)
     reach = tolerance * (torch.ones(len(distances)) if heights is None else heights)
-    right = (distances <= reach[:, None].to(distances.dtype)) & counted
+    correct = (distances <= reach[:, None].to(distances.dtype)) & counted
     total = counted.sum().double()
-    return (right.sum().double() / total).item(), right.sum(0).double() / counted.sum(0)
+    return (correct.sum().double() / total).item(), correct.sum(0).double() / counted.sum(0)
 
 
 def summary(
-    distances: Float[Tensor, "n j"],
-    counted: Bool[Tensor, "n j"],
+    distances: Float[Tensor, "n k"],
+    counted: Bool[Tensor, "n k"],
     names: Sequence[str],
     *,
     heights: Float[Tensor, " n"] | None = None,
 ) -> dict[str, Any]:
-    """PCK at 5 % and 10 % as plain values for JSON, in total and by joint; joints that never count are left out.
+    """Return PCK at 5 % and 10 % as plain values for JSON, in total and by keypoint, without those that never count.
 
-    The total is ``None`` where no joint counts at all.
+    The total is ``None`` if no keypoint counts at all. The keys are those of version 0.1.
     """
     counted = _measurable(counted, heights)
     result: dict[str, Any] = {"joints": int(counted.sum()), "pictures": len(distances)}
@@ -89,11 +89,11 @@ def summary(
     return result
 
 
-def _measurable(counted: Bool[Tensor, "n j"], heights: Float[Tensor, " n"] | None) -> Bool[Tensor, "n j"]:
-    """Without the people who have no height: a share of it is nothing, which no estimator could hit."""
+def _measurable(counted: Bool[Tensor, "n k"], heights: Float[Tensor, " n"] | None) -> Bool[Tensor, "n k"]:
+    """Return the counted keypoints without those of people of height 0, of which no share can be taken."""
     return counted if heights is None else counted & (heights > 0)[:, None]
 
 
 def _share(value: float) -> float | None:
-    """Rounded; of nothing there is no share, and NaN is no JSON."""
+    """Return a rounded share; ``None`` for NaN, which JSON lacks."""
     return None if math.isnan(value) else round(value, 4)

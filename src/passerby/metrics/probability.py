@@ -1,15 +1,15 @@
-"""Distance → P(same person): isotonic and logistic regression on pairs, and how far such probabilities err.
+"""Fit P(same person) to distances, by isotonic or logistic regression on pairs, and measure the calibration error.
 
 =========  ========================================================================================================
-isotonic   the likeliest probabilities among all that never rise with the distance, by pooling adjacent violators
+isotonic   the maximum-likelihood probabilities that never rise with the distance, by pooling adjacent violators
            (Ayer et al., 1955; Zadrozny and Elkan, KDD 2002)
 logistic   1 / (1 + exp(s·d − c)), s ≥ 0, fitted to (n₊ + 1) / (n₊ + 2) and 1 / (n₋ + 2), not to 1 and 0 (Platt, 1999)
 =========  ========================================================================================================
 
-So many pairs cannot say that something never happens: isotonic probabilities end at Platt's two targets too.
+A finite number of pairs cannot prove that an event never happens: isotonic probabilities too end at Platt's targets.
 
-A probability holds for a share of same pairs, the *prior*: in a gallery of ten times as many strangers a pair that is
-as near is less likely to be the same person. :func:`with_prior` turns one into the other.
+A probability holds for one share of same pairs, the *prior*: in a gallery with ten times as many other people, a pair
+of the same distance is less likely to be the same person. :func:`with_prior` converts one into the other.
 """
 
 from __future__ import annotations
@@ -26,18 +26,19 @@ from passerby.metrics.open_set import Pairs
 
 Method = Literal["isotonic", "logistic"]
 BINS = 15
+"""The number of bins of the calibration error."""
 _NEWTON_STEPS = 100
 _SMALL = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """A probability that falls in steps."""
+    """A step function from distance to probability."""
 
     edges: tuple[float, ...]
-    """Ascending; a step reaches up to its edge, that included."""
+    """The edges of the steps, ascending; a step includes its upper edge."""
     probabilities: tuple[float, ...]
-    """Descending; one more than edges: the last holds beyond them."""
+    """The probabilities, descending; one more than edges: the last holds beyond them."""
 
     def __call__(self, distances: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         edges, values = (torch.tensor(side, dtype=torch.float64) for side in (self.edges, self.probabilities))
@@ -46,10 +47,10 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class Sigmoid:
-    """1 / (1 + exp(slope · d − intercept))."""
+    """The function 1 / (1 + exp(slope · d − intercept))."""
 
     slope: float
-    """At least 0."""
+    """The slope, at least 0."""
     intercept: float
 
     def __call__(self, distances: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
@@ -60,19 +61,19 @@ Curve: TypeAlias = Steps | Sigmoid
 
 
 def fit(pairs: Pairs, method: Method = "isotonic") -> Curve:
-    """Fit P(same person) to pairs as they occur.
+    """Fit P(same person) to pairs, weighted as they occur.
 
     Raises:
         UnknownNameError: if there is no such method.
     """
     if method not in get_args(Method):
-        raise UnknownNameError("way to calibrate", method, get_args(Method))
+        raise UnknownNameError("calibration method", method, get_args(Method))
     return isotonic(pairs) if method == "isotonic" else logistic(pairs)
 
 
 def isotonic(pairs: Pairs) -> Steps:
-    """Σ counts · (P − same)² is least among all P that never rise; pairs that are equally far have one P."""
-    from scipy.optimize import isotonic_regression  # slow to import
+    """Fit the P that minimizes Σ counts · (P − same)² and never rises; pairs of equal distance share one P."""
+    from scipy.optimize import isotonic_regression  # imports slowly
 
     distances, labels, counts = labeled_pairs(pairs)
     places, group = distances.unique(return_inverse=True)
@@ -80,13 +81,13 @@ def isotonic(pairs: Pairs) -> Steps:
     same = torch.zeros(len(places), dtype=torch.float64).index_add(0, group, counts * labels)
     found = isotonic_regression((same / weight).numpy(), weights=weight.numpy(), increasing=False)
     low, high = _targets(pairs)
-    values = torch.from_numpy(found.x.copy()).clamp(low, high)  # copied: it runs backwards in memory
+    values = torch.from_numpy(found.x.copy()).clamp(low, high)  # torch takes no negative strides
     ends = (values.diff() != 0).nonzero().squeeze(1)
     return Steps(tuple(places[ends].tolist()), (*values[ends].tolist(), values[-1].item()))
 
 
 def logistic(pairs: Pairs) -> Sigmoid:
-    """The likeliest by Newton's method; where same pairs are no nearer than others, P is the same for all."""
+    """Fit by maximum likelihood with Newton's method; if same pairs are no nearer than others, P is constant."""
     distances, labels, counts = labeled_pairs(pairs)
     low, high = _targets(pairs)
     targets, weight = low + (high - low) * labels, counts / counts.sum()
@@ -97,7 +98,7 @@ def logistic(pairs: Pairs) -> Sigmoid:
         return Sigmoid(0.0, constant.item())
     x = torch.stack([torch.ones_like(distances), (distances - mean) / spread], dim=1)
     b = _newton(x, targets, weight, torch.stack([constant, torch.zeros_like(constant)]))
-    if b[1] >= 0:  # the best slope of the allowed ones is 0 then
+    if b[1] >= 0:  # then the best allowed slope is 0
         return Sigmoid(0.0, constant.item())
     slope = -b[1] / spread
     return Sigmoid(slope.item(), (b[0] + slope * mean).item())
@@ -106,7 +107,7 @@ def logistic(pairs: Pairs) -> Sigmoid:
 def _newton(
     x: Float[Tensor, "n 2"], targets: Float[Tensor, " n"], weight: Float[Tensor, " n"], b: Float[Tensor, " 2"]
 ) -> Float[Tensor, " 2"]:
-    """Where Σ weight · (cross-entropy of targets and sigmoid(x b)) is least; a step that makes it worse is halved."""
+    """Return the b that minimizes Σ weight · (cross-entropy of targets and sigmoid(x b)); bad steps are halved."""
 
     def loss(b: Tensor) -> Tensor:
         z = x @ b
@@ -126,7 +127,7 @@ def _newton(
 
 
 def with_prior(probability: Float[Tensor, "..."], *, old: float, new: float) -> Float[Tensor, "..."]:
-    """The probability where the share of same pairs is ``new``, not ``old``: odds · new odds ÷ old odds.
+    """Return the probability if the share of same pairs is ``new``, not ``old``: odds · new odds ÷ old odds.
 
     Raises:
         ProtocolError: if a prior is not between 0 and 1.
@@ -136,22 +137,22 @@ def with_prior(probability: Float[Tensor, "..."], *, old: float, new: float) -> 
     """
     for prior in (old, new):
         if not 0 < prior < 1:
-            raise ProtocolError(f"a prior is a share between 0 and 1, both excluded; got {prior}")
+            raise ProtocolError(f"a prior must be between 0 and 1, both excluded, got {prior}")
     times = new / (1 - new) * (1 - old) / old
     return probability * times / (probability * times + 1 - probability)
 
 
 class Reliability(NamedTuple):
-    """Bins of pairs by their probability, ascending; empty ones are left out."""
+    """The bins of pairs by their probability, ascending, without empty ones."""
 
     probability: Float[Tensor, " b"]
-    """Its mean over each bin."""
+    """The mean probability of each bin."""
     share: Float[Tensor, " b"]
-    """Of label 1 in each bin."""
+    """The share of label 1 in each bin."""
     mass: Float[Tensor, " b"]
-    """Of all, adding up to 1."""
+    """The weight of each bin; they sum to 1."""
     pairs: Float[Tensor, " b"]
-    """How many pairs are in each bin, however they weigh."""
+    """The number of pairs in each bin, whatever their weight."""
 
     @property
     def error(self) -> float:
@@ -167,14 +168,14 @@ def reliability(
     weights: Float[Tensor, " n"] | None = None,
     bins: int = BINS,
 ) -> Reliability:
-    """What was said against what is so.
+    """Compare predicted probabilities with the shares of label 1, in bins.
 
-    Bins are of equal mass: pairs are sorted by probability, and the bin of one is that of the middle of its rank.
+    Bins have equal mass: pairs are sorted by probability, and the bin of one is that of the middle of its rank.
     Equal probabilities stay in one bin, which may then hold more than the others.
 
     Args:
-        counts: how many pairs each stands for.
-        weights: of each in the means; by default its count.
+        counts: number of pairs that each stands for.
+        weights: weight of each in the means; by default its count.
     """
     values, group = probabilities.double().unique(return_inverse=True)
     counts = torch.ones_like(probabilities, dtype=torch.float64) if counts is None else counts.double()
@@ -197,7 +198,7 @@ def expected_calibration_error(
     *,
     bins: int = BINS,
 ) -> float:
-    """Σ over the bins of :func:`reliability` of their mass · |mean probability − share of label 1|, in [0, 1].
+    """Return the sum, over the bins of :func:`reliability`, of mass · |mean probability − share of label 1|, in [0, 1].
 
     >>> round(expected_calibration_error(torch.tensor([0.2, 0.2, 0.8, 0.8]), torch.tensor([0.0, 0.0, 1.0, 1.0])), 4)
     0.2
@@ -208,12 +209,11 @@ def expected_calibration_error(
 def reliability_of(
     curve: Curve, pairs: Pairs, *, prior: float, balanced: bool = False, bins: int = BINS
 ) -> Reliability:
-    """Of a curve, fitted where the share of same pairs was ``prior``, on other pairs.
+    """Return the reliability, on other pairs, of a curve that was fitted where the share of same pairs was ``prior``.
 
     Args:
-        balanced: same and different pairs weigh as much as each other, and probabilities are those of the prior ½.
-            Pairs as they occur are nearly all of different people, and nearly all obviously so: saying 0 of all would
-            err little.
+        balanced: weigh same and different pairs equally, with probabilities for the prior ½. Unweighted pairs are
+            nearly all of different people, and nearly all obviously so: a constant 0 would have a small error.
     """
     distances, labels, counts = labeled_pairs(pairs)
     probabilities, weights = curve(distances), counts
@@ -224,17 +224,17 @@ def reliability_of(
 
 
 def calibration_error(curve: Curve, pairs: Pairs, *, prior: float, balanced: bool = False, bins: int = BINS) -> float:
-    """Expected calibration error of :func:`reliability_of`."""
+    """Return the expected calibration error of :func:`reliability_of`."""
     return reliability_of(curve, pairs, prior=prior, balanced=balanced, bins=bins).error
 
 
 def labeled_pairs(pairs: Pairs) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"], Float[Tensor, " n"]]:
-    """Distances, 1 for the same person and 0 for different people, and how many pairs each stands for."""
+    """Return distances, labels (1 for the same person, 0 for different people) and how many pairs each stands for."""
     ones = torch.ones_like(pairs.same)
     labels = torch.cat([ones, torch.zeros_like(pairs.different)])
     return torch.cat([pairs.same, pairs.different]), labels, torch.cat([ones, pairs.counts])
 
 
 def _targets(pairs: Pairs) -> tuple[float, float]:
-    """What stands for 0 and for 1."""
+    """Return Platt's targets in place of 0 and 1."""
     return 1 / (pairs.total + 2), (len(pairs.same) + 1) / (len(pairs.same) + 2)

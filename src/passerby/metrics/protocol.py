@@ -1,4 +1,4 @@
-"""Embeddings + protocol → :class:`EvalResult`: ranks from the core, numbers from the pure functions."""
+"""The evaluation of embeddings under a protocol: ranks from the ranking core, numbers from the pure functions."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from passerby.retrieval.ranking import PositiveRanks, positive_ranks
 from passerby.types import Embeddings, EvalResult, Protocol, QueryResults, Role
 
 MAX_RANK = 50
+"""The largest rank of the CMC curve."""
 
 
 def evaluate_embeddings(
@@ -25,20 +26,20 @@ def evaluate_embeddings(
     max_rank: int = MAX_RANK,
     block_bytes: int = BLOCK_BYTES,
 ) -> EvalResult:
-    """Evaluate query against gallery; memory stays near ``block_bytes`` beside the embeddings.
+    """Evaluate query against gallery; the memory beside the embeddings is about ``block_bytes``.
 
     Raises:
         ProtocolError: if the embeddings cannot be evaluated under the protocol, or ``max_rank`` is below 1.
         ShapeError: if query and gallery come from different models.
-        UnknownNameError: if the protocol names a distance or average precision that there is not.
+        UnknownNameError: if the protocol names an unknown distance or average precision.
     """
     if max_rank < 1:
-        raise ProtocolError(f"ranks count from 1, got max_rank {max_rank}")
+        raise ProtocolError(f"max_rank must be at least 1, got {max_rank}")
     protocol = protocol or Protocol()
     if protocol.average_precision not in get_args(APKind):
         raise UnknownNameError("average precision", protocol.average_precision, get_args(APKind))
     if protocol.draws < 0:
-        raise ProtocolError(f"draws are counted from 0, the whole gallery; got {protocol.draws}")
+        raise ProtocolError(f"draws must be at least 0 (the whole gallery), got {protocol.draws}")
     if protocol.draws:
         return _single_shot(query, gallery, protocol, max_rank, block_bytes)
     found = positive_ranks(query, gallery, protocol, block_bytes=block_bytes)
@@ -61,12 +62,12 @@ def evaluate_embeddings(
 
 
 def _per_query(query: Embeddings, found: PositiveRanks, protocol: Protocol) -> QueryResults:
-    asked = query[found.queries]
-    assert asked.pids is not None
+    valid = query[found.queries]
+    assert valid.pids is not None
     return QueryResults(
-        paths=asked.paths,
-        pids=asked.pids,
-        camids=asked.camids,
+        paths=valid.paths,
+        pids=valid.pids,
+        camids=valid.camids,
         matches=found.counts,
         first_rank=found.ranks[found.counts.cumsum(0) - found.counts],
         average_precision=average_precision(found.ranks, found.counts, protocol.average_precision),

@@ -1,11 +1,11 @@
-"""Single gallery shot, as CUHK03 was first evaluated (Li et al., CVPR 2014): one picture of each person to find.
+"""The single-shot protocol, by which CUHK03 was first evaluated (Li et al., CVPR 2014): one gallery image per person.
 
-For every camera of the queries a gallery is drawn: of each person one picture by another camera. Its CMC is averaged
-over many draws. Average precision says nothing beyond the rank of the one match, and is not given. Distractors, which
-such data has not, all stay.
+For every camera of the queries a gallery is drawn: one image of each person by another camera. The CMC is averaged
+over many draws. Average precision adds nothing to the rank of the one match, and is not computed. Distractors, which
+such data does not have, all stay.
 
-So a gallery of 100 people has 100 pictures, as papers say of it. Were one of each person and camera drawn instead,
-every stranger would stand there twice, once by the query's own camera.
+A gallery of 100 people thus has 100 images, as papers describe it. If one image of each person and camera were drawn
+instead, every other person would be there twice, once by the query's own camera.
 """
 
 from __future__ import annotations
@@ -26,62 +26,63 @@ from passerby.types import Embeddings, Protocol, Role
 
 SINGLE_SHOT = "cuhk03-single-shot"
 DRAWS = 100
-"""As is usual."""
+"""The usual number of draws."""
 
 
 class Candidates(NamedTuple):
-    """What the queries of one camera are looked for in."""
+    """The candidates for the galleries of one query camera."""
 
     query: Int[Tensor, " v"]
-    """Rows of the queries whose person can be found."""
+    """The rows of the queries whose person can be found."""
     gallery: Int[Tensor, " g"]
-    """Rows that may be drawn: people seen by other cameras, and distractors."""
+    """The gallery rows that may be drawn: people by other cameras, and distractors."""
     groups: Int[Tensor, " g"]
-    """Rows of one group show the same person; a distractor is a group of its own."""
+    """The group of each of these rows: one group per person, and one per distractor."""
 
 
 class SingleShot(NamedTuple):
-    """Outcome of all draws."""
+    """The outcome of all draws."""
 
     curves: Float[Tensor, "draws k"]
-    """CMC of each draw."""
+    """The CMC of each draw."""
     queries: int
     gallery: dict[int, int]
-    """Pictures that the queries of each camera are looked for in."""
+    """The number of gallery images for the queries of each camera."""
 
 
 def single_shot(
     query: Embeddings, gallery: Embeddings, protocol: Protocol, *, max_rank: int, block_bytes: int = BLOCK_BYTES
 ) -> SingleShot:
-    """CMC of ``protocol.draws`` galleries, which ``protocol.seed`` decides.
+    """Return the CMC of ``protocol.draws`` galleries, drawn with ``protocol.seed``.
 
     Raises:
-        ProtocolError: if cameras are unknown or do not count, or no query has a valid match.
+        ProtocolError: if camera IDs are unknown or do not count, or no query has a valid match.
     """
-    shots = candidates_by_camera(query, gallery, protocol)
-    sizes = {camera: len(some.groups.unique()) for camera, some in shots.items()}
+    by_camera = candidates_by_camera(query, gallery, protocol)
+    sizes = {camera: len(candidates.groups.unique()) for camera, candidates in by_camera.items()}
     curves = []
     for draw in range(protocol.draws):
         generator = Generator().manual_seed(protocol.seed * 1_000_003 + draw)
         ranks = [
-            positive_ranks(query[some.query], gallery[rows], protocol, block_bytes=block_bytes).ranks
-            for some, rows in draw_galleries(shots, generator)
+            positive_ranks(query[candidates.query], gallery[rows], protocol, block_bytes=block_bytes).ranks
+            for candidates, rows in draw_galleries(by_camera, generator)
         ]
         found = torch.cat(ranks)
         curves.append(cmc(found, torch.ones_like(found), min(max_rank, max(sizes.values()))))
-    return SingleShot(torch.stack(curves), sum(len(some.query) for some in shots.values()), sizes)
+    queries = sum(len(candidates.query) for candidates in by_camera.values())
+    return SingleShot(torch.stack(curves), queries, sizes)
 
 
 def draw_galleries(
-    shots: dict[int, Candidates], generator: Generator
+    by_camera: dict[int, Candidates], generator: Generator
 ) -> Iterator[tuple[Candidates, Int[Tensor, " n"]]]:
-    """For each camera the gallery rows of one draw, ascending."""
-    for some in shots.values():
-        yield some, some.gallery[sample_one_per_group(some.groups, generator)]
+    """Yield, for each camera, the gallery rows of one draw, ascending."""
+    for candidates in by_camera.values():
+        yield candidates, candidates.gallery[sample_one_per_group(candidates.groups, generator)]
 
 
 def sample_one_per_group(groups: Int[Tensor, " n"], generator: Generator) -> Int[Tensor, " k"]:
-    """A place of each group, any of its places as likely as another; ascending."""
+    """Return one index of each group, drawn uniformly; ascending."""
     order = torch.randperm(len(groups), generator=generator)
     group, place = groups[order].sort(stable=True)
     first = torch.ones(len(group), dtype=torch.bool)
@@ -91,26 +92,30 @@ def sample_one_per_group(groups: Int[Tensor, " n"], generator: Generator) -> Int
 
 
 def candidates_by_camera(query: Embeddings, gallery: Embeddings, protocol: Protocol) -> dict[int, Candidates]:
-    """What may be drawn for the queries of each camera that has any whose person can be found."""
+    """Return the candidates of each query camera that has queries whose person can be found.
+
+    Raises:
+        ProtocolError: if camera or person IDs are unknown, cameras do not count, or no query has a valid match.
+    """
     if query.camids is None or gallery.camids is None or not protocol.ignore_same_camera:
         raise ProtocolError(
-            f"protocol {protocol.name} looks for people in other cameras' pictures: name the cameras (see "
-            "docs/data.md), and leave ignore_same_camera as it is"
+            f"protocol {protocol.name} needs camera IDs, and ignore_same_camera=True. Fix: name the cameras (see "
+            "docs/data.md)"
         )
     if query.pids is None or gallery.pids is None:
-        raise ProtocolError("evaluation needs to know the people of query and gallery; these are unlabeled")
-    asks, roles = roles_of(query) == int(Role.PERSON), roles_of(gallery)
+        raise ProtocolError("evaluation needs the person IDs of query and gallery; these are unlabeled")
+    is_person, roles = roles_of(query) == int(Role.PERSON), roles_of(gallery)
     found = {}
     for camera in query.camids.unique().tolist():
         rows = ((gallery.camids != camera) & (roles != int(Role.JUNK))).nonzero().squeeze(1)
-        strangers = roles[rows] == int(Role.DISTRACTOR)
+        distractors = roles[rows] == int(Role.DISTRACTOR)
         _, groups = gallery.pids[rows].unique(return_inverse=True)
-        groups = torch.where(strangers, len(rows) + torch.arange(len(rows)), groups)
-        known = torch.isin(query.pids, gallery.pids[rows[~strangers]])
-        who = (asks & known & (query.camids == camera)).nonzero().squeeze(1)
-        if len(who):
-            found[camera] = Candidates(who, rows, groups)
+        groups = torch.where(distractors, len(rows) + torch.arange(len(rows)), groups)
+        known = torch.isin(query.pids, gallery.pids[rows[~distractors]])
+        valid = (is_person & known & (query.camids == camera)).nonzero().squeeze(1)
+        if len(valid):
+            found[camera] = Candidates(valid, rows, groups)
     if not found:
-        positive_ranks(query, gallery, protocol)  # says what is wrong with them
+        positive_ranks(query, gallery, protocol)  # raises the more specific errors
         raise ProtocolError("no query's person is seen by another camera in the gallery")
     return found

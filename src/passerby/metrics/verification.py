@@ -1,4 +1,4 @@
-"""Is it the same person? Thresholds on distances, made from some pairs and measured on others."""
+"""The verification of pairs: thresholds on distances, fitted to some pairs and measured on others."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from passerby.metrics.probability import Curve, calibration_error
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A pair is accepted where it is nearer than this."""
+    """A distance below which a pair is accepted."""
 
     rate: float
-    """The false-match rate it was made for."""
+    """The false-match rate that it was fitted for."""
     distance: float | None
-    """``None`` where there were too few different pairs to know."""
+    """The distance; ``None`` if there were too few different pairs."""
 
 
 @dataclass(frozen=True, slots=True)
 class ThresholdQuality:
-    """What a threshold comes to on other pairs than those that made it."""
+    """The rates of a threshold on pairs that it was not fitted to."""
 
     rate: float
     distance: float | None
@@ -42,28 +42,28 @@ class ThresholdQuality:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationQuality:
-    """How well a calibration holds on some pairs."""
+    """The quality of a calibration on some pairs."""
 
     same: int
     different: int
     ece: float
-    """Expected calibration error, of pairs as they occur."""
+    """The expected calibration error, of pairs weighted as they occur."""
     ece_balanced: float
-    """The same where same and different pairs weigh alike (:func:`~passerby.metrics.probability.calibration_error`)."""
+    """The same with equal weight of same and different pairs (:func:`~passerby.metrics.probability.reliability_of`)."""
     at: tuple[ThresholdQuality, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return asdict(self) | {"at": [asdict(each) for each in self.at]}
 
 
 def fit_thresholds(pairs: Pairs) -> tuple[Threshold, ...]:
-    """At the customary false-match rates, where there are pairs enough."""
+    """Fit thresholds at the usual false-match rates, where there are enough pairs."""
     return tuple(Threshold(rate, threshold_at(pairs, rate) if supports(pairs, rate) else None) for rate in RATES)
 
 
 def measure(curve: Curve, thresholds: tuple[Threshold, ...], prior: float, pairs: Pairs) -> CalibrationQuality:
-    """How a curve, fitted where the share of same pairs was ``prior``, and thresholds hold on other pairs."""
+    """Measure, on other pairs, thresholds and a curve fitted where the share of same pairs was ``prior``."""
     return CalibrationQuality(
         len(pairs.same),
         pairs.total,
@@ -76,13 +76,13 @@ def measure(curve: Curve, thresholds: tuple[Threshold, ...], prior: float, pairs
 def _at(threshold: Threshold, pairs: Pairs) -> ThresholdQuality:
     if threshold.distance is None:
         return ThresholdQuality(threshold.rate, None, None, None)
-    place = torch.tensor([threshold.distance], dtype=torch.float64)
-    rates = false_match_rate(pairs, place).item(), true_positive_rate(pairs, place).item()
+    distance = torch.tensor([threshold.distance], dtype=torch.float64)
+    rates = false_match_rate(pairs, distance).item(), true_positive_rate(pairs, distance).item()
     return ThresholdQuality(threshold.rate, threshold.distance, *rates)
 
 
 def open_set_metrics(pairs: Pairs) -> dict[str, Any]:
-    """Plain values for JSON: how far same and different pairs lie apart. A rate that too few pairs support has none."""
+    """Return plain values for JSON: how well distances separate pairs. A rate with too few pairs has ``None``."""
     found = {f"{rate:g}": true_positive_rate_at(pairs, rate) if supports(pairs, rate) else None for rate in RATES}
     return {
         "same_pairs": len(pairs.same),
