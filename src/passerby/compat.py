@@ -1,7 +1,7 @@
 """The former names of settings, tensors and attributes, which files of earlier versions still use.
 
-Files are written with today's names only. Whoever reads one passes what it says through here, so that no other module
-knows a former name.
+Files are written with today's names only. Code that reads a file passes its content through this module, so that no
+other module contains a former name.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SETTINGS = {
     "squared_twice": "torchreid_compat",
     "pictures": "images",
 }
-"""Keys of JSON files (``config.json``, ``model.json``, results) and of ``--set``, in whichever section."""
+"""The former keys of JSON files (``config.json``, ``model.json``, results) and of ``--set``, in any section."""
 _IN_SECTIONS = {
     ("evaluation", "flip"): "flip_tta",
     ("protocol", "flip"): "flip_tta",
@@ -30,15 +30,15 @@ _IN_SECTIONS = {
     ("embeddings", "joints"): "keypoints",
     ("parts", "poses"): "keypoints",
 }
-"""Keys that were renamed in one section only (``augment.flip`` is still called so)."""
+"""The former keys that were renamed in one section only: ``augment.flip``, for example, keeps its name."""
 _TENSORS = ("trunk.", "backbone.")
-"""Prefixes of a model's state: former, today's."""
+"""The prefix of the backbone's tensors in a model's state: former, today's."""
 _WORDS = (("colour", "color"), ("grey", "gray"))
-"""Spellings in the names of attribute groups and values."""
+"""The spellings in names of attribute groups and values: former, today's."""
 _DIFFICULTIES = {"color": "colour"}
-"""Difficulties of synthetic data: today's name, and the one that ``settings.json`` and its hashes keep."""
+"""The difficulties of synthetic data: today's name, and the one that ``settings.json`` and its hashes keep."""
 _FILES = {"backbone_weights.json": "trunk_weights.json"}
-"""Files of a run folder: today's name, former."""
+"""The renamed files of a run folder: today's name, former."""
 
 
 def current_settings(tree: V, *, within: str = "") -> V:

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Frozen settings: read from JSON, changed by dotted keys (``--set optimizer.lr=1e-4``), validated as a whole."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from passerby.errors import ConfigError, UnknownNameError
 
 
 class Frozen(BaseModel):
+    """A group of settings that cannot be changed and has no unknown keys."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -20,11 +22,11 @@ C = TypeVar("C", bound=BaseModel)
 
 
 def with_overrides(config: C, overrides: dict[str, Any]) -> C:
-    """A copy with dotted keys replaced, ``{"optimizer.lr": 1e-4}``, validated as a whole.
+    """Return a copy with dotted keys replaced, ``{"optimizer.lr": 1e-4}``, validated as a whole.
 
     Raises:
         UnknownNameError: for a key that does not exist.
-        ConfigError: for a value that does not fit.
+        ConfigError: for a value that is not valid.
     """
     tree = config.model_dump()
     for key, value in overrides.items():
@@ -48,7 +50,11 @@ def _dotted(tree: dict[str, Any], prefix: str = "") -> list[str]:
 
 
 def parse_override(text: str) -> tuple[str, Any]:
-    """``key=value``, the value as JSON where it is JSON, else as the string it is."""
+    """Return key and value of ``key=value``; a value that is not JSON is a string.
+
+    >>> parse_override("optimizer.lr=1e-4"), parse_override("schedule.name=cosine")
+    (('optimizer.lr', 0.0001), ('schedule.name', 'cosine'))
+    """
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise ConfigError(f"a setting is written key=value, got {text!r}; for example optimizer.lr=1e-4")
@@ -59,6 +65,7 @@ def parse_override(text: str) -> tuple[str, Any]:
 
 
 def validate(kind: type[C], tree: dict[str, Any]) -> C:
+    """Return plain values as settings of a ``kind``; the first that is not valid becomes a :class:`ConfigError`."""
     try:
         return kind.model_validate(tree)
     except ValidationError as error:
@@ -68,12 +75,12 @@ def validate(kind: type[C], tree: dict[str, Any]) -> C:
 
 
 def read_as(kind: type[C], path: Path) -> C:
-    """The config of another kind that a run wrote."""
+    """Return the config of a ``kind`` that a run wrote."""
     return validate(kind, read_tree(path))
 
 
 def read_tree(path: Path) -> dict[str, Any]:
-    """The plain values of a run's config, whatever its kind."""
+    """Return the plain values of a run's config, with today's names, whatever its kind."""
     try:
         tree = json.loads(path.read_text())
     except FileNotFoundError:
@@ -83,5 +90,5 @@ def read_tree(path: Path) -> dict[str, Any]:
     except ValueError as error:  # JSON's and UTF-8's
         raise ConfigError(f"{path} is not valid JSON ({error})") from None
     if not isinstance(tree, dict):
-        raise ConfigError(f"{path} is not a config: it holds {type(tree).__name__}, wanted named settings")
+        raise ConfigError(f"{path} is not a config: got {type(tree).__name__}, expected named settings")
     return current_settings(tree)

@@ -1,18 +1,18 @@
-"""Every error passerby raises on purpose.
+"""The errors that passerby raises on purpose, as one tree.
 
     PasserbyError
-    ├── DatasetLayoutError   files, folders or archives that are not what a dataset needs
-    ├── ImageError           one image that cannot be decoded, or must not be
-    ├── UnknownNameError     a name nobody registered (says the nearest ones)
-    ├── WeightsError         a checkpoint that does not fit, or is not one
+    ├── DatasetLayoutError   files, folders or archives that do not have a dataset's layout
+    ├── ImageError           an image that cannot be decoded, or is too large to be
+    ├── UnknownNameError     a name that is not registered (lists the nearest ones)
+    ├── WeightsError         a file that is no checkpoint, or does not fit the model
     ├── ShapeError           a tensor or image of the wrong shape
-    ├── ProtocolError        an evaluation that its own protocol forbids
-    ├── ConfigError          a recipe or setting that cannot be
-    ├── TrainingError        training that cannot go on (a NaN loss)
-    └── OutputError          a result that cannot be written where it was asked for
+    ├── ProtocolError        an evaluation that its protocol does not allow
+    ├── ConfigError          a recipe or setting that is not valid
+    ├── TrainingError        training that cannot continue (a NaN loss)
+    └── OutputError          a result that cannot be written
 
-A message says what was wrong, what was got, what was wanted, and what to do next. The command line
-prints it as one line; nothing else is caught there.
+A message says what is wrong, what was got and expected, and how to fix it. The command line prints it as one line and
+catches no other errors.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 _MOST = 50
-"""Names in a message."""
+"""The number of names that a message lists."""
 
 
 class PasserbyError(Exception):
-    """Base of all errors that are a user's to mend."""
+    """The base of all errors that a user can fix."""
 
 
 class DatasetLayoutError(PasserbyError):
-    """Files, folders or archives that are not what a dataset needs."""
+    """The error of files, folders or archives that do not have a dataset's layout."""
 
 
 class ImageError(PasserbyError):
-    """One image that cannot be decoded, or must not be."""
+    """The error of an image that cannot be decoded, or is too large to be."""
 
 
 class UnknownNameError(PasserbyError):
-    """A name nobody registered."""
+    """The error of a name that is not registered; its message suggests the nearest ones."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
@@ -51,30 +51,30 @@ class UnknownNameError(PasserbyError):
 
 
 def _listed(names: Sequence[str]) -> str:
-    """The first of very many."""
+    """Return the names, or the first ones of very many."""
     more = f", … ({len(names):,} in all)" if len(names) > _MOST else ""
     return f"{', '.join(names[:_MOST]) or 'none'}{more}"
 
 
 class WeightsError(PasserbyError):
-    """A checkpoint that does not fit, or is not one."""
+    """The error of a file that is no checkpoint, or does not fit the model."""
 
 
 class ShapeError(PasserbyError):
-    """A tensor or image of the wrong shape."""
+    """The error of a tensor or image of the wrong shape."""
 
 
 class ProtocolError(PasserbyError):
-    """An evaluation that its own protocol forbids."""
+    """The error of an evaluation that its protocol does not allow."""
 
 
 class ConfigError(PasserbyError):
-    """A recipe or setting that cannot be."""
+    """The error of a recipe or setting that is not valid."""
 
 
 class TrainingError(PasserbyError):
-    """Training that cannot go on."""
+    """The error of training that cannot continue."""
 
 
 class OutputError(PasserbyError):
-    """A result that cannot be written where it was asked for."""
+    """The error of a result that cannot be written."""

@@ -1,1 +1,1 @@
-"""Reading weights into models."""
+"""Load checkpoints into models: read, match, report."""

@@ -1,4 +1,4 @@
-"""Key layouts of known checkpoints, renamed to those of the models here."""
+"""Rename the keys of known checkpoints to those of the models here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FLAT_KEY = re.compile(r"^features\.(\d+)\.conv\.(\d+)\.([a-z_]+)$")
 
 
 def flat_to_nested(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the older flat layout's keys to torchvision's; keys already nested pass unchanged."""
+    """Return MobileNetV2's state with keys of the older flat layout renamed to torchvision's nested one."""
     renamed = {}
     for key, value in state.items():
         match = _FLAT_KEY.match(key)

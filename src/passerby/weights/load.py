@@ -1,8 +1,8 @@
-"""Checkpoints into models: says exactly what matched, and changes nothing where too little does.
+"""Load checkpoints into models: report what matched, and change nothing if too little does.
 
-Reads safetensors, PyTorch files (``weights_only=True``: no code is ever run from one) and, only when
-asked for with ``hf:owner/name[/file]``, the Hugging Face hub. Wrappers (``state_dict``, ``model``)
-and ``module.`` prefixes are taken off.
+Sources are safetensors files, PyTorch files (``weights_only=True``: no code in them is run) and, only when written as
+``hf:owner/name[/file]``, the Hugging Face hub. Wrappers (``state_dict``, ``model``) and ``module.`` prefixes are
+removed.
 """
 
 from __future__ import annotations
@@ -30,24 +30,27 @@ _INTEGERS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torc
 
 @dataclass(frozen=True)
 class WeightsReport:
-    """Which tensors of a module came from a checkpoint. ``total`` leaves ``fresh`` and ignored ones out."""
+    """The names of the tensors that a module took from a checkpoint, and of those that it did not."""
 
     matched: tuple[str, ...]
+    """The tensors that were copied."""
     missing: tuple[str, ...]
-    """In the module, not in the file."""
+    """The tensors of the module that the file lacks."""
     unexpected: tuple[str, ...]
-    """In the file, not in the module."""
+    """The tensors of the file that the module lacks."""
     reshaped: tuple[str, ...]
-    """In both, but of different shapes, or whole numbers where the module has real ones."""
+    """The tensors of both that differ in shape, or are integers in the file and floating-point in the module."""
     fresh: tuple[str, ...] = ()
-    """Left at their initial values on purpose."""
+    """The tensors that keep their initial values on purpose."""
 
     @property
     def total(self) -> int:
+        """The number of tensors that could match; ``fresh`` and ignored ones do not count."""
         return len(self.matched) + len(self.missing) + len(self.reshaped)
 
     @property
     def share(self) -> float:
+        """The share of :attr:`total` that matched."""
         return len(self.matched) / self.total if self.total else 0.0
 
     def __str__(self) -> str:
@@ -60,17 +63,19 @@ class WeightsReport:
 
 
 def read_state(source: str | Path) -> State:
-    """The tensors of a checkpoint file, or of ``hf:owner/name[/file]``.
+    """Return the tensors of a checkpoint file, or of ``hf:owner/name[/file]``, under today's names.
 
     Raises:
-        WeightsError: if there is no such file, it is not a checkpoint, or holds values that are not finite.
+        WeightsError: if the file does not exist, is not a checkpoint, or has values that are not finite.
     """
     path = _from_hub(str(source)[3:]) if str(source).startswith("hf:") else _local(source)
     state = _read(path)
     if all(key.startswith("module.") for key in state):  # DataParallel prefixes all or none
         state = {key.removeprefix("module."): value for key, value in state.items()}
-    _refuse(path, [k for k, v in state.items() if not _is_plain(v)], "are sparse, quantized, complex or without values")
-    _refuse(path, [k for k, v in state.items() if not v.isfinite().all()], "hold NaN or infinity")
+    _check_none(
+        path, [k for k, v in state.items() if not _is_plain(v)], "are sparse, quantized, complex or without values"
+    )
+    _check_none(path, [k for k, v in state.items() if not v.isfinite().all()], "hold NaN or infinity")
     return current_state(state)
 
 
@@ -79,7 +84,7 @@ def _local(source: str | Path) -> Path:
     try:
         path = path.expanduser()
         exists = path.is_file()
-    except (OSError, RuntimeError):  # a name too long for the file system, the home of nobody
+    except (OSError, RuntimeError):  # a name too long for the file system, an unknown user's home
         exists = False
     if not exists:
         raise WeightsError(f"no checkpoint at {path}; give a .safetensors or .pth file, or hf:owner/name")
@@ -90,7 +95,8 @@ def _is_plain(value: Tensor) -> bool:
     return value.layout is torch.strided and not value.is_meta and value.dtype in (*_FLOATS, *_INTEGERS)
 
 
-def _refuse(source: str | Path, keys: list[str], fault: str) -> None:
+def _check_none(source: str | Path, keys: list[str], fault: str) -> None:
+    """Check that no tensor has the ``fault``."""
     if keys:
         raise WeightsError(f"{source}: {len(keys)} tensors {fault} ({', '.join(keys[:3])}); do not use it")
 
@@ -131,7 +137,7 @@ def _first_line(error: Exception) -> str:
 
 
 def digest(module: nn.Module, beside: str) -> str:
-    """Hex digits that differ where a module's weights do, or what stands ``beside`` them."""
+    """Return hex digits that differ if a module's weights do, or the text ``beside`` them."""
     found = hashlib.sha256(beside.encode())
     named = {former_tensor_name(name): tensor for name, tensor in module.state_dict().items()}
     for name, tensor in sorted(named.items()):
@@ -148,19 +154,25 @@ def load_weights(
     fresh: Callable[[str], bool] | None = None,
     rename: Callable[[Mapping[str, Tensor]], State] | None = None,
 ) -> WeightsReport:
-    """Copy a checkpoint's tensors into ``module``; all that match, or none.
+    """Copy the matching tensors of a checkpoint into ``module``, or none of them.
 
-    A tensor of another shape is never skipped unasked: it is refused, or named in ``ignore``.
+    A tensor of another shape is never skipped silently: it is an error, unless ``ignore`` names it.
 
     Args:
-        minimum: share of the module's tensors that must match; the others may be missing from the file.
-        ignore: key prefixes left out on both sides (``("classifier.",)`` for another set of people).
-        fresh: module keys that no checkpoint can have and that keep their initial values.
-        rename: from the file's keys to the module's.
+        module: the module to fill.
+        source: a checkpoint file, or ``hf:owner/name[/file]``.
+        minimum: the share of the module's tensors that must match; the others may be missing from the file.
+        ignore: key prefixes to leave out on both sides (``("classifier.",)`` for other training people).
+        fresh: whether a key of the module is one that no checkpoint has and that keeps its initial values.
+        rename: a function from the file's tensors to tensors with the module's keys.
 
     Raises:
-        WeightsError: if fewer match or a shape differs, the message says which; or for what
-            :func:`read_state` refuses.
+        WeightsError: if fewer tensors match or a shape differs (the message names them), or :func:`read_state` fails.
+
+    Example::
+
+        report = load_weights(model, "resnet50.pth", ignore=("fc.",))
+        print(report)  # 318 of 320 tensors matched; 2 missing (…)
     """
     state = read_state(source)
     state = rename(state) if rename else state
@@ -168,13 +180,13 @@ def load_weights(
     theirs = {k: v for k, v in state.items() if not k.startswith(prefixes or "\0")}
     report = compare(module, theirs, ignore=prefixes, fresh=fresh)
     if report.share < minimum or not report.matched or report.reshaped:
-        hint = ", and all shapes; name in `ignore` what shall keep its initial values" if report.reshaped else ""
+        hint = ", with equal shapes; name in `ignore` what shall keep its initial values" if report.reshaped else ""
         raise WeightsError(
             f"{source} does not fit {type(module).__name__}: {report}; at least {minimum:.0%} must match{hint}"
         )
     ours = module.state_dict()
     values = {key: theirs[key].to(ours[key].dtype) for key in report.matched}
-    _refuse(
+    _check_none(
         source, [k for k, v in values.items() if not v.isfinite().all()], "are too large for the module's precision"
     )
     module.load_state_dict(values, strict=False)
@@ -188,7 +200,7 @@ def compare(
     ignore: tuple[str, ...] = (),
     fresh: Callable[[str], bool] | None = None,
 ) -> WeightsReport:
-    """What of ``state`` fits ``module``, without copying. Absent batch counters are not missed."""
+    """Return which tensors of ``state`` match ``module``, without copying. Absent batch counters do not count."""
     ours = {k: v for k, v in module.state_dict().items() if not k.startswith(ignore or "\0")}
     left = {k for k in ours if k not in state and (k.endswith(_COUNTER) or (fresh is not None and fresh(k)))}
     wanted = [k for k in ours if k not in left]
@@ -209,10 +221,12 @@ def _fits(theirs: Tensor, ours: Tensor) -> bool:
 def load_backbone(
     backbone: nn.Module, source: str | Path, *, heads: Iterable[str] = ("fc.", "classifier.")
 ) -> WeightsReport:
-    """An ImageNet (or other) checkpoint into a backbone, or a model that is its own: attention modules stay fresh.
+    """Load an ImageNet (or other) checkpoint into a backbone; attention modules keep their initial values.
 
     Args:
-        heads: key prefixes left out on both sides.
+        backbone: the backbone, or a model that has no separate one.
+        source: a checkpoint file, or ``hf:owner/name[/file]``.
+        heads: key prefixes to leave out on both sides.
     """
     return load_weights(
         backbone,
