@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from passerby.data.dataset import Dataset
-from passerby.data.digest import digest_of
+from passerby.data.digest import dataset_digest
 from passerby.data.registry import load
 from passerby.synthetic.dataset import PedestrianSource
 from passerby.types import Role
@@ -23,7 +23,7 @@ def people(draw_people: Callable[..., Path], tmp_path_factory: pytest.TempPathFa
 
 
 def everything(dataset: Dataset) -> str:
-    return digest_of(dataset, "train", "query", "gallery")
+    return dataset_digest(dataset, "train", "query", "gallery")
 
 
 def test_moved_packed_and_accompanied_it_is_the_same(people: Path, tmp_path: Path) -> None:
@@ -39,11 +39,13 @@ def test_moved_packed_and_accompanied_it_is_the_same(people: Path, tmp_path: Pat
 def test_one_byte_of_a_picture_is_another_of_its_split(people: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(people, tmp_path / "copy")
     was = load(copy)
-    known = [digest_of(was, split) for split in ("train", "query", "gallery")]
+    known = [dataset_digest(was, split) for split in ("train", "query", "gallery")]
     picture = min((copy / "query").glob("*.jpg"))
     picture.write_bytes(picture.read_bytes() + b"\0")
     now = load(copy)
-    same = [digest_of(now, split) == digest for split, digest in zip(("train", "query", "gallery"), known, strict=True)]
+    same = [
+        dataset_digest(now, split) == digest for split, digest in zip(("train", "query", "gallery"), known, strict=True)
+    ]
     assert same == [True, False, True]
 
 

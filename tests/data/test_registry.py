@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from passerby.data.registry import DATASETS, from_anywhere, load, named, open_place
+from passerby.data.registry import DATASETS, absolute_spec, is_named, load, open_place
 from passerby.errors import ConfigError, DatasetLayoutError, UnknownNameError
 
 
@@ -25,9 +25,9 @@ def test_the_layouts() -> None:
 
 
 def test_three_ways_to_say_it(market: Path) -> None:
-    named, both, found = load("market1501", market), load(f"market1501:{market}"), load(str(market))
-    assert named.train == both.train == found.train
-    assert {d.name for d in (named, both, found)} == {"market1501"}
+    by_name, both, found = load("market1501", market), load(f"market1501:{market}"), load(str(market))
+    assert by_name.train == both.train == found.train
+    assert {d.name for d in (by_name, both, found)} == {"market1501"}
     assert len(found.train) == len(found.gallery) == 1
 
 
@@ -90,7 +90,7 @@ def test_settings_are_for_generated_datasets_only(market: Path) -> None:
 
 def test_a_path_object_is_a_path_whatever_it_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert (named("pedestrians"), named(Path("pedestrians"))) == (True, False)
+    assert (is_named("pedestrians"), is_named(Path("pedestrians"))) == (True, False)
     with pytest.raises(DatasetLayoutError, match="does not exist"):
         load(Path("pedestrians"))
 
@@ -111,7 +111,7 @@ def test_a_missing_path_with_a_colon_is_no_name(tmp_path: Path) -> None:
 def test_places_are_the_same_from_anywhere(market: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(market.parent)
     monkeypatch.setenv("HOME", str(market.parent))
-    assert from_anywhere(market.name) == from_anywhere(Path(market.name)) == from_anywhere(market) == str(market)
-    assert from_anywhere(f"market1501:{market.name}") == from_anywhere(f"market1501:~/{market.name}")
-    assert from_anywhere(f"market1501:{market.name}") == f"market1501:{market}"
-    assert from_anywhere("pedestrians:people=2") == "pedestrians:people=2"
+    assert absolute_spec(market.name) == absolute_spec(Path(market.name)) == absolute_spec(market) == str(market)
+    assert absolute_spec(f"market1501:{market.name}") == absolute_spec(f"market1501:~/{market.name}")
+    assert absolute_spec(f"market1501:{market.name}") == f"market1501:{market}"
+    assert absolute_spec("pedestrians:people=2") == "pedestrians:people=2"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from passerby.data.registry import from_anywhere, load, open_place
-from passerby.data.variants import chosen, cut, one_of, whole
+from passerby.data.registry import absolute_spec, load, open_place
+from passerby.data.variants import one_of, select_settings, split_settings, whole_number
 from passerby.errors import ConfigError, DatasetLayoutError, UnknownNameError
 
-KNOWN = {"protocol": one_of("new", "old"), "seed": whole}
+KNOWN = {"protocol": one_of("new", "old"), "seed": whole_number}
 
 
 @pytest.mark.parametrize(
@@ -27,14 +27,14 @@ KNOWN = {"protocol": one_of("new", "old"), "seed": whole}
     ],
 )
 def test_settings_stand_before_the_path(place: str, settings: str, path: str) -> None:
-    assert cut(place) == (settings, path)
+    assert split_settings(place) == (settings, path)
 
 
 def test_values_are_read_by_what_the_layout_knows() -> None:
-    assert chosen("x", KNOWN, "protocol=old,seed=12", {}) == {"protocol": "old", "seed": 12}
-    assert chosen("x", KNOWN, "protocol=old", {"seed": 3}) == {"protocol": "old", "seed": 3}
+    assert select_settings("x", KNOWN, "protocol=old,seed=12", {}) == {"protocol": "old", "seed": 12}
+    assert select_settings("x", KNOWN, "protocol=old", {"seed": 3}) == {"protocol": "old", "seed": 3}
     assert one_of("labelled", also={"labeled": "labelled"})("labeled") == "labelled"
-    assert chosen("x", KNOWN, "", {}) == {}
+    assert select_settings("x", KNOWN, "", {}) == {}
 
 
 @pytest.mark.parametrize(
@@ -50,12 +50,12 @@ def test_values_are_read_by_what_the_layout_knows() -> None:
 )
 def test_values_that_cannot_be(text: str, given: dict[str, int], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        chosen("x", KNOWN, text, given)
+        select_settings("x", KNOWN, text, given)
 
 
 def test_misspelt_settings_are_told_the_near_ones() -> None:
     with pytest.raises(UnknownNameError, match=r"unknown setting of x 'protocoll'\. Did you mean protocol"):
-        chosen("x", KNOWN, "protocoll=old", {})
+        select_settings("x", KNOWN, "protocoll=old", {})
 
 
 def test_many_values_are_not_all_listed() -> None:
@@ -76,7 +76,7 @@ def test_every_way_into_the_registry_knows_them(people: Path, monkeypatch: pytes
     assert load(f"cuhk01:test=100:{people}", seed=2).name == "cuhk01:test=100,seed=2"
     assert len(open_place(f"cuhk01:test=100:{people}").names()) == 102
     monkeypatch.chdir(people.parent)
-    assert from_anywhere(f"cuhk01:test=100:{people.name}") == f"cuhk01:test=100:{people}"
+    assert absolute_spec(f"cuhk01:test=100:{people.name}") == f"cuhk01:test=100:{people}"
 
 
 def test_every_way_into_the_registry_refuses_what_is_not_known(people: Path) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from passerby.data.images.blur_faces import HEAD, NECK, UNSURE, UPPER, blurred, head_box
+from passerby.data.images.blur_faces import HEAD, NECK, UNSURE, UPPER, blur_box, head_box
 from passerby.data.keypoints.estimator import Keypoints
 from passerby.data.keypoints.in_pixels import keypoints_in_pixels
 from passerby.data.keypoints.skeleton import KEYPOINT_NAMES, VISIBLE
@@ -173,7 +173,7 @@ def test_most_is_covered_where_the_head_is_not_surely_found(unsure: str) -> None
 
 
 def test_a_blurred_head_keeps_its_size() -> None:
-    assert blurred(noise(), (3, 0, 20, 11)).size == (32, 64)
+    assert blur_box(noise(), (3, 0, 20, 11)).size == (32, 64)
 
 
 def test_a_model_sees_the_sharp_picture(folder: Path) -> None:

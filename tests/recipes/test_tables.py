@@ -10,7 +10,7 @@ import torch
 
 from passerby.data.attributes.schema import Schema
 from passerby.data.registry import DATASETS
-from passerby.data.variants import described
+from passerby.data.variants import variant_name
 from passerby.errors import UnknownNameError
 from passerby.losses.registry import create_loss
 from passerby.models.registry import create_model
@@ -304,4 +304,4 @@ def test_a_column_is_called_as_its_dataset_is() -> None:
         layout, _, text = name.partition(":")
         known = DATASETS[layout].settings
         values = {key: known[key](value) for key, value in (part.split("=") for part in text.split(",") if part)}
-        assert name == (described(layout, values) if values else layout)
+        assert name == (variant_name(layout, values) if values else layout)

@@ -9,7 +9,7 @@ from passerby.data.dataset import Dataset, Split
 
 
 @lru_cache(maxsize=8)
-def digest_of(dataset: Dataset, *splits: Split) -> str:
+def dataset_digest(dataset: Dataset, *splits: Split) -> str:
     """Return hex digits that differ where the images of these splits do, their order, or their labels.
 
     Every file is read, except those of a generated dataset: its settings and the version of the renderer identify them.

@@ -15,7 +15,7 @@ from typing import Any
 
 from passerby.data.dataset import Dataset
 from passerby.data.source import Source, open_source
-from passerby.data.variants import Setting, chosen, cut
+from passerby.data.variants import Setting, select_settings, split_settings
 from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.registry import Registry
 
@@ -62,7 +62,7 @@ def load(spec: str | Path, root: str | Path | None = None, **settings: Any) -> D
     return reader.read(_open(name, path), **values)
 
 
-def named(spec: str | Path) -> bool:
+def is_named(spec: str | Path) -> bool:
     """Whether ``spec`` says a dataset's name (``NAME:PATH``), not only where files are."""
     return _parts(spec)[0] is not None
 
@@ -85,7 +85,7 @@ def open_place(spec: str | Path) -> Source:
         raise
 
 
-def from_anywhere(spec: str | Path) -> str:
+def absolute_spec(spec: str | Path) -> str:
     """The same place as ``spec`` whatever the current directory."""
     name, place = _parts(spec)
     if name is not None and DATASETS[name].generated:
@@ -128,7 +128,7 @@ def _exists(spec: str) -> bool:
 
 def _cut(place: str) -> tuple[str, str]:
     """Settings and path; what exists is a path."""
-    return ("", place) if _exists(place) else cut(place)
+    return ("", place) if _exists(place) else split_settings(place)
 
 
 def _settled(name: str, place: str, settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -136,7 +136,7 @@ def _settled(name: str, place: str, settings: dict[str, Any]) -> tuple[str, dict
     text, path = _cut(place)
     if not DATASETS[name].settings:
         _refuse(settings or dict.fromkeys(part.partition("=")[0] for part in text.split(",") if part), name)
-    return path, chosen(name, DATASETS[name].settings, text, settings)
+    return path, select_settings(name, DATASETS[name].settings, text, settings)
 
 
 def _open(name: str, path: str) -> Source:

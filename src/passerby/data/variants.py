@@ -35,14 +35,14 @@ def one_of(*values: str | int, also: Mapping[str, str | int] | None = None) -> S
     return read
 
 
-def whole(text: str) -> int:
+def whole_number(text: str) -> int:
     """A setting that is a whole number from 0."""
     if not (text.isascii() and text.isdigit()):
         raise ValueError("it is a whole number from 0")
     return int(text)
 
 
-def cut(place: str) -> tuple[str, str]:
+def split_settings(place: str) -> tuple[str, str]:
     """What follows ``NAME:`` as settings and path; either may be empty.
 
     >>> cut("protocol=old,split=3:/data/cuhk03")
@@ -54,7 +54,7 @@ def cut(place: str) -> tuple[str, str]:
     return (match["settings"], match["path"] or "") if match else ("", place)
 
 
-def chosen(name: str, known: Mapping[str, Setting], text: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def select_settings(name: str, known: Mapping[str, Setting], text: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The values that ``text`` and keywords name, read by what is ``known`` of the dataset's settings.
 
     Raises:
@@ -75,6 +75,6 @@ def chosen(name: str, known: Mapping[str, Setting], text: str, given: Mapping[st
     return values
 
 
-def described(name: str, settings: Mapping[str, Any]) -> str:
+def variant_name(name: str, settings: Mapping[str, Any]) -> str:
     """A dataset's name with its settings, so that results of one variant are not taken for another's."""
     return f"{name}:{','.join(f'{setting}={value}' for setting, value in settings.items())}"

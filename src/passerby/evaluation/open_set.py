@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from passerby.data.dataset import Dataset
-from passerby.data.digest import digest_of
+from passerby.data.digest import dataset_digest
 from passerby.metrics.calibration import Calibration
 from passerby.metrics.pairs import pair_distances
 from passerby.metrics.verification import open_set_metrics
@@ -40,4 +40,4 @@ def with_open_set(result: EvalResult, query: Embeddings, gallery: Embeddings) ->
 
 def evaluated_digest(dataset: Dataset) -> str:
     """Digest of the pictures that are compared."""
-    return digest_of(dataset, "query", "gallery")
+    return dataset_digest(dataset, "query", "gallery")

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from passerby.data.images.blur_faces import Box, blurred, head_box
+from passerby.data.images.blur_faces import Box, blur_box, head_box
 from passerby.data.images.decode import decode, read_all, to_tensor
 from passerby.data.keypoints.crops import PartMaker, Rectangles
 from passerby.data.keypoints.estimator import PoseEstimator
@@ -49,7 +49,7 @@ class ImageSet:
             return image
         if name not in self._boxes:
             self._boxes[name] = self._head_box(name, image)
-        return blurred(image, self._boxes[name])
+        return blur_box(image, self._boxes[name])
 
     @cached_property
     def keypoints(self) -> PoseEstimator | None:

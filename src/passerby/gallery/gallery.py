@@ -135,7 +135,7 @@ class Gallery:
         """
         model = self.model.network.card.name
         source = self._source
-        place = source.place if isinstance(source, Source) else registry.from_anywhere(source)
+        place = source.place if isinstance(source, Source) else registry.absolute_spec(source)
         groups = () if self.embeddings.attributes is None else names(self.model.network.schema)
         how = {name: getattr(self.model.options, name) for name in ("flip_tta", "normalize")}
         origin = Origin(self.model.fingerprint, model, self.model.size, place, groups, **how, keypoints=self.keypoints)

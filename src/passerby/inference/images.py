@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from passerby.data.images.open import QueryImage, list_images
-from passerby.data.registry import named
+from passerby.data.registry import is_named
 from passerby.data.source import Source, is_image
 from passerby.errors import DatasetLayoutError, ImageError, ShapeError
 from passerby.types import Sample
@@ -97,7 +97,7 @@ def _is_place(path: str | Path) -> bool:
     """Return whether a path names a place of many images, not one file."""
     if "::" in str(path):
         return False
-    if isinstance(path, str) and named(path):
+    if isinstance(path, str) and is_named(path):
         return True
     file = Path(path).expanduser()
     if file.is_file():

@@ -13,7 +13,7 @@ from passerby.data.keypoints.estimator import PoseEstimator
 from passerby.data.keypoints.files import coco_keypoints, has_keypoints, market_keypoints, own_keypoints
 from passerby.data.keypoints.origin import _WORDS, AUTO, NETWORK, OWN, KeypointOrigin
 from passerby.data.keypoints.regions import OVERLAP
-from passerby.data.registry import from_anywhere, open_place
+from passerby.data.registry import absolute_spec, open_place
 from passerby.data.source import Source
 from passerby.errors import DatasetLayoutError
 from passerby.models.keypoints.estimator import (
@@ -106,7 +106,7 @@ def keypoint_origin(keypoints: str, source: Source) -> KeypointOrigin:
         return KeypointOrigin(str(path), fingerprint(path)[:16])
     if _is_run(path):
         return KeypointOrigin(str(path), NetworkPoseEstimator(load_pose_network(path)).fingerprint[:16])
-    return KeypointOrigin(from_anywhere(keypoints))
+    return KeypointOrigin(absolute_spec(keypoints))
 
 
 def _is_run(path: Path) -> bool:

@@ -51,7 +51,7 @@ class Calibration:
     data: str
     """The path of the images."""
     content: str
-    """The digest of the images (:func:`~passerby.data.digest.digest_of`)."""
+    """The digest of the images (:func:`~passerby.data.digest.dataset_digest`)."""
     seed: int
     """The seed that decided which people were held out."""
     held_out: CalibrationQuality

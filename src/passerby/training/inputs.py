@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from passerby.data.dataset import Dataset
-from passerby.data.digest import digest_of
+from passerby.data.digest import dataset_digest
 from passerby.training.config import TrainConfig
 
 INPUTS = "inputs.json"
@@ -19,9 +19,9 @@ def digests(config: TrainConfig, training: Dataset, test: Dataset | None) -> dic
 
     Other values (a keyword, a folder, something to download) have no digest: the setting itself identifies them.
     """
-    found = {"data.train": digest_of(training, "train")}
+    found = {"data.train": dataset_digest(training, "train")}
     if test is not None:
-        found["data.test"] = digest_of(test, "query", "gallery")
+        found["data.test"] = dataset_digest(test, "query", "gallery")
     files = {
         "data.attributes": config.data.attributes,
         "data.test_attributes": config.data.test_attributes,

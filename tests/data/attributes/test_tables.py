@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from passerby.data.attributes.schema import MARKET, SCHEMAS, UNKNOWN, Attribute, Schema
-from passerby.data.attributes.tables import Described, read_described
+from passerby.data.attributes.tables import AttributeRow, read_attribute_rows
 from passerby.data.source import open_source
 from passerby.errors import DatasetLayoutError
 
@@ -20,10 +20,10 @@ SMALL = Schema(
 BOTH = list(SCHEMAS.values())
 
 
-def described(folder: Path, table: str, schemas=(SMALL,)) -> tuple[Schema, list[Described]]:
+def described(folder: Path, table: str, schemas=(SMALL,)) -> tuple[Schema, list[AttributeRow]]:
     (folder / "people").mkdir(exist_ok=True)
     (folder / "people" / "mine.csv").write_text(table, encoding="utf-8")
-    return read_described(open_source(folder), "people/mine.csv", schemas)
+    return read_attribute_rows(open_source(folder), "people/mine.csv", schemas)
 
 
 def classes(folder: Path, table: str) -> list[tuple[int, ...]]:

@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from passerby.data.dataset import people
-from passerby.data.datasets.cuhk01 import drawn_for_test
+from passerby.data.datasets.cuhk01 import choose_test_people
 from passerby.data.registry import DATASETS, load, recognize
 from passerby.errors import ConfigError, DatasetLayoutError
 
@@ -32,9 +32,9 @@ def test_the_draw_is_that_of_the_docstring() -> None:
     def place(pid: int) -> str:
         return hashlib.sha256(f"7:{pid}".encode()).hexdigest()
 
-    assert drawn_for_test(range(1, 972), test=486, seed=7) == set(sorted(range(1, 972), key=place)[:486])
-    assert sorted(drawn_for_test(range(1, 972), test=100, seed=0))[:5] == [15, 36, 44, 46, 76]
-    assert drawn_for_test(range(971, 0, -1), test=100, seed=7) < drawn_for_test(range(1, 972), test=486, seed=7)
+    assert choose_test_people(range(1, 972), test=486, seed=7) == set(sorted(range(1, 972), key=place)[:486])
+    assert sorted(choose_test_people(range(1, 972), test=100, seed=0))[:5] == [15, 36, 44, 46, 76]
+    assert choose_test_people(range(971, 0, -1), test=100, seed=7) < choose_test_people(range(1, 972), test=486, seed=7)
 
 
 def test_seeds_differ(directory) -> None:

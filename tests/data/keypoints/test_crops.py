@@ -11,7 +11,7 @@ from torch import Tensor
 from passerby.data.keypoints.canonical import CanonicalPoses, shipped_canonical_poses
 from passerby.data.keypoints.crops import PartCutter, crop_parts
 from passerby.data.keypoints.estimator import Keypoints
-from passerby.data.keypoints.regions import body_regions, clamped
+from passerby.data.keypoints.regions import body_regions, clamp_rectangles
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
 
 SIZE = (48, 24)
@@ -79,7 +79,7 @@ def cutter(**options: object) -> PartCutter:
 def test_rectangles_are_the_papers_in_pixels_of_the_picture() -> None:
     keypoints = standing()
     found = cutter(overlap=3 / 48).rectangles(keypoints, SIZE)
-    expected = clamped(body_regions(keypoints.xy * np.array([24, 48]), overlap=3 / 48), SIZE)
+    expected = clamp_rectangles(body_regions(keypoints.xy * np.array([24, 48]), overlap=3 / 48), SIZE)
     assert np.allclose(found.whole, expected[:, 0], atol=1e-4)
     assert np.allclose(found.parts, expected[:, 1:], atol=1e-4)
     assert not found.by_mean_pose.any()
@@ -127,7 +127,7 @@ def test_who_has_no_usable_pose_is_cut_by_the_mean_and_said_so() -> None:
     found = cutter().rectangles(keypoints, SIZE)
     assert found.by_mean_pose.tolist() == [False, True, True]
     mean = body_regions(shipped_canonical_poses().mean[None] * np.array([24, 48]))
-    assert np.allclose(found.parts[1:], clamped(mean, SIZE)[:, 1:].repeat(2, axis=0), atol=1e-4)
+    assert np.allclose(found.parts[1:], clamp_rectangles(mean, SIZE)[:, 1:].repeat(2, axis=0), atol=1e-4)
 
 
 def test_strips_need_no_canonical_poses_and_no_keypoints() -> None:
@@ -151,4 +151,6 @@ def test_a_canonical_pose_of_ones_own() -> None:
     own = CanonicalPoses(shipped_canonical_poses().poses[3:4], np.ones(1, np.float32))
     nobody = Keypoints(np.zeros((1, 18, 2), np.float32), np.zeros((1, 18), np.float32))
     found = PartCutter(canonical=own).rectangles(nobody, SIZE)
-    assert np.allclose(found.whole, clamped(body_regions(own.poses * np.array([24, 48])), SIZE)[:, 0], atol=1e-4)
+    assert np.allclose(
+        found.whole, clamp_rectangles(body_regions(own.poses * np.array([24, 48])), SIZE)[:, 0], atol=1e-4
+    )

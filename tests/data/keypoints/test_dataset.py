@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from passerby.data.images.decode import read_all
-from passerby.data.keypoints.dataset import MARKS, UNLABELED, marked, read_pose_set
+from passerby.data.keypoints.dataset import MARKS, UNLABELED, move_to_annotated_places, read_pose_set
 from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.data.registry import load
 from passerby.errors import DatasetLayoutError
@@ -53,7 +53,7 @@ def test_hips_and_ankles_are_where_annotators_mark_them(draw_people: Callable[..
     hip, knee, ankle, nose = (KEYPOINT_NAMES.index(name) for name in ("left_hip", "left_knee", "left_ankle", "nose"))
     keypoints[:, hip, 1], keypoints[:, knee, 1], keypoints[:, ankle, 1], keypoints[:, nose, 1] = 0.5, 0.7, 0.9, 0.1
     confidence[1, knee] = 0  # outside: nobody knows in which direction
-    new = marked(keypoints, confidence)
+    new = move_to_annotated_places(keypoints, confidence)
     assert new[0, [hip, knee, ankle, nose], 1].tolist() == pytest.approx([0.522, 0.692, 0.88, 0.1])
     assert torch.equal(new[1], keypoints[1])
     folder = draw_people(tmp_path / "data", **SETTINGS)
@@ -62,7 +62,7 @@ def test_hips_and_ankles_are_where_annotators_mark_them(draw_people: Callable[..
     (folder / "settings.json").unlink()  # no drawn set any more, but somebody's pictures with COCO's keypoints
     theirs = load(folder)
     as_marked = read_pose_set(theirs.source, theirs.train, (32, 16))
-    assert torch.equal(marked(as_marked.keypoints, as_marked.confidence), ours.keypoints)
+    assert torch.equal(move_to_annotated_places(as_marked.keypoints, as_marked.confidence), ours.keypoints)
     assert not torch.equal(as_marked.keypoints, ours.keypoints)
 
 

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from passerby.data.keypoints.regions import PARTS, REGIONS, are_upright, body_regions, clamped, frame, horizontal_strips
+from passerby.data.keypoints.regions import (
+    PARTS,
+    REGIONS,
+    are_upright,
+    body_frame,
+    body_regions,
+    clamp_rectangles,
+    horizontal_strips,
+)
 from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.errors import ConfigError, ShapeError
 
@@ -73,7 +81,7 @@ def test_by_hand() -> None:
     height = {"nose": 14, "neck": 24, "hip": 54, "knee": 75, "ankle": 90, "elbow": 40, "wrist": 55, "shoulder": 26}
     height |= {"eye": 12, "ear": 13}
     keypoints[0, :, 1] = [height[name.split("_")[-1]] for name in KEYPOINT_NAMES]
-    assert frame(keypoints).H.tolist() == pytest.approx([85])  # from 2·12 − 14 = 10 to 4/3·90 − 1/3·75 = 95
+    assert body_frame(keypoints).H.tolist() == pytest.approx([85])  # from 2·12 − 14 = 10 to 4/3·90 − 1/3·75 = 95
     whole, head, body, upper, lower = body_regions(keypoints)[0].tolist()
     assert whole == pytest.approx([28.75, 10, 71.25, 95])
     assert head == pytest.approx([28.75, 10, 71.25, 14 + 8.5])
@@ -116,12 +124,12 @@ def test_clamping_keeps_what_lies_inside_and_a_pixel_of_what_does_not() -> None:
         [0, 0, 1, 1],
         [4, 127, 9, 128],
     ]
-    assert clamped(rectangles, (128, 64)).tolist() == expected
+    assert clamp_rectangles(rectangles, (128, 64)).tolist() == expected
 
 
 @given(st.lists(st.floats(-300, 300), min_size=4, max_size=4))
 def test_a_clamped_rectangle_is_always_one_inside(numbers: list[float]) -> None:
-    x0, y0, x1, y1 = clamped(np.array(numbers), (128, 64)).tolist()
+    x0, y0, x1, y1 = clamp_rectangles(np.array(numbers), (128, 64)).tolist()
     assert 0 <= x0 < x1 <= 64
     assert 0 <= y0 < y1 <= 128
     assert x1 - x0 >= 1 - 1e-9

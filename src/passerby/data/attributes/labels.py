@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from passerby.data.attributes.schema import SCHEMAS, UNKNOWN, Schema
-from passerby.data.attributes.tables import Described, read_described
-from passerby.data.datasets.layout import some
+from passerby.data.attributes.tables import AttributeRow, read_attribute_rows
+from passerby.data.datasets.layout import preview
 from passerby.data.datasets.matlab import read_mat
 from passerby.data.registry import open_place
 from passerby.data.source import ATTRIBUTES, KEYPOINTS, DirectorySource, Source
@@ -68,7 +68,7 @@ class Attributes:
         rows = [self.of(sample) for sample in samples]
         if samples and all(row is None for row in rows):
             raise DatasetLayoutError(
-                f"{self.place} describes none of {len(samples):,} pictures ({some(s.path for s in samples)}), but "
+                f"{self.place} describes none of {len(samples):,} pictures ({preview(s.path for s in samples)}), but "
                 f"{self._whom()}; are they of this data set?"
             )
         unknown = np.full(len(self.schema.groups), UNKNOWN, np.int64)
@@ -78,7 +78,7 @@ class Attributes:
 
     def _whom(self) -> str:
         what, keys = ("people", map(str, self.people)) if self.people else ("pictures", iter(self.pictures))
-        return f"{what} {some(keys)}"
+        return f"{what} {preview(keys)}"
 
 
 def read_attributes(place: str | Path | Source, schema: Schema | None = None) -> Attributes:
@@ -117,7 +117,7 @@ def _found(source: Source) -> str:
     wanted = (ATTRIBUTES, *(f"{variable}.mat" for variable in PUBLISHED))
     found = [name for name in source.names() if posixpath.basename(name) in wanted]
     if len(found) != 1:
-        what = f"more than one file of attributes ({some(found)})" if found else "no file of attributes"
+        what = f"more than one file of attributes ({preview(found)})" if found else "no file of attributes"
         raise DatasetLayoutError(f"{source.root} has {what}; wanted one {' or '.join(wanted)}, or give the file itself")
     return found[0]
 
@@ -181,13 +181,13 @@ def _person(where: str, name: str, row: Mapping[str, int], schema: Schema) -> tu
 
 
 def _tabled(source: Source, name: str, schemas: Sequence[Schema]) -> Attributes:
-    schema, rows = read_described(source, name, schemas)
+    schema, rows = read_attribute_rows(source, name, schemas)
     pictures = {row.path: _frozen(row.classes) for row in rows if row.path is not None}
     pictures |= _dressed(source, posixpath.join(posixpath.dirname(name), KEYPOINTS), rows)
     return Attributes(schema, f"{source.root}: {name}", _by_person(rows), pictures)
 
 
-def _by_person(rows: Iterable[Described]) -> dict[int, Classes]:
+def _by_person(rows: Iterable[AttributeRow]) -> dict[int, Classes]:
     """Return the classes that all rows of a person agree about."""
     by_person: dict[int, list[tuple[int, ...]]] = {}
     for row in rows:
@@ -196,7 +196,7 @@ def _by_person(rows: Iterable[Described]) -> dict[int, Classes]:
     return {pid: _agreed(classes) for pid, classes in sorted(by_person.items())}
 
 
-def _dressed(source: Source, keypoints: str, rows: Sequence[Described]) -> dict[str, Classes]:
+def _dressed(source: Source, keypoints: str, rows: Sequence[AttributeRow]) -> dict[str, Classes]:
     """Pictures of people with more than one outfit, by what stands beside the table of a synthetic set."""
     outfits = {(row.pid, row.outfit): _frozen(row.classes) for row in rows if row.outfit}
     if len(outfits) == len({pid for pid, _ in outfits}) or keypoints not in source.names():
@@ -217,7 +217,7 @@ def _dressed(source: Source, keypoints: str, rows: Sequence[Described]) -> dict[
 
 def _generated(source: Source, wanted: Schema | None) -> Attributes:
     """Return what a generator knows of its people; no image is rendered."""
-    schema, rows = read_described(source, ATTRIBUTES, list(SCHEMAS.values()))
+    schema, rows = read_attribute_rows(source, ATTRIBUTES, list(SCHEMAS.values()))
     _same(source.place, schema, wanted)
     worn = {(row.pid, int(row.outfit)): _frozen(row.classes) for row in rows}
     people = _by_person(rows)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from passerby.data.attributes.schema import Schema
-from passerby.data.attributes.tables import key
+from passerby.data.attributes.tables import normalize_name
 from passerby.errors import ConfigError
 
 
@@ -71,8 +71,8 @@ def _pairs(text: str) -> list[tuple[str, str]]:
 
 
 def _place(kind: str, said: str, names: tuple[str, ...], whose: str) -> int:
-    known = {key(name): place for place, name in enumerate(names)}
-    if key(said) not in known:
+    known = {normalize_name(name): place for place, name in enumerate(names)}
+    if normalize_name(said) not in known:
         possible = ", ".join(name.replace(" ", "_") for name in names)
         raise ConfigError(f"{whose} has no {kind} {said.strip()!r}; it has {possible}")
-    return known[key(said)]
+    return known[normalize_name(said)]

@@ -24,7 +24,7 @@ _CLOSE = 0.8
 """Likeness from which another column's name is taken for a group's misspelt one."""
 
 
-class Described(NamedTuple):
+class AttributeRow(NamedTuple):
     """What one row says."""
 
     pid: int | None
@@ -35,7 +35,7 @@ class Described(NamedTuple):
     classes: tuple[int, ...]
 
 
-def key(name: str) -> str:
+def normalize_name(name: str) -> str:
     """What names have in common that differ in case, blanks, underscores, hyphens and British spelling.
 
     >>> key("Upper_Color")
@@ -44,7 +44,7 @@ def key(name: str) -> str:
     return current_attribute(name.strip().lower()).replace("_", " ").replace("-", " ")
 
 
-def read_described(source: Source, name: str, schemas: Sequence[Schema]) -> tuple[Schema, list[Described]]:
+def read_attribute_rows(source: Source, name: str, schemas: Sequence[Schema]) -> tuple[Schema, list[AttributeRow]]:
     """The rows of a table, and that one of the schemas which its columns fit best.
 
     Raises:
@@ -61,7 +61,7 @@ def read_described(source: Source, name: str, schemas: Sequence[Schema]) -> tupl
         )
     schema = _fitting(where, header, schemas)
     plan = _plan(where, header, schema)
-    folder, problems, described = posixpath.dirname(name), [], list[Described]()
+    folder, problems, described = posixpath.dirname(name), [], list[AttributeRow]()
     seen: dict[Hashable, int] = {}
     for line, row in rows:
         found = _described(row, plan, folder)
@@ -82,7 +82,7 @@ def _fitting(where: str, header: Collection[str], schemas: Sequence[Schema]) -> 
     fits = [sum(bool(_columns(group, header)) for group in schema.groups) for schema in schemas]
     best = [schema for schema, fit in zip(schemas, fits, strict=True) if fit == max(fits)]
     if max(fits) == 0:
-        names = ", ".join(key(group.name).replace(" ", "_") for group in schemas[0].groups)
+        names = ", ".join(normalize_name(group.name).replace(" ", "_") for group in schemas[0].groups)
         raise DatasetLayoutError(
             f"{where} has no column of {schemas[0].name}'s groups ({names}); got {','.join(header)}"
         )
@@ -94,8 +94,11 @@ def _fitting(where: str, header: Collection[str], schemas: Sequence[Schema]) -> 
 
 def _columns(group: Attribute, header: Collection[str]) -> list[str]:
     """Columns of the header that say a group: one or, where it is spread, all."""
-    names = {key(group.name), *(key(column) for column in group.columns if len(group.columns) == 1)}
-    named = [column for column in header if key(column) in names]
+    names = {
+        normalize_name(group.name),
+        *(normalize_name(column) for column in group.columns if len(group.columns) == 1),
+    }
+    named = [column for column in header if normalize_name(column) in names]
     spread = [column for column in group.columns if column in header] if len(group.columns) > 1 else []
     return named + (spread if len(spread) == len(group.columns) else [])
 
@@ -121,15 +124,15 @@ def _plan(where: str, header: Collection[str], schema: Schema) -> tuple[tuple[At
 
 
 def _refuse_misspelt(where: str, columns: Collection[str], schema: Schema) -> None:
-    known = {key(group.name): group.name for group in schema.groups}
+    known = {normalize_name(group.name): group.name for group in schema.groups}
     for column in sorted(columns):
-        if near := difflib.get_close_matches(key(column), list(known), n=1, cutoff=_CLOSE):
+        if near := difflib.get_close_matches(normalize_name(column), list(known), n=1, cutoff=_CLOSE):
             raise DatasetLayoutError(
                 f"{where} has a column {column}; did you mean {near[0].replace(' ', '_')}? (rename it if it is another)"
             )
 
 
-def _described(row: Row, plan: Sequence[tuple[Attribute, list[str]]], folder: str) -> Described | str:
+def _described(row: Row, plan: Sequence[tuple[Attribute, list[str]]], folder: str) -> AttributeRow | str:
     """A row; or what is wrong with it."""
     try:
         column = next((pid for pid in PIDS if row.get(pid)), None)
@@ -140,7 +143,7 @@ def _described(row: Row, plan: Sequence[tuple[Attribute, list[str]]], folder: st
         if pid is not None and pid < 0:
             raise ValueError(f"pid {pid} is negative; attributes are of people")
         classes = tuple(_class(group, {c: row[c] for c in columns}) for group, columns in plan)
-        return Described(pid, row.get("outfit", ""), path, classes)
+        return AttributeRow(pid, row.get("outfit", ""), path, classes)
     except (ValueError, UnknownNameError, DatasetLayoutError) as error:
         return str(error)
 
@@ -155,9 +158,9 @@ def _class(group: Attribute, cells: Mapping[str, str]) -> int:
         if not any(cells.values()):
             return UNKNOWN
         return group.decode({column: whole_number(dict(cells), column) for column in cells})
-    said = key(next(iter(cells.values()), ""))
+    said = normalize_name(next(iter(cells.values()), ""))
     if said in ("", "unknown"):
         return UNKNOWN
     if said.isdigit() and len(group.columns) == 1:
         return group.decode({group.columns[0]: int(said)})
-    return group.index(next((value for value in group.values if key(value) == said), said))
+    return group.index(next((value for value in group.values if normalize_name(value) == said), said))

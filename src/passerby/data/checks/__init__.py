@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from passerby.data.checks.examined import Examined, look_at_all
+from passerby.data.checks.examined import ExaminedDataset, inspect_files
 from passerby.data.checks.report import LEVELS, Count, Finding, Report
 from passerby.data.checks.rules import RULES
 from passerby.data.dataset import SPLITS, Dataset, people
@@ -19,8 +19,8 @@ __all__ = ["Count", "Finding", "Report", "check"]
 
 def check(dataset: Dataset, *, decode_images: bool = True, workers: int = 2) -> Report:
     """Examine a dataset where it lies; ``decode_images`` reads and decodes every file, with ``workers`` threads."""
-    looks = look_at_all(dataset, workers) if decode_images else {}
-    examined = Examined(dataset, looks)
+    looks = inspect_files(dataset, workers) if decode_images else {}
+    examined = ExaminedDataset(dataset, looks)
     findings = [finding for rule in RULES for finding in rule(examined)]
     findings.sort(key=lambda finding: LEVELS.index(finding.level))
     return Report(dataset.name, tuple(_counts(dataset)), tuple(findings))

@@ -16,7 +16,7 @@ from passerby.errors import PasserbyError
 from passerby.types import Role, Sample
 
 
-class Look(NamedTuple):
+class FileInspection(NamedTuple):
     """What opening one file showed."""
 
     digest: str = ""
@@ -26,11 +26,11 @@ class Look(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Examined:
+class ExaminedDataset:
     """A dataset and what was seen in its files (nothing, where they were not opened)."""
 
     dataset: Dataset
-    looks: dict[str, Look]
+    looks: dict[str, FileInspection]
 
     def samples(self, *splits: Split) -> list[Sample]:
         return [s for split in splits for s in getattr(self.dataset, split)]
@@ -45,17 +45,17 @@ class Examined:
         return look.digest if look and look.digest else sample.path
 
 
-def look_at_all(dataset: Dataset, workers: int) -> dict[str, Look]:
+def inspect_files(dataset: Dataset, workers: int) -> dict[str, FileInspection]:
     paths = sorted({s.path for split in SPLITS for s in getattr(dataset, split)})
     with ThreadPoolExecutor(workers) as pool:
         return dict(zip(paths, pool.map(partial(_look, dataset.source), paths), strict=True))
 
 
-def _look(source: Source, path: str) -> Look:
+def _look(source: Source, path: str) -> FileInspection:
     digest = ""
     try:
         content = source.read(path)
         digest = hashlib.blake2b(content, digest_size=16).hexdigest()
-        return Look(digest, decode(content, name=path).size)
+        return FileInspection(digest, decode(content, name=path).size)
     except (PasserbyError, OSError, EOFError, zlib.error) as error:
-        return Look(digest, problem=str(error) or type(error).__name__)
+        return FileInspection(digest, problem=str(error) or type(error).__name__)

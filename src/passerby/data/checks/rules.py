@@ -9,12 +9,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
-from passerby.data.checks.examined import Examined
+from passerby.data.checks.examined import ExaminedDataset
 from passerby.data.checks.report import Finding, Level
 from passerby.data.dataset import SPLITS, Split, people, queries_without_match
 from passerby.types import Role, Sample
 
-Rule: TypeAlias = Callable[[Examined], Iterator[Finding]]
+Rule: TypeAlias = Callable[[ExaminedDataset], Iterator[Finding]]
 UNLIKE = 16
 """Areas of the largest and the smallest picture differ by this factor before it is worth a line."""
 
@@ -43,7 +43,7 @@ def _persons(count: int) -> str:
     return _n(count, "person", "people")
 
 
-def empty_splits(x: Examined) -> Iterator[Finding]:
+def empty_splits(x: ExaminedDataset) -> Iterator[Finding]:
     train, query, gallery = (getattr(x.dataset, split) for split in SPLITS)
     if query and not gallery:
         yield Finding("error", "empty-split", "there are query images but no gallery to find anybody in")
@@ -55,7 +55,7 @@ def empty_splits(x: Examined) -> Iterator[Finding]:
         yield Finding("info", "empty-split", "there are no training images: not fit for training")
 
 
-def nobody(x: Examined) -> Iterator[Finding]:
+def nobody(x: ExaminedDataset) -> Iterator[Finding]:
     """Training needs a person in every image; elsewhere junk and distractors are only counted."""
     if lost := [s for s in x.samples("train") if s.pid is None or s.role is not Role.PERSON]:
         message = f"{_images(lost)} of train show nobody that has a number: training needs one for each"
@@ -67,7 +67,7 @@ def nobody(x: Examined) -> Iterator[Finding]:
         yield Finding("info", "nobody", f"there are {counts}: junk is ignored, a distractor is always a wrong answer")
 
 
-def one_person(x: Examined) -> Iterator[Finding]:
+def one_person(x: ExaminedDataset) -> Iterator[Finding]:
     if x.dataset.train and len(people(x.dataset.train)) < 2:
         yield Finding("error", "one-person", "train has fewer than 2 people: there is nobody to tell apart")
     if x.dataset.query and len(people(x.samples("query", "gallery"))) < 2:
@@ -75,7 +75,7 @@ def one_person(x: Examined) -> Iterator[Finding]:
         yield Finding("warning", "one-person", message)
 
 
-def cameras(x: Examined) -> Iterator[Finding]:
+def cameras(x: ExaminedDataset) -> Iterator[Finding]:
     """Cameras that are unknown, and splits that a single camera took."""
     for split in SPLITS:
         samples = x.samples(split)
@@ -97,7 +97,7 @@ def cameras(x: Examined) -> Iterator[Finding]:
         yield Finding("warning", "one-camera", message)
 
 
-def lone_people(x: Examined) -> Iterator[Finding]:
+def lone_people(x: ExaminedDataset) -> Iterator[Finding]:
     """People of train with one image, or images of one camera only."""
     groups = _by_person(x.persons("train")).values()
     if single := [group for group in groups if len(group) < 2]:
@@ -110,7 +110,7 @@ def lone_people(x: Examined) -> Iterator[Finding]:
         yield Finding("warning", "one-camera-person", message, _files(s for group in alone for s in group))
 
 
-def unmatched_queries(x: Examined) -> Iterator[Finding]:
+def unmatched_queries(x: ExaminedDataset) -> Iterator[Finding]:
     lost = queries_without_match(x.dataset.query, x.dataset.gallery)
     if lost and x.dataset.gallery:
         message = (
@@ -120,7 +120,7 @@ def unmatched_queries(x: Examined) -> Iterator[Finding]:
         yield Finding("error", "unmatched-query", message, _files(lost))
 
 
-def shared_people(x: Examined) -> Iterator[Finding]:
+def shared_people(x: ExaminedDataset) -> Iterator[Finding]:
     train = set(people(x.dataset.train))
     if known := [s for s in x.persons("query", "gallery") if s.pid in train]:
         message = (
@@ -130,7 +130,7 @@ def shared_people(x: Examined) -> Iterator[Finding]:
         yield Finding("warning", "shared-person", message, _files(known))
 
 
-def unreadable(x: Examined) -> Iterator[Finding]:
+def unreadable(x: ExaminedDataset) -> Iterator[Finding]:
     if bad := {path: look.problem for path, look in x.looks.items() if look.problem}:
         count = _n(len(bad), "image cannot", "images cannot")
         reasons = "; ".join(list(bad.values())[:3])
@@ -145,7 +145,7 @@ _TWICE: tuple[tuple[Level, str, str], ...] = (
 )
 
 
-def duplicates(x: Examined) -> Iterator[Finding]:
+def duplicates(x: ExaminedDataset) -> Iterator[Finding]:
     """The same picture in two splits, twice in one, or under two people."""
     found: dict[str, list[Sample]] = defaultdict(list)
     for group in _by_content(x).values():
@@ -160,7 +160,7 @@ def duplicates(x: Examined) -> Iterator[Finding]:
             yield Finding(level, rule, f"{_images(found[rule])}: {meaning}", _files(found[rule]))
 
 
-def _by_content(x: Examined) -> dict[str, list[tuple[Split, Sample]]]:
+def _by_content(x: ExaminedDataset) -> dict[str, list[tuple[Split, Sample]]]:
     groups: dict[str, list[tuple[Split, Sample]]] = defaultdict(list)
     for split in SPLITS:
         for sample in x.samples(split):
@@ -168,7 +168,7 @@ def _by_content(x: Examined) -> dict[str, list[tuple[Split, Sample]]]:
     return groups
 
 
-def sizes(x: Examined) -> Iterator[Finding]:
+def sizes(x: ExaminedDataset) -> Iterator[Finding]:
     areas = {look.size[0] * look.size[1]: (path, look.size) for path, look in x.looks.items() if look.size}
     if areas and max(areas) >= UNLIKE * min(areas):
         small, large = areas[min(areas)], areas[max(areas)]

@@ -13,7 +13,7 @@ import posixpath
 from collections.abc import Collection, Sequence
 
 from passerby.data.dataset import SPLITS, Dataset
-from passerby.data.datasets.layout import some
+from passerby.data.datasets.layout import preview
 from passerby.data.registry import DATASETS, Reader
 from passerby.data.source import Source
 from passerby.errors import DatasetLayoutError
@@ -109,7 +109,7 @@ def _refuse(where: str, problems: list[str], missing: list[str], *, empty: bool)
         raise DatasetLayoutError(f"{where} has {len(problems):,} lines not in order: {'; '.join(problems[:3])}")
     if missing:
         raise DatasetLayoutError(
-            f"{where} lists {len(missing):,} files that do not exist: {some(missing)}; paths are relative to the table"
+            f"{where} lists {len(missing):,} files that do not exist: {preview(missing)}; paths are relative to the table"
         )
     if empty:
         raise DatasetLayoutError(f"{where} lists no pictures")
@@ -119,7 +119,7 @@ def _table(source: Source) -> str:
     tables = [n for n in source.names() if n.lower().endswith(".csv") and not posixpath.basename(n).startswith(".")]
     found = [name for name in tables if posixpath.basename(name) == TABLE] or tables
     if len(found) != 1:
-        what = f"{len(found)} tables ({some(found)})" if found else "no table"
+        what = f"{len(found)} tables ({preview(found)})" if found else "no table"
         raise DatasetLayoutError(f"{source.root} has {what}; wanted one {TABLE} with columns {','.join(COLUMNS)}")
     return found[0]
 

@@ -18,10 +18,10 @@ import re
 from collections.abc import Iterable, Sequence
 
 from passerby.data.dataset import Dataset
-from passerby.data.datasets.layout import some
+from passerby.data.datasets.layout import preview
 from passerby.data.registry import DATASETS, Reader
 from passerby.data.source import Source, is_image
-from passerby.data.variants import described, one_of, whole
+from passerby.data.variants import one_of, variant_name, whole_number
 from passerby.errors import DatasetLayoutError
 from passerby.types import Sample
 
@@ -37,7 +37,7 @@ def _sample(path: str) -> Sample | None:
     return Sample(path, int(match[1]), 1 if picture <= 2 else 2)
 
 
-def drawn_for_test(persons: Iterable[int], *, test: int, seed: int) -> set[int]:
+def choose_test_people(persons: Iterable[int], *, test: int, seed: int) -> set[int]:
     """The ``test`` people whom ``seed`` draws, whatever order they come in."""
     drawn = sorted(persons, key=lambda pid: hashlib.sha256(f"{seed}:{pid}".encode()).digest())
     return set(drawn[:test])
@@ -50,23 +50,25 @@ def _read(source: Source, *, test: int = TESTS[0], seed: int = 0) -> Dataset:
         raise DatasetLayoutError(
             f"{source.root} has {len(persons)} of CUHK01's {PEOPLE} people; a test of {test} leaves none to train on"
         )
-    tested = drawn_for_test(persons, test=test, seed=seed)
+    tested = choose_test_people(persons, test=test, seed=seed)
     train = tuple(s for s in samples if s.pid not in tested)
     query, gallery = (tuple(s for s in samples if s.pid in tested and s.camid == camid) for camid in (1, 2))
-    return Dataset(described("cuhk01", {"test": test, "seed": seed}), source, train, query, gallery)
+    return Dataset(variant_name("cuhk01", {"test": test, "seed": seed}), source, train, query, gallery)
 
 
 def _samples(source: Source) -> list[Sample]:
     found = {name: _sample(name) for name in source.names() if is_image(name)}
     if strange := [name for name, sample in found.items() if sample is None]:
         raise DatasetLayoutError(
-            f"{source.root}: {len(strange):,} pictures are not named as CUHK01's: {some(strange)}; wanted PPPPNNN.png, "
+            f"{source.root}: {len(strange):,} pictures are not named as CUHK01's: {preview(strange)}; wanted PPPPNNN.png, "
             "person and picture (001 to 004); rename or remove them"
         )
     if not found:
         raise DatasetLayoutError(f"{source.root} has no pictures; CUHK01's are named PPPPNNN.png, person and picture")
     if len(places := sorted({name.rpartition("/")[0] for name in found})) > 1:
-        raise DatasetLayoutError(f"{source.root} has pictures in more than one folder: {some(places)}; give one's path")
+        raise DatasetLayoutError(
+            f"{source.root} has pictures in more than one folder: {preview(places)}; give one's path"
+        )
     return [sample for sample in found.values() if sample is not None]
 
 
@@ -80,4 +82,4 @@ def _recognizes(names: Sequence[str]) -> bool:
     )
 
 
-DATASETS.register("cuhk01")(Reader(_read, _recognizes, settings={"test": one_of(*TESTS), "seed": whole}))
+DATASETS.register("cuhk01")(Reader(_read, _recognizes, settings={"test": one_of(*TESTS), "seed": whole_number}))

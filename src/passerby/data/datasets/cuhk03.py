@@ -34,11 +34,11 @@ from passerby.data.dataset import Dataset
 from passerby.data.datasets.cuhk03_release.names import BOXES, Boxes, boxes_of, sample_of
 from passerby.data.datasets.cuhk03_release.release import FILE, ReleaseSource, release_in
 from passerby.data.datasets.cuhk03_release.splits import new_split, old_split
-from passerby.data.datasets.layout import some
+from passerby.data.datasets.layout import preview
 from passerby.data.datasets.market1501 import read_folders, split_folder
 from passerby.data.registry import DATASETS, Reader
 from passerby.data.source import Source, is_image, open_source
-from passerby.data.variants import described, one_of
+from passerby.data.variants import one_of, variant_name
 from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.types import Sample
 
@@ -74,7 +74,7 @@ def _read(
     settings: dict[str, Any] = {"protocol": protocol, "images": images}
     if protocol == "old":
         settings["split"] = split or 0
-    name = described(NAME, settings)
+    name = variant_name(NAME, settings)
     if any(_boxes_np(path) == boxes for path in source.names()):
         return _read_np(source, name, boxes, protocol)
     samples = {posixpath.basename(p): sample_of(source, p) for p in source.names() if boxes_of(p) == boxes}
@@ -86,7 +86,7 @@ def _read(
     parts = new_split(source, boxes) if protocol == "new" else old_split(source, boxes, split or 0, samples)
     if missing := sorted(frozenset[str]().union(*parts) - samples.keys()):
         raise DatasetLayoutError(
-            f"{source.root} lacks {len(missing):,} {images} pictures of the {protocol} protocol: {some(missing)}; "
+            f"{source.root} lacks {len(missing):,} {images} pictures of the {protocol} protocol: {preview(missing)}; "
             f"unpack {FILE} again"
         )
     train, query, gallery = (tuple(samples[name] for name in sorted(part)) for part in parts)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from passerby.data.dataset import SPLITS, Dataset
 from passerby.data.datasets.csv import camera, read_table
-from passerby.data.datasets.layout import some
+from passerby.data.datasets.layout import preview
 from passerby.data.registry import DATASETS, Reader
 from passerby.data.source import Source, is_image
 from passerby.errors import DatasetLayoutError
@@ -124,7 +124,7 @@ def _cameras_listed(source: Source, root: str, paths: Sequence[str]) -> dict[str
             raise DatasetLayoutError(f"{where}, line {line}: {error}; wanted path,camid") from None
     if unlisted := [path for path in paths if path not in listed]:
         raise DatasetLayoutError(
-            f"{where} does not list {some(unlisted)}; list every picture, with an empty camid if it is unknown"
+            f"{where} does not list {preview(unlisted)}; list every picture, with an empty camid if it is unknown"
         )
     return listed
 

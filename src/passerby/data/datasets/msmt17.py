@@ -23,7 +23,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from passerby.data.dataset import Dataset
-from passerby.data.datasets.layout import some
+from passerby.data.datasets.layout import preview
 from passerby.data.registry import DATASETS, Reader
 from passerby.data.source import Source
 from passerby.errors import DatasetLayoutError
@@ -77,7 +77,9 @@ def _lists(source: Source, names: frozenset[str]) -> tuple[str, set[str]]:
     roots = {posixpath.dirname(place) for place in places}
     if len(roots) != 1:
         what = (
-            f"more than one copy of the lists: {some(places)}; give the path of one" if roots else "none of the lists"
+            f"more than one copy of the lists: {preview(places)}; give the path of one"
+            if roots
+            else "none of the lists"
         )
         raise DatasetLayoutError(
             f"{source.root} has {what}; MSMT17 has {', '.join(LISTS)} beside the pictures' folders"

@@ -54,7 +54,7 @@ def _lower_end(keypoints: NDArray[np.float32], confidence: NDArray[np.float32]) 
     return float(heights.max() + _MARGIN * np.ptp(heights))
 
 
-def blurred(image: Image.Image, box: Box) -> Image.Image:
+def blur_box(image: Image.Image, box: Box) -> Image.Image:
     """A copy in which nobody can tell who is in ``box``: a few cells across, smoothed."""
     head = image.crop(box)
     cells = (_CELLS, max(1, round(_CELLS * head.height / max(1, head.width))))

@@ -134,7 +134,7 @@ class Memory(Source):
 
 def _opened(place: str | Path) -> tuple[Source, Dataset | None]:
     """The files at a place, and the dataset that they are: named, recognized, or none."""
-    if registry.named(place):
+    if registry.is_named(place):
         dataset = registry.load(place)
         return dataset.source, dataset
     source = registry.open_place(place)

@@ -17,10 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from passerby.data.datasets.layout import some
+from passerby.data.datasets.layout import preview
 from passerby.data.keypoints.canonical import LEAST_CONFIDENCE, CanonicalPoses
 from passerby.data.keypoints.estimator import Keypoints, PoseEstimator
-from passerby.data.keypoints.regions import OVERLAP, are_upright, body_regions, clamped, horizontal_strips
+from passerby.data.keypoints.regions import OVERLAP, are_upright, body_regions, clamp_rectangles, horizontal_strips
 from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
 
@@ -102,7 +102,7 @@ class PartCutter:
         found = (keypoints.confidence >= self.least_confidence).any(axis=1) & are_upright(filled)
         filled = np.where(found[:, None, None], filled, self.canonical.mean)
         pixels = filled * np.array(size[::-1], np.float32)
-        regions = clamped(body_regions(pixels, overlap=self.overlap), size).astype(np.float32)
+        regions = clamp_rectangles(body_regions(pixels, overlap=self.overlap), size).astype(np.float32)
         if not self.align:
             regions[:, :1] = _whole_pictures(len(regions), size)
         return Rectangles(regions, ~found)
@@ -146,7 +146,7 @@ def warn_mean_pose(place: str, fallen: Sequence[str], total: int) -> None:
         total: how many were cut in all.
     """
     if fallen:
-        _warn_mean_pose(place, len(fallen), total, some(fallen))
+        _warn_mean_pose(place, len(fallen), total, preview(fallen))
 
 
 @lru_cache(maxsize=1024)

@@ -12,9 +12,9 @@ from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
-from passerby.data.datasets.layout import some
+from passerby.data.datasets.layout import preview
 from passerby.data.images.decode import decode, read_batches, to_tensor
-from passerby.data.keypoints.files import own_keypoints, table_of
+from passerby.data.keypoints.files import keypoint_table, own_keypoints
 from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.data.source import SETTINGS, Source
 from passerby.types import Sample
@@ -86,11 +86,13 @@ def read_pose_set(
     images, tables = _gathered(parts, len(samples), size, progress)
     keypoints, confidence = tables[..., :2].contiguous(), tables[..., 2].contiguous()
     if drawn:
-        return PoseSet(images, marked(keypoints, confidence), confidence)
+        return PoseSet(images, move_to_annotated_places(keypoints, confidence), confidence)
     return PoseSet(images, keypoints, torch.where(confidence > 0, confidence, UNLABELED))
 
 
-def marked(keypoints: Float[Tensor, "n 18 2"], confidence: Float[Tensor, "n 18"]) -> Float[Tensor, "n 18 2"]:
+def move_to_annotated_places(
+    keypoints: Float[Tensor, "n 18 2"], confidence: Float[Tensor, "n 18"]
+) -> Float[Tensor, "n 18 2"]:
     """Drawn people's joints where annotators of photographs would mark them (:data:`MARKS`)."""
     new = keypoints.clone()
     for side in ("right", "left"):
@@ -112,7 +114,7 @@ Part = tuple[Tensor, NDArray[np.float32]]
 def _drawn(source: Source, samples: Sequence[Sample], size: tuple[int, int]) -> Iterator[Part]:
     for sample in samples:
         content, labels = source.render(sample.path)
-        yield to_tensor(decode(content, name=sample.path), size)[None], table_of(labels)[None]
+        yield to_tensor(decode(content, name=sample.path), size)[None], keypoint_table(labels)[None]
 
 
 def _known(source: Source, samples: Sequence[Sample]) -> NDArray[np.float32]:
@@ -134,7 +136,7 @@ def _annotated(
         source.root,
         f"{len(blank):,}",
         f"{len(samples):,}",
-        some(blank),
+        preview(blank),
     )
     return [samples[row] for row in rows], known[rows]
 

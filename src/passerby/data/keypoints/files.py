@@ -44,7 +44,7 @@ class _Drawn(Mapping[str, Table]):
         self.source = source
 
     def __getitem__(self, name: str) -> Table:
-        return table_of(self.source.labels(name))
+        return keypoint_table(self.source.labels(name))
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and is_image(name) and self.source.has(name)
@@ -56,7 +56,7 @@ class _Drawn(Mapping[str, Table]):
         return len(self.source.names())
 
 
-def table_of(labels: Labels) -> Table:
+def keypoint_table(labels: Labels) -> Table:
     """Return the keypoints of a generated image, ``(18, 3)``: x and y as fractions, and confidence."""
     confidence = np.array([CONFIDENCE[int(code)] for code in labels.visibility], np.float32)
     return np.column_stack([labels.keypoints / np.array(labels.parts.shape[::-1], np.float32), confidence])

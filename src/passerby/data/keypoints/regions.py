@@ -44,7 +44,7 @@ PARTS = tuple(name for name in REGIONS if name != WHOLE)
 """Top to bottom."""
 
 
-class Frame(NamedTuple):
+class BodyFrame(NamedTuple):
     """Eq 1, each ``(n,)``, in pixels."""
 
     x_l: NDArray[np.float64]
@@ -52,14 +52,14 @@ class Frame(NamedTuple):
     H: NDArray[np.float64]
 
 
-def frame(keypoints: NDArray[np.floating]) -> Frame:
+def body_frame(keypoints: NDArray[np.floating]) -> BodyFrame:
     """Boundary and height of whole bodies with joints ``(n, 18, 2)`` in pixels."""
     x = keypoints[..., 0].astype(np.float64)
     head_top, _ = _head(keypoints)
     _, sole = _feet(keypoints)
     H = sole - head_top
     x_c = x.mean(axis=1)
-    return Frame(np.minimum(x_c - H / 4, x.min(axis=1)), np.maximum(x_c + H / 4, x.max(axis=1)), H)
+    return BodyFrame(np.minimum(x_c - H / 4, x.min(axis=1)), np.maximum(x_c + H / 4, x.max(axis=1)), H)
 
 
 def body_regions(keypoints: NDArray[np.floating], *, overlap: float = OVERLAP) -> NDArray[np.float64]:
@@ -73,7 +73,7 @@ def body_regions(keypoints: NDArray[np.floating], *, overlap: float = OVERLAP) -
         ShapeError: for joints of another shape, at no finite place, or of somebody upside down (H not above 0).
     """
     _refuse(keypoints, overlap)
-    x_l, x_r, H = frame(keypoints)
+    x_l, x_r, H = body_frame(keypoints)
     if (H <= 0).any():
         raise ShapeError(
             f"the pose in row {int((H <= 0).argmax())} is {H[H <= 0][0]:.1f} pixels high: its ankles are not below its "
@@ -94,7 +94,7 @@ def body_regions(keypoints: NDArray[np.floating], *, overlap: float = OVERLAP) -
 
 def are_upright(keypoints: NDArray[np.floating]) -> NDArray[np.bool_]:
     """``(n,)``: whose pose has regions at all, H above 0."""
-    return frame(keypoints).H > 0
+    return body_frame(keypoints).H > 0
 
 
 def horizontal_strips(n: int, size: tuple[int, int]) -> NDArray[np.float64]:
@@ -106,7 +106,7 @@ def horizontal_strips(n: int, size: tuple[int, int]) -> NDArray[np.float64]:
     return strips
 
 
-def clamped(rectangles: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.float64]:
+def clamp_rectangles(rectangles: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.float64]:
     """Rectangles ``(..., 4)`` cut off at the edges of a picture of ``size`` (height, width), ``LEAST`` or larger."""
     most = np.array(size[::-1], np.float64)
     start = np.clip(rectangles[..., :2], 0, most - LEAST)

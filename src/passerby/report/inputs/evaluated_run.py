@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from passerby.data.attributes.labels import Attributes, read_attributes
 from passerby.data.dataset import Dataset
-from passerby.data.digest import digest_of
+from passerby.data.digest import dataset_digest
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, PasserbyError
 from passerby.evaluation.subgroups import Grouping
@@ -158,4 +158,4 @@ def _grouping_by(dimension: Dimension, dataset: Dataset) -> Grouping:
 
 def _same_content(record: Record, dataset: Dataset) -> bool | None:
     digest = record.inputs.get("data.test")
-    return None if digest is None else digest == digest_of(dataset, "query", "gallery")
+    return None if digest is None else digest == dataset_digest(dataset, "query", "gallery")

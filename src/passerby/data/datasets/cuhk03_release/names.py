@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
-from passerby.data.datasets.layout import some
+from passerby.data.datasets.layout import preview
 from passerby.data.source import Source
 from passerby.errors import DatasetLayoutError
 from passerby.types import Sample
@@ -28,7 +28,7 @@ Person = tuple[int, int]
 _NAME = re.compile(r"([1-5])_(\d+)_([12])_(\d+)\.(?:png|jpe?g)", re.IGNORECASE)
 
 
-def picture_name(boxes: Boxes, person: Person, number: int) -> str:
+def image_name(boxes: Boxes, person: Person, number: int) -> str:
     """Of one picture.
 
     >>> picture_name("labeled", (1, 17), 8)
@@ -71,7 +71,7 @@ def sample_of(source: Source, path: str) -> Sample:
     return Sample(path, sum(PAIRS[: pair - 1]) + person, int(posixpath.basename(path).split("_")[2]))
 
 
-def find(source: Source, names: Iterable[str], wanted: str) -> str | None:
+def find_file(source: Source, names: Iterable[str], wanted: str) -> str | None:
     """A file by its base name.
 
     Raises:
@@ -79,5 +79,7 @@ def find(source: Source, names: Iterable[str], wanted: str) -> str | None:
     """
     found = [name for name in names if posixpath.basename(name) == wanted]
     if len(found) > 1:
-        raise DatasetLayoutError(f"{source.root} has more than one {wanted}: {some(found)}; give the path of one copy")
+        raise DatasetLayoutError(
+            f"{source.root} has more than one {wanted}: {preview(found)}; give the path of one copy"
+        )
     return found[0] if found else None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from passerby.data.datasets.cuhk03_release.names import BOXES, Boxes, Person, find, picture_name
+from passerby.data.datasets.cuhk03_release.names import BOXES, Boxes, Person, find_file, image_name
 from passerby.data.source import ArchiveSource, DirectorySource, Source
 from passerby.errors import DatasetLayoutError
 
@@ -82,7 +82,7 @@ def release_in(source: Source) -> ReleaseSource | None:
     """
     if isinstance(source, ReleaseSource):
         return source
-    if (found := find(source, source.names(), FILE)) is None:
+    if (found := find_file(source, source.names(), FILE)) is None:
         return None
     if not isinstance(source, DirectorySource):
         raise DatasetLayoutError(f"{source.root}: {found} cannot be read inside an archive; unpack it")
@@ -107,4 +107,4 @@ def _cells(file: h5py.File, boxes: Boxes) -> Iterator[tuple[str, Any]]:
         for person, row in enumerate(np.asarray(file[people]).T, start=1):
             for number, cell in enumerate(row, start=1):
                 if file[cell].ndim == 3:
-                    yield picture_name(boxes, (pair, person), number), cell
+                    yield image_name(boxes, (pair, person), number), cell

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from passerby.data.datasets.cuhk03_release.names import Boxes, Person, find, person_of
+from passerby.data.datasets.cuhk03_release.names import Boxes, Person, find_file, person_of
 from passerby.data.datasets.cuhk03_release.release import FILE, ReleaseSource, release_in
 from passerby.data.datasets.matlab import read_mat
 from passerby.data.source import DirectorySource, Source
@@ -73,7 +73,7 @@ def _config(source: Source, wanted: str) -> tuple[Source, str]:
         folders = [folder for folder in (parent, parent.parent) if (folder / wanted).is_file()]
         if folders:
             return DirectorySource(folders[0]), wanted
-    elif found := find(source, source.names(), wanted):
+    elif found := find_file(source, source.names(), wanted):
         return source, found
     where = "beside it or one folder up" if isinstance(source, ReleaseSource) else "anywhere in it"
     raise DatasetLayoutError(
@@ -85,7 +85,7 @@ def _config(source: Source, wanted: str) -> tuple[Source, str]:
 def _testsets(source: Source, boxes: Boxes) -> Sequence[frozenset[Person]]:
     """From torchreid's file where it wrote one, else from the original."""
     wanted = f"splits_classic_{boxes}.json"
-    name = None if isinstance(source, ReleaseSource) else find(source, source.names(), wanted)
+    name = None if isinstance(source, ReleaseSource) else find_file(source, source.names(), wanted)
     if name is None:
         if release := release_in(source):
             return release.testsets
