@@ -39,6 +39,21 @@ _DIFFICULTIES = {"color": "colour"}
 """The difficulties of synthetic data: today's name, and the one that ``settings.json`` and its hashes keep."""
 _FILES = {"backbone_weights.json": "trunk_weights.json"}
 """The renamed files of a run folder: today's name, former."""
+FORMER_OPTIONS = {
+    "--out": "--output",
+    "--figure": "--output",
+    "--poses": "--keypoints",
+    "--flip": "--flip-tta",
+    "--no-flip": "--no-flip-tta",
+    "--squared-twice": "--torchreid-compat",
+    "--knob": "--difficulty",
+    "--joints": "--show-keypoints",
+    "--attributes": "--attribute-labels",
+    "--colour": "--color",
+    "--normalise": "--normalize",
+    "--no-normalise": "--no-normalize",
+}
+"""The present names of former options, which are accepted with a warning until the next release."""
 
 
 def current_settings(tree: V, *, within: str = "") -> V:

@@ -11,7 +11,8 @@ import typer
 from typer.main import get_command
 
 from passerby.cli import app
-from passerby.cli.command import RENAMED, Command
+from passerby.cli.command import Command
+from passerby.compat import FORMER_OPTIONS
 
 
 def commands(group: Any = None, name: str = "passerby") -> Iterator[tuple[str, Command]]:
@@ -31,7 +32,7 @@ def names(command: Command) -> dict[str, Any]:
 RENAMINGS = [
     pytest.param(command, old, new, id=f"{name} {old}")
     for name, command in commands()
-    for old, new in RENAMED.items()
+    for old, new in FORMER_OPTIONS.items()
     if new in names(command) and old not in names(command)
 ]
 
@@ -66,7 +67,7 @@ def test_a_former_option_name_means_the_new_one(
 
 
 def test_every_former_name_is_accepted_somewhere() -> None:
-    assert {old for old, *_ in (param.values[1:] for param in RENAMINGS)} == set(RENAMED)
+    assert {old for old, *_ in (param.values[1:] for param in RENAMINGS)} == set(FORMER_OPTIONS)
 
 
 def test_a_former_name_is_warned_about_once_and_not_after_two_dashes(
@@ -103,3 +104,48 @@ def test_a_default_stands_in_the_help_text() -> None:
     assert [helps[name] for name in ("number", "text", "place", "flag")] == [
         "A number (default 0).", "A text (default: none).", "A place.", "A flag.",
     ]  # fmt: skip
+
+
+def described() -> list[tuple[str, Command]]:
+    return [(name, command) for name, command in commands() if not name.startswith("passerby figures")]
+
+
+@pytest.mark.parametrize(("name", "command"), described())
+def test_help_texts_are_one_sentence_with_the_default_in_parentheses(name: str, command: Command) -> None:
+    for option in command.params:
+        if option.name == "help":
+            continue
+        text = option.help
+        assert text, f"{name} {option.opts[0]} has no help"
+        assert text[0].isupper() or text[0].isdigit(), text
+        assert text.endswith("."), text
+        assert "default:" not in text, text
+
+
+VARYING = {
+    "--data": "train: the training data",
+    "--seed": "what is random differs",
+    "--output": "what is written differs",
+    "-o": "what is written differs",
+    "--set": "import-weights: options of the model",
+    "--size": "of images, or of a model's input",
+    "--split": "sheet shows all splits by default",
+    "--method": "each command has its own methods",
+    "--people": "people to generate, or to show",
+    "--cameras": "cameras to generate, or to show",
+    "-n": "what is counted differs",
+    "-k": "search has its own default",
+    "--attributes": "ranked-list can filter by the query's own",
+}
+"""Options whose help texts differ between commands, and why."""
+
+
+def test_an_option_means_the_same_in_every_command() -> None:
+    meanings: dict[str, dict[str, set[str]]] = {}
+    for name, command in described():
+        for option in command.params:
+            for word in (*option.opts, *option.secondary_opts):
+                if word.startswith("-") and word not in VARYING:
+                    meanings.setdefault(word, {}).setdefault(str(option.help), set()).add(name)
+    differing = {word: texts for word, texts in meanings.items() if len(texts) > 1}
+    assert differing == {}

@@ -1,4 +1,4 @@
-"""How every command parses its options and prints its help."""
+"""The class of all commands, which decides how options are parsed and described."""
 
 from __future__ import annotations
 
@@ -8,21 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperOption
 
-RENAMED = {
-    "--out": "--output",
-    "--figure": "--output",
-    "--poses": "--keypoints",
-    "--flip": "--flip-tta",
-    "--no-flip": "--no-flip-tta",
-    "--squared-twice": "--torchreid-compat",
-    "--knob": "--difficulty",
-    "--joints": "--show-keypoints",
-    "--attributes": "--attribute-labels",
-    "--colour": "--color",
-    "--normalise": "--normalize",
-    "--no-normalise": "--no-normalize",
-}
-"""The present names of former options, which are accepted with a warning until the next release."""
+from passerby.compat import FORMER_OPTIONS
 
 
 class Command(TyperCommand):
@@ -48,7 +34,7 @@ def _current(args: Sequence[str], known: set[str]) -> Iterator[str]:
             yield from args[place:]
             return
         name, equals, value = arg.partition("=")
-        new = RENAMED.get(name)
+        new = FORMER_OPTIONS.get(name)
         if new is None or name in known or new not in known:
             yield arg
             continue

@@ -15,7 +15,7 @@ Distance = Literal["global", "local", "global_local"]
 # Arguments
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, made by train or import-weights.")]
 OptionalRunArgument = Annotated[
-    Path | None, typer.Argument(metavar="[RUN]", help="A run folder, made by train or import-weights.")
+    Path | None, typer.Argument(metavar="RUN", help="A run folder, made by train or import-weights.")
 ]
 RunsArgument = Annotated[
     list[Path], typer.Argument(metavar="RUN…", help="Run folders, made by train or import-weights.")
@@ -45,15 +45,15 @@ SetOption = Annotated[
 ]
 
 # Inference
-DeviceOption = Annotated[str, typer.Option("--device", help="Device of the model: auto, cpu, cuda, cuda:1 or mps.")]
+DeviceOption = Annotated[str, typer.Option("--device", metavar="DEVICE", help="Device of the model: auto, cpu, cuda, cuda:1 or mps.")]
 BatchSizeOption = Annotated[int, typer.Option("--batch-size", min=1, help="Images per batch.")]
 FlipTtaOption = Annotated[
     bool | None,
-    typer.Option("--flip-tta/--no-flip-tta", help="Flip test-time augmentation (default as in the run)."),
+    typer.Option("--flip-tta/--no-flip-tta", help="Flip test-time augmentation (default as in the run, else no)."),
 ]
 NormalizeOption = Annotated[
     bool | None,
-    typer.Option("--normalize/--no-normalize", help="L2-normalize embeddings (default as in the run)."),
+    typer.Option("--normalize/--no-normalize", help="L2-normalize embeddings (default as in the run, else the paper)."),
 ]
 KeypointsOption = Annotated[
     str | None,

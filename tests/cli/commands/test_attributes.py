@@ -65,7 +65,7 @@ def test_files_places_and_folders_in_the_order_given(run, attribute_run: Path, f
     arguments = (images[1], images[0], f"{archive}::b.jpg", folder, images[2])
     content = json.loads(run("attributes", attribute_run, *arguments, "--json").out)
     assert content["schema"] == "Market-1501"
-    predicted = {each["path"]: each["attributes"] for each in content["pictures"]}
+    predicted = {each["path"]: each["attributes"] for each in content["images"]}
     assert list(predicted) == [
         str(images[1]), str(images[0]), f"{archive}::b.jpg", f"{folder}::a.jpg", f"{folder}::b.jpg",
         str(images[2]),
@@ -82,7 +82,7 @@ def test_files_places_and_folders_in_the_order_given(run, attribute_run: Path, f
 def test_all_images_of_a_dataset(run, attribute_run: Path, figures: Path) -> None:
     content = json.loads(run("attributes", attribute_run, figures, "--json").out)
     expected = {f"{figures}::{file.relative_to(figures)}" for file in figures.rglob("*.jpg")}
-    assert {each["path"] for each in content["pictures"]} == expected
+    assert {each["path"] for each in content["images"]} == expected
 
 
 def test_a_missing_image_is_not_called_a_missing_folder(
@@ -132,7 +132,7 @@ def test_a_search_filtered_by_attributes(
 ) -> None:
     query = first(figures / "query")
     content = json.loads(run("attributes", attribute_run, figures, "--json").out)
-    genders = {each["path"].partition("::")[2]: each["attributes"]["gender"]["value"] for each in content["pictures"]}
+    genders = {each["path"].partition("::")[2]: each["attributes"]["gender"]["value"] for each in content["images"]}
     gallery = {path: gender for path, gender in genders.items() if path.startswith("bounding_box_test/")}
     for value in ("male", "female"):
         asked = ("search", attribute_run, query, "--gallery", embedded, "-k", 16, "--attributes", f"gender={value}")
@@ -175,7 +175,7 @@ def test_evaluation_reports_accuracy_by_group(run, attribute_run: Path, figures:
     rows = {row.rsplit(maxsplit=5)[0].strip(): row.split() for row in run(*asked).out.splitlines()}
     for name, group in groups.items():
         shown = f"{100 * group['accuracy']:.2f} {100 * group['balanced']:.2f} {100 * group['majority_accuracy']:.2f}"
-        assert rows[name][-5:] == [*shown.split(), group["majority"], str(group["pictures"])]
+        assert rows[name][-5:] == [*shown.split(), group["majority"], str(group["images"])]
     table = "attributes.csv"
     by_file = run("evaluate", attribute_run, "--data", figures, "--attribute-labels", figures / table, "--json")
     assert json.loads(by_file.out) == content

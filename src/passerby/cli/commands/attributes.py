@@ -48,13 +48,13 @@ def attributes(
             found += zip(batch.names, predictions, strict=True)
     if as_json:
         entries = [{"path": name, "attributes": {g: asdict(p) for g, p in each.items()}} for name, each in found]
-        typer.echo(json.dumps({"schema": schema.name, "pictures": entries}, indent=2))
+        typer.echo(json.dumps({"schema": schema.name, "images": entries}, indent=2))
     else:
         _print(found)
 
 
 class _Batch(NamedTuple):
-    """Images of one source, with the names to print."""
+    """A batch of images of one source, with the names to print."""
 
     source: Source
     samples: Sequence[Sample]

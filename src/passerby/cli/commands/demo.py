@@ -30,7 +30,7 @@ SETTINGS = (
     "epochs=12",
     "checkpoint_every=12",
 )
-"""Settings that train in two minutes on two cores; random erasing needs longer trainings."""
+"""The settings, which train in two minutes on two cores; random erasing needs longer trainings."""
 
 
 @command("demo", panel=Panel.START, order=0, needs_arguments=False)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 def reproduce(
     paper: Annotated[
         str | None,
-        typer.Argument(metavar="[PAPER]", help="Paper: aap_reid, dual_attention, aanet or attention_driven."),
+        typer.Argument(metavar="PAPER", help="Paper: aap_reid, dual_attention, aanet or attention_driven."),
     ] = None,
-    table: Annotated[str | None, typer.Argument(metavar="[TABLE]", help="Table, e.g. table1.")] = None,
+    table: Annotated[str | None, typer.Argument(metavar="TABLE", help="Table, e.g. table1.")] = None,
     data: DataOption = None,
     rows: Annotated[
         str | None, typer.Option("--rows", metavar="A,B,…", help="Rows to run (default all that can be run).")

@@ -43,7 +43,7 @@ def search(  # noqa: PLR0913 - options of a command
     query: Annotated[
         str | None,
         typer.Argument(
-            metavar="[IMAGE]",
+            metavar="IMAGE",
             help="Image: a file, or PLACE::NAME in a folder, zip, tar or dataset; optional with --attributes.",
         ),
     ] = None,

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 POSE = "pose"
 """The recipe that trains the pose network instead of a re-identification model."""
 _HEIGHTS = {"box": "of the image height", "joints": "of the height from the topmost to the lowest keypoint"}
-"""What PCK is relative to, by its key in ``metrics.json``."""
+"""The heights that PCK is relative to, by their keys in ``metrics.json``."""
 
 
 @command("train", panel=Panel.TRAIN, order=0)
 def train(
     recipe: Annotated[
-        str | None, typer.Argument(metavar="[RECIPE]", help="Recipe, e.g. aap_reid; pose trains the pose network.")
+        str | None, typer.Argument(metavar="RECIPE", help="Recipe, e.g. aap_reid; pose trains the pose network.")
     ] = None,
     data: Annotated[
         str | None,

@@ -1,0 +1,45 @@
+"""docs/cli.md has every command and every option, in the words of the help."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+from typer.main import get_command
+
+from passerby.cli import app
+from passerby.compat import FORMER_OPTIONS
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PAGE = REPOSITORY / "docs" / "cli.md"
+
+
+def test_the_reference_is_up_to_date() -> None:
+    script = runpy.run_path(str(REPOSITORY / "scripts" / "cli_reference.py"))
+    text = PAGE.read_text()
+    assert script["page"](text) == text, "run python scripts/cli_reference.py"
+
+
+def test_the_page_names_every_command_and_option() -> None:
+    text = PAGE.read_text()
+    shared, *sections = text.partition("## Reference\n")[2].split("\n### `passerby ")
+    named = {section.partition("`")[0]: section for section in sections}
+    program = get_command(app)
+    for name, found in program.commands.items():
+        commands = getattr(found, "commands", None)
+        each = {f"{name} {sub}": command for sub, command in commands.items()} if commands else {name: found}
+        for words, command in each.items():
+            [section] = [text for usage, text in named.items() if f"{usage} ".startswith(f"{words} ")]
+            for option in command.params:
+                assert option.name == "help" or not option.opts[0].startswith("-") or f"`{option.opts[0]}`" in section
+    assert "`--device` `DEVICE`" in shared
+
+
+def test_the_changelog_lists_former_option_names() -> None:
+    text = " ".join((REPOSITORY / "CHANGELOG.md").read_text().split())
+    start = text.index("Former names are accepted until the next release")
+    paragraph = text[start : text.index("`--device`", start)]
+    for former, present in FORMER_OPTIONS.items():
+        if not former.startswith("--no-"):
+            assert f"`{former}" in paragraph
+            assert f"`{present}`)" in paragraph
