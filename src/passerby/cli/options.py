@@ -45,7 +45,9 @@ SetOption = Annotated[
 ]
 
 # Inference
-DeviceOption = Annotated[str, typer.Option("--device", metavar="DEVICE", help="Device of the model: auto, cpu, cuda, cuda:1 or mps.")]
+DeviceOption = Annotated[
+    str, typer.Option("--device", metavar="DEVICE", help="Device of the model: auto, cpu, cuda, cuda:1 or mps.")
+]
 BatchSizeOption = Annotated[int, typer.Option("--batch-size", min=1, help="Images per batch.")]
 FlipTtaOption = Annotated[
     bool | None,
