@@ -66,8 +66,8 @@ def test_parity_with_a_plain_loop(seed: int) -> None:
     assert accuracy(predicted, true) == pytest.approx(sum(p == t for p, t in pairs) / len(pairs))
     recalls = []
     for cls in {t for _, t in pairs}:
-        said = [p for p, t in pairs if t == cls]
-        recalls.append(said.count(cls) / len(said))
+        of_class = [p for p, t in pairs if t == cls]
+        recalls.append(of_class.count(cls) / len(of_class))
     assert balanced_accuracy(predicted, true) == pytest.approx(sum(recalls) / len(recalls))
 
 

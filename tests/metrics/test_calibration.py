@@ -20,11 +20,11 @@ from passerby.types import Embeddings, Protocol, Rerank, Role
 HOW = Protocol(normalize=False)
 
 
-def people(count: int, *, seed: int, pictures: int = 2, noise: float = 0.35) -> tuple[Embeddings, Embeddings]:
+def people(count: int, *, seed: int, images: int = 2, noise: float = 0.35) -> tuple[Embeddings, Embeddings]:
     """Return embeddings of two Gaussians: people are points of one, their images lie around them by another."""
     draw = torch.Generator().manual_seed(seed)
-    centers = torch.randn(count, 16, generator=draw).repeat(pictures, 1)
-    pids = torch.arange(count).repeat(pictures)
+    centers = torch.randn(count, 16, generator=draw).repeat(images, 1)
+    pids = torch.arange(count).repeat(images)
 
     def side(camera: int) -> Embeddings:
         features = centers + noise * torch.randn(centers.shape, generator=draw)
@@ -69,11 +69,11 @@ def test_halves_share_no_person() -> None:
     assert len(q1) + len(q2) == len(query)
     assert len(g1) + len(g2) == len(gallery)
 
-    def who(*sides: Embeddings) -> set[int]:
+    def persons(*sides: Embeddings) -> set[int]:
         return {int(p) for side in sides for p in side.pids[side.roles == 0 if side.roles is not None else ...]}  # type: ignore[index,misc]
 
-    assert who(q1, g1) & who(q2, g2) == set()
-    assert len(who(q1, g1)) == 4
+    assert persons(q1, g1) & persons(q2, g2) == set()
+    assert len(persons(q1, g1)) == 4
     again, other = (split_people(query, gallery, seed)[0][0].pids for seed in (0, 1))
     assert torch.equal(again, q1.pids)  # type: ignore[arg-type]
     assert not torch.equal(other, again)  # type: ignore[arg-type]

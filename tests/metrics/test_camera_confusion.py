@@ -98,6 +98,6 @@ def test_inputs_that_cannot_be_counted_raise() -> None:
     alone = Embeddings(torch.eye(2), ("a", "b"), torch.tensor([1, 1]), torch.tensor([0, 1]))
     with pytest.raises(ProtocolError, match="no other person"):
         camera_confusion(alone, alone, Protocol())
-    strangers = Embeddings(torch.eye(2), ("a", "b"), torch.tensor([1, 2]), torch.tensor([0, 0]))
+    others = Embeddings(torch.eye(2), ("a", "b"), torch.tensor([1, 2]), torch.tensor([0, 0]))
     with pytest.raises(ProtocolError, match="no query has a valid match"):
-        camera_confusion(strangers, strangers, Protocol())
+        camera_confusion(others, others, Protocol())

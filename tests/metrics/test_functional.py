@@ -113,8 +113,8 @@ def test_groups_are_drawn_as_a_whole() -> None:
     values = torch.rand(2, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     alone = bootstrap_intervals(values)
     assert torch.equal(bootstrap_intervals(values, groups=torch.arange(12) * 7), alone)
-    again, who = values.repeat_interleave(30, dim=1), torch.arange(12).repeat_interleave(30)
-    assert torch.allclose(bootstrap_intervals(again, groups=who), alone)  # the same again says nothing new
+    again, groups = values.repeat_interleave(30, dim=1), torch.arange(12).repeat_interleave(30)
+    assert torch.allclose(bootstrap_intervals(again, groups=groups), alone)  # copies add no information
     narrow = bootstrap_intervals(again)
     assert (narrow[:, 1] - narrow[:, 0] < 0.3 * (alone[:, 1] - alone[:, 0])).all()
 

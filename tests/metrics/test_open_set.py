@@ -218,9 +218,9 @@ def test_inputs_without_thresholds_raise() -> None:
     holed = Embeddings(broken, gallery.paths, gallery.pids, gallery.camids)
     with pytest.raises(ProtocolError, match="1 of 6 embeddings are zero or not finite"):
         pair_distances(query, holed, Protocol())
-    nobody = Embeddings(gallery.embedding, gallery.paths)
+    unlabeled = Embeddings(gallery.embedding, gallery.paths)
     with pytest.raises(ProtocolError, match="unlabeled"):
-        pair_distances(query, nobody, Protocol())
+        pair_distances(query, unlabeled, Protocol())
 
 
 def test_distances_too_large_for_their_dtype_raise() -> None:

@@ -20,7 +20,7 @@ def test_shares_are_of_the_keypoints_that_count() -> None:
     distances = torch.tensor([[0.05, 0.06, 0.0], [0.04, 0.2, 0.0]])
     counted = torch.tensor([[True, True, False], [True, False, False]])
     total, each = pck(distances, counted, tolerance=0.05)
-    assert total == pytest.approx(2 / 3)  # a joint exactly 5 % away is found
+    assert total == pytest.approx(2 / 3)  # a keypoint exactly 5 % away is correct
     assert each[:2].tolist() == [1.0, 0.0]
     assert math.isnan(each[2])
     assert pck(distances, counted, tolerance=0.1)[0] == 1.0
@@ -67,7 +67,7 @@ def test_people_with_a_single_keypoint_have_no_height_and_do_not_count() -> None
     assert (total, each.tolist()) == (0.5, [1.0, 0.0])
     found = summary(distances, counted, ("nose", "neck"), heights=heights)
     assert (found["joints"], found["pck_5"], found["pck_5_by_joint"]) == (2, 0.5, {"nose": 1.0, "neck": 0.0})
-    assert pck(distances, counted, tolerance=0.05)[0] == pytest.approx(2 / 3)  # the picture is as high as ever
+    assert pck(distances, counted, tolerance=0.05)[0] == pytest.approx(2 / 3)  # the image height does not change
 
 
 def test_an_empty_summary_is_valid_json() -> None:

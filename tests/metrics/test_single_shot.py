@@ -49,7 +49,7 @@ def literal(query: Embeddings, gallery: Embeddings, rows: Tensor, camera: int) -
             continue
         far = {int(j): float(((query.embedding[q] - gallery.embedding[j]) ** 2).sum()) for j in rows}
         match = [j for j in far if gallery.roles[j] == P and gallery.pids[j] == query.pids[q]]
-        assert len(match) <= 1, "one picture a person"
+        assert len(match) <= 1, "one image per person"
         ranks += [1 + sum(d < far[j] for d in far.values()) for j in match]
     return ranks
 

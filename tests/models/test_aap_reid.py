@@ -47,9 +47,9 @@ def test_last_stride_decides_the_stripes(last_stride: int, stripes: int) -> None
 def test_at_the_papers_size_the_map_is_that_of_its_3_3(last_stride: int, size: tuple[int, int]) -> None:
     with torch.device("meta"):
         net = AaPReID(num_classes=4, last_stride=last_stride).eval()
-        pictures = torch.zeros(1, 3, 256, 128)
-    assert net.backbone(pictures).shape == (1, 2048, *size)
-    assert net.local(net.backbone(pictures)).shape == (1, size[0], 128)
+        images = torch.zeros(1, 3, 256, 128)
+    assert net.backbone(images).shape == (1, 2048, *size)
+    assert net.local(net.backbone(images)).shape == (1, size[0], 128)
 
 
 def test_band_is_bn_relu_pool_and_dropout_only_on_the_way_to_the_classifier() -> None:
@@ -82,7 +82,7 @@ def test_eq_4_is_the_literal_formula(p: float) -> None:
     alive = mask[f_gap > 0]
     assert len(alive) > 1000
     assert alive.mean().item() == pytest.approx(1 - p, abs=0.05)
-    assert not torch.equal(mask[0].round(), mask[1].round()), "every picture has a mask of its own"
+    assert not torch.equal(mask[0].round(), mask[1].round()), "every image has its own mask"
 
 
 def test_the_papers_rate_is_the_default() -> None:

@@ -127,7 +127,7 @@ def test_every_parameter_of_an_embedding_only_model_gets_a_gradient(embedder: Re
     assert [name for name, p in embedder.named_parameters() if p.requires_grad and p.grad is None] == []
 
 
-def test_an_embedding_only_model_still_refuses_a_state_that_lacks_weights(embedder: ReidModel) -> None:
+def test_an_embedding_only_model_raises_for_a_state_that_lacks_weights(embedder: ReidModel) -> None:
     state = embedder.state_dict()
     name = next(iter(state))
     del state[name]
@@ -135,7 +135,7 @@ def test_an_embedding_only_model_still_refuses_a_state_that_lacks_weights(embedd
         embedder.load_state_dict(state)
 
 
-def test_a_model_that_needs_classes_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_without_an_embedding_only_form_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     class NeedsClasses(type(small("osnet_x0_25"))):  # type: ignore[misc]
         def __init__(self, *, num_classes: int) -> None:
             super().__init__(num_classes=num_classes)

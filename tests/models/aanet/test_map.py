@@ -26,8 +26,8 @@ def test_an_activation_map_weighs_the_channels_for_the_predicted_class() -> None
                 assert found[b, h, w].item() == pytest.approx(literal, abs=1e-12)
 
 
-def test_its_mean_is_what_the_classifier_says_of_the_pooled_map() -> None:
-    """What makes it a class activation map: score = mean of the map + bias."""
+def test_the_mean_of_an_activation_map_is_the_score_of_the_pooled_map() -> None:
+    """A class activation map has score = mean of the map + bias."""
     V, head = randn(3, 4, 5, 2), torch.nn.Linear(4, 6).double()
     scores = head(V.mean(dim=(2, 3)))
     best = scores.max(dim=1)
@@ -46,7 +46,7 @@ def test_min_max() -> None:
 
 
 def literal_otsu(values: list[float]) -> tuple[float, float | None]:
-    """The greatest between-class variance over all cuts, and the least value above the first that reaches it."""
+    """Return the greatest between-class variance of all cuts, and the least value above the first that reaches it."""
     best, limit = -1.0, None
     for candidate in sorted(set(values))[1:]:
         lower, upper = [v for v in values if v < candidate], [v for v in values if v >= candidate]
@@ -76,7 +76,7 @@ def test_otsu_by_hand_and_row_by_row() -> None:
     assert otsu(torch.tensor([[0.3]])).item() == pytest.approx(0.3)
 
 
-def test_the_mask_is_on_where_the_maximum_of_the_maps_passes() -> None:
+def test_the_mask_is_on_where_the_maximum_of_the_maps_reaches_the_threshold() -> None:
     maps = torch.tensor([[[[1.0, 0.0], [0.1, 0.0]], [[0.0, 0.7], [0.2, 0.0]]]])  # joined: 1, 0.7, 0.2, 0
     assert attention_mask(maps, "otsu").tolist() == [[[1.0, 1.0], [0.0, 0.0]]]
     assert attention_mask(maps, "mean").tolist() == [[[1.0, 1.0], [0.0, 0.0]]]
@@ -89,12 +89,12 @@ def test_the_mask_is_on_where_the_maximum_of_the_maps_passes() -> None:
 
 @pytest.mark.parametrize("threshold", ["otsu", "mean"])
 def test_maps_are_joined_by_their_maximum(threshold: str) -> None:
-    """What one group alone sees stays; on average over the groups it would be the least."""
+    """A position that only one group activates stays; its average over the groups would be the lowest."""
     maps = torch.tensor([[1.0, 0.7, 0.7, 0.7], [0.0, 0.7, 0.7, 0.7], [0.0, 0.7, 0.7, 0.7]]).view(1, 3, 2, 2)
     assert attention_mask(maps, threshold).flatten().tolist() == [1, 0, 0, 0]
 
 
 @pytest.mark.parametrize("threshold", ["otsu", "mean"])
-def test_constant_maps_leave_everything_on(threshold: str) -> None:
+def test_constant_maps_leave_the_whole_mask_on(threshold: str) -> None:
     assert attention_mask(torch.zeros(2, 3, 4, 2), threshold).eq(1).all()
     assert attention_mask(torch.ones(2, 3, 4, 2), threshold).eq(1).all()

@@ -1,4 +1,4 @@
-"""Parts by peak activation: Eq 1 with loops, the clustering against every partition, edges, pooling."""
+"""The parts by peak activation: Eq 1 with loops, the clustering against every partition, edges, pooling."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def test_peak_rows_are_equation_1_the_first_of_equal_ones() -> None:
 
 
 def literal_cost(rows: Iterable[int], counts: list[int]) -> Fraction:
-    """Squared distance of the peaks in these rows to their mean."""
+    """Return the squared distance of the peaks in these rows to their mean."""
     rows = list(rows)
     mean = Fraction(sum(counts[r] * r for r in rows), sum(counts[r] for r in rows))
     return sum((counts[r] * (r - mean) ** 2 for r in rows), Fraction(0))
 
 
 def literal_bins(counts: list[int], parts: int) -> list[tuple[int, int]]:
-    """First and last peak row of each bin, of the cheapest of all partitions in exact arithmetic."""
+    """Return first and last peak row of each bin of the cheapest of all partitions, in exact arithmetic."""
     occupied = [row for row, n in enumerate(counts) if n]
     best: tuple[Fraction, list[list[int]]] | None = None
     for cuts in itertools.combinations(range(1, len(occupied)), parts - 1):  # the earliest cuts come first
@@ -54,7 +54,7 @@ def literal_bins(counts: list[int], parts: int) -> list[tuple[int, int]]:
 
 
 def spans(parts: Tensor) -> list[tuple[int, int]]:
-    """First and last row of each part; rows between them are the part's, others are not."""
+    """Return first and last row of each part, whose rows must be contiguous."""
     found = []
     for part in parts:
         rows = part.nonzero().flatten().tolist()
@@ -64,7 +64,7 @@ def spans(parts: Tensor) -> list[tuple[int, int]]:
 
 
 def with_peaks(counts: list[int]) -> Tensor:
-    """A map of as many channels as peaks, each peaking in its row."""
+    """Return a map with one channel per peak, which peaks in its row."""
     rows = [row for row, n in enumerate(counts) for _ in range(n)]
     X = torch.zeros(1, len(rows), len(counts), 2)
     X[0, torch.arange(len(rows)), torch.tensor(rows), 1] = 1.0
@@ -84,7 +84,7 @@ def test_parts_are_the_cheapest_partition_of_all(counts: list[int], parts: int) 
 
 
 def test_every_histogram_of_seven_rows_with_ties() -> None:
-    """Counts of 0 and 1 are full of equal costs: here the earlier cut decides."""
+    """Counts of 0 and 1 have many equal costs, for which the earlier cut decides."""
     chosen = [c for c in itertools.product((0, 1), repeat=7) if sum(c) >= 3]
     ends = cluster_rows(torch.tensor(chosen), 3)
     for counts, end in zip(chosen, ends.tolist(), strict=True):

@@ -18,7 +18,7 @@ def randn(*shape: int, seed: int = 0) -> Tensor:
 
 
 def seeded(module: nn.Module) -> nn.Module:
-    """In evaluation, every number random: nothing may hide behind a 0 or a 1."""
+    """Return the module in evaluation mode with all parameters random, so that none is hidden by a 0 or a 1."""
     generator = torch.Generator().manual_seed(5)
     module.double().eval()
     for name, value in module.state_dict().items():
@@ -29,7 +29,7 @@ def seeded(module: nn.Module) -> nn.Module:
 
 
 def literal_conv(x: Tensor, conv: nn.Conv2d) -> Tensor:
-    """One picture ``(c, h, w)``, position by position."""
+    """Return the convolution of one image ``(c, h, w)``, position by position."""
     k, stride, pad = conv.kernel_size[0], conv.stride[0], conv.kernel_size[0] // 2
     c, h, w = x.shape
     padded = torch.zeros(c, h + 2 * pad, w + 2 * pad, dtype=x.dtype)
@@ -68,7 +68,7 @@ def literal_pool(x: Tensor) -> Tensor:
 
 
 def literal_up(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear between pixel centers, the edge repeated."""
+    """Return the map enlarged bilinearly between pixel centers, with the edge repeated."""
 
     def places(new: int, old: int) -> list[tuple[int, int, float]]:
         centers = [max((i + 0.5) * old / new - 0.5, 0) for i in range(new)]
@@ -114,7 +114,7 @@ def test_a_unit_is_the_literal_formula(stride: int, early: bool) -> None:
         assert torch.allclose(got, literal_unit(one, unit, stride), atol=1e-10)
 
 
-def test_a_shortcut_has_no_parameters_and_passes_what_the_rest_leaves() -> None:
+def test_a_shortcut_has_no_parameters_and_passes_its_input() -> None:
     unit = ResidualUnit(3, 8, width=4, stride=2).double().eval()
     nn.init.zeros_(unit.bn3.weight)
     x = randn(1, 3, 6, 4).abs()
@@ -147,7 +147,7 @@ def test_eq_4_and_6_are_the_literal_formulas(levels: int, stride: int) -> None:
         assert torch.allclose(got, literal_mask(one, attention, stride), atol=1e-9)
 
 
-def test_without_decomposition_one_convolution_takes_the_place_of_both() -> None:
+def test_without_decomposition_one_convolution_replaces_both() -> None:
     attention = seeded(IntraAttention(4, 8, stride=1, levels=1, decomposed=False))
     v = randn(1, 4, 5, 4)
     joint = literal_conv(literal_score(v[0], attention.score, 1), attention.spatial)
@@ -182,7 +182,7 @@ def test_gradients() -> None:
     assert torch.autograd.gradcheck(lambda v: block(v).features, randn(1, 2, 4, 4, seed=3).requires_grad_())
 
 
-def test_a_mask_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_mask_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as outside the test suite
     with pytest.raises(UnknownNameError, match="Did you mean plain"):
         AttentionBlock(4, 8, stride=1, levels=1, mask="plane")  # type: ignore[arg-type]

@@ -47,7 +47,7 @@ def randn(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def pictures(b: int = 3) -> tuple[Tensor, Tensor]:
+def inputs(b: int = 3) -> tuple[Tensor, Tensor]:
     return randn(b, 3, 64, 32), randn(b, 4, 3, 16, 32, seed=1)
 
 
@@ -130,7 +130,7 @@ def test_maps_have_the_sizes_of_table_1() -> None:
 @pytest.mark.parametrize("intra", [False, True])
 @pytest.mark.parametrize("fusion", ["inter", "fc", "concat"])
 def test_every_row_has_five_heads_and_768_features(intra: bool, fusion: str) -> None:
-    output = small(intra=intra, fusion=fusion).eval()(*pictures())
+    output = small(intra=intra, fusion=fusion).eval()(*inputs())
     assert output.embedding.shape == (3, 768)
     assert output.logits is not None
     assert output.logits.shape == (3, 5)
@@ -149,7 +149,7 @@ def test_a_single_branch_is_that_of_the_whole_network(name: str) -> None:
     alone.stem.load_state_dict(whole.stem.state_dict())
     alone.branches[name].load_state_dict(whole.branches[name].state_dict())
     alone.classifiers[0].load_state_dict(whole.classifiers[place].state_dict())
-    images, parts = pictures()
+    images, parts = inputs()
     output, among_all = alone(images, parts), whole(images, parts)
     start = sum(SIZES[other] for other in BRANCHES[:place])
     assert alone.embedding_size == SIZES[name]
@@ -163,11 +163,11 @@ def test_part_fusion_without_the_whole_body() -> None:
     model = small(branches=BRANCHES[1:])
     assert model.embedding_size == 512
     assert model.inter is not None
-    assert model(*pictures()).embedding.shape == (3, 512)
+    assert model(*inputs()).embedding.shape == (3, 512)
 
 
 def test_the_whole_body_alone_needs_no_parts() -> None:
-    images, _ = pictures()
+    images, _ = inputs()
     assert small(branches=("global",)).eval()(images).embedding.shape == (3, 256)
 
 
@@ -189,7 +189,7 @@ def test_eq_8_and_9_are_the_literal_formulas() -> None:
 
 def test_inter_attention_scales_the_parts_and_not_the_whole_body() -> None:
     model = small().eval()
-    images, parts = pictures()
+    images, parts = inputs()
     fused = model(images, parts).embedding
     model.inter = None
     plain = model(images, parts).embedding
@@ -203,7 +203,7 @@ def test_inter_attention_scales_the_parts_and_not_the_whole_body() -> None:
 
 def test_the_whole_body_may_be_weighed_too() -> None:
     """The paper tried it (§3.4); the other numbers stay the same."""
-    model, images, parts = small(weigh_global=True).eval(), *pictures()
+    model, images, parts = small(weigh_global=True).eval(), *inputs()
     assert model.inter is not None
     assert [weigh.in_features for weigh in model.inter.weigh] == list(SIZES.values())
     fused = model(images, parts).embedding
@@ -215,7 +215,7 @@ def test_the_whole_body_may_be_weighed_too() -> None:
 
 
 def test_without_fusion_the_scores_are_the_mean_of_the_branches() -> None:
-    output = small(fusion="concat").eval()(*pictures())
+    output = small(fusion="concat").eval()(*inputs())
     assert output.branches is not None
     assert torch.allclose(output.logits, sum(output.branches["intra"]) / 5, atol=1e-6)  # type: ignore[arg-type]
 
@@ -223,7 +223,7 @@ def test_without_fusion_the_scores_are_the_mean_of_the_branches() -> None:
 @pytest.mark.parametrize("part", range(4))
 def test_each_part_reaches_its_own_branch_only(part: int) -> None:
     model = small(fusion="concat").eval()
-    images, parts = pictures()
+    images, parts = inputs()
     other = parts.clone()
     other[:, part] += 1
     change = (model(images, other).embedding - model(images, parts).embedding).abs().amax(0)
@@ -233,7 +233,7 @@ def test_each_part_reaches_its_own_branch_only(part: int) -> None:
 
 def test_all_branches_share_the_first_convolution_and_nothing_else() -> None:
     model = small()
-    output = model(*pictures())
+    output = model(*inputs())
     assert output.branches is not None
     output.branches["intra"][1].sum().backward()
     touched = {name.split(".")[1] for name, p in model.branches.named_parameters(prefix="b") if p.grad is not None}
@@ -246,7 +246,7 @@ def test_the_papers_loss_gives_every_parameter_a_gradient(options: dict[str, obj
     model = small(**options).train()
     fused = options.get("fusion") != "concat"
     loss = BranchLoss(intra=0.5, inter=1.0 if fused else 0.0)
-    images, parts = pictures(4)
+    images, parts = inputs(4)
     batch = Batch(images=images, labels=torch.tensor([0, 1, 2, 3]), parts=parts)
     loss(model(images, parts), batch).total.backward()
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
@@ -273,7 +273,7 @@ def test_odd_and_small_sizes_pass(size: tuple[int, int]) -> None:
 
 def test_missing_and_misshapen_parts_raise() -> None:
     model = small()
-    images, parts = pictures()
+    images, parts = inputs()
     with pytest.raises(ShapeError, match=r"needs the parts of each image.*got none.*crop_parts"):
         model(images)
     for wrong in (parts[:, :3], parts[:2], parts[:, :, :2], parts[:, 0]):

@@ -1,4 +1,4 @@
-"""MobileNetV2: the published ImageNet weights in both layouts, strides, and where attention stands."""
+"""MobileNetV2: the published ImageNet weights in both layouts, strides, and the position of attention."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_published_flat_weights_all_match(published: Path) -> None:
 
 
 def test_published_tensors_keep_their_order(published: Path) -> None:
-    """Both layouts list the layers as images pass them, so no rename is needed to compare them."""
+    """Both layouts list the layers in the order of computation, so no rename is needed to compare them."""
     backbone = MobileNetV2()
     load_backbone(backbone, published)
     file, ours = torch.load(published, weights_only=True), backbone.state_dict()
@@ -81,7 +81,7 @@ def test_nested_keys_pass_unchanged(tmp_path: Path) -> None:
     assert all(torch.equal(value, state[key]) for key, value in backbone.state_dict().items())
 
 
-def test_positions_that_hold_no_tensor_are_left_as_unexpected() -> None:
+def test_positions_without_a_tensor_stay_unexpected() -> None:
     state = {"features.1.conv.0.weight": torch.zeros(1), "features.2.conv.5.weight": torch.zeros(1)}
     assert set(flat_to_nested(state)) == {"features.1.conv.0.0.weight", "features.2.conv.5.weight"}
 
@@ -140,6 +140,6 @@ def test_only_the_strides_differ() -> None:
     assert sum(a != b for a, b in zip(*strides, strict=True)) == 1
 
 
-def test_no_attention_before_a_bn() -> None:
+def test_attention_before_a_bn_raises() -> None:
     with pytest.raises(ConfigError, match="post_bn"):
         create_backbone("mobilenet_v2", attention=CWA, attention_position="pre_bn")

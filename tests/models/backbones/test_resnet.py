@@ -1,4 +1,4 @@
-"""ResNet backbones: golden counts, torchvision's keys, strides, and where attention stands."""
+"""ResNet backbones: golden counts, torchvision's keys, strides, and the position of attention."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_every_block_of_the_stages_gets_one_attention_module(stages: tuple[int, 
 
 
 class _Recorder(nn.Module):
-    """An attention module that remembers what it saw, and multiplies by three."""
+    """An attention module that records its input, and multiplies by three."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class _Recorder(nn.Module):
 
 
 @pytest.mark.parametrize("position", ["post_bn", "pre_bn"])
-def test_attention_stands_after_or_before_the_last_bn(position: str) -> None:
+def test_attention_is_after_or_before_the_last_bn(position: str) -> None:
     backbone = seeded(attention=_Recorder, attention_stages=(4,), attention_position=position)
     block = backbone.get_submodule("layer4.1")
     assert isinstance(block.attention, _Recorder)
@@ -129,7 +129,7 @@ def test_attention_keeps_the_plain_keys() -> None:
     seeded().load_state_dict(plain.state_dict(), strict=True)
 
 
-def test_trunks_by_name() -> None:
+def test_backbones_by_name() -> None:
     resnets = [
         "resnet101",
         "resnet152",
@@ -149,7 +149,7 @@ def test_trunks_by_name() -> None:
 
 @pytest.fixture
 def unchecked() -> Iterator[None]:
-    """As outside the test suite: no type check before the library's own."""
+    """Disable type checks, as outside the test suite, so that the library's own are reached."""
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
@@ -164,6 +164,6 @@ def unchecked() -> Iterator[None]:
         ({"attention_position": "middle"}, "post_bn or pre_bn, got 'middle'"),
     ],
 )
-def test_what_a_trunk_does_not_have(options: dict[str, object], message: str) -> None:
+def test_invalid_options_raise(options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         create_backbone("resnet18", attention=CWA, **options)

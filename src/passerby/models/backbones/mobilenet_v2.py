@@ -1,7 +1,7 @@
 """MobileNetV2 (Sandler et al., CVPR 2018) as a re-identification backbone.
 
 State-dict keys are torchvision's (``features.N.conv…``), without the classifier, so that published
-ImageNet weights load as they are; :func:`flat_to_nested` renames the older layout in which an
+ImageNet weights load unchanged; :func:`flat_to_nested` renames the older layout in which an
 inverted residual is one flat sequence ``conv.0 … conv.7``.
 
 Deviations (the paper has neither): ``last_stride`` acts on block 14, and an attention module may
