@@ -230,12 +230,12 @@ def test_names_and_settings_can_do_no_harm(one: Path, tmp_path: Path, monkeypatc
 
 
 @pytest.mark.usefixtures("unrendered")
-def test_heads_of_people_who_may_exist_are_blurred(one: Path, people: Path, tmp_path: Path) -> None:
+def test_heads_of_real_people_are_blurred(one: Path, people: Path, tmp_path: Path) -> None:
     photographs = tmp_path / "photographs"
     shutil.copytree(people, photographs)
     for each in photographs.iterdir():
         if each.is_file():
-            each.unlink()  # what says that they were drawn
+            each.unlink()  # the files that mark the data as synthetic
     write_report([one], tmp_path / "blurred.html", data=str(photographs))
     assert "Heads are blurred in all images" in Page(tmp_path / "blurred.html").words
     plain = read_run(*read_records([one]), str(photographs), options=InferenceOptions(blur=False))
