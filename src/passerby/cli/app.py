@@ -44,42 +44,12 @@ class _Program(TyperGroup):
             raise typer.Exit(130) from None
 
 
-app = typer.Typer(
-    name="passerby",
-    cls=_Program,
-    help="Train, evaluate, explain and search with person re-identification models.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def _add_commands() -> None:
-    """Add every registered command and group to the program."""
-    found = entries()
-    groups: dict[str | None, typer.Typer] = {None: app}
-    for entry in found:
-        if entry.function is None:
-            groups[entry.name] = typer.Typer(no_args_is_help=True, help=entry.help)
-            app.add_typer(groups[entry.name], name=entry.name, rich_help_panel=entry.heading)
-    for entry in found:
-        if entry.function is not None:
-            add = groups[entry.group].command(
-                entry.name, cls=Command, no_args_is_help=entry.needs_arguments, rich_help_panel=entry.heading
-            )
-            add(entry.function)
-
-
-_add_commands()
-
-
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"passerby {__version__}")
         raise typer.Exit
 
 
-@app.callback()
 def _options(  # _Program reads debug from the context, _print_version acts on version
     debug: Annotated[bool, typer.Option("--debug", envvar="PASSERBY_DEBUG", help="Show tracebacks of errors.")] = False,  # noqa: ARG001
     version: Annotated[  # noqa: ARG001
@@ -98,6 +68,35 @@ def _options(  # _Program reads debug from the context, _print_version acts on v
     """Load the plugins; the other options act above."""
     for plugin in plugins or ():
         load_plugin(plugin)
+
+
+def build_app() -> typer.Typer:
+    """Return the program with every registered command and group."""
+    program = typer.Typer(
+        name="passerby",
+        cls=_Program,
+        help="Train, evaluate, explain and search with person re-identification models.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    program.callback()(_options)
+    found = entries()
+    groups: dict[str | None, typer.Typer] = {None: program}
+    for entry in found:
+        if entry.function is None:
+            groups[entry.name] = typer.Typer(no_args_is_help=True, help=entry.help)
+            program.add_typer(groups[entry.name], name=entry.name, rich_help_panel=entry.heading)
+    for entry in found:
+        if entry.function is not None:
+            add = groups[entry.group].command(
+                entry.name, cls=Command, no_args_is_help=entry.needs_arguments, rich_help_panel=entry.heading
+            )
+            add(entry.function)
+    return program
+
+
+app = build_app()
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
