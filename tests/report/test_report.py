@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import shlex
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,6 +18,7 @@ from passerby.errors import DatasetLayoutError
 from passerby.evaluation import evaluate as evaluation_module
 from passerby.inference.options import InferenceOptions
 from passerby.report import figure, read_records, read_run, write_report
+from passerby.report.sections.environment import evaluation_command
 
 VOID = {"meta", "link", "img", "br", "col"}
 
@@ -116,6 +118,23 @@ def test_numbers_of_other_data_are_those_of_evaluate(one: Path, tmp_path: Path, 
     assert "These are not the run's own test data." in page.words
     assert page.numbers[one.name, "metrics.mean_ap"][0] == json.loads((one / "metrics.json").read_text())["mean_ap"]
     assert f"--data {data} --open-set --slices cameras,attributes,visibility --json" in page.words
+
+
+def test_the_printed_command_gives_the_numbers_of_the_report(described: Path, capsys) -> None:
+    from passerby.cli import main
+
+    run = read_run(*read_records([described]))
+    assert run.evaluation is not None
+    command = evaluation_command(run, run.evaluation)
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main(shlex.split(command)[1:])
+    out, err = capsys.readouterr()
+    assert (ended.value.code, err) == (0, "")
+    again = json.loads(out)
+    for key in ("cmc", "mean_ap", "minp", "attributes"):
+        assert again[key] == json.loads(json.dumps(run.numbers))[key]
+    assert len(again["slices"]) == len(run.evaluation.subgroups)
 
 
 def test_it_requests_nothing(page: Path) -> None:

@@ -58,7 +58,7 @@ def evaluation_command(run: Run, evaluation: Evaluation) -> str:
     words = ["passerby", "evaluate", str(record.path), "--data", evaluation.spec, "--open-set"]
     if evaluation.result.attributes:
         place = evaluation.own and (record.setting("data.test_attributes") or record.setting("data.attributes"))
-        words += ["--attributes", place or "own"]
+        words += ["--attribute-labels", place or "own"]
     if evaluation.subgroups:
         words += ["--slices", ",".join(dict.fromkeys(some.dimension for some in evaluation.subgroups))]
     return shlex.join([*words, "--json"])
