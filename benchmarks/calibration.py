@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from passerby.data.registry import load as load_dataset
-from passerby.inference.features import read_features
+from passerby.inference.embeddings_file import read_query_gallery
 from passerby.inference.load import load
 from passerby.metrics.held_out import split_people
 from passerby.metrics.pairs import pair_distances
@@ -30,7 +30,7 @@ METHODS: tuple[Method, ...] = ("isotonic", "logistic")
 def sides(arguments: argparse.Namespace) -> tuple[Embeddings, Embeddings, Protocol]:
     """Return query, gallery and the protocol."""
     if arguments.features:
-        return *read_features(arguments.features), Protocol()
+        return *read_query_gallery(arguments.features), Protocol()
     model, dataset = load(arguments.run), load_dataset(arguments.data)
     query, gallery = (model.embed_samples(dataset.source, dataset.split(s)) for s in ("query", "gallery"))
     return query, gallery, model.protocol

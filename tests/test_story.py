@@ -52,7 +52,8 @@ def test_train_evaluate_search(tmp_path: Path) -> None:
     again = model.evaluate(data)
     assert again.rank1 == result.rank1
 
-    gallery = passerby.Gallery.from_folder(model, DRAWN)
+    gallery = passerby.Gallery(model)
+    gallery.add(DRAWN)
     answers = {query: gallery.search(f"{DRAWN}::{query.path}", k=5) for query in data.query[::7]}
     first = [hits[0].pid == query.pid for query, hits in answers.items()]
     assert sum(first) >= 0.7 * len(first), "her own camera's other pictures count, too"

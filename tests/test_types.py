@@ -155,3 +155,26 @@ def test_unlike_protocols_differ_in_print() -> None:
         Protocol(draws=10, seed=1),
     ]
     assert len({str(p) for p in variants}) == len(set(variants)) == len(variants)
+
+
+def test_rows_are_iterated_and_chosen_by_number() -> None:
+    whole = embeddings()
+    a, b, *_ = whole
+    assert_rows(a, [0])
+    assert_rows(b, [1])
+    assert_rows(whole[-1], [3])
+    assert_rows(whole[1:3], [1, 2])
+    with pytest.raises(IndexError):
+        whole[4]
+
+
+def test_parts_are_concatenated_and_what_only_some_have_is_left_out() -> None:
+    whole = embeddings()
+    assert_rows(Embeddings.concatenate([whole[2:], whole[:1]]), [2, 3, 0])
+    bare = dataclasses.replace(whole, pids=None, local=None)
+    joined = Embeddings.concatenate([whole, bare])
+    assert len(joined) == 8
+    assert (joined.pids, joined.local) == (None, None)
+    assert joined.camids is not None
+    with pytest.raises(ShapeError, match=r"different dimensions cannot be one set: got \(4, 3\), \(1, 2\)"):
+        Embeddings.concatenate([whole, Embeddings(torch.zeros(1, 2), ("a",))])

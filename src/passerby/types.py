@@ -6,7 +6,7 @@ images (``Sample``) → batches (``Batch``) → ``ModelOutput`` → ``Embeddings
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import IntEnum
 from typing import Any, Literal, NamedTuple
@@ -131,6 +131,23 @@ class Embeddings:
         known = {n: c for n in _COLUMNS if (c := getattr(self, n)) is not None}
         paths = tuple(self.paths[i] for i in index.tolist())
         return replace(self, embedding=self.embedding[index], paths=paths, **{n: c[index] for n, c in known.items()})
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Embeddings]) -> Embeddings:
+        """Return the rows of all parts, in order; what only some parts have is left out.
+
+        Raises:
+            ShapeError: if the parts have different dimensions.
+        """
+        if len({part.embedding.shape[1] for part in parts}) > 1:
+            shapes = ", ".join(str(tuple(part.embedding.shape)) for part in parts)
+            raise ShapeError(f"embeddings of different dimensions cannot be one set: got {shapes}")
+        columns = {name: [getattr(part, name) for part in parts] for name in _COLUMNS}
+        return cls(
+            torch.cat([part.embedding for part in parts]),
+            tuple(path for part in parts for path in part.paths),
+            **{name: torch.cat(rows) for name, rows in columns.items() if all(row is not None for row in rows)},
+        )
 
 
 class QueryGallery(NamedTuple):

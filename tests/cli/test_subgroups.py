@@ -28,7 +28,7 @@ def test_subgroups_of_a_run(run, trained: Path, figures: Path, tmp_path: Path) -
 
 
 def test_cameras_of_features(run, trained: Path, figures: Path, tmp_path: Path) -> None:
-    saved = tmp_path / "features.npz"
+    saved = tmp_path / "features.parquet"
     asked = ("--slices", "cameras", "--json")
     of_run = run("evaluate", trained, "--data", figures, "--save-features", saved, *asked)
     of_file = run("evaluate", "--features", saved, *asked)

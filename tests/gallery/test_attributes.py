@@ -17,9 +17,9 @@ from passerby.data.attributes.query import AttributeQuery, attribute_query
 from passerby.data.attributes.schema import MARKET, SCHEMAS
 from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError, WeightsError
 from passerby.figures.search_result import search_figure
-from passerby.gallery.attributes import log_probability, names
 from passerby.gallery.gallery import Gallery
-from passerby.inference.attributes import predicted
+from passerby.inference.attributes import log_probability, predicted
+from passerby.inference.embeddings_file import attribute_names
 from passerby.inference.model import Model
 from passerby.models.registry import create_model
 from passerby.types import Embeddings, Hit, Role
@@ -131,7 +131,7 @@ def test_a_query_in_other_attributes_is_refused(gallery: Gallery) -> None:
 
 def test_a_file_carries_them_with_their_names(gallery: Gallery, tmp_path: Path) -> None:
     gallery.save(tmp_path / "g.parquet")
-    read = Gallery.from_parquet(gallery.model, tmp_path / "g.parquet")
+    read = Gallery.open(gallery.model, tmp_path / "g.parquet")
     assert torch.equal(read.embeddings.attributes, gallery.embeddings.attributes)
     assert read.search(None, attributes="hat=yes") == gallery.search(None, attributes="hat=yes")
     table = pq.read_table(tmp_path / "g.parquet")
@@ -144,7 +144,7 @@ def test_a_file_carries_them_with_their_names(gallery: Gallery, tmp_path: Path) 
 def test_a_file_without_them_opens_and_says_so_when_asked(gallery: Gallery, tmp_path: Path) -> None:
     bare = Embeddings(gallery.embeddings.embedding, gallery.embeddings.paths)
     Gallery(gallery.model, bare, "/").save(tmp_path / "g.parquet")
-    read = Gallery.from_parquet(gallery.model, tmp_path / "g.parquet")
+    read = Gallery.open(gallery.model, tmp_path / "g.parquet")
     assert len(read.search(Image.open(gallery.embeddings.paths[0]))) == 6
     with pytest.raises(DatasetLayoutError, match="passerby embed RUN FOLDER"):
         read.search(None, attributes="hat=yes")
@@ -156,19 +156,19 @@ def test_files_whose_names_do_not_fit_are_refused(gallery: Gallery, tmp_path: Pa
     said = json.loads(table.schema.metadata[b"passerby"])
     renamed = [["helmet" if name == "hat" else name, values] for name, values in said["attributes"]]
     for groups, error, message in (
-        (renamed, WeightsError, "names other attributes"),
-        (renamed[:3], DatasetLayoutError, "39 probabilities of attributes a picture, but 6 names"),
-        ([["hat"]], DatasetLayoutError, "not of passerby's embeddings"),
+        (renamed, WeightsError, "has other attributes than this run: got gender"),
+        (renamed[:3], DatasetLayoutError, "39 attribute probabilities per image, but 6 names"),
+        ([["hat"]], DatasetLayoutError, "its description of the embeddings is damaged"),
     ):
         changed = {b"passerby": json.dumps({**said, "attributes": groups}).encode()}
         pq.write_table(table.replace_schema_metadata(changed), tmp_path / "g.parquet")
         with pytest.raises(error, match=message):
-            Gallery.from_parquet(gallery.model, tmp_path / "g.parquet")
+            Gallery.open(gallery.model, tmp_path / "g.parquet")
 
 
 def test_names_are_those_of_the_schema() -> None:
-    assert names(None) == ()
-    assert names(MARKET)[5] == ("hat", ("no", "yes"))
+    assert attribute_names(None) == ()
+    assert attribute_names(MARKET)[5] == ("hat", ("no", "yes"))
 
 
 def test_the_strip_of_a_search_without_a_picture() -> None:

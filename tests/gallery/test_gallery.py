@@ -4,7 +4,9 @@ import io
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -21,6 +23,7 @@ from passerby.errors import (
     WeightsError,
 )
 from passerby.gallery.gallery import Gallery
+from passerby.inference.embeddings_file import write_embeddings, write_query_gallery
 from passerby.inference.model import Model
 from passerby.inference.options import InferenceOptions
 from passerby.models.registry import create_model
@@ -34,6 +37,19 @@ def paths(place: str | Path, split: str | None = None) -> list[str]:
 
 def names(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir())
+
+
+def blobs(seed: int) -> Image.Image:
+    """Return a smooth random image, as in the folder ``people``."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (4, 2, 3), dtype=np.uint8)
+    return Image.fromarray(pixels).resize((32, 64), Image.Resampling.BICUBIC)
+
+
+def filled(model: Model, place: str | Path, **options: Any) -> Gallery:
+    """Return a gallery of the images of a place."""
+    gallery = Gallery(model)
+    gallery.add(place, **options)
+    return gallery
 
 
 def zipped(folder: Path) -> Path:
@@ -97,7 +113,7 @@ def test_a_missing_split_is_not_replaced_by_another(market: Path) -> None:
 
 
 def test_each_picture_finds_itself_first(model: Model, people: Path) -> None:
-    gallery = Gallery.from_folder(model, people)
+    gallery = filled(model, people)
     assert len(gallery) == 6
     for name in gallery.embeddings.paths:
         hits = gallery.search(people / name, k=6)
@@ -110,14 +126,14 @@ def test_each_picture_finds_itself_first(model: Model, people: Path) -> None:
 
 
 def test_a_short_answer_is_the_head_of_the_long_one(model: Model, people: Path) -> None:
-    gallery = Gallery.from_folder(model, people)
+    gallery = filled(model, people)
     every = gallery.search(people / "2.png", k=6)
     for k in range(1, 6):
         assert gallery.search(people / "2.png", k=k) == every[:k]
 
 
 def test_search_is_the_ranking_core_s(model: Model, people: Path) -> None:
-    gallery = Gallery.from_folder(model, people)
+    gallery = filled(model, people)
     ranking = top_k(model.embed([people / "3.png"]), gallery.embeddings, 4)
     hits = gallery.search(people / "3.png", k=4)
     assert [gallery.embeddings.paths[i] for i in ranking.indices[0].tolist()] == [h.path for h in hits]
@@ -125,7 +141,7 @@ def test_search_is_the_ranking_core_s(model: Model, people: Path) -> None:
 
 
 def test_more_than_the_gallery_holds_is_refused_unless_nobody_asked(model: Model, people: Path) -> None:
-    gallery = Gallery.from_folder(model, people)
+    gallery = filled(model, people)
     with pytest.raises(ProtocolError):
         gallery.search(people / "0.png", k=7)
     assert len(gallery.search(people / "0.png")) == 6
@@ -134,14 +150,14 @@ def test_more_than_the_gallery_holds_is_refused_unless_nobody_asked(model: Model
 @pytest.mark.parametrize("pack", ["zip", "tar"])
 def test_an_archive_is_searched_in_place(model: Model, people: Path, pack: str) -> None:
     archive = Path(shutil.make_archive(str(people), pack, people))
-    gallery = Gallery.from_folder(model, archive)
+    gallery = filled(model, archive)
     hit = gallery.search(f"{archive}::more/5.png", k=1)[0]
     assert hit.path == "more/5.png"
     assert gallery.image(hit).tobytes() == Image.open(people / "more" / "5.png").tobytes()
 
 
 def test_hits_carry_labels_and_junk_is_never_found(model: Model, market: Path) -> None:
-    gallery = Gallery.from_folder(model, market)
+    gallery = filled(model, market)
     junk = next(p for p in gallery.embeddings.paths if "-1_" in p)
     assert len(gallery) == 4
     hits = gallery.search(market / junk)
@@ -154,13 +170,13 @@ def test_hits_carry_labels_and_junk_is_never_found(model: Model, market: Path) -
 
 
 def test_a_pil_image_is_searched_as_its_file_is(model: Model, people: Path) -> None:
-    gallery = Gallery.from_folder(model, people)
+    gallery = filled(model, people)
     assert gallery.search(Image.open(people / "1.png"), k=3) == gallery.search(people / "1.png", k=3)
     assert gallery.search(Image.open(people / "1.png").convert("P"), k=3)
 
 
 def test_a_turned_pil_image_is_set_upright(model: Model, people: Path) -> None:
-    gallery = Gallery.from_folder(model, people)
+    gallery = filled(model, people)
     upright, file = Image.open(people / "1.png"), io.BytesIO()
     exif = Image.Exif()
     exif[0x0112] = 3  # stored upside down
@@ -191,7 +207,7 @@ def test_a_query_is_hinted_at_by_the_end_of_its_name(market: Path) -> None:
 
 
 def test_queries_that_cannot_be(model: Model, people: Path, tmp_path: Path) -> None:
-    gallery = Gallery.from_folder(model, people)
+    gallery = filled(model, people)
     with pytest.raises(DatasetLayoutError, match=r"no picture .*nobody\.jpg"):
         gallery.search(tmp_path / "nobody.jpg")
     with pytest.raises(DatasetLayoutError, match="no picture"):
@@ -215,9 +231,9 @@ def test_a_file_whose_name_looks_like_a_place_is_a_file(people: Path) -> None:
 
 
 def test_saved_and_opened_answers_the_same(model: Model, market: Path, tmp_path: Path) -> None:
-    gallery = Gallery.from_folder(model, market)
+    gallery = filled(model, market)
     gallery.save(tmp_path / "g.parquet")
-    opened = Gallery.from_parquet(model, tmp_path / "g.parquet")
+    opened = Gallery.open(model, tmp_path / "g.parquet")
     assert torch.equal(opened.embeddings.embedding, gallery.embeddings.embedding)
     query = market / "query" / "0001_c1s1_000010_00.jpg"
     assert opened.search(query) == gallery.search(query)
@@ -229,31 +245,31 @@ def test_a_relative_folder_is_found_from_elsewhere(
     model: Model, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(people.parent)
-    Gallery.from_folder(model, "people").save("g.parquet")
+    filled(model, "people").save("g.parquet")
     monkeypatch.chdir("/")
-    opened = Gallery.from_parquet(model, tmp_path / "g.parquet")
+    opened = Gallery.open(model, tmp_path / "g.parquet")
     assert opened.image(opened.search(people / "0.png", k=1)[0]).size == (32, 64)
 
 
 def test_pictures_that_moved(model: Model, people: Path, tmp_path: Path) -> None:
-    Gallery.from_folder(model, people).save(tmp_path / "g.parquet")
+    filled(model, people).save(tmp_path / "g.parquet")
     moved = people.rename(tmp_path / "elsewhere")
-    opened = Gallery.from_parquet(model, tmp_path / "g.parquet")
+    opened = Gallery.open(model, tmp_path / "g.parquet")
     hit = opened.search(moved / "0.png", k=1)[0]  # distances need no pictures
     with pytest.raises(DatasetLayoutError, match="not where they were embedded"):
         opened.image(hit)
-    assert Gallery.from_parquet(model, tmp_path / "g.parquet", root=moved).image(hit).size == (32, 64)
+    assert Gallery.open(model, tmp_path / "g.parquet", root=moved).image(hit).size == (32, 64)
 
 
 def test_another_model_s_embeddings_are_refused(
     model: Model, other_predictor: Model, people: Path, tmp_path: Path
 ) -> None:
-    Gallery.from_folder(model, people).save(tmp_path / "g.parquet")
+    filled(model, people).save(tmp_path / "g.parquet")
     with pytest.raises(WeightsError, match=model.fingerprint) as refusal:
-        Gallery.from_parquet(other_predictor, tmp_path / "g.parquet")
+        Gallery.open(other_predictor, tmp_path / "g.parquet")
     assert "passerby embed RUN" in str(refusal.value)
     with pytest.raises(WeightsError, match="another model"):
-        Gallery.from_parquet(Model(model.network, (32, 32)), tmp_path / "g.parquet")
+        Gallery.open(Model(model.network, (32, 32)), tmp_path / "g.parquet")
 
 
 @pytest.mark.parametrize("option", ["flip_tta", "normalize"])
@@ -261,34 +277,34 @@ def test_a_gallery_remembers_how_it_was_embedded(model: Model, people: Path, tmp
     value = option == "flip_tta"  # the other one than by default
     other = Model(model.network, model.size, InferenceOptions(**{option: value}))  # type: ignore[arg-type]
     for maker, stem in ((model, "plain"), (other, "other")):
-        Gallery.from_folder(maker, people).save(tmp_path / f"{stem}.parquet")
+        filled(maker, people).save(tmp_path / f"{stem}.parquet")
     name = option.replace("_", "-")
     here, there = (f"--{name}", f"--no-{name}") if value else (f"--no-{name}", f"--{name}")
     for searcher, stem, theirs, ours in ((model, "other", here, there), (other, "plain", there, here)):
         file = tmp_path / f"{stem}.parquet"
-        said = f"{file} was embedded with {theirs} and this search is with {ours},"
+        said = f"'{file}' was embedded with {theirs}, but this search is with {ours},"
         with pytest.raises(ConfigError, match=re.escape(said)) as refusal:
-            Gallery.from_parquet(searcher, file)
+            Gallery.open(searcher, file)
         keyword = f"{option}={not theirs.startswith('--no-')}"
         assert f"search with {theirs} (in Python: passerby.load(RUN, {keyword}))," in str(refusal.value)
         assert str(refusal.value).endswith(f"passerby embed RUN {people} -o {file} {ours} --overwrite")
-    own = Gallery.from_parquet(other, tmp_path / "other.parquet")
+    own = Gallery.open(other, tmp_path / "other.parquet")
     (hit,) = own.search(people / "3.png", 1)
     assert hit.path == "3.png"
     assert hit.distance == pytest.approx(0, abs=1e-4)
 
 
 def test_distances_of_a_gallery_are_those_of_its_protocol(model: Model, people: Path) -> None:
-    raw = Gallery.from_folder(Model(model.network, model.size, InferenceOptions(normalize=False)), people)
+    raw = filled(Model(model.network, model.size, InferenceOptions(normalize=False)), people)
     ranking = top_k(model.embed([people / "3.png"]), raw.embeddings, 4, normalize=False)
     assert [h.distance for h in raw.search(people / "3.png", 4)] == pytest.approx(ranking.distances[0].tolist())
     assert raw.search(people / "3.png", 4)[3].distance != pytest.approx(
-        Gallery.from_folder(model, people).search(people / "3.png", 4)[3].distance
+        filled(model, people).search(people / "3.png", 4)[3].distance
     )
 
 
 def test_a_gallery_that_cannot_be_written(model: Model, people: Path, tmp_path: Path) -> None:
-    gallery = Gallery.from_folder(model, people)
+    gallery = filled(model, people)
     with pytest.raises(OutputError):
         gallery.save(tmp_path / "nowhere" / "g.parquet")
     assert names(tmp_path) == ["people"]
@@ -297,14 +313,12 @@ def test_a_gallery_that_cannot_be_written(model: Model, people: Path, tmp_path: 
 def test_a_picture_that_cannot_be_read_stops_the_embedding(model: Model, people: Path) -> None:
     (people / "3.png").write_bytes((people / "3.png").read_bytes()[:60])
     with pytest.raises(ImageError, match=r"3\.png"):
-        Gallery.from_folder(model, people)
+        filled(model, people)
 
 
 def test_progress_counts_pictures(model: Model, people: Path) -> None:
     counts: list[int] = []
-    Gallery.from_folder(
-        Model(model.network, model.size, InferenceOptions(batch_size=4)), people, progress=counts.append
-    )
+    filled(Model(model.network, model.size, InferenceOptions(batch_size=4)), people, progress=counts.append)
     assert counts == [4, 2]
 
 
@@ -322,7 +336,7 @@ DRAWN = "pedestrians:people=4,cameras=2,images=2,size=32x16,preset=easy"
 
 
 def test_people_who_are_on_no_disk_are_searched_by_name(model: Model) -> None:
-    gallery = Gallery.from_folder(model, DRAWN)
+    gallery = filled(model, DRAWN)
     assert {h.pid for h in gallery.search(f"{DRAWN}::{gallery.embeddings.paths[0]}")} == {3, 4}
     assert [paths(DRAWN, split)[0].split("/")[0] for split in ("train", "query")] == ["bounding_box_train", "query"]
     query = QueryImage.of(f"{DRAWN}::{paths(DRAWN, 'query')[0]}")
@@ -332,22 +346,22 @@ def test_people_who_are_on_no_disk_are_searched_by_name(model: Model) -> None:
 
 
 def test_their_gallery_is_saved_and_opened(model: Model, tmp_path: Path) -> None:
-    gallery = Gallery.from_folder(model, DRAWN)
+    gallery = filled(model, DRAWN)
     gallery.save(tmp_path / "g.parquet")
-    opened = Gallery.from_parquet(model, tmp_path / "g.parquet")
+    opened = Gallery.open(model, tmp_path / "g.parquet")
     hit = opened.search(f"{DRAWN}::{paths(DRAWN, 'query')[0]}")[0]
     assert opened.image(hit).tobytes() == gallery.image(hit).tobytes()
     opened.save(tmp_path / "again.parquet")
-    assert Gallery.from_parquet(model, tmp_path / "again.parquet").image(hit).size == (16, 32)
+    assert Gallery.open(model, tmp_path / "again.parquet").image(hit).size == (16, 32)
 
 
 def test_a_named_relative_root_is_found_from_elsewhere(
     model: Model, market: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(market.parent)
-    Gallery(model, Gallery.from_folder(model, market).embeddings, f"market1501:{market.name}").save("g.parquet")
+    Gallery(model, filled(model, market).embeddings, f"market1501:{market.name}").save("g.parquet")
     monkeypatch.chdir("/")
-    opened = Gallery.from_parquet(model, tmp_path / "g.parquet")
+    opened = Gallery.open(model, tmp_path / "g.parquet")
     assert opened.image(opened.search(market / "query" / "0001_c1s1_000010_00.jpg")[0]).size == (32, 64)
 
 
@@ -356,8 +370,111 @@ def test_keypoints_of_a_query_in_a_set_are_those_of_the_set(keypoints: str) -> N
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = create_model("attention_driven", num_classes=3, width=0.25)
-    gallery = Gallery.from_folder(Model(model, (64, 32), InferenceOptions(keypoints=keypoints)), DRAWN)
+    gallery = filled(Model(model, (64, 32), InferenceOptions(keypoints=keypoints)), DRAWN)
     name = gallery.embeddings.paths[-1]
     hit = gallery.search(f"{DRAWN}::{name}", k=1)[0]
     scale = gallery.embeddings.embedding.square().sum(dim=1).mean().item()
     assert (hit.path, hit.distance / scale) == (name, pytest.approx(0, abs=1e-5))
+
+
+# adding and opening
+
+
+def test_an_empty_gallery_says_so(model: Model, people: Path) -> None:
+    gallery = Gallery(model)
+    assert (len(gallery), len(gallery.embeddings), gallery.keypoints) == (0, 0, None)
+    with pytest.raises(ProtocolError, match=r"the gallery is empty\. Fix: gallery\.add"):
+        gallery.search(people / "0.png")
+
+
+def test_images_are_added_from_several_places(model: Model, people: Path, tmp_path: Path) -> None:
+    archive = zipped(people)
+    single = tmp_path / "single.png"
+    blobs(9).save(single)
+    gallery = filled(model, archive)
+    gallery.add([single, np.asarray(blobs(10)), blobs(11)])
+    assert gallery.embeddings.paths == (
+        *(f"{archive}::people/{name}.png" for name in ("0", "1", "2", "3", "4", "more/5")), str(single), "image 7",
+        "image 8",
+    )  # fmt: skip
+    for seed, name in ((3, f"{archive}::people/3.png"), (9, str(single)), (10, "image 7"), (11, "image 8")):
+        (hit,) = gallery.search(blobs(seed), k=1)
+        assert hit.path == name
+        assert hit.distance == pytest.approx(0, abs=1e-4)
+        assert np.array_equal(np.asarray(gallery.image(hit)), np.asarray(blobs(seed)))
+    gallery.save(tmp_path / "g.parquet")
+    opened = Gallery.open(model, tmp_path / "g.parquet")
+    assert opened.embeddings.paths == gallery.embeddings.paths
+    hits = opened.search(blobs(3), k=2)
+    assert [hit.path for hit in hits] == [hit.path for hit in gallery.search(blobs(3), k=2)]
+    assert opened.image(hits[0]).size == (32, 64)
+    (hit,) = opened.search(blobs(11), k=1)
+    with pytest.raises(DatasetLayoutError, match="image 8"):  # it was in memory only
+        opened.image(hit)
+
+
+def test_a_second_folder_of_the_same_place_keeps_short_names(model: Model, market: Path) -> None:
+    gallery = filled(model, market)
+    gallery.add(market, split="query")
+    assert gallery.splits == ("gallery",) * 5 + ("query",) * 2
+    assert all("::" not in path for path in gallery.embeddings.paths)
+    assert gallery.embeddings.pids is not None
+
+
+def test_an_image_is_added_once(model: Model, people: Path) -> None:
+    gallery = filled(model, people)
+    with pytest.raises(DatasetLayoutError, match=r"'0\.png' is in the gallery already"):
+        gallery.add(people)
+    gallery.add(people / "0.png")  # the same image under another name
+    with pytest.raises(DatasetLayoutError, match=r"0\.png' is in the gallery already"):
+        gallery.add([people / "0.png"])
+    assert len(gallery) == 7
+
+
+def test_labels_that_only_some_images_have_are_dropped_with_a_warning(
+    model: Model, people: Path, market: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gallery = filled(model, market)
+    gallery.add(people)
+    assert (gallery.embeddings.pids, gallery.embeddings.camids) == (None, None)
+    assert len(gallery) == 10, "junk stays junk"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"the gallery has no {what} IDs from now on: they are unknown for some of its images"
+        for what in ("person", "camera")
+    ]
+
+
+def test_what_cannot_be_added(model: Model, people: Path) -> None:
+    gallery = Gallery(model)
+    with pytest.raises(ConfigError, match="single images belong to no split: got split 'query'"):
+        gallery.add([people / "0.png"], split="query")
+    with pytest.raises(ImageError, match="got an empty list"):
+        gallery.add([])
+    assert len(gallery) == 0
+
+
+def test_one_split_of_a_file_is_opened(model: Model, market: Path, tmp_path: Path) -> None:
+    gallery = filled(model, market, split="all")
+    gallery.save(tmp_path / "g.parquet")
+    assert len(Gallery.open(model, tmp_path / "g.parquet").embeddings) == 11
+    only = Gallery.open(model, tmp_path / "g.parquet", split="query")
+    assert [path.split("/")[0] for path in only.embeddings.paths] == ["query"] * 2
+    assert only.splits == ("query", "query")
+    only.save(tmp_path / "again.parquet")
+    assert Gallery.open(model, tmp_path / "again.parquet").splits == ("query", "query")
+
+
+def test_an_image_in_two_splits_is_found_in_one(model: Model, people: Path, tmp_path: Path) -> None:
+    both = model.embed([people / "0.png", people / "1.png"])
+    write_query_gallery(tmp_path / "g.parquet", both[:1], both, model.origin())
+    with pytest.raises(DatasetLayoutError, match=r"holds an image in two splits.*split='gallery'"):
+        Gallery.open(model, tmp_path / "g.parquet")
+    assert len(Gallery.open(model, tmp_path / "g.parquet", split="gallery")) == 2
+
+
+def test_precomputed_embeddings_of_unknown_origin_cannot_be_searched(
+    model: Model, people: Path, tmp_path: Path
+) -> None:
+    write_embeddings(tmp_path / "g.parquet", model.embed(people))
+    with pytest.raises(WeightsError, match="does not record which model embedded it"):
+        Gallery.open(model, tmp_path / "g.parquet")

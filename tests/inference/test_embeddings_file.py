@@ -10,8 +10,15 @@ import pytest
 import torch
 
 from passerby.errors import DatasetLayoutError, OutputError, WeightsError
-from passerby.inference.embeddings_file import FORMAT, Origin, read_embeddings, write_embeddings
-from passerby.types import Embeddings
+from passerby.inference.embeddings_file import (
+    FORMAT,
+    Origin,
+    read_embeddings,
+    read_query_gallery,
+    write_embeddings,
+    write_query_gallery,
+)
+from passerby.types import Embeddings, Protocol
 
 ORIGIN = Origin(fingerprint="0123456789abcdef", model="aap_reid", size=(256, 128), root="/data/people.zip")
 
@@ -66,7 +73,8 @@ def test_others_can_read_the_file(tmp_path: Path) -> None:
     write_embeddings(tmp_path / "e.parquet", written, ORIGIN)
     row = pq.read_table(tmp_path / "e.parquet").to_pylist()[2]
     assert row == {
-        "path": "Königstraße/2.jpg", "pid": 1, "camid": 0, "role": 2, "embedding": written.embedding[2].tolist(),
+        "path": "Königstraße/2.jpg", "pid": 1, "camid": 0, "role": 2, "split": None, "time": None,
+        "embedding": written.embedding[2].tolist(),
     }  # fmt: skip
 
 
@@ -110,10 +118,10 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
 def test_a_picture_twice_or_a_strange_person_is_refused(tmp_path: Path) -> None:
     written = embeddings(3)
     write_embeddings(tmp_path / "e.parquet", replace(written, paths=("a.jpg", "b.jpg", "a.jpg")), ORIGIN)
-    with pytest.raises(DatasetLayoutError, match=r"1 pictures twice, a\.jpg for one"):
+    with pytest.raises(DatasetLayoutError, match=r"holds an image twice, a\.jpg"):
         read_embeddings(tmp_path / "e.parquet")
     write_embeddings(tmp_path / "e.parquet", replace(written, pids=torch.tensor([1, -7, 2])), ORIGIN)
-    with pytest.raises(DatasetLayoutError, match=r"numbers a person -7: people count from 0, and -1 is junk"):
+    with pytest.raises(DatasetLayoutError, match="has the person ID -7, expected IDs from 0, or -1 for junk"):
         read_embeddings(tmp_path / "e.parquet")
 
 
@@ -158,7 +166,9 @@ def rewritten(file: Path, change: pa.Table) -> Path:
 
 def test_parquet_of_somebody_else_is_refused(tmp_path: Path) -> None:
     file = rewritten(tmp_path / "e.parquet", pa.table({"path": ["a"], "pid": [1]}))
-    with pytest.raises(DatasetLayoutError, match="not of passerby's embeddings"):
+    with pytest.raises(
+        DatasetLayoutError, match="has no column 'embedding': got path, pid, which are not those of a file"
+    ):
         read_embeddings(file)
 
 
@@ -169,7 +179,7 @@ def test_parquet_of_somebody_else_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_description_is_refused(tmp_path: Path, description: bytes) -> None:
     write_embeddings(tmp_path / "e.parquet", embeddings(), ORIGIN)
     table = pq.read_table(tmp_path / "e.parquet").replace_schema_metadata({b"passerby": description})
-    with pytest.raises(DatasetLayoutError, match="not of passerby's embeddings"):
+    with pytest.raises(DatasetLayoutError, match="its description of the embeddings is damaged"):
         read_embeddings(rewritten(tmp_path / "e.parquet", table))
 
 
@@ -202,3 +212,49 @@ def test_columns_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     for message, table in changes.items():
         with pytest.raises(DatasetLayoutError, match=message):
             read_embeddings(rewritten(tmp_path / "e.parquet", table))
+
+
+def test_splits_and_times_are_kept(tmp_path: Path) -> None:
+    written = replace(embeddings(3), times=torch.tensor([30, 10, 20]))
+    write_embeddings(tmp_path / "e.parquet", written, ORIGIN, ["query", None, "train"])
+    stored = read_embeddings(tmp_path / "e.parquet")
+    assert stored.splits == ("query", None, "train")
+    assert stored.embeddings.times is not None
+    assert stored.embeddings.times.tolist() == [30, 10, 20]
+    assert stored.split("train").paths == written.paths[2:]
+    with pytest.raises(
+        DatasetLayoutError, match=r"no rows of split 'gallery': got query, train\. Fix: write query and"
+    ):
+        stored.query_gallery()
+    table = pq.read_table(tmp_path / "e.parquet")
+    broken = table.set_column(table.column_names.index("split"), "split", pa.array(["query", "test", None]))
+    with pytest.raises(DatasetLayoutError, match="column 'split' has the value 'test'"):
+        read_embeddings(rewritten(tmp_path / "e.parquet", broken))
+
+
+def test_both_sides_of_an_evaluation_are_one_file(tmp_path: Path) -> None:
+    gallery = embeddings(7, local=True)
+    query = gallery[:2]
+    write_query_gallery(tmp_path / "e.parquet", query, gallery, replace(ORIGIN, normalize=False, flip_tta=True))
+    for written, read in zip((query, gallery), read_query_gallery(tmp_path / "e.parquet"), strict=True):
+        assert_same(read, written)
+    assert read_embeddings(tmp_path / "e.parquet").protocol == Protocol(normalize=False, flip_tta=True)
+    write_query_gallery(tmp_path / "e.parquet", query, gallery)
+    assert read_embeddings(tmp_path / "e.parquet").protocol == Protocol()
+    for written, read in zip((query, gallery), read_query_gallery(tmp_path / "e.parquet"), strict=True):
+        assert_same(read, written)
+
+
+def test_an_evaluation_needs_people_and_cameras(tmp_path: Path) -> None:
+    known = embeddings(3)
+    for field, column in (("pids", "pid"), ("camids", "camid")):
+        unknown = replace(known, **{field: None})
+        write_query_gallery(tmp_path / "e.parquet", unknown, unknown, ORIGIN)
+        with pytest.raises(DatasetLayoutError, match=f"has no {column} of its query.*Fix: fill the column {column}"):
+            read_query_gallery(tmp_path / "e.parquet")
+
+
+def test_a_file_of_another_name_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"got '.*e\.npz', expected a name that ends in \.parquet"):
+        write_embeddings(tmp_path / "e.npz", embeddings(), ORIGIN)
+    assert names(tmp_path) == []

@@ -139,7 +139,7 @@ def test_parts_are_cut_for_whom_they_are_for(run: Path) -> None:
 
 
 def test_keypoints_that_are_not_there_are_said(tmp_path: Path) -> None:
-    with pytest.raises(DatasetLayoutError, match=r"joints\.json does not exist"):
+    with pytest.raises(DatasetLayoutError, match=r"joints\.json' does not exist, expected a JSON of COCO keypoints"):
         part_maker(load_data(PEOPLE).source, size=SIZE, keypoints=str(tmp_path / "joints.json"))
 
 

@@ -61,7 +61,7 @@ def test_the_network_steps_in_and_says_so_once(photographs: Source, caplog: pyte
     (record,) = caplog.records
     assert record.levelno == logging.WARNING  # which Python prints by itself
     assert str(photographs.root) in record.getMessage()
-    assert "no joints of its own" in record.getMessage()
+    assert "no keypoints of its own" in record.getMessage()
     assert describe_keypoints("auto", photographs).startswith("found by the pose network")
 
 

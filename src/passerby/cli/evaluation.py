@@ -50,18 +50,20 @@ class ProtocolOptions:
         """Return the protocol of a model on a dataset."""
         return self.apply(model.protocol_for(dataset, draws=self.draws, seed=self.seed))
 
-    def for_features(self, *, normalize: bool | None) -> Protocol:
-        """Return the protocol of precomputed embeddings.
+    def for_features(self, stored: Protocol, *, normalize: bool | None) -> Protocol:
+        """Return the protocol of stored embeddings.
+
+        Args:
+            stored: how they are compared unless options say otherwise.
 
         Raises:
             ProtocolError: if there is a seed, but no draws.
         """
         from passerby.metrics.single_shot import SINGLE_SHOT
-        from passerby.types import Protocol
 
         if self.seed is not None and not self.draws:
             raise ProtocolError(f"--seed {self.seed} has no effect without random galleries. Fix: add --draws N")
-        protocol = self.apply(Protocol(normalize=normalize is not False))
+        protocol = self.apply(stored if normalize is None else replace(stored, normalize=normalize))
         return replace(protocol, name=SINGLE_SHOT, draws=self.draws, seed=self.seed or 0) if self.draws else protocol
 
 
@@ -95,7 +97,12 @@ def subgroup_dimensions(slices: str | None, figure: Path | None) -> tuple[Dimens
 
 
 def evaluate_features(
-    file: Path, protocol: Protocol, dimensions: Sequence[Dimension], *, open_set: bool
+    file: Path,
+    protocol: ProtocolOptions,
+    dimensions: Sequence[Dimension],
+    *,
+    normalize: bool | None,
+    open_set: bool,
 ) -> tuple[EvalResult, Grouping | None]:
     """Evaluate precomputed embeddings, of which only subgroups by camera are known.
 
@@ -104,19 +111,20 @@ def evaluate_features(
     """
     from passerby.evaluation.open_set import with_open_set
     from passerby.evaluation.subgroups import Grouping
-    from passerby.inference.features import read_features
+    from passerby.inference.embeddings_file import read_embeddings
     from passerby.metrics.protocol import evaluate_embeddings
-    from passerby.types import QueryGallery
 
     if others := [name for name in dimensions if name != "cameras"]:
         raise ConfigError(
             f"--slices {','.join(others)}: --features have no such labels, only cameras. "
             "Fix: --slices cameras, or evaluate RUN and --data"
         )
-    query, gallery = read_features(file)
-    result = replace(evaluate_embeddings(query, gallery, protocol), embeddings=QueryGallery(query, gallery))
+    stored = read_embeddings(file)
+    how = protocol.for_features(stored.protocol, normalize=normalize)
+    sides = stored.query_gallery()
+    result = replace(evaluate_embeddings(*sides, how), embeddings=sides)
     grouping = Grouping(tuple(dimensions)) if dimensions else None
-    return (with_open_set(result, query, gallery) if open_set else result), grouping
+    return (with_open_set(result, *sides) if open_set else result), grouping
 
 
 def evaluate_run(
@@ -129,20 +137,25 @@ def evaluate_run(
     labels: str | None,
     open_set: bool,
     per_query: bool,
+    save_features: Path | None,
 ) -> tuple[EvalResult, Grouping | None]:
     """Evaluate a run on a dataset.
 
     Args:
         labels: the attribute labels: a file, or :data:`OWN`.
         per_query: whether results per query are needed.
+        save_features: the file of embeddings to write.
 
     Raises:
         PasserbyError: for inputs that do not fit, mostly before any image is embedded.
     """
     from passerby.data.registry import load as load_dataset
     from passerby.evaluation.per_query import check_no_draws
+    from passerby.inference.embeddings_file import check_embeddings_path, write_query_gallery
     from passerby.inference.load import load
 
+    if save_features:
+        check_embeddings_path(save_features)
     dataset, model = load_dataset(data), load(run, options)
     how = protocol.for_model(model, dataset)
     if per_query or dimensions:
@@ -152,6 +165,9 @@ def evaluate_run(
     further = dataset.further if how.multi_query else ()
     with progress_bar("embedding", len(dataset.split("query")) + len(dataset.split("gallery")) + len(further)) as more:
         result = model.evaluate(dataset, protocol=how, attributes=truth, open_set=open_set, progress=more)
+    if save_features:
+        assert result.embeddings is not None
+        write_query_gallery(save_features, *result.embeddings, model.origin(dataset.source))
     return result, grouping
 
 

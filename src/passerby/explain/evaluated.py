@@ -17,7 +17,7 @@ from passerby.data.dataset import Dataset
 from passerby.evaluation.evaluate import check_distance, check_evaluable
 from passerby.evaluation.open_set import evaluated_digest
 from passerby.evaluation.per_query import check_no_draws
-from passerby.inference.features import read_features
+from passerby.inference.embeddings_file import read_embeddings
 from passerby.inference.model import Model
 from passerby.metrics.calibration import Calibration
 from passerby.metrics.camera_confusion import CameraConfusion, camera_confusion
@@ -85,13 +85,19 @@ class EvaluatedEmbeddings:
         file: str | Path,
         name: str | None = None,
         *,
-        normalize: bool = True,
+        normalize: bool | None = None,
         distance: Distance = "global",
         rerank: Rerank | None = None,
     ) -> EvaluatedEmbeddings:
-        """Read precomputed embeddings (:mod:`passerby.inference.features`)."""
-        how = Protocol(normalize=normalize, distance=distance, rerank=rerank)
-        return cls(name or Path(file).stem, *read_features(file), how)
+        """Read stored or precomputed embeddings (:mod:`passerby.inference.embeddings_file`).
+
+        Args:
+            normalize: L2-normalize them before they are compared; ``None``: as the file says, else yes.
+        """
+        stored = read_embeddings(file)
+        how = replace(stored.protocol, distance=distance, rerank=rerank)
+        how = how if normalize is None else replace(how, normalize=normalize)
+        return cls(name or Path(file).stem, *stored.query_gallery(), how)
 
     @cached_property
     def result(self) -> EvalResult:

@@ -1,14 +1,5 @@
-"""Embeddings on disk, and the search among them."""
+"""Galleries: embedded images that are kept in a file and searched."""
 
-from passerby.data.images.open import QueryImage
 from passerby.gallery.gallery import Gallery
-from passerby.inference.embeddings_file import Origin, StoredEmbeddings, read_embeddings, write_embeddings
 
-__all__ = [
-    "Gallery",
-    "Origin",
-    "QueryImage",
-    "StoredEmbeddings",
-    "read_embeddings",
-    "write_embeddings",
-]
+__all__ = ["Gallery"]

@@ -1,17 +1,24 @@
-"""A gallery: pictures that were embedded once, and the search for those nearest to a query.
+"""A gallery: images that were embedded once, and the search for those nearest to a query.
 
-The order and the distances are those of :func:`passerby.retrieval.ranking.top_k`, which evaluation ranks with too:
-what is measured is what is served. Junk (:class:`~passerby.types.Role`) is never found, as it never counts.
-Where the run is calibrated, a hit says how probable it is that this is the same person, and what to call it.
-Predicted attributes filter a search, or are searched for without any picture: :mod:`passerby.gallery.attributes`.
+    gallery = passerby.Gallery(model)
+    gallery.add("people/")
+    for hit in gallery.search("query.jpg", k=10):
+        print(hit.rank, hit.path, hit.distance)
+
+Order and distances are those of :func:`passerby.retrieval.ranking.top_k`, which evaluation ranks with too: what is
+measured is what is served. Junk (:class:`~passerby.types.Role`) is never found, as it never counts. Where the run is
+calibrated, a hit has P(same person) and a verdict.
+
+Predicted attributes (AANet's Fig 8; Tay, Roy, Yap, CVPR 2019) filter a search: what stays are images whose most probable
+value of every group asked for is the one asked for, and embeddings rank them. Without a query they rank: all images, by
+the product of the probabilities of the values asked for, as if groups were independent.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -19,159 +26,197 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from passerby.data import registry
 from passerby.data.attributes.query import AttributeQuery, attribute_query
 from passerby.data.dataset import Split
 from passerby.data.images.decode import decode
-from passerby.data.images.open import ImageLike, QueryImage, list_images
+from passerby.data.images.open import QueryImage, list_images_and_splits
 from passerby.data.keypoints.origin import KeypointOrigin
 from passerby.data.source import Source
-from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError, WeightsError
-from passerby.gallery.attributes import log_probability, names
-from passerby.gallery.joints import check_same_keypoints, keypoints_of, uses_keypoints, warn_unknown_keypoints
-from passerby.inference.attributes import predicted, schema_of
-from passerby.inference.embeddings_file import Origin, check_same_options, read_embeddings, write_embeddings
+from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError
+from passerby.gallery.compatibility import check_same_keypoints, check_same_model, warn_unknown_keypoints
+from passerby.gallery.records import Records
+from passerby.inference.attributes import log_probability, predicted, schema_of
+from passerby.inference.embeddings_file import read_embeddings, write_embeddings
+from passerby.inference.images import ImageInput, ImagesInput, collect_images, is_place, query_image
 from passerby.inference.model import Model
-from passerby.metrics.calibration import Calibration
 from passerby.retrieval.ranking import top_k
-from passerby.types import Embeddings, Hit, Role
+from passerby.types import Embeddings, Hit, Role, Sample
 
 DEFAULT_K = 10
 
 
 class Gallery:
-    """Embedded pictures that can be searched.
+    """Embedded images that can be searched; empty at first.
+
+    Images of one place are named within it. Once images of a second place are added, each name tells its place:
+    ``PLACE::NAME``, or the path of a file.
 
     Args:
-        predictor: the model that embedded them; queries go through it too.
+        model: the model that embeds the images; queries go through it too.
+        embeddings: images that it has embedded.
         source: what their paths are relative to; needed only to show them.
-        origin: what their file says of them; by default the predictor embeds them as it does the query.
+        splits: the split of each of them, if known.
     """
 
     def __init__(
-        self, model: Model, embeddings: Embeddings, source: Source | str | Path, origin: Origin | None = None
-    ) -> None:
-        self.model, self.embeddings = model, embeddings
-        self._source, self._origin = source, origin
-        roles = embeddings.roles
-        junk = roles == int(Role.JUNK) if roles is not None else torch.zeros(0, dtype=torch.bool)
-        self._searched = embeddings[~junk] if junk.any() else embeddings
-
-    @classmethod
-    def from_folder(
-        cls,
+        self,
         model: Model,
-        folder: str | Path,
+        embeddings: Embeddings | None = None,
+        source: Source | str | Path = "",
         *,
-        split: Split | Literal["all"] | None = None,
-        progress: Callable[[int], object] | None = None,
-    ) -> Gallery:
-        """Embed the pictures of a directory or archive (see :func:`pictures` for which).
-
-        Raises:
-            DatasetLayoutError: if there are none.
-            ImageError: if one cannot be read.
-        """
-        source, samples = list_images(folder, split)
-        embeddings = model.embed_samples(source, samples, progress=progress)
-        return cls(model, embeddings, source)
+        splits: Sequence[str | None] | None = None,
+    ) -> None:
+        self.model = model
+        if embeddings is None:
+            embeddings = Embeddings(torch.empty(0, model.session.embedding_size), ())
+        self._set(Records(embeddings, tuple(splits or (None,) * len(embeddings)), source))
+        self._keypoints: list[KeypointOrigin | None] = []  # empty until somebody asks
 
     @classmethod
-    def from_parquet(cls, model: Model, path: str | Path, *, root: str | Path | None = None) -> Gallery:
-        """Open what :meth:`save` or ``passerby embed`` wrote.
+    def open(
+        cls, model: Model, path: str | Path, *, root: str | Path | None = None, split: Split | None = None
+    ) -> Gallery:
+        """Open a file of embeddings that :meth:`save` or ``passerby embed`` wrote.
 
         Args:
-            root: where the pictures are now, if they have moved.
+            root: where the images are now, if they have moved.
+            split: take only this split of the file; default: every row.
 
         Raises:
             WeightsError: if another model embedded them.
-            ConfigError: if they were embedded, or are to be compared, otherwise than the predictor does.
-            DatasetLayoutError: if the file is not one of embeddings.
+            ConfigError: if they were embedded, or are to be compared, otherwise than the model does.
+            DatasetLayoutError: if the file is not one of embeddings, or holds an image twice.
         """
         stored = read_embeddings(path)
-        origin, fingerprint = stored.origin, model.fingerprint
-        if origin.fingerprint != fingerprint:
-            raise WeightsError(
-                f"{path} was embedded by another model ({origin.model}, fingerprint {origin.fingerprint}; this one is "
-                f"{model.network.card.name}, {fingerprint}), so distances would mean nothing; search with the run "
-                f"that embedded it, or embed again: passerby embed RUN {origin.root} -o {path} --overwrite"
+        origin = check_same_model(stored, model.origin())
+        embeddings = stored.split(split) if split else stored.embeddings
+        if len(set(embeddings.paths)) < len(embeddings):
+            raise DatasetLayoutError(
+                f"'{path}' holds an image in two splits, so a search would find it twice. Fix: open one of them, "
+                "Gallery.open(model, path, split='gallery')"
             )
-        if origin.attributes and origin.attributes != names(model.network.schema):
-            raise WeightsError(
-                f"{path} names other attributes than this run ({', '.join(n for n, _ in origin.attributes)}); "
-                f"embed again: passerby embed RUN {origin.root} -o {path} --overwrite"
-            )
-        check_same_options(path, origin, model.protocol)
-        if origin.keypoints is None and uses_keypoints(model):
+        if origin.keypoints is None and model.uses_keypoints:
             warn_unknown_keypoints(str(path))
-        return cls(model, stored.embeddings, root or origin.root, origin)
+        splits = (split,) * len(embeddings) if split else stored.splits
+        gallery = cls(model, embeddings, root or origin.root, splits=splits)
+        gallery._keypoints = [origin.keypoints]
+        return gallery
+
+    def add(
+        self,
+        images: ImagesInput,
+        *,
+        split: Split | Literal["all"] | None = None,
+        progress: Callable[[int], object] | None = None,
+    ) -> None:
+        """Embed images and add them.
+
+        Args:
+            images: a folder, an archive or ``NAME:PATH``; or images, as :meth:`~passerby.inference.model.Model.embed`
+                takes them. Of a dataset its gallery is added, or everything if it has none.
+            split: of a dataset, another split than that, or ``all``.
+            progress: called with the number of images after each batch.
+
+        Raises:
+            DatasetLayoutError: if there are no images, or one of them is in the gallery already.
+            ImageError: if an image cannot be read.
+            ConfigError: if their parts would be cut by other keypoints than those of the gallery.
+        """
+        source, samples, splits = self._listed(images, split)
+        keypoints = self.model.keypoint_origin(source)
+        if len(self.embeddings):
+            check_same_keypoints(self.keypoints, keypoints, self._records.place)
+        else:
+            self._keypoints = [keypoints]
+        added = self.model.embed_samples(source, samples, progress=progress)
+        self._set(self._records.joined(Records.of(added, source, splits)))
+
+    def _listed(
+        self, images: ImagesInput, split: Split | Literal["all"] | None
+    ) -> tuple[Source, Sequence[Sample], tuple[str | None, ...]]:
+        if isinstance(images, (str, Path)) and is_place(images):
+            return list_images_and_splits(images, split)
+        if split is not None:
+            raise ConfigError(f"single images belong to no split: got split {split!r}, expected None")
+        source, samples = collect_images(images, first=len(self.embeddings))
+        return source, samples, (None,) * len(samples)
+
+    def _set(self, records: Records) -> None:
+        self._records = records
+        roles = records.embeddings.roles
+        self._searched = records.embeddings if roles is None else records.embeddings[roles != int(Role.JUNK)]
 
     def __len__(self) -> int:
-        """How many pictures can be found."""
+        """Return how many images can be found."""
         return len(self._searched)
 
-    @cached_property
-    def source(self) -> Source:
-        """Where the pictures are."""
-        if isinstance(self._source, Source):
-            return self._source
-        try:
-            return registry.open_place(self._source)
-        except DatasetLayoutError as error:
-            raise DatasetLayoutError(f"the gallery's pictures are not where they were embedded: {error}") from None
+    @property
+    def embeddings(self) -> Embeddings:
+        """All images, junk too."""
+        return self._records.embeddings
 
-    @cached_property
+    @property
+    def splits(self) -> tuple[str | None, ...]:
+        """The split of each image; ``None`` where it is unknown."""
+        return self._records.splits
+
+    @property
+    def source(self) -> Source:
+        """What holds the images (raises :class:`~passerby.errors.DatasetLayoutError` if they have moved)."""
+        return self._records.source
+
+    @property
     def keypoints(self) -> KeypointOrigin | None:
-        """Whose joints cut the pictures; ``None`` where none did, or nobody knows any more."""
-        if self._origin is not None:
-            return self._origin.keypoints
-        return keypoints_of(self.model, self.source) if uses_keypoints(self.model) else None
+        """The keypoints that cut the images; ``None`` if none did, or an older file does not record them."""
+        if not self._keypoints:
+            self._keypoints.append(self.model.keypoint_origin(self.source) if self.model.uses_keypoints else None)
+        return self._keypoints[0]
 
     def save(self, path: str | Path) -> None:
         """Write the embeddings to one Parquet file (see :mod:`passerby.inference.embeddings_file`).
 
         Raises:
-            OutputError: if it cannot be written; nothing is left behind then.
+            OutputError: if it cannot be written, or its name does not end in ``.parquet``; nothing is left behind then.
         """
-        model = self.model.network.card.name
-        source = self._source
-        place = source.place if isinstance(source, Source) else registry.absolute_spec(source)
-        groups = () if self.embeddings.attributes is None else names(self.model.network.schema)
-        how = {name: getattr(self.model.options, name) for name in ("flip_tta", "normalize")}
-        origin = Origin(self.model.fingerprint, model, self.model.size, place, groups, **how, keypoints=self.keypoints)
-        write_embeddings(path, self.embeddings, origin)
+        origin = replace(self.model.origin(), root=self._records.place, keypoints=self.keypoints)
+        if self.embeddings.attributes is None:
+            origin = replace(origin, attributes=())
+        write_embeddings(path, self.embeddings, origin, self.splits)
 
     def search(
         self,
-        query: ImageLike | QueryImage | None,
+        query: ImageInput | QueryImage | None,
         k: int | None = None,
         *,
         attributes: str | Mapping[str, str] | AttributeQuery | None = None,
     ) -> list[Hit]:
-        """The k pictures nearest to ``query``, nearest first; or, without a query, those that fit ``attributes`` best.
+        """Return the k images nearest to ``query``, nearest first; or, without a query, those that fit attributes best.
 
         Args:
-            query: see :meth:`QueryImage.of <passerby.data.images.open.QueryImage.of>`; ``None``: all pictures are ranked by the probability of ``attributes``.
-            k: how many; ``None``: ten, or all where there are fewer.
-            attributes: ``backpack=yes,upper_color=red``, or values by name of group. With a query only pictures that
+            query: a file, ``PLACE::NAME``, a PIL image or a uint8 array; ``None``: all images are ranked by the
+                probability of ``attributes``.
+            k: the number of images; ``None``: ten, or all where there are fewer.
+            attributes: ``backpack=yes,upper_color=red``, or values by name of group. With a query only images that
                 are predicted to have all of them are searched, and fewer than k may be found, or none.
 
         Raises:
-            ProtocolError: if the gallery has fewer than k, or neither picture nor attributes are given.
+            ProtocolError: if the gallery is empty or has fewer than k images, or neither query nor attributes are given.
             ImageError: if the query cannot be decoded.
-            ConfigError: if the model predicts no attributes, or not those; if a network found the joints of the gallery
-                and another one, or nobody, would find the query's (:mod:`passerby.gallery.joints`).
-            DatasetLayoutError: if the gallery was embedded without them.
+            ConfigError: if the model predicts no attributes, or not those; or if the query's parts would be cut by
+                other keypoints (:mod:`passerby.gallery.compatibility`).
+            DatasetLayoutError: if the gallery was embedded without attributes.
         """
+        if not len(self):
+            raise ProtocolError("the gallery is empty. Fix: gallery.add(FOLDER), or Gallery.open(model, FILE)")
         asked = None if attributes is None else self.attribute_query(attributes)
         if query is not None:
-            return self._nearest(query if isinstance(query, QueryImage) else QueryImage.of(query), k, asked)
+            return self._nearest(query_image(query), k, asked)
         if asked is None:
-            raise ProtocolError("there is nothing to search for: give a picture, attributes, or both")
+            raise ProtocolError("there is nothing to search for: give an image, attributes, or both")
         return self._likeliest(asked, k)
 
     def attribute_query(self, asked: str | Mapping[str, str] | AttributeQuery) -> AttributeQuery:
-        """What is asked for, where this gallery can answer it (raises as :meth:`search` does)."""
+        """Return what is asked for as this gallery can answer it (raises as :meth:`search` does)."""
         schema = schema_of(self.model.network)
         self._probabilities()
         if not isinstance(asked, AttributeQuery):
@@ -179,35 +224,39 @@ class Gallery:
         if asked.schema != schema:
             raise ConfigError(
                 f"{asked} is asked for in the attributes of {asked.schema.name}, but the gallery has those of "
-                f"{schema.name}; ask in words (GROUP=VALUE,…), or make the query with the model's schema"
+                f"{schema.name}. Fix: ask in words (GROUP=VALUE,…), or make the query with the model's schema"
             )
         return asked
 
     def matching(self, asked: AttributeQuery) -> int:
-        """How many pictures are predicted to have all the attributes asked for."""
+        """Return how many images are predicted to have all the attributes asked for."""
         return int(predicted(self._probabilities(), asked).sum())
+
+    def image(self, hit: Hit) -> Image.Image:
+        """Return the image of one hit.
+
+        Raises:
+            DatasetLayoutError: if it is no longer where it was.
+        """
+        return decode(self.source.read(hit.path), name=hit.path)
 
     def _probabilities(self) -> Tensor:
         if self._searched.attributes is None:
             raise DatasetLayoutError(
-                "the gallery was embedded without attributes; embed it again: passerby embed RUN FOLDER -o FILE.parquet"
+                "the gallery was embedded without attributes. Fix: passerby embed RUN FOLDER -o FILE.parquet"
             )
         return self._searched.attributes
 
-    def _nearest(self, picture: QueryImage, k: int | None, asked: AttributeQuery | None) -> list[Hit]:
-        place = str(self._source.place if isinstance(self._source, Source) else self._source)
-        check_same_keypoints(self.keypoints, keypoints_of(self.model, picture.source), place)
-        embedded = self.model.embed_samples(picture.source, [picture.sample])
-        normalize = self.model.protocol.normalize
-        if asked is None:
-            k = min(DEFAULT_K, len(self)) if k is None else k
-            ranking = top_k(embedded, self._searched, k, normalize=normalize)
-            return self._judged(self._hits(ranking.indices[0], ranking.distances[0]))
-        rows = predicted(self._probabilities(), asked).nonzero().squeeze(1)
-        if not len(rows):
-            return []
-        k = min(self._checked(k), len(rows))
-        ranking = top_k(embedded, self._searched[rows], k, normalize=normalize)
+    def _nearest(self, query: QueryImage, k: int | None, asked: AttributeQuery | None) -> list[Hit]:
+        check_same_keypoints(self.keypoints, self.model.keypoint_origin(query.source), self._records.place)
+        embedded = self.model.embed_samples(query.source, [query.sample])
+        k, rows = self._checked(k), torch.arange(len(self))
+        if asked is not None:
+            rows = predicted(self._probabilities(), asked).nonzero().squeeze(1)
+            if not len(rows):
+                return []
+        searched = self._searched if asked is None else self._searched[rows]
+        ranking = top_k(embedded, searched, min(k, len(rows)), normalize=self.model.protocol.normalize)
         return self._judged(self._hits(rows[ranking.indices[0]], ranking.distances[0], asked))
 
     def _likeliest(self, asked: AttributeQuery, k: int | None) -> list[Hit]:
@@ -215,19 +264,15 @@ class Gallery:
         k = self._checked(k)
         return self._hits(rows[:k], distances[:k], asked)
 
-    @cached_property
-    def _calibration(self) -> Calibration | None:
-        """What the distances of a search mean."""
-        return self.model.calibration_for(self.model.protocol)
-
     def _judged(self, hits: list[Hit]) -> list[Hit]:
-        """With P(same person) and what to call it, where the run is calibrated for such distances."""
-        if self._calibration is None:
+        """Return hits with P(same person) and a verdict, where the run is calibrated for such distances."""
+        calibration = self.model.search_calibration
+        if calibration is None:
             return hits
-        said = [self._calibration.verdict(hit.distance) for hit in hits]
+        judged = [calibration.verdict(hit.distance) for hit in hits]
         return [
             replace(hit, same_person=probability, verdict=verdict)
-            for hit, (probability, verdict) in zip(hits, said, strict=True)
+            for hit, (probability, verdict) in zip(hits, judged, strict=True)
         ]
 
     def _checked(self, k: int | None) -> int:
@@ -242,14 +287,6 @@ class Gallery:
             self._hit(n, row, distance, None if logs is None else math.exp(logs[n - 1]))
             for n, (row, distance) in enumerate(found, start=1)
         ]
-
-    def image(self, hit: Hit) -> Image.Image:
-        """The picture of one hit.
-
-        Raises:
-            DatasetLayoutError: if it is no longer where it was.
-        """
-        return decode(self.source.read(hit.path), name=hit.path)
 
     def _hit(self, rank: int, row: int, distance: float, probability: float | None) -> Hit:
         e = self._searched

@@ -93,3 +93,13 @@ def _predictions(row: Float[Tensor, " v"], schema: Schema) -> AttributePredictio
         named = dict(zip(group.values, shares, strict=True))
         found[group.name] = GroupPrediction(group.values[best], shares[best], named)
     return found
+
+
+def log_probability(probabilities: Float[Tensor, "n v"], query: AttributeQuery) -> Float[Tensor, " n"]:
+    """Return Σ ln p over the values asked for, float64, as if groups were independent.
+
+    A probability that is 0 in float32 counts as the least above it.
+    """
+    starts = [part.start for part in query.schema.slices]
+    asked = [starts[place] + cls for place, cls in query.classes.items()]
+    return probabilities[:, asked].clamp_min(torch.finfo(torch.float32).tiny).double().log().sum(dim=1)

@@ -1,15 +1,16 @@
-"""Embeddings on disk: one Parquet file, one row an image, readable by anything that reads Parquet.
+"""Embeddings on disk: one Parquet file, one row per image, for evaluation, search, reports and figures alike.
 
-Columns ``path`` (string), ``pid``, ``camid``, ``role`` (integers, null where nobody knows), ``embedding``
-(fixed-size list of float32) and, where there are any, ``local`` (stripes × channels) and ``attributes``: probabilities
-of all values of the groups, one group after the other. What made them, and the names of these groups and values, is
-JSON under ``passerby`` in the schema's metadata. Files are whole or absent, and their pages carry checksums.
+:mod:`passerby.inference.embeddings_table` lists the columns. What made the embeddings (:class:`Origin`) is JSON under
+``passerby`` in the schema's metadata. A file without it holds precomputed embeddings of another program; these and the
+layouts of earlier versions are read by :mod:`passerby.inference.former_formats`. Files are whole or absent, and their
+pages carry checksums.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,226 +18,237 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from torch import Tensor
 
 from passerby.compat import current_attribute, current_settings
+from passerby.data.attributes.schema import Schema
 from passerby.data.keypoints.origin import KeypointOrigin
-from passerby.errors import ConfigError, DatasetLayoutError, WeightsError
+from passerby.errors import DatasetLayoutError, OutputError, WeightsError
 from passerby.files import atomic_write
-from passerby.types import Embeddings, Protocol
+from passerby.inference.embeddings_table import DICTIONARIES, check_columns, from_table, splits_of, to_table
+from passerby.inference.former_formats import has_image_paths, is_npz, precomputed_table, read_npz
+from passerby.types import Embeddings, Protocol, QueryGallery
 
 FORMAT = 4
-"""1 did not record ``flip_tta`` and ``normalize`` and meant their defaults; 2 did not record ``keypoints``; 3 named
-``flip_tta`` and ``keypoints`` differently."""
+"""1 did not record ``flip_tta`` and ``normalize`` and meant their defaults; 2 did not record ``keypoints``; 3 named both
+differently, and had no columns ``split`` and ``time``."""
 _KEY = b"passerby"
 _OPTIONS = ("flip_tta", "normalize")
-_FEATURES = ("local", "attributes")
-"""Columns of numbers that a model may have or not, beside ``embedding``."""
-_LABELS = {"pid": "pids", "camid": "camids", "role": "roles"}
-
 
 Groups: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
-"""Names of attributes and of their values."""
+"""The names of attribute groups and of their values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What embeddings were made of and by."""
+    """What embeddings were made by, and of what."""
 
     fingerprint: str
-    """Of the model (see :class:`~passerby.inference.model.Model`): others are not comparable."""
+    """The model's fingerprint: embeddings of another one are not comparable."""
     model: str
+    """The model's name."""
     size: tuple[int, int]
-    """(height, width) of the model's pictures."""
+    """The (height, width) of the model's images."""
     root: str
-    """Directory or archive that the paths are relative to."""
+    """The directory or archive that paths are relative to; empty where each path names its place itself."""
     attributes: Groups = ()
-    """That the probabilities are of, in their order; empty where there are none."""
+    """The attributes that the probabilities are of, in their order; empty if none are stored."""
     flip_tta: bool = False
-    """Whether each embedding is the mean of a picture's and its mirror image's."""
+    """Whether each embedding is the mean of those of an image and of its mirror image."""
     normalize: bool = True
-    """Whether embeddings are to be compared at length 1; they are kept as the model made them."""
+    """Whether embeddings are L2-normalized before they are compared; they are stored as the model made them."""
     keypoints: KeypointOrigin | None = None
-    """Whose joints cut the pictures; ``None`` where none did, or an older file does not say."""
+    """The keypoints that images were cut by; ``None`` if there were none, or an older file does not record it."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEmbeddings:
-    """What a file holds."""
+    """The content of a file of embeddings."""
 
+    file: Path
     embeddings: Embeddings
-    origin: Origin
+    """All rows."""
+    splits: tuple[str | None, ...]
+    """The split of each row: ``query``, ``gallery``, ``train``, or ``None`` if unknown."""
+    origin: Origin | None
+    """What made the embeddings; ``None`` for precomputed embeddings of another program."""
+
+    def split(self, name: str) -> Embeddings:
+        """Return the rows of one split.
+
+        Raises:
+            DatasetLayoutError: if the file has none.
+        """
+        rows = [row for row, split in enumerate(self.splits) if split == name]
+        if not rows:
+            found = ", ".join(sorted({str(split) for split in self.splits if split})) or "no split at all"
+            raise DatasetLayoutError(
+                f"{self.file} has no rows of split '{name}': got {found}. Fix: write query and gallery into one file, "
+                "with passerby evaluate RUN --data DATA --save-features FILE or passerby embed RUN DATA --split all"
+            )
+        return self.embeddings[torch.tensor(rows)]
+
+    def query_gallery(self) -> QueryGallery:
+        """Return both sides of an evaluation.
+
+        Raises:
+            DatasetLayoutError: if a side, its people or its cameras are missing.
+        """
+        sides = QueryGallery(self.split("query"), self.split("gallery"))
+        for name, side in zip(sides._fields, sides, strict=True):
+            if side.pids is None or side.camids is None:
+                column = "pid" if side.pids is None else "camid"
+                raise DatasetLayoutError(
+                    f"{self.file} has no {column} of its {name}, which an evaluation needs. Fix: fill the column {column}"
+                )
+        return sides
+
+    @property
+    def protocol(self) -> Protocol:
+        """How these embeddings are compared: as the model that made them does, or L2-normalized if that is unknown."""
+        origin = self.origin
+        return Protocol(normalize=origin.normalize, flip_tta=origin.flip_tta) if origin else Protocol()
 
 
-def write_embeddings(path: str | Path, embeddings: Embeddings, origin: Origin) -> None:
-    """Write embeddings as float32, whole or not at all; a file that is there already is replaced.
+def write_embeddings(
+    path: str | Path, embeddings: Embeddings, origin: Origin | None = None, splits: Sequence[str | None] | None = None
+) -> None:
+    """Write embeddings as float32, whole or not at all; an existing file is replaced.
+
+    Args:
+        origin: what made them; ``None`` for precomputed embeddings of another program.
+        splits: the split of each row, if known.
 
     Raises:
         WeightsError: if an embedding is not finite, which only a broken model makes.
-        OutputError: if the file cannot be written.
+        OutputError: if the file cannot be written, or its name does not end in ``.parquet``.
     """
+    check_embeddings_path(path)
     numbers = {"embedding": embeddings.embedding, "local": embeddings.local, "attributes": embeddings.attributes}
     for name, rows in numbers.items():
         if rows is not None and not torch.isfinite(rows).all():
             bad = embeddings.paths[int((~torch.isfinite(rows)).flatten(1).any(1).nonzero()[0])]
-            raise WeightsError(f"{name} of {bad} has NaN or infinite values: the model {origin.model} is broken")
-    metadata = {_KEY: json.dumps({"format": FORMAT, **asdict(origin)}).encode()}
-    table = _table(embeddings).replace_schema_metadata(metadata)
+            model = f"the model {origin.model} is broken" if origin else "the model that made them is broken"
+            raise WeightsError(f"{name} of {bad} has NaN or infinite values: {model}")
+    table = to_table(embeddings, splits or [None] * len(embeddings))
+    if origin is not None:
+        table = table.replace_schema_metadata({_KEY: json.dumps({"format": FORMAT, **asdict(origin)}).encode()})
     with atomic_write(path) as partial:
-        pq.write_table(table, partial, compression="zstd", use_dictionary=list(_LABELS), write_page_checksum=True)
+        pq.write_table(table, partial, compression="zstd", use_dictionary=DICTIONARIES, write_page_checksum=True)
+
+
+def write_query_gallery(path: str | Path, query: Embeddings, gallery: Embeddings, origin: Origin | None = None) -> None:
+    """Write both sides of an evaluation into one file (see :func:`write_embeddings`)."""
+    splits = ["query"] * len(query) + ["gallery"] * len(gallery)
+    write_embeddings(path, Embeddings.concatenate([query, gallery]), origin, splits)
+
+
+def check_embeddings_path(path: str | Path) -> None:
+    """Check before any work that embeddings can be written under a name.
+
+    Raises:
+        OutputError: if it does not end in ``.parquet``.
+    """
+    if Path(path).suffix != ".parquet":
+        raise OutputError(f"embeddings are written as Parquet: got '{path}', expected a name that ends in .parquet")
 
 
 def read_embeddings(path: str | Path) -> StoredEmbeddings:
-    """Read what :func:`write_embeddings` wrote.
+    """Read a file of embeddings: one of this module, of an earlier version, or of another program.
 
     Raises:
-        DatasetLayoutError: if the file is not there, is damaged, or holds something else.
+        DatasetLayoutError: if the file does not exist, is damaged, or holds something else.
+        ProtocolError: if two rows of a split have one path, or person IDs of another program's file are below −1.
+        ShapeError: if columns of another program's file have the wrong shape.
     """
     file = Path(path).expanduser()
     if not file.is_file():
         raise DatasetLayoutError(
-            f"{file} is not a file of embeddings; make one with: passerby embed RUN FOLDER -o {file}"
+            f"'{file}' is not a file of embeddings. Fix: make one with passerby embed RUN FOLDER -o FILE.parquet"
         )
+    if is_npz(file):
+        return StoredEmbeddings(file, *read_npz(file), None)
     try:
         with pq.ParquetFile(file, page_checksum_verification=True) as parquet:
             table = parquet.read()
     except (pa.ArrowException, OSError) as error:
-        raise DatasetLayoutError(f"{file} is not a whole Parquet file ({error}); embed the pictures again") from None
+        raise DatasetLayoutError(
+            f"{file} is not a whole Parquet file ({error}), and no .npz by its name. Fix: embed the images again"
+        ) from None
+    if _KEY not in (table.schema.metadata or {}):
+        splits = splits_of(file, table)
+        return StoredEmbeddings(file, precomputed_table(file, table, splits), splits, None)
     origin = _origin(file, table.schema)
-    _check_columns(file, table)
-    _check_groups(file, table, origin.attributes)
-    embeddings = _embeddings(table)
-    _check_rows(file, embeddings)
-    return StoredEmbeddings(embeddings, origin)
+    check_columns(file, table, attributes=sum(len(values) for _, values in origin.attributes))
+    stored = StoredEmbeddings(file, from_table(table), splits_of(file, table), origin)
+    _check_rows(stored)
+    return stored
 
 
-def _check_rows(file: Path, embeddings: Embeddings) -> None:
-    """Each picture once; people by numbers from 0, or −1 for junk."""
-    again = [path for path, times in Counter(embeddings.paths).items() if times > 1]
-    if again:
-        raise DatasetLayoutError(
-            f"{file} holds {len(again)} pictures twice, {again[0]} for one: a search would find them twice; embed the "
-            "pictures again"
-        )
-    if embeddings.pids is not None and int(embeddings.pids.min()) < -1:
-        raise DatasetLayoutError(
-            f"{file} numbers a person {int(embeddings.pids.min())}: people count from 0, and -1 is junk; embed the "
-            "pictures again"
-        )
-
-
-def check_same_options(path: str | Path, origin: Origin, how: Protocol) -> None:
-    """Embeddings of other options cannot be compared with those that are made as ``how`` says.
+def read_query_gallery(path: str | Path) -> QueryGallery:
+    """Read the query and the gallery of a file of embeddings.
 
     Raises:
-        ConfigError: if the file was made with any.
+        DatasetLayoutError: as :func:`read_embeddings`; or if a side, its people or its cameras are missing.
     """
-    made = {"flip_tta": origin.flip_tta, "normalize": origin.normalize}
-    differ = {name: on for name, on in made.items() if on != getattr(how, name)}
-    if differ:
-        theirs, ours = _as_options(differ), _as_options({name: not on for name, on in differ.items()})
-        keywords = ", ".join(f"{name}={on}" for name, on in differ.items())
-        raise ConfigError(
-            f"{path} was embedded with {theirs} and this search is with {ours}, so distances would mean nothing; "
-            f"search with {theirs} (in Python: passerby.load(RUN, {keywords})), or embed again as this search is: "
-            f"passerby embed RUN {origin.root} -o {path} {ours} --overwrite"
-        )
+    return read_embeddings(path).query_gallery()
 
 
-def _as_options(values: dict[str, bool]) -> str:
-    """As they are typed: ``--flip-tta --no-normalize``."""
-    return " ".join(f"--{name if on else f'no-{name}'}".replace("_", "-") for name, on in values.items())
-
-
-def _table(embeddings: Embeddings) -> pa.Table:
-    columns = {"path": pa.array(embeddings.paths, pa.string())}
-    for column, field in _LABELS.items():
-        labels: Tensor | None = getattr(embeddings, field)
-        columns[column] = (
-            pa.nulls(len(embeddings), pa.int64()) if labels is None else pa.array(labels.to("cpu", torch.int64).numpy())
-        )
-    columns["embedding"] = _lists(embeddings.embedding)
-    for column in _FEATURES:
-        if (rows := getattr(embeddings, column)) is not None:
-            columns[column] = _lists(rows)
-    return pa.table(columns)
-
-
-def _lists(rows: Tensor) -> pa.Array:
-    """``(n, d)`` as n lists of d, ``(n, s, c)`` as n lists of s lists of c."""
-    array = pa.array(rows.detach().to("cpu", torch.float32).reshape(-1).numpy())
-    for length in reversed(rows.shape[1:]):
-        array = pa.FixedSizeListArray.from_arrays(array, length)
-    return array
-
-
-def _embeddings(table: pa.Table) -> Embeddings:
-    labels = {
-        field: None if table[column].null_count == len(table) else torch.tensor(table[column].to_numpy())
-        for column, field in _LABELS.items()
-    }
-    return Embeddings(
-        embedding=_rows(table["embedding"]),
-        paths=tuple(table["path"].to_pylist()),
-        **labels,
-        **{column: _rows(table[column]) for column in _FEATURES if column in table.column_names},
-    )
-
-
-def _rows(column: Any) -> Tensor:
-    """The inverse of :func:`_lists`."""
-    shape, values = [len(column)], column.combine_chunks()
-    while pa.types.is_fixed_size_list(values.type):
-        shape, values = [*shape, values.type.list_size], values.flatten()
-    return torch.tensor(values.to_numpy()).reshape(shape)  # a copy: Arrow's memory is read-only
+def attribute_names(schema: Schema | None) -> Groups:
+    """Return the names of groups and values, as files of embeddings carry them."""
+    return () if schema is None else tuple((group.name, group.values) for group in schema.groups)
 
 
 def _origin(file: Path, schema: pa.Schema) -> Origin:
     try:
-        stored = current_settings(json.loads((schema.metadata or {})[_KEY]), within="embeddings")
+        stored = current_settings(json.loads(schema.metadata[_KEY]), within="embeddings")
         version = int(stored.pop("format"))
         if version > FORMAT:
             raise DatasetLayoutError(
-                f"{file} has format {version}, this passerby reads up to {FORMAT}; update passerby or embed again"
+                f"{file} has format {version}, this passerby reads up to {FORMAT}. Fix: update passerby or embed again"
             )
         height, width = stored.pop("size")
         keypoints = stored.pop("keypoints", None)
-        origin = None if keypoints is None else KeypointOrigin(str(keypoints["name"]), str(keypoints["fingerprint"]))
+        source = None if keypoints is None else KeypointOrigin(str(keypoints["name"]), str(keypoints["fingerprint"]))
         groups = tuple(
             (current_attribute(str(name)), tuple(map(str, values))) for name, values in stored.pop("attributes", ())
         )
         others: dict[str, Any] = {k: bool(v) if k in _OPTIONS else str(v) for k, v in stored.items()}
-        return Origin(size=(int(height), int(width)), attributes=groups, keypoints=origin, **others)
+        return Origin(size=(int(height), int(width)), attributes=groups, keypoints=source, **others)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise DatasetLayoutError(
-            f"{file} is a Parquet file, but not of passerby's embeddings; make one with: passerby embed RUN FOLDER"
+            f"{file} is a Parquet file, but its description of the embeddings is damaged. Fix: make it again with "
+            "passerby embed RUN FOLDER -o FILE.parquet"
         ) from None
 
 
-def _check_columns(file: Path, table: pa.Table) -> None:
-    """Types and nulls must be those that :func:`_table` makes."""
-    wanted = {"path": pa.types.is_string, "embedding": _is_list_of_float32} | dict.fromkeys(_LABELS, pa.types.is_int64)
-    wanted |= {column: _is_list_of_float32 for column in _FEATURES if column in table.column_names}
-    for name, fits in wanted.items():
-        if name not in table.column_names or not fits(table.schema.field(name).type):
-            raise DatasetLayoutError(f"{file}: column {name!r} is missing or of another type; embed the pictures again")
-        nulls = table[name].null_count
-        if nulls and (nulls < len(table) or name not in _LABELS):
-            raise DatasetLayoutError(f"{file}: column {name!r} lacks {nulls} of {len(table)} values; embed them again")
-
-
-def _check_groups(file: Path, table: pa.Table, groups: Groups) -> None:
-    """Each value of a named group has a probability, and each probability a name."""
-    stored = table.schema.field("attributes").type.list_size if "attributes" in table.column_names else 0
-    named = sum(len(values) for _, values in groups)
-    if stored != named:
+def _check_rows(stored: StoredEmbeddings) -> None:
+    """Check that each image is there once per split, and that person IDs count from 0, or are −1 for junk."""
+    for path in _repeated(zip(stored.embeddings.paths, stored.splits, strict=True)):
         raise DatasetLayoutError(
-            f"{file}: {stored} probabilities of attributes a picture, but {named} names; embed the pictures again"
+            f"{stored.file} holds an image twice, {path}: a search would find it twice. Fix: embed the images again"
+        )
+    pids = stored.embeddings.pids
+    if pids is not None and int(pids.min()) < -1:
+        raise DatasetLayoutError(
+            f"{stored.file} has the person ID {int(pids.min())}, expected IDs from 0, or -1 for junk. "
+            "Fix: embed the images again"
         )
 
 
-def _is_list_of_float32(kind: pa.DataType) -> bool:
-    lists = 0
-    while pa.types.is_fixed_size_list(kind):
-        kind, lists = kind.value_type, lists + 1
-    return lists > 0 and pa.types.is_float32(kind)
+def _repeated(keys: Iterator[tuple[str, str | None]]) -> Iterator[str]:
+    return (path for (path, _), times in Counter(keys).items() if times > 1)
+
+
+__all__ = [
+    "FORMAT",
+    "Groups",
+    "Origin",
+    "StoredEmbeddings",
+    "attribute_names",
+    "check_embeddings_path",
+    "has_image_paths",
+    "read_embeddings",
+    "read_query_gallery",
+    "write_embeddings",
+    "write_query_gallery",
+]

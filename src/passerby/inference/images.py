@@ -29,36 +29,42 @@ ImagesInput: TypeAlias = "ImageInput | Sequence[ImageInput]"
 
 
 class GivenImages(Source):
-    """Images that a caller handed over, as one source: contents by name, or files that are read when needed."""
+    """Images that a caller handed over, as one source: contents by name, or where to read them when needed."""
 
-    def __init__(self, contents: Mapping[str, bytes | Path]) -> None:
+    def __init__(self, contents: Mapping[str, bytes | str | Path]) -> None:
         super().__init__(Path("given images"))
-        self._contents = dict(contents)
+        self.contents = dict(contents)
+
+    @property
+    def place(self) -> str:
+        """Nothing: each name says where its image is."""
+        return ""
 
     def names(self) -> tuple[str, ...]:
         """Return the names in the order in which the images were given."""
-        return tuple(self._contents)
+        return tuple(self.contents)
 
     def read(self, name: str) -> bytes:
         """Return one image as the content of a file."""
-        content = self._contents.get(name)
+        content = self.contents.get(name)
         if content is None:
             raise self.missing(name)
         return content if isinstance(content, bytes) else QueryImage.of(content).content
 
 
-def collect_images(images: ImagesInput) -> tuple[Source, Sequence[Sample]]:
+def collect_images(images: ImagesInput, *, first: int = 0) -> tuple[Source, Sequence[Sample]]:
     """Return the images as a source and samples, in order.
 
     Args:
         images: one image, a list of images, or a place, of which every image is taken.
+        first: the number that images without a name are counted from: ``image 0``, ``image 1`` ….
 
     Raises:
         ImageError: if something is no image, or the list is empty.
         ShapeError: if an array is not uint8 of shape ``(h, w, 3)``.
         DatasetLayoutError: if a file or place does not exist, or holds no images.
     """
-    if isinstance(images, (str, Path)) and _is_place(images):
+    if isinstance(images, (str, Path)) and is_place(images):
         return list_images(images, "all")
     if isinstance(images, (str, Path, Image.Image)) or not isinstance(images, Sequence):
         given: Sequence[Any] = [images]
@@ -69,9 +75,9 @@ def collect_images(images: ImagesInput) -> tuple[Source, Sequence[Sample]]:
     if len(given) == 1 and isinstance(given[0], (str, Path)) and "::" in str(given[0]):
         query = QueryImage.of(given[0])
         return query.source, [query.sample]
-    contents: dict[str, bytes | Path] = {}
+    contents: dict[str, bytes | str | Path] = {}
     samples: list[Sample] = []
-    for number, image in enumerate(given):
+    for number, image in enumerate(given, start=first):
         name, content = _named_content(number, image)
         contents[name] = content
         samples.append(Sample(path=name))
@@ -93,7 +99,7 @@ def query_image(image: ImageInput | QueryImage) -> QueryImage:
     return QueryImage.of(_as_pil(0, image))
 
 
-def _is_place(path: str | Path) -> bool:
+def is_place(path: str | Path) -> bool:
     """Return whether a path names a place of many images, not one file."""
     if "::" in str(path):
         return False

@@ -1,4 +1,4 @@
-"""Parts for models that ask for them: who knows the joints, said as a word or a path."""
+"""Body parts for models that see them: the keypoint source, named by a word or a path, and the cutter."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ def part_maker(
     align: bool = True,
     keypoints: str = AUTO,
 ) -> PartMaker:
-    """What cuts the pictures of ``source``, resized to ``size`` (height, width), into parts a quarter as high.
+    """Return what cuts the images of ``source``, resized to ``size`` (height, width), into parts a quarter as high.
 
-    Joints that are work to find are kept (:mod:`passerby.data.keypoints.cache`).
+    Keypoints that a network finds are cached (:mod:`passerby.data.keypoints.cache`).
 
     Args:
-        by: ``pose``, or ``strips`` that need none.
-        overlap: β as a part of the body's height.
+        by: ``pose``, or ``strips``, which need no keypoints.
+        overlap: β, as a share of the body's height.
         align: cut the whole body by pose too.
         keypoints: ``auto``, ``own`` or ``network``; a ``.json`` of COCO keypoints; the folder or archive of
-            ``market1501_body_point``; the run of a pose network; or a network with heat maps of OpenPose's joints,
+            ``market1501_body_point``; the run of a pose network; or a network with heat maps of OpenPose's keypoints,
             ``.xml`` or ``.onnx``.
 
     Raises:
-        DatasetLayoutError: if the joints are not there.
+        DatasetLayoutError: if the keypoints do not exist.
     """
     height, width = size
     canonical = shipped_canonical_poses() if by == "pose" else None
@@ -60,9 +60,9 @@ def part_maker(
 
 
 def pose_estimator(keypoints: str, source: Source) -> PoseEstimator:
-    """Who knows the joints of a source's pictures, by what ``keypoints`` says (see :func:`part_maker`).
+    """Return what finds the keypoints of a source's images, named as for :func:`part_maker`.
 
-    Where ``auto`` falls to the network, a line of the log (which Python prints, if nobody asked for more) says so.
+    Where ``auto`` stands for the network, a warning says so.
     """
     if keypoints == AUTO:
         keypoints = _own_or_network(source)
@@ -73,7 +73,7 @@ def pose_estimator(keypoints: str, source: Source) -> PoseEstimator:
     path = Path(keypoints).expanduser()
     if path.suffix.lower() == ".json":
         if not path.is_file():
-            raise DatasetLayoutError(f"{path} does not exist; give a JSON of COCO keypoints")
+            raise DatasetLayoutError(f"'{path}' does not exist, expected a JSON of COCO keypoints. Fix: give its path")
         return coco_keypoints(path.read_bytes(), origin=str(path))
     if path.suffix.lower() in _NETWORKS:
         return openvino_pose_estimator(path)
@@ -83,17 +83,17 @@ def pose_estimator(keypoints: str, source: Source) -> PoseEstimator:
 
 
 def describe_keypoints(keypoints: str, source: Source) -> str:
-    """Whose joints :func:`pose_estimator` will use, for a report."""
+    """Return the keypoints that :func:`pose_estimator` will use, in words, for a report."""
     if keypoints == AUTO:
         keypoints = _own_or_network(source)
     return _WORDS.get(keypoints, keypoints)
 
 
 def keypoint_origin(keypoints: str, source: Source) -> KeypointOrigin:
-    """Whose joints :func:`pose_estimator` will use, to be compared with other joints later.
+    """Return the keypoints that :func:`pose_estimator` will use, to be compared with others later.
 
     Raises:
-        WeightsError: if a network was named that is not there.
+        WeightsError: if a network is named that does not exist.
     """
     if keypoints == AUTO:
         keypoints = _own_or_network(source)
@@ -110,7 +110,7 @@ def keypoint_origin(keypoints: str, source: Source) -> KeypointOrigin:
 
 
 def _is_run(path: Path) -> bool:
-    """Finished or not: a folder of body points has neither file."""
+    """Return whether a folder is a run, finished or not; a folder of body points has neither file."""
     return (path / ABOUT).is_file() or (path / CONFIG).is_file()
 
 
@@ -120,10 +120,10 @@ def _own_or_network(source: Source) -> str:
 
 @cache
 def _warn_network_keypoints(root: str) -> None:
-    """Once for each place."""
+    """Warn once for each place."""
     _LOG.warning(
-        "%s has no joints of its own: the pose network of this package, which was trained on drawn people, finds them "
-        "(--poses or parts.keypoints names annotations instead; 'network' says that this is meant)",
+        "%s has no keypoints of its own: the pose network of this package, which was trained on synthetic pedestrians, "
+        "finds them (--keypoints or parts.keypoints names annotations instead; 'network' silences this warning)",
         root,
     )
 

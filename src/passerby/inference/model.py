@@ -24,6 +24,7 @@ from passerby.data.source import Source
 from passerby.errors import ConfigError, ProtocolError, WeightsError
 from passerby.inference.attributes import AttributePredictions, attribute_predictions, schema_of
 from passerby.inference.embed import embed
+from passerby.inference.embeddings_file import Origin, attribute_names
 from passerby.inference.images import ImagesInput, collect_images
 from passerby.inference.keypoint_source import keypoint_origin, part_maker
 from passerby.inference.options import InferenceOptions, resolve_device
@@ -253,14 +254,30 @@ class Model:
         """The calibration of the distances that searches and similarities are made of."""
         return self.calibration_for(self.protocol)
 
+    def origin(self, source: Source | None = None) -> Origin:
+        """Return what a file of embeddings records of this model and, if given, of the source of its images."""
+        return Origin(
+            fingerprint=self.fingerprint,
+            model=self.card.name,
+            size=self.size,
+            root=source.place if source else "",
+            attributes=attribute_names(self.session.schema),
+            flip_tta=self.protocol.flip_tta,
+            normalize=self.protocol.normalize,
+            keypoints=self.keypoint_origin(source) if source else None,
+        )
+
     def part_maker(self, source: Source) -> PartMaker | None:
         """Return what cuts a source's images into body parts; ``None`` for a model that sees whole images only."""
         if "parts" not in self.card.inputs:
             return None
         return part_maker(source, size=self.size, keypoints=str(self.options.keypoints), **self.parts)
 
+    @property
+    def uses_keypoints(self) -> bool:
+        """Whether the model sees body parts that keypoints locate."""
+        return "parts" in self.card.inputs and self.parts.get("by", "pose") == "pose"
+
     def keypoint_origin(self, source: Source) -> KeypointOrigin | None:
         """Return the keypoints that cut a source's images; ``None`` if none do."""
-        if "parts" not in self.card.inputs or self.parts.get("by", "pose") != "pose":
-            return None
-        return keypoint_origin(str(self.options.keypoints), source)
+        return keypoint_origin(str(self.options.keypoints), source) if self.uses_keypoints else None

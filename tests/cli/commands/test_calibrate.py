@@ -136,7 +136,8 @@ def test_a_figure_shows_verdicts_too(run, calibrated: Path, figures: Path, tmp_p
     from passerby.figures.search_result import search_figure
 
     with_thresholds(calibrated, 0.0, 1e-9)
-    gallery = passerby.Gallery.from_folder(passerby.load(calibrated), figures)
+    gallery = passerby.Gallery(passerby.load(calibrated))
+    gallery.add(figures)
     query = min((figures / "query").iterdir())
     hits = [(hit, gallery.image(hit)) for hit in gallery.search(query, 3)]
     captions = [axes.texts[0].get_text() for axes in search_figure(None, hits).axes[1:]]

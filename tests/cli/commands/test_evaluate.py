@@ -74,7 +74,7 @@ def test_re_ranking_reaches_the_metrics(run, trained: Path, figures: Path) -> No
 
 
 def test_features_give_the_metrics_of_their_run(run, trained: Path, figures: Path, tmp_path: Path) -> None:
-    saved = tmp_path / "features.npz"
+    saved = tmp_path / "features.parquet"
     of_run = run(
         "evaluate", trained, "--data", figures, "--save-features", saved, "--json", "--distance", "global_local"
     )
@@ -89,7 +89,7 @@ def test_options_without_effect_on_features_are_errors(run, trained: Path, figur
     assert beside.code == 1
     assert "RUN, --data, --flip-tta has no effect" in beside.err
     assert "give RUN and --data DATA, or --features FILE" in run("evaluate", trained).err
-    assert "there is no file" in run("evaluate", "--features", tmp_path / "f.npz").err
+    assert "is not a file of embeddings" in run("evaluate", "--features", tmp_path / "f.npz").err
 
 
 def test_each_query_has_a_row(run, trained: Path, figures: Path, tmp_path: Path) -> None:

@@ -56,7 +56,9 @@ def market(tmp_path: Path) -> Path:
 def embedded(runs: list[Path], market: Path, tmp_path: Path) -> Path:
     from passerby.gallery import Gallery
 
-    Gallery.from_folder(load(runs[0]), market).save(tmp_path / "market.parquet")
+    gallery = Gallery(load(runs[0]))
+    gallery.add(market)
+    gallery.save(tmp_path / "market.parquet")
     return tmp_path / "market.parquet"
 
 

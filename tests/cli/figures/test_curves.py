@@ -21,7 +21,7 @@ def test_curves_of_runs(run, trained: Path, tmp_path: Path) -> None:
 
 
 def test_retrieval_of_runs_and_of_features(run, trained: Path, figures: Path, tmp_path: Path) -> None:
-    picture, kept = tmp_path / "retrieval.png", tmp_path / "kept.npz"
+    picture, kept = tmp_path / "retrieval.png", tmp_path / "kept.parquet"
     asked = ("figures", "retrieval", trained, "--data", figures, "-o", picture)
     done = run(*asked, "--what", "cmc,pr,roc,histogram")
     assert (done.code, done.err) == (0, "")

@@ -17,7 +17,7 @@ from passerby.data.registry import load as load_dataset
 from passerby.explain.images import ImageSet
 from passerby.explain.ranked_lists import RankedList
 from passerby.figures import ranked_list
-from passerby.inference.features import write_features
+from passerby.inference.embeddings_file import read_query_gallery, write_query_gallery
 from passerby.inference.load import load
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.models.registry import create_model
@@ -57,8 +57,8 @@ def sides(trained: Path, figures: Path) -> tuple[Embeddings, Embeddings]:
 
 @pytest.fixture
 def features(sides: tuple[Embeddings, Embeddings], tmp_path: Path) -> Path:
-    write_features(tmp_path / "theirs.npz", *sides)
-    return tmp_path / "theirs.npz"
+    write_query_gallery(tmp_path / "theirs.parquet", *sides)
+    return tmp_path / "theirs.parquet"
 
 
 def precisions(sides: tuple[Embeddings, Embeddings], protocol: Protocol) -> dict[str, float]:
@@ -141,9 +141,13 @@ def test_lists_before_and_after_attributes_filter_them(
 
 
 def test_a_file_that_names_no_pictures(run: Run, features: Path, figures: Path, tmp_path: Path) -> None:
-    with np.load(features) as arrays:
-        kept = {name: values for name, values in arrays.items() if name != "gallery_path"}
-    np.savez(tmp_path / "nameless.npz", **kept)
+    sides = read_query_gallery(features)._asdict()
+    kept = {
+        f"{name}_{key}": column.numpy()
+        for name, side in sides.items()
+        for key, column in (("f", side.embedding), ("pid", side.pids), ("cam", side.camids), ("role", side.roles))
+    }
+    np.savez(tmp_path / "nameless.npz", query_path=sides["query"].paths, **kept)
     done = run(
         "figures",
         "ranked-list",

@@ -19,7 +19,6 @@ from passerby.cli.options import (
 )
 from passerby.cli.registry import Panel, command
 from passerby.cli.results import progress_bar
-from passerby.errors import OutputError
 
 if TYPE_CHECKING:
     from passerby.data.source import Source
@@ -47,27 +46,29 @@ def embed(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Embed images once and write a gallery file for `passerby search`."""
-    from passerby.data.images.open import list_images
+    from passerby.data.images.open import list_images_and_splits
     from passerby.files import check_target
+    from passerby.inference.embeddings_file import check_embeddings_path
     from passerby.inference.load import load
     from passerby.inference.options import InferenceOptions
 
-    if output.suffix != ".parquet":
-        raise OutputError(f"embeddings are written as Parquet: got {str(output)!r}, expected a name in .parquet")
+    check_embeddings_path(output)
     check_target(output, overwrite=overwrite)
-    source, samples = list_images(images, split)
+    source, samples, splits = list_images_and_splits(images, split)
     options = InferenceOptions(
         device=device, batch_size=batch_size, flip_tta=flip_tta, normalize=normalize, keypoints=keypoints
     )
-    gallery = embed_gallery(load(run, options), source, samples)
+    gallery = embed_gallery(load(run, options), source, samples, splits)
     gallery.save(output)
     typer.echo(f"{output} holds the embeddings of {len(gallery.embeddings):,} images of {source.root}.")
 
 
-def embed_gallery(model: Model, source: Source, samples: Sequence[Sample]) -> Gallery:
+def embed_gallery(
+    model: Model, source: Source, samples: Sequence[Sample], splits: Sequence[str | None]
+) -> Gallery:
     """Embed samples, with a progress bar on stderr."""
     from passerby.gallery.gallery import Gallery
 
     with progress_bar("embedding", len(samples)) as advance:
         embeddings = model.embed_samples(source, samples, progress=advance)
-    return Gallery(model, embeddings, source)
+    return Gallery(model, embeddings, source, splits=splits)

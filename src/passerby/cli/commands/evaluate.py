@@ -101,7 +101,7 @@ def evaluate(  # noqa: PLR0913 - options of a command
         Path | None, typer.Option("--per-query", metavar="FILE.csv", help="Table of results per query to write.")
     ] = None,
     save_features: Annotated[
-        Path | None, typer.Option("--save-features", metavar="FILE.npz", help="Embeddings to write, for --features.")
+        Path | None, typer.Option("--save-features", metavar="FILE.parquet", help="Embeddings to write, for --features.")
     ] = None,
     device: DeviceOption = "auto",
     batch_size: BatchSizeOption = 64,
@@ -144,8 +144,7 @@ def evaluate(  # noqa: PLR0913 - options of a command
             }
         )
         dimensions = subgroup_dimensions(slices, slices_figure)
-        how = protocol.for_features(normalize=normalize)
-        result, grouping = evaluate_features(features, how, dimensions, open_set=open_set)
+        result, grouping = evaluate_features(features, protocol, dimensions, normalize=normalize, open_set=open_set)
     elif run is None or data is None:
         raise ConfigError("nothing to evaluate. Fix: give RUN and --data DATA, or --features FILE")
     else:
@@ -162,11 +161,12 @@ def evaluate(  # noqa: PLR0913 - options of a command
             labels=attribute_labels,
             open_set=open_set,
             per_query=per_query is not None,
+            save_features=save_features,
         )
     assert result.embeddings is not None
     subgroups = None if grouping is None else grouping.subgroups(*result.embeddings, result)
     title = str(features or f"{run} on {data}")
-    _write_files(result, subgroups, title, save_features, per_query, slices_figure)
+    _write_files(result, subgroups, title, per_query, slices_figure)
     _report(result, subgroups, output=output, as_json=as_json)
 
 
@@ -174,16 +174,11 @@ def _write_files(
     result: EvalResult,
     subgroups: Sequence[Subgroup] | None,
     title: str,
-    save_features: Path | None,
     per_query: Path | None,
     slices_figure: Path | None,
 ) -> None:
     from passerby.evaluation.per_query import write_per_query
-    from passerby.inference.features import write_features
 
-    if save_features:
-        assert result.embeddings is not None
-        write_features(save_features, *result.embeddings)
     if per_query:
         write_per_query(per_query, result)
     if slices_figure and subgroups is not None:

@@ -102,12 +102,12 @@ def search(  # noqa: PLR0913 - options of a command
 
 
 def _open(model: Model, gallery: str) -> Gallery:
-    from passerby.data.images.open import list_images
+    from passerby.data.images.open import list_images_and_splits
     from passerby.gallery.gallery import Gallery
 
     if gallery.endswith(".parquet"):
-        return Gallery.from_parquet(model, gallery)
-    return embed_gallery(model, *list_images(gallery))
+        return Gallery.open(model, gallery)
+    return embed_gallery(model, *list_images_and_splits(gallery))
 
 
 @dataclass(frozen=True)

@@ -56,9 +56,8 @@ class Origin:
         if calibrated:
             raise ConfigError("embeddings from a file are of no calibrated run: leave calibration out, or give RUN…")
         names = run_names([file.with_suffix("") for file in self.features])
-        normalize = self.normalize is not False
         return [
-            EvaluatedEmbeddings.from_file(file, name, normalize=normalize)
+            EvaluatedEmbeddings.from_file(file, name, normalize=self.normalize)
             for file, name in zip(self.features, names, strict=True)
         ]
 

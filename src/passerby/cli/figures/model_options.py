@@ -52,11 +52,12 @@ class Origin:
         from passerby.data.registry import open_place
         from passerby.errors import DatasetLayoutError
         from passerby.explain.evaluated import EvaluatedEmbeddings
-        from passerby.inference.features import has_image_paths
+        from passerby.inference.embeddings_file import has_image_paths
 
         place = self._pictures_of_features()
-        normalize = self.normalize is not False
-        found = EvaluatedEmbeddings.from_file(file, normalize=normalize, distance=self.distance, rerank=self._rerank())
+        found = EvaluatedEmbeddings.from_file(
+            file, normalize=self.normalize, distance=self.distance, rerank=self._rerank()
+        )
         sides = {"query": found.query, "gallery": found.gallery}
         if without := [name for name, side in sides.items() if not has_image_paths(side)]:
             raise DatasetLayoutError(

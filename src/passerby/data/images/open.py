@@ -30,20 +30,34 @@ def list_images(place: str | Path, split: Split | Literal["all"] | None = None) 
     Raises:
         DatasetLayoutError: if there are none.
     """
+    source, samples, _ = list_images_and_splits(place, split)
+    return source, samples
+
+
+def list_images_and_splits(
+    place: str | Path, split: Split | Literal["all"] | None = None
+) -> tuple[Source, tuple[Sample, ...], tuple[str | None, ...]]:
+    """Return what :func:`list_images` does, and the split of each image; ``None`` where the place is no dataset."""
     source, dataset = _opened(place)
+    splits: tuple[str | None, ...]
     if dataset is None:
         if split not in (None, "all"):
             raise DatasetLayoutError(
                 f"{source.root} is no known dataset, so it has no {split} split; name it NAME:PATH"
             )
         samples = tuple(Sample(path=name) for name in source.names() if is_image(name))
+        splits = (None,) * len(samples)
     elif split in SPLITS or (split is None and dataset.gallery):
-        samples = dataset.split(split if split in SPLITS else "gallery")
+        name = split if split in SPLITS else "gallery"
+        samples = dataset.split(name)
+        splits = (name,) * len(samples)
     else:
         samples = _all(dataset)
+        known = {s.path: name for name in reversed(SPLITS) for s in getattr(dataset, name)}
+        splits = tuple(known.get(s.path) for s in samples)
     if not samples:
         raise DatasetLayoutError(f"{source.root} has no images (jpg, png, bmp or webp) below it")
-    return source, samples
+    return source, samples, splits
 
 
 def open_images(place: str | Path) -> Dataset:

@@ -1,4 +1,4 @@
-"""Embeddings from files of others."""
+"""Precomputed embeddings: files of other programs and of version 0.1."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from passerby.errors import DatasetLayoutError, PasserbyError, ProtocolError, ShapeError
-from passerby.inference.features import read_features, write_features
+from passerby.inference.embeddings_file import read_query_gallery, write_query_gallery
 from passerby.types import Role
 
 
@@ -32,8 +32,17 @@ def saved(folder: Path, values: Mapping[str, Any]) -> Path:
     return folder / "features.npz"
 
 
+def test_todays_names_and_those_of_version_0_1_mean_the_same(tmp_path: Path) -> None:
+    table = pa.table({"split": ["query", "gallery"], "f": [[1.0, 2.0], [3.0, 4.0]], "pid": [1, 1], "cam": [1, 2]})
+    pq.write_table(table, tmp_path / "former.parquet")
+    pq.write_table(table.rename_columns(["split", "embedding", "pid", "camid"]), tmp_path / "today.parquet")
+    for one, other in zip(*(read_query_gallery(tmp_path / f"{n}.parquet") for n in ("former", "today")), strict=True):
+        assert torch.equal(one.embedding, other.embedding)
+        assert (one.pids, one.camids, one.paths) == (other.pids, other.camids, ("row 0",))
+
+
 def test_arrays_are_read_and_minus_one_is_junk(tmp_path: Path) -> None:
-    query, gallery = read_features(saved(tmp_path, arrays()))
+    query, gallery = read_query_gallery(saved(tmp_path, arrays()))
     assert query.embedding.dtype == torch.float32
     assert np.array_equal(gallery.embedding.numpy(), arrays()["gallery_f"].astype(np.float32))
     assert gallery.pids is not None
@@ -49,9 +58,9 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         query_local=np.ones((3, 2, 4), np.float32), gallery_local=np.ones((5, 2, 4), np.float32),
         gallery_pid=np.array([-7, 1, 2, 3, 4]),
     )  # fmt: skip
-    both = read_features(saved(tmp_path, given))
-    write_features(tmp_path / "again.npz", *both)
-    for one, other in zip(both, read_features(tmp_path / "again.npz"), strict=True):
+    both = read_query_gallery(saved(tmp_path, given))
+    write_query_gallery(tmp_path / "again.parquet", *both)
+    for one, other in zip(both, read_query_gallery(tmp_path / "again.parquet"), strict=True):
         assert one.paths == other.paths
         for name in ("embedding", "pids", "camids", "roles", "local"):
             assert torch.equal(getattr(one, name), getattr(other, name))
@@ -66,7 +75,7 @@ def test_parquet_says_the_same(tmp_path: Path) -> None:
     table["split"] = ["gallery"] * 5 + ["query"] * 3
     pq.write_table(pa.table(table), tmp_path / "features.parquet")
     for one, other in zip(
-        read_features(tmp_path / "features.parquet"), read_features(saved(tmp_path, given)), strict=True
+        read_query_gallery(tmp_path / "features.parquet"), read_query_gallery(saved(tmp_path, given)), strict=True
     ):
         assert torch.equal(one.embedding.float(), other.embedding)
         for name in ("pids", "camids", "roles"):
@@ -87,7 +96,7 @@ FAULTS: list[tuple[dict[str, Any], type[PasserbyError], str]] = [
     (
         {"gallery_path": np.array(list("abcda"))},
         ProtocolError,
-        "gallery_path names a picture twice, a; embed each once",
+        "gallery_path names an image twice, a. Fix: embed each once",
     ),
     ({"gallery_path": np.array(list("abcd"))}, ShapeError, "gallery_path has 4 values for 5"),
     ({"query_f": np.array([None])}, DatasetLayoutError, "cannot be read as an .npz of plain arrays"),
@@ -97,25 +106,37 @@ FAULTS: list[tuple[dict[str, Any], type[PasserbyError], str]] = [
 @pytest.mark.parametrize(("changes", "error", "message"), FAULTS)
 def test_faults_are_said(tmp_path: Path, changes: dict[str, Any], error: type[PasserbyError], message: str) -> None:
     with pytest.raises(error, match=message):
-        read_features(saved(tmp_path, arrays(**changes)))
+        read_query_gallery(saved(tmp_path, arrays(**changes)))
 
 
 def test_files_of_other_kinds_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetLayoutError, match="there is no file"):
-        read_features(tmp_path / "nowhere.npz")
-    for name, message in (("a.csv", "got '.csv'"), ("a.npz", "as an .npz"), ("a.parquet", "as Parquet")):
+    with pytest.raises(DatasetLayoutError, match="is not a file of embeddings"):
+        read_query_gallery(tmp_path / "nowhere.npz")
+    for name, message in (
+        ("a.csv", "whole Parquet file .*no .npz by its name"),
+        ("a.npz", "as an .npz"),
+        ("a.parquet", "Parquet"),
+    ):
         (tmp_path / name).write_text("nothing of the sort")
         with pytest.raises(DatasetLayoutError, match=message):
-            read_features(tmp_path / name)
+            read_query_gallery(tmp_path / name)
     pq.write_table(pa.table({"split": ["train"], "f": [[1.0]]}), tmp_path / "b.parquet")
-    with pytest.raises(DatasetLayoutError, match="may say query or gallery, got 'train'"):
-        read_features(tmp_path / "b.parquet")
+    with pytest.raises(DatasetLayoutError, match="has no rows of split 'query': got train"):
+        read_query_gallery(tmp_path / "b.parquet")
+    pq.write_table(pa.table({"split": ["test"], "f": [[1.0]]}), tmp_path / "b.parquet")
+    with pytest.raises(DatasetLayoutError, match="column 'split' has the value 'test', expected query, gallery, train"):
+        read_query_gallery(tmp_path / "b.parquet")
     pq.write_table(pa.table({"f": [[1.0]]}), tmp_path / "b.parquet")
-    with pytest.raises(DatasetLayoutError, match="no column 'split'"):
-        read_features(tmp_path / "b.parquet")
+    with pytest.raises(DatasetLayoutError, match="got no split at all"):
+        read_query_gallery(tmp_path / "b.parquet")
+    pq.write_table(
+        pa.table({"split": ["query", "gallery"], "f": [[1.0], [2.0]], "pid": [1, 1]}), tmp_path / "b.parquet"
+    )
+    with pytest.raises(DatasetLayoutError, match="has no camid of its query, which an evaluation needs"):
+        read_query_gallery(tmp_path / "b.parquet")
     pq.write_table(pa.table({"split": ["query"] * 2, "f": [[1.0], [1.0, 2.0]]}), tmp_path / "b.parquet")
     with pytest.raises(ShapeError, match="the lists of column 'f' differ in length"):
-        read_features(tmp_path / "b.parquet")
+        read_query_gallery(tmp_path / "b.parquet")
 
 
 @pytest.mark.parametrize(("name", "row"), [("pid", 1), ("f", 0), ("path", 1)])
@@ -128,7 +149,7 @@ def test_missing_values_of_parquet_are_counted(tmp_path: Path, name: str, row: i
     with pytest.raises(
         DatasetLayoutError, match=f"1 of 2 values of column '{name}' are missing, the first in place {row}"
     ):
-        read_features(tmp_path / "b.parquet")
+        read_query_gallery(tmp_path / "b.parquet")
 
 
 def test_missing_numbers_of_embeddings_are_counted(tmp_path: Path) -> None:
@@ -137,7 +158,7 @@ def test_missing_numbers_of_embeddings_are_counted(tmp_path: Path) -> None:
         table = {"split": ["query"] * 2, "f": rows, "pid": [1, 2], "cam": [1, 1]}
         pq.write_table(pa.table(table), tmp_path / "b.parquet")
         with pytest.raises(DatasetLayoutError, match="1 of 4 values of column 'f' are missing, the first in place 1"):
-            read_features(tmp_path / "b.parquet")
+            read_query_gallery(tmp_path / "b.parquet")
 
 
 @pytest.mark.parametrize("kind", [pa.list_(pa.float32(), 4), pa.large_list(pa.float32())])
@@ -150,22 +171,22 @@ def test_all_kinds_of_lists_are_read(tmp_path: Path, kind: pa.DataType) -> None:
         "cam": [1] * 3,
     }
     pq.write_table(pa.table(table), tmp_path / "e.parquet")
-    query, gallery = read_features(tmp_path / "e.parquet")
+    query, gallery = read_query_gallery(tmp_path / "e.parquet")
     assert np.array_equal(np.concatenate([query.embedding.numpy(), gallery.embedding.numpy()]), rows)
 
 
 @pytest.mark.parametrize("dtype", [">f4", ">f8", "longdouble"])
 def test_numbers_of_other_machines_are_read(tmp_path: Path, dtype: str) -> None:
     given = arrays()
-    query, _ = read_features(saved(tmp_path, given | {"query_f": given["query_f"].astype(dtype)}))
+    query, _ = read_query_gallery(saved(tmp_path, given | {"query_f": given["query_f"].astype(dtype)}))
     assert np.array_equal(query.embedding.numpy(), given["query_f"].astype(np.float64))
 
 
 def test_what_only_looks_like_arrays_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(b"")
     with pytest.raises(DatasetLayoutError, match=r"as an \.npz"):
-        read_features(tmp_path / "a.npz")
+        read_query_gallery(tmp_path / "a.npz")
     with (tmp_path / "a.npz").open("wb") as file:
         np.save(file, np.ones(3))
     with pytest.raises(DatasetLayoutError, match=r"holds one array, not an \.npz of several"):
-        read_features(tmp_path / "a.npz")
+        read_query_gallery(tmp_path / "a.npz")

@@ -14,9 +14,9 @@ import torch
 
 from passerby.data.keypoints.origin import KeypointOrigin
 from passerby.errors import ConfigError, DatasetLayoutError
-from passerby.gallery import joints
+from passerby.gallery import compatibility
+from passerby.gallery.compatibility import check_same_keypoints
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.joints import check_same_keypoints
 from passerby.inference import keypoint_source as parts
 from passerby.inference.embeddings_file import read_embeddings
 from passerby.inference.model import Model
@@ -55,8 +55,8 @@ def once(monkeypatch: pytest.MonkeyPatch, networks: tuple[Path, Path]) -> Iterat
     for said in (
         parts._shipped,
         parts._warn_network_keypoints,
-        joints._warn_other_keypoints,
-        joints.warn_unknown_keypoints,
+        compatibility._warn_other_keypoints,
+        compatibility.warn_unknown_keypoints,
     ):
         said.cache_clear()
     yield
@@ -75,18 +75,25 @@ def photograph(tmp_path: Path, drawn: Path) -> Path:
     return Path(shutil.copy(next((drawn / "query").glob("*.jpg")), tmp_path / "photograph.jpg"))
 
 
+def filled(model: Model, place: Path) -> Gallery:
+    """Return a gallery of the images of a place."""
+    gallery = Gallery(model)
+    gallery.add(place)
+    return gallery
+
+
 def saved(network: ReidModel, place: Path, file: Path, keypoints: str) -> Path:
-    Gallery.from_folder(Model(network, SIZE, InferenceOptions(keypoints=keypoints)), place).save(file)
+    filled(Model(network, SIZE, InferenceOptions(keypoints=keypoints)), place).save(file)
     return file
 
 
 def opened(network: ReidModel, file: Path, keypoints: str) -> Gallery:
-    return Gallery.from_parquet(Model(network, SIZE, InferenceOptions(keypoints=keypoints)), file)
+    return Gallery.open(Model(network, SIZE, InferenceOptions(keypoints=keypoints)), file)
 
 
 def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
     assert all(record.levelno == logging.WARNING for record in caplog.records)  # which Python prints by itself
-    return [record.getMessage() for record in caplog.records if record.name == joints.__name__]
+    return [record.getMessage() for record in caplog.records if record.name == compatibility.__name__]
 
 
 def test_a_file_names_the_source_of_its_keypoints(
@@ -114,7 +121,7 @@ def test_a_query_cut_by_another_network_is_refused(
 ) -> None:
     file = saved(network, drawn, tmp_path / "g.parquet", str(networks[1]))
     for keypoints in ("network", "auto"):
-        with pytest.raises(ConfigError, match=rf"cut by other joints.*search with --poses {networks[1]} "):
+        with pytest.raises(ConfigError, match=rf"cut by other keypoints.*search with --keypoints {networks[1]} "):
             opened(network, file, keypoints).search(photograph)
     assert opened(network, file, str(networks[1])).search(photograph)
     moved = networks[1].rename(tmp_path / "moved")  # a network is told by its weights
@@ -126,7 +133,7 @@ def test_a_query_of_known_keypoints_is_refused_where_a_network_found_the_gallery
 ) -> None:
     file = saved(network, drawn, tmp_path / "g.parquet", "network")
     query = f"{drawn}::query/{next((drawn / 'query').glob('*.jpg')).name}"
-    with pytest.raises(ConfigError, match=r"than the query's would be \(the data set's own\).*--poses network "):
+    with pytest.raises(ConfigError, match=r"got the data set's own, expected .*--keypoints network "):
         opened(network, file, "auto").search(query)
     assert opened(network, file, "network").search(query)
     assert not messages(caplog)
@@ -136,12 +143,12 @@ def test_a_query_that_can_have_no_such_keypoints_is_searched_for_and_it_is_said_
     network: ReidModel, drawn: Path, photograph: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = saved(network, drawn, tmp_path / "g.parquet", "own")
-    for gallery in (opened(network, file, "auto"), Gallery.from_folder(Model(network, SIZE), drawn)):
+    for gallery in (opened(network, file, "auto"), filled(Model(network, SIZE), drawn)):
         for _ in range(2):
             assert gallery.search(photograph)
     (said,) = messages(caplog)
     assert said.startswith(
-        f"{drawn}: the gallery's parts were cut by other joints (the data set's own) than the query's"
+        f"{drawn}: the gallery's parts were cut by other keypoints (the data set's own) than the query's"
     )
     assert "found by the pose network of this package" in said
 
@@ -155,7 +162,7 @@ def test_a_query_of_the_same_set_needs_no_words(
 
 
 def test_another_version_of_the_same_network_says_to_embed_again() -> None:
-    with pytest.raises(ConfigError, match="would mean little; embed the gallery again: passerby embed RUN people "):
+    with pytest.raises(ConfigError, match="Fix: embed the gallery again: passerby embed RUN people "):
         check_same_keypoints(KeypointOrigin("network", "a"), KeypointOrigin("network", "b"), "people")
 
 
@@ -176,14 +183,16 @@ def test_a_file_of_before_opens_and_says_that_it_does_not_know(
     for _ in range(2):
         assert opened(network, file, "network").search(photograph)
     (words,) = messages(caplog)
-    assert words.startswith(f"{file} is of an older passerby and does not say whose joints")
+    assert words.startswith(
+        f"'{file}' was written by an older passerby and does not record which keypoints cut its images"
+    )
     damaged = {b"passerby": json.dumps({**said, "format": 3, "keypoints": ["own"]}).encode()}
     pq.write_table(table.replace_schema_metadata(damaged), file)
-    with pytest.raises(DatasetLayoutError, match="not of passerby's embeddings"):
+    with pytest.raises(DatasetLayoutError, match="its description of the embeddings is damaged"):
         read_embeddings(file)
 
 
 def test_models_of_whole_pictures_have_no_keypoints(model: Model, people: Path, tmp_path: Path) -> None:
-    Gallery.from_folder(model, people).save(tmp_path / "g.parquet")
+    filled(model, people).save(tmp_path / "g.parquet")
     assert read_embeddings(tmp_path / "g.parquet").origin.keypoints is None
-    assert Gallery.from_parquet(model, tmp_path / "g.parquet").keypoints is None
+    assert Gallery.open(model, tmp_path / "g.parquet").keypoints is None
