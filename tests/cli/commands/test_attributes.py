@@ -35,7 +35,9 @@ def embedded(attribute_run: Path, figures: Path, tmp_path_factory: pytest.TempPa
     from passerby.inference.load import load
 
     file = tmp_path_factory.mktemp("gallery") / "g.parquet"
-    Gallery.from_folder(load(attribute_run), figures).save(file)
+    gallery = Gallery(load(attribute_run))
+    gallery.add(figures)
+    gallery.save(file)
     return file
 
 

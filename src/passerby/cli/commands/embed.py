@@ -63,9 +63,7 @@ def embed(
     typer.echo(f"{output} holds the embeddings of {len(gallery.embeddings):,} images of {source.root}.")
 
 
-def embed_gallery(
-    model: Model, source: Source, samples: Sequence[Sample], splits: Sequence[str | None]
-) -> Gallery:
+def embed_gallery(model: Model, source: Source, samples: Sequence[Sample], splits: Sequence[str | None]) -> Gallery:
     """Embed samples, with a progress bar on stderr."""
     from passerby.gallery.gallery import Gallery
 

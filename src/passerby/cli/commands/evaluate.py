@@ -101,7 +101,8 @@ def evaluate(  # noqa: PLR0913 - options of a command
         Path | None, typer.Option("--per-query", metavar="FILE.csv", help="Table of results per query to write.")
     ] = None,
     save_features: Annotated[
-        Path | None, typer.Option("--save-features", metavar="FILE.parquet", help="Embeddings to write, for --features.")
+        Path | None,
+        typer.Option("--save-features", metavar="FILE.parquet", help="Embeddings to write, for --features."),
     ] = None,
     device: DeviceOption = "auto",
     batch_size: BatchSizeOption = 64,
