@@ -104,7 +104,9 @@ def test_invalid_arguments_are_errors(run_folder: Path, people: Path, tmp_path: 
     assert "no images" in error_line(passerby("embed", run_folder, tmp_path / "empty", "-o", output))
     assert "does not exist" in error_line(passerby("embed", run_folder, tmp_path / "nowhere", "-o", output))
     assert "no folder" in error_line(passerby("embed", run_folder, people, "-o", tmp_path / "x" / "p.parquet"))
-    assert "expected a name that ends in .parquet" in error_line(passerby("embed", run_folder, people, "-o", tmp_path / "p.csv"))
+    assert "expected a name that ends in .parquet" in error_line(
+        passerby("embed", run_folder, people, "-o", tmp_path / "p.csv")
+    )
     assert "no finished model" in error_line(passerby("embed", tmp_path / "empty", people, "-o", output))
     (people / "2.png").write_bytes(b"\x89PNG but no more")
     assert "2.png" in error_line(passerby("embed", run_folder, people, "-o", output))
