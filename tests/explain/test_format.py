@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from passerby.explain.format import format_number, format_probability
+from passerby.explain.format import format_number, format_probability, run_names
 
 
 def test_numbers_of_any_scale() -> None:
@@ -13,3 +13,11 @@ def test_numbers_of_any_scale() -> None:
 
 def test_probabilities_are_never_certain() -> None:
     assert [format_probability(p) for p in (1.0, 0.0, 0.5, 0.991)] == ["P > 0.99", "P < 0.01", "P = 0.50", "P > 0.99"]
+
+
+def test_run_names_are_as_short_as_they_differ() -> None:
+    assert run_names(["runs/a", "runs/b"]) == ("a", "b")
+    assert run_names(["x/a/0", "x/b/0", "y/b/1"]) == ("a/0", "b/0", "b/1")
+    assert run_names(["/runs/a"]) == ("a",)
+    assert run_names(["runs/a", "runs/a/"]) == ("a", "a")
+    assert run_names([]) == ()

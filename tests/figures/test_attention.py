@@ -1,4 +1,4 @@
-"""Figures of attention: what stands in them, and that none of it is cut off."""
+"""Attention figures: their texts and values, and nothing is cut off."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ from passerby.explain.attention.attributes import attribute_maps
 from passerby.explain.attention.capture import position_weights, self_attention
 from passerby.explain.attention.parts import inter_attention, intra_attention
 from passerby.explain.images import ImageSet, ModelView, view_samples
-from passerby.figures.attention import intra_attention_figure, position_attention_figure, self_attention_figure
 from passerby.figures.attributes import attribute_figure
 from passerby.figures.channel_attention import channel_attention_figure
 from passerby.figures.inter_attention import inter_attention_figure
-from passerby.figures.layout import heatmap_cell
+from passerby.figures.intra_attention import intra_attention_figure
+from passerby.figures.overlay import enlarge_with_heatmap
+from passerby.figures.position_attention import position_attention_figure
+from passerby.figures.self_attention import self_attention_figure
 from passerby.inference.model import Model
 from passerby.models.registry import create_model
 
@@ -49,7 +51,7 @@ def see(people: Dataset) -> Callable[..., ModelView]:
 
 
 def words(figure: Figure) -> list[str]:
-    """All that is written; nothing of it may reach out of the figure."""
+    """Return all texts; none may reach out of the figure."""
     FigureCanvasAgg(figure)
     figure.draw_without_rendering()
     found, whole = [], figure.bbox
@@ -65,17 +67,17 @@ def words(figure: Figure) -> list[str]:
     return found
 
 
-def test_rows_of_self_attention_are_numbered_and_say_their_ends(see: Callable[..., ModelView]) -> None:
+def test_rows_of_self_attention_are_numbered_and_have_their_range(see: Callable[..., ModelView]) -> None:
     seen = see("dual_attention")
-    found = words(self_attention_figure(seen, [(0, 0), (1, 0)], title="Self-attention of a test"))
+    found = words(self_attention_figure(seen, positions=[(0, 0), (1, 0)], title="Self-attention of a test"))
     assert {"Self-attention of a test", "1: row 0, column 0", "2: row 1, column 0"} <= set(found)
     rows = self_attention(seen, [(0, 0), (1, 0)]).rows
     assert float(rows[1, 1].max() - rows[1, 1].min()) < 0.01
     assert "0.50 all over" in found
-    assert any("even attention is 0.500" in text for text in found)
+    assert any("uniform attention is 0.500" in text for text in found)
 
 
-def test_weights_of_positions_say_their_ends(see: Callable[..., ModelView]) -> None:
+def test_position_weights_have_their_range(see: Callable[..., ModelView]) -> None:
     seen = see("aap_reid", attention="sp", attention_stages=(4,))
     found, weights = words(position_attention_figure(seen, title="t")), position_weights(seen)[1].weights[1]
     assert "SP, layer 4, block 2" in found
@@ -87,19 +89,19 @@ def test_intra_attention_names_its_blocks_and_parts(see: Callable[..., ModelView
     seen = see("attention_driven")
     found, gains = words(intra_attention_figure(seen, title="t")), intra_attention(seen).whole[2][0]
     assert f"{gains.min():.2f}–{gains.max():.2f}" in found
-    assert {"whole body, block 2", "parts, block 4", "where parts were cut", "lower leg"} <= set(found)
+    assert {"whole body, block 2", "parts, block 4", "part crops", "lower leg"} <= set(found)
     whole_only = words(
         intra_attention_figure(see("attention_driven", branches=("global",), fusion="concat"), title="t")
     )
-    assert "where parts were cut" not in whole_only
+    assert "part crops" not in whole_only
 
 
-def test_bars_of_parts_say_their_numbers(see: Callable[..., ModelView]) -> None:
+def test_bars_of_parts_have_their_numbers(see: Callable[..., ModelView]) -> None:
     seen = see("attention_driven")
     found, weights = words(inter_attention_figure(seen, title="t")), inter_attention(seen).weights
     for value in (*weights.flatten().tolist(), *weights.double().mean(dim=0).tolist()):
         assert f"{value:.2f}" in found
-    assert "mean of 2 pictures" in found
+    assert "mean of 2 images" in found
     assert found.count("upper leg") == 3
 
 
@@ -107,10 +109,10 @@ def test_channels_of_every_block(see: Callable[..., ModelView]) -> None:
     found = words(channel_attention_figure(see("dual_attention"), title="t"))
     assert {f"layer {n}, block {i}, {64 * 2 ** (n - 1)} channels" for n in (1, 2, 3, 4) for i in (1, 2)} <= set(found)
     alone = words(channel_attention_figure(see("aap_reid", 1, attention_stages=(4,)), title="t"))
-    assert any("CWA(x) of 1 pictures" in text for text in alone)
+    assert any("CWA(x) of 1 images" in text for text in alone)
 
 
-def test_attributes_say_what_is_right(see: Callable[..., ModelView], people: Dataset) -> None:
+def test_attributes_are_marked_right_or_wrong(see: Callable[..., ModelView], people: Dataset) -> None:
     seen, truth = see("aanet"), read_attributes(people.source)
     figure, said = attribute_figure(seen, truth, title="t"), attribute_maps(seen).predictions
     right = sum(
@@ -125,38 +127,38 @@ def test_attributes_say_what_is_right(see: Callable[..., ModelView], people: Dat
     assert "hat" in found
 
 
-def test_attributes_that_nobody_knows_are_not_judged(see: Callable[..., ModelView]) -> None:
+def test_unlabeled_attributes_are_not_judged(see: Callable[..., ModelView]) -> None:
     seen = see("aanet")
     assert not any("✓" in text or "✗" in text for text in words(attribute_figure(seen, title="t")))
-    nobody = Attributes(attribute_maps(seen).schema, "elsewhere", {}, {seen.samples[0].path: np.full(12, -1)})
-    assert not any(text.endswith(("✓", "✗")) for text in words(attribute_figure(seen, nobody, title="t")))
+    unlabeled = Attributes(attribute_maps(seen).schema, "elsewhere", {}, {seen.samples[0].path: np.full(12, -1)})
+    assert not any(text.endswith(("✓", "✗")) for text in words(attribute_figure(seen, unlabeled, title="t")))
 
 
-def test_attributes_of_another_schema_are_refused(see: Callable[..., ModelView], people: Dataset) -> None:
+def test_attributes_of_another_schema_are_an_error(see: Callable[..., ModelView], people: Dataset) -> None:
     with pytest.raises(ConfigError, match="is of Market-1501, the model of DukeMTMC-reID"):
         attribute_figure(see("aanet", schema="dukemtmc"), read_attributes(people.source), title="t")
 
 
-def test_a_map_of_yes_and_no_has_no_shades() -> None:
+def test_a_binary_map_has_two_colors() -> None:
     gray, values = Image.new("RGB", (8, 16), (90, 90, 90)), torch.tensor([[0.0, 1], [1, 0], [0, 0], [1, 1]])
-    assert len(heatmap_cell(gray, values, smooth=False).getcolors() or ()) == 2
-    assert len(heatmap_cell(gray, values).getcolors(10**6) or ()) > 50
+    assert len(enlarge_with_heatmap(gray, values, smooth=False).getcolors() or ()) == 2
+    assert len(enlarge_with_heatmap(gray, values).getcolors(10**6) or ()) > 50
 
 
-def test_the_attribute_attention_map_is_drawn_as_it_is(
+def test_the_attribute_attention_map_is_drawn_unchanged(
     see: Callable[..., ModelView], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen, checked = see("aanet"), torch.tensor([[0.0, 1], [1, 0], [0, 0], [1, 1]])
     found = replace(attribute_maps(seen), attention_map=torch.stack([checked] * 2))
     monkeypatch.setattr("passerby.figures.attributes.attribute_maps", lambda *_, **__: found)
     drawn = np.asarray(attribute_figure(seen, title="t").axes[2].images[0].get_array())
-    assert np.array_equal(drawn, np.asarray(heatmap_cell(seen.input_images[0], checked, smooth=False)))
+    assert np.array_equal(drawn, np.asarray(enlarge_with_heatmap(seen.input_images[0], checked, smooth=False)))
 
 
-def test_where_a_map_is_unknown_the_picture_stays_gray() -> None:
+def test_where_a_map_is_nan_the_image_stays_gray() -> None:
     values = torch.full((4, 2), torch.nan)
     values[2:] = torch.tensor([[0.0, 1], [0, 1]])
-    pixels = np.asarray(heatmap_cell(Image.new("RGB", (8, 16), (200, 30, 30)), values), int)
+    pixels = np.asarray(enlarge_with_heatmap(Image.new("RGB", (8, 16), (200, 30, 30)), values), int)
     colored = np.ptp(pixels, axis=2).max(axis=1) > 10
     assert not colored[: len(pixels) // 2 - 1].any()
     assert colored[len(pixels) // 2 + 1 :].all()

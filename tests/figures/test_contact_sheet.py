@@ -105,7 +105,7 @@ def test_what_is_unknown_is_said(folder: Path, written: Dataset, tmp_path: Path)
         contact_sheet(bare, keypoints=True)
     with pytest.raises(DatasetLayoutError, match=r"no attributes\.csv"):
         contact_sheet(bare, twins=True)
-    with pytest.raises(DatasetLayoutError, match="nobody to draw"):
+    with pytest.raises(DatasetLayoutError, match="no people to draw"):
         contact_sheet(Dataset("empty", written.source))
 
 

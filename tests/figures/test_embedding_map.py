@@ -1,4 +1,4 @@
-"""Places of labels and pictures, and what the map shows."""
+"""The embedding map: places of labels and thumbnails, colors and markers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError
 from passerby.explain.images import ImageSet
 from passerby.figures.embedding_map import KINDS, MARKERS, embedding_figure, embeddings_of_people, select_people
-from passerby.figures.placing import Box, place, spread
+from passerby.figures.placement import Box, place_box, select_spread
 from passerby.figures.style import SERIES
 from passerby.types import Embeddings, Role
 
@@ -29,7 +29,7 @@ PAGE = Box(0, 0, 6, 4)
 def test_boxes_lie_on_the_page_and_on_nothing_else(anchors: list[tuple[float, float]]) -> None:
     points, taken = np.array(anchors), list[Box]()
     for anchor in anchors:
-        box = place(anchor, (0.6, 0.9), page=PAGE, taken=taken, points=points, reach=1.2, most=2)
+        box = place_box(anchor, (0.6, 0.9), page=PAGE, taken=taken, points=points, reach=1.2, most=2)
         if box:
             taken.append(box)
     assert all(box.inside(PAGE) for box in taken)
@@ -41,19 +41,19 @@ def test_boxes_lie_on_the_page_and_on_nothing_else(anchors: list[tuple[float, fl
 
 def test_a_box_covers_no_points_where_there_is_room() -> None:
     right = np.column_stack([np.linspace(3.1, 4, 50), np.full(50, 2.0)])
-    box = place((3.0, 2.0), (0.5, 0.5), page=PAGE, taken=[], points=right, reach=1)
+    box = place_box((3.0, 2.0), (0.5, 0.5), page=PAGE, taken=[], points=right, reach=1)
     assert box is not None
     assert box.left + box.width < 3.1 or not box.bottom < 2 < box.bottom + box.height
 
 
 def test_where_there_is_no_room_there_is_no_box() -> None:
-    assert place((3, 2), (0.5, 0.5), page=PAGE, taken=[PAGE], points=np.zeros((1, 2)), reach=1) is None
+    assert place_box((3, 2), (0.5, 0.5), page=PAGE, taken=[PAGE], points=np.zeros((1, 2)), reach=1) is None
 
 
-def test_points_are_chosen_far_from_each_other() -> None:
+def test_points_are_selected_far_from_each_other() -> None:
     points = np.array([[0, 0], [0.1, 0], [10, 0], [10.1, 0], [5, 9]], float)
-    assert spread(points, 3) == [4, 3, 0]
-    assert spread(np.zeros((4, 2)), 3) == [0]
+    assert select_spread(points, 3) == [4, 3, 0]
+    assert select_spread(np.zeros((4, 2)), 3) == [0]
 
 
 def people(many: int, *, cameras: int = 2) -> Embeddings:
@@ -73,7 +73,7 @@ def test_people_have_color_and_marker_of_their_own_and_a_number(legible: Callabl
     assert {text.get_text() for text in axes.texts} == set("012345678")
     legible(figure)
     [heading] = [text.get_text() for text in figure.texts]
-    assert " ".join(heading.split()) == "ours on something: 36 pictures of 9 people by person; PCA"
+    assert " ".join(heading.split()) == "ours on something: 36 images of 9 people by person; PCA"
 
 
 def test_distances_keep_their_proportions() -> None:
@@ -90,7 +90,7 @@ def test_distances_keep_their_proportions() -> None:
     assert (high < [figure.axes[0].get_xlim()[1], figure.axes[0].get_ylim()[1]]).all()
 
 
-def test_lengths_count_where_they_are_compared() -> None:
+def test_normalization_is_that_of_the_run() -> None:
     some = people(6)
     long = Embeddings(some.embedding * torch.arange(1, 25)[:, None], some.paths, some.pids, some.camids)
     maps = [
@@ -109,17 +109,17 @@ def test_cameras_have_a_legend(legible: Callable[[Figure], None]) -> None:
     assert not figure.axes[0].texts
 
 
-def test_more_than_can_be_told_apart_is_refused() -> None:
-    with pytest.raises(ConfigError, match="up to 56 persons apart, these are 57: take fewer"):
+def test_more_people_than_markers_are_an_error() -> None:
+    with pytest.raises(ConfigError, match=r"at most 56 persons, got 57\. Fix: select fewer"):
         embedding_figure(people(57), title="t")
     nameless = Embeddings(torch.eye(5), tuple("abcde"))
-    with pytest.raises(ConfigError, match="camera of these pictures is unknown"):
+    with pytest.raises(ConfigError, match="camera of these images is unknown"):
         embedding_figure(nameless, title="t", color="camera")
     with pytest.raises(ConfigError, match="unlabeled"):
         embeddings_of_people(nameless)
 
 
-def test_pictures_are_those_of_the_points(
+def test_thumbnails_are_those_of_the_points(
     draw_people: Callable[..., Path], tmp_path: Path, legible: Callable[[Figure], None]
 ) -> None:
     dataset = load_dataset(str(draw_people(tmp_path / "people", people=6, cameras=2, images=2)))
@@ -127,21 +127,21 @@ def test_pictures_are_those_of_the_points(
     assert len({sample.pid for sample in samples}) == 2
     assert {sample.pid for sample in select_people(dataset, 99)} == {sample.pid for sample in dataset.query}
     assert len({frozenset(s.pid for s in select_people(dataset, 1, seed=seed)) for seed in range(9)}) > 1
-    everybody = (*dataset.query, *dataset.gallery)
+    samples_of_both = (*dataset.query, *dataset.gallery)
     embedded = Embeddings(
-        torch.randn(len(everybody), 5, generator=torch.Generator().manual_seed(0)),
-        tuple(sample.path for sample in everybody),
-        torch.tensor([sample.pid for sample in everybody]),
-        torch.tensor([sample.camid for sample in everybody]),
-        torch.tensor([int(Role.PERSON)] * len(everybody)),
+        torch.randn(len(samples_of_both), 5, generator=torch.Generator().manual_seed(0)),
+        tuple(sample.path for sample in samples_of_both),
+        torch.tensor([sample.pid for sample in samples_of_both]),
+        torch.tensor([sample.camid for sample in samples_of_both]),
+        torch.tensor([int(Role.PERSON)] * len(samples_of_both)),
     )
     some = embeddings_of_people(embedded, 2, seed=1)
     assert some.paths == tuple(sample.path for sample in samples)
-    figure = embedding_figure(some, title="t", album=ImageSet(dataset.source), thumbnails=3)
+    figure = embedding_figure(some, title="t", images=ImageSet(dataset.source), thumbnails=3)
     [axes] = figure.axes
     assert 1 <= len(axes.images) <= 3
     captions = {text.get_text() for text in axes.texts}
     assert captions & {f"p{sample.pid} c{sample.camid}" for sample in samples}
     legible(figure)
     assert np.asarray(axes.images[0].get_array()).shape == (32, 16, 3)
-    assert not embedding_figure(some, title="t", album=ImageSet(dataset.source), thumbnails=0).axes[0].images
+    assert not embedding_figure(some, title="t", images=ImageSet(dataset.source), thumbnails=0).axes[0].images

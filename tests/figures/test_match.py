@@ -1,4 +1,4 @@
-"""One figure for whatever a match has: everything that it should show is there, and nothing overlaps or is cut off."""
+"""The match figure shows everything that an explanation has, and nothing overlaps or is cut off."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from passerby.figures.style import RIGHT, WRONG
 from passerby.types import Protocol, Sample
 
 LONG = "0123456789_0123456789_0123456789_0123456789.jpg"
-PICTURE = Image.new("RGB", (32, 64), "grey")
+IMAGE = Image.new("RGB", (32, 64), "gray")
 
 
 def aligned(stripes: int) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def aligned(stripes: int) -> dict[str, Any]:
 
 STRIPES = aligned(16)
 BLOCKS = {"blocks": tuple(PartDistance(f"attributes, part {i}", 10.0 * i, 0.1 * i, f"region {i}") for i in range(6))}
-CROPS = {"crops": {f"attributes, part {i}": (PICTURE.crop((0, 0, 32, 16)),) * 2 for i in range(1, 5)}}
+CROPS = {"crops": {f"attributes, part {i}": (IMAGE.crop((0, 0, 32, 16)),) * 2 for i in range(1, 5)}}
 JUDGED: tuple[Agreement, ...] = ("agrees", "conflicts", "uncertain", "agrees")
 ATTRIBUTES = {
     "attributes": tuple(
@@ -50,8 +50,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "path, overlays": {**STRIPES, **MAPS},
     "parts, overlays": {**BLOCKS, **CROPS, **MAPS},
     "attributes": {**BLOCKS, **ATTRIBUTES},
-    "narrow pictures": {**NARROW, **MAPS},
-    "narrow pictures, attributes": {**NARROW, **BLOCKS, **ATTRIBUTES, **MAPS},
+    "narrow images": {**NARROW, **MAPS},
+    "narrow images, attributes": {**NARROW, **BLOCKS, **ATTRIBUTES, **MAPS},
     "everything": {**STRIPES, **BLOCKS, **CROPS, **ATTRIBUTES, **MAPS},
 }
 
@@ -69,7 +69,7 @@ def match(**known: Any) -> MatchExplanation:
         **dict.fromkeys(("alignment", "maps")),
         **dict.fromkeys(("stripes", "blocks", "attributes"), ()),
         "confident": 0.8,
-        "images": (PICTURE, PICTURE),
+        "images": (IMAGE, IMAGE),
         "crops": {},
     }
     return MatchExplanation(**{**nothing, **known})
@@ -80,7 +80,7 @@ def words(figure: Figure) -> list[str]:
 
 
 def texts(figure: Figure) -> list[tuple[str, Bbox]]:
-    """Where every word lies."""
+    """Return every text with its box."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
@@ -88,7 +88,7 @@ def texts(figure: Figure) -> list[tuple[str, Bbox]]:
     for axes in figure.axes:
         found += [*axes.texts, axes.title]
         if axes.axison:
-            low, high = axes.get_xlim()  # there are ticks beyond the ends, which nobody sees
+            low, high = axes.get_xlim()  # ticks beyond the ends are not visible
             found += [axes.xaxis.label, *axes.get_yticklabels()]
             found += [label for label in axes.get_xticklabels() if low <= label.get_position()[0] <= high]
     boxes = ((text.get_text(), text.get_window_extent(renderer)) for text in found if text.get_text())
@@ -132,20 +132,20 @@ def test_attributes_have_symbols() -> None:
 
 
 @pytest.mark.parametrize(("pid", "symbol"), [(1, RIGHT.symbol), (2, WRONG.symbol), (None, "")])
-def test_the_frame_says_who_it_is(pid: int | None, symbol: str) -> None:
+def test_the_frame_shows_whether_it_is_the_same_person(pid: int | None, symbol: str) -> None:
     shown = words(match_figure(match(b=Sample("b.jpg", pid))))
     assert any(text.startswith(f"B {symbol}".strip() + "\n") for text in shown)
 
 
 @pytest.mark.parametrize("blocks", [BLOCKS["blocks"], BLOCKS["blocks"][1:5]])
-def test_maps_beside_crops_are_no_thumbnails(blocks: tuple[PartDistance, ...]) -> None:
+def test_maps_beside_crops_are_large(blocks: tuple[PartDistance, ...]) -> None:
     figure = match_figure(match(blocks=blocks, **CROPS, **MAPS))
-    tall = [axes.bbox.height / figure.dpi for axes in figure.axes if axes.get_title().endswith("here")]
+    tall = [axes.bbox.height / figure.dpi for axes in figure.axes if axes.get_title().startswith(("A:", "B:"))]
     assert len(tall) == 2
     assert min(tall) > 2.2
 
 
-def test_it_says_what_was_compared() -> None:
+def test_the_footer_describes_the_distance() -> None:
     footer = words(match_figure(match(**STRIPES, protocol=Protocol(distance="local")), title="my run"))[-1]
     assert "my run" in footer
     assert "not part of it" not in footer

@@ -1,4 +1,4 @@
-"""Ranked lists as a picture: nothing overlaps, symbols beside colors, and what is said of each list."""
+"""Ranked list figures: nothing overlaps, symbols stand beside colors, and the text about each list."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_symbols_stand_beside_colors_and_a_key_below(album: ImageSet) -> None:
     said = side_texts(figure)
     assert said[:3] == ["of whom", "ours", "q.png"]
     assert "AP 50.0 %" in said
-    assert "29 to be found; at 1–29" in said
+    assert "29 true matches; at 1–29" in said
     assert [text[0] for text in said[-3:]] == ["✓", "✗", "–"]
 
 
@@ -88,22 +88,22 @@ def test_distances_have_four_digits(album: ImageSet, distance: float, said: str)
     assert f"d = {said}" in figure.axes[1].texts[0].get_text().splitlines()
 
 
-def test_nobody_is_surely_who_or_surely_another(album: ImageSet) -> None:
+def test_probabilities_are_never_certain(album: ImageSet) -> None:
     hits = [hit(1, said=0.9999), hit(2, "false match", said=0.0001)]
     figure = ranked_list_figure({"": [a_list(hits)]}, album, title="x")
     assert [axes.texts[0].get_text().splitlines()[2] for axes in figure.axes[1:]] == ["P > 0.99", "P < 0.01"]
 
 
-def test_ranks_are_said_in_brief(album: ImageSet) -> None:
+def test_ranks_are_written_as_ranges(album: ImageSet) -> None:
     ranks = (1, 2, 3, 5, 7, 8, *range(20, 60, 3))
     some = replace(a_list([hit(1)]), ranks=ranks, num_matches=20)
     said = " ".join(side_texts(ranked_list_figure({"": [some]}, album, title="x")))
-    assert "20 to be found; at 1–3, 5, 7–8, 20, 23, 26, 29, 32,\xa0…" in said
+    assert "20 true matches; at 1–3, 5, 7–8, 20, 23, 26, 29, 32,\xa0…" in said
     said = " ".join(side_texts(ranked_list_figure({"": [replace(some, ranks=())]}, album, title="x")))
-    assert "20 to be found; at no rank" in said
+    assert "20 true matches; at no rank" in said
 
 
-def test_the_key_says_nothing_of_what_is_not_there(album: ImageSet) -> None:
+def test_the_key_has_only_frames_that_occur(album: ImageSet) -> None:
     said = side_texts(ranked_list_figure({"ours": [a_list([hit(1)])]}, album, title="x"))
     assert not any(text[0] in "✗–" for text in said)
 
@@ -142,7 +142,7 @@ def test_a_baseline_stands_above_ours_below_one_query(album: ImageSet) -> None:
         ranked_list_figure({**lists, "ours": []}, album, title="x")
 
 
-def test_a_filtered_list_says_what_was_asked_for_and_left(album: ImageSet) -> None:
+def test_a_filtered_list_shows_its_filter(album: ImageSet) -> None:
     moved = RankedHit(1, "true match", "g.png", 0.1, 1, 2, rank_before=78)
     asked = AttributeQuery(MARKET, {0: 1})
     figure = ranked_list_figure(
@@ -152,10 +152,10 @@ def test_a_filtered_list_says_what_was_asked_for_and_left(album: ImageSet) -> No
     said = side_texts(figure)
     assert " ".join(said).count("20 of 1,000 left") == 2
     assert ": ".join(*asked.values.items()) in said
-    assert "nothing is left" in said
+    assert "no images left" in said
 
 
-def test_no_lists_and_no_pictures(album: ImageSet) -> None:
+def test_no_lists_and_no_images(album: ImageSet) -> None:
     with pytest.raises(ConfigError, match="no ranked lists"):
         ranked_list_figure({}, album, title="x")
     with pytest.raises(ConfigError, match="no ranked lists"):
@@ -164,7 +164,7 @@ def test_no_lists_and_no_pictures(album: ImageSet) -> None:
         ranked_list_figure({"ours": [a_list([hit(1, path="gone.png")])]}, album, title="x")
 
 
-def test_failures_are_the_worst_lists_of_embeddings_already_made(album: ImageSet) -> None:
+def test_failures_are_the_worst_lists(album: ImageSet) -> None:
     torch.manual_seed(0)
     pids, paths = torch.arange(6) % 3, ("q.png", "g.png", "wide.png", "q.png", "g.png", "wide.png")
     query = Embeddings(torch.randn(6, 4), paths, pids, torch.zeros(6, dtype=torch.long))

@@ -1,4 +1,4 @@
-"""What is drawn is what the metrics say, and nothing lies on anything else."""
+"""Retrieval curves show the metrics, and nothing overlaps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LONG = "a-baseline-whose-name-has-become-quite-a-long-one-since-it-says-all-of-i
 
 
 def crowd(seed: int, people: int = 12, noise: float = 1.2) -> Embeddings:
-    """Six pictures of each, by three cameras."""
+    """Return six images of each person by three cameras."""
     draw = torch.Generator().manual_seed(seed)
     pids = torch.arange(people).repeat_interleave(6)
     camids = torch.arange(6).repeat(people) % 3
@@ -43,20 +43,20 @@ def runs() -> list[EvaluatedEmbeddings]:
 
 
 @pytest.mark.parametrize("what", [CURVES, ("cmc",), ("roc", "pr"), ("histogram",)], ids=str)
-def test_no_text_lies_on_another_or_outside(
+def test_no_text_overlaps_or_leaves_the_figure(
     runs: list[EvaluatedEmbeddings], what: tuple[Curve, ...], legible: Callable[[Figure], None]
 ) -> None:
     legible(retrieval_figure(runs, what=what, title="runs on something whose name is long, too"))
 
 
 def words(figure: Figure) -> str:
-    """Whatever is written."""
+    """Return all texts."""
     texts = [text for text in figure.findobj(Text) if isinstance(text, Text)]
     return " ".join(" ".join(text.get_text().split()) for text in texts)
 
 
 def panel(figure: Figure, title: str) -> dict[str, list[float]]:
-    """Of each line that stands for a run, its values."""
+    """Return the values of each line that stands for a run."""
     [axes] = [axes for axes in figure.axes if axes.get_title().startswith(title)]
     return {str(line.get_label()).split(":")[0]: np.asarray(line.get_ydata()).tolist() for line in axes.lines}
 
@@ -72,7 +72,7 @@ def test_curves_are_the_metrics(runs: list[EvaluatedEmbeddings]) -> None:
     assert str(ours.protocol) in shown
 
 
-def test_the_roc_is_the_best_that_each_rate_allows(runs: list[EvaluatedEmbeddings]) -> None:
+def test_the_roc_is_exact_at_each_rate(runs: list[EvaluatedEmbeddings]) -> None:
     ours = runs[0]
     [axes] = retrieval_figure(runs[:1], what=("roc",), title="t").axes
     curve = axes.lines[0]
@@ -99,26 +99,26 @@ def test_reliability_is_of_calibrated_runs(runs: list[EvaluatedEmbeddings]) -> N
     assert bins.error == pytest.approx(runs[0].calibration.evaluate(runs[0].pairs).ece_balanced)
     figure = retrieval_figure([replace(runs[0], fitted_on_these=True), runs[1]], what=("calibration",), title="t")
     [first, second] = [" ".join(text.get_text().split()) for text in figure.legends[0].get_texts()]
-    assert first == f"ours: expected error {100 * bins.error:.1f} %, fitted on these very pictures"
+    assert first == f"ours: expected error {100 * bins.error:.1f} %, fitted on these same images"
     assert second.endswith("settings: not calibrated")
     with pytest.raises(ConfigError, match="none of these runs is calibrated"):
         retrieval_figure(runs[1:], what=("calibration",), title="t")
 
 
-def test_each_run_is_drawn_apart(runs: list[EvaluatedEmbeddings]) -> None:
+def test_each_run_has_its_own_style(runs: list[EvaluatedEmbeddings]) -> None:
     figure = retrieval_figure(runs, what=("cmc", "histogram"), title="t")
     cmc, *histograms = figure.axes
     assert len({(line.get_color(), line.get_linestyle()) for line in cmc.lines}) == 2
     assert [axes.get_title() for axes in histograms] == ["Distances: ours", f"Distances: …{LONG[-44:]}"]
 
 
-def test_protocols_are_told_where_they_agree(runs: list[EvaluatedEmbeddings]) -> None:
+def test_a_common_protocol_is_in_the_title(runs: list[EvaluatedEmbeddings]) -> None:
     other = compared("other", normalize=False)
     text = " ".join(retrieval_figure([runs[0], other], title="here").texts[0].get_text().split())
-    assert text == "here: each run compared as its paper does"
+    assert text == "here: each run under its own protocol"
 
 
-def test_of_drawn_galleries_there_is_a_cmc_only() -> None:
+def test_random_galleries_have_a_cmc_only() -> None:
     some = compared("ours", draws=3)
     assert panel(retrieval_figure([some], what=("cmc",), title="t"), "Cum")["ours"][0] == 100 * some.result.rank1
     with pytest.raises(ProtocolError, match="--draws 0"):
@@ -131,11 +131,11 @@ def test_names_of_curves() -> None:
         parse_curves("cmc,rok")
     with pytest.raises(ConfigError, match="1 to 7 runs, got 0"):
         retrieval_figure([], title="t")
-    with pytest.raises(ConfigError, match="nothing is to be drawn"):
+    with pytest.raises(ConfigError, match="no curves to draw"):
         retrieval_figure([compared("ours")], what=(), title="t")
 
 
-def test_everybody_is_both_sides(runs: list[EvaluatedEmbeddings]) -> None:
+def test_combined_embeddings_are_both_sides(runs: list[EvaluatedEmbeddings]) -> None:
     both = runs[0].combined
     assert both.paths == runs[0].query.paths + runs[0].gallery.paths
     assert both.pids is not None

@@ -1,4 +1,4 @@
-"""Figures of saliency, and which pictures they compare."""
+"""Saliency figures, and the pairs of images that they compare."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_of_unknown_people_the_nearest_is_compared(people: Dataset, model: Model
         select_pairs(model, replace(people, gallery=people.gallery[-1:]), people.query[:1])
 
 
-def test_pairs_and_pictures_become_groups(people: Dataset, model: Model) -> None:
+def test_pairs_and_images_become_groups(people: Dataset, model: Model) -> None:
     album, pairs = ImageSet(people.source), select_pairs(model, people, people.query[:1])
     a, b = (view_samples(model, album, some) for some in zip(*[pair[:2] for pair in pairs], strict=True))
     found = distance_saliency(a, b)
@@ -70,21 +70,21 @@ def test_pairs_and_pictures_become_groups(people: Dataset, model: Model) -> None
     assert [group.head for group in groups] == ["✓ the same person", "✗ another person"]
     assert groups[0].images[0].caption == [f"person {people.query[0].pid}", f"camera {people.query[0].camid}"]
     assert len(groups[0].rows) == 2
-    assert groups[0].rows[0].said == (f"d = {format_number(found.distances[0].item())}",)
+    assert groups[0].rows[0].caption == (f"d = {format_number(found.distances[0].item())}",)
     (alone, _) = identity_groups(album, [a], [identity_saliency(a)], [[("class 0",), ("class 1",)]])
-    assert alone.rows[0].said == ("class 0",)
+    assert alone.rows[0].caption == ("class 0",)
 
 
-def group(pictures: int, head: str = "") -> SaliencyGroup:
+def group(images: int, head: str = "") -> SaliencyGroup:
     image = Image.new("RGB", (16, 32), "white")
-    framed = tuple(FramedImage(image, ["person 1", "camera 2"], UNKNOWN) for _ in range(pictures))
-    return SaliencyGroup(head, framed, (MapRow((image,) * pictures, ("d = 0.1234",)),) * 2)
+    framed = tuple(FramedImage(image, ["person 1", "camera 2"], UNKNOWN) for _ in range(images))
+    return SaliencyGroup(head, framed, (MapRow((image,) * images, ("d = 0.1234",)),) * 2)
 
 
 def boxes(
     groups: list[SaliencyGroup], names: tuple[str, str] = ("baseline", "ours")
 ) -> tuple[int, list[tuple[float, ...]]]:
-    figure = saliency_figure(groups, names, title="What makes two pictures near: both on people")
+    figure = saliency_figure(groups, names, title="Distance saliency: both on people")
     renderer, whole = FigureCanvasAgg(figure).get_renderer(), figure.bbox
     figure.draw(renderer)
     extents = [each.get_tightbbox(renderer) for each in (*figure.texts, *figure.axes)]  # with captions
@@ -93,7 +93,7 @@ def boxes(
 
 
 @pytest.mark.parametrize("groups", [[group(1)], [group(2, "✓ the same person")] * 3, [group(1)] * 12])
-def test_nothing_lies_on_anything_else(groups: list[SaliencyGroup]) -> None:
+def test_nothing_overlaps(groups: list[SaliencyGroup]) -> None:
     axes, found = boxes(groups)
     assert axes == 3 * sum(len(each.images) for each in groups)
     for i, (x0, y0, x1, y1) in enumerate(found):
@@ -114,5 +114,5 @@ def test_names_of_runs_are_not_cut() -> None:
 def test_every_run_has_its_maps() -> None:
     with pytest.raises(ConfigError, match="a map of each of only one"):
         saliency_figure([group(1)], ["only one"], title="")
-    with pytest.raises(ConfigError, match="give both"):
+    with pytest.raises(ConfigError, match="a map of each of baseline"):
         saliency_figure([], ["baseline"], title="")

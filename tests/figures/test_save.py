@@ -1,4 +1,4 @@
-"""A figure is saved in the format that its name says, without a date or a place."""
+"""A figure is saved in the format of its suffix, without a date or a path."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_words_of_figures_are_no_formulas_but_powers_are(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a", ".png", "png", "a.png.txt"])
-def test_other_formats_of_figures_are_refused(name: str, tmp_path: Path) -> None:
+def test_other_formats_are_an_error(name: str, tmp_path: Path) -> None:
     for write in (check_figure, lambda path: save_figure(plot(), path)):
         with pytest.raises(OutputError, match=r"ends in \.png, \.pdf or \.svg"):
             write(tmp_path / name)

@@ -41,7 +41,7 @@ def frames(figure: Figure) -> list[str]:
 QUERY = Image.new("RGB", (64, 128), "navy")
 
 
-def test_captions_say_what_is_known() -> None:
+def test_captions_hold_what_is_known() -> None:
     hits = [
         (Hit(1, "a", 0.25, pid=7, camid=2), QUERY),
         (Hit(2, "b", 1.0, pid=8, camid=None), QUERY),
@@ -57,14 +57,14 @@ def test_captions_say_what_is_known() -> None:
     assert frames(figure)[1:] == [frame.color for frame in (RIGHT, WRONG, UNKNOWN)]
 
 
-def test_a_distractor_is_nobody_even_where_its_number_is_somebodys() -> None:
+def test_a_distractor_is_a_false_match_whatever_its_pid() -> None:
     hits = [(Hit(1, "1.jpg", 0.1, pid=0, camid=2, role=Role.DISTRACTOR), QUERY)]
     figure = search_figure(QUERY, hits, pid=0)
     assert texts(figure)[1] == "#1 ✗\nd = 0.1\ndistractor\ncamera 2"
     assert frames(figure)[1] == WRONG.color
 
 
-def test_without_a_known_query_nothing_is_right_or_wrong() -> None:
+def test_without_the_query_identity_no_hit_is_judged() -> None:
     figure = search_figure(QUERY, found(3))
     assert set(frames(figure)[1:]) == {UNKNOWN.color}
     assert not any("✓" in text or "✗" in text for text in texts(figure))
@@ -100,10 +100,10 @@ def test_no_hits_is_the_query_alone() -> None:
 def test_the_png_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     figure = search_figure(QUERY, found(2), pid=3)
     save_figure(figure, tmp_path / "strip.png", dpi=60)
-    with Image.open(tmp_path / "strip.png") as picture:
-        picture.load()
-        assert picture.format == "PNG"
-        assert picture.size == tuple(int(60 * inches) for inches in figure.get_size_inches())
+    with Image.open(tmp_path / "strip.png") as image:
+        image.load()
+        assert image.format == "PNG"
+        assert image.size == tuple(int(60 * inches) for inches in figure.get_size_inches())
     with pytest.raises(OutputError, match="ends in"):
         save_figure(figure, tmp_path / "odd.name", dpi=60)
     with pytest.raises(OutputError):

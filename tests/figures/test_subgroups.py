@@ -73,5 +73,5 @@ def test_it_is_written_as_png(tmp_path: Path) -> None:
 
 
 def test_nothing_cannot_be_drawn() -> None:
-    with pytest.raises(ConfigError, match="no slices"):
+    with pytest.raises(ConfigError, match="no subgroups"):
         subgroup_figure([], mean_ap=0.5, title=TITLE)

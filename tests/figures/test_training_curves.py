@@ -19,7 +19,7 @@ Folder = Callable[..., Path]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    """A run of 5 steps, 3 an epoch: stopped in its second."""
+    """Make runs of 5 steps, 3 per epoch, stopped in the second epoch."""
 
     def make(name: str = "ours", *, parts: tuple[str, ...] = ("identity",), data: str = "somewhere") -> Path:
         run = tmp_path / name
@@ -81,13 +81,13 @@ def test_every_part_of_every_run_has_a_panel(folder: Folder, legible: Callable[[
     figure = training_figure(runs)
     legible(figure)
     assert words(figure) == {
-        "loss, the whole",
+        "total loss",
         "loss: identity (in 1 of 2 runs)",
         "loss: triplet (in 1 of 2 runs)",
         "learning rate",
         "a",
         "b",
-        "Training on somewhere: each step pale, its running mean strong",
+        "Training curves on somewhere: each step pale, its running mean strong",
     }
     whole, identity = figure.axes[:2]
     assert [len(line.get_xdata()) for line in whole.lines[:4]] == [5] * 4  # type: ignore[arg-type]
@@ -128,8 +128,8 @@ def test_a_running_mean_is_as_long_as_a_fiftieth() -> None:
     assert mean.tolist() == pytest.approx([n + 1 for n in range(148)])
 
 
-def test_what_has_no_curves_is_refused(folder: Folder, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"there is no folder .*nowhere; give"):
+def test_runs_without_a_log_are_an_error(folder: Folder, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"the folder .*nowhere does not exist"):
         TrainingHistory.from_run(tmp_path / "nowhere")
     with pytest.raises(ConfigError, match=r"no metrics\.jsonl"):
         TrainingHistory.from_run(tmp_path)

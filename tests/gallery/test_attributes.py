@@ -175,7 +175,7 @@ def test_the_strip_of_a_search_without_a_picture() -> None:
     hits = [(Hit(1, "a", 0.5, pid=7, probability=0.6065), Image.new("RGB", (64, 128)))]
     figure = search_figure(None, hits, attributes={"hat": "yes", "upper color": "red"})
     texts = [axes.texts[0].get_text() for axes in figure.axes]
-    assert texts == ["asked for\n\nhat: yes\nupper color: red", "#1\np = 0.6065\nperson 7"]
+    assert texts == ["attributes\n\nhat: yes\nupper color: red", "#1\np = 0.6065\nperson 7"]
 
 
 def test_the_strip_of_a_filtered_search() -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from passerby.config import with_overrides
 from passerby.errors import ConfigError, DatasetLayoutError, OutputError, TrainingError, UnknownNameError
-from passerby.figures.reproduction import Dots, Panel, comparison
+from passerby.figures.reproduction import Dots, MetricPanel, reproduction_figure
 from passerby.recipes import progress as progress_module
 from passerby.recipes import reproduce as module
 from passerby.recipes import table_report as report_module
@@ -65,7 +65,7 @@ for paper, table, row, settings in eval(sys.argv[1]):
 @pytest.fixture(autouse=True)
 def _blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take longer than these trainings do: they are blank, except in a test that looks at one."""
-    monkeypatch.setattr(report_module, "comparison", lambda *_: Figure(figsize=(1, 1)))
+    monkeypatch.setattr(report_module, "reproduction_figure", lambda *_: Figure(figsize=(1, 1)))
     monkeypatch.setattr(module, "save_loss_curves", lambda _: None)
 
 
@@ -99,7 +99,7 @@ def test_a_row_of_each_paper(
     paper: str, table: str, row: str, epochs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(report_module, "comparison", comparison)
+        patch.setattr(report_module, "reproduction_figure", reproduction_figure)
         report = run(paper, table, tmp_path, row)
     folder = tmp_path / f"{paper}-{table}"
     assert shown(folder) == sorted(["report.md", "figure.png", "results.json", row])
@@ -541,7 +541,7 @@ def test_conditions_name_files_and_what_stands_in_for_them() -> None:
 
 def test_the_figure_shows_every_number() -> None:
     dots = [Dots("one", 90.0, 45.5), Dots("two", 91.25, None), Dots("three", None, None)]
-    figure = comparison("A table", "epochs: 450 → 1", [Panel("mAP", dots), Panel("rank-1", dots)])
+    figure = reproduction_figure("A table", "epochs: 450 → 1", [MetricPanel("mAP", dots), MetricPanel("rank-1", dots)])
     shown = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert shown == ["90.00", "45.50", "91.25"] * 2
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["one", "two", "three"]

@@ -1,6 +1,6 @@
-"""Which pairs of cameras are hard, and which camera misleads: four matrices, a row a camera of queries.
+"""Metrics of pairs of cameras, and the cameras of false matches: four matrices with one row per query camera.
 
-mAP and rank-1 of a pair are evaluations of that pair alone (:mod:`passerby.metrics.subgroups`); where wrong answers are is
+mAP and rank-1 of a pair are evaluations of that pair alone (:mod:`passerby.metrics.subgroups`); false matches are
 counted in whole rankings (:mod:`passerby.metrics.camera_confusion`). Every number is written out.
 """
 
@@ -17,28 +17,30 @@ from torch import Tensor
 
 from passerby.explain.evaluated import EvaluatedEmbeddings
 from passerby.figures.layout import wrap_text
+from passerby.figures.matrix import MatrixCell, draw_matrix
+from passerby.figures.registry import figure
 from passerby.figures.style import FONT
-from passerby.figures.subgroups import Cell, draw_cells
 from passerby.metrics.camera_confusion import CameraConfusion
 from passerby.metrics.subgroups import FEW, Subgroup
 
 _CELL, _LEAST, _AROUND = 0.62, 2.6, 1.3  # inches
 _KEY = (
-    "Cameras of queries down, of the gallery across. Bright is good, dark is bad, from the worst to the best number of "
-    f"each matrix. n: queries; * and hatched: fewer than {FEW}. –: nobody to be found."
+    "Rows: query cameras; columns: gallery cameras. Bright is good, dark is bad, from the worst to the best number of "
+    f"each matrix. n: queries; * and hatched: fewer than {FEW}. –: no true matches."
 )
 GALLERY = "gallery"
-"""The row that says what chance would find."""
+"""The row of the shares by chance."""
 
 
+@figure("cameras", title="Cameras", needs="embeddings", section="retrieval")
 def cameras_figure(run: EvaluatedEmbeddings, *, title: str) -> Figure:
-    """mAP, rank-1, where the first wrong answer lies, and who stands before the first right one.
+    """Draw mAP and rank-1 of each pair of cameras, and the cameras of false matches.
 
     Args:
-        title: says on which data; the run and its protocol are added.
+        title: the data; the run and its protocol are added.
 
     Raises:
-        ProtocolError: if cameras are unknown, or galleries are drawn.
+        ProtocolError: if cameras are unknown, or the protocol draws galleries.
     """
     confusion = run.confusion
     across, down = len(confusion.gallery_cameras), len(confusion.query_cameras) + 1
@@ -59,11 +61,11 @@ def _matrices(slices: Sequence[Subgroup], confusion: CameraConfusion) -> list[Ca
         partial(_pairs, slices=slices, confusion=confusion, field="rank1", title=f"rank-1 {alone}"),
         partial(
             _shares, shares=confusion.first_wrong, confusion=confusion, chance=True,
-            title="the first wrong answer is by this camera, % of queries;\nlast row: its share of the gallery, %",
+            title="the first false match is by this camera, % of queries;\nlast row: its share of the gallery, %",
         ),
         partial(
             _shares, shares=confusion.before, confusion=confusion, chance=False,
-            title="somebody else by this camera stands before\nevery right answer, % of queries",
+            title="a false match by this camera is ranked\nabove every true match, % of queries",
         ),
     ]  # fmt: skip
 
@@ -73,8 +75,8 @@ def _pairs(axes: Axes, slices: Sequence[Subgroup], confusion: CameraConfusion, f
     for some in slices:
         value = getattr(some, field)
         text = f"{100 * value:.1f}\nn {some.queries:,}{'*' if some.few else ''}"
-        cells.append(Cell(some.group, some.value, value, text, some.few))
-    _drawn(axes, cells, [*map(str, confusion.query_cameras)], confusion, title, high_is_good=True)
+        cells.append(MatrixCell(some.group, some.value, value, text, some.few))
+    _draw(axes, cells, [*map(str, confusion.query_cameras)], confusion, title, high_is_good=True)
 
 
 def _shares(axes: Axes, shares: Float[Tensor, "a s"], confusion: CameraConfusion, chance: bool, title: str) -> None:
@@ -83,25 +85,25 @@ def _shares(axes: Axes, shares: Float[Tensor, "a s"], confusion: CameraConfusion
         few = queries < FEW
         count = f"n {queries:,}{'*' if few else ''}"
         cells += [
-            Cell(str(camera), column, share, f"{100 * share:.1f}\n{count}", few)
+            MatrixCell(str(camera), column, share, f"{100 * share:.1f}\n{count}", few)
             for column, share in zip(seen, row, strict=True)
         ]
     rows = [*map(str, confusion.query_cameras)]
     if chance:
         pairs = zip(seen, confusion.gallery.tolist(), strict=True)
-        cells += [Cell(GALLERY, column, None, f"{100 * share:.1f}") for column, share in pairs]
+        cells += [MatrixCell(GALLERY, column, None, f"{100 * share:.1f}") for column, share in pairs]
         rows.append(GALLERY)
-    _drawn(axes, cells, rows, confusion, title, high_is_good=False)
+    _draw(axes, cells, rows, confusion, title, high_is_good=False)
 
 
-def _drawn(
+def _draw(
     axes: Axes,
-    cells: Sequence[Cell],
+    cells: Sequence[MatrixCell],
     rows: Sequence[str],
     confusion: CameraConfusion,
     title: str,
     *,
     high_is_good: bool,
 ) -> None:
-    draw_cells(axes, cells, rows, [*map(str, confusion.gallery_cameras)], high_is_good=high_is_good)
+    draw_matrix(axes, cells, rows, [*map(str, confusion.gallery_cameras)], high_is_good=high_is_good)
     axes.set_title(title, fontsize=FONT + 1)

@@ -1,7 +1,7 @@
-"""A map of embeddings: a point a picture, colored and shaped by its person or its camera, with some of the pictures.
+"""A map of embeddings: one point per image, colored and shaped by person or by camera, with some of the images.
 
-Where the points of one person lie together, the model knows who it is; where those of one camera do, it has learned the
-place. Colors alone do not tell many people apart, so each has a marker too, and its number beside its points.
+Clusters of one person show that the model recognizes it; clusters of one camera show that it has learned the camera.
+Colors alone do not distinguish many people, so each has a marker too, and its number beside its points.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from passerby.errors import ConfigError
 from passerby.explain.images import ImageSet
 from passerby.explain.projection import Method, project
 from passerby.figures.layout import wrap_text
-from passerby.figures.placing import Box, place, spread
+from passerby.figures.placement import Box, place_box, select_spread
 from passerby.figures.style import FONT, SERIES
 from passerby.retrieval.distance.euclidean import l2_normalize
 from passerby.retrieval.matches import rows_with_role
@@ -31,43 +31,43 @@ from passerby.types import Embeddings, Role, Sample
 Color = Literal["person", "camera"]
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 KINDS = len(SERIES) * len(MARKERS)
-"""How many people or cameras have a color and marker of their own: the two numbers share no divisor."""
+"""The number of people or cameras with a color and marker of their own: the two numbers share no divisor."""
 PEOPLE, THUMBNAILS = 12, 14
 _PAGE = Box(0, 0, 8.6, 6.2)  # inches of the map, as all that follows
 _LEFT, _RIGHT, _BELOW = 0.4, 0.15, 0.36
 _LINE, _IN_A_ROW = 0.22, 9
 _MARGIN = 0.5
-_PICTURE, _WIDEST, _CAPTION = 0.8, 0.6, 0.15
+_THUMBNAIL, _WIDEST, _CAPTION = 0.8, 0.6, 0.15
 _HIDDEN = 2
-"""Points that a picture may cover; where many lie everywhere there are few pictures."""
+"""The maximum number of points under a thumbnail; in dense maps there are few thumbnails."""
 
 
 def select_people(dataset: Dataset, number: int = PEOPLE, *, seed: int = 0) -> tuple[Sample, ...]:
-    """Query and gallery pictures of some people, drawn by ``seed``; of all where there are no more.
+    """Select the query and gallery images of some random people, or of all where there are no more.
 
     Raises:
-        ConfigError: if nobody is known.
+        ConfigError: if no identity is known.
     """
     samples = (*dataset.query, *dataset.gallery)
-    some = set(_drawn(people(samples), number, seed))
-    return tuple(sample for sample in samples if sample.role is Role.PERSON and sample.pid in some)
+    drawn = set(_draw_people(people(samples), number, seed))
+    return tuple(sample for sample in samples if sample.role is Role.PERSON and sample.pid in drawn)
 
 
 def embeddings_of_people(embeddings: Embeddings, number: int = PEOPLE, *, seed: int = 0) -> Embeddings:
-    """The rows of some people, the same as :func:`chosen_people` draws of the pictures that were embedded.
+    """Return the embeddings of some random people, the same as :func:`select_people` selects from the images.
 
     Raises:
-        ConfigError: if nobody is known.
+        ConfigError: if no identity is known.
     """
     known = embeddings[rows_with_role(embeddings, Role.PERSON)]
     if known.pids is None:
-        raise ConfigError("a map of people needs to know who they are; these embeddings are unlabeled")
-    return known[torch.isin(known.pids, torch.tensor(_drawn(known.pids.unique().tolist(), number, seed)))]
+        raise ConfigError("a map of people needs identities, but these embeddings are unlabeled")
+    return known[torch.isin(known.pids, torch.tensor(_draw_people(known.pids.unique().tolist(), number, seed)))]
 
 
-def _drawn(pids: Sequence[int], number: int, seed: int) -> list[int]:
+def _draw_people(pids: Sequence[int], number: int, seed: int) -> list[int]:
     if not pids:
-        raise ConfigError("a map of people needs to know who they are; nobody in these pictures is known")
+        raise ConfigError("a map of people needs identities, but these images have none")
     order = torch.randperm(len(pids), generator=torch.Generator().manual_seed(seed))
     return sorted(pids[i] for i in order[:number].tolist())
 
@@ -81,53 +81,58 @@ def embedding_figure(
     normalize: bool = True,
     seed: int = 0,
     perplexity: float | None = None,
-    album: ImageSet | None = None,
+    images: ImageSet | None = None,
     thumbnails: int = THUMBNAILS,
 ) -> Figure:
-    """The map of all of these embeddings (:func:`of_people` takes those of some people).
+    """Draw a map of all embeddings (:func:`embeddings_of_people` selects those of some people).
 
     Args:
-        title: says of which run, on which data.
-        normalize: divide embeddings by their length first, as the run compares them.
-        album: has the pictures; without it there are no thumbnails.
+        title: the run and data.
+        method: how embeddings are projected.
+        color: what colors and markers show.
+        normalize: L2-normalize embeddings first, as the run compares them.
+        seed: random seed of t-SNE and UMAP.
+        perplexity: perplexity of t-SNE.
+        images: the images of the thumbnails; ``None``: no thumbnails.
+        thumbnails: maximum number of thumbnails.
 
     Raises:
-        ConfigError: if people or cameras are unknown, more than :data:`KINDS`, or the method cannot be had.
+        ConfigError: if people or cameras are unknown or more than :data:`KINDS`, or the method is not available.
     """
     labels = _labels(embeddings, color)
     features = l2_normalize(embeddings.embedding) if normalize else embeddings.embedding
     found = project(features, method, seed=seed, perplexity=perplexity)
-    heading = _title(title, found.how, embeddings, color) + (" (p: person, c: camera)" if album else "")
+    heading = _title(title, found.how, embeddings, color) + (" (p: person, c: camera)" if images else "")
     page = _Map.of(found.points.numpy(), labels, title=heading, legend=color == "camera")
     page.axes.set_xlabel(found.axes[0], fontsize=FONT)
     page.axes.set_ylabel(found.axes[1], fontsize=FONT)
     page.draw_points(color)
     if color == "person":
-        page.name_kinds()
-    if album:
-        page.show(embeddings, album, thumbnails)
+        page.label_people()
+    if images:
+        page.draw_thumbnails(embeddings, images, thumbnails)
     return page.figure
 
 
 def _labels(embeddings: Embeddings, color: Color) -> NDArray[np.int64]:
     column = embeddings.pids if color == "person" else embeddings.camids
     if column is None:
-        raise ConfigError(f"the {color} of these pictures is unknown; color by something that is known")
+        raise ConfigError(f"the {color} of these images is unknown. Fix: color by something else")
     labels: NDArray[np.int64] = column.cpu().numpy()
     if (many := len(np.unique(labels))) > KINDS:
-        way = "take fewer, or color by camera" if color == "person" else "color by person"
-        raise ConfigError(f"a map tells up to {KINDS} {color}s apart, these are {many}: {way}")
+        fix = "select fewer, or color by camera" if color == "person" else "color by person"
+        raise ConfigError(f"an embedding map shows at most {KINDS} {color}s, got {many}. Fix: {fix}")
     return labels
 
 
 def _title(title: str, how: str, embeddings: Embeddings, color: Color) -> str:
     pids = "" if embeddings.pids is None else f" of {len(embeddings.pids.unique())} people"
-    return f"{title}: {len(embeddings):,} pictures{pids} by {color}; {how}"
+    return f"{title}: {len(embeddings):,} images{pids} by {color}; {how}"
 
 
 @dataclass
 class _Map:
-    """What is on the page already, in inches from the lower left corner of the axes."""
+    """The figure with what is drawn on it, in inches from the lower left corner of the axes."""
 
     figure: Figure
     axes: Axes
@@ -139,7 +144,7 @@ class _Map:
 
     @classmethod
     def of(cls, points: NDArray[np.float64], labels: NDArray[np.int64], *, title: str, legend: bool) -> _Map:
-        """Points as large as the page allows, an inch across as long as an inch up."""
+        """Lay the points out as large as the page allows, with equal scales on both axes."""
         low, high = points.min(axis=0), points.max(axis=0)
         room = np.array([_PAGE.width, _PAGE.height]) - 2 * _MARGIN
         scale = float((room / np.maximum(high - low, 1e-12)).min())
@@ -158,11 +163,12 @@ class _Map:
         return cls(figure, axes, inches, labels, kinds, rows)
 
     def style(self, label: int) -> tuple[str, str]:
-        """Color and marker."""
+        """Return color and marker of a label."""
         place = int(np.searchsorted(self.kinds, label))
         return SERIES[place % len(SERIES)], MARKERS[place % len(MARKERS)]
 
     def draw_points(self, color: Color) -> None:
+        """Draw the points, and a legend of cameras."""
         for label in self.kinds.tolist():
             own = self.points[self.labels == label]
             shade, marker = self.style(label)
@@ -178,32 +184,32 @@ class _Map:
                 borderaxespad=0, handletextpad=0.1,
             )  # fmt: skip
 
-    def name_kinds(self) -> None:
-        """Its number beside the middle one of each kind's points."""
+    def label_people(self) -> None:
+        """Write the number of each person beside the middle one of its points."""
         for label in self.kinds.tolist():
             own = self.points[self.labels == label]
             middle = own[np.linalg.norm(own[:, None] - own[None], axis=2).sum(axis=1).argmin()]
             size = 0.068 * len(str(label)) + 0.08, 0.17
-            box = self._placed(middle, size, reach=0.7)
+            box = self._place(middle, size, reach=0.7)
             if box:
-                self._leader(middle, box, self.style(label)[0])
+                self._draw_leader(middle, box, self.style(label)[0])
                 self.axes.text(
                     *box.center, str(label), fontsize=FONT, ha="center", va="center_baseline", zorder=6,
                     bbox={"facecolor": "white", "edgecolor": self.style(label)[0], "linewidth": 1.2, "pad": 1.4},
                 )  # fmt: skip
 
-    def show(self, embeddings: Embeddings, album: ImageSet, number: int) -> None:
-        """Some of the pictures, beside points far from each other, where there is room."""
-        for row in spread(self.points, number):
-            image = album.image(embeddings.paths[row])
-            high = min(_PICTURE, _WIDEST * image.height / image.width)
+    def draw_thumbnails(self, embeddings: Embeddings, images: ImageSet, number: int) -> None:
+        """Draw the images of points far from each other, where there is room."""
+        for row in select_spread(self.points, number):
+            image = images.image(embeddings.paths[row])
+            high = min(_THUMBNAIL, _WIDEST * image.height / image.width)
             size = high * image.width / image.height, high + _CAPTION
-            box = self._placed(self.points[row], (max(size[0], 0.62), size[1]), reach=1.2, most=_HIDDEN)
+            box = self._place(self.points[row], (max(size[0], 0.62), size[1]), reach=1.2, most=_HIDDEN)
             if box:
-                self._leader(self.points[row], box, "#777777")
-                self._picture(image, box, size[0], embeddings, row)
+                self._draw_leader(self.points[row], box, "#777777")
+                self._draw_thumbnail(image, box, size[0], embeddings, row)
 
-    def _picture(self, image: Image.Image, box: Box, width: float, embeddings: Embeddings, row: int) -> None:
+    def _draw_thumbnail(self, image: Image.Image, box: Box, width: float, embeddings: Embeddings, row: int) -> None:
         left, bottom, top = box.center[0] - width / 2, box.bottom + _CAPTION, box.bottom + box.height
         self.axes.imshow(image, extent=(left, left + width, bottom, top), aspect="auto", zorder=5)
         self.axes.set(xlim=(0, _PAGE.width), ylim=(0, _PAGE.height))
@@ -217,15 +223,15 @@ class _Map:
             zorder=6, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
         )  # fmt: skip
 
-    def _placed(
+    def _place(
         self, anchor: NDArray[np.float64], size: tuple[float, float], *, reach: float, most: int | None = None
     ) -> Box | None:
         at = float(anchor[0]), float(anchor[1])
-        box = place(at, size, page=_PAGE, taken=self.taken, points=self.points, reach=reach, most=most)
+        box = place_box(at, size, page=_PAGE, taken=self.taken, points=self.points, reach=reach, most=most)
         if box:
             self.taken.append(box)
         return box
 
-    def _leader(self, anchor: NDArray[np.float64], box: Box, color: str) -> None:
+    def _draw_leader(self, anchor: NDArray[np.float64], box: Box, color: str) -> None:
         x, y = box.center
         self.axes.plot([anchor[0], x], [anchor[1], y], color=color, linewidth=0.7, zorder=2)

@@ -1,4 +1,8 @@
-"""Pictures and maps over them as a table: a row a picture, a column a map, words above and below. All in inches."""
+"""The building blocks of figures with images: framed images with captions, tables of images, and wrapped text.
+
+All lengths are in inches. Axes are placed by hand: matplotlib's constrained layout makes images smaller, with uneven
+margins.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
@@ -16,64 +19,79 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import interpolate
 
-from passerby.figures.overlay import overlay_heatmap
+from passerby.figures.overlay import enlarge_with_heatmap
 from passerby.figures.style import FONT, RIGHT, UNKNOWN, WRONG, Frame
 from passerby.types import Role, Sample
 
-_PIECE = re.compile(r"[^\s_/]*[\s_/]*")
 LINE = 0.155
-"""Of a caption."""
+"""The height of a line of a caption."""
 GAP = 0.16
-"""Between pictures, and around all of them."""
+"""The gap between images, and the margin around all of them."""
 CHARACTER = 0.078
-"""The widest that a letter of a caption is."""
-_WIDEST = 1.5  # times as wide as high: a wider picture is fitted within
+"""The maximum width of a character of a caption."""
+LETTER = 0.068
+"""The mean width of a character of running text."""
+HEIGHT = 1.6
+"""The height of an image in a table."""
+SCALE = "Each map has its own scale: dark is its least value, bright its greatest. Both are below the map."
+"""The explanation of the colors of :func:`map_cell`."""
+_MAX_ASPECT = 1.5  # width ÷ height, beyond which an image is fitted within its cell
+_MIN_WIDTH = 6.0  # of a table
+_BESIDE = 0.08  # between the columns of a table
+_NAME = 14  # characters of a file name in a caption
+_FLAT = 0.01  # range of values, below which a map selects no position
+_PIECE = re.compile(r"[^\s_/]*[\s_/]*")
 
 
 @dataclass(frozen=True, eq=False)
 class FramedImage:
-    """A picture, its frame, and what is said of it, line by line."""
+    """An image with its frame and the lines of its caption."""
 
     image: Image.Image
     caption: Sequence[str]
     frame: Frame
 
 
+class LabeledBox(NamedTuple):
+    """A rectangle on an image in fractions of its width and height, with a label."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    name: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageCell:
+    """A cell of a table: an image with boxes drawn on it, its frame and the lines of its caption."""
+
+    image: Image.Image
+    caption: Sequence[str] = ()
+    boxes: Sequence[LabeledBox] = ()
+    frame: Frame = UNKNOWN
+
+
 def caption_lines(pid: int | None, camid: int | None, role: Role = Role.PERSON) -> list[str]:
-    """Lines of a caption; nothing of what nobody knows. Junk and distractors are nobody, whatever number they have."""
+    """Return the lines of a caption, of what is known; junk and distractors have no identity, whatever ``pid`` is."""
     person = [] if pid is None else [f"person {pid}"]
     camera = [] if camid is None else [f"camera {camid}"]
     return [*(person if role is Role.PERSON else [role.name.lower()]), *camera]
 
 
-def cell_width(pictures: Sequence[FramedImage], height: float) -> float:
-    """What holds the widest picture of this height and the longest line below one."""
-    widest = max(height * each.image.width / each.image.height for each in pictures)
-    longest = max(len(line) for each in pictures for line in each.caption)
-    return max(min(widest, _WIDEST * height), longest * CHARACTER)
-
-
-def draw_framed(figure: Figure, what: FramedImage, *, left: float, bottom: float, width: float, height: float) -> Axes:
-    """Draw it, fitted into a cell; its caption is below the cell."""
-    whole_width, whole_height = figure.get_size_inches()
-    axes = figure.add_axes((left / whole_width, bottom / whole_height, width / whole_width, height / whole_height))
-    axes.imshow(what.image, interpolation="lanczos")
-    axes.set(xticks=[], yticks=[])
-    for spine in axes.spines.values():
-        spine.set(color=what.frame.color, linewidth=3)
-    axes.annotate(
-        "\n".join(what.caption), (0.5, 0), (0, -5), xycoords="axes fraction", textcoords="offset points",
-        ha="center", va="top", fontsize=FONT, color=what.frame.color if what.frame in (RIGHT, WRONG) else "black",
-    )  # fmt: skip
-    return axes
+def sample_caption(sample: Sample) -> list[str]:
+    """Return the caption of a sample: person and camera, or else the end of the file name."""
+    name = sample.path.rsplit("/", 1)[-1]
+    return caption_lines(sample.pid, sample.camid, sample.role) or [
+        name if len(name) <= _NAME else f"…{name[1 - _NAME :]}"
+    ]
 
 
 def break_name(name: str, letters: int) -> list[str]:
-    """Into lines, after _ and / rather than within a word.
+    """Split a name into lines, after _ and / rather than within a word.
 
-    >>> broken("attention_driven_baseline", 20)
+    >>> break_name("attention_driven_baseline", 20)
     ['attention_driven_', 'baseline']
     """
     lines = [""]
@@ -85,99 +103,85 @@ def break_name(name: str, letters: int) -> list[str]:
 
 
 def wrap_text(text: str, inches: float, *, font: float = 9) -> str:
-    """Broken into lines that a figure of such a width holds."""
+    """Wrap a text for a figure of this width."""
     return "\n".join(textwrap.wrap(text, max(20, int(inches * 72 / (0.55 * font)))))
 
 
-HEIGHT = 1.6
-"""Of a picture."""
-_SHARP = 480  # pixels of a picture's height, at which maps are laid over it
-_LETTER = 0.068  # of text that need not fit into a column
-_LEAST = 6.0  # width of a figure
-_BESIDE = 0.08  # between columns
-_NAME = 14  # letters of a file
+def cell_width(images: Sequence[FramedImage], height: float) -> float:
+    """Return the width of the widest image of this height, or of the longest line of a caption."""
+    widest = max(height * each.image.width / each.image.height for each in images)
+    longest = max(len(line) for each in images for line in each.caption)
+    return max(min(widest, _MAX_ASPECT * height), longest * CHARACTER)
 
 
-class LabeledBox(NamedTuple):
-    """A rectangle on a picture, in parts of its width and height, with what it is called."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-    name: str = ""
+def add_axes(figure: Figure, *, left: float, bottom: float, width: float, height: float) -> Axes:
+    """Add axes at a place in inches from the lower left corner of the figure."""
+    across, up = figure.get_size_inches()
+    return figure.add_axes((left / across, bottom / up, width / across, height / up))
 
 
-@dataclass(frozen=True, eq=False)
-class ImageCell:
-    """A picture with what is drawn on it, and its caption line by line."""
-
-    image: Image.Image
-    caption: Sequence[str] = ()
-    boxes: Sequence[LabeledBox] = ()
-    frame: Frame = UNKNOWN
-
-
-def sample_caption(sample: Sample) -> list[str]:
-    """A picture's caption: who is seen, else the file, the end of whose name tells more of it."""
-    name = sample.path.rsplit("/", 1)[-1]
-    return caption_lines(sample.pid, sample.camid, sample.role) or [
-        name if len(name) <= _NAME else f"…{name[1 - _NAME :]}"
-    ]
+def draw_framed(
+    figure: Figure, framed: FramedImage, *, left: float, bottom: float, width: float, height: float
+) -> Axes:
+    """Draw a framed image, fitted into a cell; the caption is below the cell."""
+    axes = add_axes(figure, left=left, bottom=bottom, width=width, height=height)
+    axes.imshow(framed.image, interpolation="lanczos")
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set(color=framed.frame.color, linewidth=3)
+    axes.annotate(
+        "\n".join(framed.caption), (0.5, 0), (0, -5), xycoords="axes fraction", textcoords="offset points",
+        ha="center", va="top", fontsize=FONT, color=framed.frame.color if framed.frame in (RIGHT, WRONG) else "black",
+    )  # fmt: skip
+    return axes
 
 
-def heatmap_cell(image: Image.Image, values: Float[Tensor, "h w"], *, smooth: bool = True) -> Image.Image:
-    """A picture under a map, enlarged; without color where the map is NaN.
-
-    Args:
-        smooth: whether colors run from cell to cell; else each cell has one, as a map of yes and no needs it.
-    """
-    large = image.resize((round(image.width * _SHARP / image.height), _SHARP), Image.Resampling.LANCZOS)
-    if not smooth:
-        values = interpolate(values[None, None].float(), size=(large.height, large.width), mode="nearest-exact")[0, 0]
-    known = ~values.isnan()
-    if bool(known.all()):
-        return overlay_heatmap(large, values)
-    hot = overlay_heatmap(large, values.where(known, values[known].min() if bool(known.any()) else torch.zeros(())))
-    mask = Image.fromarray(np.uint8(255 * known.numpy())).resize(large.size, Image.Resampling.NEAREST)
-    return Image.composite(hot, large.convert("L").convert("RGB"), mask)
+def map_cell(image: Image.Image, values: Float[Tensor, "h w"], boxes: Sequence[LabeledBox] = ()) -> ImageCell:
+    """Lay a map over an image and give its range as the caption; a nearly constant map is drawn as constant."""
+    known = values[~values.isnan()]
+    is_flat = len(known) > 0 and bool(known.max() - known.min() < _FLAT)
+    if is_flat:
+        caption = f"{known.mean():.2f} all over"
+    else:
+        caption = f"{known.min():.2f}–{known.max():.2f}" if len(known) else "none"
+    return ImageCell(enlarge_with_heatmap(image, torch.zeros_like(values) if is_flat else values), [caption], boxes)
 
 
 def image_table(rows: Sequence[Sequence[ImageCell]], heads: Sequence[str], *, title: str, foot: str = "") -> Figure:
-    """The pictures with a head a column; ``title`` above them all, ``foot`` below."""
-    wide = _column(rows, heads)
-    columns = len(heads) * (wide + _BESIDE) - _BESIDE
-    width = max(_LEAST, columns + 2 * GAP)
-    tops = [textwrap.wrap(head, int(wide / CHARACTER)) for head in heads]
-    above = textwrap.wrap(title, int((width - 2 * GAP) / _LETTER * FONT / (FONT + 1)))
-    below = textwrap.wrap(foot, int((width - 2 * GAP) / _LETTER))
-    deep = [HEIGHT + LINE * max(len(cell.caption) for cell in row) + GAP for row in rows]
-    head = GAP + LINE * 1.15 * len(above) + GAP / 2 + LINE * max(map(len, tops)) + GAP / 4
-    height = head + sum(deep) + LINE * len(below) + GAP
+    """Draw a table of images with a head above each column, ``title`` above the table and ``foot`` below it."""
+    column = _column_width(rows, heads)
+    columns = len(heads) * (column + _BESIDE) - _BESIDE
+    width = max(_MIN_WIDTH, columns + 2 * GAP)
+    above = textwrap.wrap(title, int((width - 2 * GAP) / LETTER * FONT / (FONT + 1)))
+    below = textwrap.wrap(foot, int((width - 2 * GAP) / LETTER))
+    wrapped = [textwrap.wrap(head, int(column / CHARACTER)) for head in heads]
+    depths = [HEIGHT + LINE * max(len(cell.caption) for cell in row) + GAP for row in rows]
+    top = GAP + LINE * 1.15 * len(above) + GAP / 2 + LINE * max(map(len, wrapped)) + GAP / 4
+    height = top + sum(depths) + LINE * len(below) + GAP
     figure = Figure(figsize=(width, height), facecolor="white")
     figure.text(0.5, 1 - GAP / height, "\n".join(above), ha="center", va="top", fontsize=FONT + 1)
     figure.text(GAP / width, GAP / height, "\n".join(below), ha="left", va="bottom", fontsize=FONT)
-    y = height - head
-    lefts = [(width - columns) / 2 + column * (wide + _BESIDE) for column in range(len(heads))]
-    for left, top in zip(lefts, tops, strict=True):
-        middle, bottom = (left + wide / 2) / width, (y + GAP / 4) / height
-        figure.text(middle, bottom, "\n".join(top), ha="center", va="bottom", fontsize=FONT)
-    for row, depth in zip(rows, deep, strict=True):
+    lefts = [(width - columns) / 2 + number * (column + _BESIDE) for number in range(len(heads))]
+    y = height - top
+    for left, head in zip(lefts, wrapped, strict=True):
+        middle, bottom = (left + column / 2) / width, (y + GAP / 4) / height
+        figure.text(middle, bottom, "\n".join(head), ha="center", va="bottom", fontsize=FONT)
+    for row, depth in zip(rows, depths, strict=True):
         for left, cell in zip(lefts, row, strict=True):
-            _draw(figure.add_axes((left / width, (y - HEIGHT) / height, wide / width, HEIGHT / height)), cell)
+            _draw_cell(add_axes(figure, left=left, bottom=y - HEIGHT, width=column, height=HEIGHT), cell)
         y -= depth
     return figure
 
 
-def _column(rows: Sequence[Sequence[ImageCell]], heads: Sequence[str]) -> float:
-    """As wide as the widest picture, the longest line below one, and the longest word above one."""
-    picture = max(cell.image.width / cell.image.height for row in rows for cell in row) * HEIGHT
+def _column_width(rows: Sequence[Sequence[ImageCell]], heads: Sequence[str]) -> float:
+    """Return the width of the widest image, of the longest line of a caption, or of the longest word of a head."""
+    image = max(cell.image.width / cell.image.height for row in rows for cell in row) * HEIGHT
     lines = [line for row in rows for cell in row for line in cell.caption]
     words = [word for head in heads for word in head.split()]
-    return max(picture, CHARACTER * max(map(len, lines + words)))
+    return max(image, CHARACTER * max(map(len, lines + words)))
 
 
-def _draw(axes: Axes, cell: ImageCell) -> None:
+def _draw_cell(axes: Axes, cell: ImageCell) -> None:
     width, height = cell.image.size
     axes.imshow(cell.image, interpolation="lanczos")
     for left, top, right, bottom, name in cell.boxes:

@@ -1,4 +1,8 @@
-"""A figure of panels, each with its legend below: what is read off a curve stands beside its line's name."""
+"""A figure of panels of curves, two side by side, each with its legend below.
+
+Lengths are in inches. Axes are placed by hand, so that those of all panels are equally large and aligned: constrained
+layout shrinks panels with long legends or two axes.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +14,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from passerby.figures.layout import wrap_text
+from passerby.figures.layout import add_axes, wrap_text
 from passerby.figures.style import FONT, SERIES, STYLES
 
 _COLUMNS, _WIDTH, _HEIGHT = 2, 4.6, 2.6
-"""Panels side by side; inches of a panel and of its axes, as all that follows."""
+"""The panels side by side, the width of a panel, and the height of its axes."""
 _LEFT, _RIGHT, _ABOVE, _LABEL, _BELOW, _BETWEEN, _LINE = 0.62, 0.15, 0.3, 0.47, 0.65, 0.14, 0.145
 
 
 class Panel(NamedTuple):
-    """Something that is drawn into its place."""
+    """A panel that is drawn into its place in the figure."""
 
     draw: Callable[[Place], None]
     lines: int
-    """Of its legend."""
+    """The number of lines of the legend."""
 
 
 def panels_figure(panels: Sequence[Panel], *, title: str) -> Figure:
-    """Two side by side, as many rows as there are."""
+    """Draw panels two side by side, in as many rows as needed."""
     rows = [panels[i : i + _COLUMNS] for i in range(0, len(panels), _COLUMNS)]
     width = _WIDTH * len(rows[0])
     heading = wrap_text(title, width)
@@ -43,34 +47,34 @@ def panels_figure(panels: Sequence[Panel], *, title: str) -> Figure:
 
 @dataclass(frozen=True)
 class Place:
-    """Of a panel in a figure; axes of all panels are equally large and stand in line."""
+    """The place of a panel in a figure."""
 
     figure: Figure
     left: float
-    """Inches, as all that follows."""
     top: float
+    """The distance from the top of the figure."""
 
-    def one(self, title: str, x: str, y: str) -> Axes:
-        """The panel's only axes, with a title and labels."""
-        [axes] = self.axes(1)
-        return dressed(axes, title, x, y)
+    def single(self, title: str, x: str, y: str) -> Axes:
+        """Add the only axes of the panel, with a title and labels."""
+        [axes] = self.stacked(1)
+        return label_axes(axes, title, x, y)
 
-    def axes(self, *shares: float) -> list[Axes]:
-        """One above the other, with such shares of the height."""
-        width, height = self.figure.get_size_inches()
-        left, wide = (self.left + _LEFT) / width, (_WIDTH - _LEFT - _RIGHT) / width
+    def stacked(self, *shares: float) -> list[Axes]:
+        """Add axes below each other, with these shares of the height."""
         free, places, down = _HEIGHT - _BETWEEN * (len(shares) - 1), [], self.top + _ABOVE
         for share in shares:
-            high = free * share / sum(shares)
-            places.append(self.figure.add_axes((left, 1 - (down + high) / height, wide, high / height)))
-            down += high + _BETWEEN
+            height = free * share / sum(shares)
+            bottom = self.figure.get_figheight() - down - height
+            width = _WIDTH - _LEFT - _RIGHT
+            places.append(add_axes(self.figure, left=self.left + _LEFT, bottom=bottom, width=width, height=height))
+            down += height + _BETWEEN
         return places
 
     def legend(self, lines: Sequence[Any]) -> None:
-        """Below the axes; too long a text is broken."""
+        """Draw the legend below the axes; long labels are wrapped."""
         for line in lines:
-            broken = (wrap_text(text, _WIDTH - 0.8, font=FONT - 1) for text in line.get_label().splitlines())
-            line.set_label("\n".join(broken))
+            wrapped = (wrap_text(text, _WIDTH - 0.8, font=FONT - 1) for text in line.get_label().splitlines())
+            line.set_label("\n".join(wrapped))
         width, height = self.figure.get_size_inches()
         middle, down = self.left + (_LEFT + _WIDTH - _RIGHT) / 2, self.top + _ABOVE + _HEIGHT + _LABEL
         self.figure.legend(
@@ -79,7 +83,8 @@ class Place:
         )  # fmt: skip
 
 
-def dressed(axes: Axes, title: str, x: str, y: str) -> Axes:
+def label_axes(axes: Axes, title: str, x: str, y: str) -> Axes:
+    """Set title, labels and grid of some axes."""
     axes.set_title(title, fontsize=FONT + 1)
     axes.set_xlabel(x, fontsize=FONT)
     axes.set_ylabel(y, fontsize=FONT)
@@ -88,7 +93,7 @@ def dressed(axes: Axes, title: str, x: str, y: str) -> Axes:
     return axes
 
 
-def line_of(axes: Axes, number: int, x: Any, y: Any, **how: Any) -> Line2D:
-    """The line of the run of this number, by color and style."""
-    (line,) = axes.plot(x, y, **{"color": SERIES[number], "linestyle": STYLES[number], "linewidth": 1.4} | how)
+def draw_line(axes: Axes, number: int, x: Any, y: Any, **style: Any) -> Line2D:
+    """Draw the line of the run of this number, with its color and line style."""
+    (line,) = axes.plot(x, y, **{"color": SERIES[number], "linestyle": STYLES[number], "linewidth": 1.4} | style)
     return line

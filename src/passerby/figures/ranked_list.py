@@ -1,8 +1,8 @@
-"""Ranked lists as a picture: a row a list, its query first, then what it finds, nearest first.
+"""Ranked lists: one row per list, the query first, then its hits, nearest first.
 
 Fig 3 of Dual Attention (a list of one run), Fig 6 of Attention-Driven Person Re-Identification (a baseline's list above
-ours), Figs 7 and 8 of AANet (lists, and what attributes leave of them). Green and ✓ is right, vermilion and ✗ is wrong,
-gray and – does not count (:mod:`passerby.figures.style`).
+ours), Figs 7 and 8 of AANet (lists, also filtered by attributes). Green and ✓: true match; vermilion and ✗: false
+match; gray and –: does not count (:mod:`passerby.figures.style`).
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from passerby.figures.style import FONT, JUNK, QUERY, RIGHT, WRONG, Frame
 from passerby.metrics.calibration import Calibration
 from passerby.types import Embeddings, Protocol
 
-_HEIGHT = 1.25  # inches of a picture, as all that follows
+_HEIGHT = 1.25  # inches of an image, as all that follows
 _SIDE = 1.95
 _FOOT = 0.3
-_RUNS = 8  # of ranks of matches that are named
+_RUNS = 8  # of consecutive ranks that are listed
 _CHARACTERS = 13  # of an inch of a title
-_LETTERS = 14  # of an inch of what is said at the start of a row
+_LETTERS = 14  # of an inch of the text at the start of a row
 _FRAMES: dict[Outcome, tuple[Frame, str]] = {
     "true match": (RIGHT, "the query's person"),
     "false match": (WRONG, "another person"),
@@ -49,29 +49,30 @@ _FRAMES: dict[Outcome, tuple[Frame, str]] = {
 class _Row:
     name: tuple[str, ...]
     side: tuple[str, ...]
-    """What is said at its start, below its name."""
+    """The text at the start of the row, below its name."""
     query: FramedImage | None
-    """``None`` below a row of the same query."""
+    """The query; ``None`` below a row of the same query."""
     hits: tuple[FramedImage, ...]
 
 
-def ranked_list_figure(lists: Mapping[str, Sequence[RankedList]], album: ImageSet, *, title: str) -> Figure:
-    """A row a query; or, of several lists by name (runs; before and after a filter), one a list, below each other.
+def ranked_list_figure(lists: Mapping[str, Sequence[RankedList]], images: ImageSet, *, title: str) -> Figure:
+    """Draw one row per query; of several lists by name (runs; before and after a filter), one row per list.
 
     Args:
-        lists: the same queries of each.
-        title: says of which model, on which data, under which protocol, and how the queries were chosen.
+        lists: the lists of the same queries, by name.
+        images: the images of queries and hits.
+        title: the model, data and protocol, and the selection of the queries.
 
     Raises:
-        ConfigError: if there are no lists, or the names have other queries.
-        ImageError, DatasetLayoutError: if a picture cannot be shown.
+        ConfigError: if there are no lists, or they are of different queries.
+        ImageError, DatasetLayoutError: if an image cannot be opened.
     """
-    if len({tuple(one.path for one in some) for some in lists.values()}) > 1:
-        raise ConfigError(f"the lists of {', '.join(lists)} are of different queries: choose the same of each")
+    if len({tuple(one.path for one in each) for each in lists.values()}) > 1:
+        raise ConfigError(f"the lists of {', '.join(lists)} are of different queries. Fix: select the same for all")
     groups = list(zip(*lists.values(), strict=True))
     if not groups:
-        raise ConfigError("there are no ranked lists to draw: choose at least one query")
-    rows = [row for group in groups for row in _rows(dict(zip(lists, group, strict=True)), album)]
+        raise ConfigError("there are no ranked lists to draw. Fix: select at least one query")
+    rows = [row for group in groups for row in _rows(dict(zip(lists, group, strict=True)), images)]
     return _draw(rows, title, of_group=len(lists))
 
 
@@ -79,17 +80,20 @@ def failure_figure(
     query: Embeddings,
     gallery: Embeddings,
     protocol: Protocol,
-    album: ImageSet,
+    images: ImageSet,
     *,
     n: int = 5,
     k: int | None = None,
     calibration: Calibration | None = None,
     name: str = "",
 ) -> Figure:
-    """The failure gallery: the queries of lowest average precision and what they find, of embeddings already made.
+    """Draw the ranked lists of the queries of lowest average precision.
 
     Args:
-        name: of the run.
+        n: number of queries.
+        k: length of a list.
+        calibration: gives P(same person) of each hit.
+        name: name of the run.
 
     Raises:
         ProtocolError: if no query has a valid match (and as :func:`~passerby.explain.ranked_lists.ranked_lists` does).
@@ -98,47 +102,47 @@ def failure_figure(
     lists = ranked_lists(query, gallery, protocol, rows, k=k, calibration=calibration)
     of = f" of {name}" if name else ""
     title = f"The {len(rows)} queries of lowest average precision{of}, among {len(query):,}\n{protocol}"
-    return ranked_list_figure({name: lists}, album, title=title)
+    return ranked_list_figure({name: lists}, images, title=title)
 
 
-def _rows(lists: Mapping[str, RankedList], album: ImageSet) -> Iterator[_Row]:
-    """Of one query."""
-    for place_of, (name, some) in enumerate(lists.items()):
+def _rows(lists: Mapping[str, RankedList], images: ImageSet) -> Iterator[_Row]:
+    """Yield the rows of one query."""
+    for place_of, (name, each) in enumerate(lists.items()):
         first = place_of == 0
         query = (
-            FramedImage(album.image(some.path), ["query", *caption_lines(some.pid, some.camid)], QUERY)
+            FramedImage(images.image(each.path), ["query", *caption_lines(each.pid, each.camid)], QUERY)
             if first
             else None
         )
-        hits = tuple(FramedImage(album.image(hit.path), _caption(hit), _FRAMES[hit.outcome][0]) for hit in some.hits)
-        yield _Row(tuple(_wrapped(name)), tuple(_side(some, named=first)), query, hits)
+        hits = tuple(FramedImage(images.image(hit.path), _caption(hit), _FRAMES[hit.outcome][0]) for hit in each.hits)
+        yield _Row(tuple(_wrapped(name)), tuple(_side(each, named=first)), query, hits)
 
 
-def _side(some: RankedList, *, named: bool) -> Iterator[str]:
-    """What is said of a list: its average precision, where its matches are, what filtered it."""
+def _side(each: RankedList, *, named: bool) -> Iterator[str]:
+    """Yield the text about a list: average precision, ranks of true matches, filter."""
     if named:
-        yield from _wrapped(some.path.rsplit("/", 1)[-1])
-    if some.average_precision is None:
-        yield from _wrapped("nobody in the gallery to be found")
+        yield from _wrapped(each.path.rsplit("/", 1)[-1])
+    if each.average_precision is None:
+        yield from _wrapped("no true match in the gallery")
     else:
-        yield f"AP {100 * some.average_precision:.1f} %"
-        yield from _wrapped(f"{some.num_matches} to be found; at {_runs(some.ranks) or 'no rank'}")
-    if some.attributes:
-        yield from _wrapped(f"{some.remaining:,} of {some.gallery_size:,} left, predicted:")
-        for group, value in some.attributes.values.items():
+        yield f"AP {100 * each.average_precision:.1f} %"
+        yield from _wrapped(f"{each.num_matches} true matches; at {_runs(each.ranks) or 'no rank'}")
+    if each.attributes:
+        yield from _wrapped(f"{each.remaining:,} of {each.gallery_size:,} left, predicted:")
+        for group, value in each.attributes.values.items():
             yield from _wrapped(f"{group}: {value}")
 
 
 def _runs(ranks: Sequence[int]) -> str:
-    """Ascending ranks in brief: ``1–3, 5``."""
+    """Write ascending ranks as ranges: ``1–3, 5``."""
     ends: list[list[int]] = []
     for rank in ranks:
         if ends and rank == ends[-1][1] + 1:
             ends[-1][1] = rank
         else:
             ends.append([rank, rank])
-    said = [str(first) if first == last else f"{first}–{last}" for first, last in ends[:_RUNS]]
-    return ", ".join(said) + (",\xa0…" if len(ends) > _RUNS else "")
+    written = [str(first) if first == last else f"{first}–{last}" for first, last in ends[:_RUNS]]
+    return ", ".join(written) + (",\xa0…" if len(ends) > _RUNS else "")
 
 
 def _wrapped(text: str) -> list[str]:
@@ -147,20 +151,20 @@ def _wrapped(text: str) -> list[str]:
 
 def _caption(hit: RankedHit) -> list[str]:
     rank = "" if hit.rank is None else f"#{hit.rank}"
-    moved = [f"was #{hit.rank_before}"] if hit.rank_before not in (None, hit.rank) else []
-    said = [] if hit.same_person is None else [format_probability(hit.same_person), str(hit.verdict)]
+    before = [f"was #{hit.rank_before}"] if hit.rank_before not in (None, hit.rank) else []
+    calibrated = [] if hit.same_person is None else [format_probability(hit.same_person), str(hit.verdict)]
     symbol = _FRAMES[hit.outcome][0].symbol
     return [
         f"{rank} {symbol}".strip(),
-        *moved,
+        *before,
         f"d = {format_number(hit.distance)}",
-        *said,
+        *calibrated,
         *caption_lines(hit.pid, hit.camid, hit.role),
     ]
 
 
 def _draw(rows: Sequence[_Row], title: str, *, of_group: int) -> Figure:
-    """Rows below each other; groups of rows apart by a line."""
+    """Draw rows below each other, and a line between groups of rows."""
     framed = [each for row in rows for each in (*filter(None, [row.query]), *row.hits)]
     wide = cell_width(framed, _HEIGHT)
     columns = 1 + max(len(row.hits) for row in rows)
@@ -181,7 +185,7 @@ def _draw(rows: Sequence[_Row], title: str, *, of_group: int) -> Figure:
 
 
 def _evenly(text: str, most: int) -> list[str]:
-    """As few lines as it takes, as equally long as can be."""
+    """Wrap a text into as few lines as possible, of lengths as equal as possible."""
     fewest = textwrap.wrap(text, most)
     for width in range(1, most):
         lines = textwrap.wrap(text, width, break_long_words=False)
@@ -191,8 +195,8 @@ def _evenly(text: str, most: int) -> list[str]:
 
 
 def _row_height(row: _Row) -> float:
-    pictures = [_HEIGHT + LINE * len(each.caption) + 0.1 for each in (*filter(None, [row.query]), *row.hits)]
-    return max([LINE * len(row.name + row.side), *pictures]) + 1.5 * GAP
+    images = [_HEIGHT + LINE * len(each.caption) + 0.1 for each in (*filter(None, [row.query]), *row.hits)]
+    return max([LINE * len(row.name + row.side), *images]) + 1.5 * GAP
 
 
 def _draw_row(figure: Figure, row: _Row, upper: float, wide: float) -> None:
@@ -206,7 +210,7 @@ def _draw_row(figure: Figure, row: _Row, upper: float, wide: float) -> None:
             draw_framed(figure, each, left=left, bottom=upper - _HEIGHT, width=wide, height=_HEIGHT)
     if not row.hits:
         left = _SIDE + 2 * GAP + wide + 2 * GAP
-        figure.text(left / width, (upper - _HEIGHT / 2) / height, "nothing is left", fontsize=FONT, va="center")
+        figure.text(left / width, (upper - _HEIGHT / 2) / height, "no images left", fontsize=FONT, va="center")
 
 
 def _rule(figure: Figure, y: float) -> None:
@@ -216,7 +220,7 @@ def _rule(figure: Figure, y: float) -> None:
 
 
 def _legend(figure: Figure, frames: Sequence[Frame]) -> None:
-    """What frames mean, of those that there are."""
+    """Draw the meaning of the frames that occur."""
     width, height = figure.get_size_inches()
     x = GAP
     for frame, meaning in _FRAMES.values():

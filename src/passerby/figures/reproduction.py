@@ -1,6 +1,6 @@
-"""Numbers of a paper and ours as a picture: a panel a metric, a line a row of the table, two dots in it.
+"""The numbers of a paper and of its reproduction: one panel per metric, one line per table row, two dots in each.
 
-Colors are of Okabe and Ito's palette; the paper's dots are hollow, ours filled, so that no color need be seen.
+The paper's dots are hollow, those of the reproduction filled, so that no meaning rests on color alone.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ _MARGIN = 0.18  # of a panel's range, for the numbers beside the dots
 
 
 class Dots(NamedTuple):
-    """One row; ``None`` where there is no number."""
+    """The numbers of one row of the table; ``None`` where there is none."""
 
     row: str
     paper: float | None
     ours: float | None
 
 
-class Panel(NamedTuple):
-    """One metric."""
+class MetricPanel(NamedTuple):
+    """The dots of one metric."""
 
     title: str
     dots: Sequence[Dots]
 
 
-def comparison(title: str, conditions: str, panels: Sequence[Panel]) -> Figure:
-    """The panels side by side, rows top to bottom as in the table; ``conditions`` says above them what differs."""
+def reproduction_figure(title: str, conditions: str, panels: Sequence[MetricPanel]) -> Figure:
+    """Draw the panels side by side, rows as in the table; ``conditions``, above them, are the differences."""
     rows = len(panels[0].dots)
     width = _LABEL + _PANEL * max(2, len(panels))
     above = "\n".join(textwrap.wrap(title, int(width * 11)))
@@ -49,22 +49,22 @@ def comparison(title: str, conditions: str, panels: Sequence[Panel]) -> Figure:
     return figure
 
 
-def _style(who: str) -> dict[str, Any]:
-    color, face = (PAPER, "white") if who == "paper" else (OURS, OURS)
-    size = 8 if who == "paper" else 5  # a ring stays seen around a dot
-    return {"label": who, "marker": "o", "markersize": size, "linestyle": "", "color": color, "markerfacecolor": face}
+def _style(side: str) -> dict[str, Any]:
+    color, face = (PAPER, "white") if side == "paper" else (OURS, OURS)
+    size = 8 if side == "paper" else 5  # a ring stays seen around a dot
+    return {"label": side, "marker": "o", "markersize": size, "linestyle": "", "color": color, "markerfacecolor": face}
 
 
-def _draw(axes: Axes, panel: Panel) -> None:
+def _draw(axes: Axes, panel: MetricPanel) -> None:
     values = [value for dots in panel.dots for value in (dots.paper, dots.ours) if value is not None]
     low, high = min(values, default=0.0), max(values, default=1.0)
     margin = max(_MARGIN * (high - low), 0.02 * abs(high), 0.1)
     for y, dots in enumerate(panel.dots):
         if dots.paper is not None and dots.ours is not None:
             axes.plot([dots.paper, dots.ours], [y, y], color="#BBBBBB", linewidth=1.5, zorder=1)
-        for who, value, color, above in (("paper", dots.paper, PAPER, True), ("here", dots.ours, OURS, False)):
+        for side, value, color, above in (("paper", dots.paper, PAPER, True), ("here", dots.ours, OURS, False)):
             if value is not None:
-                axes.plot([value], [y], **{**_style(who), "zorder": 2 + (not above)})
+                axes.plot([value], [y], **{**_style(side), "zorder": 2 + (not above)})
                 axes.annotate(
                     f"{value:.2f}", (value, y), (0, 4.5 if above else -4.5), textcoords="offset points",
                     ha="center", va="bottom" if above else "top", fontsize=7, color=color,
@@ -74,5 +74,5 @@ def _draw(axes: Axes, panel: Panel) -> None:
     axes.tick_params(axis="x", labelsize=7)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", alpha=0.3)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
+    for edge in ("top", "right", "left"):
+        axes.spines[edge].set_visible(False)

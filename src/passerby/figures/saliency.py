@@ -1,7 +1,7 @@
-"""Saliency as a picture: a row of pictures, below it a row of maps for each run, the baseline above ours.
+"""Saliency maps: a row of images, below it one row of maps per run, the baseline above ours.
 
-Fig 5 of AaP-ReID shows pictures, a baseline's maps and its own. What is explained is an identity's score or the
-distance of two pictures, of which both are shown (:mod:`passerby.explain.saliency.maps`). All lengths are inches.
+Fig 5 of AaP-ReID shows images, the maps of a baseline and its own. The maps explain the score of an identity, or the
+distance between two images, both of which are shown (:mod:`passerby.explain.saliency.maps`). All lengths are in inches.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from passerby.figures.layout import (
     caption_lines,
     cell_width,
     draw_framed,
-    heatmap_cell,
 )
+from passerby.figures.overlay import enlarge_with_heatmap
 from passerby.figures.style import FONT, RIGHT, UNKNOWN, WRONG, Frame
 from passerby.types import Sample
 
 _HEIGHT = 1.55
-_SIDE = 1.15, 1.8  # of the runs' names, the least and the most
-_BOLD = 0.076  # the widest that a bold letter is
+_SIDE = 1.15, 1.8  # least and greatest width of the names of runs
+_BOLD = 0.076  # maximum width of a bold letter
 _APART = 0.3  # between groups
 _BESIDE = 0.06  # within one
 _WIDEST = 8.6  # of the groups in a line
@@ -48,16 +48,16 @@ _SAME = {True: "the same person", False: "another person", None: "the nearest"}
 
 
 class MapRow(NamedTuple):
-    """One run's maps over the pictures of a group, and what is said below them."""
+    """The maps of one run over the images of a group, and the text below them."""
 
     maps: tuple[Image.Image, ...]
-    said: tuple[str, ...]
-    """Line by line."""
+    caption: tuple[str, ...]
+    """The lines of the text."""
 
 
 @dataclass(frozen=True, eq=False)
 class SaliencyGroup:
-    """A picture, or two that are compared, with each run's maps."""
+    """An image, or a pair of images, with the maps of each run."""
 
     head: str
     images: tuple[FramedImage, ...]
@@ -65,63 +65,64 @@ class SaliencyGroup:
 
 
 def identity_groups(
-    album: ImageSet,
-    seen: Sequence[ModelView],
+    images: ImageSet,
+    views: Sequence[ModelView],
     maps: Sequence[Float[Tensor, "b h w"]],
-    said: Sequence[Sequence[tuple[str, ...]]],
+    captions: Sequence[Sequence[tuple[str, ...]]],
 ) -> list[SaliencyGroup]:
-    """A group a picture.
+    """Return one group per image.
 
     Args:
-        seen: the same pictures as each run's model was shown them.
-        maps: of each run.
-        said: below each picture's map, of each run.
+        images: the images at their own size.
+        views: the same images as the model of each run receives them.
+        maps: the maps of each run.
+        captions: the text below each map of each run.
     """
     groups = []
-    for row, sample in enumerate(seen[0].samples):
-        image = album.image(sample.path)
+    for row, sample in enumerate(views[0].samples):
+        image = images.image(sample.path)
         rows = tuple(
-            MapRow((heatmap_cell(image, found[row]),), words[row]) for found, words in zip(maps, said, strict=True)
+            MapRow((enlarge_with_heatmap(image, found[row]),), texts[row])
+            for found, texts in zip(maps, captions, strict=True)
         )
-        groups.append(SaliencyGroup("", (FramedImage(image, _named(sample), UNKNOWN),), rows))
+        groups.append(SaliencyGroup("", (FramedImage(image, _caption(sample), UNKNOWN),), rows))
     return groups
 
 
-def distance_groups(album: ImageSet, pairs: Sequence[ImagePair], found: Sequence[PairSaliency]) -> list[SaliencyGroup]:
-    """A group a pair; ``found`` of each run."""
+def distance_groups(images: ImageSet, pairs: Sequence[ImagePair], maps: Sequence[PairSaliency]) -> list[SaliencyGroup]:
+    """Return one group per pair; ``maps`` are those of each run."""
     groups = []
     for row, pair in enumerate(pairs):
-        images = [album.image(sample.path) for sample in (pair.query, pair.other)]
+        a, b = (images.image(sample.path) for sample in (pair.query, pair.other))
         frame = _FRAMES[pair.same]
-        named = zip(images, (pair.query, pair.other), strict=True)
+        framed = FramedImage(a, _caption(pair.query), frame), FramedImage(b, _caption(pair.other), frame)
         rows = tuple(
             MapRow(
-                (heatmap_cell(images[0], one.a[row]), heatmap_cell(images[1], one.b[row])),
-                (f"d = {format_number(one.distances[row].item())}",),
+                (enlarge_with_heatmap(a, found.a[row]), enlarge_with_heatmap(b, found.b[row])),
+                (f"d = {format_number(found.distances[row].item())}",),
             )
-            for one in found
+            for found in maps
         )
         head = f"{frame.symbol} {_SAME[pair.same]}".strip()
-        groups.append(
-            SaliencyGroup(head, tuple(FramedImage(image, _named(some), frame) for image, some in named), rows)
-        )
+        groups.append(SaliencyGroup(head, framed, rows))
     return groups
 
 
 def saliency_figure(groups: Sequence[SaliencyGroup], names: Sequence[str], *, title: str, foot: str = "") -> Figure:
-    """The groups side by side, as many lines as they need; in each line the pictures, then every run's maps.
+    """Draw the groups side by side in as many lines as needed; in each line the images, then the maps of every run.
 
     Args:
-        names: of the runs, in the order of each group's rows.
-        title: says what is explained, on which data.
+        names: names of the runs, in the order of each group's rows.
+        title: what is explained, and the data.
+        foot: a remark below the figure.
 
     Raises:
         ConfigError: if there is nothing to draw, or a group lacks a run.
     """
     if not groups or any(len(group.rows) != len(names) for group in groups):
-        raise ConfigError(f"each picture needs a map of each of {', '.join(names) or 'some runs'}; give both")
+        raise ConfigError(f"each image needs a map of each of {', '.join(names) or 'some runs'}")
     wide = cell_width([each for group in groups for each in group.images], _HEIGHT)
-    lines = _broken(groups, lambda group: _width(group, wide))
+    lines = _break_lines(groups, lambda group: _width(group, wide))
     widest = max(sum(_width(group, wide) + _APART for group in line) for line in lines)
     side = _side(names)
     width = max(_LEAST, side + widest + 2 * GAP)
@@ -138,7 +139,7 @@ def saliency_figure(groups: Sequence[SaliencyGroup], names: Sequence[str], *, ti
 
 
 def _side(names: Sequence[str]) -> float:
-    """What holds the longest name, or the longest word of one that has no room in a line."""
+    """Return the width of the longest line of a name."""
     least, most = _SIDE
     lines = [line for name in names for line in break_name(name, int(most / _BOLD))]
     return max([least, *(len(line) * _BOLD + GAP / 2 for line in lines)])
@@ -148,39 +149,41 @@ def _draw_line(
     figure: Figure, line: Sequence[SaliencyGroup], names: Sequence[str], *, upper: float, wide: float, side: float
 ) -> None:
     width, height = figure.get_size_inches()
-    first = upper - _head(line)
+    first = upper - _head_height(line)
     bottoms = [first - _HEIGHT]
     for _ in names:
-        below = _captions(line) if len(bottoms) == 1 else _said(line)
+        below = _image_lines(line) if len(bottoms) == 1 else _map_lines(line)
         bottoms.append(bottoms[-1] - LINE * below - GAP - _HEIGHT)
-    for name, bottom in zip(("picture", *names), bottoms, strict=True):
-        words, weight = "\n".join(break_name(name, int(side / _BOLD))), "normal" if bottom == bottoms[0] else "bold"
-        figure.text(GAP / width, (bottom + _HEIGHT / 2) / height, words, fontsize=FONT, va="center", weight=weight)
+    for name, bottom in zip(("image", *names), bottoms, strict=True):
+        text, weight = "\n".join(break_name(name, int(side / _BOLD))), "normal" if bottom == bottoms[0] else "bold"
+        figure.text(GAP / width, (bottom + _HEIGHT / 2) / height, text, fontsize=FONT, va="center", weight=weight)
     left = GAP + side + _APART / 2
     for group in line:
         center, frame = left + _width(group, wide) / 2, group.images[0].frame
         color = "black" if frame == UNKNOWN else frame.color
         how: dict[str, Any] = {"fontsize": FONT, "ha": "center", "va": "top"}
         figure.text(center / width, upper / height, group.head, weight="bold", color=color, **how)
-        start = center - _pictures(group, wide) / 2
+        start = center - _images_width(group, wide) / 2
         _draw_row(figure, group.images, start, bottoms[0], wide)
-        for (maps, said), bottom in zip(group.rows, bottoms[1:], strict=True):
+        for (maps, caption), bottom in zip(group.rows, bottoms[1:], strict=True):
             _draw_row(figure, [FramedImage(image, (), UNKNOWN) for image in maps], start, bottom, wide)
-            figure.text(center / width, (bottom - 0.06) / height, "\n".join(said), **how)
+            figure.text(center / width, (bottom - 0.06) / height, "\n".join(caption), **how)
         left += _width(group, wide) + _APART
 
 
-def _draw_row(figure: Figure, pictures: Sequence[FramedImage], left: float, bottom: float, wide: float) -> None:
-    for column, picture in enumerate(pictures):
+def _draw_row(figure: Figure, images: Sequence[FramedImage], left: float, bottom: float, wide: float) -> None:
+    for column, image in enumerate(images):
         x = left + column * (wide + _BESIDE)
-        axes = draw_framed(figure, picture, left=x, bottom=bottom, width=wide, height=_HEIGHT)
-        if picture.frame == UNKNOWN:
+        axes = draw_framed(figure, image, left=x, bottom=bottom, width=wide, height=_HEIGHT)
+        if image.frame == UNKNOWN:
             for spine in axes.spines.values():
                 spine.set_linewidth(1)
 
 
-def _broken(groups: Sequence[SaliencyGroup], width_of: Callable[[SaliencyGroup], float]) -> list[list[SaliencyGroup]]:
-    """Into lines that are not too wide."""
+def _break_lines(
+    groups: Sequence[SaliencyGroup], width_of: Callable[[SaliencyGroup], float]
+) -> list[list[SaliencyGroup]]:
+    """Split the groups into lines that are not too wide."""
     lines: list[list[SaliencyGroup]] = [[]]
     for group in groups:
         if lines[-1] and sum(width_of(each) + _APART for each in [*lines[-1], group]) > _WIDEST:
@@ -190,33 +193,33 @@ def _broken(groups: Sequence[SaliencyGroup], width_of: Callable[[SaliencyGroup],
 
 
 def _width(group: SaliencyGroup, wide: float) -> float:
-    """What holds its pictures, and what is said of them."""
-    words = max(len(text) for text in (group.head, *(line for row in group.rows for line in row.said)))
-    return max(_pictures(group, wide), words * CHARACTER)
+    """Return the width of the images of a group, or of the text about them."""
+    words = max(len(text) for text in (group.head, *(line for row in group.rows for line in row.caption)))
+    return max(_images_width(group, wide), words * CHARACTER)
 
 
-def _pictures(group: SaliencyGroup, wide: float) -> float:
+def _images_width(group: SaliencyGroup, wide: float) -> float:
     return len(group.images) * (wide + _BESIDE) - _BESIDE
 
 
 def _line_height(line: Sequence[SaliencyGroup], runs: int) -> float:
-    maps = runs * (_HEIGHT + LINE * _said(line) + GAP)
-    return _head(line) + _HEIGHT + LINE * _captions(line) + GAP + maps + GAP / 2
+    maps = runs * (_HEIGHT + LINE * _map_lines(line) + GAP)
+    return _head_height(line) + _HEIGHT + LINE * _image_lines(line) + GAP + maps + GAP / 2
 
 
-def _head(line: Sequence[SaliencyGroup]) -> float:
+def _head_height(line: Sequence[SaliencyGroup]) -> float:
     return LINE + GAP / 4 if any(group.head for group in line) else 0.0
 
 
-def _said(line: Sequence[SaliencyGroup]) -> int:
-    return max(len(row.said) for group in line for row in group.rows)
+def _map_lines(line: Sequence[SaliencyGroup]) -> int:
+    return max(len(row.caption) for group in line for row in group.rows)
 
 
-def _captions(line: Sequence[SaliencyGroup]) -> int:
-    return max(len(picture.caption) for group in line for picture in group.images)
+def _image_lines(line: Sequence[SaliencyGroup]) -> int:
+    return max(len(image.caption) for group in line for image in group.images)
 
 
-def _named(sample: Sample) -> list[str]:
+def _caption(sample: Sample) -> list[str]:
     return caption_lines(sample.pid, sample.camid, sample.role) or [sample.path.rsplit("/", 1)[-1]]
 
 

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Write figures to files, the same bytes for the same figure."""
 
 from __future__ import annotations
 
@@ -7,62 +7,62 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from passerby.errors import OutputError
+from passerby.files import atomic_write, check_target
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-from passerby.files import atomic_write, check_target
 
-_UNDATED: dict[str, dict[str, None]] = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
-"""What formats of figures would say of the time."""
+_NO_DATE: dict[str, dict[str, None]] = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
+"""The metadata of each format that would depend on the time, removed."""
 
 
 def check_figure(path: str | Path) -> None:
-    """Find out before long work whether a figure can be written there; one that exists is replaced.
+    """Check, before long work, that a figure can be written to a path; an existing file will be replaced.
 
     Raises:
-        OutputError: as :func:`check_target`, or for another format than :func:`save_figure` writes.
+        OutputError: if the folder is missing or not writable, or :func:`save_figure` does not write the format.
     """
     _format(path)
     check_target(path, overwrite=True)
 
 
 def save_figure(figure: Figure, path: str | Path, *, dpi: int = 150) -> None:
-    """Write a figure whole or not at all, as its suffix says: .png, .pdf or .svg. Files tell no date and no place.
+    """Write a figure atomically in the format of its suffix: .png, .pdf or .svg. Files contain no date and no path.
 
     Raises:
-        OutputError: for another suffix, or if it cannot be written.
+        OutputError: if the suffix is another one, or the file cannot be written.
     """
     import matplotlib as mpl
 
     content, form = io.BytesIO(), _format(path)
     disable_math_text(figure)
     with mpl.rc_context({"svg.hashsalt": "passerby", "svg.fonttype": "path"}):
-        figure.savefig(content, format=form, dpi=dpi, metadata=_UNDATED[form])
+        figure.savefig(content, format=form, dpi=dpi, metadata=_NO_DATE[form])
     with atomic_write(path) as partial:
         partial.write_bytes(content.getvalue())
 
 
 def disable_math_text(figure: Figure) -> None:
-    """Take words literally: a $ in the name of a run, a person or a file begins no formula (powers along axes do)."""
+    """Draw every text literally: a $ in the name of a run, person or file starts no formula (ticks keep powers)."""
     from matplotlib.axis import Axis
     from matplotlib.text import Text
     from matplotlib.ticker import LogFormatterMathtext
 
     powers = {
-        words
+        text
         for axis in figure.findobj(Axis)
         if isinstance(axis.get_major_formatter(), LogFormatterMathtext)
-        for words in axis.findobj(Text)
-        if words is not axis.label
+        for text in axis.findobj(Text)
+        if text is not axis.label
     }
-    for words in figure.findobj(Text):
-        if words not in powers:
-            words.set_parse_math(False)
+    for text in figure.findobj(Text):
+        if text not in powers:
+            text.set_parse_math(False)
 
 
 def _format(path: str | Path) -> str:
     form = Path(path).suffix.lower().removeprefix(".")
-    if form not in _UNDATED:
-        *others, last = (f".{known}" for known in _UNDATED)
-        raise OutputError(f"cannot draw to {path}: a figure's name ends in {', '.join(others)} or {last}; choose one")
+    if form not in _NO_DATE:
+        *others, last = (f".{known}" for known in _NO_DATE)
+        raise OutputError(f"cannot write a figure to {path}: expected a name that ends in {', '.join(others)} or {last}")
     return form

@@ -1,7 +1,7 @@
-"""A search as a picture: the query, then its nearest pictures in a strip, nearest first.
+"""The result of a search: the query and its hits in a strip, nearest first.
 
-Where it is known who the query is, right answers have a green frame and ✓, wrong ones a vermilion frame and ✗ (see
-:mod:`passerby.figures.style`); a gray frame means that nobody knows.
+If the identity of the query is known, true matches have a green frame and ✓, false matches a vermilion frame and ✗ (see
+:mod:`passerby.figures.style`); a gray frame stands for an unknown identity.
 """
 
 from __future__ import annotations
@@ -28,25 +28,26 @@ def search_figure(
     camid: int | None = None,
     attributes: Mapping[str, str] | None = None,
 ) -> Figure:
-    """The query and its hits, equally high, each with rank, distance, person and camera where known.
+    """Draw the query and its hits at the same height, each with rank, distance, person and camera where known.
 
     Args:
-        query: ``None`` where attributes alone were asked for: its place stays empty.
-        pid: the query's person; ``None`` where unknown (frames are gray then).
-        camid: the query's camera.
-        attributes: attributes, by name of group; hits show their probability then.
+        query: the image of the query; ``None`` for a search by attributes alone: its place stays empty.
+        hits: the hits with their images.
+        pid: the person ID of the query; ``None`` if unknown (frames are gray then).
+        camid: the camera ID of the query.
+        attributes: the requested attributes by group; hits show their probability then.
     """
     wanted = [f"{group}: {value}" for group, value in (attributes or {}).items()]
-    caption = ["query" if query else "asked for", "", *caption_lines(pid, camid), *wanted]
-    pictures = [FramedImage(query or Image.new("RGB", (32, 64), "white"), caption, QUERY)]
-    pictures += [
+    caption = ["query" if query else "attributes", "", *caption_lines(pid, camid), *wanted]
+    images = [FramedImage(query or Image.new("RGB", (32, 64), "white"), caption, QUERY)]
+    images += [
         FramedImage(image, _caption(hit, pid, nearness=query is not None), _frame(hit, pid)) for hit, image in hits
     ]
-    wide, lines = cell_width(pictures, _HEIGHT), max(len(each.caption) for each in pictures)
+    wide, lines = cell_width(images, _HEIGHT), max(len(each.caption) for each in images)
     tall = _HEIGHT + lines * LINE + 2 * GAP
     columns, rows = 1 + min(len(hits), _PER_ROW), max(1, -(-len(hits) // _PER_ROW))
     figure = Figure(figsize=(columns * (wide + GAP) + GAP, rows * tall), facecolor="white")
-    for i, each in enumerate(pictures):
+    for i, each in enumerate(images):
         row, column = divmod(i - 1, _PER_ROW) if i else (0, -1)
         left, bottom = GAP + (column + 1) * (wide + GAP), (rows - row) * tall - GAP - _HEIGHT
         draw_framed(figure, each, left=left, bottom=bottom, width=wide, height=_HEIGHT)
@@ -54,7 +55,7 @@ def search_figure(
 
 
 def _frame(hit: Hit, pid: int | None) -> Frame:
-    """What kind of answer it is."""
+    """Return the frame of a true match, a false match or an unknown identity."""
     if pid is None or hit.pid is None:
         return UNKNOWN
     return RIGHT if hit.role is Role.PERSON and hit.pid == pid else WRONG

@@ -1,7 +1,7 @@
-"""How runs went: every part of the loss, the learning rate and, where a run evaluated while it trained, its numbers.
+"""Training curves: every part of the loss, the learning rate and, where a run evaluated while it trained, its metrics.
 
-Paper 000 (channel-wise attention), Fig 4 lays the losses of a backbone with and without attention over each other; so does
-this, with as many runs as are given and a panel a curve.
+Paper 000 (channel-wise attention), Fig 4 lays the losses of a backbone with and without attention over each other. This
+figure does so for any number of runs, with one panel per curve.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,73 +21,76 @@ from numpy.typing import NDArray
 from passerby.compat import current_settings
 from passerby.errors import ConfigError
 from passerby.figures.layout import wrap_text
-from passerby.figures.panels import line_of
+from passerby.figures.panels import draw_line
+from passerby.figures.registry import figure
 from passerby.figures.style import FONT, SERIES, STYLES
 from passerby.files import atomic_write
 from passerby.training.run import RunFolder
 
 Over = Literal["epoch", "step"]
 Values = NDArray[np.float64]
-_WIDTH, _HEIGHT, _LINE, _COLUMNS = 3.3, 2.5, 0.19, 3  # inches a panel and a line of the legend; panels side by side
+_WIDTH, _HEIGHT, _LINE, _COLUMNS = 3.3, 2.5, 0.19, 3  # inches of a panel and of a line of the legend; panels per row
 _TOTAL, _RATE = "loss", "learning rate"
 _NOT_LOSSES = {"step", "epoch", "lr", "images_per_second"}
 _WINDOWS = 50
-"""A running mean is over one of so many parts of the steps."""
+"""The number of parts of the steps, over one of which a running mean goes."""
 LOSSES_PNG = "losses.png"
 """The file of a run folder that :func:`save_loss_curves` draws."""
 
 
 class Evaluated(NamedTuple):
-    """Numbers on the test data; in [0, 1], larger is better."""
+    """The metrics on the test data, in [0, 1]; larger is better."""
 
     step: int
     epoch: float
-    """How many were done."""
+    """The number of finished epochs."""
     rank1: float
     mean_ap: float | None
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingHistory:
-    """What a run logged, a value a step."""
+    """The training log of a run, one value per step."""
 
     name: str
     steps: Values
     epochs: Values
-    """How many were done after each step."""
+    """The number of finished epochs after each step."""
     losses: Mapping[str, Values]
-    """The whole, called ``loss``, first; then its parts as they are weighted."""
+    """The total, called ``loss``, first; then its weighted parts."""
     lr: Values
     evaluated: tuple[Evaluated, ...]
-    """Between epochs where the run was asked for it, and at its end."""
+    """The evaluations between epochs, if the run made them, and at its end."""
     data: str | None = None
-    """What it was trained on, where the run says so."""
+    """The training data, where the run recorded it."""
 
     @classmethod
     def from_run(cls, run: str | Path, name: str | None = None) -> TrainingHistory:
-        """That of a run folder, called as the folder is.
+        """Read the history of a run folder; by default it has the name of the folder.
 
         Raises:
-            ConfigError: if there is no such folder, or no log of steps in it, or it is damaged.
+            ConfigError: if the folder does not exist, or its log of steps is missing or damaged.
         """
         folder = RunFolder(run)
         if not folder.path.is_dir():
-            raise ConfigError(f"there is no folder {folder.path}; give the folder of a run that was trained here")
+            raise ConfigError(
+                f"the folder {folder.path} does not exist. Fix: give the folder of a run that passerby trained"
+            )
         try:
             log, between = folder.log(), folder.evaluations()
             if not log:
                 raise ConfigError(
                     f"{folder.path} has no log of its training (no {folder.metrics_log.name}): it was imported, or has "
-                    "not done a step; give the folder of a run that was trained here"
+                    "not done a step. Fix: give the folder of a run that passerby trained"
                 )
             losses = {part: _column(log, part) for part in loss_names(log)}
             steps, epochs = _column(log, "step"), _progress(_column(log, "epoch"))
-            ends = _of_the_end(folder.path / "metrics.json", int(steps[-1]), float(epochs[-1]))
+            ends = _final_evaluation(folder.path / "metrics.json", int(steps[-1]), float(epochs[-1]))
             evaluated = (*(_evaluated(entry) for entry in between), *ends)
             data = _data(folder.config)
             return cls(name or folder.path.name, steps, epochs, losses, _column(log, "lr"), evaluated, data)
         except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"the log of {folder.path} is damaged ({error!r}); train the run again") from None
+            raise ConfigError(f"the log of {folder.path} is damaged ({error!r}). Fix: train the run again") from None
 
 
 def _column(log: Sequence[Mapping[str, Any]], name: str) -> Values:
@@ -95,7 +98,7 @@ def _column(log: Sequence[Mapping[str, Any]], name: str) -> Values:
 
 
 def _progress(epoch: Values) -> Values:
-    """Of the epochs' numbers: epochs have one length, though the last one may not be finished."""
+    """Return the number of finished epochs after each step; epochs are equally long, but the last may be unfinished."""
     _, place, lengths = np.unique(epoch, return_inverse=True, return_counts=True)
     before = np.cumsum(lengths) - lengths
     done: Values = epoch + (np.arange(len(epoch)) - before[place] + 1) / lengths.max()
@@ -112,29 +115,38 @@ def _data(config: Path) -> str | None:
     return data.get("train") if isinstance(data, dict) else data
 
 
-def _of_the_end(file: Path, step: int, epoch: float) -> tuple[Evaluated, ...]:
-    """A pose network's numbers are others."""
+def _final_evaluation(file: Path, step: int, epoch: float) -> tuple[Evaluated, ...]:
+    """Return the evaluation at the end; a pose network has other metrics."""
     values = current_settings(json.loads(file.read_text())) if file.is_file() else {}
     return (Evaluated(step, epoch, values["cmc"]["1"], values["mean_ap"]),) if "cmc" in values else ()
 
 
-def training_figure(runs: Sequence[TrainingHistory], *, over: Over = "epoch", title: str | None = None) -> Figure:
-    """A panel for the loss, each of its parts, the learning rate and, if known between epochs, rank-1 and mAP.
+@figure("curves", title="Training curves", needs="log", several=True, section="curves")
+def training_figure(
+    runs: Sequence[TrainingHistory],
+    *,
+    title: str = "Training curves",
+    over: Annotated[Over, "Unit of the horizontal axis."] = "epoch",
+) -> Figure:
+    """Draw losses, learning rate and, if evaluated between epochs, rank-1 and mAP; several runs over each other.
 
     Args:
-        title: by default says on what they were trained, and how to read the lines.
+        title: the beginning of the title; the training data, if all runs have the same, and a key are added.
+        over: the unit of the horizontal axis.
 
     Raises:
-        ConfigError: if there are no runs, or more than there are line styles.
+        ConfigError: if there are no runs, or more than line styles.
     """
     if not 1 <= len(runs) <= len(STYLES):
-        raise ConfigError(f"a figure of curves shows 1 to {len(STYLES)} runs, got {len(runs)}; make several figures")
+        raise ConfigError(
+            f"a figure of curves shows 1 to {len(STYLES)} runs, got {len(runs)}. Fix: make several figures"
+        )
     panels = _panels(runs, over)
     columns = 2 if len(panels) == 4 else min(_COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
     size = max(5.0, _WIDTH * columns), _HEIGHT * rows + 0.5 + _LINE * len(runs)
     figure = Figure(figsize=size, facecolor="white", layout="constrained")
-    figure.suptitle(wrap_text(title or _title(runs), size[0]), fontsize=FONT + 1)
+    figure.suptitle(wrap_text(_heading(title, runs), size[0]), fontsize=FONT + 1)
     places = figure.subplots(rows, columns, squeeze=False)
     for axes, (name, draw) in zip(places.flat, panels.items(), strict=False):
         draw(axes)
@@ -144,25 +156,25 @@ def training_figure(runs: Sequence[TrainingHistory], *, over: Over = "epoch", ti
         axes.grid(alpha=0.3)
     for axes in places.flat[len(panels) :]:
         axes.remove()
-    lines = [line_of(places.flat[0], number, [], [], label=_ending(run)) for number, run in enumerate(runs)]
+    lines = [draw_line(places.flat[0], number, [], [], label=_label(run)) for number, run in enumerate(runs)]
     figure.legend(handles=lines, loc="outside lower center", fontsize=FONT, frameon=False, handlelength=4)
     return figure
 
 
-def _title(runs: Sequence[TrainingHistory]) -> str:
+def _heading(title: str, runs: Sequence[TrainingHistory]) -> str:
     data = {run.data for run in runs}
     (on,) = data if len(data) == 1 else {None}
-    return f"Training{f' on {on}' if on else ''}: each step pale, its running mean strong"
+    return f"{title}{f' on {on}' if on else ''}: each step pale, its running mean strong"
 
 
 def _panels(runs: Sequence[TrainingHistory], over: Over) -> dict[str, Callable[[Axes], None]]:
-    """By title, in the order in which they are drawn."""
+    """Return the panels by title, in their order."""
     parts = list(dict.fromkeys(part for run in runs for part in run.losses))
     panels: dict[str, Callable[[Axes], None]] = {}
     for part in parts:
         having = [run for run in runs if part in run.losses]
         whose = "" if len(having) == len(runs) else f" (in {len(having)} of {len(runs)} runs)"
-        name = "loss, the whole" if part == _TOTAL else f"loss: {part}{whose}"
+        name = "total loss" if part == _TOTAL else f"loss: {part}{whose}"
         panels[name] = partial(_losses, runs=runs, part=part, over=over)
     panels[_RATE] = partial(_rates, runs=runs, over=over)
     if any(len(run.evaluated) > 1 for run in runs):
@@ -176,14 +188,14 @@ def _losses(axes: Axes, runs: Sequence[TrainingHistory], part: str, over: Over) 
         if part in run.losses:
             places, values = getattr(run, f"{over}s"), run.losses[part]
             axes.plot(places, values, color=SERIES[number], alpha=0.15, linewidth=0.6)
-            line_of(axes, number, *running_mean(places, values))
+            draw_line(axes, number, *running_mean(places, values))
     if all(run.losses[part].min() >= 0 for run in runs if part in run.losses):
         axes.set_ylim(bottom=0)
 
 
 def _rates(axes: Axes, runs: Sequence[TrainingHistory], over: Over) -> None:
     for number, run in enumerate(runs):
-        line_of(axes, number, getattr(run, f"{over}s"), run.lr)
+        draw_line(axes, number, getattr(run, f"{over}s"), run.lr)
     axes.ticklabel_format(axis="y", scilimits=(-2, 3))
     axes.yaxis.get_offset_text().set_fontsize(FONT)
     axes.set_ylim(bottom=0)
@@ -192,7 +204,7 @@ def _rates(axes: Axes, runs: Sequence[TrainingHistory], over: Over) -> None:
 def _numbers(axes: Axes, runs: Sequence[TrainingHistory], field: str, over: Over) -> None:
     for number, run in enumerate(runs):
         known = [each for each in run.evaluated if getattr(each, field) is not None]
-        line_of(
+        draw_line(
             axes,
             number,
             [getattr(each, over) for each in known],
@@ -202,8 +214,8 @@ def _numbers(axes: Axes, runs: Sequence[TrainingHistory], field: str, over: Over
         )
 
 
-def _ending(run: TrainingHistory) -> str:
-    """The name, and what came out."""
+def _label(run: TrainingHistory) -> str:
+    """Return the name of a run with its final metrics."""
     if not run.evaluated:
         return run.name
     last = run.evaluated[-1]
@@ -212,14 +224,14 @@ def _ending(run: TrainingHistory) -> str:
 
 
 def loss_names(log: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    """The loss and its parts, in the order in which a run logs them."""
+    """Return the names of the loss and its parts, in the order in which a run logs them."""
     return tuple(name for name in log[0] if name not in _NOT_LOSSES) if log else ()
 
 
 def running_mean(
     places: NDArray[np.float64], values: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The mean of each fiftieth of the values, at the place of its last one."""
+    """Compute the running mean over a fiftieth of the values, at the place of the last one of each window."""
     window = max(1, len(values) // _WINDOWS)
     return places[window - 1 :], np.convolve(values, np.ones(window) / window, mode="valid")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from passerby.figures.reproduction import Dots, Panel, comparison
+from passerby.figures.reproduction import Dots, MetricPanel, reproduction_figure
 from passerby.files import atomic_write
 from passerby.recipes.tables import COUNTED, Table
 from passerby.training.config import TrainConfig
@@ -92,7 +92,7 @@ class TableReport:
             OutputError: if one cannot be written.
         """
         image = io.BytesIO()
-        comparison(self.title, _brief(self.conditions), self._panels()).savefig(image, format="png", dpi=130)
+        reproduction_figure(self.title, _brief(self.conditions), self._panels()).savefig(image, format="png", dpi=130)
         contents = {
             RESULTS: (json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n").encode(),
             FIGURE: image.getvalue(),
@@ -158,14 +158,15 @@ class TableReport:
         unit = "A difference is ours − paper."
         return ["", unit, *([""] if reasons or notes else []), *reasons, *notes]
 
-    def _panels(self) -> list[Panel]:
+    def _panels(self) -> list[MetricPanel]:
         if self.table.attributes:
             return [
-                Panel(f"{row.title} (%)", [Dots(c.metric, c.paper, c.ours) for c in row.cells]) for row in self.rows
+                MetricPanel(f"{row.title} (%)", [Dots(c.metric, c.paper, c.ours) for c in row.cells])
+                for row in self.rows
             ]
         heads = [(cell.dataset, cell.metric) for cell in self.rows[0].cells]
         return [
-            Panel(
+            MetricPanel(
                 title=f"{metric} ({_UNITS.get(metric, '%')})\n{'paper: ' if self.table.trained else ''}{dataset}",
                 dots=[Dots(row.title, row.cells[i].paper, row.cells[i].ours) for row in self.rows],
             )

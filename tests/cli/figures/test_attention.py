@@ -59,7 +59,7 @@ def test_attention_draws_what_fits_and_says_what_else_there_is(
         (("--kind", "channels", "--positions", "0,0"), "leave them out"),
         (("--kind", "inner"), "unknown kind of attention 'inner'"),
         (("--kind", "intra"), "no attention of kind intra"),
-        (("--query", "nobody.jpg"), "unknown picture 'nobody.jpg'"),
+        (("--query", "none.jpg"), "unknown image 'none.jpg'"),
         (("--query", "a.jpg", "-n", "2"), "leave it out"),
     ],
 )

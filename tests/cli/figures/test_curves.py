@@ -66,4 +66,4 @@ def test_a_map_of_a_run(run, trained: Path, figures: Path, tmp_path: Path) -> No
     assert (done.code, done.err) == (0, "")
     assert is_png(tmp_path / "map.png")
     assert run(*asked, "--color", "camera").code == 0
-    assert "pca has none" in run(*asked, "--perplexity", 4).err
+    assert "not of pca" in run(*asked, "--perplexity", 4).err

@@ -54,7 +54,7 @@ def test_identities(run: Run, trained: Path, figures: Path, tmp_path: Path, meth
         (("--method", "cam", "--by", "identity", "--layer", "layer3"), "leave --layer out"),
         (("--layer", "layer9"), "unknown layer of aap_reid 'layer9'. Did you mean layer"),
         (("--query", "a.jpg", "-n", 2), "has no effect"),
-        (("--query", "nobody.jpg"), "unknown picture 'nobody.jpg'"),
+        (("--query", "none.jpg"), "unknown image 'none.jpg'"),
     ],
 )
 def test_what_cannot_be_drawn_is_said_in_a_line(

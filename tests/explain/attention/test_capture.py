@@ -116,7 +116,8 @@ def test_a_position_outside_the_map_is_refused(dual: ModelView) -> None:
 
 def test_every_registered_model_shows_something_or_says_why_not() -> None:
     small: dict[str, dict[str, Any]] = {
-        "aap_reid": {"backbone": "resnet18"}, "dual_attention": {"backbone": "resnet18"}, "aanet": {"backbone": "resnet18"},
+        "aap_reid": {"backbone": "resnet18"}, "dual_attention": {"backbone": "resnet18"},
+        "aanet": {"backbone": "resnet18"},
         "attention_driven": {"width": 0.125}, "strong_baseline": {"backbone": "resnet18"},
         "aligned_reid": {"backbone": "resnet18"},
     }  # fmt: skip

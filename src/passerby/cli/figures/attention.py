@@ -79,20 +79,10 @@ def attention(
 
 
 def _drawn(kind: AttentionKind, seen: ModelView, positions: Sequence[tuple[int, int]] | None, title: str) -> Figure:
-    from passerby.figures.attention import intra_attention_figure, position_attention_figure, self_attention_figure
-    from passerby.figures.attributes import attribute_figure
-    from passerby.figures.channel_attention import channel_attention_figure
-    from passerby.figures.inter_attention import inter_attention_figure
+    from passerby.figures.registry import attention_figure
 
-    if kind == "self":
-        return self_attention_figure(seen, positions, title=title)
-    draw = {
-        "attributes": attribute_figure,
-        "intra": intra_attention_figure,
-        "inter": inter_attention_figure,
-        "positions": position_attention_figure,
-    }
-    return draw.get(kind, channel_attention_figure)(seen, title=title)
+    options = {"positions": positions} if kind == "self" else {}
+    return attention_figure(kind).draw(seen, title=title, **options)
 
 
 def _kind(text: str | None) -> AttentionKind | None:

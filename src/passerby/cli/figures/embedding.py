@@ -64,7 +64,7 @@ def embedding(  # noqa: PLR0913 - options of a command
         normalize=model.protocol.normalize,
         seed=seed,
         perplexity=perplexity,
-        album=ImageSet(dataset.source, blur=blur),
+        images=ImageSet(dataset.source, blur=blur),
         thumbnails=thumbnails,
     )
     save_figure(figure, output)

@@ -31,7 +31,7 @@ class AttributeMaps:
     """The activation map of each group's predicted value, in [0, 1]."""
     predictions: tuple[AttributePredictions, ...]
     """The predicted value and its probability, for each image and group."""
-    attention_map: Float[Tensor, "b h w"] | None
+    attention_map: Float[Tensor, "b y x"] | None
     """The attribute attention map (AAM), 1 where it is on; ``None`` for a model without it."""
     attended: tuple[str, ...]
     """The groups that the AAM is made of."""

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from passerby.errors import PasserbyError
 from passerby.explain.attention.capture import AttentionKind, attention_kinds
 from passerby.explain.images import ModelView, view_samples
-from passerby.figures.attention import intra_attention_figure, position_attention_figure, self_attention_figure
-from passerby.figures.attributes import attribute_figure
-from passerby.figures.channel_attention import channel_attention_figure
-from passerby.figures.inter_attention import inter_attention_figure
+from passerby.figures.registry import attention_figure
 from passerby.report.components import heading, paragraph
 from passerby.report.figure import show_figure
 from passerby.report.inputs.evaluated_run import Evaluation
@@ -22,16 +18,13 @@ from passerby.report.inputs.run import Run, evaluated
 from passerby.report.registry import section
 
 _IMAGES = 4
-_FIGURES: dict[AttentionKind, tuple[Callable[..., Figure], str]] = {
-    "attributes": (attribute_figure, "activation maps of the predicted attributes (AANet, Fig 6)"),
-    "intra": (intra_attention_figure, "masks of intra-attention, block by block (Attention Driven, Fig 7)"),
-    "self": (self_attention_figure, "self-attention from selected positions (Dual Attention, Eq 2)"),
-    "inter": (inter_attention_figure, "weights of the body parts (Attention Driven, Eq 8)"),
-    "channels": (
-        channel_attention_figure,
-        "channel weights, block by block (AaP-ReID, Eq 2–3; Dual Attention, SE)",
-    ),
-    "positions": (position_attention_figure, "position weights, block by block"),
+_CONTENT: dict[AttentionKind, str] = {
+    "attributes": "activation maps of the predicted attributes (AANet, Fig 6)",
+    "intra": "masks of intra-attention, block by block (Attention Driven, Fig 7)",
+    "self": "self-attention from selected positions (Dual Attention, Eq 2)",
+    "inter": "weights of the body parts (Attention Driven, Eq 8)",
+    "channels": "channel weights, block by block (AaP-ReID, Eq 2–3; Dual Attention, SE)",
+    "positions": "position weights, block by block",
 }
 
 
@@ -60,7 +53,7 @@ def _figures(run: Run, evaluation: Evaluation) -> Iterator[Markup]:
 
 
 def _figure(run: Run, evaluation: Evaluation, view: ModelView, kind: AttentionKind) -> Markup:
-    draw, content = _FIGURES[kind]
+    draw, content = attention_figure(kind).draw, _CONTENT[kind]
     labels = {"truth": evaluation.attributes} if kind == "attributes" else {}
     try:
         figure = draw(view, title=f"{run.label} on {evaluation.spec}: {content}", **labels)

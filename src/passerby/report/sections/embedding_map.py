@@ -41,7 +41,7 @@ def _figure(run: Run, evaluation: Evaluation, some: Embeddings, color: Color) ->
         method="tsne",
         color=color,
         normalize=evaluation.result.protocol.normalize,
-        album=evaluation.images if color == "person" else None,
+        images=evaluation.images if color == "person" else None,
     )
     people = 0 if some.pids is None else len(some.pids.unique())
     alt = f"A t-SNE map of {len(some)} embeddings of {run.label}, {people} people, one point per image, colored by "

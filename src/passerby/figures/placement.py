@@ -1,4 +1,4 @@
-"""Labels and pictures beside points, so that none lies on another: a greedy search, in inches."""
+"""Place labels and images beside points without overlaps: a greedy search, in inches."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Points = NDArray[np.float64]
 _DIRECTIONS = 16
 _GAP = 0.04
 _COVERED = 0.25
-"""What a covered point costs, in inches of distance."""
+"""The cost of a covered point, in inches of distance."""
 
 
 class Box(NamedTuple):
-    """On the page; up is more."""
+    """A rectangle on the page; larger is higher."""
 
     left: float
     bottom: float
@@ -26,10 +26,11 @@ class Box(NamedTuple):
 
     @property
     def center(self) -> tuple[float, float]:
+        """The center of the box."""
         return self.left + self.width / 2, self.bottom + self.height / 2
 
     def overlaps(self, other: Box, gap: float = _GAP) -> bool:
-        """Whether they are nearer than the gap."""
+        """Test whether two boxes are nearer to each other than the gap."""
         apart = (
             self.left + self.width + gap <= other.left
             or other.left + other.width + gap <= self.left
@@ -39,11 +40,12 @@ class Box(NamedTuple):
         return not apart
 
     def inside(self, other: Box) -> bool:
+        """Test whether the box lies inside another."""
         across = other.left <= self.left and self.left + self.width <= other.left + other.width
         return across and other.bottom <= self.bottom and self.bottom + self.height <= other.bottom + other.height
 
 
-def place(
+def place_box(
     anchor: tuple[float, float],
     size: tuple[float, float],
     *,
@@ -53,15 +55,15 @@ def place(
     reach: float,
     most: int | None = None,
 ) -> Box | None:
-    """A box of ``size`` beside ``anchor``: near it, on few points, on the page and on nothing that is taken.
+    """Find a place for a box of ``size``: near ``anchor``, on few points, on the page and on no taken box.
 
     Args:
-        points: ``(n, 2)``, which may be covered where there is no better place.
-        reach: how far its edge may be away.
-        most: how many points it may cover; ``None``: any number.
+        points: ``(n, 2)``; the box may cover some where there is no better place.
+        reach: maximum distance of the box from the anchor.
+        most: maximum number of covered points; ``None``: any number.
 
     Returns:
-        ``None`` where there is no room.
+        The box, or ``None`` without room.
     """
     best, least = None, math.inf
     for step in range(6):
@@ -86,15 +88,15 @@ def _covered(box: Box, points: Points) -> int:
     return int(((points >= low) & (points <= high)).all(axis=1).sum())
 
 
-def spread(points: Points, number: int) -> list[int]:
-    """Rows of points far from each other: the farthest from the middle, then ever the farthest from all chosen."""
-    chosen: list[int] = []
+def select_spread(points: Points, number: int) -> list[int]:
+    """Select rows of points far from each other: the farthest from the mean, then the farthest from all selected."""
+    selected: list[int] = []
     distance = np.linalg.norm(points - points.mean(axis=0), axis=1)
     for _ in range(min(number, len(points))):
         row = int(distance.argmax())
-        if chosen and distance[row] == 0:
+        if selected and distance[row] == 0:
             break
-        chosen.append(row)
+        selected.append(row)
         own = np.linalg.norm(points - points[row], axis=1)
-        distance = own if len(chosen) == 1 else np.minimum(distance, own)
-    return chosen
+        distance = own if len(selected) == 1 else np.minimum(distance, own)
+    return selected
