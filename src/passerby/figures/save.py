@@ -64,5 +64,7 @@ def _format(path: str | Path) -> str:
     form = Path(path).suffix.lower().removeprefix(".")
     if form not in _NO_DATE:
         *others, last = (f".{known}" for known in _NO_DATE)
-        raise OutputError(f"cannot write a figure to {path}: expected a name that ends in {', '.join(others)} or {last}")
+        raise OutputError(
+            f"cannot write a figure to {path}: expected a name that ends in {', '.join(others)} or {last}"
+        )
     return form
