@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import passerby
 from passerby.data.registry import load as load_dataset
 from passerby.inference.embeddings_file import read_query_gallery
-from passerby.inference.load import load
 from passerby.metrics.held_out import split_people
 from passerby.metrics.pairs import pair_distances
 from passerby.metrics.probability import Method, fit
@@ -31,7 +31,7 @@ def sides(arguments: argparse.Namespace) -> tuple[Embeddings, Embeddings, Protoc
     """Return query, gallery and the protocol."""
     if arguments.features:
         return *read_query_gallery(arguments.features), Protocol()
-    model, dataset = load(arguments.run), load_dataset(arguments.data)
+    model, dataset = passerby.load(arguments.run), load_dataset(arguments.data)
     query, gallery = (model.embed_samples(dataset.source, dataset.split(s)) for s in ("query", "gallery"))
     return query, gallery, model.protocol
 

@@ -35,6 +35,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+import passerby
 from passerby.data.attributes.labels import read_attributes
 from passerby.data.dataset import Dataset
 from passerby.data.keypoints.skeleton import PARTS
@@ -44,7 +45,6 @@ from passerby.explain.images import ImageSet, ModelView, view_samples
 from passerby.explain.saliency.maps import attribute_saliency
 from passerby.explain.saliency.measures import mass_inside, points_inside
 from passerby.explain.upsample import upsample_maps
-from passerby.inference.load import load
 from passerby.inference.model import Model
 from passerby.models.aanet.model import AANet, AttributeNetwork
 from passerby.models.aanet.parts import even_stripes
@@ -133,7 +133,7 @@ def moved_apart(seen: ModelView, shown: Images) -> Moved:
 def rows_read(network: AttributeNetwork, height: int) -> dict[str, Tensor]:
     """Return ``(height,)`` for each attribute: 1 in the rows that its classifier reads."""
     stripes = torch.cat([even_stripes(height, parts) for parts in (1, 3)]).float()
-    return {name: stripes[row] for name, row in zip(network.names, network.reads, strict=True)}
+    return {name: stripes[row] for name, row in zip(network.names, network.vector_of, strict=True)}
 
 
 def numbers(maps: Tensor, masks: Tensor, people: Sequence[int]) -> dict[str, Any]:
@@ -247,7 +247,7 @@ def attention_map(seen: ModelView, shown: Images, found: AttributeMaps) -> dict[
 
 def record(run: Path, data: str) -> dict[str, Any]:
     """Return the entry of one run."""
-    model = load(run)
+    model = passerby.load(run)
     shown = read_images(data, model.size)
     seen = seen_by(model, shown)
     found, fine, elsewhere = attribute_maps(seen), stitch_attribute_maps(seen, STEP), moved_apart(seen, shown)

@@ -21,11 +21,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import passerby
 from passerby.config import parse_override, with_overrides
 from passerby.data.dataset import Dataset
 from passerby.data.registry import load
 from passerby.evaluation.evaluate import evaluate
-from passerby.inference.load import load as load_run
 from passerby.models.base import ReidModel
 from passerby.recipes.registry import load_recipe
 from passerby.synthetic.export import write_pedestrians
@@ -95,7 +95,7 @@ def training(arguments: argparse.Namespace, data: Path) -> TrainConfig:
 def trained(config: TrainConfig, run: Path) -> ReidModel:
     shutil.rmtree(run, ignore_errors=True)
     train(config, run)
-    return load_run(run).network
+    return passerby.load(run).network
 
 
 def untrained(config: TrainConfig) -> ReidModel:

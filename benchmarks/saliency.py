@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+import passerby
 from passerby.data.dataset import Dataset
 from passerby.data.registry import load as load_dataset
 from passerby.data.source import Source
@@ -37,7 +38,6 @@ from passerby.explain.saliency.measures import (
     saliency_order,
     score_curve,
 )
-from passerby.inference.load import load
 from passerby.inference.model import Model
 from passerby.models.registry import create_model
 from passerby.training.run import environment
@@ -155,7 +155,7 @@ def found(trained: tuple[ModelView, ModelView], fresh: tuple[ModelView, ModelVie
 
 def measure(run: Path, pairs: Pairs) -> dict[str, Any]:
     """Measure the default map, and the other ones that it was chosen among."""
-    model = load(run)
+    model = passerby.load(run)
     trained, fresh = sides(model, pairs), sides(untrained(run, model), pairs)
     maps = found(trained, fresh)
     numbers = {

@@ -77,7 +77,7 @@ def _value(kind: Any) -> str:
 
 def reference() -> str:
     """Return the reference of all commands as Markdown."""
-    program = get_command(app)
+    program: Any = get_command(app)
     sections: list[tuple[str, str, list[Parameter]]] = []
     for entry in sorted(entries(), key=lambda entry: (place_of(entry), entry.place)):
         if entry.function is not None:
