@@ -35,7 +35,7 @@ FeaturesOption = Annotated[
     Path | None,
     typer.Option(
         "--features",
-        metavar="FILE.npz|.parquet",
+        metavar="FILE.parquet|.npz",
         help="Precomputed embeddings instead of a run; docs/evaluation.md describes the file.",
     ),
 ]
