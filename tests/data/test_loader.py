@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from passerby.data.images.augment import Augmentation, normalize_images
+from passerby.data.images.augment import Augmentation
+from passerby.data.images.normalize import normalize_images
 from passerby.data.loader import TrainLoader, class_labels
 from passerby.data.sampler import PKSampler
 from passerby.data.source import open_source

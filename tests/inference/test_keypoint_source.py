@@ -16,8 +16,9 @@ import torch
 from torch import Generator, Tensor
 
 from passerby.config import with_overrides
-from passerby.data.images.augment import Augmentation, normalize_images, normalize_parts
+from passerby.data.images.augment import Augmentation
 from passerby.data.images.decode import read_all
+from passerby.data.images.normalize import normalize_images, normalize_parts
 from passerby.data.keypoints.crops import By, _warn_mean_pose
 from passerby.data.keypoints.estimator import Keypoints, PoseEstimator
 from passerby.data.keypoints.skeleton import KEYPOINT_NAMES

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from passerby.data.attributes.schema import Schema
-from passerby.data.images.augment import normalize_images, normalize_parts
+from passerby.data.images.normalize import normalize_images, normalize_parts
 from passerby.models.base import ReidModel
 from passerby.models.card import ModelCard
 from passerby.types import ModelOutput

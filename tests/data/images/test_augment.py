@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import kornia
 import pytest
 import torch
 from torch import Generator, Tensor
 
 from passerby.data.images.augment import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
     Augmentation,
-    normalize_images,
     random_affine,
     random_erase,
     random_flip,
     random_jitter,
     random_pad_crop,
 )
+from passerby.data.images.normalize import IMAGENET_MEAN, IMAGENET_STD, normalize_images
 
 
 def seeded(seed: int = 0) -> Generator:
@@ -108,3 +107,12 @@ def test_the_generator_alone_decides(h: int) -> None:
     assert not torch.equal(first, augment(x, seeded(2)))
     assert torch.equal(state, torch.get_rng_state())  # torch's own generator is untouched
     assert first.dtype == torch.float32
+
+
+def test_normalizing_is_kornias_to_the_last_bit() -> None:
+    images = torch.randint(256, (3, 3, 37, 21), generator=seeded()).to(torch.uint8)
+    mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
+    for same in (images, images.contiguous(memory_format=torch.channels_last)):
+        found, expected = normalize_images(same), kornia.enhance.normalize(same.float() / 255, mean, std)
+        assert torch.equal(found, expected)
+        assert found.stride() == expected.stride()

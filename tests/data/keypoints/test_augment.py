@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from passerby.data.images.augment import normalize_images
+from passerby.data.images.normalize import normalize_images
 from passerby.data.keypoints.augment import PoseAugmentation, coarse, cut, hide, moved
 from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 

@@ -19,32 +19,17 @@ from kornia.enhance import (
     adjust_contrast_with_mean_subtraction,
     adjust_saturation_with_gray_subtraction,
 )
-from kornia.enhance import normalize as kornia_normalize
 from kornia.geometry import hflip
 from kornia.geometry.transform import affine, get_rotation_matrix2d
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from passerby.data.images.normalize import normalize_images
 from passerby.errors import ConfigError
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def _uniform(n: int, low: float, high: float, generator: Generator) -> Tensor:
     return torch.rand(n, generator=generator) * (high - low) + low
-
-
-def normalize_images(images: Tensor) -> Tensor:
-    """uint8 ``(b, 3, h, w)`` → float32 with ImageNet's mean 0 and deviation 1."""
-    mean, std = (torch.tensor(v, device=images.device) for v in (IMAGENET_MEAN, IMAGENET_STD))
-    return kornia_normalize(images.float() / 255, mean, std)
-
-
-def normalize_parts(parts: Tensor) -> Tensor:
-    """The same of parts ``(b, p, 3, y, x)``."""
-    normalized: Tensor = normalize_images(parts.flatten(0, 1)).unflatten(0, parts.shape[:2])
-    return normalized
 
 
 def random_flip(images: Tensor, p: float, generator: Generator) -> Tensor:

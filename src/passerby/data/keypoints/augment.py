@@ -18,14 +18,9 @@ from kornia.filters import gaussian_blur2d
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from passerby.data.images.augment import normalize_images, random_jitter
-from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
-
-MIRRORED = tuple(
-    KEYPOINT_NAMES.index(name.replace("left", "right") if "left" in name else name.replace("right", "left"))
-    for name in KEYPOINT_NAMES
-)
-"""For each joint the one that it becomes in a mirror."""
+from passerby.data.images.augment import random_jitter
+from passerby.data.images.normalize import normalize_images
+from passerby.data.keypoints.skeleton import MIRRORED
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,6 +29,11 @@ KEYPOINT_NAMES = (
     "left_ear",
 )
 """The 18 of OpenPose, in its order; right and left are the person's."""
+MIRRORED = tuple(
+    KEYPOINT_NAMES.index(name.replace("left", "right") if "left" in name else name.replace("right", "left"))
+    for name in KEYPOINT_NAMES
+)
+"""The keypoint that each one becomes in a mirror image, by index."""
 BONES = (
     (0, 1),
     (1, 2),

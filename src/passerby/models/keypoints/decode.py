@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from passerby.data.keypoints.augment import MIRRORED
+from passerby.data.keypoints.skeleton import MIRRORED
 from passerby.models.keypoints.network import KeypointScores
 
 NEAR = 0.05

@@ -18,7 +18,7 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional as F
 
-from passerby.data.images.augment import normalize_images
+from passerby.data.images.normalize import normalize_images
 from passerby.data.keypoints.estimator import Keypoints
 from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.errors import ShapeError, WeightsError
