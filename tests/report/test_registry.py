@@ -6,17 +6,25 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from markupsafe import Markup
+from matplotlib.figure import Figure
 
 import passerby.report.sections
-from passerby.report import registry, render_report
+from passerby.errors import ConfigError
+from passerby.explain.evaluated import EvaluatedEmbeddings
+from passerby.explain.images import ModelView
+from passerby.figures.registry import FIGURES, figure
+from passerby.figures.training_curves import TrainingHistory
+from passerby.report import read_records, read_run, registry, render_report
 from passerby.report.inputs.record import Record
 from passerby.report.inputs.run import Run
 from passerby.report.registry import section, sections
+from passerby.report.sections.further_figures import further_figures
 
 TITLES = (
     "Metrics", "Training data and settings", "Evaluation protocol", "Training curves", "Retrieval", "Ranked lists",
-    "Match explanations", "Saliency", "Attention", "Embedding map", "Subgroups", "Attributes", "Calibration",
-    "Environment and commands", "Missing from this report",
+    "Match explanations", "Saliency", "Attention", "Embedding map", "Subgroups", "Attributes", "Further figures",
+    "Calibration", "Environment and commands", "Missing from this report",
 )  # fmt: skip
 
 
@@ -34,6 +42,49 @@ def test_no_two_sections_share_an_anchor_or_a_place() -> None:
     assert len({each.id for each in found}) == len({each.order for each in found}) == len(found)
     assert "contents" not in {each.id for each in found}
     assert "content" not in {each.id for each in found}
+
+
+def test_figures_name_sections_of_the_report() -> None:
+    named = {FIGURES[name].section for name in FIGURES} - {None}
+    assert named <= {each.id for each in sections()}
+    assert "attention" in named
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_a_new_figure_is_shown(one: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    list(FIGURES)  # complete, before it is replaced
+    monkeypatch.setattr(FIGURES, "_entries", {})
+
+    @figure("counts", title="Counts of <images>", needs="embeddings")
+    def counts(run: EvaluatedEmbeddings, *, title: str) -> Figure:
+        """Draw the number of images."""
+        assert title.startswith("Counts of <images>: aap_reid on ")
+        return Figure()
+
+    @figure("steps", title="Steps", needs="log", several=True)
+    def steps(runs: Sequence[TrainingHistory], *, title: str) -> Figure:
+        """Draw the number of steps."""
+        assert [each.name for each in runs] == ["aap_reid"]
+        return Figure()
+
+    @figure("views", title="Views", needs="samples")
+    def views(view: ModelView, *, title: str) -> Figure:
+        """Draw the images."""
+        assert len(view.samples) == 4
+        raise ConfigError("no such module")
+
+    @figure("elsewhere", title="Elsewhere", needs="log", section="curves")
+    def elsewhere(run: TrainingHistory, *, title: str) -> Figure:
+        """Draw nothing here."""
+        raise AssertionError("another section shows it")
+
+    (record,) = read_records([one])
+    words = Markup("").join(further_figures([read_run(record)]).content)
+    assert words.count("<figure>") == 2
+    assert "Counts of &lt;images&gt;: aap_reid on" in words
+    assert "Draw the number of steps." in words
+    assert "no such module" in words
+    assert further_figures([]).content == ()
 
 
 def test_a_new_section_needs_no_other_change(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from passerby.explain.evaluated import EvaluatedEmbeddings
+from passerby.explain.images import ModelView, view_samples
 from passerby.report.inputs.evaluated_run import Evaluation, Missing
 from passerby.report.inputs.record import Record
 
@@ -52,3 +55,14 @@ def evaluated_embeddings(run: Run, evaluation: Evaluation) -> EvaluatedEmbedding
     return EvaluatedEmbeddings(
         run.label, evaluation.query, evaluation.gallery, result.protocol, calibration, fitted_on_these=fitted
     )
+
+
+def view_queries(evaluation: Evaluation, n: int = 4) -> ModelView:
+    """Return the model's view of some queries, spread evenly over the query split.
+
+    Raises:
+        PasserbyError: if the model's inputs cannot be made of them.
+    """
+    query = evaluation.dataset.split("query")
+    rows = torch.linspace(0, len(query) - 1, min(n, len(query))).long().tolist()
+    return view_samples(evaluation.model, evaluation.images, [query[row] for row in rows])

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import torch
 from markupsafe import Markup
 
 from passerby.errors import PasserbyError
 from passerby.explain.attention.capture import AttentionKind, attention_kinds
-from passerby.explain.images import ModelView, view_samples
+from passerby.explain.images import ModelView
 from passerby.figures.registry import attention_figure
 from passerby.report.components import heading, paragraph
 from passerby.report.figure import show_figure
 from passerby.report.inputs.evaluated_run import Evaluation
-from passerby.report.inputs.run import Run, evaluated
+from passerby.report.inputs.run import Run, evaluated, view_queries
 from passerby.report.registry import section
 
-_IMAGES = 4
 _CONTENT: dict[AttentionKind, str] = {
     "attributes": "activation maps of the predicted attributes (AANet, Fig 6)",
     "intra": "masks of intra-attention, block by block (Attention Driven, Fig 7)",
@@ -37,14 +35,12 @@ def attention(runs: Sequence[Run]) -> Iterator[str]:
 
 
 def _figures(run: Run, evaluation: Evaluation) -> Iterator[Markup]:
-    query = evaluation.dataset.split("query")
-    rows = torch.linspace(0, len(query) - 1, min(_IMAGES, len(query))).long().tolist()
     kinds = attention_kinds(evaluation.model.network)
     if not kinds:
         yield paragraph("The model has no attention modules.")
         return
     try:
-        view = view_samples(evaluation.model, evaluation.images, [query[row] for row in rows])
+        view = view_queries(evaluation)
     except PasserbyError as error:
         yield paragraph(f"No attention maps: {error}")
         return
@@ -53,10 +49,10 @@ def _figures(run: Run, evaluation: Evaluation) -> Iterator[Markup]:
 
 
 def _figure(run: Run, evaluation: Evaluation, view: ModelView, kind: AttentionKind) -> Markup:
-    draw, content = attention_figure(kind).draw, _CONTENT[kind]
+    content = _CONTENT[kind]
     labels = {"truth": evaluation.attributes} if kind == "attributes" else {}
     try:
-        figure = draw(view, title=f"{run.label} on {evaluation.spec}: {content}", **labels)
+        figure = attention_figure(kind).draw(view, title=f"{run.label} on {evaluation.spec}: {content}", **labels)
     except PasserbyError as error:
         return paragraph(f"Not shown, {content}: {error}")
     title = f"{content[0].upper()}{content[1:]}"
