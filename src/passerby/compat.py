@@ -37,6 +37,8 @@ _WORDS = (("colour", "color"), ("grey", "gray"))
 """The spellings in names of attribute groups and values: former, today's."""
 _DIFFICULTIES = {"color": "colour"}
 """The difficulties of synthetic data: today's name, and the one that ``settings.json`` and its hashes keep."""
+FORMER_VALUES = {"labelled": "labeled"}
+"""The former spellings of values of settings, with today's."""
 _FILES = {"backbone_weights.json": "trunk_weights.json"}
 """The renamed files of a run folder: today's name, former."""
 FORMER_OPTIONS = {

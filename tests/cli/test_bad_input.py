@@ -99,14 +99,14 @@ def test_one_camera(run, draw_people, trained: Path, work: Path, tmp_path: Path)
 def test_a_truncated_jpeg_in_training(run, copy: Path, work: Path, tiny: tuple[str, ...]) -> None:
     file = max((copy / "bounding_box_train").iterdir())
     file.write_bytes(file.read_bytes()[:300])
-    fails(run("train", "aap_reid", "--data", copy, "--run", work / "run", *tiny), file.name, "not a whole picture")
+    fails(run("train", "aap_reid", "--data", copy, "--run", work / "run", *tiny), file.name, "not a whole image")
     assert files_in(work) == []
 
 
 def test_a_truncated_jpeg_in_the_gallery(run, trained: Path, copy: Path, work: Path) -> None:
     file = max((copy / "bounding_box_test").iterdir())
     file.write_bytes(file.read_bytes()[:300])
-    fails(run("embed", trained, copy, "-o", work / "people.parquet"), file.name, "not a whole picture")
+    fails(run("embed", trained, copy, "-o", work / "people.parquet"), file.name, "not a whole image")
     fails(run("evaluate", trained, "--data", copy), file.name)
     assert files_in(work) == []
 
@@ -123,7 +123,7 @@ def test_a_query_that_is_no_image(run, trained: Path, figures: Path, work: Path,
     query = tmp_path / "query.jpg"
     query.write_text("I am a letter")
     figure = work / "hits.png"
-    fails(run("search", trained, query, "--gallery", figures, "--output", figure), "query.jpg", "not a picture")
+    fails(run("search", trained, query, "--gallery", figures, "--output", figure), "query.jpg", "not an image")
     assert files_in(work) == []
 
 

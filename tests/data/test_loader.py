@@ -57,7 +57,7 @@ def test_labels_count_people_by_ascending_pid() -> None:
     "stranger", [Sample("x", None, 1), Sample("x", -1, 1, Role.JUNK), Sample("x", 0, 1, Role.DISTRACTOR)]
 )
 def test_nobody_in_particular_cannot_be_trained_on(stranger: Sample) -> None:
-    with pytest.raises(DatasetLayoutError, match=r"1 training images belong to no person \(x\)"):
+    with pytest.raises(DatasetLayoutError, match=r"1 training images have no identity \(x\)"):
         class_labels([*SAMPLES, stranger])
 
 

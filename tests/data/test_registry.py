@@ -52,7 +52,7 @@ def test_a_name_that_nobody_registered(market: Path) -> None:
 def test_a_layout_that_nobody_knows(tmp_path: Path) -> None:
     (tmp_path / "1.jpg").touch()
     with pytest.raises(
-        DatasetLayoutError, match=r"\(1 files\) has no layout that is known here \(csv, cuhk01, .*, occluded_duke\)"
+        DatasetLayoutError, match=r"\(1 files\) has none of the known layouts \(csv, cuhk01, .*, occluded_duke\)"
     ):
         load(str(tmp_path))
 

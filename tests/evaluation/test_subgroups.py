@@ -100,7 +100,7 @@ def test_data_that_say_nothing_are_refused(drawn: Dataset, tmp_path: Path, draw_
     with pytest.raises(DatasetLayoutError, match="no file of attributes"):
         read_attributes(load(str(data)).source)
     others = Attributes(MARKET, "elsewhere", {77: np.zeros(12, int)})
-    with pytest.raises(DatasetLayoutError, match="elsewhere describes none of 12 pictures"):
+    with pytest.raises(DatasetLayoutError, match="elsewhere describes none of 12 images"):
         Grouping.of_dataset(("attributes",), drawn, attributes=others)
     with pytest.raises(ConfigError, match="need what the people wear"):
         Grouping.of_dataset(("attributes",), drawn)

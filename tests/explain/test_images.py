@@ -89,7 +89,7 @@ def test_the_pose_network_finds_heads_where_nobody_was_asked(draw_people: Callab
         same = np.flatnonzero((sharp == blurred).all(axis=(1, 2)))  # rows
         top = same.min() if len(same) else 128
         seen = [keypoint for keypoint in HEAD if pose.visibility[keypoint] == VISIBLE]
-        assert all(pose.points[keypoint, 1] < top for keypoint in seen)
+        assert all(pose.xy[keypoint, 1] < top for keypoint in seen)
         shown += top < UNSURE * 128
     assert shown > len(known) / 2
 

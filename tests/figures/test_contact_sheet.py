@@ -75,7 +75,7 @@ def test_keypoints_lie_over_the_pictures(written: Dataset, drawn: Dataset) -> No
     first = min((s for s in written.train if (s.pid, s.camid) == (1, 1)), key=lambda s: s.time or 0)
     changed = np.abs(plain - joined).max(-1) > 20
     pose = keypoints[first.path]
-    inside = pose.points[pose.visibility != OUTSIDE].round().astype(int)
+    inside = pose.xy[pose.visibility != OUTSIDE].round().astype(int)
     near = [changed[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3].any() for x, y in inside]
     assert len(near) > 4
     assert all(near)
@@ -88,7 +88,7 @@ def test_drawn_and_written_keypoints_are_one(written: Dataset, drawn: Dataset) -
     for name in [*ours][::7]:
         assert np.array_equal(ours[name].visibility, theirs[name].visibility)
         seen = ours[name].visibility != OUTSIDE
-        np.testing.assert_allclose(ours[name].points[seen], theirs[name].points[seen], atol=0.006)
+        np.testing.assert_allclose(ours[name].xy[seen], theirs[name].xy[seen], atol=0.006)
 
 
 def test_twins_stand_side_by_side(written: Dataset, drawn: Dataset) -> None:

@@ -133,7 +133,7 @@ def test_a_query_of_known_keypoints_is_refused_where_a_network_found_the_gallery
 ) -> None:
     file = saved(network, drawn, tmp_path / "g.parquet", "network")
     query = f"{drawn}::query/{next((drawn / 'query').glob('*.jpg')).name}"
-    with pytest.raises(ConfigError, match=r"got the data set's own, expected .*--keypoints network "):
+    with pytest.raises(ConfigError, match=r"got the dataset's own, expected .*--keypoints network "):
         opened(network, file, "auto").search(query)
     assert opened(network, file, "network").search(query)
     assert not messages(caplog)
@@ -148,7 +148,7 @@ def test_a_query_that_can_have_no_such_keypoints_is_searched_for_and_it_is_said_
             assert gallery.search(photograph)
     (said,) = messages(caplog)
     assert said.startswith(
-        f"{drawn}: the gallery's parts were cut by other keypoints (the data set's own) than the query's"
+        f"{drawn}: the gallery's parts were cut by other keypoints (the dataset's own) than the query's"
     )
     assert "found by the pose network of this package" in said
 

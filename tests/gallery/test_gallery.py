@@ -200,7 +200,7 @@ def test_a_query_is_hinted_at_by_the_end_of_its_name(market: Path) -> None:
     archive = zipped(market)
     with pytest.raises(DatasetLayoutError, match=f"did you mean .*::{market.name}/query/0003"):
         QueryImage.of(f"{archive}::query/0003_c2s1_000011_00.jpg")
-    with pytest.raises(DatasetLayoutError, match=r"no picture 'x\.jpg'"):
+    with pytest.raises(DatasetLayoutError, match=r"no image 'x\.jpg'"):
         QueryImage.of(f"{archive}::x.jpg")
     with pytest.raises(DatasetLayoutError, match="does not exist"):
         QueryImage.of(f"{archive}.tgz::x.jpg")
@@ -208,9 +208,9 @@ def test_a_query_is_hinted_at_by_the_end_of_its_name(market: Path) -> None:
 
 def test_queries_that_cannot_be(model: Model, people: Path, tmp_path: Path) -> None:
     gallery = filled(model, people)
-    with pytest.raises(DatasetLayoutError, match=r"no picture .*nobody\.jpg"):
+    with pytest.raises(DatasetLayoutError, match=r"no image .*nobody\.jpg"):
         gallery.search(tmp_path / "nobody.jpg")
-    with pytest.raises(DatasetLayoutError, match="no picture"):
+    with pytest.raises(DatasetLayoutError, match="no image"):
         gallery.search(people)
     with pytest.raises(ImageError, match=r"notes\.txt"):
         gallery.search(people / "notes.txt")
@@ -341,7 +341,7 @@ def test_people_who_are_on_no_disk_are_searched_by_name(model: Model) -> None:
     assert [paths(DRAWN, split)[0].split("/")[0] for split in ("train", "query")] == ["bounding_box_train", "query"]
     query = QueryImage.of(f"{DRAWN}::{paths(DRAWN, 'query')[0]}")
     assert (query.pid, query.sample.camid, query.image.size) == (3, 1, (16, 32))
-    with pytest.raises(DatasetLayoutError, match=r"has no picture 'nobody\.jpg'"):
+    with pytest.raises(DatasetLayoutError, match=r"has no image 'nobody\.jpg'"):
         QueryImage.of(f"{DRAWN}::nobody.jpg")
 
 

@@ -156,7 +156,7 @@ def test_what_cannot_be_compared_is_refused_before_pictures_are_opened(tmp_path:
     others = Attributes(DUKE, "duke.mat", {7: np.zeros(10, np.int64)})
     for known, error, message in (
         (others, ConfigError, "duke.mat is of DukeMTMC-reID, the model of Market-1501"),
-        (told(whom=(1, 2)), DatasetLayoutError, "describes none of 2 pictures"),
+        (told(whom=(1, 2)), DatasetLayoutError, "describes none of 2 images"),
     ):
         with pytest.raises(error, match=message):
             evaluate(model(), dataset, size=SIZE, attributes=known)

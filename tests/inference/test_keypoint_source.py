@@ -203,7 +203,7 @@ def test_who_is_cut_by_the_mean_pose_is_counted_and_said_once(run: Path, caplog:
         embed(TorchSession(model.network), dataset.source, dataset.query, size=SIZE, batch_size=3, parts=maker)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING  # which Python prints by itself
-    said = f"{dataset.source.root}: 2 of 8 pictures were cut by the mean pose"
+    said = f"{dataset.source.root}: 2 of 8 images were cropped by the mean pose"
     assert record.getMessage().startswith(said)
     assert all(name in record.getMessage() for name in unseen)
     embed(TorchSession(model.network), dataset.source, dataset.query[2:6], size=SIZE, parts=maker)
@@ -226,7 +226,7 @@ def test_training_says_it_before_the_first_epoch_in_one_process(rank: int, caplo
     loader.find_parts()
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == 1 - rank
-    assert all(f"3 of {len(dataset.train)} pictures were cut by the mean pose" in line for line in said)
+    assert all(f"3 of {len(dataset.train)} images were cropped by the mean pose" in line for line in said)
 
 
 @dataclass(frozen=True)

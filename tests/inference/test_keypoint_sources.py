@@ -50,7 +50,7 @@ def shipped(monkeypatch: pytest.MonkeyPatch, network: Path) -> Iterator[None]:
 def test_a_sets_own_keypoints_come_first(caplog: pytest.LogCaptureFixture) -> None:
     source = load("pedestrians:people=2,cameras=1,images=1,size=32x16,preset=easy").source
     assert isinstance(pose_estimator("auto", source), AnnotatedKeypoints)
-    assert describe_keypoints("auto", source) == "the data set's own"
+    assert describe_keypoints("auto", source) == "the dataset's own"
     assert not caplog.records
     assert isinstance(pose_estimator("network", source), NetworkPoseEstimator)
 

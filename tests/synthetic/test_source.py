@@ -71,7 +71,7 @@ def test_no_image_is_rendered_for_what_settings_say(
     assert all(generated.has(name) for name in (ATTRIBUTES, KEYPOINTS, SETTINGS, *generated.names()))
     assert not generated.has("notes.txt")
     assert generated.sidecar("notes.txt") is None
-    assert len(read_attributes(generated).pictures) == len(generated.names())
+    assert len(read_attributes(generated).images) == len(generated.names())
     assert twin_groups(generated)
     with pytest.raises(AssertionError, match="rendered"):
         generated.sidecar(KEYPOINTS)
@@ -80,8 +80,8 @@ def test_no_image_is_rendered_for_what_settings_say(
 def test_outfits_are_those_of_the_label_file(generated: PedestrianSource, written: DirectorySource) -> None:
     assert {outfit for _, outfit in generated.outfits().values()} == {1, 2}
     table = read_attributes(written)
-    assert {name: row.tolist() for name, row in read_attributes(generated).pictures.items()} == {
-        name: row.tolist() for name, row in table.pictures.items()
+    assert {name: row.tolist() for name, row in read_attributes(generated).images.items()} == {
+        name: row.tolist() for name, row in table.images.items()
     }
 
 

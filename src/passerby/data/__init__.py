@@ -1,6 +1,13 @@
-"""Samples to batches; ``passerby.data.load("market1501:PATH")`` gives a dataset.
+"""Read datasets, images, attributes and keypoints, from files to batches.
 
-It is imported when first used: processes that only draw pedestrians need no torch.
+    dataset = passerby.data.load("Market-1501.zip")            # the layout is recognized
+    dataset = passerby.data.load("market1501", "/data/Market")  # or named
+    dataset = passerby.data.load("pedestrians", people=60)      # or generated
+
+    dataset.query[0].pid                                        # samples of train, query and gallery
+    dataset.source.read(dataset.query[0].path)                  # their files
+
+Names are imported when first used, since processes that only render images need no torch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A dataset is a value: three tuples of samples and the source that holds their files."""
+"""A dataset is a value: three tuples of samples, and the source that holds their files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SPLITS: tuple[Split, ...] = ("train", "query", "gallery")
 
 @dataclass(frozen=True)
 class Dataset:
-    """Train, query and gallery samples of one source; a split that a dataset lacks is empty."""
+    """The train, query and gallery samples of one source; a split that a dataset lacks is empty."""
 
     name: str
     source: Source
@@ -25,15 +25,15 @@ class Dataset:
     query: tuple[Sample, ...] = ()
     gallery: tuple[Sample, ...] = ()
     single_shot: bool = field(default=False, kw_only=True)
-    """Whether its own protocol draws one gallery picture a person."""
+    """A flag of datasets whose own protocol draws galleries with one image per person."""
     further: tuple[Sample, ...] = field(default=(), kw_only=True)
-    """More pictures of the queries' people by the queries' cameras, where a data set has them: for multi-query."""
+    """The further images of the queries' people and cameras that multi-query pools, where a dataset has them."""
 
     def split(self, name: Split) -> tuple[Sample, ...]:
-        """The samples of one split.
+        """Return the samples of one split.
 
         Raises:
-            DatasetLayoutError: if it is empty, since nobody asks for a split in order to skip it.
+            DatasetLayoutError: if it is empty.
         """
         samples: tuple[Sample, ...] = getattr(self, name)
         if not samples:
@@ -41,7 +41,7 @@ class Dataset:
         return samples
 
     def summary(self) -> str:
-        """Counts of images and people in each split, in one line."""
+        """Return the number of images and people of each split, in one line."""
         parts = []
         for name in SPLITS:
             samples: tuple[Sample, ...] = getattr(self, name)
@@ -50,14 +50,14 @@ class Dataset:
 
 
 def people(samples: Iterable[Sample]) -> list[int]:
-    """The persons among the samples (no junk, no distractors), sorted."""
+    """Return the sorted person IDs of the samples, without junk and distractors."""
     return sorted({s.pid for s in samples if s.pid is not None and s.role is Role.PERSON})
 
 
 def queries_without_match(
     query: Iterable[Sample], gallery: Iterable[Sample], *, across_cameras: bool = True
 ) -> list[Sample]:
-    """Queries whose person the gallery lacks; or, ``across_cameras``, has from the query's own camera only."""
+    """Return the queries without their person in the gallery; ``across_cameras``, the query's own does not count."""
     seen: dict[int | None, set[int | None]] = defaultdict(set)
     for sample in gallery:
         if sample.role is Role.PERSON:

@@ -1,4 +1,4 @@
-"""What a data set holds as a few hex digits: other digits are other data, wherever it lies and however it is packed."""
+"""The digest of a dataset: a few hex digits that depend on its content, not on its path or packing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training batches: sampler → pictures (from memory or decoded ahead) → augmentation, all from one seed."""
+"""Make training batches: sampler → images (from memory or decoded ahead) → augmentation, all from one seed."""
 
 from __future__ import annotations
 
@@ -20,33 +20,38 @@ from passerby.errors import DatasetLayoutError
 from passerby.types import Batch, Role, Sample
 
 _AT_ONCE = 64
-"""Pictures whose parts are found, and kept, together."""
+"""The number of images whose parts are found, and cached, together."""
 
 
 def class_labels(samples: Sequence[Sample]) -> list[int]:
-    """Class index 0…C−1 of every sample, by ascending pid.
+    """Return the class index 0…C−1 of every sample, by ascending person ID.
 
     Raises:
-        DatasetLayoutError: if a sample shows nobody in particular (no pid, junk, a distractor).
+        DatasetLayoutError: if a sample has no identity (no person ID, junk, a distractor).
     """
     index = {pid: label for label, pid in enumerate(people(samples))}
-    strangers = [s.path for s in samples if s.pid not in index or s.role is not Role.PERSON]
-    if strangers:
+    unlabeled = [s.path for s in samples if s.pid not in index or s.role is not Role.PERSON]
+    if unlabeled:
         raise DatasetLayoutError(
-            f"{len(strangers)} training images belong to no person ({', '.join(strangers[:3])}); take them out"
+            f"{len(unlabeled)} training images have no identity ({', '.join(unlabeled[:3])}). Fix: remove them"
         )
     return [index[s.pid] for s in samples if s.pid is not None]
 
 
 class TrainLoader:
-    """Batches of one epoch at a time; the same seed and epoch always give the same tensors.
+    """A loader of one epoch at a time; the same seed and epoch always give the same tensors.
 
     Args:
-        samples: with a pid each; their pictures are resized to ``size = (height, width)``.
-        cache: decode everything once and keep it in memory as uint8.
-        threads: that decode.
-        attributes: ``(n, g)`` int64, classes of each sample's attribute groups, for losses that need them.
-        parts: cuts the pictures, for models that see parts of the body.
+        source: the source of the images.
+        samples: the training samples, each with a person ID.
+        sampler: the choice of each batch's samples.
+        size: the size (height, width) that images are resized to.
+        augmentation: the random changes of each batch.
+        seed: the random seed.
+        cache: whether to decode all images once and keep them in memory as uint8.
+        threads: the number of decoding threads.
+        attributes: ``(n, g)`` int64, the class of each sample's attribute groups, for losses that take them.
+        parts: the maker of part crops, for models that take body parts.
     """
 
     def __init__(
@@ -67,17 +72,17 @@ class TrainLoader:
         self.size, self.augmentation, self.seed, self.threads = size, augmentation, seed, threads
         self.labels, self.attributes, self.parts = torch.tensor(class_labels(samples)), attributes, parts
         self._rectangles: dict[int, NDArray[np.float32]] = {}
-        self._fallen: list[str] = []
+        self._by_mean_pose: list[str] = []
         self.memory = read_all(source, samples, size, threads=threads) if cache else None
 
     def __len__(self) -> int:
         return len(self.sampler)
 
     def epoch(self, number: int, *, to: device) -> Iterator[Batch]:
-        """The batches of epoch ``number``, counted from 0, on device ``to``."""
+        """Yield the batches of epoch ``number``, counted from 0, on device ``to``."""
         self.sampler.epoch = number
         batches = list(self.sampler)
-        for step, (rows, images) in enumerate(zip(batches, self._pictures(batches), strict=True)):
+        for step, (rows, images) in enumerate(zip(batches, self._images(batches), strict=True)):
             generator = Generator().manual_seed(self._seed_of(number, step))
             whole, parts = self._augmented(images, rows, generator, to)
             yield Batch(
@@ -88,33 +93,34 @@ class TrainLoader:
             )
 
     def find_parts(self, progress: Callable[[int], object] | None = None) -> None:
-        """Find where everybody's body and parts are before the first epoch, which finds what is missing anyway.
+        """Find the bodies and parts in all images before the first epoch; the epochs would find them one by one.
 
-        Pictures that are cut by the mean pose are counted and said (:func:`~passerby.data.keypoints.crops.warn_mean_pose`).
+        Images that were cut by the mean pose are counted and logged
+        (:func:`~passerby.data.keypoints.crops.warn_mean_pose`).
 
         Args:
             progress: called with the number of images after each batch.
         """
         if self.parts is None or self.parts.estimator is None:
             return
-        rows = torch.arange(len(self.samples)).split(_AT_ONCE)
+        batches = torch.arange(len(self.samples)).split(_AT_ONCE)
         decoded = read_batches(self.source, self.samples, self.size, batch_size=_AT_ONCE, threads=self.threads)
-        pictures = decoded if self.memory is None else (self.memory[some] for some in rows)
-        for some, images in zip(rows, pictures, strict=True):
-            self._find(some.tolist(), images)
+        images_of = decoded if self.memory is None else (self.memory[rows] for rows in batches)
+        for rows, images in zip(batches, images_of, strict=True):
+            self._find(rows.tolist(), images)
             if progress:
-                progress(len(some))
-        if self.sampler.rank == 0:  # of several processes one says it
-            warn_mean_pose(str(self.source.root), self._fallen, len(self.samples))
+                progress(len(rows))
+        if self.sampler.rank == 0:  # one of several processes warns
+            warn_mean_pose(str(self.source.root), self._by_mean_pose, len(self.samples))
 
     def _find(self, rows: Sequence[int], images: Tensor) -> None:
-        """Poses cost time and never change: what is known is not asked again."""
+        """Find the parts of images that were not found before: that takes time, and they never change."""
         unknown = [place for place, row in enumerate(rows) if row not in self._rectangles]
         if self.parts is not None and unknown:
             names = [self.samples[rows[place]].path for place in unknown]
             found = self.parts.rectangles(names, images[unknown])
             self._rectangles |= {rows[place]: regions for place, regions in zip(unknown, found.regions, strict=True)}
-            self._fallen += found.fallen(names)
+            self._by_mean_pose += found.names_by_mean_pose(names)
 
     def _augmented(
         self, images: Tensor, rows: list[int], generator: Generator, to: device
@@ -126,11 +132,11 @@ class TrainLoader:
         return self.augmentation.with_parts(cut.whole.to(to), cut.parts.to(to), generator)
 
     def _seed_of(self, epoch: int, step: int) -> int:
-        """A different seed for each batch of each process."""
+        """Return the seed of one batch, which differs for each batch of each process."""
         place = (epoch * len(self) + step) * self.sampler.world + self.sampler.rank
         return self.seed * 1_000_000_007 + place
 
-    def _pictures(self, batches: list[list[int]]) -> Iterator[Tensor]:
+    def _images(self, batches: list[list[int]]) -> Iterator[Tensor]:
         if self.memory is not None:
             yield from (self.memory[rows] for rows in batches)
             return

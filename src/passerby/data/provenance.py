@@ -14,7 +14,7 @@ Names: TypeAlias = frozenset[str]
 GENERATORS: Registry[Callable[[bytes], Names | None]] = Registry(
     "generator", "passerby.data.datasets", "passerby.synthetic.register"
 )
-"""What reads a settings file: the names that it describes, or ``None`` where another program wrote it."""
+"""The readers of settings files: each returns the names described, or ``None`` for another program's file."""
 
 
 def is_generated_set(root: Path, settings: bytes | None, settings_name: str, images: Iterable[str]) -> bool:

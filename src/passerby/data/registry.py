@@ -1,8 +1,8 @@
-"""Loading a dataset by name, by path, or both: ``market1501:/data/Market-1501.zip``.
+"""Load a dataset by name, by path, or both: ``market1501:/data/Market-1501.zip``.
 
-What is not on disk but made from settings is named with those: ``pedestrians:people=60,preset=hard``. A layout that may
-be read in more than one way takes settings before the path: ``cuhk03:protocol=old,split=3:/data/cuhk03``; other layouts
-have none (:mod:`passerby.data.variants` says how settings are written, and why so).
+A generated dataset takes settings: ``pedestrians:people=60,preset=hard``. So does a layout with several variants,
+before the path: ``cuhk03:protocol=old,split=3:/data/cuhk03``. Other layouts have none (:mod:`passerby.data.variants`
+explains how settings are written).
 """
 
 from __future__ import annotations
@@ -22,38 +22,51 @@ from passerby.registry import Registry
 
 @dataclass(frozen=True)
 class Reader:
-    """How one layout is opened and read, and how it is recognized when nobody names it."""
+    """The functions that open and read one layout, and recognize it when it is not named."""
 
     read: Callable[..., Dataset]
-    """From the source, and from values of ``settings`` as keywords."""
+    """The function from a source, and values of ``settings`` as keywords, to the dataset."""
     recognizes: Callable[[Sequence[str]], bool]
-    """From the sorted names of a source's files."""
+    """The function that tells from the sorted names of a source's files whether they have this layout."""
     open: Callable[..., Source] = open_source
-    """From what follows ``NAME:``, and from settings where it is generated."""
+    """The function from what follows ``NAME:`` (and from settings, if it is generated) to the source."""
     generated: bool = False
-    """Whether it is made from settings: a place need not be named then."""
+    """A flag of datasets that are made from settings and need no path."""
     settings: Mapping[str, Setting] = field(default_factory=dict)
-    """Of a layout that may be read in more than one way; all may be left out."""
+    """The settings of a layout with several variants; all are optional."""
 
 
 DATASETS: Registry[Reader] = Registry("dataset", "passerby.data.datasets", "passerby.synthetic.register")
 
 
 def load(spec: str | Path, root: str | Path | None = None, **settings: Any) -> Dataset:
-    """The dataset called ``spec`` at ``root``; or ``NAME:PATH`` in one string; or a path, whose layout is recognized.
+    """Load a dataset.
 
     Args:
-        settings: of a generated dataset, ``load("pedestrians", people=60, size=(256, 128))``, or of a layout that has
-            some, ``load("cuhk03", "/data/cuhk03", protocol="old")``.
+        spec: the name of a layout, with its path in ``root`` or as ``NAME:PATH``; or a path alone, whose layout is
+            recognized; or the name of a generated dataset.
+        root: a directory, a zip or a tar.
+        settings: the settings of a generated dataset, or of a layout with several variants.
 
     Raises:
         UnknownNameError: if no dataset has that name.
-        DatasetLayoutError: if its files are not there or not in order.
-        ConfigError: if settings are given to a dataset that has none, or cannot be.
+        DatasetLayoutError: if its files do not exist or do not have the layout.
+        ConfigError: if a setting is not valid, or the dataset has none.
+
+    Examples::
+
+        load("Market-1501.zip")
+        load("market1501:/data/Market-1501")
+        load("cuhk03", "/data/cuhk03", protocol="old", split=3)
+        load("pedestrians", people=60, size=(256, 128))
+
+    >>> dataset = load("pedestrians", people=4, images=2, size=(32, 16))
+    >>> dataset.summary()
+    'train 0 images of 0 people'
     """
     name, place = (str(spec), str(root)) if root is not None else _parts(spec, settled=bool(settings))
     if name is None:
-        _refuse(settings, place)
+        _check_no_settings(settings, place)
         return recognize(open_place(spec))
     reader = DATASETS[name]
     if reader.generated:
@@ -63,12 +76,12 @@ def load(spec: str | Path, root: str | Path | None = None, **settings: Any) -> D
 
 
 def is_named(spec: str | Path) -> bool:
-    """Whether ``spec`` says a dataset's name (``NAME:PATH``), not only where files are."""
+    """Return whether ``spec`` names a dataset (``NAME:PATH``), not only a path."""
     return _parts(spec)[0] is not None
 
 
 def open_place(spec: str | Path) -> Source:
-    """The files at a path, or those of ``NAME:PATH``.
+    """Open the files at a path, or those of ``NAME:PATH``.
 
     Raises:
         DatasetLayoutError: if there are none.
@@ -86,7 +99,7 @@ def open_place(spec: str | Path) -> Source:
 
 
 def absolute_spec(spec: str | Path) -> str:
-    """The same place as ``spec`` whatever the current directory."""
+    """Return ``spec`` with an absolute path, which means the same from any directory."""
     name, place = _parts(spec)
     if name is not None and DATASETS[name].generated:
         return str(spec)
@@ -103,13 +116,13 @@ def recognize(source: Source) -> Dataset:
             return DATASETS[name].read(source)
     layouts = ", ".join(name for name in DATASETS if not DATASETS[name].generated)
     raise DatasetLayoutError(
-        f"{source.root} ({len(names)} files) has no layout that is known here ({layouts}); "
+        f"{source.root} ({len(names)} files) has none of the known layouts ({layouts}); "
         "see docs/data.md for what each looks like, and name one: NAME:PATH"
     )
 
 
 def _parts(spec: str | Path, *, settled: bool = False) -> tuple[str | None, str]:
-    """Name and place; what exists is a path, whatever it is called, unless ``settled`` shows that a name is meant."""
+    """Return name and place; what exists is a path, unless ``settled`` (settings given) means that it is a name."""
     if isinstance(spec, Path):
         return None, str(spec)
     name, colon, place = spec.partition(":")
@@ -122,20 +135,20 @@ def _parts(spec: str | Path, *, settled: bool = False) -> tuple[str | None, str]
 def _exists(spec: str) -> bool:
     try:
         return Path(spec).expanduser().exists()
-    except (OSError, RuntimeError):  # longer than a file's name may be; nobody's home
+    except (OSError, RuntimeError):  # longer than a file's name may be; an unknown user's home
         return False
 
 
 def _cut(place: str) -> tuple[str, str]:
-    """Settings and path; what exists is a path."""
+    """Return settings and path; what exists is a path."""
     return ("", place) if _exists(place) else split_settings(place)
 
 
 def _settled(name: str, place: str, settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The path, and the values of all settings that were given."""
+    """Return the path, and the values of all settings that were given."""
     text, path = _cut(place)
     if not DATASETS[name].settings:
-        _refuse(settings or dict.fromkeys(part.partition("=")[0] for part in text.split(",") if part), name)
+        _check_no_settings(settings or dict.fromkeys(part.partition("=")[0] for part in text.split(",") if part), name)
     return path, select_settings(name, DATASETS[name].settings, text, settings)
 
 
@@ -143,11 +156,11 @@ def _open(name: str, path: str) -> Source:
     reader = DATASETS[name]
     if path:
         return reader.open(path)
-    some = f"[{','.join(f'{setting}=…' for setting in reader.settings)}:]" if reader.settings else ""
-    raise DatasetLayoutError(f"{name} is read from files: say where they are, {name}:{some}PATH")
+    example = f"[{','.join(f'{setting}=…' for setting in reader.settings)}:]" if reader.settings else ""
+    raise DatasetLayoutError(f"{name} is read from files: say where they are, {name}:{example}PATH")
 
 
-def _refuse(settings: Mapping[str, Any], what: str) -> None:
+def _check_no_settings(settings: Mapping[str, Any], what: str) -> None:
     if settings:
         having = [name for name in DATASETS if set(settings) <= DATASETS[name].settings.keys()]
         hint = f"; to read it as {' or '.join(having)}, say so: {having[0]}:PATH" if having else ""

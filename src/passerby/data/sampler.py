@@ -1,4 +1,4 @@
-"""P people × K images: the batches that batch-hard triplets need (Hermans et al., 2017)."""
+"""Sample P people × K images: the batches that batch-hard triplets need (Hermans et al., 2017)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,24 @@ from passerby.errors import ConfigError
 
 
 class PKSampler:
-    """Lists of exactly ``p × k`` row numbers: ``p`` different people with ``k`` images each.
+    """A sampler of lists of exactly ``p × k`` row numbers: ``p`` different people with ``k`` images each.
 
-    Every person is seen in every epoch. A person with fewer than ``k`` images repeats some. The
-    batches are a function of ``(seed, epoch)`` alone; with several processes every one makes the
-    same list and takes each ``world``-th batch, so that all take equally many steps.
+    Every person occurs in every epoch. A person with fewer than ``k`` images repeats some. The batches are a function
+    of ``(seed, epoch)`` alone; with several processes each makes the same list and takes every ``world``-th batch, so
+    that all take equally many steps.
 
-    ``epoch_of="images"``: a person comes once for each ``k`` images of theirs, so an epoch is about
-    n ÷ (p·k) steps. ``"identities"``: everybody comes once, as in AlignedReID++'s own code, except
-    that its incomplete last batch is filled up here instead of left out.
+    ``epoch_of="images"``: a person occurs once for each ``k`` of their images, so that an epoch has about n ÷ (p·k)
+    steps. ``"identities"``: each person occurs once, as in AlignedReID++'s own code, except that its incomplete last
+    batch is filled up here instead of left out.
 
     Args:
-        labels: class index of every row.
+        labels: the class index of every row.
+        p: the number of people per batch.
+        k: the number of images per person.
+        seed: the random seed.
+        epoch_of: what an epoch visits, see above.
+        rank: the index of this process.
+        world: the number of processes.
 
     Raises:
         ConfigError: if there are fewer than ``p`` people.
@@ -54,7 +60,7 @@ class PKSampler:
         self.epoch = 0
 
     def _visits(self) -> Tensor:
-        """How often each person comes in an epoch."""
+        """Return how often each person occurs in an epoch."""
         if self.epoch_of == "identities":
             return torch.ones(len(self._rows))
         return torch.tensor([max(1, len(r) // self.k) for r in self._rows], dtype=torch.float)
@@ -63,7 +69,7 @@ class PKSampler:
         return math.ceil(math.ceil(self._visits().sum().item() / self.p) / self.world)
 
     def _draw(self, rows: Tensor, generator: Generator) -> list[Tensor]:
-        """One person's rows, shuffled, cut into groups of k (a short one is filled with repeats)."""
+        """Return one person's rows, shuffled and split into groups of k (a short one is filled with repeats)."""
         shuffled = rows[torch.randperm(len(rows), generator=generator)]
         if len(rows) < self.k:
             more = torch.randint(len(rows), (self.k - len(rows),), generator=generator)
@@ -71,15 +77,15 @@ class PKSampler:
         return list(shuffled[: len(shuffled) // self.k * self.k].split(self.k))
 
     def _choose(self, left: Tensor, generator: Generator) -> Tensor:
-        """``p`` different people; those with more visits left are likelier, so that none crowd the epoch's end."""
+        """Choose ``p`` different people; more visits left make one likelier, so that none crowd the epoch's end."""
         if (left > 0).sum() >= self.p:
             return torch.multinomial(left, self.p, generator=generator)
-        # an incomplete last batch: all who are left, and any others
+        # an incomplete last batch: all people with visits left, and any others
         order = left + 0.5 * torch.rand(len(left), generator=generator)
         return order.argsort(descending=True)[: self.p]
 
     def batches(self) -> Iterator[list[int]]:
-        """This epoch's batches of all processes together."""
+        """Yield this epoch's batches of all processes together."""
         generator = Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         groups = [self._draw(rows, generator) for rows in self._rows]
         left = self._visits()
@@ -92,6 +98,6 @@ class PKSampler:
             yield batch
 
     def __iter__(self) -> Iterator[list[int]]:
-        """This process's batches of the epoch ``self.epoch``."""
+        """Iterate over this process's batches of the epoch ``self.epoch``."""
         wanted = len(self) * self.world
         return islice(cycle(list(self.batches())), self.rank, wanted, self.world)

@@ -1,4 +1,4 @@
-"""Where image files live: a directory, or the zip or tar that a benchmark comes in, read in place.
+"""Sources of image files: a directory, or the zip or tar that a benchmark comes in, read in place.
 
 A source lists names (relative, forward slashes, sorted) and reads one file's bytes. It also answers what callers would
 otherwise find out from its type: whether its images are synthetic, what identifies them, and which label files lie
@@ -32,7 +32,7 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 def is_image(name: str) -> bool:
-    """Whether the name ends like a picture's and is not a hidden or resource-fork file."""
+    """Return whether the name ends like an image's and is not a hidden or resource-fork file."""
     base = name.rsplit("/", 1)[-1]
     return base.lower().endswith(IMAGE_SUFFIXES) and not base.startswith(".") and "__MACOSX/" not in name
 
@@ -43,30 +43,30 @@ def cache_root() -> Path:
 
 
 class Source(ABC):
-    """Named files under one root."""
+    """The named files under one root."""
 
     is_generated: bool = False
-    """Whether images are rendered when they are read; :meth:`labels`, :meth:`render`, :meth:`outfits` work then."""
+    """A flag of sources that render images on reading; they have :meth:`labels`, :meth:`render`, :meth:`outfits`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     @property
     def place(self) -> str:
-        """What opens this source again, from any directory."""
+        """The text that opens this source again, from any directory."""
         return str(self.root.expanduser().resolve())
 
     @abstractmethod
     def names(self) -> tuple[str, ...]:
-        """Every file's name relative to the root, sorted."""
+        """Return every file's name relative to the root, sorted."""
 
     def has(self, name: str) -> bool:
-        """Whether there is a file of this name."""
+        """Return whether there is a file of this name."""
         return name in self.names()
 
     @abstractmethod
     def read(self, name: str) -> bytes:
-        """One file's content.
+        """Return one file's content.
 
         Raises:
             DatasetLayoutError: if there is no such file, or it cannot be read.
@@ -74,7 +74,7 @@ class Source(ABC):
 
     @property
     def is_synthetic(self) -> bool:
-        """Whether no image shows a real person. Files on disk have to prove it, which lists their names."""
+        """A flag of sources without any real person. Files on disk have to prove it, which lists their names."""
         return False
 
     def digest(self, name: str) -> bytes:
@@ -129,15 +129,17 @@ class Source(ABC):
         raise NotImplementedError(f"{type(self).__name__} generates no images: check is_generated first")
 
     def missing(self, name: str) -> DatasetLayoutError:
+        """Return the error of a file that does not exist."""
         return DatasetLayoutError(f"{self.root} has no file {name!r}")
 
     def damaged(self, name: str, error: Exception) -> DatasetLayoutError:
+        """Return the error of a file that cannot be unpacked."""
         reason = str(error) or type(error).__name__
         return DatasetLayoutError(f"{self.root}: {name!r} is damaged ({reason}); fetch it again")
 
 
 class StoredSource(Source):
-    """Files on disk, packed or not."""
+    """A source of files on disk, packed or not."""
 
     @property
     def is_synthetic(self) -> bool:
@@ -153,7 +155,7 @@ class StoredSource(Source):
 
 
 class DirectorySource(StoredSource):
-    """Files below a directory."""
+    """The files below a directory."""
 
     def cache_folder(self) -> Path | None:
         root = self.root.expanduser().resolve()
@@ -172,7 +174,7 @@ class DirectorySource(StoredSource):
         except (FileNotFoundError, NotADirectoryError):
             raise self.missing(name) from None
         except IsADirectoryError:
-            raise DatasetLayoutError(f"{self.root}: {name!r} is a directory; a file was wanted") from None
+            raise DatasetLayoutError(f"{self.root}: {name!r} is a directory, expected a file") from None
         except PermissionError:
             raise DatasetLayoutError(f"{self.root}: {name!r} may not be read; change its permissions") from None
 
@@ -183,7 +185,7 @@ def _is_writable(folder: Path) -> bool:
 
 
 class ArchiveSource(StoredSource):
-    """An archive, opened once a process and read under a lock (archive objects are not thread-safe)."""
+    """An archive, opened once per process and read under a lock (archive objects are not thread-safe)."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
@@ -214,7 +216,7 @@ class ArchiveSource(StoredSource):
 
 
 class ZipSource(ArchiveSource):
-    """Files in a zip."""
+    """The files in a zip."""
 
     def _open(self) -> zipfile.ZipFile:
         return zipfile.ZipFile(self.root)
@@ -237,7 +239,7 @@ class ZipSource(ArchiveSource):
 
 
 class TarSource(ArchiveSource):
-    """Files in a tar, compressed or not (a compressed one is read once from end to end for its index)."""
+    """The files in a tar, compressed or not (a compressed one is read once from end to end for its index)."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
@@ -268,10 +270,10 @@ class TarSource(ArchiveSource):
 
 
 def open_source(path: str | Path) -> Source:
-    """The source at ``path``: a directory, a ``.zip``, or a tar.
+    """Open the source at ``path``: a directory, a zip or a tar.
 
     Raises:
-        DatasetLayoutError: if nothing is there or it is none of these.
+        DatasetLayoutError: if ``path`` does not exist, or is none of these.
     """
     root = Path(path).expanduser()
     if root.is_dir():

@@ -1,8 +1,8 @@
-"""Layouts that may be read in more than one way: which settings they have, and how a person writes them.
+"""Settings of layouts with several variants, and how they are written.
 
-``cuhk03:protocol=old,split=3:/data/cuhk03`` is a name, its settings and a path. Settings stand before the path, as
-``pedestrians:people=60`` has them, so that a path may hold any character, shells need no quotes (``?`` and ``&`` would)
-and complete the path. A path that itself begins so (``a=b:c``) is written ``./a=b:c``.
+``cuhk03:protocol=old,split=3:/data/cuhk03`` is a name, its settings and a path. Settings stand before the path, as in
+``pedestrians:people=60``, so that a path may hold any character, and shells complete it and need no quotes (as ``?``
+and ``&`` would). A path that itself begins like settings (``a=b:c``) is written ``./a=b:c``.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any, TypeAlias
 from passerby.errors import ConfigError, UnknownNameError
 
 Setting: TypeAlias = Callable[[str], Any]
-"""Text to value; a ``ValueError`` says in plain words what was wanted."""
+"""A function from text to value; its ``ValueError`` says what was expected."""
 _WRITTEN = re.compile(r"(?P<settings>\w+=[^,:/]*(,\w+=[^,:/]*)*)(:(?P<path>.*))?", re.DOTALL)
 
 
 def one_of(*values: str | int, also: Mapping[str, str | int] | None = None) -> Setting:
-    """A setting that is one of a few values; ``also`` names other spellings.
+    """Make a setting that is one of a few values; ``also`` maps other spellings to them.
 
     >>> one_of("new", "old")("old")
     'old'
@@ -36,14 +36,14 @@ def one_of(*values: str | int, also: Mapping[str, str | int] | None = None) -> S
 
 
 def whole_number(text: str) -> int:
-    """A setting that is a whole number from 0."""
+    """Read a setting that is a whole number from 0."""
     if not (text.isascii() and text.isdigit()):
         raise ValueError("it is a whole number from 0")
     return int(text)
 
 
 def split_settings(place: str) -> tuple[str, str]:
-    """What follows ``NAME:`` as settings and path; either may be empty.
+    """Split what follows ``NAME:`` into settings and path; either may be empty.
 
     >>> cut("protocol=old,split=3:/data/cuhk03")
     ('protocol=old,split=3', '/data/cuhk03')
@@ -55,11 +55,17 @@ def split_settings(place: str) -> tuple[str, str]:
 
 
 def select_settings(name: str, known: Mapping[str, Setting], text: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that ``text`` and keywords name, read by what is ``known`` of the dataset's settings.
+    """Return the values of the settings in ``text`` and keywords.
+
+    Args:
+        name: the dataset's name, for errors.
+        known: the dataset's settings.
+        text: ``SETTING=VALUE,…``.
+        given: further settings as keywords.
 
     Raises:
         UnknownNameError: for a setting that the dataset does not have.
-        ConfigError: for a value that cannot be, or a setting that is given twice.
+        ConfigError: for a value that is not valid, or a setting that is given twice.
     """
     pairs = [tuple(part.split("=", 1)) for part in text.split(",") if part] + list(given.items())
     values: dict[str, Any] = {}
@@ -67,7 +73,7 @@ def select_settings(name: str, known: Mapping[str, Setting], text: str, given: M
         if setting not in known:
             raise UnknownNameError(f"setting of {name}", setting, known)
         if setting in values:
-            raise ConfigError(f"{setting} of {name} is set twice; say it once")
+            raise ConfigError(f"{setting} of {name} is set twice; set it once")
         try:
             values[setting] = known[setting](str(value).strip())
         except ValueError as error:
@@ -76,5 +82,5 @@ def select_settings(name: str, known: Mapping[str, Setting], text: str, given: M
 
 
 def variant_name(name: str, settings: Mapping[str, Any]) -> str:
-    """A dataset's name with its settings, so that results of one variant are not taken for another's."""
+    """Return a dataset's name with its settings, so that results of variants are told apart."""
     return f"{name}:{','.join(f'{setting}={value}' for setting, value in settings.items())}"

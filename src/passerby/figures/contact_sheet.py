@@ -134,7 +134,7 @@ def _draw_keypoints(image: Image.Image, keypoints: PixelKeypoints) -> Image.Imag
     """Draw the keypoints that lie in an image."""
     size = (image.width * _FINER, image.height * _FINER)
     over = Image.new("RGBA", size)
-    draw, points = ImageDraw.Draw(over), (keypoints.points * np.float32(_FINER)).tolist()
+    draw, points = ImageDraw.Draw(over), (keypoints.xy * np.float32(_FINER)).tolist()
     radius = max(1.0, image.height / 110) * _FINER
     for a, b in BONES:
         if min(keypoints.visibility[a], keypoints.visibility[b]) == VISIBLE:

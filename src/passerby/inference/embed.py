@@ -58,7 +58,7 @@ def embed(
     for images in read_batches(source, samples, size, batch_size=batch_size, threads=threads):
         batch = list(islice(names, len(images)))
         rectangles = parts.rectangles(batch, images) if parts else None
-        fallen += rectangles.fallen(batch) if rectangles else []
+        fallen += rectangles.names_by_mean_pose(batch) if rectangles else []
         output = _run(session, *_cut(images, parts, rectangles), flip_tta=flip_tta)
         embedding.append(output.embedding.float().cpu())
         if with_local and output.local is not None:

@@ -11,7 +11,7 @@ from passerby.data.keypoints.canonical import shipped_canonical_poses
 from passerby.data.keypoints.crops import By, PartCutter, PartMaker
 from passerby.data.keypoints.estimator import PoseEstimator
 from passerby.data.keypoints.files import coco_keypoints, has_keypoints, market_keypoints, own_keypoints
-from passerby.data.keypoints.origin import _WORDS, AUTO, NETWORK, OWN, KeypointOrigin
+from passerby.data.keypoints.origin import AUTO, DESCRIPTIONS, NETWORK, OWN, KeypointOrigin
 from passerby.data.keypoints.regions import OVERLAP
 from passerby.data.registry import absolute_spec, open_place
 from passerby.data.source import Source
@@ -86,7 +86,7 @@ def describe_keypoints(keypoints: str, source: Source) -> str:
     """Return the keypoints that :func:`pose_estimator` will use, in words, for a report."""
     if keypoints == AUTO:
         keypoints = _own_or_network(source)
-    return _WORDS.get(keypoints, keypoints)
+    return DESCRIPTIONS.get(keypoints, keypoints)
 
 
 def keypoint_origin(keypoints: str, source: Source) -> KeypointOrigin:

@@ -53,7 +53,7 @@ def test_market(market: Path) -> None:
         1501: TEST["1501"],
     }
     assert {row.dtype for row in found.people.values()} == {np.dtype(np.int64)}
-    assert not found.pictures
+    assert not found.images
     with pytest.raises(ValueError, match="read-only"):
         found.people[2][0] = 0
 
@@ -127,7 +127,7 @@ def test_ones_own_table_of_pictures(tmp_path: Path) -> None:
     (tmp_path / "attributes.csv").write_text("path,pid,hat,age\na/1.jpg,3,yes,old\na/2.jpg,3,no,old\nb/1.jpg,,no,\n")
     found = read_attributes(tmp_path, MARKET)
     hat, age = MARKET.index("hat"), MARKET.index("age")
-    assert {path: row[hat] for path, row in found.pictures.items()} == {"a/1.jpg": 1, "a/2.jpg": 0, "b/1.jpg": 0}
+    assert {path: row[hat] for path, row in found.images.items()} == {"a/1.jpg": 1, "a/2.jpg": 0, "b/1.jpg": 0}
     assert (found.people[3][hat], found.people[3][age]) == (UNKNOWN, 3), "what her pictures agree about"
 
 
@@ -153,7 +153,7 @@ def test_samples(tmp_path: Path) -> None:
 
 def test_attributes_of_another_data_set_are_no_attributes(market: Path) -> None:
     with pytest.raises(
-        DatasetLayoutError, match=r"describes none of 1 pictures \(a\.jpg\), but people 2, 7, 1501; are"
+        DatasetLayoutError, match=r"describes none of 1 images \(a\.jpg\), but people 2, 7, 1501\. Fix: give"
     ):
         read_attributes(market).of_all([Sample("a.jpg", 3)])
 
@@ -168,7 +168,7 @@ def test_no_file_two_files_and_no_such_file(market: Path) -> None:
     (folder / "attributes.csv").unlink()
     market.unlink()
     with pytest.raises(
-        DatasetLayoutError, match=r"no file of attributes; wanted one attributes\.csv or market_attribute"
+        DatasetLayoutError, match=r"no file of attributes; expected one attributes\.csv or market_attribute"
     ):
         read_attributes(folder)
 
@@ -193,10 +193,10 @@ def test_a_set_on_disk_and_the_drawn_one_say_the_same(drawn: Callable[..., Path]
     assert {pid: row.tolist() for pid, row in written.people.items()} == {
         pid: row.tolist() for pid, row in live.people.items()
     }
-    assert {path: row.tolist() for path, row in written.pictures.items()} == {
-        path: row.tolist() for path, row in live.pictures.items()
+    assert {path: row.tolist() for path, row in written.images.items()} == {
+        path: row.tolist() for path, row in live.images.items()
     }
-    assert bool(live.pictures) == two_outfits
+    assert bool(live.images) == two_outfits
     dataset = load(folder)
     assert sorted(written.people) == sorted({*people(dataset.train), *people(dataset.query)})
 
@@ -212,7 +212,7 @@ def test_two_outfits_are_told_apart_by_picture(drawn: Callable[..., Path]) -> No
     folder = drawn(two_outfits=True)
     found = read_attributes(folder)
     upper = MARKET.index("upper color")
-    shown = {path: row[upper] for path, row in found.pictures.items()}
+    shown = {path: row[upper] for path, row in found.images.items()}
     assert UNKNOWN not in shown.values()
     changed = [pid for pid, row in found.people.items() if row[upper] == UNKNOWN]
     for pid in changed:
@@ -220,10 +220,10 @@ def test_two_outfits_are_told_apart_by_picture(drawn: Callable[..., Path]) -> No
     assert changed, "somebody changes color"
     broken = folder / "keypoints.json"
     broken.write_text(json.dumps({"images": [{"file_name": "a.jpg"}]}))
-    with pytest.raises(DatasetLayoutError, match=r"keypoints\.json does not say who wears which outfit"):
+    with pytest.raises(DatasetLayoutError, match=r"keypoints\.json does not tell who wears which outfit"):
         read_attributes(folder)
     broken.unlink()
-    assert not read_attributes(folder).pictures
+    assert not read_attributes(folder).images
 
 
 def test_drawn_people_have_markets_groups() -> None:

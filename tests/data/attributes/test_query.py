@@ -33,14 +33,14 @@ def test_it_is_said_in_the_order_asked() -> None:
     [
         ("hut=yes", "Market-1501 has no attribute 'hut'; it has gender, hair_length, .*lower_color"),
         ("upper_color=orange", "upper color has no value 'orange'; it has black, white, red, .*green"),
-        ("hat=yes,hat=no", "hat is asked for twice"),
-        ("hat=yes,Hat=yes", "hat is asked for twice"),
+        ("hat=yes,hat=no", "hat is given twice"),
+        ("hat=yes,Hat=yes", "hat is given twice"),
         ("hat", "GROUP=VALUE.*got 'hat'"),
         ("hat=", "GROUP=VALUE.*got 'hat='"),
         ("=yes", "GROUP=VALUE.*got '=yes'"),
-        ("", "no attribute is asked for"),
-        (" , ", "no attribute is asked for"),
-        ({}, "no attribute is asked for"),
+        ("", "no attribute is given"),
+        (" , ", "no attribute is given"),
+        ({}, "no attribute is given"),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused(asked: str | dict[str, str], message: str) -> None:

@@ -62,7 +62,7 @@ def test_somebody_in_no_color_is_unknown_both_ways() -> None:
 
 
 def test_rows_that_cannot_be_are_refused() -> None:
-    with pytest.raises(DatasetLayoutError, match="one value a person, got yes in upred, upblue"):
+    with pytest.raises(DatasetLayoutError, match="one value per person, got yes in upred, upblue"):
         MARKET.from_columns(row() | {"upblue": 2})
     with pytest.raises(DatasetLayoutError, match="column 'age' holds codes 1 to 4, got 0"):
         MARKET.from_columns(row() | {"age": 0})
@@ -77,7 +77,7 @@ def test_classes_that_cannot_be_are_refused() -> None:
         MARKET.to_columns([0, 1])
     with pytest.raises(ConfigError, match=r"'age' has classes 0…3 \(−1: unknown\), got 4"):
         MARKET.to_columns([0] * 9 + [4, 0, 0])
-    with pytest.raises(ConfigError, match="has none for unknown"):
+    with pytest.raises(ConfigError, match="without a code for unknown"):
         MARKET.to_columns([UNKNOWN] + [0] * 11)
     with pytest.raises(ConfigError, match="needs a value for hair length"):
         MARKET.from_values({"gender": "male"})

@@ -65,7 +65,7 @@ def test_who_is_meant(tmp_path: Path, columns: str, cells: str, who: tuple[int |
 def test_a_schema_is_known_by_its_groups(tmp_path: Path) -> None:
     assert described(tmp_path, "pid,hair_length,upper_color\n1,long,red\n", BOTH)[0] is MARKET
     assert described(tmp_path, "pid,boots,upper_color\n1,yes,red\n", BOTH)[0].name == "DukeMTMC-reID"
-    with pytest.raises(DatasetLayoutError, match="fits the schemas of Market-1501 and DukeMTMC-reID alike; say which"):
+    with pytest.raises(DatasetLayoutError, match="matches the schemas of Market-1501 and DukeMTMC-reID equally; name one"):
         described(tmp_path, "pid,upper_color,backpack\n1,red,yes\n", BOTH)
 
 
@@ -74,11 +74,11 @@ def test_a_schema_is_known_by_its_groups(tmp_path: Path) -> None:
     [
         (
             "pid,upper_color\n1,red\n2,rde\n",
-            r"mine\.csv has 1 lines .*line 3: unknown value .* 'rde'\. Did you mean red",
+            r"mine\.csv has 1 invalid lines: line 3: unknown value .* 'rde'\. Did you mean red",
         ),
         ("pid,hat\n1,yes\n\nx,yes\n", "line 4: pid 'x' is not a whole number"),
         ("pid,hat\n-1,yes\n", "line 2: pid -1 is negative"),
-        ("pid,hat\n,yes\n", "line 2: it says neither which person nor which picture"),
+        ("pid,hat\n,yes\n", "line 2: it names neither a person nor an image"),
         ("pid,hat\n1,3\n", "line 2: column 'hat' holds codes 1 to 2, got 3"),
         ("pid,hat\n1,0\n", "line 2: column 'hat' holds codes 1 to 2, got 0"),
         ("pid,upred,upgray\n1,2,2\n", "line 2: .* got yes in upred, upgray"),
@@ -88,15 +88,15 @@ def test_a_schema_is_known_by_its_groups(tmp_path: Path) -> None:
         ("path,pid,hat\na.jpg,1,yes\n./a.jpg,1,no\n", r"line 3: people/a\.jpg is in line 2 already"),
         ("pid,outfit,hat\n1,1,yes\n1,2,no\n1,2,no\n", "line 4: person 1 is in line 3 already"),
         ("pid,hat\n1,yes,2\n", "line 2: more or fewer cells"),
-        ("pid,hat\n" + "x,yes\n" * 5, "has 5 lines not in order"),
-        ("pid,hat\n", "has no rows; wanted a header"),
-        ("", "has no rows; wanted a header"),
-        ("name,hat\nann,yes\n", "has no column path, pid or person .* got name,hat"),
+        ("pid,hat\n" + "x,yes\n" * 5, "has 5 invalid lines"),
+        ("pid,hat\n", "has no rows; expected a header"),
+        ("", "has no rows; expected a header"),
+        ("name,hat\nann,yes\n", "has no column path, pid or person; got name,hat"),
         ("pid,shoes\n1,black\n", r"no column of small's groups \(hat, sleeve_length, upper_color\); got pid,shoes"),
         ("pid,hat,uper_color\n1,yes,red\n", r"has a column uper_color; did you mean upper_color\?"),
         ("pid,hat,upred\n1,yes,2\n", "has upred and no column upgray of upper color"),
-        ("pid,upper_color,upred,upgray\n1,red,2,1\n", "says upper color in more than one way"),
-        ("pid,up,sleeve_length\n1,1,long\n", "says sleeve length in more than one way: up, sleeve_length"),
+        ("pid,upper_color,upred,upgray\n1,red,2,1\n", "has upper color in more than one form"),
+        ("pid,up,sleeve_length\n1,1,long\n", "has sleeve length in more than one form: up, sleeve_length"),
     ],
 )
 def test_a_table_not_in_order(tmp_path: Path, table: str, words: str) -> None:

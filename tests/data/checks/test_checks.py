@@ -1,4 +1,4 @@
-"""The doctor: each rule on a data set that has just that trouble, and silence on a sound one."""
+"""Each rule finds its own problem in a dataset that has no other, and a sound dataset has no findings."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_sound_data_set_gives_no_findings_and_right_counts() -> None:
     )  # fmt: skip
 
 
-def test_counts_sort_cameras_as_numbers_and_leave_nobody_out() -> None:
+def test_counts_sort_cameras_as_numbers_and_count_all_images() -> None:
     gallery = [sample("a", 3, 10), sample("b", 3, 9), sample("c", 0, 9, Role.DISTRACTOR), sample("d", 4, None)]
     counts = [c for c in check(data(gallery=gallery)).counts if c.split == "gallery"]
     assert counts == [
@@ -85,10 +85,10 @@ def test_counts_sort_cameras_as_numbers_and_leave_nobody_out() -> None:
 @pytest.mark.parametrize(
     ("missing", "level", "words"),
     [
-        ({"gallery": ()}, "error", "no gallery to find anybody in"),
-        ({"query": ()}, "info", "fit for search"),
-        ({"query": (), "gallery": ()}, "info", "fit for training only"),
-        ({"train": ()}, "info", "not fit for training"),
+        ({"gallery": ()}, "error", "no gallery to search"),
+        ({"query": ()}, "info", "usable for search"),
+        ({"query": (), "gallery": ()}, "info", "usable for training only"),
+        ({"train": ()}, "info", "not usable for training"),
     ],
 )
 def test_an_empty_split(missing: dict[str, tuple[()]], level: str, words: str) -> None:
@@ -99,16 +99,16 @@ def test_an_empty_split(missing: dict[str, tuple[()]], level: str, words: str) -
     assert len(report.findings) == 1
 
 
-def test_nobody_to_train_on() -> None:
+def test_training_images_without_an_identity() -> None:
     train = [*TRAIN, sample("x", None, 1), sample("y", -1, 1, Role.JUNK)]
-    finding = only(check(data(train=train)), "nobody")
+    finding = only(check(data(train=train)), "no-identity")
     assert (finding.level, finding.files) == ("error", ("x", "y"))
 
 
 def test_junk_and_distractors_of_the_gallery_are_counted() -> None:
     gallery = [*GALLERY, *(sample(f"j{i}", -1, 1, Role.JUNK) for i in range(3)), sample("d", 0, 1, Role.DISTRACTOR)]
     report = check(data(gallery=gallery))
-    assert only(report, "nobody").message.startswith("there are 3 junk images and 1 distractor:")
+    assert only(report, "no-identity").message.startswith("there are 3 junk images and 1 distractor:")
     assert report.ok
 
 
@@ -170,7 +170,7 @@ def test_people_of_train_in_the_test() -> None:
 
 def test_number_0_of_a_distractor_is_no_person_of_train() -> None:
     train = [*TRAIN, sample("t01", 0, 1), sample("t02", 0, 2)]
-    assert rules(data(train=train, gallery=[*GALLERY, sample("x", 0, 2, Role.DISTRACTOR)])) == {"nobody": "info"}
+    assert rules(data(train=train, gallery=[*GALLERY, sample("x", 0, 2, Role.DISTRACTOR)])) == {"no-identity": "info"}
 
 
 @pytest.mark.parametrize(

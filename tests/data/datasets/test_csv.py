@@ -54,7 +54,7 @@ def test_dataset_csv_is_taken_among_others(directory) -> None:
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        pytest.param("img/a.jpg,one,1,train,,\n", r"dataset\.csv has 1 lines .*line 2: pid 'one' is not", id="pid"),
+        pytest.param("img/a.jpg,one,1,train,,\n", r"dataset\.csv has 1 invalid lines: line 2: pid 'one' is not", id="pid"),
         pytest.param("img/a.jpg,,1,train,,\n", "line 2: pid '' is not a whole number", id="no pid"),
         pytest.param("img/a.jpg,1,2.5,train,,\n", "line 2: camid '2.5' is not", id="camid"),
         pytest.param("img/a.jpg,1,1,train,,noon\n", "line 2: time 'noon' is not", id="time"),
@@ -65,11 +65,11 @@ def test_dataset_csv_is_taken_among_others(directory) -> None:
         pytest.param("img/a.jpg,1,1,train,,\nimg/./a.jpg,1,1,train,,\n", "line 3: .* is in train twice", id="twice"),
         pytest.param("a,b.jpg,1,1,train,person,1\n", "line 2: more or fewer cells", id="comma in a path"),
         pytest.param("img/a.jpg,1,1\n", "line 2: more or fewer cells", id="short row"),
-        pytest.param("".join(f"img/a.jpg,x,{i},train,,\n" for i in range(5)), "has 5 lines not in order", id="many"),
+        pytest.param("".join(f"img/a.jpg,x,{i},train,,\n" for i in range(5)), "has 5 invalid lines", id="many"),
         pytest.param("img/a.jpg,1,1,train,,\nx.jpg,1,1,train,,\n", r"1 files that .*: x\.jpg \(line 3\)", id="missing"),
         pytest.param("".join(f"{i}.jpg,1,1,train,,\n" for i in range(9)), "lists 9 files .* and 6 more", id="all gone"),
         pytest.param("../img/a.jpg,1,1,train,,\n", "do not exist", id="outside"),
-        pytest.param("", "lists no pictures", id="no rows"),
+        pytest.param("", "lists no images", id="no rows"),
         pytest.param('"img/a.jpg,1,1,train,,\n', "is not CSV in UTF-8", id="open quote"),
     ],
 )
@@ -80,7 +80,7 @@ def test_a_table_not_in_order(directory, rows: str, words: str) -> None:
 
 @pytest.mark.parametrize("header", ["path,pid,split\n", "path;pid;camid;split\n", ""])
 def test_missing_columns(directory, header: str) -> None:
-    with pytest.raises(DatasetLayoutError, match=r"has no column .*wanted path,pid,camid,split"):
+    with pytest.raises(DatasetLayoutError, match=r"has no column .*expected path,pid,camid,split"):
         READ(directory({"dataset.csv": header, **FILES}))
 
 
@@ -92,5 +92,5 @@ def test_another_encoding(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("tables", [(), ("one.csv", "two.csv"), ("a/dataset.csv", "b/dataset.csv")])
 def test_one_table_is_wanted(directory, tables: tuple[str, ...]) -> None:
-    with pytest.raises(DatasetLayoutError, match=r"wanted one dataset\.csv"):
+    with pytest.raises(DatasetLayoutError, match=r"expected one dataset\.csv"):
         READ(directory({**dict.fromkeys(tables, HEADER), **FILES}))

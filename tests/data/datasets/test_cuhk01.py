@@ -56,10 +56,10 @@ def test_it_is_recognised_by_its_names(directory) -> None:
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        ((*SOUND, "campus/0001005.png"), r"1 pictures are not named as CUHK01's: campus/0001005\.png"),
-        ((*SOUND, "campus/1.png"), r"campus/1\.png; wanted PPPPNNN\.png"),
+        ((*SOUND, "campus/0001005.png"), r"1 images are not named like CUHK01's: campus/0001005\.png"),
+        ((*SOUND, "campus/1.png"), r"campus/1\.png; expected PPPPNNN\.png"),
         ((*SOUND, "copy/0001001.png"), "in more than one folder: campus, copy"),
-        (("readme.txt",), "has no pictures"),
+        (("readme.txt",), "has no images"),
     ],
 )
 def test_other_trees_are_refused(directory, names: tuple[str, ...], words: str) -> None:

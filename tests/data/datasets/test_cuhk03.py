@@ -237,7 +237,7 @@ def test_cuhk03_np(tree: Callable[..., Any], root: str) -> None:
     assert [s.path for s in dataset.query] == [f"{root}detected/query/0768_c1_00001.png"]
     labelled = load(f"cuhk03:images=labelled:{source.root}")
     assert [s.path for s in labelled.gallery] == [f"{root}labeled/bounding_box_test/0768_c2_1.png"]
-    with pytest.raises(DatasetLayoutError, match=r"is CUHK03-NP, cut for the new protocol; .* needs cuhk-03\.mat"):
+    with pytest.raises(DatasetLayoutError, match=r"is CUHK03-NP, made for the new protocol; .* needs cuhk-03\.mat"):
         load(f"cuhk03:protocol=old:{source.root}")
 
 
@@ -246,7 +246,7 @@ def test_settings_that_cannot_be(release: Path) -> None:
         ("protocol=newer", "protocol of cuhk03 cannot be 'newer'; it is one of new, old"),
         ("images=both", "it is one of detected, labeled"),
         ("protocol=old,split=20", "split of cuhk03 cannot be '20'; it is one of 0 to 19"),
-        ("split=3", "split=3 is of the old protocol, .* say protocol=old"),
+        ("split=3", "split=3 is of the old protocol, .* set protocol=old"),
     ):
         with pytest.raises(ConfigError, match=words):
             load(f"cuhk03:{text}:{release}")
@@ -261,8 +261,8 @@ def test_settings_that_cannot_be(release: Path) -> None:
 def test_the_new_protocol_needs_its_file(release: Path, unpacked: Path) -> None:
     name = "cuhk03_new_protocol_config_detected.mat"
     for folder, spec, where in (
-        (release.parent.parent, release, "put it beside it or one folder up, or say protocol=old"),
-        (unpacked, unpacked, "put it anywhere in it, or say protocol=old"),
+        (release.parent.parent, release, "put it beside it or one folder up, or set protocol=old"),
+        (unpacked, unpacked, "put it anywhere in it, or set protocol=old"),
     ):
         (folder / name).unlink()
         with pytest.raises(DatasetLayoutError, match=rf"comes without {name}.*{where}"):
@@ -283,11 +283,11 @@ def test_the_old_protocol_needs_its_splits(unpacked: Path) -> None:
 
 def test_missing_pictures_are_named(unpacked: Path) -> None:
     (unpacked / "images_detected" / "1_002_2_07.png").unlink()
-    with pytest.raises(DatasetLayoutError, match=r"lacks 1 detected pictures of the new protocol: 1_002_2_07\.png"):
+    with pytest.raises(DatasetLayoutError, match=r"lacks 1 detected images of the new protocol: 1_002_2_07\.png"):
         load(f"cuhk03:{unpacked}")
     for picture in (unpacked / "images_detected").glob("2_002_*"):
         picture.unlink()
-    with pytest.raises(DatasetLayoutError, match="no pictures of 1 people of split 0, such as person 2 of pair 2"):
+    with pytest.raises(DatasetLayoutError, match="no images of 1 people of split 0, such as person 2 of pair 2"):
         load(f"cuhk03:protocol=old:{unpacked}")
     (unpacked / "images_detected" / "5_050_1_01.png").touch()
     with pytest.raises(DatasetLayoutError, match=r"5_050_1_01\.png' is of person 50, but pair 5 has 49"):
@@ -301,13 +301,13 @@ def test_what_is_no_cuhk03(release: Path, tmp_path: Path, directory: Callable[..
         load(f"cuhk03:{other}")
     with h5py.File(other, "w") as file:
         file["pp"] = np.zeros((3, 28))
-    with pytest.raises(DatasetLayoutError, match="wanted the cells labeled, detected and testsets"):
+    with pytest.raises(DatasetLayoutError, match="expected the cells labeled, detected and testsets"):
         load(f"cuhk03:{other}")
     packed = shutil.make_archive(str(tmp_path / "packed"), "zip", release.parent)
     for spec in (packed, f"cuhk03:{packed}"):
         with pytest.raises(DatasetLayoutError, match=r"cuhk-03\.mat cannot be read inside an archive; unpack it"):
             load(spec)
-    with pytest.raises(DatasetLayoutError, match="has no detected pictures of CUHK03; wanted"):
+    with pytest.raises(DatasetLayoutError, match="has no detected images of CUHK03; expected"):
         load(f"cuhk03:{directory(['images_labeled/1_001_1_01.png']).root}")
     with pytest.raises(DatasetLayoutError, match="does not exist"):
         load(f"cuhk03:{tmp_path}/nowhere")

@@ -90,9 +90,9 @@ def test_a_table_not_in_order(directory, table: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        pytest.param(["notes.txt"], "has no pictures", id="no picture"),
-        pytest.param(["1.jpg", "2.jpg"], r"'1\.jpg' is in no person's folder", id="flat"),
-        pytest.param(["query/1.jpg"], r"'query/1\.jpg' is in no person's folder", id="a split without people"),
+        pytest.param(["notes.txt"], "has no images", id="no image"),
+        pytest.param(["1.jpg", "2.jpg"], r"'1\.jpg' is not in a person's folder", id="flat"),
+        pytest.param(["query/1.jpg"], r"'query/1\.jpg' is not in a person's folder", id="a split without people"),
         pytest.param(["ann/1.jpg", "bob/home/1.jpg"], "different layouts", id="two depths"),
         pytest.param(["train/ann/1.jpg", "bob/1.jpg"], "different layouts", id="half split"),
         pytest.param(["train/ann/1.jpg", "test/bob/1.jpg"], "test/bob/1.jpg' .* different layouts", id="unknown split"),

@@ -79,7 +79,7 @@ def test_a_missing_folder_is_an_empty_split(directory, kept: str, lost: str) -> 
 
 
 def test_none_of_the_folders(directory) -> None:
-    with pytest.raises(DatasetLayoutError, match="no pictures in any of bounding_box_train"):
+    with pytest.raises(DatasetLayoutError, match="no images in any of bounding_box_train"):
         READ(directory(["photos/0001_c1s1_000001_00.jpg"]))
 
 
@@ -95,7 +95,7 @@ def test_none_of_the_folders(directory) -> None:
     ],
 )
 def test_a_picture_with_another_name_is_refused(directory, name: str) -> None:
-    with pytest.raises(DatasetLayoutError, match="1 pictures are not named") as caught:
+    with pytest.raises(DatasetLayoutError, match="1 images are not named") as caught:
         READ(directory([*SOUND, f"{TRAIN}/{name}"]))
     assert name in str(caught.value)
     assert "PPPP_cCsS_FFFFFF_NN.jpg" in str(caught.value)

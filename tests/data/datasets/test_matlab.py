@@ -35,8 +35,8 @@ def test_plain_values(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "is no .mat file that can be read"),
-        (b"pid,path\n" * 40, "is no .mat file that can be read"),
+        (b"", "is not a readable .mat file"),
+        (b"pid,path\n" * 40, "is not a readable .mat file"),
         (b"MATLAB 7.3 MAT-file, Platform: GLNXA64" + bytes(200), "is of MATLAB 7.3; save it with -v7"),
     ],
 )

@@ -84,14 +84,14 @@ def test_half_a_half_is_refused(directory, missing: str) -> None:
         ("0000/0000_000_01_0303morning_0008_0.jpg", "is not FOLDER/PPPP_NNN"),
         ("0000/0000_000_01_0303morning_0008_0.jpg zero", "is not FOLDER/PPPP_NNN"),
         ("0000/0000_000_01_0303night_0008_0.jpg 0", "is not FOLDER/PPPP_NNN"),
-        ("0000/0000_000_01_0303morning_0008_0.jpg 5", "is called person 0000 and listed as person 5"),
+        ("0000/0000_000_01_0303morning_0008_0.jpg 5", "is named as person 0000 and listed as person 5"),
         ("0000/0000_009_01_0303morning_0008_0.jpg 0", r"there is no file train/0000/0000_009"),
         ("0001/0001_000_15_0113afternoon_0100_2_ex.jpg 1", "is listed twice"),
     ],
 )
 def test_a_list_not_in_order(directory, line: str, words: str) -> None:
     lists = LISTS | {"list_train.txt": [*LISTS["list_train.txt"][1:], "", line]}
-    with pytest.raises(DatasetLayoutError, match=rf"list_train\.txt has 1 lines not in order: line 3: .*{words}"):
+    with pytest.raises(DatasetLayoutError, match=rf"list_train\.txt has 1 invalid lines: line 3: .*{words}"):
         READ(directory(files(lists=lists)))
 
 
@@ -106,7 +106,7 @@ def test_no_lists_two_copies_both_versions_and_no_pictures(directory) -> None:
         load(f"msmt17:{tree}/c")
     (tree / "b/train").rename(tree / "b/pictures")
     (tree / "b/test").rename(tree / "b/more")
-    with pytest.raises(DatasetLayoutError, match="no pictures beside the lists of its top"):
+    with pytest.raises(DatasetLayoutError, match="no images beside the lists of its top"):
         load(f"msmt17:{tree}/b")
 
 

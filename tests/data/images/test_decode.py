@@ -51,7 +51,7 @@ def test_tensor_is_height_width_and_resized() -> None:
 
 def test_truncated_jpeg_is_refused_by_name() -> None:
     content = encoded(Image.effect_noise((64, 128), 80).convert("RGB"), "JPEG")
-    with pytest.raises(ImageError, match=r"broken\.jpg: not a whole picture"):
+    with pytest.raises(ImageError, match=r"broken\.jpg: not a whole image"):
         decode(content[: len(content) // 2], name="broken.jpg")
 
 
@@ -65,13 +65,13 @@ def png_header(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize(("width", "height"), [(100_000, 100_000), (10_000, 9_500), (8_001, 8_000)])
 def test_decompression_bombs_are_refused_unread(width: int, height: int) -> None:
-    with pytest.raises(ImageError, match="refused unread"):
+    with pytest.raises(ImageError, match="not decoded"):
         decode(png_header(width, height), name="bomb.png")
 
 
-@pytest.mark.parametrize("content", [b"", b"not a picture"])
+@pytest.mark.parametrize("content", [b"", b"not an image"])
 def test_what_is_no_picture_is_refused(content: bytes) -> None:
-    with pytest.raises(ImageError, match="x: not a picture"):
+    with pytest.raises(ImageError, match="x: not an image"):
         decode(content, name="x")
 
 

@@ -9,7 +9,13 @@ import torch
 from torch import Generator, Tensor
 
 from passerby.data.images.normalize import normalize_images
-from passerby.data.keypoints.augment import PoseAugmentation, coarse, cut, hide, moved
+from passerby.data.keypoints.augment import (
+    PoseAugmentation,
+    crop_windows,
+    occlude,
+    reduce_resolution,
+    transform_keypoints,
+)
 from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 
 SIZE = (64, 32)
@@ -50,8 +56,8 @@ def test_a_spot_moves_with_its_keypoint(flip: float) -> None:
     _, keypoints, confidence = people(16)
     warp = PoseAugmentation(flip=flip, scale=0.1, aspect=0.2, shift=0.05, degrees=20)
     windows = warp.windows(16, SIZE, Generator().manual_seed(1))
-    pictures = cut(spots(keypoints, LEFT), windows, SIZE)
-    places, _ = moved(keypoints, confidence, windows)
+    pictures = crop_windows(spots(keypoints, LEFT), windows, SIZE)
+    places, _ = transform_keypoints(keypoints, confidence, windows)
     brightest = pictures[:, 0].float().flatten(1).argmax(1)
     row, column = brightest // SIZE[1], brightest % SIZE[1]
     wanted = places[:, RIGHT if flip else LEFT] * torch.tensor([SIZE[1], SIZE[0]])
@@ -63,8 +69,8 @@ def test_a_mirror_alone_is_exact() -> None:
     images, keypoints, confidence = people()
     confidence[:, LEFT] = 0.5
     windows = PoseAugmentation(flip=1.0).windows(4, SIZE, Generator())
-    assert torch.equal(cut(images, windows, SIZE), images.flip(-1))
-    places, surety = moved(keypoints, confidence, windows)
+    assert torch.equal(crop_windows(images, windows, SIZE), images.flip(-1))
+    places, surety = transform_keypoints(keypoints, confidence, windows)
     torch.testing.assert_close(places[:, LEFT, 0], 1 - keypoints[:, RIGHT, 0])
     torch.testing.assert_close(places[:, LEFT, 1], keypoints[:, RIGHT, 1])
     assert (surety[:, RIGHT] == 0.5).all()
@@ -83,17 +89,17 @@ def test_what_leaves_the_window_is_not_sure() -> None:
     _, keypoints, confidence = people(1)
     keypoints[0, 0], keypoints[0, 1] = torch.tensor([0.1, 0.5]), torch.tensor([0.5, 0.5])
     half = torch.tensor([[[0.5, 0.0, 0.0], [0.0, 0.5, 0.0]]])  # the middle half of each side
-    places, surety = moved(keypoints, confidence, half)
+    places, surety = transform_keypoints(keypoints, confidence, half)
     torch.testing.assert_close(places[0, :2], torch.tensor([[-0.3, 0.5], [0.5, 0.5]]))
     assert surety[0, :2].tolist() == [0, 1]
     confidence[0, :2] = -1  # nobody said: not of this window either
-    assert moved(keypoints, confidence, half)[1][0, :2].tolist() == [-1, -1]
+    assert transform_keypoints(keypoints, confidence, half)[1][0, :2].tolist() == [-1, -1]
 
 
 def test_a_larger_window_goes_on_beyond_the_edge() -> None:
     images = torch.full((1, 3, *SIZE), 7, dtype=torch.uint8)
     double = torch.tensor([[[2.0, 0.0, 0.0], [0.0, 2.0, 0.0]]])
-    assert (cut(images, double, SIZE) == 7).all()
+    assert (crop_windows(images, double, SIZE) == 7).all()
 
 
 def test_the_size_may_change() -> None:
@@ -125,14 +131,14 @@ def test_every_part_does_something(name: str) -> None:
 def test_coarse_pictures_keep_their_size() -> None:
     images = torch.rand(2, 3, *SIZE, generator=Generator().manual_seed(0))
     for factor in (2, 3):
-        assert coarse(images, factor).shape == images.shape
-        assert coarse(images, factor).var() < images.var() / 2
+        assert reduce_resolution(images, factor).shape == images.shape
+        assert reduce_resolution(images, factor).var() < images.var() / 2
 
 
 def test_hidden_rectangles_are_a_part_of_chosen_pictures() -> None:
     images = torch.stack([torch.full((3, *SIZE), v) for v in (0.1, 0.2, 0.3, 0.4)])
     chosen = torch.tensor([True, True, True, False])[:, None, None, None]
-    hidden = hide(images, chosen, Generator().manual_seed(0))
+    hidden = occlude(images, chosen, Generator().manual_seed(0))
     share = (hidden != images).any(1).float().mean(dim=(1, 2))
     assert ((share[:3] > 0.005) & (share[:3] <= 0.3)).all()
     assert share[3] == 0

@@ -120,13 +120,13 @@ def test_several_may_find_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"not a database, but long enough to be read as if it were one" * 9, b"SQLite"])
 def test_a_damaged_file_is_said(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "poses.sqlite").write_bytes(content)
-    with pytest.raises(OutputError, match=r"poses\.sqlite .*delete it"):
+    with pytest.raises(OutputError, match=r"poses\.sqlite .*delete the file"):
         CachedPoseEstimator(Looks(), tmp_path / "poses.sqlite")(NAMES, pictures())
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
-    with pytest.raises(OutputError, match="cannot be kept"):
+    with pytest.raises(OutputError, match="cannot be cached"):
         CachedPoseEstimator(Looks(), tmp_path / "taken" / "poses.sqlite")(NAMES, pictures())
 
 

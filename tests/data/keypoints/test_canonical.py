@@ -218,7 +218,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         {**whole, "poses": [[["x", 0]]]},
     ):
         path.write_text(json.dumps(broken))
-        with pytest.raises(DatasetLayoutError, match="holds no canonical poses"):
+        with pytest.raises(DatasetLayoutError, match="has no canonical poses"):
             CanonicalPoses.load(path)
 
 

@@ -59,7 +59,7 @@ def test_whole_pixels_at_their_own_size_are_copied() -> None:
 def test_rectangles_that_do_not_fit_are_refused() -> None:
     images = pictures()
     for wrong in ([-1.0, 0, 5, 5], [0, 0, 25, 5], [0, 0, 5, 49], [5, 5, 5, 9], [5, 9, 9, 5], [float("nan"), 0, 1, 1]):
-        with pytest.raises(ShapeError, match=r"is empty or reaches out of a picture of 48×24; clamp"):
+        with pytest.raises(ShapeError, match=r"is empty or extends beyond an image of 48×24\. Fix: clamp"):
             crop_parts(images, torch.tensor([[wrong]] * 2), (4, 4))
     with pytest.raises(ShapeError, match=r"got \(2, 3, 48, 24\) and \(1, 1, 4\)"):
         crop_parts(images, torch.tensor([[[0.0, 0, 5, 5]]]), (4, 4))

@@ -132,6 +132,6 @@ def test_pictures_without_annotation_are_left_out_and_counted(
     assert (people.confidence > 0).any(1).all()
     (record,) = caplog.records
     assert record.levelno == logging.WARNING  # which Python prints by itself
-    assert f"2 of 4 pictures have no annotated joint ({first.path}, {second.path})" in record.getMessage()
+    assert f"2 of 4 images have no annotated keypoint ({first.path}, {second.path})" in record.getMessage()
     nobody = edited(folder, lambda whole: whole.update(annotations=[]))
     assert len(read_pose_set(nobody.source, nobody.train, (32, 16))) == 0

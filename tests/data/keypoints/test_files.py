@@ -42,7 +42,7 @@ def test_a_written_set_says_the_same(draw_people: Callable[..., Path], tmp_path:
     found = estimate(pictures)
     known = keypoints_in_pixels(source)
     for name, xy, confidence in zip(pictures, *found, strict=True):
-        assert np.allclose(xy * [16, 32], known[name].points, atol=1e-4)
+        assert np.allclose(xy * [16, 32], known[name].xy, atol=1e-4)
         assert np.array_equal(confidence, known[name].visibility / 2)
 
 
@@ -103,7 +103,7 @@ def test_nobody_annotated_is_nothing_found() -> None:
 
 def test_a_picture_that_nobody_knows_is_an_error() -> None:
     with pytest.raises(
-        DatasetLayoutError, match=r"people\.json has no joints of 2 of 3 pictures: x\.jpg, y\.jpg; give"
+        DatasetLayoutError, match=r"people\.json has no keypoints of 2 of 3 images: x\.jpg, y\.jpg\. Fix: give"
     ):
         read(coco(), "x.jpg", "a/b.jpg", "y.jpg")
 
@@ -129,7 +129,7 @@ def test_no_pictures_are_no_error() -> None:
     ],
 )
 def test_other_json_is_refused(whole: object) -> None:
-    with pytest.raises(DatasetLayoutError, match=r"people\.json is not COCO's keypoints JSON .* wanted images"):
+    with pytest.raises(DatasetLayoutError, match=r"people\.json is not COCO's keypoints JSON .* expected images"):
         read(whole)
 
 
@@ -174,7 +174,7 @@ def test_markets_neck_is_midway_between_the_shoulders(tmp_path: Path) -> None:
 
 
 def test_rows_must_be_as_many_as_pictures(tmp_path: Path) -> None:
-    with pytest.raises(DatasetLayoutError, match=r"has 2 rows, but query has 1 pictures"):
+    with pytest.raises(DatasetLayoutError, match=r"has 2 rows, but query has 1 images"):
         market_keypoints(open_source(points(tmp_path, two_rows())), PICTURES[:1])
 
 
@@ -183,7 +183,7 @@ def test_other_mat_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetLayoutError, match=r"query\.mat cannot be read"):
         market_keypoints(open_source(tmp_path), PICTURES)
     points(tmp_path, two_rows()[:, :20])
-    with pytest.raises(DatasetLayoutError, match=r"holds \(2, 20\), wanted \(pictures, 28\): 14 x, then y"):
+    with pytest.raises(DatasetLayoutError, match=r"has the shape \(2, 20\), expected \(images, 28\): 14 x, then y"):
         market_keypoints(open_source(tmp_path), PICTURES)
     (tmp_path / MAT).write_bytes(b"MATLAB 5.0 and no more")
     with pytest.raises(DatasetLayoutError, match=r"query\.mat cannot be read"):

@@ -147,11 +147,11 @@ def test_nobody_is_no_error() -> None:
 
 
 def test_poses_without_regions_are_refused() -> None:
-    with pytest.raises(ShapeError, match=r"joints are \(n, 18, 2\).*got \(18, 2\)"):
+    with pytest.raises(ShapeError, match=r"expected keypoints \(n, 18, 2\).*got \(18, 2\)"):
         body_regions(upright()[0])
     missing = upright()
     missing[3, 4, 1] = np.nan
-    with pytest.raises(ShapeError, match=r"row 3 .* fill missing joints first"):
+    with pytest.raises(ShapeError, match=r"row 3 .* fill missing ones first"):
         body_regions(missing)
     falling = upright()
     falling[2] = falling[2] * [1, -1]
@@ -160,5 +160,5 @@ def test_poses_without_regions_are_refused() -> None:
         body_regions(falling)
     with pytest.raises(ShapeError, match=r"row 0 is 0\.0 pixels high"):
         body_regions(np.zeros((1, 18, 2)))
-    with pytest.raises(ConfigError, match=r"overlap is a part of the body's height from 0, got -0\.1"):
+    with pytest.raises(ConfigError, match=r"overlap is a share of the body's height from 0, got -0\.1"):
         body_regions(upright(), overlap=-0.1)

@@ -1,1 +1,1 @@
-"""Pedestrian attributes: schemas, tables, labels and queries."""
+"""The attributes of pedestrians: schemas, tables, labels and queries."""

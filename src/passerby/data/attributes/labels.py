@@ -1,16 +1,17 @@
-"""Attributes of a data set's people, wherever they are written (:mod:`passerby.data.attributes.schema` says what they are).
+"""Read the attributes of a dataset's people, in any of the forms they come in.
 
-    read_attributes("market_attribute.mat")      Market-1501's, of Lin et al.; duke_attribute.mat alike
-    read_attributes("people/")                   the attributes.csv or the .mat that a directory or archive holds
-    read_attributes("pedestrians:people=60")     of people who are drawn on demand
-    read_attributes("mine.csv")                  one's own table, of people or of pictures
+    read_attributes("market_attribute.mat")      Market-1501's, of Lin et al.; duke_attribute.mat likewise
+    read_attributes("people/")                   the attributes.csv or the .mat in a directory or archive
+    read_attributes("pedestrians:people=60")     the attributes of generated people
+    read_attributes("mine.csv")                  a table of one's own, of people or of images
 
-A table has a column ``pid`` (or ``person``), a column ``path``, or both, and any of a schema's groups: in words
-(``upper_color``: ``red``; ``unknown`` or nothing where nobody knows), or in the annotators' columns and codes
-(``upred``: 2). Groups without a column are unknown of everybody; columns of neither kind are ignored.
+A table has a column ``pid`` (or ``person``), a column ``path``, or both, and any groups of a schema
+(:mod:`passerby.data.attributes.schema`): as words (``upper_color``: ``red``; ``unknown`` or an empty cell for an
+unknown value), or in the annotators' columns and codes (``upred``: 2). Groups without a column are unknown for all
+people; other columns are ignored.
 
-A person of several rows (pictures, or outfits as ``passerby data synthesize`` numbers them) has those classes that all
-rows agree about; each picture has its own.
+A person with several rows (images, or outfits as ``passerby data synthesize`` numbers them) has the classes that all
+rows agree on; each image has its own.
 """
 
 from __future__ import annotations
@@ -35,60 +36,61 @@ from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.types import Role, Sample
 
 Classes: TypeAlias = NDArray[np.int64]
-"""``(groups,)``: a class a group, −1 where nobody knows."""
+"""The class of each group, ``(groups,)``; −1 if it is unknown."""
 PUBLISHED = {"market_attribute": SCHEMAS["market1501"], "duke_attribute": SCHEMAS["dukemtmc"]}
-"""By the variable of the published file, which is called as the file is."""
-_WHO = "image_index"
+"""The schemas of the published files, by the variable in the file, which has the file's name."""
+_PERSON = "image_index"
 
 
 @dataclass(frozen=True, eq=False)
 class Attributes:
-    """Classes of people and, where pictures differ, of pictures."""
+    """The classes of people and, where images differ, of images."""
 
     schema: Schema
     place: str
-    """Where they were read."""
+    """The place that they were read from."""
     people: Mapping[int, Classes]
-    """By pid."""
-    pictures: Mapping[str, Classes] = field(default_factory=dict)
-    """By path, as samples have it."""
+    """The classes of each person, by person ID."""
+    images: Mapping[str, Classes] = field(default_factory=dict)
+    """The classes of each image, by the path of its sample."""
 
     def of(self, sample: Sample) -> Classes | None:
-        """The classes of a sample: its picture's, else its person's; ``None`` where nobody described either."""
-        if sample.path in self.pictures:
-            return self.pictures[sample.path]
+        """Return the classes of a sample: its image's, else its person's; ``None`` if neither is described."""
+        if sample.path in self.images:
+            return self.images[sample.path]
         return self.people.get(sample.pid) if sample.pid is not None and sample.role is Role.PERSON else None
 
     def of_all(self, samples: Sequence[Sample]) -> NDArray[np.int64]:
-        """``(n, groups)``: the classes of each sample, all unknown where nobody described it.
+        """Return the classes of each sample, ``(n, groups)``; all are unknown for a sample that is not described.
 
         Raises:
-            DatasetLayoutError: if nobody described any: they are of another data set.
+            DatasetLayoutError: if no sample is described: the attributes are of another dataset.
         """
         rows = [self.of(sample) for sample in samples]
         if samples and all(row is None for row in rows):
             raise DatasetLayoutError(
-                f"{self.place} describes none of {len(samples):,} pictures ({preview(s.path for s in samples)}), but "
-                f"{self._whom()}; are they of this data set?"
+                f"{self.place} describes none of {len(samples):,} images ({preview(s.path for s in samples)}), but "
+                f"{self._described()}. Fix: give the attributes of this dataset"
             )
         unknown = np.full(len(self.schema.groups), UNKNOWN, np.int64)
         return (
             np.stack([unknown if row is None else row for row in rows]) if rows else np.empty((0, *unknown.shape), int)
         )
 
-    def _whom(self) -> str:
-        what, keys = ("people", map(str, self.people)) if self.people else ("pictures", iter(self.pictures))
+    def _described(self) -> str:
+        what, keys = ("people", map(str, self.people)) if self.people else ("images", iter(self.images))
         return f"{what} {preview(keys)}"
 
 
 def read_attributes(place: str | Path | Source, schema: Schema | None = None) -> Attributes:
-    """The attributes at a place: a ``.mat``, a ``.csv``, what holds one of them, or people who are drawn.
+    """Read the attributes at a place.
 
     Args:
-        schema: whose groups they are; by default the one that the file's variable or columns fit.
+        place: a ``.mat`` or ``.csv``, a directory or archive that contains one of them, or a generated dataset.
+        schema: the schema of the groups; by default the one that the file's variable or columns match.
 
     Raises:
-        DatasetLayoutError: if there are none, or they are not in order; tables with line numbers.
+        DatasetLayoutError: if there are none, or they are not valid; for tables with line numbers.
         ConfigError: if they are of another schema.
     """
     source, name = _opened(place)
@@ -102,13 +104,15 @@ def read_attributes(place: str | Path | Source, schema: Schema | None = None) ->
 
 
 def _opened(place: str | Path | Source) -> tuple[Source, str | None]:
-    """A source, and the file in it where the place is one."""
+    """Return a source, and the file in it if the place is a file."""
     if isinstance(place, Source):
         return place, None
     path = Path(place).expanduser()
     if path.suffix.lower() in (".mat", ".csv"):
         if not path.is_file():
-            raise DatasetLayoutError(f"{path} does not exist; give a .mat or .csv of attributes, or what holds one")
+            raise DatasetLayoutError(
+                f"{path} does not exist; give a .mat or .csv of attributes, or a folder or archive with one"
+            )
         return DirectorySource(path.parent), path.name
     return open_place(place), None
 
@@ -118,25 +122,27 @@ def _found(source: Source) -> str:
     found = [name for name in source.names() if posixpath.basename(name) in wanted]
     if len(found) != 1:
         what = f"more than one file of attributes ({preview(found)})" if found else "no file of attributes"
-        raise DatasetLayoutError(f"{source.root} has {what}; wanted one {' or '.join(wanted)}, or give the file itself")
+        raise DatasetLayoutError(
+            f"{source.root} has {what}; expected one {' or '.join(wanted)}, or give the file itself"
+        )
     return found[0]
 
 
-def _same(where: str, found: Schema, wanted: Schema | None) -> None:
+def _check_schema(where: str, found: Schema, wanted: Schema | None) -> None:
     if wanted is not None and wanted != found:
         raise ConfigError(f"the attributes of {where} are {found.name}'s, not {wanted.name}'s")
 
 
-def _frozen(classes: Sequence[int]) -> Classes:
+def _read_only(classes: Sequence[int]) -> Classes:
     row = np.asarray(classes, np.int64)
     row.setflags(write=False)
     return row
 
 
 def _agreed(rows: Iterable[Sequence[int]]) -> Classes:
-    """What all rows of one person say, and unknown where they differ."""
+    """Return the classes that all rows of one person agree on, and unknown where they differ."""
     table = np.asarray(list(rows), np.int64)
-    return _frozen(np.where((table == table[0]).all(axis=0), table[0], UNKNOWN).tolist())
+    return _read_only(np.where((table == table[0]).all(axis=0), table[0], UNKNOWN).tolist())
 
 
 # The published files
@@ -147,7 +153,7 @@ def _published(source: Source, name: str, schema: Schema | None) -> Attributes:
     variable = next((known for known in PUBLISHED if known in content), None)
     if variable is None:
         raise DatasetLayoutError(f"{where} has none of the variables {', '.join(PUBLISHED)}; got {', '.join(content)}")
-    _same(where, PUBLISHED[variable], schema)
+    _check_schema(where, PUBLISHED[variable], schema)
     halves = content[variable]
     if not isinstance(halves, dict) or not all(isinstance(half, dict) for half in halves.values()):
         raise DatasetLayoutError(f"{where}: {variable} is not a struct of train and test; fetch the file again")
@@ -158,21 +164,21 @@ def _published(source: Source, name: str, schema: Schema | None) -> Attributes:
 
 
 def _half(where: str, columns: dict[str, Any], schema: Schema) -> dict[int, Classes]:
-    if absent := [column for column in (_WHO, *schema.columns) if column not in columns]:
+    if absent := [column for column in (_PERSON, *schema.columns) if column not in columns]:
         raise DatasetLayoutError(f"{where} has no {', '.join(absent)}; {schema.name} has {len(schema.columns)} columns")
-    who = [columns[_WHO]] if isinstance(columns[_WHO], str) else columns[_WHO]
+    names = [columns[_PERSON]] if isinstance(columns[_PERSON], str) else columns[_PERSON]
     table = {column: np.atleast_1d(columns[column]) for column in schema.columns}
-    if odd := [column for column, codes in table.items() if len(codes) != len(who)]:
-        raise DatasetLayoutError(f"{where}: {odd[0]} has {len(table[odd[0]])} codes for {len(who)} people")
-    rows = ({column: int(codes[number]) for column, codes in table.items()} for number in range(len(who)))
-    return dict(_person(where, name, row, schema) for name, row in zip(who, rows, strict=True))
+    if odd := [column for column, codes in table.items() if len(codes) != len(names)]:
+        raise DatasetLayoutError(f"{where}: {odd[0]} has {len(table[odd[0]])} codes for {len(names)} people")
+    rows = ({column: int(codes[number]) for column, codes in table.items()} for number in range(len(names)))
+    return dict(_person(where, name, row, schema) for name, row in zip(names, rows, strict=True))
 
 
 def _person(where: str, name: str, row: Mapping[str, int], schema: Schema) -> tuple[int, Classes]:
     try:
         if not name.isdigit():
-            raise DatasetLayoutError(f"{_WHO} is not a number")
-        return int(name), _frozen(schema.from_columns(row))
+            raise DatasetLayoutError(f"{_PERSON} is not a number")
+        return int(name), _read_only(schema.from_columns(row))
     except DatasetLayoutError as error:
         raise DatasetLayoutError(f"{where}, person {name}: {error}; fetch the file again") from None
 
@@ -182,13 +188,13 @@ def _person(where: str, name: str, row: Mapping[str, int], schema: Schema) -> tu
 
 def _tabled(source: Source, name: str, schemas: Sequence[Schema]) -> Attributes:
     schema, rows = read_attribute_rows(source, name, schemas)
-    pictures = {row.path: _frozen(row.classes) for row in rows if row.path is not None}
-    pictures |= _dressed(source, posixpath.join(posixpath.dirname(name), KEYPOINTS), rows)
-    return Attributes(schema, f"{source.root}: {name}", _by_person(rows), pictures)
+    images = {row.path: _read_only(row.classes) for row in rows if row.path is not None}
+    images |= _by_outfit(source, posixpath.join(posixpath.dirname(name), KEYPOINTS), rows)
+    return Attributes(schema, f"{source.root}: {name}", _by_person(rows), images)
 
 
 def _by_person(rows: Iterable[AttributeRow]) -> dict[int, Classes]:
-    """Return the classes that all rows of a person agree about."""
+    """Return the classes that all rows of a person agree on."""
     by_person: dict[int, list[tuple[int, ...]]] = {}
     for row in rows:
         if row.pid is not None:
@@ -196,19 +202,19 @@ def _by_person(rows: Iterable[AttributeRow]) -> dict[int, Classes]:
     return {pid: _agreed(classes) for pid, classes in sorted(by_person.items())}
 
 
-def _dressed(source: Source, keypoints: str, rows: Sequence[AttributeRow]) -> dict[str, Classes]:
-    """Pictures of people with more than one outfit, by what stands beside the table of a synthetic set."""
-    outfits = {(row.pid, row.outfit): _frozen(row.classes) for row in rows if row.outfit}
+def _by_outfit(source: Source, keypoints: str, rows: Sequence[AttributeRow]) -> dict[str, Classes]:
+    """Return the classes of images of people with several outfits, from the files beside a synthetic table."""
+    outfits = {(row.pid, row.outfit): _read_only(row.classes) for row in rows if row.outfit}
     if len(outfits) == len({pid for pid, _ in outfits}) or keypoints not in source.names():
         return {}
     folder = posixpath.dirname(keypoints)
     try:
         images = json.loads(source.read(keypoints))["images"]
         worn = {posixpath.join(folder, i["file_name"]): (i["person"], str(i["outfit"])) for i in images}
-        return {path: outfits[who] for path, who in worn.items()}
+        return {path: outfits[outfit] for path, outfit in worn.items()}
     except (KeyError, TypeError, ValueError) as error:
         raise DatasetLayoutError(
-            f"{source.root}: {keypoints} does not say who wears which outfit ({error!r}); write the set anew"
+            f"{source.root}: {keypoints} does not tell who wears which outfit ({error!r}); generate the dataset again"
         ) from None
 
 
@@ -216,12 +222,12 @@ def _dressed(source: Source, keypoints: str, rows: Sequence[AttributeRow]) -> di
 
 
 def _generated(source: Source, wanted: Schema | None) -> Attributes:
-    """Return what a generator knows of its people; no image is rendered."""
+    """Return the attributes of a generator's people; no image is rendered."""
     schema, rows = read_attribute_rows(source, ATTRIBUTES, list(SCHEMAS.values()))
-    _same(source.place, schema, wanted)
-    worn = {(row.pid, int(row.outfit)): _frozen(row.classes) for row in rows}
+    _check_schema(source.place, schema, wanted)
+    worn = {(row.pid, int(row.outfit)): _read_only(row.classes) for row in rows}
     people = _by_person(rows)
-    pictures = {}
+    images = {}
     if len(worn) > len(people):
-        pictures = {name: worn[who] for name, who in source.outfits().items()}
-    return Attributes(schema, source.place, people, pictures)
+        images = {name: worn[outfit] for name, outfit in source.outfits().items()}
+    return Attributes(schema, source.place, people, images)

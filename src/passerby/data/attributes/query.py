@@ -1,4 +1,4 @@
-"""Attributes that are asked for, as people write them: ``backpack=yes,upper_color=red``."""
+"""Search by attributes: ``backpack=yes,upper_color=red``."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from passerby.errors import ConfigError
 
 @dataclass(frozen=True)
 class AttributeQuery:
-    """One value each of some groups."""
+    """A query for one value of each of some groups."""
 
     schema: Schema
     classes: Mapping[int, int]
-    """Of a group's place in the schema: the place of the value that is asked for."""
+    """The index of the wanted value, by the index of its group."""
 
     @property
     def values(self) -> dict[str, str]:
-        """By name."""
+        """The wanted values, by name of group."""
         groups = self.schema.groups
         return {groups[place].name: groups[place].values[cls] for place, cls in self.classes.items()}
 
@@ -29,10 +29,10 @@ class AttributeQuery:
 
 
 def attribute_query(asked: str | Mapping[str, str], schema: Schema) -> AttributeQuery:
-    """What is asked for, in text or by name of group. Capitals, blanks, underscores and hyphens do not matter.
+    """Parse a query, given as text or by name of group. Case, blanks, underscores and hyphens do not matter.
 
     Raises:
-        ConfigError: for a group or value that the schema has not, a group asked for twice, or nothing asked.
+        ConfigError: for an unknown group or value, a group that is given twice, or an empty query.
 
     >>> from passerby.data.attributes.schema import MARKET
     >>> str(attribute_query("backpack=yes,Upper_Color=red", MARKET))
@@ -44,15 +44,15 @@ def attribute_query(asked: str | Mapping[str, str], schema: Schema) -> Attribute
         place = group_place(name, schema)
         group = schema.groups[place]
         if place in classes:
-            raise ConfigError(f"{group.name} is asked for twice; a picture has one value of it: keep one")
+            raise ConfigError(f"{group.name} is given twice, but an image has one value of it. Fix: keep one")
         classes[place] = _place("value", value, group.values, group.name)
     if not classes:
-        raise ConfigError("no attribute is asked for; write GROUP=VALUE,…: backpack=yes,upper_color=red, for example")
+        raise ConfigError("no attribute is given; write GROUP=VALUE,…, for example backpack=yes,upper_color=red")
     return AttributeQuery(schema, classes)
 
 
 def group_place(name: str, schema: Schema) -> int:
-    """Of a group that is named as people write it.
+    """Return the index of a group by its name, however it is spelled.
 
     Raises:
         ConfigError: if the schema has no such group.
@@ -65,14 +65,14 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, value = part.partition("=")
         if not (equals and name.strip() and value.strip()):
-            raise ConfigError(f"attributes are asked for as GROUP=VALUE,… (backpack=yes, for example), got {part!r}")
+            raise ConfigError(f"expected attributes as GROUP=VALUE,… (backpack=yes, for example), got {part!r}")
         pairs.append((name, value))
     return pairs
 
 
-def _place(kind: str, said: str, names: tuple[str, ...], whose: str) -> int:
-    known = {normalize_name(name): place for place, name in enumerate(names)}
-    if normalize_name(said) not in known:
-        possible = ", ".join(name.replace(" ", "_") for name in names)
-        raise ConfigError(f"{whose} has no {kind} {said.strip()!r}; it has {possible}")
-    return known[normalize_name(said)]
+def _place(kind: str, name: str, names: tuple[str, ...], whose: str) -> int:
+    known = {normalize_name(each): place for place, each in enumerate(names)}
+    if normalize_name(name) not in known:
+        possible = ", ".join(each.replace(" ", "_") for each in names)
+        raise ConfigError(f"{whose} has no {kind} {name.strip()!r}; it has {possible}")
+    return known[normalize_name(name)]

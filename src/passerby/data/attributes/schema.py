@@ -1,8 +1,8 @@
-"""What is said of a person in words: groups of classes, and the columns that annotators write them in.
+"""Attribute schemas: groups of classes, and the columns of the annotation files.
 
-Two forms of the same facts: *classes*, one index a group (−1 where nobody knows), as models predict them; and
+The same facts have two forms: *classes*, one index per group (−1 if it is unknown), as models predict them; and
 *columns*, the names and codes of the annotation files (Lin et al., Improving Person Re-identification by Attribute and
-Identity Learning, Pattern Recognition 2019), where a color is spread over one yes/no column a class.
+Identity Learning, Pattern Recognition 2019), where a color is spread over one yes/no column per class.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from functools import cached_property
 from passerby.errors import ConfigError, DatasetLayoutError, UnknownNameError
 
 UNKNOWN = -1
-"""Of a class: one in ten people of Market-1501 wears none of the eight upper colors."""
+"""The class of an unknown value: one in ten people of Market-1501 wears none of the eight upper colors."""
 NO, YES = 1, 2
 
 
 @dataclass(frozen=True)
 class Attribute:
-    """One group: exactly one of its values holds."""
+    """A group of values, exactly one of which applies to a person."""
 
     name: str
     values: tuple[str, ...]
     columns: tuple[str, ...]
-    """In the annotation file: one column of codes 1…n, or for each value a column of no (1) and yes (2)."""
+    """The columns of the annotation file: one of codes 1…n, or one per value with no (1) and yes (2)."""
     gaps: bool = False
-    """Its annotators left people out: code 0, and several values at once, are unknown rather than wrong."""
+    """A flag of groups that annotators left out for some: code 0, and several values at once, mean unknown."""
 
     def __post_init__(self) -> None:
         if len(self.columns) not in (1, len(self.values)):
@@ -40,23 +40,23 @@ class Attribute:
         return len(self.values)
 
     def index(self, value: str) -> int:
-        """Of a value by its name."""
+        """Return the index of a value by its name."""
         if value not in self.values:
             raise UnknownNameError(f"value of {self.name}", value, self.values)
         return self.values.index(value)
 
     def encode(self, cls: int) -> dict[str, int]:
-        """The columns that say class ``cls``."""
+        """Return the columns that encode class ``cls``."""
         if not UNKNOWN <= cls < len(self):
             raise ConfigError(f"attribute {self.name!r} has classes 0…{len(self) - 1} (−1: unknown), got {cls}")
         if len(self.columns) == 1:
             if cls == UNKNOWN and not self.gaps:
-                raise ConfigError(f"attribute {self.name!r} is one column of codes, which has none for unknown")
+                raise ConfigError(f"attribute {self.name!r} is one column of codes, without a code for unknown")
             return {self.columns[0]: cls + 1}
         return {column: YES if place == cls else NO for place, column in enumerate(self.columns)}
 
     def decode(self, row: Mapping[str, int]) -> int:
-        """The class that the columns of ``row`` say; unknown where every column of a spread group says no."""
+        """Return the class that the columns of ``row`` encode; unknown if every column of a spread group is no."""
         codes = [int(row[column]) for column in self.columns]
         if len(codes) == 1:
             self._check(codes, len(self), least=0 if self.gaps else 1)
@@ -65,8 +65,8 @@ class Attribute:
         if codes.count(YES) > 1:
             if self.gaps:
                 return UNKNOWN
-            said = [column for column, code in zip(self.columns, codes, strict=True) if code == YES]
-            raise DatasetLayoutError(f"attribute {self.name!r} holds one value a person, got yes in {', '.join(said)}")
+            given = [column for column, code in zip(self.columns, codes, strict=True) if code == YES]
+            raise DatasetLayoutError(f"attribute {self.name!r} has one value per person, got yes in {', '.join(given)}")
         return codes.index(YES) if YES in codes else UNKNOWN
 
     def _check(self, codes: Sequence[int], most: int, *, least: int = 1) -> None:
@@ -77,12 +77,12 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Schema:
-    """The groups of one data set, in the order of a model's logits."""
+    """The groups of one dataset, in the order of a model's logits."""
 
     name: str
     groups: tuple[Attribute, ...]
     columns: tuple[str, ...]
-    """In the order of the annotation file."""
+    """The columns, in the order of the annotation file."""
 
     def __post_init__(self) -> None:
         spread = [column for group in self.groups for column in group.columns]
@@ -92,22 +92,22 @@ class Schema:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Classes of each group."""
+        """The number of classes of each group."""
         return tuple(len(group) for group in self.groups)
 
     @property
     def logits(self) -> int:
-        """Outputs of a model that predicts every group."""
+        """The number of outputs of a model that predicts every group."""
         return sum(self.sizes)
 
     @cached_property
     def slices(self) -> tuple[slice, ...]:
-        """Where each group's logits lie among all."""
+        """The slice of each group among all logits."""
         ends = [sum(self.sizes[: place + 1]) for place in range(len(self.groups))]
         return tuple(slice(end - size, end) for end, size in zip(ends, self.sizes, strict=True))
 
     def index(self, name: str) -> int:
-        """Of a group by its name.
+        """Return the index of a group by its name.
 
         >>> MARKET.index("age")
         9
@@ -121,7 +121,7 @@ class Schema:
         return self.groups[self.index(name)]
 
     def to_columns(self, classes: Sequence[int]) -> dict[str, int]:
-        """One class a group to the annotation file's columns, in its order.
+        """Return the annotation file's columns, in its order, of one class per group.
 
         >>> MARKET.to_columns([1, 0, 1, 0, 1, 0, 1, 0, 0, 1, 2, 6])["upred"]
         2
@@ -134,7 +134,7 @@ class Schema:
         return {column: codes[column] for column in self.columns}
 
     def from_columns(self, row: Mapping[str, int]) -> tuple[int, ...]:
-        """The annotation file's columns to one class a group; columns may come in any order, others are ignored."""
+        """Return one class per group of the annotation file's columns; their order is free, others are ignored."""
         missing = [column for column in self.columns if column not in row]
         if missing:
             raise DatasetLayoutError(
@@ -144,14 +144,14 @@ class Schema:
         return tuple(group.decode(row) for group in self.groups)
 
     def from_values(self, values: Mapping[str, str]) -> tuple[int, ...]:
-        """Names of values, by name of group, to one class a group."""
+        """Return one class per group of values by name of group."""
         missing = [group.name for group in self.groups if group.name not in values]
         if missing:
             raise ConfigError(f"{self.name} needs a value for {', '.join(missing)}; got {', '.join(values)}")
         return tuple(group.index(values[group.name]) for group in self.groups)
 
     def to_values(self, classes: Sequence[int]) -> dict[str, str]:
-        """The inverse of :meth:`from_values`; an unknown class is called ``unknown``."""
+        """Return values by name of group, the inverse of :meth:`from_values`; an unknown class is ``unknown``."""
         named = zip(self.groups, classes, strict=True)
         return {group.name: "unknown" if cls == UNKNOWN else group.values[cls] for group, cls in named}
 
@@ -180,7 +180,7 @@ MARKET = _schema(
     _spread("upper color", "up", "black white red purple yellow gray blue green"),
     _spread("lower color", "down", "black white pink purple yellow gray blue green brown"),
 )
-"""Twelve groups, 39 logits, 27 columns."""
+"""The schema of Market-1501: twelve groups, 39 logits, 27 columns."""
 
 DUKE = _schema(
     "DukeMTMC-reID",
@@ -195,15 +195,15 @@ DUKE = _schema(
     _spread("upper color", "up", "black white red purple gray blue green brown", gaps=True),
     _spread("lower color", "down", "black white red gray blue green brown", gaps=True),
 )
-"""Ten groups, 31 logits, 23 columns. Of its 1,812 people two have no length of upper (code 0), 15 no single upper
-color and 34 no single lower one."""
+"""The schema of DukeMTMC-reID: ten groups, 31 logits, 23 columns. Of its 1,812 people two have no length of upper
+(code 0), 15 no single upper color and 34 no single lower one."""
 
 SCHEMAS = {"market1501": MARKET, "dukemtmc": DUKE}
-"""By the name of the data set, as a config says it."""
+"""The schemas by the dataset's name in a config."""
 
 
 def schema_of(name: str) -> Schema:
-    """The schema of a data set.
+    """Return the schema of a dataset.
 
     Raises:
         UnknownNameError: if none is known.

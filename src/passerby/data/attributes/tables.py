@@ -1,8 +1,8 @@
-"""A table of attributes: which columns say which group, and each row's classes.
+"""Read tables of attributes: which columns belong to which group, and each row's classes.
 
-A group is one column, called as the group (``upper_color``) or as the annotators' column (``up``), with a value in
-words (``red``), a code from 1 where the annotators have codes, or nothing where nobody knows; or it is the annotators'
-column a value (``upblack``, ``upwhite``, …) with codes of no (1) and yes (2).
+A group is one column, named like the group (``upper_color``) or like the annotators' column (``up``), with a value as a
+word (``red``), a code from 1 if the annotators have codes, or an empty cell if it is unknown; or it is the annotators'
+columns, one per value (``upblack``, ``upwhite``, …), with codes of no (1) and yes (2).
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from passerby.errors import DatasetLayoutError, UnknownNameError
 PIDS = ("pid", "person")
 _OTHERS = {*PIDS, "path", "outfit"}
 _CLOSE = 0.8
-"""Likeness from which another column's name is taken for a group's misspelt one."""
+"""The similarity from which a column's name is taken for a misspelled group."""
 
 
 class AttributeRow(NamedTuple):
-    """What one row says."""
+    """The content of one row."""
 
     pid: int | None
     outfit: str
-    """Empty where the table has none."""
+    """The outfit; empty if the table has none."""
     path: str | None
-    """Relative to the source."""
+    """The path of the image relative to the source."""
     classes: tuple[int, ...]
 
 
 def normalize_name(name: str) -> str:
-    """What names have in common that differ in case, blanks, underscores, hyphens and British spelling.
+    """Return a name in lower case, with blanks for underscores and hyphens, and in US spelling.
 
     >>> key("Upper_Color")
     'upper color'
@@ -45,20 +45,18 @@ def normalize_name(name: str) -> str:
 
 
 def read_attribute_rows(source: Source, name: str, schemas: Sequence[Schema]) -> tuple[Schema, list[AttributeRow]]:
-    """The rows of a table, and that one of the schemas which its columns fit best.
+    """Return the schema that a table's columns match best, and its rows.
 
     Raises:
-        DatasetLayoutError: if the table is not in order, with line numbers; or it fits no schema, or two alike.
+        DatasetLayoutError: if the table is not valid, with line numbers; or it matches no schema, or two equally.
     """
     where = f"{source.root}: {name}"
     rows = read_table(source, name, ())
     if not rows:
-        raise DatasetLayoutError(f"{where} has no rows; wanted a header and a row for each person or picture")
+        raise DatasetLayoutError(f"{where} has no rows; expected a header, and a row for each person or image")
     header = list(rows[0][1])
     if "path" not in header and not any(pid in header for pid in PIDS):
-        raise DatasetLayoutError(
-            f"{where} has no column path, pid or person to say who is meant; got {','.join(header)}"
-        )
+        raise DatasetLayoutError(f"{where} has no column path, pid or person; got {','.join(header)}")
     schema = _fitting(where, header, schemas)
     plan = _plan(where, header, schema)
     folder, problems, described = posixpath.dirname(name), [], list[AttributeRow]()
@@ -73,12 +71,12 @@ def read_attribute_rows(source: Source, name: str, schemas: Sequence[Schema]) ->
             problems.append(f"line {line}: {found.path or f'person {found.pid}'} is in line {first} already")
         described.append(found)
     if problems:
-        raise DatasetLayoutError(f"{where} has {len(problems):,} lines not in order: {'; '.join(problems[:3])}")
+        raise DatasetLayoutError(f"{where} has {len(problems):,} invalid lines: {'; '.join(problems[:3])}")
     return schema, described
 
 
 def _fitting(where: str, header: Collection[str], schemas: Sequence[Schema]) -> Schema:
-    """The schema most of whose groups the header has."""
+    """Return the schema most of whose groups the header has."""
     fits = [sum(bool(_columns(group, header)) for group in schema.groups) for schema in schemas]
     best = [schema for schema, fit in zip(schemas, fits, strict=True) if fit == max(fits)]
     if max(fits) == 0:
@@ -88,12 +86,14 @@ def _fitting(where: str, header: Collection[str], schemas: Sequence[Schema]) -> 
         )
     if len(best) > 1:
         names = " and ".join(schema.name for schema in best)
-        raise DatasetLayoutError(f"{where} fits the schemas of {names} alike; say which: read_attributes(…, schema)")
+        raise DatasetLayoutError(
+            f"{where} matches the schemas of {names} equally; name one: read_attributes(…, schema)"
+        )
     return best[0]
 
 
 def _columns(group: Attribute, header: Collection[str]) -> list[str]:
-    """Columns of the header that say a group: one or, where it is spread, all."""
+    """Return the columns of the header that encode a group: one or, if it is spread, all."""
     names = {
         normalize_name(group.name),
         *(normalize_name(column) for column in group.columns if len(group.columns) == 1),
@@ -104,26 +104,26 @@ def _columns(group: Attribute, header: Collection[str]) -> list[str]:
 
 
 def _plan(where: str, header: Collection[str], schema: Schema) -> tuple[tuple[Attribute, list[str]], ...]:
-    """The columns of each group; none where it is unknown of everybody.
+    """Return the columns of each group; none for a group that is unknown for all people.
 
     Raises:
-        DatasetLayoutError: for a group that is said twice or in part, or a column that is nearly one of a group.
+        DatasetLayoutError: for a group that is given twice or in part, or a column that is nearly a group's.
     """
     plan = tuple((group, _columns(group, header)) for group in schema.groups)
     for group, columns in plan:
         if len(columns) not in (0, 1, len(group.columns)):
-            raise DatasetLayoutError(f"{where} says {group.name} in more than one way: {', '.join(columns)}; keep one")
+            raise DatasetLayoutError(f"{where} has {group.name} in more than one form: {', '.join(columns)}; keep one")
         part = [column for column in group.columns if column in header and not columns]
         if part:
             missing = [column for column in group.columns if column not in header]
             raise DatasetLayoutError(
                 f"{where} has {', '.join(part)} and no column {', '.join(missing)} of {group.name}"
             )
-    _refuse_misspelt(where, set(header) - {column for _, columns in plan for column in columns} - _OTHERS, schema)
+    _check_misspelled(where, set(header) - {column for _, columns in plan for column in columns} - _OTHERS, schema)
     return plan
 
 
-def _refuse_misspelt(where: str, columns: Collection[str], schema: Schema) -> None:
+def _check_misspelled(where: str, columns: Collection[str], schema: Schema) -> None:
     known = {normalize_name(group.name): group.name for group in schema.groups}
     for column in sorted(columns):
         if near := difflib.get_close_matches(normalize_name(column), list(known), n=1, cutoff=_CLOSE):
@@ -133,15 +133,15 @@ def _refuse_misspelt(where: str, columns: Collection[str], schema: Schema) -> No
 
 
 def _described(row: Row, plan: Sequence[tuple[Attribute, list[str]]], folder: str) -> AttributeRow | str:
-    """A row; or what is wrong with it."""
+    """Return the content of a row, or what is wrong with it."""
     try:
         column = next((pid for pid in PIDS if row.get(pid)), None)
         pid = whole_number(row, column) if column else None
         path = posixpath.normpath(posixpath.join(folder, row["path"])) if row.get("path") else None
         if pid is None and path is None:
-            raise ValueError("it says neither which person nor which picture")
+            raise ValueError("it names neither a person nor an image")
         if pid is not None and pid < 0:
-            raise ValueError(f"pid {pid} is negative; attributes are of people")
+            raise ValueError(f"pid {pid} is negative; attributes belong to people")
         classes = tuple(_class(group, {c: row[c] for c in columns}) for group, columns in plan)
         return AttributeRow(pid, row.get("outfit", ""), path, classes)
     except (ValueError, UnknownNameError, DatasetLayoutError) as error:
@@ -149,18 +149,18 @@ def _described(row: Row, plan: Sequence[tuple[Attribute, list[str]]], folder: st
 
 
 def _class(group: Attribute, cells: Mapping[str, str]) -> int:
-    """The class that a group's cells say.
+    """Return the class that a group's cells encode.
 
     Raises:
-        ValueError, UnknownNameError, DatasetLayoutError: in plain words.
+        ValueError, UnknownNameError, DatasetLayoutError: if they encode none.
     """
     if len(cells) > 1:
         if not any(cells.values()):
             return UNKNOWN
         return group.decode({column: whole_number(dict(cells), column) for column in cells})
-    said = normalize_name(next(iter(cells.values()), ""))
-    if said in ("", "unknown"):
+    given = normalize_name(next(iter(cells.values()), ""))
+    if given in ("", "unknown"):
         return UNKNOWN
-    if said.isdigit() and len(group.columns) == 1:
-        return group.decode({group.columns[0]: int(said)})
-    return group.index(next((value for value in group.values if normalize_name(value) == said), said))
+    if given.isdigit() and len(group.columns) == 1:
+        return group.decode({group.columns[0]: int(given)})
+    return group.index(next((value for value in group.values if normalize_name(value) == given), given))

@@ -1,6 +1,6 @@
-"""The data doctor: what will hurt a training, an evaluation or a search, in plain words, with file names.
+"""Check a dataset for what would harm a training, an evaluation or a search; findings name their files.
 
-:mod:`.examined` opens the files, :mod:`.rules` finds what is wrong, :mod:`.report` is what is said of it.
+:mod:`.inspection` opens the files, :mod:`.rules` finds what is wrong, :mod:`.report` holds the findings.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from passerby.data.checks.examined import ExaminedDataset, inspect_files
+from passerby.data.checks.inspection import ExaminedDataset, inspect_files
 from passerby.data.checks.report import LEVELS, Count, Finding, Report
 from passerby.data.checks.rules import RULES
 from passerby.data.dataset import SPLITS, Dataset, people
@@ -18,9 +18,14 @@ __all__ = ["Count", "Finding", "Report", "check"]
 
 
 def check(dataset: Dataset, *, decode_images: bool = True, workers: int = 2) -> Report:
-    """Examine a dataset where it lies; ``decode_images`` reads and decodes every file, with ``workers`` threads."""
-    looks = inspect_files(dataset, workers) if decode_images else {}
-    examined = ExaminedDataset(dataset, looks)
+    """Check a dataset.
+
+    Args:
+        dataset: the dataset.
+        decode_images: whether to read and decode every file.
+        workers: the number of decoding threads.
+    """
+    examined = ExaminedDataset(dataset, inspect_files(dataset, workers) if decode_images else {})
     findings = [finding for rule in RULES for finding in rule(examined)]
     findings.sort(key=lambda finding: LEVELS.index(finding.level))
     return Report(dataset.name, tuple(_counts(dataset)), tuple(findings))

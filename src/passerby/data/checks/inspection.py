@@ -1,4 +1,4 @@
-"""A dataset with what opening its files showed: what the rules judge."""
+"""The input of the rules: a dataset, with the results of opening its files."""
 
 from __future__ import annotations
 
@@ -17,41 +17,43 @@ from passerby.types import Role, Sample
 
 
 class FileInspection(NamedTuple):
-    """What opening one file showed."""
+    """The result of opening one file."""
 
     digest: str = ""
     size: tuple[int, int] | None = None
-    """``(width, height)``; ``None`` where it cannot be decoded."""
+    """The size (width, height); ``None`` if it cannot be decoded."""
     problem: str = ""
 
 
 @dataclass(frozen=True)
 class ExaminedDataset:
-    """A dataset and what was seen in its files (nothing, where they were not opened)."""
+    """A dataset with the inspections of its files, by path (none, if they were not opened)."""
 
     dataset: Dataset
-    looks: dict[str, FileInspection]
+    files: dict[str, FileInspection]
 
     def samples(self, *splits: Split) -> list[Sample]:
+        """Return the samples of some splits."""
         return [s for split in splits for s in getattr(self.dataset, split)]
 
     def persons(self, *splits: Split) -> list[Sample]:
-        """Without junk, distractors and people whom nobody named."""
+        """Return the samples of some splits that have an identity: no junk, no distractors, no unlabeled ones."""
         return [s for s in self.samples(*splits) if s.role is Role.PERSON and s.pid is not None]
 
     def content(self, sample: Sample) -> str:
-        """What makes two samples the same picture: its bytes, or the file's name where they were not read."""
-        look = self.looks.get(sample.path)
-        return look.digest if look and look.digest else sample.path
+        """Return what identifies the image: the digest of its bytes, or its path if they were not read."""
+        file = self.files.get(sample.path)
+        return file.digest if file and file.digest else sample.path
 
 
 def inspect_files(dataset: Dataset, workers: int) -> dict[str, FileInspection]:
+    """Open and decode every file of a dataset."""
     paths = sorted({s.path for split in SPLITS for s in getattr(dataset, split)})
     with ThreadPoolExecutor(workers) as pool:
-        return dict(zip(paths, pool.map(partial(_look, dataset.source), paths), strict=True))
+        return dict(zip(paths, pool.map(partial(_inspect, dataset.source), paths), strict=True))
 
 
-def _look(source: Source, path: str) -> FileInspection:
+def _inspect(source: Source, path: str) -> FileInspection:
     digest = ""
     try:
         content = source.read(path)

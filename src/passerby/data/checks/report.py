@@ -1,4 +1,4 @@
-"""What the doctor says of a dataset: counts, findings, and both together."""
+"""The result of checking a dataset: counts and findings."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ LEVELS: tuple[Level, ...] = ("error", "warning", "info")
 
 
 class Count(NamedTuple):
-    """How much one camera adds to one split."""
+    """The number of images and people of one camera in one split."""
 
     split: str
     camera: str
-    """The number; ``unknown``; or ``all`` in the row that sums a split up."""
+    """The camera ID; ``unknown``; or ``all`` in the row that sums up a split."""
     images: int
     people: int
-    """Junk and distractors are images of nobody."""
+    """The number of people, without those of junk and distractors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to know, with every file that it is about."""
+    """A problem or a fact about a dataset, with every file that it concerns."""
 
     level: Level
     rule: str
@@ -32,7 +32,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the doctor saw. Findings come with the errors first."""
+    """The counts and findings of a dataset; errors come first."""
 
     dataset: str
     counts: tuple[Count, ...]
@@ -40,11 +40,11 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether there are no errors."""
+        """A flag of datasets without errors."""
         return all(finding.level != "error" for finding in self.findings)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return {
             "dataset": self.dataset,
             "ok": self.ok,

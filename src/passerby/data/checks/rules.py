@@ -1,6 +1,6 @@
-"""What will hurt: a rule is a function *examined dataset → findings*; :data:`RULES` is the list of them.
+"""The rules of the data check: a rule is a function *examined dataset → findings*; :data:`RULES` lists them.
 
-An error spoils a number or stops a command; a warning weakens it; an info is good to know.
+An error makes a number wrong or stops a command, a warning makes it less reliable, an info is good to know.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
-from passerby.data.checks.examined import ExaminedDataset
+from passerby.data.checks.inspection import ExaminedDataset
 from passerby.data.checks.report import Finding, Level
 from passerby.data.dataset import SPLITS, Split, people, queries_without_match
 from passerby.types import Role, Sample
 
 Rule: TypeAlias = Callable[[ExaminedDataset], Iterator[Finding]]
-UNLIKE = 16
-"""Areas of the largest and the smallest picture differ by this factor before it is worth a line."""
+SIZE_RATIO = 16
+"""The ratio of the largest to the smallest image's area from which sizes are reported."""
 
 
 def _files(samples: Iterable[Sample]) -> tuple[str, ...]:
@@ -31,7 +31,7 @@ def _by_person(samples: Iterable[Sample]) -> dict[int | None, list[Sample]]:
 
 
 def _n(count: int, one: str, many: str) -> str:
-    """``1 image``, ``1,200 images``."""
+    """Return a count with its noun: ``1 image``, ``1,200 images``."""
     return f"{count:,} {one if count == 1 else many}"
 
 
@@ -44,39 +44,43 @@ def _persons(count: int) -> str:
 
 
 def empty_splits(x: ExaminedDataset) -> Iterator[Finding]:
+    """Report splits without images, and what the dataset can be used for."""
     train, query, gallery = (getattr(x.dataset, split) for split in SPLITS)
     if query and not gallery:
-        yield Finding("error", "empty-split", "there are query images but no gallery to find anybody in")
+        yield Finding("error", "empty-split", "there are query images but no gallery to search")
     elif gallery and not query:
-        yield Finding("info", "empty-split", "there are no query images: fit for search, not for evaluation")
+        yield Finding("info", "empty-split", "there are no query images: usable for search, not for evaluation")
     elif not query:
-        yield Finding("info", "empty-split", "there are no query and gallery images: fit for training only")
+        yield Finding("info", "empty-split", "there are no query and gallery images: usable for training only")
     if not train:
-        yield Finding("info", "empty-split", "there are no training images: not fit for training")
+        yield Finding("info", "empty-split", "there are no training images: not usable for training")
 
 
-def nobody(x: ExaminedDataset) -> Iterator[Finding]:
-    """Training needs a person in every image; elsewhere junk and distractors are only counted."""
+def no_identity(x: ExaminedDataset) -> Iterator[Finding]:
+    """Report training images without an identity; in the other splits, count junk and distractors."""
     if lost := [s for s in x.samples("train") if s.pid is None or s.role is not Role.PERSON]:
-        message = f"{_images(lost)} of train show nobody that has a number: training needs one for each"
-        yield Finding("error", "nobody", message, _files(lost))
+        message = f"{_images(lost)} of train without a person ID: training needs one for each"
+        yield Finding("error", "no-identity", message, _files(lost))
     roles = [s.role for s in x.samples("query", "gallery")]
     junk, distractors = roles.count(Role.JUNK), roles.count(Role.DISTRACTOR)
     if junk or distractors:
         counts = f"{_n(junk, 'junk image', 'junk images')} and {_n(distractors, 'distractor', 'distractors')}"
-        yield Finding("info", "nobody", f"there are {counts}: junk is ignored, a distractor is always a wrong answer")
+        yield Finding(
+            "info", "no-identity", f"there are {counts}: junk is ignored, a distractor is always a false match"
+        )
 
 
 def one_person(x: ExaminedDataset) -> Iterator[Finding]:
+    """Report splits with fewer than two people."""
     if x.dataset.train and len(people(x.dataset.train)) < 2:
-        yield Finding("error", "one-person", "train has fewer than 2 people: there is nobody to tell apart")
+        yield Finding("error", "one-person", "train has fewer than 2 people: there is nothing to tell apart")
     if x.dataset.query and len(people(x.samples("query", "gallery"))) < 2:
-        message = "query and gallery have fewer than 2 people: no answer could be that of another person"
+        message = "query and gallery have fewer than 2 people: there are no false matches"
         yield Finding("warning", "one-person", message)
 
 
 def cameras(x: ExaminedDataset) -> Iterator[Finding]:
-    """Cameras that are unknown, and splits that a single camera took."""
+    """Report unknown cameras, and splits of a single camera."""
     for split in SPLITS:
         samples = x.samples(split)
         unknown = [s for s in samples if s.camid is None]
@@ -90,15 +94,15 @@ def cameras(x: ExaminedDataset) -> Iterator[Finding]:
             yield Finding("info", "unknown-camera", f"no camera of {split} is known")
     both = x.dataset.query and x.dataset.gallery
     if both and len({s.camid for s in x.samples("query", "gallery")} - {None}) == 1:
-        message = "query and gallery are of one camera: evaluation ignores the query's own, so no answer is left"
+        message = "query and gallery are of one camera: evaluation ignores the query's own, so no match is left"
         yield Finding("error", "one-camera", message)
     if len({s.camid for s in x.dataset.train} - {None}) == 1:
-        message = "train is of one camera: a model will not learn to recognize people in another"
+        message = "train is of one camera: a model will not learn to recognize people across cameras"
         yield Finding("warning", "one-camera", message)
 
 
 def lone_people(x: ExaminedDataset) -> Iterator[Finding]:
-    """People of train with one image, or images of one camera only."""
+    """Report people of train with a single image, or with images of one camera only."""
     groups = _by_person(x.persons("train")).values()
     if single := [group for group in groups if len(group) < 2]:
         message = f"{_persons(len(single))} of train with a single image: no pair of images of the same person"
@@ -111,6 +115,7 @@ def lone_people(x: ExaminedDataset) -> Iterator[Finding]:
 
 
 def unmatched_queries(x: ExaminedDataset) -> Iterator[Finding]:
+    """Report queries without a valid match in the gallery."""
     lost = queries_without_match(x.dataset.query, x.dataset.gallery)
     if lost and x.dataset.gallery:
         message = (
@@ -121,32 +126,34 @@ def unmatched_queries(x: ExaminedDataset) -> Iterator[Finding]:
 
 
 def shared_people(x: ExaminedDataset) -> Iterator[Finding]:
+    """Report people who are in train and in query or gallery."""
     train = set(people(x.dataset.train))
     if known := [s for s in x.persons("query", "gallery") if s.pid in train]:
         message = (
             f"{_persons(len(_by_person(known)))} of train also in query or gallery: an evaluation measures memory of "
-            "them, not recognition of new people (if they only share a number, renumber them)"
+            "them, not recognition of new people. Fix: if they only share a person ID, renumber them"
         )
         yield Finding("warning", "shared-person", message, _files(known))
 
 
 def unreadable(x: ExaminedDataset) -> Iterator[Finding]:
-    if bad := {path: look.problem for path, look in x.looks.items() if look.problem}:
+    """Report files that cannot be read or decoded."""
+    if bad := {path: file.problem for path, file in x.files.items() if file.problem}:
         count = _n(len(bad), "image cannot", "images cannot")
         reasons = "; ".join(list(bad.values())[:3])
         yield Finding("error", "unreadable", f"{count} be read: {reasons}", tuple(bad))
 
 
 _TWICE: tuple[tuple[Level, str, str], ...] = (
-    ("error", "duplicate-train-test", "in train and in query or gallery: the evaluation has been learnt"),
-    ("error", "duplicate-label", "the same picture under two people: one of the labels is wrong"),
+    ("error", "duplicate-train-test", "in train and in query or gallery: the model was trained on its test images"),
+    ("error", "duplicate-label", "the same image with two person IDs: one of the labels is wrong"),
     ("warning", "duplicate-query-gallery", "in query and in gallery: a query finds itself"),
-    ("info", "duplicate", "the same picture more than once in a split"),
+    ("info", "duplicate", "the same image more than once in a split"),
 )
 
 
 def duplicates(x: ExaminedDataset) -> Iterator[Finding]:
-    """The same picture in two splits, twice in one, or under two people."""
+    """Report an image that is in two splits, twice in one, or has two person IDs."""
     found: dict[str, list[Sample]] = defaultdict(list)
     for group in _by_content(x).values():
         if len(group) > 1:
@@ -169,18 +176,19 @@ def _by_content(x: ExaminedDataset) -> dict[str, list[tuple[Split, Sample]]]:
 
 
 def sizes(x: ExaminedDataset) -> Iterator[Finding]:
-    areas = {look.size[0] * look.size[1]: (path, look.size) for path, look in x.looks.items() if look.size}
-    if areas and max(areas) >= UNLIKE * min(areas):
+    """Report images of very different sizes."""
+    areas = {file.size[0] * file.size[1]: (path, file.size) for path, file in x.files.items() if file.size}
+    if areas and max(areas) >= SIZE_RATIO * min(areas):
         small, large = areas[min(areas)], areas[max(areas)]
         widths = " to ".join(f"{width}×{height}" for _, (width, height) in (small, large))
-        message = f"pictures are of very different sizes, {widths} (width×height)"
+        message = f"images are of very different sizes, {widths} (width×height)"
         yield Finding("info", "sizes", message, (small[0], large[0]))
 
 
 RULES: tuple[Rule, ...] = (
     empty_splits,
     unreadable,
-    nobody,
+    no_identity,
     one_person,
     cameras,
     unmatched_queries,

@@ -1,1 +1,1 @@
-"""One file a dataset layout; each registers its reader, so a new layout is one new file."""
+"""Dataset layouts, one file each: a file registers its reader, so a new layout is one new file."""

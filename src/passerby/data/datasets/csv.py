@@ -1,8 +1,8 @@
-"""A table beside the images: ``dataset.csv`` with columns path, pid, camid, split and, if wanted, role and time.
+"""A table beside the images: ``dataset.csv`` with columns path, pid, camid, split and, optionally, role and time.
 
-Paths are relative to the table. ``split`` is train, query or gallery; ``role`` is person (where it is
-left out), junk or distractor; ``camid`` may be empty where the camera is unknown. Other columns are ignored.
-The table is the ``dataset.csv`` of the source or, where none is called so, its only ``.csv``.
+Paths are relative to the table. ``split`` is train, query or gallery; ``role`` is person (the default), junk or
+distractor; an empty ``camid`` is an unknown camera. Other columns are ignored. The table is the ``dataset.csv`` of the
+source or, if there is none, its only ``.csv``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Row = dict[str, str]
 
 
 def read_table(source: Source, name: str, columns: Collection[str]) -> list[tuple[int, Row]]:
-    """The rows of a CSV file with a header, each with its line number; cells are stripped.
+    """Return the rows of a CSV file with a header, each with its line number; cells are stripped.
 
     Raises:
         DatasetLayoutError: if it is not UTF-8, lacks one of the columns, or a row has too many or too few cells.
@@ -40,7 +40,7 @@ def read_table(source: Source, name: str, columns: Collection[str]) -> list[tupl
         if absent := [column for column in columns if column not in header]:
             raise DatasetLayoutError(
                 f"{source.root}: {name} has no column {', '.join(absent)}; its first line has {', '.join(header)!r}; "
-                f"wanted {','.join(columns)}, separated by commas"
+                f"expected {','.join(columns)}, separated by commas"
             )
         return [(rows.line_num, _stripped(row, f"{source.root}: {name}, line {rows.line_num}")) for row in rows]
     except (UnicodeDecodeError, csv.Error) as error:
@@ -54,10 +54,10 @@ def _stripped(row: dict[str, str], where: str) -> Row:
 
 
 def whole_number(row: Row, column: str) -> int:
-    """A cell as a number.
+    """Return a cell as a number.
 
     Raises:
-        ValueError: in plain words.
+        ValueError: if it is not a whole number.
     """
     try:
         return int(row[column])
@@ -66,7 +66,7 @@ def whole_number(row: Row, column: str) -> int:
 
 
 def camera(row: Row) -> int | None:
-    """The ``camid`` cell; an empty one is an unknown camera."""
+    """Return the camera ID; ``None`` for an empty cell, an unknown camera."""
     return whole_number(row, "camid") if row["camid"] else None
 
 
@@ -99,20 +99,21 @@ def _read(source: Source) -> Dataset:
             missing.append(f"{row['path']} (line {line})")
         if splits[row["split"]].setdefault(sample.path, sample) is not sample:
             problems.append(f"line {line}: {row['path']} is in {row['split']} twice")
-    _refuse(f"{source.root}: {table}", problems, missing, empty=not any(splits.values()))
+    _check_table(f"{source.root}: {table}", problems, missing, empty=not any(splits.values()))
     ordered = (tuple(sorted(samples.values(), key=lambda s: s.path)) for samples in splits.values())
     return Dataset("csv", source, *ordered)
 
 
-def _refuse(where: str, problems: list[str], missing: list[str], *, empty: bool) -> None:
+def _check_table(where: str, problems: list[str], missing: list[str], *, empty: bool) -> None:
     if problems:
-        raise DatasetLayoutError(f"{where} has {len(problems):,} lines not in order: {'; '.join(problems[:3])}")
+        raise DatasetLayoutError(f"{where} has {len(problems):,} invalid lines: {'; '.join(problems[:3])}")
     if missing:
         raise DatasetLayoutError(
-            f"{where} lists {len(missing):,} files that do not exist: {preview(missing)}; paths are relative to the table"
+            f"{where} lists {len(missing):,} files that do not exist: {preview(missing)}; paths are relative to the "
+            "table"
         )
     if empty:
-        raise DatasetLayoutError(f"{where} lists no pictures")
+        raise DatasetLayoutError(f"{where} lists no images")
 
 
 def _table(source: Source) -> str:
@@ -120,7 +121,7 @@ def _table(source: Source) -> str:
     found = [name for name in tables if posixpath.basename(name) == TABLE] or tables
     if len(found) != 1:
         what = f"{len(found)} tables ({preview(found)})" if found else "no table"
-        raise DatasetLayoutError(f"{source.root} has {what}; wanted one {TABLE} with columns {','.join(COLUMNS)}")
+        raise DatasetLayoutError(f"{source.root} has {what}; expected one {TABLE} with columns {','.join(COLUMNS)}")
     return found[0]
 
 

@@ -1,14 +1,14 @@
-"""CUHK01 (Li, Zhao and Wang, ACCV 2012): 971 people, two cameras, two pictures by each: 3,884 images in one folder.
+"""CUHK01 (Li, Zhao and Wang, ACCV 2012): 971 people, two cameras, two images from each: 3,884 images in one folder.
 
-Names are ``PPPPNNN.png``: person, then picture. Pictures 1 and 2 are by camera 1, pictures 3 and 4 by camera 2.
+Names are ``PPPPNNN.png``: person, then image. Images 1 and 2 are from camera 1, images 3 and 4 from camera 2.
 
 There is no official split. Two are usual: 485 people to train on and 486 to test (``test=486``, the default), or 871
-and 100 (``test=100``). Papers draw them at random and average over draws. Here ``seed`` says which draw: people are
-ordered by the SHA-256 of the text ``SEED:PERSON`` (``0:17``), and the first 486 or 100 are the test. So a split is the
-same on every machine and with every version of Python, and that of 100 is a part of that of 486. Queries are camera 1's
-pictures and the gallery is camera 2's.
+and 100 (``test=100``). Papers choose them at random and average over several choices. Here ``seed`` determines the
+choice: people are ordered by the SHA-256 of the text ``SEED:PERSON`` (``0:17``), and the first 486 or 100 are the test.
+So a split is the same on every machine and with every version of Python, and that of 100 is a part of that of 486.
+Queries are the images of camera 1, the gallery those of camera 2.
 
-``cuhk01:test=100,seed=3:/data/CUHK01``. The original zip (``campus/``), or a folder of its pictures at any depth.
+``cuhk01:test=100,seed=3:/data/CUHK01``. The original zip (``campus/``), or a folder of its images at any depth.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ _NAME = re.compile(r"(\d{4})(\d{3})\.(png|jpe?g|bmp)", re.IGNORECASE)
 
 def _sample(path: str) -> Sample | None:
     match = _NAME.fullmatch(path.rsplit("/", 1)[-1])
-    if match is None or not 1 <= (picture := int(match[2])) <= 4:
+    if match is None or not 1 <= (number := int(match[2])) <= 4:
         return None
-    return Sample(path, int(match[1]), 1 if picture <= 2 else 2)
+    return Sample(path, int(match[1]), 1 if number <= 2 else 2)
 
 
 def choose_test_people(persons: Iterable[int], *, test: int, seed: int) -> set[int]:
-    """The ``test`` people whom ``seed`` draws, whatever order they come in."""
-    drawn = sorted(persons, key=lambda pid: hashlib.sha256(f"{seed}:{pid}".encode()).digest())
-    return set(drawn[:test])
+    """Return the ``test`` people that ``seed`` determines, whatever the order of ``persons``."""
+    ordered = sorted(persons, key=lambda pid: hashlib.sha256(f"{seed}:{pid}".encode()).digest())
+    return set(ordered[:test])
 
 
 def _read(source: Source, *, test: int = TESTS[0], seed: int = 0) -> Dataset:
@@ -58,27 +58,27 @@ def _read(source: Source, *, test: int = TESTS[0], seed: int = 0) -> Dataset:
 
 def _samples(source: Source) -> list[Sample]:
     found = {name: _sample(name) for name in source.names() if is_image(name)}
-    if strange := [name for name, sample in found.items() if sample is None]:
+    if unknown := [name for name, sample in found.items() if sample is None]:
         raise DatasetLayoutError(
-            f"{source.root}: {len(strange):,} pictures are not named as CUHK01's: {preview(strange)}; wanted PPPPNNN.png, "
-            "person and picture (001 to 004); rename or remove them"
+            f"{source.root}: {len(unknown):,} images are not named like CUHK01's: {preview(unknown)}; expected "
+            "PPPPNNN.png, person and image (001 to 004). Fix: rename or remove them"
         )
     if not found:
-        raise DatasetLayoutError(f"{source.root} has no pictures; CUHK01's are named PPPPNNN.png, person and picture")
+        raise DatasetLayoutError(f"{source.root} has no images; CUHK01's are named PPPPNNN.png, person and image")
     if len(places := sorted({name.rpartition("/")[0] for name in found})) > 1:
         raise DatasetLayoutError(
-            f"{source.root} has pictures in more than one folder: {preview(places)}; give one's path"
+            f"{source.root} has images in more than one folder: {preview(places)}; give the path of one"
         )
     return [sample for sample in found.values() if sample is not None]
 
 
 def _recognizes(names: Sequence[str]) -> bool:
-    """All pictures are named so; it is not enough that some of a folder's are."""
-    pictures = [name for name in names if is_image(name)]
+    """Return whether all images are named like CUHK01's; it is not enough that some are."""
+    images = [name for name in names if is_image(name)]
     return (
-        len({name.rpartition("/")[0] for name in pictures}) == 1
-        and all(_sample(name) is not None for name in pictures)
-        and len({name.rpartition("/")[2][:4] for name in pictures}) > min(TESTS)
+        len({name.rpartition("/")[0] for name in images}) == 1
+        and all(_sample(name) is not None for name in images)
+        and len({name.rpartition("/")[2][:4] for name in images}) > min(TESTS)
     )
 
 

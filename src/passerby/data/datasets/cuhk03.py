@@ -1,24 +1,24 @@
-"""CUHK03 (Li et al., CVPR 2014): 1,467 people, each seen by one of five pairs of cameras, about five pictures by each.
+"""CUHK03 (Li et al., CVPR 2014): 1,467 people, each seen by one of five pairs of cameras, about five images from each.
 
-*Images* are cut out by a detector (``images=detected``, 14,097; the default) or by hand (``images=labeled``, 14,096).
+*Images* are cropped by a detector (``images=detected``, 14,097; the default) or by hand (``images=labeled``, 14,096).
 
 *Protocols.* ``new`` (the default; Zhong et al., CVPR 2017): 767 people to train on and 700 to test, from the authors'
 ``cuhk03_new_protocol_config_detected.mat`` or ``…_labeled.mat``. They count 7,365 images to train on, 1,400 queries and
 5,332 images in the gallery if detected; 7,368, 1,400 and 5,328 if labeled. ``old`` (Li et al.): 100 people to test,
-the 1,367 others to train on, in 20 splits (``split=0`` to 19) from ``testsets`` of ``cuhk-03.mat``. All pictures of the
-100 are queries, and all are the gallery: the evaluation leaves out the query's camera and draws one picture a person.
+the 1,367 others to train on, in 20 splits (``split=0`` to 19) from ``testsets`` of ``cuhk-03.mat``. All images of the
+100 are queries, and all are the gallery: the evaluation leaves out the query's camera and draws one image per person.
 
 ``cuhk03:protocol=old,images=labeled,split=3:/data/cuhk03``. PATH is a ``cuhk-03.mat`` (the new protocol's files beside
 it or one folder up), or a folder with
 
 - ``cuhk-03.mat`` at any depth, read in place; or
 - ``images_labeled/`` and ``images_detected/`` as torchreid unpacks them (``1_017_2_08.png``: pair, person, camera,
-  picture), with the files of the new protocol and, for the old, torchreid's ``splits_classic_labeled.json`` or
+  image), with the files of the new protocol and, for the old, torchreid's ``splits_classic_labeled.json`` or
   ``…_detected.json``, or ``cuhk-03.mat``; or
 - ``labeled/`` and ``detected/``, each with ``bounding_box_train``, ``query`` and ``bounding_box_test`` (CUHK03-NP:
   ``0017_c2_8.png``: person, camera, anything), which is the new protocol.
 
-People are numbered through the pairs (843, 440, 77, 58 and 49 people), from 1; in CUHK03-NP, as its files are. Cameras
+People are numbered across the pairs (843, 440, 77, 58 and 49 people), from 1; in CUHK03-NP, as in its files. Cameras
 are the first and the second of a person's pair: evaluation compares the cameras of one person only.
 """
 
@@ -30,6 +30,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from passerby.compat import FORMER_VALUES
 from passerby.data.dataset import Dataset
 from passerby.data.datasets.cuhk03_release.names import BOXES, Boxes, boxes_of, sample_of
 from passerby.data.datasets.cuhk03_release.release import FILE, ReleaseSource, release_in
@@ -48,18 +49,18 @@ _NAME_NP = re.compile(r"(\d+)_c([12])(_\w+)?\.(?:png|jpe?g)", re.IGNORECASE)
 
 
 def open_cuhk03(place: str | Path) -> Source:
-    """The pictures at a place: those unpacked or, where there are none, those of its ``cuhk-03.mat``.
+    """Open the images at a place: the unpacked ones or, if there are none, those of its ``cuhk-03.mat``.
 
     Raises:
-        DatasetLayoutError: if nothing is there.
+        DatasetLayoutError: if the place does not exist.
     """
     path = Path(place).expanduser()
     if path.suffix == ".mat" and path.is_file():
         return ReleaseSource(path)
-    return _with_pictures(open_source(path))
+    return _with_images(open_source(path))
 
 
-def _with_pictures(source: Source) -> Source:
+def _with_images(source: Source) -> Source:
     if any(boxes_of(name) or _boxes_np(name) for name in source.names()):
         return source
     return release_in(source) or source
@@ -69,8 +70,10 @@ def _read(
     source: Source, *, protocol: Literal["new", "old"] = "new", images: str = "detected", split: int | None = None
 ) -> Dataset:
     if protocol == "new" and split is not None:
-        raise ConfigError(f"split={split} is of the old protocol, the new one has a single split; say protocol=old")
-    source, boxes = _with_pictures(source), _BOXES[images]
+        raise ConfigError(
+            f"split={split} is of the old protocol, the new one has a single split. Fix: set protocol=old"
+        )
+    source, boxes = _with_images(source), _BOXES[images]
     settings: dict[str, Any] = {"protocol": protocol, "images": images}
     if protocol == "old":
         settings["split"] = split or 0
@@ -80,13 +83,13 @@ def _read(
     samples = {posixpath.basename(p): sample_of(source, p) for p in source.names() if boxes_of(p) == boxes}
     if not samples:
         raise DatasetLayoutError(
-            f"{source.root} has no {images} pictures of CUHK03; wanted {FILE}, images_{boxes}/ or {boxes}/: see "
-            "docs/data.md for what each looks like"
+            f"{source.root} has no {images} images of CUHK03; expected {FILE}, images_{boxes}/ or {boxes}/ (see "
+            "docs/data.md for each layout)"
         )
     parts = new_split(source, boxes) if protocol == "new" else old_split(source, boxes, split or 0, samples)
     if missing := sorted(frozenset[str]().union(*parts) - samples.keys()):
         raise DatasetLayoutError(
-            f"{source.root} lacks {len(missing):,} {images} pictures of the {protocol} protocol: {preview(missing)}; "
+            f"{source.root} lacks {len(missing):,} {images} images of the {protocol} protocol: {preview(missing)}; "
             f"unpack {FILE} again"
         )
     train, query, gallery = (tuple(samples[name] for name in sorted(part)) for part in parts)
@@ -94,7 +97,7 @@ def _read(
 
 
 def _boxes_np(path: str) -> str | None:
-    """Which boxes a picture of CUHK03-NP is of: the folder above the split's says it."""
+    """Return the boxes that an image of CUHK03-NP is cropped by: the name of the folder above the split's."""
     folder = split_folder(path)
     boxes = posixpath.basename(posixpath.dirname(folder)) if folder else ""
     return boxes if boxes in BOXES and is_image(path) else None
@@ -103,7 +106,8 @@ def _boxes_np(path: str) -> str | None:
 def _read_np(source: Source, name: str, boxes: Boxes, protocol: str) -> Dataset:
     if protocol != "new":
         raise DatasetLayoutError(
-            f"{source.root} is CUHK03-NP, cut for the new protocol; the old one needs {FILE}, or what torchreid unpacks"
+            f"{source.root} is CUHK03-NP, made for the new protocol; the old one needs {FILE}, or the folders that "
+            "torchreid unpacks"
         )
     names = [path for path in source.names() if _boxes_np(path) == boxes]
     return read_folders(source, name, _sample_np, "PPPP_cC_….png", names=names)
@@ -124,7 +128,7 @@ def _is_typical(name: str) -> bool:
 
 SETTINGS = {
     "protocol": one_of("new", "old"),
-    "images": one_of("detected", "labeled", also={"labelled": "labeled"}),
+    "images": one_of("detected", "labeled", also=FORMER_VALUES),
     "split": one_of(*range(20)),
 }
 DATASETS.register(NAME)(Reader(_read, _recognizes, open=open_cuhk03, settings=SETTINGS))

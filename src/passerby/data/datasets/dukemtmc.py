@@ -1,10 +1,10 @@
-"""DukeMTMC-reID (Ristani et al., ECCVW 2016; Zheng et al., ICCV 2017): Market-1501's folders, names of its own.
+"""DukeMTMC-reID (Ristani et al., ECCVW 2016; Zheng et al., ICCV 2017): the folders of Market-1501, its own names.
 
 Names are ``PPPP_cC_fFFFFFFF.jpg``: person, camera, frame. Zheng et al. count 16,522 images of 702 people to train on,
-2,228 queries of 702 other people, and 17,661 images in the gallery: of those 702 and of 408 whom one camera alone saw
-(1,110 people there), by 8 cameras. Those 408 are people with numbers, not distractors without: nobody looks for them.
+2,228 queries of 702 other people, and 17,661 images in the gallery: of those 702 and of 408 seen by one camera only
+(1,110 people there), from 8 cameras. Those 408 have person IDs, unlike distractors, but no queries.
 
-DukeMTMC's owner withdrew it in 2019. This reads the directory of somebody who holds it; passerby never fetches it.
+The owner of DukeMTMC withdrew it in 2019. This file reads a copy that the user has; passerby never downloads it.
 
 *Deviations*: as :mod:`~passerby.data.datasets.market1501`: a copy may lack folders, lie at any depth, hold stray files.
 """
@@ -25,7 +25,7 @@ _NAME = re.compile(r"(\d+)_c(\d+)_f(\d+)(\.(jpe?g|png|bmp|webp))+", re.IGNORECAS
 
 
 def duke_sample(path: str) -> Sample | None:
-    """The sample that a path names in DukeMTMC-reID's way."""
+    """Return the sample of a path that is named like DukeMTMC-reID's; ``None`` for other names."""
     match = _NAME.fullmatch(path.rsplit("/", 1)[-1])
     return Sample(path, int(match[1]), int(match[2]), time=int(match[3])) if match else None
 

@@ -1,13 +1,13 @@
-"""One folder a person: ``ROOT/[train|query|gallery/]PERSON/IMAGE``, with ROOT at any depth.
+"""One folder per person: ``ROOT/[train|query|gallery/]PERSON/IMAGE``, with ROOT at any depth.
 
-With split folders those are the splits; without, every image is in ``train``: nobody chose queries, and
-a search gallery takes all images of a dataset that has no gallery.
+Split folders are the splits; without them every image is in ``train``, as there are no chosen queries, and a search
+takes all images of a dataset that has no gallery.
 
-Persons whose folders are numbers keep them; otherwise a person is the index of the folder's name in the
-sorted names of the whole source, so that the splits agree. ``gallery/-1`` holds junk.
+Folders that are numbers are the person IDs; otherwise the person ID is the index of the folder's name in the sorted
+names of the whole source, so that the splits agree. ``gallery/-1`` holds junk.
 
-Cameras come from ``ROOT/cameras.csv`` (columns path, camid; an empty camid is an unknown camera), or else
-from the file names: ``c3``, ``cam3``, ``camera_3``, or Market's ``0001_c3s1_000151_01``.
+Camera IDs come from ``ROOT/cameras.csv`` (columns path, camid; an empty camid is an unknown camera), or else from the
+file names: ``c3``, ``cam3``, ``camera_3``, or Market's ``0001_c3s1_000151_01``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from passerby.types import Role, Sample
 
 CAMERAS = "cameras.csv"
 JUNK = "-1"
-_WANTED = "wanted ROOT/[train|query|gallery/]PERSON/IMAGE"
+_WANTED = "expected ROOT/[train|query|gallery/]PERSON/IMAGE"
 _CAMERA = re.compile(r"(?<![a-z0-9])c(?:am(?:era)?)?[_-]?(\d+)(?:s\d+)?(?![a-z0-9])", re.IGNORECASE)
 _TABLES = {CAMERAS, "attributes.csv"}
 _LIST = re.compile(r"list_(train|val|query|gallery)\.txt")
@@ -34,7 +34,7 @@ _MARKET = {"bounding_box_train", "bounding_box_test"}
 
 
 class _Place(NamedTuple):
-    """Where an image lies."""
+    """The parts of an image's path."""
 
     path: str
     root: str
@@ -43,7 +43,7 @@ class _Place(NamedTuple):
 
 
 def _place(path: str) -> _Place | None:
-    """From the end of the path upwards; ``None`` where no folder could be a person's."""
+    """Split a path from its end upwards; ``None`` if no folder can be a person's."""
     parts = path.split("/")
     if len(parts) < 2 or parts[-2] in SPLITS:
         return None
@@ -65,17 +65,17 @@ def _read(source: Source) -> Dataset:
 def _places(source: Source) -> list[_Place]:
     images = [name for name in source.names() if is_image(name)]
     if not images:
-        raise DatasetLayoutError(f"{source.root} has no pictures; {_WANTED}")
+        raise DatasetLayoutError(f"{source.root} has no images; {_WANTED}")
     places = [_place(name) for name in images]
     for name, place in zip(images, places, strict=True):
         if place is None:
-            raise DatasetLayoutError(f"{source.root}: {name!r} is in no person's folder; {_WANTED}")
+            raise DatasetLayoutError(f"{source.root}: {name!r} is not in a person's folder; {_WANTED}")
     found = [p for p in places if p is not None]
-    _refuse_unlike(source, found)
+    _check_one_layout(source, found)
     return found
 
 
-def _refuse_unlike(source: Source, places: Sequence[_Place]) -> None:
+def _check_one_layout(source: Source, places: Sequence[_Place]) -> None:
     first = places[0]
     for place in places:
         if place.root != first.root or (place.split is None) != (first.split is None):
@@ -100,7 +100,7 @@ def _pids(source: Source, persons: Iterable[str]) -> dict[str, int]:
 
 
 def _cameras(source: Source, places: Sequence[_Place]) -> dict[str, int | None]:
-    """The camera of each image's path."""
+    """Return the camera ID of each image, by path."""
     root = f"{places[0].root}/" if places[0].root else ""
     if root + CAMERAS in source.names():
         return _cameras_listed(source, root, [p.path for p in places])
@@ -121,10 +121,10 @@ def _cameras_listed(source: Source, root: str, paths: Sequence[str]) -> dict[str
             if listed.setdefault(path, camera(row)) != camera(row):
                 raise ValueError(f"{row['path']} has a second camera")
         except ValueError as error:
-            raise DatasetLayoutError(f"{where}, line {line}: {error}; wanted path,camid") from None
+            raise DatasetLayoutError(f"{where}, line {line}: {error}; expected path,camid") from None
     if unlisted := [path for path in paths if path not in listed]:
         raise DatasetLayoutError(
-            f"{where} does not list {preview(unlisted)}; list every picture, with an empty camid if it is unknown"
+            f"{where} does not list {preview(unlisted)}; list every image, with an empty camid if it is unknown"
         )
     return listed
 
@@ -134,13 +134,13 @@ def _is_camera(folder: str) -> bool:
 
 
 def _is_unread_table(name: str) -> bool:
-    """A table that might hold the labels, or one of MSMT17's: whoever means the folders says ``folder:PATH``."""
+    """Return whether a file may hold the labels, or is a list of MSMT17; ``folder:PATH`` means the folders anyway."""
     base = name.rsplit("/", 1)[-1]
     return (name.endswith(".csv") and base not in _TABLES) or _LIST.fullmatch(base) is not None
 
 
 def _recognizes(names: Sequence[str]) -> bool:
-    """At least two people in one layout; not Market's folders, nor a folder a camera, nor beside a table."""
+    """Return whether there are two people or more in one layout; not Market's, not one per camera, without a table."""
     places = [_place(name) for name in names if is_image(name)]
     found = [p for p in places if p is not None]
     return (

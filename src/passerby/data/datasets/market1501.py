@@ -1,7 +1,7 @@
 """Market-1501 (Zheng et al., ICCV 2015): ``bounding_box_train``, ``query``, ``bounding_box_test``.
 
 Names are ``PPPP_cCsS_FFFFFF_NN.jpg``: person, camera, sequence, frame, box. Person −1 is junk, 0000 a
-distractor. Some files of the original end in ``.jpg.jpg``; they are people like all others.
+distractor. Some files of the original end in ``.jpg.jpg``; they are treated like all others.
 
 *Deviations*: a copy may lack folders (its splits are then empty), lie at any depth, and hold stray files.
 """
@@ -20,7 +20,7 @@ from passerby.types import Role, Sample
 
 FOLDERS: dict[str, Split] = {"bounding_box_train": "train", "query": "query", "bounding_box_test": "gallery"}
 HAND_DRAWN = "gt_bbox"
-"""The folder of all boxes that people drew by hand, which multi-query asks with; many copies lack it."""
+"""The folder of all boxes that were drawn by hand, which multi-query uses; many copies lack it."""
 _NAME = re.compile(r"(-1|\d+)_c(\d+)s\d+_(\d+)_\d+(\.(jpe?g|png|bmp|webp))+", re.IGNORECASE)
 _WANTED = "PPPP_cCsS_FFFFFF_NN.jpg, where PPPP is -1 (junk) or 0000 (distractor) in bounding_box_test only"
 _ROLES = {-1: Role.JUNK, 0: Role.DISTRACTOR}
@@ -35,7 +35,7 @@ def _sample(path: str) -> Sample | None:
 
 
 def split_folder(path: str) -> str | None:
-    """The path down to and including the split's folder: the innermost of that name."""
+    """Return the path down to and including the split's folder, the innermost of that name."""
     parts = path.split("/")[:-1]
     depth = max((i for i, part in enumerate(parts, start=1) if part in FOLDERS), default=0)
     return "/".join(parts[:depth]) or None
@@ -49,53 +49,55 @@ def read_folders(
     *,
     names: Iterable[str] | None = None,
 ) -> Dataset:
-    """The dataset ``name`` in Market-1501's three folders, which others use with names of their own.
+    """Read a dataset in Market-1501's three folders, which other datasets use with their own file names.
 
     Args:
-        sample_of: the sample that a path names, or ``None`` where it names none.
-        wanted: how pictures are named, for those who named them otherwise.
-        names: those of the source's files that count, if not all do.
+        source: the source of the files.
+        name: the name of the dataset.
+        sample_of: a function from a path to its sample, or ``None`` for a name of another kind.
+        wanted: the pattern of the file names, for errors.
+        names: the files to consider; by default all.
 
     Raises:
-        DatasetLayoutError: for pictures of other names, people where they must not be, two copies, or no pictures.
+        DatasetLayoutError: for images with other names, junk outside the gallery, two copies, or no images.
     """
     splits: dict[Split, list[Sample]] = {split: [] for split in SPLITS}
     places: dict[Split, set[str]] = {split: set() for split in SPLITS}
-    strange = []
+    unknown = []
     for path in filter(is_image, source.names() if names is None else names):
         if (folder := split_folder(path)) is None:
             continue
         split, sample = FOLDERS[folder.rsplit("/", 1)[-1]], sample_of(path)
         if sample is None or (sample.role is not Role.PERSON and split != "gallery"):
-            strange.append(path)
+            unknown.append(path)
             continue
         splits[split].append(sample)
         places[split].add(folder)
-    if strange:
+    if unknown:
         raise DatasetLayoutError(
-            f"{source.root}: {len(strange):,} pictures are not named as those of {name}: {', '.join(strange[:3])}; "
-            f"wanted {wanted}; rename or remove them"
+            f"{source.root}: {len(unknown):,} images are not named like those of {name}: {', '.join(unknown[:3])}; "
+            f"expected {wanted}. Fix: rename or remove them"
         )
-    _refuse_copies(source, places)
+    _check_single_copy(source, places)
     return Dataset(name, source, *(tuple(splits[split]) for split in SPLITS))
 
 
-def _refuse_copies(source: Source, places: dict[Split, set[str]]) -> None:
+def _check_single_copy(source: Source, places: dict[Split, set[str]]) -> None:
     for folders in places.values():
         if len(folders) > 1:
             raise DatasetLayoutError(
                 f"{source.root} has more than one copy of a split: {', '.join(sorted(folders))}; give the path of one"
             )
     if not any(places.values()):
-        raise DatasetLayoutError(f"{source.root} has no pictures in any of {', '.join(FOLDERS)}")
+        raise DatasetLayoutError(f"{source.root} has no images in any of {', '.join(FOLDERS)}")
 
 
 def _read(source: Source) -> Dataset:
     dataset = read_folders(source, "market1501", _sample, _WANTED)
-    asked = {(s.pid, s.camid) for s in dataset.query}
+    queried = {(s.pid, s.camid) for s in dataset.query}
     boxes = filter(is_image, source.names())
     drawn = (_sample(path) for path in boxes if path.split("/")[-2:-1] == [HAND_DRAWN])
-    return replace(dataset, further=tuple(s for s in drawn if s is not None and (s.pid, s.camid) in asked))
+    return replace(dataset, further=tuple(s for s in drawn if s is not None and (s.pid, s.camid) in queried))
 
 
 def _recognizes(names: Sequence[str]) -> bool:
@@ -103,7 +105,7 @@ def _recognizes(names: Sequence[str]) -> bool:
 
 
 def _is_typical(name: str) -> bool:
-    """Only Market calls a folder ``bounding_box_…``; a ``query`` folder is its own if the picture's name is, too."""
+    """Return whether a path is Market's: in ``bounding_box_…``, or in ``query`` with a name of its kind."""
     folder = name.split("/")[-2:-1]
     return folder in (["bounding_box_train"], ["bounding_box_test"]) or (
         folder == ["query"] and _sample(name) is not None

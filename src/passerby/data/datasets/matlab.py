@@ -1,4 +1,4 @@
-"""Files of MATLAB: annotations and splits of older benchmarks come in them."""
+"""Read MATLAB files, the format of annotations and splits of older benchmarks."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _HDF5 = b"MATLAB 7.3"
 
 
 def read_mat(source: Source, name: str) -> dict[str, Any]:
-    """The variables of a ``.mat`` file up to version 7: structs as dictionaries, cells as lists.
+    """Return the variables of a ``.mat`` file up to version 7: structs as dictionaries, cells as lists.
 
-    What has one row or one column is flat.
+    An array with one row or one column becomes flat.
 
     Raises:
-        DatasetLayoutError: if it is damaged, no such file, or of version 7.3 (which is HDF5).
+        DatasetLayoutError: if the file is damaged, does not exist, or is of version 7.3 (HDF5).
     """
     from scipy.io import loadmat  # slow to import, and few need it
 
@@ -28,8 +28,8 @@ def read_mat(source: Source, name: str) -> dict[str, Any]:
         raise DatasetLayoutError(f"{source.root}: {name} is of MATLAB 7.3; save it with -v7")
     try:
         whole = loadmat(cast(Any, io.BytesIO(content)))
-    except Exception as error:  # noqa: BLE001 - whatever scipy stumbles over: it names no exceptions
-        raise DatasetLayoutError(f"{source.root}: {name} is no .mat file that can be read ({error})") from None
+    except Exception as error:  # noqa: BLE001 - scipy documents no exceptions
+        raise DatasetLayoutError(f"{source.root}: {name} is not a readable .mat file ({error})") from None
     return {key: _plain(value) for key, value in whole.items() if not key.startswith("__")}
 
 

@@ -1,19 +1,19 @@
-"""MSMT17 (Wei et al., CVPR 2018): four lists beside the folders that hold the pictures, one folder a person.
+"""MSMT17 (Wei et al., CVPR 2018): four lists beside the folders of the images, one folder per person.
 
     list_train.txt list_val.txt      lines such as 0000/0000_000_01_0303morning_0008_0.jpg 0
     list_query.txt list_gallery.txt
     train/ test/                     version 1
-    mask_train_v2/ mask_test_v2/     version 2: the same pictures with faces masked
+    mask_train_v2/ mask_test_v2/     version 2: the same images with faces masked
 
-Names are person, picture, camera (1–15), month and day, part of the day, frame. Wei et al. count 32,621 images of 1,041
+Names are person, image, camera (1–15), month and day, part of the day, frame. Wei et al. count 32,621 images of 1,041
 people to train on, 11,659 queries and 82,161 images in the gallery of 3,060 people: 126,441 of 4,101 in all. Training
 is ``list_train`` and ``list_val`` (30,248 and 2,373 images of the same people).
 
-Person 0 is a real person, and there are two: train and test count from 0 each. Here the people of the test follow those
-of the training, so that a number is one person: person k of the lists of the test is 1,041 + k.
+Person 0 is a real person, and there are two: train and test both count from 0. Here the people of the test follow those
+of the training, so that a person ID is one person: person k of the test lists is 1,041 + k.
 
-*Deviations*: the lists' folder may lie at any depth. Without the lists of one half that half is empty; a list whose
-companion is missing is refused, and so are lists with both versions beside them.
+*Deviations*: the lists' folder may lie at any depth. Without the lists of one half that half is empty; a list without
+its companion is an error, and so are lists with both versions beside them.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ _WANTED = "FOLDER/PPPP_NNN_CC_MMDDmorning_FFFF_N.jpg and, after a space, the per
 
 
 def _sample(folder: str, line: str, offset: int) -> Sample | str:
-    """The sample of a list's line; or what is wrong with it."""
+    """Return the sample of a list's line, or what is wrong with it."""
     path, _, label = line.rpartition(" ")
     match = _NAME.fullmatch(posixpath.basename(path))
     if match is None or not label.isdigit():
         return f"{line!r} is not {_WANTED}"
     if int(match[1]) != int(label):
-        return f"{path} is called person {match[1]} and listed as person {label}"
+        return f"{path} is named as person {match[1]} and listed as person {label}"
     return Sample(posixpath.join(folder, path), offset + int(label), int(match[2]), time=_time(*match.groups()[2:]))
 
 
 def _time(month: str, day: str, period: str, frame: str) -> int:
-    """Frames count within a part of a day."""
+    """Return a count over all days and their parts; frames count within one part."""
     part = (int(month) * 31 + int(day)) * len(_PERIODS) + _PERIODS.index(period.lower())
     return part * 1_000_000 + int(frame)
 
@@ -72,7 +72,7 @@ def _read(source: Source) -> Dataset:
 
 
 def _lists(source: Source, names: frozenset[str]) -> tuple[str, set[str]]:
-    """The folder of the lists, and which of them it has."""
+    """Return the folder of the lists, and which of them it has."""
     places = sorted(name for name in names if posixpath.basename(name) in LISTS)
     roots = {posixpath.dirname(place) for place in places}
     if len(roots) != 1:
@@ -82,14 +82,14 @@ def _lists(source: Source, names: frozenset[str]) -> tuple[str, set[str]]:
             else "none of the lists"
         )
         raise DatasetLayoutError(
-            f"{source.root} has {what}; MSMT17 has {', '.join(LISTS)} beside the pictures' folders"
+            f"{source.root} has {what}; MSMT17 has {', '.join(LISTS)} beside the folders of images"
         )
     present = {posixpath.basename(place) for place in places}
     for half in HALVES:
         if len(missing := set(half) - present) == 1:
             raise DatasetLayoutError(
                 f"{source.root} has no {missing.pop()}, which belongs to {', '.join(present & set(half))}; fetch "
-                "it, or take both away"
+                "it, or remove both"
             )
     return roots.pop(), present
 
@@ -101,16 +101,16 @@ def _version(source: Source, root: str, names: frozenset[str]) -> str:
 
     found = [version for version, folders in FOLDERS.items() if any(map(has, folders))]
     if len(found) != 1:
-        what = "both versions" if found else "no pictures"
+        what = "both versions" if found else "no images"
         raise DatasetLayoutError(
-            f"{source.root} has {what} beside the lists of {root or 'its top'}; wanted train and test (version 1) or "
+            f"{source.root} has {what} beside the lists of {root or 'its top'}; expected train and test (version 1) or "
             "mask_train_v2 and mask_test_v2 (version 2)"
         )
     return found[0]
 
 
 def _listed(source: Source, place: str, folder: str, offset: int, names: frozenset[str]) -> tuple[Sample, ...]:
-    """The samples of one list."""
+    """Return the samples of one list."""
     samples: dict[str, Sample] = {}
     problems = []
     for number, line in _lines(source, place):
@@ -123,7 +123,7 @@ def _listed(source: Source, place: str, folder: str, offset: int, names: frozens
             problems.append(f"line {number}: {sample.path} is listed twice")
     if problems:
         raise DatasetLayoutError(
-            f"{source.root}: {place} has {len(problems):,} lines not in order: {'; '.join(problems[:3])}"
+            f"{source.root}: {place} has {len(problems):,} invalid lines: {'; '.join(problems[:3])}"
         )
     return tuple(samples.values())
 
@@ -132,7 +132,7 @@ def _lines(source: Source, place: str) -> Iterator[tuple[int, str]]:
     try:
         lines = source.read(place).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise DatasetLayoutError(f"{source.root}: {place} is no text in UTF-8 ({error}); fetch it again") from None
+        raise DatasetLayoutError(f"{source.root}: {place} is not UTF-8 text ({error}); fetch it again") from None
     yield from ((number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip())
 
 

@@ -1,11 +1,11 @@
-"""Occluded-DukeMTMC (Miao et al., ICCV 2019): DukeMTMC-reID's pictures in another split, where queries are occluded.
+"""Occluded-DukeMTMC (Miao et al., ICCV 2019): the images of DukeMTMC-reID in another split, with occluded queries.
 
-Layout and names are :mod:`~passerby.data.datasets.dukemtmc`'s, so nothing on disk tells one from the other: it is read
-when it is named, and would else be taken for DukeMTMC-reID. Miao et al. count 15,618 images of 702 people to train on,
-2,210 queries of 519 people, all occluded, and 17,661 images of 1,110 people in the gallery, by 8 cameras.
+Layout and names are those of :mod:`~passerby.data.datasets.dukemtmc`, so nothing on disk tells the two apart: it must
+be named, or it is read as DukeMTMC-reID. Miao et al. count 15,618 images of 702 people to train on, 2,210 queries of
+519 people, all occluded, and 17,661 images of 1,110 people in the gallery, from 8 cameras.
 
-It is usually made from a copy of DukeMTMC-reID by the authors' lists of files; what that makes is what is read here. As
-its owner withdrew DukeMTMC, passerby fetches neither.
+It is usually made from a copy of DukeMTMC-reID with the authors' lists of files; this file reads the result. As the
+owner withdrew DukeMTMC, passerby downloads neither.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Images: opening, decoding, augmenting, blurring faces."""
+"""Open, decode and augment images; blur faces."""

@@ -1,11 +1,10 @@
-"""Augmentation of whole uint8 batches. Every random choice comes from the generator that is passed in.
+"""Augment uint8 batches. Every random choice comes from the generator that is passed in.
 
-Choices are drawn on the CPU, so that a seed means the same pictures on every device; kornia moves
-the pixels. Random erasing is Zhong et al., AAAI 2020 (probability p, area 2–40 %, aspect 0.3–3.3),
-filled with the mean color.
+Random numbers are drawn on the CPU, so that a seed means the same images on every device; kornia moves the pixels.
+Random erasing is Zhong et al., AAAI 2020 (probability p, area 2–40 %, aspect 0.3–3.3), filled with the mean color.
 
-Resizing is not here: pictures of many sizes become one batch only once they have one size, so Pillow
-does it where they are decoded (``passerby.data.images.decode.to_tensor``).
+Images are resized elsewhere: they need one size to become a batch, so Pillow resizes them when they are decoded
+(:func:`passerby.data.images.decode.to_tensor`).
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ def random_pad_crop(images: Tensor, pad: int, generator: Generator) -> Tensor:
 
 
 def random_affine(images: Tensor, degrees: float, translate: float, generator: Generator) -> Tensor:
-    """Rotate by up to ±``degrees`` about the center and shift by up to ±``translate`` of each side; black enters."""
+    """Rotate by up to ±``degrees`` about the center and shift by up to ±``translate`` of each side; black fills."""
     b, _, h, w = images.shape
     angle = _uniform(b, -degrees, degrees, generator)
     shift = torch.stack([_uniform(b, -translate, translate, generator) * side for side in (w, h)], dim=1)
@@ -93,14 +92,20 @@ def random_erase(images: Tensor, p: float, generator: Generator, *, attempts: in
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """uint8 batch + generator → float32 batch, normalized. A part whose amount is 0 is left out."""
+    """A function from a uint8 batch and a generator to a normalized float32 batch. An amount of 0 leaves a step out."""
 
     flip: float = 0.5
+    """The probability of a mirrored image."""
     pad: int = 0
+    """The black pixels on each side before a random crop of the old size."""
     degrees: float = 0.0
+    """The largest rotation."""
     translate: float = 0.0
+    """The largest shift, a share of each side."""
     jitter: float = 0.0
+    """The largest relative change of brightness, contrast and saturation."""
     erase: float = 0.0
+    """The probability of an erased rectangle."""
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         if self.flip:
@@ -116,23 +121,23 @@ class Augmentation:
 
     @property
     def moves(self) -> bool:
-        """Whether it moves pixels otherwise than by mirroring, so that parts would no longer be where they were."""
+        """A flag of augmentations that move pixels otherwise than by mirroring, so that parts would be misplaced."""
         return bool(self.pad or self.degrees or self.translate)
 
     def with_parts(self, images: Tensor, parts: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Images and their parts ``(b, p, 3, y, x)``, mirrored together; each part is jittered and erased by itself.
+        """Augment images with their parts ``(b, p, 3, y, x)``: mirrored together, jittered and erased one by one.
 
         Raises:
             ConfigError: if it :attr:`moves` pixels.
         """
         if self.moves:
             raise ConfigError(
-                "pad, degrees and translate would move a picture away from its parts; set them to 0 for this model"
+                "pad, degrees and translate would move an image away from its parts. Fix: set them to 0 for this model"
             )
         state = generator.get_state()
         if self.flip:
             parts = random_flip(parts, self.flip, generator)
-        generator.set_state(state)  # so that the pictures are mirrored by the same draws
+        generator.set_state(state)  # so that the images are mirrored by the same random numbers
         whole = self(images, generator)
         alone = replace(self, flip=0.0)(parts.flatten(0, 1), generator)
         return whole, alone.unflatten(0, parts.shape[:2])

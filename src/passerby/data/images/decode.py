@@ -1,4 +1,4 @@
-"""Bytes → picture → uint8 tensor. Pillow decodes; EXIF orientation is honoured; bombs are refused."""
+"""Decode bytes to uint8 tensors with Pillow; EXIF orientation is applied, decompression bombs are rejected."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from passerby.errors import ImageError
 from passerby.types import Sample
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
-"""What is decoded, whatever the file's name says."""
+"""The formats that are decoded, whatever the file's name says."""
 MAX_PIXELS = 64_000_000
-"""Larger pictures are refused before a pixel is decoded: no person crop comes near (64 megapixels)."""
+"""The largest image that is decoded, 64 megapixels: no person crop comes near."""
 
 
 def decode(content: bytes, *, name: str) -> Image.Image:
-    """The picture in ``content``, upright, RGB.
+    """Decode ``content`` to an upright RGB image.
 
     Raises:
-        ImageError: if it is not a picture, is cut short, or has more than ``MAX_PIXELS``.
+        ImageError: if it is not an image, is truncated, or has more than ``MAX_PIXELS``.
     """
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
         if image.width * image.height > MAX_PIXELS:
-            raise ImageError(f"{name}: {image.width}×{image.height} pixels, more than {MAX_PIXELS:,}: refused unread")
+            raise ImageError(f"{name}: {image.width}×{image.height} pixels, more than {MAX_PIXELS:,}: not decoded")
         return ImageOps.exif_transpose(image).convert("RGB")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ImageError(f"{name}: its header claims far more than {MAX_PIXELS:,} pixels: refused unread") from None
+        raise ImageError(f"{name}: its header claims far more than {MAX_PIXELS:,} pixels: not decoded") from None
     except UnidentifiedImageError:
-        raise ImageError(f"{name}: not a picture ({len(content):,} bytes of something else); remove it") from None
+        raise ImageError(f"{name}: not an image ({len(content):,} bytes of something else); remove it") from None
     except (OSError, SyntaxError, ValueError, TypeError, EOFError, struct.error, zlib.error) as error:
-        raise ImageError(f"{name}: not a whole picture ({error}); {len(content):,} bytes read; replace it") from None
+        raise ImageError(f"{name}: not a whole image ({error}); {len(content):,} bytes read; replace it") from None
 
 
 def to_tensor(image: Image.Image, size: tuple[int, int]) -> Tensor:
-    """``(3, h, w)`` uint8, resized to ``size = (height, width)`` by Pillow's antialiased bilinear filter."""
+    """Return ``(3, h, w)`` uint8, resized to ``size`` (height, width) by Pillow's antialiased bilinear filter."""
     height, width = size
     if image.size != (width, height):
         image = image.resize((width, height), Image.Resampling.BILINEAR)
@@ -52,14 +52,14 @@ def to_tensor(image: Image.Image, size: tuple[int, int]) -> Tensor:
 
 
 def read_image(source: Source, sample: Sample, size: tuple[int, int]) -> Tensor:
-    """One sample's picture as ``(3, h, w)`` uint8."""
+    """Read one sample's image as ``(3, h, w)`` uint8."""
     return to_tensor(decode(source.read(sample.path), name=sample.path), size)
 
 
 def read_batches(
     source: Source, samples: Sequence[Sample], size: tuple[int, int], *, batch_size: int, threads: int = 2
 ) -> Iterator[Tensor]:
-    """Pictures in order as ``(≤ batch_size, 3, h, w)`` uint8; threads decode a batch or two ahead."""
+    """Yield images in order as ``(≤ batch_size, 3, h, w)`` uint8; threads decode a batch or two ahead."""
     with ThreadPoolExecutor(threads) as pool:
         waiting = iter(samples)
         ahead = [pool.submit(read_image, source, s, size) for s in islice(waiting, 2 * batch_size)]
@@ -71,7 +71,7 @@ def read_batches(
 
 
 def read_all(source: Source, samples: Iterable[Sample], size: tuple[int, int], *, threads: int = 2) -> Tensor:
-    """All pictures at once, ``(n, 3, h, w)`` uint8: a cache in memory (n·3·h·w bytes)."""
+    """Read all images as one tensor in memory, ``(n, 3, h, w)`` uint8 (n·3·h·w bytes)."""
     ordered = list(samples)
     out = torch.empty((len(ordered), 3, *size), dtype=torch.uint8)
     done = 0

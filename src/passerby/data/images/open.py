@@ -1,4 +1,4 @@
-"""Pictures to search among, wherever they are, and the picture to look for."""
+"""Open the images of a path, labeled or not, and a query image."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ ImageLike: TypeAlias = "str | Path | Image.Image"
 
 
 def list_images(place: str | Path, split: Split | Literal["all"] | None = None) -> tuple[Source, tuple[Sample, ...]]:
-    """The pictures at ``place`` and the source that holds them.
+    """Return the source at ``place`` and the samples of its images.
 
     Args:
-        place: directory, archive, ``NAME:PATH``, or the name of a generated dataset. Where it is a dataset its labels
-            are used; else every image below it is taken, of nobody knows whom.
-        split: one of a dataset's; ``all``; or ``None``: its gallery where it has one, else all.
+        place: a directory, an archive, ``NAME:PATH``, or the name of a generated dataset. A dataset's labels are used;
+            of anything else, every image below it is taken, without labels.
+        split: a split of the dataset; ``all``; or ``None`` for its gallery if it has one, and else all.
 
     Raises:
-        DatasetLayoutError: if there are none.
+        DatasetLayoutError: if there are no images.
     """
     source, samples, _ = list_images_and_splits(place, split)
     return source, samples
@@ -61,32 +61,32 @@ def list_images_and_splits(
 
 
 def open_images(place: str | Path) -> Dataset:
-    """The dataset at ``place``; or, where it is none, a gallery of every picture below it, of nobody knows whom.
+    """Open the dataset at ``place`` or, if it is none, a gallery of every image below it, without labels.
 
     Raises:
-        DatasetLayoutError: if there are no pictures, or a known layout is not in order.
+        DatasetLayoutError: if there are no images, or a known layout is broken.
     """
     source, dataset = _opened(place)
-    return dataset or Dataset("pictures without labels", source, gallery=list_images(place)[1])
+    return dataset or Dataset("images without labels", source, gallery=list_images(place)[1])
 
 
 @dataclass(frozen=True, slots=True)
 class QueryImage:
-    """A picture to look for: its bytes, and what is known of it."""
+    """An image to search for: its bytes and its labels."""
 
     content: bytes
     sample: Sample
     within: Source | None = field(default=None, compare=False, repr=False)
-    """The directory, archive or data set that it is a picture of."""
+    """The directory, archive or dataset that contains it."""
 
     @classmethod
     def of(cls, query: ImageLike) -> QueryImage:
-        """Read a query: a file, a PIL image, or ``PLACE::NAME``, the picture NAME of a directory or archive.
+        """Read a query: a file, a PIL image, or ``PLACE::NAME``, the image NAME of a directory or archive.
 
-        A picture of a dataset comes with its person and camera.
+        An image of a dataset has its labels.
 
         Raises:
-            DatasetLayoutError: if there is no such picture.
+            DatasetLayoutError: if the image does not exist.
         """
         if isinstance(query, Image.Image):
             file = io.BytesIO()
@@ -97,7 +97,7 @@ class QueryImage:
         if inside and place and not path.exists():
             return cls._within(place, name)
         if not path.is_file():
-            raise DatasetLayoutError(f"there is no picture {path}; give a file, or ARCHIVE::NAME for one in an archive")
+            raise DatasetLayoutError(f"there is no image {path}; give a file, or ARCHIVE::NAME for one in an archive")
         try:
             return cls(path.read_bytes(), Sample(path=str(path)))
         except OSError as error:
@@ -110,28 +110,28 @@ class QueryImage:
         if name not in names:
             near = [n for n in names if n.endswith(f"/{name}")]
             hint = f"; did you mean {place}::{near[0]}?" if near else f"; it has {len(names):,} others"
-            raise DatasetLayoutError(f"{place} has no picture {name!r}{hint}")
+            raise DatasetLayoutError(f"{place} has no image {name!r}{hint}")
         known = {s.path: s for s in _all(dataset)} if dataset else {}
         return cls(source.read(name), known.get(name, Sample(path=name)), source)
 
     @property
     def source(self) -> Source:
-        """What holds it, and may know more of it: its joints, for example."""
+        """The source that contains it, which may know more of it: its keypoints, for example."""
         return self.within or Memory(self)
 
     @property
     def image(self) -> Image.Image:
-        """The picture, upright, RGB."""
+        """The decoded image, upright, RGB."""
         return decode(self.content, name=self.sample.path)
 
     @property
     def pid(self) -> int | None:
-        """The person, where it is one that a gallery may hold (junk and distractors are nobody)."""
+        """The person ID; ``None`` if it is unknown, or the image is junk or a distractor."""
         return self.sample.pid if self.sample.role is Role.PERSON else None
 
 
 class Memory(Source):
-    """One query's bytes as a source, so that a query is read, resized and normalized as the gallery was."""
+    """A source of one query's bytes, so that a query is read, resized and normalized as the gallery was."""
 
     def __init__(self, query: QueryImage) -> None:
         super().__init__(Path(query.sample.path))
@@ -147,7 +147,7 @@ class Memory(Source):
 
 
 def _opened(place: str | Path) -> tuple[Source, Dataset | None]:
-    """The files at a place, and the dataset that they are: named, recognized, or none."""
+    """Return the files at a place, and the dataset that they are: named, recognized, or none."""
     if registry.is_named(place):
         dataset = registry.load(place)
         return dataset.source, dataset
@@ -156,7 +156,7 @@ def _opened(place: str | Path) -> tuple[Source, Dataset | None]:
 
 
 def _recognized(source: Source) -> Dataset | None:
-    """The dataset that a source's layout is of; a layout that is known but not in order is still an error."""
+    """Return the dataset that a source's layout is of; a known layout that is broken is still an error."""
     names = source.names()
     if any(registry.DATASETS[name].recognizes(names) for name in registry.DATASETS):
         return registry.recognize(source)
@@ -164,5 +164,5 @@ def _recognized(source: Source) -> Dataset | None:
 
 
 def _all(dataset: Dataset) -> tuple[Sample, ...]:
-    """Every picture of a dataset once, whichever splits it is in."""
+    """Return every image of a dataset once, whichever splits it is in."""
     return tuple({s.path: s for split in SPLITS for s in getattr(dataset, split)}.values())

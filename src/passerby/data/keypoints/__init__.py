@@ -1,1 +1,1 @@
-"""Body keypoints: skeletons, files, regions and part crops."""
+"""The keypoints of bodies: skeleton, files, cache, regions and part crops."""

@@ -1,9 +1,9 @@
-"""Augmentation of pictures with joints: one warp moves both; what follows only makes the pictures worse.
+"""Augment images with keypoints: one warp moves both; what follows degrades the images only.
 
-Drawn people differ from photographed ones most in color, sharpness and what stands before them: light and saturation
-are scaled, colors tinted or turned to gray, pictures blurred, shrunk and made noisy, and rectangles of other pictures
-(or of one color) hide a part. Every random choice comes from the generator that is passed in, drawn on the CPU, so
-that a seed means the same pictures on every device.
+Generated people differ from real ones most in color, sharpness and occlusion: light and saturation are scaled, colors
+tinted or turned to gray, images blurred, reduced in resolution and made noisy, and rectangles of other images (or of
+one color) occlude a part. Every random choice comes from the generator that is passed in, drawn on the CPU, so that a
+seed means the same images on every device.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ from passerby.data.keypoints.skeleton import MIRRORED
 
 @dataclass(frozen=True, kw_only=True)
 class PoseAugmentation:
-    """Amounts; a part whose amount is 0 is left out."""
+    """The amounts of the augmentation; an amount of 0 leaves a step out."""
 
     flip: float = 0.5
-    """Probability of a mirrored picture."""
+    """The probability of a mirrored image."""
     scale: float = 0.0
-    """The window is 1 ± this times the picture's size; the picture's edge goes on beyond it."""
+    """The window is 1 ± this times the image's size; beyond the image its edge is repeated."""
     closer: float = 0.0
-    """It is smaller by this share, so that people are larger: detectors of other sets leave less margin."""
+    """The share by which the window is smaller, so that people are larger: other detectors leave less margin."""
     aspect: float = 0.0
-    """Its width ÷ height changes by up to this share."""
+    """The largest relative change of the window's width ÷ height."""
     shift: float = 0.0
-    """Its middle moves by up to ± this share of each side."""
+    """The largest shift of the window's center, a share of each side."""
     degrees: float = 0.0
-    """It turns by up to ± this."""
+    """The largest rotation of the window."""
     jitter: float = 0.0
-    """Brightness, contrast and saturation are multiplied by 1 ± this."""
+    """The largest relative change of brightness, contrast and saturation."""
     gray: float = 0.0
-    """Probability of a picture without color."""
+    """The probability of an image without color."""
     tint: float = 0.0
-    """Red, green and blue are multiplied by 1 ± this, each by itself."""
+    """The largest relative change of red, green and blue, independently."""
     blur: float = 0.0
-    """Probability of a picture blurred with a σ of up to 1.5 pixels."""
+    """The probability of a blur with a σ of up to 1.5 pixels."""
     low: float = 0.0
-    """Probability of a picture of half or a third of the resolution."""
+    """The probability of half or a third of the resolution."""
     noise: float = 0.0
-    """Standard deviation of the grain, share of white: of each picture up to this."""
+    """The largest standard deviation of the noise, a share of white."""
     hide: float = 0.0
-    """Probability of a rectangle over a part of the person."""
+    """The probability of a rectangle that occludes a part of the person."""
 
     def __call__(
         self,
@@ -62,16 +62,17 @@ class PoseAugmentation:
         size: tuple[int, int],
         generator: Generator,
     ) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 18 2"], Float[Tensor, "b 18"]]:
-        """Normalized pictures of ``size``, joints as fractions of these, and how sure each is."""
+        """Return normalized images of ``size``, keypoints as fractions of these, and their confidence."""
         windows = self.windows(len(images), size, generator)
-        pictures, (keypoints, confidence) = cut(images, windows, size), moved(keypoints, confidence, windows)
+        cropped = crop_windows(images, windows, size)
+        keypoints, confidence = transform_keypoints(keypoints, confidence, windows)
         if self.jitter:
-            pictures = random_jitter(pictures, self.jitter, generator)
-        floats = self._spoil(pictures.float() / 255, generator)
+            cropped = random_jitter(cropped, self.jitter, generator)
+        floats = self._degrade(cropped.float() / 255, generator)
         return normalize_images((floats * 255).round().clamp(0, 255)), keypoints, confidence
 
     def windows(self, n: int, size: tuple[int, int], generator: Generator) -> Float[Tensor, "b 2 3"]:
-        """Affine maps from places in the new picture to places in the old, both in [−1, 1] along x and y."""
+        """Return affine maps from places in the new image to places in the old, both in [−1, 1] along x and y."""
         height, width = size
         zoom = 1 - self.closer + self.scale * _symmetric(n, generator)
         stretch = (self.aspect / 2 * _symmetric(n, generator)).exp()
@@ -85,44 +86,46 @@ class PoseAugmentation:
         ]
         return torch.stack(rows, dim=1)
 
-    def _spoil(self, images: Float[Tensor, "b 3 h w"], generator: Generator) -> Float[Tensor, "b 3 h w"]:
+    def _degrade(self, images: Float[Tensor, "b 3 h w"], generator: Generator) -> Float[Tensor, "b 3 h w"]:
         if self.hide:
-            images = hide(images, _chosen(len(images), self.hide, generator), generator)
+            images = occlude(images, _choose(len(images), self.hide, generator), generator)
         if self.gray:
             images = _where(
-                _chosen(len(images), self.gray, generator), rgb_to_grayscale(images).expand_as(images), images
+                _choose(len(images), self.gray, generator), rgb_to_grayscale(images).expand_as(images), images
             )
         if self.tint:
             gain = 1 + self.tint * (2 * torch.rand(len(images), 3, 1, 1, generator=generator) - 1)
             images = images * gain.to(images.device)
         if self.blur:
             sigma = 0.3 + 1.2 * torch.rand(len(images), 1, generator=generator).to(images.device).expand(-1, 2)
-            chosen = _chosen(len(images), self.blur, generator)
+            chosen = _choose(len(images), self.blur, generator)
             images = _where(chosen, gaussian_blur2d(images, (7, 7), sigma.contiguous()), images)
         if self.low:
             for factor in (2, 3):
-                images = _where(_chosen(len(images), self.low / 2, generator), coarse(images, factor), images)
+                images = _where(
+                    _choose(len(images), self.low / 2, generator), reduce_resolution(images, factor), images
+                )
         if self.noise:
             strength = self.noise * torch.rand(len(images), 1, 1, 1, generator=generator)
             images = images + (strength * torch.randn(images.shape, generator=generator)).to(images.device)
         return images
 
 
-def cut(
+def crop_windows(
     images: UInt8[Tensor, "b 3 i j"], windows: Float[Tensor, "b 2 3"], size: tuple[int, int]
 ) -> UInt8[Tensor, "b 3 h w"]:
-    """What ``windows`` show of the pictures, ``size`` large; beyond an edge the edge goes on."""
+    """Crop ``windows`` of the images, resized to ``size``; beyond the image its edge is repeated."""
     where = F.affine_grid(windows.to(images.device), [len(images), 3, *size], align_corners=False)
-    seen = F.grid_sample(images.float(), where, mode="bilinear", padding_mode="border", align_corners=False)
-    return seen.round().clamp(0, 255).to(torch.uint8)
+    cropped = F.grid_sample(images.float(), where, mode="bilinear", padding_mode="border", align_corners=False)
+    return cropped.round().clamp(0, 255).to(torch.uint8)
 
 
-def moved(
+def transform_keypoints(
     keypoints: Float[Tensor, "b 18 2"], confidence: Float[Tensor, "b 18"], windows: Float[Tensor, "b 2 3"]
 ) -> tuple[Float[Tensor, "b 18 2"], Float[Tensor, "b 18"]]:
-    """Where the joints are in the windows. In a mirror left is right; what is outside is not sure any more.
+    """Return places and confidence of keypoints in the windows: a mirror swaps left and right, outside they are 0.
 
-    Joints that nobody labeled (``sure`` below 0) stay so: whether they are inside is not known of any window.
+    Unlabeled keypoints (confidence below 0) stay unlabeled: whether they are inside a window is unknown.
     """
     turn, middle = windows[:, :, :2].to(keypoints.device), windows[:, None, :, 2].to(keypoints.device)
     inside = torch.linalg.solve(turn, (2 * keypoints - 1 - middle).transpose(1, 2)).transpose(1, 2)  # in [−1, 1]
@@ -134,14 +137,14 @@ def moved(
     return new, torch.where(flipped[:, None], confidence[:, order], confidence)
 
 
-def coarse(images: Float[Tensor, "b 3 h w"], factor: int) -> Float[Tensor, "b 3 h w"]:
-    """As a camera of ``1 / factor`` of the resolution sees it."""
+def reduce_resolution(images: Float[Tensor, "b 3 h w"], factor: int) -> Float[Tensor, "b 3 h w"]:
+    """Reduce the resolution to ``1 / factor``, at the same size."""
     small = F.interpolate(images, scale_factor=1 / factor, mode="area")
     return F.interpolate(small, images.shape[2:], mode="bilinear", align_corners=False)
 
 
-def hide(images: Float[Tensor, "b 3 h w"], chosen: Tensor, generator: Generator) -> Float[Tensor, "b 3 h w"]:
-    """Rectangles of 10–50 % of each side, half of them cut from the next picture, half of one color."""
+def occlude(images: Float[Tensor, "b 3 h w"], chosen: Tensor, generator: Generator) -> Float[Tensor, "b 3 h w"]:
+    """Cover the ``chosen`` images with a rectangle of 10–50 % of each side: of the next image, or of one color."""
     b, _, h, w = images.shape
     height, width = (0.1 + 0.4 * torch.rand(2, b, generator=generator)).unbind()
     top, left = (torch.rand(2, b, generator=generator) * (1 - torch.stack([height, width]))).unbind()
@@ -150,7 +153,7 @@ def hide(images: Float[Tensor, "b 3 h w"], chosen: Tensor, generator: Generator)
     columns = (x >= left[:, None]) & (x < (left + width)[:, None])  # (b, w)
     mask = (rows[:, None, :, None] & columns[:, None, None, :]).to(images.device) & chosen
     color = torch.rand(b, 3, 1, 1, generator=generator).to(images.device).expand_as(images)
-    plain = _chosen(b, 0.5, generator).to(images.device)
+    plain = _choose(b, 0.5, generator).to(images.device)
     return torch.where(mask, torch.where(plain, color, images.roll(1, dims=0)), images)
 
 
@@ -158,8 +161,8 @@ def _symmetric(n: int, generator: Generator) -> Tensor:
     return 2 * torch.rand(n, generator=generator) - 1
 
 
-def _chosen(n: int, p: float, generator: Generator) -> Tensor:
-    """``(n, 1, 1, 1)``: true with probability ``p``."""
+def _choose(n: int, p: float, generator: Generator) -> Tensor:
+    """Return n flags, ``(n, 1, 1, 1)``, true with probability ``p``."""
     return (torch.rand(n, generator=generator) < p)[:, None, None, None]
 
 

@@ -1,11 +1,11 @@
-"""Joints that were work to find, kept on disk: a picture is looked at once, whoever asks again, and whenever.
+"""Cache estimated keypoints on disk, so that each image is processed once.
 
-They lie beside the data, in ``.passerby/poses-….sqlite``; where the data is an archive or its folder is not to be
-written into, in ``$PASSERBY_CACHE`` or ``~/.cache/passerby``. The file is one of the estimator, by its fingerprint;
-its rows are of the pictures themselves, by name and pixels, so that none is ever out of date. A batch is kept as soon
-as it is found: a run that was killed goes on where it stopped, and several may go at once.
+The cache is ``.passerby/poses-….sqlite`` beside the data or, if the data is an archive or its folder is read-only, a
+file in ``$PASSERBY_CACHE`` or ``~/.cache/passerby``. There is one file per estimator, by its fingerprint; a row belongs
+to an image by name and pixels, so that no row is ever out of date. A batch is written as soon as it is found: a killed
+run continues where it stopped, and several may run at once.
 
-Regions are not kept: they are arithmetic on joints, done in less time than a row takes to read.
+Regions are not cached: they are computed from keypoints in less time than a row takes to read.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.data.source import Source
 from passerby.errors import OutputError
 
-_AT_ONCE = 500
-"""Keys of one query; SQLite takes some 32,000, older ones 999."""
-_PATIENCE = 60.0
-"""Seconds to wait while another process writes."""
+_KEYS_PER_QUERY = 500
+"""The number of keys per query; SQLite allows about 32,000, older versions 999."""
+_TIMEOUT = 60.0
+"""The seconds to wait while another process writes."""
 
 
 def cached(estimator: PoseEstimator, source: Source) -> PoseEstimator:
-    """``estimator``, with what it finds in the pictures of ``source`` kept on disk.
+    """Return ``estimator`` with a cache of the keypoints that it finds in the images of ``source``.
 
-    Only those that have a ``fingerprint`` are: for the others, annotations, finding is looking up. Pictures that are
-    kept nowhere themselves, a query that was handed over and people drawn without a cache, leave no joints either.
+    Estimators without a ``fingerprint`` are not cached: they look annotations up. Nor are sources that are not stored
+    themselves, such as a query image in memory, or generated people without a cache.
     """
     fingerprint: str | None = getattr(estimator, "fingerprint", None)
     folder = source.cache_folder()
@@ -47,18 +47,18 @@ def cached(estimator: PoseEstimator, source: Source) -> PoseEstimator:
 
 @dataclass(frozen=True)
 class CachedPoseEstimator:
-    """A :class:`~passerby.data.keypoints.estimator.PoseEstimator` that asks another one what it does not remember."""
+    """A :class:`~passerby.data.keypoints.estimator.PoseEstimator` with a cache: it calls another one for the rest."""
 
     estimator: PoseEstimator
     file: Path
     by_pixels: bool = True
-    """Whether the estimator looks at the pictures; else their names say everything."""
+    """A flag of estimators that use the pixels; the others use the names of the images only."""
 
     def __call__(self, names: Sequence[str], images: Tensor) -> Keypoints:
-        """The joints of the pictures.
+        """Return the keypoints of the images.
 
         Raises:
-            OutputError: if they cannot be kept.
+            OutputError: if they cannot be cached.
         """
         keys = [self._key(name, image) for name, image in zip(names, images, strict=True)]
         known = self._read(keys)
@@ -83,13 +83,13 @@ class CachedPoseEstimator:
             return {}
         rows: list[tuple[bytes, bytes]] = []
         try:
-            with closing(sqlite3.connect(self.file, timeout=_PATIENCE)) as database:
+            with closing(sqlite3.connect(self.file, timeout=_TIMEOUT)) as database:
                 if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'poses'").fetchone():
-                    return {}  # whoever made the file was killed before it kept anything
-                for start in range(0, len(keys), _AT_ONCE):
-                    some = keys[start : start + _AT_ONCE]
-                    marks = ",".join("?" * len(some))
-                    rows += database.execute(f"SELECT picture, joints FROM poses WHERE picture IN ({marks})", some)
+                    return {}  # the process that made the file was killed before it wrote anything
+                for start in range(0, len(keys), _KEYS_PER_QUERY):
+                    chunk = keys[start : start + _KEYS_PER_QUERY]
+                    marks = ",".join("?" * len(chunk))
+                    rows += database.execute(f"SELECT picture, joints FROM poses WHERE picture IN ({marks})", chunk)
             return {key: np.frombuffer(keypoints, "<f4").reshape(len(KEYPOINT_NAMES), 3) for key, keypoints in rows}
         except (sqlite3.DatabaseError, ValueError) as error:
             raise self._unusable(error) from None
@@ -98,7 +98,7 @@ class CachedPoseEstimator:
         rows: Iterable[tuple[bytes, bytes]] = ((key, table.tobytes()) for key, table in found.items())
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self.file, timeout=_PATIENCE)) as database, database:
+            with closing(sqlite3.connect(self.file, timeout=_TIMEOUT)) as database, database:
                 database.execute(
                     "CREATE TABLE IF NOT EXISTS poses (picture BLOB PRIMARY KEY, joints BLOB NOT NULL) WITHOUT ROWID"
                 )
@@ -108,5 +108,6 @@ class CachedPoseEstimator:
 
     def _unusable(self, error: Exception) -> OutputError:
         return OutputError(
-            f"joints cannot be kept in {self.file} ({error}); make room, or delete it: they are found again then"
+            f"keypoints cannot be cached in {self.file} ({error}). Fix: make room, or delete the file: they are found "
+            "again then"
         )

@@ -1,10 +1,10 @@
-"""Canonical poses: typical people, who say where a joint is that nobody saw.
+"""Canonical poses: typical poses that give the places of missing keypoints.
 
-Yang et al. (Attention Driven Person Re-identification, Pattern Recognition 2019), §3.2, keep the joints of good
+Yang et al. (Attention Driven Person Re-identification, Pattern Recognition 2019), §3.2, keep the keypoints of good
 confidence and take the others from a set of canonical poses.
 
-*Deviations*: the paper says neither what these poses are nor how they are laid on a picture. Here they are k-means
-centers of whole training poses (:func:`learn_canonical_poses`); the one that lies best on the confident joints, moved
+*Deviations*: the paper says neither what these poses are nor how they are fitted to an image. Here they are k-means
+centers of whole training poses (:func:`learn_canonical_poses`); the one that fits the confident keypoints best, moved
 and scaled by least squares, gives the missing ones (:meth:`CanonicalPoses.fill`).
 """
 
@@ -25,65 +25,68 @@ from passerby.errors import ConfigError, DatasetLayoutError, ShapeError
 from passerby.files import atomic_write
 
 LEAST_CONFIDENCE = 0.1
-"""Joints below it count as missing (OpenPose's own threshold of a peak)."""
+"""The confidence below which a keypoint counts as missing (OpenPose's own threshold of a peak)."""
 SCALES = (0.5, 2.0)
-"""Of a canonical pose on a picture: two joints that lie close or crosswise would say anything."""
+"""The least and largest scale of a canonical pose: two keypoints that are close or crossed would give any scale."""
 SHAPE = 3
-"""So many joints have a shape. Any pose can be laid on fewer, and the nearest is then the one nearest by place."""
+"""The number of keypoints from which shapes are compared. Any pose fits fewer; the nearest by place is taken then."""
 _ITERATIONS = 100
 
 
 @dataclass(frozen=True, eq=False)
 class CanonicalPoses:
-    """Typical poses, in fractions of the picture's width and height.
+    """A set of typical poses, in fractions of the image's width and height.
 
     Raises:
-        ShapeError: if poses and shares disagree, or hold anything but numbers.
+        ShapeError: if poses and shares disagree, or are not finite.
     """
 
     poses: NDArray[np.float32]
-    """``(k, 18, 2)``, the most frequent first."""
+    """The poses ``(k, 18, 2)``, the most frequent first."""
     shares: NDArray[np.float32]
-    """``(k,)``: the part of the training poses that each stands for; they sum to 1."""
+    """The share ``(k,)`` of the training poses that each represents; they sum to 1."""
     learned_from: str = ""
-    """What the training poses were, for people who read the file."""
+    """The training poses in words, for readers of the file."""
 
     def __post_init__(self) -> None:
         k = len(self.shares)
         if k < 1 or self.poses.shape != (k, len(KEYPOINT_NAMES), 2) or not np.isfinite(self.poses).all():
             raise ShapeError(
-                f"canonical poses are (k, {len(KEYPOINT_NAMES)}, 2) finite numbers with k shares, got {self.poses.shape} "
-                f"and {k} shares"
+                f"canonical poses are (k, {len(KEYPOINT_NAMES)}, 2) finite numbers with k shares, got "
+                f"{self.poses.shape} and {k} shares"
             )
         if (self.shares <= 0).any() or abs(float(self.shares.sum()) - 1) > 1e-3:
             raise ShapeError(f"shares of canonical poses are above 0 and sum to 1, got {self.shares.tolist()}")
 
     @cached_property
     def mean(self) -> NDArray[np.float32]:
-        """``(18, 2)``: the mean of the training poses."""
+        """The mean ``(18, 2)`` of the training poses."""
         return np.tensordot(self.shares, self.poses, 1).astype(np.float32)
 
     def fill(self, keypoints: Keypoints, *, least: float = LEAST_CONFIDENCE) -> NDArray[np.float32]:
-        """Every joint of every person, ``(b, 18, 2)``: confident ones as they are, others from a canonical pose.
+        """Return all keypoints of all people, ``(b, 18, 2)``: confident ones unchanged, others from a canonical pose.
 
-        With two joints or more the pose is moved and scaled, with one moved, with none it is the mean pose.
+        With two keypoints or more the pose is moved and scaled, with one moved, with none it is the mean pose.
 
         Args:
-            least: the confidence from which a joint is kept.
+            keypoints: the found keypoints.
+            least: the confidence from which a keypoint is kept.
 
         Raises:
-            ShapeError: if a confident joint has no place.
+            ShapeError: if a confident keypoint has no finite place.
         """
         kept = keypoints.confidence >= least  # (b, 18)
         if not np.isfinite(keypoints.xy[kept]).all():
-            raise ShapeError("a confident joint is not at a finite place; give it confidence 0 where it was not found")
+            raise ShapeError(
+                "a confident keypoint is not at a finite place. Fix: set the confidence of missing ones to 0"
+            )
         p = np.where(kept[..., None], keypoints.xy, 0.0).astype(np.float64)
         w = kept.astype(np.float64)
-        laid = np.where((w.sum(axis=1) > 0)[:, None, None], self._laid(p, w), self.mean)
-        return np.where(kept[..., None], p, laid).astype(np.float32)
+        fitted = np.where((w.sum(axis=1) > 0)[:, None, None], self._fit(p, w), self.mean)
+        return np.where(kept[..., None], p, fitted).astype(np.float32)
 
-    def _laid(self, p: NDArray[np.float64], w: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The best canonical pose of each person, laid on her joints ``p`` of weight ``w`` (0 or 1)."""
+    def _fit(self, p: NDArray[np.float64], w: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the best canonical pose of each person, fitted to the keypoints ``p`` of weight ``w`` (0 or 1)."""
         c = self.poses.astype(np.float64)
         count = np.maximum(w.sum(axis=1), 1)
         p_mean = (w[..., None] * p).sum(axis=1) / count[:, None]  # (b, 2)
@@ -99,7 +102,7 @@ class CanonicalPoses:
         return placed
 
     def save(self, path: str | Path) -> None:
-        """Write JSON, rounded to a hundredth of a pixel of a picture 100 pixels high.
+        """Write JSON, rounded to a hundredth of a pixel of an image 100 pixels high.
 
         Raises:
             OutputError: if it cannot be written.
@@ -118,24 +121,26 @@ class CanonicalPoses:
         """Read what :meth:`save` wrote.
 
         Raises:
-            DatasetLayoutError: if the file is not there or holds something else.
+            DatasetLayoutError: if the file does not exist or has other content.
         """
         try:
             return cls._parse(Path(path).expanduser().read_text(encoding="utf-8"))
         except (OSError, KeyError, TypeError, ValueError, ShapeError) as error:
-            raise DatasetLayoutError(f"{path} holds no canonical poses ({error}); learn and save them first") from None
+            raise DatasetLayoutError(
+                f"{path} has no canonical poses ({error}). Fix: learn and save them first"
+            ) from None
 
     @classmethod
     def _parse(cls, text: str) -> CanonicalPoses:
         whole = json.loads(text)
         if whole["joints"] != list(KEYPOINT_NAMES):
-            raise ValueError(f"its joints are {whole['joints']}")
+            raise ValueError(f"its keypoints are {whole['joints']}")
         poses, shares = (np.asarray(whole[name], np.float32) for name in ("poses", "shares"))
         return cls(poses, shares, str(whole["learned_from"]))
 
 
 def _scales(p_free: NDArray[np.float64], c_free: NDArray[np.float64], w: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The s that minimizes Σ_j w_j |p_j − s c_j|², within ``SCALES``; 1 where all joints lie in one place."""
+    """Return the s that minimizes Σ_j w_j |p_j − s c_j|², within ``SCALES``; 1 if all keypoints lie in one place."""
     along = np.einsum("bj,bjx,bkjx->bk", w, p_free, c_free)
     length = np.einsum("bj,bkjx,bkjx->bk", w, c_free, c_free)
     spread = np.einsum("bj,bjx,bjx->b", w, p_free, p_free)[:, None]
@@ -149,7 +154,7 @@ def _distances(p: NDArray[np.float64], c: NDArray[np.float64], w: NDArray[np.flo
 
 
 def shipped_canonical_poses() -> CanonicalPoses:
-    """The poses that come with the package, learned from people who do not exist."""
+    """Return the poses that come with the package, learned from synthetic people."""
     return CanonicalPoses._parse(
         files("passerby.data.keypoints").joinpath("canonical.json").read_text(encoding="utf-8")
     )
@@ -158,17 +163,17 @@ def shipped_canonical_poses() -> CanonicalPoses:
 def learn_canonical_poses(
     keypoints: Keypoints, k: int = 16, *, seed: int = 0, least: float = LEAST_CONFIDENCE, learned_from: str = ""
 ) -> CanonicalPoses:
-    """k-means centers of the poses whose joints are all confident; equal arguments give equal poses.
+    """Return k-means centers of the poses whose keypoints are all confident; equal arguments give equal poses.
 
     Raises:
-        ConfigError: if fewer than ``k`` poses are whole.
+        ConfigError: if fewer than ``k`` different poses have all keypoints.
     """
     whole = keypoints.xy[(keypoints.confidence >= least).all(axis=1)].astype(np.float64)
     distinct = len(np.unique(whole, axis=0))
     if k < 1 or distinct < k:
         raise ConfigError(
-            f"{k} canonical poses need as many different poses with all {len(KEYPOINT_NAMES)} joints, got {distinct} among "
-            f"{len(keypoints.xy)}; give more pictures or a smaller k"
+            f"{k} canonical poses need as many different poses with all {len(KEYPOINT_NAMES)} keypoints, got "
+            f"{distinct} among {len(keypoints.xy)}. Fix: give more images or a smaller k"
         )
     centers, counts = _k_means(whole.reshape(len(whole), -1), k, np.random.default_rng(seed))
     order = np.argsort(-counts, kind="stable")
@@ -179,7 +184,7 @@ def learn_canonical_poses(
 def _k_means(
     x: NDArray[np.float64], k: int, generator: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Centers ``(k, d)`` of rows ``(n, d)`` and how many each has: Lloyd's steps from a k-means++ start.
+    """Return centers ``(k, d)`` of rows ``(n, d)`` and their counts, by Lloyd's steps from a k-means++ start.
 
     A center that loses its last row moves to the row that lies farthest from its own center.
     """
@@ -198,7 +203,7 @@ def _k_means(
 
 
 def _start(x: NDArray[np.float64], k: int, generator: np.random.Generator) -> NDArray[np.float64]:
-    """k-means++ (Arthur and Vassilvitskii, 2007): rows drawn with the square of their distance to those before."""
+    """Choose rows by k-means++ (Arthur and Vassilvitskii, 2007): likelier with the squared distance to those before."""
     centers: NDArray[np.float64] = x[generator.integers(len(x))][None]
     while len(centers) < k:
         weight = _to_centers(x, centers).min(axis=1)
@@ -207,6 +212,6 @@ def _start(x: NDArray[np.float64], k: int, generator: np.random.Generator) -> ND
 
 
 def _to_centers(x: NDArray[np.float64], centers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Squared distances ``(n, k)``."""
+    """Return squared distances ``(n, k)``."""
     distances: NDArray[np.float64] = np.stack([((x - center) ** 2).sum(axis=1) for center in centers], axis=1)
     return distances

@@ -1,7 +1,7 @@
-"""Pictures of the whole body and of its parts: pose → every joint → rectangles → crops.
+"""Crop the whole body and its parts: keypoints → missing ones filled → rectangles → crops.
 
-A :class:`PartCutter` holds what is chosen about that. Rectangles depend on poses only and may be kept; crops are made
-of every batch anew.
+A :class:`PartCutter` holds the options. Rectangles depend on keypoints only and may be kept; crops are made for every
+batch anew.
 """
 
 from __future__ import annotations
@@ -26,77 +26,77 @@ from passerby.errors import ConfigError, ShapeError, UnknownNameError
 
 By = Literal["pose", "strips"]
 SIZE = (96, 192)
-"""(height, width) of a part in Yang et al.: a quarter of the whole picture's height."""
+"""The size (height, width) of a part in Yang et al.: a quarter of the image's height."""
 _LOG = logging.getLogger(__name__)
 
 
 class Rectangles(NamedTuple):
-    """Of a batch, in pixels: left, top, right, bottom."""
+    """The rectangles of b images, in pixels: left, top, right, bottom."""
 
     regions: NDArray[np.float32]
-    """``(b, 5, 4)``: the whole body, then its parts."""
+    """The whole body, then its parts, ``(b, 5, 4)``."""
     by_mean_pose: NDArray[np.bool_]
-    """``(b,)``: who was cut by the mean pose, because no joint was found or they stood upside down.
+    """A flag ``(b,)`` of images cropped by the mean pose: no keypoint was found, or the body is upside down.
 
-    Whoever cuts many pictures says so at the end (:func:`warn_mean_pose`).
+    Code that crops many images logs their number at the end (:func:`warn_mean_pose`).
     """
 
     @property
     def whole(self) -> NDArray[np.float32]:
-        """``(b, 4)``: the aligned person, R_0; or the whole picture, where that is asked for or parts are strips."""
+        """The aligned person R_0, ``(b, 4)``; or the whole image, if parts are strips or nothing is aligned."""
         return self.regions[:, 0]
 
     @property
     def parts(self) -> NDArray[np.float32]:
-        """``(b, 4, 4)``."""
+        """The rectangles of the parts, ``(b, 4, 4)``."""
         return self.regions[:, 1:]
 
-    def fallen(self, names: Sequence[str]) -> list[str]:
-        """Those of the pictures called ``names`` that were cut by the mean pose."""
+    def names_by_mean_pose(self, names: Sequence[str]) -> list[str]:
+        """Return those of the images' ``names`` that were cropped by the mean pose."""
         return [names[row] for row in np.flatnonzero(self.by_mean_pose).tolist()]
 
 
 class Cut(NamedTuple):
-    """What a model that sees parts is shown, of the pictures' type."""
+    """The input of a model that takes parts, of the images' dtype."""
 
     whole: Tensor
-    """``(b, 3, H, W)``, as large as the pictures."""
+    """The whole bodies ``(b, 3, H, W)``, as large as the images."""
     parts: Tensor
-    """``(b, 4, 3, h, w)``."""
+    """The parts ``(b, 4, 3, h, w)``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartCutter:
-    """From poses to part pictures.
+    """The options of cropping parts.
 
     Raises:
-        ConfigError: if parts are cut by pose and there are no canonical poses.
+        ConfigError: if parts are cropped by pose and there are no canonical poses.
     """
 
     by: By = "pose"
-    """``strips``: four fixed ones, whatever the pose (the paper's baseline)."""
+    """The way to crop: by ``pose``, or four fixed ``strips`` (the paper's baseline)."""
     overlap: float = OVERLAP
-    """β as a part of the body's height."""
+    """The overlap β, a share of the body's height."""
     align: bool = True
-    """Whether the whole body is cut by pose too, as R_0 (Fig 3); else it is the whole picture, as it is with strips."""
+    """Crop the whole body by pose too, as R_0 (Fig 3); else it is the whole image, as with strips."""
     size: tuple[int, int] = SIZE
     canonical: CanonicalPoses | None = None
     least_confidence: float = LEAST_CONFIDENCE
 
     def __post_init__(self) -> None:
         if self.by not in get_args(By):
-            raise UnknownNameError("way to cut parts", self.by, get_args(By))
+            raise UnknownNameError("way to crop parts", self.by, get_args(By))
         if self.by == "pose" and self.canonical is None:
             raise ConfigError(
-                "parts by pose need canonical poses for missing joints; give "
+                "parts by pose need canonical poses for missing keypoints. Fix: give "
                 "passerby.data.keypoints.canonical.shipped_canonical_poses() or your own"
             )
 
     def rectangles(self, keypoints: Keypoints, size: tuple[int, int]) -> Rectangles:
-        """Where the parts lie in pictures of ``size`` (height, width)."""
+        """Return the rectangles in images of ``size`` (height, width)."""
         if self.canonical is None or self.by == "strips":
             n = len(keypoints.xy)
-            strips = np.concatenate([_whole_pictures(n, size), horizontal_strips(n, size)], axis=1)
+            strips = np.concatenate([_whole_images(n, size), horizontal_strips(n, size)], axis=1)
             return Rectangles(strips.astype(np.float32), np.zeros(n, np.bool_))
         filled = self.canonical.fill(keypoints, least=self.least_confidence)
         found = (keypoints.confidence >= self.least_confidence).any(axis=1) & are_upright(filled)
@@ -104,11 +104,11 @@ class PartCutter:
         pixels = filled * np.array(size[::-1], np.float32)
         regions = clamp_rectangles(body_regions(pixels, overlap=self.overlap), size).astype(np.float32)
         if not self.align:
-            regions[:, :1] = _whole_pictures(len(regions), size)
+            regions[:, :1] = _whole_images(len(regions), size)
         return Rectangles(regions, ~found)
 
     def cut(self, images: Tensor, regions: NDArray[np.float32]) -> Cut:
-        """The whole body and the parts of pictures ``(b, 3, H, W)`` at rectangles ``(b, 5, 4)``."""
+        """Crop the whole body and the parts of images ``(b, 3, H, W)`` at rectangles ``(b, 5, 4)``."""
         rectangles, whole = torch.from_numpy(regions), images
         if self.by == "pose" and self.align:
             whole = crop_parts(images, rectangles[:, :1], (images.shape[2], images.shape[3]))[:, 0]
@@ -117,52 +117,52 @@ class PartCutter:
 
 @dataclass(frozen=True)
 class PartMaker:
-    """Pictures in, whole bodies and parts out: ``poses`` is asked for poses, and not at all where parts are strips."""
+    """A function from images to whole bodies and parts, by the keypoints of an estimator; strips need none."""
 
     cutter: PartCutter
     estimator: PoseEstimator | None = None
 
     def __post_init__(self) -> None:
         if self.cutter.by == "pose" and self.estimator is None:
-            raise ConfigError("parts by pose need somebody who knows the joints; name poses, or cut strips")
+            raise ConfigError("parts by pose need a keypoint source. Fix: name one, or use strips")
 
     def rectangles(self, names: Sequence[str], images: Tensor) -> Rectangles:
-        """Where body and parts lie in pictures ``(b, 3, h, w)``, uint8, called ``names``."""
+        """Return the rectangles in images ``(b, 3, h, w)``, uint8, with ``names``."""
         height, width = images.shape[2:]
         keypoints = _no_keypoints(len(names)) if self.estimator is None else self.estimator(names, images)
         return self.cutter.rectangles(keypoints, (height, width))
 
     def __call__(self, names: Sequence[str], images: Tensor) -> Cut:
-        """What a model is shown of pictures ``(b, 3, h, w)``, uint8."""
+        """Return the input of a model for images ``(b, 3, h, w)``, uint8."""
         return self.cutter.cut(images, self.rectangles(names, images).regions)
 
 
-def warn_mean_pose(place: str, fallen: Sequence[str], total: int) -> None:
-    """Where pictures were cut by the mean pose, a line of the log (which Python prints, if nobody asked for more).
+def warn_mean_pose(place: str, names: Sequence[str], total: int) -> None:
+    """Log a warning if images were cropped by the mean pose (Python prints it without any configuration).
 
     Args:
-        place: where the pictures are.
-        fallen: what those are called that were cut so.
-        total: how many were cut in all.
+        place: the path of the images.
+        names: the names of those that were cropped so.
+        total: the number of all images.
     """
-    if fallen:
-        _warn_mean_pose(place, len(fallen), total, preview(fallen))
+    if names:
+        _warn_mean_pose(place, len(names), total, preview(names))
 
 
 @lru_cache(maxsize=1024)
-def _warn_mean_pose(place: str, fallen: int, total: int, names: str) -> None:
-    """Once for the same pictures, which a training evaluates after many epochs."""
+def _warn_mean_pose(place: str, count: int, total: int, names: str) -> None:
+    """Warn once for the same images, which a training evaluates after many epochs."""
     _LOG.warning(
-        "%s: %s of %s pictures were cut by the mean pose, since no joint was found in them or they show a body upside "
-        "down (%s); their parts may lie beside the body (--poses or parts.keypoints says who knows the joints)",
+        "%s: %s of %s images were cropped by the mean pose, since no keypoint was found or the body is upside down "
+        "(%s); their parts may lie beside the body (--keypoints or parts.keypoints names another keypoint source)",
         place,
-        f"{fallen:,}",
+        f"{count:,}",
         f"{total:,}",
         names,
     )
 
 
-def _whole_pictures(n: int, size: tuple[int, int]) -> NDArray[np.float32]:
+def _whole_images(n: int, size: tuple[int, int]) -> NDArray[np.float32]:
     return np.tile(np.array([0, 0, size[1], size[0]], np.float32), (n, 1, 1))
 
 
@@ -172,20 +172,20 @@ def _no_keypoints(b: int) -> Keypoints:
 
 @torch.no_grad()
 def crop_parts(images: Tensor, rectangles: Tensor, size: tuple[int, int]) -> Tensor:
-    """Rectangles of each picture, resized by the antialiased bilinear filter with which Pillow resizes a box.
+    """Crop rectangles of each image, resized by the antialiased bilinear filter of Pillow's ``resize(box=…)``.
 
     Args:
         images: ``(b, 3, H, W)``, uint8 or floating; the parts have the same type.
-        rectangles: ``(b, p, 4)``: left, top, right, bottom in pixels, inside the pictures; they need not be whole.
+        rectangles: ``(b, p, 4)``: left, top, right, bottom in pixels, inside the images; fractions are fine.
         size: (height, width) of a part.
 
     Returns:
         ``(b, p, 3, height, width)``.
 
     Raises:
-        ShapeError: for other shapes, or a rectangle that is empty or reaches out of its picture.
+        ShapeError: for other shapes, or a rectangle that is empty or extends beyond its image.
     """
-    _refuse(images, rectangles)
+    _check_rectangles(images, rectangles)
     b, p, _ = rectangles.shape
     floats = images if images.is_floating_point() else images.float()
     left, top, right, bottom = rectangles.to(floats).reshape(b * p, 4).T
@@ -196,7 +196,7 @@ def crop_parts(images: Tensor, rectangles: Tensor, size: tuple[int, int]) -> Ten
 
 
 def _weights(start: Tensor, end: Tensor, length: int, out: int) -> Tensor:
-    """``(n, out, length)``: how much each pixel counts in each output pixel; a triangle as wide as the reduction."""
+    """Return the weight of each pixel in each output pixel, ``(n, out, length)``: a triangle of the scale's width."""
     scale = ((end - start) / out)[:, None, None]
     center = start[:, None, None] + (torch.arange(out, device=start.device)[:, None] + 0.5) * scale
     pixel = torch.arange(length, device=start.device) + 0.5
@@ -204,10 +204,10 @@ def _weights(start: Tensor, end: Tensor, length: int, out: int) -> Tensor:
     return weights / weights.sum(dim=2, keepdim=True)
 
 
-def _refuse(images: Tensor, rectangles: Tensor) -> None:
+def _check_rectangles(images: Tensor, rectangles: Tensor) -> None:
     if images.ndim != 4 or rectangles.ndim != 3 or rectangles.shape[2] != 4 or len(images) != len(rectangles):
         raise ShapeError(
-            "wanted pictures (b, 3, height, width) and rectangles (b, parts, 4); got "
+            "expected images (b, 3, height, width) and rectangles (b, parts, 4); got "
             f"{tuple(images.shape)} and {tuple(rectangles.shape)}"
         )
     height, width = images.shape[2:]
@@ -216,6 +216,6 @@ def _refuse(images: Tensor, rectangles: Tensor) -> None:
     if not bool(fits.all()):
         worst = rectangles[~fits][0].tolist()
         raise ShapeError(
-            f"rectangle {worst} is empty or reaches out of a picture of {height}×{width}; clamp rectangles first "
-            "(passerby.data.keypoints.regions.clamped)"
+            f"rectangle {worst} is empty or extends beyond an image of {height}×{width}. Fix: clamp rectangles first "
+            "(passerby.data.keypoints.regions.clamp_rectangles)"
         )

@@ -1,4 +1,4 @@
-"""Pictures with their joints, in memory: what a pose network is trained on and measured with."""
+"""Read images with their keypoints into memory, to train and measure a pose network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from passerby.types import Sample
 
 Progress = Callable[[int], object]
 UNLABELED = -1.0
-"""How sure a joint is of which an annotator of photographs said nothing: COCO's 0 is 'not labeled', not 'outside'."""
+"""The confidence of a keypoint that annotators of photos left out: COCO's 0 means 'not labeled', not 'outside'."""
 MARKS = {
     "hip": ("knee", 0.11),
     "ankle": ("knee", 0.10),
@@ -29,24 +29,26 @@ MARKS = {
     "wrist": ("elbow", 0.12),
     "elbow": ("shoulder", 0.07),
 }
-"""Where annotators of photographs mark what cannot be seen: the hip where the leg leaves the backbone, the ankle above the
-shoe, the wrist above the hand. Shares of the way from the middle of the joint, which drawn people have, to the next
-one. On drawn people a network trained on photographs (OpenVINO's) marks hips lower and the others higher by as much.
+"""The offsets of annotated keypoints in photos, shares of the way from the joint's center to the next keypoint.
+
+Generated people have their keypoints at the centers of joints. Annotators mark what they see: the hip where the leg
+leaves the torso, the ankle above the shoe, the wrist above the hand. On generated people a network trained
+on photos (OpenVINO's) marks hips lower and the others higher by as much.
 """
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
 class PoseSet:
-    """Pictures of people whose joints are known."""
+    """The images of n people with their keypoints."""
 
     images: UInt8[Tensor, "n 3 h w"]
     keypoints: Float[Tensor, "n 18 2"]
-    """x, y as fractions of width and height."""
+    """The places: x, y as fractions of width and height."""
     confidence: Float[Tensor, "n 18"]
-    """0: not in the picture, its place has no meaning; 0.5: hidden; 1: seen (:data:`.pose_files.CONFIDENCE`).
+    """The confidence: 0 outside the image, place undefined; 0.5 occluded; 1 visible (:data:`.files.CONFIDENCE`).
 
-    :data:`UNLABELED`: nobody knows whether it is in the picture, and its place has no meaning either.
+    :data:`UNLABELED`: it is unknown whether the keypoint is in the image; its place is undefined, too.
     """
 
     def __len__(self) -> int:
@@ -61,31 +63,38 @@ def read_pose_set(
     threads: int = 2,
     progress: Progress | None = None,
 ) -> PoseSet:
-    """Pictures of ``size`` and joints of samples, from a drawn set or one with a ``keypoints.json``.
+    """Read images and keypoints of samples, from a generated dataset or one with a ``keypoints.json``.
 
-    A set that is drawn on demand is drawn once for both, by one process: write a large one to disk before
-    (``passerby data synthesize``, which takes ``--workers``).
+    A generated dataset is rendered once for both, by one process: write a large one to disk first (``passerby data
+    synthesize``, which takes ``--workers``).
 
-    Whoever draws people knows which joints are outside. Whoever annotates photographs leaves a joint out for any reason
-    (:data:`UNLABELED`), and pictures too: those without a single joint are left out here, and a line of the log (which
-    Python prints, if nobody asked for more) says how many.
+    A generator knows which keypoints are outside the image. Annotators of photos leave a keypoint out for any reason
+    (:data:`UNLABELED`), and whole images too: those without a single keypoint are left out here, and a warning with
+    their number is logged.
+
+    Args:
+        source: the source of the images.
+        samples: the samples to read.
+        size: the size (height, width) of the images.
+        threads: the number of decoding threads.
+        progress: called with the number of images after each batch.
 
     Raises:
-        DatasetLayoutError: if the joints of a picture are not known.
+        DatasetLayoutError: if the keypoints of an image are not known.
     """
-    drawn = _is_drawn(source)
+    is_synthetic = _is_synthetic(source)
     if source.is_generated:
-        parts = _drawn(source, samples, size)
+        parts = _render(source, samples, size)
     else:
         known, wanted = _known(source, samples), len(samples)
-        if not drawn:
+        if not is_synthetic:
             samples, known = _annotated(source, samples, known)
         if progress and len(samples) < wanted:
             progress(wanted - len(samples))
         parts = _read(source, samples, known, size, threads)
-    images, tables = _gathered(parts, len(samples), size, progress)
+    images, tables = _gather(parts, len(samples), size, progress)
     keypoints, confidence = tables[..., :2].contiguous(), tables[..., 2].contiguous()
-    if drawn:
+    if is_synthetic:
         return PoseSet(images, move_to_annotated_places(keypoints, confidence), confidence)
     return PoseSet(images, keypoints, torch.where(confidence > 0, confidence, UNLABELED))
 
@@ -93,32 +102,32 @@ def read_pose_set(
 def move_to_annotated_places(
     keypoints: Float[Tensor, "n 18 2"], confidence: Float[Tensor, "n 18"]
 ) -> Float[Tensor, "n 18 2"]:
-    """Drawn people's joints where annotators of photographs would mark them (:data:`MARKS`)."""
+    """Move generated people's keypoints to where annotators of photos would mark them (:data:`MARKS`)."""
     new = keypoints.clone()
     for side in ("right", "left"):
         for name, (towards, share) in MARKS.items():
             here, there = KEYPOINT_NAMES.index(f"{side}_{name}"), KEYPOINT_NAMES.index(f"{side}_{towards}")
-            both = ((confidence[:, here] > 0) & (confidence[:, there] > 0))[:, None]  # places outside have no meaning
+            both = ((confidence[:, here] > 0) & (confidence[:, there] > 0))[:, None]  # places outside are undefined
             new[:, here] += torch.where(both, share * (keypoints[:, there] - keypoints[:, here]), 0.0)
     return new
 
 
-def _is_drawn(source: Source) -> bool:
+def _is_synthetic(source: Source) -> bool:
     return source.is_generated or source.has(SETTINGS)
 
 
 Part = tuple[Tensor, NDArray[np.float32]]
-"""Pictures ``(k, 3, h, w)`` and joints ``(k, 18, 3)``: x, y, how sure."""
+"""The images ``(k, 3, h, w)`` and keypoints ``(k, 18, 3)`` of k people: x, y, confidence."""
 
 
-def _drawn(source: Source, samples: Sequence[Sample], size: tuple[int, int]) -> Iterator[Part]:
+def _render(source: Source, samples: Sequence[Sample], size: tuple[int, int]) -> Iterator[Part]:
     for sample in samples:
         content, labels = source.render(sample.path)
         yield to_tensor(decode(content, name=sample.path), size)[None], keypoint_table(labels)[None]
 
 
 def _known(source: Source, samples: Sequence[Sample]) -> NDArray[np.float32]:
-    """``(n, 18, 3)``: the annotated joints; refuses before the pictures are read."""
+    """Return the annotated keypoints, ``(n, 18, 3)``; it fails before the images are read."""
     keypoints = own_keypoints(source)([sample.path for sample in samples])
     return np.concatenate([keypoints.xy, keypoints.confidence[..., None]], axis=-1)
 
@@ -126,13 +135,13 @@ def _known(source: Source, samples: Sequence[Sample]) -> NDArray[np.float32]:
 def _annotated(
     source: Source, samples: Sequence[Sample], known: NDArray[np.float32]
 ) -> tuple[Sequence[Sample], NDArray[np.float32]]:
-    """Without the samples in which nobody marked a joint."""
+    """Return samples and keypoints without the images that have no annotated keypoint."""
     rows = np.flatnonzero((known[..., 2] > 0).any(axis=1)).tolist()
     if len(rows) == len(samples):
         return samples, known
     blank = [samples[row].path for row in sorted(set(range(len(samples))) - set(rows))]
     _LOG.warning(
-        "%s: %s of %s pictures have no annotated joint (%s) and are left out",
+        "%s: %s of %s images have no annotated keypoint (%s) and are left out",
         source.root,
         f"{len(blank):,}",
         f"{len(samples):,}",
@@ -145,20 +154,20 @@ def _read(
     source: Source, samples: Sequence[Sample], known: NDArray[np.float32], size: tuple[int, int], threads: int
 ) -> Iterator[Part]:
     done = 0
-    for pictures in read_batches(source, samples, size, batch_size=256, threads=threads):
-        yield pictures, known[done : done + len(pictures)]
-        done += len(pictures)
+    for images in read_batches(source, samples, size, batch_size=256, threads=threads):
+        yield images, known[done : done + len(images)]
+        done += len(images)
 
 
-def _gathered(
+def _gather(
     parts: Iterator[Part], n: int, size: tuple[int, int], progress: Progress | None
 ) -> tuple[UInt8[Tensor, "n 3 h w"], Float[Tensor, "n 18 3"]]:
-    """All pictures and joints of ``n`` samples."""
+    """Return all images and keypoints of ``n`` samples."""
     images, tables, done = torch.empty((n, 3, *size), dtype=torch.uint8), torch.zeros(n, len(KEYPOINT_NAMES), 3), 0
-    for pictures, known in parts:
-        now = slice(done, done + len(pictures))
-        images[now], tables[now] = pictures, torch.from_numpy(known)
-        done += len(pictures)
+    for part, known in parts:
+        now = slice(done, done + len(part))
+        images[now], tables[now] = part, torch.from_numpy(known)
+        done += len(part)
         if progress:
-            progress(len(pictures))
+            progress(len(part))
     return images, tables

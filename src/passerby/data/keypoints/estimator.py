@@ -1,7 +1,7 @@
-"""Where a person's joints come from: one protocol, and the estimator that looks them up.
+"""The protocol of pose estimators, and the one that looks keypoints up in annotations.
 
-The joints are OpenPose's 18, named in :data:`passerby.data.keypoints.skeleton.KEYPOINT_NAMES`. Their places are fractions of
-the picture's width and height, so that resizing a picture does not move them.
+The keypoints are OpenPose's 18 (:data:`passerby.data.keypoints.skeleton.KEYPOINT_NAMES`). Their places are fractions of
+the image's width and height, so that resizing an image does not change them.
 """
 
 from __future__ import annotations
@@ -20,47 +20,47 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Table = NDArray[np.float32]
-"""``(18, 3)`` of one person: x and y as fractions of the picture, and confidence."""
+"""The keypoints of one person, ``(18, 3)``: x and y as fractions of the image, and confidence."""
 
 
 class Keypoints(NamedTuple):
-    """The people of a batch."""
+    """The keypoints of the people in b images."""
 
     xy: NDArray[np.float32]
-    """``(b, 18, 2)``: x, y as fractions of width and height; without meaning where the confidence is 0."""
+    """The places ``(b, 18, 2)``: x and y as fractions of width and height; undefined where the confidence is 0."""
     confidence: NDArray[np.float32]
-    """``(b, 18)`` in [0, 1]; 0 is a joint that was not found."""
+    """The confidence ``(b, 18)`` in [0, 1]; 0 for a keypoint that was not found."""
 
 
 class PoseEstimator(Protocol):
-    """Says where the joints of the people in pictures are. Annotations need the names, networks the pixels."""
+    """A function from images to keypoints. Annotations use the names of the images, networks their pixels."""
 
     def __call__(self, names: Sequence[str], images: Tensor) -> Keypoints:
-        """The joints of pictures called ``names``, whose pixels are ``(b, 3, h, w)``, uint8."""
+        """Return the keypoints of images with ``names`` and pixels ``(b, 3, h, w)``, uint8."""
         ...
 
 
 @dataclass(frozen=True)
 class AnnotatedKeypoints:
-    """A :class:`PoseEstimator` that looks joints up by the pictures' names."""
+    """A :class:`PoseEstimator` that looks keypoints up by the images' names."""
 
     tables: Mapping[str, Table]
     origin: str
-    """Named in errors: the file or the set."""
+    """The file or dataset that errors name."""
     fingerprint: str | None = None
-    """Of tables that are made when they are asked for, which is worth keeping (:mod:`passerby.data.keypoints.cache`)."""
+    """The fingerprint of tables that are computed on demand, for :mod:`passerby.data.keypoints.cache`."""
 
     def __call__(self, names: Sequence[str], images: Tensor | None = None) -> Keypoints:  # noqa: ARG002 - the protocol's
-        """The joints of the pictures.
+        """Return the keypoints of the images.
 
         Raises:
-            DatasetLayoutError: for a picture that the annotations do not know.
+            DatasetLayoutError: for an image without annotations.
         """
         unknown = [name for name in names if name not in self.tables]
         if unknown:
             raise DatasetLayoutError(
-                f"{self.origin} has no joints of {len(unknown):,} of {len(names):,} pictures: "
-                f"{', '.join(unknown[:3])}; give the annotations that belong to them, or estimate the poses"
+                f"{self.origin} has no keypoints of {len(unknown):,} of {len(names):,} images: "
+                f"{', '.join(unknown[:3])}. Fix: give their annotations, or use a pose network"
             )
         whole = (
             np.stack([self.tables[name] for name in names])

@@ -1,4 +1,4 @@
-"""Joints that are known already: of synthetic people, from COCO's keypoints JSON, and Market-1501's body points."""
+"""Read annotated keypoints: of synthetic people, from COCO's keypoints JSON, and Market-1501's body points."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from passerby.data.source import KEYPOINTS, Source, is_image
 from passerby.errors import DatasetLayoutError
 
 CONFIDENCE: dict[float, float] = {OUTSIDE: 0.0, OCCLUDED: 0.5, VISIBLE: 1.0}
-"""Of a joint that somebody marked: a place behind something was guessed, if well."""
+"""The confidence by COCO's visibility code: the annotated place of an occluded keypoint is a guess, if a good one."""
 
 
 def own_keypoints(source: Source) -> AnnotatedKeypoints:
-    """The joints of people who do not exist: of a set drawn on demand, or from the file beside a written one.
+    """Return a source's own keypoints: of generated images, or from its ``keypoints.json``.
 
     Raises:
-        DatasetLayoutError: if the source is neither.
+        DatasetLayoutError: if it has none.
     """
     if source.is_generated:
-        return AnnotatedKeypoints(_Drawn(source), str(source.root), source.fingerprint())
+        return AnnotatedKeypoints(_Generated(source), str(source.root), source.fingerprint())
     return coco_keypoints(source.read(KEYPOINTS), origin=f"{source.root}/{KEYPOINTS}")
 
 
 def has_keypoints(source: Source) -> bool:
-    """Whether :func:`own_keypoints` finds any: the set is drawn on demand, or has a ``keypoints.json``."""
+    """Return whether a source has its own keypoints: it is generated, or has a ``keypoints.json``."""
     return source.is_generated or source.has(KEYPOINTS)
 
 
-class _Drawn(Mapping[str, Table]):
-    """Draws a picture to know its joints."""
+class _Generated(Mapping[str, Table]):
+    """The keypoints of generated images; an image is rendered when it is looked up."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -66,14 +66,15 @@ def keypoint_table(labels: Labels) -> Table:
 
 
 def coco_keypoints(content: bytes, *, origin: str) -> AnnotatedKeypoints:
-    """Joints from COCO's keypoints JSON, by the pictures' ``file_name``.
+    """Read COCO's keypoints JSON; images are looked up by their ``file_name``.
 
-    Joints are told apart by the category's names. COCO's people have no neck: it is midway between the shoulders, as
-    sure as the less sure of them. Of several people in a picture the one with the largest box counts; where nobody is
-    annotated, no joint is found.
+    Keypoints are identified by the category's names. COCO has no neck: it is midway between the shoulders, with the
+    lower confidence of the two. Of several people in an image the one with the largest box counts; in an image without
+    annotations no keypoint is found.
 
     Args:
-        origin: what to call the file in errors.
+        content: the content of the file.
+        origin: the name of the file in errors.
 
     Raises:
         DatasetLayoutError: if it is not such a file.
@@ -91,8 +92,8 @@ def coco_keypoints(content: bytes, *, origin: str) -> AnnotatedKeypoints:
             tables[image["file_name"]] = _from_named(names.get(person["category_id"], ()), person["keypoints"], size)
     except (KeyError, TypeError, ValueError) as error:
         raise DatasetLayoutError(
-            f"{origin} is not COCO's keypoints JSON ({error!r}); wanted images with width and height, annotations "
-            "with x, y, visibility 0 to 2 of every joint, and categories that name the joints"
+            f"{origin} is not COCO's keypoints JSON ({error!r}); expected images with width and height, "
+            "annotations with x, y, visibility 0 to 2 of every keypoint, and categories that name the keypoints"
         ) from None
     return AnnotatedKeypoints(tables, origin)
 
@@ -125,48 +126,48 @@ BODY_POINTS = {
     "bounding_box_test": "market1501_14point_gallery.mat",
 }
 _POINT_KEYPOINTS = KEYPOINT_NAMES[1:14]
-"""What points 2–14 are; the first, the top of the head, is none of OpenPose's."""
+"""The keypoints of points 2–14; the first, the top of the head, is not one of OpenPose's."""
 _POINTS = 1 + len(_POINT_KEYPOINTS)
 _MARKET_SIZE = (128, 64)
 
 
 def market_keypoints(annotations: Source, names: Iterable[str], *, own_neck: bool = False) -> AnnotatedKeypoints:
-    """Market-1501's machine-made joints (``market1501_body_point``): neck, arms and legs, each of confidence 1.
+    """Read Market-1501's machine-made keypoints (``market1501_body_point``): neck, arms and legs with confidence 1.
 
     Nose, eyes and ears are not among them: their confidence is 0. OpenPose's neck is midway between the shoulders; the
-    point that these files call the neck is higher, by 3 % of the picture's height.
+    neck of these files is higher, by 3 % of the image's height.
 
     Args:
-        annotations: holds the ``.mat`` files of :data:`BODY_POINTS`; those of folders without pictures may be absent.
-        names: the data set's files, whole folders: row i of a ``.mat`` is the folder's i-th picture by name.
-        own_neck: the files' neck instead of OpenPose's.
+        annotations: the source of the ``.mat`` files of :data:`BODY_POINTS`; folders without images need none.
+        names: the dataset's files, whole folders: row i of a ``.mat`` is the folder's i-th image by name.
+        own_neck: use the files' neck instead of OpenPose's.
 
     Raises:
-        DatasetLayoutError: if a file does not fit the pictures, or the package that reads it is missing.
+        DatasetLayoutError: if a file does not match the images, or the package that reads it is missing.
     """
     tables: dict[str, Table] = {}
-    for folder, pictures in _by_folder(names).items():
+    for folder, images in _by_folder(names).items():
         points = _read_points(annotations, BODY_POINTS[folder])  # (n, 28)
-        if len(points) != len(pictures):
+        if len(points) != len(images):
             raise DatasetLayoutError(
                 f"{annotations.root}: {BODY_POINTS[folder]} has {len(points):,} rows, but {folder} has "
-                f"{len(pictures):,} pictures; rows belong to the pictures of the original, in the order of their names"
+                f"{len(images):,} images; rows belong to the images of the original, in the order of their names"
             )
-        tables |= zip(pictures, _from_points(points, own_neck=own_neck), strict=True)
+        tables |= zip(images, _from_points(points, own_neck=own_neck), strict=True)
     return AnnotatedKeypoints(tables, str(annotations.root))
 
 
 def _by_folder(names: Iterable[str]) -> dict[str, list[str]]:
-    pictures = defaultdict(list)
+    images = defaultdict(list)
     for name in filter(is_image, names):
         folder = name.split("/")[-2:-1]
         if folder and folder[0] in BODY_POINTS:
-            pictures[folder[0]].append(name)
-    return {folder: sorted(found, key=lambda name: name.rsplit("/", 1)[-1]) for folder, found in pictures.items()}
+            images[folder[0]].append(name)
+    return {folder: sorted(found, key=lambda name: name.rsplit("/", 1)[-1]) for folder, found in images.items()}
 
 
 def _from_points(points: NDArray[np.float64], *, own_neck: bool) -> NDArray[np.float32]:
-    """MATLAB counts pixels from 1, so that pixel v has its center at v − 1/2."""
+    """Convert MATLAB's pixels, which count from 1: pixel v has its center at v − 1/2."""
     tables = np.zeros((len(points), len(KEYPOINT_NAMES), 3), np.float32)
     height, width = _MARKET_SIZE
     places = [KEYPOINT_NAMES.index(name) for name in _POINT_KEYPOINTS]
@@ -193,6 +194,7 @@ def _read_points(annotations: Source, name: str) -> NDArray[np.float64]:
         raise DatasetLayoutError(f"{annotations.root}: {name} cannot be read ({error}); fetch it again") from None
     if points.ndim != 2 or points.shape[1] != 2 * _POINTS:
         raise DatasetLayoutError(
-            f"{annotations.root}: {name} holds {points.shape}, wanted (pictures, {2 * _POINTS}): {_POINTS} x, then y"
+            f"{annotations.root}: {name} has the shape {points.shape}, expected (images, {2 * _POINTS}): {_POINTS} x, "
+            "then y"
         )
     return points

@@ -17,10 +17,10 @@ from passerby.errors import DatasetLayoutError
 class PixelKeypoints(NamedTuple):
     """The keypoints of one image."""
 
-    points: NDArray[np.float32]
+    xy: NDArray[np.float32]
     """The places ``(18, 2)``: x, y in pixels."""
     visibility: NDArray[np.uint8]
-    """COCO's codes ``(18,)`` (see :mod:`passerby.data.keypoints.skeleton`)."""
+    """The codes of COCO, ``(18,)`` (see :mod:`passerby.data.keypoints.skeleton`)."""
 
 
 def keypoints_in_pixels(source: Source) -> Mapping[str, PixelKeypoints]:

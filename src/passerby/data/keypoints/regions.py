@@ -1,12 +1,12 @@
-"""Body regions from joints: Yang et al., Attention Driven Person Re-identification (Pattern Recognition 2019), §3.2.
+"""Compute body regions: Yang et al., Attention Driven Person Re-identification (Pattern Recognition 2019), §3.2.
 
-- Eq 1, boundary, center and height of the whole body: :func:`frame`;
-- Eq 2, the five rectangles: :func:`body_regions`, and :func:`clamped` to the picture.
+- Eq 1, boundary, center and height of the whole body: :func:`body_frame`;
+- Eq 2, the five rectangles: :func:`body_regions`, and :func:`clamp_rectangles` to the image.
 
 A rectangle is (left, top, right, bottom) in pixels; (0, 0) is the outer corner of the first pixel.
 
-*Deviations*: the text lost the joints of P_2 and P_3, and garbles those of P_1 and P_4. They are read as
-:data:`REGIONS` says, which is what the regions' names mean.
+*Deviations*: the text lost the keypoints of P_2 and P_3, and garbles those of P_1 and P_4. :data:`REGIONS` has those
+that the regions' names mean.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.errors import ConfigError, ShapeError
 
 OVERLAP = 1 / 10
-"""β / H, the paper's; its Table 11 finds 3/48 best."""
+"""The overlap β / H of the paper; its Table 11 finds 3/48 best."""
 LEAST = 1.0
-"""Pixels that a clamped rectangle keeps in each direction, at the picture's edge where it lies outside."""
+"""The pixels that a clamped rectangle keeps in each direction, at the image's edge if it lies outside."""
 
 
 def _places(names: str) -> list[int]:
@@ -39,13 +39,13 @@ REGIONS: dict[str, list[int]] = {
     "upper_leg": _places("right_hip left_hip right_knee left_knee"),
     "lower_leg": _places("right_knee left_knee right_ankle left_ankle"),
 }
-"""P_0 … P_4: places of their joints among the 18."""
+"""The regions P_0 … P_4: indices of their keypoints among the 18."""
 PARTS = tuple(name for name in REGIONS if name != WHOLE)
-"""Top to bottom."""
+"""The parts, top to bottom."""
 
 
 class BodyFrame(NamedTuple):
-    """Eq 1, each ``(n,)``, in pixels."""
+    """The boundary and height of Eq 1, each ``(n,)``, in pixels."""
 
     x_l: NDArray[np.float64]
     x_r: NDArray[np.float64]
@@ -53,7 +53,7 @@ class BodyFrame(NamedTuple):
 
 
 def body_frame(keypoints: NDArray[np.floating]) -> BodyFrame:
-    """Boundary and height of whole bodies with joints ``(n, 18, 2)`` in pixels."""
+    """Return boundary and height of whole bodies with keypoints ``(n, 18, 2)`` in pixels."""
     x = keypoints[..., 0].astype(np.float64)
     head_top, _ = _head(keypoints)
     _, sole = _feet(keypoints)
@@ -63,21 +63,21 @@ def body_frame(keypoints: NDArray[np.floating]) -> BodyFrame:
 
 
 def body_regions(keypoints: NDArray[np.floating], *, overlap: float = OVERLAP) -> NDArray[np.float64]:
-    """The rectangles R_0 … R_4 of Eq 2, ``(n, 5, 4)``, not clamped. R_0 is the whole body, the others :data:`PARTS`.
+    """Return the rectangles R_0 … R_4 of Eq 2, ``(n, 5, 4)``, not clamped: the whole body, then :data:`PARTS`.
 
     Args:
-        joints: ``(n, 18, 2)`` in pixels, every one (missing ones filled: :mod:`passerby.data.keypoints.canonical`).
-        overlap: β as a part of H.
+        keypoints: ``(n, 18, 2)`` in pixels, all of them (:mod:`passerby.data.keypoints.canonical` fills missing ones).
+        overlap: β as a share of H.
 
     Raises:
-        ShapeError: for joints of another shape, at no finite place, or of somebody upside down (H not above 0).
+        ShapeError: for keypoints of another shape, at no finite place, or of a body upside down (H not above 0).
     """
-    _refuse(keypoints, overlap)
+    _check_keypoints(keypoints, overlap)
     x_l, x_r, H = body_frame(keypoints)
     if (H <= 0).any():
         raise ShapeError(
             f"the pose in row {int((H <= 0).argmax())} is {H[H <= 0][0]:.1f} pixels high: its ankles are not below its "
-            "head; leave it out, or treat its joints as not found"
+            "head. Fix: leave it out, or treat its keypoints as not found"
         )
     beta = overlap * H
     head_top, head_bottom = _head(keypoints)
@@ -93,12 +93,12 @@ def body_regions(keypoints: NDArray[np.floating], *, overlap: float = OVERLAP) -
 
 
 def are_upright(keypoints: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """``(n,)``: whose pose has regions at all, H above 0."""
+    """Return which poses ``(n,)`` have regions: those with H above 0."""
     return body_frame(keypoints).H > 0
 
 
 def horizontal_strips(n: int, size: tuple[int, int]) -> NDArray[np.float64]:
-    """The fixed parts of the paper's baseline, ``(n, 4, 4)``: equal strips over the full width of a picture."""
+    """Return the fixed parts of the paper's baseline, ``(n, 4, 4)``: equal strips over the full width of an image."""
     height, width = size
     edges = np.linspace(0, height, len(PARTS) + 1)
     one = np.column_stack([np.zeros(len(PARTS)), edges[:-1], np.full(len(PARTS), width), edges[1:]])
@@ -107,7 +107,7 @@ def horizontal_strips(n: int, size: tuple[int, int]) -> NDArray[np.float64]:
 
 
 def clamp_rectangles(rectangles: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.float64]:
-    """Rectangles ``(..., 4)`` cut off at the edges of a picture of ``size`` (height, width), ``LEAST`` or larger."""
+    """Clamp rectangles ``(..., 4)`` to an image of ``size`` (height, width); they keep :data:`LEAST` pixels."""
     most = np.array(size[::-1], np.float64)
     start = np.clip(rectangles[..., :2], 0, most - LEAST)
     end = np.clip(rectangles[..., 2:], start + LEAST, most)
@@ -115,31 +115,31 @@ def clamp_rectangles(rectangles: NDArray[np.floating], size: tuple[int, int]) ->
 
 
 def _extent(keypoints: NDArray[np.floating], region: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Least and greatest y of a region's joints."""
+    """Return least and greatest y of a region's keypoints."""
     y = keypoints[:, REGIONS[region], 1].astype(np.float64)
     return y.min(axis=1), y.max(axis=1)
 
 
 def _head(keypoints: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Top of the head, 2 min − max of its joints, and the lowest of these."""
+    """Return the top of the head, 2 min − max of its keypoints, and the lowest of these."""
     least, most = _extent(keypoints, "head")
     return 2 * least - most, most
 
 
 def _feet(keypoints: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The highest joint of the lower legs, and the soles, 4/3 max − 1/3 min of these."""
+    """Return the highest keypoint of the lower legs, and the soles, 4/3 max − 1/3 min of these."""
     least, most = _extent(keypoints, "lower_leg")
     return least, 4 / 3 * most - 1 / 3 * least
 
 
-def _refuse(keypoints: NDArray[np.floating], overlap: float) -> None:
+def _check_keypoints(keypoints: NDArray[np.floating], overlap: float) -> None:
     if keypoints.ndim != 3 or keypoints.shape[1:] != (len(KEYPOINT_NAMES), 2):
-        raise ShapeError(f"joints are (n, {len(KEYPOINT_NAMES)}, 2), x and y in pixels; got {keypoints.shape}")
+        raise ShapeError(f"expected keypoints (n, {len(KEYPOINT_NAMES)}, 2), x and y in pixels; got {keypoints.shape}")
     broken = ~np.isfinite(keypoints).all(axis=(1, 2))
     if broken.any():
         raise ShapeError(
-            f"the pose in row {int(broken.argmax())} has a joint at no finite place; fill missing joints first "
+            f"the pose in row {int(broken.argmax())} has a keypoint at no finite place. Fix: fill missing ones first "
             "(passerby.data.keypoints.canonical)"
         )
     if overlap < 0:
-        raise ConfigError(f"overlap is a part of the body's height from 0, got {overlap}")
+        raise ConfigError(f"overlap is a share of the body's height from 0, got {overlap}")

@@ -1,4 +1,4 @@
-"""What is known of a synthetic picture because it was drawn: joints, masks, box and viewpoint."""
+"""The keypoint skeleton, and the labels of a generated image: keypoints, masks, box and viewpoint."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ KEYPOINT_NAMES = (
     "right_ear",
     "left_ear",
 )
-"""The 18 of OpenPose, in its order; right and left are the person's."""
+"""The 18 keypoints of OpenPose, in its order; right and left are the person's."""
 MIRRORED = tuple(
     KEYPOINT_NAMES.index(name.replace("left", "right") if "left" in name else name.replace("right", "left"))
     for name in KEYPOINT_NAMES
 )
-"""The keypoint that each one becomes in a mirror image, by index."""
+"""The index of the keypoint that each becomes in a mirror image."""
 BONES = (
     (0, 1),
     (1, 2),
@@ -53,34 +53,35 @@ BONES = (
     (0, 15),
     (15, 17),
 )
+"""The pairs of keypoints that a skeleton connects."""
 OUTSIDE, OCCLUDED, VISIBLE = 0, 1, 2
-"""COCO's visibility codes: not in the picture; in it, but hidden; seen."""
+"""The visibility codes of COCO: outside the image; inside, but occluded; visible."""
 PARTS = ("background", "hair", "face", "upper", "lower", "arms", "legs", "shoes", "hat", "carried")
-"""Values of the part mask: ``arms`` and ``legs`` are bare skin, neck and hands included with ``arms``."""
+"""The values of the part mask: ``arms`` and ``legs`` are bare skin, ``arms`` includes neck and hands."""
 Viewpoint = Literal["front", "back", "left", "right"]
 """The side of the person that the camera sees."""
 
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Of one picture."""
+    """The labels of one image."""
 
     keypoints: NDArray[np.float32]
-    """``(18, 2)``: x, y in pixels, (0, 0) is the outer corner of the first pixel."""
+    """The places ``(18, 2)``: x, y in pixels; (0, 0) is the outer corner of the first pixel."""
     visibility: NDArray[np.uint8]
-    """``(18,)`` of the codes above."""
+    """The visibility codes ``(18,)``."""
     parts: NDArray[np.uint8]
-    """``(h, w)``: index into :data:`PARTS`."""
+    """The part mask ``(h, w)``: indices into :data:`PARTS`."""
     box: tuple[float, float, float, float]
-    """x0, y0, x1, y1 of the whole person in pixels; it may reach beyond the picture."""
+    """The box (x0, y0, x1, y1) of the whole person in pixels; it may extend beyond the image."""
     heading: float
-    """Radians from facing the camera (0) over showing her left side (π/2) to her back (π)."""
+    """The angle in radians: facing the camera (0), showing the left side (π/2), the back (π)."""
     viewpoint: Viewpoint
     camid: int
     time: int
-    """Frame number of the camera's clock."""
+    """The frame number of the camera's clock."""
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """``(h, w)``: the person's visible pixels, with what she wears and carries."""
+        """The person's visible pixels ``(h, w)``, with clothes and bags."""
         return self.parts > 0

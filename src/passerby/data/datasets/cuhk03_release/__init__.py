@@ -1,1 +1,1 @@
-"""CUHK03 as files: what pictures are called, the ``.mat`` that holds them, and who is in which split."""
+"""The files of CUHK03: names of images, the ``.mat`` that holds them, and who is in which split."""

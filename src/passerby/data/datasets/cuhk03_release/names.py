@@ -1,7 +1,7 @@
-"""What CUHK03's pictures are called once they are files: ``images_labeled/1_017_2_08.png``.
+"""The names of CUHK03's images as files: ``images_labeled/1_017_2_08.png``.
 
-Pair of cameras, person within the pair, camera within the pair, picture (6 to 10 are the second camera's). Tools that
-unpack ``cuhk-03.mat`` and the files of the new protocol agree about these names.
+They are: pair of cameras, person within the pair, camera within the pair, image (6 to 10 are the second camera's).
+Tools that unpack ``cuhk-03.mat`` and the files of the new protocol agree on these names.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from passerby.errors import DatasetLayoutError
 from passerby.types import Sample
 
 Boxes = Literal["labeled", "detected"]
-"""How people were cut out of the film, in the files' spelling."""
+"""The origin of the person boxes, in the files' spelling."""
 BOXES: tuple[Boxes, ...] = ("labeled", "detected")
 PAIRS = (843, 440, 77, 58, 49)
-"""People of each pair of cameras; 1,467 in all."""
+"""The number of people of each pair of cameras; 1,467 in all."""
 FIRST_CAMERA = 5
-"""Pictures of a person that the first camera of a pair took at most."""
+"""The most images of a person from the first camera of a pair."""
 Person = tuple[int, int]
-"""Pair of cameras and person within it, from 1."""
+"""The pair of cameras and the person within it, from 1."""
 _NAME = re.compile(r"([1-5])_(\d+)_([12])_(\d+)\.(?:png|jpe?g)", re.IGNORECASE)
 
 
 def image_name(boxes: Boxes, person: Person, number: int) -> str:
-    """Of one picture.
+    """Return the name of one image.
 
     >>> picture_name("labeled", (1, 17), 8)
     'images_labeled/1_017_2_08.png'
@@ -39,29 +39,29 @@ def image_name(boxes: Boxes, person: Person, number: int) -> str:
 
 
 def boxes_of(path: str) -> str | None:
-    """Which boxes a picture is of; ``None`` for other files."""
+    """Return the boxes that an image is cropped by; ``None`` for other files."""
     folder, name = posixpath.split(path)
     folder = posixpath.basename(folder)
     return folder.removeprefix("images_") if folder.startswith("images_") and _NAME.fullmatch(name) else None
 
 
 def person_of(path: str) -> Person:
-    """Who is in a picture.
+    """Return the person in an image.
 
     Raises:
         ValueError: for another name.
     """
     match = _NAME.fullmatch(posixpath.basename(path))
     if match is None:
-        raise ValueError(f"{path!r} is not named as 1_017_2_08.png")
+        raise ValueError(f"{path!r} is not named like 1_017_2_08.png")
     return int(match[1]), int(match[2])
 
 
 def sample_of(source: Source, path: str) -> Sample:
-    """The sample of a picture; people are numbered through the pairs, from 1.
+    """Return the sample of an image; people are numbered across the pairs, from 1.
 
     Raises:
-        DatasetLayoutError: for a person whom the pair does not have.
+        DatasetLayoutError: for a person that the pair does not have.
     """
     pair, person = person_of(path)
     if not 1 <= person <= PAIRS[pair - 1]:
@@ -72,7 +72,7 @@ def sample_of(source: Source, path: str) -> Sample:
 
 
 def find_file(source: Source, names: Iterable[str], wanted: str) -> str | None:
-    """A file by its base name.
+    """Return the path of a file by its base name; ``None`` if there is none.
 
     Raises:
         DatasetLayoutError: if there are two.

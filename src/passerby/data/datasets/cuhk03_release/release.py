@@ -1,7 +1,7 @@
-"""CUHK03's ``cuhk-03.mat`` as a source of pictures: MATLAB 7.3, that is HDF5, read in place.
+"""CUHK03's ``cuhk-03.mat`` as a source of images: MATLAB 7.3, that is HDF5, read in place.
 
-What MATLAB calls ``labeled{pair}{person, picture}`` is named as tools that unpack the file do; pictures become lossless
-PNG when they are read. HDF5 turns MATLAB's axes around: a picture of h × w × 3 is stored as 3 × w × h.
+MATLAB's ``labeled{pair}{person, image}`` gets the name that tools give it when they unpack the file; images become
+lossless PNG when they are read. HDF5 reverses MATLAB's axes: an image of h × w × 3 is stored as 3 × w × h.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FILE = "cuhk-03.mat"
 
 
 class ReleaseSource(ArchiveSource):
-    """The pictures and the test sets of a ``cuhk-03.mat``."""
+    """The images and the test sets of a ``cuhk-03.mat``."""
 
     @property
     def place(self) -> str:
@@ -51,15 +51,15 @@ class ReleaseSource(ArchiveSource):
     @cached_property
     def testsets(self) -> tuple[frozenset[Person], ...]:
         """The people of each test of the old protocol."""
-        with self._lock, _in_order(self.root):
+        with self._lock, _explain_errors(self.root):
             file = self._opened()
             tables = [np.asarray(file[cell], np.int64).T for cell in np.ravel(file["testsets"])]
             return tuple(frozenset((int(pair), int(person)) for pair, person in table) for table in tables)
 
     @cached_property
     def _cells(self) -> dict[str, Any]:
-        """Where each picture is, by name."""
-        with self._lock, _in_order(self.root):
+        """The reference of each image in the file, by name."""
+        with self._lock, _explain_errors(self.root):
             file = self._opened()
             return dict(sorted((cell for boxes in BOXES for cell in _cells(file, boxes)), key=lambda cell: cell[0]))
 
@@ -75,10 +75,10 @@ class ReleaseSource(ArchiveSource):
 
 
 def release_in(source: Source) -> ReleaseSource | None:
-    """The ``cuhk-03.mat`` of a source that has one.
+    """Return the ``cuhk-03.mat`` of a source; ``None`` if it has none.
 
     Raises:
-        DatasetLayoutError: if there are two, or it is packed.
+        DatasetLayoutError: if there are two, or it is in an archive.
     """
     if isinstance(source, ReleaseSource):
         return source
@@ -90,19 +90,19 @@ def release_in(source: Source) -> ReleaseSource | None:
 
 
 @contextmanager
-def _in_order(root: Path) -> Iterator[None]:
-    """Says what a file is not that is HDF5, but not CUHK03's."""
+def _explain_errors(root: Path) -> Iterator[None]:
+    """Raise an error that explains the file if it is HDF5 but not CUHK03's."""
     try:
         yield
     except (KeyError, ValueError, TypeError, AttributeError, OSError, RuntimeError) as error:
         raise DatasetLayoutError(
-            f"{root} is not CUHK03's {FILE} ({error}); wanted the cells labeled, detected and testsets; take it from "
+            f"{root} is not CUHK03's {FILE} ({error}); expected the cells labeled, detected and testsets; take it from "
             "the original cuhk03_release.zip"
         ) from None
 
 
 def _cells(file: h5py.File, boxes: Boxes) -> Iterator[tuple[str, Any]]:
-    """Name and reference of every picture; a cell without one is an empty array."""
+    """Yield name and reference of every image; a cell without one is an empty array."""
     for pair, people in enumerate(np.ravel(file[boxes]), start=1):
         for person, row in enumerate(np.asarray(file[people]).T, start=1):
             for number, cell in enumerate(row, start=1):

@@ -1,4 +1,4 @@
-"""Who of CUHK03 is trained on and who is tested: the new protocol's files, and the twenty splits of the old one."""
+"""The splits of CUHK03: the new protocol's files, and the twenty splits of the old one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from passerby.errors import DatasetLayoutError
 
 
 class Parts(NamedTuple):
-    """Names of pictures, without folders."""
+    """The names of images in each split, without folders."""
 
     train: frozenset[str]
     query: frozenset[str]
@@ -23,10 +23,10 @@ class Parts(NamedTuple):
 
 
 def new_split(source: Source, boxes: Boxes) -> Parts:
-    """The split of the new protocol.
+    """Return the split of the new protocol.
 
     Raises:
-        DatasetLayoutError: if its file is missing or another.
+        DatasetLayoutError: if its file is missing or has other content.
     """
     place, name = _config(source, f"cuhk03_new_protocol_config_{boxes}.mat")
     config = read_mat(place, name)
@@ -35,16 +35,16 @@ def new_split(source: Source, boxes: Boxes) -> Parts:
         return Parts(*(_counted(files, config[f"{part}_idx"]) for part in Parts._fields))
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise DatasetLayoutError(
-            f"{place.root}: {name} is not the new protocol's ({error!r}); wanted filelist, train_idx, query_idx and "
+            f"{place.root}: {name} is not the new protocol's ({error!r}); expected filelist, train_idx, query_idx and "
             "gallery_idx; fetch it again"
         ) from None
 
 
 def old_split(source: Source, boxes: Boxes, number: int, names: Collection[str]) -> Parts:
-    """Split ``number`` of the old protocol, of all pictures ``names``.
+    """Return split ``number`` of the old protocol, of all images ``names``.
 
     Raises:
-        DatasetLayoutError: if nothing says who is in it, or people of it have no pictures.
+        DatasetLayoutError: if no file lists its people, or some of them have no images.
     """
     tests = _testsets(source, boxes)
     if number >= len(tests):
@@ -53,14 +53,14 @@ def old_split(source: Source, boxes: Boxes, number: int, names: Collection[str])
     if absent := sorted(tests[number] - {person_of(name) for name in test}):
         pair, person = absent[0]
         raise DatasetLayoutError(
-            f"{source.root} has no pictures of {len(absent)} people of split {number}, such as person {person} of pair "
+            f"{source.root} has no images of {len(absent)} people of split {number}, such as person {person} of pair "
             f"{pair}; unpack {FILE} again"
         )
     return Parts(frozenset(names) - test, test, test)
 
 
 def _counted(files: Sequence[str], indices: Iterable[int]) -> frozenset[str]:
-    """MATLAB counts from 1."""
+    """Return the files at MATLAB's indices, which count from 1."""
     places = [int(index) - 1 for index in indices]
     if any(place < 0 for place in places):
         raise IndexError("an index below 1")
@@ -77,31 +77,31 @@ def _config(source: Source, wanted: str) -> tuple[Source, str]:
         return source, found
     where = "beside it or one folder up" if isinstance(source, ReleaseSource) else "anywhere in it"
     raise DatasetLayoutError(
-        f"{source.root} comes without {wanted}, which says who is in the new protocol (Zhong et al. publish it with "
-        f"the code of their re-ranking); put it {where}, or say protocol=old"
+        f"{source.root} comes without {wanted}, which lists the people of the new protocol (Zhong et al. publish it "
+        f"with the code of their re-ranking). Fix: put it {where}, or set protocol=old"
     )
 
 
 def _testsets(source: Source, boxes: Boxes) -> Sequence[frozenset[Person]]:
-    """From torchreid's file where it wrote one, else from the original."""
+    """Return the people of each test, from torchreid's file if there is one, and else from the original."""
     wanted = f"splits_classic_{boxes}.json"
     name = None if isinstance(source, ReleaseSource) else find_file(source, source.names(), wanted)
     if name is None:
         if release := release_in(source):
             return release.testsets
         raise DatasetLayoutError(
-            f"{source.root} has neither {FILE} nor {wanted}, which say who is in the old protocol's splits; put one "
-            "of them there"
+            f"{source.root} has neither {FILE} nor {wanted}, which list the people of the old protocol's splits; "
+            "put one of them there"
         )
     try:
         return [_listed(split["query"]) for split in json.loads(source.read(name))]
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise DatasetLayoutError(
-            f"{source.root}: {name} is not as torchreid writes it ({error!r}); let it write it anew, or delete it and "
-            f"put {FILE} there"
+            f"{source.root}: {name} is not as torchreid writes it ({error!r}); let torchreid write it again, or "
+            f"delete it and put {FILE} there"
         ) from None
 
 
 def _listed(entries: Iterable[Sequence[Any]]) -> frozenset[Person]:
-    """People of torchreid's entries: each is a path on the machine that wrote it, a person's number and a camera."""
+    """Return the people of torchreid's entries: each is a path on its machine, a person ID and a camera ID."""
     return frozenset(person_of(re.split(r"[/\\]", str(entry[0]))[-1]) for entry in entries)
