@@ -177,7 +177,7 @@ class Rerank:
     lam: float = 0.3
     """The weight λ of the original distance."""
     torchreid_compat: bool = False
-    """Square the squared distances once more, as torchreid and fast-reid do."""
+    """Take the square of squared distances, as torchreid and fast-reid do."""
 
     def __str__(self) -> str:
         squared = ", distances squared twice" if self.torchreid_compat else ""

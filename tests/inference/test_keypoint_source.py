@@ -209,7 +209,7 @@ def test_who_is_cut_by_the_mean_pose_is_counted_and_said_once(run: Path, caplog:
     embed(TorchSession(model.network), dataset.source, dataset.query[2:6], size=SIZE, parts=maker)
     assert len(caplog.records) == 1, "there is nothing to say"
     embed(TorchSession(model.network), dataset.source, dataset.query[6:], size=SIZE, parts=maker)
-    assert "1 of 2 pictures" in caplog.records[1].getMessage()
+    assert "1 of 2 images" in caplog.records[1].getMessage()
 
 
 @pytest.mark.parametrize("rank", [0, 1])

@@ -62,7 +62,7 @@ def load(spec: str | Path, root: str | Path | None = None, **settings: Any) -> D
 
     >>> dataset = load("pedestrians", people=4, images=2, size=(32, 16))
     >>> dataset.summary()
-    'train 0 images of 0 people'
+    'train 24 images of 2 people, query 12 images of 2 people, gallery 12 images of 2 people'
     """
     name, place = (str(spec), str(root)) if root is not None else _parts(spec, settled=bool(settings))
     if name is None:

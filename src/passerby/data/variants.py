@@ -45,9 +45,9 @@ def whole_number(text: str) -> int:
 def split_settings(place: str) -> tuple[str, str]:
     """Split what follows ``NAME:`` into settings and path; either may be empty.
 
-    >>> cut("protocol=old,split=3:/data/cuhk03")
+    >>> split_settings("protocol=old,split=3:/data/cuhk03")
     ('protocol=old,split=3', '/data/cuhk03')
-    >>> cut("/data/cuhk03")
+    >>> split_settings("/data/cuhk03")
     ('', '/data/cuhk03')
     """
     match = _WRITTEN.fullmatch(place)

@@ -38,7 +38,7 @@ class AttributeRow(NamedTuple):
 def normalize_name(name: str) -> str:
     """Return a name in lower case, with blanks for underscores and hyphens, and in US spelling.
 
-    >>> key("Upper_Color")
+    >>> normalize_name("Upper_Color")
     'upper color'
     """
     return current_attribute(name.strip().lower()).replace("_", " ").replace("-", " ")

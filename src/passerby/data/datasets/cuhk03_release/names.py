@@ -31,7 +31,7 @@ _NAME = re.compile(r"([1-5])_(\d+)_([12])_(\d+)\.(?:png|jpe?g)", re.IGNORECASE)
 def image_name(boxes: Boxes, person: Person, number: int) -> str:
     """Return the name of one image.
 
-    >>> picture_name("labeled", (1, 17), 8)
+    >>> image_name("labeled", (1, 17), 8)
     'images_labeled/1_017_2_08.png'
     """
     camera = 1 if number <= FIRST_CAMERA else 2
