@@ -54,7 +54,9 @@ def test_dataset_csv_is_taken_among_others(directory) -> None:
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        pytest.param("img/a.jpg,one,1,train,,\n", r"dataset\.csv has 1 invalid lines: line 2: pid 'one' is not", id="pid"),
+        pytest.param(
+            "img/a.jpg,one,1,train,,\n", r"dataset\.csv has 1 invalid lines: line 2: pid 'one' is not", id="pid"
+        ),
         pytest.param("img/a.jpg,,1,train,,\n", "line 2: pid '' is not a whole number", id="no pid"),
         pytest.param("img/a.jpg,1,2.5,train,,\n", "line 2: camid '2.5' is not", id="camid"),
         pytest.param("img/a.jpg,1,1,train,,noon\n", "line 2: time 'noon' is not", id="time"),
