@@ -13,7 +13,7 @@ def test_subgroups_of_a_run(run, trained: Path, figures: Path, tmp_path: Path) -
     assert (done.code, done.err) == (0, "")
     assert "camera 1 → 2" in done.out
     assert "gender: female" in done.out
-    assert "visible joints: " in done.out
+    assert "visible keypoints: " in done.out
     assert "* fewer than 10 queries." in done.out
     with Image.open(figure) as image:
         assert image.format == "PNG"
@@ -36,7 +36,7 @@ def test_cameras_of_features(run, trained: Path, figures: Path, tmp_path: Path) 
     done = run("evaluate", "--features", saved, "--slices", "cameras,visibility")
     assert done.code == 1
     assert "--slices visibility: --features have no such labels, only cameras" in done.err
-    assert "nothing of each query" in run("evaluate", "--features", saved, *asked, "--draws", 2).err
+    assert "has no results per query" in run("evaluate", "--features", saved, *asked, "--draws", 2).err
 
 
 def test_attribute_labels_of_a_file_for_a_model_without_attributes(
@@ -56,6 +56,6 @@ def test_attribute_labels_of_a_file_for_a_model_without_attributes(
 
 def test_invalid_subgroups_are_errors_before_any_image_is_embedded(run, trained: Path, figures: Path) -> None:
     asked = ("evaluate", trained, "--data", figures)
-    assert "unknown dimension of slices 'camera'. Did you mean cameras?" in run(*asked, "--slices", "camera").err
+    assert "unknown dimension of subgroups 'camera'. Did you mean cameras?" in run(*asked, "--slices", "camera").err
     assert "add --slices cameras" in run(*asked, "--slices-figure", "s.png").err
-    assert "nothing of each query" in run(*asked, "--slices", "cameras", "--draws", 2).err
+    assert "has no results per query" in run(*asked, "--slices", "cameras", "--draws", 2).err

@@ -11,7 +11,7 @@ from PIL import Image
 from passerby.data.registry import load
 from passerby.errors import ProtocolError
 from passerby.evaluation.evaluate import evaluate
-from passerby.evaluation.multi_query import pooled
+from passerby.evaluation.multi_query import pool_queries
 from passerby.models.registry import create_model
 from passerby.types import Embeddings, Protocol
 
@@ -45,7 +45,7 @@ def test_queries_are_pooled(how: str, *, normalize: bool) -> None:
     features = torch.tensor([[3.0, 4.0], [0.0, 2.0], [1.0, 0.0], [5.0, 0.0]])
     further = Embeddings(features, tuple("abcd"), torch.tensor([1, 1, 1, 2]), torch.tensor([1, 1, 2, 1]))
     query = Embeddings(torch.zeros(2, 2), ("q", "r"), torch.tensor([2, 1]), torch.tensor([1, 1]))
-    found = pooled(query, further, how, normalize=normalize).embedding  # type: ignore[arg-type]
+    found = pool_queries(query, further, how, normalize=normalize).embedding  # type: ignore[arg-type]
     rows = torch.tensor([[0.6, 0.8], [0.0, 1.0]]) if normalize else features[:2]
     expected = rows.mean(0) if how == "mean" else rows.amax(0)
     assert torch.allclose(found[1], expected)
@@ -78,7 +78,7 @@ def test_without_the_boxes_it_is_said(market: Path) -> None:
     (market / "gt_bbox" / "0001_c1s1_000000_00.jpg").unlink()
     for box in (1, 2):
         (market / "gt_bbox" / f"0001_c1s1_{box:06}_00.jpg").unlink()
-    refused("1 of 4 queries have no further pictures by their camera, for example query/0001_c1s1")
+    refused("1 of 4 queries have no further images from their camera, for example query/0001_c1s1")
     for path in (market / "gt_bbox").iterdir():
         path.unlink()
     refused("hand-drawn boxes of the folder gt_bbox, which this copy lacks")

@@ -46,7 +46,7 @@ def test_every_group_and_the_keypoints_add_up_to_all_queries(drawn: Dataset) -> 
     for some in slicing.subgroups(query, gallery, result):
         counts[some.dimension, some.group] += some.queries
     assert counts == dict.fromkeys(
-        [*(("attributes", g.name) for g in MARKET.groups), ("visibility", "visible joints")], 12
+        [*(("attributes", g.name) for g in MARKET.groups), ("visibility", "visible keypoints")], 12
     )
 
 
@@ -95,14 +95,14 @@ def test_data_that_say_nothing_are_refused(drawn: Dataset, tmp_path: Path, draw_
     data = draw_people(tmp_path / "data", people=4, cameras=2, images=2)
     for name in ("keypoints.json", "attributes.csv"):
         (data / name).unlink()
-    with pytest.raises(DatasetLayoutError, match=r"does not say which joints can be seen.*leave visibility out"):
+    with pytest.raises(DatasetLayoutError, match=r"has no annotated keypoints.*leave visibility out"):
         Grouping.of_dataset(("visibility",), load(str(data)))
     with pytest.raises(DatasetLayoutError, match="no file of attributes"):
         read_attributes(load(str(data)).source)
     others = Attributes(MARKET, "elsewhere", {77: np.zeros(12, int)})
     with pytest.raises(DatasetLayoutError, match="elsewhere describes none of 12 images"):
         Grouping.of_dataset(("attributes",), drawn, attributes=others)
-    with pytest.raises(ConfigError, match="need what the people wear"):
+    with pytest.raises(ConfigError, match="need the true attributes"):
         Grouping.of_dataset(("attributes",), drawn)
 
 
@@ -121,5 +121,5 @@ def test_dimensions_come_in_one_order(drawn: Dataset) -> None:
 def test_a_mean_over_draws_cannot_be_sliced(drawn: Dataset) -> None:
     query, gallery, _ = evaluated(drawn)
     result = evaluate_embeddings(query, gallery, Protocol(draws=2))
-    with pytest.raises(ProtocolError, match="nothing of each query"):
+    with pytest.raises(ProtocolError, match="averages over 2 random galleries and has no results per query"):
         Grouping(("cameras",)).subgroups(query, gallery, result)

@@ -183,7 +183,7 @@ def test_what_cannot_be_listed() -> None:
     for k in (0, len(gallery) + 1):
         with pytest.raises(ProtocolError, match=f"k must be between 1 and the gallery's 24 images, got {k}"):
             ranked_lists(query, gallery, Protocol(), rows, k=k)
-    with pytest.raises(ProtocolError, match="mean over 3 draws"):
+    with pytest.raises(ProtocolError, match="averages over 3 random galleries"):
         ranked_lists(query, gallery, Protocol(draws=3), rows)
     with pytest.raises(UnknownNameError, match="Did you mean worst"):
         select_queries(query, gallery, Protocol(), "wors")  # type: ignore[arg-type]

@@ -30,7 +30,7 @@ ATTRIBUTES = [
     for value, queries in (("yes", 4), ("yellow", 12_345), ("unknown", 80))
 ]
 VISIBILITY = [
-    cut("visibility", "visible joints", value, 0.02 * place) for place, value in enumerate(("0–9", "10–14", "18"))
+    cut("visibility", "visible keypoints", value, 0.02 * place) for place, value in enumerate(("0–9", "10–14", "18"))
 ]
 
 

@@ -18,7 +18,7 @@ from passerby.data.attributes.schema import MARKET, SCHEMAS
 from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError, WeightsError
 from passerby.figures.search_result import search_figure
 from passerby.gallery.gallery import Gallery
-from passerby.inference.attributes import log_probability, predicted
+from passerby.inference.attributes import log_probability, match_predictions
 from passerby.inference.embeddings_file import attribute_names
 from passerby.inference.model import Model
 from passerby.models.registry import create_model
@@ -56,7 +56,7 @@ def gallery(aanet: Model, people: Path) -> Gallery:
 @pytest.mark.parametrize("text", ["hat=yes", "hat=no,age=adult", "upper_color=red,lower_color=blue,gender=female"])
 def test_parity_with_a_literal_product(text: str) -> None:
     rows, query = random_probabilities(), asked(text)
-    for row, matches, log in zip(rows, predicted(rows, query), log_probability(rows, query), strict=True):
+    for row, matches, log in zip(rows, match_predictions(rows, query), log_probability(rows, query), strict=True):
         product, all_best = 1.0, True
         for name, value in query.values.items():
             start = MARKET.slices[MARKET.index(name)].start

@@ -19,7 +19,13 @@ from passerby.data.source import DirectorySource
 from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.evaluation.attribute_test import AttributeTest
 from passerby.evaluation.evaluate import evaluate
-from passerby.inference.attributes import asked_of_queries, attribute_predictions, classes, predicted, schema_of
+from passerby.inference.attributes import (
+    attribute_predictions,
+    attribute_queries,
+    match_predictions,
+    predicted_classes,
+    schema_of,
+)
 from passerby.inference.embed import embed
 from passerby.inference.model import Model
 from passerby.inference.session import TorchSession
@@ -57,24 +63,24 @@ def test_probabilities_get_their_names() -> None:
 
 def test_what_is_asked_for_beside_each_query() -> None:
     queries = torch.stack([probabilities("female", "brown"), probabilities("old")])
-    same = asked_of_queries("lower_color=brown", queries, MARKET)
+    same = attribute_queries("lower_color=brown", queries, MARKET)
     assert [asked.values for asked in same] == [{"lower color": "brown"}] * 2
-    some = asked_of_queries("own:Lower_Colour,gender", queries, MARKET)
+    some = attribute_queries("own:Lower_Colour,gender", queries, MARKET)
     assert [asked.values for asked in some] == [
         {"lower color": "brown", "gender": "female"},
         {"lower color": MARKET.groups[-1].values[0], "gender": "male"},
     ]
-    every = asked_of_queries("own", queries, MARKET)
+    every = attribute_queries("own", queries, MARKET)
     assert [len(asked.values) for asked in every] == [12, 12]
-    assert [predicted(queries, asked).tolist() for asked in every] == [[True, False], [False, True]]
+    assert [match_predictions(queries, asked).tolist() for asked in every] == [[True, False], [False, True]]
     with pytest.raises(ConfigError, match="no attribute 'shoes'"):
-        asked_of_queries("own:shoes", queries, MARKET)
+        attribute_queries("own:shoes", queries, MARKET)
     with pytest.raises(ConfigError, match="no attribute ''"):
-        asked_of_queries("own:", queries, MARKET)
+        attribute_queries("own:", queries, MARKET)
 
 
 def test_classes_are_the_most_probable() -> None:
-    found = classes(torch.stack([probabilities(), probabilities("female", "old")]), MARKET)
+    found = predicted_classes(torch.stack([probabilities(), probabilities("female", "old")]), MARKET)
     assert found[0].tolist() == [0] * 12
     assert found[1].tolist() == [1, *[0] * 8, 3, 0, 0]
 
@@ -155,7 +161,11 @@ def test_what_cannot_be_compared_is_refused_before_pictures_are_opened(tmp_path:
     dataset = people(tmp_path)
     others = Attributes(DUKE, "duke.mat", {7: np.zeros(10, np.int64)})
     for known, error, message in (
-        (others, ConfigError, "duke.mat is of DukeMTMC-reID, the model of Market-1501"),
+        (
+            others,
+            ConfigError,
+            "duke.mat' has the attributes of DukeMTMC-reID, but the model predicts those of Market-1501",
+        ),
         (told(whom=(1, 2)), DatasetLayoutError, "describes none of 2 images"),
     ):
         with pytest.raises(error, match=message):
@@ -176,5 +186,9 @@ def test_an_evaluation_carries_it(tmp_path: Path, draw_people: Callable[..., Pat
     assert written == plain.to_dict()
     embedded = embed(TorchSession(model()), dataset.source, dataset.gallery, size=SIZE)
     assert embedded.attributes is not None
-    right = (classes(embedded.attributes, MARKET) == torch.from_numpy(known.of_all(dataset.gallery))).double().mean(0)
+    right = (
+        (predicted_classes(embedded.attributes, MARKET) == torch.from_numpy(known.of_all(dataset.gallery)))
+        .double()
+        .mean(0)
+    )
     assert [group.accuracy for group in result.attributes.groups] == pytest.approx(right.tolist())

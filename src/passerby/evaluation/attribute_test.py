@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""The true attributes of a gallery, to compare predicted ones with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from passerby.data.attributes.labels import Attributes
 from passerby.data.attributes.schema import Schema
 from passerby.data.dataset import Dataset
 from passerby.errors import ConfigError
-from passerby.inference.attributes import classes, schema_of
+from passerby.inference.attributes import predicted_classes, schema_of
 from passerby.metrics.attributes import attribute_result
 from passerby.models.base import ReidModel
 from passerby.types import AttributeResult, Embeddings, Role, Sample
@@ -19,46 +19,49 @@ from passerby.types import AttributeResult, Embeddings, Role, Sample
 
 @dataclass(frozen=True, eq=False)
 class AttributeTest:
-    """What predictions for a dataset are compared with; made before any picture is opened, as it may be refused.
+    """The labels that predictions for a dataset are compared with; made before any image is opened, as that may fail.
 
-    The pictures are the gallery's, as Lin et al. (Pattern Recognition 2019) have it, with whom AANet's Table 4
-    compares, without junk and distractors, whose attributes nobody wrote down.
+    The images are the gallery's, as in Lin et al. (Pattern Recognition 2019), with whom AANet's Table 4 compares,
+    without junk and distractors, which have no labels.
     """
 
     schema: Schema
     rows: Tensor
-    """``(m,)`` of the gallery: pictures of people."""
+    """The rows ``(m,)`` of the gallery that show known people."""
     true: Tensor
-    """``(m, g)``: their classes."""
+    """The classes ``(m, g)`` of these rows."""
     training: Tensor
-    """``(p, g)``: classes of the people that the dataset has for training."""
+    """The classes ``(p, g)`` of the people in the training split."""
 
     @classmethod
     def of(cls, model: ReidModel, dataset: Dataset, attributes: Attributes) -> AttributeTest:
-        """The gallery's attributes, and those of the people in the training split (none where there is no split).
+        """Return the attributes of a dataset's gallery, and of the people in its training split, if it has one.
 
         Raises:
             ConfigError: if the model predicts no attributes, or those of another schema.
-            DatasetLayoutError: if they describe none of the gallery's people.
+            DatasetLayoutError: if the labels describe none of the gallery's people.
         """
         schema = schema_of(model)
         if attributes.schema != schema:
-            raise ConfigError(f"{attributes.place} is of {attributes.schema.name}, the model of {schema.name}")
+            raise ConfigError(
+                f"'{attributes.place}' has the attributes of {attributes.schema.name}, but the model predicts those of "
+                f"{schema.name}"
+            )
         gallery = dataset.split("gallery")
         rows = [row for row, sample in enumerate(gallery) if sample.role is Role.PERSON]
         true = torch.from_numpy(attributes.of_all([gallery[row] for row in rows]))
-        return cls(schema, torch.tensor(rows), true, _of_people(attributes, dataset.train))
+        return cls(schema, torch.tensor(rows), true, _people_classes(attributes, dataset.train))
 
     def result(self, gallery: Embeddings) -> AttributeResult:
-        """Of the gallery's embeddings."""
+        """Return the accuracy of the attributes predicted of the gallery."""
         assert gallery.attributes is not None
         return attribute_result(
-            classes(gallery.attributes[self.rows], self.schema), self.true, self.training, self.schema
+            predicted_classes(gallery.attributes[self.rows], self.schema), self.true, self.training, self.schema
         )
 
 
-def _of_people(attributes: Attributes, samples: tuple[Sample, ...]) -> Tensor:
-    """``(p, g)``: one row a person, whatever the number of pictures; that of a described picture where need be."""
+def _people_classes(attributes: Attributes, samples: tuple[Sample, ...]) -> Tensor:
+    """Return the classes ``(p, g)``, one row per person: the person's own, or else those of one described image."""
     rows = {sample.pid: classes for sample in reversed(samples) if (classes := attributes.of(sample)) is not None}
     rows |= {pid: attributes.people[pid] for pid in rows if pid is not None and pid in attributes.people}
     table = [torch.from_numpy(classes.copy()) for classes in rows.values()]

@@ -1,4 +1,4 @@
-"""A predictor and pictures of known people → what its distances mean."""
+"""The calibration of a model: images of known people → what its distances mean."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def calibrate(
     seed: int = 0,
     progress: Callable[[int], object] | None = None,
 ) -> Calibration:
-    """Embed query and gallery and fit P(same person); one half of the people tells how well such a fit holds.
+    """Embed query and gallery and fit P(same person); a fit on half of the people is tested on the other half.
 
     Args:
-        across_cameras: a person seen twice by one camera is no pair.
-        seed: which people are in which half.
+        across_cameras: leave out pairs of one person that one camera saw.
+        seed: random seed of the halves.
 
     Raises:
         ProtocolError: if people or cameras are unknown, or too few.

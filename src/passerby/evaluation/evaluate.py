@@ -10,7 +10,7 @@ from passerby.data.attributes.labels import Attributes
 from passerby.data.dataset import Dataset, queries_without_match
 from passerby.errors import ConfigError, ProtocolError
 from passerby.evaluation.attribute_test import AttributeTest
-from passerby.evaluation.multi_query import check_further_images, pooled
+from passerby.evaluation.multi_query import check_further_images, pool_queries
 from passerby.evaluation.open_set import open_set_details
 from passerby.inference.model import Model
 from passerby.inference.session import evaluation_mode
@@ -101,7 +101,7 @@ def _embed(
     )
     query, gallery = (embed(dataset.split(split)) for split in ("query", "gallery"))
     if protocol.multi_query:
-        query = pooled(query, embed(dataset.further), protocol.multi_query, normalize=protocol.normalize)
+        query = pool_queries(query, embed(dataset.further), protocol.multi_query, normalize=protocol.normalize)
     return QueryGallery(query, gallery)
 
 

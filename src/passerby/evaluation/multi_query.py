@@ -1,7 +1,7 @@
-"""Multi-query (Zheng et al., ICCV 2015, §5.1): all pictures of a person by one camera ask as one.
+"""Multi-query (Zheng et al., ICCV 2015, §5.1): all images of a person from one camera form one query.
 
-A query's embedding becomes the mean, or in every dimension the maximum, of those of all the pictures, each of which is
-first of length 1 where lengths do not count.
+A query's embedding becomes the mean, or in every dimension the maximum, of those of all these images, which are
+L2-normalized first where the protocol compares normalized embeddings.
 """
 
 from __future__ import annotations
@@ -23,29 +23,31 @@ MULTI_QUERY = "market1501-multi-query"
 
 
 def check_further_images(dataset: Dataset, protocol: Protocol) -> None:
-    """Say before any work that there is nothing to pool.
+    """Check before any work that there are images to pool.
 
     Raises:
-        ProtocolError: if a query has no further pictures, or galleries are drawn.
+        ProtocolError: if a query has no further images, or galleries are random.
     """
     if protocol.draws:
-        raise ProtocolError("a single gallery shot asks with single pictures: leave draws or multi-query out")
+        raise ProtocolError(
+            "single-shot galleries are searched with single queries. Fix: leave draws or multi-query out"
+        )
     if not dataset.further:
         raise ProtocolError(
-            f"{dataset.name} at {dataset.source.root} has no further pictures of its query people; Market-1501's are "
-            "the hand-drawn boxes of the folder gt_bbox, which this copy lacks: fetch them, or ask by single queries"
+            f"{dataset.name} at {dataset.source.root} has no further images of its query people; Market-1501's are "
+            "the hand-drawn boxes of the folder gt_bbox, which this copy lacks. Fix: fetch them, or use single queries"
         )
     known = {(s.pid, s.camid) for s in dataset.further}
     without = [s.path for s in dataset.query if (s.pid, s.camid) not in known]
     if without:
         raise ProtocolError(
-            f"{len(without):,} of {len(dataset.query):,} queries have no further pictures by their camera, for example "
-            f"{without[0]}; is the folder gt_bbox whole?"
+            f"{len(without):,} of {len(dataset.query):,} queries have no further images from their camera, for example "
+            f"{without[0]}. Fix: check that the folder gt_bbox is complete"
         )
 
 
-def pooled(query: Embeddings, further: Embeddings, how: Literal["mean", "max"], *, normalize: bool) -> Embeddings:
-    """Each query as one of all ``further`` pictures of its person by its camera."""
+def pool_queries(query: Embeddings, further: Embeddings, how: Literal["mean", "max"], *, normalize: bool) -> Embeddings:
+    """Return queries whose embeddings pool all ``further`` images of their person from their camera."""
     rows = defaultdict(list)
     for row, key in enumerate(_keys(further)):
         rows[key].append(row)

@@ -1,4 +1,4 @@
-"""Embeddings of query and gallery → is it the same person at all, and does the run's calibration hold?"""
+"""Embeddings of query and gallery → verification metrics, and how well the run's calibration holds."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from passerby.types import Embeddings, EvalResult, Protocol
 def open_set_details(
     query: Embeddings, gallery: Embeddings, protocol: Protocol, calibration: Calibration | None, dataset: Dataset
 ) -> dict[str, Any]:
-    """What a result's ``details`` say of pairs: ``open_set``, and ``calibration`` where there is one.
+    """Return a result's ``details`` of pairs: ``open_set`` and, for a calibrated run, ``calibration``.
 
-    ``calibration.fitted_on_these`` tells that the pictures are those that it was fitted on, so that it flatters itself.
+    ``calibration.fitted_on_these`` tells that it was fitted on these very images, so that its numbers are optimistic.
     """
     pairs = pair_distances(query, gallery, protocol)
     found: dict[str, Any] = {"open_set": open_set_metrics(pairs)}
@@ -29,7 +29,7 @@ def open_set_details(
 
 
 def with_open_set(result: EvalResult, query: Embeddings, gallery: Embeddings) -> EvalResult:
-    """The result of embeddings of unknown origin, with ``details`` of their pairs.
+    """Return the result of precomputed embeddings with ``details`` of their pairs.
 
     Raises:
         ProtocolError: if it was re-ranked.
@@ -39,5 +39,5 @@ def with_open_set(result: EvalResult, query: Embeddings, gallery: Embeddings) ->
 
 
 def evaluated_digest(dataset: Dataset) -> str:
-    """Digest of the pictures that are compared."""
+    """Return the digest of the images that an evaluation compares."""
     return dataset_digest(dataset, "query", "gallery")

@@ -1,4 +1,4 @@
-"""What became of each query, as a table that a spreadsheet opens."""
+"""The results of each query, as a CSV table."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ COLUMNS = ("path", "pid", "camid", "matches", "first_rank", "average_precision",
 
 
 def write_per_query(path: str | Path, result: EvalResult) -> None:
-    """A row a query, in the order of the queries; those without a valid match are left out, as they count nowhere.
+    """Write one row per query, in the order of the queries; those without a valid match are left out.
 
     Raises:
-        ProtocolError: if the protocol counts no single queries: galleries are drawn, and the curve is their mean.
+        ProtocolError: if the protocol has no results per query, since it averages over random galleries.
     """
     check_no_draws(result.protocol)
     each = result.per_query
@@ -31,9 +31,13 @@ def write_per_query(path: str | Path, result: EvalResult) -> None:
 
 
 def check_no_draws(protocol: Protocol) -> None:
-    """Say so where nothing of each query will be known."""
+    """Check that a protocol has results per query.
+
+    Raises:
+        ProtocolError: if it averages over random galleries.
+    """
     if protocol.draws:
         raise ProtocolError(
-            f"protocol {protocol.name} gives a mean over {protocol.draws} draws, and nothing of each query: ask for "
-            "the whole gallery (--draws 0), or leave out what tells queries apart"
+            f"protocol {protocol.name} averages over {protocol.draws} random galleries and has no results per query. "
+            "Fix: use the whole gallery (--draws 0), or leave out what needs them"
         )

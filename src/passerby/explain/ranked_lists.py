@@ -3,7 +3,7 @@
 Distances, ties and average precision are those of an evaluation under the same protocol, re-ranking included: the
 figure shows what is measured. What the protocol ignores (junk; the query's person by the query's camera) has no rank.
 
-Attributes can filter a list (AANet's Fig 8; Tay, Roy, Yap, CVPR 2019): distances stay, and images with other predicted
+Attributes can filter a list (AANet's Fig 8; Tay, Roy, Yap, CVPR 2019): distances stay, and images with other match_predictions
 attributes are removed. The average precision of a filtered list counts removed matches as never found.
 """
 
@@ -21,7 +21,7 @@ from torch import Tensor
 from passerby.data.attributes.query import AttributeQuery
 from passerby.errors import ConfigError, ProtocolError, UnknownNameError
 from passerby.evaluation.per_query import check_no_draws
-from passerby.inference.attributes import predicted
+from passerby.inference.attributes import match_predictions
 from passerby.metrics.calibration import Calibration
 from passerby.metrics.functional import average_precision
 from passerby.retrieval.matches import Matches
@@ -213,7 +213,7 @@ class _Lister:
                 f"the gallery has no predicted attributes to filter by {attributes}. Fix: use a run of a model that "
                 "predicts them: passerby train aanet --data DATA"
             )
-        return predicted(self.gallery.attributes, attributes)
+        return match_predictions(self.gallery.attributes, attributes)
 
     def _hit(self, i: int, distance: float, *, outcome: Outcome, rank: int | None, before: int | None) -> RankedHit:
         same, verdict = self.calibration.verdict(distance) if self.calibration else (None, None)

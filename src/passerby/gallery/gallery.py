@@ -9,9 +9,9 @@ Order and distances are those of :func:`passerby.retrieval.ranking.top_k`, which
 measured is what is served. Junk (:class:`~passerby.types.Role`) is never found, as it never counts. Where the run is
 calibrated, a hit has P(same person) and a verdict.
 
-Predicted attributes (AANet's Fig 8; Tay, Roy, Yap, CVPR 2019) filter a search: what stays are images whose most probable
-value of every group asked for is the one asked for, and embeddings rank them. Without a query they rank: all images, by
-the product of the probabilities of the values asked for, as if groups were independent.
+Predicted attributes (AANet's Fig 8; Tay, Roy, Yap, CVPR 2019) filter a search: images stay whose most probable value of
+every group asked for is the one asked for, and embeddings rank them. Without a query they rank: all images, by the
+product of the probabilities of the values asked for, as if groups were independent.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from passerby.data.source import Source
 from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError
 from passerby.gallery.compatibility import check_same_keypoints, check_same_model, warn_unknown_keypoints
 from passerby.gallery.records import Records
-from passerby.inference.attributes import log_probability, predicted, schema_of
+from passerby.inference.attributes import log_probability, match_predictions, schema_of
 from passerby.inference.embeddings_file import read_embeddings, write_embeddings
 from passerby.inference.images import ImageInput, ImagesInput, collect_images, is_place, query_image
 from passerby.inference.model import Model
@@ -46,7 +46,7 @@ DEFAULT_K = 10
 
 
 class Gallery:
-    """Embedded images that can be searched; empty at first.
+    """A set of embedded images that can be searched; empty at first.
 
     Images of one place are named within it. Once images of a second place are added, each name tells its place:
     ``PLACE::NAME``, or the path of a file.
@@ -70,7 +70,7 @@ class Gallery:
         if embeddings is None:
             embeddings = Embeddings(torch.empty(0, model.session.embedding_size), ())
         self._set(Records(embeddings, tuple(splits or (None,) * len(embeddings)), source))
-        self._keypoints: list[KeypointOrigin | None] = []  # empty until somebody asks
+        self._keypoints: list[KeypointOrigin | None] = []  # empty until they are needed
 
     @classmethod
     def open(
@@ -162,7 +162,7 @@ class Gallery:
 
     @property
     def source(self) -> Source:
-        """What holds the images (raises :class:`~passerby.errors.DatasetLayoutError` if they have moved)."""
+        """The source that holds the images (:class:`~passerby.errors.DatasetLayoutError` if they have moved)."""
         return self._records.source
 
     @property
@@ -200,7 +200,7 @@ class Gallery:
                 are predicted to have all of them are searched, and fewer than k may be found, or none.
 
         Raises:
-            ProtocolError: if the gallery is empty or has fewer than k images, or neither query nor attributes are given.
+            ProtocolError: if the gallery is empty or has fewer than k images, or there is neither query nor attributes.
             ImageError: if the query cannot be decoded.
             ConfigError: if the model predicts no attributes, or not those; or if the query's parts would be cut by
                 other keypoints (:mod:`passerby.gallery.compatibility`).
@@ -230,7 +230,7 @@ class Gallery:
 
     def matching(self, asked: AttributeQuery) -> int:
         """Return how many images are predicted to have all the attributes asked for."""
-        return int(predicted(self._probabilities(), asked).sum())
+        return int(match_predictions(self._probabilities(), asked).sum())
 
     def image(self, hit: Hit) -> Image.Image:
         """Return the image of one hit.
@@ -252,7 +252,7 @@ class Gallery:
         embedded = self.model.embed_samples(query.source, [query.sample])
         k, rows = self._checked(k), torch.arange(len(self))
         if asked is not None:
-            rows = predicted(self._probabilities(), asked).nonzero().squeeze(1)
+            rows = match_predictions(self._probabilities(), asked).nonzero().squeeze(1)
             if not len(rows):
                 return []
         searched = self._searched if asked is None else self._searched[rows]

@@ -19,7 +19,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Records:
-    """Embeddings with their splits and their place.
+    """The embeddings of a gallery, with their splits and their place.
 
     Images of one place are named within it. Those of several places have names that tell the place: ``PLACE::NAME``, or
     the path of a file; then ``held`` is empty.
@@ -29,7 +29,7 @@ class Records:
     splits: tuple[str | None, ...]
     """The split of each image; ``None`` where it is unknown."""
     held: Source | str | Path = ""
-    """What holds the images, or its path."""
+    """The source that holds the images, or its path."""
     contents: Mapping[str, bytes | str | Path] = field(default_factory=dict)
     """The images that are in memory, by name, or where they are."""
 
@@ -41,13 +41,13 @@ class Records:
 
     @property
     def place(self) -> str:
-        """What opens the source again, from any directory; empty where names tell it."""
+        """The text that opens the source again, from any directory; empty where names tell it."""
         held = self.held
         return held.place if isinstance(held, Source) else registry.absolute_spec(held) if held else ""
 
     @cached_property
     def source(self) -> Source:
-        """What holds the images.
+        """The source that holds the images.
 
         Raises:
             DatasetLayoutError: if they are no longer where they were.

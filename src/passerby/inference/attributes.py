@@ -1,4 +1,4 @@
-"""What a model says of people in words: probabilities of a schema's values, read as groups and classes."""
+"""Predicted attributes: probabilities of a schema's values, read as groups and classes."""
 
 from __future__ import annotations
 
@@ -14,61 +14,61 @@ from passerby.errors import ConfigError
 from passerby.models.base import ReidModel
 
 OWN = "own"
-"""What a model predicts of the query itself."""
+"""The word for the attributes that a model predicts of the query itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupPrediction:
-    """What a model says of one group."""
+    """The prediction for one attribute group."""
 
     value: str
-    """The most probable one."""
+    """The most probable value."""
     probability: float
-    """That the model gives it, in [0, 1]; not calibrated."""
+    """The probability that the model gives it, in [0, 1]; not calibrated."""
     probabilities: dict[str, float]
-    """Of all values; they add up to 1."""
+    """The probabilities of all values; they add up to 1."""
 
 
 AttributePredictions = dict[str, GroupPrediction]
-"""Of one picture, by name of group."""
+"""The predictions for one image, by name of group."""
 
 
 def schema_of(model: ReidModel) -> Schema:
-    """The attributes that a model predicts.
+    """Return the attributes that a model predicts.
 
     Raises:
         ConfigError: if it predicts none.
     """
     if model.schema is None:
         raise ConfigError(
-            f"{model.card.name} predicts no attributes as this run has it; use a run of a model that does: "
+            f"{model.card.name} predicts no attributes in this run. Fix: use a run of a model that does: "
             "passerby train aanet --data DATA"
         )
     return model.schema
 
 
-def classes(probabilities: Float[Tensor, "n v"], schema: Schema) -> Int[Tensor, "n g"]:
-    """The most probable class of each group, the first of equally probable ones."""
+def predicted_classes(probabilities: Float[Tensor, "n v"], schema: Schema) -> Int[Tensor, "n g"]:
+    """Return the most probable class of each group, the first of equally probable ones."""
     return torch.stack([probabilities[:, part].argmax(dim=1) for part in schema.slices], dim=1)
 
 
-def predicted(probabilities: Float[Tensor, "n v"], query: AttributeQuery) -> Bool[Tensor, " n"]:
-    """Which rows have every value asked for as the most probable one of its group."""
-    found = classes(probabilities, query.schema)
+def match_predictions(probabilities: Float[Tensor, "n v"], query: AttributeQuery) -> Bool[Tensor, " n"]:
+    """Return which rows have every value asked for as the most probable one of its group."""
+    found = predicted_classes(probabilities, query.schema)
     places, wanted = list(query.classes), torch.tensor(list(query.classes.values()))
     return (found[:, places] == wanted).all(dim=1)
 
 
-def asked_of_queries(text: str, probabilities: Float[Tensor, "q v"], schema: Schema) -> list[AttributeQuery]:
-    """What is asked for beside each query.
+def attribute_queries(text: str, probabilities: Float[Tensor, "q v"], schema: Schema) -> list[AttributeQuery]:
+    """Return the attributes that each query asks for.
 
     Args:
-        text: ``GROUP=VALUE,…``, the same of all; or what is predicted of the query itself: of every group, ``own``, or
-            of some, ``own:GROUP,…``.
-        probabilities: of the queries.
+        text: ``GROUP=VALUE,…``, the same for all; or what is predicted of the query itself: in every group, ``own``, or
+            in some, ``own:GROUP,…``.
+        probabilities: those of the queries.
 
     Raises:
-        ConfigError: for a group or value that the schema has not.
+        ConfigError: for a group or value that the schema lacks.
     """
     head, colon, names = text.partition(":")
     if head.strip() != OWN:
@@ -76,12 +76,12 @@ def asked_of_queries(text: str, probabilities: Float[Tensor, "q v"], schema: Sch
     places = [group_place(name, schema) for name in names.split(",")] if colon else range(len(schema.groups))
     return [
         AttributeQuery(schema, {place: int(found[place]) for place in places})
-        for found in classes(probabilities, schema)
+        for found in predicted_classes(probabilities, schema)
     ]
 
 
 def attribute_predictions(probabilities: Float[Tensor, "n v"], schema: Schema) -> list[AttributePredictions]:
-    """Probabilities with their names."""
+    """Return probabilities with the names of their groups and values."""
     return [_predictions(row, schema) for row in probabilities]
 
 

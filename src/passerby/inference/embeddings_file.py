@@ -29,8 +29,8 @@ from passerby.inference.former_formats import has_image_paths, is_npz, precomput
 from passerby.types import Embeddings, Protocol, QueryGallery
 
 FORMAT = 4
-"""1 did not record ``flip_tta`` and ``normalize`` and meant their defaults; 2 did not record ``keypoints``; 3 named both
-differently, and had no columns ``split`` and ``time``."""
+"""The format of files: 1 did not record ``flip_tta`` and ``normalize`` and meant their defaults; 2 did not record
+``keypoints``; 3 named two of these differently, and had no columns ``split`` and ``time``."""
 _KEY = b"passerby"
 _OPTIONS = ("flip_tta", "normalize")
 
@@ -40,7 +40,7 @@ Groups: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What embeddings were made by, and of what."""
+    """The model, options and images that embeddings were made of."""
 
     fingerprint: str
     """The model's fingerprint: embeddings of another one are not comparable."""
@@ -53,9 +53,9 @@ class Origin:
     attributes: Groups = ()
     """The attributes that the probabilities are of, in their order; empty if none are stored."""
     flip_tta: bool = False
-    """Whether each embedding is the mean of those of an image and of its mirror image."""
+    """The flag that each embedding is the mean of those of an image and of its mirror image."""
     normalize: bool = True
-    """Whether embeddings are L2-normalized before they are compared; they are stored as the model made them."""
+    """The flag that embeddings are L2-normalized before they are compared; they are stored as the model made them."""
     keypoints: KeypointOrigin | None = None
     """The keypoints that images were cut by; ``None`` if there were none, or an older file does not record it."""
 
@@ -70,7 +70,7 @@ class StoredEmbeddings:
     splits: tuple[str | None, ...]
     """The split of each row: ``query``, ``gallery``, ``train``, or ``None`` if unknown."""
     origin: Origin | None
-    """What made the embeddings; ``None`` for precomputed embeddings of another program."""
+    """The origin of the embeddings; ``None`` for precomputed embeddings of another program."""
 
     def split(self, name: str) -> Embeddings:
         """Return the rows of one split.
@@ -98,13 +98,14 @@ class StoredEmbeddings:
             if side.pids is None or side.camids is None:
                 column = "pid" if side.pids is None else "camid"
                 raise DatasetLayoutError(
-                    f"{self.file} has no {column} of its {name}, which an evaluation needs. Fix: fill the column {column}"
+                    f"{self.file} has no {column} of its {name}, which an evaluation needs. "
+                    f"Fix: fill the column {column}"
                 )
         return sides
 
     @property
     def protocol(self) -> Protocol:
-        """How these embeddings are compared: as the model that made them does, or L2-normalized if that is unknown."""
+        """The protocol of the model that made the embeddings; L2-normalized embeddings if that is unknown."""
         origin = self.origin
         return Protocol(normalize=origin.normalize, flip_tta=origin.flip_tta) if origin else Protocol()
 

@@ -28,11 +28,11 @@ from passerby.types import Embeddings
 
 SPLIT_NAMES = ("query", "gallery", "train")
 _LABELS = {"pid": "pids", "camid": "camids", "role": "roles"}
-"""Columns of whole numbers that every file has: name in the file, name in :class:`~passerby.types.Embeddings`."""
+"""The columns of whole numbers that every file has: name in the file, name in :class:`~passerby.types.Embeddings`."""
 _NUMBERS = ("local", "attributes")
-"""Columns of floating-point numbers that a file may lack."""
+"""The columns of floating-point numbers that a file may lack."""
 DICTIONARIES = [*_LABELS, "split"]
-"""Columns in which few values repeat."""
+"""The columns in which few values repeat."""
 
 
 def to_table(embeddings: Embeddings, splits: Sequence[str | None]) -> pa.Table:

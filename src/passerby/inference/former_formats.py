@@ -25,7 +25,7 @@ from passerby.types import Embeddings, Role
 
 SIDES = ("query", "gallery")
 _COLUMNS = {"f": "embedding", "cam": "camid"}
-"""Columns of version 0.1 and their names today."""
+"""The columns of version 0.1 and their names today."""
 _WHOLE_NUMBERS = {"pid": "pids", "camid": "camids", "role": "roles", "time": "times"}
 _NEEDED = ("f", "pid", "cam")
 _JUNK = -1

@@ -29,7 +29,7 @@ ImagesInput: TypeAlias = "ImageInput | Sequence[ImageInput]"
 
 
 class GivenImages(Source):
-    """Images that a caller handed over, as one source: contents by name, or where to read them when needed."""
+    """A source of images that a caller handed over: contents by name, or where to read them when needed."""
 
     def __init__(self, contents: Mapping[str, bytes | str | Path]) -> None:
         super().__init__(Path("given images"))
@@ -37,7 +37,7 @@ class GivenImages(Source):
 
     @property
     def place(self) -> str:
-        """Nothing: each name says where its image is."""
+        """An empty text, since each name tells where its image is."""
         return ""
 
     def names(self) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Model:
-    """Embeds images with one network at one size; :func:`passerby.load` makes it of a run folder.
+    """A network with all that is needed to embed images; :func:`passerby.load` makes it of a run folder.
 
     Args:
         network: the network; it is put into evaluation mode.
@@ -104,12 +104,12 @@ class Model:
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits of the weights and the size: embeddings of other digits are not comparable."""
+        """The 16 hex digits of the weights and the size: embeddings of other digits are not comparable."""
         return self.session.digest(str(self.size))[:16]
 
     @property
     def protocol(self) -> Protocol:
-        """How this model's embeddings are compared: Market-1501's protocol with the options' flags."""
+        """The protocol by which its embeddings are compared: Market-1501's, with the options' flags."""
         options = self.options
         return Protocol(flip_tta=bool(options.flip_tta), normalize=bool(options.normalize))
 
@@ -275,7 +275,7 @@ class Model:
 
     @property
     def uses_keypoints(self) -> bool:
-        """Whether the model sees body parts that keypoints locate."""
+        """The flag that the model sees body parts, which keypoints locate."""
         return "parts" in self.card.inputs and self.parts.get("by", "pose") == "pose"
 
     def keypoint_origin(self, source: Source) -> KeypointOrigin | None:

@@ -1,6 +1,6 @@
 """How images are embedded: one value that travels from the command line to the network, and into records.
 
-``None`` means that somebody below decides: the run that is loaded, or else the model's paper. A
+``None`` leaves the choice to the run that is loaded, or else to the model's paper. A
 :class:`~passerby.inference.model.Model` holds the resolved options, in which only ``blur`` may be ``None``.
 """
 
@@ -31,13 +31,13 @@ class InferenceOptions:
     batch_size: int = BATCH_SIZE
     """The number of images that go through the network at once."""
     flip_tta: bool | None = None
-    """Whether an embedding is the mean of those of an image and of its mirror image (flip test-time augmentation)."""
+    """The flag for flip test-time augmentation: an embedding is the mean of those of an image and its mirror image."""
     normalize: bool | None = None
-    """Whether embeddings are L2-normalized before they are compared; they are stored as the network made them."""
+    """The flag that embeddings are L2-normalized before they are compared; they are stored as the network made them."""
     keypoints: str | None = None
     """The keypoint source of models that see body parts (:func:`~passerby.inference.keypoint_source.part_maker`)."""
     blur: bool | None = None
-    """Whether faces are blurred in images that are shown; ``None``: unless the images are synthetic."""
+    """The flag that faces are blurred in images that are shown; ``None``: unless the images are synthetic."""
 
     def __post_init__(self) -> None:
         _check("device", self.device, "a device such as 'auto', 'cpu' or 'cuda:0'", _is_name(self.device))

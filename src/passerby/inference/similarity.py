@@ -23,9 +23,9 @@ class Similarity:
     cosine: float
     """The cosine of the angle between both embeddings, in [−1, 1]; larger is more alike."""
     probability: float | None = None
-    """P(same person) by the run's calibration, in [0, 1]; ``None`` without one."""
+    """The probability of the same person by the run's calibration, in [0, 1]; ``None`` without one."""
     verdict: Verdict | None = None
-    """What the calibration calls the pair: ``same``, ``unsure`` or ``different``; ``None`` without one."""
+    """The calibration's name for the pair: ``same``, ``unsure`` or ``different``; ``None`` without one."""
 
     def __float__(self) -> float:
         return self.cosine
@@ -42,7 +42,7 @@ class SimilarityMatrix(NamedTuple):
     cosine: Float[Tensor, "a b"]
     """The cosines, in [−1, 1]; larger is more alike."""
     probability: Float[Tensor, "a b"] | None
-    """P(same person) by the run's calibration; ``None`` without one."""
+    """The probabilities of the same person by the run's calibration; ``None`` without one."""
 
 
 def similarity_matrix(

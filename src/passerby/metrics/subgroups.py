@@ -5,7 +5,7 @@ dimension       group                    value                      queries
 ==============  =======================  =========================  ==========================================
 ``cameras``     camera of the query      camera of the gallery      by the one, in the gallery of the other
 ``attributes``  group of a schema        value of the attribute     of such people, in the whole gallery
-``visibility``  ``visible joints``       number of the 18           with so many, in the whole gallery
+``visibility``  ``visible keypoints``    number of the 18           with so many, in the whole gallery
 ==============  =======================  =========================  ==========================================
 
 A pair of cameras is a separate evaluation: true and false matches are those of the gallery's camera, and

@@ -105,7 +105,7 @@ def test_each_query_has_a_row(run, trained: Path, figures: Path, tmp_path: Path)
     low, high = result["intervals"]["mean_ap"]
     assert low <= result["mean_ap"] <= high
     draws = run("evaluate", trained, "--data", figures, "--per-query", table, "--draws", 2)
-    assert "gives a mean over 2 draws, and nothing of each query" in draws.err
+    assert "averages over 2 random galleries and has no results per query" in draws.err
 
 
 def test_random_galleries(run, trained: Path, figures: Path) -> None:

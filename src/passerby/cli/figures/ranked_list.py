@@ -117,7 +117,7 @@ def _lists(
 ) -> dict[str, Sequence[RankedList]]:
     """By name; with attributes, what is left of them, too."""
     from passerby.explain.ranked_lists import ranked_lists
-    from passerby.inference.attributes import asked_of_queries
+    from passerby.inference.attributes import attribute_queries
 
     def listed(asked: Sequence[AttributeQuery] | None = None) -> Sequence[RankedList]:
         return ranked_lists(
@@ -128,7 +128,7 @@ def _lists(
         return {each.name: listed()}
     assert each.schema is not None  # of a model that predicts attributes, else it was refused
     assert each.query.attributes is not None
-    asked = asked_of_queries(attributes, each.query.attributes[rows], each.schema)
+    asked = attribute_queries(attributes, each.query.attributes[rows], each.schema)
     return {each.name: listed(), f"{each.name}, filtered": listed(asked)}
 
 
