@@ -15,6 +15,7 @@ from typer.main import get_command
 
 from passerby.cli import app
 from passerby.cli.command import Command
+from passerby.cli.generated_figures import figure_command, figure_entry, generated_names
 from passerby.cli.registry import Entry, entries
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "cli.md"
@@ -79,9 +80,14 @@ def reference() -> str:
     """Return the reference of all commands as Markdown."""
     program: Any = get_command(app)
     sections: list[tuple[str, str, list[Parameter]]] = []
-    for entry in sorted(entries(), key=lambda entry: (place_of(entry), entry.place)):
+    generated = generated_names()
+    known = [*entries(), *map(figure_entry, generated)]
+    for entry in sorted(known, key=lambda entry: (place_of(entry), entry.place)):
         if entry.function is not None:
-            command = (program.commands[entry.group] if entry.group else program).commands[entry.name]
+            if entry.group == "figures" and entry.name in generated:
+                command = figure_command(entry.name)
+            else:
+                command = (program.commands[entry.group] if entry.group else program).commands[entry.name]
             name = " ".join(filter(None, ("passerby", entry.group, entry.name)))
             sections.append((name, " ".join(str(command.help).split()), parameters(entry, command)))
     counts = Counter(key for *_, each in sections for key in {p.key for p in each})

@@ -51,6 +51,7 @@ FORMER_OPTIONS = {
     "--knob": "--difficulty",
     "--joints": "--show-keypoints",
     "--attributes": "--attribute-labels",
+    "--pictures": "--images",
     "--colour": "--color",
     "--normalise": "--normalize",
     "--no-normalise": "--no-normalize",

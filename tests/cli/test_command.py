@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from passerby.cli import app
 from passerby.cli.command import Command
+from passerby.cli.generated_figures import figure_command, generated_names
 from passerby.compat import FORMER_OPTIONS
 
 
@@ -29,9 +30,10 @@ def names(command: Command) -> dict[str, Any]:
     return {name: option for option in command.params for name in (*option.opts, *option.secondary_opts)}
 
 
+GENERATED = [(f"passerby figures {name}", figure_command(name)) for name in generated_names()]
 RENAMINGS = [
     pytest.param(command, old, new, id=f"{name} {old}")
-    for name, command in commands()
+    for name, command in (*commands(), *GENERATED)
     for old, new in FORMER_OPTIONS.items()
     if new in names(command) and old not in names(command)
 ]
@@ -52,7 +54,7 @@ def test_a_former_option_name_means_the_new_one(
     command: Command, old: str, new: str, form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     option = names(command)[new]
-    value = [] if option.is_flag else ["camera" if new == "--color" else "y"]
+    value = [] if option.is_flag else ["camera" if new == "--color" else "7"]
 
     def parsed(name: str) -> dict[str, Any]:
         given = [f"{name}={value[0]}"] if value and form == "one word" else [name, *value]
@@ -107,7 +109,7 @@ def test_a_default_stands_in_the_help_text() -> None:
 
 
 def described() -> list[tuple[str, Command]]:
-    return [(name, command) for name, command in commands() if not name.startswith("passerby figures")]
+    return [*commands(), *GENERATED]
 
 
 @pytest.mark.parametrize(("name", "command"), described())
@@ -136,6 +138,9 @@ VARYING = {
     "-n": "what is counted differs",
     "-k": "search has its own default",
     "--attributes": "ranked-list can filter by the query's own",
+    "--attribute-labels": "figures attributes has own labels of synthetic data by default",
+    "--features": "figures of curves take several files",
+    "--images": "images to generate, or where they are",
 }
 """Options whose help texts differ between commands, and why."""
 

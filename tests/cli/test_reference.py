@@ -8,6 +8,7 @@ from pathlib import Path
 from typer.main import get_command
 
 from passerby.cli import app
+from passerby.cli.generated_figures import figure_command, generated_names
 from passerby.compat import FORMER_OPTIONS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -28,6 +29,7 @@ def test_the_page_names_every_command_and_option() -> None:
     for name, found in program.commands.items():
         commands = getattr(found, "commands", None)
         each = {f"{name} {sub}": command for sub, command in commands.items()} if commands else {name: found}
+        each |= {f"figures {sub}": figure_command(sub) for sub in generated_names()} if name == "figures" else {}
         for words, command in each.items():
             [section] = [text for usage, text in named.items() if f"{usage} ".startswith(f"{words} ")]
             for option in command.params:

@@ -85,7 +85,7 @@ def build_app() -> typer.Typer:
     groups: dict[str | None, typer.Typer] = {None: program}
     for entry in found:
         if entry.function is None:
-            groups[entry.name] = typer.Typer(no_args_is_help=True, help=entry.help)
+            groups[entry.name] = typer.Typer(no_args_is_help=True, help=entry.help, cls=entry.cls)
             program.add_typer(groups[entry.name], name=entry.name, rich_help_panel=entry.heading)
     for entry in found:
         if entry.function is not None:

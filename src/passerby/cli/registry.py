@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeVar
 
+from typer.core import TyperGroup
+
 PACKAGES = ("passerby.cli.commands", "passerby.cli.figures")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -38,6 +40,8 @@ class Entry:
     panel: Panel | None = None
     order: int = 0
     needs_arguments: bool = True
+    cls: type[TyperGroup] | None = None
+    """The class of a group that has commands besides the registered ones."""
 
     @property
     def heading(self) -> str | None:
@@ -82,9 +86,16 @@ def command(
     return register
 
 
-def group(name: str, *, help: str, panel: Panel | None = None, order: int = 0) -> None:  # noqa: A002 - typer's word
-    """Register ``passerby name …``, the group that commands name as theirs."""
-    _add(Entry(name=name, help=help, panel=panel, order=order))
+def group(
+    name: str,
+    *,
+    help: str,  # noqa: A002 - typer's word
+    panel: Panel | None = None,
+    order: int = 0,
+    cls: type[TyperGroup] | None = None,
+) -> None:
+    """Register ``passerby name …``, the group that commands name as theirs; ``cls`` may add more commands to it."""
+    _add(Entry(name=name, help=help, panel=panel, order=order, cls=cls))
 
 
 def _add(entry: Entry) -> None:

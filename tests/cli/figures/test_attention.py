@@ -54,9 +54,9 @@ def test_attention_draws_what_fits_and_says_what_else_there_is(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--positions", "3"), "a position is ROW,COLUMN"),
+        (("--positions", "3"), "a position must be ROW,COLUMN"),
         (("--positions", "9,9"), "lies outside the map of 2 rows"),
-        (("--kind", "channels", "--positions", "0,0"), "leave them out"),
+        (("--kind", "channels", "--positions", "0,0"), "leave it out"),
         (("--kind", "inner"), "unknown kind of attention 'inner'"),
         (("--kind", "intra"), "no attention of kind intra"),
         (("--query", "none.jpg"), "unknown image 'none.jpg'"),

@@ -1,4 +1,4 @@
-"""Curves, matrices and maps from the command line; what they show is tested in tests/explain."""
+"""Curves, matrices and maps from the command line; tests/figures tests what they show."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from PIL import Image
 
 
 def is_png(path: Path) -> bool:
-    with Image.open(path) as picture:
-        return picture.format == "PNG" and picture.width > 300
+    with Image.open(path) as image:
+        return image.format == "PNG" and image.width > 300
 
 
 def test_curves_of_runs(run, trained: Path, tmp_path: Path) -> None:
@@ -21,11 +21,11 @@ def test_curves_of_runs(run, trained: Path, tmp_path: Path) -> None:
 
 
 def test_retrieval_of_runs_and_of_features(run, trained: Path, figures: Path, tmp_path: Path) -> None:
-    picture, kept = tmp_path / "retrieval.png", tmp_path / "kept.parquet"
-    asked = ("figures", "retrieval", trained, "--data", figures, "-o", picture)
+    file, kept = tmp_path / "retrieval.png", tmp_path / "kept.parquet"
+    asked = ("figures", "retrieval", trained, "--data", figures, "-o", file)
     done = run(*asked, "--what", "cmc,pr,roc,histogram")
     assert (done.code, done.err) == (0, "")
-    assert is_png(picture)
+    assert is_png(file)
     assert "none of these runs is calibrated" in run(*asked, "--what", "calibration").err
     run("evaluate", trained, "--data", figures, "--save-features", kept)
     done = run("figures", "retrieval", "--features", kept, "--features", kept, "-o", tmp_path / "features.png")
@@ -39,15 +39,15 @@ def test_retrieval_of_runs_and_of_features(run, trained: Path, figures: Path, tm
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "give RUN… and --data, or --features"),
-        (("--features", "a.npz", "RUN"), "and not both"),
+        ((), "give RUN… and --data DATA, or --features"),
+        (("--features", "a.npz", "RUN"), "RUN has no effect with --features"),
         (("--features", "a.npz", "--data", "x"), "--data has no effect"),
         (("--features", "a.npz", "--what", "calibration"), "leave calibration out"),
         (("RUN",), "add --data DATA"),
         (("RUN", "--what", "cmd"), "Did you mean cmc?"),
     ],
 )
-def test_what_cannot_be_compared_is_said(run, trained: Path, tmp_path: Path, arguments: tuple, message: str) -> None:
+def test_contradicting_options_are_an_error(run, trained: Path, tmp_path: Path, arguments: tuple, message: str) -> None:
     given = [trained if argument == "RUN" else argument for argument in arguments]
     done = run("figures", "retrieval", *given, "-o", tmp_path / "no.png")
     assert done.code == 1

@@ -1,4 +1,4 @@
-"""``passerby figures ranked-list``: of runs, of files, and what it refuses."""
+"""``passerby figures ranked-list``: of runs, of files, and its errors."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Drawn(NamedTuple):
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Drawn]:
-    """What was drawn, in order."""
+    """Record what is drawn, in order."""
     kept, draw = list[Drawn](), ranked_list.ranked_list_figure
 
     def keep(lists: dict[str, Sequence[RankedList]], album: ImageSet, *, title: str) -> Figure:
@@ -73,14 +73,14 @@ def test_the_worst_of_a_run_are_those_of_its_evaluation(
     file = tmp_path / "lists.png"
     command = ("figures", "ranked-list", trained, "--data", figures, "-n", 2, "-k", 3, "-o", file)
     done = run(*command, "--queries", "worst", "--junk", "--rerank")
-    assert (done.code, done.out) == (0, f"The ranked lists are in {file}.\n"), done.err
-    with Image.open(file) as picture:
-        assert picture.format == "PNG"
+    assert (done.code, done.out) == (0, f"The figure is in {file}.\n"), done.err
+    with Image.open(file) as image:
+        assert image.format == "PNG"
     measured = precisions(sides, Protocol(normalize=load(trained).protocol.normalize, rerank=Rerank()))
     lists = drawn[0].lists[trained.name]
     assert [one.average_precision for one in lists] == sorted(measured.values())[:2]
     assert all(measured[one.path] == one.average_precision and len(one.hits) == 3 for one in lists)
-    assert not drawn[0].blurs  # nobody in these pictures exists
+    assert not drawn[0].blurs  # the images are synthetic
     assert "the 2 of lowest average precision" in drawn[0].title
     assert "re-ranked" in drawn[0].title
 
@@ -101,18 +101,18 @@ def test_a_baseline_above_ours(run: Run, drawn: list[Drawn], trained: Path, figu
     assert "distance local" in drawn[0].title
 
 
-def test_anybodys_embeddings_and_pictures(
+def test_precomputed_embeddings_and_their_images(
     run: Run, drawn: list[Drawn], features: Path, figures: Path, sides: Any, tmp_path: Path
 ) -> None:
     command = ("figures", "ranked-list", "--features", features, "-o", tmp_path / "lists.png")
-    done = run(*command, "--pictures", figures, "--queries", "best", "-n", 1)
+    done = run(*command, "--images", figures, "--queries", "best", "-n", 1)
     assert done.code == 0, done.err
     (found,) = drawn[0].lists["theirs"]
     assert found.average_precision == max(precisions(sides, Protocol()).values())
-    assert "--pictures PLACE" in run(*command).err
-    message = run(*command, "--pictures", figures, "--attributes", "own", "--flip-tta").err
+    assert "--images PLACE" in run(*command).err
+    message = run(*command, "--images", figures, "--attributes", "own", "--flip-tta").err
     assert "--attributes, --flip-tta has no effect" in message
-    message = run(*command, "--pictures", tmp_path).err
+    message = run(*command, "--images", tmp_path).err
     assert "has no file" in message
 
 
@@ -140,7 +140,7 @@ def test_lists_before_and_after_attributes_filter_them(
     assert "no attribute 'shoes'" in run(*command, "--attributes", "shoes=red").err
 
 
-def test_a_file_that_names_no_pictures(run: Run, features: Path, figures: Path, tmp_path: Path) -> None:
+def test_a_file_that_names_no_images(run: Run, features: Path, figures: Path, tmp_path: Path) -> None:
     sides = read_query_gallery(features)._asdict()
     kept = {
         f"{name}_{key}": column.numpy()
@@ -153,17 +153,17 @@ def test_a_file_that_names_no_pictures(run: Run, features: Path, figures: Path, 
         "ranked-list",
         "--features",
         tmp_path / "nameless.npz",
-        "--pictures",
+        "--images",
         figures,
         "-o",
         tmp_path / "x.png",
     )
     assert done.code == 1
-    assert "does not name the pictures of its gallery: add gallery_path" in done.err
+    assert "does not name the images of its gallery. Fix: add gallery_path" in done.err
     assert not (tmp_path / "x.png").exists()
 
 
-def test_what_is_refused(run: Run, trained: Path, figures: Path, tmp_path: Path) -> None:
+def test_contradicting_options_are_an_error(run: Run, trained: Path, figures: Path, tmp_path: Path) -> None:
     file = tmp_path / "lists.png"
     command = ("figures", "ranked-list", trained, "--data", figures, "-o", file)
     name = load_dataset(figures).query[0].path
@@ -172,7 +172,7 @@ def test_what_is_refused(run: Run, trained: Path, figures: Path, tmp_path: Path)
     assert "-n 3 has no effect" in run(*command, "--queries", name, "-n", 3).err
     assert "k must be between 1 and the gallery's" in run(*command, "-k", 10_000).err
     assert "predicts no attributes" in run(*command, "--attributes", "own").err
-    assert "nothing to rank" in run("figures", "ranked-list", trained, "-o", file).err
-    assert "belongs to --features" in run(*command, "--pictures", figures).err
+    assert "add --data DATA" in run("figures", "ranked-list", trained, "-o", file).err
+    assert "belongs to --features" in run(*command, "--images", figures).err
     assert "no folder" in run(*command[:-1], tmp_path / "nowhere" / "x.png").err
     assert run("figures", "ranked-list", trained, "--data", figures).code == 2

@@ -51,7 +51,7 @@ def test_identities(run: Run, trained: Path, figures: Path, tmp_path: Path, meth
     ("options", "said"),
     [
         (("--method", "cam"), "add --by identity"),
-        (("--method", "cam", "--by", "identity", "--layer", "layer3"), "leave --layer out"),
+        (("--method", "cam", "--by", "identity", "--layer", "layer3"), "--layer has no effect"),
         (("--layer", "layer9"), "unknown layer of aap_reid 'layer9'. Did you mean layer"),
         (("--query", "a.jpg", "-n", 2), "has no effect"),
         (("--query", "none.jpg"), "unknown image 'none.jpg'"),

@@ -1,13 +1,14 @@
-"""``passerby figures attention``: what a model's attention does, whichever it has."""
+"""``passerby figures attention``: the maps and weights of a model's attention, of every kind."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from passerby.cli.figures.sample_options import Shown
+from passerby.cli.figures.model_options import ModelOptions
+from passerby.cli.figures.sample_options import IMAGES, SampleOptions
 from passerby.cli.options import (
     BlurOption,
     DeviceOption,
@@ -19,24 +20,12 @@ from passerby.cli.options import (
     SampleSeedOption,
 )
 from passerby.cli.registry import command
-from passerby.errors import ConfigError
+from passerby.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from passerby.explain.attention.capture import AttentionKind
-    from passerby.explain.images import ModelView
 
-_WHAT: dict[AttentionKind, str] = {
-    "attributes": "Attribute maps",
-    "intra": "Intra-attention",
-    "inter": "Inter-attention",
-    "self": "Self-attention",
-    "positions": "Attention to positions",
-    "channels": "Weights of channels",
-}
-_PICTURES: dict[AttentionKind, int] = {"channels": 48, "inter": 8}
-_ELSE = 4
+_IMAGES: dict[AttentionKind, int] = {"channels": 48, "inter": 8}
 
 
 @command("attention", group="figures", order=6)
@@ -46,68 +35,76 @@ def attention(
     output: FigureOption,
     kind: Annotated[
         str | None,
-        typer.Option(help="Where a model has several: attributes, intra, inter, self, positions or channels."),
+        typer.Option(
+            help="Kind of attention: attributes, intra, inter, self, positions or channels (default the model's first)."
+        ),
     ] = None,
     query: QueryOption = None,
     n: Annotated[
-        int | None, typer.Option("-n", min=1, help="How many pictures (4; of inter 8, of channels 48).")
+        int | None, typer.Option("-n", min=1, help="Number of images (default 4; 8 for inter, 48 for channels).")
     ] = None,
     positions: Annotated[
         list[str] | None,
-        typer.Option(metavar="ROW,COLUMN", help="Of self: positions of the last map, from 0; repeatable; default: 3."),
+        typer.Option(
+            metavar="ROW,COLUMN", help="Position of the last feature map, for self; repeatable (default three)."
+        ),
     ] = None,
     seed: SampleSeedOption = 0,
     blur: BlurOption = None,
     device: DeviceOption = "auto",
-    poses: KeypointsOption = None,
+    keypoints: KeypointsOption = None,
 ) -> None:
-    """Draw what a model attends to: channels, positions, parts or attributes, as its paper has it."""
+    """Draw the attention of a model to channels, positions, parts or attributes, as in its paper."""
     from passerby.explain.attention.capture import attention_kinds, require_attention
+    from passerby.explain.images import view_samples
+    from passerby.figures.registry import attention_figure
     from passerby.figures.save import check_figure, save_figure
+    from passerby.inference.options import InferenceOptions
 
     check_figure(output)
-    asked = [_position(text) for text in positions or ()]
-    shown = Shown(run, data, tuple(query or ()), n, seed, blur, device, poses)
-    model = shown.load()
-    found = require_attention(model.network, _kind(kind))
-    if asked and found != "self":
-        raise ConfigError(f"--positions are of self-attention, but this figure shows {found}: leave them out")
-    seen = shown.look(model, shown.dataset(), n=_PICTURES.get(found, _ELSE))
-    save_figure(_drawn(found, seen, asked or None, shown.title(_WHAT[found], model)), output)
-    others = " ".join(f"--kind {other}" for other in attention_kinds(model.network) if other != found)
-    typer.echo(f"The figure is in {output}.{f' The model has more: {others}.' if others else ''}")
+    places = [_parse_position(text) for text in positions or ()]
+    samples = SampleOptions(query, n, seed)
+    options = ModelOptions((run,), data, InferenceOptions(device=device, keypoints=keypoints, blur=blur))
+    [model] = options.load()
+    found = require_attention(model.network, _parse_kind(kind))
+    if places and found != "self":
+        raise ConfigError(f"--positions has no effect on {found}, only on self-attention. Fix: leave it out")
+    view = view_samples(model, options.images, samples.select(options.dataset, n=_IMAGES.get(found, IMAGES)))
+    entry = attention_figure(found)
+    keywords: dict[str, Any] = {"positions": places} if places else {}
+    save_figure(entry.draw(view, title=options.title(entry.title, model), **keywords), output)
+    typer.echo(f"The figure is in {output}.{_others(attention_kinds(model.network), found)}")
 
 
-def _drawn(kind: AttentionKind, seen: ModelView, positions: Sequence[tuple[int, int]] | None, title: str) -> Figure:
-    from passerby.figures.registry import attention_figure
-
-    options = {"positions": positions} if kind == "self" else {}
-    return attention_figure(kind).draw(seen, title=title, **options)
+def _others(kinds: Sequence[AttentionKind], drawn: AttentionKind) -> str:
+    others = " ".join(f"--kind {kind}" for kind in kinds if kind != drawn)
+    return f" The model has more: {others}." if others else ""
 
 
-def _kind(text: str | None) -> AttentionKind | None:
-    """What ``--kind`` says.
+def _parse_kind(text: str | None) -> AttentionKind | None:
+    """Check a kind of attention.
 
     Raises:
-        UnknownNameError: if there is no such attention.
+        UnknownNameError: if it is unknown.
     """
-    from passerby.errors import UnknownNameError
+    from passerby.explain.attention.capture import AttentionKind
 
-    for kind in _WHAT:
+    kinds: tuple[AttentionKind, ...] = get_args(AttentionKind)
+    for kind in kinds:
         if text == kind:
             return kind
     if text is not None:
-        raise UnknownNameError("kind of attention", text, _WHAT)
+        raise UnknownNameError("kind of attention", text, kinds)
     return None
 
 
-def _position(text: str) -> tuple[int, int]:
-    """Of ``3,2``.
+def _parse_position(text: str) -> tuple[int, int]:
+    """Parse a position such as ``3,2``.
 
     Raises:
         ConfigError: if it is not two whole numbers.
     """
     row, comma, column = text.partition(",")
     if not (comma and row.strip().isdigit() and column.strip().isdigit()):
-        raise ConfigError(f"a position is ROW,COLUMN, two whole numbers from 0 such as 3,2; got {text!r}")
+        raise ConfigError(f"a position must be ROW,COLUMN, two whole numbers from 0 such as 3,2; got {text!r}")
     return int(row), int(column)

@@ -1,4 +1,4 @@
-"""``passerby figures attributes``: where a model sees what it says of people (AANet, Fig 6)."""
+"""``passerby figures attributes``: the activation maps of predicted attributes (AANet, Fig 6)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from passerby.cli.figures.sample_options import Shown
+from passerby.cli.figures.model_options import ModelOptions
+from passerby.cli.figures.sample_options import SampleOptions
+from passerby.cli.generated_figures import NumberOption
 from passerby.cli.options import (
     BlurOption,
     DeviceOption,
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from passerby.data.attributes.schema import Schema
     from passerby.data.source import Source
 
-_PICTURES = 4
-
 
 @command("attributes", group="figures", order=7)
 def attributes(
@@ -34,49 +34,50 @@ def attributes(
     data: RequiredDataOption,
     output: FigureOption,
     query: QueryOption = None,
-    n: Annotated[int | None, typer.Option("-n", min=1, help=f"How many pictures ({_PICTURES}).")] = None,
-    truth: Annotated[
+    n: NumberOption = None,
+    labels: Annotated[
         str | None,
         typer.Option(
             "--attribute-labels",
             metavar="FILE|own",
-            help="Say which are right, by those of the data, .mat or .csv; default: own of people who do not exist.",
+            help="True attributes to mark predictions by: a .mat or .csv file, or own (default own of synthetic data).",
         ),
     ] = None,
     step: Annotated[
-        int | None,
-        typer.Option(min=1, help="Maps finer than the model's: a position every so many pixels, of pictures moved."),
+        int | None, typer.Option(min=1, help="Pixels between positions of a finer map (default as in the model).")
     ] = None,
     seed: SampleSeedOption = 0,
     blur: BlurOption = None,
     device: DeviceOption = "auto",
-    poses: KeypointsOption = None,
+    keypoints: KeypointsOption = None,
 ) -> None:
-    """Draw pictures with the attributes predicted of them: where each is seen, its value and probability."""
+    """Draw images with the map, value and probability of every predicted attribute."""
+    from passerby.explain.images import view_samples
     from passerby.figures.attributes import attribute_figure
     from passerby.figures.save import check_figure, save_figure
     from passerby.inference.attributes import schema_of
+    from passerby.inference.options import InferenceOptions
 
     check_figure(output)
-    shown = Shown(run, data, tuple(query or ()), n, seed, blur, device, poses)
-    model = shown.load()
-    schema, dataset = schema_of(model.network), shown.dataset()
-    known = _truth(truth, dataset.source, schema)
-    seen = shown.look(model, dataset, n=_PICTURES)
-    save_figure(attribute_figure(seen, known, title=shown.title("Attributes", model), step=step), output)
+    samples = SampleOptions(query, n, seed)
+    options = ModelOptions((run,), data, InferenceOptions(device=device, keypoints=keypoints, blur=blur))
+    [model] = options.load()
+    truth = _truth(labels, schema_of(model.network), options.dataset.source)
+    view = view_samples(model, options.images, samples.select(options.dataset))
+    save_figure(attribute_figure(view, truth, title=options.title("Attributes", model), step=step), output)
     typer.echo(f"The figure is in {output}.")
 
 
-def _truth(text: str | None, source: Source, schema: Schema) -> Attributes | None:
-    """What people wear, as far as somebody is asked, or knows it surely."""
+def _truth(labels: str | None, schema: Schema, source: Source) -> Attributes | None:
+    """Read the true attributes, if they are given or the data is synthetic."""
     from passerby.data.attributes.labels import read_attributes
 
-    if text is not None:
-        return read_attributes(source if text == "own" else text, schema)
+    if labels is not None:
+        return read_attributes(source if labels == "own" else labels, schema)
     if not source.is_synthetic:
         return None
     try:
-        drawn = read_attributes(source)
-    except DatasetLayoutError:  # a part of a written set, without its table
+        own = read_attributes(source)
+    except DatasetLayoutError:  # a part of an exported set, without its table
         return None
-    return drawn if drawn.schema == schema else None
+    return own if own.schema == schema else None

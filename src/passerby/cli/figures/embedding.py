@@ -1,4 +1,4 @@
-"""``passerby figures embedding``: where people's pictures lie, seen from above."""
+"""``passerby figures embedding``: a map of the embeddings of some people."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ def embedding(  # noqa: PLR0913 - options of a command
     data: RequiredDataOption,
     output: FigureOption,
     method: Annotated[
-        Literal["pca", "tsne", "umap"], typer.Option(help="How: PCA, t-SNE, or UMAP where umap-learn is installed.")
+        Literal["pca", "tsne", "umap"], typer.Option(help="Projection: PCA, t-SNE, or UMAP if umap-learn is installed.")
     ] = "pca",
-    color: Annotated[Literal["person", "camera"], typer.Option(help="What colors and markers tell.")] = "person",
-    people: Annotated[int, typer.Option(min=1, help="Of how many people, drawn by the seed.")] = 12,
-    seed: Annotated[int, typer.Option(min=0, help="Of the people, of t-SNE and of UMAP.")] = 0,
+    color: Annotated[Literal["person", "camera"], typer.Option(help="What colors and markers show.")] = "person",
+    people: Annotated[int, typer.Option(min=1, help="Number of random people.")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the people, of t-SNE and of UMAP.")] = 0,
     perplexity: Annotated[
-        float | None, typer.Option(min=1, help="Of t-SNE: about how many neighbors count; default: 30, or fewer.")
+        float | None, typer.Option(min=1, help="Perplexity of t-SNE (default 30, or a third of few images).")
     ] = None,
-    thumbnails: Annotated[int, typer.Option(min=0, help="How many pictures to show, where there is room.")] = 14,
+    thumbnails: Annotated[int, typer.Option(min=0, help="Maximum number of images in the map.")] = 14,
     blur: BlurOption = None,
     device: DeviceOption = "auto",
-    poses: KeypointsOption = None,
-    flip: FlipTtaOption = None,
+    keypoints: KeypointsOption = None,
+    flip_tta: FlipTtaOption = None,
     normalize: NormalizeOption = None,
 ) -> None:
-    """Draw a map of embeddings: a point a picture, by person or by camera, with some of the pictures."""
+    """Draw a map of embeddings by person or by camera, with some of the images."""
     from passerby.data.registry import load as load_dataset
     from passerby.explain.format import run_names
     from passerby.explain.images import ImageSet
@@ -52,12 +52,12 @@ def embedding(  # noqa: PLR0913 - options of a command
     check_figure(output)
     dataset = load_dataset(data)
     samples = select_people(dataset, people, seed=seed)
-    model = load(run, device=device, keypoints=poses, flip_tta=flip, normalize=normalize)
-    with progress_bar("embedding", len(samples)) as more:
-        found = model.embed_samples(dataset.source, samples, progress=more)
+    model = load(run, device=device, keypoints=keypoints, flip_tta=flip_tta, normalize=normalize)
+    with progress_bar("embedding", len(samples)) as progress:
+        embeddings = model.embed_samples(dataset.source, samples, progress=progress)
     [name] = run_names([run])
     figure = embedding_figure(
-        found,
+        embeddings,
         title=f"{name} on {data}",
         method=method,
         color=color,
@@ -68,4 +68,4 @@ def embedding(  # noqa: PLR0913 - options of a command
         thumbnails=thumbnails,
     )
     save_figure(figure, output)
-    typer.echo(f"The map is in {output}.")
+    typer.echo(f"The figure is in {output}.")

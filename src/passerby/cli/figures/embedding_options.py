@@ -1,87 +1,135 @@
-"""What curves and matrices are made of: runs on a data set, or files of embeddings."""
+"""The embeddings of a figure, of runs on a dataset or from files, as options of a command."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from passerby.cli.options import check_unused_with_features
+from passerby.cli.options import Distance, check_unused_with_features
 from passerby.cli.results import progress_bar
+from passerby.errors import ConfigError
 
 if TYPE_CHECKING:
+    from passerby.data.dataset import Dataset
     from passerby.explain.evaluated import EvaluatedEmbeddings
+    from passerby.inference.model import Model
+    from passerby.inference.options import InferenceOptions
+    from passerby.types import Rerank
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Options that say what is compared."""
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingOptions:
+    """The options that select embeddings and how they are compared."""
 
     runs: tuple[Path, ...]
     data: str | None
     features: tuple[Path, ...]
-    draws: int | None
-    device: str
-    poses: str | None
-    flip: bool | None
-    normalize: bool | None
+    inference: InferenceOptions
+    draws: int | None = None
+    """The number of random galleries; ``None``: the default of the run or dataset."""
+    whole_gallery: bool = False
+    """True for figures of rankings, which need the whole gallery whatever the run or dataset draws."""
+    distance: Distance = "global"
+    rerank: bool = False
+    attributes: bool = False
+    """True if the figure needs predicted attributes."""
+    calibration: bool = False
+    """True if the figure needs a calibrated run."""
 
     @property
-    def place(self) -> str:
-        """Where the pictures are, as it was typed; of embeddings nobody knows."""
+    def location(self) -> str:
+        """The dataset as the user typed it."""
         return self.data or "embeddings from files"
 
-    def open(self, *, calibrated: bool = False) -> list[EvaluatedEmbeddings]:
-        """Embed, or read what was embedded.
-
-        Args:
-            calibrated: whether a run must say what its distances mean.
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The dataset of the runs.
 
         Raises:
-            PasserbyError: for what cannot be, most of it before any work.
+            ConfigError: if none is given.
         """
-        from passerby.errors import ConfigError
+        from passerby.data.registry import load
 
-        if bool(self.runs) == bool(self.features):
-            raise ConfigError("nothing to compare: give RUN… and --data, or --features FILE…, and not both")
-        return self._of_features(calibrated=calibrated) if self.features else self._of_runs(calibrated=calibrated)
+        if self.data is None:
+            raise ConfigError("runs need a dataset to be evaluated on. Fix: add --data DATA")
+        return load(self.data)
 
-    def _of_features(self, *, calibrated: bool) -> list[EvaluatedEmbeddings]:
-        from passerby.errors import ConfigError
+    def open(self) -> list[EvaluatedEmbeddings]:
+        """Embed the dataset by every run, or read the files.
+
+        Raises:
+            ConfigError: if options contradict each other, most of it before any work.
+        """
+        if self.features:
+            return self._read()
+        if not self.runs:
+            raise ConfigError("nothing to compare. Fix: give RUN… and --data DATA, or --features FILE")
+        return self._embed()
+
+    def _read(self) -> list[EvaluatedEmbeddings]:
         from passerby.explain.evaluated import EvaluatedEmbeddings
         from passerby.explain.format import run_names
 
-        others = {"--data": self.data, "--keypoints": self.poses, "--flip-tta": self.flip, "--draws": self.draws}
-        check_unused_with_features(others)
-        if calibrated:
-            raise ConfigError("embeddings from a file are of no calibrated run: leave calibration out, or give RUN…")
+        check_unused_with_features(
+            {
+                "RUN": self.runs or None,
+                "--data": self.data,
+                "--draws": self.draws,
+                "--attributes": self.attributes or None,
+                "--keypoints": self.inference.keypoints,
+                "--flip-tta": self.inference.flip_tta,
+            }
+        )
+        if self.calibration:
+            raise ConfigError("embeddings from a file have no calibration. Fix: leave calibration out, or give RUN…")
         names = run_names([file.with_suffix("") for file in self.features])
         return [
-            EvaluatedEmbeddings.from_file(file, name, normalize=self.normalize)
+            EvaluatedEmbeddings.from_file(
+                file, name, normalize=self.inference.normalize, distance=self.distance, rerank=self._rerank
+            )
             for file, name in zip(self.features, names, strict=True)
         ]
 
-    def _of_runs(self, *, calibrated: bool) -> list[EvaluatedEmbeddings]:
-        from passerby.data.registry import load as load_dataset
-        from passerby.errors import ConfigError
+    def _embed(self) -> list[EvaluatedEmbeddings]:
         from passerby.explain.evaluated import EvaluatedEmbeddings
         from passerby.explain.format import run_names
+
+        number = len(self.dataset.split("query")) + len(self.dataset.split("gallery"))
+        draws = 0 if self.whole_gallery else self.draws
+        found = []
+        for name, model in zip(run_names(self.runs), self._models(), strict=True):
+            with progress_bar(f"embedding for {name}", number) as progress:
+                found.append(
+                    EvaluatedEmbeddings.from_model(
+                        model,
+                        self.dataset,
+                        name,
+                        draws=draws,
+                        distance=self.distance,
+                        rerank=self._rerank,
+                        progress=progress,
+                    )
+                )
+        return found
+
+    def _models(self) -> list[Model]:
+        from passerby.inference.attributes import schema_of
         from passerby.inference.load import load
 
-        if self.data is None:
-            raise ConfigError("runs need pictures to be compared on: add --data DATA")
-        dataset = load_dataset(self.data)
-        predictors = [
-            load(run, device=self.device, keypoints=self.poses, flip_tta=self.flip, normalize=self.normalize)
-            for run in self.runs
-        ]
-        if calibrated and not any(model.calibration for model in predictors):
+        models = [load(run, self.inference) for run in self.runs]
+        if self.attributes:
+            for model in models:
+                schema_of(model.network)  # raises for a model without attributes
+        if self.calibration and not any(model.calibration for model in models):
             raise ConfigError(
-                "none of these runs is calibrated: passerby calibrate RUN --data DATA, or leave calibration out"
+                "none of these runs is calibrated. Fix: passerby calibrate RUN --data DATA, or leave calibration out"
             )
-        number = len(dataset.split("query")) + len(dataset.split("gallery"))
-        found = []
-        for name, model in zip(run_names(self.runs), predictors, strict=True):
-            with progress_bar(f"embedding for {name}", number) as more:
-                found.append(EvaluatedEmbeddings.from_model(model, dataset, name, draws=self.draws, progress=more))
-        return found
+        return models
+
+    @property
+    def _rerank(self) -> Rerank | None:
+        from passerby.types import Rerank
+
+        return Rerank() if self.rerank else None

@@ -1,4 +1,4 @@
-"""``passerby figures ranked-list``: what queries find, right and wrong, of runs or of anybody's embeddings."""
+"""``passerby figures ranked-list``: queries and their ranked lists, of runs or of precomputed embeddings."""
 
 from __future__ import annotations
 
@@ -8,28 +8,34 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from passerby.cli.figures.model_options import Distance, Origin
+from passerby.cli.figures.embedding_options import EmbeddingOptions
+from passerby.cli.generated_figures import OptionalRunsArgument
 from passerby.cli.options import (
     BlurOption,
     DataOption,
     DeviceOption,
+    DistanceOption,
+    FeaturesOption,
     FigureOption,
     FlipTtaOption,
     KeypointsOption,
     NormalizeOption,
+    RerankOption,
     check_names_or_number,
 )
 from passerby.cli.registry import command
+from passerby.errors import ConfigError, DatasetLayoutError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from passerby.data.attributes.query import AttributeQuery
+    from passerby.data.source import Source
     from passerby.explain.evaluated import EvaluatedEmbeddings
     from passerby.explain.ranked_lists import RankedList, Selection
 
 _NUMBER = 5
-_CHOSEN = {
+_SELECTED = {
     "best": "the {n} of highest average precision",
     "worst": "the {n} of lowest average precision",
     "random": "{n} drawn at random (seed {seed})",
@@ -39,101 +45,142 @@ _CHOSEN = {
 @command("ranked-list", group="figures", order=3)
 def ranked_list(  # noqa: PLR0913 - options of a command
     output: FigureOption,
-    runs: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="[RUN]…", help="Run folders; lists of several stand below each other."),
-    ] = None,
+    runs: OptionalRunsArgument = None,
     data: DataOption = None,
-    features: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.npz|.parquet", help="Embeddings of anybody's instead of runs; docs/evaluation.md."),
-    ] = None,
-    pictures: Annotated[
-        str | None, typer.Option(metavar="PLACE", help="Of --features: where the pictures are that its paths name.")
+    features: FeaturesOption = None,
+    images: Annotated[
+        str | None, typer.Option(metavar="PLACE", help="Folder, zip or tar with the images that --features name.")
     ] = None,
     queries: Annotated[
         list[str] | None,
         typer.Option(
             metavar="best|worst|random|NAME",
-            help="By average precision (of the first run), at random (default), or names of pictures; repeatable.",
+            help="Queries by average precision of the first run, or by name; repeatable (default random).",
         ),
     ] = None,
-    n: Annotated[int | None, typer.Option("-n", min=1, help=f"How many queries ({_NUMBER}).")] = None,
-    k: Annotated[int | None, typer.Option("-k", min=1, help="Hits of each; default: 10, or all where fewer.")] = None,
-    junk: Annotated[bool, typer.Option("--junk", help="Show what the protocol ignores, too.")] = False,
-    distance: Annotated[Distance, typer.Option(help="What is compared: embeddings, stripes, or both.")] = "global",
-    rerank: Annotated[bool, typer.Option("--rerank", help="Re-rank by k-reciprocal neighbors.")] = False,
+    n: Annotated[int | None, typer.Option("-n", min=1, help=f"Number of queries (default {_NUMBER}).")] = None,
+    k: Annotated[int | None, typer.Option("-k", min=1, help="Length of a list (default 10, or the gallery's).")] = None,
+    junk: Annotated[bool, typer.Option("--junk", help="Also show what the protocol ignores.")] = False,
+    distance: DistanceOption = "global",
+    rerank: RerankOption = False,
     attributes: Annotated[
         str | None,
         typer.Option(
             metavar="GROUP=VALUE,…|own[:GROUP,…]",
-            help="Below each list, what is left of it if only pictures predicted so stay; own: as the query is.",
+            help="Also show the lists filtered by predicted attributes; own: those of the query.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of random queries, and of who comes first among equals.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the queries, and of the order of equal ones.")] = 0,
     blur: BlurOption = None,
     device: DeviceOption = "auto",
-    poses: KeypointsOption = None,
-    flip: FlipTtaOption = None,
+    keypoints: KeypointsOption = None,
+    flip_tta: FlipTtaOption = None,
     normalize: NormalizeOption = None,
 ) -> None:
-    """Draw queries and what each finds: green is right, vermilion is wrong, gray does not count."""
+    """Draw queries and their nearest gallery images, marked as true matches, false matches or junk."""
     from passerby.explain.images import ImageSet
     from passerby.explain.ranked_lists import select_queries
     from passerby.figures.ranked_list import ranked_list_figure
     from passerby.figures.save import check_figure, save_figure
+    from passerby.inference.options import InferenceOptions
 
     check_figure(output)
-    which = _which(tuple(queries or ("random",)))
-    check_names_or_number(() if isinstance(which, str) else which, n, what="query")
-    origin = Origin(
-        tuple(runs or ()), data, features, pictures, distance, rerank, attributes is not None, device, poses, flip,
-        normalize,
-    )  # fmt: skip
-    source, embedded = origin.open()
+    selection = _parse_queries(tuple(queries or ("random",)))
+    check_names_or_number(() if isinstance(selection, str) else selection, n, what="query")
+    options = EmbeddingOptions(
+        runs=tuple(runs or ()),
+        data=data,
+        features=(features,) if features else (),
+        inference=InferenceOptions(device=device, keypoints=keypoints, flip_tta=flip_tta, normalize=normalize),
+        whole_gallery=True,
+        distance=distance,
+        rerank=rerank,
+        attributes=attributes is not None,
+    )
+    source, embedded = _open(options, images)
     first = embedded[0]
-    rows = select_queries(first.query, first.gallery, first.protocol, which, n or _NUMBER, seed=seed)
+    rows = select_queries(first.query, first.gallery, first.protocol, selection, n or _NUMBER, seed=seed)
     lists = {
-        name: some
+        name: found
         for each in embedded
-        for name, some in _lists(each, rows, k=k, junk=junk, attributes=attributes).items()
+        for name, found in _lists(each, rows, k=k, junk=junk, attributes=attributes).items()
     }
-    chosen = _CHOSEN[which].format(n=len(rows), seed=seed) if isinstance(which, str) else "by name"
-    of = f" for {first.name}" if which in ("best", "worst") and len(embedded) > 1 else ""
-    title = _title(embedded, f"on {origin.place}; queries: {chosen}{of}")
+    selected = _SELECTED[selection].format(n=len(rows), seed=seed) if isinstance(selection, str) else "by name"
+    by_first = f" for {first.name}" if selection in ("best", "worst") and len(embedded) > 1 else ""
+    title = _title(embedded, f"on {images or options.location}; queries: {selected}{by_first}")
     save_figure(ranked_list_figure(lists, ImageSet(source, blur=blur), title=title), output)
-    typer.echo(f"The ranked lists are in {output}.")
+    typer.echo(f"The figure is in {output}.")
 
 
-def _which(queries: tuple[str, ...]) -> Selection | tuple[str, ...]:
+def _parse_queries(queries: tuple[str, ...]) -> Selection | tuple[str, ...]:
+    """Tell a selection from names of queries."""
     from passerby.explain.ranked_lists import Selection
 
-    words: dict[str, Selection] = {word: word for word in get_args(Selection)}
-    return words[queries[0]] if len(queries) == 1 and queries[0] in words else queries
+    selections: dict[str, Selection] = {word: word for word in get_args(Selection)}
+    return selections[queries[0]] if len(queries) == 1 and queries[0] in selections else queries
+
+
+def _open(options: EmbeddingOptions, images: str | None) -> tuple[Source, list[EvaluatedEmbeddings]]:
+    """Return the source of the images, and the embeddings of each run or of the file.
+
+    Raises:
+        ConfigError, DatasetLayoutError: if the images of a file are not known, or ``images`` are given with runs.
+    """
+    from passerby.data.registry import open_place
+
+    if not options.features and images is not None:
+        raise ConfigError("--images belongs to --features; the images of runs are those of --data. Fix: leave it out")
+    embedded = options.open()
+    if not options.features:
+        return options.dataset.source, embedded
+    if images is None:
+        raise ConfigError("--features hold no images. Fix: add --images PLACE, a folder, zip or tar")
+    _check_names(options.features[0], embedded[0], images)
+    return open_place(images), embedded
+
+
+def _check_names(file: Path, embedded: EvaluatedEmbeddings, images: str) -> None:
+    """Check that a file of embeddings names its images."""
+    from passerby.inference.embeddings_file import has_image_paths
+
+    sides = {"query": embedded.query, "gallery": embedded.gallery}
+    if missing := [name for name, side in sides.items() if not has_image_paths(side)]:
+        raise DatasetLayoutError(
+            f"{file} does not name the images of its {' and '.join(missing)}. Fix: add "
+            f"{' and '.join(f'{name}_path' for name in missing)} (a column path of Parquet), the names within "
+            f"{images}; docs/evaluation.md describes the format"
+        )
 
 
 def _lists(
     each: EvaluatedEmbeddings, rows: Tensor, *, k: int | None, junk: bool, attributes: str | None
 ) -> dict[str, Sequence[RankedList]]:
-    """By name; with attributes, what is left of them, too."""
+    """Return the lists of one run by name, with attributes also the filtered lists."""
     from passerby.explain.ranked_lists import ranked_lists
     from passerby.inference.attributes import attribute_queries
 
-    def listed(asked: Sequence[AttributeQuery] | None = None) -> Sequence[RankedList]:
+    def lists(filters: Sequence[AttributeQuery] | None = None) -> Sequence[RankedList]:
         return ranked_lists(
-            each.query, each.gallery, each.protocol, rows, k=k, junk=junk, calibration=each.calibration, filters=asked
+            each.query,
+            each.gallery,
+            each.protocol,
+            rows,
+            k=k,
+            junk=junk,
+            calibration=each.calibration,
+            filters=filters,
         )
 
     if attributes is None:
-        return {each.name: listed()}
-    assert each.schema is not None  # of a model that predicts attributes, else it was refused
+        return {each.name: lists()}
+    assert each.schema is not None  # EmbeddingOptions checked that the model predicts attributes
     assert each.query.attributes is not None
-    asked = attribute_queries(attributes, each.query.attributes[rows], each.schema)
-    return {each.name: listed(), f"{each.name}, filtered": listed(asked)}
+    filters = attribute_queries(attributes, each.query.attributes[rows], each.schema)
+    return {each.name: lists(), f"{each.name}, filtered": lists(filters)}
 
 
 def _title(embedded: Sequence[EvaluatedEmbeddings], where: str) -> str:
-    """Whose lists, of which data and queries, by which protocol."""
-    hows = {str(each.protocol) for each in embedded}
-    lines = hows if len(hows) == 1 else [f"{each.name}: {each.protocol}" for each in embedded]
+    """Return the title: runs, data, queries and protocols."""
+    protocols = {str(each.protocol) for each in embedded}
+    lines = protocols if len(protocols) == 1 else [f"{each.name}: {each.protocol}" for each in embedded]
     return "\n".join([f"{' and '.join(each.name for each in embedded)} {where}", *lines])

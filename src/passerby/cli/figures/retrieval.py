@@ -1,13 +1,13 @@
-"""``passerby figures retrieval``: whole evaluations as curves."""
+"""``passerby figures retrieval``: the curves of an evaluation."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from passerby.cli.figures.embedding_options import Origin
+from passerby.cli.figures.embedding_options import EmbeddingOptions
+from passerby.cli.generated_figures import FeaturesOptions, OptionalRunsArgument
 from passerby.cli.options import (
     DataOption,
     DeviceOption,
@@ -23,36 +23,36 @@ from passerby.cli.registry import command
 @command("retrieval", group="figures", order=1)
 def retrieval(
     output: FigureOption,
-    runs: Annotated[
-        list[Path] | None, typer.Argument(metavar="[RUN]…", help="Run folders; several are laid over each other.")
-    ] = None,
+    runs: OptionalRunsArgument = None,
     data: DataOption = None,
-    features: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE.npz|.parquet", help="Embeddings of anybody's instead of runs; repeatable; docs/evaluation.md."
-        ),
-    ] = None,
+    features: FeaturesOptions = None,
     what: Annotated[
         str,
         typer.Option(
             metavar="CURVES",
-            help="Any of cmc, pr (precision by recall), roc, det, histogram (of distances), calibration, with commas.",
+            help="Curves: cmc, pr (precision by recall), roc, det, histogram (of distances), calibration; with commas.",
         ),
     ] = "cmc,pr",
     draws: DrawsOption = None,
     device: DeviceOption = "auto",
-    poses: KeypointsOption = None,
-    flip: FlipTtaOption = None,
+    keypoints: KeypointsOption = None,
+    flip_tta: FlipTtaOption = None,
     normalize: NormalizeOption = None,
 ) -> None:
-    """Draw CMC, precision by recall, ROC with thresholds, histograms of distances, calibration."""
+    """Draw CMC, precision by recall, ROC, DET, histograms of distances or calibration, of several runs."""
     from passerby.figures.retrieval_curves import parse_curves, retrieval_figure
     from passerby.figures.save import check_figure, save_figure
+    from passerby.inference.options import InferenceOptions
 
     check_figure(output)
     curves = parse_curves(what)
-    origin = Origin(tuple(runs or ()), data, tuple(features or ()), draws, device, poses, flip, normalize)
-    found = origin.open(calibrated="calibration" in curves)
-    save_figure(retrieval_figure(found, what=curves, title=origin.place), output)
-    typer.echo(f"The curves are in {output}.")
+    options = EmbeddingOptions(
+        runs=tuple(runs or ()),
+        data=data,
+        features=tuple(features or ()),
+        inference=InferenceOptions(device=device, keypoints=keypoints, flip_tta=flip_tta, normalize=normalize),
+        draws=draws,
+        calibration="calibration" in curves,
+    )
+    save_figure(retrieval_figure(options.open(), what=curves, title=options.location), output)
+    typer.echo(f"The figure is in {output}.")
