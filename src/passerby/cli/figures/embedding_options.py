@@ -30,13 +30,13 @@ class EmbeddingOptions:
     draws: int | None = None
     """The number of random galleries; ``None``: the default of the run or dataset."""
     whole_gallery: bool = False
-    """True for figures of rankings, which need the whole gallery whatever the run or dataset draws."""
+    """The use of the whole gallery, whatever the run or dataset draws: figures of rankings need it."""
     distance: Distance = "global"
     rerank: bool = False
     attributes: bool = False
-    """True if the figure needs predicted attributes."""
+    """The need of predicted attributes."""
     calibration: bool = False
-    """True if the figure needs a calibrated run."""
+    """The need of a calibrated run."""
 
     @property
     def location(self) -> str:
