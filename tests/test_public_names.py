@@ -11,8 +11,8 @@ import pytest
 import passerby
 
 NAMES = """
-Batch ConfigError Dataset DatasetLayoutError Embeddings EvalResult Gallery Hit ImageError Model ModelOutput OutputError
-PasserbyError Protocol ProtocolError Ranking Role Sample ShapeError TrainingError UnknownNameError
+Batch ConfigError Dataset DatasetLayoutError Embeddings EvalResult Gallery Hit ImageError InferenceOptions Model ModelOutput OutputError
+PasserbyError Protocol ProtocolError Ranking Role Sample ShapeError Similarity TrainingError UnknownNameError
 WeightsError __version__ create_model data evaluate list_models load load_weights
 """
 PUBLIC = NAMES.split()

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from passerby.gallery import Gallery
     from passerby.inference.load import load
     from passerby.inference.model import Model
+    from passerby.inference.options import InferenceOptions
+    from passerby.inference.similarity import Similarity
     from passerby.models.registry import create_model, list_models
     from passerby.types import Batch, Embeddings, EvalResult, Hit, ModelOutput, Protocol, Ranking, Role, Sample
     from passerby.weights.load import load_weights
@@ -39,6 +41,8 @@ _HOMES = {
     "TrainingError UnknownNameError WeightsError",
     "passerby.evaluation.evaluate": "evaluate",
     "passerby.inference.model": "Model",
+    "passerby.inference.options": "InferenceOptions",
+    "passerby.inference.similarity": "Similarity",
     "passerby.gallery": "Gallery",
     "passerby.models.registry": "create_model list_models",
     "passerby.weights.load": "load_weights",
@@ -57,6 +61,7 @@ __all__ = [
     "Gallery",
     "Hit",
     "ImageError",
+    "InferenceOptions",
     "Model",
     "ModelOutput",
     "OutputError",
@@ -67,6 +72,7 @@ __all__ = [
     "Role",
     "Sample",
     "ShapeError",
+    "Similarity",
     "TrainingError",
     "UnknownNameError",
     "WeightsError",

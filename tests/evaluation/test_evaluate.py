@@ -1,4 +1,4 @@
-"""What an evaluation refuses before it embeds a single picture."""
+"""Checks of an evaluation before it embeds the first image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from passerby.evaluation.evaluate import evaluate
 from passerby.models.registry import create_model
 from passerby.types import Protocol, Sample
 
-NOWHERE = DirectorySource(Path("nowhere"))  # reading any picture would be another error
+NOWHERE = DirectorySource(Path("nowhere"))  # reading an image would be another error
 KNOWN = (Sample("g", 1, 2),)
 
 

@@ -16,7 +16,7 @@ from passerby.models.registry import create_model
 from passerby.types import Embeddings, Protocol
 
 
-def picture(path: Path, shade: int) -> None:
+def save_image(path: Path, shade: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (32, 64), (shade, 255 - shade, 2 * shade % 256)).save(path)
 
@@ -28,8 +28,8 @@ def market(tmp_path: Path) -> Path:
             for folder, boxes in (("query", 1), ("bounding_box_test", 2), ("gt_bbox", 3)):
                 for box in range(boxes):
                     name = f"{pid:04}_c{camera}s1_{box:06}_00.jpg"
-                    picture(tmp_path / folder / name, 60 * pid + 17 * camera + 9 * box)
-    picture(tmp_path / "gt_bbox" / "0007_c1s1_000001_00.jpg", 5)  # of a training person
+                    save_image(tmp_path / folder / name, 60 * pid + 17 * camera + 9 * box)
+    save_image(tmp_path / "gt_bbox" / "0007_c1s1_000001_00.jpg", 5)  # of a training person
     return tmp_path
 
 
@@ -66,7 +66,7 @@ def test_numbers_are_those_of_pooled_queries(market: Path) -> None:
     assert "mean of all images of a query's person and camera" in str(Protocol(multi_query="mean"))
 
 
-def test_without_the_boxes_it_is_said(market: Path) -> None:
+def test_missing_boxes_raise(market: Path) -> None:
     model = create_model("strong_baseline", num_classes=2, backbone="resnet18_half").eval()
 
     def refused(match: str, draws: int = 0) -> None:

@@ -66,7 +66,7 @@ def test_keypoints_are_counted_where_they_can_be_seen(drawn: Dataset) -> None:
         assert int(low) <= seen <= int(high or low)
 
 
-def test_a_written_set_says_the_same_of_keypoints(draw_people: Callable[..., Path], tmp_path: Path) -> None:
+def test_an_exported_dataset_has_the_same_keypoints(draw_people: Callable[..., Path], tmp_path: Path) -> None:
     data = draw_people(tmp_path / "data", people=4, cameras=2, images=2)
     dataset = load(str(data))
     assert set(Grouping.of_dataset(("visibility",), dataset).labels[0].of) == {s.path for s in dataset.query}
@@ -80,7 +80,7 @@ def test_a_written_set_says_the_same_of_keypoints(draw_people: Callable[..., Pat
 def test_what_is_unknown_is_a_slice_of_its_own_and_groups_of_which_nothing_is_known_are_left_out(
     drawn: Dataset,
 ) -> None:
-    classes = {pid: np.full(12, -1) for pid in (5, 6, 7)}  # nobody describes person 8
+    classes = {pid: np.full(12, -1) for pid in (5, 6, 7)}  # person 8 has no labels
     classes[5][0] = 1
     slices = Grouping.of_dataset(("attributes",), drawn, attributes=Attributes(MARKET, "here", classes)).subgroups(
         *evaluated(drawn)
@@ -91,7 +91,7 @@ def test_what_is_unknown_is_a_slice_of_its_own_and_groups_of_which_nothing_is_kn
     ]
 
 
-def test_data_that_say_nothing_are_refused(drawn: Dataset, tmp_path: Path, draw_people: Callable[..., Path]) -> None:
+def test_data_without_labels_raise(drawn: Dataset, tmp_path: Path, draw_people: Callable[..., Path]) -> None:
     data = draw_people(tmp_path / "data", people=4, cameras=2, images=2)
     for name in ("keypoints.json", "attributes.csv"):
         (data / name).unlink()

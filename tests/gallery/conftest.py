@@ -1,4 +1,4 @@
-"""A model with fresh weights and a folder of blobs: a picture is nearest to itself, whatever the weights."""
+"""A model with fresh weights and a folder of blobs: an image is nearest to itself, whatever the weights."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from passerby.models.registry import create_model
 
 
 def blobs(seed: int, size: tuple[int, int] = (64, 32)) -> Image.Image:
-    """A smooth random picture, (height, width)."""
+    """Return a smooth random image, (height, width)."""
     pixels = np.random.default_rng(seed).integers(0, 256, (4, 2, 3), dtype=np.uint8)
     return Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BICUBIC)
 
 
-def make_predictor(seed: int) -> Model:
+def make_model(seed: int) -> Model:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = create_model("osnet_x0_25", num_classes=3)
@@ -33,23 +33,23 @@ def make_predictor(seed: int) -> Model:
 
 @pytest.fixture(scope="session")
 def model() -> Model:
-    return make_predictor(0)
+    return make_model(0)
 
 
 @pytest.fixture(scope="session")
-def other_predictor() -> Model:
-    return make_predictor(1)
+def other_model() -> Model:
+    return make_model(1)
 
 
 @pytest.fixture
 def people(tmp_path: Path) -> Path:
-    """Six unlabeled pictures, one of them below a folder of its own, and a stray file."""
+    """Six unlabeled images, one of them below a folder of its own, and a stray file."""
     folder = tmp_path / "people"
     (folder / "more").mkdir(parents=True)
     for i in range(5):
         blobs(i).save(folder / f"{i}.png")
     blobs(5).save(folder / "more" / "5.png")
-    (folder / "notes.txt").write_text("not a picture")
+    (folder / "notes.txt").write_text("not an image")
     return folder
 
 

@@ -43,7 +43,7 @@ def aanet() -> Model:
 
 @pytest.fixture
 def gallery(aanet: Model, people: Path) -> Gallery:
-    """Six pictures, the last of them junk, whose attributes are made up."""
+    """Six images, the last of them junk, whose attributes are made up."""
     embeddings = aanet.embed(sorted(people.rglob("*.png")))
     rows = random_probabilities(6)
     rows[:, MARKET.slices[MARKET.index("hat")]] = torch.tensor(
@@ -75,7 +75,7 @@ def test_a_probability_that_vanished_still_ranks_last() -> None:
     assert logs.argmin() == 0
 
 
-def test_without_a_picture_all_are_ranked_by_probability(gallery: Gallery) -> None:
+def test_without_a_query_all_are_ranked_by_probability(gallery: Gallery) -> None:
     hits = gallery.search(None, attributes="hat=yes")
     assert [Path(hit.path).name for hit in hits] == ["2.png", "1.png", "3.png", "4.png", "0.png"]
     assert [hit.probability for hit in hits] == pytest.approx([0.8, 0.6, 0.55, 0.3, 0.1])
@@ -83,7 +83,7 @@ def test_without_a_picture_all_are_ranked_by_probability(gallery: Gallery) -> No
     assert [hit.rank for hit in gallery.search(None, k=2, attributes={"hat": "yes"})] == [1, 2]
 
 
-def test_with_a_picture_the_predicted_value_filters_and_the_distance_ranks(gallery: Gallery) -> None:
+def test_with_a_query_predictions_filter_and_distances_rank(gallery: Gallery) -> None:
     query = Image.open(gallery.embeddings.paths[0])
     whole = {hit.path: hit for hit in gallery.search(query, k=5)}
     hits = gallery.search(query, attributes="hat=yes")
@@ -104,7 +104,7 @@ def test_a_filter_that_nothing_passes_finds_nothing(gallery: Gallery) -> None:
     assert len(changed.search(None, attributes="hat=yes")) == 5
 
 
-def test_what_cannot_be_searched_is_refused(gallery: Gallery, model: Model) -> None:
+def test_invalid_searches_raise(gallery: Gallery, model: Model) -> None:
     bare = Embeddings(gallery.embeddings.embedding, gallery.embeddings.paths)
     for place, text, error, message in (
         (gallery, "hat=maybe", ConfigError, "hat has no value 'maybe'; it has no, yes"),
@@ -120,7 +120,7 @@ def test_what_cannot_be_searched_is_refused(gallery: Gallery, model: Model) -> N
             gallery.search(None, k=k, attributes="hat=yes")
 
 
-def test_a_query_in_other_attributes_is_refused(gallery: Gallery) -> None:
+def test_a_query_in_other_attributes_raises(gallery: Gallery) -> None:
     """Its numbers would be taken for other groups and values."""
     duke = attribute_query("boots=yes", SCHEMAS["dukemtmc"])
     for ask in (gallery.attribute_query, lambda query: gallery.search(None, attributes=query)):
@@ -141,7 +141,7 @@ def test_a_file_carries_them_with_their_names(gallery: Gallery, tmp_path: Path) 
     assert table["attributes"].type == pa.list_(pa.float32(), 39)
 
 
-def test_a_file_without_them_opens_and_says_so_when_asked(gallery: Gallery, tmp_path: Path) -> None:
+def test_a_file_without_attributes_opens_and_raises_when_asked_for_them(gallery: Gallery, tmp_path: Path) -> None:
     bare = Embeddings(gallery.embeddings.embedding, gallery.embeddings.paths)
     Gallery(gallery.model, bare, "/").save(tmp_path / "g.parquet")
     read = Gallery.open(gallery.model, tmp_path / "g.parquet")
@@ -150,7 +150,7 @@ def test_a_file_without_them_opens_and_says_so_when_asked(gallery: Gallery, tmp_
         read.search(None, attributes="hat=yes")
 
 
-def test_files_whose_names_do_not_fit_are_refused(gallery: Gallery, tmp_path: Path) -> None:
+def test_files_with_other_attribute_names_raise(gallery: Gallery, tmp_path: Path) -> None:
     gallery.save(tmp_path / "g.parquet")
     table = pq.read_table(tmp_path / "g.parquet")
     said = json.loads(table.schema.metadata[b"passerby"])
@@ -171,7 +171,7 @@ def test_names_are_those_of_the_schema() -> None:
     assert attribute_names(MARKET)[5] == ("hat", ("no", "yes"))
 
 
-def test_the_strip_of_a_search_without_a_picture() -> None:
+def test_the_figure_of_a_search_without_a_query() -> None:
     hits = [(Hit(1, "a", 0.5, pid=7, probability=0.6065), Image.new("RGB", (64, 128)))]
     figure = search_figure(None, hits, attributes={"hat": "yes", "upper color": "red"})
     texts = [axes.texts[0].get_text() for axes in figure.axes]
@@ -179,7 +179,7 @@ def test_the_strip_of_a_search_without_a_picture() -> None:
 
 
 def test_the_strip_of_a_filtered_search() -> None:
-    picture = Image.new("RGB", (64, 128))
-    figure = search_figure(picture, [(Hit(1, "a", 0.5, probability=0.25), picture)], attributes={"hat": "yes"})
+    image = Image.new("RGB", (64, 128))
+    figure = search_figure(image, [(Hit(1, "a", 0.5, probability=0.25), image)], attributes={"hat": "yes"})
     texts = [axes.texts[0].get_text() for axes in figure.axes]
     assert texts == ["query\n\nhat: yes", "#1\nd = 0.5\np = 0.2500"]

@@ -1,4 +1,4 @@
-"""A gallery remembers whose joints cut its pictures: queries are cut alike, or refused, or it is said."""
+"""A gallery records the keypoints that cut its images: other ones of a query are an error or a warning."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def networks(tmp_path: Path) -> tuple[Path, Path]:
 
 @pytest.fixture(autouse=True)
 def once(monkeypatch: pytest.MonkeyPatch, networks: tuple[Path, Path]) -> Iterator[None]:
-    """A tiny network in the shipped one's place, and nothing was said before."""
+    """A tiny network in the shipped one's place, and no warning was given before."""
     monkeypatch.setattr("passerby.models.keypoints.estimator.SHIPPED", networks[0])
     for said in (
         parts._shipped,
@@ -65,13 +65,13 @@ def once(monkeypatch: pytest.MonkeyPatch, networks: tuple[Path, Path]) -> Iterat
 
 @pytest.fixture
 def drawn(tmp_path: Path, draw_people: Callable[..., Path]) -> Path:
-    """Pictures with joints of their own."""
+    """Images with keypoints of their own."""
     return draw_people(tmp_path / "drawn", people=4, cameras=2, images=1, size=SIZE, preset="easy")
 
 
 @pytest.fixture
 def photograph(tmp_path: Path, drawn: Path) -> Path:
-    """Of which nobody knows the joints."""
+    """An image without keypoints."""
     return Path(shutil.copy(next((drawn / "query").glob("*.jpg")), tmp_path / "photograph.jpg"))
 
 
@@ -116,7 +116,7 @@ def test_a_file_names_the_source_of_its_keypoints(
     )
 
 
-def test_a_query_cut_by_another_network_is_refused(
+def test_a_query_cut_by_another_network_raises(
     network: ReidModel, drawn: Path, photograph: Path, networks: tuple[Path, Path], tmp_path: Path
 ) -> None:
     file = saved(network, drawn, tmp_path / "g.parquet", str(networks[1]))
@@ -128,7 +128,7 @@ def test_a_query_cut_by_another_network_is_refused(
     assert opened(network, file, str(moved)).search(photograph)
 
 
-def test_a_query_of_known_keypoints_is_refused_where_a_network_found_the_gallery_s(
+def test_annotated_keypoints_of_a_query_raise_where_a_network_found_the_gallerys(
     network: ReidModel, drawn: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = saved(network, drawn, tmp_path / "g.parquet", "network")
@@ -139,7 +139,7 @@ def test_a_query_of_known_keypoints_is_refused_where_a_network_found_the_gallery
     assert not messages(caplog)
 
 
-def test_a_query_that_can_have_no_such_keypoints_is_searched_for_and_it_is_said_once(
+def test_a_query_without_such_keypoints_is_searched_for_with_one_warning(
     network: ReidModel, drawn: Path, photograph: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = saved(network, drawn, tmp_path / "g.parquet", "own")
@@ -153,7 +153,7 @@ def test_a_query_that_can_have_no_such_keypoints_is_searched_for_and_it_is_said_
     assert "found by the pose network of this package" in said
 
 
-def test_a_query_of_the_same_set_needs_no_words(
+def test_a_query_of_the_same_dataset_needs_no_warning(
     network: ReidModel, drawn: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     gallery = opened(network, saved(network, drawn, tmp_path / "g.parquet", "auto"), "auto")
@@ -161,7 +161,7 @@ def test_a_query_of_the_same_set_needs_no_words(
     assert not caplog.records
 
 
-def test_another_version_of_the_same_network_says_to_embed_again() -> None:
+def test_another_version_of_the_same_network_needs_embedding_again() -> None:
     with pytest.raises(ConfigError, match="Fix: embed the gallery again: passerby embed RUN people "):
         check_same_keypoints(KeypointOrigin("network", "a"), KeypointOrigin("network", "b"), "people")
 
@@ -172,7 +172,7 @@ def test_what_is_opened_and_saved_again_keeps_its_keypoints(network: ReidModel, 
     assert read_embeddings(tmp_path / "again.parquet").origin == read_embeddings(file).origin
 
 
-def test_a_file_of_before_opens_and_says_that_it_does_not_know(
+def test_a_former_file_opens_with_a_warning(
     network: ReidModel, drawn: Path, photograph: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = saved(network, drawn, tmp_path / "g.parquet", "own")
@@ -192,7 +192,7 @@ def test_a_file_of_before_opens_and_says_that_it_does_not_know(
         read_embeddings(file)
 
 
-def test_models_of_whole_pictures_have_no_keypoints(model: Model, people: Path, tmp_path: Path) -> None:
+def test_models_of_whole_images_have_no_keypoints(model: Model, people: Path, tmp_path: Path) -> None:
     filled(model, people).save(tmp_path / "g.parquet")
     assert read_embeddings(tmp_path / "g.parquet").origin.keypoints is None
     assert Gallery.open(model, tmp_path / "g.parquet").keypoints is None

@@ -56,7 +56,7 @@ def zipped(folder: Path) -> Path:
     return Path(shutil.make_archive(str(folder), "zip", folder.parent, folder.name))
 
 
-# pictures
+# images
 
 
 def test_an_unknown_layout_gives_every_image_and_no_labels(people: Path) -> None:
@@ -93,7 +93,7 @@ def test_name_and_path_in_one(market: Path) -> None:
         list_images(f"market1502:{market}")
 
 
-def test_places_without_pictures(people: Path, tmp_path: Path) -> None:
+def test_places_without_images(people: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetLayoutError, match="no images"):
         list_images(tmp_path / "empty")
@@ -112,7 +112,7 @@ def test_a_missing_split_is_not_replaced_by_another(market: Path) -> None:
 # search
 
 
-def test_each_picture_finds_itself_first(model: Model, people: Path) -> None:
+def test_each_image_finds_itself_first(model: Model, people: Path) -> None:
     gallery = filled(model, people)
     assert len(gallery) == 6
     for name in gallery.embeddings.paths:
@@ -140,7 +140,7 @@ def test_search_is_the_ranking_core_s(model: Model, people: Path) -> None:
     assert [h.distance for h in hits] == pytest.approx(ranking.distances[0].tolist())
 
 
-def test_more_than_the_gallery_holds_is_refused_unless_nobody_asked(model: Model, people: Path) -> None:
+def test_more_than_the_gallery_holds_raises_unless_it_is_the_default(model: Model, people: Path) -> None:
     gallery = filled(model, people)
     with pytest.raises(ProtocolError):
         gallery.search(people / "0.png", k=7)
@@ -208,8 +208,8 @@ def test_a_query_is_hinted_at_by_the_end_of_its_name(market: Path) -> None:
 
 def test_queries_that_cannot_be(model: Model, people: Path, tmp_path: Path) -> None:
     gallery = filled(model, people)
-    with pytest.raises(DatasetLayoutError, match=r"no image .*nobody\.jpg"):
-        gallery.search(tmp_path / "nobody.jpg")
+    with pytest.raises(DatasetLayoutError, match=r"no image .*missing\.jpg"):
+        gallery.search(tmp_path / "missing.jpg")
     with pytest.raises(DatasetLayoutError, match="no image"):
         gallery.search(people)
     with pytest.raises(ImageError, match=r"notes\.txt"):
@@ -251,22 +251,20 @@ def test_a_relative_folder_is_found_from_elsewhere(
     assert opened.image(opened.search(people / "0.png", k=1)[0]).size == (32, 64)
 
 
-def test_pictures_that_moved(model: Model, people: Path, tmp_path: Path) -> None:
+def test_images_that_moved(model: Model, people: Path, tmp_path: Path) -> None:
     filled(model, people).save(tmp_path / "g.parquet")
     moved = people.rename(tmp_path / "elsewhere")
     opened = Gallery.open(model, tmp_path / "g.parquet")
-    hit = opened.search(moved / "0.png", k=1)[0]  # distances need no pictures
+    hit = opened.search(moved / "0.png", k=1)[0]  # distances need no images
     with pytest.raises(DatasetLayoutError, match="not where they were embedded"):
         opened.image(hit)
     assert Gallery.open(model, tmp_path / "g.parquet", root=moved).image(hit).size == (32, 64)
 
 
-def test_another_model_s_embeddings_are_refused(
-    model: Model, other_predictor: Model, people: Path, tmp_path: Path
-) -> None:
+def test_embeddings_of_another_model_raise(model: Model, other_model: Model, people: Path, tmp_path: Path) -> None:
     filled(model, people).save(tmp_path / "g.parquet")
     with pytest.raises(WeightsError, match=model.fingerprint) as refusal:
-        Gallery.open(other_predictor, tmp_path / "g.parquet")
+        Gallery.open(other_model, tmp_path / "g.parquet")
     assert "passerby embed RUN" in str(refusal.value)
     with pytest.raises(WeightsError, match="another model"):
         Gallery.open(Model(model.network, (32, 32)), tmp_path / "g.parquet")
@@ -310,13 +308,13 @@ def test_a_gallery_that_cannot_be_written(model: Model, people: Path, tmp_path: 
     assert names(tmp_path) == ["people"]
 
 
-def test_a_picture_that_cannot_be_read_stops_the_embedding(model: Model, people: Path) -> None:
+def test_an_image_that_cannot_be_read_stops_the_embedding(model: Model, people: Path) -> None:
     (people / "3.png").write_bytes((people / "3.png").read_bytes()[:60])
     with pytest.raises(ImageError, match=r"3\.png"):
         filled(model, people)
 
 
-def test_progress_counts_pictures(model: Model, people: Path) -> None:
+def test_progress_counts_images(model: Model, people: Path) -> None:
     counts: list[int] = []
     filled(Model(model.network, model.size, InferenceOptions(batch_size=4)), people, progress=counts.append)
     assert counts == [4, 2]
@@ -329,20 +327,20 @@ def test_hand_made_embeddings_without_labels(model: Model, people: Path) -> None
     assert gallery.search(people / "1.png", k=1)[0].path == str((people / "1.png").resolve())
 
 
-# people who are drawn on demand
+# synthetic people, rendered on demand
 
 
 DRAWN = "pedestrians:people=4,cameras=2,images=2,size=32x16,preset=easy"
 
 
-def test_people_who_are_on_no_disk_are_searched_by_name(model: Model) -> None:
+def test_synthetic_people_are_searched_by_name(model: Model) -> None:
     gallery = filled(model, DRAWN)
     assert {h.pid for h in gallery.search(f"{DRAWN}::{gallery.embeddings.paths[0]}")} == {3, 4}
     assert [paths(DRAWN, split)[0].split("/")[0] for split in ("train", "query")] == ["bounding_box_train", "query"]
     query = QueryImage.of(f"{DRAWN}::{paths(DRAWN, 'query')[0]}")
     assert (query.pid, query.sample.camid, query.image.size) == (3, 1, (16, 32))
-    with pytest.raises(DatasetLayoutError, match=r"has no image 'nobody\.jpg'"):
-        QueryImage.of(f"{DRAWN}::nobody.jpg")
+    with pytest.raises(DatasetLayoutError, match=r"has no image 'missing\.jpg'"):
+        QueryImage.of(f"{DRAWN}::missing.jpg")
 
 
 def test_their_gallery_is_saved_and_opened(model: Model, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Predicted attributes: named, and compared with what somebody wrote down."""
+"""Predicted attributes: their names, and their accuracy against labels."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def model(**options: object) -> nn.Module:
 
 
 def probabilities(*values: str) -> torch.Tensor:
-    """Of one picture: 0.7 of each group's named value, the rest shared; the first value where none is named."""
+    """Return the probabilities of one image: 0.7 for each group's named (or first) value, the rest shared."""
     rows = []
     for group in MARKET.groups:
         best = next((group.index(v) for v in values if v in group.values and group.name != "hat"), 0)
@@ -85,13 +85,13 @@ def test_classes_are_the_most_probable() -> None:
     assert found[1].tolist() == [1, *[0] * 8, 3, 0, 0]
 
 
-def test_the_predictor_says_what_the_model_scores(tmp_path: Path, draw_people: Callable[..., Path]) -> None:
+def test_predictions_are_the_scores_of_the_network(tmp_path: Path, draw_people: Callable[..., Path]) -> None:
     people = draw_people(tmp_path / "people", people=4, cameras=2, images=1)
     file = min((people / "query").iterdir())
     net = model()
-    predictor = Model(net, SIZE)
-    (said,) = predictor.predict_attributes([file])
-    embedded = predictor.embed([file])
+    aanet = Model(net, SIZE)
+    (said,) = aanet.predict_attributes([file])
+    embedded = aanet.embed([file])
     assert embedded.attributes is not None
     assert embedded.attributes.shape == (1, 39)
     for group, part in zip(MARKET.groups, MARKET.slices, strict=True):
@@ -101,7 +101,7 @@ def test_the_predictor_says_what_the_model_scores(tmp_path: Path, draw_people: C
         assert list(said[group.name].probabilities.values()) == pytest.approx(shares.tolist())
 
 
-def test_models_without_attributes_say_so() -> None:
+def test_models_without_attributes_raise() -> None:
     bare = model(attributes=False, attention_map=False)
     for net in (bare, create_model("osnet_x0_25", num_classes=3)):
         with pytest.raises(ConfigError, match="predicts no attributes"):
@@ -137,7 +137,7 @@ def told(*female: int, hats: tuple[int, ...] = (), whom: tuple[int, ...] = (0, 1
 
 def test_people_of_the_gallery_are_compared_and_training_people_count_once(tmp_path: Path) -> None:
     dataset = people(tmp_path)
-    # person 1 has three of five training pictures, but is one of three people
+    # person 1 has three of five training images, but is one of three people
     test = AttributeTest.of(model(), dataset, told(2, 3, 8, hats=(0,)))
     assert test.rows.tolist() == [0, 2]
     assert len(test.training) == 3
@@ -150,14 +150,14 @@ def test_people_of_the_gallery_are_compared_and_training_people_count_once(tmp_p
     assert (hat.values, hat.accuracy) == (1, 1.0)
 
 
-def test_people_whom_nobody_described_are_left_out(tmp_path: Path) -> None:
+def test_people_without_labels_are_left_out(tmp_path: Path) -> None:
     test = AttributeTest.of(model(), people(tmp_path), told(8, whom=(8, 2)))
     rows = torch.stack([probabilities("female")] * 4)
     gender = test.result(Embeddings(torch.zeros(4, 2), ("",) * 4, attributes=rows)).groups[0]
     assert (gender.images, gender.accuracy, gender.majority) == (1, 1.0, "male")
 
 
-def test_what_cannot_be_compared_is_refused_before_pictures_are_opened(tmp_path: Path) -> None:
+def test_labels_that_do_not_fit_raise_before_images_are_opened(tmp_path: Path) -> None:
     dataset = people(tmp_path)
     others = Attributes(DUKE, "duke.mat", {7: np.zeros(10, np.int64)})
     for known, error, message in (

@@ -57,7 +57,7 @@ def test_the_mode_is_restored_and_evaluation_is_without_dropout(model: ReidModel
     assert torch.equal(first.embedding, embed(TorchSession(model.eval()), folder, samples(), size=SIZE).embedding)
 
 
-def test_columns_are_what_the_samples_say(model: ReidModel, folder: Source) -> None:
+def test_columns_are_those_of_the_samples(model: ReidModel, folder: Source) -> None:
     known = embed(TorchSession(model), folder, samples(pid=[5, -1, 0, 5, 7], camid=[1, 2, 3, 1, 2]), size=SIZE)
     assert known.pids is not None
     assert known.camids is not None
@@ -68,7 +68,7 @@ def test_columns_are_what_the_samples_say(model: ReidModel, folder: Source) -> N
     assert unknown.camids is None
 
 
-def test_half_known_people_are_refused(model: ReidModel, folder: Source) -> None:
+def test_partly_known_people_raise(model: ReidModel, folder: Source) -> None:
     with pytest.raises(DatasetLayoutError, match="people are known for 4 of 5 images"):
         embed(TorchSession(model), folder, samples(pid=[1, 2, None, 3, 4]), size=SIZE)
 
@@ -93,11 +93,11 @@ def test_nothing_and_what_cannot_be_read_are_errors(model: ReidModel, folder: So
     assert model.training
 
 
-def test_a_predictor_embeds_files_anywhere(model: ReidModel, folder: Source) -> None:
-    predictor = Model(model, SIZE)
+def test_a_model_embeds_files_anywhere(model: ReidModel, folder: Source) -> None:
+    wrapped = Model(model, SIZE)
     files = [folder.root / "4.png", folder.root / "1.png"]
     expected = embed(TorchSession(model), folder, samples(), size=SIZE).embedding[[4, 1]]
-    assert torch.allclose(predictor.embed(files).embedding, expected, atol=1e-5)
+    assert torch.allclose(wrapped.embed(files).embedding, expected, atol=1e-5)
 
 
 def test_fingerprints_tell_weights_and_sizes_apart(model: ReidModel) -> None:
@@ -110,10 +110,10 @@ def test_fingerprints_tell_weights_and_sizes_apart(model: ReidModel) -> None:
     assert same.fingerprint != before
 
 
-def test_flip_averages_a_picture_and_its_mirror_image(model: ReidModel, folder: Source, tmp_path: Path) -> None:
+def test_flip_tta_averages_an_image_and_its_mirror_image(model: ReidModel, folder: Source, tmp_path: Path) -> None:
     for i in range(5):
-        with Image.open(tmp_path / f"{i}.png") as picture:
-            picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / f"m{i}.png")
+        with Image.open(tmp_path / f"{i}.png") as image:
+            image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / f"m{i}.png")
     mirror_images = [Sample(f"m{i}.png") for i in range(5)]
     plain, mirrored = (
         embed(TorchSession(model), folder, s, size=SIZE, with_local=True) for s in (samples(), mirror_images)
@@ -128,10 +128,10 @@ def test_flip_averages_a_picture_and_its_mirror_image(model: ReidModel, folder: 
     summed = plain.local + mirrored.local
     assert torch.allclose(both.local, summed / summed.norm(dim=-1, keepdim=True), atol=1e-5)
     again = embed(TorchSession(model), folder, mirror_images, size=SIZE, flip_tta=True)
-    assert torch.allclose(both.embedding, again.embedding, atol=1e-5), "whoever is mirrored stays the same"
+    assert torch.allclose(both.embedding, again.embedding, atol=1e-5), "a mirrored image gets the same embedding"
 
 
-def test_a_predictor_compares_as_the_paper_does_unless_told(model: ReidModel, folder: Source) -> None:
+def test_a_model_compares_as_its_paper_does_by_default(model: ReidModel, folder: Source) -> None:
     assert Model(model, SIZE).protocol == Protocol()
     asked = Model(model, SIZE, InferenceOptions(flip_tta=True, normalize=False))
     assert (asked.protocol.flip_tta, asked.protocol.normalize) == (True, False)

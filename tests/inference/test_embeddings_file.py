@@ -78,7 +78,7 @@ def test_others_can_read_the_file(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_half_precision_is_widened_exactly_and_double_is_rounded(tmp_path: Path) -> None:
+def test_half_precision_is_stored_exactly_and_double_is_rounded(tmp_path: Path) -> None:
     features = torch.tensor([[1 / 3, 2.0]], dtype=torch.float64)
     for dtype in (torch.float16, torch.float64):
         write_embeddings(tmp_path / "e.parquet", Embeddings(features.to(dtype), ("a",)), ORIGIN)
@@ -93,7 +93,7 @@ def test_a_folder_named_like_a_partition_adds_no_column(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("field", ["embedding", "local"])
-def test_values_that_are_not_finite_are_refused(tmp_path: Path, value: float, field: str) -> None:
+def test_values_that_are_not_finite_raise(tmp_path: Path, value: float, field: str) -> None:
     broken = embeddings(local=True)
     getattr(broken, field)[3].flatten()[1] = value
     with pytest.raises(WeightsError, match=r"Königstraße/3\.jpg has NaN or infinite"):
@@ -115,7 +115,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
     assert_same(read_embeddings(tmp_path / "e.parquet").embeddings, embeddings(3))
 
 
-def test_a_picture_twice_or_a_strange_person_is_refused(tmp_path: Path) -> None:
+def test_duplicate_images_and_invalid_person_ids_raise(tmp_path: Path) -> None:
     written = embeddings(3)
     write_embeddings(tmp_path / "e.parquet", replace(written, paths=("a.jpg", "b.jpg", "a.jpg")), ORIGIN)
     with pytest.raises(DatasetLayoutError, match=r"holds an image twice, a\.jpg"):
@@ -132,7 +132,7 @@ def test_a_missing_file_and_a_folder_are_no_embeddings(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [0, 3, 100, -1])
-def test_a_cut_file_is_refused(tmp_path: Path, keep: int) -> None:
+def test_a_truncated_file_raises(tmp_path: Path, keep: int) -> None:
     file = tmp_path / "e.parquet"
     write_embeddings(file, embeddings(), ORIGIN)
     file.write_bytes(file.read_bytes()[:keep])
@@ -164,7 +164,7 @@ def rewritten(file: Path, change: pa.Table) -> Path:
     return file
 
 
-def test_parquet_of_somebody_else_is_refused(tmp_path: Path) -> None:
+def test_parquet_without_embeddings_raises(tmp_path: Path) -> None:
     file = rewritten(tmp_path / "e.parquet", pa.table({"path": ["a"], "pid": [1]}))
     with pytest.raises(
         DatasetLayoutError, match="has no column 'embedding': got path, pid, which are not those of a file"
@@ -176,14 +176,14 @@ def test_parquet_of_somebody_else_is_refused(tmp_path: Path) -> None:
     "description",
     [b"no json", b"[]", b"{}", json.dumps({"format": 1, "size": [1, 2], "model": "m", "surprise": 1}).encode()],
 )
-def test_a_damaged_description_is_refused(tmp_path: Path, description: bytes) -> None:
+def test_a_damaged_description_raises(tmp_path: Path, description: bytes) -> None:
     write_embeddings(tmp_path / "e.parquet", embeddings(), ORIGIN)
     table = pq.read_table(tmp_path / "e.parquet").replace_schema_metadata({b"passerby": description})
     with pytest.raises(DatasetLayoutError, match="its description of the embeddings is damaged"):
         read_embeddings(rewritten(tmp_path / "e.parquet", table))
 
 
-def test_a_newer_format_is_refused_with_a_reason(tmp_path: Path) -> None:
+def test_a_newer_format_raises_with_a_reason(tmp_path: Path) -> None:
     write_embeddings(tmp_path / "e.parquet", embeddings(), ORIGIN)
     table = pq.read_table(tmp_path / "e.parquet")
     newer = json.loads(table.schema.metadata[b"passerby"]) | {"format": FORMAT + 1}
@@ -192,7 +192,7 @@ def test_a_newer_format_is_refused_with_a_reason(tmp_path: Path) -> None:
         read_embeddings(rewritten(tmp_path / "e.parquet", table))
 
 
-def test_columns_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+def test_columns_of_other_types_raise(tmp_path: Path) -> None:
     write_embeddings(tmp_path / "whole.parquet", embeddings(3), ORIGIN)
     whole = pq.read_table(tmp_path / "whole.parquet")
     at = whole.column_names.index

@@ -66,7 +66,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
             assert torch.equal(getattr(one, name), getattr(other, name))
 
 
-def test_parquet_says_the_same(tmp_path: Path) -> None:
+def test_parquet_and_npz_give_the_same(tmp_path: Path) -> None:
     given = arrays()
     table: dict[str, list[Any]] = {
         name: [value for side in ("gallery", "query") for value in given[f"{side}_{name}"].tolist()]
@@ -104,12 +104,14 @@ FAULTS: list[tuple[dict[str, Any], type[PasserbyError], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "error", "message"), FAULTS)
-def test_faults_are_said(tmp_path: Path, changes: dict[str, Any], error: type[PasserbyError], message: str) -> None:
+def test_invalid_arrays_raise(
+    tmp_path: Path, changes: dict[str, Any], error: type[PasserbyError], message: str
+) -> None:
     with pytest.raises(error, match=message):
         read_query_gallery(saved(tmp_path, arrays(**changes)))
 
 
-def test_files_of_other_kinds_are_refused(tmp_path: Path) -> None:
+def test_other_files_raise(tmp_path: Path) -> None:
     with pytest.raises(DatasetLayoutError, match="is not a file of embeddings"):
         read_query_gallery(tmp_path / "nowhere.npz")
     for name, message in (
@@ -182,7 +184,7 @@ def test_numbers_of_other_machines_are_read(tmp_path: Path, dtype: str) -> None:
     assert np.array_equal(query.embedding.numpy(), given["query_f"].astype(np.float64))
 
 
-def test_what_only_looks_like_arrays_is_refused(tmp_path: Path) -> None:
+def test_files_that_only_look_like_arrays_raise(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(b"")
     with pytest.raises(DatasetLayoutError, match=r"as an \.npz"):
         read_query_gallery(tmp_path / "a.npz")

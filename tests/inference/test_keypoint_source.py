@@ -1,4 +1,4 @@
-"""Parts from the pictures' joints to a model that sees them, in training and afterwards."""
+"""Body parts from keypoints to a model that sees them, in training and afterwards."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_runs_of_before_are_not_aligned(run: Path, tmp_path: Path) -> None:
     assert not load(old).parts["align"]
 
 
-def test_parts_are_cut_for_whom_they_are_for(run: Path) -> None:
+def test_parts_are_for_models_that_take_them_only(run: Path) -> None:
     dataset = load_data(PEOPLE)
     with pytest.raises(ConfigError, match="attention_driven takes images and parts"):
         embed(TorchSession(load(run).network), dataset.source, dataset.query, size=SIZE)
@@ -139,9 +139,11 @@ def test_parts_are_cut_for_whom_they_are_for(run: Path) -> None:
         )
 
 
-def test_keypoints_that_are_not_there_are_said(tmp_path: Path) -> None:
-    with pytest.raises(DatasetLayoutError, match=r"joints\.json' does not exist, expected a JSON of COCO keypoints"):
-        part_maker(load_data(PEOPLE).source, size=SIZE, keypoints=str(tmp_path / "joints.json"))
+def test_missing_keypoints_raise(tmp_path: Path) -> None:
+    with pytest.raises(
+        DatasetLayoutError, match=r"annotations\.json' does not exist, expected a JSON of COCO keypoints"
+    ):
+        part_maker(load_data(PEOPLE).source, size=SIZE, keypoints=str(tmp_path / "annotations.json"))
 
 
 def picture_and_part() -> tuple[Tensor, Tensor]:
@@ -149,7 +151,7 @@ def picture_and_part() -> tuple[Tensor, Tensor]:
     return images, images.unfold(2, 4, 4).permute(0, 2, 1, 4, 3)[:, :4]  # four strips of four rows
 
 
-def test_pictures_and_parts_are_mirrored_together() -> None:
+def test_images_and_parts_are_mirrored_together() -> None:
     images, parts = picture_and_part()
     assert torch.equal(torch.cat(parts.unbind(1), dim=2), images)
     whole, cut = Augmentation(flip=0.5).with_parts(images, parts, Generator().manual_seed(1))
@@ -158,20 +160,20 @@ def test_pictures_and_parts_are_mirrored_together() -> None:
     assert 0 < sum(mirrored) < len(mirrored)
 
 
-def test_parts_are_normalised_like_pictures() -> None:
+def test_parts_are_normalized_like_images() -> None:
     images, parts = picture_and_part()
     assert torch.equal(torch.cat(normalize_parts(parts).unbind(1), dim=2), normalize_images(images))
 
 
 @pytest.mark.parametrize("amount", [{"pad": 2}, {"degrees": 5.0}, {"translate": 0.1}])
-def test_what_would_move_a_picture_from_its_parts_is_refused(amount: dict[str, float]) -> None:
+def test_augmentation_that_would_move_an_image_from_its_parts_raises(amount: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="away from its parts"):
         Augmentation(**amount).with_parts(*picture_and_part(), Generator())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("by", ["pose", "strips"])
 def test_flip_mirrors_the_parts_with_the_person(run: Path, by: By) -> None:
-    """As if every picture had been mirrored, and its joints with it."""
+    """The pose estimator of mirrored images."""
     model, dataset = load(run), load_data(PEOPLE)
     plain, mirrored = (
         replace(maker, estimator=_Sure(maker.estimator, mirror=mirror) if maker.estimator else None)
@@ -192,7 +194,7 @@ def test_flip_mirrors_the_parts_with_the_person(run: Path, by: By) -> None:
     assert torch.allclose(both, (seen + reversed_) / 2, atol=2e-3)
 
 
-def test_who_is_cut_by_the_mean_pose_is_counted_and_said_once(run: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_images_cut_by_the_mean_pose_are_counted_in_one_warning(run: Path, caplog: pytest.LogCaptureFixture) -> None:
     _warn_mean_pose.cache_clear()
     model, dataset = load(run), load_data(PEOPLE)
     unseen = {dataset.query[1].path, dataset.query[6].path}
@@ -213,7 +215,7 @@ def test_who_is_cut_by_the_mean_pose_is_counted_and_said_once(run: Path, caplog:
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_training_says_it_before_the_first_epoch_in_one_process(rank: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_training_warns_before_the_first_epoch_in_one_process(rank: int, caplog: pytest.LogCaptureFixture) -> None:
     _warn_mean_pose.cache_clear()
     dataset = load_data(PEOPLE)
     maker = part_maker(dataset.source, size=SIZE)
@@ -231,7 +233,7 @@ def test_training_says_it_before_the_first_epoch_in_one_process(rank: int, caplo
 
 @dataclass(frozen=True)
 class _Blind:
-    """Sees no joint in some pictures."""
+    """A pose estimator that finds nothing in some images."""
 
     estimator: PoseEstimator
     unseen: frozenset[str]
@@ -244,7 +246,7 @@ class _Blind:
 
 @dataclass(frozen=True)
 class _Sure:
-    """Every joint counts as seen; of mirrored pictures left is right and right is left."""
+    """A pose estimator that is sure of every keypoint; in mirrored images left is right and right is left."""
 
     estimator: PoseEstimator
     mirror: bool

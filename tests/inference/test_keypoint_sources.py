@@ -1,4 +1,4 @@
-"""Who knows the joints: the data set, the shipped network (never without a word), annotations, a user's network."""
+"""Keypoint sources: the dataset, the shipped network (with a warning), annotations, a user's network."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from passerby.models.keypoints.network import PoseNetwork
 
 @pytest.fixture
 def photographs(tmp_path: Path, draw_people: Callable[..., Path]) -> Source:
-    """Pictures of which nobody knows the joints."""
+    """Images without keypoints."""
     folder = draw_people(tmp_path / "data", people=2, cameras=1, images=1, size=(32, 16), preset="easy")
     (folder / "keypoints.json").unlink()
     return DirectorySource(folder)
@@ -55,7 +55,7 @@ def test_a_sets_own_keypoints_come_first(caplog: pytest.LogCaptureFixture) -> No
     assert isinstance(pose_estimator("network", source), NetworkPoseEstimator)
 
 
-def test_the_network_steps_in_and_says_so_once(photographs: Source, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_network_is_the_fallback_with_one_warning(photographs: Source, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
         assert isinstance(pose_estimator("auto", photographs), NetworkPoseEstimator)
     (record,) = caplog.records
@@ -65,7 +65,7 @@ def test_the_network_steps_in_and_says_so_once(photographs: Source, caplog: pyte
     assert describe_keypoints("auto", photographs).startswith("found by the pose network")
 
 
-def test_a_network_that_was_asked_for_needs_no_words(photographs: Source, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_network_that_was_asked_for_needs_no_warning(photographs: Source, caplog: pytest.LogCaptureFixture) -> None:
     assert isinstance(pose_estimator("network", photographs), NetworkPoseEstimator)
     assert not caplog.records
 

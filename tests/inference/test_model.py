@@ -148,7 +148,7 @@ def calibrated(model: Model) -> Model:
     return Model(model.network, model.size, calibration=made)
 
 
-def test_a_calibrated_model_says_how_probable_the_same_person_is(model: Model, files: list[Path]) -> None:
+def test_a_calibrated_model_gives_the_probability_of_the_same_person(model: Model, files: list[Path]) -> None:
     knowing = calibrated(model)
     calibration = knowing.calibration
     assert isinstance(calibration, Calibration)
@@ -166,7 +166,7 @@ def test_a_calibrated_model_says_how_probable_the_same_person_is(model: Model, f
     assert raw.similarity(a, b).probability is None, "another distance than it was calibrated for"
 
 
-def test_a_model_says_what_it_is(model: Model) -> None:
+def test_repr_tells_name_backbone_size_dimension_and_device(model: Model) -> None:
     shown = r"Model\(strong_baseline, backbone=\w+, size=32×16, dimension=\d+, device=cpu\)"
     assert re.fullmatch(shown, repr(model)), "of a bare network, the class of its backbone"
     named = Model(model.network, SIZE, backbone="resnet18_half")
@@ -182,7 +182,7 @@ def test_options_are_resolved_and_the_network_stays_where_it_is_without_any(mode
         Model(model.network, SIZE, InferenceOptions(device="cuda:99"))
 
 
-def test_batches_are_as_large_as_the_options_say(model: Model, files: list[Path]) -> None:
+def test_batches_have_the_size_of_the_options(model: Model, files: list[Path]) -> None:
     counts: list[int] = []
     small = Model(model.network, SIZE, InferenceOptions(batch_size=2))
     found = small.embed(files, progress=counts.append)

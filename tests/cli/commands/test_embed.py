@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,19 @@ def test_a_gallery_with_flip_tta_needs_flip_tta(run_folder: Path, people: Path, 
     assert "search with --flip-tta" in error_line(passerby(*asked, "--no-flip-tta"))
     assert "search with --normalize" in error_line(passerby(*asked, "--flip-tta", "--no-normalize"))
     assert "2.png" in passerby(*asked, "--flip-tta", "-k", 1).stdout
+
+
+def test_one_file_serves_evaluation_and_search(run_folder: Path, market: Path, tmp_path: Path) -> None:
+    """A file of all splits is evaluated as the run is; what an evaluation saves is searched."""
+    data = f"market1501:{market}"
+    assert passerby("embed", run_folder, data, "-o", tmp_path / "all.parquet", "--split", "all").exit_code == 0
+    of_run = passerby("evaluate", run_folder, "--data", data, "--save-features", tmp_path / "f.parquet", "--json")
+    assert of_run.exit_code == 0, of_run.output
+    for file in ("all.parquet", "f.parquet"):
+        of_file = passerby("evaluate", "--features", tmp_path / file, "--json")
+        assert of_file.exit_code == 0, of_file.output
+        assert json.loads(of_file.stdout) == json.loads(of_run.stdout)
+    query = next((market / "query").iterdir())
+    found = passerby("search", run_folder, query, "--gallery", tmp_path / "f.parquet", "-k", 1, "--json")
+    assert found.exit_code == 0, found.output
+    assert json.loads(found.stdout)["hits"][0]["path"] == f"query/{query.name}"
