@@ -180,9 +180,9 @@ def _true_attributes(labels: str | None, dataset: Dataset, model: Model, *, opti
     from passerby.data.attributes.labels import read_attributes
     from passerby.inference.attributes import schema_of
 
-    if not labels or (optional and model.network.schema is None):
+    if not labels or (optional and model.schema is None):
         return None
-    return read_attributes(dataset.source if labels == OWN else labels, schema_of(model.network))
+    return read_attributes(dataset.source if labels == OWN else labels, schema_of(model))
 
 
 def _grouping(dimensions: Sequence[Dimension], dataset: Dataset, labels: str | None) -> Grouping:

@@ -11,9 +11,8 @@ from passerby.data.attributes.labels import Attributes
 from passerby.data.attributes.schema import Schema
 from passerby.data.dataset import Dataset
 from passerby.errors import ConfigError
-from passerby.inference.attributes import predicted_classes, schema_of
+from passerby.inference.attributes import AttributePredictor, predicted_classes, schema_of
 from passerby.metrics.attributes import attribute_result
-from passerby.models.base import ReidModel
 from passerby.types import AttributeResult, Embeddings, Role, Sample
 
 
@@ -34,7 +33,7 @@ class AttributeTest:
     """The classes ``(p, g)`` of the people in the training split."""
 
     @classmethod
-    def of(cls, model: ReidModel, dataset: Dataset, attributes: Attributes) -> AttributeTest:
+    def of(cls, model: AttributePredictor, dataset: Dataset, attributes: Attributes) -> AttributeTest:
         """Return the attributes of a dataset's gallery, and of the people in its training split, if it has one.
 
         Raises:

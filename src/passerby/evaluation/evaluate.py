@@ -77,7 +77,7 @@ def _evaluate(
     if open_set:
         check_not_reranked(protocol)
     calibration = model.calibration_for(protocol)
-    test = AttributeTest.of(model.network, dataset, attributes) if attributes else None
+    test = AttributeTest.of(model, dataset, attributes) if attributes else None
     query, gallery = _embed(model, dataset, protocol, progress)
     result = evaluate_embeddings(query, gallery, protocol)
     details = open_set_details(query, gallery, protocol, calibration, dataset) if open_set or calibration else {}

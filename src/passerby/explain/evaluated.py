@@ -77,7 +77,7 @@ class EvaluatedEmbeddings:
         query, gallery = (embed(dataset.split(side), with_local=distance != "global") for side in ("query", "gallery"))
         calibration = model.calibration_for(how)
         fitted = calibration is not None and calibration.content == evaluated_digest(dataset)
-        return cls(name, query, gallery, how, calibration, fitted, model.network.schema)
+        return cls(name, query, gallery, how, calibration, fitted, model.schema)
 
     @classmethod
     def from_file(

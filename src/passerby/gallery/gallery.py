@@ -217,7 +217,7 @@ class Gallery:
 
     def attribute_query(self, asked: str | Mapping[str, str] | AttributeQuery) -> AttributeQuery:
         """Return what is asked for as this gallery can answer it (raises as :meth:`search` does)."""
-        schema = schema_of(self.model.network)
+        schema = schema_of(self.model)
         self._probabilities()
         if not isinstance(asked, AttributeQuery):
             return attribute_query(asked, schema)

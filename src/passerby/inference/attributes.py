@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -11,7 +12,7 @@ from torch import Tensor
 from passerby.data.attributes.query import AttributeQuery, attribute_query, group_place
 from passerby.data.attributes.schema import Schema
 from passerby.errors import ConfigError
-from passerby.models.base import ReidModel
+from passerby.models.card import ModelCard
 
 OWN = "own"
 """The word for the attributes that a model predicts of the query itself."""
@@ -33,7 +34,19 @@ AttributePredictions = dict[str, GroupPrediction]
 """The predictions for one image, by name of group."""
 
 
-def schema_of(model: ReidModel) -> Schema:
+class AttributePredictor(Protocol):
+    """A network, a session or a model: what tells which attributes it predicts."""
+
+    @property
+    def card(self) -> ModelCard:
+        """The facts of the model."""
+
+    @property
+    def schema(self) -> Schema | None:
+        """The attributes that it predicts; ``None`` if it predicts none."""
+
+
+def schema_of(model: AttributePredictor) -> Schema:
     """Return the attributes that a model predicts.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from passerby.models.base import ReidModel
 from passerby.models.keypoints.estimator import KIND
 from passerby.models.registry import create_model
 from passerby.weights.load import load_weights
+
+_LOG = logging.getLogger(__name__)
 
 
 def load(path: str | Path, options: InferenceOptions | None = None, **changes: Any) -> Model:
@@ -51,16 +54,20 @@ def load(path: str | Path, options: InferenceOptions | None = None, **changes: A
     # a run that does not say whether it aligned whole bodies is from before that was possible
     parts = {"align": False, **description.get("parts", {})}
     evaluation = dict(description.get("evaluation", {}))
-    said = {"keypoints": parts.pop("keypoints", None)} | {k: evaluation.pop(k, None) for k in ("flip_tta", "normalize")}
-    return Model(
+    decided = {"keypoints": parts.pop("keypoints", None)} | {
+        k: evaluation.pop(k, None) for k in ("flip_tta", "normalize")
+    }
+    model = Model(
         network,
         (height, width),
-        options.with_defaults(**said),
+        options.with_defaults(**decided),
         parts=parts,
         calibration=read_calibration(folder),
         backbone=_backbone(network, description["options"]),
         **evaluation,
     )
+    _LOG.info("%s: %r, %s", folder, model, model.options.describe())
+    return model
 
 
 def _backbone(network: ReidModel, options: dict[str, Any]) -> str | None:

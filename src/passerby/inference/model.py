@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Any
 
 from passerby.data.attributes.labels import Attributes
+from passerby.data.attributes.schema import Schema
 from passerby.data.dataset import Dataset
 from passerby.data.keypoints.crops import PartMaker
 from passerby.data.keypoints.origin import AUTO, KeypointOrigin
@@ -95,6 +96,11 @@ class Model:
     def card(self) -> ModelCard:
         """The facts of the model: its name, its paper, what it takes, which distances its output allows."""
         return self.session.card
+
+    @property
+    def schema(self) -> Schema | None:
+        """The attributes that the model predicts; ``None`` if it predicts none."""
+        return self.session.schema
 
     @property
     def backbone(self) -> str | None:
@@ -187,7 +193,7 @@ class Model:
         Raises:
             ConfigError: if the model predicts no attributes.
         """
-        schema = schema_of(self.network)
+        schema = schema_of(self)
         embeddings = images if isinstance(images, Embeddings) else self.embed(images)
         if embeddings.attributes is None:
             raise ConfigError(f"these embeddings hold no attributes. Fix: embed the images with {self.card.name}")
@@ -261,7 +267,7 @@ class Model:
             model=self.card.name,
             size=self.size,
             root=source.place if source else "",
-            attributes=attribute_names(self.session.schema),
+            attributes=attribute_names(self.schema),
             flip_tta=self.protocol.flip_tta,
             normalize=self.protocol.normalize,
             keypoints=self.keypoint_origin(source) if source else None,

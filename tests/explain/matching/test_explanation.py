@@ -62,8 +62,8 @@ def test_every_model_explains_its_matches(name: str, people: Dataset) -> None:
     assert found.distance == pytest.approx(served, rel=1e-3, abs=1e-4)
     if found.blocks:
         assert sum(part.distance for part in found.blocks) == pytest.approx(found.distance, rel=1e-4)
-    assert (found.alignment is not None) == ("local" in who.network.card.distances)
-    assert bool(found.attributes) == (who.network.schema is not None)
+    assert (found.alignment is not None) == ("local" in who.card.distances)
+    assert bool(found.attributes) == (who.schema is not None)
     assert all(0 <= part.dissimilarity <= 2 for part in found.parts)
     assert found.maps is not None
     assert [tuple(each.shape) for each in found.maps] == [(64, 32)] * 2

@@ -39,7 +39,7 @@ def attributes(
     from passerby.inference.options import InferenceOptions
 
     model = load(run, InferenceOptions(device=device, batch_size=batch_size, keypoints=keypoints))
-    schema = schema_of(model.network)
+    schema = schema_of(model)
     batches = _batches(images)
     found: list[tuple[str, AttributePredictions]] = []
     with progress_bar("attributes", sum(len(batch.samples) for batch in batches)) as advance:

@@ -88,7 +88,7 @@ def search(  # noqa: PLR0913 - options of a command
         device=device, batch_size=batch_size, flip_tta=flip_tta, normalize=normalize, keypoints=keypoints, blur=blur
     )
     model = load(run, options)
-    wanted = None if attributes is None else attribute_query(attributes, schema_of(model.network))
+    wanted = None if attributes is None else attribute_query(attributes, schema_of(model))
     opened = _open(model, gallery)
     answer = _Answer(query, image, wanted, gallery, opened, opened.search(image, k, attributes=wanted))
     if output:

@@ -62,7 +62,7 @@ def attributes(
     samples = SampleOptions(query, n, seed)
     options = ModelOptions((run,), data, InferenceOptions(device=device, keypoints=keypoints, blur=blur))
     [model] = options.load()
-    truth = _truth(labels, schema_of(model.network), options.dataset.source)
+    truth = _truth(labels, schema_of(model), options.dataset.source)
     view = view_samples(model, options.images, samples.select(options.dataset))
     save_figure(attribute_figure(view, truth, title=options.title("Attributes", model), step=step), output)
     typer.echo(f"The figure is in {output}.")

@@ -121,7 +121,7 @@ class EmbeddingOptions:
         models = [load(run, self.inference) for run in self.runs]
         if self.attributes:
             for model in models:
-                schema_of(model.network)  # raises for a model without attributes
+                schema_of(model)  # raises for a model without attributes
         if self.calibration and not any(model.calibration for model in models):
             raise ConfigError(
                 "none of these runs is calibrated. Fix: passerby calibrate RUN --data DATA, or leave calibration out"

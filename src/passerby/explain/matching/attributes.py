@@ -33,7 +33,7 @@ def compare_attributes(model: Model, x: Embeddings, y: Embeddings, *, confident:
     Args:
         confident: the minimum probability of a confident prediction.
     """
-    schema = model.network.schema
+    schema = model.schema
     if schema is None or x.attributes is None or y.attributes is None:
         return ()
     (one,), (other,) = (attribute_predictions(each, schema) for each in (x.attributes, y.attributes))

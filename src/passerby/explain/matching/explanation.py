@@ -141,7 +141,7 @@ def explain_match(
     return MatchExplanation(
         a=a,
         b=b,
-        model=model.network.card.name,
+        model=model.card.name,
         protocol=used,
         distance=distance,
         same_person=probability,

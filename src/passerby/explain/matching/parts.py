@@ -53,7 +53,7 @@ def compare_stripes(x: Embeddings, y: Embeddings) -> tuple[PartDistance, ...]:
 def named_blocks(model: Model) -> tuple[Block, ...]:
     """Return the blocks of the model's embedding; fixed strips are not named after parts of the body."""
     blocks = model.network.blocks()
-    if "parts" not in model.network.card.inputs or model.parts.get("by", "pose") == "pose":
+    if "parts" not in model.card.inputs or model.parts.get("by", "pose") == "pose":
         return blocks
     return tuple(_strip(block) for block in blocks)
 

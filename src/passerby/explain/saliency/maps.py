@@ -178,7 +178,7 @@ def select_layers(view: ModelView, layers: Sequence[str] | None) -> MapLayers:
         raise ConfigError(f"a saliency map needs at least one layer. Fix: name some of {', '.join(known)}")
     for name in names:
         if name not in known:
-            raise UnknownNameError(f"layer of {view.model.network.card.name}", name, known)
+            raise UnknownNameError(f"layer of {view.model.card.name}", name, known)
     return {name: known[name] for name in names}
 
 

@@ -119,14 +119,14 @@ def evaluate_run(
 
 def _attributes(record: Record, model: Model, dataset: Dataset, *, own: bool) -> Attributes | None:
     """Return the attribute labels of a dataset for a model that predicts attributes, where there are any."""
-    if model.network.schema is None:
+    if model.schema is None:
         return None
     if own and record.config:
         config = read_config(record.path / "config.json")
         training = dataset if config.data.train == own_test_data(record) else load_dataset(config.data.train)
         return evaluation_attributes(config, model.network, training, dataset)
     try:
-        known = read_attributes(dataset.source, model.network.schema)
+        known = read_attributes(dataset.source, model.schema)
     except PasserbyError:  # the data have no labels, or labels of another schema than the model's
         return None
     return known if any(known.of(sample) is not None for sample in dataset.gallery) else None
