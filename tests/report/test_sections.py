@@ -19,7 +19,7 @@ from passerby.metrics.protocol import evaluate_embeddings
 from passerby.metrics.subgroups import Dimension, Subgroup
 from passerby.report import figure, read_records, read_run
 from passerby.report.inputs.comparison import comparable
-from passerby.report.inputs.evaluated_run import Evaluation
+from passerby.report.inputs.evaluation import Evaluation
 from passerby.report.inputs.record import Record
 from passerby.report.inputs.run import Run
 from passerby.report.registry import SectionBuilder

@@ -20,6 +20,9 @@ OptionalRunArgument = Annotated[
 RunsArgument = Annotated[
     list[Path], typer.Argument(metavar="RUN…", help="Run folders, made by train or import-weights.")
 ]
+OptionalRunsArgument = Annotated[
+    list[Path] | None, typer.Argument(metavar="RUN…", help="Run folders, made by train or import-weights.")
+]
 DatasetArgument = Annotated[
     str, typer.Argument(metavar="DATA", help="NAME:PATH, a path (folder, zip, tar), or pedestrians:people=60,….")
 ]
@@ -37,6 +40,14 @@ FeaturesOption = Annotated[
         "--features",
         metavar="FILE.parquet|.npz",
         help="Precomputed embeddings instead of a run; docs/evaluation.md describes the file.",
+    ),
+]
+FeaturesOptions = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--features",
+        metavar="FILE.parquet|.npz",
+        help="Precomputed embeddings instead of runs; repeatable; docs/evaluation.md describes the file.",
     ),
 ]
 SetOption = Annotated[

@@ -17,7 +17,7 @@ from passerby.data.dataset import Dataset
 from passerby.evaluation.evaluate import check_distance, check_evaluable
 from passerby.evaluation.open_set import evaluated_digest
 from passerby.evaluation.per_query import check_no_draws
-from passerby.inference.embeddings_file import read_embeddings
+from passerby.inference.embeddings_file import Origin, read_embeddings
 from passerby.inference.model import Model
 from passerby.metrics.calibration import Calibration
 from passerby.metrics.camera_confusion import CameraConfusion, camera_confusion
@@ -47,6 +47,8 @@ class EvaluatedEmbeddings:
     """Tell whether the calibration was fitted on these same images, so that it looks better than it is."""
     schema: Schema | None = None
     """The schema of the attributes that the run predicts."""
+    origin: Origin | None = None
+    """The model and the images of a file of embeddings, if the file names them."""
 
     @classmethod
     def from_model(
@@ -97,7 +99,7 @@ class EvaluatedEmbeddings:
         stored = read_embeddings(file)
         how = replace(stored.protocol, distance=distance, rerank=rerank)
         how = how if normalize is None else replace(how, normalize=normalize)
-        return cls(name or Path(file).stem, *stored.query_gallery(), how)
+        return cls(name or Path(file).stem, *stored.query_gallery(), how, origin=stored.origin)
 
     @cached_property
     def result(self) -> EvalResult:

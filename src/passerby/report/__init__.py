@@ -11,8 +11,17 @@
 =======================  ================================================================
 """
 
-from passerby.report.build import read_run, render_report, write_report
+from passerby.report.build import read_run, render_report, write_features_report, write_report
+from passerby.report.inputs.evaluated_features import read_features
 from passerby.report.inputs.record import read_records
 from passerby.report.registry import section
 
-__all__ = ["read_records", "read_run", "render_report", "section", "write_report"]
+__all__ = [
+    "read_features",
+    "read_records",
+    "read_run",
+    "render_report",
+    "section",
+    "write_features_report",
+    "write_report",
+]

@@ -1,4 +1,4 @@
-"""From run folders to one HTML file."""
+"""From run folders, or files of embeddings, to one HTML file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from passerby.errors import PasserbyError
 from passerby.files import atomic_write
 from passerby.inference.options import InferenceOptions
 from passerby.report.figure import size_budget
-from passerby.report.inputs.evaluated_run import Missing, Progress, evaluate_run, own_test_data, silent
+from passerby.report.inputs.evaluated_features import read_features
+from passerby.report.inputs.evaluated_run import Progress, evaluate_run, own_test_data, silent
+from passerby.report.inputs.evaluation import Missing
 from passerby.report.inputs.record import Record, read_records
 from passerby.report.inputs.run import Run
 from passerby.report.page import page
@@ -40,10 +42,29 @@ def write_report(
         OutputError: if the file cannot be written.
     """
     found = tuple(read_run(record, data, options=options, progress=progress) for record in read_records(runs))
-    content = render_report(found)
+    _write(found, path)
+    return found
+
+
+def write_features_report(files: Sequence[str | Path], path: str | Path) -> tuple[Run, ...]:
+    """Write the report of some files of precomputed embeddings to ``path``, whole or not at all.
+
+    Sections that need a run folder, a model or images are left out.
+
+    Raises:
+        ConfigError: if a file is given twice.
+        PasserbyError: if a file cannot be read, or lacks what an evaluation needs.
+        OutputError: if the report cannot be written.
+    """
+    found = read_features(files)
+    _write(found, path)
+    return found
+
+
+def _write(runs: Sequence[Run], path: str | Path) -> None:
+    content = render_report(runs)
     with atomic_write(path) as partial:
         partial.write_text(content, encoding="utf-8")
-    return found
 
 
 def read_run(

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from markupsafe import Markup
 
 from passerby.report.components import code, interval_text, number, percent
+from passerby.report.inputs.evaluation import FeaturesEvaluation
 from passerby.report.inputs.metrics import METRICS
 from passerby.report.inputs.run import Run
 from passerby.report.registry import Section
@@ -47,6 +48,10 @@ def _labels(runs: Sequence[Run]) -> str:
 def _summary(run: Run) -> Markup:
     """Return one line about a run: the model, its training data, its test data."""
     record, evaluation = run.record, run.evaluation
+    if isinstance(evaluation, FeaturesEvaluation):
+        model = f" of the model {record.name}" if record.model else ", whose model is not recorded"
+        text = "<b>{}</b>: precomputed embeddings{}, evaluated on their query and gallery."
+        return format_html(text, run.label, model)
     place = record.setting("data.train")
     name = format_html("<b>{}</b>: model {}", run.label, record.name)
     if place and evaluation and evaluation.spec == place:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from passerby.registry import Registry
-from passerby.report.inputs.run import Run
+from passerby.report.inputs.run import Need, Run
 
 Build = Callable[[Sequence[Run]], Iterable[str]]
 """A function that yields the blocks of a section: markup, or text, which is escaped. No block: no section."""
@@ -31,26 +31,38 @@ class SectionBuilder:
     order: int
     """The place on the page: smaller is higher."""
     build: Build
+    needs: Need | None = None
+    """What the section needs of a run; ``None``: nothing but its name."""
 
     def __call__(self, runs: Sequence[Run]) -> Section:
-        """Build the section for some runs."""
-        return Section(self.id, self.title, tuple(self.build(runs)))
+        """Build the section for those of some runs that have what it needs; it is empty if none has."""
+        fitting = runs if self.needs is None else [run for run in runs if run.has(self.needs)]
+        return Section(self.id, self.title, tuple(self.build(fitting)) if fitting else ())
 
 
 SECTIONS: Registry[SectionBuilder] = Registry("report section", "passerby.report.sections")
 
 
-def section(id: str, title: str, *, order: int) -> Callable[[Build], SectionBuilder]:  # noqa: A002 - as HTML has it
+def section(
+    id: str,  # noqa: A002 - as HTML has it
+    title: str,
+    *,
+    order: int,
+    needs: Need | None = None,
+) -> Callable[[Build], SectionBuilder]:
     """Register the decorated function as a section of every report.
 
     Args:
         id: the anchor in the table of contents.
         title: the heading.
         order: the place on the page: smaller is higher.
+        needs: what a run must have to be shown: ``"folder"`` (settings, training log), ``"embeddings"`` (an evaluation)
+            or ``"model"`` (an evaluation with model and images); ``None``: nothing. Precomputed embeddings have only
+            ``"embeddings"``.
     """
 
     def enter(build: Build) -> SectionBuilder:
-        return SECTIONS.register(id)(SectionBuilder(id, title, order, build))
+        return SECTIONS.register(id)(SectionBuilder(id, title, order, build, needs))
 
     return enter
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from passerby.data.attributes.labels import Attributes, read_attributes
 from passerby.data.dataset import Dataset
@@ -17,11 +15,11 @@ from passerby.explain.images import ImageSet
 from passerby.inference.load import load as load_model
 from passerby.inference.model import Model
 from passerby.inference.options import InferenceOptions
-from passerby.metrics.subgroups import Dimension, Subgroup
+from passerby.metrics.subgroups import Dimension
+from passerby.report.inputs.evaluation import Missing, ModelEvaluation
 from passerby.report.inputs.record import Record
 from passerby.training.attributes import evaluation_attributes
 from passerby.training.config import read_config
-from passerby.types import Embeddings, EvalResult
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 """A function of a task and its number of images that returns a context; the context's value is called per batch."""
@@ -30,38 +28,6 @@ Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 def silent(what: str, total: int) -> AbstractContextManager[Callable[[int], object]]:  # noqa: ARG001
     """Show no progress."""
     return nullcontext(lambda images: images)
-
-
-class Missing(NamedTuple):
-    """A part that a report could not show."""
-
-    what: str
-    why: str
-    remedy: str
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """A run's model, evaluated on one dataset."""
-
-    model: Model
-    spec: str
-    """The path or name that opens the data again."""
-    own: bool
-    """The answer to whether these are the data that the run names as its test data."""
-    dataset: Dataset
-    images: ImageSet
-    """The images of the dataset, for figures."""
-    query: Embeddings
-    gallery: Embeddings
-    result: EvalResult
-    attributes: Attributes | None
-    """The labels of the people, where the model predicts attributes and the data have labels."""
-    subgroups: tuple[Subgroup, ...]
-    missing: tuple[Missing, ...]
-    """The subgroups that could not be formed."""
-    same_content: bool | None
-    """The answer to whether the images are those of the evaluation after training; ``None``: the run has no digests."""
 
 
 def own_test_data(record: Record) -> str | None:
@@ -75,7 +41,7 @@ def evaluate_run(
     *,
     options: InferenceOptions | None = None,
     progress: Progress = silent,
-) -> Evaluation:
+) -> ModelEvaluation:
     """Evaluate a run on its own test data, or on ``data``, as ``passerby evaluate --open-set --slices …`` does.
 
     Raises:
@@ -101,7 +67,7 @@ def evaluate_run(
         )
     assert result.embeddings is not None
     query, gallery = result.embeddings
-    return Evaluation(
+    return ModelEvaluation(
         model=model,
         spec=spec,
         own=own,

@@ -12,8 +12,8 @@ from passerby.explain.images import ModelView
 from passerby.figures.registry import attention_figure
 from passerby.report.components import heading, paragraph
 from passerby.report.figure import show_figure
-from passerby.report.inputs.evaluated_run import Evaluation
-from passerby.report.inputs.run import Run, evaluated, view_queries
+from passerby.report.inputs.evaluation import ModelEvaluation
+from passerby.report.inputs.run import Run, evaluated_with_model, view_queries
 from passerby.report.registry import section
 
 _CONTENT: dict[AttentionKind, str] = {
@@ -26,15 +26,15 @@ _CONTENT: dict[AttentionKind, str] = {
 }
 
 
-@section("attention", "Attention", order=85)
+@section("attention", "Attention", order=85, needs="model")
 def attention(runs: Sequence[Run]) -> Iterator[str]:
     """Yield one figure per kind of attention of every run's model."""
-    for run, evaluation in evaluated(runs):
+    for run, evaluation in evaluated_with_model(runs):
         yield heading(f"Attention of {run.label}")
         yield from _figures(run, evaluation)
 
 
-def _figures(run: Run, evaluation: Evaluation) -> Iterator[Markup]:
+def _figures(run: Run, evaluation: ModelEvaluation) -> Iterator[Markup]:
     kinds = attention_kinds(evaluation.model.network)
     if not kinds:
         yield paragraph("The model has no attention modules.")
@@ -48,7 +48,7 @@ def _figures(run: Run, evaluation: Evaluation) -> Iterator[Markup]:
         yield _figure(run, evaluation, view, kind)
 
 
-def _figure(run: Run, evaluation: Evaluation, view: ModelView, kind: AttentionKind) -> Markup:
+def _figure(run: Run, evaluation: ModelEvaluation, view: ModelView, kind: AttentionKind) -> Markup:
     content = _CONTENT[kind]
     labels = {"truth": evaluation.attributes} if kind == "attributes" else {}
     try:

@@ -26,6 +26,8 @@ def calibration(runs: Sequence[Run]) -> Iterator[str]:
     if opened:
         yield _verification(opened)
     for run in runs:
+        if not run.has("folder"):
+            continue  # a file of embeddings cannot be calibrated
         yield heading(f"Calibration of {run.label}")
         yield from _calibration(run)
 

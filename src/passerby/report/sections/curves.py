@@ -19,7 +19,7 @@ _CAPTION = (
 )
 
 
-@section("curves", "Training curves", order=40)
+@section("curves", "Training curves", order=40, needs="folder")
 def curves(runs: Sequence[Run]) -> Iterator[str]:
     """Yield the curves of all runs with a training log, and the values of the last step."""
     histories = [TrainingHistory.from_run(run.record.path, run.label) for run in runs if run.record.log]

@@ -10,7 +10,7 @@ from passerby.errors import PasserbyError
 from passerby.figures.embedding_map import Color, embedding_figure, embeddings_of_people
 from passerby.report.components import heading, paragraph
 from passerby.report.figure import show_figure
-from passerby.report.inputs.evaluated_run import Evaluation
+from passerby.report.inputs.evaluation import Evaluation, ModelEvaluation
 from passerby.report.inputs.run import Run, evaluated, evaluated_embeddings
 from passerby.report.registry import section
 from passerby.types import Embeddings
@@ -21,7 +21,7 @@ _CAPTIONS: dict[Color, str] = {
 }
 
 
-@section("embedding-map", "Embedding map", order=90)
+@section("embedding-map", "Embedding map", order=90, needs="embeddings")
 def embedding_map(runs: Sequence[Run]) -> Iterator[str]:
     """Yield the maps of every run, colored by person and by camera."""
     for run, evaluation in evaluated(runs):
@@ -35,13 +35,14 @@ def embedding_map(runs: Sequence[Run]) -> Iterator[str]:
 
 
 def _figure(run: Run, evaluation: Evaluation, some: Embeddings, color: Color) -> Markup:
+    images = evaluation.images if isinstance(evaluation, ModelEvaluation) else None
     figure = embedding_figure(
         some,
         title=f"{run.label} on {evaluation.spec}",
         method="tsne",
         color=color,
         normalize=evaluation.result.protocol.normalize,
-        images=evaluation.images if color == "person" else None,
+        images=images if color == "person" else None,
     )
     people = 0 if some.pids is None else len(some.pids.unique())
     alt = f"A t-SNE map of {len(some)} embeddings of {run.label}, {people} people, one point per image, colored by "

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from passerby.report.components import DASH, code, command, heading, paragraph, table
-from passerby.report.inputs.evaluated_run import Evaluation
+from passerby.report.inputs.evaluation import Evaluation, FeaturesEvaluation, ModelEvaluation
 from passerby.report.inputs.record import Record
 from passerby.report.inputs.run import Run
 from passerby.report.registry import section
@@ -31,7 +31,8 @@ def environment(runs: Sequence[Run]) -> Iterator[str]:
     """Yield the commands of every run, and the table of machines and package versions."""
     for run in runs:
         yield heading(f"Commands of {run.label}")
-        yield from _training(run.record)
+        if run.has("folder"):
+            yield from _training(run.record)
         if run.evaluation:
             yield paragraph("Evaluation for this report:")
             yield command(evaluation_command(run, run.evaluation))
@@ -55,8 +56,12 @@ def _training(record: Record) -> Iterator[Markup]:
 def evaluation_command(run: Run, evaluation: Evaluation) -> str:
     """Return the command that computes the run's metrics of this report."""
     record = run.record
-    words = ["passerby", "evaluate", str(record.path), "--data", evaluation.spec, "--open-set"]
-    if evaluation.result.attributes:
+    words = ["passerby", "evaluate"]
+    if isinstance(evaluation, FeaturesEvaluation):
+        words += ["--features", str(evaluation.file), "--open-set"]
+    else:
+        words += [str(record.path), "--data", evaluation.spec, "--open-set"]
+    if isinstance(evaluation, ModelEvaluation) and evaluation.result.attributes:
         place = evaluation.own and (record.setting("data.test_attributes") or record.setting("data.attributes"))
         words += ["--attribute-labels", place or "own"]
     if evaluation.subgroups:

@@ -14,6 +14,7 @@ from passerby.figures.registry import FIGURES, Need, RegisteredFigure
 from passerby.figures.training_curves import TrainingHistory
 from passerby.report.components import heading, paragraph
 from passerby.report.figure import show_figure
+from passerby.report.inputs.evaluation import ModelEvaluation
 from passerby.report.inputs.run import Run, evaluated_embeddings, view_queries
 from passerby.report.registry import section
 
@@ -62,7 +63,7 @@ def _embeddings(run: Run) -> EvaluatedEmbeddings | None:
 
 
 def _samples(run: Run) -> ModelView | None:
-    return view_queries(run.evaluation) if run.evaluation else None
+    return view_queries(run.evaluation) if isinstance(run.evaluation, ModelEvaluation) else None
 
 
 _SUBJECTS: dict[Need, Callable[[Run], Any]] = {"log": _log, "embeddings": _embeddings, "samples": _samples}

@@ -14,8 +14,8 @@ from passerby.explain.ranked_lists import Outcome, Selection, ranked_lists, sele
 from passerby.figures.match import match_figure
 from passerby.report.components import heading, paragraph
 from passerby.report.figure import show_figure
-from passerby.report.inputs.evaluated_run import Evaluation
-from passerby.report.inputs.run import Run, evaluated
+from passerby.report.inputs.evaluation import ModelEvaluation
+from passerby.report.inputs.run import Run, evaluated_with_model
 from passerby.report.registry import section
 from passerby.types import Sample
 
@@ -23,10 +23,10 @@ _SHOWN: dict[Outcome, tuple[Selection, str]] = {"true match": ("best", "highest"
 """The order of average precision by which a query is selected, for each outcome of its nearest image."""
 
 
-@section("matches", "Match explanations", order=70)
+@section("matches", "Match explanations", order=70, needs="model")
 def matches(runs: Sequence[Run]) -> Iterator[str]:
     """Yield an explained true match and an explained false match of every run."""
-    for run, evaluation in evaluated(runs):
+    for run, evaluation in evaluated_with_model(runs):
         if evaluation.result.protocol.draws:
             continue
         yield heading(f"Explained matches of {run.label}")
@@ -37,7 +37,7 @@ def matches(runs: Sequence[Run]) -> Iterator[str]:
                 yield paragraph(f"A {outcome} is not explained: {error}")
 
 
-def _figure(run: Run, evaluation: Evaluation, outcome: Outcome) -> Markup:
+def _figure(run: Run, evaluation: ModelEvaluation, outcome: Outcome) -> Markup:
     selection, ranked = _SHOWN[outcome]
     row = _row(evaluation, selection, outcome)
     if row is None:
@@ -57,7 +57,7 @@ def _figure(run: Run, evaluation: Evaluation, outcome: Outcome) -> Markup:
     return show_figure(figure, alt=alt, caption=caption)
 
 
-def _row(evaluation: Evaluation, selection: Selection, outcome: Outcome) -> int | None:
+def _row(evaluation: ModelEvaluation, selection: Selection, outcome: Outcome) -> int | None:
     """Return the row of the query to show; ``None`` where no query's nearest image has this outcome."""
     each = evaluation.result.per_query
     assert each is not None  # the protocol has no random galleries

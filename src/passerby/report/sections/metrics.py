@@ -20,7 +20,7 @@ from passerby.report.components import (
     table,
 )
 from passerby.report.inputs.comparison import Difference, comparable, paired, paired_differences
-from passerby.report.inputs.evaluated_run import Evaluation
+from passerby.report.inputs.evaluation import FeaturesEvaluation, ModelEvaluation
 from passerby.report.inputs.metrics import METRICS, Metric, intervals
 from passerby.report.inputs.run import Run
 from passerby.report.registry import section
@@ -93,6 +93,11 @@ def _origin(run: Run) -> Iterator[Markup]:
     if run.evaluation is None:
         yield paragraph(format_html("{}: written at the end of the training ({}).", name, code("metrics.json")))
         return
+    if isinstance(run.evaluation, FeaturesEvaluation):
+        file = code(str(run.evaluation.file))
+        yield paragraph(format_html("{}: evaluated for this report, from the embeddings in {}.", name, file))
+        return
+    assert isinstance(run.evaluation, ModelEvaluation)
     place = code(run.evaluation.spec)
     remarks = join_html(*_remarks(run.evaluation, kept))
     yield paragraph(format_html("{}: evaluated for this report on {}. {}", name, place, remarks))
@@ -100,7 +105,7 @@ def _origin(run: Run) -> Iterator[Markup]:
         yield _kept(run)
 
 
-def _remarks(evaluation: Evaluation, kept: dict[str, Any]) -> Iterator[str]:
+def _remarks(evaluation: ModelEvaluation, kept: dict[str, Any]) -> Iterator[str]:
     if not evaluation.own:
         yield "These are not the run's own test data."
     elif not kept:
@@ -120,7 +125,7 @@ def _kept(run: Run) -> Markup:
     """Return the metrics that the training wrote, where they differ from this report's."""
     kept = run.record.metrics
     rows = [(metric.name, _kept_share(run, metric)) for metric in METRICS if metric.of(kept) is not None]
-    own = run.evaluation is None or run.evaluation.own
+    own = not isinstance(run.evaluation, ModelEvaluation) or run.evaluation.own
     why = " (another version or machine may differ slightly)" if own else ""
     caption = f"{run.label}: metrics at the end of the training, on its own test data{why}"
     return table(caption, ("metric", "percent"), rows)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from markupsafe import Markup
 
-from passerby.data.dataset import SPLITS, Dataset, people
+from passerby.data.dataset import people
 from passerby.explain.images import ImageSet
 from passerby.report.components import bullets, code, count, details, heading, paragraph, table
 from passerby.report.inputs.comparison import comparable, paired, protocol_of
+from passerby.report.inputs.evaluation import Evaluation, ModelEvaluation
 from passerby.report.inputs.run import Run, evaluated, group_by_data
 from passerby.report.registry import section
 from passerby.report.templates import format_html, join_html
@@ -42,10 +43,11 @@ def protocol(runs: Sequence[Run]) -> Iterator[str]:
         yield heading("Test data")
         for spec, members in groups.items():
             evaluation = members[0][1]
-            yield _data(spec, evaluation.dataset, [run.label for run, _ in members])
-            yield _counts(evaluation.dataset)
-            yield _privacy([each.images for _, each in members])
-            yield details("Images by camera", _cameras(evaluation.dataset))
+            yield _data(spec, evaluation, [run.label for run, _ in members])
+            yield _counts(evaluation.splits)
+            if images := [each.images for _, each in members if isinstance(each, ModelEvaluation)]:
+                yield _privacy(images)
+            yield details("Images by camera", _cameras(evaluation.splits))
 
 
 def _protocols(runs: Sequence[Run]) -> Iterator[Markup]:
@@ -102,15 +104,16 @@ def describe(protocol: Protocol) -> list[str]:
     return [*rules, "Queries without a true match in the gallery are left out."]
 
 
-def _data(spec: str, dataset: Dataset, labels: Sequence[str]) -> Markup:
+def _data(spec: str, evaluation: Evaluation, labels: Sequence[str]) -> Markup:
     verb = "was" if len(labels) == 1 else "were"
+    name = evaluation.dataset.name if isinstance(evaluation, ModelEvaluation) else "precomputed embeddings"
     text = "{}: {}, on which {} {} evaluated for this report."
-    return paragraph(format_html(text, code(spec), dataset.name, " and ".join(labels), verb))
+    return paragraph(format_html(text, code(spec), name, " and ".join(labels), verb))
 
 
-def _counts(dataset: Dataset) -> Markup:
+def _counts(splits: Mapping[str, Sequence[Sample]]) -> Markup:
     head = ("split", "images", "people", "cameras", "junk", "distractors")
-    return table("Images, people and cameras", head, [(name, *_row(getattr(dataset, name))) for name in SPLITS])
+    return table("Images, people and cameras", head, [(name, *_row(split)) for name, split in splits.items()])
 
 
 def _row(samples: Sequence[Sample]) -> Iterator[str]:
@@ -120,13 +123,13 @@ def _row(samples: Sequence[Sample]) -> Iterator[str]:
     return map(count, counts)
 
 
-def _cameras(dataset: Dataset) -> Markup:
-    counts = [Counter(sample.camid for sample in getattr(dataset, name)) for name in SPLITS]
+def _cameras(splits: Mapping[str, Sequence[Sample]]) -> Markup:
+    counts = [Counter(sample.camid for sample in split) for split in splits.values()]
     cameras = sorted({camera for each in counts for camera in each}, key=lambda c: (c is None, c or 0))
     rows = [
         ("unknown" if camera is None else str(camera), *(count(each[camera]) for each in counts)) for camera in cameras
     ]
-    return table("Images by camera", ("camera", *SPLITS), rows)
+    return table("Images by camera", ("camera", *splits), rows)
 
 
 def _privacy(images: Sequence[ImageSet]) -> Markup:

@@ -10,8 +10,8 @@ from passerby.explain.ranked_lists import RankedList, Selection, ranked_lists, s
 from passerby.figures.ranked_list import ranked_list_figure
 from passerby.report.components import heading
 from passerby.report.figure import show_figure
-from passerby.report.inputs.evaluated_run import Evaluation
-from passerby.report.inputs.run import Run, evaluated
+from passerby.report.inputs.evaluation import ModelEvaluation
+from passerby.report.inputs.run import Run, evaluated_with_model
 from passerby.report.registry import section
 
 _ALONE: dict[Selection, int] = {"worst": 5, "best": 3}
@@ -25,10 +25,12 @@ _RANKED: dict[Selection, str] = {"worst": "lowest", "best": "highest"}
 _KEY = "✓ green: true match; ✗ vermilion: false match; nearest first."
 
 
-@section("ranked-lists", "Ranked lists", order=60)
+@section("ranked-lists", "Ranked lists", order=60, needs="model")
 def ranked(runs: Sequence[Run]) -> Iterator[str]:
     """Yield failures and successes of every run, with the lists of other runs on the same data for the same queries."""
-    known = [(run, evaluation) for run, evaluation in evaluated(runs) if not evaluation.result.protocol.draws]
+    known = [
+        (run, evaluation) for run, evaluation in evaluated_with_model(runs) if not evaluation.result.protocol.draws
+    ]
     for selection, title in _TITLES.items():
         for run, evaluation in known:
             others = [each for each in known if each[0] is not run and each[1].spec == evaluation.spec]
@@ -37,7 +39,7 @@ def ranked(runs: Sequence[Run]) -> Iterator[str]:
             yield _figure(beside if len(beside) <= _BESIDE else beside[:1], selection)
 
 
-def _figure(members: Sequence[tuple[Run, Evaluation]], selection: Selection) -> Markup:
+def _figure(members: Sequence[tuple[Run, ModelEvaluation]], selection: Selection) -> Markup:
     """Return the ranked lists of several runs, for queries selected by the first run's average precision."""
     first, evaluation = members[0]
     n = (_TOGETHER if len(members) > 1 else _ALONE)[selection]
@@ -50,7 +52,7 @@ def _figure(members: Sequence[tuple[Run, Evaluation]], selection: Selection) -> 
             each.result.protocol,
             rows,
             k=min(_K, len(each.gallery)),
-            calibration=each.model.calibration_for(each.result.protocol),
+            calibration=each.calibration,
         )
         for run, each in members
     }

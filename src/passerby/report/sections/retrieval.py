@@ -28,7 +28,7 @@ _CAPTIONS: dict[Curve, str] = {
 }
 
 
-@section("retrieval", "Retrieval", order=50)
+@section("retrieval", "Retrieval", order=50, needs="embeddings")
 def retrieval(runs: Sequence[Run]) -> Iterator[str]:
     """Yield the curves of the runs on each data, and the matrices of cameras."""
     for spec, group in group_by_data(evaluated(runs)).items():

@@ -14,22 +14,22 @@ from passerby.explain.saliency.pairs import ImagePair, select_pairs
 from passerby.figures.saliency import distance_groups, saliency_figure
 from passerby.report.components import paragraph
 from passerby.report.figure import show_figure
-from passerby.report.inputs.evaluated_run import Evaluation
-from passerby.report.inputs.run import Run, evaluated, group_by_data
+from passerby.report.inputs.evaluation import ModelEvaluation
+from passerby.report.inputs.run import Run, evaluated_with_model, group_by_data
 from passerby.report.registry import section
 
 _QUERIES = 3
 _KEY = "Bright: regions that decrease the distance of the pair; each map is scaled separately."
 
 
-@section("saliency", "Saliency", order=80)
+@section("saliency", "Saliency", order=80, needs="model")
 def saliency(runs: Sequence[Run]) -> Iterator[str]:
     """Yield the saliency maps of the runs on each data."""
-    for members in group_by_data(evaluated(runs)).values():
+    for members in group_by_data(evaluated_with_model(runs)).values():
         yield from _group(members)
 
 
-def _group(members: Sequence[tuple[Run, Evaluation]]) -> Iterator[Markup]:
+def _group(members: Sequence[tuple[Run, ModelEvaluation]]) -> Iterator[Markup]:
     """Yield the maps of runs on the same data, for pairs selected with the first: query, true match, false match."""
     evaluation = members[0][1]
     if evaluation.result.protocol.draws:
@@ -50,7 +50,7 @@ def _group(members: Sequence[tuple[Run, Evaluation]]) -> Iterator[Markup]:
         yield _figure(found, evaluation, pairs, f"{_KEY} {limits}".strip())
 
 
-def _pairs(evaluation: Evaluation) -> tuple[ImagePair, ...]:
+def _pairs(evaluation: ModelEvaluation) -> tuple[ImagePair, ...]:
     protocol = evaluation.result.protocol
     rows = select_queries(evaluation.query, evaluation.gallery, protocol, "random", _QUERIES)
     known = {sample.path: sample for sample in evaluation.dataset.query}
@@ -58,13 +58,13 @@ def _pairs(evaluation: Evaluation) -> tuple[ImagePair, ...]:
     return select_pairs(evaluation.model, evaluation.dataset, queries)
 
 
-def _maps(evaluation: Evaluation, pairs: Sequence[ImagePair]) -> PairSaliency:
+def _maps(evaluation: ModelEvaluation, pairs: Sequence[ImagePair]) -> PairSaliency:
     sides = [pair.query for pair in pairs], [pair.other for pair in pairs]
     return distance_saliency(*(view_samples(evaluation.model, evaluation.images, side) for side in sides))
 
 
 def _figure(
-    found: Sequence[tuple[Run, PairSaliency]], evaluation: Evaluation, pairs: Sequence[ImagePair], key: str
+    found: Sequence[tuple[Run, PairSaliency]], evaluation: ModelEvaluation, pairs: Sequence[ImagePair], key: str
 ) -> Markup:
     groups = distance_groups(evaluation.images, pairs, [maps for _, maps in found])
     names = [run.label for run, _ in found]

@@ -11,7 +11,7 @@ from passerby.figures.subgroups import subgroup_figure
 from passerby.metrics.subgroups import FEW, Dimension, Subgroup, worst_first
 from passerby.report.components import DASH, count, details, paragraph, percent, share, table
 from passerby.report.figure import show_figure
-from passerby.report.inputs.evaluated_run import Evaluation
+from passerby.report.inputs.evaluation import Evaluation
 from passerby.report.inputs.run import Run, evaluated, group_by_data
 from passerby.report.registry import section
 from passerby.report.templates import format_html
@@ -26,7 +26,7 @@ _LOWEST = 3
 """The subgroups that are named in words, per dimension."""
 
 
-@section("subgroups", "Subgroups", order=100)
+@section("subgroups", "Subgroups", order=100, needs="embeddings")
 def subgroups(runs: Sequence[Run]) -> Iterator[str]:
     """Yield the lowest subgroups in words, a figure per run, and tables with all runs on the same data."""
     known = [(run, evaluation) for run, evaluation in evaluated(runs) if evaluation.subgroups]

@@ -34,7 +34,7 @@ _DIGEST = 12
 """The characters of a digest that are shown."""
 
 
-@section("training", "Training data and settings", order=20)
+@section("training", "Training data and settings", order=20, needs="folder")
 def training(runs: Sequence[Run]) -> Iterator[str]:
     """Yield the models and their training, the settings in which they differ, and all settings."""
     records = [run.record for run in runs]
