@@ -21,11 +21,13 @@ from passerby.cli.options import (
     DataOption,
     DeviceOption,
     FeaturesOption,
+    FeaturesOptions,
     FigureOption,
     FlipTtaOption,
     KeypointsOption,
     NormalizeOption,
     OptionalRunArgument,
+    OptionalRunsArgument,
     QueryOption,
     RequiredDataOption,
     RunArgument,
@@ -38,17 +40,6 @@ if TYPE_CHECKING:
     from passerby.figures.registry import RegisteredFigure
 
 GROUP = "figures"
-OptionalRunsArgument = Annotated[
-    list[Path] | None, typer.Argument(metavar="RUN…", help="Run folders, made by train or import-weights.")
-]
-FeaturesOptions = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--features",
-        metavar="FILE.npz|.parquet",
-        help="Precomputed embeddings instead of runs; repeatable; docs/evaluation.md describes the file.",
-    ),
-]
 NumberOption = Annotated[int | None, typer.Option("-n", min=1, help="Number of images (default 4).")]
 _REQUIRED = inspect.Parameter.empty
 

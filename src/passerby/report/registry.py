@@ -32,7 +32,7 @@ class SectionBuilder:
     """The place on the page: smaller is higher."""
     build: Build
     needs: Need | None = None
-    """What the section needs of a run; ``None``: nothing but its name."""
+    """The requirement on a run to be shown; ``None``: nothing but its name."""
 
     def __call__(self, runs: Sequence[Run]) -> Section:
         """Build the section for those of some runs that have what it needs; it is empty if none has."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from passerby.cli.figures.embedding_options import EmbeddingOptions
-from passerby.cli.generated_figures import OptionalRunsArgument
 from passerby.cli.options import (
     BlurOption,
     DataOption,
@@ -20,6 +19,7 @@ from passerby.cli.options import (
     FlipTtaOption,
     KeypointsOption,
     NormalizeOption,
+    OptionalRunsArgument,
     RerankOption,
     check_names_or_number,
 )

@@ -7,15 +7,16 @@ from typing import Annotated
 import typer
 
 from passerby.cli.figures.embedding_options import EmbeddingOptions
-from passerby.cli.generated_figures import FeaturesOptions, OptionalRunsArgument
 from passerby.cli.options import (
     DataOption,
     DeviceOption,
     DrawsOption,
+    FeaturesOptions,
     FigureOption,
     FlipTtaOption,
     KeypointsOption,
     NormalizeOption,
+    OptionalRunsArgument,
 )
 from passerby.cli.registry import command
 

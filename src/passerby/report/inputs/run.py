@@ -14,7 +14,7 @@ from passerby.report.inputs.evaluation import Evaluation, FeaturesEvaluation, Mi
 from passerby.report.inputs.record import Record
 
 Need = Literal["folder", "embeddings", "model"]
-"""What a section needs of a run: its folder, the embeddings of its evaluation, or its model and images, too."""
+"""The requirement of a section: a run's folder, the embeddings of its evaluation, or its model and images, too."""
 _Evaluation = TypeVar("_Evaluation", bound=Evaluation)
 
 
