@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from passerby.data.registry import DATASETS
+from passerby.figures.registry import FIGURES
 from passerby.models.registry import MODELS
 from passerby.recipes.registry import RECIPES
 from passerby.recipes.tables import PAPERS
@@ -26,9 +27,10 @@ TINY = tuple(argument for setting in SMALL for argument in ("--set", setting))
 @pytest.fixture
 def _registries_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a plugin enters is gone afterwards."""
-    registries: tuple[Registry[object], ...] = (MODELS, RECIPES, PAPERS, DATASETS)  # type: ignore[assignment]
+    registries: tuple[Registry[object], ...] = (MODELS, RECIPES, PAPERS, DATASETS, FIGURES)  # type: ignore[assignment]
     for registry in registries:
         monkeypatch.setattr(registry, "_entries", dict(registry._load()))
+    monkeypatch.setattr("passerby.figures.registry._SUMMARIES", {})
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:
@@ -47,7 +49,7 @@ def files(tmp_path: Path) -> dict[str, Path]:
 
 @pytest.mark.usefixtures("_registries_as_before")
 def test_a_fifth_paper_is_one_file_and_one_test(run, files: dict[str, Path], figures: Path, tmp_path: Path) -> None:
-    assert sorted(files) == ["gem_reid.py", "test_gem_reid.py"]
+    assert sorted(files) == ["camera_counts.py", "gem_reid.py", "test_gem_reid.py"]
     plugin, trained = ("--plugin", files["gem_reid.py"]), tmp_path / "run"
     assert "gem_reid" not in run("models").out
     assert "gem_reid" in run(*plugin, "models").out
@@ -63,6 +65,11 @@ def test_a_fifth_paper_is_one_file_and_one_test(run, files: dict[str, Path], fig
     assert done.code == 0, done.err
     assert "75.00" in done.out
     assert (tmp_path / "gem_reid-table1" / "report.md").is_file()
+
+    counts = ("--plugin", files["camera_counts.py"], "figures", "camera-counts")
+    done = run(*plugin, *counts, trained, *data, "-o", tmp_path / "counts.png")
+    assert done.code == 0, done.err
+    assert (tmp_path / "counts.png").stat().st_size > 1000
 
     tests = runpy.run_path(str(files["test_gem_reid.py"]))
     called = [test() for name, test in tests.items() if name.startswith("test_")]
