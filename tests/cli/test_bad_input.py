@@ -115,7 +115,7 @@ def test_an_image_of_ten_gigapixels(run, trained: Path, work: Path, tmp_path: Pa
     folder = tmp_path / "images"
     folder.mkdir()
     (folder / "huge.png").write_bytes(huge_png())
-    fails(run("embed", trained, folder, "-o", work / "people.parquet"), "huge.png", "pixels", "refused")
+    fails(run("embed", trained, folder, "-o", work / "people.parquet"), "huge.png", "pixels", "not decoded")
     assert files_in(work) == []
 
 

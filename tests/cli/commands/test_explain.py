@@ -96,6 +96,6 @@ def test_invalid_arguments_are_errors(
 
 
 def test_a_missing_image_is_an_error(run: Run, trained: Path, two: list[Path], tmp_path: Path) -> None:
-    assert "no picture" in run("explain", trained, two[0], tmp_path / "missing.jpg").err
+    assert "no image" in run("explain", trained, two[0], tmp_path / "missing.jpg").err
     (tmp_path / "cut.jpg").write_bytes(two[0].read_bytes()[:200])
     assert "cut.jpg" in run("explain", trained, two[0], tmp_path / "cut.jpg").err
