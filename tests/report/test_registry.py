@@ -54,6 +54,7 @@ def test_figures_name_sections_of_the_report() -> None:
 def test_a_new_figure_is_shown(one: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     list(FIGURES)  # complete, before it is replaced
     monkeypatch.setattr(FIGURES, "_entries", {})
+    monkeypatch.setattr("passerby.figures.registry._SUMMARIES", {})  # or other tests find commands of these figures
 
     @figure("counts", title="Counts of <images>", needs="embeddings")
     def counts(run: EvaluatedEmbeddings, *, title: str) -> Figure:
