@@ -66,7 +66,7 @@ def _no_shape_checker() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests keep no picture in anybody's home."""
+    """Keep all caches of tests out of the home folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PASSERBY_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -74,7 +74,7 @@ def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 
 @pytest.fixture(scope="session")
 def draw_people() -> Callable[..., Path]:
-    """``draw_people(out, people=4)``: the smallest pedestrians into a new folder, a second for 30 pictures."""
+    """``draw_people(out, people=4)``: the smallest pedestrians into a new folder, a second for 30 images."""
     from passerby.synthetic.export import write_pedestrians
     from passerby.synthetic.settings import Settings
 

@@ -1,4 +1,4 @@
-"""One tree of errors, drawn where it is defined, with messages that help."""
+"""The errors form one tree, shown where it is defined, and their messages help."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def test_all_are_passerby_errors_and_nothing_else_is_caught_with_them() -> None:
 
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
-    drawn = re.findall(r"[├└]── (\w+)", errors.__doc__ or "")
-    assert sorted(["PasserbyError", *drawn]) == sorted(defined())
+    listed = re.findall(r"[├└]── (\w+)", errors.__doc__ or "")
+    assert sorted(["PasserbyError", *listed]) == sorted(defined())
 
 
 def test_every_error_says_what_it_is_for() -> None:

@@ -25,7 +25,7 @@ def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-def test_targets_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
+def test_targets_that_cannot_be_written_are_errors(tmp_path: Path) -> None:
     (tmp_path / "there.parquet").write_bytes(b"kept")
     for path, message in {
         tmp_path: "it is a folder",
@@ -41,7 +41,7 @@ def test_targets_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
     assert (tmp_path / "there.parquet").read_bytes() == b"kept"
 
 
-def test_a_folder_without_permission_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_permission_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)  # root, who may run the tests, may write anywhere
     with pytest.raises(OutputError, match="not writable"):
         check_target(tmp_path / "e.parquet")
@@ -70,7 +70,7 @@ def test_a_folder_that_exists_is_left_alone(tmp_path: Path) -> None:
     assert names(tmp_path / "made") == ["kept"]
 
 
-def test_a_folder_in_a_file_is_refused(tmp_path: Path) -> None:
+def test_a_folder_in_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write the folder"), atomic_directory(tmp_path / "file" / "made"):
         raise AssertionError
@@ -122,7 +122,7 @@ def test_a_lock_that_is_a_folder_is_an_error(tmp_path: Path) -> None:
         pass
 
 
-def test_where_there_can_be_no_lock_that_is_said(tmp_path: Path) -> None:
+def test_a_lock_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     with (
         pytest.raises(OutputError, match=r"cannot lock .*nowhere"),
         file_lock(tmp_path / "nowhere" / "x", otherwise="wait"),

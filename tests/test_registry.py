@@ -46,7 +46,7 @@ def registry(loaded: list[str]) -> Registry[str]:
     return found
 
 
-def test_names_are_sorted_and_come_from_modules_that_nobody_imported(
+def test_names_are_sorted_and_come_from_modules_that_are_imported_then(
     registry: Registry[str], loaded: list[str]
 ) -> None:
     assert loaded == []
@@ -66,7 +66,7 @@ def test_register_gives_back_what_it_decorates(registry: Registry[str]) -> None:
     assert registry["plum"] == "value"
 
 
-def test_two_entries_of_one_name_are_refused(registry: Registry[str]) -> None:
+def test_two_entries_of_one_name_are_errors(registry: Registry[str]) -> None:
     registry.register("plum")("one")
     with pytest.raises(ValueError, match="'plum'"):
         registry.register("plum")("two")

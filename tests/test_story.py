@@ -15,9 +15,9 @@ from passerby.recipes.registry import load_recipe
 from passerby.training.loop import train
 
 PEOPLE, CAMERAS, SIZE, TRUNK = 48, 3, (64, 32), "resnet18_half"
-DRAWN = f"pedestrians:people={PEOPLE},cameras={CAMERAS},images=3,size=64x32,preset=easy"
+GENERATED = f"pedestrians:people={PEOPLE},cameras={CAMERAS},images=3,size=64x32,preset=easy"
 SETTINGS: dict[str, Any] = {
-    "data.train": DRAWN,
+    "data.train": GENERATED,
     "data.height": SIZE[0],
     "data.width": SIZE[1],
     "model.options.backbone": TRUNK,
@@ -37,7 +37,7 @@ def untrained_rank1(data: passerby.data.Dataset) -> float:
 
 
 def test_train_evaluate_search(tmp_path: Path) -> None:
-    data = passerby.data.load(DRAWN)
+    data = passerby.data.load(GENERATED)
     result = train(with_overrides(load_recipe("aap_reid"), SETTINGS), tmp_path / "run", show_progress=False)
 
     assert result is not None
@@ -53,8 +53,8 @@ def test_train_evaluate_search(tmp_path: Path) -> None:
     assert again.rank1 == result.rank1
 
     gallery = passerby.Gallery(model)
-    gallery.add(DRAWN)
-    answers = {query: gallery.search(f"{DRAWN}::{query.path}", k=5) for query in data.query[::7]}
+    gallery.add(GENERATED)
+    answers = {query: gallery.search(f"{GENERATED}::{query.path}", k=5) for query in data.query[::7]}
     first = [hits[0].pid == query.pid for query, hits in answers.items()]
     assert sum(first) >= 0.7 * len(first), "her own camera's other pictures count, too"
     elsewhere = [{h.camid for h in hits if h.pid == query.pid} - {query.camid} for query, hits in answers.items()]

@@ -1,4 +1,4 @@
-"""Datasets as values: empty splits are refused, counts are of people, matches are found without pictures."""
+"""Datasets as values: empty splits are errors, counts are of people, matches are found without images."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from passerby.errors import DatasetLayoutError
 from passerby.types import Role, Sample
 
 
-def test_an_empty_split_is_refused_with_what_there_is(tmp_path: Path) -> None:
+def test_an_empty_split_is_an_error_with_what_there_is(tmp_path: Path) -> None:
     dataset = Dataset("mine", DirectorySource(tmp_path), train=(Sample("a", 1, 1), Sample("b", 1, 2)))
     assert len(dataset.split("train")) == 2
     with pytest.raises(DatasetLayoutError, match=r"mine at .* has no query images; it has train 2 images of 1 people"):
         dataset.split("query")
 
 
-def test_junk_and_distractors_are_nobody() -> None:
+def test_junk_and_distractors_have_no_identity() -> None:
     samples = [Sample("a", 5, 1), Sample("b", -1, 1, Role.JUNK), Sample("c", 0, 1, Role.DISTRACTOR), Sample("d")]
     assert people(samples) == [5]
 

@@ -1,4 +1,4 @@
-"""A data set is told by what it holds, not by where or how."""
+"""A dataset is told by what it holds, not by where or how."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def test_moved_packed_and_accompanied_it_is_the_same(people: Path, tmp_path: Pat
         assert everything(load(packed)) == known
 
 
-def test_one_byte_of_a_picture_is_another_of_its_split(people: Path, tmp_path: Path) -> None:
+def test_one_byte_of_an_image_is_another_of_its_split(people: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(people, tmp_path / "copy")
     was = load(copy)
     known = [dataset_digest(was, split) for split in ("train", "query", "gallery")]
-    picture = min((copy / "query").glob("*.jpg"))
-    picture.write_bytes(picture.read_bytes() + b"\0")
+    image = min((copy / "query").glob("*.jpg"))
+    image.write_bytes(image.read_bytes() + b"\0")
     now = load(copy)
     same = [
         dataset_digest(now, split) == digest for split, digest in zip(("train", "query", "gallery"), known, strict=True)
@@ -50,7 +50,7 @@ def test_one_byte_of_a_picture_is_another_of_its_split(people: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("change", [{"pid": 7}, {"camid": 9}, {"role": Role.JUNK}])
-def test_what_is_known_of_a_picture_belongs_to_it(people: Path, change: dict[str, Any]) -> None:
+def test_what_is_known_of_an_image_belongs_to_it(people: Path, change: dict[str, Any]) -> None:
     dataset = load(people)
     first, *others = dataset.query
     assert everything(replace(dataset, query=(replace(first, **change), *others))) != everything(dataset)
@@ -66,9 +66,9 @@ def test_order_split_and_protocol_belong_to_it(people: Path) -> None:
     assert len({everything(d) for d in (dataset, *others)}) == 4
 
 
-def test_people_who_are_drawn_need_not_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_generated_images_are_not_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
     def read(*_: Any) -> bytes:
-        raise AssertionError("nothing was to be drawn")
+        raise AssertionError("nothing should be rendered")
 
     monkeypatch.setattr(PedestrianSource, "read", read)
     known = everything(load("pedestrians:people=8,cameras=2,images=2"))

@@ -54,11 +54,11 @@ def test_labels_count_people_by_ascending_pid() -> None:
 
 
 @pytest.mark.parametrize(
-    "stranger", [Sample("x", None, 1), Sample("x", -1, 1, Role.JUNK), Sample("x", 0, 1, Role.DISTRACTOR)]
+    "unlabeled", [Sample("x", None, 1), Sample("x", -1, 1, Role.JUNK), Sample("x", 0, 1, Role.DISTRACTOR)]
 )
-def test_nobody_in_particular_cannot_be_trained_on(stranger: Sample) -> None:
+def test_images_without_an_identity_cannot_be_trained_on(unlabeled: Sample) -> None:
     with pytest.raises(DatasetLayoutError, match=r"1 training images have no identity \(x\)"):
-        class_labels([*SAMPLES, stranger])
+        class_labels([*SAMPLES, unlabeled])
 
 
 def test_images_and_labels_belong_together(folder: Path) -> None:

@@ -44,12 +44,12 @@ def test_a_path_with_a_colon_is_a_path(market: Path) -> None:
     assert load(str(path)).name == "market1501"
 
 
-def test_a_name_that_nobody_registered(market: Path) -> None:
+def test_an_unregistered_name(market: Path) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean market1501"):
         load(f"market:{market}")
 
 
-def test_a_layout_that_nobody_knows(tmp_path: Path) -> None:
+def test_an_unknown_layout(tmp_path: Path) -> None:
     (tmp_path / "1.jpg").touch()
     with pytest.raises(
         DatasetLayoutError, match=r"\(1 files\) has none of the known layouts \(csv, cuhk01, .*, occluded_duke\)"
@@ -73,7 +73,7 @@ def test_near_misses_with_settings() -> None:
 
 
 def test_a_name_alone_does_not_say_where_files_are(market: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(market)  # which is not read because nothing was said
+    monkeypatch.chdir(market)  # which is not read without a path
     for spec in ("market1501", "market1501:"):
         for ask in (load, open_place):
             with pytest.raises(DatasetLayoutError, match="say where they are, market1501:PATH"):

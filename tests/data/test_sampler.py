@@ -1,4 +1,4 @@
-"""PKSampler: exact shape, everybody seen, a function of its seed, a clean split over processes."""
+"""PKSampler: exact shape, all people in every epoch, a function of its seed, a clean split over processes."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_its_place_opens_it_from_anywhere(source: Source, tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     name = source.root.name
-    places = {open_source(said).place for said in (name, f"./{name}", f"~/{name}", source.root)}
+    places = {open_source(spec).place for spec in (name, f"./{name}", f"~/{name}", source.root)}
     assert places == {str(source.root)}
     monkeypatch.chdir("/")
     assert open_source(places.pop()).names() == source.names()
@@ -92,20 +92,20 @@ def test_a_file_that_is_no_archive(tmp_path: Path) -> None:
 def test_a_damaged_member_is_named(tmp_path: Path) -> None:
     path = tmp_path / "damaged.zip"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("picture.jpg", b"some bytes of a picture")
+        archive.writestr("image.jpg", b"some bytes of an image")
     content = path.read_bytes()
     path.write_bytes(content.replace(b"some bytes", b"same bytes"))
-    with pytest.raises(DatasetLayoutError, match=r"'picture\.jpg' is damaged"):
-        open_source(path).read("picture.jpg")
+    with pytest.raises(DatasetLayoutError, match=r"'image\.jpg' is damaged"):
+        open_source(path).read("image.jpg")
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a/b.JPG", "a.jpeg", "a.png", "a.jpg.jpg", "a.webp", "a.BMP"])
-def test_pictures(name: str) -> None:
+def test_image_names(name: str) -> None:
     assert is_image(name)
 
 
 @pytest.mark.parametrize("name", ["Thumbs.db", "a.txt", "a/.a.jpg", "a/._b.jpg", "__MACOSX/a/b.jpg", "jpg", "a.jpg/b"])
-def test_no_pictures(name: str) -> None:
+def test_other_names(name: str) -> None:
     assert not is_image(name)
 
 

@@ -16,7 +16,7 @@ from passerby.errors import DatasetLayoutError
 
 def packed(path: Path, compression: int) -> Path:
     with zipfile.ZipFile(path, "w", compression) as archive:
-        archive.writestr("picture.jpg", bytes(range(256)) * 40)
+        archive.writestr("image.jpg", bytes(range(256)) * 40)
     return path
 
 
@@ -25,8 +25,8 @@ def test_a_damaged_deflated_member(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[41:60] = b"\xff" * 19
     path.write_bytes(content)
-    with pytest.raises(DatasetLayoutError, match=r"'picture\.jpg' is damaged"):
-        open_source(path).read("picture.jpg")
+    with pytest.raises(DatasetLayoutError, match=r"'image\.jpg' is damaged"):
+        open_source(path).read("image.jpg")
 
 
 def test_an_encrypted_member(tmp_path: Path) -> None:
@@ -35,8 +35,8 @@ def test_an_encrypted_member(tmp_path: Path) -> None:
     content[6] |= 1  # the encryption flag, in the local header and in the directory
     content[content.index(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(content)
-    with pytest.raises(DatasetLayoutError, match=r"'picture\.jpg' cannot be unpacked .*encrypted"):
-        open_source(path).read("picture.jpg")
+    with pytest.raises(DatasetLayoutError, match=r"'image\.jpg' cannot be unpacked .*encrypted"):
+        open_source(path).read("image.jpg")
 
 
 def test_a_directory_is_no_file(tmp_path: Path) -> None:
@@ -52,10 +52,10 @@ def test_a_file_is_no_directory(tmp_path: Path) -> None:
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path) -> bytes:  # root may read everything, so modes prove nothing here
+    def deny(path: Path) -> bytes:  # root may read everything, so modes prove nothing here
         raise PermissionError(path)
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "read_bytes", deny)
     with pytest.raises(DatasetLayoutError, match="'a' may not be read"):
         open_source(tmp_path).read("a")
 

@@ -1,4 +1,4 @@
-"""Checkpoints into models: what is accepted, what is refused and leaves the model as it was."""
+"""Checkpoints into models: what is accepted, and what is an error and leaves the model unchanged."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def _foreign(path: Path) -> None:
     saved(path, {f"other.{key}": value for key, value in random_state().items()})
 
 
-REFUSED = {
+REJECTED = {
     _missing: "no checkpoint at .*give a .safetensors or .pth file",
     _directory: "no checkpoint at",
     _random_bytes: "is not a",
@@ -159,8 +159,8 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("write", "message"), REFUSED.items(), ids=lambda x: getattr(x, "__name__", ""))
-def test_refused_with_one_line_and_nothing_changed(
+@pytest.mark.parametrize(("write", "message"), REJECTED.items(), ids=lambda x: getattr(x, "__name__", ""))
+def test_errors_are_one_line_and_change_nothing(
     write: Callable[[Path], None], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -175,14 +175,14 @@ def test_refused_with_one_line_and_nothing_changed(
 
 
 @pytest.mark.parametrize("content", [b"", b"hello world", bytes(8), b"\xff" * 100, random.Random(1).randbytes(500)])
-def test_damaged_safetensors_are_refused(content: bytes, tmp_path: Path) -> None:
+def test_damaged_safetensors_are_errors(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "weights.safetensors").write_bytes(content)
     with pytest.raises(WeightsError, match=r"not a readable checkpoint|0 of 9"):
         load_weights(net(), tmp_path / "weights.safetensors")
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-def test_no_bytes_whatever_get_past_the_reader(tmp_path: Path) -> None:
+def test_random_bytes_are_errors(tmp_path: Path) -> None:
     for seed in range(300):
         first = bytes([seed % 256])
         (tmp_path / "weights.pth").write_bytes(first + random.Random(seed).randbytes(200))
@@ -192,7 +192,7 @@ def test_no_bytes_whatever_get_past_the_reader(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrapper", ["state_dict", "model", "model_state_dict", None])
 @pytest.mark.parametrize("prefix", ["", "module."])
-def test_wrappers_and_prefixes_are_taken_off(wrapper: str | None, prefix: str, tmp_path: Path) -> None:
+def test_wrappers_and_prefixes_are_removed(wrapper: str | None, prefix: str, tmp_path: Path) -> None:
     state = random_state()
     content = {prefix + key: value for key, value in state.items()}
     wrapped = {wrapper: content, "epoch": 3} if wrapper else content
@@ -261,7 +261,7 @@ def test_half_precision_is_loaded_into_float32(tmp_path: Path) -> None:
     assert all(torch.equal(value.half(), state[key]) for key, value in model.state_dict().items())
 
 
-@pytest.mark.parametrize("source", ["a" * 5000, "~nobody-of-this-name/weights.pth", "nul\0byte"])
+@pytest.mark.parametrize("source", ["a" * 5000, "~unknown-user/weights.pth", "nul\0byte"])
 def test_impossible_paths_are_missing_files(source: str) -> None:
     with pytest.raises(WeightsError, match="no checkpoint at"):
         load_weights(net(), source)
@@ -356,6 +356,6 @@ def test_a_hub_that_does_not_answer_is_one_line(error: OSError, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("source", ["hf:name", "hf:", "hf:owner/na me"])
-def test_a_bad_hub_name_is_refused_before_any_request(source: str) -> None:
+def test_a_bad_hub_name_is_an_error_before_any_request(source: str) -> None:
     with pytest.raises(WeightsError, match="could not be fetched"):
         read_state(source)

@@ -1,4 +1,4 @@
-"""Attributes from every place: the published files, tables, synthetic sets on disk and drawn; and refusals."""
+"""Attributes from every place: the published files, tables, synthetic datasets on disk and generated; and errors."""
 
 from __future__ import annotations
 
@@ -117,13 +117,13 @@ def test_ones_own_table_of_people(tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text("pid,hat,upper_color,age\n3,yes,red,adult\n1,no,,old\n")
     found = read_attributes(tmp_path / "mine.csv", MARKET)
     assert list(found.people) == [1, 3]
-    said = {group: value for group, value in MARKET.to_values(found.people[3].tolist()).items() if value != "unknown"}
-    assert said == {"hat": "yes", "upper color": "red", "age": "adult"}
+    known = {group: value for group, value in MARKET.to_values(found.people[3].tolist()).items() if value != "unknown"}
+    assert known == {"hat": "yes", "upper color": "red", "age": "adult"}
     assert found.people[1][MARKET.index("upper color")] == UNKNOWN
     assert found.people[1][MARKET.index("gender")] == UNKNOWN
 
 
-def test_ones_own_table_of_pictures(tmp_path: Path) -> None:
+def test_ones_own_table_of_images(tmp_path: Path) -> None:
     (tmp_path / "attributes.csv").write_text("path,pid,hat,age\na/1.jpg,3,yes,old\na/2.jpg,3,no,old\nb/1.jpg,,no,\n")
     found = read_attributes(tmp_path, MARKET)
     hat, age = MARKET.index("hat"), MARKET.index("age")
@@ -135,16 +135,16 @@ def test_samples(tmp_path: Path) -> None:
     (tmp_path / "attributes.csv").write_text("path,pid,hat,age\na.jpg,3,yes,old\nb.jpg,3,no,old\n,0,no,old\n")
     found = read_attributes(tmp_path, MARKET)
     hat = MARKET.index("hat")
-    picture, person, junk, nobody = (
+    image, person, junk, unknown = (
         Sample("a.jpg", 3),
         Sample("c.jpg", 3),
         Sample("d.jpg", 0, role=Role.DISTRACTOR),
         Sample("e.jpg"),
     )
-    assert found.of(picture)[hat] == 1
+    assert found.of(image)[hat] == 1
     assert found.of(person)[hat] == UNKNOWN
-    assert found.of(junk) is found.of(nobody) is None
-    table = found.of_all([picture, person, junk, nobody])
+    assert found.of(junk) is found.of(unknown) is None
+    table = found.of_all([image, person, junk, unknown])
     assert (table.shape, table.dtype) == ((4, 12), np.int64)
     assert table[0, hat] == 1
     assert (table[2:] == UNKNOWN).all()
@@ -177,15 +177,15 @@ def test_no_file_two_files_and_no_such_file(market: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def drawn(draw_people: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+def generated(draw_people: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return lambda **settings: draw_people(
-        tmp_path_factory.mktemp("drawn") / "people", people=4, cameras=2, images=1, **settings
+        tmp_path_factory.mktemp("generated") / "people", people=4, cameras=2, images=1, **settings
     )
 
 
 @pytest.mark.parametrize("two_outfits", [False, True])
-def test_a_set_on_disk_and_the_drawn_one_say_the_same(drawn: Callable[..., Path], two_outfits: bool) -> None:
-    folder = drawn(two_outfits=two_outfits)
+def test_a_dataset_on_disk_and_the_generated_one_agree(generated: Callable[..., Path], two_outfits: bool) -> None:
+    folder = generated(two_outfits=two_outfits)
     written = read_attributes(folder)
     live = read_attributes(
         open_pedestrians("people=4,cameras=2,images=1,size=32x16,preset=easy", two_outfits=two_outfits, cache=None)
@@ -201,15 +201,15 @@ def test_a_set_on_disk_and_the_drawn_one_say_the_same(drawn: Callable[..., Path]
     assert sorted(written.people) == sorted({*people(dataset.train), *people(dataset.query)})
 
 
-def test_everybody_drawn_is_described_in_every_group() -> None:
+def test_all_generated_people_have_every_group() -> None:
     found = read_attributes("pedestrians:people=6,size=32x16")
     table = found.of_all(load("pedestrians:people=6,size=32x16").train)
     assert (table >= 0).all()
     assert (table < np.array(MARKET.sizes)).all()
 
 
-def test_two_outfits_are_told_apart_by_picture(drawn: Callable[..., Path]) -> None:
-    folder = drawn(two_outfits=True)
+def test_two_outfits_are_told_apart_by_image(generated: Callable[..., Path]) -> None:
+    folder = generated(two_outfits=True)
     found = read_attributes(folder)
     upper = MARKET.index("upper color")
     shown = {path: row[upper] for path, row in found.images.items()}
@@ -217,7 +217,7 @@ def test_two_outfits_are_told_apart_by_picture(drawn: Callable[..., Path]) -> No
     changed = [pid for pid, row in found.people.items() if row[upper] == UNKNOWN]
     for pid in changed:
         assert len({color for path, color in shown.items() if int(path.split("/")[1][:4]) == pid}) == 2
-    assert changed, "somebody changes color"
+    assert changed, "at least one color changes"
     broken = folder / "keypoints.json"
     broken.write_text(json.dumps({"images": [{"file_name": "a.jpg"}]}))
     with pytest.raises(DatasetLayoutError, match=r"keypoints\.json does not tell who wears which outfit"):
@@ -226,7 +226,7 @@ def test_two_outfits_are_told_apart_by_picture(drawn: Callable[..., Path]) -> No
     assert not read_attributes(folder).images
 
 
-def test_drawn_people_have_markets_groups() -> None:
+def test_generated_people_have_markets_groups() -> None:
     with pytest.raises(ConfigError, match="are Market-1501's, not DukeMTMC-reID's"):
         read_attributes("pedestrians:people=2,size=32x16", DUKE)
 

@@ -24,7 +24,7 @@ def test_what_is_asked_for_is_read_however_it_is_spelt(asked: str | dict[str, st
     assert query.classes == {6: 1, 10: 2}
 
 
-def test_it_is_said_in_the_order_asked() -> None:
+def test_it_is_printed_in_the_order_given() -> None:
     assert str(attribute_query("upper_color=red,backpack=yes", MARKET)) == "upper color = red, backpack = yes"
 
 
@@ -43,7 +43,7 @@ def test_it_is_said_in_the_order_asked() -> None:
         ({}, "no attribute is given"),
     ],
 )
-def test_what_cannot_be_asked_for_is_refused(asked: str | dict[str, str], message: str) -> None:
+def test_invalid_queries_are_errors(asked: str | dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         attribute_query(asked, MARKET)
 

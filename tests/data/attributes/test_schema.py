@@ -1,4 +1,4 @@
-"""Attributes: Market's twelve and Duke's ten groups, their columns, the way between both, and what is refused."""
+"""Attributes: Market's twelve and Duke's ten groups, their columns, the way between both, and what is an error."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_classes_columns_and_values_say_the_same(classes: tuple[int, ...]) -> No
     assert MARKET.from_values(MARKET.to_values(classes)) == classes
 
 
-def test_somebody_in_no_color_is_unknown_both_ways() -> None:
+def test_a_person_without_a_color_is_unknown_both_ways() -> None:
     bare = row(upper="none")
     classes = MARKET.from_columns(bare)
     assert classes[MARKET.index("upper color")] == UNKNOWN
@@ -61,7 +61,7 @@ def test_somebody_in_no_color_is_unknown_both_ways() -> None:
     assert MARKET.to_columns(classes) == bare
 
 
-def test_rows_that_cannot_be_are_refused() -> None:
+def test_rows_that_cannot_be_are_errors() -> None:
     with pytest.raises(DatasetLayoutError, match="one value per person, got yes in upred, upblue"):
         MARKET.from_columns(row() | {"upblue": 2})
     with pytest.raises(DatasetLayoutError, match="column 'age' holds codes 1 to 4, got 0"):
@@ -72,7 +72,7 @@ def test_rows_that_cannot_be_are_refused() -> None:
         MARKET.from_columns({name: code for name, code in row().items() if name != "hat"})
 
 
-def test_classes_that_cannot_be_are_refused() -> None:
+def test_classes_that_cannot_be_are_errors() -> None:
     with pytest.raises(ConfigError, match="12 attributes, got 2 classes"):
         MARKET.to_columns([0, 1])
     with pytest.raises(ConfigError, match=r"'age' has classes 0…3 \(−1: unknown\), got 4"):
@@ -90,7 +90,7 @@ def test_misspelt_names_are_told_the_near_ones() -> None:
         MARKET["age"].index("grown")
 
 
-def test_a_schema_that_contradicts_itself_is_refused() -> None:
+def test_a_schema_that_contradicts_itself_is_an_error() -> None:
     with pytest.raises(ConfigError, match="3 values and 2 columns"):
         Attribute("colour", ("red", "green", "blue"), ("red", "green"))
     with pytest.raises(ConfigError, match="differ in hat"):

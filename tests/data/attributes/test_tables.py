@@ -106,7 +106,7 @@ def test_a_table_not_in_order(tmp_path: Path, table: str, words: str) -> None:
         described(tmp_path, table)
 
 
-def test_two_pictures_of_one_person_and_two_outfits_are_in_order(tmp_path: Path) -> None:
+def test_two_images_of_one_person_and_two_outfits_are_in_order(tmp_path: Path) -> None:
     assert classes(tmp_path, "path,pid,hat\na.jpg,1,yes\nb.jpg,1,no\n") == [
         (1, UNKNOWN, UNKNOWN),
         (0, UNKNOWN, UNKNOWN),

@@ -20,11 +20,11 @@ from passerby.data.source import Source, open_source
 from passerby.types import Role, Sample
 
 
-class Drawn(Source):
+class Colored(Source):
     """Every file is a PNG of its own color; ``same`` maps names to that of the file they repeat."""
 
     def __init__(self, same: dict[str, str] | None = None, size: tuple[int, int] = (4, 8)) -> None:
-        super().__init__(Path("drawn"))
+        super().__init__(Path("generated"))
         self.same, self.size = same or {}, size
 
     def names(self) -> tuple[str, ...]:
@@ -47,7 +47,7 @@ GALLERY = tuple(sample(f"g{pid}{camid}", pid, camid) for pid in (3, 4) for camid
 
 
 def data(train=TRAIN, query=QUERY, gallery=GALLERY, source: Source | None = None) -> Dataset:
-    return Dataset("made", source or Drawn(), tuple(train), tuple(query), tuple(gallery))
+    return Dataset("made", source or Colored(), tuple(train), tuple(query), tuple(gallery))
 
 
 def only(report: Report, rule: str) -> Finding:
@@ -183,7 +183,7 @@ def test_number_0_of_a_distractor_is_no_person_of_train() -> None:
     ],
 )
 def test_the_same_bytes_twice(copy: Sample, of: str, rule: str, level: str) -> None:
-    finding = only(check(data(gallery=[*GALLERY, copy], source=Drawn({"copy": of}))), rule)
+    finding = only(check(data(gallery=[*GALLERY, copy], source=Colored({"copy": of}))), rule)
     assert (finding.level, finding.files) == (level, tuple(sorted(("copy", of))))
     assert finding.message.startswith("2 images: ")
 
@@ -198,9 +198,9 @@ def test_unopened_files_are_not_judged(tmp_path: Path) -> None:
 
 
 def test_sizes() -> None:
-    class Uneven(Drawn):
+    class Uneven(Colored):
         def read(self, name: str) -> bytes:
-            return Drawn(size=(40, 80) if name == "g42" else (8, 16)).read(name)
+            return Colored(size=(40, 80) if name == "g42" else (8, 16)).read(name)
 
     finding = only(check(data(source=Uneven())), "sizes")
     assert finding.level == "info"
@@ -209,15 +209,15 @@ def test_sizes() -> None:
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory, draw_people: Callable[..., Path]) -> Path:
-    """Of 4 people and 2 cameras two pictures each."""
-    return draw_people(tmp_path_factory.mktemp("drawn") / "people", people=4, cameras=2, images=2)
+def generated(tmp_path_factory: pytest.TempPathFactory, draw_people: Callable[..., Path]) -> Path:
+    """Of 4 people and 2 cameras two images each."""
+    return draw_people(tmp_path_factory.mktemp("generated") / "people", people=4, cameras=2, images=2)
 
 
 @pytest.fixture
-def spoilt(drawn: Path, tmp_path: Path) -> Path:
-    """Drawn people, one picture of whom is cut short, one is text, and one is empty."""
-    root = Path(shutil.copytree(drawn, tmp_path / "spoilt"))
+def damaged(generated: Path, tmp_path: Path) -> Path:
+    """Generated people, one image of which is truncated, one is text, and one is empty."""
+    root = Path(shutil.copytree(generated, tmp_path / "damaged"))
     train = sorted((root / "bounding_box_train").iterdir())
     train[0].write_bytes(train[0].read_bytes()[:200])
     train[1].write_text("not a picture")
@@ -226,25 +226,25 @@ def spoilt(drawn: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["directory", "zip", "tar"])
-def test_unreadable_files_are_named_with_the_reason(spoilt: Path, kind: str, tmp_path: Path) -> None:
-    place = spoilt if kind == "directory" else shutil.make_archive(str(tmp_path / "packed"), kind, spoilt)
+def test_unreadable_files_are_named_with_the_reason(damaged: Path, kind: str, tmp_path: Path) -> None:
+    place = damaged if kind == "directory" else shutil.make_archive(str(tmp_path / "packed"), kind, damaged)
     report = check(load(str(place)))
     finding = only(report, "unreadable")
     assert not report.ok
-    assert list(finding.files) == [f"bounding_box_train/{p.name}" for p in sorted(spoilt.glob("*train/*"))[:3]]
+    assert list(finding.files) == [f"bounding_box_train/{p.name}" for p in sorted(damaged.glob("*train/*"))[:3]]
     assert finding.message.startswith(f"3 images cannot be read: {finding.files[0]}: not a whole")
     assert [f.rule for f in report.findings] == ["unreadable"]
 
 
-def test_a_file_that_vanished_is_unreadable(spoilt: Path) -> None:
-    dataset = load(str(spoilt))
-    (spoilt / dataset.query[0].path).unlink()
+def test_a_file_that_vanished_is_unreadable(damaged: Path) -> None:
+    dataset = load(str(damaged))
+    (damaged / dataset.query[0].path).unlink()
     assert dataset.query[0].path in only(check(dataset), "unreadable").files
 
 
-def test_a_damaged_archive_names_its_damaged_files(drawn: Path, tmp_path: Path) -> None:
-    archive = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", drawn))
-    query = f"query/{min((drawn / 'query').iterdir()).name}"
+def test_a_damaged_archive_names_its_damaged_files(generated: Path, tmp_path: Path) -> None:
+    archive = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", generated))
+    query = f"query/{min((generated / 'query').iterdir()).name}"
     with zipfile.ZipFile(archive) as packed:
         at = packed.getinfo(query).header_offset + 120
     content = bytearray(archive.read_bytes())
@@ -264,8 +264,8 @@ def test_findings_come_by_weight_and_the_report_is_plain_json() -> None:
     assert set(plain["findings"][0]) == {"level", "rule", "message", "files"}
 
 
-def test_threads_change_nothing(spoilt: Path) -> None:
-    dataset = load(str(spoilt))
+def test_threads_change_nothing(damaged: Path) -> None:
+    dataset = load(str(damaged))
     one, five = check(dataset, workers=1), check(dataset, workers=5)
     assert one.counts == five.counts
     assert [(f.rule, f.files) for f in one.findings] == [(f.rule, f.files) for f in five.findings]

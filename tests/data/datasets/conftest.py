@@ -15,7 +15,7 @@ Tree = Callable[[Sequence[str] | Mapping[str, str]], Source]
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Tree:
-    """``directory(names)`` or ``directory({name: text})``: a source with these files (readers open no picture)."""
+    """``directory(names)`` or ``directory({name: text})``: a source with these files (readers open no image)."""
 
     def build(files: Sequence[str] | Mapping[str, str]) -> Source:
         root = tmp_path / "tree"
@@ -43,13 +43,13 @@ def tree(request: pytest.FixtureRequest, directory: Tree, tmp_path: Path) -> Tre
 
 @pytest.fixture
 def real(shared: Path) -> Callable[[str], Path]:
-    """``real("MSMT17_V1")``: the real data set beside the repository, as a folder or a zip; skips if absent."""
+    """``real("MSMT17_V1")``: the real dataset beside the repository, as a folder or a zip; skips if absent."""
 
     def find(name: str) -> Path:
         places = [shared / "data" / name, shared / "data" / f"{name}.zip"]
         for place in places:
             if place.exists():
                 return place
-        pytest.skip(f"{name} is absent: its owners let nobody else distribute it, so its counts cannot be checked here")
+        pytest.skip(f"{name} is absent: only its owners may distribute it, so its counts cannot be checked here")
 
     return find

@@ -36,7 +36,7 @@ def test_role_and_time_may_be_left_out_and_other_columns_are_ignored(directory) 
     assert READ(directory({"dataset.csv": table, **FILES})).query == (Sample("img/a.jpg", 2, 1),)
 
 
-def test_one_picture_may_be_in_two_splits(directory) -> None:
+def test_one_image_may_be_in_two_splits(directory) -> None:
     dataset = READ(directory({"dataset.csv": HEADER + "img/a.jpg,1,1,query,,\nimg/a.jpg,1,1,gallery,,\n", **FILES}))
     assert dataset.query == dataset.gallery
 

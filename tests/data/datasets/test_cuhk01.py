@@ -12,10 +12,10 @@ from passerby.data.registry import DATASETS, load, recognize
 from passerby.errors import ConfigError, DatasetLayoutError
 
 PEOPLE = range(1, 106)
-SOUND = tuple(f"campus/{pid:04d}{picture:03d}.png" for pid in PEOPLE for picture in range(1, 5))
+SOUND = tuple(f"campus/{pid:04d}{number:03d}.png" for pid in PEOPLE for number in range(1, 5))
 
 
-def test_four_pictures_by_two_cameras(tree) -> None:
+def test_four_images_by_two_cameras(tree) -> None:
     source = tree(SOUND)
     dataset = load(f"cuhk01:test=100:{source.root}")
     assert dataset.name == "cuhk01:test=100,seed=0"
@@ -47,7 +47,7 @@ def test_it_is_recognised_by_its_names(directory) -> None:
     source = directory(SOUND)
     assert DATASETS["cuhk01"].recognizes(source.names())
     assert not DATASETS["cuhk01"].recognizes([*source.names(), "campus/holiday.png"])
-    assert not DATASETS["cuhk01"].recognizes(SOUND[:40]), "a few pictures of seven digits may be anybody's"
+    assert not DATASETS["cuhk01"].recognizes(SOUND[:40]), "a few images named by seven digits may be of any dataset"
     assert not DATASETS["cuhk01"].recognizes([f"{name[:11]}/{name[7:]}" for name in SOUND]), "one folder a person"
     with pytest.raises(DatasetLayoutError, match=r"has 105 of CUHK01's 971 people; a test of 486 leaves none"):
         recognize(source)
@@ -62,7 +62,7 @@ def test_it_is_recognised_by_its_names(directory) -> None:
         (("readme.txt",), "has no images"),
     ],
 )
-def test_other_trees_are_refused(directory, names: tuple[str, ...], words: str) -> None:
+def test_other_trees_are_errors(directory, names: tuple[str, ...], words: str) -> None:
     with pytest.raises(DatasetLayoutError, match=words):
         DATASETS["cuhk01"].read(directory(names), test=100)
 

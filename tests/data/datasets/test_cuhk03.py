@@ -25,7 +25,7 @@ from passerby.data.registry import DATASETS, load, open_place, recognize
 from passerby.data.source import open_source
 from passerby.errors import ConfigError, DatasetLayoutError, UnknownNameError
 
-# Camera pair → for each person the pictures that she has, of 10.
+# Camera pair → for each person the images that she has, of 10.
 PEOPLE = {1: [(1, 2, 6), (1, 6, 7), (3, 6, 8)], 2: [(1, 6), (2, 9)], 3: [(4, 5, 10)], 4: [], 5: [(1, 6)]}
 TESTSETS = [[(1, 1), (2, 2)], [(1, 3), (5, 1)]]
 NAMES = sorted(
@@ -35,12 +35,12 @@ NAMES = sorted(
     for number in numbers
 )
 EXTRA = "2_002_2_10.png"
-"""A picture that the detector alone has."""
+"""An image that the detector alone has."""
 HEIGHT, WIDTH = 6, 4
 
 
 def pixels(boxes: str, name: str) -> np.ndarray[Any, Any]:
-    """A picture of its own for each name."""
+    """An image of its own for each name."""
     seed = list(f"{boxes}/{name}".encode())
     return np.random.default_rng(seed).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
 
@@ -76,7 +76,7 @@ def write_release(path: Path) -> Path:
 
 
 def write_config(folder: Path, boxes: str) -> None:
-    """The new protocol's file: pair 1 is trained on; of the others the first picture of a camera is a query."""
+    """The new protocol's file: pair 1 is trained on; of the others the first image of a camera is a query."""
     names = NAMES if boxes == "labeled" else sorted([*NAMES, EXTRA])
     train = [i for i, name in enumerate(names, start=1) if name.startswith("1_")]
     test = [i for i in range(1, len(names) + 1) if i not in train]
@@ -114,7 +114,7 @@ def release(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def unpacked(tmp_path: Path) -> Path:
-    """Folders of pictures, the new protocol's files and torchreid's splits of the old one."""
+    """Folders of images, the new protocol's files and torchreid's splits of the old one."""
     folder = tmp_path / "unpacked"
     write_pictures(folder)
     for boxes in ("labeled", "detected"):
@@ -157,7 +157,7 @@ def test_the_new_protocol(anyhow: Path) -> None:
     assert {s.path.split("/")[-2] for s in dataset.train + dataset.query} == {"images_detected"}
 
 
-def test_labelled_boxes_are_others(anyhow: Path) -> None:
+def test_labeled_boxes_are_other_images(anyhow: Path) -> None:
     for spelling in ("labelled", "labeled"):
         dataset = load(f"cuhk03:images={spelling}:{anyhow}")
         assert dataset.name == "cuhk03:protocol=new,images=labeled"
@@ -171,7 +171,7 @@ def test_the_old_protocol(anyhow: Path, split: int) -> None:
     assert dataset.name == f"cuhk03:protocol=old,images=detected,split={split}"
     tested = ([1, 843 + 2], [3, sum(PAIRS[:4]) + 1])[split]
     assert people(dataset.query) == people(dataset.gallery) == tested
-    assert dataset.query == dataset.gallery, "all pictures of the tested are both"
+    assert dataset.query == dataset.gallery, "all images of the tested are both"
     assert dataset.single_shot
     assert not load("cuhk03", anyhow).single_shot
     assert sorted(names_of(dataset.train + dataset.query)) == sorted([*NAMES, EXTRA])
@@ -185,11 +185,11 @@ def test_people_are_numbered_through_the_pairs(release: Path) -> None:
     assert sum(PAIRS) == 1467
 
 
-def test_split_0_is_meant_where_none_is_said(release: Path) -> None:
+def test_split_0_is_the_default(release: Path) -> None:
     assert load(f"cuhk03:protocol=old:{release}").name.endswith("split=0")
 
 
-def test_pictures_are_those_of_the_mat(release: Path) -> None:
+def test_images_are_those_of_the_mat(release: Path) -> None:
     dataset = load(f"cuhk03:{release}")
     for sample in dataset.train[:2] + dataset.query[-1:]:
         content = Image.open(io.BytesIO(dataset.source.read(sample.path)))
@@ -208,7 +208,7 @@ def test_the_mat_as_a_source(release: Path) -> None:
         source.read(f"images_labeled/{EXTRA}")
 
 
-def test_pictures_are_found_again_by_their_place(release: Path) -> None:
+def test_images_are_found_again_by_their_place(release: Path) -> None:
     for spec in (release.parent.parent, f"cuhk03:protocol=old:{release}"):
         source = load(spec).source
         assert open_place(source.place).names() == source.names()
@@ -281,12 +281,12 @@ def test_the_old_protocol_needs_its_splits(unpacked: Path) -> None:
         load(f"cuhk03:protocol=old:{unpacked}")
 
 
-def test_missing_pictures_are_named(unpacked: Path) -> None:
+def test_missing_images_are_named(unpacked: Path) -> None:
     (unpacked / "images_detected" / "1_002_2_07.png").unlink()
     with pytest.raises(DatasetLayoutError, match=r"lacks 1 detected images of the new protocol: 1_002_2_07\.png"):
         load(f"cuhk03:{unpacked}")
-    for picture in (unpacked / "images_detected").glob("2_002_*"):
-        picture.unlink()
+    for file in (unpacked / "images_detected").glob("2_002_*"):
+        file.unlink()
     with pytest.raises(DatasetLayoutError, match="no images of 1 people of split 0, such as person 2 of pair 2"):
         load(f"cuhk03:protocol=old:{unpacked}")
     (unpacked / "images_detected" / "5_050_1_01.png").touch()
@@ -313,7 +313,7 @@ def test_what_is_no_cuhk03(release: Path, tmp_path: Path, directory: Callable[..
         load(f"cuhk03:{tmp_path}/nowhere")
 
 
-def test_two_mats_are_refused(release: Path) -> None:
+def test_two_mats_are_errors(release: Path) -> None:
     shutil.copy(release, release.parent.parent)
     with pytest.raises(DatasetLayoutError, match="more than one"):
         load(f"cuhk03:{release.parent.parent}")

@@ -41,13 +41,13 @@ def test_one_folder_is_enough_to_be_recognised(directory, part: int) -> None:
     "name",
     ["0001_c1s1_000451_03.jpg", "-1_c1_f0000001.jpg", "0001_c1.jpg", "0001_f0000001.jpg", "x0001_c1_f0000001.jpg"],
 )
-def test_other_names_are_refused(directory, name: str) -> None:
+def test_other_names_are_errors(directory, name: str) -> None:
     with pytest.raises(DatasetLayoutError, match=r"1 images are not named .* expected PPPP_cC_fFFFFFFF\.jpg") as caught:
         READ(directory([*SOUND, f"query/{name}"]))
     assert name in str(caught.value)
 
 
-def test_two_copies_are_refused(directory) -> None:
+def test_two_copies_are_errors(directory) -> None:
     with pytest.raises(DatasetLayoutError, match="more than one copy"):
         READ(directory([f"{copy}/{name}" for copy in "ab" for name in SOUND]))
 

@@ -101,7 +101,7 @@ def test_a_table_not_in_order(directory, table: str, words: str) -> None:
         pytest.param(["train/-1/a.jpg", "train/1/a.jpg"], "only a gallery may hold", id="junk to train on"),
     ],
 )
-def test_other_trees_are_refused(directory, names: list[str], words: str) -> None:
+def test_other_trees_are_errors(directory, names: list[str], words: str) -> None:
     with pytest.raises(DatasetLayoutError, match=words):
         FOLDER.read(directory(names))
 
@@ -110,7 +110,7 @@ def test_other_trees_are_refused(directory, names: list[str], words: str) -> Non
     "names",
     [
         pytest.param((), id="nothing"),
-        pytest.param(("photos/1.jpg", "photos/2.jpg"), id="one folder of anybody"),
+        pytest.param(("photos/1.jpg", "photos/2.jpg"), id="one folder of photos"),
         pytest.param(("1.jpg", "ann/1.jpg", "bob/1.jpg"), id="a picture beside the folders"),
         pytest.param(("cam1/a.jpg", "cam2/b.jpg"), id="a folder a camera"),
         pytest.param(("M/bounding_box_train/1.jpg", "M/bounding_box_test/2.jpg"), id="Market-1501"),

@@ -94,7 +94,7 @@ def test_none_of_the_folders(directory) -> None:
         "0001_c1s1_000001_00.jpg.gif.jpg",
     ],
 )
-def test_a_picture_with_another_name_is_refused(directory, name: str) -> None:
+def test_an_image_with_another_name_is_an_error(directory, name: str) -> None:
     with pytest.raises(DatasetLayoutError, match="1 images are not named") as caught:
         READ(directory([*SOUND, f"{TRAIN}/{name}"]))
     assert name in str(caught.value)
@@ -108,7 +108,7 @@ def test_junk_and_distractors_belong_in_the_gallery(directory, folder: str, code
         READ(directory([*SOUND, f"{folder}/{code}_c1s1_000001_00.jpg"]))
 
 
-def test_two_copies_are_refused_by_name(directory) -> None:
+def test_two_copies_are_errors_by_name(directory) -> None:
     with pytest.raises(DatasetLayoutError, match="new/bounding_box_train, old/bounding_box_train"):
         READ(directory([f"{copy}/{name}" for copy in ("old", "new") for name in SOUND]))
 

@@ -40,7 +40,7 @@ def test_plain_values(tmp_path: Path) -> None:
         (b"MATLAB 7.3 MAT-file, Platform: GLNXA64" + bytes(200), "is of MATLAB 7.3; save it with -v7"),
     ],
 )
-def test_other_files_are_refused(tmp_path: Path, content: bytes, words: str) -> None:
+def test_other_files_are_errors(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "a.mat").write_bytes(content)
     with pytest.raises(DatasetLayoutError, match=rf"a\.mat {words}"):
         read_mat(open_source(tmp_path), "a.mat")

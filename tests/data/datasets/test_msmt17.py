@@ -47,7 +47,7 @@ def test_person_0_is_a_person_and_not_the_same_in_train_and_test(directory) -> N
     assert not set(people(dataset.train)) & set(people(dataset.gallery))
 
 
-def test_time_orders_the_pictures_of_a_camera(directory) -> None:
+def test_time_orders_the_images_of_a_camera(directory) -> None:
     lines = [f"0000/0000_000_01_{name}_0.jpg 0" for name in ("0113noon_0009", "0113noon_0010", "0113afternoon_0001")]
     lines += [f"0000/0000_000_01_{name}_0.jpg 0" for name in ("0114morning_0001", "0302morning_0001")]
     tree = {"list_train.txt": "\n".join(lines), "list_val.txt": ""} | {f"train/{line.split()[0]}": "" for line in lines}
@@ -71,7 +71,7 @@ def test_half_a_copy_is_not_taken_for_one_folder_a_person(directory) -> None:
 
 
 @pytest.mark.parametrize("missing", list(LISTS))
-def test_half_a_half_is_refused(directory, missing: str) -> None:
+def test_half_a_half_is_an_error(directory, missing: str) -> None:
     tree = files()
     del tree[missing]
     with pytest.raises(DatasetLayoutError, match=f"has no {missing}, which belongs to list_"):
@@ -95,7 +95,7 @@ def test_a_list_not_in_order(directory, line: str, words: str) -> None:
         READ(directory(files(lists=lists)))
 
 
-def test_no_lists_two_copies_both_versions_and_no_pictures(directory) -> None:
+def test_no_lists_two_copies_both_versions_and_no_images(directory) -> None:
     tree = directory({**files("a/"), **files("b/"), **files("c/", ("mask_train_v2", "mask_test_v2"))}).root
     with pytest.raises(DatasetLayoutError, match="more than one copy of the lists: a/list_gallery"):
         load(f"msmt17:{tree}")

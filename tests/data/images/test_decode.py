@@ -1,4 +1,4 @@
-"""Decoding: orientation, color, size; and what is refused."""
+"""Decoding: orientation, color, size; and what is not decoded."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_tensor_is_height_width_and_resized() -> None:
     assert tensor[0, 0, 0] < tensor[0, -1, 0]
 
 
-def test_truncated_jpeg_is_refused_by_name() -> None:
+def test_a_truncated_jpeg_is_an_error_with_its_name() -> None:
     content = encoded(Image.effect_noise((64, 128), 80).convert("RGB"), "JPEG")
     with pytest.raises(ImageError, match=r"broken\.jpg: not a whole image"):
         decode(content[: len(content) // 2], name="broken.jpg")
@@ -64,13 +64,13 @@ def png_header(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize(("width", "height"), [(100_000, 100_000), (10_000, 9_500), (8_001, 8_000)])
-def test_decompression_bombs_are_refused_unread(width: int, height: int) -> None:
+def test_decompression_bombs_are_not_decoded(width: int, height: int) -> None:
     with pytest.raises(ImageError, match="not decoded"):
         decode(png_header(width, height), name="bomb.png")
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image"])
-def test_what_is_no_picture_is_refused(content: bytes) -> None:
+def test_other_content_is_an_error(content: bytes) -> None:
     with pytest.raises(ImageError, match="x: not an image"):
         decode(content, name="x")
 

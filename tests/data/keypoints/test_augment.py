@@ -1,4 +1,4 @@
-"""Pictures and joints move together; what makes pictures worse leaves joints alone."""
+"""Images and keypoints move together; what makes images worse leaves keypoints alone."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def people(n: int = 4) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def spots(keypoints: Tensor, keypoint: int) -> Tensor:
-    """Black pictures with a soft white spot where one joint is."""
+    """Black images with a soft white spot where one keypoint is."""
     y, x = ((torch.arange(n) + 0.5) for n in SIZE)
     at = keypoints[:, keypoint] * torch.tensor([SIZE[1], SIZE[0]])
     apart = (x[None, None, :] - at[:, 0, None, None]) ** 2 + (y[None, :, None] - at[:, 1, None, None]) ** 2
@@ -52,13 +52,13 @@ def spots(keypoints: Tensor, keypoint: int) -> Tensor:
 
 @pytest.mark.parametrize("flip", [0.0, 1.0])
 def test_a_spot_moves_with_its_keypoint(flip: float) -> None:
-    """The brightest pixel of the warped picture is where the warped joint is; a mirror calls it by the other side."""
+    """The brightest pixel of the warped image is where the warped keypoint is; a mirror calls it by the other side."""
     _, keypoints, confidence = people(16)
     warp = PoseAugmentation(flip=flip, scale=0.1, aspect=0.2, shift=0.05, degrees=20)
     windows = warp.windows(16, SIZE, Generator().manual_seed(1))
-    pictures = crop_windows(spots(keypoints, LEFT), windows, SIZE)
+    augmented = crop_windows(spots(keypoints, LEFT), windows, SIZE)
     places, _ = transform_keypoints(keypoints, confidence, windows)
-    brightest = pictures[:, 0].float().flatten(1).argmax(1)
+    brightest = augmented[:, 0].float().flatten(1).argmax(1)
     row, column = brightest // SIZE[1], brightest % SIZE[1]
     wanted = places[:, RIGHT if flip else LEFT] * torch.tensor([SIZE[1], SIZE[0]])
     assert (column + 0.5 - wanted[:, 0]).abs().max() <= 1
@@ -79,8 +79,8 @@ def test_a_mirror_alone_is_exact() -> None:
 
 def test_nothing_asked_for_is_nothing_done() -> None:
     images, keypoints, confidence = people()
-    pictures, places, surety = PoseAugmentation(flip=0.0)(images, keypoints, confidence, SIZE, Generator())
-    torch.testing.assert_close(pictures, normalize_images(images))
+    augmented, places, surety = PoseAugmentation(flip=0.0)(images, keypoints, confidence, SIZE, Generator())
+    torch.testing.assert_close(augmented, normalize_images(images))
     torch.testing.assert_close(places, keypoints)
     assert torch.equal(surety, confidence)
 
@@ -92,7 +92,7 @@ def test_what_leaves_the_window_is_not_sure() -> None:
     places, surety = transform_keypoints(keypoints, confidence, half)
     torch.testing.assert_close(places[0, :2], torch.tensor([[-0.3, 0.5], [0.5, 0.5]]))
     assert surety[0, :2].tolist() == [0, 1]
-    confidence[0, :2] = -1  # nobody said: not of this window either
+    confidence[0, :2] = -1  # unlabeled, so of this window too
     assert transform_keypoints(keypoints, confidence, half)[1][0, :2].tolist() == [-1, -1]
 
 
@@ -104,8 +104,8 @@ def test_a_larger_window_goes_on_beyond_the_edge() -> None:
 
 def test_the_size_may_change() -> None:
     images, keypoints, confidence = people()
-    pictures, places, _ = PoseAugmentation(flip=0.0)(images, keypoints, confidence, (32, 16), Generator())
-    assert pictures.shape == (4, 3, 32, 16)
+    augmented, places, _ = PoseAugmentation(flip=0.0)(images, keypoints, confidence, (32, 16), Generator())
+    assert augmented.shape == (4, 3, 32, 16)
     torch.testing.assert_close(places, keypoints)
 
 
@@ -122,20 +122,20 @@ def test_every_part_does_something(name: str) -> None:
     amount = 10.0 if name == "degrees" else 0.9 if name in ("scale", "closer", "jitter") else 1.0
     part = PoseAugmentation(**{"flip": 0.0, name: amount})
     images, keypoints, confidence = people()
-    pictures, places, _ = part(images, keypoints, confidence, SIZE, Generator().manual_seed(3))
-    assert not torch.allclose(pictures, normalize_images(images), atol=0.05)
+    augmented, places, _ = part(images, keypoints, confidence, SIZE, Generator().manual_seed(3))
+    assert not torch.allclose(augmented, normalize_images(images), atol=0.05)
     moves = name in ("flip", "scale", "closer", "aspect", "shift", "degrees")
     assert torch.allclose(places, keypoints, atol=1e-5) is not moves
 
 
-def test_coarse_pictures_keep_their_size() -> None:
+def test_reduced_images_keep_their_size() -> None:
     images = torch.rand(2, 3, *SIZE, generator=Generator().manual_seed(0))
     for factor in (2, 3):
         assert reduce_resolution(images, factor).shape == images.shape
         assert reduce_resolution(images, factor).var() < images.var() / 2
 
 
-def test_hidden_rectangles_are_a_part_of_chosen_pictures() -> None:
+def test_occluding_rectangles_are_a_part_of_chosen_images() -> None:
     images = torch.stack([torch.full((3, *SIZE), v) for v in (0.1, 0.2, 0.3, 0.4)])
     chosen = torch.tensor([True, True, True, False])[:, None, None, None]
     hidden = occlude(images, chosen, Generator().manual_seed(0))

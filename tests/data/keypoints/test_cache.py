@@ -1,4 +1,4 @@
-"""Joints that are found once: where they are kept, what makes them anew, and what survives a kill."""
+"""Keypoints that are found once: where they are kept, what makes them anew, and what survives a kill."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from passerby.types import Sample
 NAMES = [f"{i}.png" for i in range(7)]
 
 
-def pictures(n: int = 7) -> Tensor:
+def random_images(n: int = 7) -> Tensor:
     return torch.randint(0, 256, (n, 3, 8, 4), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
 
 class Looks:
-    """Joints are made of the pixels, and every picture that is looked at is counted."""
+    """Keypoints are made of the pixels, and every image that is looked at is counted."""
 
     fingerprint = "0123456789abcdef0123"
 
@@ -62,8 +62,8 @@ def assert_same(a: Keypoints, b: Keypoints) -> None:
     assert a.xy.dtype == b.xy.dtype == np.float32
 
 
-def test_a_picture_is_looked_at_once(tmp_path: Path) -> None:
-    looks, images = Looks(), pictures()
+def test_an_image_is_processed_once(tmp_path: Path) -> None:
+    looks, images = Looks(), random_images()
     keeps = CachedPoseEstimator(looks, tmp_path / "deep" / "poses.sqlite")
     first = keeps(NAMES[:4], images[:4])
     assert looks.seen == NAMES[:4]
@@ -77,8 +77,8 @@ def test_a_picture_is_looked_at_once(tmp_path: Path) -> None:
     assert keeps([], images[:0]).xy.shape == (0, 18, 2)
 
 
-def test_other_pixels_are_another_picture_unless_names_say_everything(tmp_path: Path) -> None:
-    images, other = pictures(), pictures().flip(-1)
+def test_other_pixels_are_another_image_unless_only_names_count(tmp_path: Path) -> None:
+    images, other = random_images(), random_images().flip(-1)
     for by_pixels, expected in ((True, [*NAMES, *NAMES]), (False, NAMES)):
         looks = Looks()
         keeps = CachedPoseEstimator(looks, tmp_path / f"{by_pixels}.sqlite", by_pixels=by_pixels)
@@ -88,7 +88,7 @@ def test_other_pixels_are_another_picture_unless_names_say_everything(tmp_path: 
 
 
 def test_what_was_found_before_a_kill_is_not_sought_again(tmp_path: Path) -> None:
-    file, images = tmp_path / "poses.sqlite", pictures()
+    file, images = tmp_path / "poses.sqlite", random_images()
     killed = CachedPoseEstimator(Looks(fails_at=4), file)
     with suppress(KeyboardInterrupt):
         for i in range(7):
@@ -101,12 +101,12 @@ def test_what_was_found_before_a_kill_is_not_sought_again(tmp_path: Path) -> Non
 def test_a_file_that_was_only_begun_is_gone_on_with(tmp_path: Path) -> None:
     (tmp_path / "poses.sqlite").touch()
     looks = Looks()
-    CachedPoseEstimator(looks, tmp_path / "poses.sqlite")(NAMES, pictures())
+    CachedPoseEstimator(looks, tmp_path / "poses.sqlite")(NAMES, random_images())
     assert looks.seen == NAMES
 
 
 def test_several_may_find_at_once(tmp_path: Path) -> None:
-    images = pictures()
+    images = random_images()
     keeps = [CachedPoseEstimator(Looks(), tmp_path / "poses.sqlite") for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda one: one(NAMES, images), keeps))
@@ -118,16 +118,16 @@ def test_several_may_find_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"not a database, but long enough to be read as if it were one" * 9, b"SQLite"])
-def test_a_damaged_file_is_said(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_cache_is_an_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "poses.sqlite").write_bytes(content)
     with pytest.raises(OutputError, match=r"poses\.sqlite .*delete the file"):
-        CachedPoseEstimator(Looks(), tmp_path / "poses.sqlite")(NAMES, pictures())
+        CachedPoseEstimator(Looks(), tmp_path / "poses.sqlite")(NAMES, random_images())
 
 
-def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
     with pytest.raises(OutputError, match="cannot be cached"):
-        CachedPoseEstimator(Looks(), tmp_path / "taken" / "poses.sqlite")(NAMES, pictures())
+        CachedPoseEstimator(Looks(), tmp_path / "taken" / "poses.sqlite")(NAMES, random_images())
 
 
 class _Handed(Source):
@@ -160,8 +160,8 @@ def test_keypoints_lie_beside_the_data_or_in_the_cache(
     people.chmod(0o755)
     assert [folder.parent if folder else None for folder in elsewhere] == [home / "poses"] * 3
     assert len(set(elsewhere)) == 3
-    drawn = open_pedestrians("people=4,cameras=2,images=1")
-    assert drawn.cache_folder() == drawn.folder
+    generated = open_pedestrians("people=4,cameras=2,images=1")
+    assert generated.cache_folder() == generated.folder
     assert open_pedestrians("people=4", cache=None).cache_folder() is None
     assert _Handed(people).cache_folder() is None
 
@@ -174,7 +174,7 @@ def test_only_what_is_work_is_kept(people: Path) -> None:
     kept = cached(looks, source)
     assert isinstance(kept, CachedPoseEstimator)
     assert kept.by_pixels
-    kept(NAMES, pictures())
+    kept(NAMES, random_images())
     assert [p.name for p in (people / CACHE_FOLDER).iterdir()] == ["poses-0123456789abcdef.sqlite"]
     other = Looks()
     other.fingerprint = "fedcba9876543210"
@@ -182,14 +182,14 @@ def test_only_what_is_work_is_kept(people: Path) -> None:
 
 
 def test_the_data_set_is_the_same_with_keypoints_beside_it(draw_people: Callable[..., Path], tmp_path: Path) -> None:
-    place = draw_people(tmp_path / "drawn", people=4, cameras=2, images=2)
+    place = draw_people(tmp_path / "people", people=4, cameras=2, images=2)
     before = load_data(place)
-    cached(Looks(), before.source)(NAMES, pictures())
+    cached(Looks(), before.source)(NAMES, random_images())
     after = load_data(place)
     assert (after.train, after.query, after.gallery) == (before.train, before.query, before.gallery)
 
 
-def test_people_are_drawn_for_their_keypoints_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_people_are_rendered_for_their_keypoints_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PASSERBY_CACHE", str(tmp_path))
     place = "pedestrians:people=4,cameras=2,images=1,size=32x16,preset=easy"
     dataset = load_data(place)
@@ -198,10 +198,10 @@ def test_people_are_drawn_for_their_keypoints_once(monkeypatch: pytest.MonkeyPat
     expected = own_keypoints(dataset.source)(names)
 
     def never(*_: Any) -> None:
-        raise AssertionError("drawn again")
+        raise AssertionError("rendered again")
 
     monkeypatch.setattr(PedestrianSource, "labels", never)
-    again = part_maker(load_data(place).source, size=(64, 32))  # whatever the size of the pictures
+    again = part_maker(load_data(place).source, size=(64, 32))  # whatever the size of the images
     assert again.estimator is not None
     assert_same(again.estimator(names, images), expected)
     assert torch.equal(part_maker(load_data(place).source, size=(32, 16))(names, images).parts, first.parts)

@@ -1,4 +1,4 @@
-"""Canonical poses: learned by k-means, laid on confident joints by least squares, kept in a file."""
+"""Canonical poses: learned by k-means, laid on confident keypoints by least squares, kept in a file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def canonical(k: int = 3) -> CanonicalPoses:
 
 
 def seen(keypoints: NDArray[np.floating], *places: int) -> Keypoints:
-    """Poses of which only some joints were found; the others are nowhere."""
+    """Poses of which only some keypoints were found; the others are nowhere."""
     confidence = np.zeros(keypoints.shape[:2], np.float32)
     confidence[:, list(places)] = 0.9
     return Keypoints(np.where(confidence[..., None] > 0, keypoints, np.nan).astype(np.float32), confidence)
@@ -82,7 +82,7 @@ def test_the_least_confidence_decides_what_is_kept() -> None:
     assert np.allclose(canonical().fill(poses, least=0.2)[0], canonical().mean)
 
 
-def test_nobody_seen_is_the_mean_pose() -> None:
+def test_no_keypoint_gives_the_mean_pose() -> None:
     known = canonical()
     filled = known.fill(Keypoints(np.full((2, 18, 2), np.nan, np.float32), np.zeros((2, 18), np.float32)))
     expected = (3 * known.poses[0] + 2 * known.poses[1] + known.poses[2]) / 6
@@ -182,7 +182,7 @@ def test_a_center_that_loses_everybody_moves_to_who_is_worst_served(monkeypatch:
     assert np.abs(learned.poses).max() < 1
 
 
-def test_too_few_poses_are_refused() -> None:
+def test_too_few_poses_are_errors() -> None:
     same = Keypoints(np.repeat(shapes(2), 10, axis=0), np.ones((20, 18), np.float32))
     with pytest.raises(ConfigError, match=r"3 canonical poses need .* got 2 among 20"):
         learn_canonical_poses(same, 3)
@@ -204,7 +204,7 @@ def test_a_file_keeps_them(tmp_path: Path) -> None:
         known.save(tmp_path / "nowhere" / "poses.json")
 
 
-def test_other_files_are_refused(tmp_path: Path) -> None:
+def test_other_files_are_errors(tmp_path: Path) -> None:
     with pytest.raises(DatasetLayoutError, match="learn and save them first"):
         CanonicalPoses.load(tmp_path / "absent.json")
     path = tmp_path / "poses.json"
@@ -231,7 +231,7 @@ def test_values_that_are_none() -> None:
         CanonicalPoses(shapes(2), np.ones(2, np.float32))
 
 
-def test_the_shipped_ones_stand_upright_in_the_picture() -> None:
+def test_the_shipped_ones_stand_upright_in_the_image() -> None:
     shipped = shipped_canonical_poses()
     assert len(shipped.poses) == 16
     assert "pedestrians" in shipped.learned_from

@@ -1,4 +1,4 @@
-"""Part pictures: crops against Pillow, and the way from poses to them."""
+"""Part images: crops against Pillow, and the way from poses to them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIZE = (48, 24)
 RECTANGLES = [[0.0, 0.0, 24.0, 48.0], [2.3, 5.6, 21.9, 44.1], [3.5, 10.25, 7.0, 11.5], [23.0, 0.0, 24.0, 1.0]]
 
 
-def pictures(b: int = 2, dtype: torch.dtype = torch.float32) -> Tensor:
+def random_images(b: int = 2, dtype: torch.dtype = torch.float32) -> Tensor:
     numbers = torch.rand(b, 3, *SIZE, generator=torch.Generator().manual_seed(0)) * 255
     return numbers.to(dtype)
 
@@ -33,7 +33,7 @@ def by_pillow(image: Tensor, rectangle: list[float], size: tuple[int, int]) -> T
 
 @pytest.mark.parametrize("size", [(12, 24), (5, 3), (60, 50)])
 def test_crops_are_pillows(size: tuple[int, int]) -> None:
-    images = pictures()
+    images = random_images()
     parts = crop_parts(images, torch.tensor([RECTANGLES, RECTANGLES[::-1]]), size)
     assert parts.shape == (2, 4, 3, *size)
     for i in range(4):
@@ -42,7 +42,7 @@ def test_crops_are_pillows(size: tuple[int, int]) -> None:
 
 
 def test_bytes_stay_bytes() -> None:
-    images = pictures(dtype=torch.uint8)
+    images = random_images(dtype=torch.uint8)
     parts = crop_parts(images, torch.tensor([RECTANGLES] * 2), (12, 24))
     assert parts.dtype == torch.uint8
     exact = crop_parts(images.float(), torch.tensor([RECTANGLES] * 2), (12, 24))
@@ -50,14 +50,14 @@ def test_bytes_stay_bytes() -> None:
 
 
 def test_whole_pixels_at_their_own_size_are_copied() -> None:
-    images = pictures()
+    images = random_images()
     assert torch.allclose(
         crop_parts(images, torch.tensor([[[4.0, 8, 14, 18]]] * 2), (10, 10))[:, 0], images[:, :, 8:18, 4:14]
     )
 
 
-def test_rectangles_that_do_not_fit_are_refused() -> None:
-    images = pictures()
+def test_rectangles_that_do_not_fit_are_errors() -> None:
+    images = random_images()
     for wrong in ([-1.0, 0, 5, 5], [0, 0, 25, 5], [0, 0, 5, 49], [5, 5, 5, 9], [5, 9, 9, 5], [float("nan"), 0, 1, 1]):
         with pytest.raises(ShapeError, match=r"is empty or extends beyond an image of 48×24\. Fix: clamp"):
             crop_parts(images, torch.tensor([[wrong]] * 2), (4, 4))
@@ -76,7 +76,7 @@ def cutter(**options: object) -> PartCutter:
     return PartCutter(canonical=shipped_canonical_poses(), size=(12, 24), **options)  # type: ignore[arg-type]
 
 
-def test_rectangles_are_the_papers_in_pixels_of_the_picture() -> None:
+def test_rectangles_are_the_papers_in_pixels_of_the_image() -> None:
     keypoints = standing()
     found = cutter(overlap=3 / 48).rectangles(keypoints, SIZE)
     expected = clamp_rectangles(body_regions(keypoints.xy * np.array([24, 48]), overlap=3 / 48), SIZE)
@@ -87,7 +87,7 @@ def test_rectangles_are_the_papers_in_pixels_of_the_picture() -> None:
 
 def test_parts_of_a_batch() -> None:
     found = cutter().rectangles(standing(2), SIZE)
-    whole, parts = cutter().cut(pictures(), found.regions)
+    whole, parts = cutter().cut(random_images(), found.regions)
     assert (whole.shape, parts.shape) == ((2, 3, *SIZE), (2, 4, 3, 12, 24))
     heights = found.parts[0, :, 3] - found.parts[0, :, 1]
     assert (heights > 3).all()
@@ -95,7 +95,7 @@ def test_parts_of_a_batch() -> None:
 
 
 def test_the_whole_body_is_aligned_unless_strips_are_cut_or_it_is_not_wished() -> None:
-    images, keypoints = pictures(), standing(2)
+    images, keypoints = random_images(), standing(2)
     aligned = cutter().rectangles(keypoints, SIZE)
     left, top, right, bottom = aligned.whole[0].tolist()
     assert (left, top) > (0, 0)
@@ -149,8 +149,8 @@ def test_what_a_cutter_needs() -> None:
 
 def test_a_canonical_pose_of_ones_own() -> None:
     own = CanonicalPoses(shipped_canonical_poses().poses[3:4], np.ones(1, np.float32))
-    nobody = Keypoints(np.zeros((1, 18, 2), np.float32), np.zeros((1, 18), np.float32))
-    found = PartCutter(canonical=own).rectangles(nobody, SIZE)
+    empty = Keypoints(np.zeros((1, 18, 2), np.float32), np.zeros((1, 18), np.float32))
+    found = PartCutter(canonical=own).rectangles(empty, SIZE)
     assert np.allclose(
         found.whole, clamp_rectangles(body_regions(own.poses * np.array([24, 48])), SIZE)[:, 0], atol=1e-4
     )

@@ -1,4 +1,4 @@
-"""Pictures with joints: drawn on demand and from disk they are the same."""
+"""Images with keypoints: generated on demand and from disk they are the same."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from passerby.errors import DatasetLayoutError
 SETTINGS = {"people": 4, "cameras": 2, "images": 1, "size": (32, 16), "preset": "easy"}
 
 
-def test_a_drawn_set_and_its_files_agree(tmp_path: Path, draw_people: Callable[..., Path]) -> None:
-    drawn, written = load("pedestrians", cache=None, **SETTINGS), load(draw_people(tmp_path / "data", **SETTINGS))
-    a = read_pose_set(drawn.source, drawn.split("train"), (64, 32))
+def test_a_generated_dataset_and_its_files_agree(tmp_path: Path, draw_people: Callable[..., Path]) -> None:
+    generated, written = load("pedestrians", cache=None, **SETTINGS), load(draw_people(tmp_path / "data", **SETTINGS))
+    a = read_pose_set(generated.source, generated.split("train"), (64, 32))
     b = read_pose_set(written.source, written.split("train"), (64, 32))
     assert torch.equal(a.images, b.images)
     assert torch.equal(a.confidence, b.confidence)
@@ -52,14 +52,14 @@ def test_hips_and_ankles_are_where_annotators_mark_them(draw_people: Callable[..
     keypoints, confidence = torch.zeros(2, 18, 2), torch.ones(2, 18)
     hip, knee, ankle, nose = (KEYPOINT_NAMES.index(name) for name in ("left_hip", "left_knee", "left_ankle", "nose"))
     keypoints[:, hip, 1], keypoints[:, knee, 1], keypoints[:, ankle, 1], keypoints[:, nose, 1] = 0.5, 0.7, 0.9, 0.1
-    confidence[1, knee] = 0  # outside: nobody knows in which direction
+    confidence[1, knee] = 0  # outside, in an unknown direction
     new = move_to_annotated_places(keypoints, confidence)
     assert new[0, [hip, knee, ankle, nose], 1].tolist() == pytest.approx([0.522, 0.692, 0.88, 0.1])
     assert torch.equal(new[1], keypoints[1])
     folder = draw_people(tmp_path / "data", **SETTINGS)
-    drawn = load(folder)
-    ours = read_pose_set(drawn.source, drawn.train, (32, 16))
-    (folder / "settings.json").unlink()  # no drawn set any more, but somebody's pictures with COCO's keypoints
+    generated = load(folder)
+    ours = read_pose_set(generated.source, generated.train, (32, 16))
+    (folder / "settings.json").unlink()  # no generated dataset any more, but images with COCO's keypoints
     theirs = load(folder)
     as_marked = read_pose_set(theirs.source, theirs.train, (32, 16))
     assert torch.equal(move_to_annotated_places(as_marked.keypoints, as_marked.confidence), ours.keypoints)
@@ -71,7 +71,7 @@ def test_no_samples_are_an_empty_set() -> None:
     assert (len(people), tuple(people.keypoints.shape)) == (0, (0, 18, 2))
 
 
-def test_pictures_without_keypoints_are_refused(draw_people: Callable[..., Path], tmp_path: Path) -> None:
+def test_images_without_keypoints_are_errors(draw_people: Callable[..., Path], tmp_path: Path) -> None:
     folder = draw_people(tmp_path / "data", **SETTINGS)
     (folder / "keypoints.json").unlink()
     dataset = load(folder)
@@ -80,7 +80,7 @@ def test_pictures_without_keypoints_are_refused(draw_people: Callable[..., Path]
 
 
 def edited(folder: Path, change: Callable[[dict[str, Any]], object]) -> Any:
-    """The data set whose ``keypoints.json`` was changed so."""
+    """The dataset whose ``keypoints.json`` was changed so."""
     whole = json.loads((folder / "keypoints.json").read_text())
     change(whole)
     (folder / "keypoints.json").write_text(json.dumps(whole))
@@ -88,7 +88,7 @@ def edited(folder: Path, change: Callable[[dict[str, Any]], object]) -> Any:
 
 
 def without_knees(whole: dict[str, Any]) -> None:
-    """Nobody labeled the left ones, and the right ones are no joints of the file at all."""
+    """Remove the labels of the left ones, and the right ones from the file's keypoints."""
     names = whole["categories"][0]["keypoints"]
     left, right = names.index("left_knee"), names.index("right_knee")
     names[right] = "right_kneecap"
@@ -96,21 +96,23 @@ def without_knees(whole: dict[str, Any]) -> None:
         person["keypoints"][3 * left : 3 * left + 3] = [0, 0, 0]
 
 
-def test_what_nobody_labelled_is_outside_of_drawn_people_only(draw_people: Callable[..., Path], tmp_path: Path) -> None:
+def test_unlabeled_keypoints_are_outside_of_generated_people_only(
+    draw_people: Callable[..., Path], tmp_path: Path
+) -> None:
     folder = draw_people(tmp_path / "data", **SETTINGS)
     dataset = edited(folder, without_knees)
     knees = [KEYPOINT_NAMES.index("left_knee"), KEYPOINT_NAMES.index("right_knee")]
-    drawn = read_pose_set(dataset.source, dataset.train, (32, 16))
-    assert (drawn.confidence[:, knees] == 0).all()
-    (folder / "settings.json").unlink()  # somebody's photographs, with COCO's keypoints
+    generated = read_pose_set(dataset.source, dataset.train, (32, 16))
+    assert (generated.confidence[:, knees] == 0).all()
+    (folder / "settings.json").unlink()  # photos with COCO's keypoints
     dataset = load(folder)
     people = read_pose_set(dataset.source, dataset.train, (32, 16))
     assert (people.confidence[:, knees] == UNLABELED).all()
-    assert torch.equal(people.confidence > 0, drawn.confidence > 0)
-    assert torch.equal(people.confidence < 0, drawn.confidence == 0)
+    assert torch.equal(people.confidence > 0, generated.confidence > 0)
+    assert torch.equal(people.confidence < 0, generated.confidence == 0)
 
 
-def test_pictures_without_annotation_are_left_out_and_counted(
+def test_images_without_annotation_are_left_out_and_counted(
     draw_people: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = draw_people(tmp_path / "data", **SETTINGS)
@@ -133,5 +135,5 @@ def test_pictures_without_annotation_are_left_out_and_counted(
     (record,) = caplog.records
     assert record.levelno == logging.WARNING  # which Python prints by itself
     assert f"2 of 4 images have no annotated keypoint ({first.path}, {second.path})" in record.getMessage()
-    nobody = edited(folder, lambda whole: whole.update(annotations=[]))
-    assert len(read_pose_set(nobody.source, nobody.train, (32, 16))) == 0
+    unlabeled = edited(folder, lambda whole: whole.update(annotations=[]))
+    assert len(read_pose_set(unlabeled.source, unlabeled.train, (32, 16))) == 0

@@ -1,4 +1,4 @@
-"""Known joints: of drawn people, COCO's JSON, and Market-1501's body points."""
+"""Annotated keypoints: of generated people, COCO's JSON, and Market-1501's body points."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SIDES = ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 COCO = ["nose", *(f"{side}_{keypoint}" for keypoint in SIDES for side in ("left", "right"))]
 
 
-def test_drawn_people_know_their_keypoints() -> None:
+def test_generated_people_have_keypoints() -> None:
     source = open_pedestrians(people=2, cameras=1, images=1, size=(32, 16), cache=None)
     estimate: PoseEstimator = own_keypoints(source)
     names = source.names()
@@ -38,16 +38,16 @@ def test_drawn_people_know_their_keypoints() -> None:
 def test_a_written_set_says_the_same(draw_people: Callable[..., Path], tmp_path: Path) -> None:
     source = open_source(draw_people(tmp_path / "people", people=2, cameras=2, images=1))
     estimate = own_keypoints(source)
-    pictures = [name for name in source.names() if name.endswith(".jpg")]
-    found = estimate(pictures)
+    names = [name for name in source.names() if name.endswith(".jpg")]
+    found = estimate(names)
     known = keypoints_in_pixels(source)
-    for name, xy, confidence in zip(pictures, *found, strict=True):
+    for name, xy, confidence in zip(names, *found, strict=True):
         assert np.allclose(xy * [16, 32], known[name].xy, atol=1e-4)
         assert np.array_equal(confidence, known[name].visibility / 2)
 
 
 def coco(**changes: Any) -> dict[str, Any]:
-    """One person 40 pixels wide and 80 high; joint i of COCO at (i, 2 i)."""
+    """One person 40 pixels wide and 80 high; keypoint i of COCO at (i, 2 i)."""
     keypoints = [number for i in range(17) for number in (i, 2 * i, 2)]
     keypoints[3 * 5 + 2] = 1  # the left shoulder is hidden
     keypoints[3 * 9 : 3 * 10] = [0, 0, 0]  # the left wrist was not found
@@ -97,18 +97,18 @@ def test_of_several_people_the_largest_counts(order: int) -> None:
     assert read(whole).xy[0, KEYPOINT_NAMES.index("left_ankle")].tolist() == pytest.approx([15 / 40, 30 / 80])
 
 
-def test_nobody_annotated_is_nothing_found() -> None:
+def test_without_annotations_nothing_is_found() -> None:
     assert not read(coco(annotations=[])).confidence.any()
 
 
-def test_a_picture_that_nobody_knows_is_an_error() -> None:
+def test_an_unknown_image_is_an_error() -> None:
     with pytest.raises(
         DatasetLayoutError, match=r"people\.json has no keypoints of 2 of 3 images: x\.jpg, y\.jpg\. Fix: give"
     ):
         read(coco(), "x.jpg", "a/b.jpg", "y.jpg")
 
 
-def test_no_pictures_are_no_error() -> None:
+def test_no_images_are_no_error() -> None:
     keypoints = coco_keypoints(json.dumps(coco()).encode(), origin="people.json")([])
     assert keypoints.xy.shape == (0, 18, 2)
     assert keypoints.confidence.shape == (0, 18)
@@ -128,12 +128,12 @@ def test_no_pictures_are_no_error() -> None:
         ),
     ],
 )
-def test_other_json_is_refused(whole: object) -> None:
+def test_other_json_is_an_error(whole: object) -> None:
     with pytest.raises(DatasetLayoutError, match=r"people\.json is not COCO's keypoints JSON .* expected images"):
         read(whole)
 
 
-def test_text_that_is_no_json_is_refused() -> None:
+def test_text_that_is_no_json_is_an_error() -> None:
     with pytest.raises(DatasetLayoutError, match="not COCO's keypoints JSON"):
         coco_keypoints(b"\xff{", origin="people.json")
 
@@ -158,7 +158,7 @@ def test_markets_points_find_their_places_in_the_order_of_names(tmp_path: Path) 
     keypoints = market_keypoints(open_source(points(tmp_path, two_rows())), PICTURES, own_neck=True)
     keypoints, confidence = keypoints([PICTURES[1], PICTURES[0]])
     assert confidence[:, 1:14].min() == 1
-    assert not confidence[:, [0, 14, 15, 16, 17]].any()  # the first point, the top of the head, is no joint of ours
+    assert not confidence[:, [0, 14, 15, 16, 17]].any()  # the first point, the top of the head, is no keypoint of ours
     for r in range(2):  # person 1 comes first in the file
         for place in range(1, 14):
             assert keypoints[r, place].tolist() == pytest.approx(
@@ -173,12 +173,12 @@ def test_markets_neck_is_midway_between_the_shoulders(tmp_path: Path) -> None:
     assert confidence[0, 1] == 1
 
 
-def test_rows_must_be_as_many_as_pictures(tmp_path: Path) -> None:
+def test_rows_must_be_as_many_as_images(tmp_path: Path) -> None:
     with pytest.raises(DatasetLayoutError, match=r"has 2 rows, but query has 1 images"):
         market_keypoints(open_source(points(tmp_path, two_rows())), PICTURES[:1])
 
 
-def test_other_mat_files_are_refused(tmp_path: Path) -> None:
+def test_other_mat_files_are_errors(tmp_path: Path) -> None:
     points(tmp_path, two_rows(), name="qq")
     with pytest.raises(DatasetLayoutError, match=r"query\.mat cannot be read"):
         market_keypoints(open_source(tmp_path), PICTURES)

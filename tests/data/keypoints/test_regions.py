@@ -32,7 +32,7 @@ P = {
 
 
 def upright(n: int = 6, seed: int = 0) -> NDArray[np.float64]:
-    """Somebody 100 pixels high, her joints moved at random."""
+    """Return keypoints of people 100 pixels high, moved at random."""
     heights = {"nose": 12, "neck": 22, "hip": 52, "knee": 73, "ankle": 92, "elbow": 38, "wrist": 50, "shoulder": 23}
     heights |= {"eye": 10, "ear": 11}
     generator = np.random.default_rng(seed)
@@ -142,11 +142,11 @@ def test_strips_are_quarters_from_top_to_bottom() -> None:
     assert strips[1].tolist() == [[0, 0, 64, 32], [0, 32, 64, 64], [0, 64, 64, 96], [0, 96, 64, 128]]
 
 
-def test_nobody_is_no_error() -> None:
+def test_no_people_are_no_error() -> None:
     assert body_regions(np.zeros((0, 18, 2))).shape == (0, 5, 4)
 
 
-def test_poses_without_regions_are_refused() -> None:
+def test_poses_without_regions_are_errors() -> None:
     with pytest.raises(ShapeError, match=r"expected keypoints \(n, 18, 2\).*got \(18, 2\)"):
         body_regions(upright()[0])
     missing = upright()
