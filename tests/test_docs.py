@@ -83,12 +83,10 @@ def broken_links(page: Path) -> Iterator[str]:
 
 
 def command_lines(page: Path) -> Iterator[str]:
-    """Yield the arguments of every ``passerby …`` in a page's shell blocks and inline code."""
+    """Yield the arguments of every ``passerby …`` in a page's shell blocks."""
     for block in blocks(page, "", "sh", "bash", "shell"):
         for line in block.replace("\\\n", " ").splitlines():
             yield from PROGRAM.findall(line.partition(" #")[0])
-    for span in spans(page):
-        yield from PROGRAM.findall(span)
 
 
 @cache
@@ -135,6 +133,9 @@ def wrong_commands(page: Path) -> Iterator[str]:
     """Yield each command line of a page that the program would not accept."""
     for line in command_lines(page):
         if why := wrong_command(line):
+            yield f"passerby {line}: {why}"
+    for line in (line for span in spans(page) for line in PROGRAM.findall(span)):
+        if (why := wrong_command(line)) and wrong_command(f"{line} VALUE"):  # prose may name an option without a value
             yield f"passerby {line}: {why}"
 
 
@@ -270,6 +271,7 @@ def test_every_image_of_the_docs_is_shown() -> None:
         ("commands", "```\npasserby evaluate RUN --data\n```"),
         ("commands", "```\npasserby explain RUN A B C -o why.png\n```"),
         ("commands", "`passerby --debugging COMMAND …`"),
+        ("commands", "`passerby explain RUN A B C`"),
         ("commands", f"`passerby figures embedding RUN --data DATA -o F.png {next(iter(FORMER_OPTIONS))} x`"),
         ("options", "`--no-such-option`"),
         ("options", "`evaluate --data DATA --no-such-option`"),
@@ -295,6 +297,7 @@ def test_what_is_right_is_no_fault(tmp_path: Path) -> None:
     page.write_text(
         "# A, b: `c` (d)\n[up](#a-b-c-d) [self](page.md#a-b-c-d) [web](https://example.org)\n"
         "`passerby search RUN [IMAGE] --gallery FILE.parquet` `passerby COMMAND --help` `passerby --version`\n"
+        "`passerby evaluate --save-features`\n"
         "`passerby figures saliency RUN… --data DATA -n 6 -o FILE.png` `--set loss.gamma=1` `passerby.load(RUN)`\n"
         "```\npasserby --plugin FILE.py train aanet --data DATA \\\n  --set model.options.backbone=resnet18 # note\n```\n",
         encoding="utf-8",
