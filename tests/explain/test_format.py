@@ -1,4 +1,4 @@
-"""Numbers of figures: never nothing where there is something, and never certain."""
+"""The numbers and names of figures: never 0 for a small number, and never certain."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from passerby.explain.format import format_number, format_probability, run_names
 
 def test_numbers_of_any_scale() -> None:
     distances = (0.0, 5.4e-6, 0.123456, 12.3456, 999.94, 999.96, 2104.3, 99999.5)
-    said = ["0", "5.4e-06", "0.1235", "12.35", "999.9", "1,000", "2,104", "100,000"]
-    assert [format_number(distance) for distance in distances] == said
+    expected = ["0", "5.4e-06", "0.1235", "12.35", "999.9", "1,000", "2,104", "100,000"]
+    assert [format_number(distance) for distance in distances] == expected
 
 
 def test_probabilities_are_never_certain() -> None:

@@ -1,4 +1,4 @@
-"""What figures show of pictures, and what a model was shown."""
+"""The images of figures, with heads blurred, and the inputs of a model."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def keypoints_at(heights: dict[str, float], confidence: float = 1.0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """All 18 in the middle of the picture, those that are named at their heights."""
+    """Return 18 keypoints in the middle of an image, named ones at their heights."""
     keypoints = np.full((18, 2), 0.5, np.float32)
     for name, height in heights.items():
         keypoints[list(HEAD) if name == "head" else KEYPOINT_NAMES.index(name), 1] = height
@@ -51,7 +51,7 @@ def keypoints_at(heights: dict[str, float], confidence: float = 1.0) -> tuple[ND
 
 
 class Knows:
-    """Joints of every picture."""
+    """A pose estimator with the same keypoints for every image."""
 
     def __init__(self, keypoints: NDArray[np.float32], confidence: NDArray[np.float32]) -> None:
         self.keypoints, self.asked = Keypoints(keypoints[None], confidence[None]), 0
@@ -62,30 +62,30 @@ class Knows:
         return self.keypoints
 
 
-def test_heads_of_people_who_may_exist_are_blurred_over_the_whole_width(folder: Path) -> None:
+def test_heads_of_real_people_are_blurred_over_the_whole_width(folder: Path) -> None:
     knows = Knows(*keypoints_at({"head": 0.1, "neck": 0.2}))
-    album = ImageSet(DirectorySource(folder), keypoints=knows)
-    before, after = np.asarray(noise(), float), np.asarray(album.image("a.png"), float)
+    images = ImageSet(DirectorySource(folder), keypoints=knows)
+    before, after = np.asarray(noise(), float), np.asarray(images.image("a.png"), float)
     edge = round(UPPER * 64)
     assert np.array_equal(before[edge:], after[edge:])
     assert np.abs(np.diff(after[:edge], axis=1)).mean() < np.abs(np.diff(before[:edge], axis=1)).mean() / 10
-    assert np.array_equal(np.asarray(album.image("a.png")), after)
-    assert knows.asked == 1  # of a picture that is drawn again
+    assert np.array_equal(np.asarray(images.image("a.png")), after)
+    assert knows.asked == 1  # the box is kept for the second time
 
 
-def test_where_nobody_is_to_be_seen_all_is_blurred(folder: Path) -> None:
+def test_without_a_visible_person_everything_is_blurred(folder: Path) -> None:
     before, after = (np.asarray(image, float) for image in (noise(), ImageSet(DirectorySource(folder)).image("a.png")))
     assert np.abs(np.diff(after, axis=1)).mean() < np.abs(np.diff(before, axis=1)).mean() / 10
 
 
-def test_the_pose_network_finds_heads_where_nobody_was_asked(draw_people: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_pose_network_finds_heads_by_default(draw_people: Callable[..., Path], tmp_path: Path) -> None:
     root = draw_people(tmp_path / "people", people=4, cameras=2, images=2, size=(128, 64))
     known = list(keypoints_in_pixels(DirectorySource(root)).items())[::3]
     (root / "settings.json").unlink()  # now they may exist
     source, shown = DirectorySource(root), 0
-    album = ImageSet(source)
+    images = ImageSet(source)
     for name, pose in known:
-        sharp, blurred = (np.asarray(each.image(name), float) for each in (ImageSet(source, blur=False), album))
+        sharp, blurred = (np.asarray(each.image(name), float) for each in (ImageSet(source, blur=False), images))
         same = np.flatnonzero((sharp == blurred).all(axis=(1, 2)))  # rows
         top = same.min() if len(same) else 128
         seen = [keypoint for keypoint in HEAD if pose.visibility[keypoint] == VISIBLE]
@@ -94,7 +94,7 @@ def test_the_pose_network_finds_heads_where_nobody_was_asked(draw_people: Callab
     assert shown > len(known) / 2
 
 
-def test_no_figure_of_people_who_do_not_exist_needs_the_network(
+def test_synthetic_images_need_no_pose_network(
     draw_people: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("passerby.explain.images.pose_estimator", None)
@@ -106,12 +106,12 @@ def test_no_figure_of_people_who_do_not_exist_needs_the_network(
     assert np.array_equal(sharp[edge:], blurred[edge:])
 
 
-def test_unless_that_is_asked_for_which_is_said(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_unblurred_images_are_warned_about(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert np.array_equal(np.asarray(ImageSet(DirectorySource(folder), blur=False).image("a.png")), np.asarray(noise()))
     assert "faces" in caplog.text
 
 
-def test_people_who_do_not_exist_need_no_blur(draw_people: Callable[..., Path], tmp_path: Path) -> None:
+def test_synthetic_images_need_no_blur(draw_people: Callable[..., Path], tmp_path: Path) -> None:
     written = DirectorySource(draw_people(tmp_path / "people", people=2))
     assert written.is_synthetic
     assert open_pedestrians("people=2", cache=None).is_synthetic
@@ -134,11 +134,11 @@ def test_other_settings_prove_nothing(folder: Path, content: str) -> None:
     assert not DirectorySource(folder).is_synthetic
 
 
-def test_loose_pictures_of_a_written_set_prove_who_they_show(draw_people: Callable[..., Path], tmp_path: Path) -> None:
+def test_loose_images_of_an_exported_set_are_synthetic(draw_people: Callable[..., Path], tmp_path: Path) -> None:
     root = draw_people(tmp_path / "people", people=2)
     assert DirectorySource(root / "query").is_synthetic
     noise().save(root / "query" / "photo.jpg")
-    assert not DirectorySource(root / "query").is_synthetic  # who this is, nobody knows
+    assert not DirectorySource(root / "query").is_synthetic  # an unknown photo
     (root / "mine").mkdir()
     assert not DirectorySource(root / "mine").is_synthetic
     shutil.copy(next((root / "bounding_box_test").glob("*.jpg")), root / "mine")
@@ -159,7 +159,7 @@ def test_what_is_covered_ends_below_the_head() -> None:
     assert head_box((100, 200), *keypoints_at({"head": 0.4, "neck": 0.5})) == (0, 0, 100, 112)  # 0.5 + 0.6 × 0.1
 
 
-def test_who_bends_has_the_head_below_the_neck() -> None:
+def test_a_bent_person_has_the_head_below_the_neck() -> None:
     bent = head_box((100, 200), *keypoints_at({"head": 0.45, "neck": 0.3}))
     assert bent == (0, 0, 100, 108)  # 0.45 + 0.6 × 0.15
 
@@ -176,7 +176,7 @@ def test_a_blurred_head_keeps_its_size() -> None:
     assert blur_box(noise(), (3, 0, 20, 11)).size == (32, 64)
 
 
-def test_a_model_sees_the_sharp_picture(folder: Path) -> None:
+def test_a_model_receives_the_sharp_image(folder: Path) -> None:
     model = create_model("aap_reid", num_classes=2, backbone="resnet18").eval()
     predictor = Model(model, (64, 32))
     seen = view_samples(predictor, ImageSet(DirectorySource(folder)), [Sample(path="a.png")])
@@ -196,7 +196,7 @@ def test_parts_are_cut_as_for_embedding(draw_people: Callable[..., Path], tmp_pa
     assert seen.part_images[0][0].size == (48, 24)
 
 
-def test_a_map_is_as_large_as_its_picture() -> None:
+def test_a_map_is_as_large_as_its_image() -> None:
     values = torch.zeros(4, 2)
     values[0] = 1
     shades = np.asarray(overlay_heatmap(noise(), values, alpha=1).convert("L"), float)

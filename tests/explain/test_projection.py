@@ -81,7 +81,7 @@ def test_umap_is_asked_for_where_it_is_installed(monkeypatch: pytest.MonkeyPatch
         project(x, "tsne")
 
 
-def test_what_cannot_be_projected_is_refused() -> None:
+def test_what_cannot_be_projected_is_an_error() -> None:
     x = groups()
     with pytest.raises(UnknownNameError, match=r"unknown projection 'tsna'\. Did you mean tsne\?"):
         project(x, "tsna")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Ranked lists: who counts, what is right, and that they are what evaluation measured."""
+"""Ranked lists: which images count, true and false matches, and the same numbers as an evaluation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from passerby.metrics.protocol import evaluate_embeddings
 from passerby.retrieval.ranking import top_k
 from passerby.types import Embeddings, Protocol, Rerank, Role
 
-AS_THEY_ARE = Protocol(normalize=False)
+UNNORMALIZED = Protocol(normalize=False)
 WEAR = Schema(
     "wear",
     (Attribute("hat", ("no", "yes"), ("hat",)), Attribute("color", ("red", "blue"), ("color",))),
@@ -28,7 +28,7 @@ WEAR = Schema(
 def side(
     places: list[float], pids: list[int], camids: list[int], *, roles: list[Role] | None = None, name: str = "g"
 ) -> Embeddings:
-    """People on a line: distances are squares of differences."""
+    """Return people on a line: distances are squares of differences."""
     paths = tuple(f"{name}/{row:04}.jpg" for row in range(len(places)))
     roles = roles or [Role.PERSON] * len(places)
     return Embeddings(
@@ -48,7 +48,7 @@ GALLERY = side(
 
 
 def crowd(people: int = 8, *, seed: int = 0, noise: float = 1.0) -> tuple[Embeddings, Embeddings]:
-    """Three cameras see everybody; some junk and a twin picture that ties."""
+    """Return images of every person by three cameras, some junk, and a duplicate that ties."""
     draw = torch.Generator().manual_seed(seed)
     centers = torch.randn(people, 6, generator=draw)
 
@@ -70,7 +70,7 @@ def listed(found: RankedList) -> list[tuple[int | None, str, float]]:
 
 
 def test_ranks_count_what_the_protocol_counts() -> None:
-    (found,) = ranked_lists(QUERY, GALLERY, AS_THEY_ARE, torch.tensor([0]))
+    (found,) = ranked_lists(QUERY, GALLERY, UNNORMALIZED, torch.tensor([0]))
     assert listed(found) == [
         (1, "false match", 9.0),
         (2, "true match", 16.0),
@@ -84,28 +84,28 @@ def test_ranks_count_what_the_protocol_counts() -> None:
 
 
 def test_what_it_ignores_is_shown_where_asked_for_and_takes_no_rank() -> None:
-    (found,) = ranked_lists(QUERY, GALLERY, AS_THEY_ARE, torch.tensor([0]), k=4, junk=True)
+    (found,) = ranked_lists(QUERY, GALLERY, UNNORMALIZED, torch.tensor([0]), k=4, junk=True)
     assert listed(found) == [(None, "junk", 1.0), (None, "junk", 4.0), (1, "false match", 9.0), (2, "true match", 16.0)]
     (found,) = ranked_lists(
-        QUERY, GALLERY, replace(AS_THEY_ARE, ignore_same_camera=False), torch.tensor([0]), junk=True
+        QUERY, GALLERY, replace(UNNORMALIZED, ignore_same_camera=False), torch.tensor([0]), junk=True
     )
     assert listed(found)[:2] == [(1, "true match", 1.0), (None, "junk", 4.0)]
     assert found.ranks == (1, 3, 5)
 
 
-def test_a_list_knows_who_is_nobody() -> None:
-    (one,) = ranked_lists(QUERY, GALLERY, AS_THEY_ARE, torch.tensor([0]), k=6, junk=True)
+def test_a_list_keeps_the_roles_of_its_hits() -> None:
+    (one,) = ranked_lists(QUERY, GALLERY, UNNORMALIZED, torch.tensor([0]), k=6, junk=True)
     assert GALLERY.roles is not None
     roles = dict(zip(GALLERY.paths, GALLERY.roles.tolist(), strict=True))
     assert {hit.path: int(hit.role) for hit in one.hits} == roles
 
 
-def test_a_query_that_nobody_can_find_has_no_precision() -> None:
-    (found,) = ranked_lists(QUERY, GALLERY, AS_THEY_ARE, torch.tensor([1]))
+def test_a_query_without_a_true_match_has_no_precision() -> None:
+    (found,) = ranked_lists(QUERY, GALLERY, UNNORMALIZED, torch.tensor([1]))
     assert (found.average_precision, found.num_matches, found.ranks) == (None, 0, ())
     assert {hit.outcome for hit in found.hits} == {"false match"}
-    assert select_queries(QUERY, GALLERY, AS_THEY_ARE, "worst").tolist() == [0]
-    assert select_queries(QUERY, GALLERY, AS_THEY_ARE, "random").tolist() == [0]
+    assert select_queries(QUERY, GALLERY, UNNORMALIZED, "worst").tolist() == [0]
+    assert select_queries(QUERY, GALLERY, UNNORMALIZED, "random").tolist() == [0]
 
 
 @pytest.mark.parametrize("rerank", [None, Rerank(k1=4, k2=2)])
@@ -150,7 +150,7 @@ def test_best_and_worst_are_those_of_the_evaluation() -> None:
 
 
 def test_random_ones_and_who_comes_first_among_equals_follow_the_seed() -> None:
-    query, gallery = crowd(20, noise=0.001)  # everybody is found first
+    query, gallery = crowd(20, noise=0.001)  # every person is found first
     for which in ("random", "best"):
         drawn = [tuple(select_queries(query, gallery, Protocol(), which, 5, seed=seed).tolist()) for seed in (0, 0, 1)]  # type: ignore[arg-type]
         assert drawn[0] == drawn[1] != drawn[2]
@@ -175,9 +175,9 @@ def test_queries_by_name() -> None:
 def test_what_cannot_be_listed() -> None:
     query, gallery = crowd()
     rows = torch.tensor([0])
-    nobody = replace(gallery, pids=torch.full_like(query.pids[:1], 99).expand(len(gallery)))  # type: ignore[index]
+    unmatched = replace(gallery, pids=torch.full_like(query.pids[:1], 99).expand(len(gallery)))  # type: ignore[index]
     with pytest.raises(ProtocolError, match="none of the 16 queries has a valid match"):
-        select_queries(query, nobody, Protocol(), "worst")
+        select_queries(query, unmatched, Protocol(), "worst")
     with pytest.raises(ProtocolError, match="unlabeled"):
         ranked_lists(query, replace(gallery, pids=None), Protocol(), rows)
     for k in (0, len(gallery) + 1):
@@ -192,7 +192,7 @@ def test_what_cannot_be_listed() -> None:
 
 
 def test_a_gallery_of_fewer_than_ten_is_shown_whole() -> None:
-    (found,) = ranked_lists(QUERY, GALLERY, AS_THEY_ARE, torch.tensor([0]), junk=True)
+    (found,) = ranked_lists(QUERY, GALLERY, UNNORMALIZED, torch.tensor([0]), junk=True)
     assert len(found.hits) == len(GALLERY) < 10
     query, gallery = crowd()
     assert len(ranked_lists(query, gallery, Protocol(), torch.tensor([0]))[0].hits) == 10
@@ -220,20 +220,20 @@ def wearing(embeddings: Embeddings, hats: list[int]) -> Embeddings:
 def test_attributes_filter_a_list() -> None:
     asked = AttributeQuery(WEAR, {0: 1})
     gallery = wearing(GALLERY, [1, 0, 0, 0, 1, 1])  # loses the nearest: junk, a wrong one and a match
-    (found,) = ranked_lists(QUERY, gallery, AS_THEY_ARE, torch.tensor([0]), filters=[asked], junk=True)
+    (found,) = ranked_lists(QUERY, gallery, UNNORMALIZED, torch.tensor([0]), filters=[asked], junk=True)
     assert listed(found) == [(None, "junk", 1.0), (1, "false match", 25.0), (2, "true match", 36.0)]
     assert [hit.rank_before for hit in found.hits] == [None, 3, 4]
     assert (found.ranks, found.num_matches, found.remaining, found.gallery_size) == ((2,), 2, 2, 4)
     assert found.average_precision == pytest.approx((1 / 2 + 0) / 2)  # the match that left is never found
     assert found.attributes == asked
-    (plain,) = ranked_lists(QUERY, gallery, AS_THEY_ARE, torch.tensor([0]))
+    (plain,) = ranked_lists(QUERY, gallery, UNNORMALIZED, torch.tensor([0]))
     assert {hit.rank_before for hit in plain.hits} == {None}
 
 
 def test_a_filter_may_leave_nothing() -> None:
     asked = AttributeQuery(WEAR, {0: 1, 1: 1})
     gallery = wearing(GALLERY, [1] * 6)
-    (found,) = ranked_lists(QUERY, gallery, AS_THEY_ARE, torch.tensor([0]), filters=[asked])
+    (found,) = ranked_lists(QUERY, gallery, UNNORMALIZED, torch.tensor([0]), filters=[asked])
     assert (found.hits, found.ranks, found.average_precision, found.remaining) == ((), (), 0.0, 0)
     with pytest.raises(ConfigError, match="gallery has no predicted attributes"):
-        ranked_lists(QUERY, GALLERY, AS_THEY_ARE, torch.tensor([0]), filters=[asked])
+        ranked_lists(QUERY, GALLERY, UNNORMALIZED, torch.tensor([0]), filters=[asked])

@@ -1,4 +1,4 @@
-"""Which pictures figures show."""
+"""The selection of the images of a figure."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def test_queries_at_random_by_seed_in_order(dataset: Dataset) -> None:
     assert len(select_samples(dataset, n=100)) == 20
 
 
-def test_names_come_as_they_are_named(dataset: Dataset) -> None:
+def test_named_images_keep_their_order(dataset: Dataset) -> None:
     assert [s.path for s in select_samples(dataset, ["gallery/3.jpg", "7.jpg"], n=1)] == [
         "gallery/3.jpg",
         "query/7.jpg",
     ]
 
 
-def test_a_name_of_none_or_of_several_is_refused(dataset: Dataset) -> None:
+def test_an_unknown_or_ambiguous_name_is_an_error(dataset: Dataset) -> None:
     with pytest.raises(UnknownNameError, match=r"gallery/x\.jpg"):
         select_samples(dataset, ["gallery/y.jpg"], n=1)
     with pytest.raises(ConfigError, match=r"2 images are called 3\.jpg"):

@@ -41,13 +41,13 @@ def people(draw_people: Callable[..., Path], tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="module")
 def see(people: Dataset) -> Callable[..., ModelView]:
-    def seen(name: str, n: int = 2, **options: Any) -> ModelView:
+    def view(name: str, n: int = 2, **options: Any) -> ModelView:
         torch.manual_seed(0)
         small = {"width": 0.125} if name == "attention_driven" else {"backbone": "resnet18"}
         model = create_model(name, num_classes=2, **small, **options)
         return view_samples(Model(model, (64, 32)), ImageSet(people.source), people.query[:n])
 
-    return seen
+    return view
 
 
 def words(figure: Figure) -> list[str]:
@@ -68,26 +68,26 @@ def words(figure: Figure) -> list[str]:
 
 
 def test_rows_of_self_attention_are_numbered_and_have_their_range(see: Callable[..., ModelView]) -> None:
-    seen = see("dual_attention")
-    found = words(self_attention_figure(seen, positions=[(0, 0), (1, 0)], title="Self-attention of a test"))
+    view = see("dual_attention")
+    found = words(self_attention_figure(view, positions=[(0, 0), (1, 0)], title="Self-attention of a test"))
     assert {"Self-attention of a test", "1: row 0, column 0", "2: row 1, column 0"} <= set(found)
-    rows = self_attention(seen, [(0, 0), (1, 0)]).rows
+    rows = self_attention(view, [(0, 0), (1, 0)]).rows
     assert float(rows[1, 1].max() - rows[1, 1].min()) < 0.01
     assert "0.50 all over" in found
     assert any("uniform attention is 0.500" in text for text in found)
 
 
 def test_position_weights_have_their_range(see: Callable[..., ModelView]) -> None:
-    seen = see("aap_reid", attention="sp", attention_stages=(4,))
-    found, weights = words(position_attention_figure(seen, title="t")), position_weights(seen)[1].weights[1]
+    view = see("aap_reid", attention="sp", attention_stages=(4,))
+    found, weights = words(position_attention_figure(view, title="t")), position_weights(view)[1].weights[1]
     assert "SP, layer 4, block 2" in found
     assert float(weights.max() - weights.min()) < 0.01  # of an untrained one
     assert f"{weights.mean():.2f} all over" in found
 
 
 def test_intra_attention_names_its_blocks_and_parts(see: Callable[..., ModelView]) -> None:
-    seen = see("attention_driven")
-    found, gains = words(intra_attention_figure(seen, title="t")), intra_attention(seen).whole[2][0]
+    view = see("attention_driven")
+    found, gains = words(intra_attention_figure(view, title="t")), intra_attention(view).whole[2][0]
     assert f"{gains.min():.2f}–{gains.max():.2f}" in found
     assert {"whole body, block 2", "parts, block 4", "part crops", "lower leg"} <= set(found)
     whole_only = words(
@@ -97,8 +97,8 @@ def test_intra_attention_names_its_blocks_and_parts(see: Callable[..., ModelView
 
 
 def test_bars_of_parts_have_their_numbers(see: Callable[..., ModelView]) -> None:
-    seen = see("attention_driven")
-    found, weights = words(inter_attention_figure(seen, title="t")), inter_attention(seen).weights
+    view = see("attention_driven")
+    found, weights = words(inter_attention_figure(view, title="t")), inter_attention(view).weights
     for value in (*weights.flatten().tolist(), *weights.double().mean(dim=0).tolist()):
         assert f"{value:.2f}" in found
     assert "mean of 2 images" in found
@@ -113,11 +113,11 @@ def test_channels_of_every_block(see: Callable[..., ModelView]) -> None:
 
 
 def test_attributes_are_marked_right_or_wrong(see: Callable[..., ModelView], people: Dataset) -> None:
-    seen, truth = see("aanet"), read_attributes(people.source)
-    figure, said = attribute_figure(seen, truth, title="t"), attribute_maps(seen).predictions
+    view, truth = see("aanet"), read_attributes(people.source)
+    figure, predictions = attribute_figure(view, truth, title="t"), attribute_maps(view).predictions
     right = sum(
         truth.schema[name].values[truth.of_all([sample])[0][truth.schema.index(name)]] == predicted.value
-        for sample, each in zip(seen.samples, said, strict=True)
+        for sample, each in zip(view.samples, predictions, strict=True)
         for name, predicted in each.items()
     )
     found = words(figure)
@@ -128,10 +128,10 @@ def test_attributes_are_marked_right_or_wrong(see: Callable[..., ModelView], peo
 
 
 def test_unlabeled_attributes_are_not_judged(see: Callable[..., ModelView]) -> None:
-    seen = see("aanet")
-    assert not any("✓" in text or "✗" in text for text in words(attribute_figure(seen, title="t")))
-    unlabeled = Attributes(attribute_maps(seen).schema, "elsewhere", {}, {seen.samples[0].path: np.full(12, -1)})
-    assert not any(text.endswith(("✓", "✗")) for text in words(attribute_figure(seen, unlabeled, title="t")))
+    view = see("aanet")
+    assert not any("✓" in text or "✗" in text for text in words(attribute_figure(view, title="t")))
+    unlabeled = Attributes(attribute_maps(view).schema, "elsewhere", {}, {view.samples[0].path: np.full(12, -1)})
+    assert not any(text.endswith(("✓", "✗")) for text in words(attribute_figure(view, unlabeled, title="t")))
 
 
 def test_attributes_of_another_schema_are_an_error(see: Callable[..., ModelView], people: Dataset) -> None:
@@ -148,11 +148,11 @@ def test_a_binary_map_has_two_colors() -> None:
 def test_the_attribute_attention_map_is_drawn_unchanged(
     see: Callable[..., ModelView], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen, checked = see("aanet"), torch.tensor([[0.0, 1], [1, 0], [0, 0], [1, 1]])
-    found = replace(attribute_maps(seen), attention_map=torch.stack([checked] * 2))
+    view, checked = see("aanet"), torch.tensor([[0.0, 1], [1, 0], [0, 0], [1, 1]])
+    found = replace(attribute_maps(view), attention_map=torch.stack([checked] * 2))
     monkeypatch.setattr("passerby.figures.attributes.attribute_maps", lambda *_, **__: found)
-    drawn = np.asarray(attribute_figure(seen, title="t").axes[2].images[0].get_array())
-    assert np.array_equal(drawn, np.asarray(enlarge_with_heatmap(seen.input_images[0], checked, smooth=False)))
+    drawn = np.asarray(attribute_figure(view, title="t").axes[2].images[0].get_array())
+    assert np.array_equal(drawn, np.asarray(enlarge_with_heatmap(view.input_images[0], checked, smooth=False)))
 
 
 def test_where_a_map_is_nan_the_image_stays_gray() -> None:

@@ -23,7 +23,7 @@ def crowd(seed: int, cameras: int) -> Embeddings:
 @pytest.mark.parametrize("cameras", [2, 5])
 def test_every_number_is_written_and_no_text_lies_on_another(cameras: int, legible: Callable[[Figure], None]) -> None:
     run = EvaluatedEmbeddings("ours", crowd(1, cameras), crowd(2, cameras), Protocol())
-    figure = cameras_figure(run, title="a set of pictures with some cameras: its name is long, and so is the title")
+    figure = cameras_figure(run, title="a set of images with some cameras: its name is long, and so is the title")
     legible(figure)
     first, before = figure.axes[2:]
     cells = [f"{100 * share:.1f}" for share in run.confusion.first_wrong.flatten().tolist()]
@@ -33,8 +33,8 @@ def test_every_number_is_written_and_no_text_lies_on_another(cameras: int, legib
     ]
     assert len(before.texts) == len(cells)
     for axes in figure.axes[:2]:
-        said = [text.get_text() for text in axes.texts]
-        assert len(said) - said.count("–") == len(run.camera_pairs)
+        texts = [text.get_text() for text in axes.texts]
+        assert len(texts) - texts.count("–") == len(run.camera_pairs)
 
 
 def test_bright_is_good_in_every_matrix() -> None:
@@ -55,7 +55,7 @@ def test_bright_is_good_in_every_matrix() -> None:
     assert {to_rgb(patch.get_facecolor()) for patch in empty} == {(1.0, 1.0, 1.0)}  # no color of the scale
 
 
-def test_unknown_cameras_are_refused() -> None:
+def test_unknown_cameras_are_an_error() -> None:
     some = crowd(1, 2)
     nameless = Embeddings(some.embedding, some.paths, some.pids)
     with pytest.raises(ProtocolError, match="cameras"):

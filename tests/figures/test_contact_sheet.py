@@ -1,4 +1,4 @@
-"""Contact sheets of drawn people, and of files beside their labels."""
+"""Contact sheets of synthetic people, and of exported files."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def test_people_stand_across_and_cameras_down(written: Dataset) -> None:
     sheet = contact_sheet(written, count=3)
     assert sheet.size == (MARGIN + 3 * (WIDTH + GAP), MARGIN + 2 * (HEIGHT + GAP))
     for sample in (s for s in written.train if s.pid in (1, 2, 3)):
-        picture = np.asarray(decode(written.source.read(sample.path), name=sample.path))
+        image = np.asarray(decode(written.source.read(sample.path), name=sample.path))
         assert sample.pid is not None
         assert sample.camid is not None
         first = sample.path == min(s.path for s in written.train if (s.pid, s.camid) == (sample.pid, sample.camid))
-        assert np.array_equal(cell(sheet, sample.pid - 1, sample.camid - 1), picture) == first
+        assert np.array_equal(cell(sheet, sample.pid - 1, sample.camid - 1), image) == first
 
 
 def test_a_split_and_fewer_cameras(written: Dataset) -> None:
@@ -69,7 +69,7 @@ def test_drawn_and_written_sheets_are_one(written: Dataset, drawn: Dataset) -> N
     assert np.array_equal(contact_sheet(written), contact_sheet(drawn))
 
 
-def test_keypoints_lie_over_the_pictures(written: Dataset, drawn: Dataset) -> None:
+def test_keypoints_lie_over_the_images(written: Dataset, drawn: Dataset) -> None:
     plain, joined = (cell(contact_sheet(written, keypoints=on), 0, 0).astype(int) for on in (False, True))
     keypoints = keypoints_in_pixels(written.source)
     first = min((s for s in written.train if (s.pid, s.camid) == (1, 1)), key=lambda s: s.time or 0)
@@ -99,7 +99,7 @@ def test_twins_stand_side_by_side(written: Dataset, drawn: Dataset) -> None:
     assert sheet.width == MARGIN + len(groups) * (WIDTH + GAP)
 
 
-def test_what_is_unknown_is_said(folder: Path, written: Dataset, tmp_path: Path) -> None:
+def test_unknown_people_twins_and_keypoints_are_an_error(folder: Path, written: Dataset, tmp_path: Path) -> None:
     bare = Dataset("bare", load(_only_pictures(folder, tmp_path / "bare")).source, train=written.train)
     with pytest.raises(DatasetLayoutError, match=r"no keypoints\.json"):
         contact_sheet(bare, keypoints=True)
@@ -109,7 +109,7 @@ def test_what_is_unknown_is_said(folder: Path, written: Dataset, tmp_path: Path)
         contact_sheet(Dataset("empty", written.source))
 
 
-def test_broken_labels_are_said(folder: Path, tmp_path: Path) -> None:
+def test_broken_labels_are_an_error(folder: Path, tmp_path: Path) -> None:
     broken = _only_pictures(folder, tmp_path / "broken")
     whole = json.loads((folder / "keypoints.json").read_text())
     whole["annotations"][0]["keypoints"].pop()
@@ -121,7 +121,7 @@ def test_broken_labels_are_said(folder: Path, tmp_path: Path) -> None:
         twin_groups(load(broken).source)
 
 
-def test_a_sheet_is_a_picture_file(written: Dataset, tmp_path: Path) -> None:
+def test_a_sheet_is_an_image_file(written: Dataset, tmp_path: Path) -> None:
     sheet = contact_sheet(written, count=2)
     save_sheet(sheet, tmp_path / "sheet.png")
     assert np.array_equal(Image.open(tmp_path / "sheet.png"), sheet)
@@ -132,12 +132,12 @@ def test_a_sheet_is_a_picture_file(written: Dataset, tmp_path: Path) -> None:
 
 def _only_pictures(folder: Path, to: Path) -> Path:
     (to / "query").mkdir(parents=True)
-    for picture in (folder / "query").iterdir():
-        (to / "query" / picture.name).write_bytes(picture.read_bytes())
+    for image in (folder / "query").iterdir():
+        (to / "query" / image.name).write_bytes(image.read_bytes())
     return to
 
 
-def test_pictures_may_be_given_otherwise(written: Dataset) -> None:
+def test_images_may_be_opened_otherwise(written: Dataset) -> None:
     asked: list[str] = []
 
     def red(name: str) -> Image.Image:

@@ -29,16 +29,18 @@ OWN = AttributeQuery(MARKET, dict.fromkeys(range(len(MARKET.groups)), 0))
 
 
 @pytest.fixture
-def album(tmp_path: Path) -> ImageSet:
+def images(tmp_path: Path) -> ImageSet:
     for name, size in (("q.png", (64, 128)), ("g.png", (64, 128)), ("wide.png", (200, 100))):
         Image.new("RGB", size, "navy").save(tmp_path / name)
     return ImageSet(DirectorySource(tmp_path))
 
 
-def hit(rank: int, outcome: Outcome = "true match", *, path: str = "g.png", said: float | None = None) -> RankedHit:
-    verdict = None if said is None else "different"
+def hit(
+    rank: int, outcome: Outcome = "true match", *, path: str = "g.png", probability: float | None = None
+) -> RankedHit:
+    verdict = None if probability is None else "different"
     own = None if outcome == "junk" else rank
-    return RankedHit(own, outcome, path, 0.1 * rank, 123_456, 7, same_person=said, verdict=verdict)  # type: ignore[arg-type]
+    return RankedHit(own, outcome, path, 0.1 * rank, 123_456, 7, same_person=probability, verdict=verdict)  # type: ignore[arg-type]
 
 
 def a_list(hits: Sequence[RankedHit], *, path: str = "q.png", attributes: AttributeQuery | None = None) -> RankedList:
@@ -64,59 +66,59 @@ def extents(figure: Figure) -> list[Bbox]:
     return boxes + [text.get_window_extent(renderer) for text in figure.texts]
 
 
-def test_symbols_stand_beside_colors_and_a_key_below(album: ImageSet) -> None:
-    hits = [hit(1), hit(2, "false match", said=0.25), hit(3, "junk")]
-    figure = ranked_list_figure({"ours": [a_list(hits)]}, album, title="of whom")
+def test_symbols_stand_beside_colors_and_a_key_below(images: ImageSet) -> None:
+    hits = [hit(1), hit(2, "false match", probability=0.25), hit(3, "junk")]
+    figure = ranked_list_figure({"ours": [a_list(hits)]}, images, title="a title")
     assert frames(figure) == colors(QUERY, RIGHT, WRONG, JUNK)
     captions = [axes.texts[0].get_text().splitlines() for axes in figure.axes]
     assert captions[1] == ["#1 ✓", "d = 0.1", "person 123456", "camera 7"]
     assert captions[2][:4] == ["#2 ✗", "d = 0.2", "P = 0.25", "different"]
     assert captions[3][0] == "–"
-    said = side_texts(figure)
-    assert said[:3] == ["of whom", "ours", "q.png"]
-    assert "AP 50.0 %" in said
-    assert "29 true matches; at 1–29" in said
-    assert [text[0] for text in said[-3:]] == ["✓", "✗", "–"]
+    texts = side_texts(figure)
+    assert texts[:3] == ["a title", "ours", "q.png"]
+    assert "AP 50.0 %" in texts
+    assert "29 true matches; at 1–29" in texts
+    assert [text[0] for text in texts[-3:]] == ["✓", "✗", "–"]
 
 
 @pytest.mark.parametrize(
-    ("distance", "said"),
+    ("distance", "texts"),
     [(0.0, "0"), (5.4321e-6, "5.432e-06"), (0.2331234, "0.2331"), (13.3, "13.3"), (98765.4, "98,765")],
 )
-def test_distances_have_four_digits(album: ImageSet, distance: float, said: str) -> None:
-    figure = ranked_list_figure({"": [a_list([replace(hit(1), distance=distance)])]}, album, title="x")
-    assert f"d = {said}" in figure.axes[1].texts[0].get_text().splitlines()
+def test_distances_have_four_digits(images: ImageSet, distance: float, texts: str) -> None:
+    figure = ranked_list_figure({"": [a_list([replace(hit(1), distance=distance)])]}, images, title="x")
+    assert f"d = {texts}" in figure.axes[1].texts[0].get_text().splitlines()
 
 
-def test_probabilities_are_never_certain(album: ImageSet) -> None:
-    hits = [hit(1, said=0.9999), hit(2, "false match", said=0.0001)]
-    figure = ranked_list_figure({"": [a_list(hits)]}, album, title="x")
+def test_probabilities_are_never_certain(images: ImageSet) -> None:
+    hits = [hit(1, probability=0.9999), hit(2, "false match", probability=0.0001)]
+    figure = ranked_list_figure({"": [a_list(hits)]}, images, title="x")
     assert [axes.texts[0].get_text().splitlines()[2] for axes in figure.axes[1:]] == ["P > 0.99", "P < 0.01"]
 
 
-def test_ranks_are_written_as_ranges(album: ImageSet) -> None:
+def test_ranks_are_written_as_ranges(images: ImageSet) -> None:
     ranks = (1, 2, 3, 5, 7, 8, *range(20, 60, 3))
     some = replace(a_list([hit(1)]), ranks=ranks, num_matches=20)
-    said = " ".join(side_texts(ranked_list_figure({"": [some]}, album, title="x")))
-    assert "20 true matches; at 1–3, 5, 7–8, 20, 23, 26, 29, 32,\xa0…" in said
-    said = " ".join(side_texts(ranked_list_figure({"": [replace(some, ranks=())]}, album, title="x")))
-    assert "20 true matches; at no rank" in said
+    texts = " ".join(side_texts(ranked_list_figure({"": [some]}, images, title="x")))
+    assert "20 true matches; at 1–3, 5, 7–8, 20, 23, 26, 29, 32,\xa0…" in texts
+    texts = " ".join(side_texts(ranked_list_figure({"": [replace(some, ranks=())]}, images, title="x")))
+    assert "20 true matches; at no rank" in texts
 
 
-def test_the_key_has_only_frames_that_occur(album: ImageSet) -> None:
-    said = side_texts(ranked_list_figure({"ours": [a_list([hit(1)])]}, album, title="x"))
-    assert not any(text[0] in "✗–" for text in said)
+def test_the_key_has_only_frames_that_occur(images: ImageSet) -> None:
+    texts = side_texts(ranked_list_figure({"ours": [a_list([hit(1)])]}, images, title="x"))
+    assert not any(text[0] in "✗–" for text in texts)
 
 
 @pytest.mark.parametrize("runs", [1, 2])
 @pytest.mark.parametrize("k", [1, 12])
-def test_nothing_overlaps_and_nothing_leaves_the_page(album: ImageSet, runs: int, k: int) -> None:
+def test_nothing_overlaps_and_nothing_leaves_the_page(images: ImageSet, runs: int, k: int) -> None:
     outcomes: tuple[Outcome, ...] = ("true match", "false match", "junk")
-    hits = [hit(i, outcomes[i % 3], path=("g.png", "wide.png")[i % 2], said=0.5) for i in range(1, k + 1)]
+    hits = [hit(i, outcomes[i % 3], path=("g.png", "wide.png")[i % 2], probability=0.5) for i in range(1, k + 1)]
     lists = {
         f"run number {run} of a long name": [a_list(hits, attributes=OWN if run else None)] * 2 for run in range(runs)
     }
-    figure = ranked_list_figure(lists, album, title="a title that is long enough to be broken into lines " * 4)
+    figure = ranked_list_figure(lists, images, title="a title that is long enough to be broken into lines " * 4)
     boxes = extents(figure)
     assert len(figure.axes) == 2 * (runs * k + 1)
     for a, b in combinations(boxes, 2):
@@ -126,54 +128,54 @@ def test_nothing_overlaps_and_nothing_leaves_the_page(album: ImageSet, runs: int
         assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
 
 
-def test_a_baseline_stands_above_ours_below_one_query(album: ImageSet) -> None:
+def test_a_baseline_stands_above_ours_below_one_query(images: ImageSet) -> None:
     lists = {"baseline": [a_list([hit(1, "false match")])], "ours": [a_list([hit(1)])]}
-    figure = ranked_list_figure(lists, album, title="x")
+    figure = ranked_list_figure(lists, images, title="x")
     assert frames(figure) == colors(QUERY, WRONG, RIGHT)
     _, above, below = (axes.get_position() for axes in figure.axes)
     assert above.y0 > below.y1
     assert above.x0 == below.x0
-    said = side_texts(figure)
-    assert said.index("baseline") < said.index("ours")
+    texts = side_texts(figure)
+    assert texts.index("baseline") < texts.index("ours")
     other = [a_list([hit(1)], path="g.png")]
     with pytest.raises(ConfigError, match="lists of baseline, ours are of different queries"):
-        ranked_list_figure({**lists, "ours": other}, album, title="x")
+        ranked_list_figure({**lists, "ours": other}, images, title="x")
     with pytest.raises(ConfigError, match="different queries"):
-        ranked_list_figure({**lists, "ours": []}, album, title="x")
+        ranked_list_figure({**lists, "ours": []}, images, title="x")
 
 
-def test_a_filtered_list_shows_its_filter(album: ImageSet) -> None:
+def test_a_filtered_list_shows_its_filter(images: ImageSet) -> None:
     moved = RankedHit(1, "true match", "g.png", 0.1, 1, 2, rank_before=78)
     asked = AttributeQuery(MARKET, {0: 1})
     figure = ranked_list_figure(
-        {"after": [a_list([moved], attributes=asked)], "none": [a_list([], attributes=asked)]}, album, title="x"
+        {"after": [a_list([moved], attributes=asked)], "none": [a_list([], attributes=asked)]}, images, title="x"
     )
     assert "was #78" in figure.axes[1].texts[0].get_text()
-    said = side_texts(figure)
-    assert " ".join(said).count("20 of 1,000 left") == 2
-    assert ": ".join(*asked.values.items()) in said
-    assert "no images left" in said
+    texts = side_texts(figure)
+    assert " ".join(texts).count("20 of 1,000 left") == 2
+    assert ": ".join(*asked.values.items()) in texts
+    assert "no images left" in texts
 
 
-def test_no_lists_and_no_images(album: ImageSet) -> None:
+def test_no_lists_and_no_images(images: ImageSet) -> None:
     with pytest.raises(ConfigError, match="no ranked lists"):
-        ranked_list_figure({}, album, title="x")
+        ranked_list_figure({}, images, title="x")
     with pytest.raises(ConfigError, match="no ranked lists"):
-        ranked_list_figure({"ours": []}, album, title="x")
+        ranked_list_figure({"ours": []}, images, title="x")
     with pytest.raises(DatasetLayoutError, match=r"no file 'gone\.png'"):
-        ranked_list_figure({"ours": [a_list([hit(1, path="gone.png")])]}, album, title="x")
+        ranked_list_figure({"ours": [a_list([hit(1, path="gone.png")])]}, images, title="x")
 
 
-def test_failures_are_the_worst_lists(album: ImageSet) -> None:
+def test_failures_are_the_worst_lists(images: ImageSet) -> None:
     torch.manual_seed(0)
     pids, paths = torch.arange(6) % 3, ("q.png", "g.png", "wide.png", "q.png", "g.png", "wide.png")
     query = Embeddings(torch.randn(6, 4), paths, pids, torch.zeros(6, dtype=torch.long))
     gallery = Embeddings(torch.randn(6, 4), paths, pids, torch.ones(6, dtype=torch.long))
-    figure = failure_figure(query, gallery, Protocol(), album, n=2, k=3, name="ours")
+    figure = failure_figure(query, gallery, Protocol(), images, n=2, k=3, name="ours")
     assert len(figure.axes) == 2 * (1 + 3)
     lists = ranked_lists(query, gallery, Protocol(), select_queries(query, gallery, Protocol(), "worst", 2))
-    said = side_texts(figure)
-    assert "2 queries of lowest average precision of ours" in said[0]
-    assert str(Protocol()) in " ".join(said[0].split())
+    texts = side_texts(figure)
+    assert "2 queries of lowest average precision of ours" in texts[0]
+    assert str(Protocol()) in " ".join(texts[0].split())
     for some in lists:
-        assert f"AP {100 * (some.average_precision or 0):.1f} %" in said
+        assert f"AP {100 * (some.average_precision or 0):.1f} %" in texts

@@ -62,16 +62,16 @@ def test_of_unknown_people_the_nearest_is_compared(people: Dataset, model: Model
 
 
 def test_pairs_and_images_become_groups(people: Dataset, model: Model) -> None:
-    album, pairs = ImageSet(people.source), select_pairs(model, people, people.query[:1])
-    a, b = (view_samples(model, album, some) for some in zip(*[pair[:2] for pair in pairs], strict=True))
+    images, pairs = ImageSet(people.source), select_pairs(model, people, people.query[:1])
+    a, b = (view_samples(model, images, some) for some in zip(*[pair[:2] for pair in pairs], strict=True))
     found = distance_saliency(a, b)
-    groups = distance_groups(album, pairs, [found, found])
+    groups = distance_groups(images, pairs, [found, found])
     assert [group.images[0].frame for group in groups] == [RIGHT, WRONG]
     assert [group.head for group in groups] == ["✓ the same person", "✗ another person"]
     assert groups[0].images[0].caption == [f"person {people.query[0].pid}", f"camera {people.query[0].camid}"]
     assert len(groups[0].rows) == 2
     assert groups[0].rows[0].caption == (f"d = {format_number(found.distances[0].item())}",)
-    (alone, _) = identity_groups(album, [a], [identity_saliency(a)], [[("class 0",), ("class 1",)]])
+    (alone, _) = identity_groups(images, [a], [identity_saliency(a)], [[("class 0",), ("class 1",)]])
     assert alone.rows[0].caption == ("class 0",)
 
 

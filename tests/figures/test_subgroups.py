@@ -67,9 +67,9 @@ def test_every_slice_has_its_numbers_and_few_queries_are_marked() -> None:
 
 def test_it_is_written_as_png(tmp_path: Path) -> None:
     save_figure(subgroup_figure(VISIBILITY, mean_ap=0.5, title=TITLE), tmp_path / "slices.png", dpi=40)
-    with Image.open(tmp_path / "slices.png") as picture:
-        assert picture.format == "PNG"
-        assert picture.convert("L").getextrema() == (0, 255)
+    with Image.open(tmp_path / "slices.png") as image:
+        assert image.format == "PNG"
+        assert image.convert("L").getextrema() == (0, 255)
 
 
 def test_nothing_cannot_be_drawn() -> None:

@@ -30,7 +30,7 @@ _COUNTED = f"n: queries; * and hatched: fewer than {FEW}."
 _BARRED = "p: identities. Whiskers: 95\u00a0% intervals, by bootstrap over the queries."
 _BY: dict[Dimension, str] = {
     "attributes": "attribute",
-    "visibility": "number of visible keypoints of the query, of 18",
+    "visibility": "visible keypoints of the query (of 18)",
 }
 _COLUMNS: tuple[tuple[Dimension, ...], ...] = (("cameras", "visibility"), ("attributes",))
 

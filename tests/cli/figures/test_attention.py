@@ -42,17 +42,17 @@ def test_attention_draws_what_fits_and_says_what_else_there_is(
     result = drawn("attention", run, "--data", figures, "-o", file, "-n", 2, "--positions", "1,0")
     assert result.exit_code == 0, result.output
     assert "--kind channels" in result.output
-    with Image.open(file) as picture:
-        rows_of_two = picture.height
+    with Image.open(file) as image:
+        rows_of_two = image.height
     name = next((figures / "query").glob("*.jpg")).name
     assert drawn("attention", run, "--data", figures, "-o", file, "--query", name).exit_code == 0
-    with Image.open(file) as picture:
-        assert picture.height < 0.75 * rows_of_two
+    with Image.open(file) as image:
+        assert image.height < 0.75 * rows_of_two
     assert drawn("attention", run, "--data", figures, "-o", file, "--kind", "channels", "-n", 3).exit_code == 0
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--positions", "3"), "a position must be ROW,COLUMN"),
         (("--positions", "9,9"), "lies outside the map of 2 rows"),
@@ -63,12 +63,12 @@ def test_attention_draws_what_fits_and_says_what_else_there_is(
         (("--query", "a.jpg", "-n", "2"), "leave it out"),
     ],
 )
-def test_what_cannot_be_drawn_is_said_in_a_line(
-    run_of: Callable[..., Path], figures: Path, tmp_path: Path, arguments: tuple[str, ...], said: str
+def test_errors_are_one_line(
+    run_of: Callable[..., Path], figures: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     result = drawn("attention", run_of("dual_attention"), "--data", figures, "-o", tmp_path / "x.png", *arguments)
     assert result.exit_code == 1
-    assert said in result.stderr
+    assert message in result.stderr
     assert result.stderr.count("\n") == 1
     assert not (tmp_path / "x.png").exists()
 
@@ -84,8 +84,8 @@ def test_attributes_of_drawn_people_are_judged(run_of: Callable[..., Path], figu
     assert drawn("attributes", run, "--data", figures, "-o", file, "-n", 1).exit_code == 0
 
     def is_green(path: Path) -> bool:
-        with Image.open(path) as picture:
-            return any(color == (0, 158, 115) for _, color in picture.convert("RGB").getcolors(1 << 24) or ())
+        with Image.open(path) as image:
+            return any(color == (0, 158, 115) for _, color in image.convert("RGB").getcolors(1 << 24) or ())
 
     assert is_green(file)
     bare = shutil.copytree(figures, tmp_path / "bare", ignore=shutil.ignore_patterns("attributes.csv"))

@@ -40,9 +40,9 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Drawn]:
     """Record what is drawn, in order."""
     kept, draw = list[Drawn](), ranked_list.ranked_list_figure
 
-    def keep(lists: dict[str, Sequence[RankedList]], album: ImageSet, *, title: str) -> Figure:
-        kept.append(Drawn({name: tuple(some) for name, some in lists.items()}, title, album.blurs))
-        return draw(lists, album, title=title)
+    def keep(lists: dict[str, Sequence[RankedList]], images: ImageSet, *, title: str) -> Figure:
+        kept.append(Drawn({name: tuple(some) for name, some in lists.items()}, title, images.blurs))
+        return draw(lists, images, title=title)
 
     monkeypatch.setattr(ranked_list, "ranked_list_figure", keep)
     return kept

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def size_of(file: Path) -> tuple[int, int]:
-    with Image.open(file) as picture:
-        assert picture.format == "PNG"
-        return picture.size
+    with Image.open(file) as image:
+        assert image.format == "PNG"
+        return image.size
 
 
 def test_maps_of_runs_stand_below_each_other(run: Run, trained: Path, figures: Path, tmp_path: Path) -> None:
@@ -28,10 +28,10 @@ def test_maps_of_runs_stand_below_each_other(run: Run, trained: Path, figures: P
     assert size_of(file)[1] > 1.3 * alone[1]
 
 
-def test_pictures_of_ones_own_need_no_labels(run: Run, trained: Path, figures: Path, tmp_path: Path) -> None:
+def test_unlabeled_images_can_be_explained(run: Run, trained: Path, figures: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     for number, file in enumerate(sorted((figures / "query").glob("*.jpg"))[:3]):
-        shutil.copy(file, tmp_path / "mine" / f"photograph {number}.jpg")
+        shutil.copy(file, tmp_path / "mine" / f"photo {number}.jpg")
     asked = (trained, "--data", tmp_path / "mine", "-n", 1)
     for what in ("saliency", "attention"):
         done = run("figures", what, *asked, "-o", tmp_path / f"{what}.png")
@@ -48,7 +48,7 @@ def test_identities(run: Run, trained: Path, figures: Path, tmp_path: Path, meth
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (("--method", "cam"), "add --by identity"),
         (("--method", "cam", "--by", "identity", "--layer", "layer3"), "--layer has no effect"),
@@ -57,11 +57,11 @@ def test_identities(run: Run, trained: Path, figures: Path, tmp_path: Path, meth
         (("--query", "none.jpg"), "unknown image 'none.jpg'"),
     ],
 )
-def test_what_cannot_be_drawn_is_said_in_a_line(
-    run: Run, trained: Path, figures: Path, tmp_path: Path, options: tuple[object, ...], said: str
+def test_errors_are_one_line(
+    run: Run, trained: Path, figures: Path, tmp_path: Path, options: tuple[object, ...], message: str
 ) -> None:
     done = run("figures", "saliency", trained, "--data", figures, "-o", tmp_path / "s.png", *options)
     assert done.code == 1
-    assert said in done.err
+    assert message in done.err
     assert done.err.count("\n") == 1
     assert not (tmp_path / "s.png").exists()

@@ -34,11 +34,11 @@ def see(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ModelView]:
     for place in range(3):
         noise = np.random.default_rng(place).integers(0, 256, (*SIZE, 3), np.uint8)
         Image.fromarray(noise).save(folder / f"{place}.png")
-    album, samples = ImageSet(DirectorySource(folder), blur=True), [Sample(path=f"{place}.png") for place in range(3)]
+    images, samples = ImageSet(DirectorySource(folder), blur=True), [Sample(path=f"{place}.png") for place in range(3)]
 
     def seen(name: str, **options: Any) -> ModelView:
         torch.manual_seed(0)
-        return view_samples(Model(create_model(name, num_classes=2, **options), SIZE), album, samples)
+        return view_samples(Model(create_model(name, num_classes=2, **options), SIZE), images, samples)
 
     return seen
 
@@ -109,12 +109,12 @@ def test_positions_from_head_to_feet(dual: ModelView) -> None:
     assert self_attention(dual).positions == ((0, 0), (1, 0))
 
 
-def test_a_position_outside_the_map_is_refused(dual: ModelView) -> None:
+def test_a_position_outside_the_map_is_an_error(dual: ModelView) -> None:
     with pytest.raises(ShapeError, match="outside the map of 2 rows"):
         self_attention(dual, [(2, 0)])
 
 
-def test_every_registered_model_shows_something_or_says_why_not() -> None:
+def test_every_registered_model_has_attention_or_an_error() -> None:
     small: dict[str, dict[str, Any]] = {
         "aap_reid": {"backbone": "resnet18"}, "dual_attention": {"backbone": "resnet18"},
         "aanet": {"backbone": "resnet18"},
@@ -132,7 +132,7 @@ def test_every_registered_model_shows_something_or_says_why_not() -> None:
                 require_attention(create_model(name, num_classes=2, **small.get(name, {})))
 
 
-def test_another_kind_than_the_model_has_is_refused(dual: ModelView) -> None:
+def test_a_kind_that_the_model_lacks_is_an_error(dual: ModelView) -> None:
     with pytest.raises(ConfigError, match=r"no attention of kind intra .* has self and channels"):
         require_attention(dual.model.network, "intra")
     assert require_attention(dual.model.network) == "self"

@@ -1,4 +1,4 @@
-"""Attention of parts: where their maps lie on the picture, and what they weigh."""
+"""Attention of parts: where their maps lie on the image, and the weights."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_equal_costs_always_give_the_same_path() -> None:
     assert [step[:2] for step in align(crossed, crossed).steps] == [(0, 0), (0, 1), (1, 1)]
 
 
-def test_somebody_who_stands_lower_is_aligned() -> None:
+def test_a_person_lower_in_the_image_is_aligned() -> None:
     body = stripes(5, 0)
     moved = torch.cat([body[:1], body[:1], body[:-1]])
     aligned = {(step.a, step.b) for step in align(body, moved).steps if step.cost < 1e-3}
@@ -72,6 +72,6 @@ def test_an_alignment_is_a_value() -> None:
 
 
 @pytest.mark.parametrize(("x", "y"), [((2, 3), (2, 4)), ((3,), (3,)), ((0, 3), (2, 3))])
-def test_other_shapes_are_refused(x: tuple[int, ...], y: tuple[int, ...]) -> None:
+def test_other_shapes_are_an_error(x: tuple[int, ...], y: tuple[int, ...]) -> None:
     with pytest.raises(ShapeError, match="stripes"):
         unwrap(align)(torch.ones(x), torch.ones(y))  # without the tests' own check of shapes

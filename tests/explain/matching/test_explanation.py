@@ -47,23 +47,23 @@ def people(draw_people: Callable[..., Path], tmp_path_factory: pytest.TempPathFa
     return load_dataset(f"market1501:{folder}")
 
 
-def explained(who: Model, people: Dataset, **how: Any) -> MatchExplanation:
-    album = ImageSet(people.source)
-    return explain_match(who, album, people.query[0], album, people.gallery[-1], **how)
+def explained(reid: Model, people: Dataset, **how: Any) -> MatchExplanation:
+    images = ImageSet(people.source)
+    return explain_match(reid, images, people.query[0], images, people.gallery[-1], **how)
 
 
 @pytest.mark.parametrize("name", list_models())
 def test_every_model_explains_its_matches(name: str, people: Dataset) -> None:
-    who = model(name)
-    found = explained(who, people)
-    x = who.embed_samples(people.source, people.query[:1])
-    y = who.embed_samples(people.source, people.gallery[-1:])
-    served = top_k(x, y, 1, normalize=who.protocol.normalize).distances.item()
+    reid = model(name)
+    found = explained(reid, people)
+    x = reid.embed_samples(people.source, people.query[:1])
+    y = reid.embed_samples(people.source, people.gallery[-1:])
+    served = top_k(x, y, 1, normalize=reid.protocol.normalize).distances.item()
     assert found.distance == pytest.approx(served, rel=1e-3, abs=1e-4)
     if found.blocks:
         assert sum(part.distance for part in found.blocks) == pytest.approx(found.distance, rel=1e-4)
-    assert (found.alignment is not None) == ("local" in who.card.distances)
-    assert bool(found.attributes) == (who.schema is not None)
+    assert (found.alignment is not None) == ("local" in reid.card.distances)
+    assert bool(found.attributes) == (reid.schema is not None)
     assert all(0 <= part.dissimilarity <= 2 for part in found.parts)
     assert found.maps is not None
     assert [tuple(each.shape) for each in found.maps] == [(64, 32)] * 2
@@ -79,9 +79,9 @@ def test_the_local_distance_is_the_alignment(people: Dataset) -> None:
     assert [part.name for part in found.stripes] == [f"stripe {i}" for i in range(1, 5)]
 
 
-def test_a_picture_matches_itself(people: Dataset) -> None:
-    album = ImageSet(people.source)
-    found = explain_match(model("attention_driven"), album, people.query[0], album, people.query[0], saliency=False)
+def test_an_image_matches_itself(people: Dataset) -> None:
+    images = ImageSet(people.source)
+    found = explain_match(model("attention_driven"), images, people.query[0], images, people.query[0], saliency=False)
     assert found.distance == 0
     assert found.same
     assert found.maps is None
@@ -89,18 +89,18 @@ def test_a_picture_matches_itself(people: Dataset) -> None:
 
 
 def test_of_normalised_embeddings_the_blocks_add_up_too(people: Dataset) -> None:
-    who = model("aanet")
-    found = explained(who, people, protocol=Protocol(normalize=True), saliency=False)
+    reid = model("aanet")
+    found = explained(reid, people, protocol=Protocol(normalize=True), saliency=False)
     assert 0 < found.distance < 2
     assert sum(part.distance for part in found.blocks) == pytest.approx(found.distance, rel=1e-4)
 
 
 def test_attributes_count_where_both_are_confident(people: Dataset) -> None:
-    who = model("aanet")
-    strict, lax = (explained(who, people, confident=c, saliency=False).attributes for c in (1.0, 0.0))
+    reid = model("aanet")
+    strict, lax = (explained(reid, people, confident=c, saliency=False).attributes for c in (1.0, 0.0))
     assert {row.judged for row in strict} == {"uncertain"}
     assert [row.judged for row in lax] == ["agrees" if row.a == row.b else "conflicts" for row in lax]
-    described = who.predict_attributes(who.embed_samples(people.source, people.query[:1]))[0]
+    described = reid.predict_attributes(reid.embed_samples(people.source, people.query[:1]))[0]
     assert [row.a for row in lax] == [one.value for one in described.values()]
     assert [row.probability_a for row in lax] == pytest.approx([one.probability for one in described.values()])
 
@@ -119,13 +119,13 @@ def test_strips_are_no_parts_of_the_body(people: Dataset) -> None:
 
 
 def test_a_calibrated_run_says_how_probable_it_is(people: Dataset) -> None:
-    who = model("osnet_x0_25")
-    who.calibration = calibrate(who, people)
-    found = explained(who, people, saliency=False)
-    probability, verdict = who.calibration.verdict(found.distance)
+    reid = model("osnet_x0_25")
+    reid.calibration = calibrate(reid, people)
+    found = explained(reid, people, saliency=False)
+    probability, verdict = reid.calibration.verdict(found.distance)
     assert (found.same_person, found.verdict) == (probability, verdict)
     assert "P" in found.sentence
-    other = explained(who, people, protocol=Protocol(normalize=False), saliency=False)
+    other = explained(reid, people, protocol=Protocol(normalize=False), saliency=False)
     assert other.same_person is None
 
 
@@ -135,8 +135,8 @@ def test_a_model_that_hides_its_maps_is_explained_without(
     def hidden(self: ReidModel) -> None:
         raise ConfigError("osnet does not say where its maps are")
 
-    who = model("osnet_x0_25")
-    monkeypatch.setattr(type(who.network), "map_layers", hidden)
+    reid = model("osnet_x0_25")
+    monkeypatch.setattr(type(reid.network), "map_layers", hidden)
     with caplog.at_level(logging.WARNING):
-        assert explained(who, people).maps is None
+        assert explained(reid, people).maps is None
     assert "does not say where its maps are" in caplog.text

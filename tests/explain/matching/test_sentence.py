@@ -18,7 +18,7 @@ from passerby.types import Protocol, Role, Sample
 
 
 def match(**known: Any) -> MatchExplanation:
-    picture = Image.new("RGB", (16, 32), "grey")
+    image = Image.new("RGB", (16, 32), "gray")
     nothing: dict[str, Any] = {
         "a": Sample("query/a.jpg", 1, 1),
         "b": Sample("gallery/b.jpg", 1, 2),
@@ -33,7 +33,7 @@ def match(**known: Any) -> MatchExplanation:
         "blocks": (),
         "attributes": (),
         "confident": 0.8,
-        "images": (picture, picture),
+        "images": (image, image),
         "crops": {},
         "maps": None,
     }
@@ -49,13 +49,13 @@ def pairs(judged: Agreement = "agrees", /, **values: str) -> tuple[AttributePair
     return tuple(found)
 
 
-def said(**known: Any) -> str:
+def sentence_of(**known: Any) -> str:
     return match(same_person=0.97, verdict="same", **known).sentence
 
 
 def test_what_both_show_and_what_one_does() -> None:
     worn = pairs(upper_color="red", lower_color="black", type_of_lower="pants", backpack="yes|no", hat="no", age="old")
-    assert said(attributes=worn) == (
+    assert sentence_of(attributes=worn) == (
         "Probably the same person (P = 0.97): both seem to show a red upper garment and black trousers; "
         "a backpack seems to be on the first image only."
     )
@@ -82,11 +82,11 @@ def test_what_both_show_and_what_one_does() -> None:
     ],
 )
 def test_attributes_in_words(values: dict[str, str], words: str) -> None:
-    assert said(attributes=pairs(**values)) == f"Probably the same person (P = 0.97): {words}."
+    assert sentence_of(attributes=pairs(**values)) == f"Probably the same person (P = 0.97): {words}."
 
 
 def test_many_conflicts_are_counted() -> None:
-    sentence = said(attributes=pairs(**{f"group{i}": "a|b" for i in range(6)}))
+    sentence = sentence_of(attributes=pairs(**{f"group{i}": "a|b" for i in range(6)}))
     assert "group3 (a, b) and 2 more differ" in sentence
     assert "group4" not in sentence
 
@@ -95,14 +95,14 @@ def test_many_conflicts_are_counted() -> None:
 @pytest.mark.parametrize("last", [False, True])
 def test_every_attribute_of_the_papers_has_words(schema: Any, last: bool) -> None:
     values = {group.name.replace(" ", "_"): group.values[-1 if last else 0] for group in schema.groups}
-    sentence = said(attributes=pairs(**values))
+    sentence = sentence_of(attributes=pairs(**values))
     assert "  " not in sentence
     assert "a a" not in sentence
     assert (" no" in sentence) is False
 
 
-def test_what_is_uncertain_is_not_said() -> None:
-    sentence = said(attributes=pairs("uncertain", upper_color="red", hat="yes"))
+def test_uncertain_attributes_are_left_out() -> None:
+    sentence = sentence_of(attributes=pairs("uncertain", upper_color="red", hat="yes"))
     assert sentence == "Probably the same person (P = 0.97): no attribute is predicted confidently for both images."
 
 
@@ -131,7 +131,7 @@ def test_stripes_are_counted() -> None:
     )
 
 
-def test_without_a_calibration_nothing_is_said_of_who_it_is() -> None:
+def test_without_a_calibration_there_is_no_verdict() -> None:
     assert match().sentence == "The distance is 0.25, and the run has no calibration to tell what it means."
 
 

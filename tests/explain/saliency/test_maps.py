@@ -146,7 +146,7 @@ def test_the_likeliest_identity_is_explained_unless_another_is_named(people: Dat
     assert not torch.allclose(identity_saliency(seen), identity_saliency(seen, classes=(chosen + 1) % 5))
 
 
-def test_a_picture_is_explained_by_itself(people: Dataset) -> None:
+def test_an_image_is_explained_by_its_own_maps(people: Dataset) -> None:
     model = small("attention_driven")
     both, alone = distance_saliency(shown(people, model), shown(people, model, slice(2, 4))), shown(people, model)
     one = distance_saliency(shown(people, model, slice(1, 2)), shown(people, model, slice(3, 4)))
@@ -162,7 +162,7 @@ def test_layers_are_averaged_as_equals(people: Dataset) -> None:
 
 
 class Crops(ReidModel):
-    """Sees a whole picture and four parts, each pooled; its maps are what it is given."""
+    """A model of a whole image and four parts, each pooled; its maps are its inputs."""
 
     card: ClassVar[ModelCard] = ModelCard(
         name="crops", paper="none, 2026", input_size=SIZE, inputs=("images", "parts"), normalize=False
@@ -198,7 +198,7 @@ def test_maps_of_parts_lie_where_these_were_cut(head_seen: tuple[ModelView, tupl
     assert (bottom - top) * (right - left) < found.numel() / 2
 
 
-def test_what_cannot_be_explained_is_said(people: Dataset) -> None:
+def test_what_cannot_be_explained_is_an_error(people: Dataset) -> None:
     seen = shown(people, small("aap_reid"))
     with pytest.raises(UnknownNameError, match=r"unknown layer of aap_reid 'layer9'\. Did you mean layer"):
         identity_saliency(seen, layers=["layer9"])
@@ -228,9 +228,9 @@ def test_models_without_attributes_cannot_explain_them(people: Dataset) -> None:
         attribute_saliency(shown(people, small("strong_baseline")), 0)
 
 
-def test_what_maps_leave_out_is_said() -> None:
+def test_limits_of_maps_are_described() -> None:
     assert describe_limits([Protocol()]) == ""
-    said = describe_limits([Protocol(flip_tta=True), Protocol(distance="global_local", rerank=Rerank())])
-    assert "do not include flip test-time augmentation" in said
-    assert "not that of stripes in it (global_local)" in said
-    assert "before re-ranking" in said
+    text = describe_limits([Protocol(flip_tta=True), Protocol(distance="global_local", rerank=Rerank())])
+    assert "do not include flip test-time augmentation" in text
+    assert "not that of stripes in it (global_local)" in text
+    assert "before re-ranking" in text

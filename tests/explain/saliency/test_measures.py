@@ -46,7 +46,7 @@ def test_squares_are_drawn_as_a_whole() -> None:
     assert order[0].tolist() != order[1].tolist()
 
 
-def test_shares_of_a_picture_are_replaced_in_order() -> None:
+def test_shares_of_an_image_are_replaced_in_order() -> None:
     draw = generator()
     image, other = torch.randint(0, 256, (2, 3, 4, 5), generator=draw, dtype=torch.uint8)
     order, shares = torch.randperm(20, generator=draw), (0, 0.25, 1)
@@ -94,7 +94,7 @@ def test_mass_and_highest_point_inside_a_mask() -> None:
     )
 
 
-def test_a_blurred_picture_keeps_its_color_and_loses_its_pattern() -> None:
+def test_a_blurred_image_keeps_its_color_and_loses_its_pattern() -> None:
     stripes = torch.zeros(1, 3, 32, 16, dtype=torch.uint8)
     stripes[:, :, ::2] = 200
     found = blur_images(stripes).float()
