@@ -14,12 +14,14 @@ import torch
 from PIL import Image
 
 from passerby.errors import ConfigError, DatasetLayoutError, ImageError, PasserbyError, ShapeError
+from passerby.gallery import Gallery
 from passerby.inference.model import Model
 from passerby.inference.options import InferenceOptions
 from passerby.metrics.calibration import Calibration
 from passerby.metrics.held_out import calibrate_embeddings
+from passerby.models.card import ModelCard
 from passerby.models.registry import create_model
-from passerby.types import Embeddings, Protocol
+from passerby.types import Embeddings, ModelOutput, Protocol
 
 SIZE = (32, 16)
 
@@ -84,6 +86,14 @@ def test_exif_orientation_counts_in_images_as_in_files(model: Model, tmp_path: P
     assert not torch.equal(model.embed(pixels).embedding, model.embed(tmp_path / "turned.png").embedding)
 
 
+def test_a_truncated_image_is_named(model: Model, files: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "cut.png").write_bytes(files[0].read_bytes()[:300])
+    with Image.open(tmp_path / "cut.png") as cut, pytest.raises(ImageError, match="image 1 cannot be decoded"):
+        model.embed([files[0], cut])
+    with pytest.raises(ImageError, match=r"cut\.png"):
+        model.embed([files[0], tmp_path / "cut.png"])
+
+
 def test_rows_unpack_and_keep_their_labels(model: Model, files: list[Path]) -> None:
     a, b, c = found = model.embed(files)
     assert [len(row) for row in (a, b, c)] == [1, 1, 1]
@@ -137,8 +147,8 @@ def calibrated(model: Model) -> Model:
     """The model with a calibration of made-up people around it."""
     generator = torch.Generator().manual_seed(0)
     pids = torch.arange(40).repeat_interleave(4)
-    centers = torch.randn(40, model.session.embedding_size, generator=generator)
-    vectors = centers[pids] + 0.5 * torch.randn(160, model.session.embedding_size, generator=generator)
+    centers = torch.randn(40, model.embedding_size, generator=generator)
+    vectors = centers[pids] + 0.5 * torch.randn(160, model.embedding_size, generator=generator)
     side = Embeddings(vectors, tuple(map(str, range(160))), pids, torch.arange(160) % 4)
     rows = torch.arange(160)
     made = calibrate_embeddings(
@@ -202,3 +212,38 @@ def test_bytes_of_jpeg_files_and_their_decoded_images_agree(model: Model, tmp_pa
     (tmp_path / "a.jpg").write_bytes(file.getvalue())
     with Image.open(tmp_path / "a.jpg") as image:
         assert torch.equal(model.embed(image).embedding, model.embed(tmp_path / "a.jpg").embedding)
+
+
+class MeanColor:
+    """A session without PyTorch's layers: the mean color of an image is its embedding."""
+
+    card = ModelCard(name="mean_color", paper="none", input_size=SIZE, normalize=False)
+    schema = None
+    embedding_size = 3
+    device = torch.device("cpu")
+
+    def run(self, images: torch.Tensor, parts: torch.Tensor | None = None) -> ModelOutput:
+        assert images.dtype == torch.uint8
+        assert parts is None
+        mean = images.float().mean(dim=(2, 3))
+        return ModelOutput(mean, mean)
+
+    def digest(self, salt: str) -> str:
+        return f"{salt:_<64}"
+
+
+def test_any_session_serves(files: list[Path], tmp_path: Path) -> None:
+    model = Model(MeanColor(), SIZE, InferenceOptions(flip_tta=True))
+    found = model.embed(files)
+    expected = [np.asarray(Image.open(file).convert("RGB")).mean(axis=(0, 1)) for file in files]
+    assert np.allclose(found.embedding.numpy(), expected, atol=2), "resizing keeps the mean color"
+    assert repr(model) == "Model(mean_color, size=32×16, dimension=3, device=cpu)"
+    assert (model.protocol.normalize, model.protocol.flip_tta) == (False, True)
+    gallery = Gallery(model)
+    gallery.add(files)
+    gallery.save(tmp_path / "g.parquet")
+    assert Gallery.open(model, tmp_path / "g.parquet").search(files[1], k=1)[0].path == str(files[1])
+    with pytest.raises(ConfigError, match="mean_color runs in a MeanColor, which has no PyTorch network"):
+        _ = model.network
+    with pytest.raises(ConfigError, match="mean_color predicts no attributes"):
+        model.predict_attributes(files)

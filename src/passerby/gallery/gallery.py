@@ -68,7 +68,7 @@ class Gallery:
     ) -> None:
         self.model = model
         if embeddings is None:
-            embeddings = Embeddings(torch.empty(0, model.session.embedding_size), ())
+            embeddings = Embeddings(torch.empty(0, model.embedding_size), ())
         self._set(Records(embeddings, tuple(splits or (None,) * len(embeddings)), source))
         self._keypoints: list[KeypointOrigin | None] = []  # empty until they are needed
 

