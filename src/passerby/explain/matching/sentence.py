@@ -49,7 +49,7 @@ def describe_match(found: Comparison) -> str:
 def join_words(words: Sequence[str]) -> str:
     """Join words with commas and "and".
 
-    >>> listed(["a hat", "boots", "a bag"])
+    >>> join_words(["a hat", "boots", "a bag"])
     'a hat, boots and a bag'
     """
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
