@@ -127,7 +127,7 @@ def _named_content(number: int, image: object) -> tuple[str, bytes | Path]:
 
 
 def _as_file(number: int, image: Image.Image) -> bytes:
-    """Return an image as an upright RGB file: lossless, and uncompressed for speed (0.03 ms for a crop, PNG takes 8)."""
+    """Return an image as an upright RGB file: lossless, and uncompressed for speed (a crop takes 0.03 ms, as PNG 8)."""
     file = io.BytesIO()
     try:
         ImageOps.exif_transpose(image).convert("RGB").save(file, "BMP")
