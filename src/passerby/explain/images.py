@@ -31,7 +31,8 @@ class ImageSet:
 
     Args:
         blur: whether to blur heads; ``None``: unless the images are synthetic.
-        keypoints: the pose estimator that finds the heads; ``None``: this package's pose network, or none for synthetic images.
+        keypoints: the pose estimator that finds the heads; ``None``: this package's pose network, or none for synthetic
+            images.
     """
 
     def __init__(self, source: Source, *, blur: bool | None = None, keypoints: PoseEstimator | None = None) -> None:

@@ -3,7 +3,7 @@
 Distances, ties and average precision are those of an evaluation under the same protocol, re-ranking included: the
 figure shows what is measured. What the protocol ignores (junk; the query's person by the query's camera) has no rank.
 
-Attributes can filter a list (AANet's Fig 8; Tay, Roy, Yap, CVPR 2019): distances stay, and images with other match_predictions
+Attributes can filter a list (AANet's Fig 8; Tay, Roy, Yap, CVPR 2019): distances stay, and images with other predicted
 attributes are removed. The average precision of a filtered list counts removed matches as never found.
 """
 

@@ -1,6 +1,7 @@
 """Measures of the quality of saliency maps: pure functions of maps, masks and model scores.
 
-- Petsiuk, Das, Saenko (RISE, BMVC 2018), deletion and insertion: :func:`replace_pixels`, :func:`score_curve`, :func:`area_under_curve`;
+- Petsiuk, Das, Saenko (RISE, BMVC 2018), deletion and insertion: :func:`replace_pixels`, :func:`score_curve`,
+  :func:`area_under_curve`;
 - Zhang et al. (Top-down neural attention by excitation backprop, ECCV 2016), pointing game: :func:`points_inside`;
 - Adebayo et al. (Sanity checks for saliency maps, NeurIPS 2018), rank correlation with the maps of a model whose
   weights are random: :func:`rank_correlation`.
