@@ -1,4 +1,4 @@
-"""Settings of a layout: how they are written and read, which are errors, and that no other part of the program loses them."""
+"""Settings of a layout: how they are written and read, what is an error, and that the program keeps them."""
 
 from __future__ import annotations
 

@@ -56,6 +56,7 @@ def test_whole_pixels_at_their_own_size_are_copied() -> None:
     )
 
 
+@pytest.mark.usefixtures("_no_shape_checker")
 def test_rectangles_that_do_not_fit_are_errors() -> None:
     images = random_images()
     for wrong in ([-1.0, 0, 5, 5], [0, 0, 25, 5], [0, 0, 5, 49], [5, 5, 5, 9], [5, 9, 9, 5], [float("nan"), 0, 1, 1]):

@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float, UInt8
 from kornia.enhance import (
     adjust_brightness_accumulative,
     adjust_contrast_with_mean_subtraction,
@@ -31,14 +32,16 @@ def _uniform(n: int, low: float, high: float, generator: Generator) -> Tensor:
     return torch.rand(n, generator=generator) * (high - low) + low
 
 
-def random_flip(images: Tensor, p: float, generator: Generator) -> Tensor:
-    """Mirror each image left to right with probability ``p``; of images with parts, ``(b, p, 3, y, x)``, all parts."""
+def random_flip(
+    images: UInt8[Tensor, "b *parts 3 h w"], p: float, generator: Generator
+) -> UInt8[Tensor, "b *parts 3 h w"]:
+    """Mirror each image left to right with probability ``p``; of images with parts, all parts."""
     chosen = (torch.rand(len(images), generator=generator) < p).to(images.device)
     flipped: Tensor = torch.where(chosen.view(-1, *[1] * (images.ndim - 1)), hflip(images), images)
     return flipped
 
 
-def random_pad_crop(images: Tensor, pad: int, generator: Generator) -> Tensor:
+def random_pad_crop(images: UInt8[Tensor, "b 3 h w"], pad: int, generator: Generator) -> UInt8[Tensor, "b 3 h w"]:
     """Pad every side by ``pad`` black pixels, then cut the old size out at a random place."""
     b, _, h, w = images.shape
     padded = F.pad(images, (pad, pad, pad, pad))
@@ -50,7 +53,9 @@ def random_pad_crop(images: Tensor, pad: int, generator: Generator) -> Tensor:
     return cut.permute(0, 3, 1, 2)
 
 
-def random_affine(images: Tensor, degrees: float, translate: float, generator: Generator) -> Tensor:
+def random_affine(
+    images: UInt8[Tensor, "b 3 h w"], degrees: float, translate: float, generator: Generator
+) -> UInt8[Tensor, "b 3 h w"]:
     """Rotate by up to ±``degrees`` about the center and shift by up to ±``translate`` of each side; black fills."""
     b, _, h, w = images.shape
     angle = _uniform(b, -degrees, degrees, generator)
@@ -62,8 +67,8 @@ def random_affine(images: Tensor, degrees: float, translate: float, generator: G
     return moved.round().clamp(0, 255).to(images.dtype)
 
 
-def random_jitter(images: Tensor, amount: float, generator: Generator) -> Tensor:
-    """Multiply brightness, contrast and saturation of each image by factors of 1 ± ``amount``; uint8 stays uint8."""
+def random_jitter(images: UInt8[Tensor, "b 3 h w"], amount: float, generator: Generator) -> UInt8[Tensor, "b 3 h w"]:
+    """Multiply brightness, contrast and saturation of each image by factors of 1 ± ``amount``."""
     factors = _uniform(3 * len(images), 1 - amount, 1 + amount, generator).view(3, -1).to(images.device)
     light = adjust_brightness_accumulative(images.float() / 255, factors[0])
     light = adjust_contrast_with_mean_subtraction(light, factors[1])
@@ -71,7 +76,9 @@ def random_jitter(images: Tensor, amount: float, generator: Generator) -> Tensor
     return (light * 255).round().clamp(0, 255).to(images.dtype)
 
 
-def random_erase(images: Tensor, p: float, generator: Generator, *, attempts: int = 10) -> Tensor:
+def random_erase(
+    images: Float[Tensor, "b 3 h w"], p: float, generator: Generator, *, attempts: int = 10
+) -> Float[Tensor, "b 3 h w"]:
     """Set a random rectangle of each normalized image to 0, the mean color, with probability ``p``."""
     b, _, h, w = images.shape
     area = _uniform(b * attempts, 0.02, 0.4, generator) * h * w
@@ -107,7 +114,7 @@ class Augmentation:
     erase: float = 0.0
     """The probability of an erased rectangle."""
 
-    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+    def __call__(self, images: UInt8[Tensor, "b 3 h w"], generator: Generator) -> Float[Tensor, "b 3 h w"]:
         if self.flip:
             images = random_flip(images, self.flip, generator)
         if self.pad:
@@ -124,8 +131,10 @@ class Augmentation:
         """A flag of augmentations that move pixels otherwise than by mirroring, so that parts would be misplaced."""
         return bool(self.pad or self.degrees or self.translate)
 
-    def with_parts(self, images: Tensor, parts: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Augment images with their parts ``(b, p, 3, y, x)``: mirrored together, jittered and erased one by one.
+    def with_parts(
+        self, images: UInt8[Tensor, "b 3 h w"], parts: UInt8[Tensor, "b p 3 y x"], generator: Generator
+    ) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b p 3 y x"]]:
+        """Augment images with their parts: mirrored together, jittered and erased one by one.
 
         Raises:
             ConfigError: if it :attr:`moves` pixels.

@@ -11,6 +11,7 @@ from itertools import islice
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
@@ -43,23 +44,23 @@ def decode(content: bytes, *, name: str) -> Image.Image:
         raise ImageError(f"{name}: not a whole image ({error}); {len(content):,} bytes read; replace it") from None
 
 
-def to_tensor(image: Image.Image, size: tuple[int, int]) -> Tensor:
-    """Return ``(3, h, w)`` uint8, resized to ``size`` (height, width) by Pillow's antialiased bilinear filter."""
+def to_tensor(image: Image.Image, size: tuple[int, int]) -> UInt8[Tensor, "3 h w"]:
+    """Return the pixels, resized to ``size`` (height, width) by Pillow's antialiased bilinear filter."""
     height, width = size
     if image.size != (width, height):
         image = image.resize((width, height), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)
 
 
-def read_image(source: Source, sample: Sample, size: tuple[int, int]) -> Tensor:
-    """Read one sample's image as ``(3, h, w)`` uint8."""
+def read_image(source: Source, sample: Sample, size: tuple[int, int]) -> UInt8[Tensor, "3 h w"]:
+    """Read one sample's image, resized to ``size`` (height, width)."""
     return to_tensor(decode(source.read(sample.path), name=sample.path), size)
 
 
 def read_batches(
     source: Source, samples: Sequence[Sample], size: tuple[int, int], *, batch_size: int, threads: int = 2
-) -> Iterator[Tensor]:
-    """Yield images in order as ``(≤ batch_size, 3, h, w)`` uint8; threads decode a batch or two ahead."""
+) -> Iterator[UInt8[Tensor, "b 3 h w"]]:
+    """Yield images in order, ``batch_size`` or fewer at once; threads decode a batch or two ahead."""
     with ThreadPoolExecutor(threads) as pool:
         waiting = iter(samples)
         ahead = [pool.submit(read_image, source, s, size) for s in islice(waiting, 2 * batch_size)]
@@ -70,8 +71,10 @@ def read_batches(
             yield batch
 
 
-def read_all(source: Source, samples: Iterable[Sample], size: tuple[int, int], *, threads: int = 2) -> Tensor:
-    """Read all images as one tensor in memory, ``(n, 3, h, w)`` uint8 (n·3·h·w bytes)."""
+def read_all(
+    source: Source, samples: Iterable[Sample], size: tuple[int, int], *, threads: int = 2
+) -> UInt8[Tensor, "n 3 h w"]:
+    """Read all images as one tensor in memory (n·3·h·w bytes)."""
     ordered = list(samples)
     out = torch.empty((len(ordered), 3, *size), dtype=torch.uint8)
     done = 0

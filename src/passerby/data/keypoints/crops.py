@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
+from jaxtyping import Float, Real, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -59,10 +60,10 @@ class Rectangles(NamedTuple):
 class Cut(NamedTuple):
     """The input of a model that takes parts, of the images' dtype."""
 
-    whole: Tensor
-    """The whole bodies ``(b, 3, H, W)``, as large as the images."""
-    parts: Tensor
-    """The parts ``(b, 4, 3, h, w)``."""
+    whole: Real[Tensor, "b 3 H W"]
+    """The whole bodies, as large as the images."""
+    parts: Real[Tensor, "b 4 3 h w"]
+    """The parts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +108,8 @@ class PartCutter:
             regions[:, :1] = _whole_images(len(regions), size)
         return Rectangles(regions, ~found)
 
-    def cut(self, images: Tensor, regions: NDArray[np.float32]) -> Cut:
-        """Crop the whole body and the parts of images ``(b, 3, H, W)`` at rectangles ``(b, 5, 4)``."""
+    def cut(self, images: Real[Tensor, "b 3 H W"], regions: NDArray[np.float32]) -> Cut:
+        """Crop the whole body and the parts of images at rectangles ``(b, 5, 4)``."""
         rectangles, whole = torch.from_numpy(regions), images
         if self.by == "pose" and self.align:
             whole = crop_parts(images, rectangles[:, :1], (images.shape[2], images.shape[3]))[:, 0]
@@ -126,14 +127,14 @@ class PartMaker:
         if self.cutter.by == "pose" and self.estimator is None:
             raise ConfigError("parts by pose need a keypoint source. Fix: name one, or use strips")
 
-    def rectangles(self, names: Sequence[str], images: Tensor) -> Rectangles:
-        """Return the rectangles in images ``(b, 3, h, w)``, uint8, with ``names``."""
+    def rectangles(self, names: Sequence[str], images: UInt8[Tensor, "b 3 h w"]) -> Rectangles:
+        """Return the rectangles in images with ``names``."""
         height, width = images.shape[2:]
         keypoints = _no_keypoints(len(names)) if self.estimator is None else self.estimator(names, images)
         return self.cutter.rectangles(keypoints, (height, width))
 
-    def __call__(self, names: Sequence[str], images: Tensor) -> Cut:
-        """Return the input of a model for images ``(b, 3, h, w)``, uint8."""
+    def __call__(self, names: Sequence[str], images: UInt8[Tensor, "b 3 h w"]) -> Cut:
+        """Return the input of a model for images with ``names``."""
         return self.cutter.cut(images, self.rectangles(names, images).regions)
 
 
@@ -171,16 +172,15 @@ def _no_keypoints(b: int) -> Keypoints:
 
 
 @torch.no_grad()
-def crop_parts(images: Tensor, rectangles: Tensor, size: tuple[int, int]) -> Tensor:
+def crop_parts(
+    images: Real[Tensor, "b 3 H W"], rectangles: Real[Tensor, "b p 4"], size: tuple[int, int]
+) -> Real[Tensor, "b p 3 h w"]:
     """Crop rectangles of each image, resized by the antialiased bilinear filter of Pillow's ``resize(box=…)``.
 
     Args:
-        images: ``(b, 3, H, W)``, uint8 or floating; the parts have the same type.
-        rectangles: ``(b, p, 4)``: left, top, right, bottom in pixels, inside the images; fractions are fine.
+        images: uint8 or floating-point; the parts have the same dtype.
+        rectangles: left, top, right, bottom in pixels, inside the images; fractions are fine.
         size: (height, width) of a part.
-
-    Returns:
-        ``(b, p, 3, height, width)``.
 
     Raises:
         ShapeError: for other shapes, or a rectangle that is empty or extends beyond its image.
@@ -195,8 +195,10 @@ def crop_parts(images: Tensor, rectangles: Tensor, size: tuple[int, int]) -> Ten
     return parts if images.is_floating_point() else parts.round().clamp(0, 255).to(images.dtype)
 
 
-def _weights(start: Tensor, end: Tensor, length: int, out: int) -> Tensor:
-    """Return the weight of each pixel in each output pixel, ``(n, out, length)``: a triangle of the scale's width."""
+def _weights(
+    start: Float[Tensor, " n"], end: Float[Tensor, " n"], length: int, out: int
+) -> Float[Tensor, "n out length"]:
+    """Return the weight of each pixel in each output pixel: a triangle of the scale's width."""
     scale = ((end - start) / out)[:, None, None]
     center = start[:, None, None] + (torch.arange(out, device=start.device)[:, None] + 0.5) * scale
     pixel = torch.arange(length, device=start.device) + 0.5
