@@ -155,8 +155,16 @@ def untrained(folder: Path, name: str, options: dict[str, Any], **how: Any) -> P
 def readme(run: Path, data: Path) -> dict[str, Any]:
     """Return ``result`` of the README's Python block, run with these files."""
     (lines,) = (block.partition("```")[0] for block in README.read_text().split("```python\n")[1:])
-    theirs = ("runs/market", "people/", "query.jpg", "Market-1501.zip")
-    for name, file in zip(theirs, (run, data, min((data / "query").iterdir()), data), strict=True):
+    files = sorted((data / "query").iterdir())
+    ours = {
+        "passerby-demo/run": run,
+        "people/": data,
+        "a.jpg": files[0],
+        "b.jpg": files[-1],
+        "people.parquet": run / "people.parquet",
+        "Market-1501.zip": data,
+    }
+    for name, file in ours.items():
         assert f'"{name}"' in lines
         lines = lines.replace(f'"{name}"', repr(str(file)))
     names: dict[str, Any] = {}
