@@ -35,7 +35,7 @@ def test_every_error_says_what_it_is_for() -> None:
     [
         ("aap_ried", ["aap_reid", "aligned_reid", "osnet_x1_0"], "Did you mean aap_reid"),
         ("resnet5", ["resnet50", "resnet18"], "Did you mean resnet50"),
-        ("zzz", ["pear", "apple"], "Known: apple, pear."),
+        ("zzz", ["pear", "apple"], "Known: apple, pear. Fix: name --plugin FILE.py if a plugin defines it"),
         ("anything", [], "Known: none."),
         ("zzz", [f"a{i:03}" for i in range(3000)], "a049, … (3,000 in all)."),
     ],

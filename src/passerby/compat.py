@@ -59,6 +59,10 @@ FORMER_OPTIONS = {
 """The present names of former options, which are accepted with a warning until the next release."""
 
 
+class FormerNameWarning(FutureWarning):
+    """The warning of a setting that is given by its former name; the command line prints it as one plain line."""
+
+
 def current_settings(tree: V, *, within: str = "") -> V:
     """Return a JSON tree with every former key replaced by today's name, at any depth.
 
@@ -97,7 +101,7 @@ def current_key(key: str) -> str:
     """
     renamed = _renamed(key)
     if renamed != key:
-        warnings.warn(f"the setting {key} is now called {renamed}", FutureWarning, stacklevel=3)
+        warnings.warn(f"the setting {key} is now called {renamed}", FormerNameWarning, stacklevel=3)
     return renamed
 
 

@@ -22,6 +22,8 @@ from collections.abc import Iterable, Sequence
 
 _MOST = 50
 """The number of names that a message lists."""
+_OF_PLUGINS = ("model", "loss", "recipe")
+"""The kinds of names that plugins often define."""
 
 
 class PasserbyError(Exception):
@@ -44,6 +46,8 @@ class UnknownNameError(PasserbyError):
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         self._arguments = (kind, name, names)
         hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {_listed(names)}."
+        if not near and kind in _OF_PLUGINS:
+            hint += " Fix: name --plugin FILE.py if a plugin defines it"
         super().__init__(f"unknown {kind} {name!r}. {hint}")
 
     def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str]]]:

@@ -96,6 +96,11 @@ def test_probabilities_are_never_certain(images: ImageSet) -> None:
     assert [axes.texts[0].get_text().splitlines()[2] for axes in figure.axes[1:]] == ["P > 0.99", "P < 0.01"]
 
 
+def test_one_true_match_is_singular(images: ImageSet) -> None:
+    one = replace(a_list([hit(1)]), ranks=(1,), num_matches=1)
+    assert "1 true match; at 1" in side_texts(ranked_list_figure({"": [one]}, images, title="x"))
+
+
 def test_ranks_are_written_as_ranges(images: ImageSet) -> None:
     ranks = (1, 2, 3, 5, 7, 8, *range(20, 60, 3))
     some = replace(a_list([hit(1)]), ranks=ranks, num_matches=20)

@@ -126,8 +126,8 @@ def test_duplicate_images_and_invalid_person_ids_raise(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_and_a_folder_are_no_embeddings(tmp_path: Path) -> None:
-    for path in (tmp_path / "e.parquet", tmp_path):
-        with pytest.raises(DatasetLayoutError, match="not a file of embeddings"):
+    for path, words in ((tmp_path / "e.parquet", "does not exist: expected a"), (tmp_path, "is not a")):
+        with pytest.raises(DatasetLayoutError, match=f"{words} file of embeddings"):
             read_embeddings(path)
 
 

@@ -112,7 +112,7 @@ def test_invalid_arrays_raise(
 
 
 def test_other_files_raise(tmp_path: Path) -> None:
-    with pytest.raises(DatasetLayoutError, match="is not a file of embeddings"):
+    with pytest.raises(DatasetLayoutError, match="does not exist: expected a file of embeddings"):
         read_query_gallery(tmp_path / "nowhere.npz")
     for name, message in (
         ("a.csv", "whole Parquet file .*no .npz by its name"),

@@ -68,3 +68,8 @@ def test_a_model_of_before_has_the_default_options(run: Path) -> None:
     del description["evaluation"]
     (run / "model.json").write_text(json.dumps(description))
     assert (load(run).options.flip_tta, load(run).draws) == (False, None)
+
+
+def test_a_run_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nope' does not exist"):
+        load(tmp_path / "nope")

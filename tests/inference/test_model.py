@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -13,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+import passerby
 from passerby.errors import ConfigError, DatasetLayoutError, ImageError, PasserbyError, ShapeError
 from passerby.gallery import Gallery
 from passerby.inference.model import Model
@@ -141,6 +143,16 @@ def test_similarity_is_the_cosine(model: Model, files: list[Path]) -> None:
     assert matrix.cosine[0, 2].item() == pytest.approx(float(model.similarity(a, c)), abs=1e-5)
     with pytest.raises(ShapeError, match=r"got 3 and 1 embeddings, expected 1 and 1. Fix: model.similarity_matrix"):
         model.similarity(together, a)
+    for compare in (model.similarity, model.similarity_matrix):
+        with pytest.raises(ConfigError, match=r"got str, expected Embeddings. Fix: embed the images first"):
+            compare("a.jpg", "b.jpg")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dataset", ["own", Path("own")])
+def test_only_a_dataset_is_evaluated_on(model: Model, dataset: Any) -> None:
+    for evaluate in (model.evaluate, partial(passerby.evaluate, model)):
+        with pytest.raises(ConfigError, match=r"got .*own.*, expected a Dataset. Fix: passerby\.data\.load"):
+            evaluate(dataset)
 
 
 def calibrated(model: Model) -> Model:

@@ -85,6 +85,14 @@ def test_settings_of_a_loss_are_overridden_by_their_path() -> None:
     assert config.loss == BranchLossConfig(intra=0.1)
 
 
+def test_another_loss_by_its_name_alone_is_told_how_to_replace_all_settings() -> None:
+    with pytest.raises(
+        ConfigError, match=r"loss 'branches' has no settings? .*margin.*Fix: --set 'loss=\{\"name\": \"branches\"\}'"
+    ):
+        with_overrides(train_config({"name": "reid"}), {"loss.name": "branches"})
+    assert with_overrides(train_config({}), {"loss": {"name": "branches"}}).loss == BranchLossConfig()
+
+
 def test_an_unknown_loss_raises_with_the_nearest_name() -> None:
     with pytest.raises(UnknownNameError, match=r"unknown loss 'multitsk'. Did you mean multitask"):
         train_config({"name": "multitsk"})
@@ -94,7 +102,7 @@ def test_an_unknown_loss_raises_with_the_nearest_name() -> None:
     ("loss", "message"),
     [
         ({"triplet": -1}, r"loss\.triplet: .*greater than or equal to 0 \(got -1\)"),
-        ({"name": "branches", "margin": 0.1}, r"loss\.margin: Extra inputs"),
+        ({"name": "branches", "margin": 0.1}, r"loss 'branches' has no setting margin: it has .*intra"),
         ("reid", "loss: Input should be .*BaseLossConfig"),
     ],
 )

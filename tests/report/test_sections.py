@@ -13,10 +13,12 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from passerby.explain.evaluated import EvaluatedEmbeddings
+from passerby.inference.model import Model
 from passerby.metrics.held_out import calibrate_embeddings
 from passerby.metrics.open_set import equal_error_rate, true_positive_rate_at
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.metrics.subgroups import Dimension, Subgroup
+from passerby.models.registry import create_model
 from passerby.report import figure, read_records, read_run
 from passerby.report.inputs.comparison import comparable
 from passerby.report.inputs.evaluation import Evaluation
@@ -206,6 +208,19 @@ def test_remedies_are_sentences(run: Run) -> None:
     missing = [*_grouping(unlabeled, draws=0)[1], *_grouping(dataset, draws=3)[1]]
     assert missing
     assert all(each.remedy[0].isupper() and each.remedy.endswith(".") for each in missing)
+    assert not any("Fix:" in each.why or each.why.endswith(".") for each in missing)
+
+
+def test_a_model_without_attention_is_among_what_is_missing(run: Run) -> None:
+    from passerby.report.inputs.evaluated_run import _attention
+    from passerby.report.sections.attention import attention
+
+    model = evaluated(run).model
+    network = create_model("strong_baseline", num_classes=2, backbone="resnet18")
+    without = Model(network, (64, 32))
+    assert [each.what for each in _attention(without)] == ["attention maps"]
+    assert attention([replace(run, evaluation=replace(evaluated(run), model=without))]).content == ()
+    assert bool(_attention(model)) is not bool(attention([run]).content)
 
 
 def test_lists_of_runs_with_different_distances_name_no_single_protocol(

@@ -7,9 +7,11 @@ and keeps its traceback.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -17,6 +19,7 @@ from typer.core import TyperGroup
 from passerby import __version__
 from passerby.cli.command import Command
 from passerby.cli.registry import entries
+from passerby.compat import FormerNameWarning
 from passerby.errors import PasserbyError
 from passerby.plugins import load_plugin
 
@@ -31,7 +34,8 @@ class _Program(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run a command and turn its errors into one line and an exit code."""
         try:
-            return super().invoke(ctx)
+            with _plain_warnings():
+                return super().invoke(ctx)
         except PasserbyError as error:
             if ctx.params["debug"]:
                 raise
@@ -42,6 +46,29 @@ class _Program(TyperGroup):
                 raise
             typer.echo("passerby: interrupted", err=True)
             raise typer.Exit(130) from None
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Print warnings of former setting names as one line on stderr, as those of former options; others stay."""
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if issubclass(category, FormerNameWarning):
+            typer.echo(f"passerby: {message}; the former name will not be accepted much longer", err=True)
+        else:
+            others(message, category, filename, lineno, file, line)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", FormerNameWarning)
+        others, warnings.showwarning = warnings.showwarning, show
+        yield
 
 
 def _print_version(wanted: bool) -> None:

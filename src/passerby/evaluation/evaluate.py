@@ -47,9 +47,15 @@ def evaluate(
         progress: called with the number of images after each batch.
 
     Raises:
+        ConfigError: if ``dataset`` is no :class:`~passerby.data.dataset.Dataset`: a path, for example.
         DatasetLayoutError: if query or gallery is empty.
         ProtocolError: if the dataset or the model lacks what the protocol needs.
     """
+    if not isinstance(dataset, Dataset):
+        raise ConfigError(
+            f"there is no dataset to evaluate on: got {dataset!r} ({type(dataset).__name__}), expected a Dataset. "
+            "Fix: passerby.data.load('market1501:PATH'), for example"
+        )
     rest = partial(
         _evaluate, dataset=dataset, protocol=protocol, attributes=attributes, open_set=open_set, progress=progress
     )

@@ -126,7 +126,8 @@ def _side(each: RankedList, *, named: bool) -> Iterator[str]:
         yield from _wrapped("no true match in the gallery")
     else:
         yield f"AP {100 * each.average_precision:.1f} %"
-        yield from _wrapped(f"{each.num_matches} true matches; at {_runs(each.ranks) or 'no rank'}")
+        matches = "match" if each.num_matches == 1 else "matches"
+        yield from _wrapped(f"{each.num_matches} true {matches}; at {_runs(each.ranks) or 'no rank'}")
     if each.attributes:
         yield from _wrapped(f"{each.remaining:,} of {each.gallery_size:,} left, predicted:")
         for group, value in each.attributes.values.items():

@@ -209,6 +209,11 @@ class Gallery:
         if not len(self):
             raise ProtocolError("the gallery is empty. Fix: gallery.add(FOLDER), or Gallery.open(model, FILE)")
         asked = None if attributes is None else self.attribute_query(attributes)
+        if isinstance(query, (Embeddings, Tensor)):
+            raise ConfigError(
+                f"a search takes an image: got {type(query).__name__}, expected a path, a PIL image or a uint8 array. "
+                "Fix: give the image itself, which the gallery's model embeds"
+            )
         if query is not None:
             return self._nearest(query_image(query), k, asked)
         if asked is None:

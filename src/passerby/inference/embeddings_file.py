@@ -163,8 +163,9 @@ def read_embeddings(path: str | Path) -> StoredEmbeddings:
     """
     file = Path(path).expanduser()
     if not file.is_file():
+        what = "is not" if file.exists() else "does not exist: expected"
         raise DatasetLayoutError(
-            f"'{file}' is not a file of embeddings. Fix: make one with passerby embed RUN FOLDER -o FILE.parquet"
+            f"'{file}' {what} a file of embeddings. Fix: make one with passerby embed RUN FOLDER -o FILE.parquet"
         )
     if is_npz(file):
         return StoredEmbeddings(file, *read_npz(file), None)

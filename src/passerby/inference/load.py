@@ -38,6 +38,8 @@ def load(path: str | Path, options: InferenceOptions | None = None, **changes: A
     options = (options or InferenceOptions()).updated(**changes)
     folder = Path(path)
     description_file = folder / "model.json"
+    if not folder.exists():
+        raise ConfigError(f"'{folder}' does not exist. Fix: give the folder of a completed run")
     if not description_file.is_file():
         raise ConfigError(f"{folder} holds no finished model (no model.json): give the folder of a completed run")
     try:

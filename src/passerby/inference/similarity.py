@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from passerby.errors import ShapeError
+from passerby.errors import ConfigError, ShapeError
 from passerby.metrics.calibration import Calibration
 from passerby.retrieval.distance.compare import compare
 from passerby.retrieval.distance.euclidean import l2_normalize
@@ -55,8 +55,10 @@ def similarity_matrix(
             normalized embeddings.
 
     Raises:
+        ConfigError: if ``a`` or ``b`` are no embeddings: paths of images, for example.
         ShapeError: if the embeddings have different dimensions.
     """
+    _check_embeddings(a, b)
     distances = _distances(a, b, normalize=normalize)
     cosine = (l2_normalize(a.embedding) @ l2_normalize(b.embedding).T).clamp(-1, 1)
     return SimilarityMatrix(cosine, None if calibration is None else calibration.probability(distances))
@@ -68,8 +70,10 @@ def pair_similarity(
     """Return how alike two images are.
 
     Raises:
+        ConfigError: if ``a`` or ``b`` are no embeddings: paths of images, for example.
         ShapeError: if ``a`` or ``b`` is not the embedding of exactly one image, or their dimensions differ.
     """
+    _check_embeddings(a, b)
     if len(a) != 1 or len(b) != 1:
         raise ShapeError(
             f"similarity compares two images: got {len(a)} and {len(b)} embeddings, expected 1 and 1. "
@@ -79,6 +83,15 @@ def pair_similarity(
     if calibration is None:
         return Similarity(cosine)
     return Similarity(cosine, *calibration.verdict(_distances(a, b, normalize=normalize).item()))
+
+
+def _check_embeddings(*compared: object) -> None:
+    for each in compared:
+        if not isinstance(each, Embeddings):
+            raise ConfigError(
+                f"similarity compares embeddings: got {type(each).__name__}, expected Embeddings. "
+                "Fix: embed the images first, model.embed(IMAGE)"
+            )
 
 
 def _distances(a: Embeddings, b: Embeddings, *, normalize: bool) -> Float[Tensor, "a b"]:

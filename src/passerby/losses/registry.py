@@ -12,12 +12,14 @@ def forward(self, output: ModelOutput, batch: Batch) -> LossParts: ...
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import BeforeValidator, SerializeAsAny
 from torch import nn
 
+from passerby.errors import ConfigError
 from passerby.losses.base import BaseLossConfig
 from passerby.registry import Registry
 
@@ -56,11 +58,23 @@ def parse_loss_config(value: Any) -> Any:
 
     Raises:
         UnknownNameError: for a name that no loss has.
-        ValidationError: for settings that its config does not accept.
+        ConfigError: for settings that the loss does not have.
+        ValidationError: for values that its config does not accept.
     """
     if not isinstance(value, Mapping):
         return value
-    return LOSSES[str(value.get("name", _DEFAULT))].config.model_validate(value)
+    name = str(value.get("name", _DEFAULT))
+    config = LOSSES[name].config
+    if config.model_config.get("extra") == "forbid" and (
+        lacks := [key for key in value if key not in config.model_fields]
+    ):
+        known = ", ".join(key for key in config.model_fields if key != "name") or "none"
+        plural = "s" if len(lacks) > 1 else ""
+        raise ConfigError(
+            f"the loss {name!r} has no setting{plural} {', '.join(lacks)}: it has {known}. "
+            f"Fix: --set 'loss={json.dumps({'name': name})}' replaces all settings of the loss"
+        )
+    return config.model_validate(value)
 
 
 AnyLossConfig = Annotated[SerializeAsAny[BaseLossConfig], BeforeValidator(parse_loss_config)]

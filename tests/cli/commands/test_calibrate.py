@@ -57,6 +57,12 @@ def test_a_fit_is_written_and_printed(run, trained: Path, figures: Path, tmp_pat
     assert values["same"] + values["different"] == 8 * 16
 
 
+def test_a_second_fit_needs_overwrite(run, calibrated: Path, figures: Path) -> None:
+    done = run("calibrate", calibrated, "--data", figures)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.endswith("calibration.json' exists. Fix: replace it with --overwrite\n")
+
+
 def test_evaluation_reports_calibration_errors(run, calibrated: Path, figures: Path) -> None:
     with_thresholds(calibrated, 0.2, 0.4)
     result = json.loads(run("evaluate", calibrated, "--data", figures, "--json").out)

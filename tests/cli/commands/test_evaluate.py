@@ -88,8 +88,13 @@ def test_options_without_effect_on_features_are_errors(run, trained: Path, figur
     beside = run("evaluate", trained, "--data", figures, "--features", tmp_path / "f.npz", "--flip-tta")
     assert beside.code == 1
     assert "RUN, --data, --flip-tta has no effect" in beside.err
-    assert "give RUN and --data DATA, or --features FILE" in run("evaluate", trained).err
-    assert "is not a file of embeddings" in run("evaluate", "--features", tmp_path / "f.npz").err
+    assert "give RUN and --data DATA, or --features FILE" in run("evaluate", "--data", figures).err
+    assert "is not a file of embeddings" in run("evaluate", "--features", tmp_path).err
+
+
+def test_what_is_missing_is_named(run, trained: Path, tmp_path: Path) -> None:
+    assert "--data is missing" in run("evaluate", trained).err
+    assert "nope.parquet' does not exist" in run("evaluate", "--features", tmp_path / "nope.parquet").err
 
 
 def test_each_query_has_a_row(run, trained: Path, figures: Path, tmp_path: Path) -> None:

@@ -33,8 +33,9 @@ def test_a_page_of_precomputed_embeddings(run, tmp_path: Path, monkeypatch: pyte
     done = run("report", "--features", FORMER / "features.npz", "--features", FORMER / "features.parquet", "-o", page)
     assert done.code == 0
     assert done.out.startswith(f"{page}: ")
-    assert "features.npz lacks ranked lists" in done.err
+    assert "not in the report: ranked lists" in done.err
     assert "Differences to features.npz" in page.read_text()
+    assert "Verification of same and different pairs; no calibration." in page.read_text()
 
 
 def test_embeddings_exclude_what_embeds_images(run, trained: Path, tmp_path: Path) -> None:

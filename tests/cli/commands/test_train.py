@@ -56,8 +56,12 @@ def test_options_become_the_config(run, loop: Recorder, tmp_path: Path) -> None:
 
 
 def test_a_former_setting_name_is_read_with_a_warning(run, loop: Recorder, tmp_path: Path) -> None:
-    with pytest.warns(FutureWarning, match=r"model\.trunk_weights.* is now called .*model\.backbone_weights"):
-        run("train", "aap_reid", "--data", "a", "--run", tmp_path, "--set", "model.trunk_weights=R50.pth")
+    done = run("train", "aap_reid", "--data", "a", "--run", tmp_path, "--set", "model.trunk_weights=R50.pth")
+    warned = [line for line in done.err.splitlines() if "trunk_weights" in line]
+    assert warned == [
+        "passerby: the setting model.trunk_weights is now called model.backbone_weights; the former name will not be "
+        "accepted much longer"
+    ]
     assert loop.config is not None
     assert loop.config.model.backbone_weights == "R50.pth"
 

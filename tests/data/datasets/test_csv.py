@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from passerby.data.registry import DATASETS, recognize
+from passerby.data.registry import DATASETS, load, recognize
 from passerby.data.source import open_source
 from passerby.errors import DatasetLayoutError
 from passerby.types import Role, Sample
@@ -96,3 +96,9 @@ def test_another_encoding(tmp_path: Path) -> None:
 def test_one_table_is_wanted(directory, tables: tuple[str, ...]) -> None:
     with pytest.raises(DatasetLayoutError, match=r"expected one dataset\.csv"):
         READ(directory({**dict.fromkeys(tables, HEADER), **FILES}))
+
+
+def test_the_table_itself_is_told_to_be_read_from_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("path,pid,camid,split\n")
+    with pytest.raises(DatasetLayoutError, match=f"read from the folder that holds the table. Fix: csv:{tmp_path}$"):
+        load(f"csv:{tmp_path / 'd.csv'}")

@@ -22,6 +22,7 @@ from passerby.cli.options import (
 )
 from passerby.cli.registry import Panel, command
 from passerby.cli.results import print_measured, progress_bar
+from passerby.errors import OutputError
 
 if TYPE_CHECKING:
     from passerby.metrics.calibration import Calibration
@@ -59,7 +60,9 @@ def calibrate(  # noqa: PLR0913 - options of a command
         device=device, batch_size=batch_size, flip_tta=flip_tta, normalize=normalize, keypoints=keypoints
     )
     model = load(run, options)
-    check_target(run / CALIBRATION, overwrite=overwrite)
+    if (run / CALIBRATION).exists() and not overwrite:
+        raise OutputError(f"'{run / CALIBRATION}' exists. Fix: replace it with --overwrite")
+    check_target(run / CALIBRATION, overwrite=True)
     dataset = load_dataset(data)
     with progress_bar("embedding", len(dataset.split("query")) + len(dataset.split("gallery"))) as advance:
         found = fit(

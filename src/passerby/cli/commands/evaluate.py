@@ -146,6 +146,8 @@ def evaluate(  # noqa: PLR0913 - options of a command
         )
         dimensions = subgroup_dimensions(slices, slices_figure)
         result, grouping = evaluate_features(features, protocol, dimensions, normalize=normalize, open_set=open_set)
+    elif run is not None and data is None:
+        raise ConfigError(f"--data is missing: '{run}' needs images to be evaluated on. Fix: add --data DATA")
     elif run is None or data is None:
         raise ConfigError("nothing to evaluate. Fix: give RUN and --data DATA, or --features FILE")
     else:

@@ -56,6 +56,6 @@ def report(
         found = write_report(runs, output, data=data, options=options, progress=progress_bar)
     for run in found:
         for each in run.missing:
-            typer.echo(f"{run.label} lacks {each.what}: {each.why}.", err=True)
+            typer.echo(f"not in the report: {each.what} of {run.label}: {each.why}.", err=True)
     size = output.stat().st_size / 2**20
     typer.echo(f"{output}: {size:.1f} MB, opens in any browser, needs no network.")

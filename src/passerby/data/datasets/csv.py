@@ -11,11 +11,12 @@ import csv
 import io
 import posixpath
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from passerby.data.dataset import SPLITS, Dataset
 from passerby.data.datasets.layout import preview
 from passerby.data.registry import DATASETS, Reader
-from passerby.data.source import Source
+from passerby.data.source import Source, open_source
 from passerby.errors import DatasetLayoutError
 from passerby.types import Role, Sample
 
@@ -129,4 +130,14 @@ def _recognizes(names: Sequence[str]) -> bool:
     return any(posixpath.basename(name) == TABLE for name in names)
 
 
-DATASETS.register("csv")(Reader(_read, _recognizes))
+def _open(path: str | Path) -> Source:
+    """Open the folder or archive that holds the table; the table itself is an error that names its folder."""
+    file = Path(path).expanduser()
+    if file.is_file() and file.suffix.lower() == ".csv":
+        raise DatasetLayoutError(
+            f"'{path}' is a file: csv is read from the folder that holds the table. Fix: csv:{Path(path).parent}"
+        )
+    return open_source(path)
+
+
+DATASETS.register("csv")(Reader(_read, _recognizes, _open))

@@ -96,6 +96,8 @@ class QueryImage:
         path = Path(query).expanduser()
         if inside and place and not path.exists():
             return cls._within(place, name)
+        if path.is_dir():
+            raise DatasetLayoutError(f"'{path}' is a folder; give one image: a file, or '{path}::NAME' for one in it")
         if not path.is_file():
             raise DatasetLayoutError(f"there is no image {path}; give a file, or ARCHIVE::NAME for one in an archive")
         try:

@@ -11,6 +11,7 @@ from passerby.data.digest import dataset_digest
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, PasserbyError
 from passerby.evaluation.subgroups import Grouping
+from passerby.explain.attention.capture import attention_kinds
 from passerby.explain.images import ImageSet
 from passerby.inference.load import load as load_model
 from passerby.inference.model import Model
@@ -78,9 +79,17 @@ def evaluate_run(
         result=result,
         attributes=labels,
         subgroups=grouping.subgroups(query, gallery, result) if grouping.dimensions else (),
-        missing=missing,
+        missing=(*missing, *_attention(model)),
         same_content=_same_content(record, dataset) if own else None,
     )
+
+
+def _attention(model: Model) -> tuple[Missing, ...]:
+    """Return that the report has no attention maps, for a model without attention modules."""
+    if attention_kinds(model.network):
+        return ()
+    why = "the model has no attention modules"
+    return (Missing("attention maps", why, "See the section Saliency, which needs none."),)
 
 
 def _attributes(record: Record, model: Model, dataset: Dataset, *, own: bool) -> Attributes | None:
@@ -110,7 +119,8 @@ def _grouping(dataset: Dataset, *, draws: int) -> tuple[Grouping, tuple[Missing,
         try:
             found.append(_grouping_by(dimension, dataset))
         except PasserbyError as error:  # noqa: PERF203 - each may be unknown
-            missing.append(Missing(f"subgroups by {dimension}", str(error), "Add the labels (docs/data.md)."))
+            why = str(error).partition(" Fix:")[0].rstrip(".")
+            missing.append(Missing(f"subgroups by {dimension}", why, "Add the labels (docs/data.md)."))
     names = tuple(dimension for each in found for dimension in each.dimensions)
     return Grouping(names, tuple(labels for each in found for labels in each.labels)), tuple(missing)
 

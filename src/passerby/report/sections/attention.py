@@ -28,17 +28,14 @@ _CONTENT: dict[AttentionKind, str] = {
 
 @section("attention", "Attention", order=85, needs="model")
 def attention(runs: Sequence[Run]) -> Iterator[str]:
-    """Yield one figure per kind of attention of every run's model."""
+    """Yield one figure per kind of attention of every run's model; one without attention is among what is missing."""
     for run, evaluation in evaluated_with_model(runs):
-        yield heading(f"Attention of {run.label}")
-        yield from _figures(run, evaluation)
+        if kinds := attention_kinds(evaluation.model.network):
+            yield heading(f"Attention of {run.label}")
+            yield from _figures(run, evaluation, kinds)
 
 
-def _figures(run: Run, evaluation: ModelEvaluation) -> Iterator[Markup]:
-    kinds = attention_kinds(evaluation.model.network)
-    if not kinds:
-        yield paragraph("The model has no attention modules.")
-        return
+def _figures(run: Run, evaluation: ModelEvaluation, kinds: Sequence[AttentionKind]) -> Iterator[Markup]:
     try:
         view = view_queries(evaluation)
     except PasserbyError as error:

@@ -24,6 +24,8 @@ def calibration(runs: Sequence[Run]) -> Iterator[str]:
     """Yield the verification by distance alone, and each run's calibration."""
     opened = [run for run in runs if "open_set" in run.numbers.get("details", {})]
     if opened:
+        if not any(run.has("folder") for run in runs):
+            yield paragraph("Verification of same and different pairs; no calibration.")
         yield _verification(opened)
     for run in runs:
         if not run.has("folder"):

@@ -69,7 +69,7 @@ def _figure(members: Sequence[tuple[Run, ModelEvaluation]], selection: Selection
 def _alt(lists: Mapping[str, Sequence[RankedList]], ranked: str) -> str:
     """Return the true matches in each list, in words."""
     values = [
-        f"{label}, query of person {one.pid}: {_true_matches(one)} true matches among the "
+        f"{label}, query of person {one.pid}: {_true_matches(one)} among the "
         f"nearest {len(one.hits)}, the first at rank {one.ranks[0] if one.ranks else 'none'}"
         for label, some in lists.items()
         for one in some
@@ -77,5 +77,6 @@ def _alt(lists: Mapping[str, Sequence[RankedList]], ranked: str) -> str:
     return f"Ranked lists of the queries with the {ranked} average precision. {'; '.join(values)}."
 
 
-def _true_matches(ranked: RankedList) -> int:
-    return sum(hit.outcome == "true match" for hit in ranked.hits)
+def _true_matches(ranked: RankedList) -> str:
+    found = sum(hit.outcome == "true match" for hit in ranked.hits)
+    return f"{found} true {'match' if found == 1 else 'matches'}"
