@@ -158,7 +158,9 @@ def test_invalid_searches_are_errors(runs: list[Path], market: Path, embedded: P
     assert "cut.jpg" in error_line(passerby("search", runs[0], cut, "--gallery", embedded))
     embedded.write_bytes(embedded.read_bytes()[:-20])
     assert "not a whole Parquet file" in error_line(passerby(*asked))
-    assert "none.parquet' does not exist: expected a file of embeddings" in error_line(passerby(*asked[:-1], tmp_path / "none.parquet"))
+    assert "none.parquet' does not exist: expected a file of embeddings" in error_line(
+        passerby(*asked[:-1], tmp_path / "none.parquet")
+    )
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cut.jpg", "market.parquet", "mini-market"]
 
 
