@@ -149,9 +149,11 @@ def test_import_where_no_folder_can_be(foreign: Path) -> None:
         import_checkpoint("osnet_x0_25", foreign, foreign / "run")
 
 
-@pytest.mark.parametrize("folder", ["absent", "."])
-def test_no_finished_model(folder: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no finished model \(no model.json\)"):
+@pytest.mark.parametrize(
+    ("folder", "message"), [("absent", "absent' does not exist"), (".", r"no finished model \(no model.json\)")]
+)
+def test_no_finished_model(folder: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
         load(tmp_path / folder)
 
 
