@@ -151,7 +151,7 @@ def test_similarity_is_the_cosine(model: Model, files: list[Path]) -> None:
 @pytest.mark.parametrize("dataset", ["own", Path("own")])
 def test_only_a_dataset_is_evaluated_on(model: Model, dataset: Any) -> None:
     for evaluate in (model.evaluate, partial(passerby.evaluate, model)):
-        with pytest.raises(ConfigError, match=r"got .*own.*, expected a Dataset. Fix: passerby\.data\.load"):
+        with pytest.raises(ConfigError, match=r"got .*own.*, expected a Dataset. Fix: passerby\.data\.load\('own'\)"):
             evaluate(dataset)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from passerby.data.attributes.labels import Attributes
 from passerby.data.dataset import Dataset, queries_without_match
@@ -54,7 +55,7 @@ def evaluate(
     if not isinstance(dataset, Dataset):
         raise ConfigError(
             f"there is no dataset to evaluate on: got {dataset!r} ({type(dataset).__name__}), expected a Dataset. "
-            "Fix: passerby.data.load('market1501:PATH'), for example"
+            f"Fix: passerby.data.load({str(dataset) if isinstance(dataset, (str, Path)) else 'NAME:PATH'!r})"
         )
     rest = partial(
         _evaluate, dataset=dataset, protocol=protocol, attributes=attributes, open_set=open_set, progress=progress
