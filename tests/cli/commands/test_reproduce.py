@@ -17,7 +17,7 @@ SMALL = tuple(a for s in SETTINGS for a in ("--set", s))
 @pytest.fixture
 def _blank_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the figure by a blank one, to save time."""
-    monkeypatch.setattr("passerby.recipes.table_report.comparison", lambda *_: Figure(figsize=(1, 1)))
+    monkeypatch.setattr("passerby.recipes.table_report.reproduction_figure", lambda *_: Figure(figsize=(1, 1)))
 
 
 def test_everything_is_listed(run) -> None:
