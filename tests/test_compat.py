@@ -61,7 +61,7 @@ def test_tensor_names_go_both_ways() -> None:
     state = {"backbone.conv1.weight": 1, "classifier.weight": 2, "other.trunk.weight": 3}
     former = {compat.former_tensor_name(name): value for name, value in state.items()}
     assert sorted(former) == ["classifier.weight", "other.trunk.weight", "trunk.conv1.weight"]
-    assert compat.current_state(former) == state
+    assert compat.current_state(former, state) == state
 
 
 def test_a_renamed_file_is_found_under_either_name(tmp_path: Path) -> None:
@@ -79,3 +79,9 @@ def test_difficulties_go_both_ways() -> None:
         "colour",
         "light",
     ]
+
+
+def test_a_plugin_keeps_its_own_names() -> None:
+    assert compat.known_option("images", {"pictures": 1}) == "pictures"
+    assert compat.current_settings({"loss": {"normalise": True}}) == {"loss": {"normalise": True}}
+    assert compat.current_state({"trunk.weight": 1}, ["trunk.weight", "backbone.weight"]) == {"trunk.weight": 1}

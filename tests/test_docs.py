@@ -299,7 +299,8 @@ def test_what_is_right_is_no_fault(tmp_path: Path) -> None:
         "`passerby search RUN [IMAGE] --gallery FILE.parquet` `passerby COMMAND --help` `passerby --version`\n"
         "`passerby evaluate --save-features`\n"
         "`passerby figures saliency RUN… --data DATA -n 6 -o FILE.png` `--set loss.gamma=1` `passerby.load(RUN)`\n"
-        "```\npasserby --plugin FILE.py train aanet --data DATA \\\n  --set model.options.backbone=resnet18 # note\n```\n",
+        "```\npasserby --plugin FILE.py train aanet --data DATA \\\n"
+        "  --set model.options.backbone=resnet18 # note\n```\n",
         encoding="utf-8",
     )
     assert {name: list(check(page)) for name, check in CHECKS.items()} == {name: [] for name in CHECKS}

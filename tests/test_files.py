@@ -89,7 +89,10 @@ def test_a_lock_is_held_by_one_until_it_ends(tmp_path: Path) -> None:
 
 def test_a_lock_keeps_other_processes_out_and_a_killed_one_lets_go(tmp_path: Path) -> None:
     lock = tmp_path / ".row.lock"
-    hold = f"from passerby.files import file_lock\nwith file_lock({str(lock)!r}, otherwise=''): print('in', flush=True); input()"
+    hold = (
+        "from passerby.files import file_lock\n"
+        f"with file_lock({str(lock)!r}, otherwise=''): print('in', flush=True); input()"
+    )
     command = [sys.executable, "-c", hold]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None

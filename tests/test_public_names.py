@@ -11,9 +11,10 @@ import pytest
 import passerby
 
 NAMES = """
-Batch ConfigError Dataset DatasetLayoutError Embeddings EvalResult Gallery Hit ImageError InferenceOptions Model ModelOutput OutputError
-PasserbyError Protocol ProtocolError Ranking Role Sample ShapeError Similarity TrainingError UnknownNameError
-WeightsError __version__ create_model data evaluate list_models load load_weights
+Batch ConfigError Dataset DatasetLayoutError Embeddings EvalResult Gallery Hit ImageError InferenceOptions
+Model ModelOutput OutputError PasserbyError Protocol ProtocolError Ranking Role Sample ShapeError Similarity
+TrainingError UnknownNameError WeightsError __version__ create_model data evaluate list_models load
+load_weights
 """
 PUBLIC = NAMES.split()
 

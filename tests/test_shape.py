@@ -1,4 +1,4 @@
-"""The shape of the package: no module imports itself by way of others, and a folder holds few files or files of one kind."""
+"""The shape of the package: no import cycles, and a folder holds few files or files of one kind."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ other module contains a former name.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -31,6 +31,8 @@ _IN_SECTIONS = {
     ("parts", "poses"): "keypoints",
 }
 """The former keys that were renamed in one section only: ``augment.flip``, for example, keeps its name."""
+_OTHERS = frozenset({"loss"})
+"""The sections whose keys belong to the loss, which may be a plugin's; passerby's own never changed."""
 _TENSORS = ("trunk.", "backbone.")
 """The prefix of the backbone's tensors in a model's state: former, today's."""
 _WORDS = (("colour", "color"), ("grey", "gray"))
@@ -41,6 +43,13 @@ FORMER_VALUES = {"labelled": "labeled"}
 """The former spellings of values of settings, with today's."""
 _FILES = {"backbone_weights.json": "trunk_weights.json"}
 """The renamed files of a run folder: today's name, former."""
+FORMER_OPTIONS_OF = {
+    "--figure": ("search",),
+    "--attributes": ("evaluate", "attributes"),
+    "--pictures": ("ranked-list",),
+    "--joints": ("sheet",),
+}
+"""The only commands, by their last word, that had a former option, where the name means something else in others."""
 FORMER_OPTIONS = {
     "--out": "--output",
     "--figure": "--output",
@@ -75,6 +84,8 @@ def current_settings(tree: V, *, within: str = "") -> V:
     {'evaluation': {'flip_tta': True}, 'augment': {'flip': 0.5}}
     """
     found: Any = tree
+    if within in _OTHERS:
+        return tree
     if isinstance(tree, dict):
         renamed = {_renamed(key, within): value for key, value in tree.items()}
         found = {key: current_settings(value, within=key.rpartition(".")[2]) for key, value in renamed.items()}
@@ -93,6 +104,19 @@ def _renamed(key: str, within: str = "") -> str:
     )
 
 
+def known_option(name: str, known: Collection[str]) -> str:
+    """Return an option under the name that its model knows, which for a plugin's model may be a former one.
+
+    >>> known_option("images", ["pictures"]), known_option("trunk", ["backbone"]), known_option("depth", ["backbone"])
+    ('pictures', 'backbone', 'depth')
+    """
+    if name in known:
+        return name
+    others = [today for former, today in _SETTINGS.items() if former == name]
+    others += [former for former, today in _SETTINGS.items() if today == name]
+    return next((other for other in others if other in known), name)
+
+
 def current_key(key: str) -> str:
     """Return a dotted settings key with today's names, and warn where one was a former name.
 
@@ -105,13 +129,20 @@ def current_key(key: str) -> str:
     return renamed
 
 
-def current_state(state: Mapping[str, V]) -> dict[str, V]:
-    """Return a model's state with former key prefixes replaced.
+def current_state(state: Mapping[str, V], known: Collection[str]) -> dict[str, V]:
+    """Return a model's state with former key prefixes replaced, unless the model itself has keys of that prefix.
 
-    >>> current_state({"trunk.conv1.weight": 1, "classifier.weight": 2})
+    Args:
+        known: the keys of the model's own state.
+
+    >>> current_state({"trunk.conv1.weight": 1, "classifier.weight": 2}, ["backbone.conv1.weight"])
     {'backbone.conv1.weight': 1, 'classifier.weight': 2}
+    >>> current_state({"trunk.weight": 1}, ["trunk.weight"])
+    {'trunk.weight': 1}
     """
     former, prefix = _TENSORS
+    if any(key.startswith(former) for key in known):
+        return dict(state)
     return {prefix + key[len(former) :] if key.startswith(former) else key: value for key, value in state.items()}
 
 

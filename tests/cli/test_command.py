@@ -13,7 +13,7 @@ from typer.main import get_command
 from passerby.cli import app
 from passerby.cli.command import Command
 from passerby.cli.generated_figures import figure_command, generated_names
-from passerby.compat import FORMER_OPTIONS
+from passerby.compat import FORMER_OPTIONS, FORMER_OPTIONS_OF
 
 
 def commands(group: Any = None, name: str = "passerby") -> Iterator[tuple[str, Command]]:
@@ -35,7 +35,9 @@ RENAMINGS = [
     pytest.param(command, old, new, id=f"{name} {old}")
     for name, command in (*commands(), *GENERATED)
     for old, new in FORMER_OPTIONS.items()
-    if new in names(command) and old not in names(command)
+    if new in names(command)
+    and old not in names(command)
+    and name.split()[-1] in FORMER_OPTIONS_OF.get(old, (name.split()[-1],))
 ]
 
 
@@ -154,3 +156,10 @@ def test_an_option_means_the_same_in_every_command() -> None:
                     meanings.setdefault(word, {}).setdefault(str(option.help), set()).add(name)
     differing = {word: texts for word, texts in meanings.items() if len(texts) > 1}
     assert differing == {}
+
+
+def test_a_former_name_means_nothing_to_a_command_that_never_had_it(run, tmp_path: Path) -> None:
+    done = run("evaluate", "RUN", "--data", "DATA", "--figure", tmp_path / "x.png")
+    assert done.code == 2
+    assert "No such option" in done.err
+    assert not (tmp_path / "x.png").exists()

@@ -478,3 +478,11 @@ def test_precomputed_embeddings_of_unknown_origin_cannot_be_searched(
     write_embeddings(tmp_path / "g.parquet", model.embed(people))
     with pytest.raises(WeightsError, match="does not record which model embedded it"):
         Gallery.open(model, tmp_path / "g.parquet")
+
+
+def test_an_image_is_not_added_twice_in_one_call(model: Model, people: Path) -> None:
+    image = min(people.glob("*.png"))
+    gallery = Gallery(model)
+    with pytest.raises(DatasetLayoutError, match="is given twice"):
+        gallery.add([image, image])
+    assert len(gallery) == 0

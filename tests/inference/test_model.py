@@ -111,6 +111,7 @@ BATCH = np.zeros((2, 8, 8, 3), np.uint8)
     ("images", "error", "message"),
     [
         ([], ImageError, "no images: got an empty list"),
+        ("", ImageError, "no images: got an empty text"),
         (np.zeros((8, 8, 3), np.float32), ShapeError, "image 0 has the wrong type: got an array of float32.*0…255"),
         (np.zeros((8, 8), np.uint8), ShapeError, r"image 0 has the wrong shape: got \(8, 8\), expected .*RGB"),
         (np.zeros((8, 8, 4), np.uint8), ShapeError, r"got \(8, 8, 4\)"),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperOption
 
-from passerby.compat import FORMER_OPTIONS
+from passerby.compat import FORMER_OPTIONS, FORMER_OPTIONS_OF
 
 
 class Command(TyperCommand):
@@ -23,10 +23,16 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse ``args`` after replacing former option names."""
         known = {name for option in self.params for name in (*option.opts, *option.secondary_opts)}
-        return super().parse_args(ctx, list(_current(args, known)))
+        former = {old: new for old, new in FORMER_OPTIONS.items() if _had(self.name, old)}
+        return super().parse_args(ctx, list(_current(args, known, former)))
 
 
-def _current(args: Sequence[str], known: set[str]) -> Iterator[str]:
+def _had(command: str | None, option: str) -> bool:
+    """Return whether a command had a former option."""
+    return option not in FORMER_OPTIONS_OF or command in FORMER_OPTIONS_OF[option]
+
+
+def _current(args: Sequence[str], known: set[str], former: Mapping[str, str]) -> Iterator[str]:
     """Yield ``args`` with the former names of known options replaced, and warn once about each."""
     warned: set[str] = set()
     for place, arg in enumerate(args):
@@ -34,7 +40,7 @@ def _current(args: Sequence[str], known: set[str]) -> Iterator[str]:
             yield from args[place:]
             return
         name, equals, value = arg.partition("=")
-        new = FORMER_OPTIONS.get(name)
+        new = former.get(name)
         if new is None or name in known or new not in known:
             yield arg
             continue

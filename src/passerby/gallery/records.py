@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -65,8 +66,10 @@ class Records:
         """Return these records and further ones.
 
         Raises:
-            DatasetLayoutError: if an image is in both.
+            DatasetLayoutError: if an image is in both, or twice among the further ones.
         """
+        if twice := [path for path, times in Counter(added.embeddings.paths).items() if times > 1]:
+            raise DatasetLayoutError(f"'{min(twice)}' is given twice. Fix: add each image once")
         if not len(self.embeddings):
             return added
         a, b, held = self, added, self.held

@@ -65,6 +65,8 @@ def collect_images(images: ImagesInput, *, first: int = 0) -> tuple[Source, Sequ
         ShapeError: if an array is not uint8 of shape ``(h, w, 3)``.
         DatasetLayoutError: if a file or place does not exist, or holds no images.
     """
+    if isinstance(images, str) and not images.strip():
+        raise ImageError("no images: got an empty text, expected the path of an image or of a folder")
     if isinstance(images, (str, Path)) and is_place(images):
         return list_images(images, "all")
     if isinstance(images, (str, Path, Image.Image)) or not isinstance(images, Sequence):

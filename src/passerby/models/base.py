@@ -62,7 +62,9 @@ class ReidModel(nn.Module, ABC):
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any) -> None:
         """Load also a state that an earlier version wrote: accelerate reads the checkpoints of a resumed run itself."""
         own = {key[len(prefix) :]: state_dict.pop(key) for key in list(state_dict) if key.startswith(prefix)}
-        state_dict.update({prefix + key: tensor for key, tensor in current_state(own).items()})
+        state_dict.update(
+            {prefix + key: tensor for key, tensor in current_state(own, self.state_dict().keys()).items()}
+        )
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from passerby.compat import known_option
 from passerby.errors import ConfigError, UnknownNameError
 from passerby.models.base import ReidModel
 from passerby.models.card import CARD_CLASSES, ModelCard
@@ -58,6 +59,7 @@ def create_model(name: str, *, num_classes: int | None = None, **options: Any) -
     """
     cls = MODELS[name]
     parameters = inspect.signature(cls).parameters
+    options = {known_option(option, parameters): value for option, value in options.items()}
     for option in options:
         if option not in parameters:
             raise UnknownNameError(f"option of {name}", option, [p for p in parameters if p != "num_classes"])

@@ -63,7 +63,7 @@ class WeightsReport:
 
 
 def read_state(source: str | Path) -> State:
-    """Return the tensors of a checkpoint file, or of ``hf:owner/name[/file]``, under today's names.
+    """Return the tensors of a checkpoint file, or of ``hf:owner/name[/file]``.
 
     Raises:
         WeightsError: if the file does not exist, is not a checkpoint, or has values that are not finite.
@@ -76,7 +76,7 @@ def read_state(source: str | Path) -> State:
         path, [k for k, v in state.items() if not _is_plain(v)], "are sparse, quantized, complex or without values"
     )
     _check_none(path, [k for k, v in state.items() if not v.isfinite().all()], "hold NaN or infinity")
-    return current_state(state)
+    return dict(state)
 
 
 def _local(source: str | Path) -> Path:
@@ -174,7 +174,7 @@ def load_weights(
         report = load_weights(model, "resnet50.pth", ignore=("fc.",))
         print(report)  # 318 of 320 tensors matched; 2 missing (…)
     """
-    state = read_state(source)
+    state = current_state(read_state(source), module.state_dict().keys())
     state = rename(state) if rename else state
     prefixes = (ignore,) if isinstance(ignore, str) else tuple(ignore)
     theirs = {k: v for k, v in state.items() if not k.startswith(prefixes or "\0")}

@@ -59,7 +59,10 @@ def test_heads_of_real_people_are_blurred_in_sheets(run, figures: Path, tmp_path
     shutil.copytree(figures, real, ignore=shutil.ignore_patterns("settings.json"))
     sheets = {}
     for name, data, options in (
-        ("synthetic", figures, ()), ("real", real, ()), ("sharp", real, ("--no-blur",)), ("blurred", figures, ("--blur",)),
+        ("synthetic", figures, ()),
+        ("real", real, ()),
+        ("sharp", real, ("--no-blur",)),
+        ("blurred", figures, ("--blur",)),
     ):  # fmt: skip
         out = tmp_path / f"{name}.png"
         assert run("data", "sheet", data, "-o", out, "--people", 1, "--cameras", 2, *options).code == 0
