@@ -65,7 +65,9 @@ def parameters(entry: Entry, command: Command) -> list[Parameter]:
             is_flag = getattr(option, "is_flag", False)
             value = "" if is_flag else (option.metavar or _value(get_args(hints[option.name])[0])).strip("[]")
             names = (*option.opts, *option.secondary_opts)
-            found.append(Parameter(names, value.replace("]…", "…"), str(getattr(option, "help", "")), bool(option.required)))
+            found.append(
+                Parameter(names, value.replace("]…", "…"), str(getattr(option, "help", "")), bool(option.required))
+            )
     return found
 
 
