@@ -1,6 +1,6 @@
 """Files that version 0.1 wrote before its names changed still open, and give the numbers it gave.
 
-``runs.tar.xz`` holds a finished and a killed run of six synthetic people (``model.options.trunk``, tensors called
+``files.tar.xz`` holds six synthetic people and, trained on them, a finished and a killed run (tensors called
 ``trunk.…``), ``gallery.parquet`` and ``features.*`` its embeddings in the three layouts of that time, and
 ``expected.json`` what that version printed for all of them.
 """
@@ -30,7 +30,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with everything unpacked."""
     folder = tmp_path_factory.mktemp("former") / "files"
     shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("*.py", "*.xz", "__pycache__"))
-    with tarfile.open(HERE / "runs.tar.xz") as archive:
+    with tarfile.open(HERE / "files.tar.xz") as archive:
         archive.extractall(folder, filter="data")
     return folder
 
