@@ -43,7 +43,7 @@ FORMER_VALUES = {"labelled": "labeled"}
 """The former spellings of values of settings, with today's."""
 _FILES = {"backbone_weights.json": "trunk_weights.json"}
 """The renamed files of a run folder: today's name, former."""
-FORMER_OPTIONS_OF = {
+_OPTIONS_OF = {
     "--figure": ("search",),
     "--attributes": ("evaluate", "attributes"),
     "--pictures": ("ranked-list",),
@@ -66,6 +66,15 @@ FORMER_OPTIONS = {
     "--no-normalise": "--no-normalize",
 }
 """The present names of former options, which are accepted with a warning until the next release."""
+
+
+def former_options(command: str | None) -> dict[str, str]:
+    """Return the former options of a command, given by its last word, with their present names.
+
+    >>> former_options("report").get("--figure"), former_options("search").get("--figure")
+    (None, '--output')
+    """
+    return {old: new for old, new in FORMER_OPTIONS.items() if command in _OPTIONS_OF.get(old, (command,))}
 
 
 class FormerNameWarning(FutureWarning):

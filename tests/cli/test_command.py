@@ -13,7 +13,7 @@ from typer.main import get_command
 from passerby.cli import app
 from passerby.cli.command import Command
 from passerby.cli.generated_figures import figure_command, generated_names
-from passerby.compat import FORMER_OPTIONS, FORMER_OPTIONS_OF
+from passerby.compat import FORMER_OPTIONS, former_options
 
 
 def commands(group: Any = None, name: str = "passerby") -> Iterator[tuple[str, Command]]:
@@ -34,10 +34,8 @@ GENERATED = [(f"passerby figures {name}", figure_command(name)) for name in gene
 RENAMINGS = [
     pytest.param(command, old, new, id=f"{name} {old}")
     for name, command in (*commands(), *GENERATED)
-    for old, new in FORMER_OPTIONS.items()
-    if new in names(command)
-    and old not in names(command)
-    and name.split()[-1] in FORMER_OPTIONS_OF.get(old, (name.split()[-1],))
+    for old, new in former_options(name.split()[-1]).items()
+    if new in names(command) and old not in names(command)
 ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperOption
 
-from passerby.compat import FORMER_OPTIONS, FORMER_OPTIONS_OF
+from passerby.compat import former_options
 
 
 class Command(TyperCommand):
@@ -23,13 +23,7 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse ``args`` after replacing former option names."""
         known = {name for option in self.params for name in (*option.opts, *option.secondary_opts)}
-        former = {old: new for old, new in FORMER_OPTIONS.items() if _had(self.name, old)}
-        return super().parse_args(ctx, list(_current(args, known, former)))
-
-
-def _had(command: str | None, option: str) -> bool:
-    """Return whether a command had a former option."""
-    return option not in FORMER_OPTIONS_OF or command in FORMER_OPTIONS_OF[option]
+        return super().parse_args(ctx, list(_current(args, known, former_options(self.name))))
 
 
 def _current(args: Sequence[str], known: set[str], former: Mapping[str, str]) -> Iterator[str]:
