@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from passerby import compat
+from passerby.inference.load import load
+from passerby.models.registry import create_model
+from passerby.recipes.registry import load_recipe
+from passerby.training.checkpoint import save_model
+from passerby.training.config import read_config
+from passerby.training.run import RunFolder
 
 
 @pytest.mark.parametrize(
@@ -85,3 +92,36 @@ def test_a_plugin_keeps_its_own_names() -> None:
     assert compat.known_option("images", {"pictures": 1}) == "pictures"
     assert compat.current_settings({"loss": {"normalise": True}}) == {"loss": {"normalise": True}}
     assert compat.current_state({"trunk.weight": 1}, ["trunk.weight", "backbone.weight"]) == {"trunk.weight": 1}
+
+
+def test_options_that_older_files_leave_open_have_their_former_defaults() -> None:
+    old = {"model": {"name": "dual_attention", "options": {"se": True}}, "epochs": 3}
+    assert compat.former_defaults(old)["model"]["options"] == {"se": True, "scaled": False}
+    named = {"model": "aap_reid", "options": {"triplet_after_dropout": True}}
+    assert compat.former_defaults(named) == named
+    assert compat.former_defaults({"model": "osnet_x0_25"}) == {"model": "osnet_x0_25"}
+
+
+def test_damaged_sections_are_left_to_validation() -> None:
+    for damaged in ({"model": "dual_attention", "options": 7}, {"model": {"name": ["x"]}}, {"model": 3}, {}):
+        assert compat.former_defaults(damaged) == damaged
+
+
+def test_a_run_of_now_gets_the_defaults_of_now(tmp_path: Path) -> None:
+    network = create_model("dual_attention", num_classes=2, backbone="resnet18_half")
+    options = {"backbone": "resnet18_half"}
+    save_model(RunFolder(tmp_path), network, options=options, size=(64, 32))
+    assert load(tmp_path).network.self_attention.scale < 1
+    about = tmp_path / "model.json"
+    written = json.loads(about.read_text())
+    about.write_text(json.dumps({k: v for k, v in written.items() if k != "defaults"}))
+    assert load(tmp_path).network.self_attention.scale == 1, "a run without the mark is from before"
+
+
+def test_a_config_records_its_defaults(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.create(load_recipe("dual_attention"))
+    assert json.loads(run.config.read_text())["defaults"] == compat.DEFAULTS
+    assert read_config(run.config).model.options == {}
+    run.config.write_text(json.dumps({k: v for k, v in json.loads(run.config.read_text()).items() if k != "defaults"}))
+    assert read_config(run.config).model.options == {"scaled": False}

@@ -43,6 +43,15 @@ FORMER_VALUES = {"labelled": "labeled"}
 """The former spellings of values of settings, with today's."""
 _FILES = {"backbone_weights.json": "trunk_weights.json"}
 """The renamed files of a run folder: today's name, former."""
+DEFAULTS = 2
+"""The version of the defaults, which run folders record: what a file does not name, it got from these."""
+_FORMER_OPTIONS: dict[str, dict[str, Any]] = {
+    "aap_reid": {"triplet_after_dropout": False},
+    "dual_attention": {"scaled": False},
+}
+"""The former defaults of models' options, by model."""
+_FORMER_SETTINGS: dict[str, dict[str, Any]] = {}
+"""The former defaults of settings, and the values that new settings stand for in older files, by section."""
 _OPTIONS_OF = {
     "--figure": ("search",),
     "--attributes": ("evaluate", "attributes"),
@@ -101,6 +110,39 @@ def current_settings(tree: V, *, within: str = "") -> V:
     elif isinstance(tree, list):
         found = [current_settings(item, within=within) for item in tree]
     return cast("V", found)
+
+
+def former_defaults(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of ``config.json`` or ``model.json`` without its ``defaults``, and with what it leaves open.
+
+    A file that does not record which defaults it was written under is from before some of them changed: the options and
+    settings that it does not name get the former ones.
+
+    >>> former_defaults({"model": "dual_attention", "options": {"se": False}})
+    {'model': 'dual_attention', 'options': {'scaled': False, 'se': False}}
+    >>> former_defaults({"model": "dual_attention", "options": {"se": False}, "defaults": 2})
+    {'model': 'dual_attention', 'options': {'se': False}}
+    """
+    tree = dict(tree)
+    if tree.pop("defaults", None) is not None:
+        return tree
+    model = tree.get("model")
+    if isinstance(model, dict):  # config.json
+        return _complete(tree, _FORMER_SETTINGS) | {"model": _complete_options(model, model.get("name"))}
+    return _complete(_complete_options(tree, model), {k: v for k, v in _FORMER_SETTINGS.items() if k in tree})
+
+
+def _complete_options(tree: dict[str, Any], model: Any) -> dict[str, Any]:
+    known = isinstance(model, str) and model in _FORMER_OPTIONS
+    return _complete(tree, {"options": _FORMER_OPTIONS[model]}) if known else tree
+
+
+def _complete(tree: dict[str, Any], sections: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a tree whose sections have these values where they have none; what is no section stays as it is."""
+    found = {name: tree.get(name, {}) for name, values in sections.items() if values}
+    return tree | {
+        name: {**sections[name], **section} if isinstance(section, dict) else section for name, section in found.items()
+    }
 
 
 def _renamed(key: str, within: str = "") -> str:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from passerby.compat import current_key, current_settings
+from passerby.compat import current_key, current_settings, former_defaults
 from passerby.errors import ConfigError, UnknownNameError
 
 
@@ -76,7 +76,7 @@ def validate(kind: type[C], tree: dict[str, Any]) -> C:
 
 def read_as(kind: type[C], path: Path) -> C:
     """Return the config of a ``kind`` that a run wrote."""
-    return validate(kind, read_tree(path))
+    return validate(kind, former_defaults(read_tree(path)))
 
 
 def read_tree(path: Path) -> dict[str, Any]:

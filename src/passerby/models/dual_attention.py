@@ -40,7 +40,7 @@ class DualAttention(ReidModel):
         last_stride: stride of the backbone's last downsampling; 2 is the paper's (a map of 12×4 at 384×128).
         se: squeeze-and-excitation in every residual block.
         self_attention: self-attention on the last map.
-        scaled: divide the scores by √d_k, which the paper's module does not.
+        scaled: divide the scores by √d_k (Eq 1).
     """
 
     card: ClassVar[ModelCard] = ModelCard(
@@ -60,7 +60,7 @@ class DualAttention(ReidModel):
         last_stride: int = 2,
         se: bool = True,
         self_attention: bool = True,
-        scaled: bool = False,
+        scaled: bool = True,
     ) -> None:
         super().__init__()
         self.backbone = create_backbone(

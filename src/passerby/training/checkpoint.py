@@ -7,6 +7,7 @@ from typing import Any
 
 from safetensors.torch import save
 
+from passerby.compat import DEFAULTS
 from passerby.errors import ConfigError, WeightsError
 from passerby.files import atomic_directory, atomic_write
 from passerby.models.base import ReidModel
@@ -36,6 +37,7 @@ def save_model(
     with atomic_write(run.path / "model.safetensors") as partial:
         partial.write_bytes(save(state))  # save_file ignores the umask: mode 0600
     description = {
+        "defaults": DEFAULTS,
         "model": model.card.name,
         "options": options,
         "num_classes": _num_classes(state, model.identities),

@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel
 
+from passerby.compat import DEFAULTS
 from passerby.errors import ConfigError
 from passerby.files import atomic_directory, atomic_write
 
@@ -133,7 +134,7 @@ def _lines(file: Path) -> list[dict[str, Any]]:
 
 
 def _as_text(config: BaseModel) -> str:
-    return config.model_dump_json(indent=2) + "\n"
+    return json.dumps({"defaults": DEFAULTS, **config.model_dump(mode="json")}, indent=2) + "\n"
 
 
 def environment() -> dict[str, Any]:

@@ -3,12 +3,14 @@
 q, k and v are 1×1 convolutions without bias, each with batch normalization. With the M positions of the map in reading
 order, A_ij = q_i · k_j; then
 
-- Eq 1, softmax(QKᵀ/√d_k) V: :class:`SelfAttention`, whose √d_k is an option (``scaled``) and off;
+- Eq 1, softmax(QKᵀ/√d_k) V: the scores are "divided by the square root of the dimension"; ``scaled=False``
+  leaves that out;
 - Eq 2, γ_ji = exp A_ij / Σ_i exp A_ij: :meth:`SelfAttention.weights`;
 - Eq 3, y = αo + x with o_j = Σ_i γ_ji v_i: :meth:`SelfAttention.forward`. α starts at 0: y = x.
 
-*Deviations*: the text divides by √d_k in Eq 1 only, its own module (Eq 2) does not. The widths of q and k are not
-printed: here an eighth of the map's channels. Eq 2's sum over i normalizes a column of A, as the text around it says.
+*Deviations*: Eq 2 writes A without √d_k, which Eq 1 and its sentence divide by; without it the weights of a new module
+are almost one-hot. The widths of q and k are not printed: here an eighth of the map's channels. Eq 2's sum over i
+normalizes a column of A ("in the column direction").
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ class SelfAttention(nn.Module):
         scaled: divide A by √d_k before the softmax.
     """
 
-    def __init__(self, channels: int, *, scaled: bool = False) -> None:
+    def __init__(self, channels: int, *, scaled: bool = True) -> None:
         super().__init__()
         d_k = max(1, channels // REDUCTION)
         self.query = _conv_bn(channels, d_k)

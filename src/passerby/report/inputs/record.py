@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from passerby.compat import current_settings, run_file
+from passerby.compat import current_settings, former_defaults, run_file
 from passerby.errors import ConfigError
 from passerby.explain.format import run_names
 from passerby.metrics.calibration import Calibration, read_calibration
@@ -74,6 +74,7 @@ def read_records(runs: Sequence[str | Path]) -> tuple[Record, ...]:
 def _read(folder: Path, label: str) -> Record:
     names = ("config", "environment", INPUTS.removesuffix(".json"), "model", "metrics", "backbone_weights")
     config, environment, inputs, model, metrics, weights = (_json(run_file(folder, f"{name}.json")) for name in names)
+    config, model = (former_defaults(found) if found else found for found in (config, model))
     if not config and not model:
         raise ConfigError(
             f"{folder} is not a run folder (no config.json, no model.json). Fix: give a folder of `passerby train`"
