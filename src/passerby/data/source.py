@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import tarfile
 import threading
 import zipfile
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from passerby.data.provenance import is_generated_set
+from passerby.data.walk import follow_links, is_in_skipped_folder, link_target, walk
 from passerby.errors import DatasetLayoutError
 
 if TYPE_CHECKING:
@@ -28,13 +30,13 @@ ATTRIBUTES, KEYPOINTS, SETTINGS, MASKS = "attributes.csv", "keypoints.json", "se
 """The names of the label files, and of the folder of part masks, beside the images of a synthetic dataset."""
 CACHE_FOLDER = ".passerby"
 """The folder beside the images that keeps what was computed from them."""
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp")
 
 
 def is_image(name: str) -> bool:
-    """Return whether the name ends like an image's and is not a hidden or resource-fork file."""
+    """Return whether the name ends like an image's, and neither it nor a folder of it is hidden or a system's."""
     base = name.rsplit("/", 1)[-1]
-    return base.lower().endswith(IMAGE_SUFFIXES) and not base.startswith(".") and "__MACOSX/" not in name
+    return base.lower().endswith(IMAGE_SUFFIXES) and not base.startswith(".") and not is_in_skipped_folder(name)
 
 
 def cache_root() -> Path:
@@ -58,7 +60,11 @@ class Source(ABC):
 
     @abstractmethod
     def names(self) -> tuple[str, ...]:
-        """Return every file's name relative to the root, sorted."""
+        """Return every file's name relative to the root, sorted; hidden folders and those of systems are skipped."""
+
+    def links(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the folders that are links, whose files :meth:`names` lists, and the links that lead to nothing."""
+        return (), ()
 
     def has(self, name: str) -> bool:
         """Return whether there is a file of this name."""
@@ -162,8 +168,11 @@ class DirectorySource(StoredSource):
         return root / CACHE_FOLDER if root != Path(root.anchor) and _is_writable(root) else super().cache_folder()
 
     def names(self) -> tuple[str, ...]:
-        files = (p for p in self.root.rglob("*") if p.is_file())
-        return tuple(sorted(p.relative_to(self.root).as_posix() for p in files))
+        return walk(self.root).files
+
+    def links(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        found = walk(self.root)
+        return found.linked, found.lost
 
     def has(self, name: str) -> bool:
         return (self.root / name).is_file()  # without a walk: the root may be that of the whole disk
@@ -191,6 +200,8 @@ class ArchiveSource(StoredSource):
         super().__init__(root)
         self._lock = threading.Lock()
         self._archive: Any = None
+        self._members: dict[str, Any] = {}
+        self._links: tuple[tuple[str, ...], tuple[str, ...]] = (), ()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"root": self.root}
@@ -214,21 +225,48 @@ class ArchiveSource(StoredSource):
                 raise DatasetLayoutError(f"{self.root} is not a readable archive ({error}); fetch it again") from None
         return self._archive
 
-
-class ZipSource(ArchiveSource):
-    """The files in a zip."""
-
-    def _open(self) -> zipfile.ZipFile:
-        return zipfile.ZipFile(self.root)
-
     def names(self) -> tuple[str, ...]:
         with self._lock:
-            return tuple(sorted(i.filename for i in self._opened().infolist() if not i.is_dir()))
+            self._opened()
+            return tuple(sorted(name for name in self._members if not is_in_skipped_folder(name)))
+
+    def links(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        with self._lock:
+            self._opened()
+            return self._links
+
+    def _index(self, files: Mapping[str, Any], links: Mapping[str, str]) -> None:
+        """Remember the members by the names of the files and of the links to them."""
+        try:
+            self._members, folders, lost = follow_links(files, links)
+        except DatasetLayoutError as error:
+            raise DatasetLayoutError(f"{self.root}: {error}") from None
+        self._links = folders, lost
+
+
+class ZipSource(ArchiveSource):
+    """The files in a zip; a backslash in a name, as tools on Windows write it, separates folders."""
+
+    def _open(self) -> zipfile.ZipFile:
+        archive = zipfile.ZipFile(self.root)
+        files: dict[str, zipfile.ZipInfo] = {}
+        for member in archive.infolist():
+            if member.is_dir() or (name := _plain_name(member.filename.replace("\\", "/"))).endswith("/"):
+                continue
+            other = files.setdefault(name, member)
+            if (other.CRC, other.file_size) != (member.CRC, member.file_size):
+                raise DatasetLayoutError(
+                    f"{self.root} has two files of the name {name!r}, and they differ. Fix: pack it anew, with one"
+                )
+        links = {name: _target(archive, name, member) for name, member in files.items() if _is_link(member)}
+        self._index({name: member for name, member in files.items() if name not in links}, links)
+        return archive
 
     def read(self, name: str) -> bytes:
         with self._lock:
             try:
-                content: bytes = self._opened().read(name)
+                archive = self._opened()
+                content: bytes = archive.read(self._members[name])
             except KeyError:
                 raise self.missing(name) from None
             except RuntimeError as error:  # encrypted, or packed in a way that this Python cannot unpack
@@ -241,19 +279,19 @@ class ZipSource(ArchiveSource):
 class TarSource(ArchiveSource):
     """The files in a tar, compressed or not (a compressed one is read once from end to end for its index)."""
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self._members: dict[str, tarfile.TarInfo] = {}
-
     def _open(self) -> tarfile.TarFile:
         archive = tarfile.open(self.root)  # noqa: SIM115 - kept open for the process
-        self._members = {m.name.removeprefix("./"): m for m in archive.getmembers() if m.isfile()}
+        files, links = dict[str, tarfile.TarInfo](), dict[str, str]()
+        for member in archive.getmembers():
+            name = _plain_name(member.name)
+            if member.isfile():
+                files[name] = member
+            elif member.issym():
+                links[name] = link_target(name, member.linkname)
+            elif member.islnk():
+                links[name] = _plain_name(member.linkname)
+        self._index(files, {name: target for name, target in links.items() if name not in files})
         return archive
-
-    def names(self) -> tuple[str, ...]:
-        with self._lock:
-            self._opened()
-            return tuple(sorted(self._members))
 
     def read(self, name: str) -> bytes:
         with self._lock:
@@ -269,12 +307,33 @@ class TarSource(ArchiveSource):
             return content
 
 
+def _plain_name(name: str) -> str:
+    while name.startswith("./"):
+        name = name[2:]
+    return name
+
+
+def _is_link(member: zipfile.ZipInfo) -> bool:
+    """Return whether a member of a zip is a symbolic link, whose content is the path that it leads to."""
+    return stat.S_ISLNK(member.external_attr >> 16) and member.file_size <= 4096
+
+
+def _target(archive: zipfile.ZipFile, name: str, member: zipfile.ZipInfo) -> str:
+    """Return the name that a symbolic link in a zip leads to; an empty one if the link is encrypted."""
+    try:
+        return link_target(name, archive.read(member).decode(errors="replace"))
+    except RuntimeError:
+        return ""
+
+
 def open_source(path: str | Path) -> Source:
     """Open the source at ``path``: a directory, a zip or a tar.
 
     Raises:
-        DatasetLayoutError: if ``path`` does not exist, or is none of these.
+        DatasetLayoutError: if ``path`` is empty, does not exist, or is none of these.
     """
+    if not str(path).strip():
+        raise DatasetLayoutError("no path: got an empty text, expected a directory, a .zip or a .tar")
     root = Path(path).expanduser()
     if root.is_dir():
         return DirectorySource(root)

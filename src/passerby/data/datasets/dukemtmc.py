@@ -21,7 +21,7 @@ from passerby.data.source import Source
 from passerby.types import Sample
 
 WANTED = "PPPP_cC_fFFFFFFF.jpg"
-_NAME = re.compile(r"(\d+)_c(\d+)_f(\d+)(\.(jpe?g|png|bmp|webp))+", re.IGNORECASE)
+_NAME = re.compile(r"(\d+)_c(\d+)_f(\d+)(\.(jpe?g|jpe|jfif|png|bmp|webp))+", re.IGNORECASE)
 
 
 def duke_sample(path: str) -> Sample | None:

@@ -21,7 +21,7 @@ from passerby.types import Role, Sample
 FOLDERS: dict[str, Split] = {"bounding_box_train": "train", "query": "query", "bounding_box_test": "gallery"}
 HAND_DRAWN = "gt_bbox"
 """The folder of all boxes that were drawn by hand, which multi-query uses; many copies lack it."""
-_NAME = re.compile(r"(-1|\d+)_c(\d+)s\d+_(\d+)_\d+(\.(jpe?g|png|bmp|webp))+", re.IGNORECASE)
+_NAME = re.compile(r"(-1|\d+)_c(\d+)s\d+_(\d+)_\d+(\.(jpe?g|jpe|jfif|png|bmp|webp))+", re.IGNORECASE)
 _WANTED = "PPPP_cCsS_FFFFFF_NN.jpg, where PPPP is -1 (junk) or 0000 (distractor) in bounding_box_test only"
 _ROLES = {-1: Role.JUNK, 0: Role.DISTRACTOR}
 
