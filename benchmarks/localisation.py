@@ -47,7 +47,6 @@ from passerby.explain.saliency.measures import mass_inside, points_inside
 from passerby.explain.upsample import upsample_maps
 from passerby.inference.model import Model
 from passerby.models.aanet.model import AANet, AttributeNetwork
-from passerby.models.aanet.parts import even_stripes
 from passerby.training.run import environment
 from passerby.types import Sample
 
@@ -132,7 +131,7 @@ def moved_apart(seen: ModelView, shown: Images) -> Moved:
 
 def rows_read(network: AttributeNetwork, height: int) -> dict[str, Tensor]:
     """Return ``(height,)`` for each attribute: 1 in the rows that its classifier reads."""
-    stripes = torch.cat([even_stripes(height, parts) for parts in (1, 3)]).float()
+    stripes = network.rows(height).float()
     return {name: stripes[row] for name, row in zip(network.names, network.vector_of, strict=True)}
 
 

@@ -87,6 +87,11 @@ def test_the_mask_is_on_where_the_maximum_of_the_maps_reaches_the_threshold() ->
     assert attention_mask(two, "otsu").flatten().tolist() != [1, 1, 1, 0, 0, 0, 0]
 
 
+def test_without_a_threshold_the_map_is_soft() -> None:
+    maps = torch.tensor([[[[1.0, 0.0], [0.1, 0.0]], [[0.0, 0.7], [0.2, 0.0]]]])
+    assert torch.equal(attention_mask(maps, "none"), torch.tensor([[[1.0, 0.7], [0.2, 0.0]]]))
+
+
 @pytest.mark.parametrize("threshold", ["otsu", "mean"])
 def test_maps_are_joined_by_their_maximum(threshold: str) -> None:
     """A position that only one group activates stays; its average over the groups would be the lowest."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -12,7 +14,7 @@ from torch import Tensor, nn
 from passerby.data.attributes.schema import DUKE, MARKET, Attribute, Schema
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
 from passerby.models.aanet.map import attention_mask
-from passerby.models.aanet.model import VECTORS, AANet, AttributeNetwork, IdentityHead
+from passerby.models.aanet.model import VECTORS, AANet, AttributeNetwork, IdentityHead, Top
 from passerby.models.aanet.parts import even_stripes, peak_parts
 from passerby.models.registry import create_model
 
@@ -180,7 +182,7 @@ def test_the_attribute_network_is_the_literal_formula() -> None:
     V = torch.einsum("vz,bzhw->bvhw", weight, X) - norm.running_mean[:, None, None]
     V = V / (norm.running_var + norm.eps).sqrt()[:, None, None]
     V = (V * norm.weight[:, None, None] + norm.bias[:, None, None]).clamp_min(0)
-    regions = {"global": V, "top": V[:, :, :2], "middle": V[:, :, 2:4], "bottom": V[:, :, 4:]}
+    regions = {"global": V, "top": V[:, :, :3], "middle": V[:, :, 2:4], "bottom": V[:, :, 4:]}
     for i, name in enumerate(VECTORS):
         torch.testing.assert_close(output.vectors[:, i], regions[name].mean(dim=(2, 3)))
     expected = {"hat": "top", "bag": "middle", "type of lower": "bottom", "age": "global"}
@@ -191,6 +193,34 @@ def test_the_attribute_network_is_the_literal_formula() -> None:
         seen = torch.stack([(head.weight[k][:, None, None] * V[b]).sum(0) for b, k in enumerate(scores.argmax(1))])
         low, high = seen.amin((1, 2), keepdim=True), seen.amax((1, 2), keepdim=True)
         torch.testing.assert_close(output.maps[:, MARKET.index(group)], (seen - low) / (high - low))
+
+
+@pytest.mark.parametrize(("top", "last"), [("half", 12), ("third", 8)])
+def test_the_top_feature_map_ignores_the_lower_half(top: Any, last: int) -> None:
+    """At the paper's 24 × 8 with last_stride=1, Top averages rows 0 … 11, and none of the lower half."""
+    net = randomised(AttributeNetwork(4, MARKET, top=top))
+    X = torch.randn(2, 4, 24, 8, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    norm = net.norm
+    literal = torch.zeros(2, 256, dtype=torch.float64)
+    for b, h, w in itertools.product(range(2), range(last), range(8)):
+        reduced = net.reduce.weight[:, :, 0, 0] @ X[b, :, h, w]
+        scaled = (reduced - norm.running_mean) / (norm.running_var + norm.eps).sqrt() * norm.weight + norm.bias
+        literal[b] += scaled.clamp_min(0) / (last * 8)
+    torch.testing.assert_close(net(X).vectors[:, VECTORS.index("top")], literal)
+    below = torch.cat([X[:, :, :last], X[:, :, last:] + 5], dim=2)
+    assert torch.equal(net(below).vectors[:, VECTORS.index("top")], net(X).vectors[:, VECTORS.index("top")])
+
+
+def test_the_top_feature_map_is_an_option_and_the_others_are_thirds() -> None:
+    assert model().attributes.top == "half"  # type: ignore[union-attr]
+    assert model(top="third").attributes.top == "third"  # type: ignore[union-attr]
+    rows = {top: AttributeNetwork(4, MARKET, top=top).rows(6).int().tolist() for top in get_args(Top)}
+    assert rows["half"][1] == [1, 1, 1, 0, 0, 0]
+    assert rows["third"][1] == [1, 1, 0, 0, 0, 0]
+    assert rows["half"][::2] == rows["third"][::2] == [[1] * 6, [0, 0, 1, 1, 0, 0]]
+    assert rows["half"][3] == rows["third"][3] == [0, 0, 0, 0, 1, 1]
+    with pytest.raises(UnknownNameError, match="Did you mean half"):
+        model(top="halves")
 
 
 def test_the_embedding_is_every_v_in_order() -> None:
@@ -217,7 +247,7 @@ def test_the_embedding_is_every_v_in_order() -> None:
 
 
 def test_the_attention_map_is_the_mask_of_its_groups() -> None:
-    for threshold in ("otsu", "mean"):
+    for threshold in ("otsu", "mean", "none"):
         output = model(threshold=threshold).eval()(images())
         assert output.maps is not None
         groups = ["gender", "hair length", "upper color", "lower color", "type of lower", "length of lower"]

@@ -4,7 +4,8 @@ Class activation map (Zhou et al., CVPR 2016) of each group's predicted class: :
 [0, 1] → maximum over groups → adaptive threshold: :func:`attention_mask`. Nothing here carries a gradient.
 
 *Deviations*: the paper does not name the adaptive threshold; here it is Otsu's, exact over the values of the map, or
-their mean. Positions that reach it count fully, the rest not at all. The maps are scaled to [0, 1] before the maximum,
+their mean. Positions that reach it count fully, the rest not at all. Without a threshold (``none``) the maximum itself
+is the map, so that a position counts by its share of the strongest one. The maps are scaled to [0, 1] before the maximum,
 so that no group outweighs the others by its range.
 """
 
@@ -17,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-Threshold = Literal["otsu", "mean"]
+Threshold = Literal["otsu", "mean", "none"]
 
 
 def activation_map(
@@ -53,7 +54,9 @@ def otsu(values: Float[Tensor, "b m"]) -> Float[Tensor, "b 1"]:
 
 
 def attention_mask(maps: Float[Tensor, "b g h w"], threshold: Threshold = "otsu") -> Float[Tensor, "b h w"]:
-    """Return 1 where the maximum of the scaled maps reaches the threshold, 0 elsewhere."""
+    """Return 1 where the maximum of the scaled maps reaches the threshold, 0 elsewhere; for ``none`` the maximum."""
+    if threshold == "none":
+        return maps.amax(dim=1)
     joined = maps.amax(dim=1).flatten(1)  # (b, m)
     limit = otsu(joined) if threshold == "otsu" else joined.mean(dim=1, keepdim=True)
     return (joined >= limit).to(maps.dtype).view_as(maps[:, 0])

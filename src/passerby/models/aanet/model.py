@@ -4,15 +4,17 @@ One backbone map X feeds four tasks, whose hidden vectors V together are the emb
 
 - §3.1, GFN, and the Z → V → C layers that every identity head has: :class:`IdentityHead`;
 - §3.2, Eq 1, PFN, six heads on six parts: :mod:`passerby.models.aanet.parts`;
-- §3.3 i, AFN, attributes from the whole map and its thirds: :class:`AttributeNetwork`;
+- §3.3 i, AFN, attributes from the whole map, its upper half, its middle and its bottom: :class:`AttributeNetwork`;
 - §3.3 ii, AAM, a head on the map of visible attributes: :mod:`passerby.models.aanet.map`;
 - Eq 2–6, the loss: :mod:`passerby.losses.multitask`.
 
 The rows of its Table 3 leave out tasks: with ``parts``, ``attributes`` and ``attention_map`` off, L_g alone remains.
 
 *Deviations*: the attribute heads share V, one 1×1 convolution with BN and ReLU before the pooling, so that a class
-activation map is exact. The paper prints for a few groups only which of the four vectors they are predicted from;
-:data:`ATTRIBUTE_VECTORS` completes the table. "The classifier takes the AAM" is read as X where the map is on. The
+activation map is exact. Top is the upper half of the map, for "features from the lower half of the body are ignored in
+the Top feature map"; the extents of Middle and Bottom are not printed: here the second and the third of three even
+stripes. ``top="third"`` makes Top the first of them, as in earlier versions. The paper prints for a few groups only
+which of the four vectors they are predicted from; :data:`ATTRIBUTE_VECTORS` completes the table. "The classifier takes the AAM" is read as X where the map is on. The
 attention map's groups on DukeMTMC-reID are not printed: here six that correspond to Market-1501's. See the modules
 above for the clustering and the threshold.
 """
@@ -20,10 +22,10 @@ above for the clustering and the threshold.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple, cast, get_args
+from typing import ClassVar, Literal, NamedTuple, cast, get_args
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from passerby.data.attributes.schema import Schema, schema_of
@@ -40,6 +42,8 @@ HIDDEN = 256
 """The length of V (§3.5)."""
 PARTS = 6
 VECTORS = ("global", "top", "middle", "bottom")
+Top = Literal["half", "third"]
+"""The region of the Top feature map: the upper half, or the upper third."""
 ATTRIBUTE_VECTORS = {
     **dict.fromkeys(("hat", "hair length", "sleeve length", "length of upper", "upper color"), "top"),
     **dict.fromkeys(("backpack", "bag", "handbag"), "middle"),
@@ -84,7 +88,7 @@ class AttributeOutput(NamedTuple):
     """The output of the attribute network."""
 
     vectors: Tensor
-    """The averages of V over the whole map, its top, its middle and its bottom: ``(b, 4, v)``."""
+    """The averages of V over the rows of :data:`VECTORS`: ``(b, 4, v)``."""
     scores: tuple[Tensor, ...]
     """The scores of each group, ``(b, values)``."""
     maps: Tensor
@@ -92,10 +96,17 @@ class AttributeOutput(NamedTuple):
 
 
 class AttributeNetwork(nn.Module):
-    """The attribute task: X → V (1×1 convolution without bias, BN, ReLU) → four pooled vectors → classifiers."""
+    """The attribute task: X → V (1×1 convolution without bias, BN, ReLU) → four pooled vectors → classifiers.
 
-    def __init__(self, channels: int, schema: Schema) -> None:
+    Args:
+        top: the region of the Top feature map: the paper's upper ``half``, or the upper ``third``.
+    """
+
+    def __init__(self, channels: int, schema: Schema, *, top: Top = "half") -> None:
         super().__init__()
+        if top not in get_args(Top):
+            raise UnknownNameError("region of the top feature map", top, get_args(Top))
+        self.top = top
         self.reduce = nn.Conv2d(channels, HIDDEN, 1, bias=False)
         self.norm = nn.BatchNorm2d(HIDDEN)
         self.classifiers = nn.ModuleList(nn.Linear(HIDDEN, size) for size in schema.sizes)
@@ -104,13 +115,17 @@ class AttributeNetwork(nn.Module):
 
     def forward(self, X: Float[Tensor, "b z h w"]) -> AttributeOutput:
         V = torch.relu(self.norm(self.reduce(X)))
-        height = V.shape[2]
-        rows = torch.cat([even_stripes(height, parts, device=V.device) for parts in (1, 3)])
+        rows = self.rows(V.shape[2], device=V.device)
         vectors = pool_rows(V, rows.expand(V.shape[0], -1, -1))
         scores = tuple(head(vectors[:, i]) for head, i in zip(self.classifiers, self.vector_of, strict=True))
         heads = zip(self.classifiers, scores, strict=True)
         maps = [min_max(activation_map(V, cast(Tensor, head.weight), each)) for head, each in heads]
         return AttributeOutput(vectors, scores, torch.stack(maps, dim=1))
+
+    def rows(self, height: int, *, device: torch.device | None = None) -> Bool[Tensor, "4 h"]:
+        """Return the rows that each of :data:`VECTORS` averages, of a map so high."""
+        whole, halves, thirds = (even_stripes(height, parts, device=device) for parts in (1, 2, 3))
+        return torch.cat([whole, halves[:1] if self.top == "half" else thirds[:1], thirds[1:]])
 
 
 @register
@@ -128,7 +143,8 @@ class AANet(ReidModel):
         attributes: the attribute network (L_a).
         attention_map: the head on the attribute attention map (L_aa), which needs ``attributes``.
         attention_groups: the groups whose activation maps make that map; ``None``: those of :data:`VISIBLE_ATTRIBUTES`.
-        threshold: threshold of the attention map, ``otsu`` or ``mean``.
+        threshold: threshold of the attention map, ``otsu`` or ``mean``; ``none``: a soft map, without a threshold.
+        top: the rows of the Top feature map: the upper ``half``, which is the paper's, or the upper ``third``.
     """
 
     card: ClassVar[ModelCard] = ModelCard(
@@ -153,6 +169,7 @@ class AANet(ReidModel):
         attention_map: bool = True,
         attention_groups: Sequence[str] | None = None,
         threshold: Threshold = "otsu",
+        top: Top = "half",
     ) -> None:
         super().__init__()
         if attention_map and not attributes:
@@ -166,7 +183,7 @@ class AANet(ReidModel):
         channels = self.backbone.channels
         self.head = IdentityHead(channels, num_classes)
         self.parts = nn.ModuleList(IdentityHead(channels, num_classes) for _ in range(PARTS if parts else 0))
-        self.attributes = AttributeNetwork(channels, learned) if attributes else None
+        self.attributes = AttributeNetwork(channels, learned, top=top) if attributes else None
         self.attention = IdentityHead(channels, num_classes) if attention_map else None
         self.attended = _group_indices(learned, attention_groups) if attention_map else []
         vectors = 1 + len(self.parts) + len(VECTORS) * attributes + attention_map
