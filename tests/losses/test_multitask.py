@@ -7,12 +7,14 @@ import math
 import jaxtyping
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
 from passerby.losses.multitask import (
     TASKS,
     MultitaskLoss,
+    MultitaskLossConfig,
     UncertaintyWeights,
     log_likelihood,
     mean_cross_entropy,
@@ -140,6 +142,30 @@ def test_gradients() -> None:
     f, g = randn(4, 2).requires_grad_(), randn(4, 4, seed=1).requires_grad_()
     assert torch.autograd.gradcheck(lambda a, b: mean_cross_entropy([a, b], ATTRIBUTES.unbind(1)), (f, g))
     assert torch.autograd.gradcheck(lambda a: log_likelihood(a, torch.tensor([0, 1, 1, 0]), 1.3), f)
+
+
+def test_a_weight_grows_to_its_bound_and_comes_back() -> None:
+    weights = UncertaintyWeights(2, max_weight=10).double()
+    optimizer = torch.optim.SGD(weights.parameters(), lr=0.5, momentum=0.9)
+    for _ in range(100):
+        optimizer.zero_grad()
+        weighted = weights(torch.tensor([0.0, 0.4], dtype=torch.float64))
+        weighted.sum().backward()
+        optimizer.step()
+    weights(torch.zeros(2, dtype=torch.float64))
+    assert weights.log_variance[0].exp().item() == pytest.approx(0.1)  # 2 L = 0 is below the bound
+    assert weights.log_variance[1].exp().item() == pytest.approx(0.8, rel=1e-2)
+    for _ in range(200):
+        optimizer.zero_grad()
+        weights(torch.full((2,), 0.5, dtype=torch.float64)).sum().backward()
+        optimizer.step()
+    assert weights.log_variance.exp().tolist() == pytest.approx([1.0, 1.0], rel=1e-2)
+
+
+def test_a_bound_below_the_first_weight_is_refused() -> None:
+    with pytest.raises(ValidationError, match="max_weight"):
+        MultitaskLossConfig(max_weight=0.5)
+    assert MultitaskLossConfig(max_weight=None).max_weight is None
 
 
 def test_every_sigma_learns() -> None:

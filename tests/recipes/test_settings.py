@@ -76,6 +76,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "optimizer.weight_decay": 5e-4,
         "optimizer.momentum": 0.9,
         "optimizer.backbone_lr_factor": 0.1,
+        "optimizer.loss_lr_factor": 0.1,
         "schedule.name": "step",
         "schedule.milestones": (20,),
         "schedule.gamma": 0.1,
@@ -85,6 +86,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
             "name": "multitask",
             "tasks": ("global", "parts", "attributes", "attention"),
             "uncertainty": True,
+            "max_weight": 5,
         },
     },
     "attention_driven": {  # §4.1

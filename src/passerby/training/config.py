@@ -109,6 +109,8 @@ class OptimizerConfig(Frozen):
     momentum: float = Field(0.9, ge=0, lt=1)
     backbone_lr_factor: float = Field(1.0, ge=0)
     """The learning rate of the backbone ÷ that of the new layers."""
+    loss_lr_factor: float = Field(1.0, ge=0)
+    """The learning rate of a loss's own parameters, such as learned weights of tasks, ÷ that of the new layers."""
 
 
 class ScheduleConfig(Frozen):

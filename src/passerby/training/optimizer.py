@@ -1,4 +1,4 @@
-"""Builds optimizers from a config, with one learning rate for the backbone and one for the new layers."""
+"""Builds optimizers from a config, with a learning rate for backbone, new layers and the loss's own parameters."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def _groups(model: ReidModel, config: OptimizerConfig) -> list[dict[str, Any]]:
 
 
 def _loss_groups(loss: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
-    learned = list(loss.parameters())
-    return [{"params": learned, "lr": config.lr, "base_lr": config.lr, "weight_decay": 0.0}] if learned else []
+    learned, base = list(loss.parameters()), config.lr * config.loss_lr_factor
+    return [{"params": learned, "lr": base, "base_lr": base, "weight_decay": 0.0, "loss": True}] if learned else []
 
 
 def set_lr(optimizer: _HasGroups, factor: float) -> float:
-    """Scale the base rate of every parameter group; return the last group's rate (that of the new layers)."""
+    """Scale the base rate of every parameter group; return the rate of the new layers: the model's last group."""
     for group in optimizer.param_groups:
         group["lr"] = group["base_lr"] * factor
-    return float(optimizer.param_groups[-1]["lr"])
+    return float([group["lr"] for group in optimizer.param_groups if not group.get("loss")][-1])
