@@ -102,6 +102,17 @@ def test_options_that_older_files_leave_open_have_their_former_defaults() -> Non
     assert compat.former_defaults({"model": "osnet_x0_25"}) == {"model": "osnet_x0_25"}
 
 
+def test_losses_keep_their_former_defaults() -> None:
+    old = {"model": {"name": "aanet", "options": {}}, "loss": {"name": "multitask", "tasks": ["global"]}}
+    found = compat.former_defaults(old)
+    assert found["loss"] == {"name": "multitask", "tasks": ["global"], "max_weight": None}
+    assert found["model"]["options"] == {"top": "third"}
+    for other in ({"name": "reid", "margin": 0.3}, {"name": ["x"]}, {}, 7):
+        assert compat.former_defaults({**old, "loss": other})["loss"] == other
+    pose = {"recipe": "pose", "augment": {"flip": 0.5}, "loss": {"sigma": 1.5}}
+    assert compat.former_defaults(pose) == pose
+
+
 def test_damaged_sections_are_left_to_validation() -> None:
     for damaged in ({"model": "dual_attention", "options": 7}, {"model": {"name": ["x"]}}, {"model": 3}, {}):
         assert compat.former_defaults(damaged) == damaged

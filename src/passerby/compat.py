@@ -46,12 +46,15 @@ _FILES = {"backbone_weights.json": "trunk_weights.json"}
 DEFAULTS = 2
 """The version of the defaults, which run folders record: what a file does not name, it got from these."""
 _FORMER_OPTIONS: dict[str, dict[str, Any]] = {
+    "aanet": {"top": "third"},
     "aap_reid": {"triplet_after_dropout": False},
     "dual_attention": {"scaled": False},
 }
 """The former defaults of models' options, by model."""
 _FORMER_SETTINGS: dict[str, dict[str, Any]] = {}
 """The former defaults of settings, and the values that new settings stand for in older files, by section."""
+_FORMER_LOSSES: dict[str, dict[str, Any]] = {"multitask": {"max_weight": None}}
+"""The former defaults of losses' settings, by loss."""
 _OPTIONS_OF = {
     "--figure": ("search",),
     "--attributes": ("evaluate", "attributes"),
@@ -128,13 +131,21 @@ def former_defaults(tree: dict[str, Any]) -> dict[str, Any]:
         return tree
     model = tree.get("model")
     if isinstance(model, dict):  # config.json
-        return _complete(tree, _FORMER_SETTINGS) | {"model": _complete_options(model, model.get("name"))}
+        completed = _complete(tree, {**_FORMER_SETTINGS, "loss": _former_loss(tree.get("loss"))})
+        return completed | {"model": _complete_options(model, model.get("name"))}
+    if model is None:  # a pose network's config.json, whose sections have settings of their own
+        return tree
     return _complete(_complete_options(tree, model), {k: v for k, v in _FORMER_SETTINGS.items() if k in tree})
 
 
 def _complete_options(tree: dict[str, Any], model: Any) -> dict[str, Any]:
     known = isinstance(model, str) and model in _FORMER_OPTIONS
     return _complete(tree, {"options": _FORMER_OPTIONS[model]}) if known else tree
+
+
+def _former_loss(loss: Any) -> dict[str, Any]:
+    name = loss.get("name") if isinstance(loss, dict) else None
+    return _FORMER_LOSSES.get(name, {}) if isinstance(name, str) else {}
 
 
 def _complete(tree: dict[str, Any], sections: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from passerby.training.config import OptimizerConfig
 from passerby.training.optimizer import build_optimizer, set_lr
 from passerby.types import Batch, ModelOutput
 
-PEOPLE, EACH, SIZE, STEPS = 32, 4, 64, 250
+PEOPLE, EACH, SIZE, STEPS = 32, 4, 64, 200
 
 
 class Heads(nn.Module):
