@@ -5,8 +5,8 @@ Class activation map (Zhou et al., CVPR 2016) of each group's predicted class: :
 
 *Deviations*: the paper does not name the adaptive threshold; here it is Otsu's, exact over the values of the map, or
 their mean. Positions that reach it count fully, the rest not at all. Without a threshold (``none``) the maximum itself
-is the map, so that a position counts by its share of the strongest one. The maps are scaled to [0, 1] before the maximum,
-so that no group outweighs the others by its range.
+is the map, so that a position counts by its share of the strongest one. The maps are scaled to [0, 1] before the
+maximum, so that no group outweighs the others by its range.
 """
 
 from __future__ import annotations
