@@ -12,9 +12,9 @@ derivative −2L/σ³ + 1/σ is 0. Where L_t becomes small, log σ_t and with it
 *Deviations*: the learned parameter is the log-variance log σ². A task's weight 1/σ² is at most ``max_weight``: without
 a bound it grows as 1/(2 L_t), so that the steps of a task never become smaller although its loss does, until one of
 them is too large. On heads over frozen features, with the recipe's optimizer, losses grew to 10⁸ in 200 steps (with a
-hundredth of the learning rate, to 3 in 1200); with weights of at most 5 they stayed below 0.03. The parts' losses enter as
-their mean, the attribute groups' likewise: the paper prints neither sum nor mean. An unlabeled attribute (−1) does not
-count.
+hundredth of the learning rate, to 3 in 1200); with weights of at most 5 they stayed below 0.03. The parts' losses enter
+as their mean, the attribute groups' likewise: the paper prints neither sum nor mean. An unlabeled attribute (−1) does
+not count.
 """
 
 from __future__ import annotations
