@@ -12,8 +12,9 @@ from torch import Tensor
 
 from passerby.errors import ProtocolError, ShapeError
 from passerby.retrieval.distance.compare import BLOCK_BYTES, DistanceMatrix
+from passerby.retrieval.ranking import positive_ranks, query_distances, top_k
 from passerby.retrieval.rerank import k_reciprocal, prepare
-from passerby.types import Rerank
+from passerby.types import Embeddings, Protocol, Rerank, Role
 
 
 def literal(squared: list[list[float]], queries: int, k1: int, k2: int, lam: float, power: int = 1) -> Tensor:
@@ -126,6 +127,46 @@ def test_progress_counts_every_row_and_then_every_query() -> None:
     points = torch.randn(30, 3, generator=torch.Generator().manual_seed(5))
     k_reciprocal(points[:10], points[10:], progress=counted.append, block_bytes=1)
     assert counted == [1] * (30 + 10)
+
+
+def with_junk(points: Tensor, junk: Tensor, seed: int) -> tuple[Embeddings, Tensor]:
+    """Return the points with junk among them, and the places of the points."""
+    order = torch.randperm(len(points) + len(junk), generator=torch.Generator().manual_seed(seed))
+    places, junk_places = order[: len(points)].sort().values, order[len(points) :]
+    rows, roles = (
+        torch.empty(len(order), points.shape[1], dtype=points.dtype),
+        torch.zeros(len(order), dtype=torch.long),
+    )
+    rows[places], rows[junk_places], roles[junk_places] = points, junk, int(Role.JUNK)
+    pids = torch.zeros_like(roles)
+    pids[places] = torch.arange(len(points)) % 7
+    return Embeddings(rows, tuple(map(str, range(len(rows)))), pids, torch.arange(len(rows)), roles), places
+
+
+def test_junk_is_no_neighbor() -> None:
+    points = torch.randn(60, 3, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    junk = points[::3] + 0.01  # close to many, so that it would be among the neighbors
+    query, rows = with_junk(points[:20], junk[:4], 4)
+    gallery, columns = with_junk(points[20:], junk[4:], 5)
+    protocol = Protocol(normalize=False, rerank=Rerank(5, 3, 0.4))
+    expected = literal((points[:, None] - points[None]).pow(2).sum(2).tolist(), 20, 5, 3, 0.4)
+    found = torch.stack([each for _, each in query_distances(rows, query, gallery, protocol)])
+    assert (found[:, columns] - expected).abs().max() <= 1e-10
+    assert int(found.isinf().sum()) == 20 * (len(gallery) - len(columns))
+    clean = [side[side.roles == 0] for side in (query, gallery)]
+    ranks = [positive_ranks(*sides, protocol).ranks for sides in ((query, gallery), clean)]
+    assert torch.equal(*ranks)
+    nearest = top_k(query[rows], gallery, 40, normalize=False, rerank=protocol.rerank).indices
+    assert set(nearest.flatten().tolist()) == set(columns.tolist())
+
+
+def test_junk_cannot_be_asked_for_its_neighbors() -> None:
+    points = torch.randn(12, 3, generator=torch.Generator().manual_seed(3))
+    query, gallery = with_junk(points[:4], points[:1], 0)[0], with_junk(points[4:], points[:2], 1)[0]
+    with pytest.raises(ProtocolError, match="1 of 5 queries are junk, which re-ranking leaves out, for example '"):
+        top_k(query, gallery, 3, rerank=Rerank())
+    with pytest.raises(ProtocolError, match="k must be between 1 and the gallery's 8 images, got 9"):
+        top_k(query[query.roles == 0], gallery, 9, rerank=Rerank())
 
 
 @pytest.mark.parametrize(

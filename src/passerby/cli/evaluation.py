@@ -150,6 +150,7 @@ def evaluate_run(
         PasserbyError: for inputs that do not fit, mostly before any image is embedded.
     """
     from passerby.data.registry import load as load_dataset
+    from passerby.evaluation.evaluate import evaluated_samples
     from passerby.evaluation.per_query import check_no_draws
     from passerby.inference.embeddings_file import check_embeddings_path, write_query_gallery
     from passerby.inference.load import load
@@ -162,8 +163,7 @@ def evaluate_run(
         check_no_draws(how)
     truth = _true_attributes(labels, dataset, model, optional="attributes" in dimensions)
     grouping = _grouping(dimensions, dataset, labels) if dimensions else None
-    further = dataset.further if how.multi_query else ()
-    with progress_bar("embedding", len(dataset.split("query")) + len(dataset.split("gallery")) + len(further)) as more:
+    with progress_bar("embedding", len(evaluated_samples(dataset, how))) as more:
         result = model.evaluate(dataset, protocol=how, attributes=truth, open_set=open_set, progress=more)
     if save_features:
         assert result.embeddings is not None

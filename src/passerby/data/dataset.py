@@ -40,6 +40,14 @@ class Dataset:
             raise DatasetLayoutError(f"{self.name} at {self.source.root} has no {name} images; it has {self.summary()}")
         return samples
 
+    def counted(self, name: Split) -> tuple[Sample, ...]:
+        """Return the samples of one split without junk, which an evaluation neither embeds nor counts.
+
+        Raises:
+            DatasetLayoutError: if the split is empty.
+        """
+        return tuple(sample for sample in self.split(name) if sample.role is not Role.JUNK)
+
     def summary(self) -> str:
         """Return the number of images and people of each split, in one line."""
         parts = []

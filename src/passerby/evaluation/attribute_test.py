@@ -26,7 +26,7 @@ class AttributeTest:
 
     schema: Schema
     rows: Tensor
-    """The rows ``(m,)`` of the gallery that show known people."""
+    """The rows ``(m,)`` of the gallery without junk that show known people."""
     true: Tensor
     """The classes ``(m, g)`` of these rows."""
     training: Tensor
@@ -46,7 +46,7 @@ class AttributeTest:
                 f"'{attributes.place}' has the attributes of {attributes.schema.name}, but the model predicts those of "
                 f"{schema.name}"
             )
-        gallery = dataset.split("gallery")
+        gallery = dataset.counted("gallery")
         rows = [row for row, sample in enumerate(gallery) if sample.role is Role.PERSON]
         true = torch.from_numpy(attributes.of_all([gallery[row] for row in rows]))
         return cls(schema, torch.tensor(rows), true, _people_classes(attributes, dataset.train))

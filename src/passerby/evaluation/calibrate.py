@@ -45,7 +45,7 @@ def calibrate(
     query, gallery = (
         model.embed_samples(
             dataset.source,
-            dataset.split(split),
+            dataset.counted(split),
             with_local=distance != "global",
             progress=progress,
         )

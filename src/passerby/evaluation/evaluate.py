@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from passerby.metrics.pairs import check_not_reranked
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.models.base import ReidModel
 from passerby.models.card import ModelCard
-from passerby.types import EvalResult, Protocol, QueryGallery
+from passerby.types import EvalResult, Protocol, QueryGallery, Sample
 
 
 def evaluate(
@@ -87,10 +87,13 @@ def _evaluate(
     test = AttributeTest.of(model, dataset, attributes) if attributes else None
     query, gallery = _embed(model, dataset, protocol, progress)
     result = evaluate_embeddings(query, gallery, protocol)
+    junk = {} if protocol.draws else {"gallery_junk": len(dataset.gallery) - len(gallery)}
+    dropped = result.queries_dropped + len(dataset.query) - len(query)
     details = open_set_details(query, gallery, protocol, calibration, dataset) if open_set or calibration else {}
     return replace(
         result,
-        details=result.details | details,
+        queries_dropped=dropped,
+        details=result.details | junk | details,
         attributes=test.result(gallery) if test else None,
         embeddings=QueryGallery(query, gallery),
     )
@@ -106,10 +109,38 @@ def _embed(
         flip_tta=protocol.flip_tta,
         progress=progress,
     )
-    query, gallery = (embed(dataset.split(split)) for split in ("query", "gallery"))
+    samples = evaluated_samples(dataset, protocol)
+    query, gallery = embed(samples.query), embed(samples.gallery)
     if protocol.multi_query:
-        query = pool_queries(query, embed(dataset.further), protocol.multi_query, normalize=protocol.normalize)
+        query = pool_queries(query, embed(samples.further), protocol.multi_query, normalize=protocol.normalize)
     return QueryGallery(query, gallery)
+
+
+@dataclass(frozen=True)
+class EvaluatedSamples:
+    """The samples that an evaluation embeds."""
+
+    query: tuple[Sample, ...]
+    gallery: tuple[Sample, ...]
+    further: tuple[Sample, ...] = ()
+    """The images that multi-query pools."""
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.query) + len(self.gallery) + len(self.further)
+
+
+def evaluated_samples(dataset: Dataset, protocol: Protocol) -> EvaluatedSamples:
+    """Return the samples that an evaluation embeds: no junk, and of the further images only those of its queries.
+
+    Raises:
+        DatasetLayoutError: if query or gallery is empty.
+    """
+    query, gallery = dataset.counted("query"), dataset.counted("gallery")
+    if not protocol.multi_query:
+        return EvaluatedSamples(query, gallery)
+    pooled = {(sample.pid, sample.camid) for sample in query}
+    return EvaluatedSamples(query, gallery, tuple(s for s in dataset.further if (s.pid, s.camid) in pooled))
 
 
 def check_distance(card: ModelCard, distance: str) -> None:

@@ -60,6 +60,7 @@ class EvaluatedEmbeddings:
         draws: int | None = None,
         distance: Distance = "global",
         rerank: Rerank | None = None,
+        junk: bool = False,
         progress: Callable[[int], object] | None = None,
     ) -> EvaluatedEmbeddings:
         """Embed the query and gallery of a data set, to compare them as ``passerby evaluate`` does.
@@ -67,6 +68,7 @@ class EvaluatedEmbeddings:
         Args:
             draws: number of random galleries with one image per person; 0: the whole gallery; ``None``: the default
                 of the run or data set.
+            junk: embed the gallery's junk too, which no number counts, to show it in ranked lists.
 
         Raises:
             DatasetLayoutError: if query or gallery is empty.
@@ -76,7 +78,8 @@ class EvaluatedEmbeddings:
         how = replace(model.protocol_for(dataset, draws=draws), distance=distance, rerank=rerank)
         check_evaluable(dataset, how)
         embed = partial(model.embed_samples, dataset.source, progress=progress)
-        query, gallery = (embed(dataset.split(side), with_local=distance != "global") for side in ("query", "gallery"))
+        sides = dataset.counted("query"), dataset.split("gallery") if junk else dataset.counted("gallery")
+        query, gallery = (embed(side, with_local=distance != "global") for side in sides)
         calibration = model.calibration_for(how)
         fitted = calibration is not None and calibration.content == evaluated_digest(dataset)
         return cls(name, query, gallery, how, calibration, fitted, model.schema)

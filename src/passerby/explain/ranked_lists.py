@@ -188,7 +188,8 @@ class _Lister:
         left = self._left(attributes)
         order = distances.sort(stable=True).indices  # of equals the earlier row first, as everywhere
         before, ranks = _ranks(order, counted), _ranks(order, counted & left)
-        shown = order[(left if self.junk else counted & left)[order]][: self.k]
+        listed = (left if self.junk else counted & left) & distances.isfinite()  # re-ranking has no distance of junk
+        shown = order[listed[order]][: self.k]
         hits = tuple(
             self._hit(
                 int(i),

@@ -10,7 +10,7 @@ from passerby.errors import ProtocolError, UnknownNameError
 from passerby.metrics.functional import APKind, average_precision, bootstrap_intervals, cmc, inverse_negative_penalty
 from passerby.metrics.single_shot import single_shot
 from passerby.retrieval.distance.compare import BLOCK_BYTES
-from passerby.retrieval.matches import rows_with_role
+from passerby.retrieval.matches import rows_with_role, without_junk
 from passerby.retrieval.ranking import PositiveRanks, positive_ranks
 from passerby.types import Embeddings, EvalResult, Protocol, QueryResults, Role
 
@@ -42,19 +42,21 @@ def evaluate_embeddings(
         raise ProtocolError(f"draws must be at least 0 (the whole gallery), got {protocol.draws}")
     if protocol.draws:
         return _single_shot(query, gallery, protocol, max_rank, block_bytes)
-    found = positive_ranks(query, gallery, protocol, block_bytes=block_bytes)
     junk = len(rows_with_role(gallery, Role.JUNK))
+    if junk < len(gallery):  # a gallery of nothing but junk has no valid match, an error of the ranking
+        gallery = without_junk(gallery)
+    found = positive_ranks(query, gallery, protocol, block_bytes=block_bytes)
     each = _per_query(query, found, protocol)
     values = ((each.first_rank == 1).double(), each.average_precision, each.inverse_negative_penalty)
     ends = bootstrap_intervals(torch.stack(values)).tolist()
     return EvalResult(
         protocol=protocol,
-        cmc=tuple(cmc(found.ranks, found.counts, min(max_rank, len(gallery) - junk)).tolist()),
+        cmc=tuple(cmc(found.ranks, found.counts, min(max_rank, len(gallery))).tolist()),
         mean_ap=each.average_precision.mean().item(),
         minp=each.inverse_negative_penalty.mean().item(),
         queries=len(found.queries),
         queries_dropped=len(found.dropped),
-        gallery=len(gallery) - junk,
+        gallery=len(gallery),
         details={"gallery_junk": junk},
         intervals={name: (low, high) for name, (low, high) in zip(("rank1", "mean_ap", "minp"), ends, strict=True)},
         per_query=each,

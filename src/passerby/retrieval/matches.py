@@ -84,6 +84,17 @@ def rows_with_role(embeddings: Embeddings, role: Role) -> Int[Tensor, " n"]:
     return (roles_of(embeddings) == int(role)).nonzero().squeeze(1)
 
 
+def without_junk(embeddings: Embeddings) -> Embeddings:
+    """Return the rows that are not junk; the same object where there is none."""
+    counted = rows_that_count(embeddings)
+    return embeddings if len(counted) == len(embeddings) else embeddings[counted]
+
+
+def rows_that_count(embeddings: Embeddings) -> Int[Tensor, " n"]:
+    """Return the rows that are not junk, ascending."""
+    return (roles_of(embeddings) != int(Role.JUNK)).nonzero().squeeze(1)
+
+
 def _check_codes(embeddings: Embeddings, which: str) -> None:
     """Check that roles exist and that no person has a pid below 0, which data sets use for junk."""
     roles = roles_of(embeddings)

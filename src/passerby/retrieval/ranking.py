@@ -28,9 +28,9 @@ from passerby.retrieval.distance.compare import (
     comparison_blocks,
     nearest,
 )
-from passerby.retrieval.matches import Matches
+from passerby.retrieval.matches import Matches, roles_of, rows_that_count, without_junk
 from passerby.retrieval.rerank import prepare
-from passerby.types import Embeddings, Protocol, Ranking, Rerank
+from passerby.types import Embeddings, Protocol, Ranking, Rerank, Role
 
 _WORTH_SORTING = 0.04
 """The share (of matches × gallery) below which sorting up to the farthest match is faster than counting; measured."""
@@ -70,14 +70,17 @@ def top_k(
             ``None``, up to rounding.
 
     Raises:
-        ProtocolError: if ``k`` is not between 1 and the gallery's length, or embeddings are not comparable; if
-            ``candidates`` is below ``k`` or above the gallery's length, or the distance aligns no stripes.
+        ProtocolError: if ``k`` is not between 1 and the gallery's length (without its junk, if ``rerank`` is given), or
+            embeddings are not comparable; if ``candidates`` is below ``k`` or above the gallery's length, or the
+            distance aligns no stripes; if ``rerank`` is given and a query is junk.
     """
-    if not 1 <= k <= len(gallery):
-        raise ProtocolError(
-            f"k must be between 1 and the gallery's {len(gallery)} images, got {k}. Fix: ask for at most {len(gallery)}"
-        )
     protocol = Protocol(distance=distance, normalize=normalize, rerank=rerank)
+    most = len(rows_that_count(gallery)) if rerank else len(gallery)
+    if not 1 <= k <= most:
+        raise ProtocolError(
+            f"k must be between 1 and the gallery's {most} images, got {k}. Fix: ask for at most {most}"
+        )
+    _check_no_junk(torch.arange(len(query)), query, protocol)
     if candidates is not None:
         return _top_of_candidates(candidates, query, gallery, k, protocol, block_bytes)
     found = [nearest(block, k) for _, block in distance_blocks(query, gallery, protocol, block_bytes)]
@@ -144,7 +147,11 @@ def query_distances(
     """Yield the given queries, ascending, each with its distances to the whole gallery, on the CPU.
 
     They are bit for bit the distances that :func:`positive_ranks` counts: computed for all queries, in the same blocks.
+
+    Raises:
+        ProtocolError: if a query is junk, and the protocol re-ranks by neighbors.
     """
+    _check_no_junk(rows, query, protocol)
     wanted = set(rows.tolist())
     for block_rows, block in distance_blocks(query, gallery, protocol, block_bytes):
         for place, row in enumerate(block_rows.tolist()):
@@ -185,9 +192,37 @@ def _counts(
 def distance_blocks(
     query: Embeddings, gallery: Embeddings, protocol: Protocol, block_bytes: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Return blocks of query rows and their distances ``(b, g)`` to the whole gallery, as the protocol defines them."""
+    """Return blocks of query rows and their distances ``(b, g)`` to the whole gallery, as the protocol defines them.
+
+    Re-ranking knows no junk, which is no image's neighbor: its queries have no row, its gallery images are at infinity.
+    """
     if protocol.rerank:
-        union = compare_union(query, gallery, protocol.distance, normalize=protocol.normalize)
-        return prepare(union, len(query), protocol.rerank, block_bytes=block_bytes).blocks()
+        counted = without_junk(query), without_junk(gallery)
+        union = compare_union(*counted, protocol.distance, normalize=protocol.normalize)
+        blocks = prepare(union, len(counted[0]), protocol.rerank, block_bytes=block_bytes).blocks()
+        whole = counted[0] is query and counted[1] is gallery
+        return blocks if whole else _widened(blocks, rows_that_count(query), rows_that_count(gallery), len(gallery))
     comparison = compare(query, gallery, protocol.distance, normalize=protocol.normalize)
     return ((rows, comparison.block(rows)) for rows in comparison_blocks(comparison, block_bytes))
+
+
+def _widened(
+    blocks: Iterator[tuple[Tensor, Tensor]], queries: Int[Tensor, " q"], columns: Int[Tensor, " c"], width: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield blocks of the ``queries`` and ``columns`` of a wider matrix by their places in it; the rest is infinite."""
+    for rows, block in blocks:
+        whole = block.new_full((len(rows), width), torch.inf)
+        whole[:, columns.to(block.device)] = block
+        yield queries.to(rows.device)[rows], whole
+
+
+def _check_no_junk(rows: Int[Tensor, " r"], query: Embeddings, protocol: Protocol) -> None:
+    """Check that re-ranking has distances of these queries."""
+    if not protocol.rerank:
+        return
+    junk = [query.paths[row] for row in rows[roles_of(query)[rows.cpu()] == int(Role.JUNK)].tolist()]
+    if junk:
+        raise ProtocolError(
+            f"{len(junk)} of {len(rows)} queries are junk, which re-ranking leaves out, for example '{junk[0]}'. "
+            "Fix: leave these queries or the re-ranking out"
+        )

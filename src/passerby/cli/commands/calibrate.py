@@ -64,7 +64,7 @@ def calibrate(  # noqa: PLR0913 - options of a command
         raise OutputError(f"'{run / CALIBRATION}' exists. Fix: replace it with --overwrite")
     check_target(run / CALIBRATION, overwrite=True)
     dataset = load_dataset(data)
-    with progress_bar("embedding", len(dataset.split("query")) + len(dataset.split("gallery"))) as advance:
+    with progress_bar("embedding", len(dataset.counted("query")) + len(dataset.counted("gallery"))) as advance:
         found = fit(
             model,
             dataset,

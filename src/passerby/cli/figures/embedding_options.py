@@ -33,6 +33,8 @@ class EmbeddingOptions:
     """The use of the whole gallery, whatever the run or dataset draws: figures of rankings need it."""
     distance: Distance = "global"
     rerank: bool = False
+    junk: bool = False
+    """The need of the gallery's junk, which no number counts."""
     attributes: bool = False
     """The need of predicted attributes."""
     calibration: bool = False
@@ -96,7 +98,8 @@ class EmbeddingOptions:
         from passerby.explain.evaluated import EvaluatedEmbeddings
         from passerby.explain.format import run_names
 
-        number = len(self.dataset.split("query")) + len(self.dataset.split("gallery"))
+        gallery = self.dataset.split("gallery") if self.junk else self.dataset.counted("gallery")
+        number = len(self.dataset.counted("query")) + len(gallery)
         draws = 0 if self.whole_gallery else self.draws
         found = []
         for name, model in zip(run_names(self.runs), self._models(), strict=True):
@@ -109,6 +112,7 @@ class EmbeddingOptions:
                         draws=draws,
                         distance=self.distance,
                         rerank=self._rerank,
+                        junk=self.junk,
                         progress=progress,
                     )
                 )

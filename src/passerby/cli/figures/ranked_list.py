@@ -95,6 +95,7 @@ def ranked_list(  # noqa: PLR0913 - options of a command
         whole_gallery=True,
         distance=distance,
         rerank=rerank,
+        junk=junk,
         attributes=attributes is not None,
     )
     source, embedded = _open(options, images)

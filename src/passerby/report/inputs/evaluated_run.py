@@ -10,6 +10,7 @@ from passerby.data.dataset import Dataset
 from passerby.data.digest import dataset_digest
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, PasserbyError
+from passerby.evaluation.evaluate import evaluated_samples
 from passerby.evaluation.subgroups import Grouping
 from passerby.explain.attention.capture import attention_kinds
 from passerby.explain.images import ImageSet
@@ -57,8 +58,7 @@ def evaluate_run(
     protocol = model.protocol_for(dataset)
     grouping, missing = _grouping(dataset, draws=protocol.draws)
     labels = _attributes(record, model, dataset, own=own)
-    total = len(dataset.split("query")) + len(dataset.split("gallery"))
-    with progress(f"embedding for {record.label}", total) as advance:
+    with progress(f"embedding for {record.label}", len(evaluated_samples(dataset, protocol))) as advance:
         result = model.evaluate(
             dataset,
             protocol=protocol,
