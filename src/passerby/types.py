@@ -184,6 +184,10 @@ class Rerank:
         return f"re-ranked by k-reciprocal neighbors (k1 {self.k1}, k2 {self.k2}, λ {self.lam:g}{squared})"
 
 
+Distance = Literal["global", "local", "global_local"]
+"""The distance that images are ranked by: of embeddings, of stripes, or the sum of both."""
+
+
 @dataclass(frozen=True, slots=True)
 class Protocol:
     """The rules of an evaluation. Results carry them, so that unlike numbers are not compared."""
@@ -193,7 +197,7 @@ class Protocol:
     """The kind of AP: ``step``, mean precision at each true match; ``trapezoid``, the original Market-1501 code."""
     ignore_same_camera: bool = True
     """Ignore gallery images of the query's person *and* camera."""
-    distance: Literal["global", "local", "global_local"] = "global"
+    distance: Distance = "global"
     """The distance: ``global`` is squared Euclidean of the embeddings, ``local`` DMLI of the stripes; or their sum."""
     normalize: bool = True
     """Normalize embeddings to length 1 (L2) before they are compared."""

@@ -22,6 +22,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "schedule.milestones": (150, 300),
         "schedule.gamma": 0.1,
         "epochs": 450,
+        "evaluation.distance": "global_local",
         "augment": {"flip": 0.5, "erase": 0.5},
         "loss": {"name": "reid", "identity": 1, "triplet": 1, "local": 1, "margin": 0.3, "smoothing": 0},
     },
@@ -35,6 +36,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "schedule.name": "step",
         "schedule.milestones": (150,),
         "epochs": 300,
+        "evaluation.distance": "global_local",
         "loss": {"name": "reid", "identity": 1, "triplet": 1, "local": 1, "margin": 0.3, "smoothing": 0.1},
     },
     "strong_baseline": {

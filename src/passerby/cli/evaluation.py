@@ -30,7 +30,8 @@ OWN = "own"
 class ProtocolOptions:
     """The options that change the protocol of an evaluation."""
 
-    distance: Distance
+    distance: Distance | None
+    """The distance; ``None``: as in the run or the file."""
     average_precision: Literal["step", "trapezoid"]
     multi_query: Literal["mean", "max"] | None
     rerank: Rerank | None
@@ -42,7 +43,10 @@ class ProtocolOptions:
         from passerby.evaluation.multi_query import MULTI_QUERY
 
         protocol = replace(
-            protocol, average_precision=self.average_precision, distance=self.distance, rerank=self.rerank
+            protocol,
+            average_precision=self.average_precision,
+            distance=self.distance or protocol.distance,
+            rerank=self.rerank,
         )
         return replace(protocol, name=MULTI_QUERY, multi_query=self.multi_query) if self.multi_query else protocol
 

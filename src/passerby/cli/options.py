@@ -79,7 +79,11 @@ KeypointsOption = Annotated[
 
 # Evaluation
 DistanceOption = Annotated[
-    Distance, typer.Option("--distance", help="Distance of embeddings, of local features (stripes), or of both.")
+    Distance | None,
+    typer.Option(
+        "--distance",
+        help="Distance of embeddings, of local features (stripes), or of both (default as in the run, else global).",
+    ),
 ]
 DrawsOption = Annotated[
     int | None,

@@ -150,7 +150,8 @@ def check_distance(card: ModelCard, distance: str) -> None:
         ProtocolError: if it lacks what the distance compares.
     """
     if distance not in card.distances:
-        raise ProtocolError(f"{card.name} has no {distance} distance; it has {', '.join(card.distances)}")
+        known = ", ".join(card.distances)
+        raise ProtocolError(f"{card.name} has no {distance} distance; it has {known}. Fix: choose one that it has")
 
 
 def check_evaluable(dataset: Dataset, protocol: Protocol) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -27,10 +26,7 @@ from passerby.metrics.pairs import pair_distances
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.metrics.subgroups import Subgroup, camera_subgroups
 from passerby.retrieval.ranking import positive_ranks
-from passerby.types import Embeddings, EvalResult, Protocol, Rerank
-
-Distance = Literal["global", "local", "global_local"]
-"""The distance that a protocol uses."""
+from passerby.types import Distance, Embeddings, EvalResult, Protocol, Rerank
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +54,7 @@ class EvaluatedEmbeddings:
         name: str,
         *,
         draws: int | None = None,
-        distance: Distance = "global",
+        distance: Distance | None = None,
         rerank: Rerank | None = None,
         junk: bool = False,
         progress: Callable[[int], object] | None = None,
@@ -68,18 +64,20 @@ class EvaluatedEmbeddings:
         Args:
             draws: number of random galleries with one image per person; 0: the whole gallery; ``None``: the default
                 of the run or data set.
+            distance: what images are ranked by; ``None``: as the run says.
             junk: embed the gallery's junk too, which no number counts, to show it in ranked lists.
 
         Raises:
             DatasetLayoutError: if query or gallery is empty.
             ProtocolError: if identities or cameras are unknown, no query has a match, or the model lacks the distance.
         """
-        check_distance(model.card, distance)
-        how = replace(model.protocol_for(dataset, draws=draws), distance=distance, rerank=rerank)
+        how = replace(model.protocol_for(dataset, draws=draws), rerank=rerank)
+        how = replace(how, distance=distance or how.distance)
+        check_distance(model.card, how.distance)
         check_evaluable(dataset, how)
         embed = partial(model.embed_samples, dataset.source, progress=progress)
         sides = dataset.counted("query"), dataset.split("gallery") if junk else dataset.counted("gallery")
-        query, gallery = (embed(side, with_local=distance != "global") for side in sides)
+        query, gallery = (embed(side, with_local=how.distance != "global") for side in sides)
         calibration = model.calibration_for(how)
         fitted = calibration is not None and calibration.content == evaluated_digest(dataset)
         return cls(name, query, gallery, how, calibration, fitted, model.schema)
@@ -91,16 +89,17 @@ class EvaluatedEmbeddings:
         name: str | None = None,
         *,
         normalize: bool | None = None,
-        distance: Distance = "global",
+        distance: Distance | None = None,
         rerank: Rerank | None = None,
     ) -> EvaluatedEmbeddings:
         """Read stored or precomputed embeddings (:mod:`passerby.inference.embeddings_file`).
 
         Args:
             normalize: L2-normalize them before they are compared; ``None``: as the file says, else yes.
+            distance: what images are ranked by; ``None``: as the file says, else by their embeddings.
         """
         stored = read_embeddings(file)
-        how = replace(stored.protocol, distance=distance, rerank=rerank)
+        how = replace(stored.protocol, distance=distance or stored.protocol.distance, rerank=rerank)
         how = how if normalize is None else replace(how, normalize=normalize)
         return cls(name or Path(file).stem, *stored.query_gallery(), how, origin=stored.origin)
 

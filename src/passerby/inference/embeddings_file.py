@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,11 +26,12 @@ from passerby.errors import DatasetLayoutError, OutputError, WeightsError
 from passerby.files import atomic_write
 from passerby.inference.embeddings_table import DICTIONARIES, check_columns, from_table, splits_of, to_table
 from passerby.inference.former_formats import has_image_paths, is_npz, precomputed_table, read_npz
-from passerby.types import Embeddings, Protocol, QueryGallery
+from passerby.types import Distance, Embeddings, Protocol, QueryGallery
 
-FORMAT = 4
+FORMAT = 5
 """The format of files: 1 did not record ``flip_tta`` and ``normalize`` and meant their defaults; 2 did not record
-``keypoints``; 3 named two of these differently, and had no columns ``split`` and ``time``."""
+``keypoints``; 3 named two of these differently, and had no columns ``split`` and ``time``; 4 did not record
+``distance``."""
 _KEY = b"passerby"
 _OPTIONS = ("flip_tta", "normalize")
 
@@ -56,6 +57,8 @@ class Origin:
     """The flag that each embedding is the mean of those of an image and of its mirror image."""
     normalize: bool = True
     """The flag that embeddings are L2-normalized before they are compared; they are stored as the model made them."""
+    distance: str = "global"
+    """The distance that the model's evaluations rank by; it needs the column ``local`` unless it is ``global``."""
     keypoints: KeypointOrigin | None = None
     """The keypoints that images were cut by; ``None`` if there were none, or an older file does not record it."""
 
@@ -107,7 +110,10 @@ class StoredEmbeddings:
     def protocol(self) -> Protocol:
         """The protocol of the model that made the embeddings; L2-normalized embeddings if that is unknown."""
         origin = self.origin
-        return Protocol(normalize=origin.normalize, flip_tta=origin.flip_tta) if origin else Protocol()
+        if origin is None:
+            return Protocol()
+        distance = "global" if self.embeddings.local is None else cast("Distance", origin.distance)
+        return Protocol(normalize=origin.normalize, flip_tta=origin.flip_tta, distance=distance)
 
 
 def write_embeddings(
@@ -214,6 +220,8 @@ def _origin(file: Path, schema: pa.Schema) -> Origin:
         groups = tuple(
             (current_attribute(str(name)), tuple(map(str, values))) for name, values in stored.pop("attributes", ())
         )
+        if stored.get("distance", "global") not in get_args(Distance):
+            raise ValueError(stored["distance"])
         others: dict[str, Any] = {k: bool(v) if k in _OPTIONS else str(v) for k, v in stored.items()}
         return Origin(size=(int(height), int(width)), attributes=groups, keypoints=source, **others)
     except (KeyError, TypeError, ValueError, AttributeError):

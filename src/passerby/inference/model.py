@@ -37,7 +37,7 @@ from passerby.metrics.calibration import CALIBRATION, Calibration
 from passerby.metrics.single_shot import DRAWS, SINGLE_SHOT
 from passerby.models.base import ReidModel
 from passerby.models.card import ModelCard
-from passerby.types import Embeddings, EvalResult, Protocol, Sample
+from passerby.types import Distance, Embeddings, EvalResult, Protocol, Sample
 
 _LOG = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ class Model:
         draws: the number of random single-shot galleries to evaluate on; 0: the whole gallery; ``None``: as the
             dataset's own protocol has it.
         seed: the random seed of the draws.
+        distance: what evaluations rank by (:class:`~passerby.types.Protocol`); searches always compare embeddings.
         calibration: what the distances mean (``passerby calibrate``).
         backbone: the backbone's name, for ``repr``.
     """
@@ -68,6 +69,7 @@ class Model:
         parts: Mapping[str, Any] | None = None,
         draws: int | None = None,
         seed: int = 0,
+        distance: Distance = "global",
         calibration: Calibration | None = None,
         backbone: str | None = None,
     ) -> None:
@@ -78,7 +80,7 @@ class Model:
         self.size, self.parts = size, dict(parts or {})
         defaults = {"flip_tta": False, "normalize": network.card.normalize, "keypoints": AUTO}
         self.options = (options or InferenceOptions()).with_defaults(**defaults).updated(device=str(network.device))
-        self.draws, self.seed, self.calibration = draws, seed, calibration
+        self.draws, self.seed, self.distance, self.calibration = draws, seed, distance, calibration
         self._backbone = backbone
 
     def __repr__(self) -> str:
@@ -233,24 +235,25 @@ class Model:
     def protocol_for(self, dataset: Dataset, *, draws: int | None = None, seed: int | None = None) -> Protocol:
         """Return the protocol that :meth:`evaluate` follows on a dataset.
 
-        It is Market-1501's, or single-shot where the dataset was made for that; ``draws`` and ``seed`` override the
-        model's own.
+        It is Market-1501's, or single-shot where the dataset was made for that, with the model's distance; ``draws``
+        and ``seed`` override the model's own.
 
         Raises:
             ProtocolError: if a seed is given where nothing is random.
         """
+        protocol = replace(self.protocol, distance=self.distance)
         draws = self.draws if draws is None else draws
         if draws is None:
             draws = DRAWS if dataset.single_shot else 0
         if draws:
             seed = self.seed if seed is None else seed
-            return replace(self.protocol, name=SINGLE_SHOT, draws=draws, seed=seed)
+            return replace(protocol, name=SINGLE_SHOT, draws=draws, seed=seed)
         if seed is not None:
             raise ProtocolError(
                 f"seed {seed} would decide which galleries are drawn, but all of {dataset.name}'s gallery counts here: "
                 "ask for draws (--draws N), or leave the seed out"
             )
-        return self.protocol
+        return protocol
 
     def calibration_for(self, how: Protocol) -> Calibration | None:
         """Return the calibration if it is of distances made as ``how`` says; a log line says why it is not applied.
@@ -285,6 +288,7 @@ class Model:
             attributes=attribute_names(self.schema),
             flip_tta=self.protocol.flip_tta,
             normalize=self.protocol.normalize,
+            distance=self.distance,
             keypoints=self.keypoint_origin(source) if source else None,
         )
 

@@ -20,9 +20,8 @@ from typing import ClassVar, Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from passerby.models.aligned_reid import LocalBranch, horizontal_stripes
+from passerby.models.aligned_reid import LocalBranch, raw_stripes
 from passerby.models.attention import attention_factory
 from passerby.models.backbones import create_backbone
 from passerby.models.base import WHOLE, MapLayers, ReidModel, identity_classifier
@@ -98,7 +97,7 @@ class AaPReID(ReidModel):
         maps = self.backbone(images)  # (b, c, h, w)
         as_published = self.training or self.band_at_test
         pooled = (self.band(maps) if as_published else maps).mean(dim=(2, 3))  # (b, c)
-        local = self.local(maps) if as_published else _raw_stripes(maps)
+        local = self.local(maps) if as_published else raw_stripes(maps)
         dropped = self.dropout(pooled)  # Eq 4
         metric = dropped if self.triplet_after_dropout else pooled
         return ModelOutput(embedding=pooled, metric=metric, logits=self.classifier(dropped), local=local)
@@ -107,7 +106,3 @@ class AaPReID(ReidModel):
         """Return the layers of the backbone, and BaND's, which the global branch pools."""
         layers = super().map_layers()
         return layers | {"band": {WHOLE: self.band}} if isinstance(self.band, BaNDMap) and self.band_at_test else layers
-
-
-def _raw_stripes(maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h c"]:
-    return F.normalize(horizontal_stripes(maps), dim=1).transpose(1, 2)

@@ -2,7 +2,8 @@
 
 The backbone's map feeds two branches. Global: average pool → ID classifier. Local: one vector for each row
 of the map (:class:`LocalBranch`), compared by DMLI (``passerby.retrieval.distance.dmli``), trained with the
-triplets that the global branch mined (``passerby.losses.triplet``). Test distance: the global one.
+triplets that the global branch mined (``passerby.losses.triplet``). Test distance: ``evaluation.distance``; its paper
+reports the global one, and the sum of both.
 
 It is AaP-ReID's baseline: 25,313,199 parameters with ResNet-50 and 751 classes.
 """
@@ -41,12 +42,18 @@ class LocalBranch(nn.Module):
         return F.normalize(stripes, dim=1).transpose(1, 2)
 
 
+def raw_stripes(maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h c"]:
+    """Return the L2-normalized stripes of the map itself, without the local branch's layers."""
+    return F.normalize(horizontal_stripes(maps), dim=1).transpose(1, 2)
+
+
 @register
 class AlignedReID(ReidModel):
     """The model AlignedReID++.
 
     Args:
         last_stride: stride of the backbone's last downsampling; the paper's is 2 (8 stripes at 256×128).
+        local_at_test: ``False`` compares the raw stripes of the map at test, as the authors' code does.
     """
 
     card: ClassVar[ModelCard] = ModelCard(
@@ -58,14 +65,23 @@ class AlignedReID(ReidModel):
         distances=("global", "local", "global_local"),
     )
 
-    def __init__(self, *, num_classes: int | None = None, backbone: str = "resnet50", last_stride: int = 2) -> None:
+    def __init__(
+        self,
+        *,
+        num_classes: int | None = None,
+        backbone: str = "resnet50",
+        last_stride: int = 2,
+        local_at_test: bool = True,
+    ) -> None:
         super().__init__()
         self.backbone = create_backbone(backbone, last_stride=last_stride)
         self.embedding_size = self.backbone.channels
         self.local = LocalBranch(self.embedding_size)
+        self.local_at_test = local_at_test
         self.classifier = identity_classifier(self.embedding_size, num_classes)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> ModelOutput:
         maps = self.backbone(images)  # (b, c, h, w)
         pooled = maps.mean(dim=(2, 3))  # (b, c)
-        return ModelOutput(embedding=pooled, metric=pooled, logits=self.classifier(pooled), local=self.local(maps))
+        local = self.local(maps) if self.training or self.local_at_test else raw_stripes(maps)
+        return ModelOutput(embedding=pooled, metric=pooled, logits=self.classifier(pooled), local=local)

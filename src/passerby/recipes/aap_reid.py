@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from passerby.losses.reid import LossConfig
-from passerby.recipes.registry import recipe
+from passerby.recipes.registry import UNSTATED, recipe, variant
 from passerby.recipes.tables import CUHK03, DUKE, MARKET, PAPERS, Row, Table, options
 from passerby.training.config import (
     AugmentConfig,
+    EvaluationConfig,
     ModelConfig,
     OptimizerConfig,
     SamplerConfig,
@@ -21,8 +24,15 @@ def aap_reid() -> TrainConfig:
 
     Adam 2e-4, weight decay 5e-4, a learning rate step every 150 epochs, 450 epochs, batch 32 (§4.2).
 
-    † marks settings that the paper does not state and that were chosen here: P×K (8×4), the factor of the step (0.1)
-    and the erasing probability (0.5). Its epochs are read as AlignedReID++'s, in which every identity counts once.
+    † marks what the paper does not state and what was chosen here: batches of P×K images (``sampler.p`` † 8,
+    ``sampler.k`` † 4), epochs as AlignedReID++'s, in which every identity counts once (``sampler.epoch_of`` †), the
+    factor of the step (``schedule.gamma`` † 0.1), the probabilities of flipping and erasing (``augment.flip`` † and
+    ``augment.erase`` †, 0.5), equal weights of the losses (``loss.identity`` †, ``loss.triplet`` †, ``loss.local`` †),
+    the margin (``loss.margin`` † 0.3), no label smoothing (``loss.smoothing`` †), CWA's reduction
+    (``passerby.models.attention.cwa.REDUCTION`` † 16) and place (``model.options.attention_position`` †, after the last
+    BN), pretraining (``model.backbone_weights`` †, on ImageNet) and the test distance (``evaluation.distance`` †, both
+    branches: with it AlignedReID++ has the 91.8 / 79.1 that Table 1 prints for its baseline, with the global branch
+    alone 90.6 / 77.7).
 
     Command: ``passerby train aap_reid --data market1501:PATH --set model.backbone_weights=R50.pth``.
     Cost: 42,000 steps of 32 images.
@@ -31,21 +41,88 @@ def aap_reid() -> TrainConfig:
     return TrainConfig(
         recipe="aap_reid",
         model=ModelConfig(name="aap_reid"),
-        augment=AugmentConfig(flip=0.5, erase=0.5),  # † the probability
-        sampler=SamplerConfig(p=8, k=4, epoch_of="identities"),  # † P×K, and what an epoch is
-        loss=LossConfig(identity=1.0, triplet=1.0, local=1.0),
+        augment=AugmentConfig(flip=0.5, erase=0.5),
+        sampler=SamplerConfig(p=8, k=4, epoch_of="identities"),
+        loss=LossConfig(identity=1.0, triplet=1.0, local=1.0, margin=0.3, smoothing=0.0),
         optimizer=OptimizerConfig(name="adam", lr=2e-4, weight_decay=5e-4),
-        schedule=ScheduleConfig(name="step", milestones=(150, 300)),  # † the factor, 0.1
+        schedule=ScheduleConfig(name="step", milestones=(150, 300), gamma=0.1),
+        evaluation=EvaluationConfig(distance="global_local"),
         epochs=450,
     )
 
+
+UNSTATED.register("aap_reid")(
+    {
+        "sampler.p": 'only "a batch size of 32" (§4.2)',
+        "sampler.k": 'only "a batch size of 32" (§4.2)',
+        "sampler.epoch_of": 'only "a total of 450 epochs" (§4.2)',
+        "schedule.gamma": 'only "a step size of 150" (§4.2)',
+        "augment.flip": 'only "random horizontal flipping" (§4.2)',
+        "augment.erase": 'only "random erasing" (§4.2)',
+        "loss.identity": 'only "a fusion of ID and triplet losses" (§3.1)',
+        "loss.triplet": 'only "a fusion of ID and triplet losses" (§3.1)',
+        "loss.local": 'only "a local triplet loss" (§3.1)',
+        "loss.margin": "not mentioned",
+        "loss.smoothing": "not mentioned; AlignedReID++'s code smooths by 0.1 if asked",
+        "passerby.models.attention.cwa.REDUCTION": 'only "the reduction parameter r" (§3.2); Table 2 fits 16',
+        "model.options.attention_position": 'only "three convolution blocks followed by" it (§3.2)',
+        "model.backbone_weights": "not mentioned; its normalization is ImageNet's (§4.2)",
+        "evaluation.distance": "not mentioned; Table 1's baseline is AlignedReID++ with both branches",
+    }
+)
+
+
+@variant("aap_reid", "authors")
+def authors() -> dict[str, Any]:
+    """Return the settings of the authors' published code, where they are not the paper's.
+
+    In that code attention stands before the last BN of a block (``model.options.attention_position`` †), BaND's BN and
+    the local branch's layers are left out at test (``model.options.band_at_test`` †), the downsampling of layer 4 is a
+    new one, with random values (``model.reinitialized`` †), images are translated at random (``augment.enlarge`` †),
+    but not erased (``augment.erase`` †), and labels are smoothed by 0.1 (``loss.smoothing`` †). It starts from
+    torchvision's second ImageNet weights, IMAGENET1K_V2 (``model.backbone_weights`` †, resnet50-11ad3fa6.pth), which
+    are given like any others. Its test script compares by the global branch unless told otherwise; this variant keeps
+    the recipe's distance, ``--set evaluation.distance=global`` has the script's.
+
+    Deviations: an image is enlarged after it was resized; the new convolution is initialized as the rest of the network
+    is (Kaiming normal), and not by PyTorch's default.
+
+    Command: ``passerby train aap_reid@authors --data market1501:PATH --set model.backbone_weights=R50.pth``.
+    Cost: 42,000 steps of 32 images.
+    Expected: no numbers are published for the code alone.
+    """
+    return {
+        **options(attention_position="pre_bn", band_at_test=False),
+        "model.reinitialized": ("layer4.0.downsample.",),
+        "augment.enlarge": 0.5,
+        "augment.erase": 0.0,
+        "loss.smoothing": 0.1,
+    }
+
+
+_IN_THE_CODE = "not in the paper; so in the authors' code"
+UNSTATED.register("aap_reid@authors")(
+    {
+        "model.options.attention_position": _IN_THE_CODE,
+        "model.options.band_at_test": f"{_IN_THE_CODE}, which tests without BaND's BN and without the local layers",
+        "model.reinitialized": f"{_IN_THE_CODE}, which replaces the downsampling to change its stride",
+        "augment.enlarge": f"{_IN_THE_CODE}: random 2-D translation with probability 0.5",
+        "augment.erase": 'the paper has "random erasing" (§4.2), the authors\' code has none',
+        "loss.smoothing": _IN_THE_CODE,
+        "model.backbone_weights": f"{_IN_THE_CODE}: torchvision's IMAGENET1K_V2",
+    }
+)
 
 _PAPER = "AaP-ReID (Gautam et al., 2023)"
 _BASELINE = options(last_stride=2, band=False, attention="none")
 _STRIDE = options(band=False, attention="none")
 _BAND = options(attention="none")
 _CWA_ALL = options(attention_stages=(1, 2, 3, 4))
-_AS_AAP = "trained like AaP-ReID, which the paper does not state; the recipe aligned_reid is AlignedReID++'s own"
+_AS_AAP = (
+    "trained like AaP-ReID, which the paper does not state; AlignedReID++'s own recipe, aligned_reid, differs by "
+    "augment.erase 0 (here 0.5), loss.smoothing 0.1 (here 0), epochs 300 (here 450) and schedule.milestones 150 (here "
+    "150, 300)"
+)
 
 TABLE_1 = Table(
     recipe="aap_reid",

@@ -16,8 +16,9 @@ from passerby.data.dataset import Dataset, people
 from passerby.data.keypoints.origin import AUTO
 from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError
-from passerby.evaluation.evaluate import check_evaluable
+from passerby.evaluation.evaluate import check_distance, check_evaluable
 from passerby.inference.keypoint_source import describe_keypoints
+from passerby.models.registry import model_card
 from passerby.recipes.conditions import shorten
 from passerby.recipes.progress import Inputs, Progress, progress
 from passerby.recipes.sizes import count
@@ -115,6 +116,7 @@ def make_plan(
     )
     for name in selected:
         count(configs[name], "parameters", classes=column.classes)  # raises where a model cannot be built
+        check_distance(model_card(configs[name].model.name), configs[name].evaluation.distance)
         if found.trained:
             plan.progress(name)
     return plan

@@ -8,13 +8,13 @@ A table is defined in the file of its recipe and registered in :data:`PAPERS` un
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from passerby.config import with_overrides
 from passerby.data.attributes.schema import Schema
 from passerby.errors import UnknownNameError
-from passerby.recipes.registry import load_recipe
+from passerby.recipes.registry import base_recipe, load_recipe
 from passerby.registry import Registry
 from passerby.training.config import TrainConfig
 from passerby.types import Rerank
@@ -150,15 +150,19 @@ PAPERS: Registry[Mapping[str, Table]] = Registry("paper", "passerby.recipes")
 
 
 def load_table(paper: str, table: str) -> Table:
-    """Return the table of a paper.
+    """Return the table of a paper, ``aap_reid``, or the same rows under a variant of its recipe, ``aap_reid@authors``.
 
     Raises:
-        UnknownNameError: if there is no such paper or table.
+        UnknownNameError: if there is no such paper, variant or table.
     """
-    tables = PAPERS[paper]
+    base = base_recipe(paper)
+    tables = PAPERS[base]
     if table not in tables:
-        raise UnknownNameError(f"table of {paper}", table, tables)
-    return tables[table]
+        raise UnknownNameError(f"table of {base}", table, tables)
+    if paper == base:
+        return tables[table]
+    load_recipe(paper)  # raises where there is no such variant
+    return replace(tables[table], recipe=paper, paper=f"{tables[table].paper}, variant {paper}")
 
 
 def options(**values: Any) -> dict[str, Any]:

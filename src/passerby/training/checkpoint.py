@@ -30,7 +30,7 @@ def save_model(
 
     Args:
         parts: how images are cut (:func:`~passerby.inference.keypoint_source.part_maker`), for a model that needs them.
-        evaluation: ``flip_tta``, ``normalize``, ``draws`` and ``seed`` of
+        evaluation: ``flip_tta``, ``normalize``, ``distance``, ``draws`` and ``seed`` of
             :class:`~passerby.inference.model.Model`.
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}

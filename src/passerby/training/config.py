@@ -44,6 +44,8 @@ class ModelConfig(Frozen):
     options: dict[str, Any] = Field(default_factory=dict)
     backbone_weights: str | None = None
     """The checkpoint for the backbone (trained on ImageNet, for example); ``None``: train from scratch."""
+    reinitialized: tuple[str, ...] = ()
+    """The prefixes of the backbone's tensors that keep their random values where a checkpoint is loaded."""
 
     @field_validator("options")
     @classmethod
@@ -57,6 +59,8 @@ class AugmentConfig(Frozen):
     """The amounts of augmentation; 0 leaves a part out."""
 
     flip: float = Field(0.5, ge=0, le=1)
+    enlarge: float = Field(0.0, ge=0, le=1)
+    """The probability of an image that is enlarged to 9/8 and cropped at a random place: "random 2-D translation"."""
     pad: int = Field(0, ge=0)
     degrees: float = Field(0.0, ge=0)
     translate: float = Field(0.0, ge=0, le=1)
@@ -85,6 +89,9 @@ class EvaluationConfig(Frozen):
     """A switch for flip test-time augmentation: embeddings of an image and its mirror image are averaged."""
     normalize: bool | None = None
     """A switch to L2-normalize embeddings before they are compared; ``None``: as in the model's paper."""
+    distance: Literal["global", "local", "global_local"] = "global"
+    """The distance that evaluations rank by: ``global`` compares embeddings, ``local`` stripes (DMLI), ``global_local``
+    adds both. Searches always compare embeddings."""
     draws: int | None = Field(None, ge=0)
     """The number of random galleries with one image per person; 0: the whole gallery; ``None``: as the dataset's
     protocol has it."""

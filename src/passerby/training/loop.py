@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
-from torch import Tensor
+from torch import Tensor, nn
 
 from passerby.data.dataset import Dataset, people
 from passerby.data.images.augment import Augmentation
@@ -22,14 +22,14 @@ from passerby.data.loader import TrainLoader, class_labels
 from passerby.data.registry import load as load_dataset
 from passerby.data.sampler import PKSampler
 from passerby.errors import ConfigError, DatasetLayoutError
-from passerby.evaluation.evaluate import check_evaluable
+from passerby.evaluation.evaluate import check_distance, check_evaluable
 from passerby.inference.keypoint_source import part_maker
 from passerby.inference.model import Model
 from passerby.inference.options import InferenceOptions
 from passerby.losses.base import LossParts
 from passerby.losses.registry import create_loss
 from passerby.models.base import ReidModel
-from passerby.models.registry import create_model
+from passerby.models.registry import create_model, model_card
 from passerby.training.attributes import evaluation_attributes, training_attributes
 from passerby.training.base import Training
 from passerby.training.checkpoint import save_model
@@ -76,6 +76,7 @@ class ReidTraining(Training[Batch, EvalResult | None]):
 
     def __init__(self, config: TrainConfig, *, resume: bool) -> None:
         self.config = config
+        check_distance(model_card(config.model.name), config.evaluation.distance)  # before any work
         self.dataset = load_dataset(config.data.train)
         self.test = evaluation_data(config, self.dataset)
         self.accelerator = _accelerator(config)
@@ -186,7 +187,7 @@ def evaluation_model(network: ReidModel, config: TrainConfig) -> Model:
         keypoints=parts.keypoints,
     )
     cut = parts.model_dump(exclude={"keypoints"})
-    return Model(network, config.data.size, options, parts=cut, draws=how.draws, seed=how.seed)
+    return Model(network, config.data.size, options, parts=cut, draws=how.draws, seed=how.seed, distance=how.distance)
 
 
 def load_backbone_weights(model: ReidModel, config: TrainConfig) -> WeightsReport | None:
@@ -194,9 +195,25 @@ def load_backbone_weights(model: ReidModel, config: TrainConfig) -> WeightsRepor
     source = config.model.backbone_weights
     if not source:
         return None
-    if model.backbone_prefix is None:  # the model is its own backbone: all but its heads
-        return load_backbone(model, source, heads=model.heads)
-    return load_backbone(getattr(model, model.backbone_prefix), source)
+    own = model.backbone_prefix is None  # the model is its own backbone: all but its heads
+    backbone: nn.Module = model if model.backbone_prefix is None else getattr(model, model.backbone_prefix)
+    kept = _initial_values(backbone, config.model.reinitialized)
+    report = load_backbone(model, source, heads=model.heads) if own else load_backbone(backbone, source)
+    backbone.load_state_dict(kept, strict=False)
+    matched = tuple(key for key in report.matched if key not in kept)
+    return replace(report, matched=matched, fresh=tuple(sorted({*report.fresh, *kept})))
+
+
+def _initial_values(backbone: nn.Module, prefixes: tuple[str, ...]) -> dict[str, Tensor]:
+    """Return copies of the tensors whose keys begin with one of the prefixes, each of which must begin some."""
+    state = backbone.state_dict()
+    for prefix in prefixes:
+        if not any(key.startswith(prefix) for key in state):
+            raise ConfigError(
+                f"setting model.reinitialized: no tensor of the backbone begins with {prefix!r}. Fix: name some of its "
+                f"tensors, for example {next(iter(state))!r}"
+            )
+    return {key: tensor.clone() for key, tensor in state.items() if key.startswith(prefixes)}
 
 
 def count_people(dataset: Dataset) -> int:

@@ -6,10 +6,12 @@ import kornia
 import pytest
 import torch
 from torch import Generator, Tensor
+from torch.nn import functional as F
 
 from passerby.data.images.augment import (
     Augmentation,
     random_affine,
+    random_enlarged_crop,
     random_erase,
     random_flip,
     random_jitter,
@@ -30,6 +32,20 @@ def test_normalise_is_the_formula() -> None:
     x = images()
     expected = (x.double() / 255 - torch.tensor(IMAGENET_MEAN).view(3, 1, 1)) / torch.tensor(IMAGENET_STD).view(3, 1, 1)
     assert torch.allclose(normalize_images(x).double(), expected, atol=1e-5)
+
+
+def test_an_enlarged_crop_is_a_window_of_the_enlarged_image() -> None:
+    x = images(64, 16, 8)
+    cropped = random_enlarged_crop(x, 0.5, seeded())
+    enlarged = F.interpolate(x.float(), size=(18, 9), mode="bilinear", align_corners=False).round().byte()
+    windows = torch.stack([enlarged[:, :, t : t + 16, s : s + 8] for t in range(3) for s in range(2)])
+    is_window = (windows == cropped).flatten(2).all(2)  # (place, image)
+    same = (cropped == x).flatten(1).all(1)
+    assert (is_window.any(0) | same).all()
+    assert 20 < same.sum() < 44
+    assert is_window.any(1).all(), "every place occurs"
+    assert torch.equal(cropped, random_enlarged_crop(x, 0.5, seeded()))
+    assert torch.equal(random_enlarged_crop(x, 0.0, seeded()), x)
 
 
 def test_flip_mirrors_about_half_and_leaves_the_rest() -> None:

@@ -11,7 +11,7 @@ import typer
 from passerby.cli.options import (
     BatchSizeOption,
     DeviceOption,
-    DistanceOption,
+    Distance,
     FlipTtaOption,
     JsonOption,
     KeypointsOption,
@@ -35,7 +35,12 @@ def calibrate(  # noqa: PLR0913 - options of a command
     method: Annotated[
         Literal["isotonic", "logistic"], typer.Option("--method", help="Isotonic or logistic regression.")
     ] = "isotonic",
-    distance: DistanceOption = "global",
+    distance: Annotated[
+        Distance,
+        typer.Option(
+            "--distance", help="Distance of embeddings, which searches compare, of local features, or of both."
+        ),
+    ] = "global",
     same_camera: Annotated[
         bool, typer.Option("--same-camera", help="Include true pairs of images of the same camera.")
     ] = False,

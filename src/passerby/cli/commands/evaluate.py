@@ -48,7 +48,7 @@ def evaluate(  # noqa: PLR0913 - options of a command
     run: OptionalRunArgument = None,
     data: DataOption = None,
     features: FeaturesOption = None,
-    distance: DistanceOption = "global",
+    distance: DistanceOption = None,
     ap: Annotated[
         Literal["step", "trapezoid"],
         typer.Option("--ap", help="Average precision: step, or trapezoid as in Market-1501's original code."),

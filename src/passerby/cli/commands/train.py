@@ -46,12 +46,30 @@ def train(
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="RUN", help="Continue this run exactly as it was started.")
     ] = None,
+    only_list: Annotated[
+        bool, typer.Option("--list", help="List recipes and their variants (RECIPE@VARIANT), and train nothing.")
+    ] = False,
 ) -> None:
     """Train a recipe, or continue a run, and evaluate it where the data has query and gallery images."""
+    if only_list:
+        _list_recipes()
+        return
     if resume and (recipe or data or test_data or settings or run):
         raise ConfigError(f"a resumed run keeps its own settings. Fix: give --resume {resume} alone")
     task = _train_pose if _is_pose(recipe, resume) else _train_recipe
     task(recipe, data, test_data, settings or (), run, resume)
+
+
+def _list_recipes() -> None:
+    """Print the name of each recipe and the first line of its description."""
+    import inspect
+
+    from passerby.recipes.pose import pose
+    from passerby.recipes.registry import RECIPES
+
+    for name, described in {**{name: RECIPES[name] for name in RECIPES}, POSE: pose}.items():
+        first = (inspect.getdoc(described) or "").partition("\n")[0].removeprefix("Return ").removesuffix(".")
+        typer.echo(f"{name}: {first}")
 
 
 def _is_pose(recipe: str | None, resume: Path | None) -> bool:
@@ -81,7 +99,10 @@ def _train_recipe(
     config = None
     if resume is None:
         if recipe is None:
-            raise ConfigError("no recipe to train. Fix: name one, or continue a run with --resume RUN")
+            raise ConfigError(
+                "no recipe to train. Fix: name one (`passerby train --list` lists them), or continue a run with "
+                "--resume RUN"
+            )
         expected = "NAME:PATH or a path (folder, zip, tar)"
         config = _configured(load_recipe(recipe), data, test_data, settings, expected=expected)
         run = run or _default_run(config.recipe)

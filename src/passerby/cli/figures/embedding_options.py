@@ -31,7 +31,8 @@ class EmbeddingOptions:
     """The number of random galleries; ``None``: the default of the run or dataset."""
     whole_gallery: bool = False
     """The use of the whole gallery, whatever the run or dataset draws: figures of rankings need it."""
-    distance: Distance = "global"
+    distance: Distance | None = None
+    """The distance; ``None``: as in the run or the file."""
     rerank: bool = False
     junk: bool = False
     """The need of the gallery's junk, which no number counts."""

@@ -61,7 +61,7 @@ def ranked_list(  # noqa: PLR0913 - options of a command
     n: Annotated[int | None, typer.Option("-n", min=1, help=f"Number of queries (default {_NUMBER}).")] = None,
     k: Annotated[int | None, typer.Option("-k", min=1, help="Length of a list (default 10, or the gallery's).")] = None,
     junk: Annotated[bool, typer.Option("--junk", help="Also show what the protocol ignores.")] = False,
-    distance: DistanceOption = "global",
+    distance: DistanceOption = None,
     rerank: RerankOption = False,
     attributes: Annotated[
         str | None,

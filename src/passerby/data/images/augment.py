@@ -27,6 +27,9 @@ from torch.nn import functional as F
 from passerby.data.images.normalize import normalize_images
 from passerby.errors import ConfigError
 
+ENLARGEMENT = 1.125
+"""The factor of :func:`random_enlarged_crop`."""
+
 
 def _uniform(n: int, low: float, high: float, generator: Generator) -> Tensor:
     return torch.rand(n, generator=generator) * (high - low) + low
@@ -51,6 +54,24 @@ def random_pad_crop(images: UInt8[Tensor, "b 3 h w"], pad: int, generator: Gener
     image = torch.arange(b, device=images.device)
     cut = padded.permute(0, 2, 3, 1)[image[:, None, None], rows[:, :, None], columns[:, None, :]]  # (b, h, w, 3)
     return cut.permute(0, 3, 1, 2)
+
+
+def random_enlarged_crop(images: UInt8[Tensor, "b 3 h w"], p: float, generator: Generator) -> UInt8[Tensor, "b 3 h w"]:
+    """Enlarge each image to 9/8 of its size with probability ``p``, then cut the old size out at a random place.
+
+    This is "random 2-D translation" of AlignedReID's code, which enlarges the file's image and not the resized one.
+    """
+    b, _, h, w = images.shape
+    large = (round(h * ENLARGEMENT), round(w * ENLARGEMENT))
+    rows, columns = (
+        (torch.rand(b, 1, generator=generator) * (more - side + 1)).floor().long() + torch.arange(side)
+        for more, side in zip(large, (h, w), strict=True)
+    )
+    chosen = (torch.rand(b, generator=generator) < p).to(images.device)
+    enlarged = F.interpolate(images.float(), size=large, mode="bilinear", align_corners=False).round()
+    image = torch.arange(b)[:, None, None]
+    cut = enlarged.permute(0, 2, 3, 1)[image, rows[:, :, None], columns[:, None, :]]  # (b, h, w, 3)
+    return torch.where(chosen.view(-1, 1, 1, 1), cut.permute(0, 3, 1, 2).to(images.dtype), images)
 
 
 def random_affine(
@@ -103,6 +124,8 @@ class Augmentation:
 
     flip: float = 0.5
     """The probability of a mirrored image."""
+    enlarge: float = 0.0
+    """The probability of an image that is enlarged to 9/8 and cropped at a random place."""
     pad: int = 0
     """The black pixels on each side before a random crop of the old size."""
     degrees: float = 0.0
@@ -117,6 +140,8 @@ class Augmentation:
     def __call__(self, images: UInt8[Tensor, "b 3 h w"], generator: Generator) -> Float[Tensor, "b 3 h w"]:
         if self.flip:
             images = random_flip(images, self.flip, generator)
+        if self.enlarge:
+            images = random_enlarged_crop(images, self.enlarge, generator)
         if self.pad:
             images = random_pad_crop(images, self.pad, generator)
         if self.degrees or self.translate:
@@ -129,7 +154,7 @@ class Augmentation:
     @property
     def moves(self) -> bool:
         """A flag of augmentations that move pixels otherwise than by mirroring, so that parts would be misplaced."""
-        return bool(self.pad or self.degrees or self.translate)
+        return bool(self.enlarge or self.pad or self.degrees or self.translate)
 
     def with_parts(
         self, images: UInt8[Tensor, "b 3 h w"], parts: UInt8[Tensor, "b p 3 y x"], generator: Generator
@@ -141,7 +166,8 @@ class Augmentation:
         """
         if self.moves:
             raise ConfigError(
-                "pad, degrees and translate would move an image away from its parts. Fix: set them to 0 for this model"
+                "enlarge, pad, degrees and translate would move an image away from its parts. Fix: set them to 0 for "
+                "this model"
             )
         state = generator.get_state()
         if self.flip:
