@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 import passerby
+from passerby.data.images.rgb import upright_rgb
 from passerby.errors import ConfigError, DatasetLayoutError, ImageError, PasserbyError, ShapeError
 from passerby.gallery import Gallery
 from passerby.inference.model import Model
@@ -48,7 +49,7 @@ def files(tmp_path: Path) -> list[Path]:
 def test_every_kind_of_input_gives_the_same_embedding(model: Model, files: list[Path]) -> None:
     expected = model.embed(files).embedding
     opened = [Image.open(file) for file in files]
-    arrays = [np.asarray(image.convert("RGB")) for image in opened]
+    arrays = [np.asarray(upright_rgb(image, name="x")) for image in opened]
     assert torch.equal(model.embed(opened).embedding, expected)
     assert torch.equal(model.embed(arrays).embedding, expected)
     assert torch.equal(model([str(files[0]), opened[1], arrays[2]]).embedding, expected)
@@ -248,7 +249,7 @@ class MeanColor:
 def test_any_session_serves(files: list[Path], tmp_path: Path) -> None:
     model = Model(MeanColor(), SIZE, InferenceOptions(flip_tta=True))
     found = model.embed(files)
-    expected = [np.asarray(Image.open(file).convert("RGB")).mean(axis=(0, 1)) for file in files]
+    expected = [np.asarray(upright_rgb(Image.open(file), name="x")).mean(axis=(0, 1)) for file in files]
     assert np.allclose(found.embedding.numpy(), expected, atol=2), "resizing keeps the mean color"
     assert repr(model) == "Model(mean_color, size=32×16, dimension=3, device=cpu)"
     assert (model.protocol.normalize, model.protocol.flip_tta) == (False, True)

@@ -15,9 +15,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from passerby.data.images.open import QueryImage, list_images
+from passerby.data.images.rgb import upright_rgb
 from passerby.data.registry import is_named
 from passerby.data.source import Source, is_image
 from passerby.errors import DatasetLayoutError, ImageError, ShapeError
@@ -132,7 +133,7 @@ def _as_file(number: int, image: Image.Image) -> bytes:
     """Return an image as an upright RGB file: lossless, and uncompressed for speed (a crop takes 0.03 ms, as PNG 8)."""
     file = io.BytesIO()
     try:
-        ImageOps.exif_transpose(image).convert("RGB").save(file, "BMP")
+        upright_rgb(image, name=f"image {number}").save(file, "BMP")
     except (OSError, SyntaxError, ValueError) as error:
         raise ImageError(
             f"image {number} cannot be decoded ({error}). Fix: open the file again, or leave it out"

@@ -21,7 +21,7 @@ from passerby.types import Role, Sample
 
 
 class Colored(Source):
-    """Every file is a PNG of its own color; ``same`` maps names to that of the file they repeat."""
+    """Every file is a PNG of its own color with a black pixel; ``same`` maps names to the file they repeat."""
 
     def __init__(self, same: dict[str, str] | None = None, size: tuple[int, int] = (4, 8)) -> None:
         super().__init__(Path("generated"))
@@ -33,7 +33,9 @@ class Colored(Source):
     def read(self, name: str) -> bytes:
         file = io.BytesIO()
         seed = zlib.crc32(self.same.get(name, name).encode()) % 2**24
-        Image.new("RGB", self.size, (seed >> 16, seed >> 8 & 255, seed & 255)).save(file, "PNG")
+        image = Image.new("RGB", self.size, (seed >> 16, seed >> 8 & 255, seed & 255))
+        image.putpixel((0, 0), (0, 0, 0))
+        image.save(file, "PNG")
         return file.getvalue()
 
 
@@ -269,3 +271,28 @@ def test_threads_change_nothing(damaged: Path) -> None:
     one, five = check(dataset, workers=1), check(dataset, workers=5)
     assert one.counts == five.counts
     assert [(f.rule, f.files) for f in one.findings] == [(f.rule, f.files) for f in five.findings]
+
+
+class Blank(Colored):
+    """The files called so are of a single color."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        self.blank = names
+
+    def read(self, name: str) -> bytes:
+        if name not in self.blank:
+            return super().read(name)
+        file = io.BytesIO()
+        Image.new("I;16", (4, 8), 200 + self.blank.index(name)).save(file, "PNG")  # black in 8 bits
+        return file.getvalue()
+
+
+def test_images_of_a_single_color_are_found() -> None:
+    finding = only(check(data(source=Blank("t11", "g31"))), "constant")
+    assert (finding.level, finding.files) == ("warning", ("g31", "t11"))
+    assert finding.message == "2 images are of a single color: all distances between such images mean nothing"
+    every = Blank(*(s.path for s in (*TRAIN, *QUERY, *GALLERY)))
+    finding = only(check(data(source=every)), "constant")
+    assert finding.level == "error"
+    assert "no other is left" in finding.message

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+import numpy as np
+from PIL import Image
+
 from passerby.data.dataset import SPLITS, Dataset, Split
 from passerby.data.images.decode import decode
 from passerby.data.source import Source
@@ -23,6 +26,8 @@ class FileInspection(NamedTuple):
     size: tuple[int, int] | None = None
     """The size (width, height); ``None`` if it cannot be decoded."""
     problem: str = ""
+    constant: bool = False
+    """A flag of images of a single color."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,13 @@ def _inspect(source: Source, path: str) -> FileInspection:
     try:
         content = source.read(path)
         digest = hashlib.blake2b(content, digest_size=16).hexdigest()
-        return FileInspection(digest, decode(content, name=path).size)
+        image = decode(content, name=path)
+        return FileInspection(digest, image.size, constant=_is_constant(image))
     except (PasserbyError, OSError, EOFError, zlib.error) as error:
         return FileInspection(digest, problem=str(error) or type(error).__name__)
+
+
+def _is_constant(image: Image.Image) -> bool:
+    """Return whether all pixels have the color of the first."""
+    pixels = np.asarray(image)
+    return bool((pixels == pixels[0, 0]).all())

@@ -144,6 +144,17 @@ def unreadable(x: ExaminedDataset) -> Iterator[Finding]:
         yield Finding("error", "unreadable", f"{count} be read: {reasons}", tuple(bad))
 
 
+def constant_images(x: ExaminedDataset) -> Iterator[Finding]:
+    """Report images of a single color, in which there is nothing to see."""
+    decoded = [file for file in x.files.values() if file.size]
+    if blank := tuple(path for path, file in x.files.items() if file.constant):
+        count, every = _n(len(blank), "image is", "images are"), len(blank) == len(decoded)
+        message = f"{count} of a single color: all distances between such images mean nothing"
+        yield Finding(
+            "error" if every else "warning", "constant", f"{message}{', and no other is left' * every}", blank
+        )
+
+
 _TWICE: tuple[tuple[Level, str, str], ...] = (
     ("error", "duplicate-train-test", "in train and in query or gallery: the model was trained on its test images"),
     ("error", "duplicate-label", "the same image with two person IDs: one of the labels is wrong"),
@@ -188,6 +199,7 @@ def sizes(x: ExaminedDataset) -> Iterator[Finding]:
 RULES: tuple[Rule, ...] = (
     empty_splits,
     unreadable,
+    constant_images,
     no_identity,
     one_person,
     cameras,

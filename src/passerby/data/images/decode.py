@@ -1,4 +1,4 @@
-"""Decode bytes to uint8 tensors with Pillow; EXIF orientation is applied, decompression bombs are rejected."""
+"""Decode bytes to uint8 tensors with Pillow: upright RGB (:mod:`.rgb`), within budgets of bytes, pixels and scans."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from itertools import islice
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from passerby.data.images.jpeg import count_scans
+from passerby.data.images.rgb import upright_rgb
 from passerby.data.source import Source
 from passerby.errors import ImageError
 from passerby.types import Sample
@@ -23,25 +25,89 @@ FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
 """The formats that are decoded, whatever the file's name says."""
 MAX_PIXELS = 64_000_000
 """The largest image that is decoded, 64 megapixels: no person crop comes near."""
+MAX_SCANS = 200
+"""The most scans of a JPEG that are decoded: a progressive one has about 10."""
+MAX_SCANNED_PIXELS = 16 * MAX_PIXELS
+"""The most pixels of all scans together, since each scan passes over the whole image."""
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    EOFError,
+    LookupError,
+    ArithmeticError,
+    struct.error,
+    zlib.error,
+)
+"""The errors by which Pillow's readers fail on damaged files."""
 
 
 def decode(content: bytes, *, name: str) -> Image.Image:
     """Decode ``content`` to an upright RGB image.
 
     Raises:
-        ImageError: if it is not an image, is truncated, or has more than ``MAX_PIXELS``.
+        ImageError: if it is not an image, is truncated, exceeds ``MAX_PIXELS`` or ``MAX_SCANS``, or has pixels whose
+            meaning is not known (:func:`~passerby.data.images.rgb.upright_rgb`).
     """
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
-        if image.width * image.height > MAX_PIXELS:
-            raise ImageError(f"{name}: {image.width}×{image.height} pixels, more than {MAX_PIXELS:,}: not decoded")
-        return ImageOps.exif_transpose(image).convert("RGB")
+        _check_budgets(image, content, name)
+        return upright_rgb(_checked_depth(image, content, name), name=name)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(f"{name}: its header claims far more than {MAX_PIXELS:,} pixels: not decoded") from None
     except UnidentifiedImageError:
-        raise ImageError(f"{name}: not an image ({len(content):,} bytes of something else); remove it") from None
-    except (OSError, SyntaxError, ValueError, TypeError, EOFError, struct.error, zlib.error) as error:
+        raise ImageError(f"{name}: not an image ({_kind(content)}); remove it") from None
+    except _DAMAGE as error:
         raise ImageError(f"{name}: not a whole image ({error}); {len(content):,} bytes read; replace it") from None
+
+
+def _check_budgets(image: Image.Image, content: bytes, name: str) -> None:
+    pixels = image.width * image.height
+    if pixels > MAX_PIXELS:
+        raise ImageError(f"{name}: {image.width}×{image.height} pixels, more than {MAX_PIXELS:,}: not decoded")
+    scans = count_scans(content)
+    if scans > MAX_SCANS or (scans > 1 and scans * pixels > MAX_SCANNED_PIXELS):
+        raise ImageError(
+            f"{name}: a JPEG of {image.width}×{image.height} pixels in {scans:,} scans, expected at most {MAX_SCANS} "
+            f"and {MAX_SCANNED_PIXELS:,} pixels in all: not decoded. Fix: store it again, not progressive"
+        )
+
+
+def _checked_depth(image: Image.Image, content: bytes, name: str) -> Image.Image:
+    """Return a PNG with its 16-bit pixels as such; Pillow before 11 widens gray ones, and all reduce colored ones."""
+    if image.format == "PNG" and image.mode == "RGB" and "transparency" in image.info and content[24:25] == b"\x10":
+        raise ImageError(
+            f"{name}: a PNG of 16 bits per channel with a transparent color, which is not read. Fix: store 8 bits"
+        )
+    if image.mode != "I":
+        return image
+    narrow = Image.fromarray(np.asarray(image).astype(np.uint16))
+    narrow.info = image.info
+    return narrow
+
+
+_KINDS = {
+    b"GIF8": "a GIF",
+    b"II*\0": "a TIFF",
+    b"MM\0*": "a TIFF",
+    b"%PDF": "a PDF",
+    b"\0\0\1\0": "an icon",
+    b"\x89HDF": "an HDF5 file",
+    b"version https://git-lfs": "a Git LFS pointer, not the file: run `git lfs pull`",
+    b"<": "HTML, XML or SVG",
+}
+"""The names of other kinds of files, by their first bytes."""
+
+
+def _kind(content: bytes) -> str:
+    """Return what the content of a file is, for an error."""
+    if not content:
+        return "the file is empty"
+    if content[4:8] == b"ftyp":
+        return "HEIC, AVIF or a video"
+    known = next((kind for start, kind in _KINDS.items() if content.startswith(start)), None)
+    return f"{len(content):,} bytes of something else" if known is None else f"{known}; {', '.join(FORMATS)} are read"
 
 
 def to_tensor(image: Image.Image, size: tuple[int, int]) -> UInt8[Tensor, "3 h w"]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from passerby.data import registry
 from passerby.data.dataset import SPLITS, Dataset, Split
 from passerby.data.images.decode import decode
+from passerby.data.images.rgb import upright_rgb
 from passerby.data.source import Source, is_image
 from passerby.errors import DatasetLayoutError
 from passerby.types import Role, Sample
@@ -90,7 +91,7 @@ class QueryImage:
         """
         if isinstance(query, Image.Image):
             file = io.BytesIO()
-            ImageOps.exif_transpose(query).convert("RGB").save(file, "PNG")
+            upright_rgb(query, name="query").save(file, "PNG")
             return cls(file.getvalue(), Sample(path="query"))
         place, inside, name = str(query).rpartition("::")
         path = Path(query).expanduser()
