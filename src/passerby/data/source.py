@@ -13,12 +13,12 @@ import stat
 import tarfile
 import threading
 import zipfile
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from passerby.data.archive import archive_kind, open_tar, open_zip, read_file, read_tarred, read_zipped
 from passerby.data.provenance import is_generated_set
 from passerby.data.walk import follow_links, is_in_skipped_folder, link_target, walk
 from passerby.errors import DatasetLayoutError
@@ -179,13 +179,13 @@ class DirectorySource(StoredSource):
 
     def read(self, name: str) -> bytes:
         try:
-            return (self.root / name).read_bytes()
+            return read_file(self.root / name)
         except (FileNotFoundError, NotADirectoryError):
             raise self.missing(name) from None
-        except IsADirectoryError:
-            raise DatasetLayoutError(f"{self.root}: {name!r} is a directory, expected a file") from None
         except PermissionError:
             raise DatasetLayoutError(f"{self.root}: {name!r} may not be read; change its permissions") from None
+        except OSError as error:
+            raise DatasetLayoutError(f"{self.root}: {name!r} cannot be read ({error.strerror or error})") from None
 
 
 def _is_writable(folder: Path) -> bool:
@@ -219,10 +219,7 @@ class ArchiveSource(StoredSource):
 
     def _opened(self) -> Any:
         if self._archive is None:
-            try:
-                self._archive = self._open()
-            except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
-                raise DatasetLayoutError(f"{self.root} is not a readable archive ({error}); fetch it again") from None
+            self._archive = self._open()
         return self._archive
 
     def names(self) -> tuple[str, ...]:
@@ -248,7 +245,7 @@ class ZipSource(ArchiveSource):
     """The files in a zip; a backslash in a name, as tools on Windows write it, separates folders."""
 
     def _open(self) -> zipfile.ZipFile:
-        archive = zipfile.ZipFile(self.root)
+        archive = open_zip(self.root)
         files: dict[str, zipfile.ZipInfo] = {}
         for member in archive.infolist():
             if member.is_dir() or (name := _plain_name(member.filename.replace("\\", "/"))).endswith("/"):
@@ -264,23 +261,17 @@ class ZipSource(ArchiveSource):
 
     def read(self, name: str) -> bytes:
         with self._lock:
-            try:
-                archive = self._opened()
-                content: bytes = archive.read(self._members[name])
-            except KeyError:
-                raise self.missing(name) from None
-            except RuntimeError as error:  # encrypted, or packed in a way that this Python cannot unpack
-                raise DatasetLayoutError(f"{self.root}: {name!r} cannot be unpacked ({error}); pack it anew") from None
-            except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-                raise self.damaged(name, error) from None
-            return content
+            archive = self._opened()
+            if name not in self._members:
+                raise self.missing(name)
+            return read_zipped(archive, self._members[name], f"{self.root}: {name!r}")
 
 
 class TarSource(ArchiveSource):
     """The files in a tar, compressed or not (a compressed one is read once from end to end for its index)."""
 
     def _open(self) -> tarfile.TarFile:
-        archive = tarfile.open(self.root)  # noqa: SIM115 - kept open for the process
+        archive = open_tar(self.root)
         files, links = dict[str, tarfile.TarInfo](), dict[str, str]()
         for member in archive.getmembers():
             name = _plain_name(member.name)
@@ -296,15 +287,9 @@ class TarSource(ArchiveSource):
     def read(self, name: str) -> bytes:
         with self._lock:
             archive = self._opened()
-            member = self._members.get(name)
-            file = archive.extractfile(member) if member else None
-            if file is None:
+            if name not in self._members:
                 raise self.missing(name)
-            try:
-                content: bytes = file.read()
-            except (tarfile.TarError, zlib.error, EOFError) as error:
-                raise self.damaged(name, error) from None
-            return content
+            return read_tarred(archive, self._members[name], f"{self.root}: {name!r}")
 
 
 def _plain_name(name: str) -> str:
@@ -319,10 +304,10 @@ def _is_link(member: zipfile.ZipInfo) -> bool:
 
 
 def _target(archive: zipfile.ZipFile, name: str, member: zipfile.ZipInfo) -> str:
-    """Return the name that a symbolic link in a zip leads to; an empty one if the link is encrypted."""
+    """Return the name that a symbolic link in a zip leads to; an empty one if the link cannot be read."""
     try:
-        return link_target(name, archive.read(member).decode(errors="replace"))
-    except RuntimeError:
+        return link_target(name, read_zipped(archive, member, repr(name)).decode(errors="replace"))
+    except DatasetLayoutError:
         return ""
 
 
@@ -339,8 +324,6 @@ def open_source(path: str | Path) -> Source:
         return DirectorySource(root)
     if not root.exists():
         raise DatasetLayoutError(f"{root} does not exist; give a directory, a .zip or a .tar")
-    if zipfile.is_zipfile(root):
-        return ZipSource(root)
-    if tarfile.is_tarfile(root):
-        return TarSource(root)
+    if kind := archive_kind(root):
+        return ZipSource(root) if kind == "zip" else TarSource(root)
     raise DatasetLayoutError(f"{root} is neither a directory nor a zip or tar archive")

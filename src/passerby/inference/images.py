@@ -7,8 +7,6 @@ it gives the embedding that its PNG file gives.
 from __future__ import annotations
 
 import io
-import tarfile
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from passerby.data.archive import archive_kind
 from passerby.data.images.open import QueryImage, list_images
 from passerby.data.images.rgb import upright_rgb
 from passerby.data.registry import is_named
@@ -111,7 +110,7 @@ def is_place(path: str | Path) -> bool:
         return True
     file = Path(path).expanduser()
     if file.is_file():
-        return not is_image(file.name) and (zipfile.is_zipfile(file) or tarfile.is_tarfile(file))
+        return not is_image(file.name) and archive_kind(file) is not None
     return file.is_dir() or not is_image(file.name)
 
 

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from PIL import Image
 
 from passerby.data import registry
+from passerby.data.archive import read_file
 from passerby.data.dataset import SPLITS, Dataset, Split
 from passerby.data.images.decode import decode
 from passerby.data.images.rgb import upright_rgb
@@ -102,7 +103,7 @@ class QueryImage:
         if not path.is_file():
             raise DatasetLayoutError(f"there is no image {path}; give a file, or ARCHIVE::NAME for one in an archive")
         try:
-            return cls(path.read_bytes(), Sample(path=str(path)))
+            return cls(read_file(path), Sample(path=str(path)))
         except OSError as error:
             raise DatasetLayoutError(f"cannot read {path}: {error.strerror or error}") from None
 
