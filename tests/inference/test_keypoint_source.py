@@ -32,7 +32,7 @@ from passerby.inference.load import load
 from passerby.inference.session import TorchSession
 from passerby.models.registry import create_model
 from passerby.recipes.registry import load_recipe
-from passerby.training.config import TrainConfig
+from passerby.training.config import TrainConfig, read_config
 from passerby.training.loop import train
 
 PEOPLE = "pedestrians:people=8,cameras=2,images=2,size=64x32,preset=easy"
@@ -75,6 +75,7 @@ def test_a_model_that_sees_parts_is_trained_evaluated_and_loaded(run: Path) -> N
     assert json.loads((run / "model.json").read_text())["parts"] == {
         "by": "pose",
         "overlap": 0.1,
+        "head": "neck",
         "align": True,
         "keypoints": "auto",
     }
@@ -126,6 +127,26 @@ def test_runs_of_before_are_not_aligned(run: Path, tmp_path: Path) -> None:
     (old / "model.json").write_text(json.dumps(about))
     assert load(run).parts["align"]
     assert not load(old).parts["align"]
+
+
+def test_runs_of_before_cut_the_face_without_the_neck(run: Path, tmp_path: Path) -> None:
+    old = shutil.copytree(run, tmp_path / "old")
+    for name in ("model.json", "config.json"):
+        about = json.loads((old / name).read_text())
+        about.pop("defaults", None)
+        del about["parts"]["head"]
+        (old / name).write_text(json.dumps(about))
+    dataset = load_data(PEOPLE)
+    today, former = load(run), load(old)
+    assert (today.parts["head"], former.parts["head"]) == ("neck", "face")
+    assert read_config(old / "config.json").parts.head == "face"  # a resumed run goes on with its crops
+    images, names = read_all(dataset.source, dataset.query, SIZE), [sample.path for sample in dataset.query]
+    makers = [model.part_maker(dataset.source) for model in (today, former)]
+    regions = [maker.rectangles(names, images).regions for maker in makers if maker]
+    for found, head in zip(regions, ("neck", "face"), strict=True):
+        maker = part_maker(dataset.source, size=SIZE, head=head)  # type: ignore[arg-type]
+        assert np.array_equal(found, maker.rectangles(names, images).regions)
+    assert not np.array_equal(*regions)
 
 
 def test_parts_are_for_models_that_take_them_only(run: Path) -> None:

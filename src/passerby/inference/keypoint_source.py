@@ -12,7 +12,7 @@ from passerby.data.keypoints.crops import By, PartCutter, PartMaker
 from passerby.data.keypoints.estimator import PoseEstimator
 from passerby.data.keypoints.files import coco_keypoints, has_keypoints, market_keypoints, own_keypoints
 from passerby.data.keypoints.origin import AUTO, DESCRIPTIONS, NETWORK, OWN, KeypointOrigin
-from passerby.data.keypoints.regions import OVERLAP
+from passerby.data.keypoints.regions import OVERLAP, Head
 from passerby.data.registry import absolute_spec, open_place
 from passerby.data.source import Source
 from passerby.errors import DatasetLayoutError
@@ -35,6 +35,7 @@ def part_maker(
     size: tuple[int, int],
     by: By = "pose",
     overlap: float = OVERLAP,
+    head: Head = "neck",
     align: bool = True,
     keypoints: str = AUTO,
 ) -> PartMaker:
@@ -45,6 +46,7 @@ def part_maker(
     Args:
         by: ``pose``, or ``strips``, which need no keypoints.
         overlap: β, as a share of the body's height.
+        head: whether the head reaches to the ``neck``, or is the ``face`` alone.
         align: cut the whole body by pose too.
         keypoints: ``auto``, ``own`` or ``network``; a ``.json`` of COCO keypoints; the folder or archive of
             ``market1501_body_point``; the run of a pose network; or a network with heat maps of OpenPose's keypoints,
@@ -55,7 +57,9 @@ def part_maker(
     """
     height, width = size
     canonical = shipped_canonical_poses() if by == "pose" else None
-    cutter = PartCutter(by=by, overlap=overlap, align=align, size=(height // 4, width), canonical=canonical)
+    cutter = PartCutter(
+        by=by, overlap=overlap, head=head, align=align, size=(height // 4, width), canonical=canonical
+    )
     return PartMaker(cutter, cached(pose_estimator(keypoints, source), source) if by == "pose" else None)
 
 

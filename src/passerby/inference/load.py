@@ -53,8 +53,8 @@ def load(path: str | Path, options: InferenceOptions | None = None, **changes: A
     if options.keypoints and "parts" not in network.card.inputs:
         raise ConfigError(f"{network.card.name} sees no body parts, so keypoints change nothing: leave --keypoints out")
     load_weights(network, folder / "model.safetensors", minimum=1.0)
-    # a run that does not say whether it aligned whole bodies is from before that was possible
-    parts = {"align": False, **description.get("parts", {})}
+    # a run that does not say how it cropped is from before these ways were possible
+    parts = {"align": False, "head": "face", **description.get("parts", {})}
     evaluation = dict(description.get("evaluation", {}))
     decided = {"keypoints": parts.pop("keypoints", None)} | {
         k: evaluation.pop(k, None) for k in ("flip_tta", "normalize")

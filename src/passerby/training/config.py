@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from passerby.config import Frozen, read_as, validate
-from passerby.data.keypoints.regions import OVERLAP
+from passerby.data.keypoints.regions import OVERLAP, Head
 from passerby.losses.registry import AnyLossConfig
 from passerby.losses.reid import LossConfig
 
@@ -75,6 +75,8 @@ class PartsConfig(Frozen):
     by: Literal["pose", "strips"] = "pose"
     overlap: float = Field(OVERLAP, ge=0, le=0.5)
     """The overlap β of neighboring parts, as a share of the body's height."""
+    head: Head = "neck"
+    """The extent of the head region: to the ``neck``; or the ``face`` alone, which cuts most crowns (formerly the only way)."""
     align: bool = True
     """A switch to cut the whole body by pose too; by strips it never is."""
     keypoints: str = "auto"

@@ -97,6 +97,7 @@ def test_parts_of_a_batch() -> None:
 
 def test_the_whole_body_is_aligned_unless_strips_are_cut_or_it_is_not_wished() -> None:
     images, keypoints = random_images(), standing(2)
+    keypoints.xy[:] = 0.1 + 0.8 * keypoints.xy  # a person with a margin
     aligned = cutter().rectangles(keypoints, SIZE)
     left, top, right, bottom = aligned.whole[0].tolist()
     assert (left, top) > (0, 0)
@@ -141,7 +142,18 @@ def test_strips_need_no_canonical_poses_and_no_keypoints() -> None:
     assert PartCutter(by="strips").size == (96, 192)
 
 
+def test_a_head_is_cut_down_to_the_neck_or_the_face() -> None:
+    keypoints = standing(1)
+    for head in ("neck", "face"):
+        found = cutter(head=head).rectangles(keypoints, SIZE).regions
+        expected = clamp_rectangles(body_regions(keypoints.xy * np.array([24, 48]), head=head), SIZE)
+        assert np.allclose(found, expected, atol=1e-4)
+    assert cutter().head == "neck"
+
+
 def test_what_a_cutter_needs() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean neck"):
+        cutter(head="neckline")
     with pytest.raises(ConfigError, match="need canonical poses"):
         PartCutter()
     with pytest.raises(UnknownNameError, match="Did you mean strips"):

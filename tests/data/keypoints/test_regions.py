@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from passerby.data.attributes.labels import read_attributes
 from passerby.data.keypoints.regions import (
     PARTS,
     REGIONS,
@@ -18,10 +19,12 @@ from passerby.data.keypoints.regions import (
     horizontal_strips,
 )
 from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
-from passerby.errors import ConfigError, ShapeError
+from passerby.data.keypoints.skeleton import PARTS as LABELS
+from passerby.data.registry import load
+from passerby.errors import ConfigError, ShapeError, UnknownNameError
 
 P = {
-    1: ("nose", "right_eye", "left_eye", "right_ear", "left_ear"),
+    1: ("nose", "neck", "right_eye", "left_eye", "right_ear", "left_ear"),
     2: (
         *("neck", "right_shoulder", "left_shoulder", "right_elbow", "left_elbow"),
         *("right_wrist", "left_wrist", "right_hip", "left_hip"),
@@ -42,7 +45,9 @@ def upright(n: int = 6, seed: int = 0) -> NDArray[np.float64]:
     return keypoints
 
 
-def literal(person: NDArray[np.float64], share: float) -> list[tuple[float, float, float, float]]:
+def literal(
+    person: NDArray[np.float64], share: float, P: dict[int, tuple[str, ...]] = P
+) -> list[tuple[float, float, float, float]]:
     x = {name: float(place[0]) for name, place in zip(KEYPOINT_NAMES, person, strict=True)}
     y = {name: float(place[1]) for name, place in zip(KEYPOINT_NAMES, person, strict=True)}
     low = {i: min(y[j] for j in names) for i, names in P.items()}
@@ -71,6 +76,45 @@ def test_eq_1_and_2_are_the_literal_formulas(share: float) -> None:
         assert rectangles.tolist() == [pytest.approx(r, abs=1e-10) for r in literal(person, share)]
 
 
+def test_the_face_alone_is_an_option_with_the_former_regions() -> None:
+    keypoints = upright()
+    regions = body_regions(keypoints, head="face")
+    face = P | {1: tuple(name for name in P[1] if name != "neck")}
+    for person, rectangles in zip(keypoints, regions, strict=True):
+        assert rectangles.tolist() == [pytest.approx(r, abs=1e-10) for r in literal(person, 0.1, face)]
+    assert (regions[:, 0, 1] > body_regions(keypoints)[:, 0, 1]).all()  # the crown is cut
+
+
+def test_neighbors_touch_without_overlap() -> None:
+    keypoints = upright(200)
+    bottoms, tops = body_regions(keypoints, overlap=0)[:, 1:4, 3], body_regions(keypoints, overlap=0)[:, 2:5, 1]
+    assert (bottoms >= tops).all()
+    straight = upright(1)
+    heights = {"neck": 22, "shoulder": 23, "elbow": 38, "wrist": 49, "hip": 52, "knee": 73, "ankle": 92}
+    for place, name in enumerate(KEYPOINT_NAMES):
+        straight[0, place, 1] = heights.get(name.split("_")[-1], 11)
+    regions = body_regions(straight, overlap=0)[0]
+    assert regions[1:4, 3].tolist() == regions[2:5, 1].tolist() == [22, 52, 73]  # neck, hips and knees are the borders
+
+
+@pytest.mark.usefixtures("_no_shape_checker")  # of the renderer, which it would slow down
+def test_heads_of_synthetic_people_lie_within_the_body_and_its_head() -> None:
+    people = load("pedestrians:people=30,cameras=2,images=1,size=128x64,seed=4")
+    samples = list({sample.pid: sample for sample in (*people.train, *people.query)}.values())
+    attributes = read_attributes(people.source)
+    hats = attributes.of_all(samples)[:, attributes.schema.index("hat")] == 1
+    chosen = [*np.flatnonzero(hats)[:4], *np.flatnonzero(~hats)[:8]]
+    inside, pixels = np.zeros(2), 0
+    for labels in (people.source.labels(samples[row].path) for row in chosen):
+        y, x = np.nonzero(np.isin(labels.parts, [LABELS.index(part) for part in ("hair", "face", "hat")]))
+        left, top, right, bottom = body_regions(labels.keypoints[None].astype(np.float64))[0, :2].T[..., None]
+        within = (left <= x) & (x + 1 <= right) & (top <= y + 0.5) & (y + 0.5 <= bottom)
+        inside += within.sum(axis=1)
+        pixels += len(y)
+    assert hats.sum() >= 3
+    assert (inside >= 0.99 * pixels).all()
+
+
 def test_the_papers_overlap_is_the_default() -> None:
     assert np.array_equal(body_regions(upright()), body_regions(upright(), overlap=0.1))
 
@@ -81,13 +125,13 @@ def test_by_hand() -> None:
     height = {"nose": 14, "neck": 24, "hip": 54, "knee": 75, "ankle": 90, "elbow": 40, "wrist": 55, "shoulder": 26}
     height |= {"eye": 12, "ear": 13}
     keypoints[0, :, 1] = [height[name.split("_")[-1]] for name in KEYPOINT_NAMES]
-    assert body_frame(keypoints).H.tolist() == pytest.approx([85])  # from 2·12 − 14 = 10 to 4/3·90 − 1/3·75 = 95
+    assert body_frame(keypoints).H.tolist() == pytest.approx([95])  # from 2·12 − 24 = 0 to 4/3·90 − 1/3·75 = 95
     whole, head, body, upper, lower = body_regions(keypoints)[0].tolist()
-    assert whole == pytest.approx([28.75, 10, 71.25, 95])
-    assert head == pytest.approx([28.75, 10, 71.25, 14 + 8.5])
-    assert body == pytest.approx([28.75, 24 - 8.5, 71.25, 55 + 8.5])
-    assert upper == pytest.approx([28.75, 54 - 8.5, 71.25, 75 + 8.5])
-    assert lower == pytest.approx([28.75, 75 - 8.5, 71.25, 95])
+    assert whole == pytest.approx([26.25, 0, 73.75, 95])
+    assert head == pytest.approx([26.25, 0, 73.75, 24 + 9.5])
+    assert body == pytest.approx([26.25, 24 - 9.5, 73.75, 55 + 9.5])
+    assert upper == pytest.approx([26.25, 54 - 9.5, 73.75, 75 + 9.5])
+    assert lower == pytest.approx([26.25, 75 - 9.5, 73.75, 95])
 
 
 def test_regions_are_those_of_the_paper() -> None:
@@ -95,6 +139,8 @@ def test_regions_are_those_of_the_paper() -> None:
     for i, name in enumerate(PARTS, start=1):
         assert {KEYPOINT_NAMES[place] for place in REGIONS[name]} == set(P[i])
     assert {place for name in PARTS for place in REGIONS[name]} == set(REGIONS["whole_body"])
+    for above, below in zip(PARTS, PARTS[1:], strict=False):
+        assert set(REGIONS[above]) & set(REGIONS[below]), f"{above} and {below} share the keypoints of their border"
 
 
 @given(st.floats(0.2, 5), st.floats(-50, 50), st.floats(-50, 50))
@@ -160,5 +206,7 @@ def test_poses_without_regions_are_errors() -> None:
         body_regions(falling)
     with pytest.raises(ShapeError, match=r"row 0 is 0\.0 pixels high"):
         body_regions(np.zeros((1, 18, 2)))
+    with pytest.raises(UnknownNameError, match="unknown head region 'neckk'.*Did you mean neck"):
+        body_regions(upright(), head="neckk")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"overlap is a share of the body's height from 0, got -0\.1"):
         body_regions(upright(), overlap=-0.1)

@@ -21,7 +21,15 @@ from torch import Tensor
 from passerby.data.datasets.layout import preview
 from passerby.data.keypoints.canonical import LEAST_CONFIDENCE, CanonicalPoses
 from passerby.data.keypoints.estimator import Keypoints, PoseEstimator
-from passerby.data.keypoints.regions import OVERLAP, are_upright, body_regions, clamp_rectangles, horizontal_strips
+from passerby.data.keypoints.regions import (
+    OVERLAP,
+    Head,
+    are_upright,
+    body_regions,
+    check_head,
+    clamp_rectangles,
+    horizontal_strips,
+)
 from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
 
@@ -78,6 +86,8 @@ class PartCutter:
     """The way to crop: by ``pose``, or four fixed ``strips`` (the paper's baseline)."""
     overlap: float = OVERLAP
     """The overlap β, a share of the body's height."""
+    head: Head = "neck"
+    """The extent of the head: to the ``neck``, or the ``face`` alone, which cuts most crowns."""
     align: bool = True
     """Crop the whole body by pose too, as R_0 (Fig 3); else it is the whole image, as with strips."""
     size: tuple[int, int] = SIZE
@@ -87,6 +97,7 @@ class PartCutter:
     def __post_init__(self) -> None:
         if self.by not in get_args(By):
             raise UnknownNameError("way to crop parts", self.by, get_args(By))
+        check_head(self.head)
         if self.by == "pose" and self.canonical is None:
             raise ConfigError(
                 "parts by pose need canonical poses for missing keypoints. Fix: give "
@@ -100,10 +111,11 @@ class PartCutter:
             strips = np.concatenate([_whole_images(n, size), horizontal_strips(n, size)], axis=1)
             return Rectangles(strips.astype(np.float32), np.zeros(n, np.bool_))
         filled = self.canonical.fill(keypoints, least=self.least_confidence)
-        found = (keypoints.confidence >= self.least_confidence).any(axis=1) & are_upright(filled)
+        found = (keypoints.confidence >= self.least_confidence).any(axis=1) & are_upright(filled, head=self.head)
         filled = np.where(found[:, None, None], filled, self.canonical.mean)
         pixels = filled * np.array(size[::-1], np.float32)
-        regions = clamp_rectangles(body_regions(pixels, overlap=self.overlap), size).astype(np.float32)
+        regions = body_regions(pixels, overlap=self.overlap, head=self.head)
+        regions = clamp_rectangles(regions, size).astype(np.float32)
         if not self.align:
             regions[:, :1] = _whole_images(len(regions), size)
         return Rectangles(regions, ~found)
