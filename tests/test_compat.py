@@ -113,6 +113,14 @@ def test_losses_keep_their_former_defaults() -> None:
     assert compat.former_defaults(pose) == pose
 
 
+def test_parts_are_cropped_as_they_were() -> None:
+    former = {"by": "pose", "align": False, "head": "face"}
+    for model in ("attention_driven", {"name": "attention_driven", "options": {}}):
+        assert compat.former_defaults({"model": model, "parts": {"by": "pose"}})["parts"] == former
+        named = {"model": model, "parts": {"align": True, "head": "neck"}}
+        assert compat.former_defaults(named) == named
+
+
 def test_damaged_sections_are_left_to_validation() -> None:
     for damaged in ({"model": "dual_attention", "options": 7}, {"model": {"name": ["x"]}}, {"model": 3}, {}):
         assert compat.former_defaults(damaged) == damaged

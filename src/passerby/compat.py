@@ -51,7 +51,7 @@ _FORMER_OPTIONS: dict[str, dict[str, Any]] = {
     "dual_attention": {"scaled": False},
 }
 """The former defaults of models' options, by model."""
-_FORMER_SETTINGS: dict[str, dict[str, Any]] = {}
+_FORMER_SETTINGS: dict[str, dict[str, Any]] = {"parts": {"align": False, "head": "face"}}
 """The former defaults of settings, and the values that new settings stand for in older files, by section."""
 _FORMER_LOSSES: dict[str, dict[str, Any]] = {"multitask": {"max_weight": None}}
 """The former defaults of losses' settings, by loss."""
@@ -130,12 +130,13 @@ def former_defaults(tree: dict[str, Any]) -> dict[str, Any]:
     if tree.pop("defaults", None) is not None:
         return tree
     model = tree.get("model")
+    sections = {name: values for name, values in _FORMER_SETTINGS.items() if name in tree}
     if isinstance(model, dict):  # config.json
-        completed = _complete(tree, {**_FORMER_SETTINGS, "loss": _former_loss(tree.get("loss"))})
+        completed = _complete(tree, {**sections, "loss": _former_loss(tree.get("loss"))})
         return completed | {"model": _complete_options(model, model.get("name"))}
     if model is None:  # a pose network's config.json, whose sections have settings of their own
         return tree
-    return _complete(_complete_options(tree, model), {k: v for k, v in _FORMER_SETTINGS.items() if k in tree})
+    return _complete(_complete_options(tree, model), sections)
 
 
 def _complete_options(tree: dict[str, Any], model: Any) -> dict[str, Any]:

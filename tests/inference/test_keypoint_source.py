@@ -42,7 +42,7 @@ SIZE = (64, 32)
 def config(**changes: object) -> TrainConfig:
     tree = {
         "model.name": "attention_driven",
-        "model.options": {"width": 0.125},
+        "model.options": {"width": 0.25},
         "data.train": PEOPLE,
         "data.height": SIZE[0],
         "data.width": SIZE[1],

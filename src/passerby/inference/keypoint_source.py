@@ -57,9 +57,7 @@ def part_maker(
     """
     height, width = size
     canonical = shipped_canonical_poses() if by == "pose" else None
-    cutter = PartCutter(
-        by=by, overlap=overlap, head=head, align=align, size=(height // 4, width), canonical=canonical
-    )
+    cutter = PartCutter(by=by, overlap=overlap, head=head, align=align, size=(height // 4, width), canonical=canonical)
     return PartMaker(cutter, cached(pose_estimator(keypoints, source), source) if by == "pose" else None)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from passerby.config import read_tree
 from passerby.errors import ConfigError
+from passerby.models.registry import model_card
 from passerby.recipes.conditions import NEUTRAL_SETTINGS, flatten, unequal
 from passerby.training.config import TrainConfig, read_config
 from passerby.training.inputs import INPUTS
@@ -70,7 +71,16 @@ def _check_same_run(run: RunFolder, config: TrainConfig, inputs: Callable[[Train
 
 
 def _deciding(config: TrainConfig) -> dict[str, Any]:
-    return {key: value for key, value in flatten(config).items() if key not in NEUTRAL_SETTINGS}
+    return {
+        key: value for key, value in flatten(config).items() if key not in NEUTRAL_SETTINGS and _decides(key, config)
+    }
+
+
+def _decides(key: str, config: TrainConfig) -> bool:
+    """Return whether a setting of parts matters: not for models that see none, and of strips only that they are."""
+    if not key.startswith("parts."):
+        return True
+    return "parts" in model_card(config.model.name).inputs and (config.parts.by == "pose" or key == "parts.by")
 
 
 def _check_same_queries(run: RunFolder, queries: int) -> None:
