@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -139,7 +141,7 @@ def test_regions_are_those_of_the_paper() -> None:
     for i, name in enumerate(PARTS, start=1):
         assert {KEYPOINT_NAMES[place] for place in REGIONS[name]} == set(P[i])
     assert {place for name in PARTS for place in REGIONS[name]} == set(REGIONS["whole_body"])
-    for above, below in zip(PARTS, PARTS[1:], strict=False):
+    for above, below in pairwise(PARTS):
         assert set(REGIONS[above]) & set(REGIONS[below]), f"{above} and {below} share the keypoints of their border"
 
 
@@ -206,7 +208,7 @@ def test_poses_without_regions_are_errors() -> None:
         body_regions(falling)
     with pytest.raises(ShapeError, match=r"row 0 is 0\.0 pixels high"):
         body_regions(np.zeros((1, 18, 2)))
-    with pytest.raises(UnknownNameError, match="unknown head region 'neckk'.*Did you mean neck"):
+    with pytest.raises(UnknownNameError, match=r"unknown head region 'neckk'.*Did you mean neck"):
         body_regions(upright(), head="neckk")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"overlap is a share of the body's height from 0, got -0\.1"):
         body_regions(upright(), overlap=-0.1)
