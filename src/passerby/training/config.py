@@ -76,7 +76,7 @@ class PartsConfig(Frozen):
     overlap: float = Field(OVERLAP, ge=0, le=0.5)
     """The overlap β of neighboring parts, as a share of the body's height."""
     head: Head = "neck"
-    """The extent of the head region: to the ``neck``; or the ``face`` alone, which cuts most crowns (formerly the only way)."""
+    """The extent of the head region: to the ``neck``; or the ``face`` alone, which cuts most crowns (as formerly)."""
     align: bool = True
     """A switch to cut the whole body by pose too; by strips it never is."""
     keypoints: str = "auto"
