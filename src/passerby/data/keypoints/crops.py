@@ -114,8 +114,8 @@ class PartCutter:
         found = (keypoints.confidence >= self.least_confidence).any(axis=1) & are_upright(filled, head=self.head)
         filled = np.where(found[:, None, None], filled, self.canonical.mean)
         pixels = filled * np.array(size[::-1], np.float32)
-        regions = body_regions(pixels, overlap=self.overlap, head=self.head)
-        regions = clamp_rectangles(regions, size).astype(np.float32)
+        unclamped = body_regions(pixels, overlap=self.overlap, head=self.head)
+        regions = clamp_rectangles(unclamped, size).astype(np.float32)
         if not self.align:
             regions[:, :1] = _whole_images(len(regions), size)
         return Rectangles(regions, ~found)
