@@ -32,6 +32,8 @@ class Reader:
     """The function from what follows ``NAME:`` (and from settings, if it is generated) to the source."""
     generated: bool = False
     """A flag of datasets that are made from settings and need no path."""
+    explain: Callable[[Sequence[str]], str | None] | None = None
+    """The function that tells which folders keep files from being read as this layout, and what to do, if it knows."""
     settings: Mapping[str, Setting] = field(default_factory=dict)
     """The settings of a layout with several variants; all are optional."""
 
@@ -117,8 +119,15 @@ def recognize(source: Source) -> Dataset:
     layouts = ", ".join(name for name in DATASETS if not DATASETS[name].generated)
     raise DatasetLayoutError(
         f"{source.root} ({len(names)} files) has none of the known layouts ({layouts}); "
-        "see docs/data.md for what each looks like, and name one: NAME:PATH"
+        f"{explain(names) or 'see docs/data.md for what each looks like, and name one: NAME:PATH'}"
     )
+
+
+def explain(names: Sequence[str]) -> str | None:
+    """Return which folders of files without a known layout are no people, and what to do; ``None`` if none are told."""
+    explanations = (DATASETS[name].explain for name in DATASETS)
+    found = next((text for each in explanations if each and (text := each(names))), None)
+    return None if found is None else f"these folders are not read as people: {found}"
 
 
 def _parts(spec: str | Path, *, settled: bool = False) -> tuple[str | None, str]:

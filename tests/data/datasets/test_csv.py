@@ -102,3 +102,23 @@ def test_the_table_itself_is_told_to_be_read_from_its_folder(tmp_path: Path) -> 
     (tmp_path / "d.csv").write_text("path,pid,camid,split\n")
     with pytest.raises(DatasetLayoutError, match=f"read from the folder that holds the table. Fix: csv:{tmp_path}$"):
         load(f"csv:{tmp_path / 'd.csv'}")
+
+
+def test_a_camera_below_0_is_unknown(directory) -> None:
+    table = HEADER + "img/a.jpg,1,-1,query,,\nimg/b.jpg,1,0,gallery,,\n"
+    dataset = READ(directory({"dataset.csv": table, **FILES}))
+    assert [s.camid for s in (*dataset.query, *dataset.gallery)] == [None, 0]
+
+
+def test_paths_of_another_system_find_their_files(directory) -> None:
+    table = HEADER + "img\\a.jpg,1,1,query,,\nimg/Jose\u0301.jpg,1,2,gallery,,\n"
+    dataset = READ(directory({"dataset.csv": table, "img/a.jpg": "", "img/Jos\u00e9.jpg": ""}))
+    assert [s.path for s in (*dataset.query, *dataset.gallery)] == ["img/a.jpg", "img/Jos\u00e9.jpg"]
+    assert all(dataset.source.has(s.path) for s in dataset.gallery)
+
+
+def test_a_path_that_could_mean_two_files_is_missing(directory) -> None:
+    names = {"img/Jos\u00e9\u0301.jpg": "", "img/Jose\u0301\u0301.jpg": "", "img/a.jpg": ""}
+    table = HEADER + "img\\Jos\u00e9\u0301.jpg,1,1,query,,\n"
+    with pytest.raises(DatasetLayoutError, match="lists 1 files that do not exist"):
+        READ(directory({"dataset.csv": table, **names}))

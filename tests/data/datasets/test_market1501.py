@@ -124,3 +124,21 @@ def test_the_real_thing(shared: Path) -> None:
     assert {s.camid for s in dataset.train + dataset.query + dataset.gallery} == set(range(1, 7))
     assert sum(s.path.endswith(".jpg.jpg") for s in dataset.query) == 6
     assert not set(people(dataset.train)) & set(people(dataset.gallery))
+
+
+def test_folders_in_any_case(tree) -> None:
+    names = [f"{folder}/{name}" for folder, name in (
+        ("Bounding_Box_Train", "0002_c1s1_000451_03.jpg"),
+        ("Query", "0001_c1s1_001051_00.jfif"),
+        ("BOUNDING_BOX_TEST", "0001_c2s1_001051_00.jpg"),
+    )]  # fmt: skip
+    dataset = recognize(tree(names))
+    assert dataset.name == "market1501"
+    assert [len(split) for split in (dataset.train, dataset.query, dataset.gallery)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("folder", ["test", "gallery", "Test", "train_all"])
+def test_images_in_a_renamed_split_are_not_lost(tree, folder: str) -> None:
+    names = ["query/0001_c1s1_001051_00.jpg", f"{folder}/0001_c2s1_001051_00.jpg"]
+    with pytest.raises(DatasetLayoutError, match=f"1 images of market1501 lie in '{folder}', which would not be read"):
+        recognize(tree(names))

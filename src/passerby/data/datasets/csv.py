@@ -1,8 +1,8 @@
 """A table beside the images: ``dataset.csv`` with columns path, pid, camid, split and, optionally, role and time.
 
 Paths are relative to the table. ``split`` is train, query or gallery; ``role`` is person (the default), junk or
-distractor; an empty ``camid`` is an unknown camera. Other columns are ignored. The table is the ``dataset.csv`` of the
-source or, if there is none, its only ``.csv``.
+distractor; an empty ``camid``, or one below 0, is an unknown camera. Other columns are ignored. The table is the
+``dataset.csv`` of the source or, if there is none, its only ``.csv``.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import csv
 import io
 import posixpath
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from passerby.data.dataset import SPLITS, Dataset
-from passerby.data.datasets.layout import preview
+from passerby.data.datasets.layout import FileNames, preview
 from passerby.data.registry import DATASETS, Reader
 from passerby.data.source import Source, open_source
 from passerby.errors import DatasetLayoutError
@@ -67,8 +68,9 @@ def whole_number(row: Row, column: str) -> int:
 
 
 def camera(row: Row) -> int | None:
-    """Return the camera ID; ``None`` for an empty cell, an unknown camera."""
-    return whole_number(row, "camid") if row["camid"] else None
+    """Return the camera ID; ``None`` for an empty cell or a number below 0, an unknown camera."""
+    camid = whole_number(row, "camid") if row["camid"] else -1
+    return camid if camid >= 0 else None
 
 
 def _sample(row: Row, folder: str) -> Sample:
@@ -87,7 +89,7 @@ def _sample(row: Row, folder: str) -> Sample:
 
 def _read(source: Source) -> Dataset:
     table = _table(source)
-    names, folder = set(source.names()), posixpath.dirname(table)
+    names, folder = FileNames(source.names()), posixpath.dirname(table)
     splits: dict[str, dict[str, Sample]] = {split: {} for split in SPLITS}
     problems, missing = [], []
     for line, row in read_table(source, table, COLUMNS):
@@ -96,8 +98,10 @@ def _read(source: Source) -> Dataset:
         except ValueError as error:
             problems.append(f"line {line}: {error}")
             continue
-        if sample.path not in names:
+        if (found := names.find(sample.path)) is None:
             missing.append(f"{row['path']} (line {line})")
+        else:
+            sample = replace(sample, path=found)
         if splits[row["split"]].setdefault(sample.path, sample) is not sample:
             problems.append(f"line {line}: {row['path']} is in {row['split']} twice")
     _check_table(f"{source.root}: {table}", problems, missing, empty=not any(splits.values()))

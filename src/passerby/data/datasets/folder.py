@@ -1,7 +1,10 @@
 """One folder per person: ``ROOT/[train|query|gallery/]PERSON/IMAGE``, with ROOT at any depth.
 
-Split folders are the splits; without them every image is in ``train``, as there are no chosen queries, and a search
-takes all images of a dataset that has no gallery.
+Split folders, in upper or lower case, are the splits; without them every image is in ``train``, as there are no chosen
+queries, and a search takes all images of a dataset that has no gallery.
+
+Folders that are named like a split, a camera or a date are not mistaken for people
+(:mod:`~passerby.data.datasets.folder_names`); ``folder:PATH`` reads them as people all the same.
 
 Folders that are numbers are the person IDs; otherwise the person ID is the index of the folder's name in the sorted
 names of the whole source, so that the splits agree. ``gallery/-1`` holds junk.
@@ -13,12 +16,14 @@ file names: ``c3``, ``cam3``, ``camera_3``, or Market's ``0001_c3s1_000151_01``.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from passerby.data.dataset import SPLITS, Dataset
 from passerby.data.datasets.csv import camera, read_table
-from passerby.data.datasets.layout import preview
+from passerby.data.datasets.folder_names import SPLIT, kind_of, named_kinds, no_people, several_people
+from passerby.data.datasets.layout import FileNames, preview
 from passerby.data.registry import DATASETS, Reader
 from passerby.data.source import Source, is_image
 from passerby.errors import DatasetLayoutError
@@ -27,6 +32,10 @@ from passerby.types import Role, Sample
 CAMERAS = "cameras.csv"
 JUNK = "-1"
 _WANTED = "expected ROOT/[train|query|gallery/]PERSON/IMAGE"
+_ARRANGE = (
+    "Fix: arrange the images as [train|query|gallery/]PERSON/IMAGE, one folder per person, or list them in a "
+    "dataset.csv (docs/data.md)"
+)
 _CAMERA = re.compile(r"(?<![a-z0-9])c(?:am(?:era)?)?[_-]?(\d+)(?:s\d+)?(?![a-z0-9])", re.IGNORECASE)
 _TABLES = {CAMERAS, "attributes.csv"}
 _LIST = re.compile(r"list_(train|val|query|gallery)\.txt")
@@ -45,10 +54,11 @@ class _Place(NamedTuple):
 def _place(path: str) -> _Place | None:
     """Split a path from its end upwards; ``None`` if no folder can be a person's."""
     parts = path.split("/")
-    if len(parts) < 2 or parts[-2] in SPLITS:
+    if len(parts) < 2 or parts[-2].lower() in SPLITS:
         return None
-    split = parts[-3] if len(parts) > 2 and parts[-3] in SPLITS else None
-    return _Place(path, "/".join(parts[: -3 if split else -2]), split, parts[-2])
+    split = parts[-3].lower() if len(parts) > 2 and parts[-3].lower() in SPLITS else None
+    person = unicodedata.normalize("NFC", parts[-2])  # macOS and Linux write the same é in two ways
+    return _Place(path, "/".join(parts[: -3 if split else -2]), split, person)
 
 
 def _read(source: Source) -> Dataset:
@@ -115,8 +125,9 @@ def _camera_in(name: str) -> int | None:
 def _cameras_listed(source: Source, root: str, paths: Sequence[str]) -> dict[str, int | None]:
     where = f"{source.root}: {root}{CAMERAS}"
     listed: dict[str, int | None] = {}
+    names = FileNames(paths)
     for line, row in read_table(source, root + CAMERAS, ("path", "camid")):
-        path = root + row["path"]
+        path = names.find(root + row["path"]) or root + row["path"]
         try:
             if listed.setdefault(path, camera(row)) != camera(row):
                 raise ValueError(f"{row['path']} has a second camera")
@@ -129,10 +140,6 @@ def _cameras_listed(source: Source, root: str, paths: Sequence[str]) -> dict[str
     return listed
 
 
-def _is_camera(folder: str) -> bool:
-    return _CAMERA.fullmatch(folder) is not None
-
-
 def _is_unread_table(name: str) -> bool:
     """Return whether a file may hold the labels, or is a list of MSMT17; ``folder:PATH`` means the folders anyway."""
     base = name.rsplit("/", 1)[-1]
@@ -140,17 +147,46 @@ def _is_unread_table(name: str) -> bool:
 
 
 def _recognizes(names: Sequence[str]) -> bool:
-    """Return whether there are two people or more in one layout; not Market's, not one per camera, without a table."""
-    places = [_place(name) for name in names if is_image(name)]
-    found = [p for p in places if p is not None]
+    """Return whether there are two people or more in one layout; not Market's, and nothing but people, without a table.
+
+    Folders that are something else than people make it another layout, which :func:`_explain` names.
+    """
+    found = _one_layout(names)
     return (
-        len(found) == len(places)
-        and len({(p.root, p.split is None) for p in found}) == 1
-        and len({p.person for p in found}) > 1
-        and not any(_MARKET & set(p.path.split("/")) for p in found)
-        and not all(_is_camera(p.person) for p in found)
+        len({p.person for p in found}) > 1
+        and not any(_MARKET & set(p.path.lower().split("/")) for p in found)
         and not any(_is_unread_table(name) for name in names)
+        and _doubt(found) is None
     )
 
 
-DATASETS.register("folder")(Reader(_read, _recognizes))
+def _one_layout(names: Sequence[str]) -> list[_Place]:
+    """Return the places of all images if they are in one layout, else none."""
+    places = [_place(name) for name in names if is_image(name)]
+    found = [p for p in places if p is not None]
+    return found if len(found) == len(places) and len({(p.root, p.split is None) for p in found}) == 1 else []
+
+
+def _doubt(places: Sequence[_Place]) -> str | None:
+    """Return which folders are no people, and why; ``None`` if all may be."""
+    if doubt := no_people({p.person for p in places} - {JUNK}):
+        return doubt
+    above = places[0].root.rpartition("/")[2]
+    if places[0].split is None and (kind := kind_of(above)) and kind.what == SPLIT:
+        return named_kinds([above])
+    folder = several_people(p.path for p in places)
+    return None if folder is None else f"{folder!r} (its images are named as of several people)"
+
+
+def _explain(names: Sequence[str]) -> str | None:
+    """Return why images in folders are not read as people: which of the folders are something else."""
+    if found := _one_layout(names):
+        return (doubt := _doubt(found)) and f"{doubt}. {_ARRANGE}; if each is one person all the same, say folder:PATH"
+    folders = {part for name in names if is_image(name) for part in name.split("/")[:-1]}
+    if sure := [folder for folder in folders if (kind := kind_of(folder)) and kind.sure]:
+        return f"{named_kinds(sure)}. {_ARRANGE}"
+    around = sorted({place.root for name in names if is_image(name) and (place := _place(name))})
+    return f"those in {preview(map(repr, around))} (they lie in different folders). {_ARRANGE}" if around[1:] else None
+
+
+DATASETS.register("folder")(Reader(_read, _recognizes, explain=_explain))

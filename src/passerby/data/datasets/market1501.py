@@ -3,7 +3,9 @@
 Names are ``PPPP_cCsS_FFFFFF_NN.jpg``: person, camera, sequence, frame, box. Person −1 is junk, 0000 a
 distractor. Some files of the original end in ``.jpg.jpg``; they are treated like all others.
 
-*Deviations*: a copy may lack folders (its splits are then empty), lie at any depth, and hold stray files.
+*Deviations*: a copy may lack folders (its splits are then empty), lie at any depth, hold stray files, and write its
+folders in upper or lower case. Images with such names in a folder that is called like another split (``train``,
+``test``) are an error: they would be missing.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from passerby.data.dataset import SPLITS, Dataset, Split
+from passerby.data.datasets.folder_names import SPLIT, kind_of
+from passerby.data.datasets.layout import preview
 from passerby.data.registry import DATASETS, Reader
 from passerby.data.source import Source, is_image
 from passerby.errors import DatasetLayoutError
@@ -37,7 +41,7 @@ def _sample(path: str) -> Sample | None:
 def split_folder(path: str) -> str | None:
     """Return the path down to and including the split's folder, the innermost of that name."""
     parts = path.split("/")[:-1]
-    depth = max((i for i, part in enumerate(parts, start=1) if part in FOLDERS), default=0)
+    depth = max((i for i, part in enumerate(parts, start=1) if part.lower() in FOLDERS), default=0)
     return "/".join(parts[:depth]) or None
 
 
@@ -63,11 +67,14 @@ def read_folders(
     """
     splits: dict[Split, list[Sample]] = {split: [] for split in SPLITS}
     places: dict[Split, set[str]] = {split: set() for split in SPLITS}
-    unknown = []
+    unknown: list[str] = []
+    elsewhere: list[str] = []
     for path in filter(is_image, source.names() if names is None else names):
         if (folder := split_folder(path)) is None:
+            if _is_split(path.split("/")[-2:-1]) and sample_of(path):
+                elsewhere.append(path)
             continue
-        split, sample = FOLDERS[folder.rsplit("/", 1)[-1]], sample_of(path)
+        split, sample = FOLDERS[folder.rsplit("/", 1)[-1].lower()], sample_of(path)
         if sample is None or (sample.role is not Role.PERSON and split != "gallery"):
             unknown.append(path)
             continue
@@ -79,6 +86,7 @@ def read_folders(
             f"expected {wanted}. Fix: rename or remove them"
         )
     _check_single_copy(source, places)
+    _check_none_elsewhere(source, name, elsewhere)
     return Dataset(name, source, *(tuple(splits[split]) for split in SPLITS))
 
 
@@ -92,11 +100,24 @@ def _check_single_copy(source: Source, places: dict[Split, set[str]]) -> None:
         raise DatasetLayoutError(f"{source.root} has no images in any of {', '.join(FOLDERS)}")
 
 
+def _is_split(folder: Sequence[str]) -> bool:
+    return any((kind := kind_of(name)) and kind.what == SPLIT for name in folder)
+
+
+def _check_none_elsewhere(source: Source, name: str, elsewhere: Sequence[str]) -> None:
+    if elsewhere:
+        folders = sorted({path.rpartition("/")[0] for path in elsewhere})
+        raise DatasetLayoutError(
+            f"{source.root}: {len(elsewhere):,} images of {name} lie in {preview(map(repr, folders))}, which would not "
+            f"be read; expected {', '.join(FOLDERS)}. Fix: rename these folders, or move them away"
+        )
+
+
 def _read(source: Source) -> Dataset:
     dataset = read_folders(source, "market1501", _sample, _WANTED)
     queried = {(s.pid, s.camid) for s in dataset.query}
     boxes = filter(is_image, source.names())
-    drawn = (_sample(path) for path in boxes if path.split("/")[-2:-1] == [HAND_DRAWN])
+    drawn = (_sample(path) for path in boxes if path.lower().split("/")[-2:-1] == [HAND_DRAWN])
     return replace(dataset, further=tuple(s for s in drawn if s is not None and (s.pid, s.camid) in queried))
 
 
@@ -106,7 +127,7 @@ def _recognizes(names: Sequence[str]) -> bool:
 
 def _is_typical(name: str) -> bool:
     """Return whether a path is Market's: in ``bounding_box_…``, or in ``query`` with a name of its kind."""
-    folder = name.split("/")[-2:-1]
+    folder = name.lower().split("/")[-2:-1]
     return folder in (["bounding_box_train"], ["bounding_box_test"]) or (
         folder == ["query"] and _sample(name) is not None
     )
