@@ -12,6 +12,8 @@ from passerby.errors import DatasetLayoutError
 from passerby.types import Role, Sample
 
 Split = Literal["train", "query", "gallery"]
+UNLABELED = "images without labels"
+"""The name of the images of a place that has no known layout."""
 SPLITS: tuple[Split, ...] = ("train", "query", "gallery")
 
 
@@ -28,6 +30,8 @@ class Dataset:
     """A flag of datasets whose own protocol draws galleries with one image per person."""
     further: tuple[Sample, ...] = field(default=(), kw_only=True)
     """The further images of the queries' people and cameras that multi-query pools, where a dataset has them."""
+    aside: frozenset[str] = field(default=frozenset(), kw_only=True, repr=False)
+    """The names of images that the layout leaves out of all splits on purpose (boxes of another origin)."""
 
     def split(self, name: Split) -> tuple[Sample, ...]:
         """Return the samples of one split.

@@ -15,6 +15,7 @@ from typing import Any
 
 from passerby.data.dataset import Dataset
 from passerby.data.source import Source, open_source
+from passerby.data.unread import unread_files, warn_unread
 from passerby.data.variants import Setting, select_settings, split_settings
 from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.registry import Registry
@@ -74,7 +75,7 @@ def load(spec: str | Path, root: str | Path | None = None, **settings: Any) -> D
     if reader.generated:
         return reader.read(reader.open(place, **settings))
     path, values = _settled(name, place, settings)
-    return reader.read(_open(name, path), **values)
+    return _announced(reader.read(_open(name, path), **values))
 
 
 def is_named(spec: str | Path) -> bool:
@@ -115,12 +116,18 @@ def recognize(source: Source) -> Dataset:
     names = source.names()
     for name in DATASETS:
         if DATASETS[name].recognizes(names):
-            return DATASETS[name].read(source)
+            return _announced(DATASETS[name].read(source))
     layouts = ", ".join(name for name in DATASETS if not DATASETS[name].generated)
     raise DatasetLayoutError(
         f"{source.root} ({len(names)} files) has none of the known layouts ({layouts}); "
         f"{explain(names) or 'see docs/data.md for what each looks like, and name one: NAME:PATH'}"
     )
+
+
+def _announced(dataset: Dataset) -> Dataset:
+    """Return the dataset, after one line on the log about files of its source that it does not hold."""
+    warn_unread(dataset.source, unread_files(dataset))
+    return dataset
 
 
 def explain(names: Sequence[str]) -> str | None:

@@ -11,7 +11,9 @@ from typing import TypeAlias
 
 from passerby.data.checks.inspection import ExaminedDataset
 from passerby.data.checks.report import Finding, Level
-from passerby.data.dataset import SPLITS, Split, people, queries_without_match
+from passerby.data.dataset import SPLITS, UNLABELED, Split, people, queries_without_match
+from passerby.data.registry import explain
+from passerby.data.unread import unread_files
 from passerby.types import Role, Sample
 
 Rule: TypeAlias = Callable[[ExaminedDataset], Iterator[Finding]]
@@ -46,6 +48,8 @@ def _persons(count: int) -> str:
 def empty_splits(x: ExaminedDataset) -> Iterator[Finding]:
     """Report splits without images, and what the dataset can be used for."""
     train, query, gallery = (getattr(x.dataset, split) for split in SPLITS)
+    if x.dataset.name == UNLABELED:
+        return
     if query and not gallery:
         yield Finding("error", "empty-split", "there are query images but no gallery to search")
     elif gallery and not query:
@@ -54,6 +58,16 @@ def empty_splits(x: ExaminedDataset) -> Iterator[Finding]:
         yield Finding("info", "empty-split", "there are no query and gallery images: usable for training only")
     if not train:
         yield Finding("info", "empty-split", "there are no training images: not usable for training")
+
+
+def no_layout(x: ExaminedDataset) -> Iterator[Finding]:
+    """Report a place without a known layout, and folders that look like those of one."""
+    if x.dataset.name == UNLABELED:
+        if why := explain(x.dataset.source.names()):
+            yield Finding("error", "no-layout", f"no known layout, so no labels are read: {why}")
+        else:
+            message = "no known layout, so the images have no labels: usable for embed and search (docs/data.md)"
+            yield Finding("info", "no-layout", message)
 
 
 def no_identity(x: ExaminedDataset) -> Iterator[Finding]:
@@ -155,6 +169,16 @@ def constant_images(x: ExaminedDataset) -> Iterator[Finding]:
         )
 
 
+def unread(x: ExaminedDataset) -> Iterator[Finding]:
+    """Report files beside the images that are not read, and folders that are links."""
+    for reason, files in unread_files(x.dataset).reasons():
+        yield Finding("warning", "unread", f"not read: {reason}", files)
+    if folders := x.dataset.source.links()[0]:
+        yield Finding(
+            "info", "links", f"{_n(len(folders), 'folder is a link', 'folders are links')}, followed", folders
+        )
+
+
 _TWICE: tuple[tuple[Level, str, str], ...] = (
     ("error", "duplicate-train-test", "in train and in query or gallery: the model was trained on its test images"),
     ("error", "duplicate-label", "the same image with two person IDs: one of the labels is wrong"),
@@ -197,9 +221,11 @@ def sizes(x: ExaminedDataset) -> Iterator[Finding]:
 
 
 RULES: tuple[Rule, ...] = (
+    no_layout,
     empty_splits,
     unreadable,
     constant_images,
+    unread,
     no_identity,
     one_person,
     cameras,

@@ -27,6 +27,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -93,7 +94,7 @@ def _read(
             f"unpack {FILE} again"
         )
     train, query, gallery = (tuple(samples[name] for name in sorted(part)) for part in parts)
-    return Dataset(name, source, train, query, gallery, single_shot=protocol == "old")
+    return Dataset(name, source, train, query, gallery, single_shot=protocol == "old", aside=_all_boxes(source))
 
 
 def _boxes_np(path: str) -> str | None:
@@ -110,7 +111,13 @@ def _read_np(source: Source, name: str, boxes: Boxes, protocol: str) -> Dataset:
             "torchreid unpacks"
         )
     names = [path for path in source.names() if _boxes_np(path) == boxes]
-    return read_folders(source, name, _sample_np, "PPPP_cC_….png", names=names)
+    dataset = read_folders(source, name, _sample_np, "PPPP_cC_….png", names=names)
+    return replace(dataset, aside=_all_boxes(source))
+
+
+def _all_boxes(source: Source) -> frozenset[str]:
+    """Return the images of both kinds of boxes, of which a variant reads one."""
+    return frozenset(name for name in source.names() if boxes_of(name) or _boxes_np(name))
 
 
 def _sample_np(path: str) -> Sample | None:

@@ -116,9 +116,10 @@ def _check_none_elsewhere(source: Source, name: str, elsewhere: Sequence[str]) -
 def _read(source: Source) -> Dataset:
     dataset = read_folders(source, "market1501", _sample, _WANTED)
     queried = {(s.pid, s.camid) for s in dataset.query}
-    boxes = filter(is_image, source.names())
-    drawn = (_sample(path) for path in boxes if path.lower().split("/")[-2:-1] == [HAND_DRAWN])
-    return replace(dataset, further=tuple(s for s in drawn if s is not None and (s.pid, s.camid) in queried))
+    boxes = [n for n in source.names() if is_image(n) and n.lower().split("/")[-2:-1] == [HAND_DRAWN]]
+    drawn = map(_sample, boxes)
+    further = tuple(s for s in drawn if s is not None and (s.pid, s.camid) in queried)
+    return replace(dataset, further=further, aside=frozenset(boxes))
 
 
 def _recognizes(names: Sequence[str]) -> bool:

@@ -11,10 +11,11 @@ from PIL import Image
 
 from passerby.data import registry
 from passerby.data.archive import read_file
-from passerby.data.dataset import SPLITS, Dataset, Split
+from passerby.data.dataset import SPLITS, UNLABELED, Dataset, Split
 from passerby.data.images.decode import decode
 from passerby.data.images.rgb import upright_rgb
 from passerby.data.source import Source, is_image
+from passerby.data.unread import unread_of, warn_unlabeled, warn_unread
 from passerby.errors import DatasetLayoutError
 from passerby.types import Role, Sample
 
@@ -47,7 +48,10 @@ def list_images_and_splits(
             raise DatasetLayoutError(
                 f"{source.root} is no known dataset, so it has no {split} split; name it NAME:PATH"
             )
-        samples = tuple(Sample(path=name) for name in source.names() if is_image(name))
+        names = source.names()
+        samples = tuple(Sample(path=name) for name in names if is_image(name))
+        warn_unread(source, unread_of(source))
+        warn_unlabeled(source, len(samples), registry.explain(names))
         splits = (None,) * len(samples)
     elif split in SPLITS or (split is None and dataset.gallery):
         name = split if split in SPLITS else "gallery"
@@ -58,8 +62,14 @@ def list_images_and_splits(
         known = {s.path: name for name in reversed(SPLITS) for s in getattr(dataset, name)}
         splits = tuple(known.get(s.path) for s in samples)
     if not samples:
-        raise DatasetLayoutError(f"{source.root} has no images (jpg, png, bmp or webp) below it")
+        raise DatasetLayoutError(f"{source.root} has no images (jpg, png, bmp or webp) below it{_instead(source)}")
     return source, samples, splits
+
+
+def _instead(source: Source) -> str:
+    """Return what a source without images has, as the end of a message."""
+    reasons = [reason for reason, _ in unread_of(source).reasons()]
+    return f"; it has {'; '.join(reasons)}" if reasons else ""
 
 
 def open_images(place: str | Path) -> Dataset:
@@ -69,7 +79,7 @@ def open_images(place: str | Path) -> Dataset:
         DatasetLayoutError: if there are no images, or a known layout is broken.
     """
     source, dataset = _opened(place)
-    return dataset or Dataset("images without labels", source, gallery=list_images(place)[1])
+    return dataset or Dataset(UNLABELED, source, gallery=list_images(place)[1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,11 @@ def check(
 ) -> None:
     """Count images by split and camera and report problems; the exit code is 1 if there are errors."""
     from passerby.data.checks import check as find_problems
-    from passerby.data.registry import load
+    from passerby.data.images.open import open_images
+    from passerby.data.unread import listed_elsewhere
 
-    dataset = load(data)
+    with listed_elsewhere():
+        dataset = open_images(data)
     report = find_problems(dataset, decode_images=decode)
     if as_json:
         typer.echo(json.dumps(report.to_dict(), indent=2))
