@@ -32,7 +32,7 @@ _NO_IMAGES = _words(
     ".lnk .license .onnx .pth .pt .safetensors"
 )
 """The endings of files that may lie beside images and are none."""
-_DOCUMENTS = _words("readme license licence copying authors changelog version makefile thumbs")
+_DOCUMENTS = _words("readme license copying authors changelog version makefile thumbs")
 
 
 @dataclass(frozen=True)

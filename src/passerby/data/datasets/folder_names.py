@@ -48,10 +48,10 @@ _SEQUENCES = _words(
     "batch fold frame frames segment walk recording"
 )
 _HEAPS = _words(
-    "unknown unknowns other others misc miscellaneous unlabeled unlabelled unsorted unassigned unidentified noise "
+    "unknown unknowns other others misc miscellaneous unlabeled unsorted unassigned unidentified noise "
     "trash distractor distractors junk background backgrounds"
 )
-_CONTAINERS = _IMAGES | _words("label labels labeled labelled detected annotations good bad tmp temp backup")
+_CONTAINERS = _IMAGES | _words("label labels labeled detected annotations good bad tmp temp backup")
 _MAYBE_PEOPLE = _words("val")
 _CAMERA_CODE = re.compile(r"c(?:am(?:era)?)?[ _-]?\d+(?:s\d+)?", re.IGNORECASE)
 _TRACKLET_CODE = re.compile(r"\d+c\d+t\d+", re.IGNORECASE)
