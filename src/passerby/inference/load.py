@@ -52,7 +52,7 @@ def load(path: str | Path, options: InferenceOptions | None = None, **changes: A
         raise ConfigError(f"{description_file} is damaged ({error!r}); export or train the model again") from None
     if options.keypoints and "parts" not in network.card.inputs:
         raise ConfigError(f"{network.card.name} sees no body parts, so keypoints change nothing: leave --keypoints out")
-    load_weights(network, folder / "model.safetensors", minimum=1.0)
+    load_weights(network, folder / "model.safetensors")
     # a run that does not say how it cropped is from before these ways were possible
     parts = {"align": False, "head": "face", **description.get("parts", {})}
     evaluation = dict(description.get("evaluation", {}))

@@ -33,6 +33,8 @@ class ReidModel(nn.Module, ABC):
     """The key, in the model's state, of a matrix with one row per identity."""
     heads: ClassVar[tuple[str, ...]] = ("classifier.",)
     """The prefixes of state keys that initial weights do not cover."""
+    added: ClassVar[tuple[str, ...]] = ("attention",)
+    """The names of modules that a checkpoint may lack where the model is its own backbone, as for ``Backbone``."""
     schema: Schema | None = None
     """The schema of the predicted attributes; ``None`` where the model predicts none."""
 

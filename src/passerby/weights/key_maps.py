@@ -26,3 +26,24 @@ def flat_to_nested(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             key = f"features.{block}.conv.{nested}.{name}" if nested else key
         renamed[key] = value
     return renamed
+
+
+_NECK = (  # of a BN-neck baseline: fast-reid's names, and those of the paper's own code
+    ("heads.bottleneck.0.", "neck."),
+    ("heads.classifier.weight", "classifier.weight"),
+    ("heads.weight", "classifier.weight"),
+    ("bottleneck.", "neck."),
+    ("base.", "backbone."),
+)
+_PIXELS = ("pixel_mean", "pixel_std")
+"""The constants of fast-reid's normalization, which are ImageNet's, as here."""
+
+
+def strong_baseline_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the state of a BN-neck baseline with fast-reid's names, or those of its paper's code, renamed to ours."""
+    renamed = {}
+    for key, value in state.items():
+        if key not in _PIXELS:
+            former, name = next(((f, n) for f, n in _NECK if key.startswith(f)), ("", ""))
+            renamed[name + key[len(former) :]] = value
+    return renamed

@@ -1,31 +1,29 @@
-"""Load checkpoints into models: report what matched, and change nothing if too little does.
+"""Load checkpoints into models: all tensors must match, or the model is not changed and the names are told.
 
-Sources are safetensors files, PyTorch files (``weights_only=True``: no code in them is run) and, only when written as
-``hf:owner/name[/file]``, the Hugging Face hub. Wrappers (``state_dict``, ``model``) and ``module.`` prefixes are
-removed.
+Only counters of batches may be missing; anything else that is missing from the file, or left over in it, has to be
+named. A checkpoint may have a prefix before all names (``model.``), and the file of a whole model serves its backbone.
+Reading files is in :mod:`passerby.weights.read`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import pickle
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from passerby.compat import current_state, former_tensor_name
 from passerby.errors import WeightsError
-from passerby.weights.key_maps import flat_to_nested
+from passerby.weights.key_maps import flat_to_nested, strong_baseline_names
+from passerby.weights.read import State, check_none, file_digest, read_checkpoint
+from passerby.weights.read import read_state as read_state
 
-State = dict[str, Tensor]
-_WRAPPERS = ("state_dict", "model", "model_state_dict")
 _COUNTER = "num_batches_tracked"
-_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-_INTEGERS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+_VARIANCE = "running_var"
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,16 @@ class WeightsReport:
     """The tensors of both that differ in shape, or are integers in the file and floating-point in the module."""
     fresh: tuple[str, ...] = ()
     """The tensors that keep their initial values on purpose."""
+    outside: tuple[str, ...] = ()
+    """The tensors of the file that belong to other parts of a whole model (its heads, for a backbone)."""
+    prefix: str = ""
+    """The prefix that was taken off the names in the file."""
+    cast: str = ""
+    """The lower precision that the file's values have; empty for float32."""
+    source: str = ""
+    """The file, as it was named."""
+    sha256: str = ""
+    """The SHA-256 of the file."""
 
     @property
     def total(self) -> int:
@@ -53,87 +61,20 @@ class WeightsReport:
         """The share of :attr:`total` that matched."""
         return len(self.matched) / self.total if self.total else 0.0
 
+    @property
+    def origin(self) -> dict[str, str]:
+        """The file that the weights come from, for a run's ``model.json``."""
+        return {"source": self.source, "sha256": self.sha256}
+
     def __str__(self) -> str:
         parts = [f"{len(self.matched)} of {self.total} tensors matched"]
-        for what in ("missing", "unexpected", "reshaped", "fresh"):
+        parts += [f"the prefix {self.prefix} was taken off"] if self.prefix else []
+        parts += [f"values were {self.cast}"] if self.cast else []
+        for what in ("missing", "unexpected", "reshaped", "fresh", "outside"):
             names = getattr(self, what)
             if names:
                 parts.append(f"{len(names)} {what} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})")
         return "; ".join(parts)
-
-
-def read_state(source: str | Path) -> State:
-    """Return the tensors of a checkpoint file, or of ``hf:owner/name[/file]``.
-
-    Raises:
-        WeightsError: if the file does not exist, is not a checkpoint, or has values that are not finite.
-    """
-    path = _from_hub(str(source)[3:]) if str(source).startswith("hf:") else _local(source)
-    state = _read(path)
-    if all(key.startswith("module.") for key in state):  # DataParallel prefixes all or none
-        state = {key.removeprefix("module."): value for key, value in state.items()}
-    _check_none(
-        path, [k for k, v in state.items() if not _is_plain(v)], "are sparse, quantized, complex or without values"
-    )
-    _check_none(path, [k for k, v in state.items() if not v.isfinite().all()], "hold NaN or infinity")
-    return dict(state)
-
-
-def _local(source: str | Path) -> Path:
-    path = Path(source)
-    try:
-        path = path.expanduser()
-        exists = path.is_file()
-    except (OSError, RuntimeError):  # a name too long for the file system, an unknown user's home
-        exists = False
-    if not exists:
-        raise WeightsError(f"no checkpoint at {path}; give a .safetensors or .pth file, or hf:owner/name")
-    return path
-
-
-def _is_plain(value: Tensor) -> bool:
-    return value.layout is torch.strided and not value.is_meta and value.dtype in (*_FLOATS, *_INTEGERS)
-
-
-def _check_none(source: str | Path, keys: list[str], fault: str) -> None:
-    """Check that no tensor has the ``fault``."""
-    if keys:
-        raise WeightsError(f"{source}: {len(keys)} tensors {fault} ({', '.join(keys[:3])}); do not use it")
-
-
-def _read(path: Path) -> Mapping[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise WeightsError(f"{path} is not a PyTorch file of plain tensors; save its state_dict() alone") from None
-    except Exception as error:  # noqa: BLE001 - arbitrary bytes can break the unpickler anywhere, in any way
-        raise WeightsError(
-            f"{path} is not a readable checkpoint ({_first_line(error)}); give a whole .safetensors or .pth file"
-        ) from None
-    for wrapper in _WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-    if not isinstance(content, Mapping) or not any(isinstance(v, Tensor) for v in content.values()):
-        raise WeightsError(f"{path} holds {type(content).__name__}, not named tensors; save a state_dict()")
-    return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
-
-
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    owner, _, rest = name.partition("/")
-    repository, _, file = rest.partition("/")
-    try:
-        return Path(hf_hub_download(f"{owner}/{repository}", file or "model.safetensors"))
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        raise WeightsError(f"hf:{name} could not be fetched ({_first_line(error)})") from None
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def digest(module: nn.Module, beside: str) -> str:
@@ -149,48 +90,151 @@ def load_weights(
     module: nn.Module,
     source: str | Path,
     *,
-    minimum: float = 0.9,
+    missing: Iterable[str] = (),
+    unexpected: Iterable[str] = (),
     ignore: Iterable[str] = (),
     fresh: Callable[[str], bool] | None = None,
     rename: Callable[[Mapping[str, Tensor]], State] | None = None,
+    part_of_model: bool = False,
 ) -> WeightsReport:
-    """Copy the matching tensors of a checkpoint into ``module``, or none of them.
+    """Copy the tensors of a checkpoint into ``module``, all of them or none.
 
     A tensor of another shape is never skipped silently: it is an error, unless ``ignore`` names it.
 
     Args:
         module: the module to fill.
-        source: a checkpoint file, or ``hf:owner/name[/file]``.
-        minimum: the share of the module's tensors that must match; the others may be missing from the file.
+        source: a checkpoint file, a run folder, or ``hf:owner/name[/file]``; ``#NAME`` behind it is one of several
+            networks in the file.
+        missing: the prefixes of names that may be missing from the file.
+        unexpected: the prefixes of names that may be left over in the file; one that stands under ``missing`` too is
+            ignored.
         ignore: key prefixes to leave out on both sides (``("classifier.",)`` for other training people).
-        fresh: whether a key of the module is one that no checkpoint has and that keeps its initial values.
+        fresh: whether a key of the module is one that a checkpoint may lack and that keeps its initial values then; a
+            file that has some of these keys must have all.
         rename: a function from the file's tensors to tensors with the module's keys.
+        part_of_model: whether the file may be that of a whole model, of which ``module`` is a part.
 
     Raises:
-        WeightsError: if fewer tensors match or a shape differs (the message names them), or :func:`read_state` fails.
+        WeightsError: if a tensor is missing, left over or of another shape (the message names them), or
+            :func:`~passerby.weights.read.read_state` fails.
 
     Example::
 
         report = load_weights(model, "resnet50.pth", ignore=("fc.",))
-        print(report)  # 318 of 320 tensors matched; 2 missing (…)
+        print(report)  # 265 of 265 tensors matched; 53 fresh (…)
     """
-    state = current_state(read_state(source), module.state_dict().keys())
-    state = rename(state) if rename else state
-    prefixes = (ignore,) if isinstance(ignore, str) else tuple(ignore)
-    theirs = {k: v for k, v in state.items() if not k.startswith(prefixes or "\0")}
-    report = compare(module, theirs, ignore=prefixes, fresh=fresh)
-    if report.share < minimum or not report.matched or report.reshaped:
-        hint = ", with equal shapes; name in `ignore` what shall keep its initial values" if report.reshaped else ""
-        raise WeightsError(
-            f"{source} does not fit {type(module).__name__}: {report}; at least {minimum:.0%} must match{hint}"
-        )
+    file = read_checkpoint(source)
     ours = module.state_dict()
+    wrapped, state = ("", file.state) if file.part else _unwrapped(file.state, ours)
+    state = current_state(state, ours.keys())
+    state = rename(state) if rename else state
+    prefix = _prefix(state, ours, source, part=file.part)
+    theirs = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
+    outside = tuple(k for k in state if not k.startswith(prefix))
+    if outside and not part_of_model:  # what does not have the prefix is left over
+        theirs |= {k: state[k] for k in outside}
+        outside = ()
+    allowed, extra = _tuple(missing), _tuple(unexpected)
+    prefixes = (*_tuple(ignore), *(name for name in allowed if name in extra))
+    theirs = {k: v for k, v in theirs.items() if not k.startswith(prefixes or "\0")}
+    found = compare(module, theirs, ignore=prefixes, fresh=fresh, missing=allowed)
+    report = replace(found, outside=outside, prefix=wrapped + prefix, cast=_precision(theirs), source=str(source))
+    _check_fit(module, report, unexpected=extra)
     values = {key: theirs[key].to(ours[key].dtype) for key in report.matched}
-    _check_none(
+    _check_values(source, values)
+    module.load_state_dict(values, strict=False)
+    return replace(report, sha256=file_digest(file.path))
+
+
+def _tuple(names: Iterable[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _prefix(state: Mapping[str, Tensor], ours: Mapping[str, Tensor], source: str | Path, *, part: str) -> str:
+    """Return the prefix in the file under which most of the module's tensors are found.
+
+    Raises:
+        WeightsError: if several prefixes fit equally well: the file holds several networks.
+    """
+    found = Counter({"": 0})
+    for name in state:
+        for prefix in _beginnings(name):
+            known = name[len(prefix) :]
+            found[prefix] += known in ours and not known.endswith(_COUNTER)
+    found = Counter({prefix: n for prefix, n in found.items() if not part or f".{prefix}".endswith(f".{part}.")})
+    if not found:
+        raise WeightsError(f"'{source}' has no tensors under '{part}'. Fix: leave out what stands behind #")
+    most = max(found.values())
+    best = sorted((prefix for prefix, number in found.items() if number == most), key=len)
+    if most == 0 or best[0] == "":
+        return best[0]
+    if len(best) > 1:
+        file = str(source).partition("#")[0]
+        raise WeightsError(
+            f"'{file}' holds several networks: {', '.join(best)}. Fix: name one of them, {file}#{best[0].rstrip('.')}"
+        )
+    return best[0]
+
+
+def _beginnings(name: str) -> Iterator[str]:
+    """Yield the empty text, ``a.`` and ``a.b.`` of ``a.b.c``."""
+    yield ""
+    for place, letter in enumerate(name):
+        if letter == ".":
+            yield name[: place + 1]
+
+
+def _unwrapped(state: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> tuple[str, Mapping[str, Tensor]]:
+    """Return the state without the words that begin all of its names and none of the module's, and these words."""
+    known, taken = {key.partition(".")[0] for key in ours}, ""
+    while len(first := {key.partition(".")[0] for key in state}) == 1 and known.isdisjoint(first):
+        word = first.pop() + "."
+        if not all(key.startswith(word) for key in state):
+            break
+        taken, state = taken + word, {key.removeprefix(word): value for key, value in state.items()}
+    return taken, state
+
+
+def _check_fit(module: nn.Module, report: WeightsReport, *, unexpected: tuple[str, ...]) -> None:
+    """Check that nothing is missing, left over or of another shape.
+
+    Raises:
+        WeightsError: otherwise.
+    """
+    left = [k for k in report.unexpected if not k.endswith(_COUNTER) and not k.startswith(unexpected or "\0")]
+    if report.matched and not (report.missing or report.reshaped or left):
+        return
+    raise WeightsError(
+        f"'{report.source}' does not fit {type(module).__name__}: {report}. Fix: give a checkpoint of exactly this "
+        f"model (backbone, depth, variant), or allow by name what may be {_allowed_by(report, left)}"
+    )
+
+
+def _allowed_by(report: WeightsReport, left: Sequence[str]) -> str:
+    kinds = {"missing": report.missing or report.reshaped, "unexpected": left or report.reshaped}
+    return " and ".join(name for name, keys in kinds.items() if keys) or "missing"
+
+
+def _check_values(source: str | Path, values: Mapping[str, Tensor]) -> None:
+    """Check that the values are those of a trained network.
+
+    Raises:
+        WeightsError: if some are not finite, variances are negative, or all weights are 0.
+    """
+    check_none(
         source, [k for k, v in values.items() if not v.isfinite().all()], "are too large for the module's precision"
     )
-    module.load_state_dict(values, strict=False)
-    return report
+    negative = [k for k, v in values.items() if k.endswith(_VARIANCE) and bool((v < 0).any())]
+    check_none(source, negative, "are negative variances")
+    weights = [k for k, v in values.items() if v.ndim > 1 and v.is_floating_point()]
+    if weights and not any(bool(values[k].any()) for k in weights):
+        check_none(source, weights, "are 0 everywhere, and there are no others")
+
+
+def _precision(state: Mapping[str, Tensor]) -> str:
+    """Return the name of the lowest precision, if it is below float32."""
+    low = {v.dtype for v in state.values()} & {torch.float16, torch.bfloat16}
+    return " and ".join(sorted(str(kind).removeprefix("torch.") for kind in low))
 
 
 def compare(
@@ -199,10 +243,14 @@ def compare(
     *,
     ignore: tuple[str, ...] = (),
     fresh: Callable[[str], bool] | None = None,
+    missing: tuple[str, ...] = (),
 ) -> WeightsReport:
     """Return which tensors of ``state`` match ``module``, without copying. Absent batch counters do not count."""
     ours = {k: v for k, v in module.state_dict().items() if not k.startswith(ignore or "\0")}
-    left = {k for k in ours if k not in state and (k.endswith(_COUNTER) or (fresh is not None and fresh(k)))}
+    new = {k for k in ours if fresh is not None and fresh(k)}
+    if any(k in state for k in new):  # a file with some of them is one of another variant, unless it has them all
+        new = set()
+    left = {k for k in ours if k not in state and (k.endswith(_COUNTER) or k in new or k.startswith(missing or "\0"))}
     wanted = [k for k in ours if k not in left]
     shared = [k for k in wanted if k in state]
     return WeightsReport(
@@ -219,19 +267,53 @@ def _fits(theirs: Tensor, ours: Tensor) -> bool:
 
 
 def load_backbone(
-    backbone: nn.Module, source: str | Path, *, heads: Iterable[str] = ("fc.", "classifier.")
+    backbone: nn.Module,
+    source: str | Path,
+    *,
+    heads: Iterable[str] = ("fc.", "classifier."),
+    missing: Iterable[str] = (),
+    unexpected: Iterable[str] = (),
 ) -> WeightsReport:
-    """Load an ImageNet (or other) checkpoint into a backbone; attention modules keep their initial values.
+    """Load an ImageNet (or other) checkpoint into a backbone; modules that a paper adds to it keep initial values.
 
     Args:
-        backbone: the backbone, or a model that has no separate one.
-        source: a checkpoint file, or ``hf:owner/name[/file]``.
+        backbone: the backbone, or a model that has no separate one; its ``added`` names the modules that a checkpoint
+            may lack.
+        source: as for :func:`load_weights`; the file of a whole model serves too.
         heads: key prefixes to leave out on both sides.
+        missing: the prefixes of names that may be missing from the file.
+        unexpected: the prefixes of names that may be left over in the file.
     """
+    added = frozenset(getattr(backbone, "added", ("attention",)))
     return load_weights(
         backbone,
         source,
         ignore=heads,
-        fresh=lambda key: ".attention." in key,
+        fresh=lambda key: not added.isdisjoint(key.split(".")),
         rename=flat_to_nested,
+        missing=missing,
+        unexpected=unexpected,
+        part_of_model=True,
     )
+
+
+def load_model(
+    model: nn.Module,
+    source: str | Path,
+    *,
+    ignore: Iterable[str] = (),
+    missing: Iterable[str] = (),
+    unexpected: Iterable[str] = (),
+) -> WeightsReport:
+    """Load the checkpoint of a whole model that another program may have trained, under that program's names.
+
+    The arguments are those of :func:`load_weights`.
+    """
+    return load_weights(
+        model, source, ignore=ignore, missing=missing, unexpected=unexpected, rename=foreign_names(model)
+    )
+
+
+def foreign_names(model: nn.Module) -> Callable[[Mapping[str, Tensor]], State]:
+    """Return the function that renames the tensors of known trainers' files to those of a model here."""
+    return strong_baseline_names if "neck.weight" in model.state_dict() else flat_to_nested

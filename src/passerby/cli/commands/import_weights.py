@@ -16,7 +16,7 @@ def import_weights(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="Model, e.g. osnet_x0_25; `passerby models` lists all.")
     ],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Checkpoint: .safetensors, .pth or .pt.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Checkpoint: .safetensors, .pth or .pt; FILE#NAME.")],
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder to make.")],
     options: Annotated[
         list[str] | None,
@@ -27,13 +27,29 @@ def import_weights(
     size: Annotated[
         str | None, typer.Option("--size", metavar="HEIGHTxWIDTH", help="Image size (default that of the model).")
     ] = None,
+    missing: Annotated[
+        list[str] | None,
+        typer.Option("--allow-missing", metavar="PREFIX", help="Tensors that FILE may lack; repeatable."),
+    ] = None,
+    unexpected: Annotated[
+        list[str] | None,
+        typer.Option("--allow-unexpected", metavar="PREFIX", help="Tensors of FILE to leave out; repeatable."),
+    ] = None,
 ) -> None:
     """Make a run folder of a checkpoint, for evaluate, embed and search."""
     from passerby.config import parse_override
     from passerby.training.checkpoint import import_checkpoint
 
     chosen = dict(parse_override(text) for text in options or ())
-    report = import_checkpoint(model, file, run, options=chosen, size=_size(size) if size else None)
+    report = import_checkpoint(
+        model,
+        file,
+        run,
+        options=chosen,
+        size=_size(size) if size else None,
+        missing=missing or (),
+        unexpected=unexpected or (),
+    )
     typer.echo(str(report))
     typer.echo(f"The model is in {run}.")
 

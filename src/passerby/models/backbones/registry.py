@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal, Protocol, get_args
+from typing import ClassVar, Literal, Protocol, get_args
 
 from torch import nn
 
@@ -19,6 +19,8 @@ class Backbone(nn.Module, ABC):
 
     channels: int
     """The number of channels of the map."""
+    added: ClassVar[tuple[str, ...]] = ("attention",)
+    """The names of modules, at any depth, that a paper adds: a checkpoint of the backbone itself lacks them."""
 
     @property
     @abstractmethod

@@ -119,7 +119,7 @@ def load_pose_network(folder: str | Path = SHIPPED) -> PoseNetwork:
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{about_file} is damaged ({error!r}). Fix: copy or train the network again") from None
-    load_weights(network, Path(folder) / WEIGHTS, minimum=1.0)
+    load_weights(network, Path(folder) / WEIGHTS)
     return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
