@@ -11,6 +11,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from passerby.compat import current_key, current_settings, former_defaults
 from passerby.errors import ConfigError, UnknownNameError
 
+MAX_JSON = 64 << 20
+"""The largest JSON file of a run in bytes: a table of per-query results of a large test set has a few million."""
+MAX_DEPTH = 50
+"""The deepest that values in such a file are nested."""
+
 
 class Frozen(BaseModel):
     """A group of settings that cannot be changed and has no unknown keys."""
@@ -81,14 +86,48 @@ def read_as(kind: type[C], path: Path) -> C:
 
 def read_tree(path: Path) -> dict[str, Any]:
     """Return the plain values of a run's config, with today's names, whatever its kind."""
-    try:
-        tree = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise ConfigError(f"{path.parent} is not a run folder: it has no {path.name}") from None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}); give the folder of a run") from None
-    except ValueError as error:  # JSON's and UTF-8's
-        raise ConfigError(f"{path} is not valid JSON ({error})") from None
+    if not path.exists():
+        raise ConfigError(f"{path.parent} is not a run folder: it has no {path.name}")
+    tree = read_json(path, fix="give the folder of a run")
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} is not a config: got {type(tree).__name__}, expected named settings")
-    return current_settings(tree)
+    found: dict[str, Any] = current_settings(tree)
+    return found
+
+
+def read_json(path: Path, *, fix: str) -> Any:
+    """Return what a JSON file of a run holds.
+
+    Args:
+        fix: what a user can do where there is no such file, or it is damaged.
+
+    Raises:
+        ConfigError: if it cannot be read, is not JSON, or is larger or nested deeper than any file of a run.
+    """
+    try:
+        if (size := path.stat().st_size) > MAX_JSON:
+            raise ConfigError(f"{path} has {size:,} bytes, expected at most {MAX_JSON:,}. Fix: {fix}")
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror or error}). Fix: {fix}") from None
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deep to be read. Fix: {fix}") from None
+    except ValueError as error:  # JSON's and UTF-8's
+        raise ConfigError(f"{path} is not valid JSON ({error}). Fix: {fix}") from None
+    if _is_deep(value):
+        raise ConfigError(f"{path} is nested more than {MAX_DEPTH} levels deep. Fix: {fix}")
+    return value
+
+
+def _is_deep(value: Any) -> bool:
+    """Return whether a value is nested deeper than :data:`MAX_DEPTH`; level by level, so that no stack overflows."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [part for each in level if isinstance(each, (dict, list)) for part in _parts(each)]
+        if not level:
+            return False
+    return True
+
+
+def _parts(value: Any) -> Any:
+    return value.values() if isinstance(value, dict) else value

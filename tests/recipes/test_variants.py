@@ -18,7 +18,8 @@ from passerby.recipes import registry
 from passerby.recipes.conditions import differences
 from passerby.recipes.registry import RECIPES, base_recipe, load_recipe, unstated, variant
 from passerby.recipes.tables import load_table
-from passerby.training.loop import build_model, load_backbone_weights, train
+from passerby.training.initial import load_backbone_weights
+from passerby.training.loop import build_model, train
 from passerby.types import ModelOutput
 
 TINY = {

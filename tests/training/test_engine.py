@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -125,10 +126,8 @@ def test_a_resumed_run_repeats_the_uninterrupted_one_dropout_and_all(tmp_path: P
     whole = start(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         start(tmp_path / "cut", stopping_at(stop))
-    if stop < STEPS:
-        with pytest.raises(ConfigError, match="no checkpoint to resume from"):
-            start(tmp_path / "cut", resume=True)
-        return
+    kept = [path.name for path in (tmp_path / "cut" / "checkpoints").iterdir()]
+    assert kept == [f"epoch-{stop // STEPS:04d}"]
     torch.manual_seed(999)  # the caller's generator must not matter
     assert start(tmp_path / "cut", resume=True) == whole
     assert log(tmp_path / "cut") == log(tmp_path / "whole")
@@ -186,6 +185,105 @@ def test_progress_off_prints_nothing(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr() == ("", "")
 
 
+class Evaluated(Toy):
+    """A toy whose evaluations are counted, and which is killed at the first one."""
+
+    made = 0
+    killed: bool = True
+
+    def evaluate_after(self, epoch: int) -> EvalResult | None:
+        result = super().evaluate_after(epoch)
+        if result is not None:
+            if type(self).killed:
+                raise KeyboardInterrupt
+            type(self).made += 1
+        return result
+
+
+def test_an_evaluation_that_a_kill_prevented_is_made_up(tmp_path: Path) -> None:
+    class Here(Evaluated):
+        pass
+
+    with pytest.raises(KeyboardInterrupt):
+        start(tmp_path / "run", Here, evaluate_every=2, epochs=5)
+    assert RunFolder(tmp_path / "run").checkpoint_epoch() == 2
+    Here.killed = False
+    start(tmp_path / "run", Here, resume=True)
+    assert [entry["epoch"] for entry in RunFolder(tmp_path / "run").evaluations()] == [2, 4]
+    start(tmp_path / "run", Here, resume=True)  # what is logged is not made again
+    assert Here.made == 2
+
+
+def test_a_run_that_died_before_its_first_checkpoint_begins_again(tmp_path: Path) -> None:
+    whole = start(tmp_path / "whole")
+    RunFolder(tmp_path / "cut").create(ToyConfig())
+    assert start(tmp_path / "cut", resume=True) == whole
+    assert log(tmp_path / "cut") == log(tmp_path / "whole")
+
+
+def test_a_dead_run_never_blocks_its_name(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        start(tmp_path / "run", stopping_at(1))
+    start(tmp_path / "run", seed=3)
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["seed"] == 3
+
+
+@pytest.mark.parametrize("beside", ["notes.txt", "model.json", "checkpoints/epoch-0001"])
+def test_a_folder_with_anything_else_is_kept(tmp_path: Path, beside: str) -> None:
+    RunFolder(tmp_path / "run").create(ToyConfig())
+    precious = tmp_path / "run" / beside
+    precious.parent.mkdir(exist_ok=True)
+    precious.mkdir() if beside.startswith("checkpoints") else precious.touch()
+    with pytest.raises(ConfigError, match="exists"):
+        start(tmp_path / "run", partial(pytest.fail, "built"))
+    assert precious.exists()
+
+
+def test_checkpoints_are_ordered_by_number(tmp_path: Path) -> None:
+    for name in ("epoch-9999", "epoch-10000", "epoch-0002", "epoch-last", ".partial"):
+        (tmp_path / "checkpoints" / name).mkdir(parents=True)
+    assert RunFolder(tmp_path).latest_checkpoint().name == "epoch-10000"
+
+
+def test_two_processes_never_train_in_one_folder(tmp_path: Path) -> None:
+    start(tmp_path / "run", epochs=1)
+    with (
+        RunFolder(tmp_path / "run").locked(),
+        pytest.raises(OutputError, match="is being trained by another process"),
+    ):
+        start(tmp_path / "run", resume=True)
+
+    class Second(Toy):
+        def compute_loss(self, batch: Tensor) -> LossParts:
+            with pytest.raises(OutputError, match="is being trained by another process"):
+                start(tmp_path / "live", resume=True)
+            with pytest.raises(OutputError, match="is being trained by another process"):
+                start(tmp_path / "live", seed=5)
+            return super().compute_loss(batch)
+
+    start(tmp_path / "live", Second, epochs=1)
+    assert ".lock" not in {path.name for path in (tmp_path / "live").iterdir()}
+
+
+@pytest.mark.parametrize(("warmup", "epochs", "fits"), [(10, 4, False), (4, 4, False), (3.5, 4, True), (0, 1, True)])
+def test_a_warmup_that_does_not_end_is_refused(tmp_path: Path, warmup: float, epochs: int, fits: bool) -> None:
+    schedule = ScheduleConfig(warmup_epochs=warmup)
+    if fits:
+        start(tmp_path / "run", epochs=epochs, schedule=schedule)
+        return
+    with pytest.raises(
+        ConfigError, match=rf"warmup_epochs is {warmup}, which does not end within epochs={epochs}.*Fix"
+    ):
+        start(tmp_path / "run", epochs=epochs, schedule=schedule)
+    assert not (tmp_path / "run").exists()
+
+
+def test_milestones_that_are_never_reached_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    schedule = ScheduleConfig(name="step", milestones=(1, 3, 9))
+    start(tmp_path / "run", epochs=3, schedule=schedule, show_progress=True)
+    assert "milestones 3, 9 lie at or after the end, epochs=3" in " ".join(capsys.readouterr().out.split())
+
+
 # errors
 
 
@@ -206,13 +304,51 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_batch(tmp_path: Path) -> 
     assert len(log(tmp_path / "run")) == 9
 
 
-def test_a_full_disk_is_an_error_that_says_how_to_go_on(tmp_path: Path) -> None:
-    class Full(Toy):
-        def save_state(self, folder: Path) -> None:
-            raise OSError(28, "No space left on device")
+FULL = {
+    "the system": OSError(28, "No space left on device"),
+    "safetensors": SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    "torch": RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 64 vs 0\nframe #0"),
+}
 
-    with pytest.raises(OutputError, match=r"cannot write into .*No space left on device.*--resume"):
+
+@pytest.mark.parametrize("error", FULL.values(), ids=FULL)
+def test_a_full_disk_is_one_line_that_says_how_to_go_on(tmp_path: Path, error: Exception) -> None:
+    class Full(Toy):
+        saves = 0
+
+        def save_state(self, folder: Path) -> None:
+            super().save_state(folder)
+            type(self).saves += 1
+            if self.saves == 3:
+                raise error
+
+    whole = start(tmp_path / "whole")
+    with pytest.raises(OutputError, match=r"cannot write .*Fix: make room, then continue with --resume") as caught:
         start(tmp_path / "run", Full)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["epoch-0001"]
+    assert start(tmp_path / "run", resume=True) == whole
+
+
+def test_a_checkpoint_without_its_number_of_processes_is_damaged_not_a_full_disk(tmp_path: Path) -> None:
+    start(tmp_path / "run", epochs=1)
+    file = tmp_path / "run" / "checkpoints" / "epoch-0001" / "world.json"
+    for content, words in ((None, "cannot be read"), ("[" * 5000, "nested too deep"), ("{", "not valid JSON")):
+        file.unlink() if content is None else file.write_text(content)
+        with pytest.raises(ConfigError, match=rf"world\.json .*{words}.*Fix: train again"):
+            start(tmp_path / "run", resume=True)
+    file.write_text('"two"')
+    with pytest.raises(ConfigError, match="trained by 'two' processes, got 1"):
+        start(tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("line", ["[1]", "{", '{"loss": 1.0}', '{"step": "x"}', '{"step": 1, "loss": [1]}', "[" * 3000])
+def test_a_log_that_is_none_is_named_by_its_line(tmp_path: Path, line: str) -> None:
+    start(tmp_path / "run", epochs=1)
+    file = tmp_path / "run" / "metrics.jsonl"
+    file.write_text(file.read_text() + line + "\n")
+    with pytest.raises(ConfigError, match=r"metrics\.jsonl, line 4, is no log entry.*Fix: delete the line"):
+        start(tmp_path / "run", resume=True)
 
 
 def test_a_checkpoint_of_other_weights_cannot_be_resumed(tmp_path: Path) -> None:

@@ -24,9 +24,10 @@ from passerby.losses.reid import ReidLoss
 from passerby.models.backbones import create_backbone
 from passerby.models.registry import create_model
 from passerby.recipes.registry import load_recipe
-from passerby.training.config import TrainConfig
+from passerby.training.config import TrainConfig, read_config
 from passerby.training.engine import Engine
-from passerby.training.loop import load_backbone_weights, train
+from passerby.training.initial import load_backbone_weights
+from passerby.training.loop import train
 from passerby.training.run import RunFolder
 from passerby.types import Batch, EvalResult
 
@@ -91,7 +92,7 @@ def test_a_run_folder_is_complete(finished: Path, world: Path) -> None:
         "tensorboard",
     }
     assert [p.name for p in (finished / "checkpoints").iterdir()] == ["epoch-0003"]
-    assert TrainConfig.model_validate_json((finished / "config.json").read_text()) == tiny(world)
+    assert read_config(finished / "config.json") == tiny(world)
     log = losses(finished)
     assert [entry["step"] for entry in log] == list(range(1, len(log) + 1))
     assert {"identity", "triplet", "local"} <= set(log[0])
@@ -264,3 +265,41 @@ def test_a_model_that_is_its_own_backbone_starts_from_its_base_without_attention
     heads = [key for key in base.state_dict() if key.startswith("classifier")]
     assert {*report.matched} == {*base.state_dict()} - {*heads}
     assert torch.equal(model.state_dict()["stem.0.weight"], base.state_dict()["stem.0.weight"])
+
+
+def test_a_run_starts_from_another_runs_model_with_other_people(
+    world: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "world"
+    shutil.copytree(world, other)
+    for file in (other / "bounding_box_train").glob("0005_*"):
+        file.unlink()
+    settings = {"data.train": f"market1501:{other}", "model.weights": str(finished), "epochs": 1, "optimizer.lr": 1e-12}
+    train(tiny(world, **settings), tmp_path / "run")
+    assert "initial weights of the model: " in capsys.readouterr().out.replace("\n", " ")
+    old, new = (load_file(run / "model.safetensors") for run in (finished, tmp_path / "run"))
+    assert new["classifier.weight"].shape[0] == 4
+    learned = [key for key in old if key.endswith("weight") and not key.startswith("classifier.")]
+    assert all(torch.allclose(old[key], new[key], atol=1e-6) for key in learned)
+    report = json.loads((tmp_path / "run" / "initial_weights.json").read_text())
+    assert {*report["matched"]} == {key for key in old if not key.startswith("classifier.")}
+    about = json.loads((tmp_path / "run" / "model.json").read_text())["weights"]["model"]
+    assert about == {"source": str(finished), "sha256": report["sha256"]}
+    assert len(about["sha256"]) == 64
+
+
+def test_a_run_goes_on_only_with_its_own_data(world: Path, tmp_path: Path) -> None:
+    data = tmp_path / "world"
+    shutil.copytree(world, data)
+    train(tiny(world, **{"data.train": f"market1501:{data}"}, epochs=1), tmp_path / "run", show_progress=False)
+    moved = data / "bounding_box_train"
+    (moved / "0001_c1s1_000000_00.jpg").rename(moved / "0002_c1s1_000009_00.jpg")
+    with pytest.raises(
+        ConfigError, match=r"data\.train \(digest \w{12}, now \w{12}\); data\.train\.labels .*Fix: restore"
+    ):
+        train(None, tmp_path / "run", resume=True, show_progress=False)
+
+
+def test_weights_of_backbone_and_model_exclude_each_other(world: Path) -> None:
+    with pytest.raises(ConfigError, match="set one of them"):
+        tiny(world, **{"model.weights": "a", "model.backbone_weights": "b"})

@@ -13,7 +13,7 @@ from passerby.errors import ConfigError
 from passerby.models.registry import model_card
 from passerby.recipes.conditions import NEUTRAL_SETTINGS, flatten, unequal
 from passerby.training.config import TrainConfig, read_config
-from passerby.training.inputs import INPUTS
+from passerby.training.inputs import INPUTS, comparable
 from passerby.training.run import RunFolder
 
 Progress = Literal["absent", "begun", "unfinished", "finished"]
@@ -56,7 +56,7 @@ def read_metrics(run: RunFolder) -> dict[str, Any]:
 
 def _check_same_run(run: RunFolder, config: TrainConfig, inputs: Callable[[TrainConfig], Inputs]) -> None:
     had: dict[str, Any] = read_tree(run.path / INPUTS) if (run.path / INPUTS).is_file() else {}
-    now = inputs(config) if had else {}
+    now = comparable(had, inputs(config)) if had else {}
     differ = unequal({**_deciding(read_config(run.config)), **had}, {**_deciding(config), **now})
     if differ:
         content = had.keys() | now.keys()

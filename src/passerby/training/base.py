@@ -60,6 +60,13 @@ class Training(ABC, Generic[B, R]):
     def create(self, folder: RunFolder) -> None:
         """Write the run folder with its config and other receipts; called on process 0."""
 
+    def check_inputs(self, folder: RunFolder) -> None:
+        """Check, before a run is resumed, that it reads what it began with; called on process 0.
+
+        Raises:
+            ConfigError: if it does not.
+        """
+
     @abstractmethod
     def batches(self, epoch: int) -> Iterable[B]:
         """Return the batches of epoch ``epoch``, counted from 0, with the model in training mode."""

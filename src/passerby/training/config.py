@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from passerby.config import Frozen, read_as, validate
 from passerby.data.keypoints.regions import OVERLAP, Head
@@ -46,6 +46,12 @@ class ModelConfig(Frozen):
     """The checkpoint for the backbone (trained on ImageNet, for example); ``None``: train from scratch."""
     reinitialized: tuple[str, ...] = ()
     """The prefixes of the backbone's tensors that keep their random values where a checkpoint is loaded."""
+    weights: str | None = None
+    """The checkpoint or run folder for the whole model, all but its identity classifiers; ``None``: none."""
+    allow_missing: tuple[str, ...] = ()
+    """The prefixes of tensors that a checkpoint may lack; they keep their initial values."""
+    allow_unexpected: tuple[str, ...] = ()
+    """The prefixes of tensors that a checkpoint may have beside those of the model."""
 
     @field_validator("options")
     @classmethod
@@ -53,6 +59,12 @@ class ModelConfig(Frozen):
         if "num_classes" in options:
             raise ValueError("num_classes is the number of training people: it is counted from the data, not set")
         return options
+
+    @model_validator(mode="after")
+    def _check_one_start(self) -> ModelConfig:
+        if self.weights and self.backbone_weights:
+            raise ValueError("weights start the whole model, so backbone_weights would be overwritten: set one of them")
+        return self
 
 
 class AugmentConfig(Frozen):

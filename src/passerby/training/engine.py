@@ -16,13 +16,14 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 import torch
 from pydantic import BaseModel
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from passerby.config import read_as
@@ -32,7 +33,7 @@ from passerby.training.base import B, R, Training
 from passerby.training.monitor import Monitor
 from passerby.training.optimizer import set_lr
 from passerby.training.run import RunFolder
-from passerby.training.schedule import lr_factor
+from passerby.training.schedule import Scheduled, check_schedule, lr_factor, unreached
 
 C = TypeVar("C", bound=BaseModel)
 OnCheckpoint = Callable[[RunFolder], object]
@@ -55,19 +56,20 @@ def run_training(
         kind: the class of the config; with ``resume`` the run's own is read.
 
     Raises:
-        ConfigError: if the folder exists (without ``resume``), or holds nothing to resume from.
+        ConfigError: if the folder exists (without ``resume``), or is no run; if the schedule does not fit the epochs.
     """
     folder = RunFolder(run)
     if resume:
         config = read_as(kind, folder.config)
-        folder.latest_checkpoint()
+        resume = folder.checkpoint_epoch() is not None  # else it died at once, and begins again
     elif config is None:
         raise ConfigError(
             f"training needs a config: got None, expected a {kind.__name__}. Fix: pass one of passerby.recipes, or "
             "resume=True"
         )
-    elif folder.path.exists():
-        folder.create(config)  # raises before any work
+    if not resume:
+        folder.check_new()  # before any work
+        check_schedule(cast(Scheduled, config))
     with _preserved_random_state():
         return Engine(
             build(config), folder, resume=resume, show_progress=show_progress, on_checkpoint=on_checkpoint
@@ -93,28 +95,34 @@ class Engine(Generic[B, R]):
     def run(self) -> R:
         """Train from the first epoch or the newest checkpoint to the end, and return the training's result."""
         try:
-            first = self._resume() if self.resume else self._start()
-            with self._monitor(first) as monitor:
-                self.training.prepare(monitor)
-                for epoch in range(first, self.config.epochs):
-                    self._epoch(epoch, monitor)
-                    self._after_epoch(epoch + 1, monitor)
-            return self.training.finish(self.folder)
+            with ExitStack() as stack:
+                first = self._resume(stack) if self.resume else self._start(stack)
+                with self._monitor(first) as monitor:
+                    self._say_unreached(monitor)
+                    self.training.prepare(monitor)
+                    self._make_up_evaluation(first, monitor)
+                    for epoch in range(first, self.config.epochs):
+                        self._epoch(epoch, monitor)
+                        self._after_epoch(epoch + 1, monitor)
+                return self.training.finish(self.folder)
         except OSError as error:
-            raise OutputError(
-                f"cannot write into '{self.folder.path}': {error.strerror or error}. Fix: make room, then continue "
-                f"with --resume {self.folder.path}"
-            ) from None
+            raise self.folder.unwritable(error) from None
 
-    def _start(self) -> int:
+    def _start(self, stack: ExitStack) -> int:
         if self.main:
             self.training.create(self.folder)
+            stack.enter_context(self.folder.locked())
         self.training.wait()
+        self._save(0)  # an interruption in the first epoch leaves something to resume from
         return 0
 
-    def _resume(self) -> int:
+    def _resume(self, stack: ExitStack) -> int:
+        if self.main:
+            stack.enter_context(self.folder.locked())
         checkpoint = self.folder.latest_checkpoint()
         self.folder.check_world_size(checkpoint, self.training.world)
+        if self.main:
+            self.training.check_inputs(self.folder)
         try:
             self.training.load_state(checkpoint)
         except Exception as error:  # noqa: BLE001 - a damaged file can break its reader anywhere
@@ -126,6 +134,19 @@ class Engine(Generic[B, R]):
             self.folder.cut_log(epoch * self.training.steps)
         self.training.wait()
         return epoch
+
+    def _say_unreached(self, monitor: Monitor) -> None:
+        if never := unreached(self.config):
+            monitor.message(
+                f"schedule.milestones {', '.join(f'{m:g}' for m in never)} lie at or after the end, "
+                f"epochs={self.config.epochs}: the learning rate does not fall there"
+            )
+
+    def _make_up_evaluation(self, epoch: int, monitor: Monitor) -> None:
+        """Make the evaluation that is due after ``epoch`` if the run was killed before it was logged."""
+        logged = any(entry["step"] == epoch * self.training.steps for entry in self.folder.evaluations())
+        if epoch and not logged:
+            self._evaluate(epoch, monitor)
 
     def _monitor(self, first_epoch: int) -> Monitor:
         steps = self.training.steps
@@ -160,32 +181,57 @@ class Engine(Generic[B, R]):
     def _stop(self, batch: B, loss: LossParts, step: int) -> None:
         saved = self.folder.path / "failed-batch.safetensors"
         tensors = self.training.tensors(batch).items()
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors}, saved)
+        kept = f"the batch is saved in '{saved}'"
+        try:
+            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors}, saved)
+        except (OSError, SafetensorError) as error:
+            kept = f"the batch could not be saved: {_first_line(error)}"
         parts = ", ".join(f"{name} {value.item():.4g}" for name, value in loss.parts.items())
         raise TrainingError(
-            f"the loss is not finite at step {step} ({parts}); the batch is saved in '{saved}'. Fix: lower "
-            "optimizer.lr or set precision=no, then start again or resume from the last checkpoint"
+            f"the loss is not finite at step {step} ({parts}); {kept}. Fix: lower optimizer.lr or set precision=no, "
+            "then start again or resume from the last checkpoint"
         )
 
     def _after_epoch(self, done: int, monitor: Monitor) -> None:
         if done % self.config.checkpoint_every == 0 or done == self.config.epochs:
-            self._checkpoint(done)
-        result = self.training.evaluate_after(done)
-        if result is not None:
-            monitor.log_evaluation(done, result)
-
-    def _checkpoint(self, epoch: int) -> None:
-        partial = self.folder.checkpoints / ".partial"
-        if self.main:
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True)
-        self.training.wait()
-        self.training.save_state(partial)
-        self.training.wait()
-        if self.main:
-            self.folder.adopt_checkpoint(partial, epoch, world=self.training.world)
-            if self.on_checkpoint is not None:
+            self._save(done)
+            if self.main and self.on_checkpoint is not None:
                 self.on_checkpoint(self.folder)
+        self._evaluate(done, monitor)
+
+    def _evaluate(self, epoch: int, monitor: Monitor) -> None:
+        result = self.training.evaluate_after(epoch)
+        if result is not None:
+            monitor.log_evaluation(epoch, result)
+
+    def _save(self, epoch: int) -> None:
+        """Write a checkpoint, completely or not at all.
+
+        Raises:
+            OutputError: if it cannot be written; the one before stays.
+        """
+        partial = self.folder.checkpoints / ".partial"
+        try:
+            if self.main:
+                shutil.rmtree(partial, ignore_errors=True)
+                partial.mkdir(parents=True)
+            self.training.wait()
+            self.training.save_state(partial)
+            self.training.wait()
+            if self.main:
+                self.folder.adopt_checkpoint(partial, epoch, world=self.training.world)
+        except (RuntimeError, SafetensorError) as error:  # what torch and safetensors raise where writing fails
+            raise OutputError(
+                f"cannot write a checkpoint into '{self.folder.path}': {_first_line(error)}. Fix: make room, then "
+                f"continue with --resume {self.folder.path}"
+            ) from None
+        finally:
+            if self.main:
+                shutil.rmtree(partial, ignore_errors=True)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 @contextmanager

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
-from torch import Tensor, nn
+from torch import Tensor
 
 from passerby.data.dataset import Dataset, people
 from passerby.data.images.augment import Augmentation
@@ -35,12 +35,12 @@ from passerby.training.base import Training
 from passerby.training.checkpoint import save_model
 from passerby.training.config import TrainConfig
 from passerby.training.engine import OnCheckpoint, run_training
-from passerby.training.inputs import INPUTS, digests
+from passerby.training.initial import FILES, load_initial_weights, origins
+from passerby.training.inputs import INPUTS, check_same_inputs, digests
 from passerby.training.monitor import Monitor
 from passerby.training.optimizer import build_optimizer
 from passerby.training.run import RunFolder
 from passerby.types import Batch, EvalResult, Protocol
-from passerby.weights.load import WeightsReport, load_backbone
 
 
 def train(
@@ -63,7 +63,8 @@ def train(
         DatasetLayoutError: if the data cannot be trained on.
         TrainingError: if the loss is not finite; the batch is saved in the folder.
     """
-    build = partial(ReidTraining, resume=resume)
+    goes_on = resume and RunFolder(run).checkpoint_epoch() is not None
+    build = partial(ReidTraining, resume=goes_on)
     return run_training(
         TrainConfig, build, config, run, resume=resume, show_progress=show_progress, on_checkpoint=on_checkpoint
     )
@@ -83,7 +84,7 @@ class ReidTraining(Training[Batch, EvalResult | None]):
         self.rank, self.world = self.accelerator.process_index, self.accelerator.num_processes
         self.accumulate = config.accumulate
         model = build_model(config, num_classes=count_people(self.dataset))
-        self.weights = None if resume else load_backbone_weights(model, config)
+        self.weights = None if resume else load_initial_weights(model, config)
         self.loader = train_loader(config, model, self.dataset, rank=self.rank, world=self.world)
         loss = create_loss(config.loss)
         optimizer = build_optimizer(model, loss, config.optimizer)
@@ -100,12 +101,17 @@ class ReidTraining(Training[Batch, EvalResult | None]):
         folder.create(self.config)
         folder.write_json(INPUTS, digests(self.config, self.dataset, self.test))
         if self.weights is not None:
-            folder.write_json("backbone_weights.json", asdict(self.weights))
+            part, report = self.weights
+            folder.write_json(FILES[part], asdict(report))
+
+    def check_inputs(self, folder: RunFolder) -> None:
+        check_same_inputs(folder, digests(self.config, self.dataset, self.test))
 
     def prepare(self, monitor: Monitor) -> None:
         """Find the body parts of all training images: process 0 finds them, and the others read what it found."""
         if self.weights is not None:
-            monitor.message(f"backbone weights: {self.weights}")
+            part, report = self.weights
+            monitor.message(f"initial weights of the {part}: {report}")
         images = len(self.loader.samples)
         with self.accelerator.main_process_first(), monitor.preparing("finding body parts", images) as advance:
             self.loader.find_parts(advance)
@@ -154,6 +160,7 @@ class ReidTraining(Training[Batch, EvalResult | None]):
                 size=config.data.size,
                 parts=config.parts.model_dump(),
                 evaluation=config.evaluation.model_dump(),
+                weights=origins(folder),
             )
         result = self._evaluate(model)
         if result is not None:
@@ -188,32 +195,6 @@ def evaluation_model(network: ReidModel, config: TrainConfig) -> Model:
     )
     cut = parts.model_dump(exclude={"keypoints"})
     return Model(network, config.data.size, options, parts=cut, draws=how.draws, seed=how.seed, distance=how.distance)
-
-
-def load_backbone_weights(model: ReidModel, config: TrainConfig) -> WeightsReport | None:
-    """Load the checkpoint that the config names for the backbone, where it names one."""
-    source = config.model.backbone_weights
-    if not source:
-        return None
-    own = model.backbone_prefix is None  # the model is its own backbone: all but its heads
-    backbone: nn.Module = model if model.backbone_prefix is None else getattr(model, model.backbone_prefix)
-    kept = _initial_values(backbone, config.model.reinitialized)
-    report = load_backbone(model, source, heads=model.heads) if own else load_backbone(backbone, source)
-    backbone.load_state_dict(kept, strict=False)
-    matched = tuple(key for key in report.matched if key not in kept)
-    return replace(report, matched=matched, fresh=tuple(sorted({*report.fresh, *kept})))
-
-
-def _initial_values(backbone: nn.Module, prefixes: tuple[str, ...]) -> dict[str, Tensor]:
-    """Return copies of the tensors whose keys begin with one of the prefixes, each of which must begin some."""
-    state = backbone.state_dict()
-    for prefix in prefixes:
-        if not any(key.startswith(prefix) for key in state):
-            raise ConfigError(
-                f"setting model.reinitialized: no tensor of the backbone begins with {prefix!r}. Fix: name some of its "
-                f"tensors, for example {next(iter(state))!r}"
-            )
-    return {key: tensor.clone() for key, tensor in state.items() if key.startswith(prefixes)}
 
 
 def count_people(dataset: Dataset) -> int:

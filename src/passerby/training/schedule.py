@@ -3,8 +3,39 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
+from passerby.errors import ConfigError
 from passerby.training.config import ScheduleConfig
+
+
+class Scheduled(Protocol):
+    """The settings of any training with a schedule."""
+
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def schedule(self) -> ScheduleConfig: ...
+
+
+def check_schedule(config: Scheduled) -> None:
+    """Check that the warm-up ends before the training does.
+
+    Raises:
+        ConfigError: if it does not: the learning rate would never be the one that was asked for.
+    """
+    warmup, epochs = config.schedule.warmup_epochs, config.epochs
+    if warmup >= epochs:
+        raise ConfigError(
+            f"schedule.warmup_epochs is {warmup:g}, which does not end within epochs={epochs}: the learning rate would "
+            f"only rise. Fix: set schedule.warmup_epochs={min(warmup, epochs / 10):g}, or epochs above {warmup:g}"
+        )
+
+
+def unreached(config: Scheduled) -> tuple[float, ...]:
+    """Return the milestones that the training never reaches."""
+    schedule = config.schedule
+    return tuple(m for m in schedule.milestones if m >= config.epochs) if schedule.name == "step" else ()
 
 
 def lr_factor(epoch: float, *, schedule: ScheduleConfig, epochs: int) -> float:

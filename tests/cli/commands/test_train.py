@@ -114,3 +114,35 @@ def test_an_existing_folder_is_kept(run, figures: Path, tiny: tuple[str, ...], t
     assert done.code == 1
     assert "exists" in done.err
     assert [f.name for f in tmp_path.iterdir()] == ["precious"]
+
+
+def test_init_is_the_setting_of_initial_weights(run, loop: Recorder, tmp_path: Path) -> None:
+    assert run("train", "aap_reid", "--data", "a", "--init", "runs/7", "--run", tmp_path / "run").code == 0
+    assert loop.config is not None
+    assert loop.config.model.weights == "runs/7"
+    assert "leave --init out" in run("train", "pose", "--data", "a", "--init", "runs/7").err
+
+
+def test_the_schedule_scales_with_the_epochs_and_says_so(run, loop: Recorder, tmp_path: Path) -> None:
+    done = run("train", "strong_baseline", "--data", "a", "--run", tmp_path / "run", "--set", "epochs=12")
+    assert "schedule of 120 epochs is scaled to 12: milestones 4, 7, warm-up 1." in done.out
+    assert loop.config is not None
+    assert (loop.config.epochs, loop.config.schedule.milestones) == (12, (4, 7))
+    assert loop.config.schedule.warmup_epochs == 1
+    done = run(
+        *("train", "strong_baseline", "--data", "a", "--run", tmp_path / "run"),
+        *("--set", "epochs=12", "--set", "schedule.warmup_epochs=2"),
+    )
+    assert "scaled" not in done.out
+    assert (loop.config.schedule.milestones, loop.config.schedule.warmup_epochs) == ((40, 70), 2)
+
+
+def test_an_interrupted_run_says_how_it_is_continued(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def interrupted(_: object, folder: Path, **__: object) -> None:
+        (folder / "checkpoints" / "epoch-0000").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("passerby.training.loop.train", interrupted)
+    done = run("train", "aap_reid", "--data", "a", "--run", tmp_path / "my run")
+    assert done.code == 130
+    assert f"passerby train --resume '{tmp_path / 'my run'}'" in done.err

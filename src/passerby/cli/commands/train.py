@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -40,6 +43,10 @@ def train(
         str | None, typer.Option("--test-data", metavar="DATA", help="Data to evaluate on (default as --data).")
     ] = None,
     settings: SetOption = None,
+    init: Annotated[
+        str | None,
+        typer.Option("--init", metavar="RUN|FILE", help="Weights to start from: all but the identity classifiers."),
+    ] = None,
     run: Annotated[
         Path | None, typer.Option("--run", metavar="FOLDER", help="Run folder to make (default runs/RECIPE-TIME).")
     ] = None,
@@ -54,10 +61,14 @@ def train(
     if only_list:
         _list_recipes()
         return
-    if resume and (recipe or data or test_data or settings or run):
+    if resume and (recipe or data or test_data or settings or init or run):
         raise ConfigError(f"a resumed run keeps its own settings. Fix: give --resume {resume} alone")
-    task = _train_pose if _is_pose(recipe, resume) else _train_recipe
-    task(recipe, data, test_data, settings or (), run, resume)
+    is_pose = _is_pose(recipe, resume)
+    if is_pose and init:
+        raise ConfigError("the pose network starts from random weights. Fix: leave --init out")
+    start = [f"model.weights={json.dumps(init)}"] if init else []
+    task = _train_pose if is_pose else _train_recipe
+    task(recipe, data, test_data, [*(settings or ()), *start], run, resume)
 
 
 def _list_recipes() -> None:
@@ -108,8 +119,9 @@ def _train_recipe(
         run = run or _default_run(config.recipe)
     folder = resume or run
     assert folder is not None
-    result = train_run(config, folder, resume=resume is not None, on_checkpoint=save_loss_curves)
-    if int(os.environ.get("RANK", "0")):
+    with _way_on(folder):
+        result = train_run(config, folder, resume=resume is not None, on_checkpoint=save_loss_curves)
+    if not _is_first_process():
         return
     if result is None:
         typer.echo("Not evaluated: the data has no query and gallery images; --test-data names other data.")
@@ -135,7 +147,8 @@ def _train_pose(
     if resume is None:
         expected = "synthetic pedestrians, or images with a keypoints.json"
         config = _configured(pose(), data, test_data, settings, expected=expected)
-    result = train_run(config, folder, resume=resume is not None, on_checkpoint=save_loss_curves)
+    with _way_on(folder):
+        result = train_run(config, folder, resume=resume is not None, on_checkpoint=save_loss_curves)
     if result is None:
         typer.echo(
             "Not measured: the data has no query and gallery images with keypoints; --test-data names other data."
@@ -148,6 +161,19 @@ def _train_pose(
     typer.echo(f"The run is in {folder}: model.safetensors, model.json, metrics.jsonl, losses.png.")
 
 
+@contextmanager
+def _way_on(folder: Path) -> Iterator[None]:
+    """Say how an interrupted run is continued, if it left something to continue from."""
+    from passerby.training.run import RunFolder
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        if RunFolder(folder).checkpoint_epoch() is not None:
+            typer.echo(f"The run is kept. To continue it: passerby train --resume {shlex.quote(str(folder))}", err=True)
+        raise
+
+
 def _configured(
     config: Config, data: str | None, test_data: str | None, settings: Sequence[str], *, expected: str
 ) -> Config:
@@ -158,14 +184,39 @@ def _configured(
     """
     from passerby.config import parse_override, with_overrides
 
-    config = with_overrides(config, dict(parse_override(text) for text in settings))
+    changes = dict(parse_override(text) for text in settings)
+    config = _rescheduled(with_overrides(config, changes), config, changes)
     places = {"data.train": data or config.data.train, "data.test": test_data or config.data.test}
     if not places["data.train"]:
         raise ConfigError(f"no training data. Fix: add --data DATA ({expected})")
     return with_overrides(config, places)
 
 
+def _rescheduled(config: Config, recipe: Config, changes: Mapping[str, Any]) -> Config:
+    """Return the config with its schedule scaled to the number of epochs, where that number alone was changed."""
+    from passerby.config import with_overrides
+    from passerby.recipes.conditions import shorten
+    from passerby.training.config import TrainConfig
+
+    asked = any(key.partition(".")[0] == "schedule" for key in changes)
+    if asked or not isinstance(config, TrainConfig):
+        return config
+    scaled = shorten(with_overrides(config, {"epochs": recipe.epochs}), config.epochs)
+    if scaled.schedule != config.schedule and _is_first_process():
+        schedule = scaled.schedule
+        places = ", ".join(f"{m:g}" for m in schedule.milestones) or "none"
+        typer.echo(
+            f"The recipe's schedule of {recipe.epochs} epochs is scaled to {config.epochs}: milestones {places}, "
+            f"warm-up {schedule.warmup_epochs:g}. To set it yourself: --set schedule.milestones=[…]"
+        )
+    return scaled
+
+
 def _default_run(recipe: str) -> Path:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError("several processes need the same run folder. Fix: add --run FOLDER")
     return Path("runs") / f"{recipe}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def _is_first_process() -> bool:
+    return os.environ.get("RANK", "0") == "0"
