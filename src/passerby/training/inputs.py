@@ -75,7 +75,7 @@ def _weights_file(source: str | None) -> str | None:
         return None
     try:
         return str(find_file(source)[0])
-    except WeightsError:  # whoever loads it says so
+    except WeightsError:  # loading it says why
         return None
 
 

@@ -163,7 +163,7 @@ def _train_pose(
 
 @contextmanager
 def _way_on(folder: Path) -> Iterator[None]:
-    """Say how an interrupted run is continued, if it left something to continue from."""
+    """Print how an interrupted run is continued, if it left something to continue from."""
     from passerby.training.run import RunFolder
 
     try:
