@@ -98,3 +98,11 @@ def test_multi_query_embeds_the_images_that_it_pools(tmp_path: Path) -> None:
     model = create_model("osnet_x0_25", num_classes=2)
     evaluate(model, dataset, size=(32, 16), protocol=Protocol(multi_query="mean"), progress=counted.append)
     assert sum(counted) == 6 + 8 + 6
+
+
+@pytest.mark.parametrize("more", [(), (Sample("junk", -1, 3, Role.JUNK),)])
+def test_a_gallery_of_one_person_is_refused(more: tuple[Sample, ...]) -> None:
+    model = create_model("osnet_x0_25", num_classes=2)
+    dataset = Dataset("mine", NOWHERE, query=(Sample("q", 1, 1), Sample("r", 5, 1)), gallery=(*KNOWN, *more))
+    with pytest.raises(ProtocolError, match=r"the gallery \(1 images\) shows one person only: .* 100 %"):
+        evaluate(model, dataset, size=(32, 16))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from passerby.errors import ProtocolError, UnknownNameError
 from passerby.metrics.protocol import evaluate_embeddings
-from passerby.types import Embeddings, EvalResult, Protocol, Role
+from passerby.types import Embeddings, EvalResult, Protocol, Rerank, Role
 
 
 def make(features: Tensor, people: list[tuple[int, int, Role]]) -> Embeddings:
@@ -96,6 +96,14 @@ def on_a_grid(draw: st.DrawFn, longest: int) -> Embeddings:
     return make(torch.tensor([point for point, _ in rows]).double(), [person for _, person in rows])
 
 
+def is_of_one_person(gallery: Embeddings) -> bool:
+    """Return whether every image that counts shows the same person; every distractor is another one."""
+    assert gallery.roles is not None
+    assert gallery.pids is not None
+    rows = enumerate(zip(gallery.pids.tolist(), gallery.roles.tolist(), strict=True))
+    return len({(role, pid if role == Role.PERSON else row) for row, (pid, role) in rows if role != Role.JUNK}) < 2
+
+
 def check(query: Embeddings, gallery: Embeddings, protocol: Protocol, block_bytes: int, dtype: torch.dtype) -> None:
     assert gallery.roles is not None
     valid = int((gallery.roles != Role.JUNK).sum())
@@ -103,6 +111,10 @@ def check(query: Embeddings, gallery: Embeddings, protocol: Protocol, block_byte
     query, gallery = (replace(side, embedding=side.embedding.to(dtype)) for side in (query, gallery))
     if not expected["queries"]:
         with pytest.raises(ProtocolError, match="has a valid match"):
+            evaluate_embeddings(query, gallery, protocol, block_bytes=block_bytes)
+        return
+    if is_of_one_person(gallery):
+        with pytest.raises(ProtocolError, match="shows one person only"):
             evaluate_embeddings(query, gallery, protocol, block_bytes=block_bytes)
         return
     result = evaluate_embeddings(query, gallery, protocol, block_bytes=block_bytes)
@@ -209,3 +221,25 @@ def test_an_unknown_average_precision_raises() -> None:
     both = spread(30, seed=1)
     with pytest.raises(UnknownNameError, match="Did you mean step"):
         evaluate_embeddings(both, both, Protocol(average_precision="steps"))  # type: ignore[arg-type]
+
+
+def test_a_gallery_of_one_person_says_nothing() -> None:
+    P = Role.PERSON
+    query, one = make(corners([0, 1]), [(1, 0, P), (2, 0, P)]), make(corners([0, 1]), [(1, 1, P), (1, 2, P)])
+    for protocol in (Protocol(), Protocol(draws=3), Protocol(rerank=Rerank(1, 1))):
+        with pytest.raises(ProtocolError, match=r"the gallery \(2 images\) shows one person only"):
+            evaluate_embeddings(query, one, protocol)
+    evaluate_embeddings(query, make(corners([0, 1]), [(1, 1, P), (1, 1, Role.DISTRACTOR)]))
+
+
+def test_unknown_cameras_are_not_the_same_camera() -> None:
+    P = Role.PERSON
+    query, gallery = make(corners([0]), [(1, -1, P)]), make(corners([0, 3, 1]), [(1, -1, P), (1, 2, P), (2, 1, P)])
+    with pytest.raises(ProtocolError, match="1 of 1 queries have a camera ID below 0, which data sets use for an unkn"):
+        evaluate_embeddings(query, gallery)
+    known = make(corners([0]), [(1, 5, P)])
+    with pytest.raises(ProtocolError, match="1 of 3 gallery images have a camera ID below 0"):
+        evaluate_embeddings(known, gallery)
+    assert evaluate_embeddings(query, gallery, Protocol(ignore_same_camera=False)).rank1 == 1.0
+    junk = make(corners([0, 3, 1]), [(1, -1, Role.JUNK), (1, 2, P), (2, 1, P)])
+    assert evaluate_embeddings(known, junk).queries == 1

@@ -113,6 +113,7 @@ def evaluate_features(
     Raises:
         ConfigError: if other subgroups are asked for.
     """
+    from passerby.evaluation.copies import check_no_copied_embeddings
     from passerby.evaluation.open_set import with_open_set
     from passerby.evaluation.subgroups import Grouping
     from passerby.inference.embeddings_file import read_embeddings
@@ -126,6 +127,7 @@ def evaluate_features(
     stored = read_embeddings(file)
     how = protocol.for_features(stored.protocol, normalize=normalize)
     sides = stored.query_gallery()
+    check_no_copied_embeddings(stored, sides, how)
     result = replace(evaluate_embeddings(*sides, how), embeddings=sides)
     grouping = Grouping(tuple(dimensions)) if dimensions else None
     return (with_open_set(result, *sides) if open_set else result), grouping

@@ -40,8 +40,8 @@ def calibrate(
         normalize=model.protocol.normalize,
         flip_tta=model.protocol.flip_tta,
     )
-    check_evaluable(dataset, how)
     check_distance(model.card, distance)
+    check_evaluable(dataset, how)
     query, gallery = (
         model.embed_samples(
             dataset.source,

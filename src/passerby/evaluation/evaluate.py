@@ -8,18 +8,19 @@ from functools import partial
 from pathlib import Path
 
 from passerby.data.attributes.labels import Attributes
-from passerby.data.dataset import Dataset, queries_without_match
+from passerby.data.dataset import Dataset, people, queries_without_match
 from passerby.errors import ConfigError, ProtocolError
 from passerby.evaluation.attribute_test import AttributeTest
+from passerby.evaluation.copies import check_no_copies, warn_copied_embeddings
 from passerby.evaluation.multi_query import check_further_images, pool_queries
 from passerby.evaluation.open_set import open_set_details
 from passerby.inference.model import Model
 from passerby.inference.session import evaluation_mode
 from passerby.metrics.pairs import check_not_reranked
-from passerby.metrics.protocol import evaluate_embeddings
+from passerby.metrics.protocol import check_several_people, evaluate_embeddings
 from passerby.models.base import ReidModel
 from passerby.models.card import ModelCard
-from passerby.types import EvalResult, Protocol, QueryGallery, Sample
+from passerby.types import EvalResult, Protocol, QueryGallery, Role, Sample
 
 
 def evaluate(
@@ -79,13 +80,14 @@ def _evaluate(
 ) -> EvalResult:
     """Check everything that can fail, then embed and compare."""
     protocol = protocol or model.protocol_for(dataset)
-    check_evaluable(dataset, protocol)
     check_distance(model.card, protocol.distance)
+    check_evaluable(dataset, protocol)
     if open_set:
         check_not_reranked(protocol)
     calibration = model.calibration_for(protocol)
     test = AttributeTest.of(model, dataset, attributes) if attributes else None
-    query, gallery = _embed(model, dataset, protocol, progress)
+    query, gallery = sides = _embed(model, dataset, protocol, progress)
+    warn_copied_embeddings(sides, protocol)
     result = evaluate_embeddings(query, gallery, protocol)
     junk = {} if protocol.draws else {"gallery_junk": len(dataset.gallery) - len(gallery)}
     dropped = result.queries_dropped + len(dataset.query) - len(query)
@@ -95,7 +97,7 @@ def _evaluate(
         queries_dropped=dropped,
         details=result.details | junk | details,
         attributes=test.result(gallery) if test else None,
-        embeddings=QueryGallery(query, gallery),
+        embeddings=sides,
     )
 
 
@@ -159,7 +161,8 @@ def check_evaluable(dataset: Dataset, protocol: Protocol) -> None:
 
     Raises:
         DatasetLayoutError: if query or gallery is empty.
-        ProtocolError: if people or cameras are unknown, no query has a valid match, or images to pool are missing.
+        ProtocolError: if people or cameras are unknown, no query has a valid match, the gallery shows one person only,
+            queries find themselves, or images to pool are missing.
     """
     query, gallery = dataset.split("query"), dataset.split("gallery")
     if protocol.multi_query:
@@ -176,3 +179,6 @@ def check_evaluable(dataset: Dataset, protocol: Protocol) -> None:
             f"none of the {len(query)} queries has a valid match in the gallery ({len(gallery)} images): their people "
             "are absent from it or seen by the same camera only; `passerby data check` names them"
         )
+    distractors = sum(sample.role is Role.DISTRACTOR for sample in gallery)
+    check_several_people(len(people(gallery)) + distractors, len(dataset.counted("gallery")))
+    check_no_copies(dataset, protocol)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from passerby.data.attributes.schema import Schema
 from passerby.data.dataset import Dataset
+from passerby.evaluation.copies import check_no_copied_embeddings
 from passerby.evaluation.evaluate import check_distance, check_evaluable
 from passerby.evaluation.open_set import evaluated_digest
 from passerby.evaluation.per_query import check_no_draws
@@ -101,7 +102,9 @@ class EvaluatedEmbeddings:
         stored = read_embeddings(file)
         how = replace(stored.protocol, distance=distance or stored.protocol.distance, rerank=rerank)
         how = how if normalize is None else replace(how, normalize=normalize)
-        return cls(name or Path(file).stem, *stored.query_gallery(), how, origin=stored.origin)
+        sides = stored.query_gallery()
+        check_no_copied_embeddings(stored, sides, how)
+        return cls(name or Path(file).stem, *sides, how, origin=stored.origin)
 
     @cached_property
     def result(self) -> EvalResult:

@@ -29,7 +29,8 @@ def evaluate_embeddings(
     """Evaluate query against gallery; the memory beside the embeddings is about ``block_bytes``.
 
     Raises:
-        ProtocolError: if the embeddings cannot be evaluated under the protocol, or ``max_rank`` is below 1.
+        ProtocolError: if the embeddings cannot be evaluated under the protocol, the gallery shows one person only, or
+            ``max_rank`` is below 1.
         ShapeError: if query and gallery come from different models.
         UnknownNameError: if the protocol names an unknown distance or average precision.
     """
@@ -46,6 +47,7 @@ def evaluate_embeddings(
     if junk < len(gallery):  # a gallery of nothing but junk has no valid match, an error of the ranking
         gallery = without_junk(gallery)
     found = positive_ranks(query, gallery, protocol, block_bytes=block_bytes)
+    check_several_people(count_people(gallery), len(gallery))
     each = _per_query(query, found, protocol)
     values = ((each.first_rank == 1).double(), each.average_precision, each.inverse_negative_penalty)
     ends = bootstrap_intervals(torch.stack(values)).tolist()
@@ -61,6 +63,26 @@ def evaluate_embeddings(
         intervals={name: (low, high) for name, (low, high) in zip(("rank1", "mean_ap", "minp"), ends, strict=True)},
         per_query=each,
     )
+
+
+def count_people(gallery: Embeddings) -> int:
+    """Return the number of people in a gallery; each distractor is another one."""
+    known = rows_with_role(gallery, Role.PERSON)
+    assert gallery.pids is not None  # the ranking has checked that people are known
+    return len(gallery.pids.cpu()[known].unique()) + len(rows_with_role(gallery, Role.DISTRACTOR))
+
+
+def check_several_people(people: int, images: int) -> None:
+    """Check that a gallery can be wrong: where every image is a true match, any model is perfect.
+
+    Raises:
+        ProtocolError: if it shows one person only.
+    """
+    if people < 2:
+        raise ProtocolError(
+            f"the gallery ({images:,} images) shows one person only: every image that counts is a true match, so that "
+            "rank-1 and mAP are 100 % whatever the model. Fix: add images of other people to the gallery"
+        )
 
 
 def _per_query(query: Embeddings, found: PositiveRanks, protocol: Protocol) -> QueryResults:
@@ -81,6 +103,7 @@ def _single_shot(
     query: Embeddings, gallery: Embeddings, protocol: Protocol, max_rank: int, block_bytes: int
 ) -> EvalResult:
     found = single_shot(query, gallery, protocol, max_rank=max_rank, block_bytes=block_bytes)
+    check_several_people(max(found.gallery.values()), len(gallery))
     rank1 = found.curves[:, 0]
     return EvalResult(
         protocol=protocol,

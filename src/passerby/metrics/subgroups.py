@@ -24,7 +24,7 @@ from torch import Tensor
 
 from passerby.errors import ProtocolError, ShapeError
 from passerby.metrics.functional import bootstrap_intervals
-from passerby.metrics.protocol import evaluate_embeddings
+from passerby.metrics.protocol import count_people, evaluate_embeddings
 from passerby.retrieval.distance.compare import BLOCK_BYTES
 from passerby.retrieval.matches import Matches
 from passerby.types import Embeddings, Protocol, QueryResults
@@ -67,8 +67,8 @@ def camera_subgroups(
 ) -> tuple[Subgroup, ...]:
     """Evaluate every camera's queries against every camera's gallery, by query camera, then gallery camera.
 
-    Pairs in which no query has a valid match are left out: if the protocol ignores a query's own camera, pairs of a
-    camera with itself are among them.
+    Pairs in which no query has a valid match are left out (if the protocol ignores a query's own camera, pairs of a
+    camera with itself are among them), and those whose gallery shows one person only: there any model is perfect.
 
     Raises:
         ProtocolError: if camera IDs are unknown, or the protocol draws galleries.
@@ -86,7 +86,8 @@ def camera_subgroups(
     for camera in gallery.camids.unique().tolist():
         candidates = gallery[gallery.camids == camera]
         for by, of_camera in queries.items():
-            if any(len(rows) for rows in Matches.find(of_camera, candidates, protocol).positive):
+            matches = Matches.find(of_camera, candidates, protocol)
+            if any(len(rows) for rows in matches.positive) and count_people(candidates) > 1:
                 each = evaluate_embeddings(of_camera, candidates, protocol, block_bytes=block_bytes).per_query
                 assert each is not None
                 found.append((by, camera, _subgroup("cameras", str(by), str(camera), each, torch.arange(len(each)))))

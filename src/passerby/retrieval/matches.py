@@ -29,8 +29,8 @@ class Matches:
         """Find the true matches and the ignored rows of every query.
 
         Raises:
-            ProtocolError: if person IDs are unknown, or camera IDs that the protocol needs; for unknown roles, and for
-                people with a person ID below 0.
+            ProtocolError: if person IDs are unknown, or camera IDs that the protocol needs (none may be below 0, which
+                data sets use for unknown ones); for unknown roles, and for people with a person ID below 0.
         """
         if query.pids is None or gallery.pids is None:
             raise ProtocolError("evaluation needs the person IDs of query and gallery; these are unlabeled")
@@ -39,6 +39,9 @@ class Matches:
                 f"protocol {protocol.name} ignores matches from the same camera, but the camera IDs are unknown. "
                 "Fix: name the cameras (see docs/data.md) or evaluate with ignore_same_camera=False"
             )
+        if protocol.ignore_same_camera:
+            _check_cameras(query, "queries")
+            _check_cameras(gallery, "gallery images")
         _check_codes(query, "queries")
         _check_codes(gallery, "gallery")
         wanted, present = query.pids.cpu(), gallery.pids.cpu()
@@ -93,6 +96,18 @@ def without_junk(embeddings: Embeddings) -> Embeddings:
 def rows_that_count(embeddings: Embeddings) -> Int[Tensor, " n"]:
     """Return the rows that are not junk, ascending."""
     return (roles_of(embeddings) != int(Role.JUNK)).nonzero().squeeze(1)
+
+
+def _check_cameras(embeddings: Embeddings, which: str) -> None:
+    """Check that cameras are known: two images by unknown ones would count as images by the same camera."""
+    camids = embeddings.camids
+    unknown = 0 if camids is None else int((camids[rows_that_count(embeddings).to(camids.device)] < 0).sum())
+    if unknown:
+        raise ProtocolError(
+            f"{unknown:,} of {len(embeddings):,} {which} have a camera ID below 0, which data sets use for an unknown "
+            "camera: they would count as images by one camera. Fix: name the cameras (see docs/data.md), or evaluate "
+            "with ignore_same_camera=False"
+        )
 
 
 def _check_codes(embeddings: Embeddings, which: str) -> None:
