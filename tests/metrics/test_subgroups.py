@@ -76,7 +76,9 @@ def test_a_pair_of_cameras_is_a_separate_evaluation() -> None:
 
 def test_a_gallery_camera_without_true_matches_has_no_subgroups() -> None:
     query = Embeddings(torch.eye(3)[:1], ("q",), torch.tensor([1]), torch.tensor([0]))
-    gallery = Embeddings(torch.eye(3)[[0, 1, 2, 1]], tuple("abcd"), torch.tensor([1, 2, 1, 2]), torch.tensor([1, 2, 0, 1]))
+    gallery = Embeddings(
+        torch.eye(3)[[0, 1, 2, 1]], tuple("abcd"), torch.tensor([1, 2, 1, 2]), torch.tensor([1, 2, 0, 1])
+    )
     assert [(some.group, some.value) for some in camera_subgroups(query, gallery, Protocol())] == [("0", "1")]
 
 
