@@ -10,7 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from passerby.errors import UnknownNameError
-from passerby.models.attention_driven.blocks import AttentionBlock, EncoderDecoder, IntraAttention, ResidualUnit, stage
+from passerby.models.attention_driven.blocks import (
+    AttentionBlock,
+    EncoderDecoder,
+    IntraAttention,
+    Mask,
+    ResidualUnit,
+    Stage,
+)
 
 
 def randn(*shape: int, seed: int = 0) -> Tensor:
@@ -95,11 +102,20 @@ def literal_score(v: Tensor, path: EncoderDecoder, stride: int) -> Tensor:
     return entry + literal_up(half + literal_up(quarter, half.shape[1:]), entry.shape[1:])
 
 
+def literal_scale(x: Tensor) -> Tensor:
+    """Return the values with mean 0 and variance 1."""
+    mean = sum(x.flatten().tolist()) / x.numel()
+    variance = sum((value - mean) ** 2 for value in x.flatten().tolist()) / x.numel()
+    return (x - mean) / math.sqrt(variance + 1e-5)
+
+
 def literal_mask(v: Tensor, attention: IntraAttention, stride: int) -> Tensor:
     A = literal_score(v, attention.score, stride)
     S = literal_conv(A, attention.spatial)
     assert attention.channel is not None
     C = attention.channel.weight[:, :, 0, 0] @ A.mean(dim=(1, 2)) + attention.channel.bias
+    if attention.normalized:
+        S, C = literal_scale(S), literal_scale(C)
     product = torch.zeros_like(A)
     for c in range(len(A)):
         product[c] = S[0] * C[c]
@@ -131,7 +147,7 @@ def test_a_shortcut_has_no_parameters_and_passes_its_input() -> None:
 
 
 def test_eq_3_stacks_three_units_and_strides_once() -> None:
-    module = seeded(stage(4, 8, stride=2))
+    module = seeded(Stage(4, 8, stride=2))
     x = randn(1, 4, 7, 5)
     y = x[0]
     for unit, stride in zip(module, (2, 1, 1), strict=True):  # type: ignore[arg-type]
@@ -139,31 +155,65 @@ def test_eq_3_stacks_three_units_and_strides_once() -> None:
     assert torch.allclose(module(x)[0], y, atol=1e-9)
 
 
+@pytest.mark.parametrize("normalized", [True, False])
 @pytest.mark.parametrize(("levels", "stride"), [(2, 2), (1, 2), (1, 1)])
-def test_eq_4_and_6_are_the_literal_formulas(levels: int, stride: int) -> None:
-    attention = seeded(IntraAttention(4, 8, stride=stride, levels=levels))
+def test_eq_4_and_6_are_the_literal_formulas(levels: int, stride: int, normalized: bool) -> None:
+    attention = seeded(IntraAttention(4, 8, stride=stride, levels=levels, normalized=normalized))
     v = randn(2, 4, 11, 6)
     for got, one in zip(attention(v), v, strict=True):
         assert torch.allclose(got, literal_mask(one, attention, stride), atol=1e-9)
 
 
-def test_without_decomposition_one_convolution_replaces_both() -> None:
-    attention = seeded(IntraAttention(4, 8, stride=1, levels=1, decomposed=False))
+@pytest.mark.parametrize("normalized", [True, False])
+def test_without_decomposition_one_convolution_replaces_both(normalized: bool) -> None:
+    attention = seeded(IntraAttention(4, 8, stride=1, levels=1, decomposed=False, normalized=normalized))
     v = randn(1, 4, 5, 4)
     joint = literal_conv(literal_score(v[0], attention.score, 1), attention.spatial)
+    if normalized:
+        joint = literal_scale(joint)
     assert joint.shape[0] == 8
     assert torch.allclose(attention(v)[0], 1 / (1 + (-literal_conv(joint, attention.mix)).exp()), atol=1e-9)
 
 
+@pytest.mark.parametrize("normalized", [True, False])
 @pytest.mark.parametrize(("mask", "rest"), [("residual", 1.0), ("plain", 0.0)])
-def test_eq_7_adds_the_features_that_eq_5_masks(mask: str, rest: float) -> None:
-    block = seeded(AttentionBlock(4, 8, stride=2, levels=1, mask=mask))
+def test_eq_7_adds_the_features_that_eq_5_masks(mask: str, rest: float, normalized: bool) -> None:
+    block = seeded(AttentionBlock(4, 8, stride=2, levels=1, mask=mask, normalized=normalized))
     v = randn(1, 4, 6, 6)
     a, m = block.features(v), literal_mask(v[0], block.attention, 2)
     output = block(v)
     assert torch.allclose(output.mask[0], m, atol=1e-9)
     for c in range(8):
         assert torch.allclose(output.features[0, c], (rest + m[c]) * a[0, c], atol=1e-9)
+
+
+@pytest.mark.parametrize("decomposed", [True, False])
+@pytest.mark.parametrize("training", [True, False])
+def test_the_scale_of_spatial_and_channel_attention_does_not_reach_the_masks(decomposed: bool, training: bool) -> None:
+    """Nothing but the last convolution can drive masks to 0 and 1."""
+    attention = seeded(IntraAttention(4, 8, stride=1, levels=1, decomposed=decomposed)).train(training)
+    v = randn(6, 4, 8, 8)
+    before = attention(v)
+    for conv in (attention.spatial, attention.channel):
+        if conv is not None:
+            conv.weight.data *= 1000
+            conv.bias.data *= 1000
+    assert torch.allclose(attention(v), before, atol=1e-3)
+
+
+def test_normalization_adds_nothing_to_the_state() -> None:
+    normalized, literal = (IntraAttention(4, 8, stride=1, levels=1, normalized=on) for on in (True, False))
+    assert list(normalized.state_dict()) == list(literal.state_dict())
+
+
+@pytest.mark.parametrize("mask", ["residual", "plain"])
+def test_a_closed_gate_passes_on_what_the_block_without_attention_does(mask: Mask) -> None:
+    block, base = (seeded(AttentionBlock(4, 8, stride=2, levels=levels, mask=mask)) for levels in (1, 0))
+    base.features.load_state_dict(block.features.state_dict())
+    nn.init.zeros_(block.attention.mix.weight)
+    nn.init.zeros_(block.attention.mix.bias)
+    v = randn(2, 4, 12, 6)
+    assert torch.allclose(block(v).features, base(v).features, atol=1e-12)
 
 
 def test_a_block_without_levels_is_its_features() -> None:

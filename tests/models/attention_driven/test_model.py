@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from pathlib import Path
 
 import jaxtyping
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
 from passerby.losses.branches import BranchLoss
+from passerby.models.attention_driven.blocks import IntraAttention
 from passerby.models.attention_driven.model import BRANCHES, AttentionDriven, InterAttention
 from passerby.models.registry import create_model
 from passerby.types import Batch, ModelOutput
+from passerby.weights.load import load_backbone
 
 MARKET, DUKE, CUHK03 = 751, 702, 1367
 BASE: dict[str, object] = {"intra": False, "fusion": "concat"}
@@ -125,6 +129,69 @@ def test_maps_have_the_sizes_of_table_1() -> None:
     for number, whole, part in ((2, (48, 24), (24, 24)), (3, (24, 12), (12, 12)), (4, (24, 12), (12, 12))):
         assert shapes[f"global_block{number}"] == (1, *whole)
         assert all(shapes[f"{name}_block{number}"] == (1, *part) for name in BRANCHES[1:])
+
+
+def saturated(model: AttentionDriven, images: Tensor, parts: Tensor) -> float:
+    """Return the share of mask values outside [0.1, 0.9]."""
+    values: list[Tensor] = []
+    blocks = [module for module in model.modules() if isinstance(module, IntraAttention)]
+    hooks = [block.register_forward_hook(lambda _m, _i, mask: values.append(mask.flatten())) for block in blocks]
+    with torch.no_grad():
+        model(images, parts)
+    for hook in hooks:
+        hook.remove()
+    assert len(values) == len(blocks) == 15
+    return float(((torch.cat(values) - 0.5).abs() > 0.4).float().mean())
+
+
+def smooth(b: int, size: tuple[int, int], seed: int) -> Tensor:
+    """Return noise as coarse as the shapes in images."""
+    return torch.nn.functional.interpolate(1.5 * randn(b, 3, 8, 8, seed=seed), size, mode="bilinear")
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_masks_are_not_saturated_at_the_papers_size(training: bool) -> None:
+    """The product of bare convolutions saturates the sigmoid before the first step: there nothing can be learned."""
+    images, parts = smooth(2, (384, 192), 0), smooth(8, (96, 192), 1).unflatten(0, (2, 4))
+    shares = {}
+    for normalized in (True, False):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            model = AttentionDriven(num_classes=751, normalized_attention=normalized)
+        shares[normalized] = saturated(model.train(training), images, parts)
+    assert shares[True] < 0.01  # accepted: 0.05
+    assert shares[False] > 0.3
+
+
+@pytest.mark.parametrize(("mask", "limit"), [("residual", 0.1), ("plain", 0.25)])
+@pytest.mark.parametrize("decomposed", [True, False])
+def test_the_weights_of_a_base_network_keep_their_embeddings(
+    mask: str, limit: float, decomposed: bool, tmp_path: Path
+) -> None:
+    """Rows with attention start from a base network: what that has learned must not be lost before the first step.
+
+    The paper's masks (Eq 7) weigh features by 1 + m, those of Eq 5 by m, which the same change of m changes three times
+    as much.
+    """
+    base = small(**BASE).train()
+    images, parts = smooth(8, (64, 32), 0), smooth(32, (16, 32), 1).unflatten(0, (8, 4))
+    for module in base.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None  # one pass decides the statistics
+    with torch.no_grad():
+        base(images, parts)
+    save_file(base.state_dict(), tmp_path / "base.safetensors")
+    model = small(fusion="concat", mask=mask, decomposed=decomposed)
+    load_backbone(model, tmp_path / "base.safetensors", heads=model.heads)
+    with torch.no_grad():
+        before, after = (m.eval()(images, parts).embedding for m in (base, model))
+    assert float((after - before).norm() / before.norm()) < limit
+
+
+def test_the_literal_product_is_an_option() -> None:
+    normalized, literal = on_meta(), on_meta(normalized_attention=False)
+    assert list(normalized.state_dict()) == list(literal.state_dict())
+    assert not any(block.normalized for block in literal.modules() if isinstance(block, IntraAttention))
 
 
 @pytest.mark.parametrize("intra", [False, True])

@@ -23,7 +23,7 @@ Images are normalized as for every model here, by ImageNet's mean and deviation;
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal, NamedTuple, cast, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, cast, get_args
 
 import torch
 from jaxtyping import Float
@@ -78,16 +78,17 @@ class Branch(nn.Module):
     Args:
         part: use half the channels, and a max-pool that keeps the height.
         intra: whether blocks 2–4 carry attention.
+        attention: the options of that attention: ``decomposed``, ``mask`` and ``normalized``.
     """
 
-    def __init__(self, c_in: int, *, part: bool, width: float, intra: bool, decomposed: bool, mask: Mask) -> None:
+    def __init__(self, c_in: int, *, part: bool, width: float, intra: bool, **attention: Any) -> None:
         super().__init__()
         self.pool = nn.MaxPool2d(3, (1, 2) if part else 2, 1)
         self.blocks = nn.ModuleList()
         for channels, stride, levels in zip(_STAGES, _STRIDES, LEVELS, strict=True):
             c_out = _scaled(channels // 2 if part else channels, width)
             depth = levels if intra else 0
-            block = AttentionBlock(c_in, c_out, stride=stride, levels=depth, decomposed=decomposed, mask=mask)
+            block = AttentionBlock(c_in, c_out, stride=stride, levels=depth, **attention)
             self.blocks.append(block)
             c_in = c_out
         self.features = _PART_FEATURES if part else _GLOBAL_FEATURES
@@ -134,6 +135,8 @@ class AttentionDriven(ReidModel):
             nothing to fuse.
         decomposed: compute spatial times channel attention, or both jointly (Table 8).
         mask: ``residual`` (Eq 7) or ``plain`` (Eq 5).
+        normalized_attention: normalize spatial and channel attention before their product, and open masks gently (see
+            the blocks); without, they saturate.
         branches: those of ``global``, ``head``, ``upper_body``, ``upper_leg`` and ``lower_leg`` to build (Table 7).
         width: factor on the channels of every convolution; the embedding keeps its length.
         dropout: dropout rate before every classifier.
@@ -161,6 +164,7 @@ class AttentionDriven(ReidModel):
         fusion: Fusion = "inter",
         decomposed: bool = True,
         mask: Mask = "residual",
+        normalized_attention: bool = True,
         branches: tuple[str, ...] = BRANCHES,
         width: float = 1.0,
         dropout: float = 0.5,
@@ -174,11 +178,9 @@ class AttentionDriven(ReidModel):
             raise ConfigError(f"width is a factor above 0, got {width}. Fix: 1 is the paper's, 0.5 half its channels")
         stem = _scaled(_STEM, width)
         self.stem = Stem(stem)
+        attention = {"decomposed": decomposed, "mask": mask, "normalized": normalized_attention}
         self.branches = nn.ModuleDict(
-            {
-                name: Branch(stem, part=name != GLOBAL, width=width, intra=intra, decomposed=decomposed, mask=mask)
-                for name in self.names
-            }
+            {name: Branch(stem, part=name != GLOBAL, width=width, intra=intra, **attention) for name in self.names}
         )
         sizes = [_GLOBAL_FEATURES if name == GLOBAL else _PART_FEATURES for name in self.names]
         self.embedding_size = sum(sizes)
