@@ -24,6 +24,8 @@ from passerby.data.walk import follow_links, is_in_skipped_folder, link_target, 
 from passerby.errors import DatasetLayoutError
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from passerby.data.keypoints.skeleton import Labels
 
 ATTRIBUTES, KEYPOINTS, SETTINGS, MASKS = "attributes.csv", "keypoints.json", "settings.json", "masks"
@@ -77,6 +79,10 @@ class Source(ABC):
         Raises:
             DatasetLayoutError: if there is no such file, or it cannot be read.
         """
+
+    def image(self, name: str) -> Image.Image | None:  # noqa: ARG002 - for sources that keep images
+        """Return an image that is decoded already; ``None`` if it has to be."""
+        return None
 
     @property
     def is_synthetic(self) -> bool:

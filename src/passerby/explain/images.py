@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from passerby.data.images.blur_faces import Box, blur_box, head_box
-from passerby.data.images.decode import decode, read_all, to_tensor
+from passerby.data.images.decode import open_image, read_all, to_tensor
 from passerby.data.keypoints.crops import PartMaker, Rectangles
 from passerby.data.keypoints.estimator import PoseEstimator
 from passerby.data.keypoints.origin import NETWORK
@@ -45,7 +45,7 @@ class ImageSet:
 
     def image(self, name: str) -> Image.Image:
         """Return the image called ``name`` as RGB at its own size, its head blurred if the set blurs."""
-        image = decode(self.source.read(name), name=name)
+        image = open_image(self.source, name)
         if not self.blurs:
             return image
         if name not in self._boxes:

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from passerby.data.attributes.query import AttributeQuery, attribute_query
 from passerby.data.dataset import Split
-from passerby.data.images.decode import decode
+from passerby.data.images.decode import open_image
 from passerby.data.images.open import QueryImage, list_images_and_splits
 from passerby.data.keypoints.origin import KeypointOrigin
 from passerby.data.source import Source
@@ -243,7 +243,7 @@ class Gallery:
         Raises:
             DatasetLayoutError: if it is no longer where it was.
         """
-        return decode(self.source.read(hit.path), name=hit.path)
+        return open_image(self.source, hit.path)
 
     def _probabilities(self) -> Tensor:
         if self._searched.attributes is None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from passerby.data.images.decode import decode, read_all, read_batches, to_tensor
+from passerby.data.images.decode import decode, read_all, read_batches, read_image, to_tensor
+from passerby.data.images.open import QueryImage
 from passerby.data.source import Source, open_source
 from passerby.errors import ImageError
 from passerby.types import Sample
@@ -89,3 +91,12 @@ def test_batches_keep_the_order_and_the_last_is_short(folder: Source) -> None:
     assert [len(b) for b in batches] == [4, 4, 3]
     assert torch.cat(batches)[:, 0, 0, 0].tolist() == [i * 10 for i in range(11)]
     assert torch.equal(read_all(folder, samples, (8, 4)), torch.cat(batches))
+
+
+def test_a_query_is_decoded_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    gradient().save(tmp_path / "q.png")
+    query = QueryImage.of(tmp_path / "q.png")
+    assert query.image.size == (8, 16)
+    monkeypatch.setattr("passerby.data.images.open.decode", lambda *_, **__: pytest.fail("decoded twice"))
+    monkeypatch.setattr("passerby.data.images.decode.decode", lambda *_, **__: pytest.fail("decoded twice"))
+    assert torch.equal(read_image(query.source, query.sample, (16, 8)), to_tensor(gradient(), (16, 8)))

@@ -110,6 +110,17 @@ def _kind(content: bytes) -> str:
     return f"{len(content):,} bytes of something else" if known is None else f"{known}; {', '.join(FORMATS)} are read"
 
 
+def open_image(source: Source, name: str) -> Image.Image:
+    """Return one image of a source, upright and RGB.
+
+    Raises:
+        DatasetLayoutError: if there is no such file, or it cannot be read.
+        ImageError: if it cannot be decoded.
+    """
+    decoded = source.image(name)
+    return decode(source.read(name), name=name) if decoded is None else decoded
+
+
 def to_tensor(image: Image.Image, size: tuple[int, int]) -> UInt8[Tensor, "3 h w"]:
     """Return the pixels, resized to ``size`` (height, width) by Pillow's antialiased bilinear filter."""
     height, width = size
@@ -120,7 +131,7 @@ def to_tensor(image: Image.Image, size: tuple[int, int]) -> UInt8[Tensor, "3 h w
 
 def read_image(source: Source, sample: Sample, size: tuple[int, int]) -> UInt8[Tensor, "3 h w"]:
     """Read one sample's image, resized to ``size`` (height, width)."""
-    return to_tensor(decode(source.read(sample.path), name=sample.path), size)
+    return to_tensor(open_image(source, sample.path), size)
 
 
 def read_batches(

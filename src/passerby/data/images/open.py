@@ -90,6 +90,7 @@ class QueryImage:
     sample: Sample
     within: Source | None = field(default=None, compare=False, repr=False)
     """The directory, archive or dataset that contains it."""
+    _decoded: list[Image.Image] = field(default_factory=list, init=False, compare=False, repr=False)
 
     @classmethod
     def of(cls, query: ImageLike) -> QueryImage:
@@ -135,8 +136,10 @@ class QueryImage:
 
     @property
     def image(self) -> Image.Image:
-        """The decoded image, upright, RGB."""
-        return decode(self.content, name=self.sample.path)
+        """The decoded image, upright, RGB; it is decoded once."""
+        if not self._decoded:
+            self._decoded.append(decode(self.content, name=self.sample.path))
+        return self._decoded[0]
 
     @property
     def pid(self) -> int | None:
@@ -158,6 +161,11 @@ class Memory(Source):
         if name not in self.names():
             raise self.missing(name)
         return self._query.content
+
+    def image(self, name: str) -> Image.Image:
+        if name not in self.names():
+            raise self.missing(name)
+        return self._query.image
 
 
 def _opened(place: str | Path) -> tuple[Source, Dataset | None]:
