@@ -131,3 +131,77 @@ def test_a_lock_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
         file_lock(tmp_path / "nowhere" / "x", otherwise="wait"),
     ):
         pass
+
+
+def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    for name, before in (("there", b"old"), ("new", None)):
+        target, link = tmp_path / "disk" / name, tmp_path / f"link-{name}"
+        if before is not None:
+            target.write_bytes(before)
+        link.symlink_to(target)
+        with atomic_write(link) as partial:
+            partial.write_bytes(b"result")
+        assert link.is_symlink()
+        assert target.read_bytes() == b"result"
+    (tmp_path / "link-folder").symlink_to(tmp_path / "disk" / "folder")
+    with atomic_directory(tmp_path / "link-folder") as folder:
+        (folder / "a").touch()
+    assert (tmp_path / "link-folder").is_symlink()
+    assert names(tmp_path / "disk") == ["folder", "new", "there"]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "link to a device", "link to itself"])
+def test_what_is_no_file_is_refused_and_stays(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "out"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path = Path("/dev/null")
+    else:
+        path.symlink_to("/dev/null" if "device" in kind else path)
+    before = path.lstat().st_mode
+    with pytest.raises(OutputError, match=r"device, a pipe or a socket|leads to itself"):
+        check_target(path, overwrite=True)
+    with pytest.raises(OutputError, match=r"device, a pipe or a socket|leads to itself"), atomic_write(path):
+        raise AssertionError
+    assert path.lstat().st_mode == before
+
+
+def killed(write: str) -> None:
+    """Run a writer in another process, and kill it while it writes."""
+    code = f"from passerby.files import *\nwith {write} as p:\n    p.touch(); print('in', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "in\n"
+        other.kill()
+
+
+def test_the_next_writer_removes_what_a_killed_one_left(tmp_path: Path) -> None:
+    file, folder = tmp_path / "e.parquet", tmp_path / "set"
+    killed(f"atomic_write({str(file)!r})")
+    killed(f"atomic_directory({str(folder)!r})")
+    assert len(names(tmp_path)) == 2
+    assert all(name.startswith(".") and ".partial" in name for name in names(tmp_path))
+    with atomic_write(tmp_path / "f.parquet") as partial:  # another file: nothing is removed
+        partial.touch()
+    assert len(names(tmp_path)) == 3
+    with atomic_write(file) as partial:
+        partial.touch()
+    with atomic_directory(folder):
+        pass
+    assert names(tmp_path) == ["e.parquet", "f.parquet", "set"]
+
+
+def test_the_next_writer_leaves_a_running_one_alone(tmp_path: Path) -> None:
+    with atomic_write(tmp_path / "e.parquet") as first:
+        first.write_bytes(b"first")
+        other = first.with_name(first.name.replace(f"-{os.getpid()}-", f"-{os.getppid()}-"))
+        elsewhere = first.with_name(".e.12345678-99999999-1.partial.parquet")
+        other.touch()
+        elsewhere.touch()
+        with atomic_write(tmp_path / "e.parquet") as third:
+            third.write_bytes(b"third")
+        assert {other.name, elsewhere.name} <= set(names(tmp_path))
+        first.write_bytes(b"first")
+    assert (tmp_path / "e.parquet").read_bytes() == b"first"

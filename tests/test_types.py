@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 
-from passerby.errors import ShapeError
+from passerby.errors import DatasetLayoutError, ShapeError
 from passerby.types import Batch, Embeddings, EvalResult, Hit, ModelOutput, Protocol, Ranking, Role, Sample
 
 
@@ -178,3 +178,10 @@ def test_parts_are_concatenated_and_what_only_some_have_is_left_out() -> None:
     assert joined.camids is not None
     with pytest.raises(ShapeError, match=r"different dimensions cannot be one set: got \(4, 3\), \(1, 2\)"):
         Embeddings.concatenate([whole, Embeddings(torch.zeros(1, 2), ("a",))])
+
+
+@pytest.mark.parametrize("field", ["pid", "camid", "time"])
+def test_numbers_of_a_sample_fit_in_64_bits(field: str) -> None:
+    assert getattr(Sample("a.jpg", **{field: 2**63 - 1}), field) == 2**63 - 1
+    with pytest.raises(DatasetLayoutError, match=r"'a\.jpg' has the .* 9223372036854775808, expected a number below 2"):
+        Sample("a.jpg", **{field: 2**63})

@@ -18,12 +18,37 @@ catches no other errors.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 
 _MOST = 50
 """The number of names that a message lists."""
 _OF_PLUGINS = ("model", "loss", "recipe")
 """The kinds of names that plugins often define."""
+
+
+_CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+"""Control characters without tab and newline, separators of lines, changes of direction, halves of pairs."""
+
+
+def escape_controls(text: str, *, one_line: bool = False) -> str:
+    """Return a text whose control characters are escapes, so that a name from elsewhere cannot act on a terminal.
+
+    Args:
+        text: the text.
+        one_line: whether newlines and tabs are escaped, too.
+    """
+    escaped = _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
+    return escaped.replace("\n", r"\n").replace("\t", r"\t") if one_line else escaped
+
+
+def is_utf8(text: str) -> bool:
+    """Return whether a text can be stored: a file's name that is not UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class PasserbyError(Exception):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
+import re
 import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from passerby.errors import OutputError
@@ -16,14 +20,28 @@ def check_target(path: str | Path, *, overwrite: bool = False) -> None:
     """Check that a result can be written to ``path``, before the long work on it begins.
 
     Raises:
-        OutputError: if the folder does not exist or is not writable, or the file exists and may not be replaced.
+        OutputError: if the folder does not exist or is not writable, or the file exists and may not be replaced, or is
+            a device or a pipe.
     """
-    file = Path(path).expanduser()
+    file = _target(path)
     if file.is_dir():
         raise OutputError(f"cannot write {file}: it is a folder; name a file")
+    if file.exists() and not file.is_file():
+        raise OutputError(
+            f"cannot write '{file}': it is a device, a pipe or a socket, expected a file. Fix: name a file"
+        )
     if file.exists() and not overwrite:
         raise OutputError(f"{file} exists; choose another name, or replace it with --overwrite")
     _check_folder(file, "write")
+
+
+def _target(path: str | Path) -> Path:
+    """Return the path to write: that which a link leads to, so that the link stays."""
+    file = Path(path).expanduser()
+    try:
+        return file.resolve() if file.is_symlink() else file
+    except (OSError, RuntimeError):
+        raise OutputError(f"cannot write '{file}': it is a link that leads to itself. Fix: remove it") from None
 
 
 def _check_folder(file: Path, purpose: str) -> None:
@@ -38,15 +56,17 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """Write a file completely or not at all.
 
     Yields a hidden path beside ``path``. What the block writes there becomes ``path`` when the block ends without an
-    error, and is deleted otherwise. Processes and threads may write the same file at once: the last one stays.
+    error, and is deleted otherwise; what a killed process left there is deleted first. Processes and threads may write
+    the same file at once: the last one stays. A link stays a link, and what it leads to is written.
 
     Raises:
-        OutputError: if it cannot be written.
+        OutputError: if it cannot be written, or is a device or a pipe.
     """
-    file = Path(path).expanduser()
+    file = _target(path)
     partial = _hidden(file)
     try:
         check_target(file, overwrite=True)
+        _remove_abandoned(file)
         yield partial
         partial.replace(file)
     except OSError as error:
@@ -60,16 +80,18 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 def atomic_directory(path: str | Path) -> Iterator[Path]:
     """Fill a new folder completely or not at all.
 
-    Yields a hidden folder, which becomes ``path`` when the block ends without an error, and is deleted otherwise.
+    Yields a hidden folder, which becomes ``path`` when the block ends without an error, and is deleted otherwise; what
+    a killed process left there is deleted first.
 
     Raises:
         OutputError: if it cannot be written, or ``path`` exists.
     """
-    folder = Path(path).expanduser()
+    folder = _target(path)
     partial = _hidden(folder)
     try:
         if folder.exists():
             raise OutputError(f"{folder} exists; choose another folder, or delete it")
+        _remove_abandoned(folder)
         partial.mkdir(parents=True)
         yield partial
         partial.rename(folder)
@@ -105,4 +127,41 @@ def file_lock(path: str | Path, *, otherwise: str) -> Iterator[None]:
 
 def _hidden(path: Path) -> Path:
     """Return a path of this thread alone, with the suffix kept: libraries choose the format by it."""
-    return path.with_name(f".{path.stem}.{os.getpid()}.{threading.get_ident()}.partial{path.suffix}")
+    return path.with_name(f".{path.stem}.{_host()}-{os.getpid()}-{threading.get_ident()}.partial{path.suffix}")
+
+
+@cache
+def _host() -> str:
+    """Return what identifies the system whose process IDs mean the same as here."""
+    try:
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        namespace = ""
+    return hashlib.blake2b(f"{platform.node()} {namespace}".encode(), digest_size=4).hexdigest()
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what killed processes of this system left of earlier writes of ``path``."""
+    name = re.compile(rf"\.{re.escape(path.stem)}\.{_host()}-(\d+)-\d+\.partial{re.escape(path.suffix)}")
+    with suppress(OSError):
+        for entry in list(path.parent.iterdir()):
+            found = name.fullmatch(entry.name)
+            if found is None or _is_running(int(found[1])):
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    """Return whether a process runs; where that cannot be told, that it does."""
+    if os.name != "posix":  # elsewhere signal 0 would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True

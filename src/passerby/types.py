@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from passerby.compat import current_settings
-from passerby.errors import ProtocolError, ShapeError
+from passerby.errors import DatasetLayoutError, ProtocolError, ShapeError
 
 
 class Role(IntEnum):
@@ -29,9 +29,17 @@ class Role(IntEnum):
     """An image that is always a false match (Market-1501's pid 0)."""
 
 
+_LIMIT = 2**63
+"""The limit of numbers in tensors and tables, 64 bits with a sign."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One image of a dataset, not yet opened."""
+    """One image of a dataset, not yet opened.
+
+    Raises:
+        DatasetLayoutError: if a number does not fit in 64 bits.
+    """
 
     path: str
     """The path relative to the dataset's source."""
@@ -42,6 +50,13 @@ class Sample:
     role: Role = Role.PERSON
     time: int | None = None
     """The frame number, or any count that orders the images of one camera."""
+
+    def __post_init__(self) -> None:
+        for name, number in (("person ID", self.pid), ("camera ID", self.camid), ("time", self.time)):
+            if number is not None and not -_LIMIT <= number < _LIMIT:
+                raise DatasetLayoutError(
+                    f"{self.path!r} has the {name} {number}, expected a number below 2^63. Fix: rename or renumber it"
+                )
 
 
 class Batch(NamedTuple):

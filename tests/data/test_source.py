@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 import zipfile
@@ -113,3 +114,19 @@ def test_has_says_what_names_lists(source: Source) -> None:
     assert all(source.has(name) for name in FILES)
     assert not source.has("a/2.jpg")
     assert not source.has("hollow")
+
+
+@pytest.mark.parametrize("kind", ["directory", "tar"])
+def test_names_that_are_not_utf8_are_refused_before_work(tmp_path: Path, kind: str) -> None:
+    tree = tmp_path / "tree"
+    folder = os.fsencode(tree) + b"/\xd5\xc5\xc8\xfd"
+    Path(os.fsdecode(folder)).mkdir(parents=True)
+    Path(os.fsdecode(folder + b"/readme.txt")).touch()
+    assert len(open_source(tree).names()) == 1, "only images are stored by name"
+    assert open_source(tree).fingerprint()
+    Path(os.fsdecode(folder + b"/1.jpg")).touch()
+    place = tree if kind == "directory" else Path(shutil.make_archive(str(tmp_path / "archive"), "tar", tree))
+    with pytest.raises(DatasetLayoutError, match=r"1 images have names that are not UTF-8, .*\\udcd5.*Fix: rename"):
+        open_source(place).names()
+    with pytest.raises(DatasetLayoutError, match="is not UTF-8"):
+        open_source(os.fsdecode(folder))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from matplotlib.figure import Figure
@@ -52,3 +53,13 @@ def test_other_formats_are_an_error(name: str, tmp_path: Path) -> None:
         with pytest.raises(OutputError, match=r"ends in \.png, \.pdf or \.svg"):
             write(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_control_characters_leave_an_svg_whole(tmp_path: Path) -> None:
+    figure = Figure()
+    figure.suptitle("a\x1b[2J\0\ufffeb")
+    figure.text(0, 0, "two\nlines")
+    save_figure(figure, tmp_path / "f.svg")
+    ElementTree.parse(tmp_path / "f.svg")
+    assert figure.get_suptitle() == r"a\x1b[2J\x00\ufffeb"
+    assert figure.texts[-1].get_text() == "two\nlines"

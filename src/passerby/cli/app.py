@@ -1,12 +1,14 @@
 """The command line: every command is a file of ``cli/commands`` or ``cli/figures`` and calls a library function.
 
 Commands import heavy modules when they run, so that ``passerby --help`` is fast. Every
-:class:`~passerby.errors.PasserbyError` is printed as one line on stderr with exit code 1; any other exception is a bug
-and keeps its traceback.
+:class:`~passerby.errors.PasserbyError`, and every error of the system (:class:`OSError`, no memory), is printed as one
+line on stderr with exit code 1; any other exception is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
 
+import errno
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,8 +21,9 @@ from typer.core import TyperGroup
 from passerby import __version__
 from passerby.cli.command import Command
 from passerby.cli.registry import entries
+from passerby.cli.streams import escaped_output, flush_output
 from passerby.compat import FormerNameWarning
-from passerby.errors import PasserbyError
+from passerby.errors import OutputError, PasserbyError, escape_controls, is_utf8
 from passerby.plugins import load_plugin
 
 
@@ -36,16 +39,35 @@ class _Program(TyperGroup):
         try:
             with _plain_warnings():
                 return super().invoke(ctx)
-        except PasserbyError as error:
+        except BrokenPipeError:  # the reader of a pipe has enough, which click knows
+            raise
+        except (PasserbyError, OSError, MemoryError, RecursionError) as error:
             if ctx.params["debug"]:
                 raise
-            typer.echo(f"passerby: {' '.join(str(error).split())}", err=True)
+            _print_error(_reason(error))
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             if ctx.params["debug"]:
                 raise
             typer.echo("passerby: interrupted", err=True)
             raise typer.Exit(130) from None
+
+
+def _print_error(error: object) -> None:
+    """Print an error as one line, in which no name can act on the terminal."""
+    typer.echo(escape_controls(f"passerby: {' '.join(str(error).split())}"), err=True)
+
+
+def _reason(error: BaseException) -> str:
+    """Return what is wrong, for errors of the system as for those of this package."""
+    if isinstance(error, OSError) and error.strerror:
+        fix = ". Fix: make room, or write elsewhere" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        return f"{error.strerror}{'' if error.filename is None else f': {str(error.filename)!r}'}{fix}"
+    if isinstance(error, MemoryError):
+        return f"there is not enough memory{f' ({error})' if str(error) else ''}. Fix: free some, or ask for less"
+    if isinstance(error, RecursionError):
+        return "the input is nested too deeply. Fix: take one that is not damaged"
+    return str(error) or type(error).__name__
 
 
 @contextmanager
@@ -128,5 +150,24 @@ app = build_app()
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with 0, 1 for an error, 2 for misuse or 130 when interrupted."""
-    app(args=None if arguments is None else list(arguments), prog_name="passerby")
-    raise SystemExit(0)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    with escaped_output():
+        try:
+            _check_utf8(given)
+            app(args=given, prog_name="passerby")
+            code: Any = 0
+        except SystemExit as stop:
+            code = stop.code
+        try:
+            flush_output()
+        except OutputError as error:
+            _print_error(error)
+            code = code or 1
+    raise SystemExit(code)
+
+
+def _check_utf8(arguments: Sequence[str]) -> None:
+    for argument in arguments:
+        if not is_utf8(argument):
+            _print_error(f"argument {argument!r} is not UTF-8, so it cannot be stored. Fix: rename the file")
+            raise SystemExit(1)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from passerby.data.archive import archive_kind, open_tar, open_zip, read_file, read_tarred, read_zipped
 from passerby.data.provenance import is_generated_set
 from passerby.data.walk import follow_links, is_in_skipped_folder, link_target, walk
-from passerby.errors import DatasetLayoutError
+from passerby.errors import DatasetLayoutError, is_utf8
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -105,7 +105,7 @@ class Source(ABC):
         """
         found = hashlib.blake2b(digest_size=16)
         for name in self.names():
-            found.update(name.encode() + b"\0" + self.digest(name))
+            found.update(name.encode(errors="surrogateescape") + b"\0" + self.digest(name))
         return found.hexdigest()
 
     def sidecar(self, name: str) -> bytes | None:
@@ -162,6 +162,15 @@ class StoredSource(Source):
         images = (name for name in self.names() if is_image(name))
         return is_generated_set(self.root.expanduser().absolute(), settings, SETTINGS, images)
 
+    def _checked(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the names, those of all images being UTF-8: others could not be stored after the work on them."""
+        if lost := [name for name in names if not name.isascii() and is_image(name) and not is_utf8(name)]:
+            raise DatasetLayoutError(
+                f"{self.root}: {len(lost):,} images have names that are not UTF-8, the first {lost[0]!r}. Fix: rename "
+                "them, for example by `convmv -r --notest -f gbk -t utf-8 FOLDER`"
+            )
+        return names
+
     def cache_folder(self) -> Path | None:
         return cache_root() / "poses" / hashlib.sha256(self.place.encode()).hexdigest()[:16]
 
@@ -174,7 +183,7 @@ class DirectorySource(StoredSource):
         return root / CACHE_FOLDER if root != Path(root.anchor) and _is_writable(root) else super().cache_folder()
 
     def names(self) -> tuple[str, ...]:
-        return walk(self.root).files
+        return self._checked(walk(self.root).files)
 
     def links(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         found = walk(self.root)
@@ -231,7 +240,8 @@ class ArchiveSource(StoredSource):
     def names(self) -> tuple[str, ...]:
         with self._lock:
             self._opened()
-            return tuple(sorted(name for name in self._members if not is_in_skipped_folder(name)))
+            names = tuple(sorted(name for name in self._members if not is_in_skipped_folder(name)))
+        return self._checked(names)
 
     def links(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         with self._lock:
@@ -326,6 +336,8 @@ def open_source(path: str | Path) -> Source:
     if not str(path).strip():
         raise DatasetLayoutError("no path: got an empty text, expected a directory, a .zip or a .tar")
     root = Path(path).expanduser()
+    if not is_utf8(str(root.absolute())):
+        raise DatasetLayoutError(f"path {str(root.absolute())!r} is not UTF-8, so it cannot be stored. Fix: rename it")
     if root.is_dir():
         return DirectorySource(root)
     if not root.exists():

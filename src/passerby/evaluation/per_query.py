@@ -15,6 +15,8 @@ COLUMNS = ("path", "pid", "camid", "matches", "first_rank", "average_precision",
 def write_per_query(path: str | Path, result: EvalResult) -> None:
     """Write one row per query, in the order of the queries; those without a valid match are left out.
 
+    A path that a spreadsheet would take for a formula begins with an apostrophe (:func:`inert_cell`).
+
     Raises:
         ProtocolError: if the protocol has no results per query, since it averages over random galleries.
     """
@@ -27,7 +29,12 @@ def write_per_query(path: str | Path, result: EvalResult) -> None:
     with atomic_write(Path(path)) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        writer.writerows(rows)
+        writer.writerows([inert_cell(path), *numbers] for path, *numbers in rows)
+
+
+def inert_cell(text: str) -> str:
+    """Return a text that spreadsheets do not take for a formula: one that begins like that gets an apostrophe."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
 
 
 def check_no_draws(protocol: Protocol) -> None:

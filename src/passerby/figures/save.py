@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from passerby.errors import OutputError
+from passerby.errors import OutputError, escape_controls
 from passerby.files import atomic_write, check_target
 
 if TYPE_CHECKING:
@@ -36,10 +36,20 @@ def save_figure(figure: Figure, path: str | Path, *, dpi: int = 150) -> None:
 
     content, form = io.BytesIO(), _format(path)
     disable_math_text(figure)
+    escape_text(figure)
     with mpl.rc_context({"svg.hashsalt": "passerby", "svg.fonttype": "path"}):
         figure.savefig(content, format=form, dpi=dpi, metadata=_NO_DATE[form])
     with atomic_write(path) as partial:
         partial.write_bytes(content.getvalue())
+
+
+def escape_text(figure: Figure) -> None:
+    """Escape control characters of names in every text: an SVG that holds one is no XML."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        if (escaped := escape_controls(text.get_text())) != text.get_text():
+            text.set_text(escaped)
 
 
 def disable_math_text(figure: Figure) -> None:

@@ -14,6 +14,7 @@ import typer
 from passerby.cli.options import BatchSizeOption, DeviceOption, JsonOption, KeypointsOption, RunArgument
 from passerby.cli.registry import Panel, command
 from passerby.cli.results import progress_bar
+from passerby.errors import escape_controls
 
 if TYPE_CHECKING:
     from passerby.data.source import Source
@@ -98,6 +99,7 @@ def _print(found: Sequence[tuple[str, AttributePredictions]]) -> None:
     for name, description in found:
         table = Table(box=None, pad_edge=False, show_header=False)
         for group, predicted in description.items():
-            table.add_row(group, predicted.value, f"{predicted.probability:.2f}")
-        console.print(name, soft_wrap=True)
+            words = (escape_controls(text, one_line=True) for text in (group, predicted.value))
+            table.add_row(*words, f"{predicted.probability:.2f}")
+        console.print(escape_controls(name, one_line=True), soft_wrap=True)
         console.print(table)

@@ -18,6 +18,7 @@ from passerby.cli.options import (
     RunArgument,
 )
 from passerby.cli.registry import Panel, command
+from passerby.errors import escape_controls
 
 if TYPE_CHECKING:
     from passerby.data.source import Source
@@ -98,7 +99,7 @@ def _print(found: MatchExplanation) -> None:
 
     from passerby.explain.format import format_number, format_probability
 
-    typer.echo(found.sentence)
+    typer.echo(escape_controls(found.sentence, one_line=True))
     typer.echo(f"\ndistance {format_number(found.distance)} ({found.protocol})")
     if found.same_person is not None:
         typer.echo(f"{format_probability(found.same_person).replace('P', 'P(same person)')}, {found.verdict}")
@@ -118,5 +119,5 @@ def _print(found: MatchExplanation) -> None:
         table = Table("attribute", "first", "second", "", box=None, pad_edge=False)
         for row in found.attributes:
             values = f"{row.a} ({row.probability_a:.2f})", f"{row.b} ({row.probability_b:.2f})"
-            table.add_row(row.group, *values, row.judged)
+            table.add_row(*(escape_controls(text, one_line=True) for text in (row.group, *values, row.judged)))
         console.print(table)

@@ -23,7 +23,7 @@ from passerby.cli.options import (
     RunArgument,
 )
 from passerby.cli.registry import Panel, command
-from passerby.errors import ConfigError
+from passerby.errors import ConfigError, escape_controls
 
 if TYPE_CHECKING:
     from passerby.data.attributes.query import AttributeQuery
@@ -156,7 +156,7 @@ class _Answer:
 
         from passerby.types import Role
 
-        typer.echo(self._heading())
+        typer.echo(escape_controls(self._heading(), one_line=True))
         if not self.hits:
             return
         numbers = [*(["distance"] if self.image else []), *(["probability"] if self.attributes else [])]
@@ -169,7 +169,8 @@ class _Answer:
             person = hit.pid if hit.role is Role.PERSON else hit.role.name.lower()
             labels = ("–" if label is None else str(label) for label in (person, hit.camid))
             verdict = [f"{hit.same_person:.4f}", str(hit.verdict)] if calibrated else []
-            table.add_row(str(hit.rank), *(f"{getattr(hit, n):.4f}" for n in numbers), *verdict, *labels, hit.path)
+            path = escape_controls(hit.path, one_line=True)
+            table.add_row(str(hit.rank), *(f"{getattr(hit, n):.4f}" for n in numbers), *verdict, *labels, path)
         console = Console(markup=False, highlight=False)
         if not console.is_terminal:
             console.width = 10_000  # a path in a pipe stays in one piece

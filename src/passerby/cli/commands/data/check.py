@@ -9,6 +9,7 @@ import typer
 
 from passerby.cli.options import DatasetArgument, JsonOption
 from passerby.cli.registry import command
+from passerby.errors import escape_controls
 
 if TYPE_CHECKING:
     from passerby.data.checks import Finding, Report
@@ -61,8 +62,8 @@ def _print(report: Report, *, shown: int | None) -> None:
 
 
 def _print_finding(finding: Finding, shown: int | None) -> None:
-    typer.echo(f"{finding.level}: {finding.message}")
+    typer.echo(escape_controls(f"{finding.level}: {finding.message}", one_line=True))
     for name in finding.files[:shown]:
-        typer.echo(f"  {name}")
+        typer.echo(escape_controls(f"  {name}", one_line=True))
     if shown is not None and len(finding.files) > shown:
         typer.echo(f"  and {len(finding.files) - shown:,} more (--all lists them)")
