@@ -28,7 +28,7 @@ _OF_PLUGINS = ("model", "loss", "recipe")
 
 
 _CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
-"""Control characters without tab and newline, separators of lines, changes of direction, halves of pairs."""
+"""The control characters but tab and newline, separators of lines, changes of direction, halves of pairs."""
 
 
 def escape_controls(text: str, *, one_line: bool = False) -> str:

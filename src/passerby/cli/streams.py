@@ -81,6 +81,6 @@ def flush_output() -> None:
 
 
 def _discard_output() -> None:
-    """Lead stdout to nowhere: Python flushes it once more at its end."""
+    """Send stdout to nowhere: Python flushes it once more at its end."""
     with suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a device
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
