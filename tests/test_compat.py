@@ -13,7 +13,7 @@ from passerby.inference.load import load
 from passerby.models.registry import create_model
 from passerby.recipes.registry import load_recipe
 from passerby.training.checkpoint import save_model
-from passerby.training.config import read_config
+from passerby.training.config import AugmentConfig, read_config, validated
 from passerby.training.run import RunFolder
 
 
@@ -118,12 +118,20 @@ def test_parts_are_cropped_as_they_were() -> None:
     for model in ("attention_driven", {"name": "attention_driven", "options": {}}):
         assert compat.former_defaults({"model": model, "parts": {"by": "pose"}})["parts"] == former
         named = {"model": model, "parts": {"align": True, "head": "neck"}}
-        assert compat.former_defaults(named) == named
+        assert compat.former_defaults(named)["parts"] == named["parts"]
+
+
+def test_augmentation_keeps_its_former_defaults() -> None:
+    old = compat.former_defaults({"model": {"name": "aap_reid"}, "augment": {"erase": 0.5}})
+    assert old["augment"] == {"erase": 0.5, "erase_fill": "mean", "erase_aspect": "log"}
+    assert validated({"recipe": "x", **old}).augment.erase_fill == "mean"
+    assert AugmentConfig().erase_fill == "random"
 
 
 def test_damaged_sections_are_left_to_validation() -> None:
     for damaged in ({"model": "dual_attention", "options": 7}, {"model": {"name": ["x"]}}, {"model": 3}, {}):
-        assert compat.former_defaults(damaged) == damaged
+        found = compat.former_defaults(damaged)
+        assert {key: found[key] for key in damaged} == damaged
 
 
 def test_a_run_of_now_gets_the_defaults_of_now(tmp_path: Path) -> None:

@@ -52,7 +52,10 @@ _FORMER_OPTIONS: dict[str, dict[str, Any]] = {
     "dual_attention": {"scaled": False},
 }
 """The former defaults of models' options, by model."""
-_FORMER_SETTINGS: dict[str, dict[str, Any]] = {"parts": {"align": False, "head": "face"}}
+_FORMER_SETTINGS: dict[str, dict[str, Any]] = {
+    "augment": {"erase_fill": "mean", "erase_aspect": "log"},
+    "parts": {"align": False, "head": "face"},
+}
 """The former defaults of settings, and the values that new settings stand for in older files, by section."""
 _FORMER_LOSSES: dict[str, dict[str, Any]] = {"multitask": {"max_weight": None}}
 """The former defaults of losses' settings, by loss."""

@@ -118,7 +118,7 @@ def value(config: Any, name: str) -> Any:
     for part in name.split("."):
         config = getattr(config, part)
     if name == "augment":
-        return {key: amount for key, amount in config.model_dump().items() if amount}
+        return {key: amount for key, amount in config.model_dump().items() if amount and not key.startswith("erase_")}
     return config.model_dump() if name == "loss" else config
 
 
@@ -138,6 +138,13 @@ def test_a_recipe_is_the_models_whole_network(recipe: str) -> None:
 def test_batches_have_the_papers_size() -> None:
     sizes = {name: load_recipe(name).sampler.p * load_recipe(name).sampler.k for name in SETTINGS}
     assert sizes == {**dict.fromkeys(SETTINGS, 32), "strong_baseline": 64}
+
+
+def test_erased_rectangles_are_zhongs_or_luos() -> None:
+    """Zhong et al. fill with random colors; Luo et al.'s code fills with the mean."""
+    filled = {name: load_recipe(name).augment.erase_fill for name in SETTINGS if load_recipe(name).augment.erase}
+    assert filled == {"strong_baseline": "mean", "aap_reid": "random", "dual_attention": "random"}
+    assert {load_recipe(name).augment.erase_aspect for name in filled} == {"uniform"}
 
 
 def test_every_paper_is_here() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from passerby.config import with_overrides
 from passerby.errors import ConfigError, DatasetLayoutError
@@ -45,6 +46,17 @@ def test_four_tasks_are_trained_and_their_weights_are_resumed(tmp_path: Path) ->
     half.write_text(json.dumps(json.loads(half.read_text()) | {"epochs": 2}))
     train(None, tmp_path / "cut", resume=True, show_progress=False)
     assert parts(tmp_path / "cut") == parts(tmp_path / "whole")
+
+
+def test_data_without_attributes_names_the_setting(tmp_path: Path) -> None:
+    for pid in range(1, 5):
+        for camera in (1, 2):
+            path = tmp_path / "market" / "bounding_box_train" / f"{pid:04}_c{camera}s1_000000_00.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (32, 64), (40 * pid, 80, 30 * camera)).save(path)
+    fix = r"'.*market' has no file of attributes; expected one .*\. Fix: .*--set data\.attributes=FILE"
+    with pytest.raises(DatasetLayoutError, match=fix):
+        train(config(**{"data.train": str(tmp_path / "market")}), tmp_path / "run", show_progress=False)
 
 
 def test_attributes_of_other_people_are_rejected(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from passerby.data.dataset import people
 from passerby.data.images.augment import Augmentation
 from passerby.data.images.decode import read_all, read_batches, read_image
 from passerby.data.keypoints.crops import PartMaker, warn_mean_pose
-from passerby.data.sampler import PKSampler
+from passerby.data.sampler import BatchSampler
 from passerby.data.source import Source
 from passerby.errors import DatasetLayoutError
 from passerby.types import Batch, Role, Sample
@@ -58,7 +58,7 @@ class TrainLoader:
         self,
         source: Source,
         samples: Sequence[Sample],
-        sampler: PKSampler,
+        sampler: BatchSampler,
         *,
         size: tuple[int, int],
         augmentation: Augmentation,

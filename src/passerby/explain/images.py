@@ -100,7 +100,7 @@ class ModelView:
         if self.rectangles:
             kept = list(rows)
             cut = Rectangles(self.rectangles.regions[kept], self.rectangles.by_mean_pose[kept])
-        return model_inputs(pixels, self.part_maker, cut, self.inputs[0].device)
+        return model_inputs(pixels, self.part_maker, cut, self.inputs[0].device, self.model.normalization)
 
     @cached_property
     def output(self) -> ModelOutput:
@@ -122,7 +122,7 @@ def view_samples(model: Model, images: ImageSet, samples: Sequence[Sample]) -> M
     maker = model.part_maker(source)
     rectangles = maker.rectangles(names, pixels) if maker else None
     device = next(network.parameters()).device
-    inputs = model_inputs(pixels, maker, rectangles, device)
+    inputs = model_inputs(pixels, maker, rectangles, device, model.normalization)
     visible = torch.stack([to_tensor(images.image(name), size) for name in names])
     whole, parts = visible, None
     if maker and rectangles:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from passerby.data.images.decode import read_batches
+from passerby.data.images.normalize import Normalization
 from passerby.data.keypoints.crops import PartMaker, Rectangles, warn_mean_pose
 from passerby.data.source import Source
 from passerby.errors import ConfigError, DatasetLayoutError
@@ -81,13 +82,17 @@ def embed(
 
 
 def model_inputs(
-    images: Tensor, parts: PartMaker | None, rectangles: Rectangles | None, device: torch.device
+    images: Tensor,
+    parts: PartMaker | None,
+    rectangles: Rectangles | None,
+    device: torch.device,
+    normalization: Normalization,
 ) -> tuple[Tensor, ...]:
     """Return what a network is called with for images ``(b, 3, h, w)``, uint8, cut at ``rectangles`` if there are any.
 
     Unlike :meth:`~passerby.inference.session.Session.run` this leaves gradients to the caller.
     """
-    return network_inputs(*_cut(images, parts, rectangles), device)
+    return network_inputs(*_cut(images, parts, rectangles), device, normalization)
 
 
 def _cut(images: Tensor, parts: PartMaker | None, rectangles: Rectangles | None) -> tuple[Tensor, Tensor | None]:

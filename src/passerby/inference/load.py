@@ -66,6 +66,7 @@ def load(path: str | Path, options: InferenceOptions | None = None, **changes: A
         parts=parts,
         calibration=read_calibration(folder),
         backbone=_backbone(network, description["options"]),
+        normalization=description.get("normalization", "imagenet"),
         **evaluation,
     )
     _LOG.info("%s: %r, %s", folder, model, model.options.describe())

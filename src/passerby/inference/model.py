@@ -21,6 +21,7 @@ from torch import nn
 from passerby.data.attributes.labels import Attributes
 from passerby.data.attributes.schema import Schema
 from passerby.data.dataset import Dataset
+from passerby.data.images.normalize import Normalization
 from passerby.data.keypoints.crops import PartMaker
 from passerby.data.keypoints.origin import AUTO, KeypointOrigin
 from passerby.data.source import Source
@@ -58,6 +59,7 @@ class Model:
         distance: what evaluations rank by (:class:`~passerby.types.Protocol`); searches always compare embeddings.
         calibration: what the distances mean (``passerby calibrate``).
         backbone: the backbone's name, for ``repr``.
+        normalization: the normalization of the images that the network was trained with; a session has its own.
     """
 
     def __init__(
@@ -72,9 +74,11 @@ class Model:
         distance: Distance = "global",
         calibration: Calibration | None = None,
         backbone: str | None = None,
+        normalization: Normalization = "imagenet",
     ) -> None:
         if isinstance(network, nn.Module):
-            network = TorchSession(network if options is None else network.to(resolve_device(options.device)))
+            placed = network if options is None else network.to(resolve_device(options.device))
+            network = TorchSession(placed, normalization=normalization)
             network.network.eval()
         self.session: Session = network
         self.size, self.parts = size, dict(parts or {})
@@ -98,9 +102,22 @@ class Model:
         Raises:
             ConfigError: if the session runs something else.
         """
+        return self._torch_session.network
+
+    @property
+    def _torch_session(self) -> TorchSession:
         if not isinstance(self.session, TorchSession):
             raise ConfigError(f"{self.card.name} runs in a {type(self.session).__name__}, which has no PyTorch network")
-        return self.session.network
+        return self.session
+
+    @property
+    def normalization(self) -> Normalization:
+        """The normalization of the images that :attr:`network` takes.
+
+        Raises:
+            ConfigError: if the session runs something else than a PyTorch network, and so normalizes images itself.
+        """
+        return self._torch_session.normalization
 
     @property
     def card(self) -> ModelCard:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from passerby.data.attributes.schema import Schema
-from passerby.data.images.normalize import normalize_images, normalize_parts
+from passerby.data.images.normalize import Normalization, check_normalization, normalize_images, normalize_parts
 from passerby.models.base import ReidModel
 from passerby.models.card import ModelCard
 from passerby.types import ModelOutput
@@ -39,6 +39,8 @@ class Session(Protocol):
     def run(self, images: Tensor, parts: Tensor | None = None) -> ModelOutput:
         """Return the network's output, on its device, in evaluation mode and without gradients.
 
+        The session normalizes the images, as those were that its network was trained with; nothing else does.
+
         Args:
             images: ``(b, 3, h, w)`` uint8, RGB, of the model's size.
             parts: ``(b, p, 3, y, x)`` uint8, for models whose card asks for them.
@@ -49,10 +51,15 @@ class Session(Protocol):
 
 
 class TorchSession:
-    """A PyTorch network as a :class:`Session`."""
+    """A PyTorch network as a :class:`Session`.
 
-    def __init__(self, network: ReidModel) -> None:
-        self.network = network
+    Args:
+        normalization: the normalization of the images that the network was trained with.
+    """
+
+    def __init__(self, network: ReidModel, *, normalization: Normalization = "imagenet") -> None:
+        check_normalization(normalization)
+        self.network, self.normalization = network, normalization
         self.card, self.schema, self.embedding_size = network.card, network.schema, network.embedding_size
 
     @property
@@ -64,18 +71,20 @@ class TorchSession:
     def run(self, images: Tensor, parts: Tensor | None = None) -> ModelOutput:
         """Return the network's output; its mode is restored afterwards."""
         with evaluation_mode(self.network):
-            output: ModelOutput = self.network(*network_inputs(images, parts, self.device))
+            output: ModelOutput = self.network(*network_inputs(images, parts, self.device, self.normalization))
         return output
 
     def digest(self, salt: str) -> str:
-        """Return hex digits of the weights and ``salt``."""
-        return digest(self.network, salt)
+        """Return hex digits of the weights, of a normalization other than ImageNet's, and ``salt``."""
+        return digest(self.network, salt if self.normalization == "imagenet" else f"{salt} {self.normalization}")
 
 
-def network_inputs(images: Tensor, parts: Tensor | None, device: torch.device) -> tuple[Tensor, ...]:
+def network_inputs(
+    images: Tensor, parts: Tensor | None, device: torch.device, normalization: Normalization
+) -> tuple[Tensor, ...]:
     """Return what a network is called with: normalized float32 images and, if given, parts, on ``device``."""
-    batch = normalize_images(images.to(device)).contiguous(memory_format=torch.channels_last)
-    return (batch,) if parts is None else (batch, normalize_parts(parts.to(device)))
+    batch = normalize_images(images.to(device), normalization).contiguous(memory_format=torch.channels_last)
+    return (batch,) if parts is None else (batch, normalize_parts(parts.to(device), normalization))
 
 
 @contextmanager

@@ -26,11 +26,13 @@ def aanet() -> TrainConfig:
     SGD with learning rate 0.1 for new layers and 0.01 for the backbone, ×0.1 at epoch 20 of 40, batch 32 (§3.5).
 
     † marks settings that the paper does not state and that were chosen here: a batch is 32 people with one image each,
-    so that an epoch sees every image once; momentum (0.9) and weight decay (5e-4; none for the learned loss weights);
-    the learned loss weights have a tenth of the learning rate and are at most 5.
+    so that an epoch sees every image (24 of Market-1501's twice, to fill up the last batch); momentum (0.9) and weight
+    decay (5e-4; none for the learned loss weights); the learned loss weights have a tenth of the learning rate and are
+    at most 5.
 
-    Command: ``passerby train aanet --data market1501:PATH --set model.backbone_weights=R50.pth``; on DukeMTMC-reID also
-    ``--set model.options.schema=dukemtmc``; AANet-152 is ``--set model.options.backbone=resnet152 --set sampler.p=24``.
+    Command: ``passerby train aanet --data market1501:PATH --set data.attributes=market_attribute.mat
+    --set model.backbone_weights=R50.pth``; on DukeMTMC-reID ``--set model.options.schema=dukemtmc`` and its attributes;
+    AANet-152 is ``--set model.options.backbone=resnet152 --set sampler.p=24``.
     Cost: 16,200 steps of 32 images.
     Expected: 93.89 / 82.45 (rank-1 / mAP).
     """

@@ -36,13 +36,14 @@ def attention_driven() -> TrainConfig:
     SGD 0.01, ÷10 every 40 of 100 epochs, batch 32, no augmentation (§4.2).
 
     † marks settings that the paper does not state and that were chosen here: a batch is 32 people with one image each,
-    so that an epoch sees every image once; momentum (0.9) and weight decay (5e-4).
+    so that an epoch sees every image (24 of Market-1501's twice, to fill up the last batch); momentum (0.9) and weight
+    decay (5e-4).
 
     Command: ``passerby train attention_driven --data market1501:PATH``. Synthetic data has its own keypoints; for other
     data the pose network of this package predicts them, or ``--set parts.keypoints=BODY_POINTS`` names annotations. The
     paper first trains its network for nine epochs on ImageNet, which is left to the user; give such weights as
     ``model.backbone_weights``.
-    Cost: 40,400 steps of 32 images and their parts.
+    Cost: 40,500 steps of 32 images and their parts.
     Expected: 94.65 / 85.22 (rank-1 / mAP) with these values of λ and β; 94.99 / 86.47 with ``loss.intra=0.1`` and
     ``parts.overlap=0.0625``.
     """

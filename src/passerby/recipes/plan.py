@@ -23,6 +23,7 @@ from passerby.recipes.conditions import shorten
 from passerby.recipes.progress import Inputs, Progress, progress
 from passerby.recipes.sizes import count
 from passerby.recipes.tables import COUNTED, Column, Table, load_table
+from passerby.training.attributes import GIVE_ATTRIBUTES
 from passerby.training.config import TrainConfig
 from passerby.training.inputs import digests
 from passerby.training.run import RunFolder
@@ -144,7 +145,8 @@ def _check_described(table: Table, schema: Schema, training: Dataset, test: Data
             f"{table.name} of {table.recipe} needs the attributes of '{paths['data.test']}'. Fix: name a table of them "
             "with --set data.test_attributes=FILE, or leave data.test out"
         )
-    known = read_attributes(paths["data.test_attributes"] or paths["data.attributes"] or test.source, schema)
+    place = paths["data.test_attributes"] or paths["data.attributes"] or test.source
+    known = read_attributes(place, schema, fix=GIVE_ATTRIBUTES)
     known.of_all([sample for sample in test.gallery if sample.role is Role.PERSON])
 
 

@@ -13,6 +13,9 @@ from passerby.evaluation.attribute_test import AttributeTest
 from passerby.models.base import ReidModel
 from passerby.training.config import TrainConfig
 
+GIVE_ATTRIBUTES = "name the .mat or .csv of this data's people with --set data.attributes=FILE"
+"""What to do about training data without attributes."""
+
 
 def training_attributes(config: TrainConfig, model: ReidModel, dataset: Dataset) -> Int64[Tensor, "n g"] | None:
     """Return the classes of the training images by the model's schema; ``None`` for a loss without them.
@@ -25,7 +28,7 @@ def training_attributes(config: TrainConfig, model: ReidModel, dataset: Dataset)
         return None
     if model.schema is None:
         raise ConfigError(f"{config.model.name} predicts no attributes; leave them out of loss.tasks")
-    known = read_attributes(config.data.attributes or dataset.source, model.schema)
+    known = read_attributes(config.data.attributes or dataset.source, model.schema, fix=GIVE_ATTRIBUTES)
     return torch.from_numpy(known.of_all(dataset.split("train")))
 
 
@@ -49,5 +52,5 @@ def evaluation_attributes(
         return known
     if data.test not in (None, data.train):
         return None
-    known = read_attributes(data.attributes or training.source, model.schema)
+    known = read_attributes(data.attributes or training.source, model.schema, fix=GIVE_ATTRIBUTES)
     return known if any(known.of(sample) is not None for sample in test.gallery) else None

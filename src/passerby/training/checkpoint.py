@@ -11,6 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from passerby.compat import DEFAULTS
+from passerby.data.images.normalize import Normalization
 from passerby.errors import ConfigError
 from passerby.files import atomic_directory, atomic_write
 from passerby.models.base import ReidModel
@@ -27,6 +28,7 @@ def save_model(
     *,
     options: dict[str, Any],
     size: tuple[int, int],
+    normalization: Normalization = "imagenet",
     parts: dict[str, Any] | None = None,
     evaluation: dict[str, Any] | None = None,
     weights: Mapping[str, Any] | None = None,
@@ -34,6 +36,7 @@ def save_model(
     """Write the weights, then the JSON that completes them; a reader never sees an incomplete model.
 
     Args:
+        normalization: the normalization of the images that the network was trained with.
         parts: how images are cut (:func:`~passerby.inference.keypoint_source.part_maker`), for a model that needs them.
         evaluation: ``flip_tta``, ``normalize``, ``distance``, ``draws`` and ``seed`` of
             :class:`~passerby.inference.model.Model`.
@@ -48,6 +51,7 @@ def save_model(
         "options": options,
         "num_classes": _num_classes(state, model.identities),
         "size": list(size),
+        "normalization": normalization,
         "embedding_size": model.embedding_size,
         **({"parts": parts} if parts and "parts" in model.card.inputs else {}),
         **({"evaluation": evaluation} if evaluation else {}),

@@ -8,7 +8,10 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from passerby.config import Frozen, read_as, validate
+from passerby.data.images.erase import EraseAspect, EraseFill
+from passerby.data.images.normalize import Normalization
 from passerby.data.keypoints.regions import OVERLAP, Head
+from passerby.data.sampler import Coverage, EpochOf, Order
 from passerby.losses.registry import AnyLossConfig
 from passerby.losses.reid import LossConfig
 
@@ -22,6 +25,9 @@ class DataConfig(Frozen):
     """The dataset of query and gallery images; ``None``: the training dataset."""
     height: int = Field(256, ge=16)
     width: int = Field(128, ge=16)
+    normalization: Normalization = "imagenet"
+    """The normalization of images: ``imagenet`` means and deviations, ``imagenet_mean``: the means alone, or
+    ``image_mean``: each image's own channel means."""
     cache: bool = True
     """A switch to keep the resized training images in memory (images × 3 × height × width bytes)."""
     threads: int = Field(2, ge=1)
@@ -79,6 +85,11 @@ class AugmentConfig(Frozen):
     jitter: float = Field(0.0, ge=0, lt=1)
     """The largest change of brightness, contrast and saturation: each is multiplied by 1 ± this."""
     erase: float = Field(0.0, ge=0, le=1)
+    """The probability of an erased rectangle."""
+    erase_fill: EraseFill = "random"
+    """The filling of an erased rectangle: ``random`` colors, or the ``mean`` color."""
+    erase_aspect: EraseAspect = "uniform"
+    """The distribution of its aspect ratio: ``uniform``, or uniform by its ``log``."""
 
 
 class PartsConfig(Frozen):
@@ -114,11 +125,15 @@ class EvaluationConfig(Frozen):
 
 
 class SamplerConfig(Frozen):
-    """The batches: P people × K images each."""
+    """The batches: P people × K images each, or P·K images in random order."""
 
     p: int = Field(8, ge=2)
     k: int = Field(4, ge=1)
-    epoch_of: Literal["images", "identities"] = "images"
+    order: Order = "people"
+    """``people``: P people × K images; ``random``: images in random order, whoever they show."""
+    epoch_of: EpochOf = "images"
+    coverage: Coverage = "groups"
+    """The images that an epoch sees: whole ``groups`` of K of each person, or ``all``."""
 
 
 class OptimizerConfig(Frozen):

@@ -20,7 +20,7 @@ from passerby.data.dataset import Dataset, people
 from passerby.data.images.augment import Augmentation
 from passerby.data.loader import TrainLoader, class_labels
 from passerby.data.registry import load as load_dataset
-from passerby.data.sampler import PKSampler
+from passerby.data.sampler import create_sampler
 from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.evaluation.evaluate import check_distance, check_evaluable
 from passerby.inference.keypoint_source import part_maker
@@ -158,6 +158,7 @@ class ReidTraining(Training[Batch, EvalResult | None]):
                 model,
                 options=config.model.options,
                 size=config.data.size,
+                normalization=config.data.normalization,
                 parts=config.parts.model_dump(),
                 evaluation=config.evaluation.model_dump(),
                 weights=origins(folder),
@@ -194,7 +195,16 @@ def evaluation_model(network: ReidModel, config: TrainConfig) -> Model:
         keypoints=parts.keypoints,
     )
     cut = parts.model_dump(exclude={"keypoints"})
-    return Model(network, config.data.size, options, parts=cut, draws=how.draws, seed=how.seed, distance=how.distance)
+    return Model(
+        network,
+        config.data.size,
+        options,
+        parts=cut,
+        draws=how.draws,
+        seed=how.seed,
+        distance=how.distance,
+        normalization=config.data.normalization,
+    )
 
 
 def count_people(dataset: Dataset) -> int:
@@ -212,14 +222,15 @@ def count_people(dataset: Dataset) -> int:
 def train_loader(config: TrainConfig, model: ReidModel, dataset: Dataset, *, rank: int, world: int) -> TrainLoader:
     """Return the batches of one process, cut into parts and with attributes where model and loss need them."""
     samples = dataset.split("train")
-    sampler = PKSampler(class_labels(samples), **config.sampler.model_dump(), seed=config.seed, rank=rank, world=world)
+    how = config.sampler.model_dump()
+    sampler = create_sampler(class_labels(samples), **how, seed=config.seed, rank=rank, world=world)
     needs_parts = "parts" in model.card.inputs
     return TrainLoader(
         dataset.source,
         samples,
         sampler,
         size=config.data.size,
-        augmentation=Augmentation(**config.augment.model_dump()),
+        augmentation=Augmentation(**config.augment.model_dump(), normalization=config.data.normalization),
         seed=config.seed,
         cache=config.data.cache,
         threads=config.data.threads,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any, get_args
+
 import kornia
 import pytest
 import torch
@@ -12,12 +15,16 @@ from passerby.data.images.augment import (
     Augmentation,
     random_affine,
     random_enlarged_crop,
-    random_erase,
     random_flip,
     random_jitter,
     random_pad_crop,
 )
-from passerby.data.images.normalize import IMAGENET_MEAN, IMAGENET_STD, normalize_images
+from passerby.data.images.erase import EraseAspect, fill_randomly, fill_with_mean, random_rectangles
+from passerby.data.images.normalize import IMAGENET_MEAN, IMAGENET_STD, Normalization, normalize_images
+from passerby.errors import UnknownNameError
+
+FORMER_AREAS = [9, 30, 35, 12, 35, 21, 12, 12]
+"""The pixels that version 0.1 erased of eight images of 16×8 with probability 0.8 and seed 5."""
 
 
 def seeded(seed: int = 0) -> Generator:
@@ -86,9 +93,10 @@ def test_rotation_keeps_the_center_within_its_bound() -> None:
     assert height.abs().max() > 1
 
 
-def test_erasing_leaves_one_mean_colored_rectangle_of_2_to_40_percent() -> None:
+@pytest.mark.parametrize("aspect", get_args(EraseAspect))
+def test_erasing_leaves_one_mean_colored_rectangle_of_2_to_40_percent(aspect: Any) -> None:
     x = torch.ones(300, 3, 64, 32)
-    erased = random_erase(x, 1.0, seeded())
+    erased = fill_with_mean(x, random_rectangles((300, 64, 32), 1.0, seeded(), aspect=aspect))
     hole = (erased == 0).all(dim=1)
     for mask in hole[hole.any(dim=2).any(dim=1)]:
         rows, columns = mask.any(dim=1), mask.any(dim=0)
@@ -96,8 +104,87 @@ def test_erasing_leaves_one_mean_colored_rectangle_of_2_to_40_percent() -> None:
         assert 0.015 <= mask.float().mean() <= 0.42
         assert 0.25 <= rows.sum() / columns.sum() <= 4
     assert hole.any(dim=2).any(dim=1).float().mean() > 0.95
-    half = random_erase(x, 0.5, seeded()).eq(0).flatten(1).any(1).float().mean()
+    half = random_rectangles((300, 64, 32), 0.5, seeded()).flatten(1).any(1).float().mean()
     assert 0.4 < half < 0.6
+
+
+def literal_erase(images: Tensor, p: float, generator: Generator) -> list[list[list[list[int]]]]:
+    """Return what Zhong et al.'s Algorithm 1 makes of images, pixel by pixel, with the same random numbers.
+
+    S_e = Rand(0.02, 0.4)·S, r_e = Rand(0.3, 1/0.3), H_e = √(S_e·r_e), W_e = √(S_e/r_e); I(I_e) = Rand(0, 255).
+    """
+    b, _, h, w = images.shape
+    shares, ratios = (torch.rand(10 * b, generator=generator).tolist() for _ in range(2))
+    top, left, chance = (torch.rand(b, generator=generator).tolist() for _ in range(3))
+    places = []
+    for i in range(b):
+        for area, ratio in zip(shares[10 * i : 10 * i + 10], ratios[10 * i : 10 * i + 10], strict=True):
+            S_e, r_e = (0.02 + (0.4 - 0.02) * area) * h * w, 0.3 + (1 / 0.3 - 0.3) * ratio
+            H_e, W_e = round(math.sqrt(S_e * r_e)), round(math.sqrt(S_e / r_e))
+            if H_e < h and W_e < w:
+                y, x = math.floor(top[i] * (h - H_e + 1)), math.floor(left[i] * (w - W_e + 1))
+                inside = [(i, y + u, x + v) for u in range(H_e) for v in range(W_e)]
+                places += inside if chance[i] < p else []
+                break
+    colors = torch.randint(256, (len(places), 3), generator=generator).tolist()
+    found: list[list[list[list[int]]]] = images.tolist()
+    for n, (i, y, x) in enumerate(sorted(places)):
+        for c in range(3):
+            found[i][c][y][x] = colors[n][c]
+    return found
+
+
+def test_random_erasing_is_the_published_algorithm() -> None:
+    x = images(12, 16, 8)
+    expected = torch.tensor(literal_erase(x, 0.7, seeded(3)))
+    found = Augmentation(flip=0, erase=0.7)(x, seeded(3))
+    torch.testing.assert_close(found, normalize_images(expected))
+    erased = (expected != x).any(dim=1).flatten(1).any(dim=1)
+    assert 5 <= erased.sum() <= 11
+
+
+def test_erased_pixels_are_random_colors_and_the_rest_is_untouched() -> None:
+    x, generator = images(64, 32, 16), seeded()
+    hole = random_rectangles((64, 32, 16), 1.0, generator)
+    erased = fill_randomly(x, hole, generator)
+    assert torch.equal(erased.permute(0, 2, 3, 1)[~hole], x.permute(0, 2, 3, 1)[~hole])
+    colors = erased.permute(0, 2, 3, 1)[hole].float()
+    assert (colors.min().item(), colors.max().item()) == (0, 255)
+    assert colors.mean(dim=0).tolist() == pytest.approx([127.5] * 3, abs=5)
+    assert colors.std(dim=0).tolist() == pytest.approx([256 / 12**0.5] * 3, abs=3)  # uniform
+
+
+def test_erasing_with_the_mean_and_an_even_logarithm_is_as_before() -> None:
+    """A run of before draws the same numbers: rectangle and place as in version 0.1, 0 within."""
+    x = images(8, 16, 8)
+    former = Augmentation(flip=0, erase=0.8, erase_fill="mean", erase_aspect="log")(x, seeded(5))
+    hole = random_rectangles((8, 16, 8), 0.8, seeded(5), aspect="log")
+    assert torch.equal(former, normalize_images(x).masked_fill(hole[:, None], 0.0))
+    assert hole.sum(dim=(1, 2)).tolist() == FORMER_AREAS
+
+
+def test_the_aspect_ratio_is_uniform_or_uniform_by_its_logarithm() -> None:
+    """Uniform from 0.3 to 3.33 its mean is 1.82; by its logarithm, 1.26, and half of all rectangles are wide."""
+    wide = {}
+    for aspect in get_args(EraseAspect):
+        hole = random_rectangles((600, 64, 64), 1.0, seeded(), aspect=aspect)
+        tall = hole.any(dim=2).sum(dim=1) / hole.any(dim=1).sum(dim=1)
+        wide[aspect] = (tall < 1).float().mean().item()
+    assert wide["log"] == pytest.approx(0.5, abs=0.06)
+    assert wide["uniform"] == pytest.approx((1 - 0.3) / (1 / 0.3 - 0.3), abs=0.06)
+
+
+def test_channel_means_alone_are_subtracted() -> None:
+    x = images()
+    expected = x.double() / 255 - torch.tensor(IMAGENET_MEAN).view(3, 1, 1)
+    assert torch.allclose(normalize_images(x, "imagenet_mean").double(), expected, atol=1e-6)
+    own = x.double() / 255 - (x.double() / 255).mean(dim=(2, 3), keepdim=True)
+    assert torch.allclose(normalize_images(x, "image_mean").double(), own, atol=1e-6)
+    for normalization in get_args(Normalization):
+        augmented = Augmentation(flip=0, normalization=normalization)(x, seeded())
+        assert torch.equal(augmented, normalize_images(x, normalization))
+    with pytest.raises(UnknownNameError, match="Did you mean image_mean"):
+        normalize_images(x, "images_mean")  # type: ignore[arg-type]
 
 
 def test_jitter_changes_light_and_color_but_not_places() -> None:

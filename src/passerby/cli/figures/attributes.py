@@ -73,7 +73,8 @@ def _truth(labels: str | None, schema: Schema, source: Source) -> Attributes | N
     from passerby.data.attributes.labels import read_attributes
 
     if labels is not None:
-        return read_attributes(source if labels == "own" else labels, schema)
+        fix = "name the .mat or .csv with --attribute-labels FILE"
+        return read_attributes(source if labels == "own" else labels, schema, fix=fix)
     if not source.is_synthetic:
         return None
     try:

@@ -82,12 +82,15 @@ class Attributes:
         return f"{what} {preview(keys)}"
 
 
-def read_attributes(place: str | Path | Source, schema: Schema | None = None) -> Attributes:
+def read_attributes(
+    place: str | Path | Source, schema: Schema | None = None, *, fix: str = "give the .mat or .csv itself"
+) -> Attributes:
     """Read the attributes at a place.
 
     Args:
         place: a ``.mat`` or ``.csv``, a directory or archive that contains one of them, or a generated dataset.
         schema: the schema of the groups; by default the one that the file's variable or columns match.
+        fix: what to do where the place contains no attributes: the caller's way to name a file.
 
     Raises:
         DatasetLayoutError: if there are none, or they are not valid; for tables with line numbers.
@@ -97,7 +100,7 @@ def read_attributes(place: str | Path | Source, schema: Schema | None = None) ->
     if source.is_generated:
         return _generated(source, schema)
     if name is None:
-        name = _found(source)
+        name = _found(source, fix)
     if name.lower().endswith(".mat"):
         return _published(source, name, schema)
     return _tabled(source, name, [schema] if schema else list(SCHEMAS.values()))
@@ -117,14 +120,12 @@ def _opened(place: str | Path | Source) -> tuple[Source, str | None]:
     return open_place(place), None
 
 
-def _found(source: Source) -> str:
+def _found(source: Source, fix: str) -> str:
     wanted = (ATTRIBUTES, *(f"{variable}.mat" for variable in PUBLISHED))
     found = [name for name in source.names() if posixpath.basename(name) in wanted]
     if len(found) != 1:
         what = f"more than one file of attributes ({preview(found)})" if found else "no file of attributes"
-        raise DatasetLayoutError(
-            f"{source.root} has {what}; expected one {' or '.join(wanted)}, or give the file itself"
-        )
+        raise DatasetLayoutError(f"'{source.root}' has {what}; expected one {' or '.join(wanted)}. Fix: {fix}")
     return found[0]
 
 

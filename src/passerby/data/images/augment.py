@@ -1,7 +1,7 @@
 """Augment uint8 batches. Every random choice comes from the generator that is passed in.
 
 Random numbers are drawn on the CPU, so that a seed means the same images on every device; kornia moves the pixels.
-Random erasing is Zhong et al., AAAI 2020 (probability p, area 2–40 %, aspect 0.3–3.3), filled with the mean color.
+Random erasing is in :mod:`passerby.data.images.erase`.
 
 Images are resized elsewhere: they need one size to become a batch, so Pillow resizes them when they are decoded
 (:func:`passerby.data.images.decode.to_tensor`).
@@ -9,7 +9,6 @@ Images are resized elsewhere: they need one size to become a batch, so Pillow re
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -24,15 +23,19 @@ from kornia.geometry.transform import affine, get_rotation_matrix2d
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from passerby.data.images.normalize import normalize_images
+from passerby.data.images.erase import (
+    EraseAspect,
+    EraseFill,
+    fill_randomly,
+    fill_with_mean,
+    random_rectangles,
+    uniform,
+)
+from passerby.data.images.normalize import Normalization, normalize_images
 from passerby.errors import ConfigError
 
 ENLARGEMENT = 1.125
 """The factor of :func:`random_enlarged_crop`."""
-
-
-def _uniform(n: int, low: float, high: float, generator: Generator) -> Tensor:
-    return torch.rand(n, generator=generator) * (high - low) + low
 
 
 def random_flip(
@@ -79,8 +82,8 @@ def random_affine(
 ) -> UInt8[Tensor, "b 3 h w"]:
     """Rotate by up to ±``degrees`` about the center and shift by up to ±``translate`` of each side; black fills."""
     b, _, h, w = images.shape
-    angle = _uniform(b, -degrees, degrees, generator)
-    shift = torch.stack([_uniform(b, -translate, translate, generator) * side for side in (w, h)], dim=1)
+    angle = uniform(b, -degrees, degrees, generator)
+    shift = torch.stack([uniform(b, -translate, translate, generator) * side for side in (w, h)], dim=1)
     center = torch.tensor([(w - 1) / 2, (h - 1) / 2]).expand(b, 2)
     matrix = get_rotation_matrix2d(center, angle, torch.ones(b, 2))
     matrix[:, :, 2] += shift
@@ -90,32 +93,11 @@ def random_affine(
 
 def random_jitter(images: UInt8[Tensor, "b 3 h w"], amount: float, generator: Generator) -> UInt8[Tensor, "b 3 h w"]:
     """Multiply brightness, contrast and saturation of each image by factors of 1 ± ``amount``."""
-    factors = _uniform(3 * len(images), 1 - amount, 1 + amount, generator).view(3, -1).to(images.device)
+    factors = uniform(3 * len(images), 1 - amount, 1 + amount, generator).view(3, -1).to(images.device)
     light = adjust_brightness_accumulative(images.float() / 255, factors[0])
     light = adjust_contrast_with_mean_subtraction(light, factors[1])
     light = adjust_saturation_with_gray_subtraction(light, factors[2])
     return (light * 255).round().clamp(0, 255).to(images.dtype)
-
-
-def random_erase(
-    images: Float[Tensor, "b 3 h w"], p: float, generator: Generator, *, attempts: int = 10
-) -> Float[Tensor, "b 3 h w"]:
-    """Set a random rectangle of each normalized image to 0, the mean color, with probability ``p``."""
-    b, _, h, w = images.shape
-    area = _uniform(b * attempts, 0.02, 0.4, generator) * h * w
-    aspect = _uniform(b * attempts, math.log(0.3), math.log(1 / 0.3), generator).exp()
-    height, width = ((area * r).sqrt().round().view(b, attempts) for r in (aspect, 1 / aspect))
-    fits = (height < h) & (width < w)
-    first = fits.int().argmax(1, keepdim=True)  # the first candidate that fits inside
-    height, width, fits = (t.gather(1, first).squeeze(1) for t in (height, width, fits))
-    top = (torch.rand(b, generator=generator) * (h - height + 1)).floor()
-    left = (torch.rand(b, generator=generator) * (w - width + 1)).floor()
-    chosen = (torch.rand(b, generator=generator) < p) & fits
-    y, x = torch.arange(h), torch.arange(w)
-    in_rows = (y >= top[:, None]) & (y < (top + height)[:, None])  # (b, h)
-    in_columns = (x >= left[:, None]) & (x < (left + width)[:, None])  # (b, w)
-    mask = in_rows[:, None, :, None] & in_columns[:, None, None, :] & chosen[:, None, None, None]
-    return images.masked_fill(mask.to(images.device), 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +118,12 @@ class Augmentation:
     """The largest relative change of brightness, contrast and saturation."""
     erase: float = 0.0
     """The probability of an erased rectangle."""
+    erase_fill: EraseFill = "random"
+    """The filling of an erased rectangle: random colors, or the mean color."""
+    erase_aspect: EraseAspect = "uniform"
+    """The distribution of its aspect ratio: uniform, or uniform by its logarithm."""
+    normalization: Normalization = "imagenet"
+    """The normalization of the result."""
 
     def __call__(self, images: UInt8[Tensor, "b 3 h w"], generator: Generator) -> Float[Tensor, "b 3 h w"]:
         if self.flip:
@@ -148,8 +136,13 @@ class Augmentation:
             images = random_affine(images, self.degrees, self.translate, generator)
         if self.jitter:
             images = random_jitter(images, self.jitter, generator)
-        floats = normalize_images(images)
-        return random_erase(floats, self.erase, generator) if self.erase else floats
+        if not self.erase:
+            return normalize_images(images, self.normalization)
+        b, _, h, w = images.shape
+        places = random_rectangles((b, h, w), self.erase, generator, aspect=self.erase_aspect)
+        if self.erase_fill == "mean":
+            return fill_with_mean(normalize_images(images, self.normalization), places)
+        return normalize_images(fill_randomly(images, places, generator), self.normalization)
 
     @property
     def moves(self) -> bool:
