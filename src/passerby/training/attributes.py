@@ -14,7 +14,7 @@ from passerby.models.base import ReidModel
 from passerby.training.config import TrainConfig
 
 GIVE_ATTRIBUTES = "name the .mat or .csv of this data's people with --set data.attributes=FILE"
-"""What to do about training data without attributes."""
+"""The way to give training data its attributes."""
 
 
 def training_attributes(config: TrainConfig, model: ReidModel, dataset: Dataset) -> Int64[Tensor, "n g"] | None:

@@ -1,4 +1,4 @@
-"""Random erasing (Zhong, Zheng, Kang, Li, Yang: Random Erasing Data Augmentation, AAAI 2020).
+"""Erase random rectangles (Zhong, Zheng, Kang, Li, Yang: Random Erasing Data Augmentation, AAAI 2020).
 
 With probability p a rectangle is filled: its area is 2–40 % of the image, its aspect ratio is drawn uniformly from
 0.3–3.33, and every pixel gets a random color. *Options*: the mean color as the filling; an aspect ratio drawn uniformly

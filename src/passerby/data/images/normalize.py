@@ -19,7 +19,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 Normalization = Literal["imagenet", "imagenet_mean", "image_mean"]
-"""``imagenet``: subtract ImageNet's channel means and divide by its deviations; ``imagenet_mean``: subtract them alone;
+"""A normalization of images. ``imagenet``: subtract ImageNet's channel means and divide by its deviations; ``imagenet_mean``: subtract them alone;
 ``image_mean``: subtract each image's own channel means.
 
 All of values in [0, 1]. In [0, 255] the subtraction alone would give 255 times as much, which the batch normalization
