@@ -157,7 +157,7 @@ class PKSampler:
 
 
 class RandomSampler:
-    """A sampler of lists of exactly ``size`` row numbers in random order, whoever they show.
+    """A sampler of lists of exactly ``size`` row numbers in random order, of any people.
 
     Every image comes once in an epoch, but for the first ones, which fill up the last batch. Batches are a function of
     ``(seed, epoch)``, and split over processes as those of :class:`PKSampler`.

@@ -130,7 +130,7 @@ class SamplerConfig(Frozen):
     p: int = Field(8, ge=2)
     k: int = Field(4, ge=1)
     order: Order = "people"
-    """The order of images: ``people``, P people × K images, or ``random``, whoever they show."""
+    """The order of images: ``people``, P people × K images, or ``random``, of any people."""
     epoch_of: EpochOf = "images"
     coverage: Coverage = "groups"
     """The images that an epoch sees: whole ``groups`` of K of each person, or ``all``."""
