@@ -22,7 +22,7 @@ Normalization = Literal["imagenet", "imagenet_mean", "image_mean"]
 """A normalization of images.
 
 ``imagenet``: subtract ImageNet's channel means and divide by its deviations; ``imagenet_mean``: subtract them alone;
-``image_mean``: subtract each image's own channel means. All of values in [0, 1]. In [0, 255] the subtraction alone would
+``image_mean``: subtract each image's own channel means. Values are in [0, 1]. In [0, 255] the subtraction would
 give 255 times as much, which the batch normalization after a network's first convolution takes out again. A part of an
 image is an image of its own.
 """
