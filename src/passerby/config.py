@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ class Frozen(BaseModel):
 
 
 C = TypeVar("C", bound=BaseModel)
+V = TypeVar("V")
 
 
 def with_overrides(config: C, overrides: dict[str, Any]) -> C:
@@ -31,11 +33,11 @@ def with_overrides(config: C, overrides: dict[str, Any]) -> C:
 
     Raises:
         UnknownNameError: for a key that does not exist.
-        ConfigError: for a value that is not valid.
+        ConfigError: for a value that is not valid, or a key under its former and its present name.
     """
     tree = config.model_dump()
-    for key, value in overrides.items():
-        *sections, leaf = current_key(key).split(".")
+    for key, value in given_once((current_key(key), value) for key, value in overrides.items()).items():
+        *sections, leaf = key.split(".")
         node = tree
         for section in sections:
             if not isinstance(node.get(section), dict):
@@ -67,6 +69,29 @@ def parse_override(text: str) -> tuple[str, Any]:
         return key, json.loads(value)
     except json.JSONDecodeError:
         return key, value
+
+
+def parse_overrides(texts: Iterable[str]) -> dict[str, Any]:
+    """Return the values of several ``key=value`` by key.
+
+    Raises:
+        ConfigError: if one is not of this form, or a key is given twice.
+    """
+    return given_once(map(parse_override, texts))
+
+
+def given_once(pairs: Iterable[tuple[str, V]]) -> dict[str, V]:
+    """Return pairs of name and value by name.
+
+    Raises:
+        ConfigError: if a name is given twice, since only its last value would count.
+    """
+    values: dict[str, V] = {}
+    for name, value in pairs:
+        if name in values:
+            raise ConfigError(f"{name} is set twice, to {values[name]!r} and to {value!r}. Fix: set it once")
+        values[name] = value
+    return values
 
 
 def validate(kind: type[C], tree: dict[str, Any]) -> C:

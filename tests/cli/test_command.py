@@ -14,6 +14,7 @@ from passerby.cli import app
 from passerby.cli.command import Command
 from passerby.cli.generated_figures import figure_command, generated_names
 from passerby.compat import FORMER_OPTIONS, former_options
+from passerby.errors import ConfigError
 
 
 def commands(group: Any = None, name: str = "passerby") -> Iterator[tuple[str, Command]]:
@@ -39,11 +40,11 @@ RENAMINGS = [
 ]
 
 
-def required(command: Command) -> list[str]:
-    """The shortest arguments that a command can be parsed with."""
+def required(command: Command, *, but: str = "") -> list[str]:
+    """The shortest arguments that a command can be parsed with, without one option that is given already."""
     given: list[str] = []
     for option in command.params:
-        if option.required:
+        if option.required and but not in option.opts:
             given += [option.opts[0], "x"] if option.opts[0].startswith("-") else ["x"]
     return given
 
@@ -58,7 +59,7 @@ def test_a_former_option_name_means_the_new_one(
 
     def parsed(name: str) -> dict[str, Any]:
         given = [f"{name}={value[0]}"] if value and form == "one word" else [name, *value]
-        return command.make_context("it", [*given, *required(command)]).params
+        return command.make_context("it", [*given, *required(command, but=new)]).params
 
     former = parsed(old)
     warnings = capsys.readouterr()
@@ -161,3 +162,35 @@ def test_a_former_name_means_nothing_to_a_command_that_never_had_it(run, tmp_pat
     assert done.code == 2
     assert "No such option" in done.err
     assert not (tmp_path / "x.png").exists()
+
+
+REPEATABLE = [
+    pytest.param(command, option, id=f"{name} {option.opts[0]}")
+    for name, command in (*commands(), *GENERATED)
+    for option in command.params
+    if option.opts[0].startswith("-") and option.name not in ("help", "install_completion", "show_completion")
+]
+
+
+@pytest.mark.parametrize(("command", "option"), REPEATABLE)
+def test_an_option_of_one_value_is_given_once(command: Command, option: Any) -> None:
+    """Only the last value would count; flags and options of several values may be repeated."""
+    once = [option.opts[0]] if option.is_flag else [option.opts[0], "1"]
+    other = [option.secondary_opts[0]] if option.secondary_opts else once
+    asked = lambda: command.make_context("x", [*once, *other], resilient_parsing=True)  # noqa: E731
+    if option.multiple or (option.is_flag and not option.secondary_opts):
+        asked()
+        return
+    with pytest.raises(ConfigError, match=r"is given 2 times, but has one value\. Fix: give it once"):
+        asked()
+
+
+def test_the_last_data_does_not_win(run, tmp_path: Path) -> None:
+    done = run("evaluate", tmp_path, "--data", "a", "--data", "b")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "passerby: --data is given 2 times, but has one value. Fix: give it once\n"
+    assert "--output is given 2 times" in run("embed", "r", "i", "-o", "a.parquet", "--output", "b.parquet").err
+    assert "data.train is set twice" in run("train", "aligned_reid", "--data", "a", "--set", "data.train=b").err
+    assert "epochs is set twice" in run("train", "aligned_reid", "--set", "epochs=1", "--set", "epochs=2").err
+    twice = ("--difficulty", "occluder=0", "--difficulty", "occluder=1")
+    assert "occluder is set twice" in run("data", "synthesize", tmp_path / "s", *twice).err

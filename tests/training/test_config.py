@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from passerby.config import parse_override, with_overrides
+from passerby.compat import FormerNameWarning
+from passerby.config import given_once, parse_override, parse_overrides, with_overrides
 from passerby.errors import ConfigError, UnknownNameError
 from passerby.recipes.registry import RECIPES, load_recipe
 from passerby.training.config import read_config
@@ -105,3 +106,14 @@ def test_a_config_with_former_names_is_read_as_one_of_today(tmp_path: Path) -> N
     (tmp_path / "config.json").write_text(json.dumps(tree))
     assert "trunk_weights" in (tmp_path / "config.json").read_text()
     assert read_config(tmp_path / "config.json") == config
+
+
+def test_a_setting_is_set_once() -> None:
+    assert parse_overrides(["a=1", "b=x"]) == {"a": 1, "b": "x"}
+    with pytest.raises(ConfigError, match=r"a is set twice, to 1 and to 1\. Fix: set it once"):
+        parse_overrides(["a=1", "a=1"])
+    with pytest.raises(ConfigError, match="a is set twice"):
+        given_once([("a", 1), ("b", 2), ("a", 3)])
+    both = {"optimizer.trunk_lr_factor": 0.1, "optimizer.backbone_lr_factor": 0.2}
+    with pytest.warns(FormerNameWarning), pytest.raises(ConfigError, match="backbone_lr_factor is set twice"):
+        with_overrides(load_recipe("aap_reid"), both)

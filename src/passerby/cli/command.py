@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from passerby.compat import former_options
+from passerby.errors import ConfigError
 
 
 class Command(TyperCommand):
@@ -23,7 +25,33 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse ``args`` after replacing former option names."""
         known = {name for option in self.params for name in (*option.opts, *option.secondary_opts)}
-        return super().parse_args(ctx, list(_current(args, known, former_options(self.name))))
+        current = list(_current(args, known, former_options(self.name)))
+        self._check_given_once(ctx, current)
+        return super().parse_args(ctx, current)
+
+    def _check_given_once(self, ctx: Any, args: Sequence[str]) -> None:
+        """Check that no option of a single value is repeated, since only its last value would count.
+
+        Raises:
+            ConfigError: if one is.
+        """
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        given = Counter(option.name for option in order)
+        for option in self.params:
+            times = given[option.name] if isinstance(option, TyperOption) and _has_one_value(option) else 0
+            if times > 1:
+                raise ConfigError(
+                    f"{_longest(option.opts)} is given {times} times, but has one value. Fix: give it once"
+                )
+
+
+def _has_one_value(option: TyperOption) -> bool:
+    """Return whether an option takes one value, or switches something on or off; a plain flag may be repeated."""
+    return not (option.multiple or option.count or (option.is_flag and not option.secondary_opts))
+
+
+def _longest(names: Sequence[str]) -> str:
+    return max(names, key=len)
 
 
 def _current(args: Sequence[str], known: set[str], former: Mapping[str, str]) -> Iterator[str]:

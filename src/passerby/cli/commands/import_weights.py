@@ -37,10 +37,10 @@ def import_weights(
     ] = None,
 ) -> None:
     """Make a run folder of a checkpoint, for evaluate, embed and search."""
-    from passerby.config import parse_override
+    from passerby.config import parse_overrides
     from passerby.training.checkpoint import import_checkpoint
 
-    chosen = dict(parse_override(text) for text in options or ())
+    chosen = parse_overrides(options or ())
     report = import_checkpoint(
         model,
         file,

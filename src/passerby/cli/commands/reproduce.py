@@ -43,7 +43,7 @@ def reproduce(
         raise ConfigError(
             "no table to reproduce. Fix: passerby reproduce PAPER TABLE; `passerby reproduce --list` lists them"
         )
-    from passerby.config import parse_override
+    from passerby.config import parse_overrides
     from passerby.recipes.reproduce import reproduce as run
 
     report = run(
@@ -52,7 +52,7 @@ def reproduce(
         data=data,
         rows=None if rows is None else [row.strip() for row in rows.split(",")],
         epochs=epochs,
-        settings=dict(parse_override(s) for s in settings or ()),
+        settings=parse_overrides(settings or ()),
         output=output,
         log=typer.echo,
     )

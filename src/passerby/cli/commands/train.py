@@ -180,13 +180,15 @@ def _configured(
     """Return ``config`` with the settings and data of the command line.
 
     Raises:
-        ConfigError: if there is nothing to train on; the message asks for ``expected``.
+        ConfigError: if there is nothing to train on (the message asks for ``expected``), or data is given twice.
     """
-    from passerby.config import parse_override, with_overrides
+    from passerby.config import given_once, parse_overrides, with_overrides
 
-    changes = dict(parse_override(text) for text in settings)
+    given: list[tuple[str, Any]] = [*parse_overrides(settings).items()]
+    given += [(key, place) for key, place in (("data.train", data), ("data.test", test_data)) if place]
+    changes = given_once(given)
     config = _rescheduled(with_overrides(config, changes), config, changes)
-    places = {"data.train": data or config.data.train, "data.test": test_data or config.data.test}
+    places = {"data.train": config.data.train, "data.test": config.data.test}
     if not places["data.train"]:
         raise ConfigError(f"no training data. Fix: add --data DATA ({expected})")
     return with_overrides(config, places)

@@ -47,6 +47,7 @@ def synthesize(
 ) -> None:
     """Generate synthetic pedestrians in Market-1501's layout, with attributes.csv and keypoints.json."""
     from passerby.cli.results import progress_bar
+    from passerby.config import given_once
     from passerby.data.registry import load
     from passerby.synthetic.export import write_pedestrians
     from passerby.synthetic.files import keys
@@ -56,7 +57,7 @@ def synthesize(
     settings = Settings(
         people=people, cameras=cameras, images=images, size=parse_size(size), preset=preset, seed=seed,
         two_outfits=outfits == 2, separate_cameras=separate_cameras,
-        changes=dict(parse_difficulty(text) for text in difficulty or ()),
+        changes=given_once(parse_difficulty(text) for text in difficulty or ()),
     )  # fmt: skip
     with progress_bar("rendering", sum(1 for _ in keys(settings))) as advance:
         write_pedestrians(output, settings, workers=workers or _cores(), masks=masks, progress=advance)
