@@ -14,7 +14,9 @@ from passerby.data.dataset import Dataset
 from passerby.data.source import DirectorySource
 from passerby.errors import DatasetLayoutError, ProtocolError
 from passerby.evaluation.evaluate import evaluate
+from passerby.metrics.camera_confusion import camera_confusion
 from passerby.metrics.protocol import evaluate_embeddings
+from passerby.metrics.subgroups import camera_subgroups
 from passerby.models.registry import create_model
 from passerby.types import Embeddings, Protocol, Rerank, Role, Sample
 
@@ -27,7 +29,7 @@ KNOWN = (Sample("g", 1, 2),)
     [
         ((), KNOWN, DatasetLayoutError, "no query images"),
         ((Sample("q", None, 1),), KNOWN, ProtocolError, "does not give the person of every image"),
-        ((Sample("q", 1, None),), KNOWN, ProtocolError, "does not name every camera"),
+        ((Sample("q", 1, None),), KNOWN, ProtocolError, "the camera of 1 of 2 .*evaluate --all-cameras"),
         ((Sample("q", 1, 2),), KNOWN, ProtocolError, "none of the 1 queries has a valid match"),
     ],
 )
@@ -106,3 +108,26 @@ def test_a_gallery_of_one_person_is_refused(more: tuple[Sample, ...]) -> None:
     dataset = Dataset("mine", NOWHERE, query=(Sample("q", 1, 1), Sample("r", 5, 1)), gallery=(*KNOWN, *more))
     with pytest.raises(ProtocolError, match=r"the gallery \(1 images\) shows one person only: .* 100 %"):
         evaluate(model, dataset, size=(32, 16))
+
+
+def test_random_galleries_need_cameras_that_count() -> None:
+    model = create_model("osnet_x0_25", num_classes=2)
+    dataset = Dataset("mine", NOWHERE, query=(Sample("q", 1, 1),), gallery=KNOWN)
+    with pytest.raises(ProtocolError, match="leave out --all-cameras"):
+        evaluate(model, dataset, size=(32, 16), protocol=Protocol(draws=2, ignore_same_camera=False))
+
+
+def test_random_galleries_are_not_drawn_from_unknown_cameras() -> None:
+    query = Embeddings(torch.eye(2), ("a", "b"), torch.tensor([1, 2]), torch.tensor([-1, -1]))
+    gallery = Embeddings(torch.eye(2), ("c", "d"), torch.tensor([1, 2]), torch.tensor([1, 2]))
+    with pytest.raises(ProtocolError, match="camera IDs are unknown"):
+        evaluate_embeddings(query, gallery, Protocol(draws=2))
+    with pytest.raises(ProtocolError, match=r"2 of 2 queries have a camera ID below 0.*evaluate --all-cameras"):
+        evaluate_embeddings(query, gallery)
+
+
+@pytest.mark.parametrize("by_camera", [camera_confusion, camera_subgroups])
+def test_unknown_cameras_are_no_camera_in_numbers_by_camera(by_camera) -> None:
+    query = Embeddings(torch.eye(2), ("a", "b"), torch.tensor([1, 2]), torch.tensor([-1, -1]))
+    with pytest.raises(ProtocolError, match="need"):
+        by_camera(query, query, Protocol(ignore_same_camera=False))

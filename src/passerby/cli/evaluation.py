@@ -38,6 +38,7 @@ class ProtocolOptions:
     rerank: Rerank | None
     draws: int | None
     seed: int | None
+    all_cameras: bool = False
 
     def apply(self, protocol: Protocol) -> Protocol:
         """Return ``protocol`` with these options, but for draws and seed, which a model resolves."""
@@ -48,12 +49,15 @@ class ProtocolOptions:
             average_precision=self.average_precision,
             distance=self.distance or protocol.distance,
             rerank=self.rerank,
+            ignore_same_camera=protocol.ignore_same_camera and not self.all_cameras,
         )
         return replace(protocol, name=MULTI_QUERY, multi_query=self.multi_query) if self.multi_query else protocol
 
     def for_model(self, model: Model, dataset: Dataset) -> Protocol:
         """Return the protocol of a model on a dataset."""
-        return self.apply(model.protocol_for(dataset, draws=self.draws, seed=self.seed))
+        known = any(s.camid is not None for s in (*dataset.query, *dataset.gallery))
+        how = self.apply(model.protocol_for(dataset, draws=self.draws, seed=self.seed))
+        return how if known else _of_all_cameras(how, f"{dataset.name} at {dataset.source.root}")
 
     def for_features(self, stored: Protocol, *, normalize: bool | None) -> Protocol:
         """Return the protocol of stored embeddings.
@@ -70,6 +74,16 @@ class ProtocolOptions:
             raise ProtocolError(f"--seed {self.seed} has no effect without random galleries. Fix: add --draws N")
         protocol = self.apply(stored if normalize is None else replace(stored, normalize=normalize))
         return replace(protocol, name=SINGLE_SHOT, draws=self.draws, seed=self.seed or 0) if self.draws else protocol
+
+
+def _of_all_cameras(protocol: Protocol, place: str) -> Protocol:
+    """Return the protocol by which images can be evaluated of which no camera is known, after a line that says so."""
+    if not protocol.ignore_same_camera or protocol.draws or protocol.multi_query:
+        return protocol
+    typer.echo(
+        f"passerby: no camera of {place} is known, so the matches of all cameras count (--all-cameras)", err=True
+    )
+    return replace(protocol, ignore_same_camera=False)
 
 
 def rerank_options(enabled: bool, settings: Mapping[str, Any]) -> Rerank | None:
@@ -127,7 +141,9 @@ def evaluate_features(
         )
     stored = read_embeddings(file)
     how = protocol.for_features(stored.protocol, normalize=normalize)
-    sides = stored.query_gallery()
+    if stored.embeddings.camids is None:
+        how = _of_all_cameras(how, str(file))
+    sides = stored.query_gallery(cameras=how.ignore_same_camera)
     check_no_copied_embeddings(stored, sides, how)
     result = replace(evaluate_embeddings(*sides, how), embeddings=sides)
     grouping = Grouping(tuple(dimensions)) if dimensions else None

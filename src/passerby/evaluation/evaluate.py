@@ -18,8 +18,10 @@ from passerby.inference.model import Model
 from passerby.inference.session import evaluation_mode
 from passerby.metrics.pairs import check_not_reranked
 from passerby.metrics.protocol import check_several_people, evaluate_embeddings
+from passerby.metrics.single_shot import NO_DRAWS
 from passerby.models.base import ReidModel
 from passerby.models.card import ModelCard
+from passerby.retrieval.matches import NAME_CAMERAS
 from passerby.types import EvalResult, Protocol, QueryGallery, Role, Sample
 
 
@@ -139,6 +141,8 @@ def evaluated_samples(dataset: Dataset, protocol: Protocol) -> EvaluatedSamples:
         DatasetLayoutError: if query or gallery is empty.
     """
     query, gallery = dataset.counted("query"), dataset.counted("gallery")
+    if not protocol.ignore_same_camera and any(s.camid is None for s in (*query, *gallery)):
+        query, gallery = (tuple(replace(s, camid=None) for s in side) for side in (query, gallery))
     if not protocol.multi_query:
         return EvaluatedSamples(query, gallery)
     pooled = {(sample.pid, sample.camid) for sample in query}
@@ -169,10 +173,14 @@ def check_evaluable(dataset: Dataset, protocol: Protocol) -> None:
         check_further_images(dataset, protocol)
     if any(s.pid is None for s in (*query, *gallery)):
         raise ProtocolError(f"{dataset.name} at {dataset.source.root} does not give the person of every image")
-    if protocol.ignore_same_camera and any(s.camid is None for s in (*query, *gallery)):
+    if protocol.draws and not protocol.ignore_same_camera:
+        raise ProtocolError(NO_DRAWS)
+    unknown = sum(s.camid is None for s in (*query, *gallery))
+    if protocol.ignore_same_camera and unknown:
         raise ProtocolError(
             f"protocol {protocol.name} ignores matches from the same camera, but {dataset.name} at "
-            f"{dataset.source.root} does not name every camera; name them (see docs/data.md)"
+            f"{dataset.source.root} does not name the camera of {unknown:,} of {len(query) + len(gallery):,} images. "
+            f"{NAME_CAMERAS}"
         )
     if len(queries_without_match(query, gallery, across_cameras=protocol.ignore_same_camera)) == len(query):
         raise ProtocolError(

@@ -296,5 +296,6 @@ class Gallery:
     def _hit(self, rank: int, row: int, distance: float, probability: float | None) -> Hit:
         e = self._searched
         pid, camid = (None if c is None else int(c[row]) for c in (e.pids, e.camids))
+        camid = None if camid is None or camid < 0 else camid  # below 0: unknown, in files of other programs
         role = Role.PERSON if e.roles is None else Role(int(e.roles[row]))
         return Hit(rank, e.paths[row], distance, pid=pid, camid=camid, probability=probability, role=role)

@@ -90,19 +90,23 @@ class StoredEmbeddings:
             )
         return self.embeddings[torch.tensor(rows)]
 
-    def query_gallery(self) -> QueryGallery:
+    def query_gallery(self, *, cameras: bool = True) -> QueryGallery:
         """Return both sides of an evaluation.
+
+        Args:
+            cameras: whether it needs camera IDs.
 
         Raises:
             DatasetLayoutError: if a side, its people or its cameras are missing.
         """
         sides = QueryGallery(self.split("query"), self.split("gallery"))
         for name, side in zip(sides._fields, sides, strict=True):
-            if side.pids is None or side.camids is None:
+            if side.pids is None or (cameras and side.camids is None):
                 column = "pid" if side.pids is None else "camid"
+                others = ", or count the matches of all cameras (evaluate --all-cameras)" if column == "camid" else ""
                 raise DatasetLayoutError(
                     f"{self.file} has no {column} of its {name}, which an evaluation needs. "
-                    f"Fix: fill the column {column}"
+                    f"Fix: fill the column {column}{others}"
                 )
         return sides
 

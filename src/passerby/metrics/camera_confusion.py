@@ -14,7 +14,7 @@ from torch import Tensor
 
 from passerby.errors import ProtocolError
 from passerby.retrieval.distance.compare import BLOCK_BYTES, nearest
-from passerby.retrieval.matches import Matches, block_cells
+from passerby.retrieval.matches import Matches, block_cells, unknown_cameras
 from passerby.retrieval.ranking import distance_blocks
 from passerby.types import Embeddings, Protocol
 
@@ -43,7 +43,7 @@ def camera_confusion(
         ProtocolError: if person or camera IDs are unknown, the protocol draws galleries, no query has a valid match,
             or a query's gallery holds no other person.
     """
-    if query.camids is None or gallery.camids is None:
+    if query.camids is None or gallery.camids is None or unknown_cameras(query) + unknown_cameras(gallery):
         raise ProtocolError(
             "confusion by camera needs the camera IDs of query and gallery. Fix: name the cameras (docs/data.md)"
         )

@@ -20,11 +20,16 @@ from torch import Generator, Tensor
 from passerby.errors import ProtocolError
 from passerby.metrics.functional import cmc
 from passerby.retrieval.distance.compare import BLOCK_BYTES
-from passerby.retrieval.matches import roles_of
+from passerby.retrieval.matches import roles_of, unknown_cameras
 from passerby.retrieval.ranking import positive_ranks
 from passerby.types import Embeddings, Protocol, Role
 
 SINGLE_SHOT = "cuhk03-single-shot"
+NO_DRAWS = (
+    "random single-shot galleries are drawn from other cameras than the query's, so they need cameras that count. "
+    "Fix: leave out --all-cameras (ignore_same_camera=False), or give --draws 0"
+)
+"""The error where galleries are to be drawn, but the matches of all cameras count."""
 DRAWS = 100
 """The usual number of draws."""
 
@@ -97,10 +102,12 @@ def candidates_by_camera(query: Embeddings, gallery: Embeddings, protocol: Proto
     Raises:
         ProtocolError: if camera or person IDs are unknown, cameras do not count, or no query has a valid match.
     """
-    if query.camids is None or gallery.camids is None or not protocol.ignore_same_camera:
+    if not protocol.ignore_same_camera:
+        raise ProtocolError(NO_DRAWS)
+    if query.camids is None or gallery.camids is None or unknown_cameras(query) + unknown_cameras(gallery):
         raise ProtocolError(
-            f"protocol {protocol.name} needs camera IDs, and ignore_same_camera=True. Fix: name the cameras (see "
-            "docs/data.md)"
+            f"protocol {protocol.name} draws galleries from other cameras than the query's, but camera IDs are unknown "
+            "(missing, or below 0). Fix: name the cameras (docs/data.md), or give --draws 0"
         )
     if query.pids is None or gallery.pids is None:
         raise ProtocolError("evaluation needs the person IDs of query and gallery; these are unlabeled")

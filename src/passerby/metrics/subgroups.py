@@ -26,7 +26,7 @@ from passerby.errors import ProtocolError, ShapeError
 from passerby.metrics.functional import bootstrap_intervals
 from passerby.metrics.protocol import count_people, evaluate_embeddings
 from passerby.retrieval.distance.compare import BLOCK_BYTES
-from passerby.retrieval.matches import Matches
+from passerby.retrieval.matches import Matches, unknown_cameras
 from passerby.types import Embeddings, Protocol, QueryResults
 
 Dimension = Literal["cameras", "attributes", "visibility"]
@@ -73,7 +73,7 @@ def camera_subgroups(
     Raises:
         ProtocolError: if camera IDs are unknown, or the protocol draws galleries.
     """
-    if query.camids is None or gallery.camids is None:
+    if query.camids is None or gallery.camids is None or unknown_cameras(query) + unknown_cameras(gallery):
         raise ProtocolError(
             "subgroups by camera need the camera IDs of query and gallery. Fix: name them (docs/data.md)"
         )

@@ -37,7 +37,7 @@ class Matches:
         if protocol.ignore_same_camera and (query.camids is None or gallery.camids is None):
             raise ProtocolError(
                 f"protocol {protocol.name} ignores matches from the same camera, but the camera IDs are unknown. "
-                "Fix: name the cameras (see docs/data.md) or evaluate with ignore_same_camera=False"
+                f"{NAME_CAMERAS}"
             )
         if protocol.ignore_same_camera:
             _check_cameras(query, "queries")
@@ -65,6 +65,13 @@ class Matches:
         """Set the distances of the given queries to their ignored gallery rows to infinity, in place."""
         distances[:, self.junk.to(distances.device)] = torch.inf
         distances[block_cells(self.ignored, rows, distances.device)] = torch.inf
+
+
+NAME_CAMERAS = (
+    "Fix: name the cameras (docs/data.md), or count the matches of all cameras (evaluate --all-cameras, or "
+    "Protocol(ignore_same_camera=False))"
+)
+"""The advice where a protocol needs cameras that are unknown."""
 
 
 def block_cells(
@@ -98,15 +105,19 @@ def rows_that_count(embeddings: Embeddings) -> Int[Tensor, " n"]:
     return (roles_of(embeddings) != int(Role.JUNK)).nonzero().squeeze(1)
 
 
+def unknown_cameras(embeddings: Embeddings) -> int:
+    """Return the number of images, without junk, whose camera is unknown: without an ID, or with one below 0."""
+    if embeddings.camids is None:
+        return len(embeddings)
+    return int((embeddings.camids.cpu()[rows_that_count(embeddings)] < 0).sum())
+
+
 def _check_cameras(embeddings: Embeddings, which: str) -> None:
     """Check that cameras are known: two images by unknown ones would count as images by the same camera."""
-    camids = embeddings.camids
-    unknown = 0 if camids is None else int((camids[rows_that_count(embeddings).to(camids.device)] < 0).sum())
-    if unknown:
+    if unknown := unknown_cameras(embeddings):
         raise ProtocolError(
             f"{unknown:,} of {len(embeddings):,} {which} have a camera ID below 0, which data sets use for an unknown "
-            "camera: they would count as images by one camera. Fix: name the cameras (see docs/data.md), or evaluate "
-            "with ignore_same_camera=False"
+            f"camera: they would count as images by one camera. {NAME_CAMERAS}"
         )
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -218,3 +219,50 @@ def test_a_folder_that_is_no_run_is_an_error(run, figures: Path, tmp_path: Path)
     done = run("evaluate", tmp_path, "--data", figures)
     assert done.code == 1
     assert str(tmp_path) in done.err
+
+
+@pytest.fixture
+def blind(figures: Path, tmp_path: Path) -> Callable[[str, str], Path]:
+    """``blind(first, others)``: the test images of the figures, with cameras as a table gives them."""
+
+    def build(first: str, others: str) -> Path:
+        root = tmp_path / "blind"
+        shutil.copytree(figures, root, ignore=shutil.ignore_patterns("settings.json"))
+        rows = ["path,pid,camid,split"]
+        for folder, split in (("query", "query"), ("bounding_box_test", "gallery")):
+            for name in sorted(file.name for file in (root / folder).iterdir()):
+                camid = first if len(rows) == 1 else others
+                rows.append(f"{folder}/{name},{int(name.split('_')[0])},{camid},{split}")
+        (root / "dataset.csv").write_text("\n".join(rows))
+        return root
+
+    return build
+
+
+@pytest.mark.parametrize("unknown", ["", "-1"])
+def test_without_any_camera_all_count_and_it_is_said(run, trained: Path, blind, tmp_path: Path, unknown: str) -> None:
+    data, file = blind(unknown, unknown), tmp_path / "f.parquet"
+    plain = run("evaluate", trained, "--data", f"csv:{data}", "--save-features", file)
+    asked = run("evaluate", trained, "--data", f"csv:{data}", "--all-cameras")
+    of_file = run("evaluate", "--features", file)
+    assert [done.code for done in (plain, asked, of_file)] == [0, 0, 0]
+    assert plain.out == asked.out
+    assert plain.out.startswith("Protocol: market1501-single-query, all cameras count,")
+    assert f"passerby: no camera of csv at {data} is known, so the matches of all cameras count" in plain.err
+    assert f"passerby: no camera of {file} is known" in of_file.err
+    assert "no camera of" not in asked.err
+
+
+def test_cameras_that_are_known_in_part_are_an_error_that_names_the_way_out(run, trained: Path, blind) -> None:
+    data = blind("1", "-1")
+    refused = run("evaluate", trained, "--data", f"csv:{data}")
+    assert (refused.code, refused.out) == (1, "")
+    assert "does not name the camera of" in refused.err
+    assert "evaluate --all-cameras" in refused.err
+    assert run("evaluate", trained, "--data", f"csv:{data}", "--all-cameras").code == 0
+
+
+def test_random_galleries_are_not_drawn_from_all_cameras(run, trained: Path, figures: Path) -> None:
+    done = run("evaluate", trained, "--data", figures, "--all-cameras", "--draws", 2)
+    assert done.code == 1
+    assert "leave out --all-cameras" in done.err

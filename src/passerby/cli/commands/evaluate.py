@@ -57,6 +57,12 @@ def evaluate(  # noqa: PLR0913 - options of a command
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, help="Random seed of --draws (default as in the run, else 0).")
     ] = None,
+    all_cameras: Annotated[
+        bool,
+        typer.Option(
+            "--all-cameras", help="Count matches from the query's own camera too, for data whose cameras are unknown."
+        ),
+    ] = False,
     multi_query: Annotated[
         Literal["mean", "max"] | None,
         typer.Option(
@@ -131,6 +137,7 @@ def evaluate(  # noqa: PLR0913 - options of a command
         rerank=rerank_options(rerank, settings),
         draws=draws,
         seed=seed,
+        all_cameras=all_cameras,
     )
     if features:
         check_unused_with_features(
