@@ -97,6 +97,10 @@ class Source(ABC):
         """
         return hashlib.blake2b(self.read(name), digest_size=16).digest()
 
+    def identity(self, name: str) -> str:
+        """Return what tells one file from another without reading it: two names of one file, by a link, have one."""
+        return name
+
     def fingerprint(self) -> str:
         """Return hex digits that differ where names or contents of the files do; every file is read.
 
@@ -189,6 +193,9 @@ class DirectorySource(StoredSource):
         found = walk(self.root)
         return found.linked, found.lost
 
+    def identity(self, name: str) -> str:
+        return str((self.root / name).resolve())
+
     def has(self, name: str) -> bool:
         return (self.root / name).is_file()  # without a walk: the root may be that of the whole disk
 
@@ -217,6 +224,7 @@ class ArchiveSource(StoredSource):
         self._archive: Any = None
         self._members: dict[str, Any] = {}
         self._links: tuple[tuple[str, ...], tuple[str, ...]] = (), ()
+        self._first_names: dict[int, str] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {"root": self.root}
@@ -248,6 +256,11 @@ class ArchiveSource(StoredSource):
             self._opened()
             return self._links
 
+    def identity(self, name: str) -> str:
+        with self._lock:
+            self._opened()
+            return self._first_names.get(id(self._members.get(name)), name)
+
     def _index(self, files: Mapping[str, Any], links: Mapping[str, str]) -> None:
         """Remember the members by the names of the files and of the links to them."""
         try:
@@ -255,6 +268,7 @@ class ArchiveSource(StoredSource):
         except DatasetLayoutError as error:
             raise DatasetLayoutError(f"{self.root}: {error}") from None
         self._links = folders, lost
+        self._first_names = {id(member): name for name, member in files.items()}
 
 
 class ZipSource(ArchiveSource):

@@ -179,7 +179,8 @@ def test_number_0_of_a_distractor_is_no_person_of_train() -> None:
     ("copy", "of", "rule", "level"),
     [
         (sample("copy", 3, 2), "t11", "duplicate-train-test", "error"),
-        (sample("copy", 3, 2), "q3", "duplicate-query-gallery", "warning"),
+        (sample("copy", 3, 2), "q3", "duplicate-query-gallery", "error"),
+        (sample("copy", 3, None), "q3", "duplicate-query-gallery", "error"),
         (sample("copy", 3, 2), "g32", "duplicate", "info"),
         (sample("copy", 4, 2), "g32", "duplicate-label", "error"),
     ],
@@ -188,6 +189,33 @@ def test_the_same_bytes_twice(copy: Sample, of: str, rule: str, level: str) -> N
     finding = only(check(data(gallery=[*GALLERY, copy], source=Colored({"copy": of}))), rule)
     assert (finding.level, finding.files) == (level, tuple(sorted(("copy", of))))
     assert finding.message.startswith("2 images: ")
+
+
+def test_a_query_in_the_gallery_under_its_own_camera_is_ignored_there() -> None:
+    gallery = [*GALLERY, sample("copy", 3, 1)]
+    assert check(data(gallery=gallery, source=Colored({"copy": "q3"}))).findings == ()
+    assert check(data(gallery=[*GALLERY, *QUERY])).ok, "CUHK03's old protocol searches all images for all images"
+
+
+def test_a_copy_in_another_format_is_the_same_image(tmp_path: Path) -> None:
+    for name in (s.path for s in TRAIN + QUERY + GALLERY):
+        (tmp_path / name).write_bytes(Colored().read(name))
+    with Image.open(tmp_path / "q3") as query:
+        query.save(tmp_path / "copy", "BMP")
+    report = check(data(gallery=[*GALLERY, sample("copy", 3, 2)], source=open_source(tmp_path)))
+    assert only(report, "duplicate-query-gallery").files == ("copy", "q3")
+
+
+@pytest.mark.parametrize("packed", ["directory", "tar"])
+def test_two_names_of_one_file_are_seen_unopened(tmp_path: Path, packed: str) -> None:
+    root = tmp_path / "t"
+    root.mkdir()
+    for name in (s.path for s in TRAIN + QUERY + GALLERY):
+        (root / name).write_bytes(Colored().read(name))
+    (root / "copy").symlink_to("q3")
+    source = open_source(root if packed == "directory" else shutil.make_archive(str(root), packed, root))
+    report = check(data(gallery=[*GALLERY, sample("copy", 3, 2)], source=source), decode_images=False)
+    assert only(report, "duplicate-query-gallery").level == "error"
 
 
 def test_the_same_file_in_two_splits_is_seen_unopened() -> None:

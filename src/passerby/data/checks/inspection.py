@@ -23,6 +23,7 @@ class FileInspection(NamedTuple):
     """The result of opening one file."""
 
     digest: str = ""
+    """The hash of the pixels; of the bytes, if they are no image; empty, if they cannot be read."""
     size: tuple[int, int] | None = None
     """The size (width, height); ``None`` if it cannot be decoded."""
     problem: str = ""
@@ -46,9 +47,9 @@ class ExaminedDataset:
         return [s for s in self.samples(*splits) if s.role is Role.PERSON and s.pid is not None]
 
     def content(self, sample: Sample) -> str:
-        """Return what identifies the image: the digest of its bytes, or its path if they were not read."""
+        """Return what identifies the image: the digest of its pixels, or its place if they were not read."""
         file = self.files.get(sample.path)
-        return file.digest if file and file.digest else sample.path
+        return file.digest if file and file.digest else self.dataset.source.identity(sample.path)
 
 
 def inspect_files(dataset: Dataset, workers: int) -> dict[str, FileInspection]:
@@ -64,6 +65,9 @@ def _inspect(source: Source, path: str) -> FileInspection:
         content = source.read(path)
         digest = hashlib.blake2b(content, digest_size=16).hexdigest()
         image = decode(content, name=path)
+        pixels = np.asarray(image)
+        # of the pixels, so that a copy in another format or with other metadata is the same image
+        digest = hashlib.blake2b(pixels.tobytes() + repr(pixels.shape).encode(), digest_size=16).hexdigest()
         return FileInspection(digest, image.size, constant=_is_constant(image))
     except (PasserbyError, OSError, EOFError, zlib.error) as error:
         return FileInspection(digest, problem=str(error) or type(error).__name__)

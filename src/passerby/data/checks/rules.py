@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from passerby.data.checks.inspection import ExaminedDataset
 from passerby.data.checks.report import Finding, Level
+from passerby.data.copies import Pair, self_matches
 from passerby.data.dataset import SPLITS, UNLABELED, Split, people, queries_without_match
 from passerby.data.registry import explain
 from passerby.data.unread import unread_files
@@ -102,7 +103,10 @@ def cameras(x: ExaminedDataset) -> Iterator[Finding]:
             message = f"the camera is unknown for {_images(unknown)} of {len(samples):,} of {split}: name all or none"
             yield Finding("warning" if split == "train" else "error", "unknown-camera", message, _files(unknown))
         elif unknown and split != "train" and x.dataset.query:
-            message = f"no camera of {split} is known: evaluation needs them to ignore the query's own camera"
+            message = (
+                f"no camera of {split} is known: evaluation needs them to ignore the query's own camera. Fix: name "
+                "them (docs/data.md), or evaluate --all-cameras"
+            )
             yield Finding("error", "unknown-camera", message)
         elif unknown:
             yield Finding("info", "unknown-camera", f"no camera of {split} is known")
@@ -182,24 +186,35 @@ def unread(x: ExaminedDataset) -> Iterator[Finding]:
 _TWICE: tuple[tuple[Level, str, str], ...] = (
     ("error", "duplicate-train-test", "in train and in query or gallery: the model was trained on its test images"),
     ("error", "duplicate-label", "the same image with two person IDs: one of the labels is wrong"),
-    ("warning", "duplicate-query-gallery", "in query and in gallery: a query finds itself"),
+    ("error", "duplicate-query-gallery", "in query and in gallery under another camera: a query finds itself"),
     ("info", "duplicate", "the same image more than once in a split"),
 )
 
 
 def duplicates(x: ExaminedDataset) -> Iterator[Finding]:
-    """Report an image that is in two splits, twice in one, or has two person IDs."""
+    """Report an image that is in two splits, twice in one, or has two person IDs.
+
+    An image that is a query and in the gallery under one camera is none: an evaluation ignores it there.
+    """
     found: dict[str, list[Sample]] = defaultdict(list)
     for group in _by_content(x).values():
         if len(group) > 1:
             splits, samples = {split for split, _ in group}, [sample for _, sample in group]
-            apart = "duplicate-train-test" if "train" in splits else "duplicate-query-gallery"
-            found["duplicate" if len(splits) == 1 else apart] += samples
+            if len(splits) == 1 or "train" in splits:
+                found["duplicate" if len(splits) == 1 else "duplicate-train-test"] += samples
             if len({(s.pid, s.role) for s in samples}) > 1:
                 found["duplicate-label"] += samples
+    found["duplicate-query-gallery"] = [sample for pair in _self_matches(x) for sample in pair]
     for level, rule, meaning in _TWICE:
-        if rule in found:
+        if found[rule]:
             yield Finding(level, rule, f"{_images(found[rule])}: {meaning}", _files(found[rule]))
+
+
+def _self_matches(x: ExaminedDataset) -> list[Pair]:
+    """Return the queries that find themselves; by an unknown camera, they do if all cameras count."""
+    query, gallery = x.dataset.query, x.dataset.gallery
+    unknown = [sample for sample in query if sample.camid is None]
+    return self_matches(query, gallery, x.content) + self_matches(unknown, gallery, x.content, across_cameras=False)
 
 
 def _by_content(x: ExaminedDataset) -> dict[str, list[tuple[Split, Sample]]]:
