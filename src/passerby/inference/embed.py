@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from passerby.data.images.decode import read_batches
+from passerby.data.images.decode import OnBroken, read_batches
 from passerby.data.images.normalize import Normalization
 from passerby.data.keypoints.crops import PartMaker, Rectangles, warn_mean_pose
 from passerby.data.source import Source
-from passerby.errors import ConfigError, DatasetLayoutError
+from passerby.errors import ConfigError, DatasetLayoutError, ImageError, PasserbyError
 from passerby.inference.session import Session, network_inputs
 from passerby.types import Embeddings, ModelOutput, Sample
 
@@ -29,6 +29,7 @@ def embed(
     with_local: bool = False,
     flip_tta: bool = False,
     parts: PartMaker | None = None,
+    on_broken: OnBroken | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Embeddings:
     """Embed samples in order.
@@ -40,10 +41,12 @@ def embed(
             average scores.
         parts: cuts the images, for a model whose card asks for parts; how many were cut by the mean pose is logged
             (:func:`~passerby.data.keypoints.crops.warn_mean_pose`).
+        on_broken: called with each sample whose image cannot be read, and the error; if it returns, the image is left
+            out. By default the first one is an error.
         progress: called with the number of images after each batch.
 
     Raises:
-        ImageError: if an image cannot be read.
+        ImageError: if an image cannot be read, or none can.
         ConfigError: if the model needs parts and ``parts`` is missing, or the other way round.
     """
     if ("parts" in session.card.inputs) != (parts is not None):
@@ -52,11 +55,13 @@ def embed(
         )
     if not samples:
         raise DatasetLayoutError(f"no images to embed at {source.root}")
-    pids, camids = _column([s.pid for s in samples], "people"), _column([s.camid for s in samples], "cameras")
+    _labels(samples)
     embedding, local, attributes = [], [], []
     fallen: list[str] = []
-    names = iter([s.path for s in samples])
-    for images in read_batches(source, samples, size, batch_size=batch_size, threads=threads):
+    broken: set[str] = set()
+    names = (s.path for s in samples if s.path not in broken)
+    noted = None if on_broken is None else _noting(broken, on_broken)
+    for images in read_batches(source, samples, size, batch_size=batch_size, threads=threads, on_broken=noted):
         batch = list(islice(names, len(images)))
         rectangles = parts.rectangles(batch, images) if parts else None
         fallen += rectangles.names_by_mean_pose(batch) if rectangles else []
@@ -68,7 +73,11 @@ def embed(
             attributes.append(torch.cat([scores.float().softmax(dim=1) for scores in output.attributes], 1).cpu())
         if progress:
             progress(len(images))
+    samples = [s for s in samples if s.path not in broken]
+    if not samples:
+        raise ImageError(f"none of the {len(broken):,} images at {source.root} can be read")
     warn_mean_pose(str(source.root), fallen, len(samples))
+    pids, camids = _labels(samples)
     return Embeddings(
         embedding=torch.cat(embedding),
         paths=tuple(s.path for s in samples),
@@ -114,6 +123,20 @@ def _run(session: Session, images: Tensor, parts: Tensor | None, *, flip_tta: bo
     if attributes is not None and mirrored.attributes is not None:
         attributes = tuple((a + b) / 2 for a, b in zip(attributes, mirrored.attributes, strict=True))
     return output._replace(embedding=embedding, local=local, attributes=attributes)
+
+
+def _noting(broken: set[str], on_broken: OnBroken) -> OnBroken:
+    """Return ``on_broken``, which then adds the path to ``broken``."""
+
+    def note(sample: Sample, error: PasserbyError) -> None:
+        on_broken(sample, error)
+        broken.add(sample.path)
+
+    return note
+
+
+def _labels(samples: Sequence[Sample]) -> tuple[Tensor | None, Tensor | None]:
+    return _column([s.pid for s in samples], "people"), _column([s.camid for s in samples], "cameras")
 
 
 def _column(values: list[int | None], what: str) -> Tensor | None:

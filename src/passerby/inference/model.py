@@ -21,6 +21,7 @@ from torch import nn
 from passerby.data.attributes.labels import Attributes
 from passerby.data.attributes.schema import Schema
 from passerby.data.dataset import Dataset
+from passerby.data.images.decode import OnBroken
 from passerby.data.images.normalize import Normalization
 from passerby.data.keypoints.crops import PartMaker
 from passerby.data.keypoints.origin import AUTO, KeypointOrigin
@@ -185,6 +186,7 @@ class Model:
         *,
         with_local: bool = False,
         flip_tta: bool | None = None,
+        on_broken: OnBroken | None = None,
         progress: Callable[[int], object] | None = None,
     ) -> Embeddings:
         """Embed a dataset's samples, in order, with their labels (see :func:`passerby.inference.embed.embed`)."""
@@ -197,6 +199,7 @@ class Model:
             with_local=with_local,
             flip_tta=bool(self.options.flip_tta if flip_tta is None else flip_tta),
             parts=self.part_maker(source),
+            on_broken=on_broken,
             progress=progress,
         )
 

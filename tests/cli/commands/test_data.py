@@ -71,3 +71,28 @@ def test_heads_of_real_people_are_blurred_in_sheets(run, figures: Path, tmp_path
     assert np.array_equal(sheets["synthetic"], sheets["sharp"])
     assert not np.array_equal(sheets["real"], sheets["sharp"])
     assert not np.array_equal(sheets["blurred"], sheets["sharp"])
+
+
+def test_a_folder_of_crops_is_checked_for_broken_files(run, figures: Path, tmp_path: Path) -> None:
+    crops = tmp_path / "crops"
+    shutil.copytree(figures / "query", crops)
+    (crops / "zero.jpg").touch()
+    (crops / "page.jpg").write_bytes(b"<html>404</html>")
+    (crops / "scan.tif").touch()
+    done = run("data", "check", crops)
+    assert done.code == 1
+    assert done.out.startswith(f"images without labels at {crops}\n")
+    assert all(f"\n  {name}\n" in done.out for name in ("page.jpg", "zero.jpg", "scan.tif"))
+    assert "error: 2 images cannot be read" in done.out
+    assert "warning: not read: 1 file of other formats (1 .tif;" in done.out
+
+
+def test_folders_that_are_no_people_are_named(run, figures: Path, tmp_path: Path) -> None:
+    for folder, name in (("query", "image_query"), ("bounding_box_test", "image_test")):
+        shutil.copytree(figures / folder, tmp_path / "VeRi" / name)
+    done = run("data", "check", tmp_path / "VeRi")
+    assert done.code == 1
+    assert "'image_query', 'image_test' (named like a split)" in done.out
+    refused = run("train", "aligned_reid", "--data", tmp_path / "VeRi", "--run", tmp_path / "run")
+    assert (refused.code, refused.out) == (1, "")
+    assert "'image_query', 'image_test' (named like a split)" in refused.err

@@ -139,3 +139,68 @@ def test_one_file_serves_evaluation_and_search(run_folder: Path, market: Path, t
     found = passerby("search", run_folder, query, "--gallery", tmp_path / "f.parquet", "-k", 1, "--json")
     assert found.exit_code == 0, found.output
     assert json.loads(found.stdout)["hits"][0]["path"] == f"query/{query.name}"
+
+
+@pytest.fixture
+def broken(people: Path) -> Path:
+    """The folder of five images with three more that cannot be read."""
+    (people / "cut.png").write_bytes((people / "0.png").read_bytes()[:60])
+    (people / "page.jpg").write_bytes(b"<html>404</html>")
+    (people / "zero.jpg").touch()
+    return people
+
+
+def test_broken_images_are_skipped_if_asked_and_listed(run_folder: Path, broken: Path, tmp_path: Path) -> None:
+    message = error_line(passerby("embed", run_folder, broken, "-o", tmp_path / "p.parquet"))
+    assert f"passerby data check {broken}" in message
+    assert "--skip-broken" in message
+    for batch_size in (1, 3):
+        output = tmp_path / f"{batch_size}.parquet"
+        result = passerby("embed", run_folder, broken, "-o", output, "--skip-broken", "--batch-size", batch_size)
+        assert result.exit_code == 0, result.output
+        assert "of 5 images" in result.stdout
+        assert "; 3 that cannot be read were skipped." in result.stdout
+        skipped = [line for line in result.stderr.splitlines() if line.startswith("passerby: skipped: ")]
+        assert [line.split(":")[2].strip() for line in skipped] == ["cut.png", "page.jpg", "zero.jpg"]
+        stored = read_embeddings(output)
+        assert stored.embeddings.paths == tuple(f"{i}.png" for i in range(5))
+        direct = load(run_folder).embed([broken / "3.png"]).embedding[0]
+        assert torch.allclose(stored.embeddings.embedding[3], direct, rtol=1e-4, atol=1e-5)
+
+
+def test_labels_stay_with_their_images_when_some_are_skipped(run_folder: Path, market: Path, tmp_path: Path) -> None:
+    next((market / "bounding_box_test").glob("0001*")).write_bytes(b"")
+    output = tmp_path / "p.parquet"
+    result = passerby("embed", run_folder, market, "-o", output, "--skip-broken", "--split", "all")
+    assert result.exit_code == 0, result.output
+    stored = read_embeddings(output)
+    labels = zip(stored.embeddings.paths, stored.embeddings.pids.tolist(), strict=True)
+    pids = {path.rsplit("/")[-1]: pid for path, pid in labels}
+    assert pids == {name: int(name.split("_")[0]) for name in pids}
+    of_path = {"bounding_box_train": "train", "query": "query", "bounding_box_test": "gallery"}
+    assert [of_path[path.split("/")[0]] for path in stored.embeddings.paths] == list(stored.splits)
+    assert len(stored.splits) == 5
+
+
+def test_nothing_but_broken_images(run_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "zero.jpg").touch()
+    result = passerby("embed", run_folder, folder, "-o", tmp_path / "p.parquet", "--skip-broken")
+    assert "none of the 1 images" in error_line(result)
+
+
+def test_an_empty_path_is_not_the_current_folder(run_folder: Path, people: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(people)
+    assert "got an empty text" in error_line(passerby("embed", run_folder, "", "-o", tmp_path / "p.parquet"))
+
+
+def test_folders_that_look_like_a_dataset_are_embedded_with_a_line(
+    run_folder: Path, people: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (people / "image_query").mkdir()
+    (people / "0.png").rename(people / "image_query" / "0.png")
+    result = passerby("embed", run_folder, people, "-o", tmp_path / "p.parquet")
+    assert result.exit_code == 0, result.output
+    assert "5 images are taken without labels" in caplog.text
+    assert "'image_query' (named like a split)" in caplog.text

@@ -19,8 +19,10 @@ from passerby.cli.options import (
 )
 from passerby.cli.registry import Panel, command
 from passerby.cli.results import progress_bar
+from passerby.errors import ImageError, PasserbyError
 
 if TYPE_CHECKING:
+    from passerby.data.images.decode import OnBroken
     from passerby.data.source import Source
     from passerby.gallery.gallery import Gallery
     from passerby.inference.model import Model
@@ -43,6 +45,10 @@ def embed(
     flip_tta: FlipTtaOption = None,
     normalize: NormalizeOption = None,
     keypoints: KeypointsOption = None,
+    skip_broken: Annotated[
+        bool,
+        typer.Option("--skip-broken", help="Leave out images that cannot be read, and list them (default stop there)."),
+    ] = False,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Embed images once and write a gallery file for `passerby search`."""
@@ -58,15 +64,38 @@ def embed(
     options = InferenceOptions(
         device=device, batch_size=batch_size, flip_tta=flip_tta, normalize=normalize, keypoints=keypoints
     )
-    gallery = embed_gallery(load(run, options), source, samples, splits)
+    broken: dict[str, PasserbyError] = {}
+
+    def note(sample: Sample, error: PasserbyError) -> None:
+        if not skip_broken:
+            raise ImageError(
+                f"{error}. All broken images are listed by: passerby data check {images}. Fix: replace them, or embed "
+                "the others with --skip-broken"
+            )
+        broken[sample.path] = error
+
+    gallery = embed_gallery(load(run, options), source, samples, splits, on_broken=note)
     gallery.save(output)
-    typer.echo(f"{output} holds the embeddings of {len(gallery.embeddings):,} images of {source.root}.")
+    for error in broken.values():
+        typer.echo(f"passerby: skipped: {error}", err=True)
+    skipped = f"; {len(broken):,} that cannot be read were skipped" if broken else ""
+    typer.echo(f"{output} holds the embeddings of {len(gallery.embeddings):,} images of {source.root}{skipped}.")
 
 
-def embed_gallery(model: Model, source: Source, samples: Sequence[Sample], splits: Sequence[str | None]) -> Gallery:
-    """Embed samples, with a progress bar on stderr."""
+def embed_gallery(
+    model: Model,
+    source: Source,
+    samples: Sequence[Sample],
+    splits: Sequence[str | None],
+    *,
+    on_broken: OnBroken | None = None,
+) -> Gallery:
+    """Embed samples, with a progress bar on stderr; ``on_broken`` decides about images that cannot be read."""
     from passerby.gallery.gallery import Gallery
 
     with progress_bar("embedding", len(samples)) as advance:
-        embeddings = model.embed_samples(source, samples, progress=advance)
-    return Gallery(model, embeddings, source, splits=splits)
+        embeddings = model.embed_samples(source, samples, on_broken=on_broken, progress=advance)
+    kept = set(embeddings.paths)
+    return Gallery(
+        model, embeddings, source, splits=[split for s, split in zip(samples, splits, strict=True) if s.path in kept]
+    )

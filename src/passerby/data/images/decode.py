@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -18,9 +19,11 @@ from torch import Tensor
 from passerby.data.images.jpeg import count_scans
 from passerby.data.images.rgb import upright_rgb
 from passerby.data.source import Source
-from passerby.errors import ImageError
+from passerby.errors import DatasetLayoutError, ImageError, PasserbyError
 from passerby.types import Sample
 
+OnBroken: TypeAlias = Callable[[Sample, PasserbyError], object]
+"""A function that is called with a sample whose image cannot be read, and the error; it may raise another."""
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
 """The formats that are decoded, whatever the file's name says."""
 MAX_PIXELS = 64_000_000
@@ -135,17 +138,40 @@ def read_image(source: Source, sample: Sample, size: tuple[int, int]) -> UInt8[T
 
 
 def read_batches(
-    source: Source, samples: Sequence[Sample], size: tuple[int, int], *, batch_size: int, threads: int = 2
+    source: Source,
+    samples: Sequence[Sample],
+    size: tuple[int, int],
+    *,
+    batch_size: int,
+    threads: int = 2,
+    on_broken: OnBroken | None = None,
 ) -> Iterator[UInt8[Tensor, "b 3 h w"]]:
-    """Yield images in order, ``batch_size`` or fewer at once; threads decode a batch or two ahead."""
+    """Yield images in order, ``batch_size`` or fewer at once; threads decode a batch or two ahead.
+
+    An image that cannot be read is left out of its batch if ``on_broken`` returns, and else an error.
+    """
     with ThreadPoolExecutor(threads) as pool:
         waiting = iter(samples)
-        ahead = [pool.submit(read_image, source, s, size) for s in islice(waiting, 2 * batch_size)]
+        ahead = [(s, pool.submit(read_image, source, s, size)) for s in islice(waiting, 2 * batch_size)]
         while ahead:
             now, ahead = ahead[:batch_size], ahead[batch_size:]
-            batch = torch.stack([f.result() for f in now])
-            ahead += [pool.submit(read_image, source, s, size) for s in islice(waiting, batch_size)]
-            yield batch
+            batch = list(_readable(now, on_broken))
+            ahead += [(s, pool.submit(read_image, source, s, size)) for s in islice(waiting, batch_size)]
+            if batch:
+                yield torch.stack(batch)
+
+
+def _readable(
+    images: Iterable[tuple[Sample, Future[Tensor]]], on_broken: OnBroken | None
+) -> Iterator[UInt8[Tensor, "3 h w"]]:
+    for sample, image in images:
+        error = image.exception()
+        if error is None:
+            yield image.result()
+        elif on_broken is None or not isinstance(error, (ImageError, DatasetLayoutError)):
+            raise error
+        else:
+            on_broken(sample, error)
 
 
 def read_all(
