@@ -48,7 +48,7 @@ DEFAULTS = 2
 _FORMER_OPTIONS: dict[str, dict[str, Any]] = {
     "aanet": {"top": "third"},
     "aap_reid": {"triplet_after_dropout": False},
-    "attention_driven": {"normalized_attention": False},
+    "attention_driven": {"normalized_attention": False, "same_weight": False},
     "dual_attention": {"scaled": False},
 }
 """The former defaults of models' options, by model."""

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from passerby.compat import former_defaults
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
 from passerby.losses.branches import BranchLoss
 from passerby.models.attention_driven.blocks import IntraAttention
@@ -195,7 +196,7 @@ def test_the_literal_product_is_an_option() -> None:
 
 
 @pytest.mark.parametrize("intra", [False, True])
-@pytest.mark.parametrize("fusion", ["inter", "fc", "concat"])
+@pytest.mark.parametrize("fusion", ["inter", "equal", "fc", "concat"])
 def test_every_row_has_five_heads_and_768_features(intra: bool, fusion: str) -> None:
     output = small(intra=intra, fusion=fusion).eval()(*inputs())
     assert output.embedding.shape == (3, 768)
@@ -211,7 +212,7 @@ def test_every_row_has_five_heads_and_768_features(intra: bool, fusion: str) -> 
 @pytest.mark.parametrize("name", BRANCHES)
 def test_a_single_branch_is_that_of_the_whole_network(name: str) -> None:
     """In Table 7 a region alone has nothing to fuse."""
-    whole, alone = small(fusion="concat").eval(), small(branches=(name,)).eval()
+    whole, alone = small(fusion="concat", same_weight=False).eval(), small(branches=(name,), same_weight=False).eval()
     place = BRANCHES.index(name)
     alone.stem.load_state_dict(whole.stem.state_dict())
     alone.branches[name].load_state_dict(whole.branches[name].state_dict())
@@ -255,7 +256,7 @@ def test_eq_8_and_9_are_the_literal_formulas() -> None:
 
 
 def test_inter_attention_scales_the_parts_and_not_the_whole_body() -> None:
-    model = small().eval()
+    model = small(same_weight=False).eval()
     images, parts = inputs()
     fused = model(images, parts).embedding
     model.inter = None
@@ -268,9 +269,53 @@ def test_inter_attention_scales_the_parts_and_not_the_whole_body() -> None:
         assert ((mu > 0) & (mu < 1)).all()
 
 
+def literal_fused(model: AttentionDriven, E: dict[str, list[float]], *, mu: bool) -> tuple[list[float], list[float]]:
+    """Return E_g and E_l of one image, from Eq 8 and 9."""
+    E_l: list[float] = []
+    for place, name in enumerate(BRANCHES[1:]):
+        weight = 0.0
+        if mu:
+            assert model.inter is not None
+            w, b = model.inter.weigh[place].weight[0].tolist(), model.inter.weigh[place].bias.item()
+            weight = 1 / (1 + math.exp(-(sum(x * y for x, y in zip(w, E[name], strict=True)) + b)))
+        E_l += [(weight + 1) * value for value in E[name]]
+    return E["global"], E_l
+
+
+@pytest.mark.parametrize("mu", [True, False])
+@pytest.mark.parametrize("same_weight", [True, False])
+def test_embeddings_are_the_literal_halves_with_the_same_weight(mu: bool, same_weight: bool) -> None:
+    """A distance between embeddings must not depend on how long the features of an image happen to be."""
+    model = small(fusion="inter" if mu else "equal", same_weight=same_weight).double().eval()
+    images, parts = (t.double() for t in inputs())
+    E = {name: output.features for name, output in model._branches(images, parts).items()}
+    output = model(images, parts)
+    for row in range(len(images)):
+        halves = literal_fused(model, {name: e[row].tolist() for name, e in E.items()}, mu=mu)
+        lengths = [math.sqrt(sum(x * x for x in half)) if same_weight else 1.0 for half in halves]
+        literal = [x / length for half, length in zip(halves, lengths, strict=True) for x in half]
+        assert output.embedding[row].tolist() == pytest.approx(literal, abs=1e-9)
+        assert model.classifier is not None
+        scores = model.classifier(torch.tensor([*halves[0], *halves[1]], dtype=torch.float64))
+        assert output.logits is not None
+        assert torch.allclose(output.logits[row], scores, atol=1e-9)  # as they come
+
+
+@pytest.mark.parametrize("options", [{"fusion": "fc"}, {"weigh_global": True}, {"branches": BRANCHES[1:]}])
+def test_what_one_weight_or_layer_is_over_is_compared_as_a_whole(options: dict[str, object]) -> None:
+    (model, as_it_comes), images = (small(**options, same_weight=on).eval() for on in (True, False)), inputs()
+    embedding, features = model(*images).embedding, as_it_comes(*images).embedding
+    assert torch.allclose(embedding, features / features.norm(dim=1, keepdim=True), atol=1e-6)
+
+
+def test_runs_from_before_keep_their_masks_and_their_distance() -> None:
+    former = former_defaults({"model": "attention_driven", "options": {"intra": True}})["options"]
+    assert former == {"intra": True, "normalized_attention": False, "same_weight": False}
+
+
 def test_the_whole_body_may_be_weighed_too() -> None:
     """The paper tried it (§3.4); the other numbers stay the same."""
-    model, images, parts = small(weigh_global=True).eval(), *inputs()
+    model, images, parts = small(weigh_global=True, same_weight=False).eval(), *inputs()
     assert model.inter is not None
     assert [weigh.in_features for weigh in model.inter.weigh] == list(SIZES.values())
     fused = model(images, parts).embedding
@@ -318,6 +363,7 @@ def test_the_papers_loss_gives_every_parameter_a_gradient(options: dict[str, obj
     loss(model(images, parts), batch).total.backward()
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
     dead = [name for name, p in model.named_parameters() if not p.grad.any()]  # type: ignore[union-attr]
+    dead = [name for name in dead if not name.endswith(".spatial.bias")]  # the normalization removes it again
     assert dead == []
 
 

@@ -9,6 +9,11 @@ the first convolution. Each learns identities separately, and an inter-attention
 - Eq 8, μ = σ(wE + b), and Eq 9, E_l = [(1 + μ_i) E_i]: :class:`InterAttention`;
 - Eq 10–11, losses: :mod:`passerby.losses.branches`.
 
+† The paper does not say how embeddings are compared. μ scales the features of each image anew, and lengths of features
+differ between images for other reasons too; the Euclidean distance of [E_g, E_l] as they come depends on both. Here,
+by default, E_g and E_l are divided by their lengths in the embedding, so that μ decides how much each part counts
+within E_l, and both halves have "the same weight" (§3.4). Classifiers see the features as they come.
+
 Rows of its Table 6: ``baseline`` and ``aligned`` are ``intra=False, fusion="concat"``, ``intra`` is
 ``fusion="concat"``, ``inter`` is ``intra=False``, both together are the defaults. The first two differ in how images
 are cropped: into strips beside the whole image, or by pose into R_0 … R_4 (Fig 3), as for all other rows.
@@ -28,6 +33,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, cast, get_args
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from passerby.data.keypoints.regions import PARTS
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
@@ -39,7 +45,7 @@ from passerby.types import ModelOutput
 
 GLOBAL = "global"
 BRANCHES = (GLOBAL, *PARTS)
-Fusion = Literal["inter", "fc", "concat"]
+Fusion = Literal["inter", "equal", "fc", "concat"]
 _REGIONS = {
     "head": "the head",
     "upper_body": "the upper body",
@@ -131,8 +137,8 @@ class AttentionDriven(ReidModel):
 
     Args:
         intra: attention in blocks 2–4 of every branch.
-        fusion: ``inter`` (Eq 8–9), ``fc`` (one linear layer) or ``concat`` (at test only). One branch alone has
-            nothing to fuse.
+        fusion: ``inter`` (Eq 8–9), ``equal`` (the same with μ = 0), ``fc`` (one linear layer) or ``concat`` (at test
+            only, without a classifier). One branch alone has nothing to fuse.
         decomposed: compute spatial times channel attention, or both jointly (Table 8).
         mask: ``residual`` (Eq 7) or ``plain`` (Eq 5).
         normalized_attention: normalize spatial and channel attention before their product, and open masks gently (see
@@ -141,6 +147,9 @@ class AttentionDriven(ReidModel):
         width: factor on the channels of every convolution; the embedding keeps its length.
         dropout: dropout rate before every classifier.
         weigh_global: weigh the whole body by Eq 8 too, which the paper tried and found slightly worse (§3.4).
+        same_weight: divide the embedding's halves, the global and the fused part features, by their lengths; where one
+            layer or weight is over both (``fc``, ``weigh_global``), the whole. Without, embeddings are features as they
+            come.
     """
 
     card: ClassVar[ModelCard] = ModelCard(
@@ -169,6 +178,7 @@ class AttentionDriven(ReidModel):
         width: float = 1.0,
         dropout: float = 0.5,
         weigh_global: bool = False,
+        same_weight: bool = True,
     ) -> None:
         super().__init__()
         self.names = _in_order(branches)
@@ -191,6 +201,9 @@ class AttentionDriven(ReidModel):
         self.inter = InterAttention(weighed) if fused and fusion == "inter" else None
         self.fuse = nn.Linear(self.embedding_size, self.embedding_size) if fused and fusion == "fc" else None
         self.classifier = identity_classifier(self.embedding_size, num_classes) if fused else None
+        apart = GLOBAL in self.names and len(sizes) > 1 and self.fuse is None and not weigh_global
+        self.halves = (_GLOBAL_FEATURES, sum(sizes[1:])) if apart else (sum(sizes),)
+        self.same_weight = same_weight
         self._initialize()
 
     @property
@@ -213,8 +226,8 @@ class AttentionDriven(ReidModel):
         outputs = self._branches(images, parts)
         E = tuple(outputs[name].features for name in self.names)
         intra = self._branch_scores(E)
-        embedding = self._fused(E)
-        logits = self._logits(intra, embedding)
+        fused = self._fused(E)
+        embedding = self._compared(fused)
         maps = {
             f"{name}_block{number}": mask
             for name, output in outputs.items()
@@ -223,7 +236,7 @@ class AttentionDriven(ReidModel):
         return ModelOutput(
             embedding=embedding,
             metric=embedding,
-            logits=logits,
+            logits=self._logits(intra, fused),
             branches={"intra": intra} if intra else None,
             maps=maps or None,
         )
@@ -234,13 +247,17 @@ class AttentionDriven(ReidModel):
             return ()
         return tuple(head(self.dropout(E_i)) for head, E_i in zip(self.classifiers, E, strict=True))
 
-    def _logits(self, intra: tuple[Tensor, ...], embedding: Tensor) -> Tensor | None:
+    def _logits(self, intra: tuple[Tensor, ...], fused: Tensor) -> Tensor | None:
         if not intra:
             return None
-        logits: Tensor = (
-            torch.stack(intra).mean(0) if self.classifier is None else self.classifier(self.dropout(embedding))
-        )
+        logits: Tensor = torch.stack(intra).mean(0) if self.classifier is None else self.classifier(self.dropout(fused))
         return logits
+
+    def _compared(self, fused: Tensor) -> Tensor:
+        """Return the embedding of the fused features."""
+        if not self.same_weight:
+            return fused
+        return torch.cat([F.normalize(half, dim=1) for half in fused.split(self.halves, dim=1)], dim=1)
 
     def map_layers(self) -> MapLayers:
         """Return the four blocks of each branch."""
