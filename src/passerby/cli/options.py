@@ -66,7 +66,9 @@ FlipTtaOption = Annotated[
 ]
 NormalizeOption = Annotated[
     bool | None,
-    typer.Option("--normalize/--no-normalize", help="L2-normalize embeddings (default as in the run, else the paper)."),
+    typer.Option(
+        "--normalize/--no-normalize", help="L2-normalize embeddings (default as in the run, else the model's)."
+    ),
 ]
 KeypointsOption = Annotated[
     str | None,

@@ -27,7 +27,7 @@ class ModelCard:
     distances: tuple[str, ...] = ("global",)
     """The test distances that the output allows; the first is the paper's."""
     normalize: bool = True
-    """The paper's choice to compare L2-normalized embeddings, or unnormalized ones."""
+    """A flag: embeddings are L2-normalized before they are compared."""
 
 
 class Block(NamedTuple):

@@ -33,7 +33,7 @@ from passerby.training.config import (
 def attention_driven() -> TrainConfig:
     """Return the settings of the network of five branches at 384×192 and 96×192.
 
-    SGD 0.01, ÷10 every 40 of 100 epochs, batch 32, no augmentation (§4.2).
+    SGD 0.01, ÷10 every 40 of 100 epochs, batch 32, no augmentation (§4.1).
 
     † marks settings that the paper does not state and that were chosen here: a batch is 32 people with one image each,
     so that an epoch sees every image (24 of Market-1501's twice, to fill up the last batch); momentum (0.9) and weight

@@ -141,7 +141,7 @@ class Table:
         return self.row(name).reranks or name
 
     def config(self, name: str, data: str = "") -> TrainConfig:
-        """Return the settings of a row as in the paper, on the dataset of that name."""
+        """Return the settings of a row, on the dataset of that name."""
         row = self.row(self.run(name))
         return with_overrides(load_recipe(self.recipe), {**row.changes, **row.on.get(data, {})})
 

@@ -15,7 +15,7 @@ class _HasGroups(Protocol):
 
 
 def build_optimizer(model: ReidModel, loss: nn.Module, config: OptimizerConfig) -> optim.Optimizer:
-    """Build Adam (L2 in the gradient, as the papers use it) or SGD with momentum; a loss's parameters do not decay."""
+    """Build Adam (weight decay as L2 in the gradient) or SGD with momentum; a loss's parameters do not decay."""
     groups = [*_groups(model, config), *_loss_groups(loss, config)]
     if config.name == "sgd":
         return optim.SGD(groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)

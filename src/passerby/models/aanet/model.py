@@ -14,9 +14,10 @@ The rows of its Table 3 leave out tasks: with ``parts``, ``attributes`` and ``at
 activation map is exact. Top is the upper half of the map, for "features from the lower half of the body are ignored in
 the Top feature map"; the extents of Middle and Bottom are not printed: here the second and the third of three even
 stripes. ``top="third"`` makes Top the first of them, as in earlier versions. The paper prints for a few groups only
-which of the four vectors they are predicted from; :data:`ATTRIBUTE_VECTORS` completes the table. "The Attribute
-Classifier takes the AAM" is read as X where the map is on. The attention map's groups on DukeMTMC-reID are not printed:
-here six that correspond to Market-1501's. See the modules above for the clustering and the threshold.
+which of the four vectors they are predicted from; :data:`ATTRIBUTE_VECTORS` completes the table. That the last head
+"takes the AAM and perform ID classification" is read as X where the map is on. The attention map's groups on
+DukeMTMC-reID are not printed: here six that correspond to Market-1501's. See the modules above for the clustering and
+the threshold.
 """
 
 from __future__ import annotations

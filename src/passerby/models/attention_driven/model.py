@@ -22,7 +22,8 @@ are cropped: into strips beside the whole image, or by pose into R_0 … R_4 (Fi
 whose network has 1.96 billion at 384×192 and 2.39 with attention. Their difference, 0.43, and the weights, 6.8 and 10.4
 million, agree; the attention path is a fit to these (see the blocks). The strides of conv3x, conv4x and conv5x, which
 Table 1 does not print, are 2, 2 and 1 in all branches. FC fusion (Table 9) is one linear layer with as many outputs.
-Images are normalized as for every model here, by ImageNet's mean and deviation; the paper subtracts channel means.
+Images are normalized by ImageNet's mean and deviation; the paper's are "normalized by subtracting its channel means",
+which is ``data.normalization=image_mean``.
 """
 
 from __future__ import annotations
