@@ -7,7 +7,7 @@ from typing import Any
 from passerby.data.attributes.schema import SCHEMAS
 from passerby.losses.multitask import MultitaskLossConfig
 from passerby.recipes.registry import recipe
-from passerby.recipes.tables import DUKE, MARKET, PAPERS, Row, Table, options
+from passerby.recipes.tables import DUKE, MARKET, PAPERS, Row, Table, cited, options
 from passerby.training.config import (
     AugmentConfig,
     DataConfig,
@@ -63,6 +63,20 @@ TABLE_1 = Table(
     metrics=("mAP", "rank-1"),
     columns=(DUKE,),
     rows={
+        **cited(
+            2,
+            lines="""
+            FMN [5]                    | 56.9  74.5
+            SVDNet [19]                | 56.8  76.7
+            DPFL [3]                   | 60.6  79.2
+            KPM (Res-50) [17]          | 63.2  80.3
+            PCB (Res-50) [20]          | 69.2  83.3
+            GP-reID (Res-101) [1]      | 72.80 85.20
+            SPReID (Res-152) [11]      | 73.34 85.95
+            GP-reID (Res-101) [1] + RR | 85.60 89.40
+            SPReID (Res-152) [11] + RR | 84.99 88.96
+            """,
+        ),
         "aanet50": Row(title="AANet-50", on=_ON_DUKE, printed=((72.56, 86.42),)),
         "aanet152": Row(title="AANet-152", changes=_AANET_152, on=_ON_DUKE, printed=((74.29, 87.65),)),
         "aanet152_reranked": Row(title="AANet-152 + RR", reranks="aanet152", printed=((86.87, 90.36),)),
@@ -77,6 +91,21 @@ TABLE_2 = Table(
     metrics=("mAP", "rank-1", "rank-10"),
     columns=(MARKET,),
     rows={
+        **cited(
+            3,
+            lines="""
+            PDC [18]                   | 63.4  84.4  94.9
+            PL-Net [24]                | 69.3  88.2  -
+            DPFL [3]                   | 73.1  88.9  -
+            GLAD [22]                  | 73.9  89.9  -
+            KPM (Res-50) [17]          | 75.3  90.1  97.9
+            PCB (Res-50) [20]          | 81.6  93.8  98.5
+            GP-reID (Res-101) [1]      | 81.20 92.20 -
+            SPReID (Res-152) [11]      | 83.36 93.68 98.40
+            GP-reID (Res-101) [1] + RR | 90.00 93.00 -
+            SPReID (Res-152) [11] + RR | 90.96 94.63 97.65
+            """,
+        ),
         "aanet50": Row(title="AANet-50", printed=((82.45, 93.89, 98.56),)),
         "aanet152": Row(title="AANet-152", changes=_AANET_152, printed=((83.41, 93.93, 98.53),)),
         "aanet152_reranked": Row(title="AANet-152 + RR", reranks="aanet152", printed=((92.38, 95.10, 97.94),)),
@@ -139,6 +168,7 @@ TABLE_4 = Table(
     attributes=SCHEMAS[MARKET.data],
     columns=(MARKET,),
     rows={
+        **cited(13, lines="APR [15] | 86.45 87.08 83.65 93.66 93.32 91.46 82.79 88.98 75.07 97.13 73.40 69.91 85.33"),
         "aanet152": Row(
             title="AANet-152",
             changes=_AANET_152,

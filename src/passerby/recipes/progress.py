@@ -22,10 +22,21 @@ Inputs = Mapping[str, str]
 """The digests by setting (:func:`~passerby.training.inputs.digests`)."""
 
 
-def progress(run: RunFolder, config: TrainConfig, *, inputs: Callable[[TrainConfig], Inputs], queries: int) -> Progress:
+WEIGHTS = "model.backbone_weights"
+
+
+def progress(
+    run: RunFolder,
+    config: TrainConfig,
+    *,
+    inputs: Callable[[TrainConfig], Inputs],
+    queries: int,
+    any_weights: bool = False,
+) -> Progress:
     """Return the progress of a row.
 
     Args:
+        any_weights: accept whatever initial weights the run started from.
         inputs: returns the digests of what a run of these settings would read now; called only to compare.
         queries: the number of test queries, to check runs of earlier versions, which have no digests.
 
@@ -35,7 +46,7 @@ def progress(run: RunFolder, config: TrainConfig, *, inputs: Callable[[TrainConf
     try:
         if not run.path.exists():
             return "absent"
-        _check_same_run(run, config, inputs)
+        _check_same_run(run, config, inputs, any_weights=any_weights)
         if (run.path / "metrics.json").is_file():
             _check_same_queries(run, queries)
             return "finished"
@@ -54,10 +65,14 @@ def read_metrics(run: RunFolder) -> dict[str, Any]:
     return read_tree(run.path / "metrics.json")
 
 
-def _check_same_run(run: RunFolder, config: TrainConfig, inputs: Callable[[TrainConfig], Inputs]) -> None:
+def _check_same_run(
+    run: RunFolder, config: TrainConfig, inputs: Callable[[TrainConfig], Inputs], *, any_weights: bool
+) -> None:
     had: dict[str, Any] = read_tree(run.path / INPUTS) if (run.path / INPUTS).is_file() else {}
     now = comparable(had, inputs(config)) if had else {}
     differ = unequal({**_deciding(read_config(run.config)), **had}, {**_deciding(config), **now})
+    if any_weights:
+        differ.pop(WEIGHTS, None)
     if differ:
         content = had.keys() | now.keys()
         shown = [

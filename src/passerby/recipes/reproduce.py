@@ -1,8 +1,8 @@
 """The reproduction of a paper's table: its rows are run one after the other and compared with the printed numbers.
 
-A row is a run folder, ``OUTPUT/PAPER-TABLE/ROW``. Its content decides what is done: a finished row is not trained
-again, an unfinished one resumes from its newest checkpoint, and the report shows every finished row, whenever it was
-trained. If one row fails, the others are still run.
+A row is a run folder, ``OUTPUT/PAPER-TABLE/ROW``, or ``ROW-DATASET`` for other datasets than the first column's. Its
+content decides what is done: a finished row is not trained again, an unfinished one resumes from its newest checkpoint,
+and the report shows every finished row, whenever it was trained. If one row fails, the others are still run.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from typing import Any
 
 from passerby.config import read_tree
 from passerby.errors import ConfigError, OutputError, PasserbyError
-from passerby.figures.training_curves import save_loss_curves
+from passerby.figures.loss_panels import loss_panels_figure
+from passerby.figures.training_curves import TrainingHistory, save_loss_curves
 from passerby.files import atomic_write, file_lock
 from passerby.inference.load import load
 from passerby.recipes.conditions import conditions
-from passerby.recipes.plan import Plan, make_plan
+from passerby.recipes.plan import Plan, make_plans
 from passerby.recipes.progress import Progress
-from passerby.recipes.table_report import Cell, ReportRow, State, TableReport
+from passerby.recipes.table_report import Cell, Condition, Outcome, ReportRow, State, TableReport
 from passerby.recipes.tables import COUNTED, RERANKED, Column
 from passerby.training.config import TrainConfig, read_config
 from passerby.training.loop import train
@@ -35,10 +36,11 @@ def reproduce(
     paper: str,
     table: str,
     *,
-    data: str | None = None,
+    data: str | Sequence[str] | None = None,
     rows: Sequence[str] | None = None,
     epochs: int | None = None,
     settings: Mapping[str, Any] | None = None,
+    init: Mapping[str, str] | None = None,
     output: str | Path = "runs",
     show_progress: bool = True,
     log: Callable[[str], object] = lambda _: None,
@@ -46,10 +48,13 @@ def reproduce(
     """Run rows of a table and write the report into ``OUTPUT/PAPER-TABLE``; it is renewed after every row.
 
     Args:
-        data: ``NAME:PATH`` or a path; not needed for a table whose metrics are counted.
-        rows: the names of rows; ``None``: all that can be run.
+        data: ``NAME:PATH`` or a path; several for several columns of the table; not needed for a table whose metrics
+            are counted.
+        rows: the names of rows; ``None``: all that can be run, and of which ``init`` names the backbone.
         epochs: the number of epochs instead of the paper's; the schedule scales with it.
         settings: changes to every row, by dotted names.
+        init: the initial weights by name of the backbone, for a table of several; rows of other backbones are shown
+            as earlier calls ran them, from whichever weights.
         log: called with one line per row.
 
     Raises:
@@ -58,18 +63,29 @@ def reproduce(
         DatasetLayoutError: if the data cannot be trained on, or evaluated.
         OutputError: if the report cannot be written, or another call is running one of the rows.
     """
-    plan = make_plan(paper, table, data=data, rows=rows, epochs=epochs, settings=settings or {}, output=output)
-    _make_folder(plan.folder)
-    with _locked(plan):
-        return _run(plan, show_progress=show_progress, log=log)
+    places = [data] if isinstance(data, str) else list(data or ())
+    plans = make_plans(
+        paper, table, data=places, rows=rows, epochs=epochs, settings=settings or {}, init=init or {}, output=output
+    )
+    _make_folder(plans[0].folder)
+    with ExitStack() as locks:
+        for plan in plans:
+            locks.enter_context(_locked(plan))
+        return _run(plans, show_progress=show_progress, log=log)
 
 
-def _run(plan: Plan, *, show_progress: bool, log: Callable[[str], object]) -> TableReport:
-    failures: dict[str, str] = {}
+Failures = dict[tuple[str, str], str]
+"""The errors of rows that failed, by dataset and row."""
+
+
+def _run(plans: Sequence[Plan], *, show_progress: bool, log: Callable[[str], object]) -> TableReport:
+    failures: Failures = {}
     report: TableReport | None = None
-    for name in plan.selected if plan.table.trained else ():
+    todo = [(each, row) for each in plans if each.table.trained for row in each.selected]
+    for plan, name in todo:
+        label = name if len(plans) == 1 else f"{name} on {plan.column.title}"
         state = plan.progress(name)
-        log(f"{name}: {_describe_state(plan, name, state)}")
+        log(f"{label}: {_describe_state(plan, name, state)}")
         if state == "finished" and plan.metrics(name).is_file():
             continue
         try:
@@ -78,10 +94,10 @@ def _run(plan: Plan, *, show_progress: bool, log: Callable[[str], object]) -> Ta
             if plan.table.row(name).reranks:
                 _rerank(plan, name)
         except (PasserbyError, OSError, RuntimeError) as error:  # torch raises RuntimeError where memory ends
-            failures[name] = " ".join(str(error).split()) or type(error).__name__
-            log(f"{name}: failed: {failures[name]}")
-        report = _write_report(plan, failures)
-    return report or _write_report(plan, failures)
+            why = failures[plan.column.title, name] = " ".join(str(error).split()) or type(error).__name__
+            log(f"{label}: failed: {why}")
+        report = _write_report(plans, failures)
+    return report or _write_report(plans, failures)
 
 
 def _make_folder(folder: Path) -> None:
@@ -100,7 +116,7 @@ def _locked(plan: Plan) -> Iterator[None]:
         unfinished = [name for name in plan.selected if plan.table.trained and not plan.metrics(name).is_file()]
         for name in dict.fromkeys(map(plan.table.run, unfinished)):
             busy = f"{name} of '{plan.folder}' is being run by another call. Fix: wait, or choose another --output"
-            locks.enter_context(file_lock(plan.folder / f".{name}.lock", otherwise=busy))
+            locks.enter_context(file_lock(plan.folder / f".{plan.run(name).path.name}.lock", otherwise=busy))
         yield
 
 
@@ -139,49 +155,106 @@ def _train(run: RunFolder, config: TrainConfig, state: Progress, *, show_progres
         train(config, run.path, show_progress=show_progress, on_checkpoint=save_loss_curves)
 
 
-def _write_report(plan: Plan, failures: Mapping[str, str]) -> TableReport:
-    report = make_report(plan, failures)
-    report.write(plan.folder)
+def _write_report(plans: Sequence[Plan], failures: Failures) -> TableReport:
+    report = make_report(plans, failures)
+    report = replace(report, curves=tuple(_draw_curves(plan, number, report) for number, plan in enumerate(plans)))
+    report.write(plans[0].folder)
     return report
 
 
-def make_report(plan: Plan, failures: Mapping[str, str]) -> TableReport:
+def _draw_curves(plan: Plan, number: int, report: TableReport) -> str:
+    """Draw the loss curves that the paper draws of the table's rows; return the name of the file, or nothing."""
+    runs = {row.name: row.outcomes[number].run for row in report.rows}
+    panels = {
+        panel: {name: TrainingHistory.from_run(run) for name, row in curves.items() if (run := runs[row]) is not None}
+        for panel, curves in plan.table.curves.items()
+    }
+    if not any(panels.values()):
+        return ""
+    where = f" on {plan.column.title}" if number else ""
+    figure = loss_panels_figure(panels, title=f"{report.title}: training losses{where}")
+    name = f"losses{plan.suffix}.png"
+    with atomic_write(plan.folder / name) as partial:
+        figure.savefig(partial, format="png", dpi=130)
+    return name
+
+
+def make_report(plans: Sequence[Plan], failures: Failures) -> TableReport:
     """Return the report of the rows that are finished on disk."""
-    rows = tuple(_row_report(plan, name, failures) for name in plan.table.rows)
-    protocols = {_protocol(plan.metrics(row.name)) for row in rows if row.run is not None}
+    first = plans[0]
+    rows = tuple(_row_report(plans, name, failures) for name in first.table.rows)
+    protocols = {
+        _protocol(plan.metrics(row.name))
+        for row in rows
+        for plan, outcome in zip(plans, row.outcomes, strict=True)
+        if outcome.run is not None
+    }
     return TableReport(
-        paper=plan.paper,
-        name=plan.name,
-        table=plan.table,
-        data=plan.data,
+        paper=first.paper,
+        name=first.name,
+        table=first.table,
+        data="; ".join(plan.data for plan in plans),
         protocol="; ".join(sorted(protocols)),
-        conditions=conditions(plan.table, plan.column, {n: plan.configs[n] for n in plan.selected}, plan.conditions),
+        conditions=_all_conditions(plans, rows),
         rows=rows,
     )
 
 
-def _row_report(plan: Plan, name: str, failures: Mapping[str, str]) -> ReportRow:
-    row = plan.table.row(name)
-    state, why = _state(plan, name, failures)
+def _all_conditions(plans: Sequence[Plan], rows: Sequence[ReportRow]) -> tuple[Condition, ...]:
+    """Return the conditions of all datasets; one that is not equal on all names its dataset."""
+    found: dict[Condition, list[str]] = {}
+    for number, plan in enumerate(plans):
+        others = {**plan.conditions, **_initial_weights(plan, [row.outcomes[number] for row in rows])}
+        for condition in conditions(plan.table, plan.column, {n: plan.configs[n] for n in plan.selected}, others):
+            found.setdefault(condition, []).append(plan.column.title)
+    return tuple(
+        condition if len(titles) == len(plans) else replace(condition, what=f"{condition.what}, {', '.join(titles)}")
+        for condition, titles in found.items()
+    )
+
+
+def _initial_weights(plan: Plan, outcomes: Sequence[Outcome]) -> dict[str, tuple[str, str]]:
+    """Return from which weights the rows of this call, and those shown, started."""
+    if not plan.table.trained:
+        return {}
+    of: dict[str, dict[str, None]] = {}
+    for name, outcome in zip(plan.table.rows, outcomes, strict=True):
+        config = outcome.config
+        if config is not None and (outcome.run is not None or name in plan.selected):
+            of.setdefault(plan.backbone(name), {})[config.model.backbone_weights or "random"] = None
+    files = list(dict.fromkeys(file for several in of.values() for file in several))
+    here = files[0] if len(files) == 1 else "; ".join(f"{name}: {' or '.join(of[name])}" for name in of)
+    return {"initial weights": (plan.table.weights, here or "random")}
+
+
+def _row_report(plans: Sequence[Plan], name: str, failures: Failures) -> ReportRow:
+    row = plans[0].table.row(name)
+    outcomes = tuple(_outcome(plan, name, failures) for plan in plans)
+    cells: list[Cell] = []
+    for plan, outcome in zip(plans, outcomes, strict=True):
+        run = None if outcome.run is None else RunFolder(outcome.run)
+        columns = (plan.column,) if plan.table.trained else plan.table.columns
+        cells += [_cell(plan, name, column, metric, run) for column in columns for metric in plan.table.metrics]
+    return ReportRow(name=name, title=row.title, note=row.note, cells=tuple(cells), outcomes=outcomes)
+
+
+def _outcome(plan: Plan, name: str, failures: Failures) -> Outcome:
+    state, why = _state(plan, name, failures.get((plan.column.title, name), ""))
     run = plan.run(name) if state == "measured" else None
-    columns = (plan.column,) if plan.table.trained else plan.table.columns
-    return ReportRow(
-        name=name,
-        title=row.title,
+    return Outcome(
+        dataset=plan.column.title if plan.table.trained else "",
         state=state,
         why=why,
-        note=row.note,
-        cells=tuple(_cell(plan, name, column, metric, run) for column in columns for metric in plan.table.metrics),
         run=None if run is None else run.path,
         config=read_config(run.config) if run else plan.configs.get(name),
     )
 
 
-def _state(plan: Plan, name: str, failures: Mapping[str, str]) -> tuple[State, str]:
+def _state(plan: Plan, name: str, failure: str) -> tuple[State, str]:
     if name not in plan.configs:
         return "cannot be run", plan.table.reason(name)
-    if name in failures:
-        return "failed", failures[name]
+    if failure:
+        return "failed", failure
     if not plan.table.trained:
         return "counted", ""
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,17 +42,58 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of a row on one dataset."""
+
+    dataset: str
+    """The title of the paper's column; empty where nothing is trained."""
+    state: State
+    why: str
+    run: Path | None = None
+    config: TrainConfig | None = None
+
+
+_WORST_FIRST: tuple[State, ...] = ("failed", "measured", "counted", "other settings", "not run", "cannot be run")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReportRow:
     """A row of the report."""
 
     name: str
     title: str
-    state: State
-    why: str
     note: str
     cells: tuple[Cell, ...]
-    run: Path | None = None
-    config: TrainConfig | None = None
+    outcomes: tuple[Outcome, ...]
+    """What became of it on each dataset."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome that stands for all: a failure, else what was measured, else why not."""
+        return min(self.outcomes, key=lambda outcome: _WORST_FIRST.index(outcome.state))
+
+    @property
+    def state(self) -> State:
+        return self.outcome.state
+
+    @property
+    def why(self) -> str:
+        return self.outcome.why
+
+    @property
+    def run(self) -> Path | None:
+        return self.outcome.run
+
+    @property
+    def config(self) -> TrainConfig | None:
+        return self.outcome.config
+
+    @property
+    def described_state(self) -> str:
+        """The state in words, by dataset where they differ."""
+        if len({outcome.state for outcome in self.outcomes}) == 1:
+            return self.state
+        return "; ".join(f"{outcome.dataset}: {outcome.state}" for outcome in self.outcomes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +117,8 @@ class TableReport:
     protocol: str
     conditions: tuple[Condition, ...]
     rows: tuple[ReportRow, ...]
+    curves: tuple[str, ...] = ()
+    """The files of loss curves beside the report; empty names stand for none."""
 
     @property
     def title(self) -> str:
@@ -112,6 +155,7 @@ class TableReport:
             "protocol": self.protocol,
             "conditions": [vars(condition) for condition in self.conditions],
             "rows": {row.name: _row_to_dict(row) for row in self.rows},
+            **({"increments": found} if (found := self.increments()) else {}),
             "environment": environment(),
         }
 
@@ -149,14 +193,60 @@ class TableReport:
             rule + "---|",
             *(_markdown_row(row) for row in self.rows),
             "",
+            *self._increments(),
             f"![paper and ours]({FIGURE})",
         ]
 
+    def increments(self) -> dict[str, dict[str, Any]]:
+        """Return the increments (↑) of rows over the rows that the paper compares them with, one per cell."""
+        by_name = {row.name: row for row in self.rows}
+        bases = {name: row.over for name, row in self.table.rows.items() if row.over}
+        return {
+            name: {
+                "over": base,
+                "numbers": [
+                    {
+                        "dataset": cell.dataset,
+                        "metric": cell.metric,
+                        "paper": _gain(cell.paper, below.paper),
+                        "ours": _gain(cell.ours, below.ours),
+                    }
+                    for cell, below in zip(by_name[name].cells, by_name[base].cells, strict=True)
+                ],
+            }
+            for name, base in bases.items()
+        }
+
+    def _increments(self) -> list[str]:
+        found = self.increments()
+        if not found:
+            return []
+        several = len({cell.dataset for cell in self.rows[0].cells}) > 1
+        head, rule = "| increment (↑) |", "|---|"
+        for cell in self.rows[0].cells:
+            head += f" {f'{cell.dataset}, ' if several else ''}{cell.metric}: paper | ours |"
+            rule += "---:|---:|"
+        lines = []
+        for name, each in found.items():
+            cells = "".join(
+                f" {format_number(n['paper'], signed=True)} | {format_number(n['ours'], signed=True)} |"
+                for n in each["numbers"]
+            )
+            lines.append(f"| `{name}` over `{each['over']}` |{cells}")
+        return [head, rule, *lines, ""]
+
     def _remarks(self) -> list[str]:
-        reasons = _grouped((f"{row.state}: {row.why}", row) for row in self.rows if row.why)
+        several = len(self.rows[0].outcomes) > 1
+        reasons = _grouped(
+            (f"{f'{one.dataset}: ' if several and one.dataset else ''}{one.state}: {one.why}", row)
+            for row in self.rows
+            for one in _distinct(row.outcomes)
+            if one.why
+        )
         notes = _grouped((row.note, row) for row in self.rows if row.note)
         unit = "A difference is ours − paper."
-        return ["", unit, *([""] if reasons or notes else []), *reasons, *notes]
+        curves = [line for name in self.curves if name for line in ("", f"![training losses]({name})")]
+        return [*curves, "", unit, *([""] if reasons or notes else []), *reasons, *notes]
 
     def _panels(self) -> list[MetricPanel]:
         if self.table.attributes:
@@ -174,6 +264,17 @@ class TableReport:
         ]
 
 
+def _distinct(outcomes: tuple[Outcome, ...]) -> list[Outcome]:
+    """Return the outcomes, without their dataset where all have the same state and reason."""
+    if len({(outcome.state, outcome.why) for outcome in outcomes}) == 1:
+        return [replace(outcomes[0], dataset="")]
+    return list(outcomes)
+
+
+def _gain(value: float | None, below: float | None) -> float | None:
+    return None if value is None or below is None else value - below
+
+
 def _grouped(remarks: Iterable[tuple[str, ReportRow]]) -> list[str]:
     """Return one line per remark, with all rows that it is about."""
     names: dict[str, list[str]] = {}
@@ -187,7 +288,7 @@ def _by_attribute(rows: Iterable[ReportRow]) -> list[str]:
     lines = []
     for row in rows:
         beside = list(row.cells[0].beside)
-        lines += [f"**{row.title}** (`{row.name}`): {row.state}", ""]
+        lines += [f"**{row.title}** (`{row.name}`): {row.described_state}", ""]
         lines += ["| accuracy (%) | " + " | ".join(["paper", "ours", "difference", *beside]) + " |"]
         lines += ["|---|" + "---:|" * (3 + len(beside))]
         for cell in row.cells:
@@ -207,7 +308,7 @@ def _markdown_row(row: ReportRow) -> str:
         for cell in row.cells
     )
     title = row.title.replace("*", r"\*")
-    return f"| {title} (`{row.name}`) |{cells} {row.state} |"
+    return f"| {title} (`{row.name}`) |{cells} {row.described_state} |"
 
 
 def format_number(value: float | None, *, signed: bool = False) -> str:
@@ -234,6 +335,17 @@ def _row_to_dict(row: ReportRow) -> dict[str, Any]:
         "run": None if row.run is None else row.run.name,
         "settings": None if row.config is None else row.config.model_dump(mode="json"),
         "numbers": [_cell_to_dict(cell) for cell in row.cells],
+        **({"datasets": [_outcome_to_dict(one) for one in row.outcomes]} if len(row.outcomes) > 1 else {}),
+    }
+
+
+def _outcome_to_dict(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "dataset": outcome.dataset,
+        "state": outcome.state,
+        "why": outcome.why,
+        "run": None if outcome.run is None else outcome.run.name,
+        "settings": None if outcome.config is None else outcome.config.model_dump(mode="json"),
     }
 
 

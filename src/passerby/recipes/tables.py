@@ -7,6 +7,7 @@ A table is defined in the file of its recipe and registered in :data:`PAPERS` un
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -69,6 +70,8 @@ class Row:
     """The further changes for single datasets, by their names."""
     reranks: str = ""
     """The row whose run is evaluated with re-ranking for this row; the changes are that row's then."""
+    over: str = ""
+    """The row over which the paper prints this row's increments (↑)."""
     unsupported: str = ""
     """The reason why it cannot be run; empty where it can."""
     note: str = ""
@@ -96,6 +99,8 @@ class Table:
     """The initial weights."""
     keypoints: str = ""
     """The paper's keypoint source, for a model that needs body parts."""
+    curves: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """The figure of loss curves that the paper draws of these rows: panel → curve → row."""
     attributes: Schema | None = None
     """The schema whose groups are the metrics, where the numbers are attribute accuracies."""
 
@@ -105,6 +110,8 @@ class Table:
                 raise ValueError(
                     f"row {name} of {self.name} re-ranks {row.reranks!r}: expected another row, and no changes"
                 )
+            if row.over and row.over not in self.rows:
+                raise ValueError(f"row {name} of {self.name} names increments over {row.over!r}: expected another row")
             if [len(numbers) for numbers in row.printed] != [len(self.metrics)] * len(self.columns):
                 raise ValueError(f"row {name} of {self.name}: expected {len(self.metrics)} numbers for each column")
 
@@ -163,6 +170,30 @@ def load_table(paper: str, table: str) -> Table:
         return tables[table]
     load_recipe(paper)  # raises where there is no such variant
     return replace(tables[table], recipe=paper, paper=f"{tables[table].paper}, variant {paper}")
+
+
+CITED = "another network, whose numbers the paper cites"
+
+
+def cited(*columns: int, lines: str) -> dict[str, Row]:
+    """Return the rows of other networks that a table compares with, which cannot be run here.
+
+    Args:
+        columns: the number of numbers that are printed for each dataset.
+        lines: one row a line: title, ``|``, and the numbers from left to right, with ``-`` for a dash.
+
+    >>> cited(2, lines="PCB [8] | 92.30 -")["cited_pcb"].printed
+    ((92.3, None),)
+    """
+    found = {}
+    for line in lines.strip().splitlines():
+        title, _, numbers = (part.strip() for part in line.partition("|"))
+        values = [None if word == "-" else float(word) for word in numbers.split()]
+        ends = [sum(columns[: i + 1]) for i in range(len(columns))]
+        printed = tuple(tuple(values[end - size : end]) for size, end in zip(columns, ends, strict=True))
+        name = re.sub(r"[^a-z0-9]+", "_", re.sub(r"\[\d+\]", "", title).lower()).strip("_")
+        found[f"cited_{name}"] = Row(title=title, unsupported=CITED, printed=printed)
+    return found
 
 
 def options(**values: Any) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def test_everything_is_listed(run) -> None:
 
 
 def test_a_paper_or_a_table_is_listed(run) -> None:
-    assert len(run("reproduce", "dual_attention", "--list").out.splitlines()) == 1 + 2 + (1 + 4)
+    assert len(run("reproduce", "dual_attention", "--list").out.splitlines()) == 1 + 2 + (5 + 4)
     assert len(run("reproduce", "attention_driven", "table9", "--list").out.splitlines()) == 1 + 1 + 3
 
 
@@ -95,6 +95,8 @@ def test_a_failure_is_reported_at_the_end_and_by_the_exit_code(
         (("aap_reid", "table1", "--rows", "band,", "--data", GENERATED), "a row name is empty"),
         (("aap_reid",), "passerby reproduce --list"),
         (("aap_reid", "table1"), "give --data"),
+        (("aap_reid", "table3", "--init", "resnet18"), "--init is written BACKBONE=FILE, got 'resnet18'"),
+        (("aap_reid", "table3", "--init", "resnet18=a", "--init", "resnet18=b"), "--init names resnet18 twice"),
         (("aap_reid", "tabel2", "--list"), "Did you mean table2"),
     ],
 )

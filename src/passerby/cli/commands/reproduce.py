@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from passerby.cli.options import DataOption, SetOption
+from passerby.cli.options import SetOption
 from passerby.cli.registry import Panel, command
 from passerby.errors import ConfigError
 
@@ -22,12 +23,27 @@ def reproduce(
         typer.Argument(metavar="PAPER", help="Paper: aap_reid, dual_attention, aanet or attention_driven."),
     ] = None,
     table: Annotated[str | None, typer.Argument(metavar="TABLE", help="Table, e.g. table1.")] = None,
-    data: DataOption = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data",
+            metavar="DATA",
+            help="Dataset: NAME:PATH or a path (folder, zip, tar); repeatable: one for each column of the table.",
+        ),
+    ] = None,
     rows: Annotated[
         str | None, typer.Option("--rows", metavar="A,B,…", help="Rows to run (default all that can be run).")
     ] = None,
     epochs: Annotated[
         int | None, typer.Option("--epochs", min=1, help="Epochs, with a shorter schedule (default the paper's).")
+    ] = None,
+    init: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--init",
+            metavar="BACKBONE=FILE",
+            help="Initial weights of the rows with this backbone; repeatable. Other rows are not run.",
+        ),
     ] = None,
     settings: SetOption = None,
     output: Annotated[
@@ -53,6 +69,7 @@ def reproduce(
         rows=None if rows is None else [row.strip() for row in rows.split(",")],
         epochs=epochs,
         settings=parse_overrides(settings or ()),
+        init=_initial_weights(init or ()),
         output=output,
         log=typer.echo,
     )
@@ -62,6 +79,21 @@ def reproduce(
         failed = ", ".join(line.name for line in report.failed)
         typer.echo(f"passerby: failed: {failed}; the report has the errors", err=True)
         raise typer.Exit(1)
+
+
+def _initial_weights(pairs: Sequence[str]) -> dict[str, str]:
+    """Return the files by backbone; a backbone that is named twice is an error."""
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, file = pair.partition("=")
+        if not (name and equals and file):
+            raise ConfigError(
+                f"--init is written BACKBONE=FILE, got {pair!r}. Fix: for example --init resnet50=R50.pth"
+            )
+        if name in found:
+            raise ConfigError(f"--init names {name} twice: '{found[name]}' and '{file}'. Fix: leave one of them out")
+        found[name] = file
+    return found
 
 
 def _list(paper: str | None, table: str | None) -> None:
