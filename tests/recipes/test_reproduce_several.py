@@ -165,6 +165,10 @@ def test_three_datasets_in_one_report(tmp_path: Path, trained: list[str]) -> Non
     results = json.loads((tmp_path / "aap_reid-table1" / "results.json").read_text())
     assert [one["run"] for one in results["rows"]["stride"]["datasets"]] == names[1::2]
     assert results["increments"]["stride"]["numbers"][3]["paper"] == pytest.approx(2.1)
+    assert "| evaluation.distance † | global_local | not mentioned;" in text
+    assert "| loss.margin † | 0.3 | not mentioned |" in text
+    assert {"what": "loss.margin", "here": "0.3", "paper": "not mentioned"} in results["unstated"]
+    assert "| sampler.p † | 8 | 2 |" in text, "a changed setting of this kind is marked too"
     conditions = {condition.what for condition in report.conditions}
     assert "epochs" in conditions, "what is equal on all is said once"
     assert {"data, Market-1501", "data, DukeMTMC-reID", "data, CUHK03"} <= conditions

@@ -16,10 +16,11 @@ from passerby.errors import ConfigError, UnknownNameError
 from passerby.models.registry import create_model
 from passerby.recipes import registry
 from passerby.recipes.conditions import differences
-from passerby.recipes.registry import RECIPES, base_recipe, load_recipe, unstated, variant
+from passerby.recipes.registry import RECIPES, load_recipe, variant
 from passerby.recipes.tables import load_table
 from passerby.training.initial import load_backbone_weights
 from passerby.training.loop import build_model, train
+from passerby.training.unstated import base_recipe, unstated
 from passerby.types import ModelOutput
 
 TINY = {

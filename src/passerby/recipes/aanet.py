@@ -17,6 +17,7 @@ from passerby.training.config import (
     ScheduleConfig,
     TrainConfig,
 )
+from passerby.training.unstated import UNSTATED
 
 
 @recipe("aanet")
@@ -35,6 +36,11 @@ def aanet() -> TrainConfig:
     AANet-152 is ``--set model.options.backbone=resnet152 --set sampler.p=24``.
     Cost: 16,200 steps of 32 images.
     Expected: 93.89 / 82.45 (rank-1 / mAP).
+
+    † by name: ``sampler.p`` †, ``sampler.k`` †, ``sampler.epoch_of`` †, ``optimizer.momentum`` †,
+    ``optimizer.weight_decay`` †, ``optimizer.loss_lr_factor`` †, ``loss.max_weight`` †, ``schedule.milestones`` † (one
+    step), ``augment.flip`` † (0.5), ``model.options.last_stride`` † (2), ``model.options.threshold`` † (Otsu's) and
+    ``evaluation.normalize`` † (no).
     """
     return TrainConfig(
         recipe="aanet",
@@ -49,6 +55,24 @@ def aanet() -> TrainConfig:
         schedule=ScheduleConfig(name="step", milestones=(20,), gamma=0.1),
         epochs=40,
     )
+
+
+UNSTATED.register("aanet")(
+    {
+        "sampler.p": 'only "Batch size is set to 32 for ResNet-50, and 24 for ResNet-152" (§3.5)',
+        "sampler.k": 'only "Batch size is set to 32 for ResNet-50, and 24 for ResNet-152" (§3.5)',
+        "sampler.epoch_of": 'only "we train the network for 40 epoch" (§3.5)',
+        "optimizer.momentum": 'only "Stochastic Gradient Descent" (§3.5)',
+        "optimizer.weight_decay": "not mentioned",
+        "optimizer.loss_lr_factor": 'only "0.1 for the newly added layers" (§3.5)',
+        "loss.max_weight": "not mentioned",
+        "schedule.milestones": 'only "the staircase schedule at 20 epoch with a 0.1 reduction factor" (§3.5)',
+        "augment.flip": 'only "random flip" (§3.5)',
+        "model.options.last_stride": "not mentioned",
+        "model.options.threshold": 'only "an adaptive thresholding" (§3.3)',
+        "evaluation.normalize": 'only "we use the l_2 norm between these descriptors" (§3.5)',
+    }
+)
 
 
 _PAPER = "AANet (Tay et al., CVPR 2019)"

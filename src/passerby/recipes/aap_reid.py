@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from passerby.losses.reid import LossConfig
-from passerby.recipes.registry import UNSTATED, recipe, variant
+from passerby.recipes.registry import recipe, variant
 from passerby.recipes.tables import CITED, CUHK03, DUKE, MARKET, PAPERS, Numbers, Row, Table, options
 from passerby.training.config import (
     AugmentConfig,
@@ -16,6 +16,7 @@ from passerby.training.config import (
     ScheduleConfig,
     TrainConfig,
 )
+from passerby.training.unstated import UNSTATED
 
 
 @recipe("aap_reid")

@@ -28,6 +28,7 @@ from passerby.training.config import (
     ScheduleConfig,
     TrainConfig,
 )
+from passerby.training.unstated import UNSTATED
 
 
 @recipe("attention_driven")
@@ -47,6 +48,10 @@ def attention_driven() -> TrainConfig:
     Cost: 40,500 steps of 32 images and their parts.
     Expected: 94.65 / 85.22 (rank-1 / mAP) with these values of λ and β; 94.99 / 86.47 with ``loss.intra=0.1`` and
     ``parts.overlap=0.0625``.
+
+    † by name: ``sampler.p`` †, ``sampler.k`` †, ``sampler.epoch_of`` †, ``optimizer.momentum`` †,
+    ``optimizer.weight_decay`` †, ``evaluation.normalize`` † (how embeddings are compared) and ``evaluation.distance`` †
+    (Euclidean).
     """
     return TrainConfig(
         recipe="attention_driven",
@@ -59,6 +64,19 @@ def attention_driven() -> TrainConfig:
         schedule=ScheduleConfig(name="step", milestones=(40, 80), gamma=0.1),
         epochs=100,
     )
+
+
+UNSTATED.register("attention_driven")(
+    {
+        "sampler.p": 'only "The batch size is set at 32", "in a random order" (§4.1)',
+        "sampler.k": 'only "The batch size is set at 32", "in a random order" (§4.1)',
+        "sampler.epoch_of": 'only "100 epochs" (§4.1)',
+        "optimizer.momentum": 'only "Stochastic Gradient Descent (SGD)" (§4.1)',
+        "optimizer.weight_decay": "not mentioned",
+        "evaluation.normalize": 'only "ranked according to their distances to the query" (§4.1)',
+        "evaluation.distance": 'only "ranked according to their distances to the query" (§4.1)',
+    }
+)
 
 
 _ALL = (MARKET, DUKE, CUHK03_LABELED, CUHK03_DETECTED)

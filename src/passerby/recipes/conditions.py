@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
 from passerby.config import with_overrides
+from passerby.models.registry import MODELS, model_card
 from passerby.recipes.table_report import Condition
 from passerby.recipes.tables import Column, Table
 from passerby.training.config import TrainConfig
@@ -53,6 +56,20 @@ def flatten(config: TrainConfig) -> dict[str, Any]:
     return _flat(config.model_dump(mode="json"))
 
 
+def value_of(config: TrainConfig, name: str) -> Any:
+    """Return what stands at an unstated name: a setting, the default of a model's option, or a Python object."""
+    if name.startswith("passerby."):
+        module, _, attribute = name.rpartition(".")
+        return getattr(importlib.import_module(module), attribute)
+    option = name.removeprefix("model.options.")
+    if option != name:
+        parameter = inspect.signature(MODELS[config.model.name]).parameters.get(option)
+        return config.model.options.get(option, None if parameter is None else parameter.default)
+    if name == "evaluation.normalize" and config.evaluation.normalize is None:
+        return model_card(config.model.name).normalize
+    return flatten(config)[name]
+
+
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in tree.items():
@@ -69,15 +86,16 @@ def conditions(
         for key, values in differences(table.config(name, column.data), config).items():
             if key not in _REPORTED_SEPARATELY | NEUTRAL_SETTINGS:
                 for seen, value in zip(changed.setdefault(key, ([], [])), values, strict=True):
-                    seen.extend({_format(value, _UNSET.get(key, "the model's default"))} - set(seen))
+                    seen.extend({format_setting(value, _UNSET.get(key, "the model's default"))} - set(seen))
     order = sorted(changed, key=lambda key: key != "epochs")
     settings = {key: (" or ".join(changed[key][0]), " or ".join(changed[key][1])) for key in order}
     return tuple(Condition(what=key, paper=paper, here=here) for key, (paper, here) in {**others, **settings}.items())
 
 
-def _format(value: Any, unset: str) -> str:
+def format_setting(value: Any, unset: str = "the model's default") -> str:
+    """Return the value of a setting in words."""
     if isinstance(value, list):
-        return ", ".join(_format(part, unset) for part in value) or "none"
+        return ", ".join(format_setting(part, unset) for part in value) or "none"
     if isinstance(value, float):
         return f"{value:g}"
     return unset if value is None else str(value)

@@ -14,6 +14,7 @@ from passerby.training.config import (
     ScheduleConfig,
     TrainConfig,
 )
+from passerby.training.unstated import UNSTATED
 
 
 @recipe("dual_attention")
@@ -30,6 +31,12 @@ def dual_attention() -> TrainConfig:
     Command: ``passerby train dual_attention --data market1501:PATH --set model.backbone_weights=R50.pth``.
     Cost: 186,000 steps of 32 images.
     Expected: 93.4 / 83.4 (rank-1 / mAP).
+
+    † by name: ``sampler.p`` †, ``sampler.k`` †, ``sampler.epoch_of`` †, ``schedule.name`` †, ``optimizer.weight_decay``
+    †, ``augment.degrees`` †, ``augment.translate`` †, ``augment.erase`` †, ``loss.smoothing`` †, ``loss.identity`` †,
+    ``loss.triplet`` †, ``model.options.last_stride`` † (2), ``passerby.models.attention.se.REDUCTION`` † (16),
+    ``passerby.models.attention.self_attention.REDUCTION`` † (8), ``passerby.models.attention.self_attention.START`` †
+    (α is 0 at first), ``evaluation.normalize`` † (no) and ``evaluation.distance`` † (Euclidean).
     """
     return TrainConfig(
         recipe="dual_attention",
@@ -42,6 +49,29 @@ def dual_attention() -> TrainConfig:
         schedule=ScheduleConfig(name="constant"),  # †
         epochs=500,
     )
+
+
+UNSTATED.register("dual_attention")(
+    {
+        "sampler.p": 'only "the batchsize is set to 32" (§III.C)',
+        "sampler.k": 'only "the batchsize is set to 32" (§III.C)',
+        "sampler.epoch_of": 'only "500 epochs are trained" (§III.C)',
+        "schedule.name": 'only "The learning rate is 0.00035" (§III.C)',
+        "optimizer.weight_decay": "not mentioned",
+        "augment.degrees": 'only "Random rotation" (§III.C)',
+        "augment.translate": 'only "translation" (§III.C)',
+        "augment.erase": 'only "REA" (§III.C)',
+        "loss.smoothing": 'only "label smoothing regularization" (§II.A)',
+        "loss.identity": 'only "the combination of cross-entropy loss" and triplet loss (§II.A)',
+        "loss.triplet": 'only "the combination of cross-entropy loss" and triplet loss (§II.A)',
+        "model.options.last_stride": "not mentioned",
+        "passerby.models.attention.se.REDUCTION": 'only "The number of channels is first compressed" (§II.B)',
+        "passerby.models.attention.self_attention.REDUCTION": "not mentioned",
+        "passerby.models.attention.self_attention.START": 'only "α is the weight of the self-attention feature map"',
+        "evaluation.normalize": "not mentioned",
+        "evaluation.distance": "not mentioned",
+    }
+)
 
 
 _PAPER = "Channel Attention and Self-Attention (Sun and Wang, 2021)"

@@ -21,14 +21,15 @@ from passerby.figures.loss_panels import loss_panels_figure
 from passerby.figures.training_curves import TrainingHistory, save_loss_curves
 from passerby.files import atomic_write, file_lock
 from passerby.inference.load import load
-from passerby.recipes.conditions import conditions
+from passerby.recipes.conditions import conditions, format_setting, value_of
 from passerby.recipes.plan import Plan, make_plans
 from passerby.recipes.progress import Progress
-from passerby.recipes.table_report import Cell, Condition, Outcome, ReportRow, State, TableReport
+from passerby.recipes.table_report import Cell, Choice, Condition, Outcome, ReportRow, State, TableReport
 from passerby.recipes.tables import COUNTED, RERANKED, Column
 from passerby.training.config import TrainConfig, read_config
 from passerby.training.loop import train
 from passerby.training.run import RunFolder
+from passerby.training.unstated import MARK, unstated
 from passerby.types import Protocol
 
 
@@ -197,20 +198,33 @@ def make_report(plans: Sequence[Plan], failures: Failures) -> TableReport:
         protocol="; ".join(sorted(protocols)),
         conditions=_all_conditions(plans, rows),
         rows=rows,
+        choices=_choices(first, rows) if first.table.trained else (),
     )
 
 
 def _all_conditions(plans: Sequence[Plan], rows: Sequence[ReportRow]) -> tuple[Condition, ...]:
     """Return the conditions of all datasets; one that is not equal on all names its dataset."""
+    open_settings = unstated(plans[0].table.recipe)
     found: dict[Condition, list[str]] = {}
     for number, plan in enumerate(plans):
         others = {**plan.conditions, **_initial_weights(plan, [row.outcomes[number] for row in rows])}
         for condition in conditions(plan.table, plan.column, {n: plan.configs[n] for n in plan.selected}, others):
-            found.setdefault(condition, []).append(plan.column.title)
+            what = f"{condition.what} {MARK}" if condition.what in open_settings else condition.what
+            found.setdefault(replace(condition, what=what), []).append(plan.column.title)
     return tuple(
         condition if len(titles) == len(plans) else replace(condition, what=f"{condition.what}, {', '.join(titles)}")
         for condition, titles in found.items()
     )
+
+
+def _choices(plan: Plan, rows: Sequence[ReportRow]) -> tuple[Choice, ...]:
+    """Return the settings that the paper does not print, with their values in the rows of this call."""
+    configs = [row.config for row in rows if row.name in plan.selected and row.config is not None]
+    found = []
+    for key, why in unstated(plan.table.recipe).items():
+        values = dict.fromkeys(format_setting(value_of(config, key), "none") for config in configs)
+        found.append(Choice(what=key, here=" or ".join(values), paper=why))
+    return tuple(found)
 
 
 def _initial_weights(plan: Plan, outcomes: Sequence[Outcome]) -> dict[str, tuple[str, str]]:

@@ -17,6 +17,7 @@ from passerby.files import atomic_write
 from passerby.recipes.tables import COUNTED, Table
 from passerby.training.config import TrainConfig
 from passerby.training.run import environment
+from passerby.training.unstated import MARK
 
 State = Literal["measured", "counted", "not run", "cannot be run", "failed", "other settings"]
 _UNITS = {metric: f"10{'⁶' if size == 1e6 else '⁹'}" for metric, size in COUNTED.items()}
@@ -106,6 +107,16 @@ class Condition:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A setting that the paper does not print (†)."""
+
+    what: str
+    here: str
+    paper: str
+    """What the paper says instead."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TableReport:
     """A reproduced table beside the printed one."""
 
@@ -117,6 +128,7 @@ class TableReport:
     protocol: str
     conditions: tuple[Condition, ...]
     rows: tuple[ReportRow, ...]
+    choices: tuple[Choice, ...] = ()
     curves: tuple[str, ...] = ()
     """The files of loss curves beside the report; empty names stand for none."""
 
@@ -154,6 +166,7 @@ class TableReport:
             "data": self.data,
             "protocol": self.protocol,
             "conditions": [vars(condition) for condition in self.conditions],
+            "unstated": [vars(choice) for choice in self.choices],
             "rows": {row.name: _row_to_dict(row) for row in self.rows},
             **({"increments": found} if (found := self.increments()) else {}),
             "environment": environment(),
@@ -169,10 +182,8 @@ class TableReport:
         else:
             lines = [f"Measured on {self.data}."]
             lines += [f"Protocol: {self.protocol}."] if self.protocol else []
-            lines.append(
-                "Settings that the paper does not state were chosen by the recipe (†). One run per row: its spread is "
-                "unknown."
-            )
+            lines.append(f"Settings marked {MARK} are not in the paper: they were chosen by the recipe.")
+            lines.append("One run per row: its spread is unknown.")
         if not self.conditions:
             return lines
         table = ["| | paper | here |", "|---|---|---|"]
@@ -246,7 +257,13 @@ class TableReport:
         notes = _grouped((row.note, row) for row in self.rows if row.note)
         unit = "A difference is ours − paper."
         curves = [line for name in self.curves if name for line in ("", f"![training losses]({name})")]
-        return [*curves, "", unit, *([""] if reasons or notes else []), *reasons, *notes]
+        return [*curves, "", unit, *([""] if reasons or notes else []), *reasons, *notes, *self._choices()]
+
+    def _choices(self) -> list[str]:
+        if not self.choices:
+            return []
+        rows = [f"| {choice.what} {MARK} | {choice.here} | {choice.paper} |" for choice in self.choices]
+        return ["", f"| {MARK}: not in the paper | here | the paper |", "|---|---|---|", *rows]
 
     def _panels(self) -> list[MetricPanel]:
         if self.table.attributes:

@@ -15,9 +15,10 @@ from typing import Any
 from passerby.config import with_overrides
 from passerby.data.attributes.schema import Schema
 from passerby.errors import UnknownNameError
-from passerby.recipes.registry import base_recipe, load_recipe
+from passerby.recipes.registry import load_recipe
 from passerby.registry import Registry
 from passerby.training.config import TrainConfig
+from passerby.training.unstated import base_recipe
 from passerby.types import Rerank
 
 COUNTED = {"parameters": 1e6, "weights": 1e6, "multiply-adds": 1e9}

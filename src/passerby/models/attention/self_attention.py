@@ -24,6 +24,8 @@ from torch import Tensor, nn
 from passerby.errors import ShapeError
 
 REDUCTION = 8
+START = 0.0
+"""The initial α, with which the module is the identity."""
 
 
 def _conv_bn(c_in: int, c_out: int) -> nn.Sequential:
@@ -43,7 +45,7 @@ class SelfAttention(nn.Module):
         self.query = _conv_bn(channels, d_k)
         self.key = _conv_bn(channels, d_k)
         self.value = _conv_bn(channels, channels)
-        self.alpha = nn.Parameter(torch.zeros(()))
+        self.alpha = nn.Parameter(torch.full((), START))
         self.scale = 1 / math.sqrt(d_k) if scaled else 1.0
 
     def weights(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b m m"]:

@@ -13,6 +13,7 @@ from passerby.report.inputs.record import Record
 from passerby.report.inputs.run import Run
 from passerby.report.registry import section
 from passerby.report.templates import format_html, join_html
+from passerby.training.unstated import MARK, unstated
 
 _SIZE, _BATCH = "image size, height × width", "batch: people × images"
 _ROWS = (
@@ -121,7 +122,7 @@ def _differing(records: Sequence[Record]) -> Markup:
     settings = [record.settings for record in records]
     names = list(dict.fromkeys(name for each in settings for name in each))
     rows = [
-        (code(name), *(code(_plain(each.get(name))) for each in settings))
+        (_named(records[0], name), *(code(_plain(each.get(name))) for each in settings))
         for name in names
         if len({json.dumps(each.get(name), sort_keys=True) for each in settings}) > 1
     ]
@@ -130,8 +131,16 @@ def _differing(records: Sequence[Record]) -> Markup:
     return table("Settings in which the runs differ", ("setting", *(record.label for record in records)), rows)
 
 
+def _named(record: Record, name: str) -> Markup:
+    """Return the name of a setting, marked if the recipe's paper does not print it."""
+    recipe = record.setting("recipe")
+    marked = isinstance(recipe, str) and name in unstated(recipe)
+    return join_html(code(name), Markup(MARK)) if marked else code(name)
+
+
 def _settings(record: Record) -> Markup:
     rows = [
-        (code(name), join_html(code(_plain(value)), _digest(record, name))) for name, value in record.settings.items()
+        (_named(record, name), join_html(code(_plain(value)), _digest(record, name)))
+        for name, value in record.settings.items()
     ]
-    return table(f"{record.label}: config.json", ("setting", "value"), rows)
+    return table(f"{record.label}: config.json; {MARK}: not in the recipe's paper", ("setting", "value"), rows)
