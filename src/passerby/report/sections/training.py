@@ -135,7 +135,7 @@ def _named(record: Record, name: str) -> Markup:
     """Return the name of a setting, marked if the recipe's paper does not print it."""
     recipe = record.setting("recipe")
     marked = isinstance(recipe, str) and name in unstated(recipe)
-    return join_html(code(name), Markup(MARK)) if marked else code(name)
+    return join_html(code(name), format_html("{}", MARK)) if marked else code(name)
 
 
 def _settings(record: Record) -> Markup:
