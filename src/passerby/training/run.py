@@ -4,7 +4,7 @@
 ``backbone_weights.json`` (which tensors of a checkpoint were loaded), ``metrics.jsonl`` (one line per step),
 ``evaluations.jsonl`` (one line per evaluation between epochs), ``losses.png`` (written by ``passerby train``),
 ``checkpoints/epoch-NNNN`` (to resume from), ``model.safetensors`` + ``model.json`` (to use),
-``metrics.json`` (the evaluation).
+``metrics.json`` (the evaluation, by the distance that the settings name).
 """
 
 from __future__ import annotations
