@@ -44,7 +44,7 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a row on one dataset."""
+    """The outcome of a row on one dataset."""
 
     dataset: str
     """The title of the paper's column; empty where nothing is trained."""
@@ -66,7 +66,7 @@ class ReportRow:
     note: str
     cells: tuple[Cell, ...]
     outcomes: tuple[Outcome, ...]
-    """What became of it on each dataset."""
+    """The outcome on each dataset."""
 
     @property
     def outcome(self) -> Outcome:
@@ -113,7 +113,7 @@ class Choice:
     what: str
     here: str
     paper: str
-    """What the paper says instead."""
+    """The words of the paper instead."""
 
 
 @dataclass(frozen=True, kw_only=True)
