@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Literal
+from unicodedata import normalize
 
 import pytest
 
 from passerby.data.checks import check
-from passerby.data.images.open import list_images, open_images
+from passerby.data.images.open import QueryImage, list_images, open_images
 from passerby.data.registry import load
 from passerby.data.unread import Unread, listed_elsewhere, unread_files
 from passerby.errors import DatasetLayoutError
@@ -85,6 +87,8 @@ def test_a_place_without_images_says_what_it_has(tmp_path: Path) -> None:
         DatasetLayoutError, match=r"no images .* it has 1 archive among the files \('inner.zip'; unpack"
     ):
         list_images(tmp_path / "outer.zip")
+    with pytest.raises(DatasetLayoutError, match=r"none of the known layouts .* it has 1 archive among the files"):
+        load(tmp_path / "outer.zip")
 
 
 @pytest.mark.parametrize(("names", "level"), [(["1.jpg", "2.jpg"], "info"), (["cam_a/1.jpg", "cam_b/2.jpg"], "error")])
@@ -94,3 +98,15 @@ def test_images_without_labels_are_checked(tmp_path: Path, names: list[str], lev
     assert found["no-layout"].level == level
     assert found["unreadable"].files == tuple(names)
     assert "empty-split" not in found
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_query_is_found_in_either_unicode_form(tmp_path: Path, form: Literal["NFC", "NFD"]) -> None:
+    other: Literal["NFC", "NFD"] = "NFD" if form == "NFC" else "NFC"
+    typed, stored = normalize(form, "Jos\u00e9.jpg"), normalize(other, "Jos\u00e9.jpg")
+    (tmp_path / "people").mkdir()
+    (tmp_path / "people" / stored).write_bytes(b"bytes")
+    assert QueryImage.of(tmp_path / "people" / typed).content == b"bytes"
+    assert QueryImage.of(f"{tmp_path}::people/{typed}").sample.path == f"people/{stored}"
+    with pytest.raises(DatasetLayoutError, match="there is no image"):
+        QueryImage.of(tmp_path / "people" / "Jose.jpg")

@@ -15,7 +15,7 @@ from typing import Any
 
 from passerby.data.dataset import Dataset
 from passerby.data.source import Source, open_source
-from passerby.data.unread import unread_files, warn_unread
+from passerby.data.unread import has_instead, unread_files, warn_unread
 from passerby.data.variants import Setting, select_settings, split_settings
 from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.registry import Registry
@@ -119,7 +119,7 @@ def recognize(source: Source) -> Dataset:
             return _announced(DATASETS[name].read(source))
     layouts = ", ".join(name for name in DATASETS if not DATASETS[name].generated)
     raise DatasetLayoutError(
-        f"{source.root} ({len(names)} files) has none of the known layouts ({layouts}); "
+        f"{source.root} ({len(names)} files) has none of the known layouts ({layouts}){has_instead(source)}; "
         f"{explain(names) or 'see docs/data.md for what each looks like, and name one: NAME:PATH'}"
     )
 

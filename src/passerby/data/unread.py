@@ -112,6 +112,12 @@ def _may_be_image(name: str) -> bool:
     return ending not in _NO_IMAGES and not (stem in _DOCUMENTS or posixpath.splitext(stem)[0] in _DOCUMENTS)
 
 
+def has_instead(source: Source) -> str:
+    """Return what a source without readable images has, as the end of a message; nothing if it has none of that."""
+    reasons = [reason for reason, _ in unread_of(source).reasons()]
+    return f"; it has {'; '.join(reasons)}" if reasons else ""
+
+
 def warn_unread(source: Source, unread: Unread) -> None:
     """Log one line about the files that are not read, if there are any and it was not logged before."""
     if reasons := [reason for reason, _ in unread.reasons()]:

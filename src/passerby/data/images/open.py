@@ -6,16 +6,18 @@ import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
+from unicodedata import normalize
 
 from PIL import Image
 
 from passerby.data import registry
 from passerby.data.archive import read_file
 from passerby.data.dataset import SPLITS, UNLABELED, Dataset, Split
+from passerby.data.datasets.layout import FileNames
 from passerby.data.images.decode import decode
 from passerby.data.images.rgb import upright_rgb
 from passerby.data.source import Source, is_image
-from passerby.data.unread import unread_of, warn_unlabeled, warn_unread
+from passerby.data.unread import has_instead, unread_of, warn_unlabeled, warn_unread
 from passerby.errors import DatasetLayoutError
 from passerby.types import Role, Sample
 
@@ -62,14 +64,8 @@ def list_images_and_splits(
         known = {s.path: name for name in reversed(SPLITS) for s in getattr(dataset, name)}
         splits = tuple(known.get(s.path) for s in samples)
     if not samples:
-        raise DatasetLayoutError(f"{source.root} has no images (jpg, png, bmp or webp) below it{_instead(source)}")
+        raise DatasetLayoutError(f"{source.root} has no images (jpg, png, bmp or webp) below it{has_instead(source)}")
     return source, samples, splits
-
-
-def _instead(source: Source) -> str:
-    """Return what a source without images has, as the end of a message."""
-    reasons = [reason for reason, _ in unread_of(source).reasons()]
-    return f"; it has {'; '.join(reasons)}" if reasons else ""
 
 
 def open_images(place: str | Path) -> Dataset:
@@ -111,6 +107,7 @@ class QueryImage:
             return cls._within(place, name)
         if path.is_dir():
             raise DatasetLayoutError(f"'{path}' is a folder; give one image: a file, or '{path}::NAME' for one in it")
+        path = _spelled_on_disk(path)
         if not path.is_file():
             raise DatasetLayoutError(f"there is no image {path}; give a file, or ARCHIVE::NAME for one in an archive")
         try:
@@ -122,6 +119,7 @@ class QueryImage:
     def _within(cls, place: str, name: str) -> QueryImage:
         source, dataset = _opened(place)
         names = source.names()
+        name = FileNames(names).find(name) or name
         if name not in names:
             near = [n for n in names if n.endswith(f"/{name}")]
             hint = f"; did you mean {place}::{near[0]}?" if near else f"; it has {len(names):,} others"
@@ -166,6 +164,14 @@ class Memory(Source):
         if name not in self.names():
             raise self.missing(name)
         return self._query.image
+
+
+def _spelled_on_disk(path: Path) -> Path:
+    """Return a path that exists, or the only file beside it whose name is the same text in another Unicode form."""
+    if path.exists() or not path.parent.is_dir():
+        return path
+    same = [file for file in path.parent.iterdir() if normalize("NFC", file.name) == normalize("NFC", path.name)]
+    return same[0] if len(same) == 1 else path
 
 
 def _opened(place: str | Path) -> tuple[Source, Dataset | None]:
