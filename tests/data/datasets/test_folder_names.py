@@ -32,6 +32,9 @@ REFUSED = {
     "one of them": (["ann/1.jpg", "bob/1.jpg", "cam3/1.jpg"], "'cam3'"),
     "a heap beside people": (["ann/1.jpg", "bob/1.jpg", "unknown/1.jpg"], "'unknown' (named like a set of images)"),
     "images and labels": (["images/1.png", "labels/1.png"], "'images', 'labels'"),
+    "addresses": (["192.168.0.10/1.jpg", "192.168.0.11/1.jpg"], "named like a camera"),
+    "cameras and sequences": (["c1_s1/1.jpg", "c1_s2/1.jpg"], "'c1_s1', 'c1_s2'"),
+    "classes": (["pedestrian/1.jpg", "vehicle/1.jpg"], "named like a class"),
     "a folder per person and camera": (["0001_c1/1.jpg", "0001_c2/1.jpg"], "one person under several cameras"),
     "names of many people": (["a/0001_c1s1_000151_01.jpg", "a/0002_c1s1_000151_01.jpg", "b/x.jpg"], "several people"),
 }

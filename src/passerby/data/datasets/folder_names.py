@@ -10,7 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-SPLIT, CAMERA, DATE, SEQUENCE, HEAP = "a split", "a camera", "a date", "a sequence", "a set of images"
+SPLIT, CAMERA, DATE, SEQUENCE = "a split", "a camera", "a date", "a sequence"
+HEAP, CLASS = "a set of images", "a class"
 _SHOWN = 6
 
 
@@ -28,7 +29,7 @@ _IMAGES = _words(
 )
 _PEOPLE = _words("person persons people id ids reid v")
 """The words that may stand in the name of a split, but do not make a folder a set of images."""
-_CAMERAS = _words("cam camera cameras kamera webcam ipcam cctv view viewpoint sensor")
+_CAMERAS = _words("cam camera cameras kamera webcam ipcam cctv view viewpoint sensor ch channel")
 _PLACES = _words(
     "left right front back rear side top bottom north south east west in out inside outside indoor indoors outdoor "
     "outdoors entrance exit door lobby hall gate up down upper lower corridor street parking floor room zone area "
@@ -52,8 +53,15 @@ _HEAPS = _words(
     "trash distractor distractors junk background backgrounds"
 )
 _CONTAINERS = _IMAGES | _words("label labels labeled detected annotations good bad tmp temp backup")
+_CLASSES = _words(
+    "person persons people pedestrian pedestrians human man men woman women male female boy girl child adult face body "
+    "head car cars vehicle vehicles bus truck bicycle bike motorcycle rider real fake synthetic positive positives "
+    "negative negatives true false yes no none"
+)
 _MAYBE_PEOPLE = _words("val")
-_CAMERA_CODE = re.compile(r"c(?:am(?:era)?)?[ _-]?\d+(?:s\d+)?", re.IGNORECASE)
+_CAMERA_CODE = re.compile(r"c(?:am(?:era)?)?[ _-]?\d+(?:[ _-]?s(?:eq)?\d+)?", re.IGNORECASE)
+_ADDRESS = re.compile(r"\d{1,3}(?:[._-]\d{1,3}){3}")
+"""The IP address of a camera."""
 _TRACKLET_CODE = re.compile(r"\d+c\d+t\d+", re.IGNORECASE)
 _WITH_CAMERA = re.compile(rf"(.+?)[ _-]+{_CAMERA_CODE.pattern}", re.IGNORECASE)
 _YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
@@ -87,7 +95,7 @@ def kind_of(folder: str) -> Kind | None:
     >>> kind_of("May")
     Kind(what='a date', sure=False)
     """
-    if _CAMERA_CODE.fullmatch(folder):
+    if _CAMERA_CODE.fullmatch(folder) or _ADDRESS.fullmatch(folder):
         return Kind(CAMERA, sure=True)
     if _DATE.fullmatch(folder):
         return Kind(DATE, sure=True)
@@ -114,7 +122,7 @@ def _kind_of_words(words: Sequence[str], *, numbered: bool) -> Kind | None:
     for what, known in ((DATE, _DATES), (SEQUENCE, _SEQUENCES), (HEAP, _CONTAINERS)):
         if only(known):
             return Kind(what, sure=numbered)
-    return None
+    return Kind(CLASS, sure=False) if only(_CLASSES) and not numbered else None
 
 
 def no_people(folders: Iterable[str]) -> str | None:
