@@ -41,6 +41,12 @@ def copy(figures: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(figures, tmp_path / "copy"))
 
 
+def changed(settings: tuple[str, ...], *others: str) -> list[str]:
+    """Return arguments with other settings, each key once: a setting that is given twice is an error."""
+    values = dict(text.split("=", 1) for text in (*settings[1::2], *others))
+    return [argument for key, value in values.items() for argument in ("--set", f"{key}={value}")]
+
+
 def huge_png() -> bytes:
     """Return the header of an image of 100,000 × 100,000 pixels, without pixels."""
 
@@ -188,14 +194,14 @@ def test_an_invalid_setting(run, figures: Path, work: Path) -> None:
 def test_an_unknown_model_or_part(
     run, figures: Path, work: Path, tiny: tuple[str, ...], setting: str, words: str
 ) -> None:
-    fails(run("train", "aap_reid", "--data", figures, "--run", work / "run", *tiny, "--set", setting), words)
+    fails(run("train", "aap_reid", "--data", figures, "--run", work / "run", *changed(tiny, setting)), words)
     assert files_in(work) == []
 
 
 def test_a_loss_that_is_nan(run, figures: Path, work: Path, tiny: tuple[str, ...]) -> None:
     folder = work / "run"
-    explosive = ("--set", "optimizer.lr=1e30", "--set", "epochs=3")
-    fails(run("train", "aap_reid", "--data", figures, "--run", folder, *tiny, *explosive), "not finite", "failed-batch")
+    explosive = changed(tiny, "optimizer.lr=1e30", "epochs=3")
+    fails(run("train", "aap_reid", "--data", figures, "--run", folder, *explosive), "not finite", "failed-batch")
     assert {"config.json", "failed-batch.safetensors"} <= set(files_in(folder))
     assert not {"model.json", "model.safetensors", "metrics.json"} & set(files_in(folder))
 
