@@ -14,7 +14,7 @@ ROOT = "passerby"
 LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(layer.split())
     for layer in (
-        "errors compat",
+        "errors compat interrupts",
         "plugins",
         "types files config registry",
         "data retrieval weights",

@@ -6,6 +6,11 @@ import csv
 import json
 import multiprocessing
 import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +270,34 @@ def test_a_worker_that_is_killed_is_reported(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(OutputError, match="use fewer workers"):
         write_pedestrians(tmp_path / "people", SETTINGS, workers=2, progress=kill)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_a_program_that_is_killed_leaves_neither_workers_nor_files(number: int, code: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "passerby", "data", "synthesize", str(tmp_path / "people")]
+    options = ["--people", "400", "--size", "32x16", "--workers", "2"]
+    with subprocess.Popen([*command, *options], stderr=subprocess.PIPE, start_new_session=True) as program:
+        until(lambda: any(tmp_path.rglob("*.jpg")))
+        program.send_signal(number)
+        assert program.wait(timeout=60) == code
+
+    def gone() -> bool:
+        try:
+            os.killpg(program.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    until(gone)
+    assert list(tmp_path.iterdir()) == []
+
+
+def until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(

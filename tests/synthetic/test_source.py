@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +119,65 @@ OF_FORMER_VERSIONS = b"""{
 def test_settings_files_of_former_versions_describe_their_images() -> None:
     names = described_names(OF_FORMER_VERSIONS)
     source = open_pedestrians("people=6,cameras=3,images=2,size=64x32,seed=14,preset=easy,colour=2", cache=None)
-    assert names == {*source.names(), *map(mask_name, source.names())}
+    assert names is not None
+    every = {*source.names(), *map(mask_name, source.names())}
+    assert all(name in names for name in every)
+    for name in sorted(every):
+        folder, _, base = name.rpartition("/")
+        pid, camera, time, _ = base.split("_")
+        others = (f"query/{base}x", f"other/{base}", base, f"{folder}/0007_{camera}_{time}_00.jpg")
+        others += (f"{folder}/{pid}_c4s1_{time}_00.jpg", f"{folder}/{pid}_{camera}_{int(time) + 1:06d}_00.jpg")
+        others += (f"{folder}/{pid}_{camera}_{int(time) + 50:06d}_00.jpg",)
+        assert not any(other in names for other in others if other not in every), name
+
+
+def _settings(**values: Any) -> bytes:
+    return json.dumps({**json.loads(OF_FORMER_VERSIONS), **values}).encode()
+
+
+def test_settings_of_any_size_are_no_work(tmp_path: Path) -> None:
+    """A file from elsewhere never makes the program list, or render, what it describes."""
+    few = open_pedestrians("people=6,cameras=3,images=2,size=64x32,seed=14,preset=easy,colour=2", cache=None)
+    (tmp_path / "query").mkdir()
+    (tmp_path / few.names()[-1]).parent.mkdir(exist_ok=True)
+    (tmp_path / few.names()[-1]).touch()
+    (tmp_path / "settings.json").write_bytes(_settings(people=3_000_000))
+    began = time.process_time()
+    open_source(tmp_path).is_synthetic  # noqa: B018 - only its time matters
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        _settings(people=10**12),
+        _settings(people="6"),
+        _settings(people=6.5),
+        _settings(seed=True),
+        _settings(two_outfits="no"),
+        _settings(size=[64]),
+        _settings(size=[64, "x"]),
+        _settings(size=None),
+        _settings(changes={"colour": "x"}),
+        _settings(changes={"colour": float("inf")}),
+        _settings(changes=[1]),
+        _settings(preset=[1]),
+        b"[" * 5000,
+        b"[]",
+        b"\xff",
+        _settings() + b" " * (1 << 17),
+    ],
+    ids=range(16),
+)
+def test_settings_that_no_generator_wrote_prove_nothing(content: bytes, tmp_path: Path) -> None:
+    source = open_pedestrians("people=6,cameras=3,images=2,size=64x32,seed=14,preset=easy,colour=2", cache=None)
+    for number, text in enumerate((content, _settings())):
+        root = tmp_path / str(number)
+        image = root / source.names()[0]
+        image.parent.mkdir(parents=True)
+        image.touch()
+        (root / "settings.json").write_bytes(text)
+        assert open_source(root).is_synthetic == bool(number)
 
 
 @pytest.mark.parametrize(

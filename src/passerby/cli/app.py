@@ -24,6 +24,7 @@ from passerby.cli.registry import entries
 from passerby.cli.streams import escaped_output, flush_output
 from passerby.compat import FormerNameWarning
 from passerby.errors import OutputError, PasserbyError, escape_controls, is_utf8
+from passerby.interrupts import describe, exit_code, orderly_signals
 from passerby.plugins import load_plugin
 
 
@@ -46,11 +47,11 @@ class _Program(TyperGroup):
                 raise
             _print_error(_reason(error))
             raise typer.Exit(1) from None
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             if ctx.params["debug"]:
                 raise
-            typer.echo("passerby: interrupted", err=True)
-            raise typer.Exit(130) from None
+            typer.echo(f"passerby: {describe(error)}", err=True)
+            raise typer.Exit(exit_code(error)) from None
 
 
 def _print_error(error: object) -> None:
@@ -151,7 +152,7 @@ app = build_app()
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with 0, 1 for an error, 2 for misuse or 130 when interrupted."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    with escaped_output():
+    with orderly_signals(), escaped_output():
         try:
             _check_utf8(given)
             app(args=given, prog_name="passerby")

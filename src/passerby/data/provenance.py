@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import TypeAlias
 
 from passerby.registry import Registry
 
-Names: TypeAlias = frozenset[str]
+Names: TypeAlias = Container[str]
 """The names of all image files of a generated dataset, masks included."""
+
+_LARGEST = 1 << 16
+"""The largest settings file in bytes: a generator writes a kilobyte."""
 
 GENERATORS: Registry[Callable[[bytes], Names | None]] = Registry(
     "generator", "passerby.data.datasets", "passerby.synthetic.register"
@@ -41,14 +44,21 @@ def _described(root: Path, settings: bytes | None, settings_name: str) -> Iterat
     if settings is not None and (names := _read(settings)) is not None:
         yield names, PurePath()
     for folder in root.parents:
-        try:
-            around = (folder / settings_name).read_bytes()
-        except OSError:
-            continue
-        if (names := _read(around)) is not None:
+        around = _content(folder / settings_name)
+        if around is not None and (names := _read(around)) is not None:
             yield names, root.relative_to(folder)
 
 
+def _content(file: Path) -> bytes | None:
+    """Return the content of a regular file of the size that settings have; ``None`` for anything else."""
+    try:
+        return file.read_bytes() if file.is_file() and file.stat().st_size <= _LARGEST else None
+    except OSError:
+        return None
+
+
 def _read(settings: bytes) -> Names | None:
+    if len(settings) > _LARGEST:
+        return None
     found = (GENERATORS[name](settings) for name in GENERATORS)
     return next((names for names in found if names is not None), None)

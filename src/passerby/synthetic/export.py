@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
+import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -94,13 +96,29 @@ def _results(jobs: Sequence[Job], workers: int) -> Generator[Entries, None, None
     # Fresh processes instead of forks: a fork of a process that has threads (torch's) may hang.
     context = multiprocessing.get_context("spawn")
     start = partial(ProcessPoolExecutor, min(workers, len(jobs)), mp_context=context)
-    with _one_thread_each(), start(initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
+    with _one_thread_each(), start(initializer=_begin_worker, initargs=(jobs[0].folder,)) as pool:
         try:
             yield from _in_order(pool, jobs, ahead=4 * workers)
         except BrokenProcessPool:
             raise OutputError("a worker process was killed (perhaps for memory). Fix: use fewer workers") from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin_worker(folder: Path) -> None:
+    """Prepare a worker: Ctrl-C is the parent's to handle, and a worker ends with its parent, however that ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
+
+
+def _end_with_parent(folder: Path) -> None:
+    """Wait for the end of the parent, which ends its workers itself unless it was killed; then remove what was made."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(1)
 
 
 def _in_order(pool: ProcessPoolExecutor, jobs: Sequence[Job], *, ahead: int) -> Iterator[Entries]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Container, Iterator
 from pathlib import PurePath
 from typing import NamedTuple
 
@@ -106,10 +107,11 @@ def short_hash(settings: Settings) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def described_names(content: bytes) -> frozenset[str] | None:
+def described_names(content: bytes) -> Container[str] | None:
     """Return the names of all images and masks of the dataset that a ``settings.json`` describes.
 
-    ``None``: another program wrote it, or another version of this one.
+    They are not listed, as the settings of a file from elsewhere may describe any number. ``None``: another program
+    wrote it, or another version of this one.
     """
     try:
         given = json.loads(content)
@@ -117,7 +119,32 @@ def described_names(content: bytes) -> frozenset[str] | None:
             return None
         settings = Settings.from_dict(given)
         check_separable(settings)
-    except (ValueError, TypeError, AttributeError, ConfigError):
+    except (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError, ConfigError):
         return None
-    names = [file_name(settings, key) for key in keys(settings)]
-    return frozenset((*names, *map(mask_name, names)))
+    return DescribedNames(settings)
+
+
+_STEM = re.compile(r"(\d{4,9})_c(\d{1,9})s1_(\d{6,12})_00")
+
+
+class DescribedNames(Container[str]):
+    """The names of all images and masks of a dataset."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def __contains__(self, name: object) -> bool:
+        path = PurePath(str(name))
+        key = self._key(path.stem)
+        return key is not None and path.as_posix() in (image := file_name(self.settings, key), mask_name(image))
+
+    def _key(self, stem: str) -> Key | None:
+        """Return the image that a name could be of."""
+        match = _STEM.fullmatch(stem)
+        if match is None:
+            return None
+        pid, camid = int(match[1]) - 1, int(match[2]) - 1
+        if not 0 <= pid < self.settings.people or camid not in cameras_of(self.settings, pid):
+            return None
+        number, rest = divmod(int(match[3]) - frame_number(self.settings, pid, camid, 0), FRAMES_PER_SECOND)
+        return Key(pid, camid, number) if 0 <= number < self.settings.images and not rest else None

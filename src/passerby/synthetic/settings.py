@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from passerby.compat import current_difficulty, former_difficulty
 from passerby.errors import ConfigError
 
 Preset = Literal["easy", "default", "hard"]
+MAX_IMAGES = 100_000_000
+"""The number of images that a dataset may have: in the smallest size they take 100 gigabytes and years."""
 VERSION = 1
 """The version of the renderer: raised whenever equal settings give other images, so that no cache mixes them."""
 
@@ -76,10 +79,15 @@ class Settings:
     """The difficulties that differ from the preset's."""
 
     def __post_init__(self) -> None:
+        self._check_types()
         least = {"people": 1, "cameras": 1, "images": 1, "seed": 0}
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise ConfigError(f"{name} must be at least {bound}, got {getattr(self, name)}")
+        if (total := self.people * self.cameras * self.images) > MAX_IMAGES:
+            raise ConfigError(
+                f"people × cameras × images is {total:,}, expected at most {MAX_IMAGES:,}. Fix: ask for fewer of them"
+            )
         if min(self.size) < 16 or max(self.size) > 2048:
             raise ConfigError(f"size is (height, width), each of 16 to 2048 pixels; got {self.size}")
         if self.preset not in PRESETS:
@@ -90,6 +98,22 @@ class Settings:
             )
         if any(not value >= 0 for value in self.changes.values()):
             raise ConfigError(f"difficulties must be 0 or more, got {dict(self.changes)}")
+
+    def _check_types(self) -> None:
+        """Check the types of values, which may come from a file."""
+        whole = {name: getattr(self, name) for name in ("people", "cameras", "images", "seed")}
+        whole |= {f"size[{place}]": side for place, side in enumerate(self.size)}
+        for name, value in whole.items():
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise ConfigError(f"{name} must be a whole number, got {value!r}")
+        for name in ("two_outfits", "separate_cameras"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name} must be true or false, got {getattr(self, name)!r}")
+        if len(self.size) != 2:
+            raise ConfigError(f"size is (height, width), got {self.size!r}")
+        for name, value in cast("Mapping[str, object]", self.changes).items():
+            if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+                raise ConfigError(f"{name} must be a number, got {value!r}")
 
     @property
     def difficulty(self) -> Difficulty:

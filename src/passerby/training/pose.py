@@ -233,8 +233,11 @@ def _settings_of(dataset: Dataset) -> dict[str, Any] | None:
     content = dataset.source.sidecar(SETTINGS)
     if content is None:
         return None
-    settings: dict[str, Any] = json.loads(content)
-    return settings
+    try:
+        settings = json.loads(content)
+    except (ValueError, RecursionError):  # another program's file
+        return None
+    return settings if isinstance(settings, dict) else None
 
 
 def _same_people(one: Dataset, other: Dataset) -> bool:
