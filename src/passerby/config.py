@@ -14,6 +14,8 @@ from passerby.errors import ConfigError, UnknownNameError
 
 MAX_JSON = 64 << 20
 """The largest JSON file of a run in bytes: a table of per-query results of a large test set has a few million."""
+_SHOWN = 200
+"""The number of characters of a wrong value that a message shows."""
 MAX_DEPTH = 50
 """The deepest that values in such a file are nested."""
 
@@ -21,7 +23,7 @@ MAX_DEPTH = 50
 class Frozen(BaseModel):
     """A group of settings that cannot be changed and has no unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 C = TypeVar("C", bound=BaseModel)
@@ -67,7 +69,7 @@ def parse_override(text: str) -> tuple[str, Any]:
         raise ConfigError(f"a setting is written key=value, got {text!r}; for example optimizer.lr=1e-4")
     try:
         return key, json.loads(value)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, a number of too many digits, nested too deep
         return key, value
 
 
@@ -101,7 +103,9 @@ def validate(kind: type[C], tree: dict[str, Any]) -> C:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"setting {where}: {first['msg']} (got {first['input']!r})") from None
+        got = repr(first["input"])
+        got = got if len(got) <= _SHOWN else f"{got[:_SHOWN]}…"
+        raise ConfigError(f"setting{f' {where}' if where else 's'}: {first['msg']} (got {got})") from None
 
 
 def read_as(kind: type[C], path: Path) -> C:

@@ -90,6 +90,7 @@ def test_what_was_saved_is_the_model_that_was_given(tmp_path: Path) -> None:
         "size": [64, 32],
         "embedding_size": 1280,
         "defaults": DEFAULTS,
+        "normalization": "imagenet",
     }
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.json", "model.safetensors"]
 
@@ -209,6 +210,21 @@ DAMAGED = {
     "sides of letters": {"size": ["a", "b"]},
     "classes of letters": {"num_classes": "many"},
     "options not an object": {"options": 3},
+    "nested": "[" * 100_000,
+    "nested objects": '{"a":' * 900 + "1" + "}" * 900,
+    "a side of a million": {"size": [1_000_000, 32]},
+    "a side of none": {"size": [0, 32]},
+    "sides of fractions": {"size": [64.5, 32]},
+    "classes without end": {"num_classes": 10**12},
+    "no classes": {"num_classes": 0},
+    "a flag of text": {"evaluation": {"flip_tta": "no"}},
+    "a flag of numbers": {"evaluation": {"normalize": 0}},
+    "a million draws": {"evaluation": {"draws": 1_000_000}},
+    "a seed of text": {"evaluation": {"seed": "x"}},
+    "another entry": {"evaluation": {"gamma": 3}},
+    "evaluation not an object": {"evaluation": [1]},
+    "parts not an object": {"parts": "pose"},
+    "an overlap of text": {"parts": {"overlap": "wide"}},
 }
 
 
@@ -217,7 +233,7 @@ def test_damaged_description(damage: str | bytes | dict[str, Any], run: Path) ->
     if isinstance(damage, dict):
         damage = json.dumps(json.loads((run / "model.json").read_text()) | damage)
     (run / "model.json").write_bytes(damage if isinstance(damage, bytes) else damage.encode())
-    with pytest.raises(ConfigError, match=r"model\.json is damaged .*export or train the model again"):
+    with pytest.raises(ConfigError, match=r"model\.json .*export or train the model again"):
         load(run)
 
 
@@ -227,6 +243,29 @@ def test_description_without_a_key(key: str, run: Path) -> None:
     del description[key]
     (run / "model.json").write_text(json.dumps(description))
     with pytest.raises(ConfigError, match=f"damaged .*{key}"):
+        load(run)
+
+
+@pytest.mark.parametrize(
+    "options", [{"backbone": ["mobilenet_v2"]}, {"last_stride": {}}, {"num_classes": 3}, {"self": 1}, {"backbone": 5}]
+)
+def test_options_of_other_types_are_one_line(options: dict[str, Any], run: Path) -> None:
+    description = json.loads((run / "model.json").read_text())
+    (run / "model.json").write_text(json.dumps(description | {"options": options}))
+    with pytest.raises((ConfigError, UnknownNameError)) as caught:
+        load(run)
+    assert "\n" not in str(caught.value)
+
+
+def test_options_that_ask_for_terabytes_are_refused_before_any_memory(run: Path) -> None:
+    description = json.loads((run / "model.json").read_text())
+    size = {"num_classes": 9_000_000}
+    (run / "model.json").write_text(json.dumps(description | size))
+    with pytest.raises(ConfigError, match=r"strong_baseline would have [\d,]{14} parameters"):
+        load(run)
+    huge = {"model": "attention_driven", "options": {"width": 1e6}}
+    (run / "model.json").write_text(json.dumps(description | huge))
+    with pytest.raises(ConfigError, match=r"attention_driven would have|model\.json is damaged"):
         load(run)
 
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from passerby.compat import FormerNameWarning
 from passerby.config import given_once, parse_override, parse_overrides, with_overrides
 from passerby.errors import ConfigError, UnknownNameError
+from passerby.recipes.pose import pose
 from passerby.recipes.registry import RECIPES, load_recipe
 from passerby.training.config import read_config
 
@@ -117,3 +118,65 @@ def test_a_setting_is_set_once() -> None:
     both = {"optimizer.trunk_lr_factor": 0.1, "optimizer.backbone_lr_factor": 0.2}
     with pytest.warns(FormerNameWarning), pytest.raises(ConfigError, match="backbone_lr_factor is set twice"):
         with_overrides(load_recipe("aap_reid"), both)
+
+
+TOO_MUCH = {
+    "data.height": 10**6,
+    "sampler.p": 10**9,
+    "epochs": 10**12,
+    "seed": 10**30,
+    "data.threads": 10**6,
+    "augment.pad": 10**6,
+    "accumulate": 10**12,
+    "evaluation.draws": 10**6,
+    "optimizer.lr": float("inf"),
+    "schedule.milestones": [float("nan")],
+}
+
+
+@pytest.mark.parametrize(("key", "value"), TOO_MUCH.items(), ids=TOO_MUCH)
+def test_settings_beyond_any_machine_are_one_line(key: str, value: object) -> None:
+    with pytest.raises(ConfigError) as caught:
+        with_overrides(load_recipe("aap_reid"), {key: value})
+    assert len(str(caught.value)) < 500
+    assert "\n" not in str(caught.value)
+
+
+def test_a_batch_has_a_bound_as_a_whole() -> None:
+    large = {"data.height": 4096, "data.width": 4096, "sampler.p": 128, "sampler.k": 2}
+    with_overrides(load_recipe("aap_reid"), large)
+    with pytest.raises(ConfigError, match=r"batch of sampler.p × sampler.k.*4,362,076,160 pixels"):
+        with_overrides(load_recipe("aap_reid"), {**large, "sampler.p": 130})
+
+
+def test_pose_settings_have_bounds_too() -> None:
+    for key, value in {"data.height": 10**6, "network.channels": 10**9, "batch": 10**9, "epochs": 10**12}.items():
+        with pytest.raises(ConfigError):
+            with_overrides(pose(), {key: value})
+
+
+DAMAGED_CONFIGS = {
+    "nested": "[" * 100_000,
+    "nested objects": '{"a":' * 900 + "1" + "}" * 900,
+    "a list": "[]",
+    "text": "hello",
+    "bytes": b"\xff\xfe",
+    "a long number": '{"epochs": ' + "9" * 5000 + "}",
+    "a long text": '{"recipe": 3, "epochs": "' + "x" * 100_000 + '"}',
+    "wrong types": '{"recipe": [1], "model": "x"}',
+    "no name": '{"recipe": "x"}',
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED_CONFIGS.values(), ids=DAMAGED_CONFIGS)
+def test_a_damaged_config_is_one_short_line(content: str | bytes, tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ConfigError) as caught:
+        read_config(file)
+    assert len(str(caught.value)) < 500 + len(str(file))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_setting_nested_too_deep_is_text() -> None:
+    assert parse_override("a=" + "[" * 100_000) == ("a", "[" * 100_000)

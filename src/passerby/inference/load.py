@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import inspect
-import json
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from passerby.compat import current_settings, former_defaults
 from passerby.errors import ConfigError
+from passerby.inference.description import build_described, damaged, read_description
 from passerby.inference.model import Model
 from passerby.inference.options import InferenceOptions
 from passerby.metrics.calibration import read_calibration
 from passerby.models.base import ReidModel
-from passerby.models.keypoints.estimator import KIND
-from passerby.models.registry import create_model
 from passerby.weights.load import load_weights
 
 _LOG = logging.getLogger(__name__)
@@ -42,33 +40,31 @@ def load(path: str | Path, options: InferenceOptions | None = None, **changes: A
         raise ConfigError(f"'{folder}' does not exist. Fix: give the folder of a completed run")
     if not description_file.is_file():
         raise ConfigError(f"{folder} holds no finished model (no model.json): give the folder of a completed run")
-    try:
-        description = former_defaults(current_settings(json.loads(description_file.read_text())))
-        if description["model"] == KIND:
-            raise ConfigError(f"{folder} holds a pose network, which finds keypoints: it is for --keypoints, not a RUN")
-        height, width = (int(side) for side in description["size"])
-        network = create_model(description["model"], num_classes=description["num_classes"], **description["options"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{description_file} is damaged ({error!r}); export or train the model again") from None
+    description = read_description(folder)
+    network = build_described(folder, description)
     if options.keypoints and "parts" not in network.card.inputs:
         raise ConfigError(f"{network.card.name} sees no body parts, so keypoints change nothing: leave --keypoints out")
     load_weights(network, folder / "model.safetensors")
     # a run that does not say how it cropped is from before these ways were possible
-    parts = {"align": False, "head": "face", **description.get("parts", {})}
-    evaluation = dict(description.get("evaluation", {}))
+    parts = {"align": False, "head": "face", **description.parts.model_dump(exclude_unset=True)}
+    evaluation = description.evaluation.model_dump(exclude_unset=True)
     decided = {"keypoints": parts.pop("keypoints", None)} | {
         k: evaluation.pop(k, None) for k in ("flip_tta", "normalize")
     }
-    model = Model(
+    make = partial(
+        Model,
         network,
-        (height, width),
+        description.size,
         options.with_defaults(**decided),
         parts=parts,
         calibration=read_calibration(folder),
-        backbone=_backbone(network, description["options"]),
-        normalization=description.get("normalization", "imagenet"),
-        **evaluation,
+        backbone=_backbone(network, description.options),
+        normalization=description.normalization,
     )
+    try:
+        model = make(**evaluation)
+    except TypeError as error:  # an entry that no version writes
+        raise damaged(description_file, str(error)) from None
     _LOG.info("%s: %r, %s", folder, model, model.options.describe())
     return model
 

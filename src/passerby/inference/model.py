@@ -36,7 +36,7 @@ from passerby.inference.options import InferenceOptions, resolve_device
 from passerby.inference.session import Session, TorchSession
 from passerby.inference.similarity import Similarity, SimilarityMatrix, pair_similarity, similarity_matrix
 from passerby.metrics.calibration import CALIBRATION, Calibration
-from passerby.metrics.single_shot import DRAWS, SINGLE_SHOT
+from passerby.metrics.single_shot import DRAWS, MAX_DRAWS, SINGLE_SHOT
 from passerby.models.base import ReidModel
 from passerby.models.card import ModelCard
 from passerby.types import Distance, Embeddings, EvalResult, Protocol, Sample
@@ -265,6 +265,8 @@ class Model:
         draws = self.draws if draws is None else draws
         if draws is None:
             draws = DRAWS if dataset.single_shot else 0
+        if draws > MAX_DRAWS:
+            raise ProtocolError(f"got {draws:,} draws, expected at most {MAX_DRAWS:,}. Fix: {DRAWS} are usual")
         if draws:
             seed = self.seed if seed is None else seed
             return replace(protocol, name=SINGLE_SHOT, draws=draws, seed=seed)

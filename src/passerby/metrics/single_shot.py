@@ -32,6 +32,8 @@ NO_DRAWS = (
 """The error where galleries are to be drawn, but the matches of all cameras count."""
 DRAWS = 100
 """The usual number of draws."""
+MAX_DRAWS = 10_000
+"""The largest number of draws: the mean of as many has a hundredth of one draw's deviation."""
 
 
 class Candidates(NamedTuple):

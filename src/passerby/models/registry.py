@@ -13,6 +13,8 @@ from passerby.models.base import ReidModel
 from passerby.models.card import CARD_CLASSES, ModelCard
 from passerby.registry import Registry
 
+MAX_PARAMETERS = 2_000_000_000
+"""The number of parameters that a model may have: 8 gigabytes."""
 MODELS: Registry[type[ReidModel]] = Registry("model", "passerby.models")
 
 
@@ -42,6 +44,20 @@ def model_size(name: str) -> tuple[int, int]:
     with torch.device("meta"):  # shapes without memory
         model = create_model(name, num_classes=CARD_CLASSES)
     return model.embedding_size, model.parameter_count()
+
+
+def check_size(name: str, *, num_classes: int | None = None, **options: Any) -> None:
+    """Check, before a model takes any memory, that it has no more parameters than a computer could train.
+
+    Raises:
+        ConfigError: if it has; otherwise as :func:`create_model`.
+    """
+    with torch.device("meta"):
+        parameters = create_model(name, num_classes=num_classes, **options).parameter_count()
+    if parameters > MAX_PARAMETERS:
+        raise ConfigError(
+            f"{name} would have {parameters:,} parameters, expected at most {MAX_PARAMETERS:,}. Fix: lower its options"
+        )
 
 
 def create_model(name: str, *, num_classes: int | None = None, **options: Any) -> ReidModel:

@@ -14,6 +14,15 @@ from passerby.data.keypoints.regions import OVERLAP, Head
 from passerby.data.sampler import Coverage, EpochOf, Order
 from passerby.losses.registry import AnyLossConfig
 from passerby.losses.reid import LossConfig
+from passerby.metrics.single_shot import MAX_DRAWS
+
+MAX_SIDE = 4096
+"""The largest height or width of images in pixels."""
+MAX_EPOCHS = 1_000_000
+MAX_SEED = 2**40
+"""The largest seed: generators are seeded with multiples of it."""
+MAX_PIXELS = 2**32
+"""The number of pixels of a batch, which take 12 bytes each."""
 
 
 class DataConfig(Frozen):
@@ -23,14 +32,14 @@ class DataConfig(Frozen):
     """The training data: ``NAME:PATH`` or a path."""
     test: str | None = None
     """The dataset of query and gallery images; ``None``: the training dataset."""
-    height: int = Field(256, ge=16)
-    width: int = Field(128, ge=16)
+    height: int = Field(256, ge=16, le=MAX_SIDE)
+    width: int = Field(128, ge=16, le=MAX_SIDE)
     normalization: Normalization = "imagenet"
     """The normalization of images: ``imagenet`` means and deviations, ``imagenet_mean``: the means alone, or
     ``image_mean``: each image's own channel means."""
     cache: bool = True
     """A switch to keep the resized training images in memory (images × 3 × height × width bytes)."""
-    threads: int = Field(2, ge=1)
+    threads: int = Field(2, ge=1, le=1024)
     """The number of threads that decode images."""
     attributes: str | None = None
     """The attribute table of the training people, for losses that need one; ``None``: the training data's own."""
@@ -79,7 +88,7 @@ class AugmentConfig(Frozen):
     flip: float = Field(0.5, ge=0, le=1)
     enlarge: float = Field(0.0, ge=0, le=1)
     """The probability of an image that is enlarged to 9/8 and cropped at a random place: "random 2-D translation"."""
-    pad: int = Field(0, ge=0)
+    pad: int = Field(0, ge=0, le=MAX_SIDE)
     degrees: float = Field(0.0, ge=0)
     translate: float = Field(0.0, ge=0, le=1)
     jitter: float = Field(0.0, ge=0, lt=1)
@@ -117,7 +126,7 @@ class EvaluationConfig(Frozen):
     distance: Literal["global", "local", "global_local"] = "global"
     """The distance that evaluations rank by: ``global`` compares embeddings, ``local`` stripes (DMLI), ``global_local``
     adds both. Searches always compare embeddings."""
-    draws: int | None = Field(None, ge=0)
+    draws: int | None = Field(None, ge=0, le=MAX_DRAWS)
     """The number of random galleries with one image per person; 0: the whole gallery; ``None``: as the dataset's
     protocol has it."""
     seed: int = Field(0, ge=0)
@@ -175,15 +184,25 @@ class TrainConfig(Frozen):
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    epochs: int = Field(60, ge=1)
-    seed: int = Field(0, ge=0)
+    epochs: int = Field(60, ge=1, le=MAX_EPOCHS)
+    seed: int = Field(0, ge=0, le=MAX_SEED)
     precision: Literal["no", "bf16", "fp16"] = "no"
-    accumulate: int = Field(1, ge=1)
+    accumulate: int = Field(1, ge=1, le=MAX_EPOCHS)
     """The number of batches whose gradients are added before a step."""
     evaluate_every: int = Field(0, ge=0)
     """The number of epochs between evaluations during training; 0: only at the end."""
     checkpoint_every: int = Field(1, ge=1)
     """The number of epochs between checkpoints to resume from."""
+
+    @model_validator(mode="after")
+    def _check_memory(self) -> TrainConfig:
+        pixels = self.sampler.p * self.sampler.k * self.data.height * self.data.width
+        if pixels > MAX_PIXELS:
+            raise ValueError(
+                f"a batch of sampler.p × sampler.k images of data.height × data.width has {pixels:,} pixels, expected "
+                f"at most {MAX_PIXELS:,}"
+            )
+        return self
 
 
 def validated(tree: dict[str, Any]) -> TrainConfig:

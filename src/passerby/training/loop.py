@@ -29,7 +29,7 @@ from passerby.inference.options import InferenceOptions
 from passerby.losses.base import LossParts
 from passerby.losses.registry import create_loss
 from passerby.models.base import ReidModel
-from passerby.models.registry import create_model, model_card
+from passerby.models.registry import check_size, create_model, model_card
 from passerby.training.attributes import evaluation_attributes, training_attributes
 from passerby.training.base import Training
 from passerby.training.checkpoint import save_model
@@ -180,6 +180,7 @@ class ReidTraining(Training[Batch, EvalResult | None]):
 
 def build_model(config: TrainConfig, *, num_classes: int) -> ReidModel:
     """Return the config's model with fresh weights from its seed."""
+    check_size(config.model.name, num_classes=num_classes, **config.model.options)
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         return create_model(config.model.name, num_classes=num_classes, **config.model.options)

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from passerby.config import Frozen
-from passerby.training.config import ScheduleConfig
+from passerby.training.config import MAX_EPOCHS, MAX_SEED, MAX_SIDE, ScheduleConfig
 
 
 class PoseDataConfig(Frozen):
@@ -19,10 +19,10 @@ class PoseDataConfig(Frozen):
     """The dataset whose query and gallery images are measured; ``None``: the training dataset."""
     all_splits: bool = False
     """A switch to train on query and gallery images too, as no identity is learned; the test data must differ then."""
-    height: int = Field(160, ge=16)
+    height: int = Field(160, ge=16, le=MAX_SIDE)
     """The height of images in memory (images × 3 × height × width bytes); windows are cut from them."""
-    width: int = Field(80, ge=16)
-    threads: int = Field(2, ge=1)
+    width: int = Field(80, ge=16, le=MAX_SIDE)
+    threads: int = Field(2, ge=1, le=1024)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -32,10 +32,10 @@ class PoseDataConfig(Frozen):
 class PoseNetworkConfig(Frozen):
     """The network: the image size it takes, its width, and the resolution of its coordinates."""
 
-    height: int = Field(128, ge=16)
-    width: int = Field(64, ge=16)
-    channels: int = Field(20, ge=1)
-    bins: int = Field(2, ge=1)
+    height: int = Field(128, ge=16, le=MAX_SIDE)
+    width: int = Field(64, ge=16, le=MAX_SIDE)
+    channels: int = Field(20, ge=1, le=1024)
+    bins: int = Field(2, ge=1, le=64)
     """The number of bins per pixel."""
 
     @property
@@ -89,9 +89,9 @@ class PoseConfig(Frozen):
     loss: PoseLossConfig = PoseLossConfig()
     optimizer: PoseOptimizerConfig = PoseOptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig(name="cosine", warmup_epochs=0.5)
-    batch: int = Field(64, ge=2)
-    epochs: int = Field(22, ge=1)
-    seed: int = Field(0, ge=0)
+    batch: int = Field(64, ge=2, le=100_000)
+    epochs: int = Field(22, ge=1, le=MAX_EPOCHS)
+    seed: int = Field(0, ge=0, le=MAX_SEED)
     precision: Literal["no", "bf16"] = "bf16"
     """The precision of the forward pass; bf16 takes half the time on processors that support it."""
     checkpoint_every: int = Field(1, ge=1)

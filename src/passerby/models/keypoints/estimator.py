@@ -102,13 +102,14 @@ def load_pose_network(folder: str | Path = SHIPPED) -> PoseNetwork:
     about_file = Path(folder) / ABOUT
     try:
         about = json.loads(about_file.read_text())
-        height, width = (int(side) for side in about["size"])
+        height, width = (_whole(side, 16, 4096) for side in about["size"])
         if about["model"] != KIND:
             raise WeightsError(
                 f"{folder} holds the model {about['model']!r}, expected {KIND!r}. Fix: give a run of `train pose`"
             )
         with torch.random.fork_rng():  # initial weights are drawn, and then replaced
-            network = PoseNetwork(size=(height, width), width=int(about["width"]), bins=int(about["bins"]))
+            channels, bins = _whole(about["width"], 1, 1024), _whole(about["bins"], 1, 64)
+            network = PoseNetwork(size=(height, width), width=channels, bins=bins)
     except FileNotFoundError:
         if (Path(folder) / CONFIG).is_file():
             raise WeightsError(
@@ -117,10 +118,21 @@ def load_pose_network(folder: str | Path = SHIPPED) -> PoseNetwork:
         raise WeightsError(
             f"{folder} holds no pose network (no {ABOUT}). Fix: train one with `passerby train pose --data pedestrians`"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:  # RecursionError is a RuntimeError
         raise WeightsError(f"{about_file} is damaged ({error!r}). Fix: copy or train the network again") from None
     load_weights(network, Path(folder) / WEIGHTS)
     return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _whole(value: object, low: int, high: int) -> int:
+    """Return a whole number within bounds.
+
+    Raises:
+        ValueError: if it is something else.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ValueError(f"got {value!r}, expected a whole number from {low} to {high}")
+    return value
 
 
 def save_pose_network(network: PoseNetwork, folder: str | Path, about: dict[str, Any]) -> None:
