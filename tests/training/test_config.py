@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from passerby.compat import FormerNameWarning
+from passerby.compat import DEFAULTS, FormerNameWarning
 from passerby.config import given_once, parse_override, parse_overrides, with_overrides
 from passerby.errors import ConfigError, UnknownNameError
 from passerby.recipes.pose import pose
@@ -20,7 +20,8 @@ from passerby.training.config import read_config
 def test_every_recipe_reloads_identically(name: str, tmp_path: Path) -> None:
     config = load_recipe(name)
     assert config.recipe == name
-    (tmp_path / "config.json").write_text(config.model_dump_json())
+    written = {"defaults": DEFAULTS, **config.model_dump(mode="json")}
+    (tmp_path / "config.json").write_text(json.dumps(written))
     assert read_config(tmp_path / "config.json") == config
 
 
@@ -104,7 +105,7 @@ def test_a_config_with_former_names_is_read_as_one_of_today(tmp_path: Path) -> N
         for section in sections:
             node = node[section]
         node[former.rpartition(".")[2]] = node.pop(leaf)
-    (tmp_path / "config.json").write_text(json.dumps(tree))
+    (tmp_path / "config.json").write_text(json.dumps({"defaults": DEFAULTS, **tree}))
     assert "trunk_weights" in (tmp_path / "config.json").read_text()
     assert read_config(tmp_path / "config.json") == config
 
