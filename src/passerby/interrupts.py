@@ -65,7 +65,7 @@ def orderly_signals() -> Iterator[None]:
 
 
 def stay_quiet() -> None:
-    """Let Ctrl-C end the process without a traceback from now on; for the moment in which Python itself ends."""
+    """Make Ctrl-C end the process without a traceback from now on; for the moment in which Python itself ends."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 

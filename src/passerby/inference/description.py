@@ -28,7 +28,7 @@ class _Section(BaseModel):
 
 
 class _Evaluation(_Section):
-    """How embeddings are made and compared."""
+    """The way embeddings are made and compared."""
 
     flip_tta: StrictBool | None = None
     normalize: StrictBool | None = None
@@ -38,7 +38,7 @@ class _Evaluation(_Section):
 
 
 class _Parts(_Section):
-    """How images are cut into body parts."""
+    """The way images are cut into body parts."""
 
     by: Literal["pose", "strips"] = "pose"
     overlap: float = Field(0, ge=0, le=0.5, strict=True, allow_inf_nan=False)
