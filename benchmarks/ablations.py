@@ -65,6 +65,8 @@ class Ablation(NamedTuple):
     order: tuple[tuple[str, str], ...]
     """The pairs (worse, better)."""
     settings: Mapping[str, Any]
+    variants: Mapping[str, tuple[str, Mapping[str, Any]]] = {}
+    """The rows that are not in the paper's table: a row that is, and what differs from it."""
 
 
 def chain(*rows: str) -> tuple[tuple[str, str], ...]:
@@ -88,9 +90,22 @@ ABLATIONS: dict[str, Ablation] = {
     "aanet": Ablation("table3", _TASKS, chain(*_TASKS), {**_BACKBONE, **_LOSS, "epochs": 6}),
     "attention_driven": Ablation(
         "table6",
-        ("baseline", "aligned", "intra", "inter", "both"),
-        (("baseline", "aligned"), ("aligned", "intra"), ("aligned", "inter"), ("intra", "both"), ("inter", "both")),
+        ("baseline", "aligned", "intra", "inter", "both", "intra_literal", "inter_without_mu"),
+        (
+            *(
+                ("baseline", "aligned"),
+                ("aligned", "intra"),
+                ("aligned", "inter"),
+                ("intra", "both"),
+                ("inter", "both"),
+            ),
+            *(("intra_literal", "intra"), ("inter_without_mu", "inter")),
+        ),
         {"model.options.width": 0.5, "augment.pad": 0, "epochs": 6},
+        {
+            "intra_literal": ("intra", {"model.options.normalized_attention": False}),
+            "inter_without_mu": ("inter", {"model.options.fusion": "equal"}),
+        },
     ),
 }
 
@@ -128,7 +143,9 @@ def config_of(paper: str, row: str, seed: int, weights: Path) -> TrainConfig:
     """Return the config of a row, with the short settings."""
     ablation = ABLATIONS[paper]
     run = {"data.train": DATA.format(seed), "seed": seed, "model.backbone_weights": str(weights)}
-    return with_overrides(load_table(paper, ablation.table).config(row), {**SHORT, **ablation.settings, **run})
+    base, changes = ablation.variants.get(row, (row, {}))
+    recipe = load_table(paper, ablation.table).config(base)
+    return with_overrides(recipe, {**SHORT, **ablation.settings, **changes, **run})
 
 
 def measure(paper: str, row: str, seed: int, work: Path) -> dict[str, Any]:

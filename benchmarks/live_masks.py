@@ -1,4 +1,4 @@
-"""Intra-attention that lives: what the masks of a trained ``attention_driven`` run are worth, and how many saturate.
+"""Attention that lives: what masks and weights of a trained ``attention_driven`` run are worth, how many saturate.
 
 A mask (Eq 4 of Yang et al.) has a value for each channel of each position of each image. The run is evaluated with its
 masks as they are, and with every mask held at one of its means; what mAP that costs is what the rest of the mask adds:
@@ -6,6 +6,9 @@ masks as they are, and with every mask held at one of its means; what mAP that c
 - image: for each image and channel the mean over positions; what is lost is where a mask looks;
 - position: for each channel and position the mean over all images; what is lost is what depends on the image;
 - channel: for each channel the mean over positions and images: no attention at all, only a factor per channel.
+
+A run is also read in other ways than its own, with the same weights: with embeddings that give the whole body and the
+parts the same weight or as they come (``same_weight``), and, where the parts are weighed, with μ = 0.
 
 Means are over the query and gallery images. ``outside`` is the share of mask values outside [0.1, 0.9]; ``spread`` is
 the standard deviation of a channel's values over positions and images, averaged over channels.
@@ -21,7 +24,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +35,7 @@ from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError
 from passerby.inference.model import Model
 from passerby.models.attention_driven.blocks import IntraAttention
+from passerby.models.attention_driven.model import AttentionDriven
 from passerby.training.config import read_config
 from passerby.training.loop import evaluation_data
 from passerby.training.run import environment
@@ -79,7 +83,7 @@ def changed_masks(network: nn.Module, change: Change) -> Iterator[None]:
     """Replace every mask by what ``change`` returns for its block's name and the mask; ``None`` leaves it."""
     blocks = [(name, module) for name, module in network.named_modules() if isinstance(module, IntraAttention)]
     if not blocks:
-        raise ConfigError("the run has no intra-attention. Fix: name a run of the rows intra or both")
+        raise ConfigError("the model has no intra-attention. Fix: name a run of the rows intra or both")
     hooks = [
         module.register_forward_hook(lambda _module, _inputs, mask, name=name: change(name, mask))
         for name, module in blocks
@@ -99,7 +103,7 @@ def held_at_mean(name: str, mask: Tensor, *, over: str, found: dict[str, Statist
     return (mean if over == "position" else mean.mean(dim=(1, 2), keepdim=True)).expand_as(mask)
 
 
-def measure(model: Model, dataset: Dataset) -> dict[str, Any]:
+def measure_masks(model: Model, dataset: Dataset) -> dict[str, Any]:
     """Return mAP and rank-1 in percent with masks as they are and held at their means, and how many saturate."""
     found: dict[str, Statistics] = {}
 
@@ -115,6 +119,20 @@ def measure(model: Model, dataset: Dataset) -> dict[str, Any]:
     blocks = {_short(name): each.summary() for name, each in found.items()}
     outside = sum(each.outside for each in found.values()) / values
     return {"results": results, "outside": round(outside, 4), "blocks": blocks}
+
+
+def measure_readings(model: Model, dataset: Dataset) -> dict[str, dict[str, float]]:
+    """Return mAP and rank-1 in percent of both embeddings, with and without μ."""
+    network = cast(AttentionDriven, model.network)
+    own = network.same_weight, network.inter
+    found = {}
+    for same_weight in (True, False):
+        for inter in dict.fromkeys((own[1], None)):
+            network.same_weight, network.inter = same_weight, inter
+            name = "same weight" if same_weight else "as they come"
+            found[f"{name}, μ = 0" if inter is not own[1] else name] = _score(model, dataset)
+    network.same_weight, network.inter = own
+    return found
 
 
 def _score(model: Model, dataset: Dataset) -> dict[str, float]:
@@ -149,7 +167,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    what = "accuracy in percent with intra-attention's masks as they are and held at their means; saturated values"
+    what = "accuracy in percent with masks as they are and held at their means, saturated values, and other embeddings"
     found = {"what": what, "recorded": environment(), "runs": [record(run, arguments.data) for run in arguments.runs]}
     text = json.dumps(found, indent=1) + "\n"
     if arguments.output:

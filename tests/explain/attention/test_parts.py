@@ -70,10 +70,10 @@ def test_a_weighed_map_says_how_much_is_added_to_the_features(see: Callable[...,
 
 
 def test_parts_weigh_what_eq_8_says(see: Callable[..., ModelView]) -> None:
-    seen = see()
+    seen = see(same_weight=False)  # embeddings are features as they come
     found, model = inter_attention(seen), seen.model.network
     assert found.names == ("head", "upper_body", "upper_leg", "lower_leg")
-    plain: Any = create_model("attention_driven", num_classes=2, width=0.125, fusion="concat").eval()
+    plain: Any = create_model("attention_driven", num_classes=2, width=0.125, fusion="concat", same_weight=False).eval()
     plain.load_state_dict(model.state_dict(), strict=False)
     E, raised = (each(*seen.inputs).embedding for each in (plain, model))
     for place in range(4):
