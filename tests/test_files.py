@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from passerby.errors import OutputError
-from passerby.files import atomic_directory, atomic_write, check_target, file_lock
+from passerby.files import atomic_directory, atomic_write, check_target, exclusive, file_lock, reserved
 
 
 def names(folder: Path) -> list[str]:
@@ -205,3 +205,31 @@ def test_the_next_writer_leaves_a_running_one_alone(tmp_path: Path) -> None:
         assert {other.name, elsewhere.name} <= set(names(tmp_path))
         first.write_bytes(b"first")
     assert (tmp_path / "e.parquet").read_bytes() == b"first"
+
+
+def test_a_reserved_file_is_written_by_one_call_only(tmp_path: Path) -> None:
+    file = tmp_path / "people.parquet"
+    with reserved(file):
+        for target in (file, str(file)):
+            with pytest.raises(OutputError, match=r"is being written by another call\. Fix: wait"), reserved(target):
+                pass
+        with reserved(tmp_path / "others.parquet"):
+            pass
+        file.touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["people.parquet"]
+    with pytest.raises(OutputError, match="exists"), reserved(file):
+        pass
+    with reserved(file, overwrite=True), pytest.raises(OutputError, match="another call"), exclusive(file):
+        pass
+
+
+def test_what_another_call_has_written_meanwhile_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, checks = tmp_path / "people.parquet", iter([None])
+
+    def check(path: Path, *, overwrite: bool) -> None:
+        if next(checks, "the second time") is not None:
+            raise OutputError(f"{path} exists")
+
+    monkeypatch.setattr("passerby.files.check_target", check)
+    with pytest.raises(OutputError, match="exists"), reserved(file):
+        pytest.fail("the work began")

@@ -14,7 +14,7 @@ ROOT = "passerby"
 LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(layer.split())
     for layer in (
-        "errors compat interrupts",
+        "errors compat interrupts progress",
         "plugins",
         "types files config registry",
         "data retrieval weights",

@@ -102,6 +102,37 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
+def reserved(path: str | Path, *, overwrite: bool = False) -> Iterator[None]:
+    """Keep other calls from writing the same file while the long work on it goes on.
+
+    Raises:
+        OutputError: if another call does; or as :func:`check_target`.
+    """
+    check_target(path, overwrite=overwrite)
+    with exclusive(path):
+        check_target(path, overwrite=overwrite)  # another call may have ended just now
+        yield
+
+
+@contextmanager
+def exclusive(path: str | Path) -> Iterator[None]:
+    """Hold a lock beside a file or folder that is to be written; its own folder exists.
+
+    Raises:
+        OutputError: if another call holds it.
+    """
+    file = _target(path)
+    lock = file.with_name(f".{hashlib.sha256(file.name.encode()).hexdigest()[:16]}.lock")
+    busy = f"'{file}' is being written by another call. Fix: wait for it, or choose another name"
+    with file_lock(lock, otherwise=busy):
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                lock.unlink(missing_ok=True)
+
+
+@contextmanager
 def file_lock(path: str | Path, *, otherwise: str) -> Iterator[None]:
     """Hold the lock ``path``, which excludes other processes and threads; a killed process releases it.
 

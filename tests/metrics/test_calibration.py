@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -93,11 +94,44 @@ def test_a_damaged_file_raises(made: Calibration, tmp_path: Path) -> None:
     file, whole = tmp_path / "calibration.json", json.dumps(made.to_dict())
     for damaged in (whole[:-9], "[]", "{}", whole.replace('"edges"', '"hedges"'), whole.replace('"seed"', '"sees"')):
         file.write_text(damaged)
-        with pytest.raises(ConfigError, match=r"damaged .* Fix: delete it, and calibrate the run again"):
+        with pytest.raises(ConfigError, match=r"calibration\.json .* Fix: delete it, and calibrate the run again"):
             read_calibration(tmp_path)
     file.write_text(whole.replace('"format": 1', '"format": 2'))
     with pytest.raises(ConfigError, match="has format 2, expected at most 1"):
         read_calibration(tmp_path)
+
+
+WRONG: dict[str, dict[str, Any]] = {
+    "no text": {"fingerprint": 3},
+    "pairs of text": {"same": "20"},
+    "no pairs": {"different": 0},
+    "a flag of text": {"protocol": {"flip_tta": "no"}},
+    "another protocol": {"protocol": {"speed": 3}},
+    "edges of text": {"curve": {"edges": ["a", "b", "c"]}},
+    "edges that fall": {"curve": {"edges": [3.0, 1.0, 5.0]}},
+    "an edge too few": {"curve": {"edges": [1.0, 3.0]}},
+    "edges without end": {"curve": {"edges": [1.0, 3.0, float("inf")]}},
+    "a probability above 1": {"curve": {"probabilities": [9.0, 0.6, 0.4, 0.1]}},
+    "rates that are none": {"thresholds": [{"rate": float("nan"), "distance": 1.0}]},
+    "a distance of text": {"thresholds": [{"rate": 0.1, "distance": "near"}]},
+    "thresholds that are none": {"thresholds": [1, 2]},
+    "an error of text": {"held_out": {"ece": "low"}},
+    "no table": {"held_out": 3},
+    "a curve that is none": {"curve": 3},
+}
+
+
+@pytest.mark.parametrize("change", WRONG.values(), ids=WRONG)
+def test_values_of_a_file_are_checked_where_it_is_read(change: dict[str, Any], tmp_path: Path) -> None:
+    values = json.loads(json.dumps(calibration().to_dict()))
+    write_calibration(tmp_path, calibration())
+    assert read_calibration(tmp_path) == calibration()
+    for key, value in change.items():
+        values[key] = {**values[key], **value} if isinstance(value, dict) else value
+    (tmp_path / "calibration.json").write_text(json.dumps(values))
+    with pytest.raises(ConfigError, match=r"calibration\.json is damaged .* Fix: delete it") as caught:
+        read_calibration(tmp_path)
+    assert len(str(caught.value)) < 400 + len(str(tmp_path))
 
 
 def calibration(near: float | None = 2.0, far: float | None = 4.0) -> Calibration:

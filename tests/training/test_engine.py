@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -282,6 +283,16 @@ def test_milestones_that_are_never_reached_are_said(tmp_path: Path, capsys: pyte
     schedule = ScheduleConfig(name="step", milestones=(1, 3, 9))
     start(tmp_path / "run", epochs=3, schedule=schedule, show_progress=True)
     assert "milestones 3, 9 lie at or after the end, epochs=3" in " ".join(capsys.readouterr().out.split())
+
+
+def test_without_a_terminal_progress_is_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("passerby.progress.EVERY", 0.0)
+    start(tmp_path / "run", show_progress=True)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch ") and "step:" in line]
+    assert len(lines) == 9
+    assert re.fullmatch(r"epoch 2, step: 4 of 9, square \d+\.\d{3}, \d+ images/s", lines[3])
 
 
 # errors

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from passerby.progress import ProgressLines
 
 if TYPE_CHECKING:
     from passerby.types import AttributeResult, EvalResult
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress_bar(task: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Yield a function that advances a bar on stderr by a number of images; without a terminal nothing is shown."""
+    """Yield a function that advances a bar on stderr by a number of images; without a terminal it prints some lines."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress
 
@@ -22,7 +25,14 @@ def progress_bar(task: str, total: int) -> Iterator[Callable[[int], None]]:
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task(task, total=total)
-        yield lambda images: progress.advance(bar, images)
+        lines = ProgressLines(total, sys.stderr)
+
+        def advance(images: int) -> None:
+            progress.advance(bar, images)
+            if not console.is_terminal:
+                lines.advance(task, images)
+
+        yield advance
 
 
 def print_result(result: EvalResult) -> None:

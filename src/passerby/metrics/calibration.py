@@ -12,6 +12,8 @@ Probability alone would depend on the gallery's share of same pairs, a rate alon
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from passerby.config import read_json
 from passerby.errors import ConfigError, ProtocolError
 from passerby.files import atomic_write
 from passerby.metrics.open_set import Pairs
@@ -154,13 +157,57 @@ def read_calibration(run: str | Path) -> Calibration | None:
     file = Path(run) / CALIBRATION
     if not file.is_file():
         return None
+    values = read_json(file, fix="delete it, and calibrate the run again")
     try:
-        values = json.loads(file.read_text())
         if values["format"] > FORMAT:
             raise ConfigError(f"{file} has format {values['format']}, expected at most {FORMAT}. Fix: update passerby")
-        return Calibration.from_dict(values)
+        calibration = Calibration.from_dict(values)
+        _check(calibration)
+        return calibration
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{file} is damaged ({error!r}). Fix: delete it, and calibrate the run again") from None
+
+
+def _check(calibration: Calibration) -> None:
+    """Check the values of a calibration that was read from a file.
+
+    Raises:
+        ValueError: if they are not what :meth:`Calibration.to_dict` writes.
+    """
+    curve, quality = calibration.curve, calibration.held_out
+    if isinstance(curve, Steps):
+        _check_numbers("edges", curve.edges)
+        _check_numbers("probabilities", curve.probabilities, low=0, high=1)
+        steps = len(curve.edges) + 1 == len(curve.probabilities)
+        if (
+            not steps
+            or [*curve.edges] != sorted(curve.edges)
+            or [*curve.probabilities] != sorted(curve.probabilities, reverse=True)
+        ):
+            raise ValueError("edges must ascend, and probabilities, one more, descend")
+    else:
+        _check_numbers("curve", (curve.slope, curve.intercept))
+    counts: dict[str, object] = {"same": calibration.same, "different": calibration.different}
+    for name, count in counts.items():
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise ValueError(f"{name} is a number of pairs, got {count!r}")
+    rates = [*(each.rate for each in calibration.thresholds), *(each.rate for each in quality.at)]
+    _check_numbers("rate", rates, low=0, high=1)
+    _check_numbers("distance", [d for each in calibration.thresholds if (d := each.distance) is not None])
+    _check_numbers("held_out", [quality.ece, quality.ece_balanced], low=0, high=1)
+    for name in ("fingerprint", "data", "content"):
+        if not isinstance(value := getattr(calibration, name), str):
+            raise ValueError(f"{name} is text, got {value!r}"[:200])
+    if any(not isinstance(getattr(calibration.protocol, name), bool) for name in ("normalize", "flip_tta")):
+        raise ValueError("normalize and flip_tta of the protocol are true or false")
+
+
+def _check_numbers(name: str, values: Sequence[object], *, low: float = -math.inf, high: float = math.inf) -> None:
+    for value in values:
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not low <= value <= high:
+            raise ValueError(f"{name} must be numbers from {low:g} to {high:g}, got {repr(value)[:40]}")
+        if not math.isfinite(value):
+            raise ValueError(f"{name} must be finite, got {value!r}")
 
 
 def _distance_settings(protocol: Protocol) -> dict[str, Any]:

@@ -97,7 +97,11 @@ def _run(plans: Sequence[Plan], *, show_progress: bool, log: Callable[[str], obj
         except (PasserbyError, OSError, RuntimeError) as error:  # torch raises RuntimeError where memory ends
             why = failures[plan.column.title, name] = " ".join(str(error).split()) or type(error).__name__
             log(f"{label}: failed: {why}")
-        report = _write_report(plans, failures)
+        try:
+            report = _write_report(plans, failures)
+        except OutputError as error:  # a full disk, perhaps: the other rows still run, and the last report decides
+            report = None
+            log(f"{label}: {error}")
     return report or _write_report(plans, failures)
 
 

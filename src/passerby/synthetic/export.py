@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from passerby.data.source import ATTRIBUTES, KEYPOINTS, MASKS, SETTINGS
 from passerby.errors import ConfigError, OutputError
-from passerby.files import atomic_directory
+from passerby.files import atomic_directory, exclusive
 from passerby.synthetic.annotations import Entries, attribute_table, coco_json, image_entry, keypoints_entry
 from passerby.synthetic.files import Key, file_name, in_training, keys, mask_name, settings_json
 from passerby.synthetic.settings import Settings
@@ -68,7 +68,7 @@ def write_pedestrians(
         raise ConfigError(
             f"there is no image to render: {settings.people} people have no training half. Fix: ask for 2 or more"
         )
-    with atomic_directory(out) as folder:
+    with atomic_directory(out) as folder, exclusive(out):
         folders = {file_name(settings, key).partition("/")[0] for key in everything}
         for name in (*folders, *([MASKS] if masks else [])):
             (folder / name).mkdir()

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch.utils.tensorboard import SummaryWriter
 
 from passerby.losses.base import LossParts
+from passerby.progress import ProgressLines
 from passerby.training.run import RunFolder
 from passerby.types import EvalResult
 
@@ -28,6 +29,7 @@ class Monitor:
             self._file = folder.metrics_log.open("a", buffering=1)
             self._board = SummaryWriter(str(folder.path / "tensorboard"), purge_step=done + 1)
         self._bar = _bar(show=show)
+        self._lines = _lines(self._bar, total)
         self._task = self._bar.add_task("epoch", total=total, completed=done, epoch="", state="")
 
     def __enter__(self) -> Monitor:
@@ -70,6 +72,9 @@ class Monitor:
                 self._board.add_scalar(name, value, self.step)
             self._board.add_scalar("images_per_second", images_per_second, self.step)
         shown = " ".join(f"{name} {value:.3f}" for name, value in parts.items())
+        if self._lines is not None:
+            state = f"{shown}, {images_per_second:.0f} images/s"
+            self._lines.show(f"epoch {epoch + 1}, step", done=self.step, state=state)
         self._bar.update(
             self._task, completed=self.step, epoch=epoch + 1, state=f"{shown} · {images_per_second:.0f} images/s"
         )
@@ -110,6 +115,17 @@ def _bar(*, show: bool) -> Progress:
 
 @contextmanager
 def _task(bar: Progress, what: str, total: int) -> Iterator[Callable[[int], None]]:
-    task = bar.add_task(what, total=total, epoch="", state="")
-    yield lambda images: bar.advance(task, images)
+    task, lines = bar.add_task(what, total=total, epoch="", state=""), _lines(bar, total)
+
+    def advance(images: int) -> None:
+        bar.advance(task, images)
+        if lines is not None:
+            lines.advance(what, images)
+
+    yield advance
     bar.remove_task(task)
+
+
+def _lines(bar: Progress, total: int) -> ProgressLines | None:
+    """Return what shows progress instead of a bar that no terminal draws; ``None`` if a bar does, or nothing should."""
+    return None if bar.disable or bar.console.is_terminal else ProgressLines(total)

@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
-from passerby.data.dataset import Dataset
+from passerby.data.dataset import Dataset, Split
+from passerby.data.digest import dataset_digest
 from passerby.data.keypoints.augment import PoseAugmentation
 from passerby.data.keypoints.dataset import PoseSet, read_pose_set
 from passerby.data.keypoints.estimator import PoseEstimator
@@ -27,6 +28,7 @@ from passerby.models.keypoints.estimator import NetworkPoseEstimator, load_pose_
 from passerby.models.keypoints.network import KeypointScores, PoseNetwork
 from passerby.training.base import Training
 from passerby.training.engine import OnCheckpoint, run_training
+from passerby.training.inputs import INPUTS, check_same_inputs
 from passerby.training.monitor import preparing
 from passerby.training.pose_config import PoseConfig, PoseLossConfig
 from passerby.training.run import RunFolder
@@ -118,6 +120,16 @@ class PoseTraining(Training[PoseBatch, "dict[str, Any] | None"]):
 
     def create(self, folder: RunFolder) -> None:
         folder.create(self.config)
+        folder.write_json(INPUTS, self._digests())
+
+    def check_inputs(self, folder: RunFolder) -> None:
+        check_same_inputs(folder, self._digests())
+
+    def _digests(self) -> dict[str, str]:
+        """Return what identifies the images, as for :func:`~passerby.training.inputs.digests`."""
+        splits: tuple[Split, ...] = ("train", "query", "gallery") if self.config.data.all_splits else ("train",)
+        found = {"data.train": dataset_digest(self.dataset, *splits)}
+        return found | {"data.test": dataset_digest(self.test, "query", "gallery")}
 
     def batches(self, epoch: int) -> Iterator[PoseBatch]:
         self.network.train()

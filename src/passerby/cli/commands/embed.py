@@ -53,29 +53,29 @@ def embed(
 ) -> None:
     """Embed images once and write a gallery file for `passerby search`."""
     from passerby.data.images.open import list_images_and_splits
-    from passerby.files import check_target
+    from passerby.files import reserved
     from passerby.inference.embeddings_file import check_embeddings_path
     from passerby.inference.load import load
     from passerby.inference.options import InferenceOptions
 
     check_embeddings_path(output)
-    check_target(output, overwrite=overwrite)
-    source, samples, splits = list_images_and_splits(images, split)
-    options = InferenceOptions(
-        device=device, batch_size=batch_size, flip_tta=flip_tta, normalize=normalize, keypoints=keypoints
-    )
-    broken: dict[str, PasserbyError] = {}
+    with reserved(output, overwrite=overwrite):
+        source, samples, splits = list_images_and_splits(images, split)
+        options = InferenceOptions(
+            device=device, batch_size=batch_size, flip_tta=flip_tta, normalize=normalize, keypoints=keypoints
+        )
+        broken: dict[str, PasserbyError] = {}
 
-    def note(sample: Sample, error: PasserbyError) -> None:
-        if not skip_broken:
-            raise ImageError(
-                f"{error}. All broken images are listed by: passerby data check {images}. Fix: replace them, or embed "
-                "the others with --skip-broken"
-            )
-        broken[sample.path] = error
+        def note(sample: Sample, error: PasserbyError) -> None:
+            if not skip_broken:
+                raise ImageError(
+                    f"{error}. All broken images are listed by: passerby data check {images}. Fix: replace them, or "
+                    "embed the others with --skip-broken"
+                )
+            broken[sample.path] = error
 
-    gallery = embed_gallery(load(run, options), source, samples, splits, on_broken=note)
-    gallery.save(output)
+        gallery = embed_gallery(load(run, options), source, samples, splits, on_broken=note)
+        gallery.save(output)
     for error in broken.values():
         typer.echo(f"passerby: skipped: {error}", err=True)
     skipped = f"; {len(broken):,} that cannot be read were skipped" if broken else ""
