@@ -29,7 +29,7 @@ from safetensors.torch import load_file, save_file
 
 from passerby.config import with_overrides
 from passerby.recipes.registry import load_recipe
-from passerby.recipes.tables import load_table
+from passerby.recipes.tables import load_table, options
 from passerby.training.config import TrainConfig
 from passerby.training.loop import train
 from passerby.training.run import RunFolder, environment
@@ -57,6 +57,13 @@ SHORT: Mapping[str, Any] = {
 """The settings of every row: a few minutes on one CPU core; batches of 32 as in the papers."""
 
 
+class Variant(NamedTuple):
+    """A row with another reading of its paper, which is an option."""
+
+    row: str
+    changes: Mapping[str, Any]
+
+
 class Ablation(NamedTuple):
     """The rows of a paper's table, and which one the paper reports as better than which."""
 
@@ -65,8 +72,16 @@ class Ablation(NamedTuple):
     order: tuple[tuple[str, str], ...]
     """The pairs (worse, better)."""
     settings: Mapping[str, Any]
-    variants: Mapping[str, tuple[str, Mapping[str, Any]]] = {}
-    """The rows that are not in the paper's table: a row that is, and what differs from it."""
+    variants: Mapping[str, Variant] = {}
+
+    @property
+    def all_rows(self) -> tuple[str, ...]:
+        return (*self.rows, *self.variants)
+
+    @property
+    def comparisons(self) -> tuple[tuple[str, str], ...]:
+        """Return the pairs of the paper's order, and each variant with its row."""
+        return (*self.order, *((name, variant.row) for name, variant in self.variants.items()))
 
 
 def chain(*rows: str) -> tuple[tuple[str, str], ...]:
@@ -80,31 +95,29 @@ _LOSS = {"optimizer.loss_lr_factor": 10.0}
 _AAP = ("baseline", "stride", "band", "aap_reid")
 _TASKS = ("g", "g_p", "g_p_a", "g_p_a_learned", "g_p_a_aa_learned")
 ABLATIONS: dict[str, Ablation] = {
-    "aap_reid": Ablation("table1", _AAP, chain(*_AAP), {**_BACKBONE, "epochs": 6}),
+    "aap_reid": Ablation(
+        "table1",
+        _AAP,
+        chain(*_AAP),
+        {**_BACKBONE, "epochs": 6},
+        {f"{row}_undropped": Variant(row, options(triplet_after_dropout=False)) for row in ("band", "aap_reid")},
+    ),
     "dual_attention": Ablation(
         "table2",
         ("resnet50", "se", "sa", "se_sa"),
         (("resnet50", "se"), ("resnet50", "sa"), ("se", "se_sa"), ("sa", "se_sa")),
         {**_BACKBONE, "epochs": 6},
+        {f"{row}_unscaled": Variant(row, options(scaled=False)) for row in ("sa", "se_sa")},
     ),
     "aanet": Ablation("table3", _TASKS, chain(*_TASKS), {**_BACKBONE, **_LOSS, "epochs": 6}),
     "attention_driven": Ablation(
         "table6",
-        ("baseline", "aligned", "intra", "inter", "both", "intra_literal", "inter_without_mu"),
-        (
-            *(
-                ("baseline", "aligned"),
-                ("aligned", "intra"),
-                ("aligned", "inter"),
-                ("intra", "both"),
-                ("inter", "both"),
-            ),
-            *(("intra_literal", "intra"), ("inter_without_mu", "inter")),
-        ),
+        ("baseline", "aligned", "intra", "inter", "both"),
+        (("baseline", "aligned"), ("aligned", "intra"), ("aligned", "inter"), ("intra", "both"), ("inter", "both")),
         {"model.options.width": 0.5, "augment.pad": 0, "epochs": 6},
         {
-            "intra_literal": ("intra", {"model.options.normalized_attention": False}),
-            "inter_without_mu": ("inter", {"model.options.fusion": "equal"}),
+            "intra_literal": Variant("intra", options(normalized_attention=False)),
+            "inter_without_mu": Variant("inter", options(fusion="equal")),
         },
     ),
 }
@@ -143,9 +156,9 @@ def config_of(paper: str, row: str, seed: int, weights: Path) -> TrainConfig:
     """Return the config of a row, with the short settings."""
     ablation = ABLATIONS[paper]
     run = {"data.train": DATA.format(seed), "seed": seed, "model.backbone_weights": str(weights)}
-    base, changes = ablation.variants.get(row, (row, {}))
-    recipe = load_table(paper, ablation.table).config(base)
-    return with_overrides(recipe, {**SHORT, **ablation.settings, **changes, **run})
+    row, changes = ablation.variants.get(row, Variant(row, {}))
+    config = load_table(paper, ablation.table).config(row)
+    return with_overrides(config, {**SHORT, **ablation.settings, **run, **changes})
 
 
 def measure(paper: str, row: str, seed: int, work: Path) -> dict[str, Any]:
@@ -189,13 +202,13 @@ def summary(paper: str, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return a paper's rows with their spread, and the verdict on each pair of its order."""
     found = {(run["row"], run["seed"]): run for run in runs}
     rows: dict[str, dict[str, Any]] = {}
-    for row in ABLATIONS[paper].rows:
+    for row in ABLATIONS[paper].all_rows:
         own = [run for run in runs if run["row"] == row]
         if own:
             rows[row] = {name: spread([run[name] for run in own]) for name in ("mean_ap", "rank1", "cpu_seconds")}
             rows[row]["seeds"] = [run["seed"] for run in own]
     order = []
-    for worse, better in ABLATIONS[paper].order:
+    for worse, better in ABLATIONS[paper].comparisons:
         pairs = [(found[worse, s], found[better, s]) for s in SEEDS if {(worse, s), (better, s)} <= found.keys()]
         if pairs:
             gains = [b["mean_ap"] - a["mean_ap"] for a, b in pairs]
@@ -253,14 +266,14 @@ def main() -> None:
     if not arguments.collect:
         for seed in arguments.seed or SEEDS:
             for paper in arguments.paper or ABLATIONS:
-                for row in arguments.row or ABLATIONS[paper].rows:
+                for row in arguments.row or ABLATIONS[paper].all_rows:
                     run = measure(paper, row, seed, arguments.work)
                     shown = f"mAP {run['mean_ap']:.1f}, rank-1 {run['rank1']:.1f}, {run['cpu_seconds']:.0f} CPU s"
                     print(f"{paper} {row} seed {seed}: {shown}", flush=True)
         return
     papers = {}
     for paper, ablation in ABLATIONS.items():
-        done = [(row, s) for row in ablation.rows for s in SEEDS]
+        done = [(row, s) for row in ablation.all_rows for s in SEEDS]
         runs = [measure(paper, *key, arguments.work) for key in done if _finished(arguments.work, paper, *key)]
         if runs:
             papers[paper] = runs
