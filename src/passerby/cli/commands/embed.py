@@ -79,7 +79,8 @@ def embed(
     for error in broken.values():
         typer.echo(f"passerby: skipped: {error}", err=True)
     skipped = f"; {len(broken):,} that cannot be read were skipped" if broken else ""
-    typer.echo(f"{output} holds the embeddings of {len(gallery.embeddings):,} images of {source.root}{skipped}.")
+    # scripts read the number: the line begins as in version 0.1
+    typer.echo(f"{len(gallery.embeddings):,} pictures of {source.root} are embedded in {output}{skipped}.")
 
 
 def embed_gallery(
