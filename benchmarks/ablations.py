@@ -109,7 +109,13 @@ ABLATIONS: dict[str, Ablation] = {
         {**_BACKBONE, "epochs": 6},
         {f"{row}_unscaled": Variant(row, options(scaled=False)) for row in ("sa", "se_sa")},
     ),
-    "aanet": Ablation("table3", _TASKS, chain(*_TASKS), {**_BACKBONE, **_LOSS, "epochs": 6}),
+    "aanet": Ablation(
+        "table3",
+        _TASKS,
+        chain(*_TASKS),
+        {**_BACKBONE, **_LOSS, "epochs": 6},
+        {"g_p_a_third": Variant("g_p_a", options(top="third"))},
+    ),
     "attention_driven": Ablation(
         "table6",
         ("baseline", "aligned", "intra", "inter", "both"),
