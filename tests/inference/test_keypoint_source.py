@@ -120,6 +120,27 @@ def test_training_sees_what_evaluation_sees() -> None:
     assert torch.equal(batch.parts, normalize_parts(cut.parts[places]))
 
 
+def test_any_number_of_threads_crops_the_same() -> None:
+    dataset = load_data(PEOPLE)
+    maker = part_maker(dataset.source, size=SIZE)
+    batches = [
+        list(
+            TrainLoader(
+                dataset.source, dataset.train, PKSampler(class_labels(dataset.train), p=3, k=1, seed=0), size=SIZE,
+                augmentation=Augmentation(flip=0.5), seed=0, threads=threads, parts=maker,
+            ).epoch(1, to=torch.device("cpu"))
+        )
+        for threads in (1, 2, 5)
+    ]  # fmt: skip
+    assert len(batches[0]) > 2
+    for one, *others in zip(*batches, strict=True):
+        assert one.parts is not None
+        for other in others:
+            assert torch.equal(one.images, other.images)
+            assert other.parts is not None
+            assert torch.equal(one.parts, other.parts)
+
+
 def test_runs_of_before_are_not_aligned(run: Path, tmp_path: Path) -> None:
     old = shutil.copytree(run, tmp_path / "old")
     about = json.loads((old / "model.json").read_text())

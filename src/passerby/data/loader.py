@@ -13,6 +13,7 @@ from torch import Generator, Tensor, device
 from passerby.data.dataset import people
 from passerby.data.images.augment import Augmentation
 from passerby.data.images.decode import read_all, read_batches, read_image
+from passerby.data.keypoints.ahead import cut_ahead
 from passerby.data.keypoints.crops import PartMaker, warn_mean_pose
 from passerby.data.sampler import BatchSampler
 from passerby.data.source import Source
@@ -49,7 +50,7 @@ class TrainLoader:
         augmentation: the random changes of each batch.
         seed: the random seed.
         cache: whether to decode all images once and keep them in memory as uint8.
-        threads: the number of decoding threads.
+        threads: the number of threads that decode images and crop parts.
         attributes: ``(n, g)`` int64, the class of each sample's attribute groups, for losses that take them.
         parts: the maker of part crops, for models that take body parts.
     """
@@ -82,9 +83,9 @@ class TrainLoader:
         """Yield the batches of epoch ``number``, counted from 0, on device ``to``."""
         self.sampler.epoch = number
         batches = list(self.sampler)
-        for step, (rows, images) in enumerate(zip(batches, self._images(batches), strict=True)):
+        for step, (rows, (images, cut)) in enumerate(zip(batches, self._inputs(batches), strict=True)):
             generator = Generator().manual_seed(self._seed_of(number, step))
-            whole, parts = self._augmented(images, rows, generator, to)
+            whole, parts = self._augmented(images, cut, generator, to)
             yield Batch(
                 whole.contiguous(memory_format=torch.channels_last),
                 self.labels[rows].to(to),
@@ -123,13 +124,23 @@ class TrainLoader:
             self._by_mean_pose += found.names_by_mean_pose(names)
 
     def _augmented(
-        self, images: Tensor, rows: list[int], generator: Generator, to: device
+        self, images: Tensor, parts: Tensor | None, generator: Generator, to: device
     ) -> tuple[Tensor, Tensor | None]:
-        if self.parts is None:
+        if parts is None:
             return self.augmentation(images.to(to), generator), None
-        self._find(rows, images)
-        cut = self.parts.cutter.cut(images, np.stack([self._rectangles[row] for row in rows]))
-        return self.augmentation.with_parts(cut.whole.to(to), cut.parts.to(to), generator)
+        return self.augmentation.with_parts(images.to(to), parts.to(to), generator)
+
+    def _inputs(self, batches: list[list[int]]) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Yield images, or whole bodies and their parts, which are cropped ahead."""
+        if self.parts is None:
+            yield from ((images, None) for images in self._images(batches))
+        else:
+            yield from cut_ahead(self.parts.cutter, self._with_rectangles(batches), threads=self.threads)
+
+    def _with_rectangles(self, batches: list[list[int]]) -> Iterator[tuple[Tensor, NDArray[np.float32]]]:
+        for rows, images in zip(batches, self._images(batches), strict=True):
+            self._find(rows, images)
+            yield images, np.stack([self._rectangles[row] for row in rows])
 
     def _seed_of(self, epoch: int, step: int) -> int:
         """Return the seed of one batch, which differs for each batch of each process."""

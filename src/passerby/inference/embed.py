@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from passerby.data.images.decode import OnBroken, read_batches
 from passerby.data.images.normalize import Normalization
+from passerby.data.keypoints.ahead import cut_ahead
 from passerby.data.keypoints.crops import PartMaker, Rectangles, warn_mean_pose
 from passerby.data.source import Source
 from passerby.errors import ConfigError, DatasetLayoutError, ImageError, PasserbyError
@@ -61,11 +64,12 @@ def embed(
     broken: set[str] = set()
     names = (s.path for s in samples if s.path not in broken)
     noted = None if on_broken is None else _noting(broken, on_broken)
-    for images in read_batches(source, samples, size, batch_size=batch_size, threads=threads, on_broken=noted):
-        batch = list(islice(names, len(images)))
-        rectangles = parts.rectangles(batch, images) if parts else None
-        fallen += rectangles.names_by_mean_pose(batch) if rectangles else []
-        output = _run(session, *_cut(images, parts, rectangles), flip_tta=flip_tta)
+    batches = read_batches(source, samples, size, batch_size=batch_size, threads=threads, on_broken=noted)
+    inputs: Iterable[tuple[Tensor, Tensor | None]] = ((images, None) for images in batches)
+    if parts:
+        inputs = cut_ahead(parts.cutter, _located(batches, names, parts, fallen), threads=threads)
+    for images, cut in inputs:
+        output = _run(session, images, cut, flip_tta=flip_tta)
         embedding.append(output.embedding.float().cpu())
         if with_local and output.local is not None:
             local.append(output.local.float().cpu())
@@ -88,6 +92,17 @@ def embed(
         attributes=torch.cat(attributes) if attributes else None,
         times=_times(samples),
     )
+
+
+def _located(
+    batches: Iterable[Tensor], names: Iterator[str], parts: PartMaker, fallen: list[str]
+) -> Iterator[tuple[Tensor, NDArray[np.float32]]]:
+    """Yield images and their rectangles, and add the names of those that the mean pose places to ``fallen``."""
+    for images in batches:
+        batch = list(islice(names, len(images)))
+        rectangles = parts.rectangles(batch, images)
+        fallen += rectangles.names_by_mean_pose(batch)
+        yield images, rectangles.regions
 
 
 def model_inputs(

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from passerby.data.keypoints.canonical import CanonicalPoses, shipped_canonical_poses
-from passerby.data.keypoints.crops import PartCutter, crop_parts
+from passerby.data.keypoints.crops import PartCutter, _weights, crop_parts
 from passerby.data.keypoints.estimator import Keypoints
 from passerby.data.keypoints.regions import body_regions, clamp_rectangles
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
@@ -39,6 +39,33 @@ def test_crops_are_pillows(size: tuple[int, int]) -> None:
     for i in range(4):
         assert torch.allclose(parts[0, i], by_pillow(images[0], RECTANGLES[i], size), atol=1e-2)
         assert torch.allclose(parts[1, i], by_pillow(images[1], RECTANGLES[3 - i], size), atol=1e-2)
+
+
+def by_dense_weights(images: Tensor, rectangles: Tensor, size: tuple[int, int]) -> Tensor:
+    """Crop with every pixel's weight, most of which are 0."""
+    height, width = images.shape[2:]
+    b, p, _ = rectangles.shape
+    left, top, right, bottom = rectangles.reshape(b * p, 4).T
+    rows = _weights(top, bottom, height, size[0]).view(b, p, 1, size[0], height)
+    columns = _weights(left, right, width, size[1]).view(b, p, 1, size[1], width)
+    return rows @ images.float()[:, None] @ columns.transpose(3, 4)
+
+
+@pytest.mark.parametrize("size", [(12, 24), (5, 3), (60, 50), (48, 24)])
+def test_pixels_without_weight_change_nothing(size: tuple[int, int]) -> None:
+    images, generator = random_images(6, torch.uint8), np.random.default_rng(1)
+    corners = np.sort(generator.uniform(0, 1, (6, 5, 2, 2)), axis=2) * [SIZE[1], SIZE[0]]
+    corners[:, :, 1] = np.maximum(corners[:, :, 1], corners[:, :, 0] + 0.5).clip(0, [SIZE[1], SIZE[0]])
+    corners[:, :, 0] = np.minimum(corners[:, :, 0], corners[:, :, 1] - 0.5)
+    corners[:, 0] = [[0, 0], [SIZE[1], SIZE[0]]]
+    rectangles = torch.from_numpy(corners.reshape(6, 5, 4)).float()
+    exact = by_dense_weights(images, rectangles, size)
+    assert torch.equal(crop_parts(images, rectangles, size), exact.round().clamp(0, 255).to(torch.uint8))
+    assert torch.allclose(crop_parts(images.float(), rectangles, size), exact, atol=1e-4)
+
+
+def test_no_image_has_no_crops() -> None:
+    assert crop_parts(torch.zeros(0, 3, *SIZE), torch.zeros(0, 4, 4), (12, 24)).shape == (0, 4, 3, 12, 24)
 
 
 def test_bytes_stay_bytes() -> None:

@@ -7,6 +7,7 @@ batch anew.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,9 +15,10 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Float, Real, UInt8
+from jaxtyping import Float, Int, Real, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 from passerby.data.datasets.layout import preview
 from passerby.data.keypoints.canonical import LEAST_CONFIDENCE, CanonicalPoses
@@ -201,20 +203,60 @@ def crop_parts(
     b, p, _ = rectangles.shape
     floats = images if images.is_floating_point() else images.float()
     left, top, right, bottom = rectangles.to(floats).reshape(b * p, 4).T
-    rows = _weights(top, bottom, images.shape[2], size[0]).view(b, p, 1, size[0], -1)
-    columns = _weights(left, right, images.shape[3], size[1]).view(b, p, 1, size[1], -1)
-    parts = rows @ floats[:, None] @ columns.transpose(3, 4)  # (b, p, 3, h, w)
-    return parts if images.is_floating_point() else parts.round().clamp(0, 255).to(images.dtype)
+    lines = floats.permute(0, 2, 1, 3).flatten(2)  # (b, H, 3 W)
+    rows = _mixed(lines, top, bottom, size[0]).view(b * p, size[0], 3, images.shape[3])  # (b p, h, 3, W)
+    lines = rows.permute(0, 3, 2, 1).flatten(2)  # (b p, W, 3 h)
+    parts = _mixed(lines, left, right, size[1]).view(b * p, size[1], 3, size[0])  # (b p, w, 3, h)
+    if not images.is_floating_point():
+        parts = parts.round_().clamp_(0, 255).to(images.dtype)
+    return parts.permute(0, 2, 3, 1).reshape(b, p, 3, *size)
+
+
+def _mixed(
+    lines: Float[Tensor, "b length d"], start: Float[Tensor, " n"], end: Float[Tensor, " n"], out: int
+) -> Float[Tensor, "n out d"]:
+    """Return the weighted sums of lines that are the pixels of n intervals, the same number for every image.
+
+    An output pixel has a few lines that count; only these are read.
+    """
+    b, length, _ = lines.shape
+    places, weights = _taps(start, end, length, out)
+    image = torch.arange(b, device=lines.device).repeat_interleave(len(start) // max(1, b))
+    rows = places + length * image[:, None, None]
+    mixed: Tensor = embedding_bag(
+        rows.flatten(0, 1), lines.flatten(0, 1), per_sample_weights=weights.flatten(0, 1), mode="sum"
+    )
+    return mixed.view(len(start), out, lines.shape[2])
+
+
+def _taps(
+    start: Float[Tensor, " n"], end: Float[Tensor, " n"], length: int, out: int
+) -> tuple[Int[Tensor, "n out t"], Float[Tensor, "n out t"]]:
+    """Return the pixels that have a weight in each output pixel, and their weights; a few have none."""
+    center, reach = _windows(start, end, out)
+    count = math.ceil(2 * float(reach.max())) + 1 if len(reach) else 1
+    places = (center - reach - 0.5).floor()[:, :, None].long() + torch.arange(count, device=start.device)
+    inside = (places >= 0) & (places < length)
+    places = places.clamp(0, length - 1)
+    return places, _weights(start, end, length, out).gather(2, places) * inside
+
+
+def _windows(
+    start: Float[Tensor, " n"], end: Float[Tensor, " n"], out: int
+) -> tuple[Float[Tensor, "n out"], Float[Tensor, "n 1"]]:
+    """Return the center of each output pixel, and how far from it pixels count."""
+    scale = ((end - start) / out)[:, None]
+    center = start[:, None] + (torch.arange(out, device=start.device) + 0.5) * scale
+    return center, scale.clamp_min(1)
 
 
 def _weights(
     start: Float[Tensor, " n"], end: Float[Tensor, " n"], length: int, out: int
 ) -> Float[Tensor, "n out length"]:
     """Return the weight of each pixel in each output pixel: a triangle of the scale's width."""
-    scale = ((end - start) / out)[:, None, None]
-    center = start[:, None, None] + (torch.arange(out, device=start.device)[:, None] + 0.5) * scale
+    center, reach = _windows(start, end, out)
     pixel = torch.arange(length, device=start.device) + 0.5
-    weights = (1 - (pixel - center).abs() / scale.clamp_min(1)).clamp_min(0)
+    weights = (1 - (pixel - center[:, :, None]).abs() / reach[:, :, None]).clamp_min(0)
     return weights / weights.sum(dim=2, keepdim=True)
 
 
