@@ -51,6 +51,7 @@ def config(**changes: object) -> TrainConfig:
         "augment.pad": 0,
         "loss": {"name": "branches"},
         "epochs": 1,
+        "schedule.warmup_epochs": 0,
         **changes,
     }
     return with_overrides(load_recipe("strong_baseline"), tree)
