@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -486,3 +487,51 @@ def test_an_image_is_not_added_twice_in_one_call(model: Model, people: Path) -> 
     with pytest.raises(DatasetLayoutError, match="is given twice"):
         gallery.add([image, image])
     assert len(gallery) == 0
+
+
+def test_a_file_from_elsewhere_is_not_believed_where_its_images_are(
+    model: Model, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(model, people).save(tmp_path / "g.parquet")
+    monkeypatch.setenv("PASSERBY_CACHE", str(tmp_path / "another user"))
+    opened = Gallery.open(model, tmp_path / "g.parquet")
+    hit = opened.search(people / "0.png", k=1)[0]  # distances need no images
+    message = (
+        f"g.parquet' was not written here, so its images, as it says in '{people}', are not read without your word"
+    )
+    with pytest.raises(DatasetLayoutError, match=message):
+        opened.image(hit)
+    opened.save(tmp_path / "again.parquet")  # which does not make it one's own
+    with pytest.raises(DatasetLayoutError, match="was not written here"):
+        Gallery.open(model, tmp_path / "again.parquet").image(hit)
+    opened.add(tmp_path / "people" / "more" / "5.png")
+    with pytest.raises(DatasetLayoutError, match="was not written here"):
+        opened.image(hit)
+    assert Gallery.open(model, tmp_path / "g.parquet", root=people).image(hit).size == (32, 64)
+
+
+def test_a_file_from_elsewhere_renders_nothing(
+    model: Model, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embeddings = filled(model, people).embeddings
+    world = "pedestrians:people=1000000,size=2000x1000"
+    origin = replace(model.origin(), root=world)
+    write_embeddings(tmp_path / "g.parquet", embeddings, origin, own=False)
+    monkeypatch.setattr("passerby.data.registry.open_place", lambda _: pytest.fail("it was opened"))
+    opened = Gallery.open(model, tmp_path / "g.parquet")
+    with pytest.raises(DatasetLayoutError, match=f"as it says in '{world}'"):
+        opened.image(opened.search(people / "0.png", k=1)[0])
+
+
+@pytest.mark.parametrize("kind", ["above", "absolute", "link", "NUL", "long"])
+def test_only_what_lies_in_the_named_folder_is_shown(model: Model, people: Path, tmp_path: Path, kind: str) -> None:
+    secret = tmp_path / "secret.png"
+    blobs(7).save(secret)
+    (people / "link.png").symlink_to(secret)
+    names = {"above": "../secret.png", "absolute": str(secret), "link": "link.png", "NUL": "\0", "long": "x" * 5000}
+    embeddings = filled(model, people).embeddings[:1]
+    origin = replace(model.origin(), root=str(people))
+    write_embeddings(tmp_path / "g.parquet", replace(embeddings, paths=(names[kind],)), origin, own=False)
+    opened = Gallery.open(model, tmp_path / "g.parquet", root=people)
+    with pytest.raises(DatasetLayoutError, match=r"is not read: it lies outside of|cannot be read|has no file"):
+        opened.image(opened.search(people / "0.png", k=1)[0])

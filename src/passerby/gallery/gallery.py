@@ -39,6 +39,7 @@ from passerby.inference.attributes import log_probability, match_predictions, sc
 from passerby.inference.embeddings_file import read_embeddings, write_embeddings
 from passerby.inference.images import ImageInput, ImagesInput, collect_images, is_place, query_image
 from passerby.inference.model import Model
+from passerby.inference.written_files import was_written_here
 from passerby.retrieval.ranking import top_k
 from passerby.types import Embeddings, Hit, Role, Sample
 
@@ -79,7 +80,8 @@ class Gallery:
         """Open a file of embeddings that :meth:`save` or ``passerby embed`` wrote.
 
         Args:
-            root: where the images are now, if they have moved.
+            root: where the images are, if they have moved, or the file is of another origin: what it says of places
+                is believed only of files that were written here, and nothing outside of ``root`` is read then.
             split: take only this split of the file; default: every row.
 
         Raises:
@@ -99,6 +101,8 @@ class Gallery:
             warn_unknown_keypoints(str(path))
         splits = (split,) * len(embeddings) if split else stored.splits
         gallery = cls(model, embeddings, root or origin.root, splits=splits)
+        if not was_written_here(origin.root, stored.embeddings.paths):
+            gallery._records = replace(gallery._records, file=str(path), confirmed=bool(root))
         gallery._keypoints = [origin.keypoints]
         return gallery
 
@@ -162,7 +166,11 @@ class Gallery:
 
     @property
     def source(self) -> Source:
-        """The source that holds the images (:class:`~passerby.errors.DatasetLayoutError` if they have moved)."""
+        """The source that holds the images.
+
+        Raises:
+            DatasetLayoutError: if they have moved, or the file is of another origin and no ``root`` was named.
+        """
         return self._records.source
 
     @property
@@ -181,7 +189,8 @@ class Gallery:
         origin = replace(self.model.origin(), root=self._records.place, keypoints=self.keypoints)
         if self.embeddings.attributes is None:
             origin = replace(origin, attributes=())
-        write_embeddings(path, self.embeddings, origin, self.splits)
+        own = self._records.confirmed and not self._records.file
+        write_embeddings(path, self.embeddings, origin, self.splits, own=own)
 
     def search(
         self,

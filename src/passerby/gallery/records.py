@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from passerby.data import registry
+from passerby.data.confined import open_confined
 from passerby.data.source import Source
 from passerby.errors import DatasetLayoutError
 from passerby.inference.images import GivenImages
@@ -33,6 +34,10 @@ class Records:
     """The source that holds the images, or its path."""
     contents: Mapping[str, bytes | str | Path] = field(default_factory=dict)
     """The images that are in memory, by name, or where they are."""
+    file: str = ""
+    """The file that names the images, where it is of another origin; empty for images that this user embedded."""
+    confirmed: bool = True
+    """The flag that the user has named the place, or embedded the images; only then they are read."""
 
     @classmethod
     def of(cls, embeddings: Embeddings, source: Source, splits: tuple[str | None, ...]) -> Records:
@@ -51,14 +56,22 @@ class Records:
         """The source that holds the images.
 
         Raises:
-            DatasetLayoutError: if they are no longer where they were.
+            DatasetLayoutError: if they are no longer where they were, or the file is of another origin and the user
+                has not confirmed the place that it names.
         """
+        if not self.confirmed:
+            where = f"in '{self.place}'" if self.place else "in several places"
+            raise DatasetLayoutError(
+                f"'{self.file}' was not written here, so its images, as it says {where}, are not read without your "
+                "word. Fix: name the folder, archive or dataset that holds them: --images PLACE (in Python: "
+                "Gallery.open(…, root=PLACE))"
+            )
         if isinstance(self.held, Source):
             return self.held
         if not self.held:
             return GivenImages({path: self.contents.get(path, path) for path in self.embeddings.paths})
         try:
-            return registry.open_place(self.held)
+            return open_confined(self.held) if self.file else registry.open_place(self.held)
         except DatasetLayoutError as error:
             raise DatasetLayoutError(f"the gallery's images are not where they were embedded: {error}") from None
 
@@ -73,7 +86,9 @@ class Records:
         if not len(self.embeddings):
             return added
         a, b, held = self, added, self.held
+        confirmed = self.confirmed and added.confirmed
         if self.place != added.place:
+            confirmed &= not self.file  # names of several places cannot be confined to one
             a, b, held = self._with_full_names(), added._with_full_names(), ""
         if again := set(a.embeddings.paths) & set(b.embeddings.paths):
             raise DatasetLayoutError(f"'{min(again)}' is in the gallery already. Fix: add each image once")
@@ -82,7 +97,8 @@ class Records:
         for name, words in (("pids", "person IDs"), ("camids", "camera IDs")):
             if getattr(whole, name) is None and any(getattr(part, name) is not None for part in parts):
                 _LOG.warning("the gallery has no %s from now on: they are unknown for some of its images", words)
-        return Records(whole, self.splits + added.splits, held, {**self.contents, **added.contents})
+        contents = {**self.contents, **added.contents}
+        return Records(whole, self.splits + added.splits, held, contents, self.file, confirmed)
 
     def _with_full_names(self) -> Records:
         if not self.place:

@@ -26,6 +26,7 @@ from passerby.errors import DatasetLayoutError, OutputError, WeightsError
 from passerby.files import atomic_write
 from passerby.inference.embeddings_table import DICTIONARIES, check_columns, from_table, splits_of, to_table
 from passerby.inference.former_formats import has_image_paths, is_npz, precomputed_table, read_npz
+from passerby.inference.written_files import remember_written
 from passerby.types import Distance, Embeddings, Protocol, QueryGallery
 
 FORMAT = 5
@@ -121,13 +122,19 @@ class StoredEmbeddings:
 
 
 def write_embeddings(
-    path: str | Path, embeddings: Embeddings, origin: Origin | None = None, splits: Sequence[str | None] | None = None
+    path: str | Path,
+    embeddings: Embeddings,
+    origin: Origin | None = None,
+    splits: Sequence[str | None] | None = None,
+    *,
+    own: bool = True,
 ) -> None:
     """Write embeddings as float32, whole or not at all; an existing file is replaced.
 
     Args:
         origin: what made them; ``None`` for precomputed embeddings of another program.
         splits: the split of each row, if known.
+        own: whether paths and root are this user's own (:mod:`passerby.inference.written_files`), not those of a file.
 
     Raises:
         WeightsError: if an embedding is not finite, which only a broken model makes.
@@ -145,6 +152,8 @@ def write_embeddings(
         table = table.replace_schema_metadata({_KEY: json.dumps({"format": FORMAT, **asdict(origin)}).encode()})
     with atomic_write(path) as partial:
         pq.write_table(table, partial, compression="zstd", use_dictionary=DICTIONARIES, write_page_checksum=True)
+    if origin is not None and own:
+        remember_written(origin.root, embeddings.paths)
 
 
 def write_query_gallery(path: str | Path, query: Embeddings, gallery: Embeddings, origin: Origin | None = None) -> None:

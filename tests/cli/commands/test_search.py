@@ -145,6 +145,21 @@ def test_heads_of_real_people_are_blurred_in_figures(
     assert "add --output" in error_line(passerby(*asked[:-2], "--blur"))
 
 
+def test_images_of_a_gallery_from_elsewhere_are_named_by_the_user(
+    runs: list[Path], market: Path, embedded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("search", runs[0], market / "query" / "0001_c1s1_000022_00.jpg", "--gallery", embedded)
+    monkeypatch.setenv("PASSERBY_CACHE", str(tmp_path / "of another user"))
+    figure = tmp_path / "hits.png"
+    assert passerby(*asked).exit_code == 0
+    assert "Fix: name the folder" in error_line(passerby(*asked, "--output", figure))
+    assert not figure.exists()
+    assert passerby(*asked, "--output", figure, "--images", market).exit_code == 0
+    assert "add --output" in error_line(passerby(*asked, "--images", market))
+    by_folder = (*asked[:-1], market, "--output", figure, "--images", market)
+    assert "--images belongs to a .parquet file" in error_line(passerby(*by_folder))
+
+
 def test_invalid_searches_are_errors(runs: list[Path], market: Path, embedded: Path, tmp_path: Path) -> None:
     query = market / "query" / "0001_c1s1_000022_00.jpg"
     asked = ("search", runs[0], query, "--gallery", embedded)

@@ -58,6 +58,15 @@ def search(  # noqa: PLR0913 - options of a command
     k: Annotated[
         int | None, typer.Option("-k", min=1, help="Number of hits (default 10, or all if there are fewer).")
     ] = None,
+    images: Annotated[
+        str | None,
+        typer.Option(
+            "--images",
+            metavar="PLACE",
+            help="Images of the .parquet file, for --output: a folder, zip, tar or dataset (default where embed "
+            "read them, if it ran here).",
+        ),
+    ] = None,
     output: OptionalFigureOption = None,
     device: DeviceOption = "auto",
     batch_size: BatchSizeOption = 64,
@@ -79,6 +88,8 @@ def search(  # noqa: PLR0913 - options of a command
         raise ConfigError("nothing to search for. Fix: give an image, --attributes GROUP=VALUE,…, or both")
     if output:
         check_figure(output)
+    elif images is not None:
+        raise ConfigError("--images has no effect without a figure. Fix: add --output FILE.png")
     elif blur is not None:
         raise ConfigError("--blur and --no-blur have no effect without a figure. Fix: add --output FILE.png")
     image = None if query is None else QueryImage.of(query)
@@ -89,7 +100,9 @@ def search(  # noqa: PLR0913 - options of a command
     )
     model = load(run, options)
     wanted = None if attributes is None else attribute_query(attributes, schema_of(model))
-    opened = _open(model, gallery)
+    opened = _open(model, gallery, images)
+    if output:
+        opened.source  # noqa: B018 - images that may not be shown are an error before the search
     answer = _Answer(query, image, wanted, gallery, opened, opened.search(image, k, attributes=wanted))
     if output:
         answer.draw(output, blur=options.blur)
@@ -101,12 +114,14 @@ def search(  # noqa: PLR0913 - options of a command
             typer.echo(f"The figure is in {output}.")
 
 
-def _open(model: Model, gallery: str) -> Gallery:
+def _open(model: Model, gallery: str, images: str | None) -> Gallery:
     from passerby.data.images.open import list_images_and_splits
     from passerby.gallery.gallery import Gallery
 
     if gallery.endswith(".parquet"):
-        return Gallery.open(model, gallery)
+        return Gallery.open(model, gallery, root=images)
+    if images is not None:
+        raise ConfigError(f"--images belongs to a .parquet file, but --gallery is '{gallery}'. Fix: leave it out")
     return embed_gallery(model, *list_images_and_splits(gallery))
 
 

@@ -127,7 +127,7 @@ def _open(options: EmbeddingOptions, images: str | None) -> tuple[Source, list[E
     Raises:
         ConfigError, DatasetLayoutError: if the images of a file are not known, or ``images`` are given with runs.
     """
-    from passerby.data.registry import open_place
+    from passerby.data.confined import open_confined
 
     if not options.features and images is not None:
         raise ConfigError("--images belongs to --features; the images of runs are those of --data. Fix: leave it out")
@@ -137,7 +137,7 @@ def _open(options: EmbeddingOptions, images: str | None) -> tuple[Source, list[E
     if images is None:
         raise ConfigError("--features hold no images. Fix: add --images PLACE, a folder, zip or tar")
     _check_names(options.features[0], embedded[0], images)
-    return open_place(images), embedded
+    return open_confined(images), embedded
 
 
 def _check_names(file: Path, embedded: EvaluatedEmbeddings, images: str) -> None:
