@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -258,3 +259,56 @@ def test_a_file_of_another_name_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"got '.*e\.npz', expected a name that ends in \.parquet"):
         write_embeddings(tmp_path / "e.npz", embeddings(), ORIGIN)
     assert names(tmp_path) == []
+
+
+STATED = {
+    "fingerprint": [1], "model": None, "size": [-1, 10**12], "root": "x" * 10_000, "attributes": {"a": 1},
+    "flip_tta": "no", "normalize": 2, "keypoints": 3, "distance": ["global"], "format": 10**400, "surprise": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", STATED)
+def test_a_description_of_wrong_types_raises(tmp_path: Path, field: str) -> None:
+    write_embeddings(tmp_path / "e.parquet", embeddings(), ORIGIN)
+    table = pq.read_table(tmp_path / "e.parquet")
+    stated = json.loads(table.schema.metadata[b"passerby"]) | {field: STATED[field]}
+    table = table.replace_schema_metadata({b"passerby": json.dumps(stated).encode()})
+    with pytest.raises(DatasetLayoutError, match="its description of the embeddings is damaged"):
+        read_embeddings(rewritten(tmp_path / "e.parquet", table))
+
+
+def test_a_description_nested_too_deep_raises(tmp_path: Path) -> None:
+    write_embeddings(tmp_path / "e.parquet", embeddings(), ORIGIN)
+    for deep in (b"[" * 100_000 + b"]" * 100_000, b'{"a":' * 2_000 + b"1" + b"}" * 2_000):
+        table = pq.read_table(tmp_path / "e.parquet").replace_schema_metadata({b"passerby": deep})
+        with pytest.raises(DatasetLayoutError, match="its description of the embeddings is damaged"):
+            read_embeddings(rewritten(tmp_path / "deep.parquet", table))
+
+
+def test_labels_and_values_that_cannot_be_raise(tmp_path: Path) -> None:
+    write_embeddings(tmp_path / "whole.parquet", embeddings(3), ORIGIN)
+    whole = pq.read_table(tmp_path / "whole.parquet")
+    at = whole.column_names.index
+    numbers = whole["embedding"].type
+    broken = [[float("nan")] * numbers.list_size] * 3
+    no_text = [None, pa.py_buffer(np.arange(4, dtype=np.int32).tobytes()), pa.py_buffer(b"\xff" * 3)]
+    changes = {
+        "role has the value 7, expected 0": whole.set_column(at("role"), "role", pa.array([7, 0, 0])),
+        "embedding has NaN": whole.set_column(at("embedding"), "embedding", pa.array(broken, numbers)),
+        "holds no images: got 0 rows": whole.slice(0, 0),
+        "a column that cannot be read": whole.set_column(
+            at("path"), "path", pa.Array.from_buffers(pa.string(), 3, no_text)
+        ),
+    }
+    for message, table in changes.items():
+        with pytest.raises(DatasetLayoutError, match=message):
+            read_embeddings(rewritten(tmp_path / "e.parquet", table))
+
+
+def test_zero_embeddings_are_refused_when_they_are_written(tmp_path: Path) -> None:
+    zero = embeddings(3)
+    zero.embedding[1] = 0
+    with pytest.raises(WeightsError, match=f"1 of 3 embeddings are zero, the first that of '{zero.paths[1]}'"):
+        write_embeddings(tmp_path / "e.parquet", zero, ORIGIN)
+    assert not list(tmp_path.iterdir())
+    write_embeddings(tmp_path / "e.parquet", zero, replace(ORIGIN, normalize=False))  # unnormalized, zero is a place

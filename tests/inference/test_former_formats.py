@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -192,3 +193,85 @@ def test_files_that_only_look_like_arrays_raise(tmp_path: Path) -> None:
         np.save(file, np.ones(3))
     with pytest.raises(DatasetLayoutError, match=r"holds one array, not an \.npz of several"):
         read_query_gallery(tmp_path / "a.npz")
+
+
+def sides(**changes: Any) -> dict[str, Any]:
+    """Return the arrays of an ``.npz`` of 4 queries and 6 gallery images, some of them replaced."""
+    draw = np.random.default_rng(0)
+    made: dict[str, Any] = {}
+    for side, n in (("query", 4), ("gallery", 6)):
+        embedding = draw.normal(size=(n, 8)).astype(np.float32)
+        made |= {f"{side}_f": embedding, f"{side}_pid": np.arange(n) % 2, f"{side}_cam": np.full(n, n)}
+    return made | changes
+
+
+DAMAGED: dict[str, tuple[dict[str, Any], str]] = {
+    "no dimensions": ({f"{s}_f": np.zeros((n, 0), "f4") for s, n in (("query", 4), ("gallery", 6))}, "has shape"),
+    "a person that wraps to junk": (
+        {"query_pid": np.full(4, 2**64 - 1, "u8")},
+        "has the value 18446744073709551615",
+    ),
+    "half a pair": ({"query_path": np.array(["\ud800", "a", "b", "c"])}, r"a name that is no text, '\\ud800'"),
+    "long names": ({"query_path": np.array(["a", "b", "c", "x" * 9000])}, "a name of 9,000 characters"),
+    "names in a table": ({"query_path": np.array([["a", "b"]] * 4)}, r"query_path has shape \(4, 2\)"),
+    "an unknown role": ({"query_role": np.full(4, 9)}, "query_role has the value 9, expected 0 .person., 1"),
+    "Python objects": ({"query_pid": np.array([1, None, 2, 3], object)}, "query_pid.npy holds Python objects"),
+    "no numbers": ({"query_f": np.zeros((4, 8), [("a", "f4")])}, "query_f must have 2 dimensions of floats"),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), DAMAGED.values(), ids=DAMAGED)
+def test_arrays_that_are_no_embeddings_raise(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    np.savez(tmp_path / "f.npz", **sides(**changes))
+    with pytest.raises((DatasetLayoutError, ProtocolError, ShapeError), match=message):
+        read_query_gallery(tmp_path / "f.npz")
+
+
+@pytest.mark.parametrize(
+    "shape", ["(1000000000, 512)", "(9223372036854775807, 9223372036854775807)", "(-4, -8)", "(50, 8)"]
+)
+def test_an_array_that_lies_about_its_shape_is_not_made(tmp_path: Path, shape: str) -> None:
+    np.savez(tmp_path / "f.npz", **sides())
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".ljust(117).encode() + b"\n"
+    lie = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(4 * 32)
+    with zipfile.ZipFile(tmp_path / "f.npz") as whole, zipfile.ZipFile(tmp_path / "lie.npz", "w") as changed:
+        for name in whole.namelist():
+            changed.writestr(name, lie if name == "query_f.npy" else whole.read(name))
+    with pytest.raises(DatasetLayoutError, match=r"query_f.npy is said to have shape .* but has \d+ bytes"):
+        read_query_gallery(tmp_path / "lie.npz")
+
+
+def test_a_file_that_unpacks_to_a_thousand_times_its_size_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("passerby.inference.former_formats.HARMLESS", 2**20)
+    zeros = np.zeros((4, 2**17), np.float32)
+    np.savez_compressed(tmp_path / "f.npz", **sides(query_f=zeros))
+    n = 2**20
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(n, np.float32)), 8)
+    pq.write_table(pa.table({"embedding": lists}), tmp_path / "f.parquet", compression="zstd")
+    for name in ("f.npz", "f.parquet"):
+        with pytest.raises(DatasetLayoutError, match="GiB for its size, so it is not read"):
+            read_query_gallery(tmp_path / name)
+
+
+def test_columns_that_are_no_embeddings_raise(tmp_path: Path) -> None:
+    whole = pa.table({"embedding": [[1.0, 2.0]] * 2, "pid": [1, 2], "camid": [1, 2], "split": ["query", "gallery"]})
+    offsets, bytes_ = pa.py_buffer(np.arange(3, dtype=np.int32).tobytes()), pa.py_buffer(b"\xff\xff")
+    tables = {
+        "no dimensions": (whole.set_column(0, "embedding", pa.array([[], []], pa.list_(pa.float32()))), "has shape"),
+        "a column twice": (whole.append_column("pid", whole["pid"]), "the column 'pid' twice"),
+        "no rows": (whole.slice(0, 0), "holds no images"),
+        "no text": (
+            whole.append_column("path", pa.Array.from_buffers(pa.string(), 2, [None, offsets, bytes_])),
+            "a column that cannot be read",
+        ),
+        "junk": (
+            whole.set_column(1, "pid", pa.array([2**64 - 1, 1], pa.uint64())),
+            "has the value 18446744073709551615",
+        ),
+    }
+    for name, (table, message) in tables.items():
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+        with pytest.raises((DatasetLayoutError, ProtocolError, ShapeError), match=message):
+            read_query_gallery(tmp_path / f"{name}.parquet")

@@ -205,3 +205,28 @@ def test_too_few_people_raise() -> None:
         calibrate_embeddings(query, one, HOW)
     with pytest.raises(ProtocolError, match="unlabeled"):
         calibrate_embeddings(replace(query, pids=None), gallery, HOW)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("same", "many"), ("same", 0), ("curve", {"edges": ["a"], "probabilities": [1, 0]}),
+        ("curve", {"edges": [1.0], "probabilities": [0.2, 0.9]}),
+        ("curve", {"edges": [2.0, 1.0], "probabilities": [1, 0.5, 0]}),
+        ("curve", {"edges": [], "probabilities": []}), ("curve", {"slope": -1.0, "intercept": 0.0}),
+        ("curve", {"slope": float("nan"), "intercept": 0.0}), ("thresholds", []),
+        ("thresholds", [{"rate": 1e-3, "distance": "x"}]),
+        ("protocol", {"normalize": "no"}), ("protocol", []), ("held_out", 3), ("format", "new"), ("data", 5),
+    ],
+)  # fmt: skip
+def test_values_that_no_fit_gives_raise(made: Calibration, tmp_path: Path, field: str, value: Any) -> None:
+    (tmp_path / "calibration.json").write_text(json.dumps(made.to_dict() | {field: value}))
+    with pytest.raises(ConfigError, match=r"calibration\.json .* Fix: delete it, and calibrate"):
+        read_calibration(tmp_path)
+
+
+def test_a_file_nested_too_deep_raises(tmp_path: Path) -> None:
+    for deep in ("[" * 100_000, '{"curve":' * 2_000 + "1" + "}" * 2_000):
+        (tmp_path / "calibration.json").write_text(deep)
+        with pytest.raises(ConfigError, match=r"Fix: delete it, and calibrate the run again"):
+            read_calibration(tmp_path)

@@ -13,19 +13,30 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, cast, get_args
+from typing import Annotated, TypeAlias, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from pydantic import Field
 
 from passerby.compat import current_attribute, current_settings
+from passerby.config import Frozen
 from passerby.data.attributes.schema import Schema
 from passerby.data.keypoints.origin import KeypointOrigin
 from passerby.errors import DatasetLayoutError, OutputError, WeightsError
 from passerby.files import atomic_write
 from passerby.inference.embeddings_table import DICTIONARIES, check_columns, from_table, splits_of, to_table
-from passerby.inference.former_formats import has_image_paths, is_npz, precomputed_table, read_npz
+from passerby.inference.former_formats import (
+    check_paths,
+    check_roles,
+    check_size,
+    describe,
+    has_image_paths,
+    is_npz,
+    precomputed_table,
+    read_npz,
+)
 from passerby.inference.written_files import remember_written
 from passerby.types import Distance, Embeddings, Protocol, QueryGallery
 
@@ -33,8 +44,9 @@ FORMAT = 5
 """The format of files: 1 did not record ``flip_tta`` and ``normalize`` and meant their defaults; 2 did not record
 ``keypoints``; 3 named two of these differently, and had no columns ``split`` and ``time``; 4 did not record
 ``distance``."""
+_ANY_FORMAT = 10**6
+"""The largest number that a format may ever have."""
 _KEY = b"passerby"
-_OPTIONS = ("flip_tta", "normalize")
 
 Groups: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
 """The names of attribute groups and of their values."""
@@ -137,7 +149,7 @@ def write_embeddings(
         own: whether paths and root are this user's own (:mod:`passerby.inference.written_files`), not those of a file.
 
     Raises:
-        WeightsError: if an embedding is not finite, which only a broken model makes.
+        WeightsError: if an embedding is not finite, or is zero and to be L2-normalized: only a broken model makes it.
         OutputError: if the file cannot be written, or its name does not end in ``.parquet``.
     """
     check_embeddings_path(path)
@@ -147,6 +159,12 @@ def write_embeddings(
             bad = embeddings.paths[int((~torch.isfinite(rows)).flatten(1).any(1).nonzero()[0])]
             model = f"the model {origin.model} is broken" if origin else "the model that made them is broken"
             raise WeightsError(f"{name} of {bad} has NaN or infinite values: {model}")
+    if origin is not None and origin.normalize and (zero := (embeddings.embedding == 0).all(dim=1)).any():
+        bad = embeddings.paths[int(zero.nonzero()[0])]
+        raise WeightsError(
+            f"{int(zero.sum()):,} of {len(embeddings):,} embeddings are zero, the first that of '{bad}': they have no "
+            f"direction to compare, so the model {origin.model} is broken. Fix: check its weights, or train it again"
+        )
     table = to_table(embeddings, splits or [None] * len(embeddings))
     if origin is not None:
         table = table.replace_schema_metadata({_KEY: json.dumps({"format": FORMAT, **asdict(origin)}).encode()})
@@ -190,11 +208,24 @@ def read_embeddings(path: str | Path) -> StoredEmbeddings:
         return StoredEmbeddings(file, *read_npz(file), None)
     try:
         with pq.ParquetFile(file, page_checksum_verification=True) as parquet:
+            check_size(file, _unpacked(parquet.metadata))
             table = parquet.read()
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError, MemoryError) as error:
         raise DatasetLayoutError(
-            f"{file} is not a whole Parquet file ({error}), and no .npz by its name. Fix: embed the images again"
+            f"'{file}' is not a whole Parquet file ({describe(error)}), and no .npz by its name. Fix: embed the images "
+            "again"
         ) from None
+    if not len(table):
+        raise DatasetLayoutError(f"'{file}' holds no images: got 0 rows. Fix: embed the images again")
+    try:
+        return _from_table(file, table)
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise DatasetLayoutError(
+            f"'{file}' has a column that cannot be read ({describe(error)}). Fix: embed the images again"
+        ) from None
+
+
+def _from_table(file: Path, table: pa.Table) -> StoredEmbeddings:
     if _KEY not in (table.schema.metadata or {}):
         splits = splits_of(file, table)
         return StoredEmbeddings(file, precomputed_table(file, table, splits), splits, None)
@@ -219,33 +250,74 @@ def attribute_names(schema: Schema | None) -> Groups:
     return () if schema is None else tuple((group.name, group.values) for group in schema.groups)
 
 
+_Text = Annotated[str, Field(max_length=4096)]
+_Pixels = Annotated[int, Field(ge=1, le=2**16)]
+
+
+class _StoredKeypoints(Frozen):
+    """The fields of :class:`KeypointOrigin`, as a file states them."""
+
+    name: _Text
+    fingerprint: _Text
+
+
+class _StoredOrigin(Frozen):
+    """The fields of :class:`Origin`, as a file states them, which may come from elsewhere."""
+
+    fingerprint: _Text
+    model: _Text
+    size: tuple[_Pixels, _Pixels]
+    root: _Text
+    attributes: tuple[tuple[_Text, tuple[_Text, ...]], ...] = ()
+    flip_tta: bool = False
+    normalize: bool = True
+    distance: Distance = "global"
+    keypoints: _StoredKeypoints | None = None
+
+
 def _origin(file: Path, schema: pa.Schema) -> Origin:
     try:
         stored = current_settings(json.loads(schema.metadata[_KEY]), within="embeddings")
-        version = int(stored.pop("format"))
+        version = stored.pop("format")
+        if not isinstance(version, int) or not 1 <= version <= _ANY_FORMAT:
+            raise ValueError("no format")
         if version > FORMAT:
             raise DatasetLayoutError(
                 f"{file} has format {version}, this passerby reads up to {FORMAT}. Fix: update passerby or embed again"
             )
-        height, width = stored.pop("size")
-        keypoints = stored.pop("keypoints", None)
-        source = None if keypoints is None else KeypointOrigin(str(keypoints["name"]), str(keypoints["fingerprint"]))
-        groups = tuple(
-            (current_attribute(str(name)), tuple(map(str, values))) for name, values in stored.pop("attributes", ())
-        )
-        if stored.get("distance", "global") not in get_args(Distance):
-            raise ValueError(stored["distance"])
-        others: dict[str, Any] = {k: bool(v) if k in _OPTIONS else str(v) for k, v in stored.items()}
-        return Origin(size=(int(height), int(width)), attributes=groups, keypoints=source, **others)
-    except (KeyError, TypeError, ValueError, AttributeError):
+        found = _StoredOrigin.model_validate_json(json.dumps(stored), strict=True)
+        groups = tuple((current_attribute(name), values) for name, values in found.attributes)
+        source = None if found.keypoints is None else KeypointOrigin(**dict(found.keypoints))
+        return Origin(**{**dict(found), "attributes": groups, "keypoints": source})
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise DatasetLayoutError(
             f"{file} is a Parquet file, but its description of the embeddings is damaged. Fix: make it again with "
             "passerby embed RUN FOLDER -o FILE.parquet"
         ) from None
 
 
+def _unpacked(metadata: pq.FileMetaData) -> int:
+    """Return the bytes that a Parquet file takes in memory: eight per number, and what its pages unpack to."""
+    groups = (metadata.row_group(group) for group in range(metadata.num_row_groups))
+    columns = [group.column(column) for group in groups for column in range(group.num_columns)]
+    return sum(max(4 * column.num_values, column.total_uncompressed_size) for column in columns)
+
+
 def _check_rows(stored: StoredEmbeddings) -> None:
-    """Check that each image is there once per split, and that person IDs count from 0, or are −1 for junk."""
+    """Check that each image is there once per split, and that labels and names are possible ones."""
+    embeddings = stored.embeddings
+    check_paths(stored.file, "path", embeddings.paths)
+    if embeddings.roles is not None:
+        check_roles(stored.file, "role", embeddings.roles)
+    if not embeddings.embedding.shape[1]:
+        raise DatasetLayoutError(f"'{stored.file}' holds embeddings of 0 dimensions. Fix: embed the images again")
+    for name in ("embedding", "local", "attributes"):
+        values = getattr(embeddings, name)
+        if values is not None and not torch.isfinite(values).all():
+            raise DatasetLayoutError(f"'{stored.file}': {name} has NaN or infinite values. Fix: embed the images again")
+    probabilities = embeddings.attributes
+    if probabilities is not None and not ((probabilities >= 0) & (probabilities <= 1.001)).all():
+        raise DatasetLayoutError(f"'{stored.file}': attributes are no probabilities. Fix: embed the images again")
     for path in _repeated(zip(stored.embeddings.paths, stored.splits, strict=True)):
         raise DatasetLayoutError(
             f"{stored.file} holds an image twice, {path}: a search would find it twice. Fix: embed the images again"

@@ -10,7 +10,9 @@ single precision.
 
 from __future__ import annotations
 
+import math
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.lib import format as npy
 from torch import Tensor
 
 from passerby.errors import DatasetLayoutError, ProtocolError, ShapeError
@@ -29,6 +32,14 @@ _COLUMNS = {"f": "embedding", "cam": "camid"}
 _WHOLE_NUMBERS = {"pid": "pids", "camid": "camids", "role": "roles", "time": "times"}
 _NEEDED = ("f", "pid", "cam")
 _JUNK = -1
+_LARGEST = 2**63 - 1
+_LONGEST = 8192
+"""The most characters of an image's name: twice what a path may have, as a name may tell its place."""
+HARMLESS, PACKED = 2**30, 100
+"""The bytes that any file may unpack to, and how many times its own size: embeddings pack to half, zeros to nothing."""
+_MAGIC = b"\x93NUMPY"
+_UNREADABLE = (OSError, ValueError, EOFError, KeyError, TypeError, OverflowError, MemoryError, RuntimeError, zlib.error,
+               zipfile.BadZipFile, NotImplementedError)  # fmt: skip
 
 
 def has_image_paths(embeddings: Embeddings) -> bool:
@@ -79,20 +90,68 @@ def precomputed_table(file: Path, table: Any, splits: Sequence[str | None]) -> E
             f"{file} has no column 'embedding': got {', '.join(table.column_names) or 'no column'}, which are not "
             "those of a file of embeddings"
         )
+    if twice := [name for name, n in Counter(table.column_names).items() if n > 1]:
+        raise DatasetLayoutError(f"'{file}' has the column {twice[0]!r} twice. Fix: leave one of them out")
     known = {name: table[found[name]] for name in ("embedding", "path", *_WHOLE_NUMBERS, "local") if name in found}
     known = {name: column for name, column in known.items() if column.null_count < len(table) or name == "embedding"}
-    arrays = {name: _column(file, found[name], column) for name, column in known.items()}
+    try:
+        arrays = {name: _column(file, found[name], column) for name, column in known.items()}
+    except _UNREADABLE as error:
+        raise DatasetLayoutError(f"'{file}' has a column that cannot be read: {describe(error)}") from None
     return _embeddings(file, arrays, found, splits)
 
 
 def _arrays(file: Path) -> dict[str, Any]:
+    """Return the arrays of an ``.npz``, none of them larger than what the file holds of it."""
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except TypeError:
-        raise DatasetLayoutError(f"{file} holds one array, not an .npz of several. Fix: use numpy.savez") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DatasetLayoutError(f"{file} cannot be read as an .npz of plain arrays: {error}") from None
+        if not zipfile.is_zipfile(file):
+            with file.open("rb") as opened:
+                if opened.read(len(_MAGIC)) == _MAGIC:
+                    raise DatasetLayoutError(f"'{file}' holds one array, not an .npz of several. Fix: use numpy.savez")
+            raise ValueError("it is none")
+        with zipfile.ZipFile(file) as archive:
+            members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
+            if twice := [name for name, n in Counter(m.filename for m in members).items() if n > 1]:
+                raise ValueError(f"it holds {twice[0]} twice")
+            check_size(file, sum(member.file_size for member in members))
+            return {m.filename.removesuffix(".npy"): _array(archive, m) for m in members}
+    except _UNREADABLE as error:
+        raise DatasetLayoutError(f"'{file}' cannot be read as an .npz of plain arrays: {describe(error)}") from None
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Any:
+    with archive.open(member) as opened:
+        version = npy.read_magic(opened)
+        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = read_header(opened)
+    if dtype.hasobject:
+        raise ValueError(f"{member.filename} holds Python objects, which are not read")
+    needed = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or needed > member.file_size:
+        raise ValueError(
+            f"{member.filename} is said to have shape {shape} of {dtype}, but has {member.file_size} bytes"
+        )
+    with archive.open(member) as opened:
+        return npy.read_array(opened, allow_pickle=False)
+
+
+def check_size(file: Path, unpacked: int) -> None:
+    """Check before unpacking that a file holds no more than embeddings pack.
+
+    Raises:
+        DatasetLayoutError: if it unpacks to more than :data:`PACKED` times its size, and more than :data:`HARMLESS`.
+    """
+    most = max(HARMLESS, PACKED * file.stat().st_size)
+    if unpacked > most:
+        raise DatasetLayoutError(
+            f"'{file}' unpacks to {unpacked / 2**30:,.1f} GiB, expected at most {most / 2**30:,.1f} GiB for "
+            "its size, so it is not read. Fix: write the embeddings again"
+        )
+
+
+def describe(error: Exception) -> str:
+    """Return what an error says, in one line."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _side(file: Path, arrays: Mapping[str, Any], side: str) -> Embeddings:
@@ -110,12 +169,16 @@ def _embeddings(
     """Return embeddings of arrays by today's names; ``names`` are those of the file, for messages."""
     embedding = _numbers(file, names["embedding"], values["embedding"], dimensions=2, kinds="f")
     rows = len(embedding)
+    if not embedding.shape[1]:
+        raise ShapeError(f"'{file}': {names['embedding']} has shape {tuple(embedding.shape)}, expected dimensions")
     splits = [splits] * rows if isinstance(splits, str) else splits
     labels = {
         field: _labels(file, names[name], values[name], rows)
         for name, field in _WHOLE_NUMBERS.items()
         if name in values
     }
+    if "roles" in labels:
+        check_roles(file, names["role"], labels["roles"])
     if "pids" in labels and "roles" not in labels:
         _check_person_ids(file, names["pid"], labels["pids"])
         labels["roles"] = torch.where(labels["pids"] == _JUNK, int(Role.JUNK), int(Role.PERSON))
@@ -159,6 +222,18 @@ def _complete(file: Path, name: str, values: Any) -> Any:
     return values
 
 
+def check_roles(file: Path, name: str, roles: Tensor) -> None:
+    """Check that every role is one of :class:`~passerby.types.Role`.
+
+    Raises:
+        DatasetLayoutError: if one is not.
+    """
+    if unknown := sorted(set(roles.tolist()) - {int(role) for role in Role}):
+        raise DatasetLayoutError(
+            f"'{file}': {name} has the value {unknown[0]}, expected 0 (person), 1 (junk) or 2 (distractor)"
+        )
+
+
 def _numbers(file: Path, name: str, values: Any, *, dimensions: int, kinds: str) -> Tensor:
     if values.ndim != dimensions or values.dtype.kind not in kinds:
         wanted = "floats" if kinds == "f" else "whole numbers"
@@ -170,10 +245,31 @@ def _numbers(file: Path, name: str, values: Any, *, dimensions: int, kinds: str)
 
 
 def _labels(file: Path, name: str, values: Any, rows: int) -> Tensor:
+    if values.dtype.kind == "u" and values.size and int(values.max()) > _LARGEST:
+        raise ProtocolError(f"'{file}': {name} has the value {values.max()}, expected at most {_LARGEST}")
     found = _numbers(file, name, values, dimensions=1, kinds="iu").long()
     if len(found) != rows:
         raise ShapeError(f"{file}: {name} has {len(found)} values for {rows} embeddings, expected one per image")
     return found
+
+
+def check_paths(file: Path, name: str, paths: Sequence[str]) -> None:
+    """Check that names can be printed and written: some programs store what is no text.
+
+    Raises:
+        DatasetLayoutError: if one cannot be, or none could name a file.
+    """
+    try:
+        "".join(paths).encode()
+    except UnicodeEncodeError:
+        bad = next(path for path in paths if any("\ud800" <= character <= "\udfff" for character in path))
+        raise DatasetLayoutError(
+            f"'{file}': {name} has a name that is no text, {bad[:60]!a}. Fix: rename the image, and embed again"
+        ) from None
+    if (longest := max(map(len, paths), default=0)) > _LONGEST:
+        raise DatasetLayoutError(
+            f"'{file}': {name} has a name of {longest:,} characters, expected at most {_LONGEST:,}"
+        )
 
 
 def _check_person_ids(file: Path, name: str, pids: Tensor) -> None:
@@ -185,7 +281,10 @@ def _check_person_ids(file: Path, name: str, pids: Tensor) -> None:
 
 
 def _paths(file: Path, name: str, values: Any, splits: Sequence[str | None]) -> tuple[str, ...]:
+    if values.ndim != 1:
+        raise ShapeError(f"'{file}': {name} has shape {values.shape}, expected one name per image")
     paths = tuple(map(str, values.tolist()))
+    check_paths(file, name, paths)
     if len(paths) != len(splits):
         raise ShapeError(f"{file}: {name} has {len(paths)} values for {len(splits)} embeddings, expected one per image")
     for (path, _), times in Counter(zip(paths, splits, strict=True)).items():

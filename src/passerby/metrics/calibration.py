@@ -136,7 +136,7 @@ class Calibration:
                 **kept,
                 "curve": made,
                 "thresholds": tuple(Threshold(**each) for each in values["thresholds"]),
-                "protocol": Protocol.from_dict(values["protocol"]),
+                "protocol": Protocol.from_dict({**values["protocol"]}),
                 "held_out": CalibrationQuality(**{**held_out, "at": at}),
             }
         )
@@ -193,6 +193,8 @@ def _check(calibration: Calibration) -> None:
             raise ValueError(f"{name} is a number of pairs, got {count!r}")
     rates = [*(each.rate for each in calibration.thresholds), *(each.rate for each in quality.at)]
     _check_numbers("rate", rates, low=0, high=1)
+    if not {SAME_AT, DIFFERENT_AT} <= {each.rate for each in calibration.thresholds}:
+        raise ValueError(f"there are thresholds at {SAME_AT:g} and {DIFFERENT_AT:g}")
     _check_numbers("distance", [d for each in calibration.thresholds if (d := each.distance) is not None])
     _check_numbers("held_out", [quality.ece, quality.ece_balanced], low=0, high=1)
     for name in ("fingerprint", "data", "content"):

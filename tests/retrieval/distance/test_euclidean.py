@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
+from torch import Tensor
 
 from passerby.errors import ProtocolError, ShapeError
+from passerby.retrieval.distance.compare import compare_vectors
 from passerby.retrieval.distance.euclidean import first_copies, l2_normalize, squared_euclidean
 
 
@@ -63,3 +67,25 @@ def test_copies_must_agree_in_all_columns_and_in_order() -> None:
     assert found is not None
     assert found.tolist() == [0, 1, 0]
     assert first_copies(row, torch.eye(3)) is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_lengths_whose_squares_are_lost_are_refused(dtype: torch.dtype) -> None:
+    points = torch.randn(9, 5, generator=torch.Generator().manual_seed(0), dtype=dtype)
+    order = compare_vectors(points[:3], points[3:], normalize=False).block(torch.arange(3)).argsort(1)
+    least = math.sqrt(torch.finfo(dtype).tiny / torch.finfo(dtype).eps)
+    for scale in (1.0, 10 * least):
+        small = points * scale
+        found = compare_vectors(small[:3], small[3:], normalize=False).block(torch.arange(3))
+        assert torch.equal(found.argsort(1), order)
+    small = points * (least / 100)
+    with pytest.raises(ProtocolError, match=r"too short for distances .* Fix: L2-normalize them"):
+        compare_vectors(small[:3], small[3:], normalize=False)
+    assert torch.equal(compare_vectors(small[:3], small[3:]).block(torch.arange(3)).argsort(1), order_of_units(points))
+    equal = torch.full((4, 5), 0.5, dtype=dtype)  # no difference at all is none that is lost
+    assert compare_vectors(equal, equal.clone(), normalize=False).block(torch.arange(4)).abs().max() == 0
+
+
+def order_of_units(points: Tensor) -> Tensor:
+    unit = points / points.norm(dim=1, keepdim=True)
+    return (unit[:3, None] - unit[None, 3:]).pow(2).sum(2).argsort(1)

@@ -6,6 +6,7 @@ single precision, a run of rows at a time, while their distances are computed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -70,6 +71,23 @@ def check_no_overflow(squared_norms: Float[Tensor, " n"]) -> None:
     """
     bound = torch.finfo(squared_norms.dtype).max / 4  # (‖x‖ + ‖y‖)² of two such rows
     _check_rows(~(squared_norms <= bound), f"too long for distances of {squared_norms.dtype}")
+
+
+def check_no_underflow(largest: float, dtype: torch.dtype) -> None:
+    """Check that the squares of differences are not lost below the smallest numbers.
+
+    Args:
+        largest: the largest difference of any coordinate from its center; 0 where all rows are equal.
+
+    Raises:
+        ProtocolError: if the squares would be.
+    """
+    info = torch.finfo(dtype)
+    if 0 < largest < math.sqrt(info.tiny / info.eps):
+        raise ProtocolError(
+            f"the embeddings are too short for distances of {dtype}: they differ by at most {largest:.3g}, whose "
+            "square is lost. Fix: L2-normalize them (--normalize), or multiply them by a constant"
+        )
 
 
 def _check_rows(bad: Bool[Tensor, " n"], what: str) -> None:
@@ -185,8 +203,11 @@ class EuclideanDistance:
     def __init__(self, x: PreparedRows, y: PreparedRows) -> None:
         self.x, self.y = x, y
         self.squared_norms = _squared_norms(y)
-        for norms in (self.squared_norms, *(() if x is y else (_squared_norms(x),))):
+        sides = [self.squared_norms] if x is y else [self.squared_norms, _squared_norms(x)]
+        for norms in sides:
             check_no_overflow(norms)
+        if all(len(norms) and norms.max() < torch.finfo(norms.dtype).eps for norms in sides):
+            check_no_underflow(max(_largest(x), _largest(y)), self.squared_norms.dtype)
 
     def block(self, rows: Int[Tensor, " b"], columns: slice) -> Float[Tensor, "b c"]:
         """Return the distances of some rows to a run of columns."""
@@ -200,6 +221,10 @@ class EuclideanDistance:
     def pairs(self, rows: Int[Tensor, " e"], columns: Int[Tensor, " e"]) -> Float[Tensor, " e"]:
         """Return the distance of each row to the column at the same place."""
         return (self.x[rows] - self.y[columns]).pow_(2).sum(1)
+
+
+def _largest(rows: PreparedRows) -> float:
+    return max(rows[run].abs().max().item() for run in rows.runs(ALL))
 
 
 def _squared_norms(rows: PreparedRows) -> Float[Tensor, " n"]:
