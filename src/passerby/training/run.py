@@ -27,7 +27,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel
 
-from passerby.compat import DEFAULTS
+from passerby.compat import DEFAULTS, current_settings
 from passerby.config import read_json
 from passerby.errors import ConfigError, OutputError
 from passerby.files import atomic_directory, atomic_write, file_lock
@@ -192,7 +192,7 @@ class RunFolder:
         found = read_json(file, fix="train again under another --run")
         if not isinstance(found, dict) or not all(isinstance(digest, str) for digest in found.values()):
             raise ConfigError(f"{file} is damaged: expected digests by name. Fix: train again under another --run")
-        return found
+        return current_settings(found)
 
     def log(self) -> list[dict[str, Any]]:
         """Return every step logged so far; a truncated last line does not count."""
