@@ -10,6 +10,7 @@ import os
 import struct
 import tarfile
 import time
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -220,3 +221,20 @@ def test_many_extended_headers_in_a_row(put) -> None:
     whole = b"".join(header("x", 0, tarfile.XHDTYPE) for _ in range(3000)) + tar()
     with pytest.raises(DatasetLayoutError, match="packed is damaged"):
         open_source(put(whole)).names()
+
+
+@pytest.mark.parametrize("level", LEVELS[1:])
+def test_a_small_size_that_lies_unpacks_little(put, level: int) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", level) as packed:
+        packed.writestr("a.jpg", bytes(50_000_000))
+    whole = bytearray(file.getvalue())
+    directory = whole.index(b"PK\x01\x02")
+    whole[directory + 24 : directory + 28] = struct.pack("<I", 1000)
+    source = open_source(put(bytes(whole)))
+    tracemalloc.start()
+    with pytest.raises(DatasetLayoutError, match=r"'a\.jpg' is damaged"):
+        source.read("a.jpg")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40_000_000

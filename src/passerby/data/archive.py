@@ -15,8 +15,9 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
@@ -55,6 +56,8 @@ _COMPRESSED: dict[bytes, Any] = {
 }
 """The readers of compressed files, by their first bytes."""
 _BLOCK = tarfile.BLOCKSIZE
+_CHUNK = 2**20
+"""The bytes that are unpacked at once: all at once, zipfile would not stop at a file's size."""
 
 
 def read_file(path: Path) -> bytes:
@@ -106,14 +109,44 @@ def read_zipped(archive: zipfile.ZipFile, member: zipfile.ZipInfo, what: str) ->
     Raises:
         DatasetLayoutError: if it is damaged, encrypted, or larger than :data:`MAX_BYTES`.
     """
-    _check_size(what, member.file_size)
+    _check_size(what, max(member.file_size, member.compress_size))
     with explain_damage(what):
         try:
-            content = archive.read(member)
+            content = _unpacked(archive, member) if member.compress_type in _UNPACKERS else archive.read(member)
         except RuntimeError as error:  # encrypted, or packed in a way that this Python cannot unpack
             raise DatasetLayoutError(f"{what} cannot be unpacked ({error}). Fix: pack it anew") from None
         _check_length(content, member.file_size)
         return content
+
+
+def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """Return one file, unpacked no further than its size: zipfile unpacks all that there is, to gigabytes."""
+    packed = copy(member)
+    packed.compress_type, packed.file_size = zipfile.ZIP_STORED, member.compress_size
+    del packed.CRC  # that of the unpacked file
+    with archive.open(packed) as file:
+        content = _UNPACKERS[member.compress_type](file.read(), member.file_size + 1)
+    if zlib.crc32(content) != member.CRC:
+        raise zipfile.BadZipFile("bad CRC-32")
+    return content
+
+
+def _unpack_lzma(packed: bytes, most: int) -> bytes:
+    """Unpack LZMA as zips hold it: version, length of the properties (5), properties, data."""
+    if packed[2:4] != b"\5\0":
+        raise zipfile.BadZipFile("bad LZMA properties")
+    digits, dictionary = struct.unpack_from("<BI", packed, 4)
+    code = {"lc": digits % 9, "lp": digits // 9 % 5, "pb": digits // 45, "dict_size": dictionary}
+    unpacker = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA1, **code}])
+    return unpacker.decompress(packed[9:], most)
+
+
+_UNPACKERS: dict[int, Callable[[bytes, int], bytes]] = {
+    zipfile.ZIP_DEFLATED: lambda packed, most: zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, most),
+    zipfile.ZIP_BZIP2: lambda packed, most: bz2.BZ2Decompressor().decompress(packed, most),
+    zipfile.ZIP_LZMA: _unpack_lzma,
+}
+"""The functions that unpack a file of a zip, at most so many bytes, by its method."""
 
 
 def read_tarred(archive: tarfile.TarFile, member: tarfile.TarInfo, what: str) -> bytes:
