@@ -393,14 +393,9 @@ def test_run_folders(good: Path, tmp_path: Path) -> None:
         return run
 
     def case(random_: random.Random) -> tuple[object, ...]:
-        name, mutate = random_.choice((
-            ("model.json", mutate_json),
-            ("model.json", mutate_json),
-            ("model.safetensors", mutate_bytes),
-            ("config.json", mutate_json),
-            ("metrics.jsonl", mutate_json),
-            ("calibration.json", mutate_json),
-        ))  # fmt: skip
+        names = ("model.json", "model.safetensors", "config.json", "calibration.json", "metrics.jsonl")
+        name = random_.choices(names, (6, 5, 5, 5, 2))[0]  # drawing the curves takes longest
+        mutate = mutate_bytes if name == "model.safetensors" else mutate_json
         run = copy(name, mutate, random_)
         if name == "metrics.jsonl":
             return "figures", "curves", run, "-o", tmp_path / "c.png"
