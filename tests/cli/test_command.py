@@ -142,6 +142,9 @@ VARYING = {
     "--attribute-labels": "figures attributes has own labels of synthetic data by default",
     "--features": "figures of curves take several files",
     "--images": "images to generate, or where they are",
+    "--distance": "calibrate: the one that searches compare",
+    "--init": "reproduce: ImageNet weights of each backbone",
+    "--list": "what is listed differs",
 }
 """Options whose help texts differ between commands, and why."""
 

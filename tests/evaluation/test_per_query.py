@@ -28,7 +28,8 @@ def test_other_texts_stay(text: str) -> None:
 def test_paths_are_inert_and_numbers_are_not_changed(tmp_path: Path) -> None:
     labels = {"pids": torch.tensor([5]), "camids": torch.tensor([1])}
     query = Embeddings(torch.ones(1, 2), ("=1+1.jpg",), **labels)
-    gallery = Embeddings(torch.ones(1, 2), ("b.jpg",), pids=torch.tensor([5]), camids=torch.tensor([2]))
+    others = {"pids": torch.tensor([5, 6]), "camids": torch.tensor([2, 2])}
+    gallery = Embeddings(torch.tensor([[1.0, 1.0], [1.0, 0.0]]), ("b.jpg", "c.jpg"), **others)
     write_per_query(tmp_path / "q.csv", evaluate_embeddings(query, gallery, Protocol()))
     with (tmp_path / "q.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)

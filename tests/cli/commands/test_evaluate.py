@@ -22,7 +22,7 @@ def test_the_table_states_the_protocol(run, trained: Path, figures: Path) -> Non
     done = run("evaluate", trained, "--data", figures)
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith(
-        "Protocol: market1501-single-query, same person and camera ignored, AP step, distance global."
+        "Protocol: market1501-single-query, same person and camera ignored, AP step, distance global_local."
     )
     assert done.out.splitlines()[1].split() == ["rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP"]
     assert "8 queries, 16 gallery images." in done.out
@@ -44,7 +44,7 @@ def test_options_reach_the_protocol(run, trained: Path, figures: Path, distance:
 
 def test_flip_tta_and_normalize_reach_the_metrics(run, trained: Path, figures: Path) -> None:
     asked = run("evaluate", trained, "--data", figures, "--flip-tta", "--no-normalize")
-    assert "distance global of unnormalized embeddings, flip test-time augmentation." in asked.out.splitlines()[0]
+    assert "distance global_local of unnormalized embeddings, flip test-time augmentation." in asked.out.splitlines()[0]
     results = [
         json.loads(run("evaluate", trained, "--data", figures, "--json", *options).out)
         for options in ((), ("--flip-tta",), ("--no-normalize",))
@@ -60,7 +60,7 @@ def test_flip_tta_and_normalize_reach_the_metrics(run, trained: Path, figures: P
 def test_re_ranking_reaches_the_metrics(run, trained: Path, figures: Path) -> None:
     again = "--rerank", "--k1", 4, "--k2", 2, "--lam", 0
     done = run("evaluate", trained, "--data", figures, *again)
-    assert "distance global, re-ranked by k-reciprocal neighbors (k1 4, k2 2, λ 0)." in done.out.splitlines()[0]
+    assert "distance global_local, re-ranked by k-reciprocal neighbors (k1 4, k2 2, λ 0)." in done.out.splitlines()[0]
     plain, ranked, twice = (
         json.loads(run("evaluate", trained, "--data", figures, "--json", *options).out)
         for options in ((), again, ("--rerank", "--torchreid-compat"))
