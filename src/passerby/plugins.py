@@ -86,6 +86,11 @@ def load_installed_plugins() -> None:
             raise
 
 
+def has_plugins() -> bool:
+    """Return whether any plugin was loaded, or is installed: what they register is known once they are imported."""
+    return any(name.startswith(_PREFIX) for name in sys.modules) or bool(_installed())
+
+
 @cache
 def _installed() -> tuple[EntryPoint, ...]:
     from importlib.metadata import entry_points  # 20 ms, which only a use of a registry costs

@@ -292,10 +292,18 @@ def test_a_config_is_needed(tmp_path: Path) -> None:
         train_pose(None, tmp_path / "run")
 
 
-def test_a_run_without_checkpoint_cannot_resume(people: Path, tmp_path: Path) -> None:
+def test_a_run_that_died_before_its_first_checkpoint_begins_again(people: Path, tmp_path: Path) -> None:
     RunFolder(tmp_path / "run").create(config(people))
-    with pytest.raises(ConfigError, match="no checkpoint"):
-        train_pose(None, tmp_path / "run", resume=True)
+    train_pose(None, tmp_path / "run", resume=True, show_progress=False)
+    assert (tmp_path / "run" / "model.json").is_file()
+
+
+def test_a_run_goes_on_only_with_its_own_data(people: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(people, tmp_path / "data")
+    train_pose(config(data), tmp_path / "run", show_progress=False)
+    next((data / "bounding_box_train").glob("*.jpg")).unlink()
+    with pytest.raises(ConfigError, match=r"data\.train \(digest \w{12}, now \w{12}\)"):
+        train_pose(None, tmp_path / "run", resume=True, show_progress=False)
 
 
 def test_a_damaged_checkpoint_is_rejected(people: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from passerby.data.digest import dataset_digest
 from passerby.errors import ConfigError, WeightsError
 from passerby.training.config import TrainConfig
 from passerby.training.run import RunFolder
-from passerby.weights.read import find_file
+from passerby.weights.find import find_file
 
 INPUTS = "inputs.json"
 """The file of a run folder that holds the digests."""

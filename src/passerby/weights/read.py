@@ -23,11 +23,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from passerby.errors import WeightsError
+from passerby.weights.find import find_file, first_line
 from passerby.weights.formats import foreign_format, is_safetensors
 
 State = dict[str, Tensor]
-MODEL_FILE = "model.safetensors"
-"""The weights in a run folder."""
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _INTEGERS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 _WRITTEN_BY_WRAPPERS = ("module.", "_orig_mod.")
@@ -70,45 +69,6 @@ def read_checkpoint(source: str | Path) -> Checkpoint:
     check_none(path, [k for k, v in state.items() if not _is_plain(v)], "are sparse, quantized, complex or empty")
     check_none(path, [k for k, v in state.items() if not v.isfinite().all()], "hold NaN or infinity")
     return Checkpoint(path, state, rest)
-
-
-def find_file(source: str | Path) -> tuple[Path, str]:
-    """Return the file that ``source`` names, and what stands behind its ``#``.
-
-    Raises:
-        WeightsError: if there is none.
-    """
-    text = str(source)
-    if text.startswith("hf:"):
-        name, _, part = text[3:].partition("#")
-        return _from_hub(name), part
-    if (path := _existing(text)) is not None:
-        return path, ""
-    place, _, part = text.rpartition("#")
-    if place and (path := _existing(place)) is not None:
-        return path, part
-    if _is_unfinished(text):
-        raise WeightsError(f"'{text}' is a run without {MODEL_FILE}. Fix: finish it with `passerby train --resume`")
-    raise WeightsError(
-        f"no checkpoint at '{text}'. Fix: give a .safetensors or .pth file, a run folder, or hf:owner/name"
-    )
-
-
-def _existing(text: str) -> Path | None:
-    try:
-        path = Path(text).expanduser()
-        if path.is_dir() and (path / MODEL_FILE).is_file():
-            return path / MODEL_FILE
-        return path if path.is_file() else None
-    except (OSError, RuntimeError, ValueError):  # too long a name, an unknown user's home, a NUL
-        return None
-
-
-def _is_unfinished(text: str) -> bool:
-    try:
-        return (Path(text).expanduser() / "config.json").is_file()
-    except (OSError, RuntimeError, ValueError):
-        return False
 
 
 def file_digest(path: Path) -> str:
@@ -156,7 +116,7 @@ def _read(path: Path) -> object:
         raise WeightsError(_unpickled(path, str(error))) from None
     except Exception as error:  # noqa: BLE001 - arbitrary bytes can break the reader anywhere, in any way
         raise WeightsError(
-            f"'{path}' is not a readable checkpoint ({_first_line(error)}). Fix: give a whole .safetensors or .pth file"
+            f"'{path}' is not a readable checkpoint ({first_line(error)}). Fix: give a whole .safetensors or .pth file"
         ) from None
 
 
@@ -232,19 +192,3 @@ def _networks(
     for key, value in content.items() if len(where) < _DEPTH else ():
         if isinstance(key, str) and isinstance(value, Mapping) and not _NO_NETWORK.search(key):
             yield from _networks(value, (*where, key))
-
-
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    owner, _, rest = name.partition("/")
-    repository, _, file = rest.partition("/")
-    try:
-        return Path(hf_hub_download(f"{owner}/{repository}", file or MODEL_FILE))
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        raise WeightsError(f"hf:{name} could not be fetched ({_first_line(error)})") from None
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

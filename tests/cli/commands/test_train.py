@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from passerby.recipes.names import declared_recipes
+from passerby.recipes.registry import RECIPES
 from passerby.training.config import TrainConfig
 
 
@@ -82,6 +86,7 @@ def test_several_processes_need_a_folder(run, loop: Recorder, monkeypatch: pytes
 
 
 def test_resume_reads_the_run(run, loop: Recorder, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"recipe": "aap_reid"}')
     assert run("train", "--resume", tmp_path).code == 0
     assert (loop.config, loop.run, loop.resume) == (None, tmp_path, True)
 
@@ -146,3 +151,29 @@ def test_an_interrupted_run_says_how_it_is_continued(run, monkeypatch: pytest.Mo
     done = run("train", "aap_reid", "--data", "a", "--run", tmp_path / "my run")
     assert done.code == 130
     assert f"passerby train --resume '{tmp_path / 'my run'}'" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "nosuchrecipe", "--data", "x"], "unknown recipe 'nosuchrecipe'"),
+        (["train", "aap_reid"], "no training data"),
+        (["train", "--resume", "nosuch"], "is not a run folder"),
+        (["train", "aap_reid", "--data", "x", "--set", "epochs"], "key=value"),
+        (["import-weights", "osnet_x0_25", "nofile.pth", "run"], "no checkpoint at"),
+    ],
+)
+def test_errors_of_the_start_need_no_torch(arguments: list[str], words: str, tmp_path: Path) -> None:
+    program = (
+        "import sys; from passerby.cli import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit as stop: print(stop.code, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.split() == ["1", "False"]
+    assert words in done.stderr
+
+
+def test_the_names_that_are_known_at_once_are_those_of_the_registry() -> None:
+    own = [name for name in RECIPES if "tests" not in (RECIPES[name].__module__ or "")]
+    assert [*declared_recipes()] == own

@@ -38,15 +38,19 @@ def import_weights(
 ) -> None:
     """Make a run folder of a checkpoint, for evaluate, embed and search."""
     from passerby.config import parse_overrides
+    from passerby.weights.find import find_file
+
+    chosen, height_width = parse_overrides(options or ()), _size(size) if size else None
+    if not file.startswith("hf:"):
+        find_file(file)  # before the imports that take seconds
     from passerby.training.checkpoint import import_checkpoint
 
-    chosen = parse_overrides(options or ())
     report = import_checkpoint(
         model,
         file,
         run,
         options=chosen,
-        size=_size(size) if size else None,
+        size=height_width,
         missing=missing or (),
         unexpected=unexpected or (),
     )

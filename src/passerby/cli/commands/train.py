@@ -16,7 +16,7 @@ import typer
 from passerby.cli.options import SetOption
 from passerby.cli.registry import Panel, command
 from passerby.cli.results import print_result
-from passerby.errors import ConfigError
+from passerby.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
     from passerby.training.config import TrainConfig
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 POSE = "pose"
 """The recipe that trains the pose network instead of a re-identification model."""
+_EXPECTED = "NAME:PATH or a path (folder, zip, tar)"
+_EXPECTED_POSE = "synthetic pedestrians, or images with a keypoints.json"
 _HEIGHTS = {"box": "of the image height", "joints": "of the height from the topmost to the lowest keypoint"}
 """The heights that PCK is relative to, by their keys in ``metrics.json``."""
 
@@ -63,6 +65,8 @@ def train(
         return
     if resume and (recipe or data or test_data or settings or init or run):
         raise ConfigError(f"a resumed run keeps its own settings. Fix: give --resume {resume} alone")
+    if resume is None:
+        _check_early(recipe, data, settings or ())
     is_pose = _is_pose(recipe, resume)
     if is_pose and init:
         raise ConfigError("the pose network starts from random weights. Fix: leave --init out")
@@ -88,11 +92,37 @@ def _is_pose(recipe: str | None, resume: Path | None) -> bool:
     if resume is None:
         return recipe == POSE
     from passerby.config import read_tree
-    from passerby.recipes.pose import NAME
-    from passerby.training.run import RunFolder
 
-    config = RunFolder(resume).config
-    return config.is_file() and read_tree(config).get("recipe") == NAME
+    return read_tree(resume / "config.json").get("recipe") == POSE
+
+
+def _check_early(recipe: str | None, data: str | None, settings: Sequence[str]) -> None:
+    """Check what can be checked without the imports of a training, which take seconds.
+
+    Raises:
+        ConfigError: if there is no recipe or nothing to train on, or a setting is not written as one.
+        UnknownNameError: for a recipe that does not exist.
+    """
+    from passerby.config import parse_overrides
+    from passerby.plugins import has_plugins
+    from passerby.recipes.names import declared_recipes
+
+    changes = parse_overrides(settings)
+    if recipe is None:
+        raise ConfigError(
+            "no recipe to train. Fix: name one (`passerby train --list` lists them), or continue a run with "
+            "--resume RUN"
+        )
+    if has_plugins():
+        return
+    if recipe not in (known := (*declared_recipes(), POSE)):
+        raise UnknownNameError("recipe", recipe, known)
+    if not data and not changes.get("data.train"):
+        raise _no_data(_EXPECTED_POSE if recipe == POSE else _EXPECTED)
+
+
+def _no_data(expected: str) -> ConfigError:
+    return ConfigError(f"no training data. Fix: add --data DATA ({expected})")
 
 
 def _train_recipe(
@@ -109,13 +139,8 @@ def _train_recipe(
 
     config = None
     if resume is None:
-        if recipe is None:
-            raise ConfigError(
-                "no recipe to train. Fix: name one (`passerby train --list` lists them), or continue a run with "
-                "--resume RUN"
-            )
-        expected = "NAME:PATH or a path (folder, zip, tar)"
-        config = _configured(load_recipe(recipe), data, test_data, settings, expected=expected)
+        assert recipe is not None
+        config = _configured(load_recipe(recipe), data, test_data, settings, expected=_EXPECTED)
         run = run or _default_run(config.recipe)
     folder = resume or run
     assert folder is not None
@@ -145,8 +170,7 @@ def _train_pose(
     config = None
     folder = resume or run or _default_run(POSE)
     if resume is None:
-        expected = "synthetic pedestrians, or images with a keypoints.json"
-        config = _configured(pose(), data, test_data, settings, expected=expected)
+        config = _configured(pose(), data, test_data, settings, expected=_EXPECTED_POSE)
     with _way_on(folder):
         result = train_run(config, folder, resume=resume is not None, on_checkpoint=save_loss_curves)
     if result is None:
@@ -190,7 +214,7 @@ def _configured(
     config = _rescheduled(with_overrides(config, changes), config, changes)
     places = {"data.train": config.data.train, "data.test": config.data.test}
     if not places["data.train"]:
-        raise ConfigError(f"no training data. Fix: add --data DATA ({expected})")
+        raise _no_data(expected)
     return with_overrides(config, places)
 
 
