@@ -175,7 +175,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(
     assert f"| epochs | {epochs} | 2 |" in (folder / "report.md").read_text()
 
 
-def test_interrupted_before_a_checkpoint_it_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_at_first_it_goes_on_from_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(self: Any, batch: Any, progress: float, step: int, *, update: bool) -> object:
         if step == 2:
             raise KeyboardInterrupt
@@ -190,8 +190,13 @@ def test_interrupted_before_a_checkpoint_it_begins_anew(tmp_path: Path, monkeypa
     assert steps(row) == [1]
     said: list[str] = []
     run("aap_reid", "table1", tmp_path, "baseline", log=said.append)
-    assert said == ["baseline: training again: it has no checkpoint to resume from"]
+    assert said == ["baseline: resuming from its newest checkpoint"]
     assert (row / "metrics.json").is_file()
+    shutil.rmtree(row / "checkpoints")  # as if it had been killed before even the start was saved
+    (row / "metrics.json").unlink()
+    said.clear()
+    run("aap_reid", "table1", tmp_path, "baseline", log=said.append)
+    assert said == ["baseline: training again: it has no checkpoint to resume from"]
 
 
 def test_a_row_that_another_call_has_just_begun_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,7 +315,7 @@ def test_damaged_numbers_of_a_row_are_named(finished: Path, tmp_path: Path) -> N
 
 
 def test_a_row_that_cannot_be_read_is_one_error(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(progress_module, "_check_same_run", refuse)  # root, who may run the tests, may read anything
@@ -550,3 +555,22 @@ def test_the_figure_shows_every_number() -> None:
     assert low < 45.5 < 91.25 < high
     top, bottom = figure.axes[0].get_ylim()
     assert top > bottom, "the first row is on top"
+
+
+def test_a_report_that_cannot_be_written_does_not_end_the_other_rows(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trains_all_but(monkeypatch, "none", KeyboardInterrupt(), finished)
+    original, calls = module._write_report, iter(range(9))
+
+    def once_full(*arguments: Any) -> Any:
+        if next(calls) == 0:
+            raise OutputError("cannot write: No space left on device")
+        return original(*arguments)
+
+    monkeypatch.setattr(module, "_write_report", once_full)
+    said: list[str] = []
+    report = run("aap_reid", "table1", tmp_path, "baseline", "band", log=said.append)
+    assert [line for line in said if "No space left" in line] == ["baseline: cannot write: No space left on device"]
+    assert "band: training" in said
+    assert report.rows[0].state == "measured"

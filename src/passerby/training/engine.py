@@ -194,10 +194,13 @@ class Engine(Generic[B, R]):
 
     def _after_epoch(self, done: int, monitor: Monitor) -> None:
         if done % self.config.checkpoint_every == 0 or done == self.config.epochs:
-            self._save(done)
-            if self.main and self.on_checkpoint is not None:
-                self.on_checkpoint(self.folder)
+            self._checkpoint(done)
         self._evaluate(done, monitor)
+
+    def _checkpoint(self, epoch: int) -> None:
+        self._save(epoch)
+        if self.main and self.on_checkpoint is not None:
+            self.on_checkpoint(self.folder)
 
     def _evaluate(self, epoch: int, monitor: Monitor) -> None:
         result = self.training.evaluate_after(epoch)
