@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from passerby.recipes.names import declared_recipes
+from passerby.cli.recipe_names import declared_recipes
 from passerby.recipes.registry import RECIPES
 from passerby.training.config import TrainConfig
 

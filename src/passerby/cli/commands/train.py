@@ -103,9 +103,9 @@ def _check_early(recipe: str | None, data: str | None, settings: Sequence[str]) 
         ConfigError: if there is no recipe or nothing to train on, or a setting is not written as one.
         UnknownNameError: for a recipe that does not exist.
     """
+    from passerby.cli.recipe_names import declared_recipes
     from passerby.config import parse_overrides
     from passerby.plugins import has_plugins
-    from passerby.recipes.names import declared_recipes
 
     changes = parse_overrides(settings)
     if recipe is None:
