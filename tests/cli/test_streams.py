@@ -68,11 +68,9 @@ def test_an_error_is_one_escaped_line(run, monkeypatch: pytest.MonkeyPatch) -> N
     ("error", "line"),
     [
         (PermissionError(13, "Permission denied", "a\nb"), "Permission denied: 'a\\nb'"),
-        (
-            OSError(28, "No space left on device. Fix: make room, or write elsewhere"),
-            "No space left on device. Fix: make room, or write elsewhere",
-        ),
+        (OSError(28, "No space left on device"), "No space left on device. Fix: make room, or write elsewhere"),
         (MemoryError("40 TB"), "there is not enough memory (40 TB). Fix: free some, or ask for less"),
+        (ValueError("embedded null byte"), "a path holds a NUL character (embedded null byte). Fix: give another path"),
         (RecursionError(), "the input is nested too deeply. Fix: take one that is not damaged"),
     ],
 )
@@ -82,6 +80,22 @@ def test_errors_of_the_system_are_one_line(run, monkeypatch: pytest.MonkeyPatch,
 
     monkeypatch.setattr("passerby.models.registry.list_models", fail)
     assert run("models") == (1, "", f"passerby: {line}\n")
+
+
+def test_a_home_of_no_user(run) -> None:
+    done = run("data", "check", "~no-such-user-here/data")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert done.err.startswith("passerby: no such user (Could not determine home directory")
+
+
+@pytest.mark.parametrize("error", [ValueError("bug"), RuntimeError("bug")])
+def test_other_errors_are_bugs(run, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr("passerby.models.registry.list_models", fail)
+    with pytest.raises(type(error), match="bug"):
+        run("models")
 
 
 def test_an_argument_that_is_not_utf8(run, tmp_path: Path) -> None:

@@ -42,10 +42,11 @@ class _Program(TyperGroup):
                 return super().invoke(ctx)
         except BrokenPipeError:  # the reader of a pipe has enough, which click knows
             raise
-        except (PasserbyError, OSError, MemoryError, RecursionError) as error:
-            if ctx.params["debug"]:
+        except (PasserbyError, OSError, MemoryError, RuntimeError, ValueError) as error:
+            reason = _reason(error)
+            if ctx.params["debug"] or reason is None:
                 raise
-            _print_error(_reason(error))
+            _print_error(reason)
             raise typer.Exit(1) from None
         except KeyboardInterrupt as error:
             if ctx.params["debug"]:
@@ -59,8 +60,12 @@ def _print_error(error: object) -> None:
     typer.echo(escape_controls(f"passerby: {' '.join(str(error).split())}"), err=True)
 
 
-def _reason(error: BaseException) -> str:
-    """Return what is wrong, for errors of the system as for those of this package."""
+_OF_PATHS = {"embedded null byte": "a path holds a NUL character", "Could not determine home directory": "no such user"}
+"""The messages of errors of paths that are no OSError, and what they mean."""
+
+
+def _reason(error: Exception) -> str | None:
+    """Return what is wrong, for errors of the system as for those of this package; ``None`` for a bug."""
     if isinstance(error, OSError) and error.strerror:
         fix = ". Fix: make room, or write elsewhere" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         return f"{error.strerror}{'' if error.filename is None else f': {str(error.filename)!r}'}{fix}"
@@ -68,7 +73,10 @@ def _reason(error: BaseException) -> str:
         return f"there is not enough memory{f' ({error})' if str(error) else ''}. Fix: free some, or ask for less"
     if isinstance(error, RecursionError):
         return "the input is nested too deeply. Fix: take one that is not damaged"
-    return str(error) or type(error).__name__
+    if isinstance(error, (PasserbyError, OSError)):
+        return str(error) or type(error).__name__
+    meaning = next((meaning for start, meaning in _OF_PATHS.items() if str(error).startswith(start)), None)
+    return meaning and f"{meaning} ({error}). Fix: give another path"
 
 
 @contextmanager
