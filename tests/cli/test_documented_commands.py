@@ -193,10 +193,11 @@ def make_inputs(words: list[str], tree: Path, trained: dict[str, Path]) -> None:
     for word in words if words[0] != "import-weights" else ():
         if re.fullmatch(r"runs/\w+|RUN", word) and not (tree / word).exists():
             shutil.copytree(run_of(word.removeprefix("runs/"), trained), tree / word)
-    if "people.parquet" in words and words[0] == "search":
-        (tree / "people.parquet").unlink(missing_ok=True)
-        assert failure(["embed", words[1], "people/", "-o", "people.parquet"]) is None
-    for word in words:
+    gallery = words[words.index("--gallery") + 1] if "--gallery" in words else ""
+    if gallery.endswith(".parquet"):
+        (tree / gallery).unlink(missing_ok=True)
+        assert failure(["embed", words[1], "people/", "-o", gallery]) is None
+    for word in words if not gallery else ():
         if word in ("theirs.parquet", "ours.parquet") and not (tree / word).exists():
             shutil.copy(tree / "F.parquet", tree / word)
     if "-o" in words and words[0] != "reproduce":

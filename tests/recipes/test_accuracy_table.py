@@ -30,7 +30,7 @@ def run(out: Path, **settings: Any) -> Any:
 
 def test_a_table_of_attributes(tmp_path: Path) -> None:
     report = run(tmp_path)
-    (line,) = report.rows
+    (line,) = [row for row in report.rows if row.state == "measured"]
     measured = json.loads((tmp_path / "aanet-table4" / "aanet152" / "metrics.json").read_text())["attributes"]
     assert [cell.metric for cell in line.cells] == list(load_table("aanet", "table4").metrics)
     for cell in line.cells:
