@@ -360,8 +360,9 @@ class EvalResult:
         }
 
 
-Verdict = Literal["same", "unsure", "different"]
-"""The decision of a calibrated run about two images (:mod:`passerby.metrics.calibration` defines it)."""
+Verdict = Literal["same file", "possible", "unsure", "no evidence"]
+"""What a calibrated run makes of two images, if they are like those of its calibration
+(:mod:`passerby.metrics.calibration` defines it); ``same file`` where both have the same content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,7 +379,8 @@ class Hit:
     probability: float | None = None
     """The probability of the attributes asked for, a product over their groups; ``None`` if none were."""
     same_person: float | None = None
-    """The calibrated probability that hit and query show the same person; ``None`` without a calibration."""
+    """The probability that hit and query show the same person, for images like those of the run's calibration; ``None``
+    without a calibration, and for the query's own file."""
     verdict: Verdict | None = None
     """The decision of the calibration; ``None`` without one."""
     role: Role = Role.PERSON

@@ -38,7 +38,7 @@ def images(tmp_path: Path) -> ImageSet:
 def hit(
     rank: int, outcome: Outcome = "true match", *, path: str = "g.png", probability: float | None = None
 ) -> RankedHit:
-    verdict = None if probability is None else "different"
+    verdict = None if probability is None else "no evidence"
     own = None if outcome == "junk" else rank
     return RankedHit(own, outcome, path, 0.1 * rank, 123_456, 7, same_person=probability, verdict=verdict)  # type: ignore[arg-type]
 
@@ -72,7 +72,7 @@ def test_symbols_stand_beside_colors_and_a_key_below(images: ImageSet) -> None:
     assert frames(figure) == colors(QUERY, RIGHT, WRONG, JUNK)
     captions = [axes.texts[0].get_text().splitlines() for axes in figure.axes]
     assert captions[1] == ["#1 ✓", "d = 0.1", "person 123456", "camera 7"]
-    assert captions[2][:4] == ["#2 ✗", "d = 0.2", "P = 0.25", "different"]
+    assert captions[2][:4] == ["#2 ✗", "d = 0.2", "P = 0.25", "no evidence"]
     assert captions[3][0] == "–"
     texts = side_texts(figure)
     assert texts[:3] == ["a title", "ours", "q.png"]

@@ -109,7 +109,7 @@ def test_evaluations_give_the_same_numbers(
 def test_searches_find_the_same(name: str, command: Callable[..., dict[str, Any]]) -> None:
     wanted = EXPECTED["search"][name]
     found = command("search", *wanted["arguments"], "--json")
-    assert found["hits"] == [approx(hit) for hit in wanted["result"]["hits"]]
+    assert found["hits"] == [approx(_with_todays_verdict(hit)) for hit in wanted["result"]["hits"]]
 
 
 def test_a_killed_run_resumes_to_the_same_losses(place: Path, tmp_path: Path, renders_alike: bool) -> None:
@@ -127,6 +127,11 @@ def test_a_killed_run_resumes_to_the_same_losses(place: Path, tmp_path: Path, re
     assert found == [approx(line) for line in wanted["log"]]
     metrics = json.loads((run / "metrics.json").read_text())
     assert {key: metrics.get(key) for key in NUMBERS} == approx({key: wanted["metrics"].get(key) for key in NUMBERS})
+
+
+def _with_todays_verdict(hit: dict[str, Any]) -> dict[str, Any]:
+    today = {"same": "possible", "different": "no evidence"}
+    return hit | ({"verdict": today.get(hit["verdict"], hit["verdict"])} if "verdict" in hit else {})
 
 
 def approx(value: Any) -> Any:

@@ -27,6 +27,10 @@ from passerby.gallery.gallery import Gallery
 from passerby.inference.embeddings_file import write_embeddings, write_query_gallery
 from passerby.inference.model import Model
 from passerby.inference.options import InferenceOptions
+from passerby.metrics.calibration import Calibration
+from passerby.metrics.open_set import RATES
+from passerby.metrics.probability import Steps
+from passerby.metrics.verification import CalibrationQuality, Threshold
 from passerby.models.registry import create_model
 from passerby.retrieval.ranking import top_k
 from passerby.types import Embeddings, Role
@@ -535,3 +539,24 @@ def test_only_what_lies_in_the_named_folder_is_shown(model: Model, people: Path,
     opened = Gallery.open(model, tmp_path / "g.parquet", root=people)
     with pytest.raises(DatasetLayoutError, match=r"is not read: it lies outside of|cannot be read|has no file"):
         opened.image(opened.search(people / "0.png", k=1)[0])
+
+
+def test_verdicts_speak_of_the_calibration_and_a_file_finds_itself(model: Model, people: Path, tmp_path: Path) -> None:
+    step = Steps((1e-9, 1.0), (0.57, 0.4, 0.1))
+    thresholds = tuple(Threshold(rate, 0.5) for rate in RATES)
+    quality = CalibrationQuality(1, 1, 0.0, 0.0, ())
+    calibration = Calibration(step, thresholds, 5, 5, model.protocol, model.fingerprint, "d:/x", "", 0, quality)
+    calibrated = Model(model.network, model.size, calibration=calibration)
+    gallery = filled(calibrated, people)
+    shutil.copy(people / "0.png", people.parent / "copy.png")
+    first, *others = gallery.search(people.parent / "copy.png", k=6)
+    assert (first.path, first.verdict, first.same_person) == ("0.png", "same file", None)
+    assert {hit.verdict for hit in others} <= {"possible", "unsure", "no evidence"}
+    assert all(hit.same_person is not None for hit in others)
+    blobs(0).save(tmp_path / "same pixels.bmp")
+    (again,) = gallery.search(tmp_path / "same pixels.bmp", k=1)
+    assert (again.path, again.verdict) == ("0.png", "possible")
+    gallery.save(tmp_path / "g.parquet")
+    people.rename(tmp_path / "moved")  # content tells, and nothing else
+    (unknown,) = Gallery.open(calibrated, tmp_path / "g.parquet").search(tmp_path / "copy.png", k=1)
+    assert (unknown.path, unknown.verdict) == ("0.png", "possible")

@@ -153,10 +153,10 @@ def calibration(near: float | None = 2.0, far: float | None = 4.0) -> Calibratio
 @pytest.mark.parametrize(
     ("near", "far", "distance", "expected"),
     [
-        (2.0, 4.0, 1.5, (0.6, "same")),
+        (2.0, 4.0, 1.5, (0.6, "possible")),
         (2.0, 4.0, 2.0, (0.6, "unsure")),  # at a threshold is not below it
         (2.0, 4.0, 3.5, (0.4, "unsure")),
-        (2.0, 4.0, 4.0, (0.4, "different")),
+        (2.0, 4.0, 4.0, (0.4, "no evidence")),
         (4.0, 6.0, 3.5, (0.4, "unsure")),  # near enough, but likelier another
         (0.2, 2.0, 2.5, (0.6, "unsure")),  # far enough, but likelier the same
         (None, 4.0, 0.5, (0.9, "unsure")),

@@ -270,7 +270,9 @@ def _text(figure: Figure, left: float, top: float, text: str, *, size: float, **
 
 def _numbers(found: MatchExplanation) -> str:
     values = [f"distance {format_number(found.distance)}"]
-    if found.same_person is not None:
+    if found.verdict == "same file":
+        values.append("same file")
+    elif found.same_person is not None:
         values += [format_probability(found.same_person).replace("P", "P(same person)"), f"verdict: {found.verdict}"]
     return "   ·   ".join(values)
 

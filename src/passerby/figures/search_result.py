@@ -27,6 +27,7 @@ def search_figure(
     pid: int | None = None,
     camid: int | None = None,
     attributes: Mapping[str, str] | None = None,
+    calibrated_on: str | None = None,
 ) -> Figure:
     """Draw the query and its hits at the same height, each with rank, distance, person and camera where known.
 
@@ -36,9 +37,11 @@ def search_figure(
         pid: the person ID of the query; ``None`` if unknown (frames are gray then).
         camid: the camera ID of the query.
         attributes: the requested attributes by group; hits show their probability then.
+        calibrated_on: the images that the probabilities of the same person were fitted on, to be named.
     """
     wanted = [f"{group}: {value}" for group, value in (attributes or {}).items()]
     caption = ["query" if query else "attributes", "", *caption_lines(pid, camid), *wanted]
+    caption += [] if calibrated_on is None else ["P as calibrated on", calibrated_on.rpartition("/")[2]]
     images = [FramedImage(query or Image.new("RGB", (32, 64), "white"), caption, QUERY)]
     images += [
         FramedImage(image, _caption(hit, pid, nearness=query is not None), _frame(hit, pid)) for hit, image in hits
@@ -64,5 +67,6 @@ def _frame(hit: Hit, pid: int | None) -> Frame:
 def _caption(hit: Hit, pid: int | None, *, nearness: bool) -> list[str]:
     numbers = [f"d = {format_number(hit.distance)}"] if nearness else []
     numbers += [] if hit.probability is None else [f"p = {hit.probability:.4f}"]
-    numbers += [] if hit.same_person is None else [f"{hit.verdict} ({format_probability(hit.same_person)})"]
+    verdict = "" if hit.same_person is None else f" ({format_probability(hit.same_person)})"
+    numbers += [] if hit.verdict is None else [f"{hit.verdict}{verdict}"]
     return [f"#{hit.rank} {_frame(hit, pid).symbol}".rstrip(), *numbers, *caption_lines(hit.pid, hit.camid, hit.role)]

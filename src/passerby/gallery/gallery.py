@@ -44,6 +44,8 @@ from passerby.retrieval.ranking import top_k
 from passerby.types import Embeddings, Hit, Role, Sample
 
 DEFAULT_K = 10
+_ALIKE = 1e-3
+"""The squared distance of an image to its own copy, as a share of its squared length: rounding leaves far less."""
 
 
 class Gallery:
@@ -271,23 +273,38 @@ class Gallery:
                 return []
         searched = self._searched if asked is None else self._searched[rows]
         ranking = top_k(embedded, searched, min(k, len(rows)), normalize=self.model.protocol.normalize)
-        return self._judged(self._hits(rows[ranking.indices[0]], ranking.distances[0], asked))
+        hits = self._hits(rows[ranking.indices[0]], ranking.distances[0], asked)
+        return self._judged(hits, query, _ALIKE * embedded.embedding.norm().item() ** 2)
 
     def _likeliest(self, asked: AttributeQuery, k: int | None) -> list[Hit]:
         distances, rows = (-log_probability(self._probabilities(), asked)).sort(stable=True)
         k = self._checked(k)
         return self._hits(rows[:k], distances[:k], asked)
 
-    def _judged(self, hits: list[Hit]) -> list[Hit]:
-        """Return hits with P(same person) and a verdict, where the run is calibrated for such distances."""
+    def _judged(self, hits: list[Hit], query: QueryImage, alike: float) -> list[Hit]:
+        """Return hits with P(same person) and a verdict, where the run is calibrated for such distances.
+
+        Args:
+            alike: the distance up to which a hit may be the query's own file; its content then tells.
+        """
         calibration = self.model.search_calibration
         if calibration is None:
             return hits
-        judged = [calibration.verdict(hit.distance) for hit in hits]
-        return [
-            replace(hit, same_person=probability, verdict=verdict)
-            for hit, (probability, verdict) in zip(hits, judged, strict=True)
-        ]
+        judged = []
+        for hit in hits:
+            probability, verdict = calibration.verdict(hit.distance)
+            if hit.distance <= alike and self._is_file_of(hit, query):
+                judged.append(replace(hit, verdict="same file"))
+            else:
+                judged.append(replace(hit, same_person=probability, verdict=verdict))
+        return judged
+
+    def _is_file_of(self, hit: Hit, query: QueryImage) -> bool:
+        """Return whether a hit is the query's own file; false where the images cannot be read."""
+        try:
+            return self.source.read(hit.path) == query.content
+        except DatasetLayoutError:
+            return False
 
     def _checked(self, k: int | None) -> int:
         if k is not None and not 1 <= k <= len(self):

@@ -25,7 +25,7 @@ class Similarity:
     probability: float | None = None
     """The probability of the same person by the run's calibration, in [0, 1]; ``None`` without one."""
     verdict: Verdict | None = None
-    """The calibration's name for the pair: ``same``, ``unsure`` or ``different``; ``None`` without one."""
+    """The calibration's name for the pair: ``possible``, ``unsure`` or ``no evidence``; ``None`` without one."""
 
     def __float__(self) -> float:
         return self.cosine

@@ -2,11 +2,13 @@
 
 The verdict on a hit is
 
-- *same* if its distance is below the threshold of the false-match rate 1e-3, and P(same person) is at least ½;
-- *different* if it is not below that of 1e-2, and P(same person) is below ½;
+- *possible* if its distance is below the threshold of the false-match rate 1e-3, and P(same person) is at least ½;
+- *no evidence* if it is not below that of 1e-2, and P(same person) is below ½;
 - *unsure* otherwise, also if there were too few pairs to know the threshold.
 
 Probability alone would depend on the gallery's share of same pairs, a rate alone would ignore it; both are required.
+All of it holds for images like those that it was fitted on: nothing here tells whether others are like them, so no
+verdict says more than that two images may show one person.
 """
 
 from __future__ import annotations
@@ -90,9 +92,9 @@ class Calibration:
         probability = self.probability(torch.tensor([distance], dtype=torch.float64)).item()
         near, far = self.threshold(SAME_AT), self.threshold(DIFFERENT_AT)
         if near is not None and distance < near and probability >= 0.5:
-            return probability, "same"
+            return probability, "possible"
         if far is not None and distance >= far and probability < 0.5:
-            return probability, "different"
+            return probability, "no evidence"
         return probability, "unsure"
 
     def mismatch(self, protocol: Protocol) -> str:

@@ -50,13 +50,13 @@ def pairs(judged: Agreement = "agrees", /, **values: str) -> tuple[AttributePair
 
 
 def sentence_of(**known: Any) -> str:
-    return match(same_person=0.97, verdict="same", **known).sentence
+    return match(same_person=0.97, verdict="possible", **known).sentence
 
 
 def test_what_both_show_and_what_one_does() -> None:
     worn = pairs(upper_color="red", lower_color="black", type_of_lower="pants", backpack="yes|no", hat="no", age="old")
     assert sentence_of(attributes=worn) == (
-        "Probably the same person (P = 0.97): both seem to show a red upper garment and black trousers; "
+        "Possibly the same person (P = 0.97): both seem to show a red upper garment and black trousers; "
         "a backpack seems to be on the first image only."
     )
 
@@ -82,7 +82,7 @@ def test_what_both_show_and_what_one_does() -> None:
     ],
 )
 def test_attributes_in_words(values: dict[str, str], words: str) -> None:
-    assert sentence_of(attributes=pairs(**values)) == f"Probably the same person (P = 0.97): {words}."
+    assert sentence_of(attributes=pairs(**values)) == f"Possibly the same person (P = 0.97): {words}."
 
 
 def test_many_conflicts_are_counted() -> None:
@@ -103,7 +103,7 @@ def test_every_attribute_of_the_papers_has_words(schema: Any, last: bool) -> Non
 
 def test_uncertain_attributes_are_left_out() -> None:
     sentence = sentence_of(attributes=pairs("uncertain", upper_color="red", hat="yes"))
-    assert sentence == "Probably the same person (P = 0.97): no attribute is predicted confidently for both images."
+    assert sentence == "Possibly the same person (P = 0.97): no attribute is predicted confidently for both images."
 
 
 def test_without_attributes_it_speaks_of_distance_and_parts() -> None:
@@ -112,13 +112,13 @@ def test_without_attributes_it_speaks_of_distance_and_parts() -> None:
         PartDistance("head", 0.1, 0.5, "the head"),
         PartDistance("legs", 9.0, 0.2, "the legs"),
     )
-    rare = match(same_person=0.999, verdict="same", false_match_rate=1e-3, blocks=parts)
+    rare = match(same_person=0.999, verdict="possible", false_match_rate=1e-3, blocks=parts)
     assert rare.sentence == (
-        "Probably the same person (P > 0.99): the distance is 0.25, and at most 1 in 1,000 pairs of different people "
+        "Possibly the same person (P > 0.99): the distance is 0.25, and at most 1 in 1,000 pairs of different people "
         "was as close in the calibration; the two are most alike in the legs and least in the head."
     )
     assert replace(rare, false_match_rate=None).sentence.startswith(
-        "Probably the same person (P > 0.99): the distance is 0.25; the two"
+        "Possibly the same person (P > 0.99): the distance is 0.25; the two"
     )
     equal = tuple(part._replace(dissimilarity=0.0) for part in parts)
     assert replace(rare, blocks=equal).sentence.endswith("; no part differs.")
@@ -135,11 +135,16 @@ def test_without_a_calibration_there_is_no_verdict() -> None:
     assert match().sentence == "The distance is 0.25, and the run has no calibration to tell what it means."
 
 
+def test_the_same_file_is_called_that() -> None:
+    assert match(same_person=None, verdict="same file").sentence == "Both are the same file."
+
+
 @pytest.mark.parametrize(
     ("verdict", "begins"),
     [
         ("unsure", "It is not clear whether this is the same person (P = 0.40)"),
-        ("different", "Probably not the same person (P = 0.40)"),
+        ("possible", "Possibly the same person (P = 0.40)"),
+        ("no evidence", "No evidence that this is the same person (P = 0.40)"),
     ],
 )
 def test_every_verdict_is_called_what_it_is(verdict: Any, begins: str) -> None:

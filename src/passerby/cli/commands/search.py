@@ -147,7 +147,14 @@ class _Answer:
             by = "filter, then distance" if image else "probability"
             matching = self.gallery.matching(self.attributes)
             answer |= {"attributes": self.attributes.values, "ranked_by": by, "matching": matching}
-        return {**answer, "gallery": self.place, "hits": [_hit_to_dict(hit) for hit in self.hits]}
+        answer |= {"gallery": self.place, "hits": [_hit_to_dict(hit) for hit in self.hits]}
+        return answer | ({} if self.calibrated_on is None else {"calibrated_on": self.calibrated_on})
+
+    @property
+    def calibrated_on(self) -> str | None:
+        """The images that P(same person) was fitted on; ``None`` where no hit has one."""
+        calibration = self.gallery.model.search_calibration
+        return calibration.data if calibration and any(hit.verdict for hit in self.hits) else None
 
     def draw(self, figure: Path, *, blur: bool | None) -> None:
         """Write a figure of the query and its hits."""
@@ -162,7 +169,10 @@ class _Answer:
         if self.image:
             query = ImageSet(self.image.source, blur=blur).image(self.image.sample.path)
             pid, camid = self.image.pid, self.image.sample.camid
-        save_figure(search_figure(query, found, pid=pid, camid=camid, attributes=attributes), figure)
+        save_figure(
+            search_figure(query, found, pid=pid, camid=camid, attributes=attributes, calibrated_on=self.calibrated_on),
+            figure,
+        )
 
     def print(self) -> None:
         """Print a table of the hits."""
@@ -183,13 +193,19 @@ class _Answer:
         for hit in self.hits:
             person = hit.pid if hit.role is Role.PERSON else hit.role.name.lower()
             labels = ("–" if label is None else str(label) for label in (person, hit.camid))
-            verdict = [f"{hit.same_person:.4f}", str(hit.verdict)] if calibrated else []
+            probability = "–" if hit.same_person is None else f"{hit.same_person:.4f}"
+            verdict = [probability, str(hit.verdict)] if calibrated else []
             path = escape_controls(hit.path, one_line=True)
             table.add_row(str(hit.rank), *(f"{getattr(hit, n):.4f}" for n in numbers), *verdict, *labels, path)
         console = Console(markup=False, highlight=False)
         if not console.is_terminal:
             console.width = 10_000  # a path in a pipe stays in one piece
         console.print(table)
+        if calibrated:
+            typer.echo(
+                f"P(same) and verdicts are those of the run's calibration on '{self.calibrated_on}'. Whether they hold "
+                "for these images is not known."
+            )
 
     def _heading(self) -> str:
         total = f"{len(self.gallery):,}"

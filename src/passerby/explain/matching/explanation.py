@@ -137,6 +137,8 @@ def explain_match(
     distance = compare(x, y, used.distance, normalize=used.normalize).pairs(torch.tensor([0]), torch.tensor([0])).item()
     calibration = model.calibration_for(used)
     probability, verdict = calibration.verdict(distance) if calibration else (None, None)
+    if calibration and images_a.source.read(a.path) == images_b.source.read(b.path):
+        probability, verdict = None, "same file"
     views = view_samples(model, images_a, [a]), view_samples(model, images_b, [b])
     return MatchExplanation(
         a=a,

@@ -56,12 +56,16 @@ def join_words(words: Sequence[str]) -> str:
 
 
 def _verdict(found: Comparison) -> str:
+    if found.verdict == "same file":
+        return "Both are the same file"
     if found.same_person is None:
         return f"The distance is {format_number(found.distance)}, and the run has no calibration to tell what it means"
     how = format_probability(found.same_person)
     if found.verdict == "unsure":
         return f"It is not clear whether this is the same person ({how})"
-    return f"Probably the same person ({how})" if found.verdict == "same" else f"Probably not the same person ({how})"
+    if found.verdict == "possible":
+        return f"Possibly the same person ({how})"
+    return f"No evidence that this is the same person ({how})"
 
 
 def _rate_clauses(found: Comparison) -> list[str]:

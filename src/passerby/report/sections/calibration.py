@@ -53,7 +53,7 @@ def _verification(runs: Sequence[Run]) -> Markup:
 def _calibration(run: Run) -> Iterator[Markup]:
     known = run.record.calibration
     if known is None:
-        text = "Not calibrated: distances are not probabilities, and searches do not call pairs same or different. {} "
+        text = "Not calibrated: distances are not probabilities, and searches give no verdicts. {} "
         text += "calibrates the run with images of people that the model was not trained on."
         yield paragraph(format_html(text, code(f"passerby calibrate {run.record.path} --data DATA")))
         return
