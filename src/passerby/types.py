@@ -361,7 +361,7 @@ class EvalResult:
 
 
 Verdict = Literal["same file", "possible", "unsure", "no evidence"]
-"""What a calibrated run makes of two images, if they are like those of its calibration
+"""The decision of a calibrated run about two images, if they are like those of its calibration
 (:mod:`passerby.metrics.calibration` defines it); ``same file`` where both have the same content."""
 
 
