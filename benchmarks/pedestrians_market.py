@@ -33,7 +33,8 @@ from passerby.synthetic.files import settings_json, short_hash
 from passerby.synthetic.settings import Settings
 from passerby.synthetic.spec import parse_difficulty
 from passerby.training.config import TrainConfig
-from passerby.training.loop import build_model, load_backbone_weights, train
+from passerby.training.initial import load_backbone_weights
+from passerby.training.loop import build_model, train
 from passerby.training.run import environment
 from passerby.types import Sample
 

@@ -16,6 +16,9 @@ from passerby.training.config import TrainConfig
 from passerby.training.run import RunFolder
 
 
+FORMER = {"model.options.normalized_attention": False, "model.options.same_weight": False}
+
+
 def row_of_before(folder: Path, config: TrainConfig) -> RunFolder:
     """Create a run whose config does not name its head region, as those of before that setting."""
     run = RunFolder(folder)
@@ -28,7 +31,7 @@ def row_of_before(folder: Path, config: TrainConfig) -> RunFolder:
 
 @pytest.mark.parametrize(
     ("recipe", "settings"),
-    [("strong_baseline", {}), ("attention_driven", {"parts.by": "strips"})],
+    [("strong_baseline", {}), ("attention_driven", {"parts.by": "strips", **FORMER})],
     ids=["images", "strips"],
 )
 def test_a_row_that_crops_nothing_by_pose_is_the_same_with_other_regions(
@@ -40,7 +43,7 @@ def test_a_row_that_crops_nothing_by_pose_is_the_same_with_other_regions(
 
 
 def test_a_row_of_before_was_cropped_with_the_former_regions(tmp_path: Path) -> None:
-    config = load_recipe("attention_driven")
+    config = with_overrides(load_recipe("attention_driven"), FORMER)
     run = row_of_before(tmp_path / "row", config)
     with pytest.raises(ConfigError, match=r"other settings or data \(parts\.head: got face, expected neck\)"):
         progress(run, config, inputs=lambda _: {}, queries=1)

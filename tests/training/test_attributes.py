@@ -29,6 +29,7 @@ def config(**changes: object) -> TrainConfig:
         "sampler.k": 2,
         "loss": {"name": "multitask"},
         "epochs": 2,
+        "schedule.warmup_epochs": 0,
         **changes,
     }
     return with_overrides(load_recipe("strong_baseline"), tree)

@@ -83,11 +83,11 @@ def _evaluate(
     """Check everything that can fail, then embed and compare."""
     protocol = protocol or model.protocol_for(dataset)
     check_distance(model.card, protocol.distance)
-    check_evaluable(dataset, protocol)
     if open_set:
         check_not_reranked(protocol)
     calibration = model.calibration_for(protocol)
     test = AttributeTest.of(model, dataset, attributes) if attributes else None
+    check_evaluable(dataset, protocol)  # last: it reads files
     query, gallery = sides = _embed(model, dataset, protocol, progress)
     warn_copied_embeddings(sides, protocol)
     result = evaluate_embeddings(query, gallery, protocol)

@@ -65,8 +65,10 @@ def test_a_second_fit_needs_overwrite(run, calibrated: Path, figures: Path) -> N
 
 def test_evaluation_reports_calibration_errors(run, calibrated: Path, figures: Path) -> None:
     with_thresholds(calibrated, 0.2, 0.4)
-    result = json.loads(run("evaluate", calibrated, "--data", figures, "--json").out)
-    assert result == passerby.load(calibrated).evaluate(passerby.data.load(figures)).to_dict()
+    calibrated_distance = ("--data", figures, "--distance", "global")
+    result = json.loads(run("evaluate", calibrated, *calibrated_distance, "--json").out)
+    model, people = passerby.load(calibrated), passerby.data.load(figures)
+    assert result == model.evaluate(people, protocol=replace(model.protocol_for(people), distance="global")).to_dict()
     found = result["details"]["calibration"]
     assert found["fitted_on_these"] is True
     assert {"ece", "ece_balanced", "same", "different", "at"} < set(found)
@@ -74,7 +76,7 @@ def test_evaluation_reports_calibration_errors(run, calibrated: Path, figures: P
     assert 0 <= found["at"][1]["false_match_rate"] <= found["at"][0]["false_match_rate"] <= 1
     assert found["at"][2]["false_match_rate"] is None
     assert 0 <= result["details"]["open_set"]["equal_error_rate"] <= 1
-    done = run("evaluate", calibrated, "--data", figures)
+    done = run("evaluate", calibrated, *calibrated_distance)
     assert "It was fitted on these images, so the errors are too small." in done.out
     assert "expected calibration error " in done.out
     assert "threshold for a false-match rate of 0.0001: unknown (too few pairs)" in done.out

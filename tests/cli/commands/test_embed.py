@@ -134,7 +134,10 @@ def test_one_file_serves_evaluation_and_search(run_folder: Path, market: Path, t
     for file in ("all.parquet", "f.parquet"):
         of_file = passerby("evaluate", "--features", tmp_path / file, "--json")
         assert of_file.exit_code == 0, of_file.output
-        assert json.loads(of_file.stdout) == json.loads(of_run.stdout)
+        found, expected = json.loads(of_file.stdout), json.loads(of_run.stdout)
+        assert expected["details"].pop("gallery_junk") == 1
+        assert found["details"].pop("gallery_junk") == (file == "all.parquet"), "saved features hold no junk"
+        assert found == expected
     query = next((market / "query").iterdir())
     found = passerby("search", run_folder, query, "--gallery", tmp_path / "f.parquet", "-k", 1, "--json")
     assert found.exit_code == 0, found.output

@@ -72,7 +72,7 @@ def test_the_worst_of_a_run_are_those_of_its_evaluation(
 ) -> None:
     file = tmp_path / "lists.png"
     command = ("figures", "ranked-list", trained, "--data", figures, "-n", 2, "-k", 3, "-o", file)
-    done = run(*command, "--queries", "worst", "--junk", "--rerank")
+    done = run(*command, "--queries", "worst", "--junk", "--rerank", "--distance", "global")
     assert (done.code, done.out) == (0, f"The figure is in {file}.\n"), done.err
     with Image.open(file) as image:
         assert image.format == "PNG"
