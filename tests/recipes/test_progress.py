@@ -15,7 +15,6 @@ from passerby.recipes.registry import load_recipe
 from passerby.training.config import TrainConfig
 from passerby.training.run import RunFolder
 
-
 FORMER = {"model.options.normalized_attention": False, "model.options.same_weight": False}
 
 
