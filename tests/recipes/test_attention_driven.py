@@ -13,7 +13,7 @@ from passerby.recipes.tables import load_table
 from passerby.training.config import read_config
 
 SYNTHETIC = "pedestrians:people=8,cameras=2,images=2,size=64x32,preset=easy"
-SMALL = {"model.options.width": 0.125, "data.height": 64, "data.width": 32, "sampler.p": 4}
+SMALL = {"model.options.width": 0.25, "data.height": 64, "data.width": 32, "sampler.p": 4}
 SEEN = {
     "baseline": ("strips", False, "concat"),
     "aligned": ("pose", False, "concat"),
