@@ -36,6 +36,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from passerby.errors import UnknownNameError
+from passerby.models.pointwise import PointwiseConv
 
 Mask = Literal["residual", "plain"]
 EPSILON = 1e-5
@@ -59,7 +60,7 @@ class ResidualUnit(nn.Module):
         super().__init__()
         self.stride, self.new_channels = stride, c_out - c_in
         first, second = (stride, 1) if early else (1, stride)
-        self.conv1 = nn.Conv2d(c_in, width, 1, first, bias=False)
+        self.conv1 = PointwiseConv(c_in, width, first)
         self.bn1 = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, second, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)

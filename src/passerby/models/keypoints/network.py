@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from passerby.data.keypoints.skeleton import KEYPOINT_NAMES
 from passerby.errors import ConfigError
+from passerby.models.pointwise import PointwiseConv
 
 COARSEST = 16
 """The stride of the coarsest map, in pixels; image sides are multiples of it."""
@@ -125,7 +126,7 @@ class Residual(nn.Module):
         self.second = nn.Sequential(nn.Conv2d(c_out, c_out, 3, padding=1, bias=False), nn.BatchNorm2d(c_out))
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or c_in != c_out:
-            self.shortcut = nn.Sequential(nn.Conv2d(c_in, c_out, 1, stride, bias=False), nn.BatchNorm2d(c_out))
+            self.shortcut = nn.Sequential(PointwiseConv(c_in, c_out, stride), nn.BatchNorm2d(c_out))
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.second(self.first(x)) + self.shortcut(x))
