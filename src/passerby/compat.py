@@ -52,7 +52,7 @@ _FORMER_OPTIONS: dict[str, dict[str, Any]] = {
     "dual_attention": {"scaled": False},
 }
 """The former defaults of models' options, by model."""
-_FORMER_SETTINGS: dict[str, dict[str, Any]] = {
+FORMER_SETTINGS: dict[str, dict[str, Any]] = {
     "augment": {"erase_fill": "mean", "erase_aspect": "log"},
     "parts": {"align": False, "head": "face"},
 }
@@ -134,7 +134,7 @@ def former_defaults(tree: dict[str, Any]) -> dict[str, Any]:
     if tree.pop("defaults", None) is not None:
         return tree
     model = tree.get("model")
-    sections = {name: values for name, values in _FORMER_SETTINGS.items() if name in tree}
+    sections = {name: values for name, values in FORMER_SETTINGS.items() if name in tree}
     if isinstance(model, dict):  # config.json
         completed = _complete(tree, {**sections, "loss": _former_loss(tree.get("loss"))})
         return completed | {"model": _complete_options(model, model.get("name"))}

@@ -42,6 +42,11 @@ def escape_controls(text: str, *, one_line: bool = False) -> str:
     return escaped.replace("\n", r"\n").replace("\t", r"\t") if one_line else escaped
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or its name if it has none."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 def is_utf8(text: str) -> bool:
     """Return whether a text can be stored: a file's name that is not UTF-8 cannot."""
     try:

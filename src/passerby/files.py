@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import platform
@@ -14,6 +15,9 @@ from functools import cache
 from pathlib import Path
 
 from passerby.errors import OutputError
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+"""The numbers of the errors of a full disk."""
 
 
 def check_target(path: str | Path, *, overwrite: bool = False) -> None:
@@ -124,17 +128,17 @@ def exclusive(path: str | Path) -> Iterator[None]:
     file = _target(path)
     lock = file.with_name(f".{hashlib.sha256(file.name.encode()).hexdigest()[:16]}.lock")
     busy = f"'{file}' is being written by another call. Fix: wait for it, or choose another name"
-    with file_lock(lock, otherwise=busy):
-        try:
-            yield
-        finally:
-            with suppress(OSError):
-                lock.unlink(missing_ok=True)
+    with file_lock(lock, otherwise=busy, remove=True):
+        yield
 
 
 @contextmanager
-def file_lock(path: str | Path, *, otherwise: str) -> Iterator[None]:
+def file_lock(path: str | Path, *, otherwise: str, remove: bool = False) -> Iterator[None]:
     """Hold the lock ``path``, which excludes other processes and threads; a killed process releases it.
+
+    Args:
+        otherwise: the error if it is held already.
+        remove: remove the file at the end.
 
     Raises:
         OutputError: with the text ``otherwise`` if the lock is held already; or if the file cannot be created.
@@ -153,6 +157,9 @@ def file_lock(path: str | Path, *, otherwise: str) -> Iterator[None]:
     try:
         yield
     finally:
+        if remove:
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
         lock.release()
 
 

@@ -7,7 +7,6 @@ line on stderr with exit code 1; any other exception is a bug and keeps its trac
 
 from __future__ import annotations
 
-import errno
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ from passerby.cli.registry import entries
 from passerby.cli.streams import escaped_output, flush_output
 from passerby.compat import FormerNameWarning
 from passerby.errors import OutputError, PasserbyError, escape_controls, is_utf8
+from passerby.files import NO_ROOM
 from passerby.interrupts import describe, exit_code, orderly_signals
 from passerby.plugins import load_plugin
 
@@ -67,7 +67,7 @@ _OF_PATHS = {"embedded null byte": "a path holds a NUL character", "Could not de
 def _reason(error: Exception) -> str | None:
     """Return what is wrong, for errors of the system as for those of this package; ``None`` for a bug."""
     if isinstance(error, OSError) and error.strerror:
-        fix = ". Fix: make room, or write elsewhere" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        fix = ". Fix: make room, or write elsewhere" if error.errno in NO_ROOM else ""
         return f"{error.strerror}{'' if error.filename is None else f': {str(error.filename)!r}'}{fix}"
     if isinstance(error, MemoryError):
         return f"there is not enough memory{f' ({error})' if str(error) else ''}. Fix: free some, or ask for less"

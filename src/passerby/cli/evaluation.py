@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 OWN = "own"
 """The word for the attribute labels that come with the dataset."""
-_GIVE_LABELS = "name the .mat or .csv of this data's people with --attribute-labels FILE"
+GIVE_LABELS = "name the .mat or .csv of this data's people with --attribute-labels FILE"
+"""The advice where there are no attribute labels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +206,7 @@ def _true_attributes(labels: str | None, dataset: Dataset, model: Model, *, opti
 
     if not labels or (optional and model.schema is None):
         return None
-    return read_attributes(dataset.source if labels == OWN else labels, schema_of(model), fix=_GIVE_LABELS)
+    return read_attributes(dataset.source if labels == OWN else labels, schema_of(model), fix=GIVE_LABELS)
 
 
 def _grouping(dimensions: Sequence[Dimension], dataset: Dataset, labels: str | None) -> Grouping:
@@ -219,7 +220,7 @@ def _grouping(dimensions: Sequence[Dimension], dataset: Dataset, labels: str | N
 
     attributes = None
     if "attributes" in dimensions:
-        attributes = read_attributes(dataset.source if labels in (None, OWN) else labels, fix=_GIVE_LABELS)
+        attributes = read_attributes(dataset.source if labels in (None, OWN) else labels, fix=GIVE_LABELS)
     return Grouping.of_dataset(dimensions, dataset, attributes=attributes)
 
 

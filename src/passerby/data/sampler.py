@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from itertools import cycle, islice
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor
@@ -17,23 +18,46 @@ EpochOf = Literal["images", "identities"]
 Coverage = Literal["groups", "all"]
 
 
-class BatchSampler(Protocol):
-    """The batches of one process, as lists of row numbers, a function of seed and ``epoch``."""
+class BatchSampler(ABC):
+    """The batches of one process, as lists of row numbers.
 
-    epoch: int
-    rank: int
-    world: int
+    They are a function of ``(seed, epoch)`` alone; with several processes each makes the same list and takes every
+    ``world``-th batch, so that all take equally many steps.
 
-    def __len__(self) -> int: ...
+    Args:
+        seed: the random seed.
+        rank: the index of this process.
+        world: the number of processes.
+    """
 
-    def __iter__(self) -> Iterator[list[int]]: ...
+    def __init__(self, *, seed: int, rank: int = 0, world: int = 1) -> None:
+        self.seed, self.rank, self.world = seed, rank, world
+        self.epoch = 0
+
+    @abstractmethod
+    def steps(self) -> int:
+        """Return the number of batches of all processes together."""
+
+    @abstractmethod
+    def batches(self) -> Iterator[list[int]]:
+        """Yield this epoch's batches of all processes together."""
+
+    def __len__(self) -> int:
+        return math.ceil(self.steps() / self.world)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """Iterate over this process's batches of the epoch ``self.epoch``; the first ones again where they run out."""
+        return islice(cycle(list(self.batches())), self.rank, len(self) * self.world, self.world)
+
+    def generator(self) -> Generator:
+        """Return the generator of this epoch's random numbers."""
+        return Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
 
 
-class PKSampler:
+class PKSampler(BatchSampler):
     """A sampler of lists of exactly ``p × k`` row numbers: ``p`` different people with ``k`` images each.
 
-    A person with fewer than ``k`` images repeats some. The batches are a function of ``(seed, epoch)`` alone; with
-    several processes each makes the same list and takes every ``world``-th batch, so that all take equally many steps.
+    A person with fewer than ``k`` images repeats some.
 
     ``epoch_of="images"``: a person occurs once for each ``k`` of their images, in groups of ``k``. Up to ``k`` − 1 of
     their images are left over, others in each epoch. ``coverage="all"`` adds a group for those, filled up with images
@@ -56,11 +80,9 @@ class PKSampler:
         labels: the class index of every row.
         p: the number of people per batch.
         k: the number of images per person.
-        seed: the random seed.
         epoch_of: what an epoch visits, see above.
         coverage: ``groups``: whole groups of ``k`` images; ``all``: every image, see above.
-        rank: the index of this process.
-        world: the number of processes.
+        seed, rank, world: as of :class:`BatchSampler`.
 
     Raises:
         ConfigError: if there are fewer than ``p`` people, or every image is to be seen in an epoch of identities.
@@ -90,9 +112,8 @@ class PKSampler:
                 f"a batch needs {p} different people, the training split has {len(self._rows)}; "
                 "lower sampler.p or add people"
             )
-        self.p, self.k, self.seed, self.epoch_of, self.coverage = p, k, seed, epoch_of, coverage
-        self.rank, self.world = rank, world
-        self.epoch = 0
+        super().__init__(seed=seed, rank=rank, world=world)
+        self.p, self.k, self.epoch_of, self.coverage = p, k, epoch_of, coverage
 
     def _visits(self) -> Tensor:
         """Return how often each person occurs in an epoch."""
@@ -102,15 +123,12 @@ class PKSampler:
             return torch.tensor([math.ceil(len(r) / self.k) for r in self._rows], dtype=torch.float)
         return torch.tensor([max(1, len(r) // self.k) for r in self._rows], dtype=torch.float)
 
-    def _steps(self) -> int:
+    def steps(self) -> int:
         """Return the number of batches of all processes together."""
         visits = self._visits()
         needed = math.ceil(visits.sum().item() / self.p)
         # a batch shows a person once: one with very many images may need more
         return max(needed, int(visits.max())) if self.coverage == "all" else needed
-
-    def __len__(self) -> int:
-        return math.ceil(self._steps() / self.world)
 
     def _draw(self, rows: Tensor, generator: Generator) -> list[Tensor]:
         """Return one person's rows, shuffled and split into groups of k (a short one is filled with repeats)."""
@@ -139,9 +157,9 @@ class PKSampler:
 
     def batches(self) -> Iterator[list[int]]:
         """Yield this epoch's batches of all processes together."""
-        generator = Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        generator = self.generator()
         groups = [self._draw(rows, generator) for rows in self._rows]
-        left, steps = self._visits(), self._steps()
+        left, steps = self._visits(), self.steps()
         while left.any():
             batch = []
             for person in self._choose(left, steps, generator).tolist():
@@ -151,16 +169,11 @@ class PKSampler:
             steps -= 1
             yield batch
 
-    def __iter__(self) -> Iterator[list[int]]:
-        """Iterate over this process's batches of the epoch ``self.epoch``."""
-        return _share(self, self.batches())
 
-
-class RandomSampler:
+class RandomSampler(BatchSampler):
     """A sampler of lists of exactly ``size`` row numbers in random order, of any people.
 
-    Every image comes once in an epoch, but for the first ones, which fill up the last batch. Batches are a function of
-    ``(seed, epoch)``, and split over processes as those of :class:`PKSampler`.
+    Every image comes once in an epoch, but for the first ones, which fill up the last batch.
 
     Args:
         rows: the number of rows to choose from.
@@ -175,28 +188,19 @@ class RandomSampler:
             raise ConfigError(
                 f"a batch needs {size} images, the training split has {rows}. Fix: lower sampler.p or add images"
             )
-        self.rows, self.size, self.seed, self.rank, self.world = rows, size, seed, rank, world
-        self.epoch = 0
+        super().__init__(seed=seed, rank=rank, world=world)
+        self.rows, self.size = rows, size
 
-    def __len__(self) -> int:
-        return math.ceil(math.ceil(self.rows / self.size) / self.world)
+    def steps(self) -> int:
+        """Return the number of batches of all processes together."""
+        return math.ceil(self.rows / self.size)
 
     def batches(self) -> Iterator[list[int]]:
         """Yield this epoch's batches of all processes together."""
-        generator = Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        generator = self.generator()
         order = torch.randperm(self.rows, generator=generator)
         for batch in torch.cat([order, order[: -self.rows % self.size]]).split(self.size):
             yield batch.tolist()
-
-    def __iter__(self) -> Iterator[list[int]]:
-        """Iterate over this process's batches of the epoch ``self.epoch``."""
-        return _share(self, self.batches())
-
-
-def _share(sampler: BatchSampler, batches: Iterator[list[int]]) -> Iterator[list[int]]:
-    """Return every ``world``-th batch; all processes take equally many, the first ones again where they run out."""
-    wanted = len(sampler) * sampler.world
-    return islice(cycle(list(batches)), sampler.rank, wanted, sampler.world)
 
 
 def create_sampler(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from passerby.data.dataset import SPLITS, Dataset
+from passerby.data.datasets.layout import count_of, preview
 from passerby.data.source import IMAGE_SUFFIXES, MASKS, Source, is_image
 
 _LOG = logging.getLogger(__name__)
@@ -47,32 +48,27 @@ class Unread:
     """The archives among the files."""
     links: tuple[str, ...] = ()
     """The links that lead to nothing."""
+    linked: tuple[str, ...] = ()
+    """The folders that are links, whose files are read."""
 
     def reasons(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield what is not read, with counts and what to do, and the files."""
         if self.images:
             folders = sorted({repr(posixpath.dirname(name)) for name in self.images})
-            more = f" and {len(folders) - 3:,} more" if len(folders) > 3 else ""
-            where = "" if folders == ["''"] else f" (in {', '.join(folders[:3])}{more})"
-            yield f"{_n(self.images, 'image', 'images')} that no split holds{where}", self.images
+            where = "" if folders == ["''"] else f" (in {preview(folders)})"
+            yield f"{count_of(len(self.images), 'image', 'images')} that no split holds{where}", self.images
         if self.others:
             endings = Counter(_ending(name) or "without an ending" for name in self.others)
             listed = ", ".join(f"{count:,} {ending}" for ending, count in endings.most_common(5))
             wanted = ", ".join(IMAGE_SUFFIXES)
-            what = _n(self.others, "file", "files")
+            what = count_of(len(self.others), "file", "files")
             yield f"{what} of other formats ({listed}; read are {wanted}; convert images)", self.others
         if self.archives:
             which = repr(self.archives[0]) if len(self.archives) == 1 else f"{self.archives[0]!r}, …"
-            yield (
-                f"{_n(self.archives, 'archive', 'archives')} among the files ({which}; unpack it, or give its path)",
-                self.archives,
-            )
+            what = count_of(len(self.archives), "archive", "archives")
+            yield f"{what} among the files ({which}; unpack it, or give its path)", self.archives
         if self.links:
-            yield f"{_n(self.links, 'link that leads', 'links that lead')} to nothing", self.links
-
-
-def _n(files: tuple[str, ...], one: str, many: str) -> str:
-    return f"{len(files):,} {one if len(files) == 1 else many}"
+            yield f"{count_of(len(self.links), 'link that leads', 'links that lead')} to nothing", self.links
 
 
 def _ending(name: str) -> str:
@@ -97,7 +93,8 @@ def unread_of(source: Source, held: Iterable[str] | None = None) -> Unread:
     archives = tuple(name for name in rest if _ending(name) in _ARCHIVES)
     others = tuple(name for name in rest if _ending(name) not in _ARCHIVES and _may_be_image(name))
     lost = () if held is None else tuple(sorted(images.difference(held)))
-    return Unread(lost, others, archives, source.links()[1])
+    folders, broken = source.links()
+    return Unread(lost, others, archives, broken, folders)
 
 
 def _is_label(name: str) -> bool:

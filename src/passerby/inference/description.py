@@ -15,6 +15,7 @@ from passerby.metrics.single_shot import MAX_DRAWS
 from passerby.models.base import ReidModel
 from passerby.models.keypoints.estimator import KIND
 from passerby.models.registry import check_size, create_model
+from passerby.types import Distance
 
 _FIX = "export or train the model again"
 _MOST_CLASSES = 10_000_000
@@ -34,7 +35,7 @@ class _Evaluation(_Section):
     normalize: StrictBool | None = None
     draws: StrictInt | None = Field(None, ge=0, le=MAX_DRAWS)
     seed: StrictInt = Field(0, ge=0)
-    distance: Literal["global", "local", "global_local"] | None = None
+    distance: Distance | None = None
 
 
 class _Parts(_Section):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from passerby.compat import FORMER_SETTINGS
 from passerby.errors import ConfigError
 from passerby.inference.description import build_described, damaged, read_description
 from passerby.inference.model import Model
 from passerby.inference.options import InferenceOptions
 from passerby.metrics.calibration import read_calibration
 from passerby.models.base import ReidModel
+from passerby.models.registry import option_value
 from passerby.weights.load import load_weights
 
 _LOG = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ def load(path: str | Path, options: InferenceOptions | None = None, **changes: A
         raise ConfigError(f"{network.card.name} sees no body parts, so keypoints change nothing: leave --keypoints out")
     load_weights(network, folder / "model.safetensors")
     # a run that does not say how it cropped is from before these ways were possible
-    parts = {"align": False, "head": "face", **description.parts.model_dump(exclude_unset=True)}
+    parts = {**FORMER_SETTINGS["parts"], **description.parts.model_dump(exclude_unset=True)}
     evaluation = description.evaluation.model_dump(exclude_unset=True)
     decided = {"keypoints": parts.pop("keypoints", None)} | {
         k: evaluation.pop(k, None) for k in ("flip_tta", "normalize")
@@ -71,6 +72,5 @@ def load(path: str | Path, options: InferenceOptions | None = None, **changes: A
 
 def _backbone(network: ReidModel, options: dict[str, Any]) -> str | None:
     """Return the name that the network's backbone was built by."""
-    default = inspect.signature(type(network)).parameters.get("backbone")
-    name = options.get("backbone", None if default is None else default.default)
+    name = option_value(type(network), options, "backbone")
     return name if isinstance(name, str) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -58,6 +59,12 @@ def check_size(name: str, *, num_classes: int | None = None, **options: Any) -> 
         raise ConfigError(
             f"{name} would have {parameters:,} parameters, expected at most {MAX_PARAMETERS:,}. Fix: lower its options"
         )
+
+
+def option_value(model: type[ReidModel], options: Mapping[str, Any], name: str) -> Any:
+    """Return an option of a model as given, else its default; ``None`` where the model has no such option."""
+    parameter = inspect.signature(model).parameters.get(name)
+    return options.get(name, None if parameter is None else parameter.default)
 
 
 def create_model(name: str, *, num_classes: int | None = None, **options: Any) -> ReidModel:

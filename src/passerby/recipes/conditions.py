@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
 from passerby.config import with_overrides
-from passerby.models.registry import MODELS, model_card
+from passerby.models.registry import MODELS, model_card, option_value
 from passerby.recipes.table_report import Condition
 from passerby.recipes.tables import Column, Table
 from passerby.training.config import TrainConfig
@@ -63,8 +62,7 @@ def value_of(config: TrainConfig, name: str) -> Any:
         return getattr(importlib.import_module(module), attribute)
     option = name.removeprefix("model.options.")
     if option != name:
-        parameter = inspect.signature(MODELS[config.model.name]).parameters.get(option)
-        return config.model.options.get(option, None if parameter is None else parameter.default)
+        return option_value(MODELS[config.model.name], config.model.options, option)
     if name == "evaluation.normalize" and config.evaluation.normalize is None:
         return model_card(config.model.name).normalize
     return flatten(config)[name]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -22,7 +21,7 @@ from passerby.data.registry import load as load_dataset
 from passerby.errors import ConfigError, UnknownNameError
 from passerby.evaluation.evaluate import check_distance, check_evaluable
 from passerby.inference.keypoint_source import describe_keypoints
-from passerby.models.registry import MODELS, model_card
+from passerby.models.registry import MODELS, model_card, option_value
 from passerby.recipes.conditions import shorten
 from passerby.recipes.progress import WEIGHTS, Inputs, Progress, progress
 from passerby.recipes.sizes import count
@@ -187,8 +186,7 @@ def backbone_name(config: TrainConfig) -> str:
     >>> backbone_name(load_recipe("aap_reid")), backbone_name(load_recipe("attention_driven"))
     ('resnet50', 'attention_driven')
     """
-    parameter = inspect.signature(MODELS[config.model.name]).parameters.get("backbone")
-    return str(config.model.options.get("backbone", config.model.name if parameter is None else parameter.default))
+    return str(option_value(MODELS[config.model.name], config.model.options, "backbone") or config.model.name)
 
 
 def _started_from(init: Mapping[str, str], config: TrainConfig) -> TrainConfig:

@@ -346,11 +346,8 @@ def _brief(conditions: tuple[Condition, ...]) -> str:
 def _row_to_dict(row: ReportRow) -> dict[str, Any]:
     return {
         "title": row.title,
-        "state": row.state,
-        "why": row.why,
         "note": row.note,
-        "run": None if row.run is None else row.run.name,
-        "settings": None if row.config is None else row.config.model_dump(mode="json"),
+        **{name: value for name, value in _outcome_to_dict(row.outcome).items() if name != "dataset"},
         "numbers": [_cell_to_dict(cell) for cell in row.cells],
         **({"datasets": [_outcome_to_dict(one) for one in row.outcomes]} if len(row.outcomes) > 1 else {}),
     }

@@ -15,6 +15,7 @@ from passerby.data.sampler import Coverage, EpochOf, Order
 from passerby.losses.registry import AnyLossConfig
 from passerby.losses.reid import LossConfig
 from passerby.metrics.single_shot import MAX_DRAWS
+from passerby.types import Distance
 
 MAX_SIDE = 4096
 """The largest height or width of images in pixels."""
@@ -123,7 +124,7 @@ class EvaluationConfig(Frozen):
     """A switch for flip test-time augmentation: embeddings of an image and its mirror image are averaged."""
     normalize: bool | None = None
     """A switch to L2-normalize embeddings before they are compared; ``None``: as in the model's paper."""
-    distance: Literal["global", "local", "global_local"] = "global"
+    distance: Distance = "global"
     """The distance that evaluations rank by: ``global`` compares embeddings, ``local`` stripes (DMLI), ``global_local``
     adds both. Searches always compare embeddings."""
     draws: int | None = Field(None, ge=0, le=MAX_DRAWS)

@@ -27,7 +27,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from passerby.config import read_as
-from passerby.errors import ConfigError, OutputError, TrainingError, WeightsError
+from passerby.errors import ConfigError, OutputError, TrainingError, WeightsError, first_line
 from passerby.losses.base import LossParts
 from passerby.training.base import B, R, Training
 from passerby.training.monitor import Monitor
@@ -185,7 +185,7 @@ class Engine(Generic[B, R]):
         try:
             save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors}, saved)
         except (OSError, SafetensorError) as error:
-            kept = f"the batch could not be saved: {_first_line(error)}"
+            kept = f"the batch could not be saved: {first_line(error)}"
         parts = ", ".join(f"{name} {value.item():.4g}" for name, value in loss.parts.items())
         raise TrainingError(
             f"the loss is not finite at step {step} ({parts}); {kept}. Fix: lower optimizer.lr or set precision=no, "
@@ -225,16 +225,12 @@ class Engine(Generic[B, R]):
                 self.folder.adopt_checkpoint(partial, epoch, world=self.training.world)
         except (RuntimeError, SafetensorError) as error:  # what torch and safetensors raise where writing fails
             raise OutputError(
-                f"cannot write a checkpoint into '{self.folder.path}': {_first_line(error)}. Fix: make room, then "
+                f"cannot write a checkpoint into '{self.folder.path}': {first_line(error)}. Fix: make room, then "
                 f"continue with --resume {self.folder.path}"
             ) from None
         finally:
             if self.main:
                 shutil.rmtree(partial, ignore_errors=True)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 @contextmanager

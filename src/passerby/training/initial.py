@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from passerby.compat import run_file
+from passerby.config import read_json
 from passerby.errors import ConfigError
 from passerby.models.base import ReidModel
 from passerby.models.registry import create_model
@@ -77,7 +77,7 @@ def origins(run: RunFolder) -> dict[str, Any]:
     found = {}
     for part, name in FILES.items():
         file = run_file(run.path, name)
-        report = json.loads(file.read_text()) if file.is_file() else {}
+        report = read_json(file, fix="train again under another --run") if file.is_file() else {}
         if isinstance(report, dict) and report.get("sha256"):
             found[part] = {key: str(report[key]) for key in ("source", "sha256")}
     return found

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import platform
@@ -18,7 +17,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,7 +29,7 @@ from pydantic import BaseModel
 from passerby.compat import DEFAULTS, current_settings
 from passerby.config import read_json
 from passerby.errors import ConfigError, OutputError
-from passerby.files import atomic_directory, atomic_write, file_lock
+from passerby.files import NO_ROOM, atomic_directory, atomic_write, file_lock
 
 _PACKAGES = ("passerby", "torch", "kornia", "accelerate", "pytorch-metric-learning", "numpy", "pillow")
 
@@ -42,7 +41,6 @@ _BEFORE_THE_FIRST_EPOCH = {
     *("metrics.jsonl", "evaluations.jsonl", "tensorboard", "checkpoints", LOCK),
 }
 """All that a run folder holds until its first epoch is over."""
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class RunFolder:
@@ -113,18 +111,13 @@ class RunFolder:
         Raises:
             OutputError: if one does.
         """
-        lock = self.path / LOCK
         busy = f"'{self.path}' is being trained by another process. Fix: wait for it, or choose another --run"
-        with file_lock(lock, otherwise=busy):
-            try:
-                yield
-            finally:
-                with suppress(OSError):
-                    lock.unlink(missing_ok=True)
+        with file_lock(self.path / LOCK, otherwise=busy, remove=True):
+            yield
 
     def unwritable(self, error: OSError) -> OutputError:
         """Return the error of a run that cannot write; it says how to go on."""
-        way = "make room" if error.errno in _NO_ROOM else "make the folder writable"
+        way = "make room" if error.errno in NO_ROOM else "make the folder writable"
         return OutputError(
             f"cannot write into '{self.path}': {error.strerror or error}. Fix: {way}, then continue with --resume "
             f"{self.path}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from passerby.errors import WeightsError
+from passerby.errors import WeightsError, first_line
 
 MODEL_FILE = "model.safetensors"
 """The weights in a run folder."""
@@ -59,8 +59,3 @@ def _from_hub(name: str) -> Path:
         return Path(hf_hub_download(f"{owner}/{repository}", file or MODEL_FILE))
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise WeightsError(f"hf:{name} could not be fetched ({first_line(error)})") from None
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, or its name if it has none."""
-    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -22,8 +22,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from passerby.errors import WeightsError
-from passerby.weights.find import find_file, first_line
+from passerby.errors import WeightsError, first_line
+from passerby.weights.find import find_file
 from passerby.weights.formats import foreign_format, is_safetensors
 
 State = dict[str, Tensor]

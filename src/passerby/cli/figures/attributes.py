@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from passerby.cli.evaluation import GIVE_LABELS, OWN
 from passerby.cli.figures.model_options import ModelOptions
 from passerby.cli.figures.sample_options import SampleOptions
 from passerby.cli.generated_figures import NumberOption
@@ -73,8 +74,7 @@ def _truth(labels: str | None, schema: Schema, source: Source) -> Attributes | N
     from passerby.data.attributes.labels import read_attributes
 
     if labels is not None:
-        fix = "name the .mat or .csv with --attribute-labels FILE"
-        return read_attributes(source if labels == "own" else labels, schema, fix=fix)
+        return read_attributes(source if labels == OWN else labels, schema, fix=GIVE_LABELS)
     if not source.is_synthetic:
         return None
     try:

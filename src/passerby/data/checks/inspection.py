@@ -10,7 +10,6 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from passerby.data.dataset import SPLITS, Dataset, Split
 from passerby.data.images.decode import decode
@@ -63,17 +62,15 @@ def _inspect(source: Source, path: str) -> FileInspection:
     digest = ""
     try:
         content = source.read(path)
-        digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+        digest = _digest(content)
         image = decode(content, name=path)
         pixels = np.asarray(image)
         # of the pixels, so that a copy in another format or with other metadata is the same image
-        digest = hashlib.blake2b(pixels.tobytes() + repr(pixels.shape).encode(), digest_size=16).hexdigest()
-        return FileInspection(digest, image.size, constant=_is_constant(image))
+        digest = _digest(pixels.tobytes() + repr(pixels.shape).encode())
+        return FileInspection(digest, image.size, constant=bool((pixels == pixels[0, 0]).all()))
     except (PasserbyError, OSError, EOFError, zlib.error) as error:
         return FileInspection(digest, problem=str(error) or type(error).__name__)
 
 
-def _is_constant(image: Image.Image) -> bool:
-    """Return whether all pixels have the color of the first."""
-    pixels = np.asarray(image)
-    return bool((pixels == pixels[0, 0]).all())
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()

@@ -13,6 +13,7 @@ from passerby.data.checks.inspection import ExaminedDataset
 from passerby.data.checks.report import Finding, Level
 from passerby.data.copies import Pair, self_matches
 from passerby.data.dataset import SPLITS, UNLABELED, Split, people, queries_without_match
+from passerby.data.datasets.layout import count_of
 from passerby.data.registry import explain
 from passerby.data.unread import unread_files
 from passerby.types import Role, Sample
@@ -33,17 +34,12 @@ def _by_person(samples: Iterable[Sample]) -> dict[int | None, list[Sample]]:
     return groups
 
 
-def _n(count: int, one: str, many: str) -> str:
-    """Return a count with its noun: ``1 image``, ``1,200 images``."""
-    return f"{count:,} {one if count == 1 else many}"
-
-
 def _images(samples: Iterable[Sample]) -> str:
-    return _n(len(_files(samples)), "image", "images")
+    return count_of(len(_files(samples)), "image", "images")
 
 
 def _persons(count: int) -> str:
-    return _n(count, "person", "people")
+    return count_of(count, "person", "people")
 
 
 def empty_splits(x: ExaminedDataset) -> Iterator[Finding]:
@@ -79,7 +75,9 @@ def no_identity(x: ExaminedDataset) -> Iterator[Finding]:
     roles = [s.role for s in x.samples("query", "gallery")]
     junk, distractors = roles.count(Role.JUNK), roles.count(Role.DISTRACTOR)
     if junk or distractors:
-        counts = f"{_n(junk, 'junk image', 'junk images')} and {_n(distractors, 'distractor', 'distractors')}"
+        counts = (
+            f"{count_of(junk, 'junk image', 'junk images')} and {count_of(distractors, 'distractor', 'distractors')}"
+        )
         yield Finding(
             "info", "no-identity", f"there are {counts}: junk is ignored, a distractor is always a false match"
         )
@@ -137,7 +135,7 @@ def unmatched_queries(x: ExaminedDataset) -> Iterator[Finding]:
     lost = queries_without_match(x.dataset.query, x.dataset.gallery)
     if lost and x.dataset.gallery:
         message = (
-            f"{_n(len(lost), 'query', 'queries')} without a valid match in the gallery: "
+            f"{count_of(len(lost), 'query', 'queries')} without a valid match in the gallery: "
             "their person is not there, or only from the query's own camera"
         )
         yield Finding("error", "unmatched-query", message, _files(lost))
@@ -157,7 +155,7 @@ def shared_people(x: ExaminedDataset) -> Iterator[Finding]:
 def unreadable(x: ExaminedDataset) -> Iterator[Finding]:
     """Report files that cannot be read or decoded."""
     if bad := {path: file.problem for path, file in x.files.items() if file.problem}:
-        count = _n(len(bad), "image cannot", "images cannot")
+        count = count_of(len(bad), "image cannot", "images cannot")
         reasons = "; ".join(list(bad.values())[:3])
         yield Finding("error", "unreadable", f"{count} be read: {reasons}", tuple(bad))
 
@@ -166,7 +164,7 @@ def constant_images(x: ExaminedDataset) -> Iterator[Finding]:
     """Report images of a single color, in which there is nothing to see."""
     decoded = [file for file in x.files.values() if file.size]
     if blank := tuple(path for path, file in x.files.items() if file.constant):
-        count, every = _n(len(blank), "image is", "images are"), len(blank) == len(decoded)
+        count, every = count_of(len(blank), "image is", "images are"), len(blank) == len(decoded)
         message = f"{count} of a single color: all distances between such images mean nothing"
         yield Finding(
             "error" if every else "warning", "constant", f"{message}{', and no other is left' * every}", blank
@@ -175,11 +173,12 @@ def constant_images(x: ExaminedDataset) -> Iterator[Finding]:
 
 def unread(x: ExaminedDataset) -> Iterator[Finding]:
     """Report files beside the images that are not read, and folders that are links."""
-    for reason, files in unread_files(x.dataset).reasons():
+    found = unread_files(x.dataset)
+    for reason, files in found.reasons():
         yield Finding("warning", "unread", f"not read: {reason}", files)
-    if folders := x.dataset.source.links()[0]:
+    if folders := found.linked:
         yield Finding(
-            "info", "links", f"{_n(len(folders), 'folder is a link', 'folders are links')}, followed", folders
+            "info", "links", f"{count_of(len(folders), 'folder is a link', 'folders are links')}, followed", folders
         )
 
 

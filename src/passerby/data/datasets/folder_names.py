@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from passerby.data.datasets.layout import preview
+
 SPLIT, CAMERA, DATE, SEQUENCE = "a split", "a camera", "a date", "a sequence"
 HEAP, CLASS = "a set of images", "a class"
 _SHOWN = 6
@@ -166,5 +168,4 @@ def several_people(names: Iterable[str]) -> str | None:
 
 
 def _quoted(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return ", ".join(map(repr, names[:_SHOWN])) + more
+    return preview(map(repr, names), shown=_SHOWN)

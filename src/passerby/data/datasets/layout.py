@@ -19,6 +19,11 @@ def preview(items: Iterable[str], *, shown: int = 3) -> str:
     return ", ".join(listed[:shown]) + more
 
 
+def count_of(number: int, one: str, many: str) -> str:
+    """Return a count with its noun: ``1 image``, ``1,200 images``."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
 class FileNames:
     """The names of a source's files, found as tables write them: é in one code or two, folders with backslashes."""
 

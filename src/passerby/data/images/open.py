@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeAlias
 from unicodedata import normalize
@@ -78,7 +79,7 @@ def open_images(place: str | Path) -> Dataset:
     return dataset or Dataset(UNLABELED, source, gallery=list_images(place)[1])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class QueryImage:
     """An image to search for: its bytes and its labels."""
 
@@ -86,7 +87,6 @@ class QueryImage:
     sample: Sample
     within: Source | None = field(default=None, compare=False, repr=False)
     """The directory, archive or dataset that contains it."""
-    _decoded: list[Image.Image] = field(default_factory=list, init=False, compare=False, repr=False)
 
     @classmethod
     def of(cls, query: ImageLike) -> QueryImage:
@@ -132,12 +132,10 @@ class QueryImage:
         """The source that contains it, which may know more of it: its keypoints, for example."""
         return self.within or Memory(self)
 
-    @property
+    @cached_property
     def image(self) -> Image.Image:
-        """The decoded image, upright, RGB; it is decoded once."""
-        if not self._decoded:
-            self._decoded.append(decode(self.content, name=self.sample.path))
-        return self._decoded[0]
+        """The decoded image, upright, RGB."""
+        return decode(self.content, name=self.sample.path)
 
     @property
     def pid(self) -> int | None:
