@@ -225,6 +225,8 @@ class Protocol:
     rerank: Rerank | None = None
     multi_query: Literal["mean", "max"] | None = None
     """The way to pool all images of a query's person and camera into one query; ``None``: each image is a query."""
+    branch: str | None = None
+    """The branch of the embedding that is compared alone; the code that embeds does so. ``None``: all of it."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Protocol:
@@ -239,6 +241,7 @@ class Protocol:
             camera = f"one gallery image per person from another camera, mean of {self.draws} draws (seed {self.seed})"
         length = "" if self.normalize else " of unnormalized embeddings"
         flip = ", flip test-time augmentation" if self.flip_tta else ""
+        length += f", branch {self.branch} alone" if self.branch else ""
         again = f", {self.rerank}" if self.rerank else ""
         again += f", {self.multi_query} of all images of a query's person and camera" if self.multi_query else ""
         precision = "no AP" if self.draws else f"AP {self.average_precision}"

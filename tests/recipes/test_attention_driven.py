@@ -47,3 +47,24 @@ def test_all_rows_run(tmp_path: Path) -> None:
         assert line.run is not None
         seen = json.loads((line.run / "model.json").read_text())["parts"]["by"]
         assert seen == SEEN[line.name][0] == read_config(line.run / "config.json").parts.by
+
+
+def test_branches_are_read_from_one_run(tmp_path: Path) -> None:
+    said: list[str] = []
+    report = reproduce(
+        "attention_driven", "table7", data=SYNTHETIC, rows=["head_without", "parts_without"], epochs=1, settings=SMALL,
+        output=tmp_path, show_progress=False, log=said.append,
+    )  # fmt: skip
+    assert said == [
+        "head_without: needs all_without: training",
+        "parts_without: reading the branch parts of all_without",
+    ]
+    folder = tmp_path / "attention_driven-table7"
+    assert [place.name for place in folder.iterdir() if place.is_dir()] == ["all_without"]
+    measured = {line.name: line for line in report.rows if line.state == "measured"}
+    assert set(measured) == {"head_without", "parts_without", "all_without"}
+    for name in ("head", "parts"):
+        kept = json.loads((folder / "all_without" / f"branch-{name}.json").read_text())
+        assert kept["protocol"]["branch"] == name
+        assert measured[f"{name}_without"].cells[3].ours == 100 * kept["mean_ap"]
+    assert json.loads((folder / "all_without" / "metrics.json").read_text())["protocol"]["branch"] is None

@@ -155,6 +155,7 @@ PRINTED = {
         both       94.65 85.22  84.78 71.92  94.96 -  93.45 -
         both_best  94.99 86.47  86.04 74.57  96.43 -  93.58 -
     """,
+    # Both readings of the branches: read from one network, and trained alone.
     ("attention_driven", "table7"): """
         global_with         90.11 96.05 97.33 75.23
         head_with           50.86 73.31 81.00 26.76
@@ -170,6 +171,18 @@ PRINTED = {
         lower_leg_without   30.58 51.92 61.01 14.23
         parts_without       87.10 95.37 97.62 69.84
         all_without         92.07 97.35 98.51 78.46
+        global_alone_with  90.11 96.05 97.33 75.23
+        head_alone_with  50.86 73.31 81.00 26.76
+        upper_body_alone_with  48.96 70.57 78.06 25.55
+        upper_leg_alone_with  48.96 71.41 79.54 28.54
+        lower_leg_alone_with  36.22 58.07 67.51 18.08
+        parts_alone_with  91.62 96.82 98.01 75.35
+        global_alone_without  85.75 94.54 96.79 68.24
+        head_alone_without  43.17 67.37 76.00 21.83
+        upper_body_alone_without  43.37 64.87 72.74 21.96
+        upper_leg_alone_without  42.66 66.15 75.38 23.54
+        lower_leg_alone_without  30.58 51.92 61.01 14.23
+        parts_alone_without  87.10 95.37 97.62 69.84
     """,
     ("attention_driven", "table8"): """
         without  93.26 97.92 98.90 99.17 82.47

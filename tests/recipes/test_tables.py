@@ -256,6 +256,26 @@ def test_re_ranked_rows_are_runs_of_others() -> None:
         )  # fmt: skip
 
 
+def test_branches_are_read_from_the_run_of_all_of_them() -> None:
+    table = load_table("attention_driven", "table7")
+    names = ("global", "head", "upper_body", "upper_leg", "lower_leg", "parts")
+    for way in ("with", "without"):
+        for name in names:
+            assert table.run(f"{name}_{way}") == f"all_{way}"
+            assert table.row(f"{name}_{way}").branch == name
+            assert table.run(f"{name}_alone_{way}") == f"{name}_alone_{way}"
+        options = table.config(f"all_{way}").model.options
+        assert {*create_model("attention_driven", **options).branches_of_embedding()} == {*names}
+    assert table.config("head_alone_with").model.options == {"branches": ("head",), "intra": True}
+    one = Row(title="", printed=((1.0,),))
+    for faulty in ({"reads": "one"}, {"branch": "head"}, {"reads": "one", "branch": "x", "changes": {"epochs": 1}}):
+        with pytest.raises(ValueError, match="expected a branch of another row, and no changes"):
+            Table(
+                recipe="aap_reid", paper="", name="", title="", metrics=("mAP",), columns=(MARKET,),
+                rows={"one": one, "of": Row(title="", printed=((1.0,),), **faulty)},
+            )  # fmt: skip
+
+
 def test_the_column_is_the_data_sets_own_or_the_first() -> None:
     table = load_table("aap_reid", "table1")
     assert [table.column(name) for name in (DUKE.data, CUHK03.data, "pedestrians")] == [DUKE, CUHK03, MARKET]

@@ -40,6 +40,8 @@ class ProtocolOptions:
     draws: int | None
     seed: int | None
     all_cameras: bool = False
+    branch: str | None = None
+    """The branch of a model to compare alone."""
 
     def apply(self, protocol: Protocol) -> Protocol:
         """Return ``protocol`` with these options, but for draws and seed, which a model resolves."""
@@ -51,6 +53,7 @@ class ProtocolOptions:
             distance=self.distance or protocol.distance,
             rerank=self.rerank,
             ignore_same_camera=protocol.ignore_same_camera and not self.all_cameras,
+            branch=self.branch,
         )
         return replace(protocol, name=MULTI_QUERY, multi_query=self.multi_query) if self.multi_query else protocol
 
@@ -181,6 +184,11 @@ def evaluate_run(
 
     if save_features:
         check_embeddings_path(save_features)
+        if protocol.branch:
+            raise ConfigError(
+                f"--save-features '{save_features}' would hold branch '{protocol.branch}' alone, which no search or "
+                "report can use. Fix: leave --branch or --save-features out"
+            )
     dataset, model = load_dataset(data), load(run, options)
     how = protocol.for_model(model, dataset)
     if per_query or dimensions:

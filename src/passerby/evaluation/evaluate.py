@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from passerby.data.attributes.labels import Attributes
 from passerby.data.dataset import Dataset, people, queries_without_match
-from passerby.errors import ConfigError, ProtocolError
+from passerby.errors import ConfigError, ProtocolError, UnknownNameError
 from passerby.evaluation.attribute_test import AttributeTest
 from passerby.evaluation.copies import check_no_copies, warn_copied_embeddings
 from passerby.evaluation.multi_query import check_further_images, pool_queries
@@ -22,7 +22,10 @@ from passerby.metrics.single_shot import NO_DRAWS
 from passerby.models.base import ReidModel
 from passerby.models.card import ModelCard
 from passerby.retrieval.matches import NAME_CAMERAS
-from passerby.types import EvalResult, Protocol, QueryGallery, Role, Sample
+from passerby.types import Embeddings, EvalResult, Protocol, QueryGallery, Role, Sample
+
+ALL_BRANCHES = "all"
+"""The name of the whole embedding of a model with branches."""
 
 
 def evaluate(
@@ -83,6 +86,9 @@ def _evaluate(
     """Check everything that can fail, then embed and compare."""
     protocol = protocol or model.protocol_for(dataset)
     check_distance(model.card, protocol.distance)
+    if protocol.branch is not None:
+        check_branch(model, protocol)
+        protocol = replace(protocol, branch=None if protocol.branch == ALL_BRANCHES else protocol.branch)
     if open_set:
         check_not_reranked(protocol)
     calibration = model.calibration_for(protocol)
@@ -106,13 +112,18 @@ def _evaluate(
 def _embed(
     model: Model, dataset: Dataset, protocol: Protocol, progress: Callable[[int], object] | None
 ) -> QueryGallery:
-    embed = partial(
-        model.embed_samples,
-        dataset.source,
-        with_local=protocol.distance != "global",
-        flip_tta=protocol.flip_tta,
-        progress=progress,
-    )
+    def embed(samples: Sequence[Sample]) -> Embeddings:
+        found = model.embed_samples(
+            dataset.source,
+            samples,
+            with_local=protocol.distance != "global",
+            flip_tta=protocol.flip_tta,
+            progress=progress,
+        )
+        if protocol.branch is None:
+            return found
+        return replace(found, embedding=model.network.read_branch(found.embedding, protocol.branch))
+
     samples = evaluated_samples(dataset, protocol)
     query, gallery = embed(samples.query), embed(samples.gallery)
     if protocol.multi_query:
@@ -147,6 +158,28 @@ def evaluated_samples(dataset: Dataset, protocol: Protocol) -> EvaluatedSamples:
         return EvaluatedSamples(query, gallery)
     pooled = {(sample.pid, sample.camid) for sample in query}
     return EvaluatedSamples(query, gallery, tuple(s for s in dataset.further if (s.pid, s.camid) in pooled))
+
+
+def check_branch(model: Model, protocol: Protocol) -> None:
+    """Check before any work that a model has the branch of a protocol, which may be :data:`ALL_BRANCHES`.
+
+    Raises:
+        ProtocolError: if it has no branches, or they are not compared by the protocol's distance.
+        UnknownNameError: if it has others.
+    """
+    known, name = model.network.branches_of_embedding(), protocol.branch
+    if not known:
+        raise ProtocolError(
+            f"{model.card.name} has no branches to evaluate alone, or these options mix them: got branch {name!r}. "
+            "Fix: leave the branch out"
+        )
+    if name is not None and name not in (*known, ALL_BRANCHES):
+        raise UnknownNameError(f"branch of {model.card.name}", name, (*known, ALL_BRANCHES))
+    if protocol.distance != "global":
+        raise ProtocolError(
+            f"distance {protocol.distance} compares stripes, which belong to no branch: got branch {name!r}. Fix: use "
+            "the distance global, or leave the branch out"
+        )
 
 
 def check_distance(card: ModelCard, distance: str) -> None:

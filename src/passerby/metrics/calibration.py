@@ -216,7 +216,12 @@ def _check_numbers(name: str, values: Sequence[object], *, low: float = -math.in
 
 def _distance_settings(protocol: Protocol) -> dict[str, Any]:
     """Return the settings that decide a distance."""
-    return {"distance": protocol.distance, "normalize": protocol.normalize, "flip_tta": protocol.flip_tta}
+    return {
+        "distance": protocol.distance,
+        "normalize": protocol.normalize,
+        "flip_tta": protocol.flip_tta,
+        "branch": protocol.branch or "all",
+    }
 
 
 def _joined(rates: dict[float, float | None]) -> str:

@@ -57,6 +57,19 @@ class ReidModel(nn.Module, ABC):
         """Return the blocks that the embedding consists of, in order and without gaps; none if it has no such parts."""
         return ()
 
+    def branches_of_embedding(self) -> dict[str, slice]:
+        """Return the columns of each branch that an evaluation may compare alone; none if the model has no branches."""
+        return {}
+
+    def read_branch(self, embedding: Float[Tensor, "b _"], name: str) -> Float[Tensor, "b _"]:
+        """Return the embeddings of one branch, as those of a model of that branch alone would be compared.
+
+        Args:
+            embedding: whole embeddings.
+            name: one of :meth:`branches_of_embedding`.
+        """
+        return embedding[:, self.branches_of_embedding()[name]]
+
     def parameter_count(self) -> int:
         """Return the number of parameters."""
         return sum(p.numel() for p in self.parameters())

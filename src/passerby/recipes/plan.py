@@ -64,7 +64,7 @@ class Plan:
     """The rows that an earlier version ran on these data into a folder without the suffix."""
 
     def run(self, row: str) -> RunFolder:
-        """Return the run folder of a row, or of the row that it re-ranks."""
+        """Return the run folder of a row, or of the row that it evaluates in another way."""
         name = self.table.run(row)
         return RunFolder(self.folder / f"{name}{'' if name in self.former else self.suffix}")
 
@@ -78,8 +78,9 @@ class Plan:
 
     def metrics(self, row: str) -> Path:
         """Return the file of a row's numbers."""
-        name = RERANKED_METRICS if self.table.row(row).reranks else "metrics.json"
-        return self.run(row).path / name
+        found = self.table.row(row)
+        read = f"branch-{found.branch}.json" if found.reads else "metrics.json"
+        return self.run(row).path / (RERANKED_METRICS if found.reranks else read)
 
     def progress(self, row: str) -> Progress:
         """Return the progress of a row; raises as :func:`~passerby.recipes.progress.progress` does."""

@@ -92,8 +92,8 @@ def _run(plans: Sequence[Plan], *, show_progress: bool, log: Callable[[str], obj
         try:
             if state != "finished":
                 _train(plan.run(name), plan.configs[name], state, show_progress=show_progress)
-            if plan.table.row(name).reranks:
-                _rerank(plan, name)
+            if plan.table.row(name).evaluates:
+                _evaluate_again(plan, name)
         except (PasserbyError, OSError, RuntimeError) as error:  # torch raises RuntimeError where memory ends
             why = failures[plan.column.title, name] = " ".join(str(error).split()) or type(error).__name__
             log(f"{label}: failed: {why}")
@@ -134,17 +134,19 @@ _DESCRIPTIONS: dict[Progress, str] = {
 
 
 def _describe_state(plan: Plan, name: str, state: Progress) -> str:
-    row = plan.table.row(name).reranks
-    if not row or plan.metrics(name).is_file():
+    row = plan.table.row(name)
+    if not row.evaluates or plan.metrics(name).is_file():
         return _DESCRIPTIONS[state]
-    return f"re-ranking {row}" if state == "finished" else f"needs {row}: {_DESCRIPTIONS[state]}"
+    what = f"re-ranking {row.reranks}" if row.reranks else f"reading the branch {row.branch} of {row.reads}"
+    return what if state == "finished" else f"needs {row.evaluates}: {_DESCRIPTIONS[state]}"
 
 
-def _rerank(plan: Plan, name: str) -> None:
-    """Evaluate a finished run with re-ranking."""
+def _evaluate_again(plan: Plan, name: str) -> None:
+    """Evaluate a finished run with re-ranking, or by one branch."""
     assert plan.test is not None
-    model = load(plan.run(name).path)
-    protocol = replace(model.protocol_for(plan.test), rerank=RERANKED)
+    row, model = plan.table.row(name), load(plan.run(name).path)
+    protocol = model.protocol_for(plan.test)
+    protocol = replace(protocol, rerank=RERANKED) if row.reranks else replace(protocol, branch=row.branch)
     result = model.evaluate(plan.test, protocol=protocol)
     with atomic_write(plan.metrics(name)) as partial:
         partial.write_text(json.dumps(result.to_dict(), indent=2) + "\n")

@@ -71,6 +71,10 @@ class Row:
     """The further changes for single datasets, by their names."""
     reranks: str = ""
     """The row whose run is evaluated with re-ranking for this row; the changes are that row's then."""
+    reads: str = ""
+    """The row whose run is evaluated by one branch for this row; the changes are that row's then."""
+    branch: str = ""
+    """The branch of that run (:meth:`~passerby.models.base.ReidModel.branches_of_embedding`)."""
     over: str = ""
     """The row over which the paper prints this row's increments (↑)."""
     unsupported: str = ""
@@ -78,13 +82,19 @@ class Row:
     note: str = ""
     """An ambiguity of the paper, and how it is read here."""
 
+    @property
+    def evaluates(self) -> str:
+        """The row whose run is evaluated in another way for this row; empty where the row has its own."""
+        return self.reranks or self.reads
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
     """A table of a paper, printed under the settings of its recipe.
 
     Raises:
-        ValueError: if a row's numbers do not match columns and metrics, or a re-ranked row does not name another row.
+        ValueError: if a row's numbers do not match columns and metrics, or a row that evaluates another one in another
+            way does not name it.
     """
 
     recipe: str
@@ -110,6 +120,13 @@ class Table:
             if row.reranks and (row.reranks not in self.rows or row.changes or row.on):
                 raise ValueError(
                     f"row {name} of {self.name} re-ranks {row.reranks!r}: expected another row, and no changes"
+                )
+            if bool(row.reads) != bool(row.branch) or (
+                row.reads and (row.reads not in self.rows or row.changes or row.on or row.reranks)
+            ):
+                raise ValueError(
+                    f"row {name} of {self.name} reads branch {row.branch!r} of {row.reads!r}: expected a branch of "
+                    "another row, and no changes"
                 )
             if row.over and row.over not in self.rows:
                 raise ValueError(f"row {name} of {self.name} names increments over {row.over!r}: expected another row")
@@ -145,8 +162,8 @@ class Table:
         return self.row(name).unsupported
 
     def run(self, name: str) -> str:
-        """Return the row that is trained for a row: itself, or the one that it re-ranks."""
-        return self.row(name).reranks or name
+        """Return the row that is trained for a row: itself, or the one that it evaluates in another way."""
+        return self.row(name).evaluates or name
 
     def config(self, name: str, data: str = "") -> TrainConfig:
         """Return the settings of a row, on the dataset of that name."""

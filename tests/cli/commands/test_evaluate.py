@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import passerby
+from passerby.metrics.protocol import evaluate_embeddings
 from passerby.models.registry import create_model
 from passerby.training.checkpoint import save_model
 from passerby.training.run import RunFolder
@@ -206,6 +207,51 @@ def test_the_readme_gives_the_metrics_of_the_command_for_a_run_with_parts(
     assert shown == json.loads(run("evaluate", own, "--data", data, "--json").out)
     assert shown == numbers(own, data, normalize=False, **how)
     assert shown["minp"] != numbers(own, data, normalize=False, by="pose")["minp"]
+
+
+@pytest.fixture
+def branched(tmp_path: Path, draw_people: Callable[..., Path]) -> tuple[Path, Path]:
+    """A run of a model with branches, and people to evaluate it on."""
+    data = draw_people(tmp_path / "data", people=8, cameras=2, images=3, size=(64, 32))
+    how = {"by": "strips", "overlap": 0.1}
+    return untrained(tmp_path / "run", "attention_driven", {"width": 0.125}, size=(64, 32), parts=how), data
+
+
+def test_a_branch_is_compared_alone_and_said(run, branched: tuple[Path, Path]) -> None:
+    own, data = branched
+    done = run("evaluate", own, "--data", data, "--branch", "upper_body")
+    assert "distance global of unnormalized embeddings, branch upper_body alone." in done.out.splitlines()[0]
+    found = json.loads(run("evaluate", own, "--data", data, "--branch", "upper_body", "--json").out)
+    assert found["protocol"]["branch"] == "upper_body"
+    model, dataset = passerby.load(own), passerby.data.load(data)
+    sides = [model.embed_samples(dataset.source, samples) for samples in (dataset.query, dataset.gallery)]
+    for side in sides:
+        side.embedding[:, :384] = 0  # columns 384 to 511 are the upper body's
+        side.embedding[:, 512:] = 0
+    by_hand = evaluate_embeddings(*sides, passerby.Protocol(normalize=True))  # a branch has its own length
+    assert (found["mean_ap"], found["minp"]) == pytest.approx((by_hand.mean_ap, by_hand.minp), abs=1e-9)
+    whole = json.loads(run("evaluate", own, "--data", data, "--json").out)
+    assert found["minp"] != whole["minp"]
+    assert json.loads(run("evaluate", own, "--data", data, "--branch", "all", "--json").out) == whole
+
+
+def test_a_branch_that_cannot_be_compared_is_refused(
+    run, branched: tuple[Path, Path], trained: Path, figures: Path, tmp_path: Path
+) -> None:
+    own, data = branched
+    for more, wrong in (
+        (("--branch", "upper_bodi"), "unknown branch of attention_driven 'upper_bodi'. Did you mean upper_body"),
+        (("--branch", "head", "--save-features", tmp_path / "f.parquet"), "Fix: leave --branch or --save-features out"),
+    ):
+        done = run("evaluate", own, "--data", data, *more)
+        assert (done.code, done.err.count("\n")) == (1, 1)
+        assert wrong in done.err
+    for name in ("head", "all"):
+        done = run("evaluate", trained, "--data", figures, "--branch", name)
+        assert done.code == 1
+        assert "has no branches to evaluate alone, or these options mix them: got branch" in done.err
+    done = run("evaluate", "--features", tmp_path / "x.parquet", "--branch", "head")
+    assert (done.code, "--branch has no effect with --features" in done.err) == (1, True)
 
 
 def test_an_output_that_cannot_be_written_is_an_error(run, trained: Path, figures: Path, tmp_path: Path) -> None:

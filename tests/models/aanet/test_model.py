@@ -246,6 +246,18 @@ def test_the_embedding_is_every_v_in_order() -> None:
     torch.testing.assert_close(output.branches["attention"][0], attended[1])
 
 
+def test_branches_of_the_embedding_are_the_tasks() -> None:
+    found = model().branches_of_embedding()
+    assert list(found) == ["global", "parts", "attributes", "attention"]
+    assert [found[name].stop // 256 for name in found] == [1, 7, 11, 12]
+    net = model().eval()
+    embedding = net(images()).embedding
+    torch.testing.assert_close(net.read_branch(embedding, "global"), net.head(net.backbone(images()).mean((2, 3)))[0])
+    assert model(parts=False, attributes=False, attention_map=False).branches_of_embedding() == {}
+    some = model(attributes=False, attention_map=False).branches_of_embedding()
+    assert {name: columns.stop for name, columns in some.items()} == {"global": 256, "parts": 7 * 256}
+
+
 def test_the_attention_map_is_the_mask_of_its_groups() -> None:
     for threshold in ("otsu", "mean", "none"):
         output = model(threshold=threshold).eval()(images())

@@ -227,6 +227,35 @@ def test_a_single_branch_is_that_of_the_whole_network(name: str) -> None:
     assert torch.allclose(output.logits, among_all.branches["intra"][place], atol=1e-5)
 
 
+@pytest.mark.parametrize("name", [*BRANCHES, "parts"])
+def test_a_branch_that_is_read_is_compared_as_a_network_of_it_alone(name: str) -> None:
+    names = BRANCHES[1:] if name == "parts" else (name,)
+    whole, alone = small().eval(), small(branches=names).eval()
+    alone.stem.load_state_dict(whole.stem.state_dict())
+    for each in names:
+        alone.branches[each].load_state_dict(whole.branches[each].state_dict())
+    if alone.inter is not None:
+        assert whole.inter is not None
+        alone.inter.load_state_dict(whole.inter.state_dict())
+    images, parts = inputs()
+    read = whole.read_branch(whole(images, parts).embedding, name)
+    assert torch.allclose(read, alone(images, parts).embedding, atol=1e-5)
+    assert not torch.allclose(read[:1], read[1:2], atol=1e-3)
+
+
+def test_branches_of_the_embedding_are_its_columns() -> None:
+    found = small().branches_of_embedding()
+    assert list(found) == [*BRANCHES, "parts"]
+    assert [found[name] for name in ("global", "head", "parts")] == [slice(0, 256), slice(256, 384), slice(256, 768)]
+    assert [found[name].stop for name in BRANCHES] == [256, 384, 512, 640, 768]
+    raw = small(same_weight=False).eval()
+    embedding = raw(*inputs()).embedding
+    assert torch.equal(raw.read_branch(embedding, "upper_leg"), embedding[:, 512:640])
+    assert small(fusion="fc").branches_of_embedding() == {}, "one layer mixes them"
+    assert small(branches=("head",)).branches_of_embedding() == {}
+    assert list(small(branches=("global", "head")).branches_of_embedding()) == ["global", "head"]
+
+
 def test_part_fusion_without_the_whole_body() -> None:
     model = small(branches=BRANCHES[1:])
     assert model.embedding_size == 512

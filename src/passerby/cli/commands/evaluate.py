@@ -49,6 +49,15 @@ def evaluate(  # noqa: PLR0913 - options of a command
     data: DataOption = None,
     features: FeaturesOption = None,
     distance: DistanceOption = None,
+    branch: Annotated[
+        str | None,
+        typer.Option(
+            "--branch",
+            metavar="NAME",
+            help="Branch of the embedding to compare alone: global, head, upper_body, upper_leg, lower_leg, parts or "
+            "all of attention_driven; global, parts, attributes, attention or all of aanet (default all).",
+        ),
+    ] = None,
     ap: Annotated[
         Literal["step", "trapezoid"],
         typer.Option("--ap", help="Average precision: step, or trapezoid as in Market-1501's original code."),
@@ -138,12 +147,14 @@ def evaluate(  # noqa: PLR0913 - options of a command
         draws=draws,
         seed=seed,
         all_cameras=all_cameras,
+        branch=branch,
     )
     if features:
         check_unused_with_features(
             {
                 "RUN": run,
                 "--data": data,
+                "--branch": branch,
                 "--attribute-labels": attribute_labels,
                 "--keypoints": keypoints,
                 "--flip-tta": flip_tta,

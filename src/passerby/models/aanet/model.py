@@ -232,6 +232,17 @@ class AANet(ReidModel):
             named.append(("attention map", ""))
         return consecutive_blocks((name, HIDDEN, region) for name, region in named)
 
+    def branches_of_embedding(self) -> dict[str, slice]:
+        """Return the columns of each task."""
+        numbers = {
+            "global": 1,
+            "parts": len(self.parts),
+            "attributes": len(VECTORS) * (self.attributes is not None),
+            "attention": int(self.attention is not None),
+        }
+        tasks = [(name, HIDDEN * number, "") for name, number in numbers.items() if number]
+        return {name: columns for name, columns, _ in consecutive_blocks(tasks)} if len(tasks) > 1 else {}
+
     def _parts(self, X: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Return V and scores of the six parts; no scores without classifiers."""
         pooled = pool_rows(X, peak_parts(X, PARTS)).unbind(dim=1)  # six times (b, z)

@@ -46,6 +46,8 @@ from passerby.types import ModelOutput
 
 GLOBAL = "global"
 BRANCHES = (GLOBAL, *PARTS)
+PART_FUSION = "parts"
+"""The name of all parts together, among the branches of an embedding."""
 Fusion = Literal["inter", "equal", "fc", "concat"]
 _REGIONS = {
     "head": "the head",
@@ -273,6 +275,19 @@ class AttentionDriven(ReidModel):
         whole = [("whole body", _GLOBAL_FEATURES, "")] if GLOBAL in self.names else []
         parts = [(name.replace("_", " "), _PART_FEATURES, _REGIONS[name]) for name in self.part_names]
         return consecutive_blocks([*whole, *parts])
+
+    def branches_of_embedding(self) -> dict[str, slice]:
+        """Return the columns of each branch, and of all parts together (Table 7); none if one layer mixes them."""
+        if self.fuse is not None or len(self.names) == 1:
+            return {}
+        columns = {name: block.columns for name, block in zip(self.names, self.blocks(), strict=True)}
+        parts = [columns[name] for name in self.part_names]
+        return columns | ({PART_FUSION: slice(parts[0].start, parts[-1].stop)} if len(parts) > 1 else {})
+
+    def read_branch(self, embedding: Float[Tensor, "b _"], name: str) -> Float[Tensor, "b _"]:
+        """Return the features of a branch, divided by their length where those of the whole embedding are."""
+        features = super().read_branch(embedding, name)
+        return F.normalize(features, dim=1) if self.same_weight else features
 
     def _branches(self, images: Tensor, parts: Tensor | None) -> dict[str, BranchOutput]:
         inputs = {GLOBAL: self.stem(images)} if GLOBAL in self.names else {}
