@@ -96,6 +96,7 @@ def load_weights(
     fresh: Callable[[str], bool] | None = None,
     rename: Callable[[Mapping[str, Tensor]], State] | None = None,
     part_of_model: bool = False,
+    fitted: Callable[[Mapping[str, Tensor]], State] | None = None,
 ) -> WeightsReport:
     """Copy the tensors of a checkpoint into ``module``, all of them or none.
 
@@ -113,6 +114,8 @@ def load_weights(
             file that has some of these keys must have all.
         rename: a function from the file's tensors to tensors with the module's keys.
         part_of_model: whether the file may be that of a whole model, of which ``module`` is a part.
+        fitted: a function from the tensors of the module's variants to those that the module has; what it leaves out
+            is reported.
 
     Raises:
         WeightsError: if a tensor is missing, left over or of another shape (the message names them), or
@@ -134,6 +137,9 @@ def load_weights(
     if outside and not part_of_model:  # what does not have the prefix is left over
         theirs |= {k: state[k] for k in outside}
         outside = ()
+    if fitted:
+        all_theirs, theirs = theirs, fitted(theirs)
+        outside += tuple(k for k in all_theirs if k not in theirs)
     allowed, extra = _tuple(missing), _tuple(unexpected)
     prefixes = (*_tuple(ignore), *(name for name in allowed if name in extra))
     theirs = {k: v for k, v in theirs.items() if not k.startswith(prefixes or "\0")}
@@ -278,7 +284,7 @@ def load_backbone(
 
     Args:
         backbone: the backbone, or a model that has no separate one; its ``added`` names the modules that a checkpoint
-            may lack.
+            may lack, its ``fitted`` is as for :func:`load_weights`.
         source: as for :func:`load_weights`; the file of a whole model serves too.
         heads: key prefixes to leave out on both sides.
         missing: the prefixes of names that may be missing from the file.
@@ -294,6 +300,7 @@ def load_backbone(
         missing=missing,
         unexpected=unexpected,
         part_of_model=True,
+        fitted=getattr(backbone, "fitted", None),
     )
 
 

@@ -3,7 +3,7 @@
 The five branches process the whole body and four parts of it, which are cropped by the person's keypoints. They share
 the first convolution. Each learns identities separately, and an inter-attention weighs the parts.
 
-- Table 1, base network: :class:`Branch`;
+- Table 1, base network: :class:`Branch`, :mod:`passerby.models.attention_driven.stem`;
 - Eq 1–2, body regions: :mod:`passerby.data.keypoints.regions`;
 - Eq 3–7, intra-attention: :mod:`passerby.models.attention_driven.blocks`;
 - Eq 8, μ = σ(wE + b), and Eq 9, E_l = [(1 + μ_i) E_i]: :class:`InterAttention`;
@@ -28,7 +28,7 @@ which is ``data.normalization=image_mean``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, cast, get_args
 
 import torch
@@ -39,6 +39,7 @@ from torch.nn import functional as F
 from passerby.data.keypoints.regions import PARTS
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
 from passerby.models.attention_driven.blocks import LEVELS, AttentionBlock, Mask
+from passerby.models.attention_driven.stem import Stem
 from passerby.models.base import WHOLE, MapLayers, NoClassifier, ReidModel, identity_classifier
 from passerby.models.card import Block, ModelCard, consecutive_blocks
 from passerby.models.registry import register
@@ -62,14 +63,6 @@ _GLOBAL_FEATURES, _PART_FEATURES = 256, 128
 def _scaled(channels: int, width: float) -> int:
     """Return a scaled number of channels, a multiple of 4: attention units are a quarter as wide as their block."""
     return max(4, 4 * round(width * channels / 4))
-
-
-class Stem(nn.Sequential):
-    """The convolution that all branches share."""
-
-    def __init__(self, channels: int) -> None:
-        conv = nn.Conv2d(3, channels, 3, 2, 1, bias=False)
-        super().__init__(conv, nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
 
 
 class BranchOutput(NamedTuple):
@@ -153,6 +146,10 @@ class AttentionDriven(ReidModel):
         same_weight: divide the embedding's halves, the global and the fused part features, by their lengths; where one
             layer or weight is over both (``fc``, ``weigh_global``), the whole. Without, embeddings are features as they
             come.
+        own_statistics: normalize the shared convolution by batch statistics of each of the five streams. Without, one
+            moving average over whole images and parts serves all of them at test (see the stem). The paper shares the
+            layer ("Five intra-attention networks with shared lower convolutional layers", Fig 3) and does not mention
+            batch normalization; a shared layer of Keras, which it uses, has one moving average, too.
     """
 
     card: ClassVar[ModelCard] = ModelCard(
@@ -182,6 +179,7 @@ class AttentionDriven(ReidModel):
         dropout: float = 0.5,
         weigh_global: bool = False,
         same_weight: bool = True,
+        own_statistics: bool = False,
     ) -> None:
         super().__init__()
         self.names = _in_order(branches)
@@ -190,7 +188,7 @@ class AttentionDriven(ReidModel):
         if width <= 0:
             raise ConfigError(f"width is a factor above 0, got {width}. Fix: 1 is the paper's, 0.5 half its channels")
         stem = _scaled(_STEM, width)
-        self.stem = Stem(stem)
+        self.stem = Stem(stem, self.names if own_statistics else ())
         attention = {"decomposed": decomposed, "mask": mask, "normalized": normalized_attention}
         self.branches = nn.ModuleDict(
             {name: Branch(stem, part=name != GLOBAL, width=width, intra=intra, **attention) for name in self.names}
@@ -213,6 +211,10 @@ class AttentionDriven(ReidModel):
     def part_names(self) -> tuple[str, ...]:
         """The names of the part branches, top to bottom."""
         return tuple(name for name in self.names if name != GLOBAL)
+
+    def fitted(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the tensors of another row of the tables as this one has them, to start from."""
+        return self.stem.with_own_statistics(tensors, "stem.")
 
     def _initialize(self) -> None:
         """Initialize convolutions before a ReLU with Kaiming normal (fan out); others keep PyTorch's default."""
@@ -290,11 +292,10 @@ class AttentionDriven(ReidModel):
         return F.normalize(features, dim=1) if self.same_weight else features
 
     def _branches(self, images: Tensor, parts: Tensor | None) -> dict[str, BranchOutput]:
-        inputs = {GLOBAL: self.stem(images)} if GLOBAL in self.names else {}
+        inputs = {GLOBAL: self.stem.stream(images, GLOBAL)} if GLOBAL in self.names else {}
         if self.part_names:
             chosen = _checked(images, parts)[:, [PARTS.index(name) for name in self.part_names]]  # (b, p, 3, y, x)
-            stems = self.stem(chosen.flatten(0, 1)).unflatten(0, chosen.shape[:2])
-            inputs |= {name: stems[:, place] for place, name in enumerate(self.part_names)}
+            inputs |= self.stem.parts(chosen, self.part_names)
         return {name: self.branches[name](inputs[name]) for name in self.names}
 
     def _fused(self, E: tuple[Tensor, ...]) -> Tensor:
