@@ -143,7 +143,8 @@ def test_a_wrong_checkpoint(run, trained: Path, work: Path, tmp_path: Path, kind
         file.write_bytes((trained / "model.safetensors").read_bytes()[:100_000])
     elif kind == "other":
         torch.save({"classifier.weight": torch.zeros(3, 4), "something.else": torch.zeros(2)}, file)
-    fails(run("import-weights", "osnet_x0_25", file, work / "run"), file.name)
+    fails(run("import-weights", file, "--model", "osnet_x0_25", "-o", work / "run"), file.name)
+    fails(run("import-weights", file, "-o", work / "run"), file.name)
     assert files_in(work) == []
 
 

@@ -24,6 +24,7 @@ LIGHTEST: dict[str, dict[str, object]] = {
     "aligned_reid": {"backbone": "resnet18"},
     "attention_driven": {"width": 0.25},
     "dual_attention": {"backbone": "resnet18_half"},
+    "ide": {"backbone": "resnet18_half"},
     "strong_baseline": {"backbone": "resnet18"},
 }
 

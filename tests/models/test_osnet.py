@@ -13,6 +13,9 @@ from passerby.models.registry import create_model
 from passerby.weights.load import load_weights
 
 WIDTHS = {"osnet_x0_25": 0.25, "osnet_x0_5": 0.5, "osnet_x0_75": 0.75, "osnet_x1_0": 1.0}
+VARIANTS = {"osnet_ibn_x1_0": "osnet_x1_0", "osnet_ain_x1_0": "osnet_x1_0"} | {
+    f"osnet_ain_{width}": f"osnet_{width}" for width in ("x0_25", "x0_5", "x0_75")
+}
 # As the paper prints them for features alone (backbone and the layer to 512), rounded to a tenth.
 MILLIONS = {"osnet_x0_25": 0.2, "osnet_x0_5": 0.6, "osnet_x0_75": 1.3, "osnet_x1_0": 2.2}
 
@@ -43,13 +46,29 @@ def test_other_identities_leave_the_classifier_out(checkpoints: Path) -> None:
         assert model(images()).logits.shape == (2, 3)
 
 
+def feature_parameters(name: str) -> int:
+    with torch.device("meta"):
+        return create_model(name).parameter_count()
+
+
 def test_width_by_width() -> None:
-    counts = {}
-    for name in WIDTHS:
-        with torch.device("meta"):
-            model = create_model(name, num_classes=1)
-        counts[name] = model.parameter_count() - sum(p.numel() for p in model.classifier.parameters())
+    counts = {name: feature_parameters(name) for name in WIDTHS}
     assert {name: round(count / 1e6, 1) for name, count in counts.items()} == MILLIONS
+
+
+def test_torchreid_counts_the_shared_gate_once_for_each_stream() -> None:
+    """It prints 2,193,616 for x1.0: each of the six gates four times."""
+    with torch.device("meta"):
+        model = create_model("osnet_x1_0")
+    gates = sum(p.numel() for name, p in model.named_parameters() if ".gate." in name)
+    assert model.parameter_count() + 3 * gates == 2_193_616
+
+
+@pytest.mark.parametrize(("variant", "plain"), VARIANTS.items())
+def test_variants_have_the_parameters_of_the_plain_ones(variant: str, plain: str) -> None:
+    """An instance normalization has those of the BN that it replaces; OSNet-IBN adds one to two blocks of 256."""
+    added = 2 * 2 * 256 if "ibn" in variant else 0
+    assert feature_parameters(variant) == feature_parameters(plain) + added
 
 
 @pytest.mark.parametrize("name", WIDTHS)

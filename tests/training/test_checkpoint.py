@@ -103,8 +103,8 @@ def test_files_are_as_readable_as_the_umask_says(tmp_path: Path) -> None:
 
 
 def test_import_of_a_foreign_checkpoint(foreign: Path, tmp_path: Path) -> None:
-    report = import_checkpoint("osnet_x0_25", foreign, tmp_path / "deep" / "run")
-    assert report.share == 1.0
+    found = import_checkpoint("osnet_x0_25", foreign, tmp_path / "deep" / "run")
+    assert found.report.share == 1.0
     model, original = load(tmp_path / "deep" / "run"), trained("osnet_x0_25")
     assert model.size == model_card("osnet_x0_25").input_size == (256, 128)
     assert json.loads((tmp_path / "deep" / "run" / "model.json").read_text())["num_classes"] == 4
@@ -147,7 +147,11 @@ def test_import_without_a_classifier_makes_an_embedding_only_model(tmp_path: Pat
 def test_a_run_remembers_where_its_weights_come_from(foreign: Path, tmp_path: Path) -> None:
     import_checkpoint("osnet_x0_25", foreign, tmp_path / "run")
     about = json.loads((tmp_path / "run" / "model.json").read_text())["weights"]["imported"]
-    assert about == {"source": str(foreign), "sha256": hashlib.sha256(foreign.read_bytes()).hexdigest()}
+    assert about == {
+        "source": str(foreign),
+        "sha256": hashlib.sha256(foreign.read_bytes()).hexdigest(),
+        "toolkit": "torchreid",
+    }
 
 
 def test_what_is_allowed_to_be_missing_is_the_same_each_time(tmp_path: Path) -> None:
@@ -163,6 +167,7 @@ def test_what_is_allowed_to_be_missing_is_the_same_each_time(tmp_path: Path) -> 
 
 
 FAST_REID = (("neck.", "heads.bottleneck.0."), ("classifier.weight", "heads.weight"))
+MEAN = torch.tensor([123.675, 116.28, 103.53]).view(1, 3, 1, 1)
 AUTHORS = (("neck.", "bottleneck."), ("backbone.", "base."))
 
 
@@ -173,7 +178,7 @@ def test_the_bn_neck_baselines_of_other_programs_are_read(names: tuple[tuple[str
     for key, value in original.items():
         ours, name = next(((o, n) for o, n in names if key.startswith(o)), ("", ""))
         theirs[name + key[len(ours) :]] = value
-    torch.save({"model": theirs | {"pixel_mean": torch.ones(1, 3, 1, 1)}, "iteration": 9}, tmp_path / "model.pth")
+    torch.save({"model": theirs | {"pixel_mean": MEAN}, "iteration": 9}, tmp_path / "model.pth")
     options = {"backbone": "resnet18_half"}
     import_checkpoint("strong_baseline", tmp_path / "model.pth", tmp_path / "run", options=options)
     ours_now = load(tmp_path / "run").network.state_dict()

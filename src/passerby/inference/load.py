@@ -1,4 +1,4 @@
-"""A run folder → a model that is ready to embed images."""
+"""A run folder, or a checkpoint of another program → a model that is ready to embed images."""
 
 from __future__ import annotations
 
@@ -10,32 +10,49 @@ from typing import Any
 from passerby.compat import FORMER_SETTINGS
 from passerby.errors import ConfigError
 from passerby.inference.description import build_described, damaged, read_description
+from passerby.inference.foreign import read_foreign
 from passerby.inference.model import Model
 from passerby.inference.options import InferenceOptions
 from passerby.metrics.calibration import read_calibration
 from passerby.models.base import ReidModel
 from passerby.models.registry import option_value
+from passerby.weights.find import MODEL_FILE
 from passerby.weights.load import load_weights
 
 _LOG = logging.getLogger(__name__)
 
 
-def load(path: str | Path, options: InferenceOptions | None = None, **changes: Any) -> Model:
-    """Return the model that a run folder holds, ready to embed images.
+def load(
+    path: str | Path,
+    options: InferenceOptions | None = None,
+    *,
+    model: str | None = None,
+    size: tuple[int, int] | None = None,
+    **changes: Any,
+) -> Model:
+    """Return the model of a run folder, or of a checkpoint of another toolkit, ready to embed images.
 
     Args:
+        path: a run folder; or a checkpoint file of torchreid, fast-reid or another program (docs/checkpoints.md), whose
+            architecture its names and shapes tell.
         options: how to embed (:class:`~passerby.inference.options.InferenceOptions`); what is ``None`` is decided by
             the run, or else by the model's paper.
+        model: the model that a checkpoint file is of, where it does not tell (:func:`passerby.list_models`).
+        size: the image size (height, width) of a checkpoint file's model, where it does not tell.
         changes: single options by name: ``load("runs/x", device="cuda", batch_size=256)``.
 
     Raises:
         ConfigError: if ``path`` is not a run folder with a finished model, the device cannot be used, or ``keypoints``
             are given for a model that sees no body parts.
         UnknownNameError: for an option that does not exist.
-        WeightsError: if the run's files do not fit together.
+        WeightsError: if the run's files do not fit together, or a checkpoint is of no model that is known.
     """
     options = (options or InferenceOptions()).updated(**changes)
     folder = Path(path)
+    if not folder.is_dir() and (folder.is_file() or Path(str(path).rpartition("#")[0]).is_file()):
+        return _load_file(path, options, model=model, size=size)
+    if model is not None or size is not None:
+        raise ConfigError(f"model and size are of a checkpoint file; '{folder}' is none. Fix: leave them out")
     description_file = folder / "model.json"
     if not folder.exists():
         raise ConfigError(f"'{folder}' does not exist. Fix: give the folder of a completed run")
@@ -63,11 +80,35 @@ def load(path: str | Path, options: InferenceOptions | None = None, **changes: A
         normalization=description.normalization,
     )
     try:
-        model = make(**evaluation)
+        loaded = make(**evaluation)
     except TypeError as error:  # an entry that no version writes
         raise damaged(description_file, str(error)) from None
-    _LOG.info("%s: %r, %s", folder, model, model.options.describe())
-    return model
+    _LOG.info("%s: %r, %s", folder, loaded, loaded.options.describe())
+    return loaded
+
+
+def _load_file(
+    path: str | Path, options: InferenceOptions, *, model: str | None, size: tuple[int, int] | None
+) -> Model:
+    """Return the model of a checkpoint file.
+
+    Raises:
+        ConfigError: if it is the file inside a run folder, or its model sees body parts.
+    """
+    folder = Path(path).parent
+    if Path(path).name == MODEL_FILE and (folder / "model.json").is_file():
+        raise ConfigError(f"'{path}' is the weights of a run. Fix: give its folder, '{folder}'")
+    found = read_foreign(path, model=model, size=size)
+    network = found.network
+    if "parts" in network.card.inputs:
+        raise ConfigError(
+            f"{network.card.name} sees body parts, and a checkpoint does not tell how they are cut. Fix: make a run "
+            f"folder of it, `passerby import-weights {path} --model {network.card.name} -o RUN`, and load that"
+        )
+    if options.keypoints:
+        raise ConfigError(f"{network.card.name} sees no body parts, so keypoints change nothing: leave --keypoints out")
+    backbone = _backbone(network, found.options)
+    return Model(network, found.size, options, backbone=backbone, normalization=found.normalization)
 
 
 def _backbone(network: ReidModel, options: dict[str, Any]) -> str | None:

@@ -5,26 +5,38 @@ the classifier (no bias) and the cosine retrieval see it after batch normalizati
 is fixed at 0. Tricks outside the network (warm-up, random erasing, label smoothing) are in
 ``passerby.recipes.strong_baseline``.
 
+With ``pooling="gem"`` (a learned generalized mean), ``non_local`` and the stem of other programs it is also the network
+of fast-reid's AGW and SBS (He et al., 2020), and of the paper authors' code, whose stem has no ReLU.
+
 Deviations: no center loss.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from passerby.errors import ConfigError
 from passerby.models.backbones import create_backbone
+from passerby.models.backbones.resnet import Stem
 from passerby.models.base import ReidModel, identity_classifier
 from passerby.models.card import ModelCard
+from passerby.models.gem import GeM
 from passerby.models.registry import register
 from passerby.types import ModelOutput
 
 
 @register
 class StrongBaseline(ReidModel):
-    """The strong baseline with a BN neck."""
+    """The strong baseline with a BN neck.
+
+    Args:
+        pooling: the pooling of the last map, ``average`` or ``gem``.
+        stem: the stem of a ResNet (:data:`~passerby.models.backbones.resnet.Stem`).
+        non_local: whether a ResNet-50 or -101 has non-local blocks in layers 2 and 3.
+    """
 
     card: ClassVar[ModelCard] = ModelCard(
         name="strong_baseline",
@@ -34,9 +46,23 @@ class StrongBaseline(ReidModel):
         parameters=25_050_176,
     )
 
-    def __init__(self, *, num_classes: int | None = None, backbone: str = "resnet50", last_stride: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        num_classes: int | None = None,
+        backbone: str = "resnet50",
+        last_stride: int = 1,
+        pooling: Literal["average", "gem"] = "average",
+        stem: Stem = "padded",
+        non_local: bool = False,
+    ) -> None:
         super().__init__()
-        self.backbone = create_backbone(backbone, last_stride=last_stride)
+        if pooling not in ("average", "gem"):
+            raise ConfigError(f"pooling is average or gem, got {pooling!r}")
+        variant: dict[str, Any] = {"stem": stem} if stem != "padded" else {}
+        variant |= {"non_local": True} if non_local else {}
+        self.backbone = create_backbone(backbone, last_stride=last_stride, **variant)
+        self.pool = GeM() if pooling == "gem" else None
         self.embedding_size = self.backbone.channels
         self.neck = nn.BatchNorm1d(self.embedding_size)
         self.neck.bias.requires_grad_(False)
@@ -45,6 +71,7 @@ class StrongBaseline(ReidModel):
             nn.init.normal_(weight, std=0.001)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> ModelOutput:
-        pooled = self.backbone(images).mean(dim=(2, 3))  # (b, c)
+        maps = self.backbone(images)
+        pooled = maps.mean(dim=(2, 3)) if self.pool is None else self.pool(maps)  # (b, c)
         necked = self.neck(pooled)
         return ModelOutput(embedding=necked, metric=pooled, logits=self.classifier(necked))

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import save
 from torch import Tensor
 
@@ -14,12 +13,10 @@ from passerby.compat import DEFAULTS
 from passerby.data.images.normalize import Normalization
 from passerby.errors import ConfigError
 from passerby.files import atomic_directory, atomic_write
+from passerby.inference.foreign import ForeignModel, read_foreign
 from passerby.models.base import ReidModel
-from passerby.models.registry import MODELS, create_model, model_card
 from passerby.training.config import PartsConfig
 from passerby.training.run import RunFolder
-from passerby.weights.load import WeightsReport, foreign_names, load_model
-from passerby.weights.read import read_state
 
 
 def save_model(
@@ -61,7 +58,7 @@ def save_model(
 
 
 def import_checkpoint(
-    model: str,
+    model: str | None,
     weights: str | Path,
     run: str | Path,
     *,
@@ -69,49 +66,37 @@ def import_checkpoint(
     size: tuple[int, int] | None = None,
     missing: Iterable[str] = (),
     unexpected: Iterable[str] = (),
-) -> WeightsReport:
-    """Create a run folder from a checkpoint of a registered model that another trainer wrote.
+) -> ForeignModel:
+    """Create a run folder from a checkpoint that another trainer wrote.
 
     A checkpoint without a classifier becomes an embedding-only model.
 
     Args:
-        size: the image size (height, width); by default the model card's.
+        model: the registered model; ``None``: told by the names and shapes of the checkpoint's tensors.
+        size: the image size (height, width); by default the toolkit's or the model card's.
         missing: the prefixes of tensors that the checkpoint may lack; they keep initial values, always the same ones.
         unexpected: the prefixes of tensors that the checkpoint may have beside those of the model.
 
     Raises:
-        WeightsError: if the checkpoint does not fit.
-        ConfigError: if the folder exists.
+        WeightsError: if the checkpoint does not fit, or does not tell its model.
+        ConfigError: if the folder exists, or the checkpoint does not tell its image size.
         OutputError: if it cannot be written.
     """
     folder = RunFolder(run)
     if folder.path.exists():
         raise ConfigError(f"'{folder.path}' exists. Fix: choose a new folder for the imported model")
-    size = size or model_card(model).input_size
-    with torch.device("meta"):  # names without memory
-        rename = foreign_names(create_model(model, num_classes=1, **(options or {})))
-    classes = _count_classes(rename(read_state(weights)), MODELS[model].identities)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        built = create_model(model, num_classes=classes, **(options or {}))
-    report = load_model(built, weights, missing=missing, unexpected=unexpected)
+    found = read_foreign(weights, model=model, options=options, size=size, missing=missing, unexpected=unexpected)
     with atomic_directory(folder.path) as partial:
-        parts = PartsConfig().model_dump()
         save_model(
             RunFolder(partial),
-            built,
-            options=options or {},
-            size=size,
-            parts=parts,
-            weights={"imported": report.origin},
+            found.network,
+            options=found.options,
+            size=found.size,
+            normalization=found.normalization,
+            parts=PartsConfig().model_dump(),
+            weights={"imported": found.origin},
         )
-    return report
-
-
-def _count_classes(state: Mapping[str, Tensor], identities: str) -> int | None:
-    """Return the number of identities of a checkpoint's classifier; ``None`` if it has none."""
-    found = (v for k, v in state.items() if f".{k}".endswith(f".{identities}") and v.ndim > 1)
-    return next((int(matrix.shape[0]) for matrix in found), None)
+    return found
 
 
 def _num_classes(state: Mapping[str, Tensor], identities: str) -> int | None:

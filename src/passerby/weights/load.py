@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from passerby.compat import current_state, former_tensor_name
 from passerby.errors import WeightsError
+from passerby.weights.architecture import architecture
 from passerby.weights.key_maps import flat_to_nested, strong_baseline_names
 from passerby.weights.read import State, check_none, file_digest, read_checkpoint
 from passerby.weights.read import read_state as read_state
@@ -145,7 +146,7 @@ def load_weights(
     theirs = {k: v for k, v in theirs.items() if not k.startswith(prefixes or "\0")}
     found = compare(module, theirs, ignore=prefixes, fresh=fresh, missing=allowed)
     report = replace(found, outside=outside, prefix=wrapped + prefix, cast=_precision(theirs), source=str(source))
-    _check_fit(module, report, unexpected=extra)
+    _check_fit(module, report, unexpected=extra, network=architecture(file.state))
     values = {key: theirs[key].to(ours[key].dtype) for key in report.matched}
     _check_values(source, values)
     module.load_state_dict(values, strict=False)
@@ -201,8 +202,11 @@ def _unwrapped(state: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> tuple
     return taken, state
 
 
-def _check_fit(module: nn.Module, report: WeightsReport, *, unexpected: tuple[str, ...]) -> None:
+def _check_fit(module: nn.Module, report: WeightsReport, *, unexpected: tuple[str, ...], network: str | None) -> None:
     """Check that nothing is missing, left over or of another shape.
+
+    Args:
+        network: the known network that the file is of, for the message.
 
     Raises:
         WeightsError: otherwise.
@@ -210,9 +214,12 @@ def _check_fit(module: nn.Module, report: WeightsReport, *, unexpected: tuple[st
     left = [k for k in report.unexpected if not k.endswith(_COUNTER) and not k.startswith(unexpected or "\0")]
     if report.matched and not (report.missing or report.reshaped or left):
         return
+    expected = architecture(module.state_dict())
+    named = f"; its names and shapes are those of {network}" if network else ""
+    named += f", expected {expected}" if network and expected and expected != network else ""
     raise WeightsError(
-        f"'{report.source}' does not fit {type(module).__name__}: {report}. Fix: give a checkpoint of exactly this "
-        f"model (backbone, depth, variant), or allow by name what may be {_allowed_by(report, left)}"
+        f"'{report.source}' does not fit {type(module).__name__}: {report}{named}. Fix: give a checkpoint of exactly "
+        f"this model (backbone, depth, variant), or allow by name what may be {_allowed_by(report, left)}"
     )
 
 

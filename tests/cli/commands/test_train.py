@@ -160,7 +160,7 @@ def test_an_interrupted_run_says_how_it_is_continued(run, monkeypatch: pytest.Mo
         (["train", "aap_reid"], "no training data"),
         (["train", "--resume", "nosuch"], "is not a run folder"),
         (["train", "aap_reid", "--data", "x", "--set", "epochs"], "key=value"),
-        (["import-weights", "osnet_x0_25", "nofile.pth", "run"], "no checkpoint at"),
+        (["import-weights", "nofile.pth", "-o", "run"], "no checkpoint at"),
     ],
 )
 def test_errors_of_the_start_need_no_torch(arguments: list[str], words: str, tmp_path: Path) -> None:

@@ -35,6 +35,32 @@ def test_parameter_counts(depth: int) -> None:
     assert backbone.channels == (512 if depth in (18, 34) else 2048)
 
 
+@pytest.mark.parametrize("depth", [18, 34, 50, 101])
+def test_ibn_a_has_as_many_parameters(depth: int) -> None:
+    """IBN-Net prints 25.56 million for ResNet-50 with its ImageNet classifier, and for ResNet-50-IBN-a."""
+    with torch.device("meta"):
+        backbone = create_backbone(f"resnet{depth}_ibn_a")
+    assert sum(p.numel() for p in backbone.parameters()) == COUNTS[depth]
+    halves = {name for name, module in backbone.named_modules() if isinstance(module, nn.InstanceNorm2d)}
+    assert len(halves) == sum(DEPTHS[depth][:3])
+
+
+def test_a_fresh_non_local_block_changes_nothing_and_ends_its_stage() -> None:
+    backbone = ResNet(50, non_local=True).eval()
+    plain = ResNet(50).eval()
+    plain.load_state_dict({k: v for k, v in backbone.state_dict().items() if not k.startswith("NL_")})
+    with torch.inference_mode():
+        assert torch.equal(backbone(images()), plain(images()))
+    assert backbone.stages["layer3"] is backbone.get_submodule("NL_3.2")
+    assert backbone.stages["layer4"] is backbone.layer4
+
+
+@pytest.mark.parametrize("options", [{"stem": "round"}, {"non_local": True}])
+def test_variants_that_do_not_exist(options: dict[str, object]) -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown (stem 'round'|depth of a ResNet with non-local blocks '18')"):
+        create_backbone("resnet18", **options)
+
+
 def test_keys_are_torchvisions_without_the_classifier() -> None:
     with torch.device("meta"):
         state = ResNet(50).state_dict()
@@ -132,13 +158,17 @@ def test_attention_keeps_the_plain_keys() -> None:
 def test_backbones_by_name() -> None:
     resnets = [
         "resnet101",
+        "resnet101_ibn_a",
         "resnet152",
         "resnet18",
         "resnet18_half",
+        "resnet18_ibn_a",
         "resnet26",
         "resnet26_half",
         "resnet34",
+        "resnet34_ibn_a",
         "resnet50",
+        "resnet50_ibn_a",
     ]
     assert backbone_names() == ["mobilenet_v2", *resnets]
     with pytest.raises(UnknownNameError, match="resnet50"):

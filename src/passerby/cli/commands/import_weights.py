@@ -13,11 +13,17 @@ from passerby.errors import ConfigError
 
 @command("import-weights", panel=Panel.TRAIN, order=2)
 def import_weights(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Model, e.g. osnet_x0_25; `passerby models` lists all.")
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE", help="Checkpoint: .safetensors, .pth or .pt; FILE#NAME; hf:OWNER/NAME."),
     ],
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Checkpoint: .safetensors, .pth or .pt; FILE#NAME.")],
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder to make.")],
+    run: Annotated[Path | None, typer.Option("--output", "-o", metavar="RUN", help="Run folder to make.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", metavar="MODEL", help="Model, as `passerby models` lists it (default told by the file)."
+        ),
+    ] = None,
     options: Annotated[
         list[str] | None,
         typer.Option(
@@ -25,7 +31,8 @@ def import_weights(
         ),
     ] = None,
     size: Annotated[
-        str | None, typer.Option("--size", metavar="HEIGHTxWIDTH", help="Image size (default that of the model).")
+        str | None,
+        typer.Option("--size", metavar="HEIGHTxWIDTH", help="Image size (default the toolkit's or model's)."),
     ] = None,
     missing: Annotated[
         list[str] | None,
@@ -40,12 +47,15 @@ def import_weights(
     from passerby.config import parse_overrides
     from passerby.weights.find import find_file
 
+    model, file, run = _arguments(files, model, run)
+    if run is None:
+        raise ConfigError("import-weights needs a folder to write to. Fix: give --output RUN")
     chosen, height_width = parse_overrides(options or ()), _size(size) if size else None
     if not file.startswith("hf:"):
         find_file(file)  # before the imports that take seconds
     from passerby.training.checkpoint import import_checkpoint
 
-    report = import_checkpoint(
+    found = import_checkpoint(
         model,
         file,
         run,
@@ -54,8 +64,21 @@ def import_weights(
         missing=missing or (),
         unexpected=unexpected or (),
     )
-    typer.echo(str(report))
+    typer.echo(str(found))
     typer.echo(f"The model is in {run}.")
+
+
+def _arguments(words: list[str], model: str | None, run: Path | None) -> tuple[str | None, str, Path | None]:
+    """Return model, file and run folder; ``MODEL FILE RUN`` are the former arguments, accepted for one release."""
+    if len(words) == 1:
+        return model, words[0], run
+    if len(words) != 3 or model is not None or run is not None:
+        raise ConfigError(
+            f"import-weights takes one FILE, got {', '.join(words)}. Fix: import-weights FILE --output RUN"
+        )
+    former, file, folder = words
+    typer.echo(f"passerby: the arguments are now: import-weights {file} --model {former} --output {folder}", err=True)
+    return former, file, Path(folder)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal, Protocol, get_args
+from typing import Any, ClassVar, Literal, Protocol, get_args
 
 from torch import nn
 
@@ -56,6 +56,7 @@ def create_backbone(
     attention: AttentionFactory | None = None,
     attention_stages: tuple[int, ...] = (3, 4),
     attention_position: AttentionPosition = "post_bn",
+    **variant: Any,
 ) -> Backbone:
     """Build a backbone with fresh weights.
 
@@ -64,6 +65,7 @@ def create_backbone(
         attention: builds the attention module of a block, given its number of channels.
         attention_stages: stages whose blocks carry one.
         attention_position: after a block's last BN, or before it.
+        variant: options that only some backbones have, such as ``stem`` and ``non_local`` of ResNets.
 
     Raises:
         UnknownNameError: for a name that is not in :func:`backbone_names`.
@@ -83,4 +85,5 @@ def create_backbone(
         attention=attention,
         attention_stages=attention_stages,
         attention_position=attention_position,
+        **variant,
     )
