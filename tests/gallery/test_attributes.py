@@ -97,6 +97,14 @@ def test_with_a_query_predictions_filter_and_distances_rank(gallery: Gallery) ->
     assert len(gallery.search(query, k=5, attributes="hat=yes")) == 3, "fewer match than were asked for"
 
 
+def test_filters_one_after_another_answer_as_each_alone(gallery: Gallery) -> None:
+    query = Image.open(gallery.embeddings.paths[0])
+    filters = [None, "hat=yes", "hat=no", "hat=yes", None]
+    fresh = [Gallery(gallery.model, gallery.embeddings, "/").search(query, k=5, attributes=text) for text in filters]
+    assert [gallery.search(query, k=5, attributes=text) for text in filters] == fresh
+    assert [len(hits) for hits in fresh] == [5, 3, 2, 3, 5]
+
+
 def test_a_filter_that_nothing_passes_finds_nothing(gallery: Gallery) -> None:
     gallery.embeddings.attributes[:, MARKET.slices[5]] = torch.tensor([1.0, 0.0])
     changed = Gallery(gallery.model, gallery.embeddings, "/")

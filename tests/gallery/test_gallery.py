@@ -32,6 +32,7 @@ from passerby.metrics.open_set import RATES
 from passerby.metrics.probability import Steps
 from passerby.metrics.verification import CalibrationQuality, Threshold
 from passerby.models.registry import create_model
+from passerby.retrieval.distance.euclidean import PreparedColumns
 from passerby.retrieval.ranking import top_k
 from passerby.types import Embeddings, Role
 
@@ -416,6 +417,24 @@ def test_images_are_added_from_several_places(model: Model, people: Path, tmp_pa
     (hit,) = opened.search(blobs(11), k=1)
     with pytest.raises(DatasetLayoutError, match="image 8"):  # it was in memory only
         opened.image(hit)
+
+
+def test_the_gallery_is_prepared_once_and_again_when_images_are_added(
+    model: Model, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared: list[int] = []
+    of = PreparedColumns.of
+    monkeypatch.setattr(PreparedColumns, "of", lambda y, **how: (prepared.append(len(y)), of(y, **how))[1])
+    (people / "more" / "5.png").rename(people.parent / "5.png")
+    gallery = filled(model, people)
+    first = [gallery.search(blobs(seed)) for seed in range(4)]
+    assert prepared == [5]
+    gallery.add(people.parent / "5.png")
+    assert [gallery.search(blobs(5))[0].path for _ in range(2)] == [gallery.embeddings.paths[-1]] * 2
+    assert prepared == [5, 6]
+    assert [[hit.distance for hit in hits] for hits in first] == [
+        [hit.distance for hit in filled(model, people).search(blobs(seed))] for seed in range(4)
+    ]
 
 
 def test_a_second_folder_of_the_same_place_keeps_short_names(model: Model, market: Path) -> None:

@@ -69,6 +69,39 @@ def test_rows_of_many_row_groups_stay_in_order(tmp_path: Path) -> None:
     assert_same(read_embeddings(tmp_path / "e.parquet").embeddings, written)
 
 
+def test_numbers_are_read_in_runs_of_rows_into_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = embeddings(20, d=2, local=True)
+    write_embeddings(tmp_path / "whole.parquet", written, ORIGIN)
+    pq.write_table(pq.read_table(tmp_path / "whole.parquet"), tmp_path / "e.parquet", row_group_size=7)
+    monkeypatch.setattr("passerby.inference.embeddings_table._RUN", 3)
+    runs: list[int] = []
+    read, by_runs = pq.ParquetFile.read, pq.ParquetFile.iter_batches
+
+    def read_labels(file: pq.ParquetFile, columns: list[str]) -> pa.Table:
+        assert not {"embedding", "local"} & set(columns)
+        return read(file, columns=columns)
+
+    monkeypatch.setattr(pq.ParquetFile, "read", read_labels)
+    monkeypatch.setattr(
+        pq.ParquetFile,
+        "iter_batches",
+        lambda file, rows, columns: (runs.append(rows), by_runs(file, rows, columns=columns))[1],
+    )
+    assert_same(read_embeddings(tmp_path / "e.parquet").embeddings, written)
+    assert runs == [3, 3]
+
+
+def test_a_list_length_that_the_file_does_not_hold_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
+    """The schema of Arrow is only a note beside what Parquet holds."""
+    write_embeddings(tmp_path / "whole.parquet", embeddings(3, d=4), ORIGIN)
+    whole = pq.read_table(tmp_path / "whole.parquet")
+    missing = pa.array([None, None, [1.0] * 2**20], pa.list_(pa.float32(), 2**20))
+    table = whole.set_column(whole.column_names.index("embedding"), "embedding", missing)
+    pq.write_table(table, tmp_path / "e.parquet")
+    with pytest.raises(DatasetLayoutError, match="'embedding' lacks some of 3 values"):
+        read_embeddings(tmp_path / "e.parquet")
+
+
 def test_others_can_read_the_file(tmp_path: Path) -> None:
     written = embeddings(3)
     write_embeddings(tmp_path / "e.parquet", written, ORIGIN)

@@ -20,7 +20,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import torch
 from PIL import Image
@@ -40,9 +40,13 @@ from passerby.inference.embeddings_file import read_embeddings, write_embeddings
 from passerby.inference.images import ImageInput, ImagesInput, collect_images, is_place, query_image
 from passerby.inference.model import Model
 from passerby.inference.written_files import was_written_here
+from passerby.retrieval.distance.compare import PreparedGallery
+from passerby.retrieval.matches import without_junk
 from passerby.retrieval.ranking import top_k
 from passerby.types import Embeddings, Hit, Role, Sample
 
+_Prepared: TypeAlias = tuple[Tensor, PreparedGallery]
+"""The rows of a gallery that are searched, and their embeddings."""
 DEFAULT_K = 10
 _ALIKE = 1e-3
 """The squared distance of an image to its own copy, as a share of its squared length: rounding leaves far less."""
@@ -149,8 +153,8 @@ class Gallery:
 
     def _set(self, records: Records) -> None:
         self._records = records
-        roles = records.embeddings.roles
-        self._searched = records.embeddings if roles is None else records.embeddings[roles != int(Role.JUNK)]
+        self._searched = without_junk(records.embeddings)
+        self._prepared: dict[tuple[tuple[int, int], ...], _Prepared] = {}
 
     def __len__(self) -> int:
         """Return how many images can be found."""
@@ -266,15 +270,26 @@ class Gallery:
     def _nearest(self, query: QueryImage, k: int | None, asked: AttributeQuery | None) -> list[Hit]:
         check_same_keypoints(self.keypoints, self.model.keypoint_origin(query.source), self._records.place)
         embedded = self.model.embed_samples(query.source, [query.sample])
-        k, rows = self._checked(k), torch.arange(len(self))
-        if asked is not None:
-            rows = match_predictions(self._probabilities(), asked).nonzero().squeeze(1)
-            if not len(rows):
-                return []
-        searched = self._searched if asked is None else self._searched[rows]
-        ranking = top_k(embedded, searched, min(k, len(rows)), normalize=self.model.protocol.normalize)
+        k, (rows, gallery) = self._checked(k), self._prepare(asked)
+        if not len(rows):
+            return []
+        ranking = top_k(embedded, gallery, min(k, len(rows)), normalize=self.model.protocol.normalize)
         hits = self._hits(rows[ranking.indices[0]], ranking.distances[0], asked)
         return self._judged(hits, query, _ALIKE * embedded.embedding.norm().item() ** 2)
+
+    def _prepare(self, asked: AttributeQuery | None) -> _Prepared:
+        """Return the images to search, as every search for these attributes compares them, until images are added."""
+        key = () if asked is None else tuple(asked.classes.items())
+        if key not in self._prepared:
+            self._prepared = {each: kept for each, kept in self._prepared.items() if not each}  # one filter at a time
+            self._prepared[key] = self._filtered(asked)
+        return self._prepared[key]
+
+    def _filtered(self, asked: AttributeQuery | None) -> _Prepared:
+        if asked is None:
+            return torch.arange(len(self)), PreparedGallery(self._searched)
+        rows = match_predictions(self._probabilities(), asked).nonzero().squeeze(1)
+        return rows, PreparedGallery(self._searched[rows])
 
     def _likeliest(self, asked: AttributeQuery, k: int | None) -> list[Hit]:
         distances, rows = (-log_probability(self._probabilities(), asked)).sort(stable=True)

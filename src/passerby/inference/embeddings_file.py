@@ -26,7 +26,14 @@ from passerby.data.attributes.schema import Schema
 from passerby.data.keypoints.origin import KeypointOrigin
 from passerby.errors import DatasetLayoutError, OutputError, WeightsError
 from passerby.files import atomic_write
-from passerby.inference.embeddings_table import DICTIONARIES, check_columns, from_table, splits_of, to_table
+from passerby.inference.embeddings_table import (
+    DICTIONARIES,
+    check_columns,
+    read_rows,
+    rows_not_finite,
+    splits_of,
+    to_table,
+)
 from passerby.inference.former_formats import (
     check_paths,
     check_roles,
@@ -101,7 +108,7 @@ class StoredEmbeddings:
                 f"{self.file} has no rows of split '{name}': got {found}. Fix: write query and gallery into one file, "
                 "with passerby evaluate RUN --data DATA --save-features FILE or passerby embed RUN DATA --split all"
             )
-        return self.embeddings[torch.tensor(rows)]
+        return self.embeddings if len(rows) == len(self.splits) else self.embeddings[torch.tensor(rows)]
 
     def query_gallery(self, *, cameras: bool = True) -> QueryGallery:
         """Return both sides of an evaluation.
@@ -155,8 +162,8 @@ def write_embeddings(
     check_embeddings_path(path)
     numbers = {"embedding": embeddings.embedding, "local": embeddings.local, "attributes": embeddings.attributes}
     for name, rows in numbers.items():
-        if rows is not None and not torch.isfinite(rows).all():
-            bad = embeddings.paths[int((~torch.isfinite(rows)).flatten(1).any(1).nonzero()[0])]
+        if rows is not None and (wrong := rows_not_finite(rows)).any():
+            bad = embeddings.paths[int(wrong.nonzero()[0])]
             model = f"the model {origin.model} is broken" if origin else "the model that made them is broken"
             raise WeightsError(f"{name} of {bad} has NaN or infinite values: {model}")
     if origin is not None and origin.normalize and (zero := (embeddings.embedding == 0).all(dim=1)).any():
@@ -209,31 +216,41 @@ def read_embeddings(path: str | Path) -> StoredEmbeddings:
     try:
         with pq.ParquetFile(file, page_checksum_verification=True) as parquet:
             check_size(file, _unpacked(parquet.metadata))
-            table = parquet.read()
+            if not parquet.metadata.num_rows:
+                raise DatasetLayoutError(f"'{file}' holds no images: got 0 rows. Fix: embed the images again")
+            return _read(file, parquet)
+    except UnicodeDecodeError as error:
+        raise _unreadable_column(file, error) from None
     except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError, MemoryError) as error:
         raise DatasetLayoutError(
             f"'{file}' is not a whole Parquet file ({describe(error)}), and no .npz by its name. Fix: embed the images "
             "again"
         ) from None
-    if not len(table):
-        raise DatasetLayoutError(f"'{file}' holds no images: got 0 rows. Fix: embed the images again")
-    try:
-        return _from_table(file, table)
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise DatasetLayoutError(
-            f"'{file}' has a column that cannot be read ({describe(error)}). Fix: embed the images again"
-        ) from None
 
 
-def _from_table(file: Path, table: pa.Table) -> StoredEmbeddings:
-    if _KEY not in (table.schema.metadata or {}):
-        splits = splits_of(file, table)
-        return StoredEmbeddings(file, precomputed_table(file, table, splits), splits, None)
-    origin = _origin(file, table.schema)
-    check_columns(file, table, attributes=sum(len(values) for _, values in origin.attributes))
-    stored = StoredEmbeddings(file, from_table(table), splits_of(file, table), origin)
+def _read(file: Path, parquet: pq.ParquetFile) -> StoredEmbeddings:
+    schema = parquet.schema_arrow
+    if _KEY not in (schema.metadata or {}):
+        return _precomputed(file, parquet.read())
+    origin = _origin(file, schema)
+    check_columns(file, schema, attributes=sum(len(values) for _, values in origin.attributes))
+    stored = StoredEmbeddings(file, *read_rows(file, parquet), origin)
     _check_rows(stored)
     return stored
+
+
+def _precomputed(file: Path, table: pa.Table) -> StoredEmbeddings:
+    try:
+        splits = splits_of(file, table)
+        return StoredEmbeddings(file, precomputed_table(file, table, splits), splits, None)
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise _unreadable_column(file, error) from None
+
+
+def _unreadable_column(file: Path, error: Exception) -> DatasetLayoutError:
+    return DatasetLayoutError(
+        f"'{file}' has a column that cannot be read ({describe(error)}). Fix: embed the images again"
+    )
 
 
 def read_query_gallery(path: str | Path) -> QueryGallery:
@@ -313,7 +330,7 @@ def _check_rows(stored: StoredEmbeddings) -> None:
         raise DatasetLayoutError(f"'{stored.file}' holds embeddings of 0 dimensions. Fix: embed the images again")
     for name in ("embedding", "local", "attributes"):
         values = getattr(embeddings, name)
-        if values is not None and not torch.isfinite(values).all():
+        if values is not None and rows_not_finite(values).any():
             raise DatasetLayoutError(f"'{stored.file}': {name} has NaN or infinite values. Fix: embed the images again")
     probabilities = embeddings.attributes
     if probabilities is not None and not ((probabilities >= 0) & (probabilities <= 1.001)).all():

@@ -59,9 +59,11 @@ def similarity_matrix(
         ShapeError: if the embeddings have different dimensions.
     """
     _check_embeddings(a, b)
-    distances = _distances(a, b, normalize=normalize)
+    comparison = compare(a, b, "global", normalize=normalize)  # raises for embeddings that cannot be compared
     cosine = (l2_normalize(a.embedding) @ l2_normalize(b.embedding).T).clamp(-1, 1)
-    return SimilarityMatrix(cosine, None if calibration is None else calibration.probability(distances))
+    if calibration is None:
+        return SimilarityMatrix(cosine, None)
+    return SimilarityMatrix(cosine, calibration.probability(comparison.block(torch.arange(len(a)))))
 
 
 def pair_similarity(

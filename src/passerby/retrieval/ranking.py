@@ -23,6 +23,7 @@ from passerby.errors import ProtocolError
 from passerby.retrieval.distance.compare import (
     BLOCK_BYTES,
     DistanceName,
+    PreparedGallery,
     compare,
     compare_union,
     comparison_blocks,
@@ -52,7 +53,7 @@ class PositiveRanks:
 
 def top_k(
     query: Embeddings,
-    gallery: Embeddings,
+    gallery: Embeddings | PreparedGallery,
     k: int,
     *,
     distance: DistanceName = "global",
@@ -64,6 +65,7 @@ def top_k(
     """Return the ``k`` nearest gallery rows of each query, nearest first.
 
     Args:
+        gallery: its embeddings, or what several searches share of the work on them.
         normalize: L2-normalize embeddings before they are compared.
         candidates: align stripes with so many gallery rows only, the nearest by embedding: for a fast search, which
             misses matches that are farther off by embedding alone. With all rows as candidates the result is that of
@@ -75,7 +77,8 @@ def top_k(
             distance aligns no stripes; if ``rerank`` is given and a query is junk.
     """
     protocol = Protocol(distance=distance, normalize=normalize, rerank=rerank)
-    most = len(rows_that_count(gallery)) if rerank else len(gallery)
+    gallery = PreparedGallery.of(gallery)
+    most = len(rows_that_count(gallery.embeddings)) if rerank else len(gallery)
     if not 1 <= k <= most:
         raise ProtocolError(
             f"k must be between 1 and the gallery's {most} images, got {k}. Fix: ask for at most {most}"
@@ -89,7 +92,7 @@ def top_k(
 
 
 def _top_of_candidates(
-    candidates: int, query: Embeddings, gallery: Embeddings, k: int, protocol: Protocol, block_bytes: int
+    candidates: int, query: Embeddings, gallery: PreparedGallery, k: int, protocol: Protocol, block_bytes: int
 ) -> Ranking:
     if not k <= candidates <= len(gallery):
         raise ProtocolError(f"candidates must be between k = {k} and the gallery's {len(gallery)}, got {candidates}")
@@ -190,13 +193,14 @@ def _counts(
 
 
 def distance_blocks(
-    query: Embeddings, gallery: Embeddings, protocol: Protocol, block_bytes: int
+    query: Embeddings, gallery: Embeddings | PreparedGallery, protocol: Protocol, block_bytes: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Return blocks of query rows and their distances ``(b, g)`` to the whole gallery, as the protocol defines them.
 
     Re-ranking knows no junk, which is no image's neighbor: its queries have no row, its gallery images are at infinity.
     """
     if protocol.rerank:
+        gallery = PreparedGallery.of(gallery).embeddings  # neighbors are found among both sides: none is prepared alone
         counted = without_junk(query), without_junk(gallery)
         union = compare_union(*counted, protocol.distance, normalize=protocol.normalize)
         blocks = prepare(union, len(counted[0]), protocol.rerank, block_bytes=block_bytes).blocks()

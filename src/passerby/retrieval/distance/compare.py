@@ -14,10 +14,9 @@ from passerby.retrieval.distance.dmli import StripeDistance
 from passerby.retrieval.distance.euclidean import (
     ALL,
     EuclideanDistance,
+    PreparedColumns,
     first_copies,
-    prepare_rows,
     row_norms,
-    squared_euclidean,
     to_float32,
 )
 from passerby.types import Embeddings
@@ -164,10 +163,54 @@ def compare_vectors(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normali
         ProtocolError: if a row is not finite, or is zero and to be normalized.
         ShapeError: if the two sides differ in dimensions or dtype.
     """
-    return Comparison((_euclidean(x, y, normalize=normalize),), first_copies(y))
+    return Comparison((PreparedColumns.of(y, normalize=normalize).distances_of(x),), first_copies(y))
 
 
-def compare(query: Embeddings, gallery: Embeddings, distance: str, *, normalize: bool) -> Comparison:
+class PreparedGallery:
+    """A gallery that is prepared for comparison once, at the first of any number of searches; its rows must not change.
+
+    Distances are bit for bit those of the embeddings themselves; the normalized rows take as much memory again.
+    """
+
+    def __init__(self, embeddings: Embeddings) -> None:
+        self.embeddings = embeddings
+        self._columns: dict[bool, PreparedColumns] = {}
+        self._stripes: Float[Tensor, "n s c"] | None = None
+        self._originals: dict[str, Int[Tensor, " n"] | None] = {}
+
+    @classmethod
+    def of(cls, gallery: Embeddings | PreparedGallery) -> PreparedGallery:
+        """Return a gallery as it is prepared, or ready to be."""
+        return gallery if isinstance(gallery, PreparedGallery) else cls(gallery)
+
+    def __len__(self) -> int:
+        return len(self.embeddings)
+
+    def columns(self, *, normalize: bool) -> PreparedColumns:
+        """Return the side of Euclidean distances."""
+        if normalize not in self._columns:
+            self._columns[normalize] = PreparedColumns.of(self.embeddings.embedding, normalize=normalize)
+        return self._columns[normalize]
+
+    def stripes(self, distance: str) -> Float[Tensor, "n s c"]:
+        """Return the side of distances of stripes."""
+        if self._stripes is None:
+            stripes = _stripes_of(self.embeddings, distance).detach()
+            row_norms(stripes.flatten(1))  # raises for zero, NaN and infinity
+            _check_unit_norm(to_float32(stripes).norm(dim=2), "the gallery")
+            self._stripes = stripes
+        return self._stripes
+
+    def originals(self, distance: str) -> Int[Tensor, " n"] | None:
+        """Return the first row that equals each in all that a distance compares (:func:`first_copies`)."""
+        if distance not in self._originals:
+            embedding = None if distance == "local" else self.embeddings.embedding
+            local = None if distance == "global" else self.embeddings.local
+            self._originals[distance] = first_copies(*(rows for rows in (embedding, local) if rows is not None))
+        return self._originals[distance]
+
+
+def compare(query: Embeddings, gallery: Embeddings | PreparedGallery, distance: str, *, normalize: bool) -> Comparison:
     """Return the distances of embeddings by one of the names of ``DistanceName``.
 
     Raises:
@@ -179,16 +222,13 @@ def compare(query: Embeddings, gallery: Embeddings, distance: str, *, normalize:
         raise UnknownNameError("distance", distance, get_args(DistanceName))
     if not len(query) or not len(gallery):
         raise ProtocolError(f"ranking needs both sides, got {len(query)} queries and {len(gallery)} gallery images")
+    prepared = PreparedGallery.of(gallery)
     parts: list[EuclideanDistance | StripeDistance] = []
-    columns = []
     if distance != "local":
-        parts.append(_euclidean(query.embedding, gallery.embedding, normalize=normalize))
-        columns.append(gallery.embedding)
+        parts.append(prepared.columns(normalize=normalize).distances_of(query.embedding))
     if distance != "global":
-        x, y = _stripes(query, gallery, distance)
-        parts.append(StripeDistance(x, y))
-        columns.append(y)
-    return Comparison(tuple(parts), first_copies(*columns))
+        parts.append(_stripe_distance(query, prepared, distance))
+    return Comparison(tuple(parts), prepared.originals(distance))
 
 
 def compare_union(query: Embeddings, gallery: Embeddings, distance: str, *, normalize: bool) -> Comparison:
@@ -203,29 +243,26 @@ def compare_union(query: Embeddings, gallery: Embeddings, distance: str, *, norm
     return compare(union, union, distance, normalize=normalize)
 
 
-def _euclidean(x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalize: bool) -> EuclideanDistance:
-    q, g = prepare_rows(x, y, normalize=normalize)
-    squared_euclidean(q[:0], g[:0])  # raises if dimensions or dtypes differ
-    return EuclideanDistance(q, g)
-
-
-def _stripes(query: Embeddings, gallery: Embeddings, name: str) -> tuple[Tensor, Tensor]:
-    x, y = query.local, gallery.local
-    if x is None or y is None:
-        raise ProtocolError(
-            f"distance {name!r} needs stripe vectors, which these embeddings lack. "
-            "Fix: embed again with stripe vectors (with_local=True), with a model that has them"
-        )
+def _stripe_distance(query: Embeddings, gallery: PreparedGallery, name: str) -> StripeDistance:
+    x, y = _stripes_of(query, name), _stripes_of(gallery.embeddings, name)
     if x.shape[1:] != y.shape[1:] or to_float32(x[:0]).dtype != to_float32(y[:0]).dtype:
         raise ShapeError(
             f"queries have stripes {tuple(x.shape[1:])} of {x.dtype}, the gallery {tuple(y.shape[1:])} of {y.dtype}: "
             "they come from different models. Fix: embed both with the same one"
         )
-    for side in (x, y):
-        row_norms(side.flatten(1))  # raises for zero, NaN and infinity
-    for side, which in ((x, "queries"), (y, "the gallery")):
-        _check_unit_norm(to_float32(side.detach()).norm(dim=2), which)
-    return x.detach(), y.detach()
+    row_norms(x.flatten(1))  # raises for zero, NaN and infinity
+    columns = gallery.stripes(name)
+    _check_unit_norm(to_float32(x.detach()).norm(dim=2), "queries")
+    return StripeDistance(x.detach(), columns)
+
+
+def _stripes_of(embeddings: Embeddings, distance: str) -> Float[Tensor, "n s c"]:
+    if embeddings.local is None:
+        raise ProtocolError(
+            f"distance {distance!r} needs stripe vectors, which these embeddings lack. "
+            "Fix: embed again with stripe vectors (with_local=True), with a model that has them"
+        )
+    return embeddings.local
 
 
 def _check_unit_norm(norms: Float[Tensor, "n s"], which: str) -> None:

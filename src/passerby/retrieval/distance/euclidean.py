@@ -7,8 +7,9 @@ single precision, a run of rows at a time, while their distances are computed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -37,13 +38,24 @@ def row_norms(embedding: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
     Raises:
         ProtocolError: if a row holds NaN or infinity, or is zero: it has no direction to compare.
     """
-    norms = torch.cat([_stable_norms(to_float32(run)) for run in embedding.split(RUN)])
+    norms = _row_by_row(embedding, _stable_norms)
     _check_rows(~norms.isfinite() | (norms == 0), "zero or not finite")
     return norms
 
 
+def _row_by_row(rows: Tensor | PreparedRows, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return a function of each row, computed in runs of :data:`RUN`, whose temporaries are small."""
+    first = function(rows[:RUN])
+    values = torch.empty(len(rows), dtype=first.dtype, device=first.device)
+    values[:RUN] = first
+    for start in range(RUN, len(rows), RUN):
+        values[start : start + RUN] = function(rows[start : start + RUN])
+    return values
+
+
 def _stable_norms(rows: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
     """Return max |x| · ‖x / max |x|‖ of each row: the squares neither vanish nor overflow."""
+    rows = to_float32(rows)
     largest = rows.abs().amax(dim=1)
     norms: Tensor = largest * (rows / largest.clamp_min(torch.finfo(rows.dtype).tiny)[:, None]).norm(dim=1)
     return norms
@@ -60,7 +72,7 @@ def check_finite(embedding: Float[Tensor, "n d"]) -> None:
     Raises:
         ProtocolError: if a row holds NaN or infinity.
     """
-    _check_rows(~torch.cat([run.isfinite().all(dim=1) for run in embedding.split(RUN)]), "not finite")
+    _check_rows(~_row_by_row(embedding, lambda run: run.isfinite().all(dim=1)), "not finite")
 
 
 def check_no_overflow(squared_norms: Float[Tensor, " n"]) -> None:
@@ -129,7 +141,7 @@ def first_copies(*columns: Float[Tensor, "n ..."]) -> Int[Tensor, " n"] | None:
     both from the first copy makes them a tie.
     """
     # bit patterns summed as integers are exact in any order: unequal sums, unequal rows
-    sums = sum((c.flatten(1).view(_BITS[c.element_size()]).sum(1) for c in columns), torch.tensor(0)).cpu()
+    sums = sum((_bit_sums(c.flatten(1)) for c in columns), torch.tensor(0)).cpu()
     _, group, size = sums.unique(return_inverse=True, return_counts=True)
     first = torch.arange(len(sums))
     known: dict[bytes, int] = {}
@@ -137,6 +149,10 @@ def first_copies(*columns: Float[Tensor, "n ..."]) -> Int[Tensor, " n"] | None:
         content = b"".join(c[row].contiguous().view(torch.uint8).cpu().numpy().tobytes() for c in columns)
         first[row] = known.setdefault(content, row)
     return None if torch.equal(first, torch.arange(len(first))) else first
+
+
+def _bit_sums(rows: Float[Tensor, "n d"]) -> Int[Tensor, " n"]:
+    return _row_by_row(rows.view(_BITS[rows.element_size()]), lambda run: run.sum(1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +177,16 @@ class PreparedRows:
         values = values / self.norms[rows, None]
         return values if self.center is None else values.sub_(self.center)
 
+    @cached_property
+    def squared_norms(self) -> Float[Tensor, " n"]:
+        """The squared norm of each row."""
+        return _row_by_row(self, lambda run: run.pow(2).sum(1))
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest absolute value."""
+        return _row_by_row(self, lambda run: run.abs().amax(1)).max().item()
+
     def runs(self, rows: slice) -> Iterator[slice]:
         """Split ``rows`` into runs of :data:`RUN`; one run where nothing needs conversion."""
         first, last, _ = rows.indices(len(self))
@@ -168,26 +194,44 @@ class PreparedRows:
         return (slice(start, min(start + step, last)) for start in range(first, max(last, first + 1), step))
 
 
-def prepare_rows(
-    x: Float[Tensor, "m d"], y: Float[Tensor, "n e"], *, normalize: bool
-) -> tuple[PreparedRows, PreparedRows]:
-    """Return both sides, L2-normalized if asked for, minus a center of ``y``.
+@dataclass(frozen=True, eq=False)
+class PreparedColumns:
+    """One side of distances, L2-normalized if asked for, minus its center: prepared once for any number of other sides.
 
     Subtracting a center changes no distance, but keeps more of its digits: embeddings after a ReLU lie far from the
     origin and near each other, where ‖x‖² + ‖y‖² − 2 x·y cancels. The center is the median of each dimension, over
     evenly spaced rows: it is one of the values, so that differences of simple numbers stay exact, and a few long
     rows do not move it.
-
-    Raises:
-        ProtocolError: if a row holds NaN or infinity, or is zero and to be normalized.
     """
-    rows_y = _checked_rows(y.detach(), normalize=normalize)
-    rows_x = rows_y if x is y else _checked_rows(x.detach(), normalize=normalize)
-    if x.shape[1] != y.shape[1]:
-        return rows_x, rows_y  # squared_euclidean raises the error
-    center = rows_y[:: max(1, len(rows_y) // _CENTER_SAMPLES)].median(dim=0).values
-    centered = PreparedRows(rows_y.stored, rows_y.norms, center).materialize()
-    return (centered if x is y else PreparedRows(rows_x.stored, rows_x.norms, center).materialize()), centered
+
+    given: Float[Tensor, "n d"]
+    rows: PreparedRows
+    center: Float[Tensor, " d"]
+    normalize: bool
+
+    @classmethod
+    def of(cls, y: Float[Tensor, "n d"], *, normalize: bool) -> PreparedColumns:
+        """Prepare a side.
+
+        Raises:
+            ProtocolError: if a row holds NaN or infinity, or is zero and to be normalized.
+        """
+        rows = _checked_rows(y.detach(), normalize=normalize)
+        center = rows[:: max(1, len(rows) // _CENTER_SAMPLES)].median(dim=0).values
+        return cls(y, PreparedRows(rows.stored, rows.norms, center).materialize(), center, normalize)
+
+    def distances_of(self, x: Float[Tensor, "m e"]) -> EuclideanDistance:
+        """Return the distances of rows to this side.
+
+        Raises:
+            ProtocolError: as :meth:`of`, of the rows of ``x``.
+            ShapeError: if the two sides differ in dimensions or dtype.
+        """
+        if x is self.given:
+            return EuclideanDistance(self.rows, self.rows)
+        rows = _checked_rows(x.detach(), normalize=self.normalize)
+        squared_euclidean(rows[:0], self.rows[:0])  # raises if dimensions or dtypes differ
+        return EuclideanDistance(PreparedRows(rows.stored, rows.norms, self.center).materialize(), self.rows)
 
 
 def _checked_rows(embedding: Float[Tensor, "n d"], *, normalize: bool) -> PreparedRows:
@@ -202,12 +246,12 @@ class EuclideanDistance:
 
     def __init__(self, x: PreparedRows, y: PreparedRows) -> None:
         self.x, self.y = x, y
-        self.squared_norms = _squared_norms(y)
-        sides = [self.squared_norms] if x is y else [self.squared_norms, _squared_norms(x)]
+        self.squared_norms = y.squared_norms
+        sides = [y.squared_norms] if x is y else [y.squared_norms, x.squared_norms]
         for norms in sides:
             check_no_overflow(norms)
         if all(len(norms) and norms.max() < torch.finfo(norms.dtype).eps for norms in sides):
-            check_no_underflow(max(_largest(x), _largest(y)), self.squared_norms.dtype)
+            check_no_underflow(max(x.largest, y.largest), self.squared_norms.dtype)
 
     def block(self, rows: Int[Tensor, " b"], columns: slice) -> Float[Tensor, "b c"]:
         """Return the distances of some rows to a run of columns."""
@@ -221,14 +265,6 @@ class EuclideanDistance:
     def pairs(self, rows: Int[Tensor, " e"], columns: Int[Tensor, " e"]) -> Float[Tensor, " e"]:
         """Return the distance of each row to the column at the same place."""
         return (self.x[rows] - self.y[columns]).pow_(2).sum(1)
-
-
-def _largest(rows: PreparedRows) -> float:
-    return max(rows[run].abs().max().item() for run in rows.runs(ALL))
-
-
-def _squared_norms(rows: PreparedRows) -> Float[Tensor, " n"]:
-    return torch.cat([rows[run].pow(2).sum(1) for run in rows.runs(ALL)])
 
 
 def _zero_diagonal(distances: Float[Tensor, "b c"], rows: Int[Tensor, " b"], columns: slice) -> Float[Tensor, "b c"]:
