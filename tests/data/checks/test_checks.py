@@ -8,16 +8,24 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from passerby.data.checks import Count, Finding, Report, check
 from passerby.data.dataset import Dataset
+from passerby.data.loader import class_labels
 from passerby.data.registry import load
 from passerby.data.source import Source, open_source
-from passerby.types import Role, Sample
+from passerby.errors import PasserbyError, ProtocolError
+from passerby.evaluation.evaluate import check_evaluable
+from passerby.metrics.protocol import evaluate_embeddings
+from passerby.training.loop import count_people
+from passerby.types import Embeddings, Protocol, Role, Sample
 
 
 class Colored(Source):
@@ -116,7 +124,88 @@ def test_junk_and_distractors_of_the_gallery_are_counted() -> None:
 
 def test_one_identity() -> None:
     assert rules(data(train=TRAIN[:2])) == {"one-person": "error"}
-    assert rules(data(query=QUERY[:1], gallery=GALLERY[:2])) == {"one-person": "warning"}
+    assert rules(data(query=QUERY[:1], gallery=GALLERY[:2])) == {"one-person": "error"}
+    distractor = sample("d", 0, 2, Role.DISTRACTOR)
+    assert rules(data(query=QUERY[:1], gallery=[*GALLERY[:2], distractor])) == {"no-identity": "info"}
+
+
+def changed(samples: tuple[Sample, ...], first: int = 1, **values: Any) -> list[Sample]:
+    """Return samples of which the first so many are changed."""
+    return [replace(s, **values) if i < first else s for i, s in enumerate(samples)]
+
+
+EVALUATE: dict[str, tuple[Dataset, str]] = {
+    "no gallery": (data(gallery=()), "empty-split"),
+    "one person in the gallery": (data(query=QUERY[:1], gallery=GALLERY[:2]), "one-person"),
+    "one person in the gallery, two queries": (data(gallery=GALLERY[:2]), "one-person"),
+    "a query without a person": (data(query=changed(QUERY, pid=None)), "no-identity"),
+    "a gallery image without a person": (data(gallery=changed(GALLERY, pid=None)), "no-identity"),
+    "junk without a number": (data(gallery=[*GALLERY, sample("j", None, 1, Role.JUNK)]), "no-identity"),
+    "a query without a camera": (data(query=changed(QUERY, camid=None)), "unknown-camera"),
+    "a gallery image without a camera": (data(gallery=changed(GALLERY, camid=None)), "unknown-camera"),
+    "no camera": (data(query=changed(QUERY, 9, camid=None), gallery=changed(GALLERY, 9, camid=None)), "unknown-camera"),
+    "one camera": (data(gallery=[s for s in GALLERY if s.camid == 1]), "one-camera"),
+    "nobody again": (data(gallery=[replace(s, pid=s.pid + 9) for s in GALLERY]), "unmatched-query"),
+    "only junk": (data(gallery=[replace(s, role=Role.JUNK) for s in GALLERY]), "unmatched-query"),
+    "a query finds itself": (data(source=Colored({"q3": "g32"})), "duplicate-query-gallery"),
+}
+TRAIN_ON: dict[str, tuple[Dataset, str]] = {
+    "one person": (data(train=TRAIN[:2]), "one-person"),
+    "only junk": (data(train=changed(TRAIN, 9, role=Role.JUNK)), "one-person"),
+    "an image without a person": (data(train=changed(TRAIN, pid=None)), "no-identity"),
+    "junk": (data(train=changed(TRAIN, role=Role.JUNK)), "no-identity"),
+    "a distractor": (data(train=changed(TRAIN, role=Role.DISTRACTOR)), "no-identity"),
+}
+SOUND: dict[str, Dataset] = {
+    "sound": data(),
+    "junk and a distractor": data(
+        gallery=[*GALLERY, sample("j", -1, 1, Role.JUNK), sample("d", 0, 2, Role.DISTRACTOR)]
+    ),
+    "one person and a distractor": data(query=QUERY[:1], gallery=[*GALLERY[:2], sample("d", 0, 2, Role.DISTRACTOR)]),
+    "one person of two is asked for": data(query=QUERY[:1]),
+    "a query in the gallery under its own camera": data(source=Colored({"q3": "g31"})),
+}
+
+
+@pytest.mark.parametrize("fault", EVALUATE)
+def test_what_an_evaluation_refuses_is_an_error(fault: str) -> None:
+    dataset, rule = EVALUATE[fault]
+    with pytest.raises(PasserbyError):
+        check_evaluable(dataset, Protocol())
+    assert (rule, "error") in {(finding.rule, finding.level) for finding in check(dataset).findings}
+
+
+@pytest.mark.parametrize("fault", TRAIN_ON)
+def test_what_a_training_refuses_is_an_error(fault: str) -> None:
+    dataset, rule = TRAIN_ON[fault]
+    with pytest.raises(PasserbyError):
+        count_people(dataset) and class_labels(dataset.train)
+    assert (rule, "error") in {(finding.rule, finding.level) for finding in check(dataset).findings}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_what_is_trained_and_evaluated_on_has_no_error(name: str) -> None:
+    check_evaluable(SOUND[name], Protocol())
+    assert count_people(SOUND[name]) == len(set(class_labels(SOUND[name].train)))
+    assert check(SOUND[name]).ok
+
+
+@pytest.mark.parametrize(("side", "other"), [("query", "gallery"), ("gallery", "query")])
+@pytest.mark.parametrize(("field", "rule"), [("pid", "no-identity"), ("camid", "unknown-camera")])
+def test_numbers_below_0_that_the_ranking_refuses_are_errors(side: str, other: str, field: str, rule: str) -> None:
+    samples = {"query": QUERY, "gallery": GALLERY}
+    broken = {side: changed(samples[side], **{field: -2}), other: samples[other]}
+    assert (rule, "error") in rules(data(**broken)).items()
+    sides = [
+        Embeddings(
+            torch.rand(len(broken[name]), 3) + 0.1,
+            tuple(s.path for s in broken[name]),
+            *(torch.tensor([getattr(s, label) for s in broken[name]]) for label in ("pid", "camid")),
+        )
+        for name in ("query", "gallery")
+    ]
+    with pytest.raises(ProtocolError, match="below 0"):
+        evaluate_embeddings(*sides)
 
 
 def test_one_camera() -> None:

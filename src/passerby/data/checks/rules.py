@@ -68,10 +68,18 @@ def no_layout(x: ExaminedDataset) -> Iterator[Finding]:
 
 
 def no_identity(x: ExaminedDataset) -> Iterator[Finding]:
-    """Report training images without an identity; in the other splits, count junk and distractors."""
+    """Report images without an identity, where a training, an evaluation or a search needs it; count the others."""
     if lost := [s for s in x.samples("train") if s.pid is None or s.role is not Role.PERSON]:
         message = f"{_images(lost)} of train without a person ID: training needs one for each"
         yield Finding("error", "no-identity", message, _files(lost))
+    for split in ("query", "gallery"):
+        samples = x.samples(split)
+        unknown = [s for s in samples if s.pid is None or (s.pid < 0 and s.role is Role.PERSON)]
+        if unknown and (x.dataset.query or len(unknown) < len(samples)):
+            message = (
+                f"{_images(unknown)} of {len(samples):,} of {split} without a person ID: name all, or none to search"
+            )
+            yield Finding("error", "no-identity", message, _files(unknown))
     roles = [s.role for s in x.samples("query", "gallery")]
     junk, distractors = roles.count(Role.JUNK), roles.count(Role.DISTRACTOR)
     if junk or distractors:
@@ -84,19 +92,21 @@ def no_identity(x: ExaminedDataset) -> Iterator[Finding]:
 
 
 def one_person(x: ExaminedDataset) -> Iterator[Finding]:
-    """Report splits with fewer than two people."""
+    """Report fewer than two people in train, or in the gallery, where each distractor is another one."""
     if x.dataset.train and len(people(x.dataset.train)) < 2:
         yield Finding("error", "one-person", "train has fewer than 2 people: there is nothing to tell apart")
-    if x.dataset.query and len(people(x.samples("query", "gallery"))) < 2:
-        message = "query and gallery have fewer than 2 people: there are no false matches"
-        yield Finding("warning", "one-person", message)
+    gallery = x.dataset.gallery
+    distractors = sum(s.role is Role.DISTRACTOR for s in gallery)
+    if x.dataset.query and gallery and len(people(gallery)) + distractors < 2:
+        message = "the gallery shows fewer than 2 people: there are no false matches, so that any model is perfect"
+        yield Finding("error", "one-person", message)
 
 
 def cameras(x: ExaminedDataset) -> Iterator[Finding]:
     """Report unknown cameras, and splits of a single camera."""
     for split in SPLITS:
         samples = x.samples(split)
-        unknown = [s for s in samples if s.camid is None]
+        unknown = [s for s in samples if s.camid is None or s.camid < 0]
         if unknown and len(unknown) < len(samples):
             message = f"the camera is unknown for {_images(unknown)} of {len(samples):,} of {split}: name all or none"
             yield Finding("warning" if split == "train" else "error", "unknown-camera", message, _files(unknown))
