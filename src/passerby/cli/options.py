@@ -128,6 +128,10 @@ OptionalFigureOption = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE.png|.pdf|.svg", help="Figure to write (default none).")
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
+SkipBrokenOption = Annotated[
+    bool,
+    typer.Option("--skip-broken", help="Leave out images that cannot be read, and list them (default stop there)."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -13,11 +13,12 @@ from PIL import Image
 from torch import Tensor
 
 from passerby.data.images.blur_faces import Box, blur_box, head_box
-from passerby.data.images.decode import open_image, read_all, to_tensor
+from passerby.data.images.decode import open_image, read_all, to_tensor, with_next_step
 from passerby.data.keypoints.crops import PartMaker, Rectangles
 from passerby.data.keypoints.estimator import PoseEstimator
 from passerby.data.keypoints.origin import NETWORK
 from passerby.data.source import Source
+from passerby.errors import ImageError
 from passerby.inference.embed import model_inputs
 from passerby.inference.keypoint_source import pose_estimator
 from passerby.inference.model import Model
@@ -45,7 +46,10 @@ class ImageSet:
 
     def image(self, name: str) -> Image.Image:
         """Return the image called ``name`` as RGB at its own size, its head blurred if the set blurs."""
-        image = open_image(self.source, name)
+        try:
+            image = open_image(self.source, name)
+        except ImageError as error:
+            raise with_next_step(error, self.source.place, "replace it, or leave it out") from None
         if not self.blurs:
             return image
         if name not in self._boxes:

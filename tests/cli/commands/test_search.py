@@ -187,3 +187,26 @@ def test_a_figure_of_moved_images_is_not_half_written(
     message = error_line(passerby("search", runs[0], query, "--gallery", embedded, "--output", tmp_path / "hits.png"))
     assert "not where they were embedded" in message
     assert not (tmp_path / "hits.png").exists()
+
+
+def test_a_broken_image_of_a_folder_is_named_and_skipped_if_asked(
+    runs: list[Path], market: Path, embedded: Path
+) -> None:
+    query = market / "query" / "0001_c1s1_000022_00.jpg"
+    (market / "bounding_box_test" / "0003_c1s1_000024_00.jpg").write_bytes(b"<html>")
+    arguments = "search", runs[0], query, "--gallery", market
+    message = error_line(passerby(*arguments))
+    assert f"passerby data check {market}. Fix: replace them, or embed the others with --skip-broken" in message
+    result = passerby(*arguments, "--skip-broken", "--json")
+    assert [hit["pid"] for hit in answer(result)["hits"]] == [1, 4]
+    assert "passerby: skipped: bounding_box_test/0003_c1s1_000024_00.jpg" in result.stderr
+    assert "Fix: leave it out" in error_line(passerby(*arguments[:4], embedded, "--skip-broken"))
+
+
+@pytest.mark.parametrize("command", ["evaluate", "calibrate"])
+def test_a_broken_image_stops_other_commands_with_a_next_step(runs: list[Path], market: Path, command: str) -> None:
+    Image.effect_noise((32, 64), 50).save(market / "query" / "0001_c1s1_000022_00.jpg")  # no longer in the gallery
+    for folder in ("bounding_box_train", "bounding_box_test"):
+        next((market / folder).glob("000[23]_c1*")).write_bytes(b"<html>")
+    message = error_line(passerby(command, runs[0], "--data", market))
+    assert f"passerby data check {market}. Fix: replace them, or leave them out" in message

@@ -93,6 +93,17 @@ def test_batches_keep_the_order_and_the_last_is_short(folder: Source) -> None:
     assert torch.equal(read_all(folder, samples, (8, 4)), torch.cat(batches))
 
 
+def test_one_broken_image_of_many_is_an_error_with_a_next_step(folder: Source) -> None:
+    (folder.root / "05.png").write_bytes(b"<html>")
+    samples = [Sample(name) for name in folder.names()]
+    with pytest.raises(
+        ImageError, match=r"^05\.png: not an image .* data check \S*pictures\d+\. Fix: replace them, or"
+    ):
+        read_all(folder, samples, (8, 4))
+    with pytest.raises(ImageError, match=r"^05\.png: not an image \(HTML.* are read\); remove it$"):
+        read_all(folder, samples[5:6], (8, 4))
+
+
 def test_a_query_is_decoded_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     gradient().save(tmp_path / "q.png")
     query = QueryImage.of(tmp_path / "q.png")

@@ -16,10 +16,11 @@ from passerby.cli.options import (
     NormalizeOption,
     OverwriteOption,
     RunArgument,
+    SkipBrokenOption,
 )
 from passerby.cli.registry import Panel, command
 from passerby.cli.results import progress_bar
-from passerby.errors import ImageError, PasserbyError
+from passerby.errors import PasserbyError
 
 if TYPE_CHECKING:
     from passerby.data.images.decode import OnBroken
@@ -45,10 +46,7 @@ def embed(
     flip_tta: FlipTtaOption = None,
     normalize: NormalizeOption = None,
     keypoints: KeypointsOption = None,
-    skip_broken: Annotated[
-        bool,
-        typer.Option("--skip-broken", help="Leave out images that cannot be read, and list them (default stop there)."),
-    ] = False,
+    skip_broken: SkipBrokenOption = False,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Embed images once and write a gallery file for `passerby search`."""
@@ -64,23 +62,35 @@ def embed(
         options = InferenceOptions(
             device=device, batch_size=batch_size, flip_tta=flip_tta, normalize=normalize, keypoints=keypoints
         )
-        broken: dict[str, PasserbyError] = {}
-
-        def note(sample: Sample, error: PasserbyError) -> None:
-            if not skip_broken:
-                raise ImageError(
-                    f"{error}. All broken images are listed by: passerby data check {images}. Fix: replace them, or "
-                    "embed the others with --skip-broken"
-                )
-            broken[sample.path] = error
-
-        gallery = embed_gallery(load(run, options), source, samples, splits, on_broken=note)
+        broken = BrokenImages(images, skip=skip_broken)
+        gallery = embed_gallery(load(run, options), source, samples, splits, on_broken=broken.note)
         gallery.save(output)
-    for error in broken.values():
-        typer.echo(f"passerby: skipped: {error}", err=True)
-    skipped = f"; {len(broken):,} that cannot be read were skipped" if broken else ""
+    broken.print()
+    count = len(broken.errors)
+    skipped = f"; {count:,} that cannot be read were skipped" if count else ""
     # scripts read the number: the line begins as in version 0.1
     typer.echo(f"{len(gallery.embeddings):,} pictures of {source.root} are embedded in {output}{skipped}.")
+
+
+class BrokenImages:
+    """The images of a place that cannot be read: the first is an error, or all are skipped and listed."""
+
+    def __init__(self, place: str, *, skip: bool) -> None:
+        self.place, self.skip = place, skip
+        self.errors: dict[str, PasserbyError] = {}
+
+    def note(self, sample: Sample, error: PasserbyError) -> None:
+        """Note an image that cannot be read, or raise its error."""
+        from passerby.data.images.decode import with_next_step
+
+        if not self.skip:
+            raise with_next_step(error, self.place, "replace them, or embed the others with --skip-broken")
+        self.errors[sample.path] = error
+
+    def print(self) -> None:
+        """Print what was skipped, on stderr."""
+        for error in self.errors.values():
+            typer.echo(f"passerby: skipped: {error}", err=True)
 
 
 def embed_gallery(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from passerby.cli.commands.embed import embed_gallery
+from passerby.cli.commands.embed import BrokenImages, embed_gallery
 from passerby.cli.options import (
     BatchSizeOption,
     BlurOption,
@@ -21,6 +21,7 @@ from passerby.cli.options import (
     NormalizeOption,
     OptionalFigureOption,
     RunArgument,
+    SkipBrokenOption,
 )
 from passerby.cli.registry import Panel, command
 from passerby.errors import ConfigError, escape_controls
@@ -67,6 +68,7 @@ def search(  # noqa: PLR0913 - options of a command
             "read them, if it ran here).",
         ),
     ] = None,
+    skip_broken: SkipBrokenOption = False,
     output: OptionalFigureOption = None,
     device: DeviceOption = "auto",
     batch_size: BatchSizeOption = 64,
@@ -100,7 +102,7 @@ def search(  # noqa: PLR0913 - options of a command
     )
     model = load(run, options)
     wanted = None if attributes is None else attribute_query(attributes, schema_of(model))
-    opened = _open(model, gallery, images)
+    opened = _open(model, gallery, images, skip_broken=skip_broken)
     if output:
         opened.source  # noqa: B018 - images that may not be shown are an error before the search
     answer = _Answer(query, image, wanted, gallery, opened, opened.search(image, k, attributes=wanted))
@@ -114,15 +116,23 @@ def search(  # noqa: PLR0913 - options of a command
             typer.echo(f"The figure is in {output}.")
 
 
-def _open(model: Model, gallery: str, images: str | None) -> Gallery:
+def _open(model: Model, gallery: str, images: str | None, *, skip_broken: bool) -> Gallery:
     from passerby.data.images.open import list_images_and_splits
     from passerby.gallery.gallery import Gallery
 
     if gallery.endswith(".parquet"):
+        if skip_broken:
+            raise ConfigError(
+                f"--skip-broken is about images to embed, but --gallery is '{gallery}', whose images are embedded. "
+                "Fix: leave it out"
+            )
         return Gallery.open(model, gallery, root=images)
     if images is not None:
         raise ConfigError(f"--images belongs to a .parquet file, but --gallery is '{gallery}'. Fix: leave it out")
-    return embed_gallery(model, *list_images_and_splits(gallery))
+    broken = BrokenImages(gallery, skip=skip_broken)
+    embedded = embed_gallery(model, *list_images_and_splits(gallery), on_broken=broken.note)
+    broken.print()
+    return embedded
 
 
 @dataclass(frozen=True)

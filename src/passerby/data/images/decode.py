@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import shlex
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from typing import TypeAlias
 
@@ -148,30 +150,43 @@ def read_batches(
 ) -> Iterator[UInt8[Tensor, "b 3 h w"]]:
     """Yield images in order, ``batch_size`` or fewer at once; threads decode a batch or two ahead.
 
-    An image that cannot be read is left out of its batch if ``on_broken`` returns, and else an error.
+    An image that cannot be read is left out of its batch if ``on_broken`` returns, and else an error, which says how to
+    find all others like it.
     """
     with ThreadPoolExecutor(threads) as pool:
         waiting = iter(samples)
         ahead = [(s, pool.submit(read_image, source, s, size)) for s in islice(waiting, 2 * batch_size)]
         while ahead:
             now, ahead = ahead[:batch_size], ahead[batch_size:]
-            batch = list(_readable(now, on_broken))
+            batch = list(_readable(now, on_broken or (_raise if len(samples) == 1 else partial(_stop, source))))
             ahead += [(s, pool.submit(read_image, source, s, size)) for s in islice(waiting, batch_size)]
             if batch:
                 yield torch.stack(batch)
 
 
-def _readable(
-    images: Iterable[tuple[Sample, Future[Tensor]]], on_broken: OnBroken | None
-) -> Iterator[UInt8[Tensor, "3 h w"]]:
+def _readable(images: Iterable[tuple[Sample, Future[Tensor]]], on_broken: OnBroken) -> Iterator[UInt8[Tensor, "3 h w"]]:
     for sample, image in images:
         error = image.exception()
         if error is None:
             yield image.result()
-        elif on_broken is None or not isinstance(error, (ImageError, DatasetLayoutError)):
+        elif not isinstance(error, (ImageError, DatasetLayoutError)):
             raise error
         else:
             on_broken(sample, error)
+
+
+def _raise(_: Sample, error: PasserbyError) -> None:
+    raise error
+
+
+def _stop(source: Source, _: Sample, error: PasserbyError) -> None:
+    raise with_next_step(error, source.place, "replace them, or leave them out")
+
+
+def with_next_step(error: PasserbyError, place: str, fix: str) -> PasserbyError:
+    """Return the error of one of many images, with how to find all that are like it, and what to do then."""
+    listed = f" All images that cannot be read are listed by: passerby data check {shlex.quote(place)}." * bool(place)
+    return type(error)(f"{str(error).rstrip('.')}.{listed} Fix: {fix}")
 
 
 def read_all(
