@@ -67,7 +67,8 @@ def read_rows(file: Path, parquet: pq.ParquetFile) -> tuple[Embeddings, tuple[st
         if column in present
     }
     numbers = {name: _read_numbers(file, parquet, name) for name in ("embedding", *_NUMBERS) if name in present}
-    return Embeddings(paths=tuple(table["path"].to_pylist()), **labels, **numbers), splits_of(file, table)
+    paths = tuple(table["path"].to_pylist())
+    return Embeddings(numbers.pop("embedding"), paths, **labels, **numbers), splits_of(file, table)
 
 
 def _read_numbers(file: Path, parquet: pq.ParquetFile, name: str) -> Tensor:
