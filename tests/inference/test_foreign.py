@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from passerby.errors import ConfigError, WeightsError
 from passerby.inference.load import load
+from passerby.inference.model import Model
 from passerby.models.registry import create_model
 from passerby.training.checkpoint import import_checkpoint
 
@@ -59,8 +60,8 @@ def filled(shapes: Shapes) -> State:
     return state
 
 
-def images() -> Tensor:
-    return torch.randn(2, 3, *SIZE, generator=torch.Generator().manual_seed(2))
+def images(size: tuple[int, int] = SIZE) -> Tensor:
+    return torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(2))
 
 
 class Reference:
@@ -230,30 +231,110 @@ def run_resnet(r: Reference, x: Tensor, prefix: str, *, last_stride: int, stem: 
     return x
 
 
+# ViT -----------------------------------------------------------------------------------------------------------------
+TOKENS = 1 + 16 * 8
+"""The class token and the patches of 256×128 images."""
+
+
+def vit(width: int) -> State:
+    """Return the state of TransReID's baseline."""
+    shapes = {"base.cls_token": (1, 1, width), "base.pos_embed": (1, TOKENS, width)}
+    shapes |= conv("base.patch_embed.proj", 3, width, 16) | {"base.patch_embed.proj.bias": (width,)}
+    for n in range(12):
+        block = f"base.blocks.{n}"
+        shapes |= affine(f"{block}.norm1", width) | affine(f"{block}.norm2", width)
+        shapes |= linear(f"{block}.attn.qkv", width, 3 * width) | linear(f"{block}.attn.proj", width, width)
+        shapes |= linear(f"{block}.mlp.fc1", width, 4 * width) | linear(f"{block}.mlp.fc2", 4 * width, width)
+    shapes |= affine("base.norm", width)
+    return bn_neck(shapes, "bottleneck", "classifier.weight", width)
+
+
+def clip_vit(width: int, common: int) -> State:
+    """Return the state of CLIP-ReID's image encoder and its neck."""
+    shapes: Shapes = {"class_embedding": (width,), "positional_embedding": (TOKENS, width), "proj": (width, common)}
+    shapes |= conv("conv1", 3, width, 16) | affine("ln_pre", width) | affine("ln_post", width)
+    for n in range(12):
+        block = f"transformer.resblocks.{n}"
+        shapes |= {f"{block}.attn.in_proj_weight": (3 * width, width), f"{block}.attn.in_proj_bias": (3 * width,)}
+        shapes |= linear(f"{block}.attn.out_proj", width, width)
+        shapes |= affine(f"{block}.ln_1", width) | affine(f"{block}.ln_2", width)
+        shapes |= linear(f"{block}.mlp.c_fc", width, 4 * width) | linear(f"{block}.mlp.c_proj", 4 * width, width)
+    encoder = {f"image_encoder.{name}": shape for name, shape in shapes.items()}
+    return bn_neck(encoder, "bottleneck", "classifier.weight", width)
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+    """Return softmax(QKᵀ/√d) V of each head, one head behind the other."""
+    found = []
+    for q_h, k_h, v_h in zip(q.chunk(heads, 2), k.chunk(heads, 2), v.chunk(heads, 2), strict=True):
+        scores = q_h @ k_h.transpose(1, 2) / q_h.shape[2] ** 0.5
+        found.append(scores.softmax(dim=2) @ v_h)
+    return torch.cat(found, dim=2)
+
+
+def run_vit(r: Reference, x: Tensor, names: dict[str, str], *, heads: int, eps: float) -> Tensor:
+    """Return the normalized class token of a ViT whose parts have these names."""
+
+    def norm(name: str, x: Tensor) -> Tensor:
+        return F.layer_norm(x, x.shape[-1:], r[f"{name}.weight"], r[f"{name}.bias"], eps)
+
+    clip = names["fc1"] == "mlp.c_fc"
+    prefix = "image_encoder." if clip else "base."
+    bias = None if clip else r["base.patch_embed.proj.bias"]
+    x = F.conv2d(x, r[f"{prefix}{names['patches']}.weight"], bias, 16).flatten(2).transpose(1, 2)
+    width = x.shape[2]
+    token = r[f"{prefix}{names['token']}"].view(1, 1, width).expand(len(x), 1, width)
+    x = torch.cat([token, x], 1) + r[f"{prefix}{names['positions']}"].view(1, TOKENS, width)
+    x = norm(f"{prefix}ln_pre", x) if clip else x
+    for n in range(12):
+        block = f"{prefix}{names['block']}.{n}"
+        qkv = [r[f"{block}.attn.{names['qkv']}{part}"] for part in ("weight", "bias")]
+        q, k, v = F.linear(norm(f"{block}.{names['norm1']}", x), *qkv).chunk(3, dim=2)
+        x = x + r.fc(f"{block}.attn.{names['out']}", attention(q, k, v, heads))
+        hidden = r.fc(f"{block}.{names['fc1']}", norm(f"{block}.{names['norm2']}", x))
+        hidden = hidden * (1.702 * hidden).sigmoid() if clip else F.gelu(hidden)
+        x = x + r.fc(f"{block}.{names['fc2']}", hidden)
+    return norm(f"{prefix}{names['norm']}", x)[:, 0]
+
+
+TRANSREID = {
+    "patches": "patch_embed.proj", "token": "cls_token", "positions": "pos_embed", "block": "blocks", "qkv": "qkv.",
+    "out": "proj", "norm1": "norm1", "norm2": "norm2", "fc1": "mlp.fc1", "fc2": "mlp.fc2", "norm": "norm",
+}  # fmt: skip
+CLIP = {
+    "patches": "conv1", "token": "class_embedding", "positions": "positional_embedding",
+    "block": "transformer.resblocks", "qkv": "in_proj_", "out": "out_proj", "norm1": "ln_1", "norm2": "ln_2",
+    "fc1": "mlp.c_fc", "fc2": "mlp.c_proj", "norm": "ln_post",
+}  # fmt: skip
+
+
 # Files ---------------------------------------------------------------------------------------------------------------
 def written(path: Path, state: State) -> Path:
     torch.save(state, path)
     return path
 
 
-def check(file: Path, state: State, expected: Callable[[Reference], Tensor], **given: object) -> None:
+def check(
+    file: Path, state: State, expected: Callable[[Reference], Tensor], shape: tuple[int, int] = SIZE, **given: object
+) -> Model:
     """Load a file in one line, and compare what its network computes with the reference, which reads every tensor."""
     model = load(file, device="cpu", **given)  # type: ignore[arg-type]
     reference = Reference(state)
     with torch.inference_mode():
         wanted = expected(reference)
-        torch.testing.assert_close(model.network(images()).embedding, wanted, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(model.network(images(shape)).embedding, wanted, rtol=1e-3, atol=1e-3)
     assert reference.unread() == set()
     assert len(state) == len(model.network.state_dict())
     assert wanted.std(dim=0).mean() > 1e-3  # the images differ
+    return model
 
 
 @pytest.mark.parametrize("kind", ["batch", "ain"])
 def test_osnet_of_torchreid(kind: str, tmp_path: Path) -> None:
     state = osnet(kind)
     file = written(tmp_path / "model.pth.tar-60", {"state_dict": {f"module.{k}": v for k, v in state.items()}})
-    check(file, state, lambda r: run_osnet(r, images(), kind))
-    assert load(file).card.name == ("osnet_x0_25" if kind == "batch" else "osnet_ain_x0_25")
+    model = check(file, state, lambda r: run_osnet(r, images(), kind))
+    assert model.card.name == ("osnet_x0_25" if kind == "batch" else "osnet_ain_x0_25")
 
 
 def test_osnet_ibn_of_torchreid(tmp_path: Path) -> None:
@@ -274,8 +355,7 @@ def test_resnets_of_torchreid(features: int | None, tmp_path: Path) -> None:
         return v
 
     file = written(tmp_path / "resnet.pth", state)
-    check(file, state, expected)
-    assert load(file).backbone == "resnet18"
+    assert check(file, state, expected).backbone == "resnet18"
 
 
 def bn_neck(shapes: Shapes, neck: str, classifier: str, channels: int) -> State:
@@ -388,3 +468,80 @@ def test_the_published_osnet_in_one_line(shared: Path) -> None:
     model = load(shared / "weights" / "osnet_x0_25" / "osnet_x0_25_market1501.pth")
     assert (model.card.name, model.size, model.normalization) == ("osnet_x0_25", (256, 128), "imagenet")
     assert model.network.state_dict()["classifier.weight"].shape == (751, 512)
+
+
+def test_the_vit_of_transreid(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    state = vit(384)
+    file = written(tmp_path / "transformer_120.pth", state | filled(linear("base.fc", 384, 1000)))
+
+    def expected(r: Reference) -> Tensor:
+        token = run_vit(r, images((256, 128)), TRANSREID, heads=6, eps=1e-6)
+        after_neck(r, token, "bottleneck", "classifier.weight")
+        return token  # TransReID compares what is before the neck
+
+    with caplog.at_level(logging.INFO):
+        model = check(file, state, expected, shape=(256, 128))
+    assert "base.fc, the head of its ImageNet start, is not used" in caplog.text
+    assert (model.normalization, model.card.name, model.size) == ("half", "vit_b16", (256, 128))
+
+
+def test_the_vit_of_clip_reid(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    state = clip_vit(384, 64)
+    training = bn_neck(linear("text_encoder.ln_final", 8, 8), "bottleneck_proj", "classifier_proj.weight", 64)
+    file = written(tmp_path / "ViT-B-16_60.pth", state | training)
+
+    def expected(r: Reference) -> Tensor:
+        token = run_vit(r, images((256, 128)), CLIP, heads=6, eps=1e-5)
+        after_neck(r, token, "bottleneck", "classifier.weight")
+        return torch.cat([token, token @ r["image_encoder.proj"]], dim=1)
+
+    with caplog.at_level(logging.INFO):
+        check(file, state, expected, shape=(256, 128))
+    assert "8 tensors of its training alone" in caplog.text
+
+
+def names_only(names: str) -> State:
+    return {name: torch.ones(2, 2) for name in names.split()}
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        (names_only("heads.weight backbone.conv1.0.weight"), "a ResNeSt, which is not read"),
+        (names_only("heads.bottleneck.1.weight heads.weight"), "a head that reduces the embedding"),
+        (names_only("base.cls_token base.pos_embed base.sie_embed"), "an embedding of cameras or viewpoints"),
+        (names_only("base.cls_token base.pos_embed b1.0.norm1.weight"), "its jigsaw branch"),
+        ({"base.cls_token": torch.ones(1, 1, 768), "base.pos_embed": torch.ones(1, 129, 768)}, "a ViT of 0 blocks"),
+        (names_only("image_encoder.layer1.0.conv1.weight bottleneck_proj.weight"), "CLIP-ReID with a ResNet"),
+        ({"conv1.conv.weight": torch.ones(7, 3, 7, 7), "conv5.conv.weight": torch.ones(3, 3)}, "stem has 7 channels"),
+    ],
+)
+def test_what_is_known_and_not_read(state: State, message: str, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=rf"{message}.*Fix: give"):
+        load(written(tmp_path / "model.pth", state))
+
+
+@pytest.mark.parametrize("classes", [1000, None])
+def test_what_was_not_trained_to_tell_people_apart(classes: int | None, tmp_path: Path) -> None:
+    state = filled(resnet("", (2, 2, 2, 2), deep=False) | (linear("fc", 512, classes) if classes else {}))
+    what = "an ImageNet classifier" if classes else "only a backbone"
+    with pytest.raises(WeightsError, match=rf"is {what} \(resnet18\).*model\.backbone_weights="):
+        load(written(tmp_path / "resnet18.pth", state))
+
+
+def test_images_of_another_normalization_are_refused(tmp_path: Path) -> None:
+    state = bn_neck(resnet("backbone.", (2, 2, 2, 2), deep=False), "heads.bottleneck.0", "heads.weight", 512)
+    file = written(tmp_path / "model.pth", state | {"pixel_mean": torch.tensor([127.5, 127.5, 127.5])})
+    with pytest.raises(WeightsError, match=r"pixel_mean is \[127\.5, .*normalized in another way"):
+        load(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens", "parameters"), [("vit_b16", 197, 85_798_656), ("clip_vit_b16", 197, 86_192_640)]
+)
+def test_vits_have_the_published_parameters(name: str, tokens: int, parameters: int) -> None:
+    """Without a head, of images of 224×224: timm's ``vit_base_patch16_224``, and CLIP's ViT-B/16."""
+    with torch.device("meta"):
+        model = create_model(name, size=(224, 224))
+    assert model.get_parameter("backbone.pos_embed").shape[1] == tokens
+    assert model.parameter_count() - sum(p.numel() for p in model.neck.parameters()) == parameters

@@ -26,6 +26,8 @@ LIGHTEST: dict[str, dict[str, object]] = {
     "dual_attention": {"backbone": "resnet18_half"},
     "ide": {"backbone": "resnet18_half"},
     "strong_baseline": {"backbone": "resnet18"},
+    "clip_vit_b16": {"size": SIZE, "width": 24, "heads": 3, "depth": 2, "projection": 16},
+    "vit_b16": {"size": SIZE, "width": 24, "heads": 3, "depth": 2},
 }
 
 

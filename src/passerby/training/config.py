@@ -36,8 +36,8 @@ class DataConfig(Frozen):
     height: int = Field(256, ge=16, le=MAX_SIDE)
     width: int = Field(128, ge=16, le=MAX_SIDE)
     normalization: Normalization = "imagenet"
-    """The normalization of images: ``imagenet`` means and deviations, ``imagenet_mean``: the means alone, or
-    ``image_mean``: each image's own channel means."""
+    """The normalization of images: ``imagenet`` means and deviations, ``imagenet_mean``: the means alone,
+    ``image_mean``: each image's own channel means, or ``half``: 0.5 and 0.5."""
     cache: bool = True
     """A switch to keep the resized training images in memory (images × 3 × height × width bytes)."""
     threads: int = Field(2, ge=1, le=1024)

@@ -180,6 +180,7 @@ def test_channel_means_alone_are_subtracted() -> None:
     assert torch.allclose(normalize_images(x, "imagenet_mean").double(), expected, atol=1e-6)
     own = x.double() / 255 - (x.double() / 255).mean(dim=(2, 3), keepdim=True)
     assert torch.allclose(normalize_images(x, "image_mean").double(), own, atol=1e-6)
+    assert torch.allclose(normalize_images(x, "half").double(), (x.double() / 255 - 0.5) / 0.5, atol=1e-6)
     for normalization in get_args(Normalization):
         augmented = Augmentation(flip=0, normalization=normalization)(x, seeded())
         assert torch.equal(augmented, normalize_images(x, normalization))

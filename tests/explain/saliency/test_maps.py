@@ -37,8 +37,12 @@ LIGHTEST: dict[str, dict[str, object]] = {
     "aligned_reid": {"backbone": "mobilenet_v2"},
     "attention_driven": {"width": 0.125},
     "dual_attention": {"backbone": "resnet18_half"},
+    "ide": {"backbone": "resnet18_half"},
     "strong_baseline": {"backbone": "resnet18_half"},
 }
+TOKENS = ("clip_vit_b16", "vit_b16")
+"""The models whose layers are no maps."""
+MAPPED = [name for name in list_models() if name not in TOKENS]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +60,7 @@ def small(name: str, **options: object) -> ReidModel:
         return create_model(name, num_classes=5, **{**LIGHTEST.get(name, {}), **options}).eval()
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", MAPPED)
 def test_every_model_has_maps(people: Dataset, name: str) -> None:
     model = small(name)
     a, b = shown(people, model, slice(0, 2)), shown(people, model, slice(2, 4))
@@ -79,7 +83,7 @@ def test_every_model_has_maps(people: Dataset, name: str) -> None:
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", MAPPED)
 def test_layers_go_from_the_finest_to_what_the_embedding_pools(people: Dataset, name: str) -> None:
     model, sizes = small(name), list[int]()
 
@@ -94,6 +98,11 @@ def test_layers_go_from_the_finest_to_what_the_embedding_pools(people: Dataset, 
     assert len(sizes) >= 4
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[0] == (SIZE[0] // 4) * (SIZE[1] // 4)
+
+
+def test_tokens_are_no_maps(people: Dataset) -> None:
+    with pytest.raises(ConfigError, match="vit_b16 does not tell which layers are maps"):
+        identity_saliency(shown(people, small("vit_b16", size=SIZE, width=24, heads=3, depth=1)))
 
 
 def last(model: ReidModel) -> list[str]:

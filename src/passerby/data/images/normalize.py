@@ -18,13 +18,13 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-Normalization = Literal["imagenet", "imagenet_mean", "image_mean"]
+Normalization = Literal["imagenet", "imagenet_mean", "image_mean", "half"]
 """A normalization of images.
 
 ``imagenet``: subtract ImageNet's channel means and divide by its deviations; ``imagenet_mean``: subtract them alone;
-``image_mean``: subtract each image's own channel means. Values are in [0, 1]. In [0, 255] the subtraction would
-give 255 times as much, which the batch normalization after a network's first convolution takes out again. A part of an
-image is an image of its own.
+``image_mean``: subtract each image's own channel means; ``half``: subtract 0.5 and divide by 0.5, as for Vision
+Transformers. Values are in [0, 1]. In [0, 255] the subtraction would give 255 times as much, which the batch
+normalization after a network's first convolution takes out again. A part of an image is an image of its own.
 """
 
 
@@ -39,7 +39,9 @@ def normalize_images(
     check_normalization(normalization)
     values = (images.float() / 255).flatten(2)  # (b, 3, h·w)
     mean, std = (torch.tensor(v, device=images.device)[:, None] for v in (IMAGENET_MEAN, IMAGENET_STD))
-    if normalization == "image_mean":
+    if normalization == "half":
+        values = 2 * values - 1
+    elif normalization == "image_mean":
         values = values - values.mean(dim=2, keepdim=True)
     else:
         values = (values - mean) / std if normalization == "imagenet" else values - mean

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from passerby.weights.foreign import bn_neck, torchreid
+from passerby.weights.foreign import bn_neck, torchreid, vit
 from passerby.weights.foreign.recognized import Recognized, State
 
 Recognizer = Callable[[State, str], Recognized | None]
-_RECOGNIZERS: tuple[Recognizer, ...] = (torchreid.osnet, bn_neck.fast_reid, bn_neck.authors, torchreid.resnet)
+_RECOGNIZERS: tuple[Recognizer, ...] = (
+    torchreid.osnet,
+    bn_neck.fast_reid,
+    vit.transreid,
+    vit.clip_reid,
+    bn_neck.authors,
+    torchreid.resnet,
+)
 _WRAPPERS = ("model", "net", "network")
 
 
