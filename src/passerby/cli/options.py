@@ -17,6 +17,9 @@ RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, 
 OptionalRunArgument = Annotated[
     Path | None, typer.Argument(metavar="RUN", help="A run folder, made by train or import-weights.")
 ]
+_MODEL = "A run folder, made by train or import-weights, or an ONNX file made by export."
+ModelArgument = Annotated[Path, typer.Argument(metavar="RUN", help=_MODEL)]
+OptionalModelArgument = Annotated[Path | None, typer.Argument(metavar="RUN", help=_MODEL)]
 RunsArgument = Annotated[
     list[Path], typer.Argument(metavar="RUN…", help="Run folders, made by train or import-weights.")
 ]

@@ -1,4 +1,4 @@
-"""A run folder, or a checkpoint of another program → a model that is ready to embed images."""
+"""A run folder, an ONNX file of one, or a checkpoint of another program → a model that is ready to embed images."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from passerby.inference.model import Model
 from passerby.inference.options import InferenceOptions
 from passerby.metrics.calibration import read_calibration
 from passerby.models.base import ReidModel
+from passerby.models.card import ModelCard
 from passerby.models.registry import option_value
 from passerby.weights.find import MODEL_FILE
+from passerby.weights.formats import is_onnx_file
 from passerby.weights.load import load_weights
 
 _LOG = logging.getLogger(__name__)
@@ -33,8 +35,8 @@ def load(
     """Return the model of a run folder, or of a checkpoint of another toolkit, ready to embed images.
 
     Args:
-        path: a run folder; or a checkpoint file of torchreid, fast-reid or another program (docs/checkpoints.md), whose
-            architecture its names and shapes tell.
+        path: a run folder; an ONNX file of ``passerby export``; or a checkpoint file of torchreid, fast-reid or another
+            program (docs/checkpoints.md), whose architecture its names and shapes tell.
         options: how to embed (:class:`~passerby.inference.options.InferenceOptions`); what is ``None`` is decided by
             the run, or else by the model's paper.
         model: the model that a checkpoint file is of, where it does not tell (:func:`passerby.list_models`).
@@ -49,10 +51,12 @@ def load(
     """
     options = (options or InferenceOptions()).updated(**changes)
     folder = Path(path)
+    if folder.is_file() and is_onnx_file(folder):
+        _check_untold(folder, model, size)
+        return _load_onnx(folder, options)
     if not folder.is_dir() and (folder.is_file() or Path(str(path).rpartition("#")[0]).is_file()):
         return _load_file(path, options, model=model, size=size)
-    if model is not None or size is not None:
-        raise ConfigError(f"model and size are of a checkpoint file; '{folder}' is none. Fix: leave them out")
+    _check_untold(folder, model, size)
     description_file = folder / "model.json"
     if not folder.exists():
         raise ConfigError(f"'{folder}' does not exist. Fix: give the folder of a completed run")
@@ -60,8 +64,7 @@ def load(
         raise ConfigError(f"{folder} holds no finished model (no model.json): give the folder of a completed run")
     description = read_description(folder)
     network = build_described(folder, description)
-    if options.keypoints and "parts" not in network.card.inputs:
-        raise ConfigError(f"{network.card.name} sees no body parts, so keypoints change nothing: leave --keypoints out")
+    _check_keypoints(network.card, options)
     load_weights(network, folder / "model.safetensors")
     # a run that does not say how it cropped is from before these ways were possible
     parts = {**FORMER_SETTINGS["parts"], **description.parts.model_dump(exclude_unset=True)}
@@ -105,10 +108,40 @@ def _load_file(
             f"{network.card.name} sees body parts, and a checkpoint does not tell how they are cut. Fix: make a run "
             f"folder of it, `passerby import-weights {path} --model {network.card.name} -o RUN`, and load that"
         )
-    if options.keypoints:
-        raise ConfigError(f"{network.card.name} sees no body parts, so keypoints change nothing: leave --keypoints out")
+    _check_keypoints(network.card, options)
     backbone = _backbone(network, found.options)
     return Model(network, found.size, options, backbone=backbone, normalization=found.normalization)
+
+
+def _load_onnx(file: Path, options: InferenceOptions) -> Model:
+    """Return the model of an ONNX file; its packages are imported for such a file only."""
+    from passerby.inference.onnx.session import OnnxSession
+
+    session = OnnxSession(file, options.device)
+    _check_keypoints(session.card, options)
+    about, how = session.about, session.about.evaluation
+    model = Model(
+        session,
+        about.size,
+        options.with_defaults(flip_tta=how.flip_tta, normalize=how.normalize),
+        draws=how.draws,
+        seed=how.seed,
+        distance=how.distance,
+        calibration=session.calibration,
+        backbone=about.backbone,
+    )
+    _LOG.info("%s: %r, %s", file, model, model.options.describe())
+    return model
+
+
+def _check_untold(path: Path, model: str | None, size: tuple[int, int] | None) -> None:
+    if model is not None or size is not None:
+        raise ConfigError(f"model and size are of a checkpoint file; '{path}' is none. Fix: leave them out")
+
+
+def _check_keypoints(card: ModelCard, options: InferenceOptions) -> None:
+    if options.keypoints and "parts" not in card.inputs:
+        raise ConfigError(f"{card.name} sees no body parts, so keypoints change nothing: leave --keypoints out")
 
 
 def _backbone(network: ReidModel, options: dict[str, Any]) -> str | None:

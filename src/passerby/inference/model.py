@@ -108,7 +108,11 @@ class Model:
     @property
     def _torch_session(self) -> TorchSession:
         if not isinstance(self.session, TorchSession):
-            raise ConfigError(f"{self.card.name} runs in a {type(self.session).__name__}, which has no PyTorch network")
+            kind = type(self.session).__name__
+            raise ConfigError(
+                f"{self.card.name} runs in {'an' if kind[0] in 'AEIOU' else 'a'} {kind}, which has no PyTorch network "
+                "for gradients, maps, branches or export. Fix: give the run folder itself"
+            )
         return self.session
 
     @property

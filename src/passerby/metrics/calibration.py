@@ -159,15 +159,28 @@ def read_calibration(run: str | Path) -> Calibration | None:
     file = Path(run) / CALIBRATION
     if not file.is_file():
         return None
-    values = read_json(file, fix="delete it, and calibrate the run again")
+    fix = "delete it, and calibrate the run again"
+    return parse_calibration(read_json(file, fix=fix), str(file), fix=fix)
+
+
+def parse_calibration(values: Any, place: str, *, fix: str) -> Calibration:
+    """Return the calibration that plain values describe.
+
+    Args:
+        place: the file that they are from.
+        fix: what a user can do about a damaged file.
+
+    Raises:
+        ConfigError: if they describe none, or one of a newer version.
+    """
     try:
         if values["format"] > FORMAT:
-            raise ConfigError(f"{file} has format {values['format']}, expected at most {FORMAT}. Fix: update passerby")
+            raise ConfigError(f"{place} has format {values['format']}, expected at most {FORMAT}. Fix: update passerby")
         calibration = Calibration.from_dict(values)
         _check(calibration)
         return calibration
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{file} is damaged ({error!r}). Fix: delete it, and calibrate the run again") from None
+        raise ConfigError(f"{place} is damaged ({error!r}). Fix: {fix}") from None
 
 
 def _check(calibration: Calibration) -> None:

@@ -49,12 +49,18 @@ def foreign_format(path: Path) -> tuple[str, str] | None:
         return "a TensorFlow Lite model", _CONVERT
     if start[257:262] == b"ustar":
         return "a tar archive", _UNPACK
-    if _is_onnx(start):
+    if is_onnx(start):
         return "an ONNX model", "give the PyTorch checkpoint that it was exported from"
     return _zip_format(path) if start.startswith(b"PK") else _text_format(start)
 
 
-def _is_onnx(start: bytes) -> bool:
+def is_onnx_file(path: Path) -> bool:
+    """Return whether the content is that of an ONNX file, whatever its name."""
+    with path.open("rb") as file:
+        return is_onnx(file.read(4))
+
+
+def is_onnx(start: bytes) -> bool:
     """Return whether the bytes begin an ONNX ModelProto: its version (field 1), then its producer or graph."""
     return len(start) > 3 and start[0] == 0x08 and 1 <= start[1] <= 0x20 and start[2] in (0x12, 0x1A, 0x22, 0x3A, 0x42)
 

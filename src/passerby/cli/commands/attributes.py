@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from passerby.cli.options import BatchSizeOption, DeviceOption, JsonOption, KeypointsOption, RunArgument
+from passerby.cli.options import BatchSizeOption, DeviceOption, JsonOption, KeypointsOption, ModelArgument
 from passerby.cli.registry import Panel, command
 from passerby.cli.results import progress_bar
 from passerby.errors import escape_controls
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @command("attributes", panel=Panel.SEARCH, order=2)
 def attributes(
-    run: RunArgument,
+    run: ModelArgument,
     images: Annotated[
         list[str],
         typer.Argument(metavar="IMAGE…", help="Images: files, PLACE::NAME, folders, zips, tars or NAME:PATH."),

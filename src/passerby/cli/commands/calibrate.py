@@ -22,7 +22,7 @@ from passerby.cli.options import (
 )
 from passerby.cli.registry import Panel, command
 from passerby.cli.results import print_measured, progress_bar
-from passerby.errors import OutputError
+from passerby.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from passerby.metrics.calibration import Calibration
@@ -64,6 +64,10 @@ def calibrate(  # noqa: PLR0913 - options of a command
     options = InferenceOptions(
         device=device, batch_size=batch_size, flip_tta=flip_tta, normalize=normalize, keypoints=keypoints
     )
+    if run.is_file():
+        raise ConfigError(
+            f"'{run}' is a file, which holds no {CALIBRATION}. Fix: calibrate the run, and export it again"
+        )
     model = load(run, options)
     if (run / CALIBRATION).exists() and not overwrite:
         raise OutputError(f"'{run / CALIBRATION}' exists. Fix: replace it with --overwrite")

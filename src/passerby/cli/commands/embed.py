@@ -13,9 +13,9 @@ from passerby.cli.options import (
     DeviceOption,
     FlipTtaOption,
     KeypointsOption,
+    ModelArgument,
     NormalizeOption,
     OverwriteOption,
-    RunArgument,
     SkipBrokenOption,
 )
 from passerby.cli.registry import Panel, command
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @command("embed", panel=Panel.SEARCH, order=0)
 def embed(
-    run: RunArgument,
+    run: ModelArgument,
     images: Annotated[
         str, typer.Argument(metavar="IMAGES", help="Images: a folder, zip, tar, or dataset as NAME:PATH.")
     ],

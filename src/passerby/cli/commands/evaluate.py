@@ -30,7 +30,7 @@ from passerby.cli.options import (
     JsonOption,
     KeypointsOption,
     NormalizeOption,
-    OptionalRunArgument,
+    OptionalModelArgument,
     RerankOption,
     check_unused_with_features,
 )
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 @command("evaluate", panel=Panel.EVALUATE, order=0)
 def evaluate(  # noqa: PLR0913 - options of a command
-    run: OptionalRunArgument = None,
+    run: OptionalModelArgument = None,
     data: DataOption = None,
     features: FeaturesOption = None,
     distance: DistanceOption = None,

@@ -18,9 +18,9 @@ from passerby.cli.options import (
     FlipTtaOption,
     JsonOption,
     KeypointsOption,
+    ModelArgument,
     NormalizeOption,
     OptionalFigureOption,
-    RunArgument,
     SkipBrokenOption,
 )
 from passerby.cli.registry import Panel, command
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @command("search", panel=Panel.SEARCH, order=1)
 def search(  # noqa: PLR0913 - options of a command
-    run: RunArgument,
+    run: ModelArgument,
     gallery: Annotated[
         str,
         typer.Option("--gallery", metavar="GALLERY", help="A .parquet file of `passerby embed`, or images to embed."),

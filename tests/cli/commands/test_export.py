@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from passerby.models.registry import create_model
+from passerby.training.checkpoint import save_model
+from passerby.training.run import RunFolder
+
+for _package in ("onnx", "onnxscript", "onnxruntime"):
+    pytest.importorskip(_package, reason="passerby[onnx] is not installed")
+
+
+@pytest.fixture
+def people(tmp_path: Path, draw_people: Callable[..., Path]) -> Path:
+    return draw_people(tmp_path / "people", people=4, cameras=2, images=2)
+
+
+def test_a_run_is_exported_embedded_evaluated_and_searched(
+    run: Callable[..., object], tmp_path: Path, people: Path
+) -> None:
+    folder, file = tmp_path / "run", tmp_path / "model.onnx"
+    folder.mkdir()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        save_model(RunFolder(folder), create_model("osnet_x0_25", num_classes=2), options={}, size=(32, 16))
+    code, out, err = run("export", folder, "-o", file, "--data", people)
+    assert code == 0, err
+    assert "osnet_x0_25" in out
+    assert "Least cosine with the run's embeddings: 1.0000000" in out or "0.99999" in out
+    code, _, err = run("export", folder, "-o", file)
+    assert (code, "--overwrite" in err) == (1, True)
+    numbers = [run("evaluate", model, "--data", people, "--json") for model in (folder, file)]
+    assert numbers[0][:2] == numbers[1][:2]
+    assert numbers[0][0] == 0
+    assert run("embed", folder, people, "-o", tmp_path / "g.parquet", "--split", "gallery")[0] == 0
+    query = next((people / "query").iterdir())
+    found = [run("search", model, query, "--gallery", tmp_path / "g.parquet", "-k", "2") for model in (folder, file)]
+    assert found[0] == found[1], "a gallery of the run serves its ONNX file"
+    for words in (("explain", file, query, query), ("calibrate", file, "--data", people)):
+        code, _, err = run(*words)
+        assert code == 1
+        assert len(err.strip().splitlines()) == 1, err
+        assert "Fix: " in err
