@@ -150,7 +150,7 @@ def test_options_of_inference_hold(osnet: tuple[Path, Path]) -> None:
 
 
 def test_models_of_body_parts_are_refused(tmp_path: Path) -> None:
-    network = create_model("attention_driven", backbone="resnet18_half")
+    network = create_model("attention_driven", width=0.25)
     with pytest.raises(ConfigError, match="attention_driven sees body parts, which passerby cuts from each image"):
         export_onnx(Model(network, SIZE), tmp_path / "model.onnx")
 
