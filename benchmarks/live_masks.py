@@ -152,10 +152,13 @@ def record(run: Path, data: str | None) -> dict[str, Any]:
     dataset = load_dataset(data) if data else evaluation_data(config, load_dataset(config.data.train))
     if dataset is None:
         raise ConfigError(f"{run} was not evaluated on any data. Fix: name some with --data")
+    model = passerby.load(run)
+    has_masks = any(isinstance(module, IntraAttention) for module in model.network.modules())
     return {
         "run": run.name,
         "data": data or config.data.test or config.data.train,
-        **measure(passerby.load(run), dataset),
+        **({"masks": measure_masks(model, dataset)} if has_masks else {}),
+        "readings": measure_readings(model, dataset),
     }
 
 
