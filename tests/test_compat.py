@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from passerby import compat
+from passerby.errors import ConfigError
 from passerby.inference.load import load
 from passerby.models.registry import create_model
 from passerby.recipes.registry import load_recipe
@@ -100,6 +101,12 @@ def test_options_that_older_files_leave_open_have_their_former_defaults() -> Non
     named = {"model": "aap_reid", "options": {"triplet_after_dropout": True}}
     assert compat.former_defaults(named) == named
     assert compat.former_defaults({"model": "osnet_x0_25"}) == {"model": "osnet_x0_25"}
+
+
+@pytest.mark.parametrize("version", [99, "x", 1, 0, True, 2.0, [2]])
+def test_defaults_of_a_version_that_is_not_known_are_refused(version: object) -> None:
+    with pytest.raises(ConfigError, match=r"the defaults are of version .*expected at most 2. Fix:"):
+        compat.former_defaults({"model": "osnet_x0_25", "defaults": version})
 
 
 def test_losses_keep_their_former_defaults() -> None:

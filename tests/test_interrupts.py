@@ -117,4 +117,28 @@ def test_an_interruption_of_the_start_is_one_line(after: float, tmp_path: Path) 
     assert program.returncode in (130, 1, -signal.SIGINT)
     if "passerby: " in errors:  # else Python itself was starting
         assert "Traceback" not in errors
-        assert errors.count("\n") == 1
+        assert all(line.startswith("passerby: ") for line in errors.splitlines())
+
+
+def test_a_second_signal_ends_at_once_what_holds_the_first_back(tmp_path: Path) -> None:
+    (tmp_path / "endless.py").write_text("import time\nprint('in', flush=True)\nwhile True: time.sleep(0.01)\n")
+    code = "from passerby.interrupts import orderly_signals\nwith orderly_signals():\n    import endless\n"
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    ) as program:
+        assert program.stdout is not None
+        assert program.stderr is not None
+        program.stdout.readline()
+        program.send_signal(signal.SIGINT)
+        assert program.stderr.readline() == "passerby: ending; once more to stop at once\n"
+        began = time.monotonic()
+        while program.poll() is None and time.monotonic() - began < 15:
+            program.send_signal(signal.SIGINT)
+            time.sleep(0.2)
+        assert program.stderr.read() == "passerby: stopped\n"
+    assert program.returncode == 130

@@ -14,7 +14,8 @@ ROOT = "passerby"
 LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(layer.split())
     for layer in (
-        "errors compat interrupts progress",
+        "errors limits",
+        "compat interrupts progress",
         "plugins",
         "types files config registry",
         "data retrieval weights",

@@ -11,6 +11,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from passerby.errors import ConfigError
+
 V = TypeVar("V")
 
 _SETTINGS = {
@@ -125,13 +127,21 @@ def former_defaults(tree: dict[str, Any]) -> dict[str, Any]:
     A file that does not record which defaults it was written under is from before some of them changed: the options and
     settings that it does not name get the former ones.
 
+    Raises:
+        ConfigError: if it was written under later defaults than this version knows.
+
     >>> former_defaults({"model": "dual_attention", "options": {"se": False}})
     {'model': 'dual_attention', 'options': {'scaled': False, 'se': False}}
     >>> former_defaults({"model": "dual_attention", "options": {"se": False}, "defaults": 2})
     {'model': 'dual_attention', 'options': {'se': False}}
     """
     tree = dict(tree)
-    if tree.pop("defaults", None) is not None:
+    if (defaults := tree.pop("defaults", None)) is not None:
+        if type(defaults) is not int or not 1 < defaults <= DEFAULTS:
+            raise ConfigError(
+                f"config.json or model.json: the defaults are of version {str(defaults)[:20]!r}, expected at most "
+                f"{DEFAULTS}. Fix: read the file with the version of passerby that wrote it, or upgrade passerby"
+            )
         return tree
     model = tree.get("model")
     sections = {name: values for name, values in FORMER_SETTINGS.items() if name in tree}

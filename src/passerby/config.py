@@ -103,9 +103,11 @@ def validate(kind: type[C], tree: dict[str, Any]) -> C:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
+        if not where:  # of several settings together: the message names them, and what they are
+            raise ConfigError(f"settings: {first['msg'].removeprefix('Value error, ')}") from None
         got = repr(first["input"])
         got = got if len(got) <= _SHOWN else f"{got[:_SHOWN]}…"
-        raise ConfigError(f"setting{f' {where}' if where else 's'}: {first['msg']} (got {got})") from None
+        raise ConfigError(f"setting {where}: {first['msg']} (got {got})") from None
 
 
 def read_as(kind: type[C], path: Path) -> C:

@@ -1,7 +1,8 @@
 """The orderly end of the program on Ctrl-C and on SIGTERM: what was begun is cleaned up, and one line is printed.
 
 Python raises KeyboardInterrupt wherever it is. In the middle of an import (of torch, most of all) that ends in a
-traceback or an abort, and in a finalizer it is lost. There the signal is held back for a moment.
+traceback or an abort, and in a finalizer it is lost. There the signal is held back for a moment, which is said; a
+second signal ends the program at once.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ _PAUSE = 0.05
 _PATIENCE = 20.0
 """The seconds for which a signal is held back at most: code that is imported may never end."""
 _IMPORTS = "<frozen importlib"
+_SOON = 0.3
+"""The seconds after which it is said that a signal is held back, and after which another one is a second one."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -76,6 +79,9 @@ class _Handler:
     def __init__(self) -> None:
         self.since: float | None = None
         self.again: threading.Timer | None = None
+        self.own = 0
+        """The number of signals that this handler has sent again, and that have not come yet."""
+        self.said = False
 
     def forget(self) -> None:
         """Drop a signal that is held back: what it would have ended has ended."""
@@ -84,14 +90,29 @@ class _Handler:
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        self.since = self.since or now
+        held, self.since = self.since is not None, self.since or now
+        if held and not self.own and now - self.since > _SOON:
+            os.write(2, b"passerby: stopped\n")
+            os._exit(128 + number)
+        self.own = 0
         if _is_delicate(frame) and now - self.since < _PATIENCE:
-            self.again = threading.Timer(_PAUSE, os.kill, (os.getpid(), number))
-            self.again.daemon = True
-            self.again.start()
+            self._hold(number, now - self.since)
             return
         self.since = None
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+    def _hold(self, number: int, seconds: float) -> None:
+        """Send the signal again in a moment."""
+        if seconds > _SOON and not self.said:
+            self.said = True
+            os.write(2, b"passerby: ending; once more to stop at once\n")
+        self.again = threading.Timer(_PAUSE, self._send, (number,))
+        self.again.daemon = True
+        self.again.start()
+
+    def _send(self, number: int) -> None:
+        self.own = 1
+        os.kill(os.getpid(), number)
 
 
 def _is_delicate(frame: FrameType | None) -> bool:

@@ -86,8 +86,16 @@ def test_nothing_there(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_archive(tmp_path: Path) -> None:
     (tmp_path / "photo.zip").write_bytes(b"no zip")
-    with pytest.raises(DatasetLayoutError, match="neither a directory nor a zip or tar"):
+    with pytest.raises(DatasetLayoutError, match=r"neither a directory nor a zip or tar archive\. Fix: give"):
         open_source(tmp_path / "photo.zip")
+
+
+def test_a_zip_without_its_end_is_named(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "cut.zip", "w") as archive:
+        archive.writestr("a.jpg", b"x" * 1000)
+    (tmp_path / "cut.zip").write_bytes((tmp_path / "cut.zip").read_bytes()[:600])
+    with pytest.raises(DatasetLayoutError, match=r"a zip without its end: it is damaged or incomplete\. Fix: give"):
+        open_source(tmp_path / "cut.zip")
 
 
 def test_a_damaged_member_is_named(tmp_path: Path) -> None:

@@ -17,7 +17,11 @@ FORMULAS = ("=HYPERLINK(1)", "+1", "-1/a.jpg", "@SUM(A1)", "\t=1", "\r=1", "\n=1
 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_formulas_are_made_inert(text: str) -> None:
-    assert inert_cell(text) == f"'{text}"
+    assert inert_cell(text) == f"'{text}".replace("\t", r"\t").replace("\r", r"\r").replace("\n", r"\n")
+
+
+def test_a_cell_is_one_line_that_acts_on_no_terminal() -> None:
+    assert inert_cell("a\x1b[2Jb\nquery/1.jpg,1") == r"a\x1b[2Jb\nquery/1.jpg,1"
 
 
 @pytest.mark.parametrize("text", ["a=b.jpg", "1-2.jpg", "query/=1.jpg", "", "'quoted"])

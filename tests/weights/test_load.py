@@ -10,6 +10,7 @@ import random
 import tarfile
 import zipfile
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 
 import huggingface_hub
@@ -389,9 +390,21 @@ def test_numbers_of_numpy_beside_the_weights_are_read(tmp_path: Path) -> None:
         "epoch": np.int64(60),
         "cmc": np.arange(3.0),
         "args": argparse.Namespace(lr=0.1),
+        "time": datetime(2020, 1, 2, tzinfo=timezone.utc),
+        "folder": Path("runs/x"),
     }
     path = saved(tmp_path / "model.pth.tar-60", {"state_dict": random_state(), **beside})
     assert len(load_weights(net(), path).matched) == 10
+
+
+def test_counters_that_half_precision_cannot_hold_are_no_weights(tmp_path: Path) -> None:
+    state = {key: value.half() for key, value in random_state().items()}
+    counters = [key for key in state if key.endswith("num_batches_tracked")]
+    assert counters
+    for key in counters:
+        state[key] = torch.full_like(state[key], float("inf"))
+    report = load_weights(net(), saved(tmp_path / "half.pth", state))
+    assert len(report.matched) == 10 - len(counters)
 
 
 def test_safetensors_are_read_whatever_their_name(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def evaluate_features(
     Raises:
         ConfigError: if other subgroups are asked for.
     """
-    from passerby.evaluation.copies import check_no_copied_embeddings
+    from passerby.evaluation.copies import check_no_copied_embeddings, check_not_alike
     from passerby.evaluation.open_set import with_open_set
     from passerby.evaluation.subgroups import Grouping
     from passerby.inference.embeddings_file import read_embeddings
@@ -148,6 +148,7 @@ def evaluate_features(
     if stored.embeddings.camids is None:
         how = _of_all_cameras(how, str(file))
     sides = stored.query_gallery(cameras=how.ignore_same_camera)
+    check_not_alike(sides)
     check_no_copied_embeddings(stored, sides, how)
     result = replace(evaluate_embeddings(*sides, how), embeddings=sides)
     grouping = Grouping(tuple(dimensions)) if dimensions else None

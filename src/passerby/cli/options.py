@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from passerby.errors import ConfigError
+from passerby.limits import MAX_SEED
 
 Distance = Literal["global", "local", "global_local"]
 
@@ -121,7 +122,9 @@ QueryOption = Annotated[
         "--query", metavar="NAME", help="Image to show, with or without its folders; repeatable (default random)."
     ),
 ]
-SampleSeedOption = Annotated[int, typer.Option("--seed", min=0, help="Random seed of the image selection.")]
+SampleSeedOption = Annotated[
+    int, typer.Option("--seed", min=0, max=MAX_SEED, help="Random seed of the image selection.")
+]
 BlurOption = Annotated[
     bool | None,
     typer.Option("--blur/--no-blur", help="Blur heads (default yes, except in synthetic images)."),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from passerby.errors import escape_controls
 from passerby.progress import ProgressLines
 
 if TYPE_CHECKING:
@@ -121,3 +122,12 @@ def _print_attributes(result: AttributeResult) -> None:
 
 def _percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.2f}"
+
+
+def calibration_note(data: str) -> str:
+    """Return what is to be known of probabilities and verdicts: what they were fitted on."""
+    known = escape_controls(data, one_line=True)
+    return (
+        f"P(same) and verdicts are those of the run's calibration on '{known}'. Whether they hold for these images is "
+        "not known."
+    )

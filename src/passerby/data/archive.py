@@ -189,6 +189,20 @@ def archive_kind(path: Path) -> Literal["zip", "tar"] | None:
     return "tar" if _reader(start) is not None or _is_header(start) else None
 
 
+def what_else(path: Path) -> str:
+    """Return what a path is that is no archive: a zip that is cut off lacks the list at its end."""
+    start = b""
+    if path.is_file():
+        try:
+            with path.open("rb") as file:
+                start = file.read(4)
+        except OSError as error:
+            return f"unreadable ({error.strerror})"
+    if start == b"PK\3\4":
+        return "a zip without its end: it is damaged or incomplete"
+    return "neither a directory nor a zip or tar archive"
+
+
 def _reader(start: bytes) -> Any:
     return next((reader for magic, reader in _COMPRESSED.items() if start.startswith(magic)), None)
 

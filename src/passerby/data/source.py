@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from passerby.data.archive import archive_kind, open_tar, open_zip, read_file, read_tarred, read_zipped
+from passerby.data.archive import archive_kind, open_tar, open_zip, read_file, read_tarred, read_zipped, what_else
 from passerby.data.provenance import is_generated_set
 from passerby.data.walk import follow_links, is_in_skipped_folder, link_target, walk
 from passerby.errors import DatasetLayoutError, is_utf8
@@ -358,4 +358,4 @@ def open_source(path: str | Path) -> Source:
         raise DatasetLayoutError(f"{root} does not exist; give a directory, a .zip or a .tar")
     if kind := archive_kind(root):
         return ZipSource(root) if kind == "zip" else TarSource(root)
-    raise DatasetLayoutError(f"{root} is neither a directory nor a zip or tar archive")
+    raise DatasetLayoutError(f"{root} is {what_else(root)}. Fix: give a directory, a .zip or a .tar")

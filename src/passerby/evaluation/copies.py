@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from passerby.data.copies import Pair, dataset_self_matches, self_matches
+from passerby.data.copies import Pair, dataset_self_matches, other_labels, self_matches
 from passerby.data.dataset import Dataset
 from passerby.errors import ProtocolError
 from passerby.inference.embeddings_file import StoredEmbeddings
@@ -26,6 +26,8 @@ _ROUNDING = 1e-3
 def check_no_copies(dataset: Dataset, protocol: Protocol) -> None:
     """Check that no query is in the gallery, under a camera that counts; the images are read, none is decoded.
 
+    A query that is in the gallery as another person is a warning: one of its labels is wrong, and its rank too low.
+
     Raises:
         ProtocolError: if one is.
         DatasetLayoutError: if an image cannot be read.
@@ -33,30 +35,60 @@ def check_no_copies(dataset: Dataset, protocol: Protocol) -> None:
     pairs = dataset_self_matches(dataset, across_cameras=protocol.ignore_same_camera)
     if pairs:
         raise ProtocolError(_message(pairs, len(dataset.query), "is the same file as"))
+    if others := other_labels(dataset):
+        (query, copy), n = others[0], len(others)
+        whose = "1 query is" if n == 1 else f"{n:,} queries are"
+        _LOG.warning(
+            "%s",
+            f"{whose} in the gallery as other people, which lowers every number: '{query.path}' (person {query.pid}) "
+            f"is the same file as '{copy.path}' (person {copy.pid}). Fix: correct the labels; passerby data check "
+            "lists all",
+        )
 
 
 def check_no_copied_embeddings(stored: StoredEmbeddings, sides: QueryGallery, protocol: Protocol) -> None:
     """Check that no query of a file of embeddings is in its gallery, under a camera that counts.
 
-    An image is known by its path, where passerby wrote the file, and else by its embedding.
+    An image is known by its path and by its embedding. In a file of another program, paths without folders may be names
+    within the folders of query and gallery: there, equal ones are a warning.
 
     Raises:
         ProtocolError: if a query is in the gallery.
     """
     query, gallery = map(_samples, sides)
     across = protocol.ignore_same_camera
-    if stored.origin is not None:
-        pairs = self_matches(query, gallery, lambda sample: sample.path, across_cameras=across)
-        if pairs:
-            raise ProtocolError(f"'{stored.file}': " + _message(pairs, len(query), "is the same file as"))
+    pairs = self_matches(query, gallery, lambda sample: sample.path or id(sample), across_cameras=across)
+    if pairs:
+        message = f"'{stored.file}': " + _message(pairs, len(query), "is the same file as")
+        if stored.origin is not None or any("/" in query.path for query, _ in pairs):
+            raise ProtocolError(message)
+        _LOG.warning("%s", message)
     if pairs := embedding_self_matches(sides, protocol):
         raise ProtocolError(f"'{stored.file}': " + _message(pairs, len(query), "has the same embedding as"))
 
 
-def warn_copied_embeddings(sides: QueryGallery, protocol: Protocol) -> None:
-    """Warn of queries that look as if they were in the gallery, in another file or format."""
+def check_no_equal_embeddings(sides: QueryGallery, protocol: Protocol) -> None:
+    """Check that no query's own image is in the gallery in another file or format, which its embedding tells.
+
+    Raises:
+        ProtocolError: if one is.
+    """
     if pairs := embedding_self_matches(sides, protocol):
-        _LOG.warning("%s", _message(pairs, len(sides.query), "has the same embedding as"))
+        raise ProtocolError(_message(pairs, len(sides.query), "has the same embedding as"))
+
+
+def check_not_alike(sides: QueryGallery) -> None:
+    """Check that the embeddings of a gallery say something: where all are equal, ranks are those of the rows.
+
+    Raises:
+        ProtocolError: if all are equal.
+    """
+    embedding = sides.gallery.embedding
+    if bool((embedding == embedding[:1]).all()):
+        raise ProtocolError(
+            f"all {len(embedding):,} embeddings of the gallery are equal, so that nothing is ranked. Fix: check the "
+            "images (passerby data check), and the model that embedded them"
+        )
 
 
 def embedding_self_matches(sides: QueryGallery, protocol: Protocol) -> list[Pair]:

@@ -11,7 +11,7 @@ from passerby.data.attributes.labels import Attributes
 from passerby.data.dataset import Dataset, people, queries_without_match
 from passerby.errors import ConfigError, ProtocolError, UnknownNameError
 from passerby.evaluation.attribute_test import AttributeTest
-from passerby.evaluation.copies import check_no_copies, warn_copied_embeddings
+from passerby.evaluation.copies import check_no_copies, check_no_equal_embeddings, check_not_alike
 from passerby.evaluation.multi_query import check_further_images, pool_queries
 from passerby.evaluation.open_set import open_set_details
 from passerby.inference.model import Model
@@ -95,7 +95,8 @@ def _evaluate(
     test = AttributeTest.of(model, dataset, attributes) if attributes else None
     check_evaluable(dataset, protocol)  # last: it reads files
     query, gallery = sides = _embed(model, dataset, protocol, progress)
-    warn_copied_embeddings(sides, protocol)
+    check_not_alike(sides)
+    check_no_equal_embeddings(sides, protocol)
     result = evaluate_embeddings(query, gallery, protocol)
     junk = {} if protocol.draws else {"gallery_junk": len(dataset.gallery) - len(gallery)}
     dropped = result.queries_dropped + len(dataset.query) - len(query)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from passerby.errors import ProtocolError
+from passerby.errors import ProtocolError, escape_controls
 from passerby.files import atomic_write
 from passerby.types import EvalResult, Protocol
 
@@ -33,8 +33,12 @@ def write_per_query(path: str | Path, result: EvalResult) -> None:
 
 
 def inert_cell(text: str) -> str:
-    """Return a text that spreadsheets do not take for a formula: one that begins like that gets an apostrophe."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
+    """Return a text that acts neither on spreadsheets nor on terminals.
+
+    One that begins like a formula gets an apostrophe, and control characters are escapes, so that a cell is one line.
+    """
+    inert = escape_controls(text, one_line=True)
+    return f"'{inert}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else inert
 
 
 def check_no_draws(protocol: Protocol) -> None:

@@ -282,6 +282,8 @@ def _footer(found: MatchExplanation, title: str) -> str:
     distance = "squared Euclidean" if found.protocol.distance == "global" else found.protocol.distance
     embeddings = "L2-normalized embeddings" if found.protocol.normalize else "embeddings"
     notes = [f"{distance} distance of {embeddings}; smaller is closer"]
+    if found.same_person is not None and found.calibrated_on:
+        notes.append(f"P as calibrated on {found.calibrated_on.rpartition('/')[2]}")
     if found.alignment and found.protocol.distance == "global":
         notes.append("The alignment of stripes is not part of it")
     if found.maps is not None and (limits := describe_limits([found.protocol])):

@@ -11,6 +11,7 @@ from passerby.compat import current_settings, former_defaults
 from passerby.config import read_json
 from passerby.data.images.normalize import Normalization
 from passerby.errors import ConfigError, PasserbyError
+from passerby.limits import MAX_SEED, MAX_SIDE, MIN_SIDE
 from passerby.metrics.single_shot import MAX_DRAWS
 from passerby.models.base import ReidModel
 from passerby.models.keypoints.estimator import KIND
@@ -19,7 +20,8 @@ from passerby.types import Distance
 
 _FIX = "export or train the model again"
 _MOST_CLASSES = 10_000_000
-_MOST_PIXELS = 4096
+_MAX_AREA = 2**20
+"""The number of pixels of an image, which a network reads in batches."""
 
 
 class _Section(BaseModel):
@@ -34,7 +36,7 @@ class _Evaluation(_Section):
     flip_tta: StrictBool | None = None
     normalize: StrictBool | None = None
     draws: StrictInt | None = Field(None, ge=0, le=MAX_DRAWS)
-    seed: StrictInt = Field(0, ge=0)
+    seed: StrictInt = Field(0, ge=0, le=MAX_SEED)
     distance: Distance | None = None
 
 
@@ -83,8 +85,10 @@ def read_description(folder: Path) -> RunDescription:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise damaged(file, f"{where}: {first['msg']}, got {repr(first['input'])[:60]}") from None
-    if not all(1 <= side <= _MOST_PIXELS for side in description.size):
-        raise damaged(file, f"size: got {description.size}, expected sides of 1 to {_MOST_PIXELS}")
+    height, width = description.size
+    if not (min(height, width) >= MIN_SIDE and max(height, width) <= MAX_SIDE and height * width <= _MAX_AREA):
+        expected = f"expected sides of {MIN_SIDE} to {MAX_SIDE} and at most {_MAX_AREA:,} pixels"
+        raise damaged(file, f"size: got {height}×{width}, {expected}")
     return description
 
 

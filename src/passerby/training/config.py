@@ -12,16 +12,13 @@ from passerby.data.images.erase import EraseAspect, EraseFill
 from passerby.data.images.normalize import Normalization
 from passerby.data.keypoints.regions import OVERLAP, Head
 from passerby.data.sampler import Coverage, EpochOf, Order
+from passerby.limits import MAX_SEED, MAX_SIDE, MIN_SIDE
 from passerby.losses.registry import AnyLossConfig
 from passerby.losses.reid import LossConfig
 from passerby.metrics.single_shot import MAX_DRAWS
 from passerby.types import Distance
 
-MAX_SIDE = 4096
-"""The largest height or width of images in pixels."""
 MAX_EPOCHS = 1_000_000
-MAX_SEED = 2**40
-"""The largest seed: generators are seeded with multiples of it."""
 MAX_PIXELS = 2**32
 """The number of pixels of a batch, which take 12 bytes each."""
 
@@ -33,8 +30,8 @@ class DataConfig(Frozen):
     """The training data: ``NAME:PATH`` or a path."""
     test: str | None = None
     """The dataset of query and gallery images; ``None``: the training dataset."""
-    height: int = Field(256, ge=16, le=MAX_SIDE)
-    width: int = Field(128, ge=16, le=MAX_SIDE)
+    height: int = Field(256, ge=MIN_SIDE, le=MAX_SIDE)
+    width: int = Field(128, ge=MIN_SIDE, le=MAX_SIDE)
     normalization: Normalization = "imagenet"
     """The normalization of images: ``imagenet`` means and deviations, ``imagenet_mean``: the means alone,
     ``image_mean``: each image's own channel means, or ``half``: 0.5 and 0.5."""
@@ -130,7 +127,7 @@ class EvaluationConfig(Frozen):
     draws: int | None = Field(None, ge=0, le=MAX_DRAWS)
     """The number of random galleries with one image per person; 0: the whole gallery; ``None``: as the dataset's
     protocol has it."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=MAX_SEED)
     """The random seed of ``draws``."""
 
 
@@ -200,8 +197,9 @@ class TrainConfig(Frozen):
         pixels = self.sampler.p * self.sampler.k * self.data.height * self.data.width
         if pixels > MAX_PIXELS:
             raise ValueError(
-                f"a batch of sampler.p × sampler.k images of data.height × data.width has {pixels:,} pixels, expected "
-                f"at most {MAX_PIXELS:,}"
+                f"a batch of sampler.p × sampler.k = {self.sampler.p:,} × {self.sampler.k:,} images of data.height × "
+                f"data.width = {self.data.height} × {self.data.width} has {pixels:,} pixels, expected at most "
+                f"{MAX_PIXELS:,}. Fix: lower one of these settings"
             )
         return self
 

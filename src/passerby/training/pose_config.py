@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from passerby.config import Frozen
-from passerby.training.config import MAX_EPOCHS, MAX_SEED, MAX_SIDE, ScheduleConfig
+from passerby.limits import MAX_SEED, MAX_SIDE, MIN_SIDE
+from passerby.training.config import MAX_EPOCHS, ScheduleConfig
 
 
 class PoseDataConfig(Frozen):
@@ -19,9 +20,9 @@ class PoseDataConfig(Frozen):
     """The dataset whose query and gallery images are measured; ``None``: the training dataset."""
     all_splits: bool = False
     """A switch to train on query and gallery images too, as no identity is learned; the test data must differ then."""
-    height: int = Field(160, ge=16, le=MAX_SIDE)
+    height: int = Field(160, ge=MIN_SIDE, le=MAX_SIDE)
     """The height of images in memory (images × 3 × height × width bytes); windows are cut from them."""
-    width: int = Field(80, ge=16, le=MAX_SIDE)
+    width: int = Field(80, ge=MIN_SIDE, le=MAX_SIDE)
     threads: int = Field(2, ge=1, le=1024)
 
     @property
@@ -32,8 +33,8 @@ class PoseDataConfig(Frozen):
 class PoseNetworkConfig(Frozen):
     """The network: the image size it takes, its width, and the resolution of its coordinates."""
 
-    height: int = Field(128, ge=16, le=MAX_SIDE)
-    width: int = Field(64, ge=16, le=MAX_SIDE)
+    height: int = Field(128, ge=MIN_SIDE, le=MAX_SIDE)
+    width: int = Field(64, ge=MIN_SIDE, le=MAX_SIDE)
     channels: int = Field(20, ge=1, le=1024)
     bins: int = Field(2, ge=1, le=64)
     """The number of bins per pixel."""

@@ -20,10 +20,9 @@ from passerby.compat import current_state, former_tensor_name
 from passerby.errors import WeightsError
 from passerby.weights.architecture import architecture
 from passerby.weights.key_maps import flat_to_nested, strong_baseline_names
-from passerby.weights.read import State, check_none, file_digest, read_checkpoint
+from passerby.weights.read import COUNTER, State, check_none, file_digest, read_checkpoint
 from passerby.weights.read import read_state as read_state
 
-_COUNTER = "num_batches_tracked"
 _VARIANCE = "running_var"
 
 
@@ -167,7 +166,7 @@ def _prefix(state: Mapping[str, Tensor], ours: Mapping[str, Tensor], source: str
     for name in state:
         for prefix in _beginnings(name):
             known = name[len(prefix) :]
-            found[prefix] += known in ours and not known.endswith(_COUNTER)
+            found[prefix] += known in ours and not known.endswith(COUNTER)
     found = Counter({prefix: n for prefix, n in found.items() if not part or f".{prefix}".endswith(f".{part}.")})
     if not found:
         raise WeightsError(f"'{source}' has no tensors under '{part}'. Fix: leave out what stands behind #")
@@ -211,7 +210,7 @@ def _check_fit(module: nn.Module, report: WeightsReport, *, unexpected: tuple[st
     Raises:
         WeightsError: otherwise.
     """
-    left = [k for k in report.unexpected if not k.endswith(_COUNTER) and not k.startswith(unexpected or "\0")]
+    left = [k for k in report.unexpected if not k.endswith(COUNTER) and not k.startswith(unexpected or "\0")]
     if report.matched and not (report.missing or report.reshaped or left):
         return
     expected = architecture(module.state_dict())
@@ -263,7 +262,7 @@ def compare(
     new = {k for k in ours if fresh is not None and fresh(k)}
     if any(k in state for k in new):  # a file with some of them is one of another variant, unless it has them all
         new = set()
-    left = {k for k in ours if k not in state and (k.endswith(_COUNTER) or k in new or k.startswith(missing or "\0"))}
+    left = {k for k in ours if k not in state and (k.endswith(COUNTER) or k in new or k.startswith(missing or "\0"))}
     wanted = [k for k in ours if k not in left]
     shared = [k for k in wanted if k in state]
     return WeightsReport(

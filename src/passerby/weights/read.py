@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import pathlib
 import pickle
 import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,8 @@ from passerby.weights.find import find_file
 from passerby.weights.formats import foreign_format, is_safetensors
 
 State = dict[str, Tensor]
+COUNTER = "num_batches_tracked"
+"""The end of the names of batch normalization's counters, which are no weights."""
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _INTEGERS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 _WRITTEN_BY_WRAPPERS = ("module.", "_orig_mod.")
@@ -67,7 +71,10 @@ def read_checkpoint(source: str | Path) -> Checkpoint:
         if all(key.startswith(prefix) for key in state):
             state = {key.removeprefix(prefix): value for key, value in state.items()}
     check_none(path, [k for k, v in state.items() if not _is_plain(v)], "are sparse, quantized, complex or empty")
-    check_none(path, [k for k, v in state.items() if not v.isfinite().all()], "hold NaN or infinity")
+    wrong = {k for k, v in state.items() if not v.isfinite().all()}
+    counters = {k for k in wrong if k.endswith(COUNTER)}  # of batches, which float16 cannot count; no weights
+    state = {k: v for k, v in state.items() if k not in counters}
+    check_none(path, sorted(wrong - counters), "hold NaN or infinity")
     return Checkpoint(path, state, rest)
 
 
@@ -133,7 +140,7 @@ def _unpickled(path: Path, error: str) -> str:
 
 @lru_cache(maxsize=1)
 def _safe_globals() -> list[Any]:
-    """Return what pickles may construct beside tensors: numbers and arrays of NumPy, and the options of argparse.
+    """Return what pickles may construct beside tensors: numbers and arrays of NumPy, options, dates and paths.
 
     None of these runs code of the file. Trainers store them beside the weights (torchreid its rank-1).
     """
@@ -142,7 +149,9 @@ def _safe_globals() -> list[Any]:
     made: tuple[Any, ...] = (multiarray.scalar, multiarray._reconstruct)
     named = [(it, f"numpy.{core}.multiarray.{it.__name__}") for it in made for core in ("core", "_core")]
     numbers = [type(np.dtype(kind)) for kind in "?bBhHiIlLqQefd"]
-    return [*named, np.dtype, np.ndarray, *dict.fromkeys(numbers), argparse.Namespace]
+    paths = [(getattr(pathlib, f"Pure{of}Path"), f"pathlib.{of}Path") for of in ("Posix", "Windows")]
+    plain = (argparse.Namespace, datetime, date, timedelta, timezone)
+    return [*named, np.dtype, np.ndarray, *dict.fromkeys(numbers), *plain, *paths]
 
 
 def _part(content: object, part: str) -> tuple[object, str]:

@@ -23,6 +23,7 @@ from passerby.cli.options import (
 from passerby.cli.registry import Panel, command
 from passerby.cli.results import print_measured, progress_bar
 from passerby.errors import ConfigError, OutputError
+from passerby.limits import MAX_SEED
 
 if TYPE_CHECKING:
     from passerby.metrics.calibration import Calibration
@@ -44,7 +45,7 @@ def calibrate(  # noqa: PLR0913 - options of a command
     same_camera: Annotated[
         bool, typer.Option("--same-camera", help="Include true pairs of images of the same camera.")
     ] = False,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed of the held-out people.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=MAX_SEED, help="Random seed of the held-out people.")] = 0,
     device: DeviceOption = "auto",
     batch_size: BatchSizeOption = 64,
     flip_tta: FlipTtaOption = None,

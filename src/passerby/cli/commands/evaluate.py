@@ -37,6 +37,7 @@ from passerby.cli.options import (
 from passerby.cli.registry import Panel, command
 from passerby.cli.results import print_result
 from passerby.errors import ConfigError
+from passerby.limits import MAX_SEED
 
 if TYPE_CHECKING:
     from passerby.metrics.subgroups import Subgroup
@@ -64,7 +65,8 @@ def evaluate(  # noqa: PLR0913 - options of a command
     ] = "step",
     draws: DrawsOption = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Random seed of --draws (default as in the run, else 0).")
+        int | None,
+        typer.Option("--seed", min=0, max=MAX_SEED, help="Random seed of --draws (default as in the run, else 0)."),
     ] = None,
     all_cameras: Annotated[
         bool,

@@ -18,6 +18,7 @@ from passerby.cli.options import (
     RunArgument,
 )
 from passerby.cli.registry import Panel, command
+from passerby.cli.results import calibration_note
 from passerby.errors import escape_controls
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def _print(found: MatchExplanation) -> None:
     typer.echo(f"\ndistance {format_number(found.distance)} ({found.protocol})")
     if found.same_person is not None:
         typer.echo(f"{format_probability(found.same_person).replace('P', 'P(same person)')}, {found.verdict}")
+        typer.echo(calibration_note(f"{found.calibrated_on}"))
     if found.alignment:
         typer.echo(
             f"alignment of stripes {format_number(found.alignment.distance)}, in {len(found.alignment.steps)} steps"

@@ -24,6 +24,7 @@ from passerby.cli.options import (
     SkipBrokenOption,
 )
 from passerby.cli.registry import Panel, command
+from passerby.cli.results import calibration_note
 from passerby.errors import ConfigError, escape_controls
 
 if TYPE_CHECKING:
@@ -212,10 +213,7 @@ class _Answer:
             console.width = 10_000  # a path in a pipe stays in one piece
         console.print(table)
         if calibrated:
-            typer.echo(
-                f"P(same) and verdicts are those of the run's calibration on '{self.calibrated_on}'. Whether they hold "
-                "for these images is not known."
-            )
+            typer.echo(calibration_note(f"{self.calibrated_on}"))
 
     def _heading(self) -> str:
         total = f"{len(self.gallery):,}"

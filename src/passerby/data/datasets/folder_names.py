@@ -13,7 +13,7 @@ from typing import NamedTuple
 from passerby.data.datasets.layout import preview
 
 SPLIT, CAMERA, DATE, SEQUENCE = "a split", "a camera", "a date", "a sequence"
-HEAP, CLASS = "a set of images", "a class"
+HEAP, CLASS, BENCHMARK = "a set of images", "a class", "a dataset"
 _SHOWN = 6
 
 
@@ -23,11 +23,13 @@ def _words(text: str) -> frozenset[str]:
 
 _SPLITS = _words(
     "train training trainset trainval test testing testset val valid validation query queries probe probes gallery "
-    "galleries eval evaluation holdout"
+    "galleries eval evaluation holdout enroll enrolled enrollment enrolment verify verification reference references "
+    "训练 训练集 测试 测试集 验证 验证集 查询 图库 训练数据 測試 訓練 тест обучение"
 )
 _IMAGES = _words(
     "image images img imgs photo photos picture pictures bounding bbox bboxes box boxes crop crops set sets split data "
-    "dataset new old mask masked multi single shot all of the"
+    "dataset new old mask masked multi single shot all of the original originals augmented augmentation raw clean "
+    "cropped resized occluded occlusion partial whole full holistic"
 )
 _PEOPLE = _words("person persons people id ids reid v")
 """The words that may stand in the name of a split, but do not make a folder a set of images."""
@@ -61,19 +63,31 @@ _CLASSES = _words(
     "negative negatives true false yes no none"
 )
 _MAYBE_PEOPLE = _words("val")
+_BENCHMARK = re.compile(
+    r"(?:market|duke|dukemtmc|cuhk|msmt|viper|prid|mars|veri|randperson|i?lids)(?:[ _-]?(?:mtmc|reid|vid|video))*"
+    r"[ _-]*v?[\d._v-]*",
+    re.IGNORECASE,
+)
 _CAMERA_CODE = re.compile(r"c(?:am(?:era)?)?[ _-]?\d+(?:[ _-]?s(?:eq)?\d+)?", re.IGNORECASE)
 _ADDRESS = re.compile(r"\d{1,3}(?:[._-]\d{1,3}){3}")
 """The IP address of a camera."""
 _TRACKLET_CODE = re.compile(r"\d+c\d+t\d+", re.IGNORECASE)
-_WITH_CAMERA = re.compile(rf"(.+?)[ _-]+{_CAMERA_CODE.pattern}", re.IGNORECASE)
+_TRACK_CODE = r"(?:tracklet|track|trk|seq(?:uence)?|clip|vid(?:eo)?)[ _-]?\d+"
+_PERSON_OF = re.compile(rf"(.+?)[ _-]+(?:{_CAMERA_CODE.pattern}|{_TRACK_CODE})", re.IGNORECASE)
+"""The name of a person with a camera's or a track's after it."""
 _YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
 _TIME = r"(?:[T _-]+\d{1,2}[-:_.h]?\d{2}(?:[-:_.m]?\d{2})?s?)?"
 _DATE = re.compile(
     rf"{_YEAR}[-_. ]{_MONTH}(?:[-_. ]{_DAY}{_TIME})?|(?:{_DAY}[-_. ]{_MONTH}|{_MONTH}[-_. ]{_DAY})[-_. ]{_YEAR}{_TIME}"
-    r"|\d{1,2}[h:]\d{2}",
+    rf"|\d{{1,2}}[h:]\d{{2}}|{_YEAR}[-_. ]?W\d{{2}}(?:[-_. ]?[1-7])?",
     re.IGNORECASE,
 )
-_DATE_OR_NUMBER = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[T _-]?\d{4,6})?")
+_DATE_OR_NUMBER = re.compile(
+    r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[T _-]?\d{4,6})?"
+    r"|(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])(?:19|20)\d\d"  # day first
+    r"|1[4-9]\d{8}(?:\d{3})?"  # seconds or milliseconds since 1970
+    r"|(?:[01]\d|2[0-3])[-_.](?:00|15|30|45)"  # the time of day
+)
 _PERSON_FIRST = tuple(
     re.compile(rf"{pattern}(?:\.\w+)+", re.IGNORECASE)
     for pattern in (r"(-1|\d+)_c\d+s\d+_\d+_\d+", r"(\d+)_c\d+_f\d+", r"(\d+)_c\d+_\d{8}_\d+", r"(\d{4})c\d+t\d+f\d+")
@@ -105,6 +119,8 @@ def kind_of(folder: str) -> Kind | None:
         return Kind(DATE, sure=False)
     if _TRACKLET_CODE.fullmatch(folder):
         return Kind(SEQUENCE, sure=True)
+    if _BENCHMARK.fullmatch(folder):
+        return Kind(BENCHMARK, sure=False)
     parts = re.findall(r"[^\W\d_]+|\d+", re.sub(r"([a-z])([A-Z])", r"\1 \2", folder))
     words = [part.lower() for part in parts if not part.isdigit()]
     return _kind_of_words(words, numbered=len(words) < len(parts)) if words else None
@@ -141,10 +157,12 @@ def no_people(folders: Iterable[str]) -> str | None:
         return named_kinds(kinds)
     by_person: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        if match := _WITH_CAMERA.fullmatch(name):
+        if match := _PERSON_OF.fullmatch(name):
             by_person[match[1]].append(name)
     shared = [group for group in by_person.values() if len(group) > 1]
-    return f"{_quoted(shared[0])} (named like one person under several cameras)" if shared else None
+    return (
+        f"{_quoted(shared[0])} (named like one person under several cameras or in several tracks)" if shared else None
+    )
 
 
 def named_kinds(folders: Iterable[str]) -> str:

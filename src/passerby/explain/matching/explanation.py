@@ -67,6 +67,8 @@ class MatchExplanation:
     """The part crops of A and B that the model received, by block; empty for a model of whole images."""
     maps: tuple[Tensor, Tensor] | None = field(compare=False, repr=False)
     """The saliency maps ``(h, w)``: where A and B lower the distance."""
+    calibrated_on: str | None = None
+    """The images that P(same person) was fitted on; ``None`` without a calibration."""
 
     @property
     def sentence(self) -> str:
@@ -99,6 +101,7 @@ class MatchExplanation:
             "same_person": self.same_person,
             "verdict": self.verdict,
             "false_match_rate": self.false_match_rate,
+            "calibrated_on": self.calibrated_on,
             "alignment": None if self.alignment is None else {"distance": self.alignment.distance, "steps": steps},
             "stripes": [part.to_dict() for part in self.stripes],
             "blocks": [part.to_dict() for part in self.blocks],
@@ -137,7 +140,7 @@ def explain_match(
     distance = compare(x, y, used.distance, normalize=used.normalize).pairs(torch.tensor([0]), torch.tensor([0])).item()
     calibration = model.calibration_for(used)
     probability, verdict = calibration.verdict(distance) if calibration else (None, None)
-    if calibration and images_a.source.read(a.path) == images_b.source.read(b.path):
+    if images_a.source.read(a.path) == images_b.source.read(b.path):
         probability, verdict = None, "same file"
     views = view_samples(model, images_a, [a]), view_samples(model, images_b, [b])
     return MatchExplanation(
@@ -157,6 +160,7 @@ def explain_match(
         images=(views[0].images[0], views[1].images[0]),
         crops=_crops(model, *views),
         maps=_maps(*views) if saliency else None,
+        calibrated_on=calibration.data if calibration else None,
     )
 
 
