@@ -55,10 +55,7 @@ def dataset_self_matches(dataset: Dataset, *, across_cameras: bool = True) -> tu
     Raises:
         DatasetLayoutError: if a file cannot be read.
     """
-    digest = _digests(dataset)
-    return tuple(
-        self_matches(dataset.query, dataset.gallery, lambda sample: digest[sample.path], across_cameras=across_cameras)
-    )
+    return tuple(self_matches(dataset.query, dataset.gallery, _digest(dataset), across_cameras=across_cameras))
 
 
 def other_labels(dataset: Dataset) -> list[Pair]:
@@ -67,20 +64,26 @@ def other_labels(dataset: Dataset) -> list[Pair]:
     Raises:
         DatasetLayoutError: if a file cannot be read.
     """
-    digest = _digests(dataset)
-    gallery = _by_content(_people(dataset.gallery), lambda sample: digest[sample.path])
+    digest = _digest(dataset)
+    gallery = _by_content(_people(dataset.gallery), digest)
     found = []
     for query in _people(dataset.query):
-        others = [copy for copy in gallery.get(digest[query.path], ()) if copy.pid != query.pid]
+        others = [copy for copy in gallery.get(digest(query), ()) if copy.pid != query.pid]
         found += [(query, copy) for copy in others[:1]]
     return found
 
 
 @lru_cache(maxsize=2)
-def _digests(dataset: Dataset) -> dict[str, bytes]:
-    """Return what identifies the files of the people in query and gallery, by path."""
-    paths = {sample.path for sample in _people((*dataset.query, *dataset.gallery))}
-    return {path: dataset.source.digest(path) for path in sorted(paths)}
+def _digest(dataset: Dataset) -> Callable[[Sample], bytes]:
+    """Return a function that gives what identifies a sample's file, and reads each file once."""
+    known: dict[str, bytes] = {}
+
+    def digest(sample: Sample) -> bytes:
+        if sample.path not in known:
+            known[sample.path] = dataset.source.digest(sample.path)
+        return known[sample.path]
+
+    return digest
 
 
 def _people(samples: Iterable[Sample]) -> list[Sample]:

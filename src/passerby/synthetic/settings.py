@@ -11,7 +11,6 @@ import numpy as np
 
 from passerby.compat import current_difficulty, former_difficulty
 from passerby.errors import ConfigError
-from passerby.limits import MAX_SEED
 
 Preset = Literal["easy", "default", "hard"]
 MAX_IMAGES = 100_000_000
@@ -85,8 +84,6 @@ class Settings:
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise ConfigError(f"{name} must be at least {bound}, got {getattr(self, name)}")
-        if self.seed > MAX_SEED:
-            raise ConfigError(f"seed must be at most {MAX_SEED}, got {self.seed}")
         if (total := self.people * self.cameras * self.images) > MAX_IMAGES:
             raise ConfigError(
                 f"people × cameras × images is {total:,}, expected at most {MAX_IMAGES:,}. Fix: ask for fewer of them"
