@@ -160,7 +160,7 @@ def test_other_embeddings_leave_no_file(
 ) -> None:
     class Wrong(exporting.ServedNetwork):
         def outputs(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
-            return super().outputs(pixels.flip(1))  # blue, green, red
+            return {name: values.roll(1, dims=1) for name, values in super().outputs(pixels).items()}
 
     monkeypatch.setattr(exporting, "ServedNetwork", Wrong)
     with pytest.raises(OutputError, match=r"got cosine 0\.\d+, expected at least 0\.9999"):
