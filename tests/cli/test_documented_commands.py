@@ -44,7 +44,12 @@ ELSEWHERE = {
     r"^train pose": "the pose network; tests/cli/commands/test_train_pose.py runs it",
 }
 """The commands that are not run here, and why."""
-RECIPE_OF = {"dual_attention": "dual_attention", "resnet50": "dual_attention", "aanet": "aanet"}
+RECIPE_OF = {
+    "dual_attention": "dual_attention",
+    "resnet50": "dual_attention",
+    "aanet": "aanet",
+    "imagenet": "attention_driven_imagenet",
+}
 """The recipe of a run by its name in the documents; of others ``attention_driven`` by its prefix, else ``aap_reid``."""
 FURTHER = ("reproduce aanet table4 --data DATA --set data.attributes=FILE --rows aanet152",)
 """Commands that the documents name in pieces only."""
@@ -107,6 +112,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory, draw_people: Callable[..., Pa
     image = next((root / "people" / "bob").glob("c2*"))
     image.rename(image.with_name("c2_17.jpg"))
     shutil.make_archive(str(root / "people"), "zip", root / "people")
+    for name in ("FOLDER", "ILSVRC2012/train", "ILSVRC2012/val"):
+        shutil.copytree(root / "people", root / name)
     shots = sorted((world / "query").glob("*.jpg"))
     for name, shot in zip(("query", "photo", "a", "b"), shots, strict=False):
         shutil.copy(shot, root / f"{name}.jpg")
@@ -155,9 +162,9 @@ def with_small_settings(words: list[str], tree: Path) -> list[str]:
         return words
     given = dict(words[at + 1].split("=", 1) for at, word in enumerate(words) if word == "--set")
     kept = [w for at, w in enumerate(words) if w != "--set" and (at == 0 or words[at - 1] != "--set")]
-    parts = words[1] == "attention_driven"
+    parts = words[1].startswith("attention_driven")
     network = {"model.options.width": 0.25} if parts else {"model.options.backbone": SMALL_BACKBONE}
-    if "model.backbone_weights" in given:
+    if not given.get("model.backbone_weights", "runs/").startswith("runs/"):
         write_weights(tree / given["model.backbone_weights"])
     small = {**TINY, **network}
     if words[0] == "reproduce":
@@ -191,7 +198,7 @@ def run_of(name: str, trained: dict[str, Path]) -> Path:
 
 def make_inputs(words: list[str], tree: Path, trained: dict[str, Path]) -> None:
     """Make the runs and the stored embeddings that a command reads, and remove what it writes again."""
-    for word in words if words[0] != "import-weights" else ():
+    for word in (word.rpartition("=")[2] for word in words if words[0] != "import-weights"):
         if re.fullmatch(r"runs/\w+|RUN", word) and not (tree / word).exists():
             shutil.copytree(run_of(word.removeprefix("runs/"), trained), tree / word)
     gallery = words[words.index("--gallery") + 1] if "--gallery" in words else ""

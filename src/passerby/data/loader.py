@@ -139,8 +139,14 @@ class TrainLoader:
 
     def _with_rectangles(self, batches: list[list[int]]) -> Iterator[tuple[Tensor, NDArray[np.float32]]]:
         for rows, images in zip(batches, self._images(batches), strict=True):
-            self._find(rows, images)
-            yield images, np.stack([self._rectangles[row] for row in rows])
+            assert self.parts is not None
+            yield images, self._regions(rows, images, self.parts)
+
+    def _regions(self, rows: list[int], images: Tensor, parts: PartMaker) -> NDArray[np.float32]:
+        if parts.estimator is None:  # the same for all images: of millions, none is kept
+            return parts.rectangles([self.samples[row].path for row in rows], images).regions
+        self._find(rows, images)
+        return np.stack([self._rectangles[row] for row in rows])
 
     def _seed_of(self, epoch: int, step: int) -> int:
         """Return the seed of one batch, which differs for each batch of each process."""

@@ -216,8 +216,10 @@ def _with_weights(
     for name, file in init.items():
         if name not in of.values():
             raise UnknownNameError(f"backbone of {table.recipe}'s {table.name}", name, dict.fromkeys(of.values()))
-        if not file.startswith("hf:") and not Path(file).expanduser().is_file():
-            raise ConfigError(f"--init {name}: there is no file '{file}'. Fix: name a checkpoint, or hf:OWNER/NAME")
+        if not file.startswith("hf:") and not Path(file).expanduser().exists():
+            raise ConfigError(
+                f"--init {name}: there is no file '{file}'. Fix: name a checkpoint, a run folder, or hf:OWNER/NAME"
+            )
     without = [row for row in selected if of[row] not in init]
     if named and without:
         lacking = ", ".join(dict.fromkeys(of[row] for row in without))

@@ -30,6 +30,9 @@ class DataConfig(Frozen):
     """The training data: ``NAME:PATH`` or a path."""
     test: str | None = None
     """The dataset of query and gallery images; ``None``: the training dataset."""
+    labels: Literal["people", "folders"] = "people"
+    """The classes to learn: the ``people`` of a dataset, or ``folders``, each of which holds any images of a class
+    (:mod:`passerby.data.classes`); ``test`` is then a folder of the same classes."""
     height: int = Field(256, ge=MIN_SIDE, le=MAX_SIDE)
     width: int = Field(128, ge=MIN_SIDE, le=MAX_SIDE)
     normalization: Normalization = "imagenet"

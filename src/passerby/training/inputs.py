@@ -31,6 +31,11 @@ def digests(config: TrainConfig, training: Dataset, test: Dataset | None) -> dic
     found = {"data.train": dataset_digest(training, "train"), LABELS: labels_digest(training)}
     if test is not None:
         found["data.test"] = dataset_digest(test, "query", "gallery")
+    return found | file_digests(config)
+
+
+def file_digests(config: TrainConfig) -> dict[str, str]:
+    """Return a hex digest of each single file that a setting names."""
     files = {
         "data.attributes": config.data.attributes,
         "data.test_attributes": config.data.test_attributes,
@@ -38,7 +43,7 @@ def digests(config: TrainConfig, training: Dataset, test: Dataset | None) -> dic
         "model.backbone_weights": _weights_file(config.model.backbone_weights),
         "model.weights": _weights_file(config.model.weights),
     }
-    return found | {name: _content(*file) for name, place in files.items() if place and (file := _file(place))}
+    return {name: _content(*file) for name, place in files.items() if place and (file := _file(place))}
 
 
 def labels_digest(dataset: Dataset) -> str:

@@ -5,6 +5,7 @@ Accelerate decides devices, precision, processes and gradient accumulation.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
@@ -31,7 +32,7 @@ from passerby.losses.registry import create_loss
 from passerby.models.base import ReidModel
 from passerby.models.registry import check_size, create_model, model_card
 from passerby.training.attributes import evaluation_attributes, training_attributes
-from passerby.training.base import Training
+from passerby.training.base import R, Training
 from passerby.training.checkpoint import save_model
 from passerby.training.config import TrainConfig
 from passerby.training.engine import OnCheckpoint, run_training
@@ -70,16 +71,19 @@ def train(
     )
 
 
-class ReidTraining(Training[Batch, EvalResult | None]):
-    """The training of a re-identification model; its parts are built once, in the order in which they can fail."""
+class ImageTraining(Training[Batch, R]):
+    """The training of a model on the images of a dataset; its parts are built once, in the order they can fail in."""
 
     config: TrainConfig
+    dataset: Dataset
+    """The training images, whose person IDs are the classes."""
+    test: Dataset | None
+    """The images to evaluate on."""
 
     def __init__(self, config: TrainConfig, *, resume: bool) -> None:
         self.config = config
         check_distance(model_card(config.model.name), config.evaluation.distance)  # before any work
-        self.dataset = load_dataset(config.data.train)
-        self.test = evaluation_data(config, self.dataset)
+        self.read_data()
         self.accelerator = _accelerator(config)
         self.rank, self.world = self.accelerator.process_index, self.accelerator.num_processes
         self.accumulate = config.accumulate
@@ -90,8 +94,23 @@ class ReidTraining(Training[Batch, EvalResult | None]):
         optimizer = build_optimizer(model, loss, config.optimizer)
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
-        self.evaluation_attributes = evaluation_attributes(config, model, self.dataset, self.test)
+        self.check(model)
         self.loss = self.accelerator.prepare(loss) if any(True for _ in loss.parameters()) else loss
+
+    @abstractmethod
+    def read_data(self) -> None:
+        """Read ``dataset`` and ``test``, after what needs no data is checked."""
+
+    def check(self, model: ReidModel) -> None:
+        """Check what an evaluation of the model needs."""
+
+    @abstractmethod
+    def input_digests(self) -> dict[str, str]:
+        """Return digests of what the training reads."""
+
+    @abstractmethod
+    def evaluate(self, model: ReidModel, folder: RunFolder | None) -> R:
+        """Return the evaluation of the model, and write it where there is a ``folder``; called on all processes."""
 
     @property
     def steps(self) -> int:
@@ -99,13 +118,13 @@ class ReidTraining(Training[Batch, EvalResult | None]):
 
     def create(self, folder: RunFolder) -> None:
         folder.create(self.config)
-        folder.write_json(INPUTS, digests(self.config, self.dataset, self.test))
+        folder.write_json(INPUTS, self.input_digests())
         if self.weights is not None:
             part, report = self.weights
             folder.write_json(FILES[part], asdict(report))
 
     def check_inputs(self, folder: RunFolder) -> None:
-        check_same_inputs(folder, digests(self.config, self.dataset, self.test))
+        check_same_inputs(folder, self.input_digests())
 
     def prepare(self, monitor: Monitor) -> None:
         """Find the body parts of all training images: process 0 finds them, and the others read what it found."""
@@ -143,12 +162,7 @@ class ReidTraining(Training[Batch, EvalResult | None]):
     def load_state(self, folder: Path) -> None:
         self.accelerator.load_state(str(folder))
 
-    def evaluate_after(self, epoch: int) -> EvalResult | None:
-        every = self.config.evaluate_every
-        due = every and epoch % every == 0 and epoch < self.config.epochs
-        return self._evaluate(self.accelerator.unwrap_model(self.model)) if due else None
-
-    def finish(self, folder: RunFolder) -> EvalResult | None:
+    def finish(self, folder: RunFolder) -> R:
         config = self.config
         # without the wrapper of mixed precision: the number is the one that `passerby evaluate` gives
         model = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
@@ -163,18 +177,42 @@ class ReidTraining(Training[Batch, EvalResult | None]):
                 evaluation=config.evaluation.model_dump(),
                 weights=origins(folder),
             )
-        result = self._evaluate(model)
-        if result is not None:
-            folder.write_json("metrics.json", result.to_dict())
-        return result
+        return self.evaluate(model, folder)
 
-    def _evaluate(self, model: ReidModel) -> EvalResult | None:
+
+class ReidTraining(ImageTraining[EvalResult | None]):
+    """The training of a re-identification model: identities are learned, and searched for in the test data."""
+
+    def read_data(self) -> None:
+        config = self.config
+        if config.data.labels != "people":
+            raise ConfigError(
+                f"data.labels={config.data.labels} learns no people. Fix: call "
+                "passerby.training.classes.train_classes, or set data.labels=people"
+            )
+        self.dataset = load_dataset(config.data.train)
+        self.test = evaluation_data(config, self.dataset)
+
+    def check(self, model: ReidModel) -> None:
+        self.evaluation_attributes = evaluation_attributes(self.config, model, self.dataset, self.test)
+
+    def input_digests(self) -> dict[str, str]:
+        return digests(self.config, self.dataset, self.test)
+
+    def evaluate_after(self, epoch: int) -> EvalResult | None:
+        every = self.config.evaluate_every
+        due = every and epoch % every == 0 and epoch < self.config.epochs
+        return self.evaluate(self.accelerator.unwrap_model(self.model), None) if due else None
+
+    def evaluate(self, model: ReidModel, folder: RunFolder | None) -> EvalResult | None:
         """Return the evaluation on the test data; ``None`` on other processes than the first."""
         result = None
         if self.test is not None and self.rank == 0:
             trained = evaluation_model(model, self.config)
             result = trained.evaluate(self.test, attributes=self.evaluation_attributes)
         self.wait()
+        if result is not None and folder is not None:
+            folder.write_json("metrics.json", result.to_dict())
         return result
 
 

@@ -28,6 +28,10 @@ POSE = "pose"
 """The recipe that trains the pose network instead of a re-identification model."""
 _EXPECTED = "NAME:PATH or a path (folder, zip, tar)"
 _EXPECTED_POSE = "synthetic pedestrians, or images with a keypoints.json"
+_NOT_EVALUATED = {
+    "people": "Not evaluated: the data has no query and gallery images; --test-data names other data.",
+    "folders": "Not measured: --test-data names a folder of other images of the same classes.",
+}
 _HEIGHTS = {"box": "of the image height", "joints": "of the height from the topmost to the lowest keypoint"}
 """The heights that PCK is relative to, by their keys in ``metrics.json``."""
 
@@ -96,6 +100,14 @@ def _is_pose(recipe: str | None, resume: Path | None) -> bool:
     return read_tree(resume / "config.json").get("recipe") == POSE
 
 
+def _learned(run: Path) -> str:
+    """Return what a run that goes on learns; whether its config is valid is seen where it is read."""
+    from passerby.config import read_tree
+
+    data = read_tree(run / "config.json").get("data")
+    return "folders" if isinstance(data, dict) and data.get("labels") == "folders" else "people"
+
+
 def _check_early(recipe: str | None, data: str | None, settings: Sequence[str]) -> None:
     """Check what can be checked without the imports of a training, which take seconds.
 
@@ -135,7 +147,8 @@ def _train_recipe(
 ) -> None:
     from passerby.figures.training_curves import save_loss_curves
     from passerby.recipes.registry import load_recipe
-    from passerby.training.loop import train as train_run
+    from passerby.training.classes import ClassResult, train_classes
+    from passerby.training.loop import train as train_people
 
     config = None
     if resume is None:
@@ -144,12 +157,16 @@ def _train_recipe(
         run = run or _default_run(config.recipe)
     folder = resume or run
     assert folder is not None
+    learned = config.data.labels if config else _learned(folder)
+    train_run = train_people if learned == "people" else train_classes
     with _way_on(folder):
         result = train_run(config, folder, resume=resume is not None, on_checkpoint=save_loss_curves)
     if not _is_first_process():
         return
     if result is None:
-        typer.echo("Not evaluated: the data has no query and gallery images; --test-data names other data.")
+        typer.echo(_NOT_EVALUATED[learned])
+    elif isinstance(result, ClassResult):
+        typer.echo(f"Top-1 {result.top1:.1%} of {result.images:,} images of {result.classes:,} classes.")
     else:
         print_result(result)
     typer.echo(f"The run is in {folder}: model.safetensors, metrics.jsonl, losses.png.")

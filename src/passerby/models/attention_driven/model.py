@@ -28,7 +28,7 @@ which is ``data.normalization=image_mean``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, cast, get_args
 
 import torch
@@ -213,8 +213,17 @@ class AttentionDriven(ReidModel):
         return tuple(name for name in self.names if name != GLOBAL)
 
     def fitted(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the tensors of another row of the tables as this one has them, to start from."""
-        return self.stem.with_own_statistics(tensors, "stem.")
+        """Return the tensors of another row of the tables as this one has them, to start from.
+
+        The branches that this one lacks are left out; so is attention that it lacks or has in another form (Table 8):
+        its own then starts anew, as from a base network. Statistics that all streams share begin those of each.
+        """
+        places = tuple(f"branches.{name}." for name in self.names)
+        found = {k: v for k, v in tensors.items() if k.startswith(places) or not k.startswith("branches.")}
+        own, theirs = (_forms_of_attention(keys) for keys in (self.state_dict(), found))
+        if theirs != own:
+            found = {k: v for k, v in found.items() if ".attention." not in k}
+        return self.stem.with_own_statistics(found, "stem.")
 
     def _initialize(self) -> None:
         """Initialize convolutions before a ReLU with Kaiming normal (fan out); others keep PyTorch's default."""
@@ -306,6 +315,12 @@ class AttentionDriven(ReidModel):
         joined = torch.cat(E, dim=1)
         fused: Tensor = joined if self.fuse is None else self.fuse(joined)
         return fused
+
+
+def _forms_of_attention(names: Iterable[str]) -> set[bool]:
+    """Return whether attention is decomposed, which has a convolution for channels; nothing without attention."""
+    attention = [name for name in names if ".attention." in name]
+    return {any(".attention.channel." in name for name in attention)} if attention else set()
 
 
 def _in_order(branches: tuple[str, ...]) -> tuple[str, ...]:

@@ -33,7 +33,9 @@ def silent(what: str, total: int) -> AbstractContextManager[Callable[[int], obje
 
 
 def own_test_data(record: Record) -> str | None:
-    """Return the data that the run was tested on, or would have been; ``None`` where its folder names none."""
+    """Return the data that the run was tested on, or would have been; ``None`` where its folder names no people."""
+    if record.setting("data.labels") == "folders":
+        return None
     return record.setting("data.test") or record.setting("data.train") or None
 
 
