@@ -35,7 +35,7 @@ from passerby.data.registry import load
 from passerby.data.source import open_source
 from passerby.models.keypoints.estimator import SHIPPED, NetworkPoseEstimator, load_pose_network
 from passerby.models.keypoints.heatmaps import openvino_pose_estimator
-from passerby.training.pose import measure_pck
+from passerby.training.pose.training import measure_pck
 from passerby.training.run import environment
 
 SIZE = (128, 64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from passerby.training.pose_config import PoseConfig
+from passerby.training.pose.config import PoseConfig
 
 NAME = "pose"
 """The name in ``passerby train``. It is not in the registry of recipes, whose settings are others."""

@@ -1,7 +1,7 @@
 """The engine of both trainings: epochs, checkpoints, exact resume, progress, and the stop at a non-finite loss.
 
 A :class:`~passerby.training.base.Training` supplies batches, a loss and a state; the engine calls them in turn:
-:mod:`passerby.training.loop` trains re-identification models, :mod:`passerby.training.pose` the pose network.
+:mod:`passerby.training.loop` trains re-identification models, :mod:`passerby.training.pose.training` the pose network.
 
 Exactness: batches are a function of (seed, epoch, step), the learning rate is one of progress, and torch's global
 generator (dropout) is seeded anew at each epoch inside a fork, so the caller's random state is unchanged. A run that

@@ -28,7 +28,7 @@ def test_a_pose_network_is_trained_and_measured(run, people: Path, tmp_path: Pat
 
 def test_options_become_the_config(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     calls = []
-    monkeypatch.setattr("passerby.training.pose.train_pose", lambda *a, **rest: calls.append((*a, rest)))
+    monkeypatch.setattr("passerby.training.pose.training.train_pose", lambda *a, **rest: calls.append((*a, rest)))
     done = run("train", "pose", "--data", "a", "--test-data", "b", "--run", tmp_path, "--set", "optimizer.lr=1e-4")
     assert done.code == 0
     assert "Not measured" in done.out

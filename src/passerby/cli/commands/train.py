@@ -20,7 +20,7 @@ from passerby.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
     from passerby.training.config import TrainConfig
-    from passerby.training.pose_config import PoseConfig
+    from passerby.training.pose.config import PoseConfig
 
     Config = TypeVar("Config", TrainConfig, PoseConfig)
 
@@ -182,7 +182,7 @@ def _train_pose(
 ) -> None:
     from passerby.figures.training_curves import save_loss_curves
     from passerby.recipes.pose import pose
-    from passerby.training.pose import train_pose as train_run
+    from passerby.training.pose.training import train_pose as train_run
 
     config = None
     folder = resume or run or _default_run(POSE)

@@ -18,8 +18,8 @@ from passerby.data.registry import load
 from passerby.errors import ConfigError, DatasetLayoutError, TrainingError, WeightsError
 from passerby.models.keypoints.estimator import NetworkPoseEstimator, load_pose_network
 from passerby.recipes.pose import pose
-from passerby.training.pose import build_network, measure_pck, pose_loss, train_pose
-from passerby.training.pose_config import PoseConfig, PoseLossConfig
+from passerby.training.pose.config import PoseConfig, PoseLossConfig
+from passerby.training.pose.training import build_network, measure_pck, pose_loss, train_pose
 from passerby.training.run import RunFolder
 
 TINY = {
@@ -340,7 +340,7 @@ def test_network_sizes_are_checked_before_anything_is_read(people: Path, tmp_pat
 
 
 def test_the_order_of_images_changes_with_the_epoch(people: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    from passerby.training.pose import PoseTraining
+    from passerby.training.pose.training import PoseTraining
 
     seen: list[list[int]] = []
     augmented = PoseTraining._augmented

@@ -30,7 +30,7 @@ from passerby.training.base import Training
 from passerby.training.engine import OnCheckpoint, run_training
 from passerby.training.inputs import INPUTS, check_same_inputs
 from passerby.training.monitor import preparing
-from passerby.training.pose_config import PoseConfig, PoseLossConfig
+from passerby.training.pose.config import PoseConfig, PoseLossConfig
 from passerby.training.run import RunFolder
 from passerby.types import Sample
 
