@@ -124,6 +124,7 @@ ABLATIONS: dict[str, Ablation] = {
             "intra_literal": Variant("intra", options(normalized_attention=False)),
             "inter_without_mu": Variant("inter", options(fusion="equal")),
             "aligned_own_statistics": Variant("aligned", options(own_statistics=True)),
+            "aligned_face": Variant("aligned", {"parts.head": "face"}),
         },
     ),
 }
