@@ -51,6 +51,7 @@ def calibrate(
         )
         for split in ("query", "gallery")
     )
+    place = dataset.source.place
     return calibrate_embeddings(
         query,
         gallery,
@@ -58,6 +59,6 @@ def calibrate(
         method=method,
         seed=seed,
         fingerprint=model.fingerprint,
-        data=f"{dataset.name}:{dataset.source.place}",
+        data=place if place.startswith(f"{dataset.name}:") else f"{dataset.name}:{place}",
         content=evaluated_digest(dataset),
     )
