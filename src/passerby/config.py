@@ -110,6 +110,13 @@ def validate(kind: type[C], tree: dict[str, Any]) -> C:
         raise ConfigError(f"setting {where}: {first['msg']} (got {got})") from None
 
 
+def first_fault(error: ValidationError) -> str:
+    """Return the first thing that is wrong with a file's values: where, what, and the value."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}, got {repr(first['input'])[:60]}"
+
+
 def read_as(kind: type[C], path: Path) -> C:
     """Return the config of a ``kind`` that a run wrote."""
     return validate(kind, former_defaults(read_tree(path)))

@@ -79,8 +79,8 @@ class _Handler:
     def __init__(self) -> None:
         self.since: float | None = None
         self.again: threading.Timer | None = None
-        self.own = 0
-        """The number of signals that this handler has sent again, and that have not come yet."""
+        self.own = False
+        """A flag of a signal that this handler has sent again, and that has not come yet."""
         self.said = False
 
     def forget(self) -> None:
@@ -94,7 +94,7 @@ class _Handler:
         if held and not self.own and now - self.since > _SOON:
             os.write(2, b"passerby: stopped\n")
             os._exit(128 + number)
-        self.own = 0
+        self.own = False
         if _is_delicate(frame) and now - self.since < _PATIENCE:
             self._hold(number, now - self.since)
             return
@@ -111,7 +111,7 @@ class _Handler:
         self.again.start()
 
     def _send(self, number: int) -> None:
-        self.own = 1
+        self.own = True
         os.kill(os.getpid(), number)
 
 

@@ -220,6 +220,7 @@ def changed(content: bytes, **entries: Any) -> bytes:
         pytest.param(with_external_data, "keeps weights in other files", id="external data"),
         pytest.param(lambda c: changed(c, format=99), "has format 99, expected at most 1", id="newer"),
         pytest.param(lambda c: changed(c, size=[0, 32]), "damaged description", id="size"),
+        pytest.param(lambda c: changed(c, size=[1, 1]), "damaged description", id="one pixel"),
         pytest.param(lambda c: changed(c, digest="../x"), "damaged description", id="digest"),
         pytest.param(lambda c: changed(c, card=None), "damaged description", id="card"),
         pytest.param(lambda c: changed(c, calibration={}), "is damaged", id="calibration"),

@@ -58,7 +58,8 @@ def dataset_self_matches(dataset: Dataset, *, across_cameras: bool = True) -> tu
     return tuple(self_matches(dataset.query, dataset.gallery, _digest(dataset), across_cameras=across_cameras))
 
 
-def other_labels(dataset: Dataset) -> list[Pair]:
+@lru_cache(maxsize=8)
+def other_labels(dataset: Dataset) -> tuple[Pair, ...]:
     """Return the queries whose own file is in the gallery as another person, each with its first such copy.
 
     Raises:
@@ -70,7 +71,7 @@ def other_labels(dataset: Dataset) -> list[Pair]:
     for query in _people(dataset.query):
         others = [copy for copy in gallery.get(digest(query), ()) if copy.pid != query.pid]
         found += [(query, copy) for copy in others[:1]]
-    return found
+    return tuple(found)
 
 
 @lru_cache(maxsize=2)

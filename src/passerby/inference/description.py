@@ -8,10 +8,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
 from passerby.compat import current_settings, former_defaults
-from passerby.config import read_json
+from passerby.config import first_fault, read_json
 from passerby.data.images.normalize import Normalization
 from passerby.errors import ConfigError, PasserbyError
-from passerby.limits import MAX_SEED, MAX_SIDE, MIN_SIDE
+from passerby.limits import MAX_SEED, wrong_size
 from passerby.metrics.single_shot import MAX_DRAWS
 from passerby.models.base import ReidModel
 from passerby.models.keypoints.estimator import KIND
@@ -20,8 +20,6 @@ from passerby.types import Distance
 
 _FIX = "export or train the model again"
 _MOST_CLASSES = 10_000_000
-_MAX_AREA = 2**20
-"""The number of pixels of an image, which a network reads in batches."""
 
 
 class _Section(BaseModel):
@@ -82,13 +80,9 @@ def read_description(folder: Path) -> RunDescription:
     try:
         description = RunDescription.model_validate(tree)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise damaged(file, f"{where}: {first['msg']}, got {repr(first['input'])[:60]}") from None
-    height, width = description.size
-    if not (min(height, width) >= MIN_SIDE and max(height, width) <= MAX_SIDE and height * width <= _MAX_AREA):
-        expected = f"expected sides of {MIN_SIDE} to {MAX_SIDE} and at most {_MAX_AREA:,} pixels"
-        raise damaged(file, f"size: got {height}×{width}, {expected}")
+        raise damaged(file, first_fault(error)) from None
+    if fault := wrong_size(description.size):
+        raise damaged(file, f"size: {fault}")
     return description
 
 

@@ -18,7 +18,7 @@ from passerby.models.registry import MODELS, create_model, list_models
 from passerby.weights.foreign.recognize import recognize, unwrapped
 from passerby.weights.foreign.recognized import Recognized, Rename, State
 from passerby.weights.load import WeightsReport, compare, foreign_names, load_weights
-from passerby.weights.read import read_state
+from passerby.weights.read import read_checkpoint
 
 _LOG = logging.getLogger(__name__)
 _LIKELY = 0.9
@@ -73,7 +73,8 @@ def read_foreign(
         WeightsError: if the file is no checkpoint, fits no model, or does not fit ``model``.
         ConfigError: if the file does not tell the image size, and none is given.
     """
-    state = unwrapped(read_state(source))
+    file = read_checkpoint(source)
+    state = unwrapped(file.state)
     found = recognize(state, str(source)) if model is None else _recognize_for(model, state, str(source))
     if model is None:
         model = _check_known(found, state, source).model
@@ -84,7 +85,7 @@ def read_foreign(
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = create_model(model, num_classes=_count_classes(state, rename, model), **chosen)
-    report = load_weights(network, source, missing=missing, unexpected=unexpected, rename=rename)
+    report = load_weights(network, source, missing=missing, unexpected=unexpected, rename=rename, read=file)
     normalization = cast("Normalization", found.normalization if found else "imagenet")
     made = ForeignModel(
         network=network, options=chosen, size=size, normalization=normalization, report=report, recognized=found

@@ -10,7 +10,6 @@ from typing import Any
 from passerby.compat import FORMER_SETTINGS
 from passerby.errors import ConfigError
 from passerby.inference.description import build_described, damaged, read_description
-from passerby.inference.foreign import read_foreign
 from passerby.inference.model import Model
 from passerby.inference.options import InferenceOptions
 from passerby.metrics.calibration import read_calibration
@@ -93,11 +92,13 @@ def load(
 def _load_file(
     path: str | Path, options: InferenceOptions, *, model: str | None, size: tuple[int, int] | None
 ) -> Model:
-    """Return the model of a checkpoint file.
+    """Return the model of a checkpoint file; what recognizes it is imported for such a file only.
 
     Raises:
         ConfigError: if it is the file inside a run folder, or its model sees body parts.
     """
+    from passerby.inference.foreign import read_foreign
+
     folder = Path(path).parent
     if Path(path).name == MODEL_FILE and (folder / "model.json").is_file():
         raise ConfigError(f"'{path}' is the weights of a run. Fix: give its folder, '{folder}'")

@@ -20,7 +20,7 @@ from passerby.compat import current_state, former_tensor_name
 from passerby.errors import WeightsError
 from passerby.weights.architecture import architecture
 from passerby.weights.key_maps import flat_to_nested, strong_baseline_names
-from passerby.weights.read import COUNTER, State, check_none, file_digest, read_checkpoint
+from passerby.weights.read import COUNTER, Checkpoint, State, check_none, file_digest, read_checkpoint
 from passerby.weights.read import read_state as read_state
 
 _VARIANCE = "running_var"
@@ -97,6 +97,7 @@ def load_weights(
     rename: Callable[[Mapping[str, Tensor]], State] | None = None,
     part_of_model: bool = False,
     fitted: Callable[[Mapping[str, Tensor]], State] | None = None,
+    read: Checkpoint | None = None,
 ) -> WeightsReport:
     """Copy the tensors of a checkpoint into ``module``, all of them or none.
 
@@ -116,6 +117,7 @@ def load_weights(
         part_of_model: whether the file may be that of a whole model, of which ``module`` is a part.
         fitted: a function from the tensors of the module's variants to those that the module has; what it leaves out
             is reported.
+        read: the content of ``source``, where it has been read already.
 
     Raises:
         WeightsError: if a tensor is missing, left over or of another shape (the message names them), or
@@ -126,7 +128,7 @@ def load_weights(
         report = load_weights(model, "resnet50.pth", ignore=("fc.",))
         print(report)  # 265 of 265 tensors matched; 53 fresh (…)
     """
-    file = read_checkpoint(source)
+    file = read or read_checkpoint(source)
     ours = module.state_dict()
     wrapped, state = ("", file.state) if file.part else _unwrapped(file.state, ours)
     state = current_state(state, ours.keys())

@@ -16,8 +16,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 from torch import Tensor
 
+from passerby.config import first_fault
 from passerby.data.attributes.schema import Attribute, Schema
 from passerby.errors import ConfigError, PasserbyError, WeightsError, first_line
+from passerby.limits import MAX_SEED, wrong_size
 from passerby.metrics.calibration import Calibration, parse_calibration
 from passerby.metrics.single_shot import MAX_DRAWS
 from passerby.models.card import ModelCard
@@ -30,7 +32,7 @@ EMBEDDING, RAW, LOCAL, ATTRIBUTES = "embedding", "raw_embedding", "local", "attr
 """The names of the outputs; ``raw_embedding`` exists where ``embedding`` is L2-normalized."""
 IMAGES = "images"
 _FROM_RUN = "Fix: export the run again"
-_MOST_PIXELS, _MOST_DIMENSIONS = 4096, 1 << 20
+_MOST_DIMENSIONS = 1 << 20
 
 
 class _Part(BaseModel):
@@ -83,7 +85,7 @@ class EvaluationDescription(_Part):
     normalize: StrictBool
     distance: Distance
     draws: StrictInt | None = Field(None, ge=0, le=MAX_DRAWS)
-    seed: StrictInt = Field(0, ge=0)
+    seed: StrictInt = Field(0, ge=0, le=MAX_SEED)
 
 
 class OnnxDescription(_Part):
@@ -197,11 +199,9 @@ def _described(file: OnnxFile) -> OnnxDescription:
     try:
         about = OnnxDescription.model_validate(file.about)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise _bad(file, f"{where}: {first['msg']}, got {repr(first['input'])[:60]}") from None
-    if not all(1 <= side <= _MOST_PIXELS for side in about.size):
-        raise _bad(file, f"size: got {about.size}, expected sides of 1 to {_MOST_PIXELS}")
+        raise _bad(file, first_fault(error)) from None
+    if fault := wrong_size(about.size):
+        raise _bad(file, f"size: {fault}")
     if not about.card.distances:
         raise _bad(file, "card.distances: got none")
     return about
