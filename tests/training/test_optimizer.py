@@ -12,7 +12,7 @@ from passerby.losses.multitask import MAX_WEIGHT, MultitaskLoss
 from passerby.models.aanet.model import AANet, IdentityHead
 from passerby.recipes.registry import load_recipe
 from passerby.training.config import OptimizerConfig
-from passerby.training.optimizer import build_optimizer, set_lr
+from passerby.training.optimizer import AveragedWeights, build_optimizer, set_lr
 from passerby.types import Batch, ModelOutput
 
 PEOPLE, EACH, SIZE, STEPS = 32, 4, 64, 200
@@ -94,3 +94,25 @@ def test_backbone_new_layers_and_loss_have_their_own_rates(name: str) -> None:
     optimizer, found = groups(MultitaskLoss(uncertainty=False), **settings)
     assert found == [(0.05, 5e-4), (0.1, 5e-4)]
     assert set_lr(optimizer, 1) == pytest.approx(0.1)
+
+
+def test_the_average_is_the_formula() -> None:
+    torch.manual_seed(0)
+    network = create_model("strong_baseline", backbone="mobilenet_v2")
+    average = AveragedWeights(network, decay=0.5)
+    name, values = "backbone.features.0.0.weight", []
+    for _ in range(12):
+        with torch.no_grad():
+            network.state_dict()[name].normal_()
+        network.state_dict()["neck.num_batches_tracked"] += 1
+        values.append(network.state_dict()[name].clone())
+        average.update(network)
+    expected = average.network.state_dict()[name]
+    torch.manual_seed(0)
+    mean = create_model("strong_baseline", backbone="mobilenet_v2").state_dict()[name].clone()
+    for n, value in enumerate(values, start=1):
+        decay = min(0.5, (1 + n) / (10 + n))
+        mean = decay * mean + (1 - decay) * value
+    torch.testing.assert_close(expected, mean)
+    assert int(average.network.state_dict()["neck.num_batches_tracked"]) == 12
+    assert not average.network.training

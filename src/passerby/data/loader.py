@@ -7,12 +7,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Generator, Tensor, device
 
 from passerby.data.dataset import people
 from passerby.data.images.augment import Augmentation
 from passerby.data.images.decode import read_all, read_batches, read_image
+from passerby.data.images.normalize import normalize_images
 from passerby.data.keypoints.ahead import cut_ahead
 from passerby.data.keypoints.crops import PartMaker, warn_mean_pose
 from passerby.data.sampler import BatchSampler
@@ -92,6 +94,11 @@ class TrainLoader:
                 attributes=None if self.attributes is None else self.attributes[rows].to(to),
                 parts=parts,
             )
+
+    def plain(self, rows: Sequence[int]) -> Float[Tensor, "n 3 h w"]:
+        """Return images without augmentation, normalized, on the CPU."""
+        images = self.memory[list(rows)] if self.memory is not None else next(iter(self._images([list(rows)])))
+        return normalize_images(images, self.augmentation.normalization)
 
     def find_parts(self, progress: Callable[[int], object] | None = None) -> None:
         """Find the bodies and parts in all images before the first epoch; the epochs would find them one by one.

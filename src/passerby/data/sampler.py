@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 from passerby.errors import ConfigError
 
-Order = Literal["people", "random"]
+Order = Literal["people", "random", "graph"]
 EpochOf = Literal["images", "identities"]
 Coverage = Literal["groups", "all"]
 
@@ -170,6 +170,40 @@ class PKSampler(BatchSampler):
             yield batch
 
 
+class GraphSampler(PKSampler):
+    """A sampler of batches of people who look alike (Liao, Shao: Graph Sampling, CVPR 2022).
+
+    Each person in turn forms a batch with those ``p`` − 1 others whom the network confuses most with them, ``k`` images
+    of each. ``neighbors`` has to be set before each epoch, from one image of every person. *Deviations*: an epoch has
+    as many batches as :class:`PKSampler`'s and draws their first people, where the paper has one batch of each person;
+    distances are those of embeddings, the paper's are of QAConv.
+
+    Args:
+        labels, p, k, seed, rank, world: as of :class:`PKSampler`.
+    """
+
+    def __init__(self, labels: Sequence[int], *, p: int, k: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        super().__init__(labels, p=p, k=k, seed=seed, rank=rank, world=world)
+        self.neighbors: Tensor | None = None
+        """The others who look most like each person, ``(people, p - 1)`` int64."""
+
+    def one_each(self) -> list[int]:
+        """Return the row number of one random image of each person, other ones in each epoch."""
+        generator = self.generator()
+        return [int(rows[torch.randint(len(rows), (1,), generator=generator)]) for rows in self._rows]
+
+    def batches(self) -> Iterator[list[int]]:
+        """Yield this epoch's batches of all processes together."""
+        if self.neighbors is None:
+            raise ConfigError("batches of people who look alike need the neighbors of each. Fix: set them first")
+        generator = self.generator()
+        people = len(self._rows)
+        orders = [torch.randperm(people, generator=generator) for _ in range(math.ceil(self.steps() / people))]
+        for first in torch.cat(orders)[: self.steps()].tolist():
+            chosen = [first, *self.neighbors[first].tolist()]
+            yield torch.cat([self._draw(self._rows[person], generator)[0] for person in chosen]).tolist()
+
+
 class RandomSampler(BatchSampler):
     """A sampler of lists of exactly ``size`` row numbers in random order, of any people.
 
@@ -215,7 +249,7 @@ def create_sampler(
     rank: int = 0,
     world: int = 1,
 ) -> BatchSampler:
-    """Return a sampler of ``p`` people × ``k`` images, or of ``p × k`` images in random order.
+    """Return a sampler of ``p`` people × ``k`` images (any, or such who look alike), or of images in random order.
 
     Raises:
         ConfigError: for options that exclude each other, or too little data.
@@ -224,7 +258,9 @@ def create_sampler(
         return PKSampler(labels, p=p, k=k, seed=seed, epoch_of=epoch_of, coverage=coverage, rank=rank, world=world)
     if epoch_of != "images":
         raise ConfigError(
-            f"sampler.order=random shows every image once, but sampler.epoch_of is {epoch_of}. "
+            f"sampler.order={order} counts epochs in images, but sampler.epoch_of is {epoch_of}. "
             "Fix: --set sampler.epoch_of=images"
         )
+    if order == "graph":
+        return GraphSampler(labels, p=p, k=k, seed=seed, rank=rank, world=world)
     return RandomSampler(len(labels), size=p * k, seed=seed, rank=rank, world=world)

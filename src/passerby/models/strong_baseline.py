@@ -36,6 +36,8 @@ class StrongBaseline(ReidModel):
         pooling: the pooling of the last map, ``average`` or ``gem``.
         stem: the stem of a ResNet (:data:`~passerby.models.backbones.resnet.Stem`).
         non_local: whether a ResNet-50 or -101 has non-local blocks in layers 2 and 3.
+        mix_style: the probability that a MobileNetV2 mixes the styles of a batch's images in training
+            (:mod:`passerby.models.backbones.mix_style`).
     """
 
     card: ClassVar[ModelCard] = ModelCard(
@@ -55,12 +57,14 @@ class StrongBaseline(ReidModel):
         pooling: Literal["average", "gem"] = "average",
         stem: Stem = "padded",
         non_local: bool = False,
+        mix_style: float = 0.0,
     ) -> None:
         super().__init__()
         if pooling not in ("average", "gem"):
             raise ConfigError(f"pooling is average or gem, got {pooling!r}")
         variant: dict[str, Any] = {"stem": stem} if stem != "padded" else {}
         variant |= {"non_local": True} if non_local else {}
+        variant |= {"mix_style": mix_style} if mix_style else {}
         self.backbone = create_backbone(backbone, last_stride=last_stride, **variant)
         self.pool = GeM() if pooling == "gem" else None
         self.embedding_size = self.backbone.channels

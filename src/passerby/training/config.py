@@ -94,6 +94,12 @@ class AugmentConfig(Frozen):
     translate: float = Field(0.0, ge=0, le=1)
     jitter: float = Field(0.0, ge=0, lt=1)
     """The largest change of brightness, contrast and saturation: each is multiplied by 1 ± this."""
+    tint: float = Field(0.0, ge=0, lt=1)
+    """The largest relative change of each channel's gain and gamma: another camera's color transfer."""
+    gray: float = Field(0.0, ge=0, le=1)
+    blur: float = Field(0.0, ge=0, le=1)
+    shrink: float = Field(0.0, ge=0, le=1)
+    """The probability of an image of fewer pixels, enlarged again."""
     erase: float = Field(0.0, ge=0, le=1)
     """The probability of an erased rectangle."""
     erase_fill: EraseFill = "random"
@@ -185,6 +191,8 @@ class TrainConfig(Frozen):
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    average: float = Field(0.0, ge=0, lt=1)
+    """The decay of the weights' moving average, which is evaluated and kept instead of the last weights; 0: none."""
     epochs: int = Field(60, ge=1, le=MAX_EPOCHS)
     seed: int = Field(0, ge=0, le=MAX_SEED)
     precision: Literal["no", "bf16", "fp16"] = "no"

@@ -21,7 +21,7 @@ from passerby.data.dataset import Dataset, people
 from passerby.data.images.augment import Augmentation
 from passerby.data.loader import TrainLoader, class_labels
 from passerby.data.registry import load as load_dataset
-from passerby.data.sampler import create_sampler
+from passerby.data.sampler import GraphSampler, create_sampler
 from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.evaluation.evaluate import check_distance, check_evaluable
 from passerby.inference.keypoint_source import part_maker
@@ -39,7 +39,8 @@ from passerby.training.engine import OnCheckpoint, run_training
 from passerby.training.initial import FILES, load_initial_weights, origins
 from passerby.training.inputs import INPUTS, check_same_inputs, digests
 from passerby.training.monitor import Monitor
-from passerby.training.optimizer import build_optimizer
+from passerby.training.neighbors import set_neighbors
+from passerby.training.optimizer import AveragedWeights, build_optimizer
 from passerby.training.run import RunFolder
 from passerby.types import Batch, EvalResult, Protocol
 
@@ -96,6 +97,9 @@ class ImageTraining(Training[Batch, R]):
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.check(model)
         self.loss = self.accelerator.prepare(loss) if any(True for _ in loss.parameters()) else loss
+        self.average = AveragedWeights(model, config.average) if config.average else None
+        if self.average is not None:
+            self.accelerator.register_for_checkpointing(self.average)
 
     @abstractmethod
     def read_data(self) -> None:
@@ -136,6 +140,10 @@ class ImageTraining(Training[Batch, R]):
             self.loader.find_parts(advance)
 
     def batches(self, epoch: int) -> Iterator[Batch]:
+        sampler = self.loader.sampler
+        if isinstance(sampler, GraphSampler):
+            sampler.epoch = epoch
+            set_neighbors(sampler, self.loader, self.model, self.accelerator)
         self.model.train()
         return self.loader.epoch(epoch, to=self.accelerator.device)
 
@@ -153,6 +161,18 @@ class ImageTraining(Training[Batch, R]):
     def backward(self, loss: Tensor) -> None:
         self.accelerator.backward(loss / self.accumulate)
 
+    def update(self) -> None:
+        super().update()
+        if self.average is not None:
+            self.average.update(self.accelerator.unwrap_model(self.model))
+
+    def trained(self, *, keep_fp32_wrapper: bool = True) -> ReidModel:
+        """Return the network whose embeddings count: the average of its weights where there is one."""
+        if self.average is not None:
+            return self.average.network
+        network: ReidModel = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=keep_fp32_wrapper)
+        return network
+
     def wait(self) -> None:
         self.accelerator.wait_for_everyone()
 
@@ -165,7 +185,7 @@ class ImageTraining(Training[Batch, R]):
     def finish(self, folder: RunFolder) -> R:
         config = self.config
         # without the wrapper of mixed precision: the number is the one that `passerby evaluate` gives
-        model = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+        model = self.trained(keep_fp32_wrapper=False)
         if self.rank == 0:
             save_model(
                 folder,
@@ -202,7 +222,7 @@ class ReidTraining(ImageTraining[EvalResult | None]):
     def evaluate_after(self, epoch: int) -> EvalResult | None:
         every = self.config.evaluate_every
         due = every and epoch % every == 0 and epoch < self.config.epochs
-        return self.evaluate(self.accelerator.unwrap_model(self.model), None) if due else None
+        return self.evaluate(self.trained(), None) if due else None
 
     def evaluate(self, model: ReidModel, folder: RunFolder | None) -> EvalResult | None:
         """Return the evaluation on the test data; ``None`` on other processes than the first."""
@@ -264,6 +284,11 @@ def train_loader(config: TrainConfig, model: ReidModel, dataset: Dataset, *, ran
     how = config.sampler.model_dump()
     sampler = create_sampler(class_labels(samples), **how, seed=config.seed, rank=rank, world=world)
     needs_parts = "parts" in model.card.inputs
+    if needs_parts and isinstance(sampler, GraphSampler):
+        raise ConfigError(
+            f"sampler.order=graph embeds whole images, but {model.card.name} takes body parts. Fix: --set "
+            "sampler.order=people"
+        )
     return TrainLoader(
         dataset.source,
         samples,

@@ -1,13 +1,22 @@
-"""Builds optimizers from a config, with a learning rate for backbone, new layers and the loss's own parameters."""
+"""The optimizer of a config, and the moving average of the weights that it moves.
+
+Backbone, new layers and the loss's own parameters have learning rates of their own. The average is evaluated and kept
+instead of the last weights where a config asks for it.
+"""
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, Protocol
 
+import torch
 from torch import nn, optim
 
 from passerby.models.base import ReidModel
 from passerby.training.config import OptimizerConfig
+
+_WARM_UP = 10
+"""The average's decay grows as (1 + updates) ÷ (10 + updates) up to its own: the first weights are soon forgotten."""
 
 
 class _HasGroups(Protocol):
@@ -47,3 +56,37 @@ def set_lr(optimizer: _HasGroups, factor: float) -> float:
     for group in optimizer.param_groups:
         group["lr"] = group["base_lr"] * factor
     return float([group["lr"] for group in optimizer.param_groups if not group.get("loss")][-1])
+
+
+class AveragedWeights:
+    """An exponential moving average of parameters and floating-point buffers; it is part of a checkpoint.
+
+    Args:
+        network: the network that is trained.
+        decay: the share of the average that an update keeps.
+    """
+
+    def __init__(self, network: ReidModel, decay: float) -> None:
+        self.network = deepcopy(network).eval().requires_grad_(False)
+        self.decay, self.updates = decay, 0
+
+    @torch.no_grad()
+    def update(self, network: ReidModel) -> None:
+        """Take the present weights into the average."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (_WARM_UP + self.updates))
+        present = network.state_dict()
+        for name, mean in self.network.state_dict().items():
+            if mean.is_floating_point():
+                mean.lerp_(present[name].to(mean.dtype), 1 - decay)
+            else:
+                mean.copy_(present[name])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the average and the number of updates."""
+        return {"network": self.network.state_dict(), "updates": torch.tensor(self.updates)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore them."""
+        self.network.load_state_dict(state["network"])
+        self.updates = int(state["updates"])

@@ -170,7 +170,7 @@ def test_backbones_by_name() -> None:
         "resnet50",
         "resnet50_ibn_a",
     ]
-    assert backbone_names() == ["mobilenet_v2", *resnets]
+    assert backbone_names() == ["mobilenet_v2", "mobilenet_v2_ibn_a", *resnets]
     with pytest.raises(UnknownNameError, match="resnet50"):
         create_backbone("resnet51")
     with pytest.raises(UnknownNameError, match="depth '27'"):

@@ -23,6 +23,7 @@ from kornia.geometry.transform import affine, get_rotation_matrix2d
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from passerby.data.images.degrade import random_blur, random_gray, random_shrink, random_tint
 from passerby.data.images.erase import (
     EraseAspect,
     EraseFill,
@@ -116,6 +117,14 @@ class Augmentation:
     """The largest shift, a share of each side."""
     jitter: float = 0.0
     """The largest relative change of brightness, contrast and saturation."""
+    tint: float = 0.0
+    """The largest relative change of each channel's gain and gamma."""
+    gray: float = 0.0
+    """The probability of a gray image."""
+    blur: float = 0.0
+    """The probability of a blurred image."""
+    shrink: float = 0.0
+    """The probability of an image of fewer pixels, enlarged again."""
     erase: float = 0.0
     """The probability of an erased rectangle."""
     erase_fill: EraseFill = "random"
@@ -136,6 +145,7 @@ class Augmentation:
             images = random_affine(images, self.degrees, self.translate, generator)
         if self.jitter:
             images = random_jitter(images, self.jitter, generator)
+        images = self._degraded(images, generator)
         if not self.erase:
             return normalize_images(images, self.normalization)
         b, _, h, w = images.shape
@@ -143,6 +153,17 @@ class Augmentation:
         if self.erase_fill == "mean":
             return fill_with_mean(normalize_images(images, self.normalization), places)
         return normalize_images(fill_randomly(images, places, generator), self.normalization)
+
+    def _degraded(self, images: UInt8[Tensor, "b 3 h w"], generator: Generator) -> UInt8[Tensor, "b 3 h w"]:
+        steps = (
+            (random_tint, self.tint),
+            (random_gray, self.gray),
+            (random_blur, self.blur),
+            (random_shrink, self.shrink),
+        )
+        for step, amount in steps:
+            images = step(images, amount, generator) if amount else images
+        return images
 
     @property
     def moves(self) -> bool:

@@ -15,12 +15,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Literal, get_args
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from passerby.errors import UnknownNameError
 from passerby.models.attention import AttentionFactory
+from passerby.models.backbones.ibn import IBN
 from passerby.models.backbones.non_local import NonLocal
 from passerby.models.backbones.registry import BACKBONES, AttentionPosition, Backbone
 
@@ -52,19 +52,6 @@ bag of tricks' authors.
 
 def _conv(c_in: int, c_out: int, kernel: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, bias=False)
-
-
-class IBN(nn.Module):
-    """The normalization of IBN-a: by instance for the first half of the channels, by batch for the others."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.instances = channels // 2
-        self.IN = nn.InstanceNorm2d(self.instances, affine=True)
-        self.BN = nn.BatchNorm2d(channels - self.instances)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.IN(x[:, : self.instances]), self.BN(x[:, self.instances :])], dim=1)
 
 
 class _Block(nn.Module):
