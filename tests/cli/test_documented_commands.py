@@ -127,11 +127,11 @@ def tree(tmp_path_factory: pytest.TempPathFactory, draw_people: Callable[..., Pa
     return root
 
 
-def write_weights(path: Path) -> None:
+def write_weights(path: Path, backbone: str) -> None:
     """Write a small backbone's weights under the name of a large one's."""
     if path.exists():
         return
-    state = {k: v.contiguous() for k, v in create_backbone(SMALL_BACKBONE).state_dict().items()}
+    state = {k: v.contiguous() for k, v in create_backbone(backbone).state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".safetensors":
         save_file(state, path)
@@ -164,8 +164,10 @@ def with_small_settings(words: list[str], tree: Path) -> list[str]:
     kept = [w for at, w in enumerate(words) if w != "--set" and (at == 0 or words[at - 1] != "--set")]
     parts = words[1].startswith("attention_driven")
     network = {"model.options.width": 0.25} if parts else {"model.options.backbone": SMALL_BACKBONE}
+    network = {} if words[1] == "street" else network  # its options fit its own backbone only
+    backbone = "mobilenet_v2" if words[1] == "street" else SMALL_BACKBONE
     if not given.get("model.backbone_weights", "runs/").startswith("runs/"):
-        write_weights(tree / given["model.backbone_weights"])
+        write_weights(tree / given["model.backbone_weights"], backbone)
     small = {**TINY, **network}
     if words[0] == "reproduce":
         del small["epochs"]

@@ -11,13 +11,13 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from passerby.errors import ConfigError, ShapeError, UnknownNameError
+from passerby.losses.attributes import mean_cross_entropy
 from passerby.losses.multitask import (
     TASKS,
     MultitaskLoss,
     MultitaskLossConfig,
     UncertaintyWeights,
     log_likelihood,
-    mean_cross_entropy,
 )
 from passerby.types import Batch, ModelOutput
 

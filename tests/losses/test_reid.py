@@ -184,3 +184,18 @@ def test_the_local_loss_needs_a_model_with_stripes() -> None:
 def test_a_loss_without_parts_raises() -> None:
     with pytest.raises(ConfigError, match="at least one part"):
         ReidLoss(identity=0.0, triplet=0.0)
+
+
+def test_the_attributes_part_is_the_mean_over_groups() -> None:
+    labels, classes = torch.tensor([0, 0, 1, 1]), torch.tensor([[0, 1], [1, -1], [1, 0], [0, -1]])
+    scores = (randn(4, 2, seed=1), randn(4, 3, seed=2))
+    output = ModelOutput(embedding=randn(4, 5), metric=randn(4, 5), logits=randn(4, 2), attributes=scores)
+    batch = Batch(images=torch.zeros(4, 3, 2, 1), labels=labels, attributes=classes)
+    found = ReidLoss(attributes=0.5)(output, batch)
+    expected = [literal_identity(scores[0], classes[:, 0], 0), literal_identity(scores[1][::2], classes[::2, 1], 0)]
+    assert found.parts["attributes"].item() == pytest.approx(0.5 * sum(expected) / 2, abs=1e-12)
+    assert found.total.item() == pytest.approx(sum(part.item() for part in found.parts.values()), abs=1e-12)
+    with pytest.raises(ConfigError, match="needs a model that predicts them"):
+        ReidLoss(attributes=0.5)(output._replace(attributes=None), batch)
+    with pytest.raises(ConfigError, match="needs a data set with attribute labels"):
+        ReidLoss(attributes=0.5)(output, batch._replace(attributes=None))

@@ -119,7 +119,7 @@ def value(config: Any, name: str) -> Any:
         config = getattr(config, part)
     if name == "augment":
         return {key: amount for key, amount in config.model_dump().items() if amount and not key.startswith("erase_")}
-    return config.model_dump() if name == "loss" else config
+    return {k: v for k, v in config.model_dump().items() if k != "attributes" or v} if name == "loss" else config
 
 
 @pytest.mark.parametrize(("recipe", "name"), [(r, name) for r, names in SETTINGS.items() for name in names])

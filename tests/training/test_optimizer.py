@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from passerby.losses.multitask import MAX_WEIGHT, MultitaskLoss
 from passerby.models.aanet.model import AANet, IdentityHead
+from passerby.models.registry import create_model
 from passerby.recipes.registry import load_recipe
 from passerby.training.config import OptimizerConfig
 from passerby.training.optimizer import AveragedWeights, build_optimizer, set_lr

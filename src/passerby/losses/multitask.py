@@ -27,10 +27,9 @@ import torch
 from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from passerby.data.attributes.schema import UNKNOWN
-from passerby.errors import ConfigError, ShapeError, UnknownNameError
+from passerby.errors import ConfigError, UnknownNameError
+from passerby.losses.attributes import attribute_columns, mean_cross_entropy
 from passerby.losses.base import BaseLossConfig, LossParts
 from passerby.losses.registry import register
 from passerby.types import Batch, ModelOutput
@@ -40,23 +39,6 @@ TASKS: tuple[Task, ...] = get_args(Task)
 """The tasks of L_g, L_p, L_a and L_aa."""
 MAX_WEIGHT = 5.0
 """The greatest learned weight of a task."""
-
-
-def mean_cross_entropy(
-    scores: Sequence[Float[Tensor, "b _"]], labels: Sequence[Int[Tensor, " b"]]
-) -> Float[Tensor, ""]:
-    """Return the mean over several classifiers of their cross-entropies, each a mean over the batch.
-
-    A label of −1 is unknown and does not count; nor does a classifier for which the batch has no label. Without
-    any label the loss is 0.
-    """
-    sums = [
-        F.cross_entropy(logits, classes, ignore_index=UNKNOWN, reduction="sum")
-        for logits, classes in zip(scores, labels, strict=True)
-    ]
-    known = torch.stack([(classes != UNKNOWN).sum() for classes in labels])
-    losses = torch.stack(sums) / known.clamp_min(1)
-    return losses.sum() / (known > 0).sum().clamp_min(1)
 
 
 def log_likelihood(
@@ -139,7 +121,7 @@ class MultitaskLoss(nn.Module):
     def _task_loss(self, task: Task, output: ModelOutput, batch: Batch) -> Tensor:
         if task == "attributes":
             scores = _required(output.attributes, task)
-            return mean_cross_entropy(scores, _columns(batch.attributes, len(scores)))
+            return mean_cross_entropy(scores, attribute_columns(batch.attributes, len(scores)))
         if task == "global":
             scores = _required(None if output.logits is None else (output.logits,), task)
         else:
@@ -153,16 +135,3 @@ def _required(scores: tuple[Tensor, ...] | None, task: str) -> tuple[Tensor, ...
             f"the {task} task needs a model that gives scores for it. Fix: leave {task!r} out of the tasks of the loss"
         )
     return scores
-
-
-def _columns(attributes: Tensor | None, groups: int) -> tuple[Tensor, ...]:
-    if attributes is None:
-        raise ConfigError(
-            "the attributes task needs a data set with attribute labels. Fix: leave 'attributes' out of the tasks"
-        )
-    if attributes.ndim != 2 or attributes.shape[1] != groups:
-        raise ShapeError(
-            f"the model predicts {groups} attributes, so a batch's must be (b, {groups}), got "
-            f"{tuple(attributes.shape)}. Fix: build the model with the schema of the data set"
-        )
-    return attributes.unbind(dim=1)

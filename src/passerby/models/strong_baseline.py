@@ -6,7 +6,8 @@ is fixed at 0. Tricks outside the network (warm-up, random erasing, label smooth
 ``passerby.recipes.strong_baseline``.
 
 With ``pooling="gem"`` (a learned generalized mean), ``non_local`` and the stem of other programs it is also the network
-of fast-reid's AGW and SBS (He et al., 2020), and of the paper authors' code, whose stem has no ReLU.
+of fast-reid's AGW and SBS (He et al., 2020), and of the paper authors' code, whose stem has no ReLU. With ``schema`` it
+also predicts attributes, one linear classifier per group behind the neck.
 
 Deviations: no center loss.
 """
@@ -18,6 +19,7 @@ from typing import Any, ClassVar, Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from passerby.data.attributes.schema import Schema, schema_of
 from passerby.errors import ConfigError
 from passerby.models.backbones import create_backbone
 from passerby.models.backbones.resnet import Stem
@@ -38,6 +40,7 @@ class StrongBaseline(ReidModel):
         non_local: whether a ResNet-50 or -101 has non-local blocks in layers 2 and 3.
         mix_style: the probability that a MobileNetV2 mixes the styles of a batch's images in training
             (:mod:`passerby.models.backbones.mix_style`).
+        schema: the attributes to learn: ``market1501``, ``dukemtmc``, or your own schema; ``None``: none.
     """
 
     card: ClassVar[ModelCard] = ModelCard(
@@ -58,6 +61,7 @@ class StrongBaseline(ReidModel):
         stem: Stem = "padded",
         non_local: bool = False,
         mix_style: float = 0.0,
+        schema: str | Schema | None = None,
     ) -> None:
         super().__init__()
         if pooling not in ("average", "gem"):
@@ -73,9 +77,13 @@ class StrongBaseline(ReidModel):
         self.classifier = identity_classifier(self.embedding_size, num_classes, bias=False)
         for weight in self.classifier.parameters():
             nn.init.normal_(weight, std=0.001)
+        self.schema = schema_of(schema) if isinstance(schema, str) else schema
+        sizes = self.schema.sizes if self.schema else ()
+        self.attributes = nn.ModuleList(nn.Linear(self.embedding_size, size) for size in sizes)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> ModelOutput:
         maps = self.backbone(images)
         pooled = maps.mean(dim=(2, 3)) if self.pool is None else self.pool(maps)  # (b, c)
         necked = self.neck(pooled)
-        return ModelOutput(embedding=necked, metric=pooled, logits=self.classifier(necked))
+        attributes = tuple(head(necked) for head in self.attributes) or None
+        return ModelOutput(embedding=necked, metric=pooled, logits=self.classifier(necked), attributes=attributes)

@@ -120,3 +120,12 @@ def test_generated_people_are_a_dataset_like_any_other(run, trained: Path, tmp_p
     answer = json.loads(found.out)
     assert answer["query"]["pid"] == 3
     assert len(answer["hits"]) == 4
+
+
+def test_the_training_half_alone(run, tmp_path: Path) -> None:
+    whole, half = tmp_path / "whole", tmp_path / "half"
+    assert run("data", "synthesize", whole, *SMALL).code == 0
+    assert run("data", "synthesize", half, *SMALL, "--train-only").code == 0
+    train = {file.name: file.read_bytes() for file in (whole / "bounding_box_train").iterdir()}
+    assert {file.name: file.read_bytes() for file in (half / "bounding_box_train").iterdir()} == train
+    assert not [*half.glob("query/*"), *half.glob("bounding_box_test/*")]

@@ -12,7 +12,7 @@ from passerby.cli.registry import command
 
 
 @command("synthesize", group="data", order=1)
-def synthesize(
+def synthesize(  # noqa: PLR0913 - options of a command
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Dataset folder to make.")],
     people: Annotated[
         int, typer.Option("--people", help="Number of identities, half for training and half for testing.")
@@ -41,6 +41,7 @@ def synthesize(
         ),
     ] = None,
     masks: Annotated[bool, typer.Option("--masks", help="Also write part masks.")] = False,
+    train_only: Annotated[bool, typer.Option("--train-only", help="Leave out the test half of the people.")] = False,
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="Number of processes (default one per core).")
     ] = None,
@@ -50,7 +51,7 @@ def synthesize(
     from passerby.config import given_once
     from passerby.data.registry import load
     from passerby.synthetic.export import write_pedestrians
-    from passerby.synthetic.files import keys
+    from passerby.synthetic.files import in_training, keys
     from passerby.synthetic.settings import Settings
     from passerby.synthetic.spec import parse_difficulty, parse_size
 
@@ -59,8 +60,11 @@ def synthesize(
         two_outfits=outfits == 2, separate_cameras=separate_cameras,
         changes=given_once(parse_difficulty(text) for text in difficulty or ()),
     )  # fmt: skip
-    with progress_bar("rendering", sum(1 for _ in keys(settings))) as advance:
-        write_pedestrians(output, settings, workers=workers or _cores(), masks=masks, progress=advance)
+    number = sum(1 for key in keys(settings) if in_training(settings, key.pid) or not train_only)
+    with progress_bar("rendering", number) as advance:
+        write_pedestrians(
+            output, settings, workers=workers or _cores(), masks=masks, train_only=train_only, progress=advance
+        )
     typer.echo(f"{output} holds {load(output).summary()}.")
 
 
