@@ -63,6 +63,27 @@ def test_ibn_forgets_the_style_of_half_the_channels() -> None:
     assert (styled[:, 3:] - y[:, 3:]).abs().mean() > 1
 
 
+def test_ibn_is_the_two_layers_of_torch() -> None:
+    torch.manual_seed(0)
+    norm, first, second = IBN(7), nn.InstanceNorm2d(3, affine=True), nn.BatchNorm2d(4)
+    for module in (norm.IN, norm.BN):
+        nn.init.uniform_(module.weight, 0.5, 2)
+        nn.init.uniform_(module.bias, -1, 1)
+    first.load_state_dict(norm.IN.state_dict())
+    second.load_state_dict(norm.BN.state_dict())
+    for training in (True, True, False):
+        x = (3 * torch.randn(4, 7, 6, 5) + torch.randn(1, 7, 1, 1)).requires_grad_()
+        for module in (norm, first, second):
+            module.train(training)
+        found, expected = norm(x), torch.cat([first(x[:, :3]), second(x[:, 3:])], dim=1)
+        torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-5)
+        weights = torch.randn(4, 7, 6, 5)
+        gradients = [torch.autograd.grad((y * weights).sum(), x)[0] for y in (found, expected)]
+        torch.testing.assert_close(*gradients, atol=2e-5, rtol=1e-4)
+    for name, value in second.state_dict().items():
+        torch.testing.assert_close(norm.BN.state_dict()[name], value, atol=1e-5, rtol=1e-5)
+
+
 def styles(x: Tensor) -> Tensor:
     return torch.cat([x.mean((2, 3)), x.std((2, 3))], dim=1)
 
