@@ -72,5 +72,5 @@ def test_values_are_those_that_decide() -> None:
     assert value_of(aap, "model.options.attention_position") == "post_bn"
     assert value_of(load_recipe("aap_reid@authors"), "model.options.attention_position") == "pre_bn"
     assert value_of(dual, "passerby.models.attention.self_attention.START") == 0
-    assert value_of(dual, "evaluation.normalize") is False
+    assert value_of(dual, "evaluation.normalize") is True
     assert value_of(load_recipe("aanet"), "evaluation.normalize") is False

