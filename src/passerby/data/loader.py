@@ -100,6 +100,10 @@ class TrainLoader:
         images = self.memory[list(rows)] if self.memory is not None else next(iter(self._images([list(rows)])))
         return normalize_images(images, self.augmentation.normalization)
 
+    def unchanged(self, batches: list[list[int]]) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Yield the images of each batch of rows as they are, uint8, and their parts for models that take some."""
+        yield from self._inputs(batches)
+
     def find_parts(self, progress: Callable[[int], object] | None = None) -> None:
         """Find the bodies and parts in all images before the first epoch; the epochs would find them one by one.
 

@@ -148,7 +148,22 @@ def prepare(
     Raises:
         ProtocolError: if an option is out of its range, or a side is empty.
     """
-    _check_arguments(among, queries, options)
+    if not 0 < queries < among.shape[0]:
+        raise ProtocolError(f"re-ranking needs both sides, got {queries} queries of {among.shape[0]} images in all")
+    _check_options(options)
+    among, encodings, farthest = encode(among, options, block_bytes=block_bytes, progress=progress)
+    by_column = transpose(encodings.from_row(queries), among.shape[0])
+    return KReciprocal(among, queries, farthest, encodings, by_column, options, block_bytes)
+
+
+def encode(
+    among: Comparison | DistanceMatrix,
+    options: Rerank,
+    *,
+    block_bytes: int = BLOCK_BYTES,
+    progress: Progress | None = None,
+) -> tuple[Comparison | DistanceMatrix, SparseRows, Float[Tensor, " n"]]:
+    """Return the distances as they are used, the encodings V of all images, and the largest distance of each row."""
     n, k1, k2 = among.shape[0], options.k1, options.k2
     if isinstance(among, Comparison) and n * n * among.cell_bytes <= _UNION_BLOCKS * block_bytes:
         among = full_matrix(among)
@@ -163,13 +178,10 @@ def prepare(
     if k2 > 1:
         blocks = row_blocks(n, CELL_BYTES * k2 * int(encodings.lengths.max()), block_bytes, order.device)
         encodings = concatenate([mean_of_rows(encodings, order[rows, :k2]) for rows in blocks])
-    by_column = transpose(encodings.from_row(queries), n)
-    return KReciprocal(among, queries, farthest, encodings, by_column, options, block_bytes)
+    return among, encodings, farthest
 
 
-def _check_arguments(among: Comparison | DistanceMatrix, queries: int, options: Rerank) -> None:
-    if not 0 < queries < among.shape[0]:
-        raise ProtocolError(f"re-ranking needs both sides, got {queries} queries of {among.shape[0]} images in all")
+def _check_options(options: Rerank) -> None:
     if options.k1 < 1 or options.k2 < 1:
         raise ProtocolError(f"k1 and k2 must be at least 1, got {options.k1} and {options.k2}")
     if not 0 <= options.lam <= 1:

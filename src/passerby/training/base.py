@@ -50,6 +50,8 @@ class Training(ABC, Generic[B, R]):
     """The index of this process; process 0 writes the files."""
     world: int = 1
     """The number of processes."""
+    finished: bool = False
+    """A flag: the training ends before its last epoch."""
 
     @property
     @abstractmethod

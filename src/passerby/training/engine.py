@@ -102,6 +102,8 @@ class Engine(Generic[B, R]):
                     self.training.prepare(monitor)
                     self._make_up_evaluation(first, monitor)
                     for epoch in range(first, self.config.epochs):
+                        if self.training.finished:
+                            break
                         self._epoch(epoch, monitor)
                         self._after_epoch(epoch + 1, monitor)
                 return self.training.finish(self.folder)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
+from passerby.files import atomic_write
 from passerby.losses.base import LossParts
 from passerby.progress import ProgressLines
 from passerby.training.run import RunFolder
@@ -50,6 +51,12 @@ class Monitor:
         """Show a bar as :func:`preparing` does, beside the bar of the run."""
         with _task(self._bar, what, total) as advance:
             yield advance
+
+    def write_lines(self, name: str, entries: Iterable[Mapping[str, Any]]) -> None:
+        """Write a file of JSON lines into the run folder, in place of the one that is there."""
+        if self._file:
+            with atomic_write(self._folder.path / name) as partial:
+                partial.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
 
     def message(self, text: str) -> None:
         """Print a line above the bar, where progress is shown."""

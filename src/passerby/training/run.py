@@ -38,7 +38,7 @@ LOCK = ".lock"
 """The file of a run folder that is locked while a process trains it."""
 _BEFORE_THE_FIRST_EPOCH = {
     *("config.json", "environment.json", "inputs.json", "backbone_weights.json", "initial_weights.json"),
-    *("metrics.jsonl", "evaluations.jsonl", "tensorboard", "checkpoints", LOCK),
+    *("metrics.jsonl", "evaluations.jsonl", "rounds.jsonl", "tensorboard", "checkpoints", LOCK),
 }
 """All that a run folder holds until its first epoch is over."""
 

@@ -1,0 +1,1 @@
+"""The adaptation of a trained model to unlabeled crops from other cameras."""
