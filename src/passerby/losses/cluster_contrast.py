@@ -53,6 +53,13 @@ def camera_contrast(
     return (everything - drawn).mean()
 
 
+def soft_cross_entropy(scores: tuple[Float[Tensor, "b _"], ...], expected: Float[Tensor, "b v"]) -> Float[Tensor, ""]:
+    """Return the mean cross-entropy of groups of scores to the probabilities ``expected`` of all groups side by side."""
+    targets = expected.split([group.shape[1] for group in scores], dim=1)
+    losses = [F.cross_entropy(group, target) for group, target in zip(scores, targets, strict=True)]
+    return torch.stack(losses).mean()
+
+
 def mean_vectors(rows: Float[Tensor, "n d"], labels: Int[Tensor, " n"], count: int) -> Float[Tensor, "c d"]:
     """Return the L2-normalized mean of the rows of each label."""
     sums = rows.new_zeros(count, rows.shape[1]).index_add_(0, labels, rows)

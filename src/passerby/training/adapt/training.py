@@ -26,6 +26,7 @@ from passerby.errors import ConfigError
 from passerby.inference.embed import embed
 from passerby.inference.session import TorchSession, network_inputs
 from passerby.losses.base import LossParts
+from passerby.losses.cluster_contrast import soft_cross_entropy
 from passerby.metrics.calibration import write_calibration
 from passerby.training.adapt.clusters import Clusters, cluster, neighbors
 from passerby.training.adapt.config import AdaptConfig
@@ -118,6 +119,7 @@ class AdaptTraining(Training[Batch, AdaptResult]):
         self.losses: list[float] = []
         self.now: _State | None = None
         self.best: _State | None = None
+        self.attributes: Tensor | None = None
         self.memory: ClusterMemory | None = None
         self.reason: str | None = None
 
@@ -196,6 +198,10 @@ class AdaptTraining(Training[Batch, AdaptResult]):
         assert self.memory is not None
         output = self.student(*((batch.images,) if batch.parts is None else (batch.images, batch.parts)))
         loss = self.memory.loss(output.embedding, batch.labels)
+        weight = self.config.contrast.attributes
+        if self.attributes is not None and output.attributes is not None and weight:
+            kept = weight * soft_cross_entropy(output.attributes, self.attributes[batch.labels])
+            loss = LossParts(loss.total + kept, {**loss.parts, "attributes": kept})
         self.losses.append(loss.total.item())
         return loss
 
@@ -241,9 +247,10 @@ class AdaptTraining(Training[Batch, AdaptResult]):
         return state
 
     def _embed(self) -> Tensor:
+        """Return the embeddings of all crops; the attributes that the start predicts are remembered."""
         session = TorchSession(self.teacher, normalization=self.model.normalization)
         with self.monitor.preparing("embedding", len(self.crops)) as advance:
-            return embed(
+            found = embed(
                 session,
                 self.crops.source,
                 self.crops.samples,
@@ -252,7 +259,10 @@ class AdaptTraining(Training[Batch, AdaptResult]):
                 threads=self.config.data.threads,
                 parts=self.loader.parts,
                 progress=advance,
-            ).embedding
+            )
+        if not self.rounds and found.attributes is not None:
+            self.attributes = found.attributes.to(self.device)
+        return found.embedding
 
     def save_state(self, folder: Path) -> None:
         best = self.best
@@ -262,6 +272,7 @@ class AdaptTraining(Training[Batch, AdaptResult]):
             "optimizer": self.optimizer.state_dict(),
             "rounds": [asdict(entry) for entry in self.rounds],
             "losses": self.losses,
+            "attributes": self.attributes,
             "best": None if best is None else (best.weights, best.clusters.labels, best.quality),
             "clusters": None if self.now is None else self.now.clusters.labels,
         }
@@ -273,7 +284,7 @@ class AdaptTraining(Training[Batch, AdaptResult]):
         self.teacher.load_state_dict(state["teacher"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.rounds = [Round(**entry) for entry in state["rounds"]]
-        self.losses = state["losses"]
+        self.losses, self.attributes = state["losses"], state["attributes"]
         nothing = torch.empty(0)
         if state["best"] is not None:
             weights, labels, quality = state["best"]
