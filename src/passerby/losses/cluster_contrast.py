@@ -54,7 +54,7 @@ def camera_contrast(
 
 
 def soft_cross_entropy(scores: tuple[Float[Tensor, "b _"], ...], expected: Float[Tensor, "b v"]) -> Float[Tensor, ""]:
-    """Return the mean cross-entropy of groups of scores to the probabilities ``expected`` of all groups side by side."""
+    """Return the mean cross-entropy of groups of scores to the probabilities ``expected``, group after group."""
     targets = expected.split([group.shape[1] for group in scores], dim=1)
     losses = [F.cross_entropy(group, target) for group, target in zip(scores, targets, strict=True)]
     return torch.stack(losses).mean()
