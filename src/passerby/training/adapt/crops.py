@@ -25,7 +25,7 @@ LEAST, LEAST_QUICK = 256, 128
 
 @dataclass(frozen=True, eq=False)
 class Crops:
-    """Unlabeled images of one source, in an order that does not depend on their names."""
+    """The unlabeled images of one source, in an order that does not depend on their names."""
 
     source: Source
     samples: tuple[Sample, ...]

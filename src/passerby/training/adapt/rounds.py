@@ -56,7 +56,7 @@ class Round:
 
 @dataclass(frozen=True)
 class AdaptResult:
-    """What became of an adaptation."""
+    """The outcome of an adaptation."""
 
     adapted: bool
     """The flag that the run holds other weights than it started with."""
