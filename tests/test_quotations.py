@@ -10,6 +10,7 @@ import ast
 import os
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,20 +39,21 @@ OF_PAPERS = (
     "recipes/*.py",
     "explain/attention/*.py",
 )
-"""The modules whose docstrings quote the papers; ``"…"`` of three words and more is a quotation there."""
+"""The modules whose docstrings quote the papers; ``"…"`` of three words and more is a quotation there, but in code."""
+EXAMPLE = re.compile(r"^[ \t]*>>> .*\n(?:(?![ \t]*\n).+\n?)*", re.MULTILINE)
 
 
-def paragraphs(path: Path) -> Iterator[str]:
-    """Yield the paragraphs of docstrings, or of a Markdown file without its code, each on one line."""
+@cache
+def paragraphs(path: Path) -> list[str]:
+    """Return the paragraphs of docstrings, or of a Markdown file, without their code, each on one line."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
         nodes = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Expr))
         values = (node.value.value for node in nodes if isinstance(node.value, ast.Constant))
-        text = "\n\n".join(value for value in values if isinstance(value, str))
+        text = EXAMPLE.sub("", "\n\n".join(value for value in values if isinstance(value, str)))
     else:
         text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
-    for paragraph in re.split(r"\n\s*\n|\n(?=\s*[-|*] )", text):
-        yield " ".join(paragraph.split())
+    return [" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n|\n(?=\s*[-|*] )", text)]
 
 
 def claims(paragraph: str) -> Iterator[tuple[str, str | None]]:
