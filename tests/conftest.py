@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator
+from importlib import _bootstrap_external as importing  # type: ignore[attr-defined]
+from importlib.machinery import SourceFileLoader
 from itertools import combinations
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+import jaxtyping
 import pytest
 from beartype import BeartypeConf, beartype
 from jaxtyping import config, install_import_hook, jaxtyped
+from jaxtyping._import_hook import _JaxtypingLoader
 
 # Before torch is imported, here and in what tests start: threads of several workers would only fight over the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -49,14 +54,37 @@ def market_labels() -> list[int]:
 
 def check_shapes(function: Any) -> Any:
     """Wrap a function in a checker of its annotations that have a shape; mypy sees to the others."""
-    hints = getattr(function, "__annotations__", {})
-    shaped = {name: hint for name, hint in hints.items() if _SHAPED.search(str(hint))}
+    shaped = _shaped(function)
     if not shaped:
         return function
     function.__annotations__ = shaped
     return beartype(conf=BeartypeConf(is_pep484_tower=True))(function)
 
 
+def _shaped(function: Any) -> dict[str, Any]:
+    """Return the annotations of a function, or of a dataclass's ``__init__``, that have a shape."""
+    while inner := getattr(function, "__func__", getattr(function, "fget", None)):
+        function = inner
+    hints = getattr(function.__init__ if isinstance(function, type) else function, "__annotations__", {})
+    return {name: hint for name, hint in hints.items() if _SHAPED.search(str(hint))}
+
+
+def _jaxtyped_if_shaped(*, typechecker: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Leave functions without shapes as they are: jaxtyping's wrapper makes each call of them slower."""
+    return lambda function: jaxtyped(function, typechecker=typechecker) if _shaped(function) else function
+
+
+def _code(loader: _JaxtypingLoader, name: str) -> Any:
+    """Return the code of a module; what it imports then has its own bytecode, where jaxtyping would compile it anew."""
+    try:
+        return SourceFileLoader.get_code(loader, name)
+    finally:
+        importing.cache_from_source = _OF_PYTHON
+
+
+_OF_PYTHON = importing.cache_from_source
+_JaxtypingLoader.get_code = _code
+jaxtyping.jaxtyped = _jaxtyped_if_shaped  # type: ignore[assignment]  # what the import hook decorates with
 sys.modules["shape_checker"] = module = ModuleType("shape_checker")
 module.check_shapes = check_shapes  # type: ignore[attr-defined]
 install_import_hook("passerby", "shape_checker.check_shapes")
@@ -77,6 +105,11 @@ _check_shapes_of_named_tuples()
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest test: at the end the other worker would wait for it."""
+    items.sort(key=lambda item: item.path.name != "test_story.py")
+
+
 @pytest.fixture
 def _no_shape_checker() -> Iterator[None]:
     """Switch the checker of shapes off: a user has none, and sees the package's own errors."""
@@ -93,14 +126,44 @@ def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _program_built_once() -> Iterator[None]:
+    """Build the commands of the program once: that takes longer than many of its calls."""
+    import typer.main
+
+    from passerby.cli.app import app
+
+    build: Callable[[Any], Any] = typer.main.get_command
+    built: list[Any] = []
+
+    def get(program: Any) -> Any:
+        if program is not app:
+            return build(program)
+        built[:] = built or [build(app)]
+        built[0].commands["figures"].__dict__.pop("_summaries", None)  # a plugin may have registered another
+        return built[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", get)
+        yield
+
+
 @pytest.fixture(scope="session")
-def draw_people() -> Callable[..., Path]:
-    """``draw_people(out, people=4)``: the smallest pedestrians into a new folder, a second for 30 images."""
+def draw_people(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """``draw_people(out, people=4)``: the smallest pedestrians into a new folder, a second for 30 images.
+
+    The same ones are drawn once, and copied.
+    """
     from passerby.synthetic.export import write_pedestrians
     from passerby.synthetic.settings import Settings
 
+    drawn: dict[str, Path] = {}
+
     def draw(out: Path, **settings: Any) -> Path:
-        return write_pedestrians(out, Settings(**{"size": (32, 16), "preset": "easy", **settings}))
+        chosen = Settings(**{"size": (32, 16), "preset": "easy", **settings})
+        if str(chosen) not in drawn:
+            drawn[str(chosen)] = write_pedestrians(tmp_path_factory.mktemp("drawn") / "people", chosen)
+        return Path(shutil.copytree(drawn[str(chosen)], out))
 
     return draw
 

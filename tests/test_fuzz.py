@@ -14,7 +14,6 @@ import os
 import random
 import resource
 import shutil
-import sys
 import tarfile
 import time
 import traceback
@@ -29,11 +28,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-import typer.main
 from PIL import Image
 from torch import Tensor, nn
 
-from passerby.cli import app as program
 from passerby.cli import main
 from passerby.models.backbones.registry import BACKBONES, Backbone
 
@@ -220,13 +217,8 @@ def _tiny_backbone() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _program_built_once() -> Iterator[None]:
-    """Build click's commands once: that takes longer than most of the cases."""
-    command = typer.main.get_command(program)
+def _errors_as_lines() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            sys.modules[main.__module__], "app", lambda args, prog_name: command.main(args, prog_name=prog_name)
-        )
         patch.delenv("PASSERBY_DEBUG", raising=False)
         yield
 
