@@ -11,7 +11,7 @@ import pytest
 from passerby.cli import main
 
 TINY = (
-    "model.options.backbone=resnet18",
+    "model.options.backbone=resnet18_half",
     "data.height=32",
     "data.width=16",
     "sampler.p=2",

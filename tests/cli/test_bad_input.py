@@ -159,7 +159,7 @@ def test_wrong_backbone_weights(run, figures: Path, work: Path, tmp_path: Path, 
 def test_a_run_whose_weights_are_of_another_model(run, trained: Path, figures: Path, tmp_path: Path) -> None:
     broken = Path(shutil.copytree(trained, tmp_path / "broken"))
     description = broken / "model.json"
-    description.write_text(description.read_text().replace('"resnet18"', '"resnet34"'))
+    description.write_text(description.read_text().replace('"resnet18_half"', '"resnet26_half"'))
     fails(run("evaluate", broken, "--data", figures), "model.safetensors")
 
 

@@ -36,7 +36,7 @@ KNOWN = (Sample("g", 1, 2),)
 def test_data_that_cannot_be_evaluated(
     query: tuple[Sample, ...], gallery: tuple[Sample, ...], error: type[Exception], message: str
 ) -> None:
-    model = create_model("aligned_reid", num_classes=2, backbone="resnet18")
+    model = create_model("aligned_reid", num_classes=2, backbone="resnet18_half")
     with pytest.raises(error, match=message):
         evaluate(model, Dataset("mine", NOWHERE, query=query, gallery=gallery), size=(32, 16))
 

@@ -177,7 +177,7 @@ def test_a_blurred_head_keeps_its_size() -> None:
 
 
 def test_a_model_receives_the_sharp_image(folder: Path) -> None:
-    model = create_model("aap_reid", num_classes=2, backbone="resnet18").eval()
+    model = create_model("aap_reid", num_classes=2, backbone="resnet18_half").eval()
     predictor = Model(model, (64, 32))
     seen = view_samples(predictor, ImageSet(DirectorySource(folder)), [Sample(path="a.png")])
     embedded = predictor.embed_samples(DirectorySource(folder), [Sample(path="a.png")])

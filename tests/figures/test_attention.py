@@ -43,7 +43,7 @@ def people(draw_people: Callable[..., Path], tmp_path_factory: pytest.TempPathFa
 def see(people: Dataset) -> Callable[..., ModelView]:
     def view(name: str, n: int = 2, **options: Any) -> ModelView:
         torch.manual_seed(0)
-        small = {"width": 0.125} if name == "attention_driven" else {"backbone": "resnet18"}
+        small = {"width": 0.125} if name == "attention_driven" else {"backbone": "resnet18_half"}
         model = create_model(name, num_classes=2, **small, **options)
         return view_samples(Model(model, (64, 32)), ImageSet(people.source), people.query[:n])
 

@@ -25,7 +25,7 @@ SIZE = (32, 16)
 def model() -> ReidModel:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return create_model("aligned_reid", num_classes=3, backbone="resnet18")
+        return create_model("aligned_reid", num_classes=3, backbone="resnet18_half")
 
 
 @pytest.fixture

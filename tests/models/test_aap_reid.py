@@ -17,7 +17,7 @@ def images(b: int = 3) -> Tensor:
 
 def model(**options: object) -> AaPReID:
     torch.manual_seed(0)
-    return AaPReID(num_classes=4, backbone="resnet18", **options)  # type: ignore[arg-type]
+    return AaPReID(num_classes=4, backbone="resnet18_half", **options)  # type: ignore[arg-type]
 
 
 def test_local_branch_is_the_literal_formula() -> None:
@@ -140,7 +140,7 @@ def test_band_at_test_off_evaluates_the_raw_map() -> None:
     maps = net.backbone(images())
     assert output.local is not None
     assert torch.allclose(output.embedding, maps.mean(dim=(2, 3)))
-    assert output.local.shape == (3, 8, 512)
+    assert output.local.shape == (3, 8, 256)
     trained = net.train()(images())
     assert trained.local is not None
     assert trained.local.shape == (3, 8, 128)

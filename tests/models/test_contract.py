@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,19 +22,24 @@ CLASSES = 5
 SIZE = (64, 32)
 LIGHTEST: dict[str, dict[str, object]] = {
     "aanet": {"backbone": "resnet18_half"},
-    "aap_reid": {"backbone": "resnet18"},
-    "aligned_reid": {"backbone": "resnet18"},
+    "aap_reid": {"backbone": "resnet18_half"},
+    "aligned_reid": {"backbone": "resnet18_half"},
     "attention_driven": {"width": 0.25},
     "dual_attention": {"backbone": "resnet18_half"},
     "ide": {"backbone": "resnet18_half"},
-    "strong_baseline": {"backbone": "resnet18"},
+    "strong_baseline": {"backbone": "resnet18_half"},
     "clip_vit_b16": {"size": SIZE, "width": 24, "heads": 3, "depth": 2, "projection": 16},
     "vit_b16": {"size": SIZE, "width": 24, "heads": 3, "depth": 2},
 }
 
 
 def small(name: str, *, num_classes: int | None = CLASSES, seed: int = 0) -> ReidModel:
-    """Return the smallest form of a model, with weights of a seed."""
+    """Return the smallest form of a model, with weights of a seed: a copy, which a test may change."""
+    return deepcopy(_built(name, num_classes, seed))
+
+
+@cache
+def _built(name: str, num_classes: int | None, seed: int) -> ReidModel:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return create_model(name, num_classes=num_classes, **LIGHTEST.get(name, {}))

@@ -83,8 +83,8 @@ def test_the_authors_variant_trains(tmp_path: Path) -> None:
 
 
 def test_reinitialized_tensors_keep_their_random_values(tmp_path: Path) -> None:
-    config = with_overrides(load_recipe("aap_reid@authors"), {**TINY, "model.options.backbone": "resnet18"})
-    donor = create_model("aligned_reid", backbone="resnet18")
+    config = with_overrides(load_recipe("aap_reid@authors"), {**TINY, "model.options.backbone": "resnet18_half"})
+    donor = create_model("aligned_reid", backbone="resnet18_half")
     for parameter in donor.parameters():
         torch.nn.init.constant_(parameter, 0.25)
     file = tmp_path / "w.safetensors"
@@ -126,8 +126,8 @@ def test_the_baseline_row_names_every_difference_from_the_baselines_recipe() -> 
 def test_the_baseline_row_is_the_baselines_model() -> None:
     """Row and recipe are two models by name; one state fits both, and both give the same output."""
     row = load_table("aap_reid", "table1").config("baseline")
-    a = build_model(with_overrides(row, {"model.options.backbone": "resnet18"}), num_classes=3).eval()
-    b = create_model("aligned_reid", num_classes=3, backbone="resnet18").eval()
+    a = build_model(with_overrides(row, {"model.options.backbone": "resnet18_half"}), num_classes=3).eval()
+    b = create_model("aligned_reid", num_classes=3, backbone="resnet18_half").eval()
     b.load_state_dict(a.state_dict())
     images = torch.randn(2, 3, 64, 32)
     x: ModelOutput = a(images)

@@ -216,7 +216,7 @@ def test_a_model_without_attention_is_among_what_is_missing(run: Run) -> None:
     from passerby.report.sections.attention import attention
 
     model = evaluated(run).model
-    network = create_model("strong_baseline", num_classes=2, backbone="resnet18")
+    network = create_model("strong_baseline", num_classes=2, backbone="resnet18_half")
     without = Model(network, (64, 32))
     assert [each.what for each in _attention(without)] == ["attention maps"]
     assert attention([replace(run, evaluation=replace(evaluated(run), model=without))]).content == ()

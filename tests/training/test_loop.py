@@ -52,7 +52,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def tiny(world: Path, **overrides: object) -> TrainConfig:
     settings = {
-        "model.options": {"backbone": "resnet18"},
+        "model.options": {"backbone": "resnet18_half"},
         "data.train": f"market1501:{world}",
         "data.height": 32,
         "data.width": 16,
@@ -238,7 +238,7 @@ def test_bf16_trains_and_the_final_numbers_are_those_of_the_saved_model(world: P
 
 
 def test_the_backbones_checkpoint_is_loaded_and_reported(world: Path, tmp_path: Path) -> None:
-    backbone = create_backbone("resnet18")
+    backbone = create_backbone("resnet18_half")
     torch.save(backbone.state_dict(), tmp_path / "backbone.pth")
     config = tiny(world, epochs=1, **{"model.backbone_weights": str(tmp_path / "backbone.pth"), "optimizer.lr": 1e-12})
     train(config, tmp_path / "run", show_progress=False)

@@ -190,7 +190,7 @@ def test_the_readme_gives_the_metrics_of_the_command_for_a_run_with_flip_tta(
     run, figures: Path, tmp_path: Path
 ) -> None:
     how = {"flip": True, "normalize": False}
-    own = untrained(tmp_path / "run", "aligned_reid", {"backbone": "resnet18"}, size=(32, 16), evaluation=how)
+    own = untrained(tmp_path / "run", "aligned_reid", {"backbone": "resnet18_half"}, size=(32, 16), evaluation=how)
     shown = readme(own, figures)
     assert shown == json.loads(run("evaluate", own, "--data", figures, "--json").out)
     assert shown == numbers(own, figures, **how)

@@ -22,7 +22,7 @@ def run_of(tmp_path: Path) -> Callable[..., Path]:
     """A run of an untrained model."""
 
     def saved(name: str, **options: Any) -> Path:
-        options = {"backbone": "resnet18", **options} if name != "osnet_x0_25" else options
+        options = {"backbone": "resnet18_half", **options} if name != "osnet_x0_25" else options
         folder = tmp_path / "run"
         folder.mkdir(exist_ok=True)
         save_model(RunFolder(folder), create_model(name, num_classes=3, **options), options=options, size=(64, 32))

@@ -28,7 +28,7 @@ def see(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ModelView]:
 
     def view(**options: Any) -> ModelView:
         torch.manual_seed(0)
-        model = create_model("aanet", num_classes=2, backbone="resnet18", **options)
+        model = create_model("aanet", num_classes=2, backbone="resnet18_half", **options)
         images = ImageSet(DirectorySource(folder), blur=True)
         return view_samples(Model(model, SIZE), images, [Sample(path="a.png"), Sample(path="b.png")])
 
