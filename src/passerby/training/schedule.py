@@ -25,7 +25,7 @@ def check_schedule(config: Scheduled) -> None:
         ConfigError: if it does not: the learning rate would never be the one that was asked for.
     """
     warmup, epochs = config.schedule.warmup_epochs, config.epochs
-    if warmup and warmup >= epochs:
+    if epochs and warmup >= epochs:  # of no epochs there is no schedule
         raise ConfigError(
             f"schedule.warmup_epochs is {warmup:g}, which does not end within epochs={epochs}: the learning rate would "
             f"only rise. Fix: set schedule.warmup_epochs={min(warmup, epochs / 10):g}, or epochs above {warmup:g}"

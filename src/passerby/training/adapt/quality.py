@@ -1,28 +1,29 @@
-"""The label-free quality of embeddings: how often two cameras agree about which of their images belong together.
+"""The label-free quality of embeddings: how many neighbors the nearest images of different cameras share.
 
-For an image and another camera, the nearest image there should be of the same person; then the nearest image back in
-the first camera is likely the image itself. The quality is the share of images and other cameras where it is. It
-compares similarities with each other only, so it has no scale and compares networks. Where cameras are unknown, it is
-the share of an image's :data:`NEIGHBORS` nearest that each of them has among its own, too.
+For an image and another camera, the nearest image there should be of the same person, and two images of one person
+have the same images around them, in all cameras. The quality is the share of the :data:`NEIGHBORS` nearest (and of the
+image itself) that both count among theirs, averaged over all images and other cameras. Where cameras are unknown, an
+image is paired with each of its neighbors instead. Similarities are only compared with each other, so the quality has
+no scale and compares networks; it is 1 where people are told apart without doubt.
 """
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
 from passerby.retrieval.distance.compare import BLOCK_BYTES, CELL_BYTES, row_blocks
 
 NEIGHBORS = 10
-"""The number of nearest images that are compared where cameras are unknown."""
+"""The number of nearest images that are compared."""
 
 
 def measure_quality(
     embedding: Float[Tensor, "n d"], cameras: Int[Tensor, " n"] | None, *, block_bytes: int = BLOCK_BYTES
 ) -> float:
-    """Return the share of mutual nearest images, or of shared neighbors, in [0, 1]; larger is better.
+    """Return the mean share of common neighbors in [0, 1]; larger is better.
 
     Args:
         cameras: the index of each image's camera; ``None``, or all of one camera: unknown.
@@ -30,35 +31,43 @@ def measure_quality(
     """
     rows = F.normalize(embedding, dim=1)
     if cameras is None or int(cameras.max()) == 0:
-        return _shared_neighbors(rows, min(NEIGHBORS, len(rows) - 1), block_bytes)
-    return _mutual_across(rows, cameras, block_bytes)
-
-
-def _mutual_across(rows: Tensor, cameras: Tensor, block_bytes: int) -> float:
+        near = _nearest(rows, [len(rows)], block_bytes)[0]
+        return _shared(near, near[:, 1:], torch.ones_like(near[:, 1:], dtype=torch.bool), block_bytes)
     order = cameras.argsort(stable=True)
-    rows, cameras = rows[order], cameras[order]
-    n, own = len(rows), torch.arange(len(rows))
-    sizes = torch.bincount(cameras).tolist()
-    near = torch.empty(n, len(sizes), dtype=torch.long)  # the nearest image in each camera
-    for block in row_blocks(n, CELL_BYTES * n, block_bytes):
-        alike, first = (rows[block] @ rows.T).split(sizes, dim=1), 0
-        for camera, part in enumerate(alike):
-            near[block, camera] = first + part.argmax(dim=1)
-            first += part.shape[1]
-    back = near[near, cameras[:, None]]  # of the nearest image there, the nearest in the image's own camera
-    other = torch.arange(len(sizes)) != cameras[:, None]
-    return float((back == own[:, None])[other].double().mean())
+    near, partners = _nearest(rows[order], torch.bincount(cameras).tolist(), block_bytes)
+    other = torch.arange(partners.shape[1]) != cameras[order][:, None]
+    return _shared(near, partners, other, block_bytes)
 
 
-def _shared_neighbors(rows: Tensor, k: int, block_bytes: int) -> float:
+def _nearest(
+    rows: Float[Tensor, "n d"], sizes: list[int], block_bytes: int
+) -> tuple[Int[Tensor, "n k"], Int[Tensor, "n c"]]:
+    """Return each image with its nearest ones, and its nearest in each camera.
+
+    Args:
+        sizes: the number of images of each camera, whose images follow each other.
+    """
     n = len(rows)
-    near = torch.empty(n, k, dtype=torch.long)
+    near = torch.empty(n, min(NEIGHBORS + 1, n), dtype=torch.long)
+    partners = torch.empty(n, len(sizes), dtype=torch.long)
     for block in row_blocks(n, CELL_BYTES * n, block_bytes):
         alike = rows[block] @ rows.T
-        alike[torch.arange(len(block)), block] = -torch.inf
-        near[block] = alike.topk(k, dim=1).indices
-    shared = 0
-    for block in row_blocks(n, k**3, block_bytes):
-        theirs = near[near[block]]  # (b, k, k)
-        shared += int((theirs[..., None] == near[block][:, None, None]).any(dim=3).sum())
-    return shared / (n * k * k)
+        alike[torch.arange(len(block)), block] = torch.inf  # an image is its own nearest, also beside its copies
+        near[block] = alike.topk(near.shape[1], dim=1).indices
+        first = 0
+        for camera, part in enumerate(alike.split(sizes, dim=1)):
+            partners[block, camera] = first + part.argmax(dim=1)
+            first += part.shape[1]
+    return near, partners
+
+
+def _shared(
+    near: Int[Tensor, "n k"], partners: Int[Tensor, "n p"], counted: Bool[Tensor, "n p"], block_bytes: int
+) -> float:
+    """Return the mean share of ``near`` that an image and its partner have in common, over the pairs that count."""
+    k, found = near.shape[1], []
+    for block in row_blocks(len(near), k * k * partners.shape[1], block_bytes):
+        theirs = near[partners[block]]  # (b, p, k)
+        common = (theirs[..., None] == near[block][:, None, None]).any(dim=3).sum(dim=2)
+        found.append(common[counted[block]])
+    return float(torch.cat(found).double().mean()) / k
