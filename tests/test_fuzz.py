@@ -34,7 +34,7 @@ from torch import Tensor, nn
 from passerby.cli import main
 from passerby.models.backbones.registry import BACKBONES, Backbone
 
-COUNT = 200
+COUNT = int(os.environ.get("FUZZ_COUNT", "200"))
 MOST_SECONDS = 10
 MOST_MEMORY = 1_500_000
 """The growth of the peak memory by the files of one kind, in KiB: an image or an archive's file may take 512 MiB."""

@@ -23,13 +23,15 @@ def test_a_run_is_exported_embedded_evaluated_and_searched(
     run: Callable[..., object], tmp_path: Path, people: Path
 ) -> None:
     folder, file = tmp_path / "run", tmp_path / "model.onnx"
+    options = {"backbone": "resnet18_half"}
     folder.mkdir()
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        save_model(RunFolder(folder), create_model("osnet_x0_25", num_classes=2), options={}, size=(32, 16))
+        network = create_model("strong_baseline", num_classes=2, **options)
+        save_model(RunFolder(folder), network, options=options, size=(32, 16))
     code, out, err = run("export", folder, "-o", file, "--data", people)
     assert code == 0, err
-    assert "osnet_x0_25" in out
+    assert "strong_baseline" in out
     assert "Least cosine with the run's embeddings: 1.0000000" in out or "0.99999" in out
     code, _, err = run("export", folder, "-o", file)
     assert (code, "--overwrite" in err) == (1, True)
