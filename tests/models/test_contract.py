@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from copy import deepcopy
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,12 +32,7 @@ LIGHTEST: dict[str, dict[str, object]] = {
 
 
 def small(name: str, *, num_classes: int | None = CLASSES, seed: int = 0) -> ReidModel:
-    """Return the smallest form of a model, with weights of a seed: a copy, which a test may change."""
-    return deepcopy(_built(name, num_classes, seed))
-
-
-@cache
-def _built(name: str, num_classes: int | None, seed: int) -> ReidModel:
+    """Return the smallest form of a model, with weights of a seed."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return create_model(name, num_classes=num_classes, **LIGHTEST.get(name, {}))
@@ -55,12 +48,13 @@ def inputs(model: ReidModel, rows: slice = slice(None)) -> tuple[Tensor, ...]:
     return tuple(all_inputs[name][rows] for name in model.card.inputs)
 
 
-@pytest.fixture(params=list(MODELS))
+@pytest.fixture(params=list(MODELS), scope="module")
 def model(request: pytest.FixtureRequest) -> ReidModel:
+    """A model that all its tests share: its weights are any."""
     return small(request.param)
 
 
-@pytest.fixture(params=list(MODELS))
+@pytest.fixture(params=list(MODELS), scope="module")
 def embedder(request: pytest.FixtureRequest) -> ReidModel:
     return small(request.param, num_classes=None)
 
@@ -88,6 +82,7 @@ def test_one_output_type_in_training_and_evaluation(model: ReidModel, training: 
 
 
 def test_every_trained_parameter_gets_a_gradient(model: ReidModel) -> None:
+    model.zero_grad()
     output = model.train()(*inputs(model))
     total = output.embedding.square().sum() + output.metric.square().sum() + output.logits.square().sum()
     if output.local is not None:
@@ -106,7 +101,8 @@ def test_an_embedding_only_model_has_no_identity_scores(embedder: ReidModel) -> 
         assert type(output) is ModelOutput
         assert output.embedding.shape == output.metric.shape == (4, embedder.embedding_size)
         assert (output.logits, output.branches) == (None, None)
-    full = small(embedder.card.name)
+    with torch.device("meta"):
+        full = create_model(embedder.card.name, num_classes=CLASSES, **LIGHTEST.get(embedder.card.name, {}))
     assert full.identities in full.state_dict()
     assert full.identities not in embedder.state_dict()
     assert embedder.parameter_count() < full.parameter_count()
@@ -128,6 +124,7 @@ def test_an_embedding_only_model_takes_the_state_of_a_full_one(embedder: ReidMod
 
 
 def test_every_parameter_of_an_embedding_only_model_gets_a_gradient(embedder: ReidModel) -> None:
+    embedder.zero_grad()
     output = embedder.train()(*inputs(embedder))
     total = output.embedding.square().sum() + output.metric.square().sum()
     if output.local is not None:
