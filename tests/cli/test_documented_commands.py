@@ -41,6 +41,7 @@ ELSEWHERE = {
     r"^reproduce .*cuhk03": "three datasets; tests/recipes/test_reproduce_several.py runs it",
     r"^(figures|report) ": "slow to draw; tests/cli/figures and tests/cli/commands/test_report.py run them",
     r"^export |model\.onnx": "needs passerby[onnx]; tests/cli/commands/test_export.py runs it",
+    r"^adapt ": "clusters of crops without labels; tests/training/adapt/test_adapt.py runs it",
     r"^train pose": "the pose network; tests/cli/commands/test_train_pose.py runs it",
 }
 """The commands that are not run here, and why."""
