@@ -269,3 +269,35 @@ def test_cameras_of_some_crops_only_are_refused(start: Path, world: Path, tmp_pa
     with pytest.raises(DatasetLayoutError, match="cameras are known for 1 of 288 crops"):
         adapt(tiny(start, world, **{"data.place": f"csv:{world}"}), tmp_path / "run", show_progress=False)
     csv.unlink()
+
+
+def test_models_of_body_parts_adapt(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("passerby.training.adapt.training.measure_quality", _rising())
+    options = {"width": 0.125}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = create_model("attention_driven", num_classes=2, **options)
+    (tmp_path / "start").mkdir()
+    save_model(RunFolder(tmp_path / "start"), model, options=options, size=(64, 32), parts={"by": "strips"})
+    config = tiny(
+        tmp_path / "start", world, **{"rounds": 1, "batch.steps": 1, "statistics.use": False, "data.cache": False}
+    )
+    result = adapt(config, tmp_path / "run", show_progress=False)
+    assert result.kept == "round 1"
+    assert load(tmp_path / "run").parts["by"] == "strips"
+    before, after = weights(tmp_path / "start"), weights(tmp_path / "run")
+    assert any(not torch.equal(before[name], after[name]) for name in before if name.endswith(".weight"))
+
+
+def test_predicted_attributes_are_kept_by_the_loss(world: Path, tmp_path: Path) -> None:
+    options = {"backbone": "resnet18_half"}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = create_model("aanet", num_classes=2, **options)
+    (tmp_path / "start").mkdir()
+    save_model(RunFolder(tmp_path / "start"), model, options=options, size=(64, 32))
+    config = tiny(tmp_path / "start", world, **{"rounds": 1, "batch.steps": 1, "statistics.use": False})
+    adapt(config, tmp_path / "run", show_progress=False)
+    entry = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])
+    assert entry["attributes"] > 0
+    assert entry["loss"] == pytest.approx(entry["clusters"] + entry["cameras"] + entry["attributes"], rel=1e-5)

@@ -47,6 +47,8 @@ def adapt(
         config = _configured(model, data, quick, settings or ())
     elif model or data or run or quick or settings:
         raise ConfigError(f"a resumed run keeps its own settings. Fix: give --resume {resume} alone")
+    else:
+        _check_adaptation(resume)
     folder = resume or run or Path("runs") / f"adapt-{datetime.now():%Y%m%d-%H%M%S}"
     from passerby.training.adapt.training import adapt as adapt_run
 
@@ -54,6 +56,18 @@ def adapt(
         result = adapt_run(config, folder, resume=resume is not None)
     drawn = _draw_clusters(folder, blur=blur)
     _print(result, folder, drawn=drawn)
+
+
+def _check_adaptation(run: Path) -> None:
+    """Check that a run to continue is an adaptation.
+
+    Raises:
+        ConfigError: if it is another run.
+    """
+    from passerby.config import read_tree
+
+    if read_tree(run / "config.json").get("recipe") != "adapt":
+        raise ConfigError(f"'{run}' is no adaptation. Fix: passerby train --resume {run}")
 
 
 def _configured(model: str | None, data: str | None, quick: bool, settings: Sequence[str]) -> AdaptConfig:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 POSE = "pose"
 """The recipe that trains the pose network instead of a re-identification model."""
+ADAPT = "adapt"
+"""The recipe that the config of an adaptation names."""
 _EXPECTED = "NAME:PATH or a path (folder, zip, tar)"
 _EXPECTED_POSE = "synthetic pedestrians, or images with a keypoints.json"
 _NOT_EVALUATED = {
@@ -97,7 +99,10 @@ def _is_pose(recipe: str | None, resume: Path | None) -> bool:
         return recipe == POSE
     from passerby.config import read_tree
 
-    return read_tree(resume / "config.json").get("recipe") == POSE
+    recipe = read_tree(resume / "config.json").get("recipe")
+    if recipe == ADAPT:
+        raise ConfigError(f"'{resume}' is an adaptation. Fix: passerby adapt --resume {resume}")
+    return recipe == POSE
 
 
 def _learned(run: Path) -> str:

@@ -10,9 +10,6 @@ from passerby.config import Frozen
 from passerby.limits import MAX_SEED
 from passerby.training.config import MAX_EPOCHS, AugmentConfig, OptimizerConfig, ScheduleConfig
 
-RECIPE = "adapt"
-"""The recipe that the config of an adaptation names."""
-
 
 class CropsConfig(Frozen):
     """The unlabeled crops."""
