@@ -54,3 +54,9 @@ def test_the_summary_says_what_was_kept_and_why() -> None:
     assert summary(rounds[:2], quick, None).reason == "Only statistics were re-estimated."
     worse = summary([state(START, 0.3), state(STATISTICS, 0.3)], AdaptConfig(), "why")  # an equal state is none better
     assert (worse.adapted, worse.kept, worse.reason) == (False, START, "why")
+
+
+def test_a_state_whose_clusters_teach_nothing_is_not_kept() -> None:
+    rounds = [state(START, 0.3, clusters=3), state(STATISTICS, 0.4, clusters=4)]
+    assert summary(rounds, AdaptConfig(), None).kept == START
+    assert summary(rounds, with_overrides(AdaptConfig(), {"quick": True}), None).kept == STATISTICS

@@ -118,10 +118,7 @@ def _print(result: AdaptResult, folder: Path, *, drawn: bool) -> None:
             f"{kept:.3f} after. A calibration of the start does not hold for them (passerby calibrate)."
         )
     else:
-        typer.echo(
-            f"Not adapted: no state is better than the start (label-free quality {start:.3f}), whose weights are kept "
-            "unchanged."
-        )
+        typer.echo(f"Not adapted: the weights of the start are kept unchanged, label-free quality {start:.3f}.")
     sheet = ", clusters.csv, clusters.jpg" if drawn else ""
     typer.echo(f"The run is in {folder}: model.safetensors, adapt.json, rounds.jsonl{sheet}.")
 

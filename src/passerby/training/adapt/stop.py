@@ -17,8 +17,7 @@ def reason_to_stop(rounds: Sequence[Round], config: AdaptConfig) -> str | None:
         return None
     if now.agreement is not None and now.agreement >= config.same:
         return f"The clusters no longer change (agreement {now.agreement:.3f} of the last two rounds)."
-    best = max(range(len(rounds)), key=lambda place: rounds[place].quality)
-    if len(rounds) - 1 - best >= config.patience:
+    if len(rounds) - 1 - rounds.index(best_of(rounds, config)) >= config.patience:
         return f"No better quality in {config.patience} rounds."
     return None
 
@@ -44,9 +43,18 @@ def unusable(now: Round, config: AdaptConfig) -> str | None:
     return None
 
 
+def best_of(rounds: Sequence[Round], config: AdaptConfig) -> Round:
+    """Return the state with the highest quality among those that may be kept, the earliest of equal ones.
+
+    States whose clusters teach nothing are not kept, except by ``quick``: statistics of one person are no gain.
+    """
+    kept = [state for state in rounds[1:] if config.quick or unusable(state, config) is None]
+    return max([rounds[0], *kept], key=lambda state: state.quality)
+
+
 def summary(rounds: Sequence[Round], config: AdaptConfig, reason: str | None) -> AdaptResult:
     """Return what became of the run, of its states in order."""
-    start, best = rounds[0], max(rounds, key=lambda entry: entry.quality)
+    start, best = rounds[0], best_of(rounds, config)
     adapted = best.name != START
     if reason is None:
         reason = "Only statistics were re-estimated." if config.quick else f"All {config.rounds} rounds are done."

@@ -45,7 +45,7 @@ from passerby.training.adapt.rounds import (
 from passerby.training.adapt.sampler import ClusterSampler
 from passerby.training.adapt.start import load_start
 from passerby.training.adapt.statistics import batch_norms, reestimate
-from passerby.training.adapt.stop import reason_to_stop, summary, unusable
+from passerby.training.adapt.stop import best_of, reason_to_stop, summary, unusable
 from passerby.training.base import Training
 from passerby.training.checkpoint import save_model
 from passerby.training.engine import OnCheckpoint, run_training
@@ -239,7 +239,7 @@ class AdaptTraining(Training[Batch, AdaptResult]):
         )
         self.rounds.append(found)
         self.now = state
-        if self.best is None or state.quality > self.best.quality:
+        if best_of(self.rounds, self.config) is found:
             self.best = state
         self.monitor.write_lines(ROUNDS, map(asdict, self.rounds))
         self.monitor.message(found.describe())
