@@ -107,7 +107,7 @@ def test_bars_of_parts_have_their_numbers(see: Callable[..., ModelView]) -> None
 
 def test_channels_of_every_block(see: Callable[..., ModelView]) -> None:
     found = words(channel_attention_figure(see("dual_attention"), title="t"))
-    assert {f"layer {n}, block {i}, {64 * 2 ** (n - 1)} channels" for n in (1, 2, 3, 4) for i in (1, 2)} <= set(found)
+    assert {f"layer {n}, block {i}, {32 * 2 ** (n - 1)} channels" for n in (1, 2, 3, 4) for i in (1, 2)} <= set(found)
     alone = words(channel_attention_figure(see("aap_reid", 1, attention_stages=(4,)), title="t"))
     assert any("CWA(x) of 1 images" in text for text in alone)
 
