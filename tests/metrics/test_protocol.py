@@ -126,7 +126,7 @@ def check(query: Embeddings, gallery: Embeddings, protocol: Protocol, block_byte
 DTYPES = st.sampled_from([torch.float64, torch.float32, torch.float16, torch.bfloat16])
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(tied(5), tied(25), PROTOCOLS, st.integers(1, 20_000), DTYPES)
 def test_equals_the_naive_evaluator_where_many_tie(
     query: Embeddings, gallery: Embeddings, protocol: Protocol, block_bytes: int, dtype: torch.dtype
@@ -134,7 +134,7 @@ def test_equals_the_naive_evaluator_where_many_tie(
     check(query, gallery, protocol, block_bytes, dtype)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(on_a_grid(5), on_a_grid(25), PROTOCOLS, st.integers(1, 20_000), DTYPES)
 def test_equals_the_naive_evaluator_of_unnormalized_embeddings(
     query: Embeddings, gallery: Embeddings, protocol: Protocol, block_bytes: int, dtype: torch.dtype
