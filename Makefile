@@ -4,12 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: demo test check browser
+.PHONY: demo demo-train test check browser
 .DELETE_ON_ERROR:
 
 # Threads that wait sleep instead of spinning: on a busy machine training would nearly stop otherwise.
 demo: $(READY)
 	@OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m passerby demo
+
+# The same with a model that is trained first.
+demo-train: $(READY)
+	@OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m passerby demo --train
 
 # One thread a worker: torch's own threads would only fight over the cores.
 test: $(READY)

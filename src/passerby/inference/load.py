@@ -16,6 +16,7 @@ from passerby.metrics.calibration import read_calibration
 from passerby.models.base import ReidModel
 from passerby.models.card import ModelCard
 from passerby.models.registry import option_value
+from passerby.weights.catalog import shipped
 from passerby.weights.find import MODEL_FILE
 from passerby.weights.formats import is_onnx_file
 from passerby.weights.load import load_weights
@@ -34,7 +35,8 @@ def load(
     """Return the model of a run folder, or of a checkpoint of another toolkit, ready to embed images.
 
     Args:
-        path: a run folder; an ONNX file of ``passerby export``; or a checkpoint file of torchreid, fast-reid or another
+        path: a run folder; a name of weights in the package (:mod:`passerby.weights.catalog`), ``street``; an ONNX file
+            of ``passerby export``; or a checkpoint file of torchreid, fast-reid or another
             program (docs/checkpoints.md), whose architecture its names and shapes tell.
         options: how to embed (:class:`~passerby.inference.options.InferenceOptions`); what is ``None`` is decided by
             the run, or else by the model's paper.
@@ -49,7 +51,7 @@ def load(
         WeightsError: if the run's files do not fit together, or a checkpoint is of no model that is known.
     """
     options = (options or InferenceOptions()).updated(**changes)
-    folder = Path(path)
+    folder = shipped(path) or Path(path)
     if folder.is_file() and is_onnx_file(folder):
         _check_untold(folder, model, size)
         return _load_onnx(folder, options)

@@ -1,13 +1,16 @@
-"""Find the file that a source of weights names: a file, a run folder, or one on the Hugging Face hub. Without torch."""
+"""Find the file that a source of weights names: a file, a run folder, in the package, or on the Hugging Face hub.
+
+Without torch.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from passerby.errors import WeightsError, first_line
-
-MODEL_FILE = "model.safetensors"
-"""The weights in a run folder."""
+from passerby.errors import ConfigError, WeightsError, first_line
+from passerby.files import atomic_directory
+from passerby.weights.catalog import MODEL_FILE as MODEL_FILE
+from passerby.weights.catalog import shipped
 
 
 def find_file(source: str | Path) -> tuple[Path, str]:
@@ -20,6 +23,8 @@ def find_file(source: str | Path) -> tuple[Path, str]:
     if text.startswith("hf:"):
         name, _, part = text[3:].partition("#")
         return _from_hub(name), part
+    if (folder := shipped(text)) is not None:
+        return folder / MODEL_FILE, ""
     if (path := _existing(text)) is not None:
         return path, ""
     place, _, part = text.rpartition("#")
@@ -30,6 +35,20 @@ def find_file(source: str | Path) -> tuple[Path, str]:
     raise WeightsError(
         f"no checkpoint at '{text}'. Fix: give a .safetensors or .pth file, a run folder, or hf:owner/name"
     )
+
+
+def copy_run(folder: Path, run: Path) -> None:
+    """Copy the files of a model's folder to the new folder ``run``.
+
+    Raises:
+        ConfigError: if it exists.
+        OutputError: if it cannot be written.
+    """
+    if run.exists():
+        raise ConfigError(f"'{run}' exists. Fix: choose a new folder for the imported model")
+    with atomic_directory(run) as partial:
+        for file in folder.iterdir():
+            (partial / file.name).write_bytes(file.read_bytes())
 
 
 def _existing(text: str) -> Path | None:

@@ -153,3 +153,9 @@ def test_a_figure_shows_verdicts_too(run, calibrated: Path, figures: Path, tmp_p
         f"{hit.verdict} (P = {hit.same_person:.2f})" in text for (hit, _), text in zip(hits, captions, strict=True)
     )
     assert len(captions) == 3
+
+
+def test_weights_in_the_package_are_not_changed(run, figures: Path) -> None:
+    done = run("calibrate", "street", "--data", figures)
+    assert done.code == 1
+    assert "Fix: `passerby import-weights street -o runs/street`, and calibrate that" in done.err

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import passerby
 from passerby.models.registry import create_model
 
 
@@ -53,3 +54,14 @@ def test_what_cannot_be_imported(run, file: Path, tmp_path: Path, words: list[st
 def test_a_checkpoint_stands_for_a_run(run, file: Path, figures: Path, tmp_path: Path) -> None:
     done = run("embed", file, figures, "-o", tmp_path / "people.parquet")
     assert (done.code, (tmp_path / "people.parquet").is_file()) == (0, True)
+
+
+def test_weights_in_the_package_become_a_run_of_ones_own(run, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    assert run("import-weights", "street", "-o", mine).code == 0
+    assert passerby.load(mine, device="cpu").fingerprint == passerby.load("street", device="cpu").fingerprint
+    again = run("import-weights", "street", "-o", mine)
+    assert (again.code, "exists. Fix: choose a new folder" in again.err) == (1, True)
+    other = run("import-weights", "street", "-o", tmp_path / "other", "--size", "256x128")
+    assert (other.code, "complete as it is" in other.err) == (1, True)
+    assert not (tmp_path / "other").exists()

@@ -61,10 +61,16 @@ def calibrate(  # noqa: PLR0913 - options of a command
     from passerby.inference.load import load
     from passerby.inference.options import InferenceOptions
     from passerby.metrics.calibration import CALIBRATION, write_calibration
+    from passerby.weights.catalog import shipped
 
     options = InferenceOptions(
         device=device, batch_size=batch_size, flip_tta=flip_tta, normalize=normalize, keypoints=keypoints
     )
+    if shipped(run):
+        raise ConfigError(
+            f"'{run}' is in the package, which is not changed. Fix: `passerby import-weights {run} -o runs/{run}`, and "
+            "calibrate that"
+        )
     if run.is_file():
         raise ConfigError(
             f"'{run}' is a file, which holds no {CALIBRATION}. Fix: calibrate the run, and export it again"

@@ -15,7 +15,7 @@ from passerby.errors import ConfigError
 def import_weights(
     files: Annotated[
         list[str],
-        typer.Argument(metavar="FILE", help="Checkpoint: .safetensors, .pth or .pt; FILE#NAME; hf:OWNER/NAME."),
+        typer.Argument(metavar="FILE", help="Checkpoint: .safetensors, .pth or .pt; FILE#NAME; hf:OWNER/NAME; street."),
     ],
     run: Annotated[Path | None, typer.Option("--output", "-o", metavar="RUN", help="Run folder to make.")] = None,
     model: Annotated[
@@ -43,14 +43,21 @@ def import_weights(
         typer.Option("--allow-unexpected", metavar="PREFIX", help="Tensors of FILE to leave out; repeatable."),
     ] = None,
 ) -> None:
-    """Make a run folder of a checkpoint, for evaluate, embed and search."""
+    """Make a run folder of a checkpoint, or of weights in the package, for evaluate, embed and search."""
     from passerby.config import parse_overrides
-    from passerby.weights.find import find_file
+    from passerby.weights.catalog import shipped
+    from passerby.weights.find import copy_run, find_file
 
     model, file, run = _arguments(files, model, run)
     if run is None:
         raise ConfigError("import-weights needs a folder to write to. Fix: give --output RUN")
     chosen, height_width = parse_overrides(options or ()), _size(size) if size else None
+    if (folder := shipped(file)) is not None:
+        if model or chosen or size or missing or unexpected:
+            raise ConfigError(f"{file} is complete as it is. Fix: leave out all options but --output")
+        copy_run(folder, run)
+        typer.echo(f"The model is in {run}.")
+        return
     if not file.startswith("hf:"):
         find_file(file)  # before the imports that take seconds
     from passerby.training.checkpoint import import_checkpoint

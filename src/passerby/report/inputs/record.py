@@ -15,6 +15,7 @@ from passerby.metrics.calibration import Calibration, read_calibration
 from passerby.models.keypoints.estimator import KIND
 from passerby.training.inputs import INPUTS
 from passerby.training.run import RunFolder
+from passerby.weights.catalog import shipped
 
 Json = dict[str, Any]
 
@@ -64,7 +65,7 @@ def read_records(runs: Sequence[str | Path]) -> tuple[Record, ...]:
     Raises:
         ConfigError: if one is not a run folder, damaged, or given twice.
     """
-    folders = [Path(run).expanduser() for run in runs]
+    folders = [shipped(run) or Path(run).expanduser() for run in runs]
     places = [folder.resolve() for folder in folders]
     if twice := [str(folder) for folder, place in zip(folders, places, strict=True) if places.count(place) > 1]:
         raise ConfigError(f"{' and '.join(twice)} are the same run. Fix: give each run once")
