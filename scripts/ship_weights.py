@@ -1,7 +1,7 @@
 """Put the model of a finished run into the package: half precision, without the classifier of its training people.
 
-The license of the weights that the training started from belongs beside it, by hand, and the printed SHA-256 into
-passerby/weights/catalog.py.
+It is compared as the recipe of its name says. The license of the weights that the training started from belongs beside
+it, by hand, and the printed SHA-256 into passerby/weights/catalog.py.
 
 usage: python scripts/ship_weights.py RUN NAME
 """
@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import load_file, save
 
 from passerby.inference.load import load
+from passerby.recipes.registry import load_recipe
 
 PLACE = Path(__file__).parents[1] / "src/passerby/weights/files"
 KEPT = ("defaults", "model", "options", "size", "normalization", "embedding_size", "evaluation", "weights")
@@ -40,6 +41,7 @@ def ship(run: Path, name: str) -> None:
     (folder / "model.safetensors").write_bytes(save(state))
     options = {key: value for key, value in described["options"].items() if key not in TRAINING_ONLY}
     short = {key: described[key] for key in KEPT if key in described} | {"options": options, "num_classes": None}
+    short["evaluation"] = load_recipe(name).evaluation.model_dump()
     for origin in short.get("weights", {}).values():
         origin["source"] = Path(origin["source"]).name
     (folder / "model.json").write_text(json.dumps(short, indent=1) + "\n")

@@ -11,6 +11,7 @@ from passerby.recipes.registry import recipe
 from passerby.training.config import (
     AugmentConfig,
     DataConfig,
+    EvaluationConfig,
     ModelConfig,
     OptimizerConfig,
     SamplerConfig,
@@ -70,6 +71,7 @@ def street() -> TrainConfig:
         loss=LossConfig(identity=1.0, triplet=1.0, attributes=0.5, smoothing=0.1),
         optimizer=OptimizerConfig(name="adam", lr=1e-3, weight_decay=5e-4),
         schedule=ScheduleConfig(name="cosine", warmup_epochs=0.5),
+        evaluation=EvaluationConfig(flip_tta=True),
         average=0.999,
         epochs=5,
     )
