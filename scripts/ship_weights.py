@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save
 from passerby.inference.load import load
 from passerby.recipes.registry import load_recipe
 
-PLACE = Path(__file__).parents[1] / "src/passerby/weights/files"
+PLACE = Path(__file__).parents[1] / "src/passerby/weights/shipped"
 KEPT = ("defaults", "model", "options", "size", "normalization", "embedding_size", "evaluation", "weights")
 TRAINING_ONLY = ("mix_style",)
 """The options of a model that have no effect after training."""

