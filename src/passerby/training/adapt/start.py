@@ -8,10 +8,11 @@ from passerby.errors import ConfigError
 from passerby.inference.description import RunDescription, read_description
 from passerby.inference.load import load
 from passerby.inference.model import Model
+from passerby.weights.catalog import shipped
 
 
 def load_start(start: str, *, keypoints: str | None) -> tuple[Model, RunDescription]:
-    """Return the model of a run folder and its description.
+    """Return the model of a run folder, or of weights in the package, and its description.
 
     Raises:
         ConfigError: if it is a file, whose weights cannot be trained further or saved as a run.
@@ -26,4 +27,4 @@ def load_start(start: str, *, keypoints: str | None) -> tuple[Model, RunDescript
         )
         raise ConfigError(f"'{folder}' is {kind}, expected a run folder. Fix: give {way}")
     model = load(start, keypoints=keypoints)
-    return model, read_description(folder)
+    return model, read_description(shipped(start) or folder)
