@@ -31,7 +31,9 @@ def run_folder(recipe: str, folder: Path) -> Path:
     """A run of the recipe's model with fresh weights, its parts and its evaluation."""
     config = load_recipe(recipe)
     name = config.model.name
-    options = config.model.options | {k: v for k, v in SMALL.items() if k in inspect.signature(MODELS[name]).parameters}
+    known = inspect.signature(MODELS[name]).parameters
+    small = {k: v for k, v in SMALL.items() if k in known and k not in config.model.options}
+    options = config.model.options | small
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = passerby.create_model(name, num_classes=3, **options)

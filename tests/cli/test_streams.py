@@ -110,6 +110,11 @@ def test_an_argument_that_is_not_utf8(run, tmp_path: Path) -> None:
     [
         ("PYTHONIOENCODING=ascii {} models", 0, ""),
         ("{} models >/dev/full", 1, "passerby: No space left on device. Fix: make room, or write elsewhere\n"),
+        (  # in a terminal of any width: what is left in the buffer is not reported once more
+            "COLUMNS=80 TERM=dumb {} models >/dev/full",
+            1,
+            "passerby: No space left on device. Fix: make room, or write elsewhere\n",
+        ),
         ("{} models >&-", 0, ""),
         ("{} models | true", 0, ""),
     ],

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TextIO
 
@@ -47,6 +47,9 @@ class _Program(TyperGroup):
             if ctx.params["debug"] or reason is None:
                 raise
             _print_error(reason)
+            if isinstance(error, OSError):  # it may be of the output itself, which then says no more
+                with suppress(OutputError):
+                    flush_output()
             raise typer.Exit(1) from None
         except KeyboardInterrupt as error:
             if ctx.params["debug"]:

@@ -30,7 +30,10 @@ def adapt(
         typer.Option("--data", metavar="DATA", help="Unlabeled crops: a folder, zip, tar or NAME:PATH."),
     ] = None,
     run: Annotated[
-        Path | None, typer.Option("--run", metavar="FOLDER", help="Run folder to make (default runs/adapt-TIME).")
+        Path | None,
+        typer.Option(
+            "--run", metavar="FOLDER", help="Run folder to make (default under runs, with the time in its name)."
+        ),
     ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Only re-estimate batch-norm statistics, which takes seconds.")

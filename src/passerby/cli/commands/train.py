@@ -56,7 +56,10 @@ def train(
         typer.Option("--init", metavar="RUN|FILE", help="Weights to start from: all but the identity classifiers."),
     ] = None,
     run: Annotated[
-        Path | None, typer.Option("--run", metavar="FOLDER", help="Run folder to make (default runs/RECIPE-TIME).")
+        Path | None,
+        typer.Option(
+            "--run", metavar="FOLDER", help="Run folder to make (default under runs, with the time in its name)."
+        ),
     ] = None,
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="RUN", help="Continue this run exactly as it was started.")
