@@ -71,6 +71,11 @@ class Batch(NamedTuple):
     parts: Float[Tensor, "b p 3 y x"] | None = None
     """The normalized crops of p body parts, float32, for models that take them."""
 
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """The arguments that the network is called with."""
+        return (self.images,) if self.parts is None else (self.images, self.parts)
+
 
 class ModelOutput(NamedTuple):
     """The output of every model, the same in training and evaluation. Fields that a model lacks are ``None``."""

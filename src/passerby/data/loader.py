@@ -7,14 +7,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Generator, Tensor, device
 
 from passerby.data.dataset import people
 from passerby.data.images.augment import Augmentation
 from passerby.data.images.decode import read_all, read_batches, read_image
-from passerby.data.images.normalize import normalize_images
 from passerby.data.keypoints.ahead import cut_ahead
 from passerby.data.keypoints.crops import PartMaker, warn_mean_pose
 from passerby.data.sampler import BatchSampler
@@ -94,11 +92,6 @@ class TrainLoader:
                 attributes=None if self.attributes is None else self.attributes[rows].to(to),
                 parts=parts,
             )
-
-    def plain(self, rows: Sequence[int]) -> Float[Tensor, "n 3 h w"]:
-        """Return images without augmentation, normalized, on the CPU."""
-        images = self.memory[list(rows)] if self.memory is not None else next(iter(self._images([list(rows)])))
-        return normalize_images(images, self.augmentation.normalization)
 
     def unchanged(self, batches: list[list[int]]) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Yield the images of each batch of rows as they are, uint8, and their parts for models that take some."""

@@ -82,9 +82,7 @@ def import_checkpoint(
         ConfigError: if the folder exists, or the checkpoint does not tell its image size.
         OutputError: if it cannot be written.
     """
-    folder = RunFolder(run)
-    if folder.path.exists():
-        raise ConfigError(f"'{folder.path}' exists. Fix: choose a new folder for the imported model")
+    folder = _new_folder(run)
     found = read_foreign(weights, model=model, options=options, size=size, missing=missing, unexpected=unexpected)
     with atomic_directory(folder.path) as partial:
         save_model(
@@ -97,6 +95,25 @@ def import_checkpoint(
             weights={"imported": found.origin},
         )
     return found
+
+
+def import_shipped(weights: Path, run: str | Path) -> None:
+    """Create a run folder from weights in the package (:func:`~passerby.weights.catalog.shipped`).
+
+    Raises:
+        ConfigError: if the folder exists.
+        OutputError: if it cannot be written.
+    """
+    with atomic_directory(_new_folder(run).path) as partial:
+        for file in weights.iterdir():
+            (partial / file.name).write_bytes(file.read_bytes())
+
+
+def _new_folder(run: str | Path) -> RunFolder:
+    folder = RunFolder(run)
+    if folder.path.exists():
+        raise ConfigError(f"'{folder.path}' exists. Fix: choose a new folder for the imported model")
+    return folder
 
 
 def _num_classes(state: Mapping[str, Tensor], identities: str) -> int | None:

@@ -154,8 +154,7 @@ class ImageTraining(Training[Batch, R]):
         return nullcontext() if update else self.accelerator.no_sync(self.model)
 
     def compute_loss(self, batch: Batch) -> LossParts:
-        inputs = (batch.images,) if batch.parts is None else (batch.images, batch.parts)
-        loss: LossParts = self.loss(self.model(*inputs), batch)
+        loss: LossParts = self.loss(self.model(*batch.inputs), batch)
         return loss
 
     def backward(self, loss: Tensor) -> None:

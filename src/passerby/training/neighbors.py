@@ -11,14 +11,15 @@ from torch.nn import functional as F
 
 from passerby.data.loader import TrainLoader
 from passerby.data.sampler import GraphSampler
+from passerby.inference.session import evaluation_mode, network_inputs
 
 _AT_ONCE = 64
 
 
 def set_neighbors(sampler: GraphSampler, loader: TrainLoader, network: nn.Module, accelerator: Accelerator) -> None:
     """Find the neighbors of each person by one random image each; process 0 finds those of all processes."""
-    network.eval()
-    near = nearest(_embedded(sampler.one_each(), loader, network, accelerator.device), sampler.p - 1)
+    with evaluation_mode(network):
+        near = nearest(_embedded(sampler.one_each(), loader, network, accelerator.device), sampler.p - 1)
     sampler.neighbors = broadcast(near).cpu() if accelerator.num_processes > 1 else near.cpu()
 
 
@@ -30,5 +31,6 @@ def nearest(embeddings: Float[Tensor, "n d"], k: int) -> Int64[Tensor, "n k"]:
 
 @torch.no_grad()
 def _embedded(rows: list[int], loader: TrainLoader, network: nn.Module, to: torch.device) -> Tensor:
-    pieces = (loader.plain(rows[i : i + _AT_ONCE]).to(to) for i in range(0, len(rows), _AT_ONCE))
-    return torch.cat([network(piece.contiguous(memory_format=torch.channels_last)).embedding for piece in pieces])
+    batches = loader.unchanged([rows[first : first + _AT_ONCE] for first in range(0, len(rows), _AT_ONCE)])
+    inputs = (network_inputs(*batch, to, loader.augmentation.normalization) for batch in batches)
+    return torch.cat([network(*each).embedding for each in inputs])

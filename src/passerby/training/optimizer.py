@@ -58,6 +58,17 @@ def set_lr(optimizer: _HasGroups, factor: float) -> float:
     return float([group["lr"] for group in optimizer.param_groups if not group.get("loss")][-1])
 
 
+@torch.no_grad()
+def follow(mean: nn.Module, network: nn.Module, share: float) -> None:
+    """Move the tensors of ``mean`` by ``share`` of the way to those of ``network``; whole numbers are copied."""
+    present = network.state_dict()
+    for name, own in mean.state_dict().items():
+        if own.is_floating_point():
+            own.lerp_(present[name], share)
+        else:
+            own.copy_(present[name])
+
+
 class AveragedWeights:
     """An exponential moving average of parameters and floating-point buffers; it is part of a checkpoint.
 
@@ -70,17 +81,11 @@ class AveragedWeights:
         self.network = deepcopy(network).eval().requires_grad_(False)
         self.decay, self.updates = decay, 0
 
-    @torch.no_grad()
     def update(self, network: ReidModel) -> None:
         """Take the present weights into the average."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (_WARM_UP + self.updates))
-        present = network.state_dict()
-        for name, mean in self.network.state_dict().items():
-            if mean.is_floating_point():
-                mean.lerp_(present[name].to(mean.dtype), 1 - decay)
-            else:
-                mean.copy_(present[name])
+        follow(self.network, network, 1 - decay)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the average and the number of updates."""

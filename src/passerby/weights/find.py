@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from passerby.errors import ConfigError, WeightsError, first_line
-from passerby.files import atomic_directory
+from passerby.errors import WeightsError, first_line
 from passerby.weights.catalog import MODEL_FILE as MODEL_FILE
 from passerby.weights.catalog import shipped
 
@@ -35,20 +34,6 @@ def find_file(source: str | Path) -> tuple[Path, str]:
     raise WeightsError(
         f"no checkpoint at '{text}'. Fix: give a .safetensors or .pth file, a run folder, or hf:owner/name"
     )
-
-
-def copy_run(folder: Path, run: Path) -> None:
-    """Copy the files of a model's folder to the new folder ``run``.
-
-    Raises:
-        ConfigError: if it exists.
-        OutputError: if it cannot be written.
-    """
-    if run.exists():
-        raise ConfigError(f"'{run}' exists. Fix: choose a new folder for the imported model")
-    with atomic_directory(run) as partial:
-        for file in folder.iterdir():
-            (partial / file.name).write_bytes(file.read_bytes())
 
 
 def _existing(text: str) -> Path | None:

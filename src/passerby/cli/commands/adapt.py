@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +10,7 @@ import typer
 
 from passerby.cli.options import BlurOption, SetOption
 from passerby.cli.registry import Panel, command
+from passerby.cli.runs import ADAPT, default_run, recipe_of, way_on
 from passerby.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -52,10 +50,10 @@ def adapt(
         raise ConfigError(f"a resumed run keeps its own settings. Fix: give --resume {resume} alone")
     else:
         _check_adaptation(resume)
-    folder = resume or run or Path("runs") / f"adapt-{datetime.now():%Y%m%d-%H%M%S}"
+    folder = resume or run or default_run(ADAPT)
     from passerby.training.adapt.training import adapt as adapt_run
 
-    with _way_on(folder):
+    with way_on(folder, ADAPT):
         result = adapt_run(config, folder, resume=resume is not None)
     drawn = _draw_clusters(folder, blur=blur)
     _print(result, folder, drawn=drawn)
@@ -67,9 +65,7 @@ def _check_adaptation(run: Path) -> None:
     Raises:
         ConfigError: if it is another run.
     """
-    from passerby.config import read_tree
-
-    if read_tree(run / "config.json").get("recipe") != "adapt":
+    if recipe_of(run) != ADAPT:
         raise ConfigError(f"'{run}' is no adaptation. Fix: passerby train --resume {run}")
 
 
@@ -124,16 +120,3 @@ def _print(result: AdaptResult, folder: Path, *, drawn: bool) -> None:
         typer.echo(f"Not adapted: the weights of the start are kept unchanged, label-free quality {start:.3f}.")
     sheet = ", clusters.csv, clusters.jpg" if drawn else ""
     typer.echo(f"The run is in {folder}: model.safetensors, adapt.json, rounds.jsonl{sheet}.")
-
-
-@contextmanager
-def _way_on(folder: Path) -> Iterator[None]:
-    """Print how an interrupted run is continued, if it left something to continue from."""
-    from passerby.training.run import RunFolder
-
-    try:
-        yield
-    except KeyboardInterrupt:
-        if RunFolder(folder).checkpoint_epoch() is not None:
-            typer.echo(f"The run is kept. To continue it: passerby adapt --resume {shlex.quote(str(folder))}", err=True)
-        raise

@@ -46,7 +46,7 @@ def import_weights(
     """Make a run folder of a checkpoint, or of weights in the package, for evaluate, embed and search."""
     from passerby.config import parse_overrides
     from passerby.weights.catalog import shipped
-    from passerby.weights.find import copy_run, find_file
+    from passerby.weights.find import find_file
 
     model, file, run = _arguments(files, model, run)
     if run is None:
@@ -55,7 +55,9 @@ def import_weights(
     if (folder := shipped(file)) is not None:
         if model or chosen or size or missing or unexpected:
             raise ConfigError(f"{file} is complete as it is. Fix: leave out all options but --output")
-        copy_run(folder, run)
+        from passerby.training.checkpoint import import_shipped
+
+        import_shipped(folder, run)
         typer.echo(f"The model is in {run}.")
         return
     if not file.startswith("hf:"):

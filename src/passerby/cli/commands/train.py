@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -16,6 +13,7 @@ import typer
 from passerby.cli.options import SetOption
 from passerby.cli.registry import Panel, command
 from passerby.cli.results import print_result
+from passerby.cli.runs import ADAPT, default_run, recipe_of, way_on
 from passerby.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 
 POSE = "pose"
 """The recipe that trains the pose network instead of a re-identification model."""
-ADAPT = "adapt"
-"""The recipe that the config of an adaptation names."""
 _EXPECTED = "NAME:PATH or a path (folder, zip, tar)"
 _EXPECTED_POSE = "synthetic pedestrians, or images with a keypoints.json"
 _NOT_EVALUATED = {
@@ -100,10 +96,7 @@ def _is_pose(recipe: str | None, resume: Path | None) -> bool:
     """Return whether the recipe, or the run to continue, is that of the pose network."""
     if resume is None:
         return recipe == POSE
-    from passerby.config import read_tree
-
-    recipe = read_tree(resume / "config.json").get("recipe")
-    if recipe == ADAPT:
+    if (recipe := recipe_of(resume)) == ADAPT:
         raise ConfigError(f"'{resume}' is an adaptation. Fix: passerby adapt --resume {resume}")
     return recipe == POSE
 
@@ -162,12 +155,12 @@ def _train_recipe(
     if resume is None:
         assert recipe is not None
         config = _configured(load_recipe(recipe), data, test_data, settings, expected=_EXPECTED)
-        run = run or _default_run(config.recipe)
+        run = run or default_run(config.recipe)
     folder = resume or run
     assert folder is not None
     learned = config.data.labels if config else _learned(folder)
     train_run = train_people if learned == "people" else train_classes
-    with _way_on(folder):
+    with way_on(folder, "train"):
         result = train_run(config, folder, resume=resume is not None, on_checkpoint=save_loss_curves)
     if not _is_first_process():
         return
@@ -193,10 +186,10 @@ def _train_pose(
     from passerby.training.pose.training import train_pose as train_run
 
     config = None
-    folder = resume or run or _default_run(POSE)
+    folder = resume or run or default_run(POSE)
     if resume is None:
         config = _configured(pose(), data, test_data, settings, expected=_EXPECTED_POSE)
-    with _way_on(folder):
+    with way_on(folder, "train"):
         result = train_run(config, folder, resume=resume is not None, on_checkpoint=save_loss_curves)
     if result is None:
         typer.echo(
@@ -208,19 +201,6 @@ def _train_pose(
             if shares["joints"]:  # a single keypoint per person has no height
                 typer.echo(f"PCK at 5 % {shares['pck_5']:.1%}, at 10 % {shares['pck_10']:.1%} {height}")
     typer.echo(f"The run is in {folder}: model.safetensors, model.json, metrics.jsonl, losses.png.")
-
-
-@contextmanager
-def _way_on(folder: Path) -> Iterator[None]:
-    """Print how an interrupted run is continued, if it left something to continue from."""
-    from passerby.training.run import RunFolder
-
-    try:
-        yield
-    except KeyboardInterrupt:
-        if RunFolder(folder).checkpoint_epoch() is not None:
-            typer.echo(f"The run is kept. To continue it: passerby train --resume {shlex.quote(str(folder))}", err=True)
-        raise
 
 
 def _configured(
@@ -261,12 +241,6 @@ def _rescheduled(config: Config, recipe: Config, changes: Mapping[str, Any]) -> 
             f"warm-up {schedule.warmup_epochs:g}. To set it yourself: --set schedule.milestones=[…]"
         )
     return scaled
-
-
-def _default_run(recipe: str) -> Path:
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ConfigError("several processes need the same run folder. Fix: add --run FOLDER")
-    return Path("runs") / f"{recipe}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
 def _is_first_process() -> bool:

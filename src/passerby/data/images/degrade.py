@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from jaxtyping import UInt8
+from kornia.color import rgb_to_grayscale
 from kornia.filters import gaussian_blur2d
 from torch import Generator, Tensor
 from torch.nn import functional as F
@@ -31,8 +32,7 @@ def random_tint(images: UInt8[Tensor, "b 3 h w"], amount: float, generator: Gene
 
 def random_gray(images: UInt8[Tensor, "b 3 h w"], p: float, generator: Generator) -> UInt8[Tensor, "b 3 h w"]:
     """Take the color from each image with probability ``p``; its brightness (BT.601) stays."""
-    weights = torch.tensor([0.299, 0.587, 0.114], device=images.device).view(1, 3, 1, 1)
-    gray = (images.float() * weights).sum(1, keepdim=True).round().clamp(0, 255).to(images.dtype)
+    gray = rgb_to_grayscale(images.float()).round().clamp(0, 255).to(images.dtype)
     return torch.where(_chosen(images, p, generator), gray.expand_as(images), images)
 
 

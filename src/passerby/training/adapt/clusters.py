@@ -88,16 +88,9 @@ def cluster(near: SparseRows, config: ClustersConfig) -> Clusters:
 
 def adjusted_rand(one: Int[Tensor, " n"], other: Int[Tensor, " n"]) -> float:
     """Return the adjusted Rand index of two clusterings (Hubert and Arabie, 1985): 1 if they are equal, 0 by chance."""
+    from sklearn.metrics import adjusted_rand_score
 
-    def pairs(labels: Tensor) -> float:
-        counts = labels.unique(return_counts=True)[1].double()
-        return float((counts * (counts - 1)).sum()) / 2
-
-    n = len(one)
-    both, a, b = pairs(one * (int(other.max()) + 1) + other), pairs(one), pairs(other)
-    chance = a * b / (n * (n - 1) / 2)
-    most = (a + b) / 2
-    return 1.0 if most == chance else (both - chance) / (most - chance)
+    return float(adjusted_rand_score(one.numpy(), other.numpy()))
 
 
 def _numbered(labels: Tensor) -> Tensor:

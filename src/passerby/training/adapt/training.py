@@ -51,7 +51,7 @@ from passerby.training.checkpoint import save_model
 from passerby.training.engine import OnCheckpoint, run_training
 from passerby.training.inputs import INPUTS, check_same_inputs
 from passerby.training.monitor import Monitor
-from passerby.training.optimizer import build_optimizer
+from passerby.training.optimizer import build_optimizer, follow
 from passerby.training.run import RunFolder
 from passerby.types import Batch, EvalResult, Sample
 
@@ -196,7 +196,7 @@ class AdaptTraining(Training[Batch, AdaptResult]):
 
     def compute_loss(self, batch: Batch) -> LossParts:
         assert self.memory is not None
-        output = self.student(*((batch.images,) if batch.parts is None else (batch.images, batch.parts)))
+        output = self.student(*batch.inputs)
         loss = self.memory.loss(output.embedding, batch.labels)
         weight = self.config.contrast.attributes
         if self.attributes is not None and output.attributes is not None and weight:
@@ -313,17 +313,6 @@ class AdaptTraining(Training[Batch, AdaptResult]):
         write_clusters(folder.path, self.crops, best.clusters)
         folder.write_json(RESULT, result.to_dict())
         return result
-
-
-@torch.no_grad()
-def follow(teacher: nn.Module, student: nn.Module, share: float) -> None:
-    """Move the tensors of the teacher by ``share`` of the way to those of the student; whole numbers are copied."""
-    theirs = student.state_dict()
-    for name, own in teacher.state_dict().items():
-        if own.is_floating_point():
-            own.lerp_(theirs[name], share)
-        else:
-            own.copy_(theirs[name])
 
 
 def _copy(network: nn.Module) -> dict[str, Tensor]:
