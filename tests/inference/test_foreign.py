@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,9 @@ from passerby.inference.load import load
 from passerby.inference.model import Model
 from passerby.models.registry import create_model
 from passerby.training.checkpoint import import_checkpoint
+from passerby.weights.foreign.recognize import recognize, unwrapped
+from passerby.weights.load import compare
+from passerby.weights.read import read_state
 
 State = dict[str, Tensor]
 Shapes = dict[str, tuple[int, ...]]
@@ -58,6 +62,11 @@ def filled(shapes: Shapes) -> State:
             values = values * (2 / (values[0].numel())) ** 0.5 * (0.1 if ".NL_" in name else 1)
         state[name] = values
     return state
+
+
+def thin(shapes: Shapes) -> State:
+    """Return tensors of these shapes, each of which stores a single number."""
+    return {name: torch.ones(()).expand(shape) for name, shape in shapes.items()}
 
 
 def images(size: tuple[int, int] = SIZE) -> Tensor:
@@ -121,7 +130,7 @@ def streams(kind: str, block: str) -> Iterator[list[str]]:
             yield [f"{block}.conv2{'abcd'[t]}{f'.{i}' if t else ''}" for i in range(t + 1)]
 
 
-def osnet(kind: str, widths: tuple[int, ...] = (16, 64, 96, 128)) -> State:
+def osnet(kind: str, widths: tuple[int, ...] = (16, 64, 96, 128), fill: Callable[[Shapes], State] = filled) -> State:
     shapes = conv_norm("conv1", 3, widths[0], 7, instance=kind != "batch")
     for stage in (2, 3, 4):
         for number in (0, 1):
@@ -144,7 +153,7 @@ def osnet(kind: str, widths: tuple[int, ...] = (16, 64, 96, 128)) -> State:
             shapes |= conv_norm(f"pool{stage}.0" if kind == "ain" else f"conv{stage}.2.0", c_out, c_out)
     shapes |= conv_norm("conv5", widths[3], widths[3])
     shapes |= linear("fc.0", widths[3], 512) | bn("fc.1", 512) | linear("classifier", 512, PEOPLE)
-    return filled(shapes)
+    return fill(shapes)
 
 
 def run_osnet(r: Reference, x: Tensor, kind: str) -> Tensor:
@@ -236,7 +245,7 @@ TOKENS = 1 + 16 * 8
 """The class token and the patches of 256×128 images."""
 
 
-def vit(width: int) -> State:
+def vit(width: int, fill: Callable[[Shapes], State] = filled) -> State:
     """Return the state of TransReID's baseline."""
     shapes = {"base.cls_token": (1, 1, width), "base.pos_embed": (1, TOKENS, width)}
     shapes |= conv("base.patch_embed.proj", 3, width, 16) | {"base.patch_embed.proj.bias": (width,)}
@@ -246,10 +255,10 @@ def vit(width: int) -> State:
         shapes |= linear(f"{block}.attn.qkv", width, 3 * width) | linear(f"{block}.attn.proj", width, width)
         shapes |= linear(f"{block}.mlp.fc1", width, 4 * width) | linear(f"{block}.mlp.fc2", 4 * width, width)
     shapes |= affine("base.norm", width)
-    return bn_neck(shapes, "bottleneck", "classifier.weight", width)
+    return fill(shapes | bn("bottleneck", width) | {"classifier.weight": (PEOPLE, width)})
 
 
-def clip_vit(width: int, common: int) -> State:
+def clip_vit(width: int, common: int, fill: Callable[[Shapes], State] = filled) -> State:
     """Return the state of CLIP-ReID's image encoder and its neck."""
     shapes: Shapes = {"class_embedding": (width,), "positional_embedding": (TOKENS, width), "proj": (width, common)}
     shapes |= conv("conv1", 3, width, 16) | affine("ln_pre", width) | affine("ln_post", width)
@@ -260,7 +269,7 @@ def clip_vit(width: int, common: int) -> State:
         shapes |= affine(f"{block}.ln_1", width) | affine(f"{block}.ln_2", width)
         shapes |= linear(f"{block}.mlp.c_fc", width, 4 * width) | linear(f"{block}.mlp.c_proj", 4 * width, width)
     encoder = {f"image_encoder.{name}": shape for name, shape in shapes.items()}
-    return bn_neck(encoder, "bottleneck", "classifier.weight", width)
+    return fill(encoder | bn("bottleneck", width) | {"classifier.weight": (PEOPLE, width)})
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
@@ -343,10 +352,11 @@ def test_osnet_ibn_of_torchreid(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("features", [None, 512])
-def test_resnets_of_torchreid(features: int | None, tmp_path: Path) -> None:
-    shapes = resnet("", (2, 2, 2, 2), deep=False)
-    shapes |= linear("fc.0", 512, 512) | bn("fc.1", 512) if features else {}
-    state = filled(shapes | linear("classifier", 512, PEOPLE))
+@pytest.mark.parametrize("deep", [False, True])
+def test_resnets_of_torchreid(deep: bool, features: int | None, tmp_path: Path) -> None:
+    shapes, channels = resnet("", (3, 4, 6, 3) if deep else (2, 2, 2, 2), deep=deep), 2048 if deep else 512
+    shapes |= linear("fc.0", channels, 512) | bn("fc.1", 512) if features else {}
+    state = filled(shapes | linear("classifier", features or channels, PEOPLE))
 
     def expected(r: Reference) -> Tensor:
         v = run_resnet(r, images(), "", last_stride=1 if features else 2).mean((2, 3))
@@ -355,7 +365,7 @@ def test_resnets_of_torchreid(features: int | None, tmp_path: Path) -> None:
         return v
 
     file = written(tmp_path / "resnet.pth", state)
-    assert check(file, state, expected).backbone == "resnet18"
+    assert check(file, state, expected).backbone == ("resnet50" if deep else "resnet18")
 
 
 def bn_neck(shapes: Shapes, neck: str, classifier: str, channels: int) -> State:
@@ -428,14 +438,17 @@ def test_another_depth_is_refused_by_its_name(file: tuple[int, ...], model: str,
     state = bn_neck(resnet("backbone.", file, deep=False), "heads.bottleneck.0", "heads.weight", 512)
     path = written(tmp_path / "model.pth", state)
     theirs = "resnet34" if sum(file) == 16 else "resnet18"
-    with pytest.raises(WeightsError, match=f"names and shapes are those of {theirs}, expected {model}. Fix"):
+    fix = f"Fix: give a checkpoint of {model}, or build the model with backbone={theirs}"
+    with pytest.raises(WeightsError, match=f"names and shapes are those of {theirs}, expected {model}. {fix}"):
         import_checkpoint("strong_baseline", path, tmp_path / "run", options={"backbone": model})
     assert not (tmp_path / "run").exists()
 
 
 def test_a_model_that_it_is_not_is_refused(tmp_path: Path) -> None:
     file = written(tmp_path / "osnet.pth", osnet("batch"))
-    with pytest.raises(WeightsError, match=r"does not fit OSNetX10.*are those of osnet_x0_25"):
+    with pytest.raises(
+        WeightsError, match=r"does not fit OSNetX10.*those of osnet_x0_25, .* take the model osnet_x0_25"
+    ):
         load(file, model="osnet_x1_0")
     assert load(file, model="osnet_x0_25").card.name == "osnet_x0_25"
 
@@ -498,6 +511,92 @@ def test_the_vit_of_clip_reid(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
     with caplog.at_level(logging.INFO):
         check(file, state, expected, shape=(256, 128))
     assert "8 tensors of its training alone" in caplog.text
+
+
+def resnet50(toolkit: str, *, ibn: bool = False, stronger: bool = False) -> State:
+    """Return the state of torchreid's, or of fast-reid's BoT or SBS."""
+    if toolkit == "torchreid":
+        return thin(resnet("", (3, 4, 6, 3), deep=True, ibn=ibn) | {"classifier.bias": (PEOPLE,)})
+    shapes = resnet("backbone.", (3, 4, 6, 3), deep=True, ibn=ibn, non_local=stronger) | bn("heads.bottleneck.0", 2048)
+    return thin(shapes | ({"heads.pool_layer.p": (1,)} if stronger else {}))
+
+
+WIDTHS = {"x1_0": (64, 256, 384, 512), "x0_75": (48, 192, 288, 384), "x0_5": (32, 128, 192, 256)}
+WIDE, BOT = WIDTHS["x1_0"], {"stem": "unpadded"}
+SBS = {**BOT, "pooling": "gem", "non_local": True}
+VIT = {"size": [256, 128], "stride": 16, "width": 768, "heads": 12}
+FAMILIES: dict[str, tuple[Callable[[], State], tuple[str, int], str, dict[str, object]]] = {
+    **{
+        name: (partial(osnet, kind, widths, thin), ("classifier.weight", 512), name, {})
+        for name, kind, widths in (
+            *((f"osnet_{width}", "batch", widths) for width, widths in WIDTHS.items()),
+            ("osnet_ibn_x1_0", "ibn", WIDE),
+            ("osnet_ain_x1_0", "ain", WIDE),
+        )
+    },
+    **{
+        name: (partial(resnet50, toolkit, **how), (classifier, 2048), model, options)
+        for name, toolkit, how, classifier, model, options in (
+            ("resnet50", "torchreid", {}, "classifier.weight", "ide", {"backbone": "resnet50"}),
+            ("resnet50_ibn", "torchreid", {"ibn": True}, "classifier.weight", "ide", {"backbone": "resnet50_ibn_a"}),
+            ("bot", "fast-reid", {}, "heads.weight", "strong_baseline", {"backbone": "resnet50", **BOT}),
+            (
+                "bot_ibn",
+                "fast-reid",
+                {"ibn": True},
+                "heads.classifier.weight",
+                "strong_baseline",
+                {"backbone": "resnet50_ibn_a", **BOT},
+            ),
+            (
+                "sbs",
+                "fast-reid",
+                {"stronger": True},
+                "heads.weight",
+                "strong_baseline",
+                {"backbone": "resnet50", **SBS},
+            ),
+            (
+                "sbs_ibn",
+                "fast-reid",
+                {"ibn": True, "stronger": True},
+                "heads.weight",
+                "strong_baseline",
+                {"backbone": "resnet50_ibn_a", **SBS},
+            ),
+        )
+    },
+    "transreid": (partial(vit, 768, thin), ("classifier.weight", 768), "vit_b16", VIT),
+    "clip_reid": (
+        lambda: clip_vit(768, 512, thin) | thin(bn("bottleneck_proj", 512)),
+        ("classifier.weight", 768),
+        "clip_vit_b16",
+        {**VIT, "projection": 512},
+    ),
+}
+"""The file of each family, its classifier and the size of embeddings, the model here and that model's options."""
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_is_known_in_any_wrapper(family: str, tmp_path: Path) -> None:
+    """Half precision, ``module.``, a wrapper, another number of people; all tensors fit the model that they tell."""
+    make, (classifier, embedding), model, options = FAMILIES[family]
+    people = 1041
+    made = make() | {classifier: torch.ones(()).expand(people, embedding)}
+    made |= {"classifier.bias": torch.ones(people)} if "classifier.bias" in made else {}
+    half = {f"module.{name}": value.half() for name, value in made.items()}
+    file = tmp_path / "file.pth"
+    torch.save({"model" if "heads.bottleneck.0.bias" in made else "state_dict": half, "epoch": 9, "best": [0.9]}, file)
+    state = unwrapped(read_state(file))
+    found = recognize(state, str(file))
+    assert found is not None
+    assert (found.model, {**found.options}) == (model, options)
+    assert "a classifier of 1,041 people" in found.said
+    with torch.device("meta"):
+        network = create_model(model, num_classes=people, **options)
+    report = compare(network, found.rename(state))
+    assert (report.missing, report.unexpected, report.reshaped) == ((), (), ())
+    assert report.share == 1
 
 
 def names_only(names: str) -> State:

@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import numpy as np
@@ -23,7 +24,8 @@ from torch import Tensor, nn
 from passerby.errors import WeightsError
 from passerby.models.attention import attention_factory
 from passerby.models.backbones import create_backbone
-from passerby.weights.load import WeightsReport, compare, load_backbone, load_weights
+from passerby.models.registry import create_model
+from passerby.weights.load import WeightsReport, compare, load_backbone, load_model, load_weights
 from passerby.weights.read import read_state
 
 State = dict[str, Tensor]
@@ -557,12 +559,81 @@ def test_attention_that_a_paper_adds_is_new_and_reported(tmp_path: Path) -> None
         load_backbone(stages, path)
 
 
-@pytest.mark.parametrize(("file", "model"), [("resnet50", "resnet26"), ("resnet26", "resnet50")])
-def test_another_depth_is_refused(file: str, model: str, tmp_path: Path) -> None:
-    """All tensors of the shallower one exist in the deeper one's file, with equal shapes."""
+SIBLINGS = [
+    *(("resnet101", "resnet50"), ("resnet50", "resnet101"), ("resnet152", "resnet101"), ("resnet26", "resnet50")),
+    *(("resnet34", "resnet18"), ("resnet18", "resnet34"), ("resnet34", "resnet50"), ("resnet18", "resnet18_half")),
+    *(("resnet50_ibn_a", "resnet50"), ("resnet50", "resnet50_ibn_a"), ("resnet101_ibn_a", "resnet50_ibn_a")),
+    *(("mobilenet_v2_ibn_a", "mobilenet_v2"), ("mobilenet_v2", "resnet18"), ("resnet18", "mobilenet_v2_ibn_a")),
+]
+
+
+def thin_file(path: Path, module: nn.Module) -> Path:
+    """Write a state with a module's names and shapes; each tensor stores a single number."""
+    state = module.state_dict()
+    return saved(path, {k: torch.ones((), dtype=v.dtype).expand(v.shape) for k, v in state.items()})
+
+
+@pytest.mark.parametrize("prefix", ["", "backbone."])
+@pytest.mark.parametrize(("file", "model"), SIBLINGS)
+def test_another_depth_or_variant_is_refused_by_its_name(file: str, model: str, prefix: str, tmp_path: Path) -> None:
+    """All tensors of the shallower one may exist in the deeper one's file, with equal shapes."""
     with torch.device("meta"):
-        shapes = {key: value.shape for key, value in create_backbone(file).state_dict().items()}
-        backbone = create_backbone(model)
-    path = saved(tmp_path / "other.pth", {key: torch.ones(shape) for key, shape in shapes.items()})
-    with pytest.raises(WeightsError, match=r"(missing|unexpected) \(layer1\.2\.conv1"):
+        other, backbone = nn.Module(), create_backbone(model)
+        other.add_module(prefix[:-1] or "x", create_backbone(file))
+    path = thin_file(tmp_path / "other.pth", other if prefix else other.get_submodule("x"))
+    fix = f"Fix: give a checkpoint of {model}, or build the model with backbone={file}$"
+    with pytest.raises(WeightsError, match=rf"names and shapes are those of {file}, expected {model}\. {fix}"):
         load_backbone(backbone, path)
+
+
+def test_weights_without_ibn_start_a_mobilenet_with_it(tmp_path: Path) -> None:
+    """It is the only variant that a file of another one starts: ImageNet weights with IBN-a are not published."""
+    path = thin_file(tmp_path / "imagenet.pth", create_backbone("mobilenet_v2"))
+    report = load_backbone(create_backbone("mobilenet_v2_ibn_a"), path)
+    assert (report.missing, report.unexpected, report.reshaped) == ((), (), ())
+
+
+VIT = {"size": (32, 16), "width": 48, "heads": 4}
+
+
+@pytest.mark.parametrize(
+    ("file", "model", "named", "fix"),
+    [
+        (("osnet_x0_5", {}), ("osnet_x0_25", {}), "osnet_x0_5, expected osnet_x0_25", "take the model osnet_x0_5"),
+        (("osnet_x0_25", {}), ("osnet_x1_0", {}), "osnet_x0_25, expected osnet_x1_0", "take the model osnet_x0_25"),
+        (("osnet_ain_x1_0", {}), ("osnet_x1_0", {}), "osnet_ain_x1_0, expected", "take the model osnet_ain_x1_0"),
+        (("osnet_x1_0", {}), ("osnet_ibn_x1_0", {}), "osnet_x1_0, expected osnet_ibn", "take the model osnet_x1_0"),
+        (
+            ("vit_b16", {**VIT, "depth": 5}),
+            ("vit_b16", {**VIT, "depth": 3}),
+            "a ViT of 5 blocks and width 48, expected a ViT of 3 blocks and width 48",
+            "set the options depth and width",
+        ),
+        (
+            ("clip_vit_b16", {**VIT, "depth": 3}),
+            ("clip_vit_b16", {**VIT, "depth": 5}),
+            "a ViT of 3 blocks and width 48, expected a ViT of 5 blocks and width 48",
+            "set the options depth and width",
+        ),
+        (
+            ("strong_baseline", {"backbone": "resnet101"}),
+            ("strong_baseline", {"backbone": "resnet50"}),
+            "resnet101, expected resnet50",
+            "backbone=resnet101",
+        ),
+        (
+            ("strong_baseline", {"backbone": "mobilenet_v2"}),
+            ("strong_baseline", {"backbone": "mobilenet_v2_ibn_a"}),
+            "mobilenet_v2, expected mobilenet_v2_ibn_a",
+            "backbone=mobilenet_v2",
+        ),
+    ],
+)
+def test_another_size_of_a_whole_model_is_refused_by_its_name(
+    file: tuple[str, dict[str, Any]], model: tuple[str, dict[str, Any]], named: str, fix: str, tmp_path: Path
+) -> None:
+    with torch.device("meta"):
+        theirs, ours = (create_model(name, num_classes=3, **options) for name, options in (file, model))
+    path = thin_file(tmp_path / "other.pth", theirs)
+    with pytest.raises(WeightsError, match=rf"names and shapes are those of {named}.*Fix: .*{fix}"):
+        load_model(ours, path)

@@ -16,7 +16,7 @@ from passerby.errors import ConfigError, WeightsError
 from passerby.models.base import ReidModel
 from passerby.models.registry import MODELS, create_model, list_models
 from passerby.weights.foreign.recognize import recognize, unwrapped
-from passerby.weights.foreign.recognized import Recognized, Rename, State
+from passerby.weights.foreign.recognized import IMAGE_SIZE, Recognized, Rename, State
 from passerby.weights.load import WeightsReport, compare, foreign_names, load_weights
 from passerby.weights.read import read_checkpoint
 
@@ -35,6 +35,8 @@ class ForeignModel:
     normalization: Normalization
     report: WeightsReport
     recognized: Recognized | None
+    defaults: tuple[str, ...] = ()
+    """The settings that are the toolkit's defaults: neither the file nor the caller told them."""
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -46,7 +48,10 @@ class ForeignModel:
         height, width = self.size
         parts = [f"{self.recognized.toolkit}'s {self.recognized.architecture}"] if self.recognized else []
         parts += [str(self.report), *(self.recognized.said if self.recognized else ())]
-        return "; ".join([*parts, f"images of {height}×{width}, normalization {self.normalization}"])
+        parts += [f"images of {height}×{width}, normalization {self.normalization}"]
+        if self.recognized and self.defaults:
+            parts += [f"the file does not tell {' and '.join(self.defaults)}: {self.recognized.toolkit}'s defaults"]
+        return "; ".join(parts)
 
 
 def read_foreign(
@@ -79,6 +84,7 @@ def read_foreign(
     if model is None:
         model = _check_known(found, state, source).model
     chosen = {**(found.options if found else {}), **(options or {})}
+    defaults = tuple(each for each in found.untold if size is None or each != IMAGE_SIZE) if found else ()
     size = size or _size(model, found, source)
     with torch.device("meta"):  # names without memory
         rename = found.rename if found else foreign_names(create_model(model, num_classes=1, **chosen))
@@ -88,7 +94,13 @@ def read_foreign(
     report = load_weights(network, source, missing=missing, unexpected=unexpected, rename=rename, read=file)
     normalization = cast("Normalization", found.normalization if found else "imagenet")
     made = ForeignModel(
-        network=network, options=chosen, size=size, normalization=normalization, report=report, recognized=found
+        network=network,
+        options=chosen,
+        size=size,
+        normalization=normalization,
+        report=report,
+        recognized=found,
+        defaults=defaults,
     )
     _LOG.info("%s: %s", source, made)
     return made

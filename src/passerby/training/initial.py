@@ -1,7 +1,13 @@
-"""The weights that a training starts from: a backbone's, or those of a whole model, trained on other people."""
+"""The weights that a training starts from: a backbone's, or those of a whole model, trained on other people.
+
+A run folder says which options and normalization its network has, and so do the names and shapes of a file of another
+toolkit. Tensors do not tell all of them (the stem of a ResNet), so ``passerby train`` takes them from there, as an
+import does; a training whose settings are others says so.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -9,16 +15,65 @@ import torch
 from torch import Tensor, nn
 
 from passerby.compat import run_file
-from passerby.config import read_json
-from passerby.errors import ConfigError
+from passerby.config import read_json, with_overrides
+from passerby.errors import ConfigError, WeightsError
+from passerby.inference.description import read_description
 from passerby.models.base import ReidModel
-from passerby.models.registry import create_model
+from passerby.models.registry import MODELS, create_model, option_value
 from passerby.training.config import TrainConfig
 from passerby.training.run import RunFolder
+from passerby.weights.find import MODEL_FILE, find_file
+from passerby.weights.foreign.recognize import recognize, unwrapped
+from passerby.weights.foreign.recognized import Recognized
 from passerby.weights.load import WeightsReport, load_backbone, load_model
+from passerby.weights.read import read_checkpoint
 
 FILES = {"backbone": "backbone_weights.json", "model": "initial_weights.json"}
 """The files of a run folder that tell which tensors were loaded, by what was loaded."""
+PADDED = "padded"
+"""The stem of a ResNet without the option."""
+
+
+def with_told_options(config: TrainConfig, *, normalization_is_chosen: bool = False) -> tuple[TrainConfig, str]:
+    """Return the config with the options that its starting weights tell and that it does not set, and these in words.
+
+    Raises:
+        ConfigError: if the weights were trained on images of another normalization, and none is chosen for this
+            training.
+    """
+    source = config.model.weights
+    told = _told(source, config.model.name) if source else None
+    if told is None:
+        return config, ""
+    options, normalization = told
+    if normalization != config.data.normalization and not normalization_is_chosen:
+        raise ConfigError(
+            f"'{source}' was trained on images normalized by {normalization}, got data.normalization="
+            f"{config.data.normalization}. Fix: --set data.normalization={normalization}, or set it as it is to keep it"
+        )
+    taken = {name: value for name, value in options.items() if name not in config.model.options}
+    taken = {name: value for name, value in taken.items() if value != _effective(config, name)}
+    named = ", ".join(f"{n}={v if isinstance(v, str) else json.dumps(v)}" for n, v in taken.items())
+    changed = with_overrides(config, {"model.options": {**taken, **config.model.options}})
+    return changed, f"Options of the model as in '{source}': {named}." if named else ""
+
+
+def _told(source: str, model: str) -> tuple[dict[str, Any], str] | None:
+    """Return the options and the normalization of a source of weights; ``None`` where it does not tell ``model``'s."""
+    file, part = find_file(source)
+    if not part and (file.parent / "model.json").is_file() and file.name == MODEL_FILE:
+        described = read_description(file.parent)
+        return (described.options, described.normalization) if described.model == model else None
+    found = _recognized(source)
+    return (dict(found.options), found.normalization) if found is not None and found.model == model else None
+
+
+def _recognized(source: str) -> Recognized | None:
+    """Return the model of another toolkit that a file is of; ``None`` for others, and for those that are not read."""
+    try:
+        return recognize(unwrapped(read_checkpoint(source).state), source)
+    except WeightsError:  # a backbone alone, for example; what is wrong with the file is said where it is loaded
+        return None
 
 
 def load_initial_weights(model: ReidModel, config: TrainConfig) -> tuple[str, WeightsReport] | None:
@@ -29,6 +84,25 @@ def load_initial_weights(model: ReidModel, config: TrainConfig) -> tuple[str, We
         return None
     named = {"missing": config.model.allow_missing, "unexpected": config.model.allow_unexpected}
     return "model", load_model(model, source, ignore=identity_classifiers(model, config), **named)
+
+
+def differences(config: TrainConfig) -> tuple[str, ...]:
+    """Return, in words, which settings the starting weights were trained with that are others here."""
+    if config.model.weights:
+        told = _told(config.model.weights, config.model.name)
+        options, there = told or ({}, config.data.normalization)
+        pairs = {name: (value, _effective(config, name)) for name, value in options.items()}
+        pairs["normalization"] = (there, config.data.normalization)
+    else:
+        found = _recognized(config.model.backbone_weights) if config.model.backbone_weights else None
+        stem = _effective(config, "stem") or PADDED
+        pairs = {"stem": (found.options.get("stem", PADDED) if found else stem, stem)}
+    return tuple(f"trained with {name}={there}, here {here}" for name, (there, here) in pairs.items() if there != here)
+
+
+def _effective(config: TrainConfig, option: str) -> Any:
+    value = option_value(MODELS[config.model.name], config.model.options, option)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def load_backbone_weights(model: ReidModel, config: TrainConfig) -> WeightsReport | None:

@@ -36,7 +36,7 @@ from passerby.training.base import R, Training
 from passerby.training.checkpoint import save_model
 from passerby.training.config import TrainConfig
 from passerby.training.engine import OnCheckpoint, run_training
-from passerby.training.initial import FILES, load_initial_weights, origins
+from passerby.training.initial import FILES, differences, load_initial_weights, origins
 from passerby.training.inputs import INPUTS, check_same_inputs, digests
 from passerby.training.monitor import Monitor
 from passerby.training.neighbors import set_neighbors
@@ -134,7 +134,7 @@ class ImageTraining(Training[Batch, R]):
         """Find the body parts of all training images: process 0 finds them, and the others read what it found."""
         if self.weights is not None:
             part, report = self.weights
-            monitor.message(f"initial weights of the {part}: {report}")
+            monitor.message("; ".join([f"initial weights of the {part}: {report}", *differences(self.config)]))
         images = len(self.loader.samples)
         with self.accelerator.main_process_first(), monitor.preparing("finding body parts", images) as advance:
             self.loader.find_parts(advance)

@@ -18,6 +18,9 @@ _BLOCK = re.compile(r"layer([1-4])\.(\d+)\.conv1\.weight")
 _STEMS = {64: "", 32: "_half"}
 _OSNET_WIDTHS = {64: "x1_0", 48: "x0_75", 32: "x0_5", 16: "x0_25"}
 """The widths of OSNet, by the channels of the stem."""
+_MOBILENET_V2 = (32, 3, 3, 3), (1280, 320, 1, 1)
+"""The shapes of the first and the last convolution of a MobileNetV2."""
+_VIT_BLOCK = re.compile(r"(?:transformer\.res)?blocks\.(\d+)\.\S+")
 
 
 def resnet_name(state: Mapping[str, Tensor], prefix: str = "") -> str | None:
@@ -44,16 +47,44 @@ def osnet_name(state: Mapping[str, Tensor], prefix: str = "") -> str | None:
     return f"osnet_{variant}{width}"
 
 
+def mobilenet_name(state: Mapping[str, Tensor], prefix: str = "") -> str | None:
+    """Return the MobileNetV2 that the tensors under a prefix are of (``mobilenet_v2_ibn_a``), if they are of one."""
+    first, last = (state.get(f"{prefix}features.{number}.0.weight") for number in (0, 18))
+    shapes = tuple(None if tensor is None else tuple(tensor.shape) for tensor in (first, last))
+    if shapes != _MOBILENET_V2:
+        return None
+    return "mobilenet_v2" + ("_ibn_a" if f"{prefix}features.2.conv.0.1.IN.weight" in state else "")
+
+
+def vit_name(state: Mapping[str, Tensor], prefix: str = "") -> str | None:
+    """Return the depth and width of the Vision Transformer that the tensors under a prefix are of, in words."""
+    token = state.get(f"{prefix}cls_token", state.get(f"{prefix}class_embedding"))
+    if token is None or token.ndim == 0:
+        return None
+    blocks = {match[1] for name in state if (match := _VIT_BLOCK.fullmatch(name.removeprefix(prefix)))}
+    return f"a ViT of {len(blocks)} blocks and width {token.shape[-1]}"
+
+
 def architecture(state: Mapping[str, Tensor]) -> str | None:
     """Return the known network that is somewhere in a state: ``resnet101``, ``osnet_x0_5``; ``None`` for others."""
     for prefix in _prefixes(state):
-        if name := resnet_name(state, prefix) or osnet_name(state, prefix):
-            return name
+        for name in (resnet_name, osnet_name, mobilenet_name, vit_name):
+            if found := name(state, prefix):
+                return found
     return None
+
+
+def way_to_build(network: str) -> str:
+    """Return how a model of a network that :func:`architecture` names is built, for an error's fix."""
+    if network.startswith("osnet"):
+        return f"take the model {network}"
+    if network.startswith("a ViT"):
+        return "set the options depth and width (and heads) of the model to the file's"
+    return f"build the model with backbone={network}"
 
 
 def _prefixes(state: Mapping[str, Tensor]) -> list[str]:
     """Return what stands before the stem's name, shortest first."""
-    stems = ("conv1.weight", "conv1.conv.weight")
+    stems = ("conv1.weight", "conv1.conv.weight", "features.0.0.weight", "cls_token", "class_embedding")
     found = {name.removesuffix(stem) for name in state for stem in stems if name.endswith(stem)}
     return sorted((prefix for prefix in found if prefix == "" or prefix.endswith(".")), key=len)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from passerby.compat import current_state, former_tensor_name
 from passerby.errors import WeightsError
-from passerby.weights.architecture import architecture
+from passerby.weights.architecture import architecture, way_to_build
 from passerby.weights.key_maps import flat_to_nested, strong_baseline_names
 from passerby.weights.read import COUNTER, Checkpoint, State, check_none, file_digest, read_checkpoint
 from passerby.weights.read import read_state as read_state
@@ -217,11 +217,14 @@ def _check_fit(module: nn.Module, report: WeightsReport, *, unexpected: tuple[st
         return
     expected = architecture(module.state_dict())
     named = f"; its names and shapes are those of {network}" if network else ""
-    named += f", expected {expected}" if network and expected and expected != network else ""
-    raise WeightsError(
-        f"'{report.source}' does not fit {type(module).__name__}: {report}{named}. Fix: give a checkpoint of exactly "
-        f"this model (backbone, depth, variant), or allow by name what may be {_allowed_by(report, left)}"
+    fix = (
+        "give a checkpoint of exactly this model (backbone, depth, variant), or allow by name what may be "
+        f"{_allowed_by(report, left)}"
     )
+    if network and expected and expected != network:
+        named += f", expected {expected}"
+        fix = f"give a checkpoint of {expected}, or {way_to_build(network)}"
+    raise WeightsError(f"'{report.source}' does not fit {type(module).__name__}: {report}{named}. Fix: {fix}")
 
 
 def _allowed_by(report: WeightsReport, left: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from passerby.compat import DEFAULTS
 from passerby.cli.recipe_names import declared_recipes
 from passerby.recipes.registry import RECIPES
 from passerby.training.config import TrainConfig
@@ -122,9 +123,25 @@ def test_an_existing_folder_is_kept(run, figures: Path, tiny: tuple[str, ...], t
 
 
 def test_init_is_the_setting_of_initial_weights(run, loop: Recorder, tmp_path: Path) -> None:
-    assert run("train", "aap_reid", "--data", "a", "--init", "runs/7", "--run", tmp_path / "run").code == 0
+    start = tmp_path / "7"
+    start.mkdir()
+    (start / "model.safetensors").touch()
+    described: dict[str, Any] = {
+        "model": "aap_reid",
+        "options": {"backbone": "resnet18"},
+        "num_classes": 3,
+        "size": [256, 128],
+    }
+    described["defaults"] = DEFAULTS
+    (start / "model.json").write_text(json.dumps(described))
+    done = run("train", "aap_reid", "--data", "a", "--init", start, "--run", tmp_path / "run")
+    assert done.code == 0
     assert loop.config is not None
-    assert loop.config.model.weights == "runs/7"
+    assert loop.config.model.weights == str(start)
+    assert loop.config.model.options["backbone"] == "resnet18"
+    assert f"as in '{start}': backbone=resnet18." in done.out.replace("\n", " ")
+    absent = run("train", "aap_reid", "--data", "a", "--init", tmp_path / "8", "--run", tmp_path / "run")
+    assert "no checkpoint at" in absent.err
     assert "leave --init out" in run("train", "pose", "--data", "a", "--init", "runs/7").err
 
 

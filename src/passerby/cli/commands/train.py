@@ -146,15 +146,21 @@ def _train_recipe(
     run: Path | None,
     resume: Path | None,
 ) -> None:
+    from passerby.config import parse_overrides
     from passerby.figures.training_curves import save_loss_curves
     from passerby.recipes.registry import load_recipe
     from passerby.training.classes import ClassResult, train_classes
+    from passerby.training.initial import with_told_options
     from passerby.training.loop import train as train_people
 
     config = None
     if resume is None:
         assert recipe is not None
         config = _configured(load_recipe(recipe), data, test_data, settings, expected=_EXPECTED)
+        chosen = "data.normalization" in parse_overrides(settings)
+        config, told = with_told_options(config, normalization_is_chosen=chosen)
+        if told and _is_first_process():
+            typer.echo(told)
         run = run or default_run(config.recipe)
     folder = resume or run
     assert folder is not None

@@ -7,7 +7,7 @@ from typing import Any
 
 from passerby.errors import WeightsError
 from passerby.weights.architecture import resnet_name
-from passerby.weights.foreign.recognized import SMALL, TALL, Recognized, State, count_people
+from passerby.weights.foreign.recognized import IMAGE_SIZE, SMALL, TALL, Recognized, State, count_people
 from passerby.weights.key_maps import strong_baseline_names
 
 _FAST_REID = "fast-reid"
@@ -42,8 +42,11 @@ def fast_reid(state: State, source: str) -> Recognized | None:
     options: dict[str, Any] = {"backbone": backbone, "stem": "unpadded"}
     options |= {"pooling": "gem"} if has_gem else {}
     options |= {"non_local": True} if non_local else {}
-    people = count_people(state, "heads.weight", "heads.classifier.weight")
-    fixed = "a pooling without weights, which is taken to be the average, as in fast-reid's BoT"
+    said = (
+        count_people(state, "heads.weight", "heads.classifier.weight"),
+        *(() if has_gem else ("a pooling without weights, which is taken to be the average, as in fast-reid's BoT",)),
+        "images are resized with a bilinear filter here, with a bicubic one in fast-reid",
+    )
     return Recognized(
         toolkit=_FAST_REID,
         architecture=backbone + (" with non-local blocks" if non_local else "") + (" and GeM" if has_gem else ""),
@@ -51,7 +54,8 @@ def fast_reid(state: State, source: str) -> Recognized | None:
         options=options,
         sizes=(SMALL, TALL) if has_gem or non_local else (SMALL,),
         rename=strong_baseline_names,
-        said=(people,) if has_gem else (people, fixed),
+        untold=(IMAGE_SIZE,) if "pixel_mean" in state else (IMAGE_SIZE, "normalization"),
+        said=said,
     )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 State = Mapping[str, Tensor]
 Rename = Callable[[State], dict[str, Tensor]]
 SMALL, TALL = (256, 128), (384, 128)
+IMAGE_SIZE = "image size"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,8 @@ class Recognized:
     """The image sizes (height, width) that it can be of; several if the file does not tell."""
     normalization: str = "imagenet"
     """The normalization of images."""
+    untold: tuple[str, ...] = (IMAGE_SIZE, "normalization")
+    """The settings that are the toolkit's defaults, as the file does not tell them."""
     rename: Rename = dict
     """The function from the file's tensors to those of the model."""
     said: tuple[str, ...] = ()

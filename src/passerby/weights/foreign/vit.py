@@ -60,6 +60,7 @@ def transreid(state: State, source: str) -> Recognized | None:
         options={"size": list(size), "stride": stride, "width": positions.shape[-1], "heads": heads},
         sizes=(size,),
         normalization="half",
+        untold=("normalization",),
         rename=_transreid_names,
         said=tuple(said),
     )
@@ -95,6 +96,7 @@ def clip_reid(state: State, source: str) -> Recognized | None:
         },
         sizes=(size,),
         normalization="half",
+        untold=("normalization",),
         rename=_clip_names,
         said=(
             count_people(state, "classifier.weight"),
