@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from passerby.compat import DEFAULTS
 from passerby.cli.recipe_names import declared_recipes
+from passerby.compat import DEFAULTS
 from passerby.recipes.registry import RECIPES
 from passerby.training.config import TrainConfig
 
