@@ -63,7 +63,8 @@ def test_ibn_forgets_the_style_of_half_the_channels() -> None:
     assert (styled[:, 3:] - y[:, 3:]).abs().mean() > 1
 
 
-def test_ibn_is_the_two_layers_of_torch() -> None:
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_ibn_is_the_two_layers_of_torch(momentum: float | None) -> None:
     torch.manual_seed(0)
     norm, first, second = IBN(7), nn.InstanceNorm2d(3, affine=True), nn.BatchNorm2d(4)
     for module in (norm.IN, norm.BN):
@@ -71,6 +72,7 @@ def test_ibn_is_the_two_layers_of_torch() -> None:
         nn.init.uniform_(module.bias, -1, 1)
     first.load_state_dict(norm.IN.state_dict())
     second.load_state_dict(norm.BN.state_dict())
+    norm.BN.momentum = second.momentum = momentum  # None: the mean of all batches, as re-estimation takes it
     for training in (True, True, False):
         x = (3 * torch.randn(4, 7, 6, 5) + torch.randn(1, 7, 1, 1)).requires_grad_()
         for module in (norm, first, second):

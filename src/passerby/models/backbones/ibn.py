@@ -45,11 +45,11 @@ class IBN(nn.Module):
         mean, square = mean.mean(dim=0, keepdim=True), square.mean(dim=0, keepdim=True)
         with torch.no_grad():
             variance = (square - mean.square()).clamp_min(0) * number / max(1, number - 1)
-            share = norm.momentum or 0.0
+            assert norm.num_batches_tracked is not None
+            norm.num_batches_tracked.add_(1)
+            share = 1 / norm.num_batches_tracked.item() if norm.momentum is None else norm.momentum  # None: of all
             norm.running_mean.lerp_(mean[0].to(norm.running_mean.dtype), share)
             norm.running_var.lerp_(variance[0].to(norm.running_var.dtype), share)
-            if norm.num_batches_tracked is not None:
-                norm.num_batches_tracked.add_(1)
         return _affine(norm, mean, square)
 
 
