@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from passerby.errors import WeightsError
 from passerby.weights import catalog
 from passerby.weights.catalog import CATALOG, Shipped, shipped
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 MOST = 12_000_000
 """The bytes that all weights in the package may have."""
 
@@ -23,6 +26,21 @@ def test_every_entry_is_complete_and_small() -> None:
     assert {file.name for file in files} >= {"model.safetensors", "model.json"}
     assert sum(file.stat().st_size for file in files) < MOST
     assert {folder.name for folder in folders if folder} == {p.name for p in catalog._PLACE.iterdir()}
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_every_entry_states_license_and_origin(name: str) -> None:
+    entry, folder = CATALOG[name], catalog._PLACE / name
+    assert re.fullmatch(r"Apache-2\.0( AND [\w.-]+)*", entry.license)
+    (start,) = folder.glob("LICENSE*")  # that of the weights that the training started from
+    assert "(MIT)" not in entry.credit or "Permission is hereby granted, free of charge" in start.read_text()
+    described = json.loads((folder / "model.json").read_text())
+    assert described["weights"]["backbone"]["source"]
+    card = (REPOSITORY / "docs" / "street.md").read_text()
+    assert all(words in card for words in (f"`{name}`", entry.license, "## Limits", "For whom it is worse"))
+    height, width = described["size"]
+    assert f"{height}×{width}" in entry.about
+    assert f"{height}×{width}" in card
 
 
 @pytest.mark.parametrize("name", CATALOG)
@@ -49,7 +67,7 @@ def test_a_run_folder_of_ones_own_goes_before(tmp_path: Path, monkeypatch: pytes
 
 def test_a_damaged_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog, "_PLACE", tmp_path)
-    monkeypatch.setitem(CATALOG, "mine", Shipped(sha256="0" * 64, about=""))
+    monkeypatch.setitem(CATALOG, "mine", Shipped(sha256="0" * 64, about="", license="", credit=""))
     with pytest.raises(WeightsError, match=r"'mine' .* damaged \(SHA-256 nothing"):
         shipped("mine")
     (tmp_path / "mine").mkdir()

