@@ -39,11 +39,12 @@ FAMILIES: dict[str, dict[str, Any]] = {
 SIZE = (64, 32)
 
 
-def make_run(folder: Path, name: str, **evaluation: Any) -> Path:
+def make_run(folder: Path, name: str, options: dict[str, Any] | None = None, **evaluation: Any) -> Path:
     """A run of a model whose batch statistics are not those of a fresh one."""
+    options = FAMILIES.get(name, {}) if options is None else options
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = create_model(name, num_classes=3, **FAMILIES.get(name, {}))
+        network = create_model(name, num_classes=3, **options)
         for module in network.modules():
             if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
                 assert module.running_mean is not None
@@ -53,7 +54,7 @@ def make_run(folder: Path, name: str, **evaluation: Any) -> Path:
         if name == "dual_attention":
             network.self_attention.alpha.data.fill_(0.5)
     folder.mkdir(parents=True)
-    save_model(RunFolder(folder), network, options=FAMILIES.get(name, {}), size=SIZE, evaluation=evaluation)
+    save_model(RunFolder(folder), network, options=options, size=SIZE, evaluation=evaluation)
     return folder
 
 
@@ -116,6 +117,11 @@ def test_the_graph_alone_takes_images_of_any_size(osnet: tuple[Path, Path]) -> N
         cosine = torch.nn.functional.cosine_similarity(torch.from_numpy(raw), expected)
         assert cosine.min() >= 0.9999
         np.testing.assert_allclose(np.linalg.norm(embedding, axis=1), 1, rtol=1e-5)
+
+
+def test_a_network_with_instance_batch_normalization_takes_any_number_of_images(tmp_path: Path, people: Path) -> None:
+    run = make_run(tmp_path / "run", "strong_baseline", {"backbone": "mobilenet_v2_ibn_a"})
+    assert export_onnx(load(run, device="cpu"), tmp_path / "model.onnx", crops=str(people)).parity.cosine >= 0.9999
 
 
 def test_the_file_describes_its_model(osnet: tuple[Path, Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -11,12 +12,14 @@ from typing import Any
 from passerby.errors import ConfigError
 from passerby.export.network import ServedNetwork, network_graph
 from passerby.export.parity import Crops, Parity, TorchNetwork, check_parity, measure_parity
+from passerby.export.precision.half import with_half_weights
+from passerby.export.precision.int8 import SYNTHETIC, Quantization, calibration_pixels, quantize, speed_ratio
 from passerby.export.preprocessing import IR_VERSION, preprocessing
 from passerby.files import atomic_write
 from passerby.inference.model import Model
-from passerby.inference.onnx.session import FORMAT, SchemaDescription
+from passerby.inference.onnx.session import FORMAT, Precision, SchemaDescription
 from passerby.inference.session import evaluation_mode
-from passerby.weights.onnx_file import import_package, with_description
+from passerby.weights.onnx_file import content_digest, import_package, with_description
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,11 @@ class Exported:
     size: int
     """The number of its bytes."""
     parity: Parity
+    fingerprint: str
+    quantization: Quantization | None = None
+    """The way it was quantized, if it is int8."""
+    speed: float | None = None
+    """The CPU time of the network in single precision divided by that in int8, here: above 1, int8 is faster."""
 
 
 def check_exportable(model: Model) -> None:
@@ -45,16 +53,26 @@ def check_exportable(model: Model) -> None:
         import_package(package)
 
 
-def export_onnx(model: Model, path: str | Path, *, crops: str | None = None, license: str | None = None) -> Exported:  # noqa: A002 - the word of the file
+def export_onnx(
+    model: Model,
+    path: str | Path,
+    *,
+    crops: str | None = None,
+    license: str | None = None,  # noqa: A002 - the word of the file
+    precision: Precision = "float32",
+    calibration: str | None = None,
+) -> Exported:
     """Write a model as an ONNX file, atomically, after its embeddings were compared with the network's.
 
     Args:
         model: the model, on the CPU.
         crops: where the images are that are compared; by default synthetic ones.
         license: the license of the weights, which the file states.
+        precision: ``float16`` stores weights in half precision, ``int8`` computes most convolutions in int8.
+        calibration: where the images are that int8 is calibrated on; by default further ones of ``crops``.
 
     Raises:
-        ConfigError: if the model cannot be exported (:func:`check_exportable`).
+        ConfigError: if the model cannot be exported (:func:`check_exportable`), or not in int8.
         OutputError: if PyTorch cannot export the network, the embeddings differ, or the file cannot be written.
     """
     check_exportable(model)
@@ -62,25 +80,52 @@ def export_onnx(model: Model, path: str | Path, *, crops: str | None = None, lic
     normalize = model.protocol.normalize
     with evaluation_mode(model.network):
         served = ServedNetwork(model.network, normalization=model.normalization, normalize=normalize).eval()
-        graph = _joined(preprocessing(model.size), network_graph(served, model.size))
-    graph.producer_name, graph.producer_version = "passerby", version("passerby")
-    graph.doc_string = f"{model.card.name}: {model.card.paper}"
-    content = graph.SerializeToString()
+        network = network_graph(served, model.size)
+    quantization, speed = None, None
+    if precision == "int8":
+        place = calibration or crops
+        compared = images.names if place == crops else frozenset[str]()
+        pixels = calibration_pixels(place, model.size, without=compared)
+        exact = network
+        network, quantization = quantize(exact, pixels, data=place or SYNTHETIC, name=model.card.name)
+        speed = speed_ratio(exact, network, pixels)
+    elif precision == "float16":
+        network = with_half_weights(network)
+    content = _serialized(model, network)
+    about = describe(model, precision, content)
     with atomic_write(path) as partial:
         partial.write_bytes(content)
-        network = TorchNetwork(model.session, model.size)
-        parity = measure_parity(partial, network, images, normalize=normalize)
-        check_parity(parity, model.card.name)
-        partial.write_bytes(with_description(content, describe(model, parity, license=license)))
+        parity = measure_parity(partial, TorchNetwork(model.session, model.size), images, normalize=normalize)
+        check_parity(parity, model.card.name, precision)
+        about |= {"license": license, "parity": parity.to_dict()}
+        about |= {"quantization": quantization.to_dict()} if quantization else {}
+        partial.write_bytes(with_description(content, about))
         size = partial.stat().st_size
-    return Exported(Path(path), size, parity)
+    return Exported(Path(path), size, parity, about["fingerprint"], quantization, speed)
 
 
-def describe(model: Model, parity: Parity, *, license: str | None = None) -> dict[str, Any]:  # noqa: A002 - the word of the file
-    """Return what the file says about its model (:class:`~passerby.inference.onnx.session.OnnxDescription`)."""
+def _serialized(model: Model, network: Any) -> bytes:
+    """Return the bytes of the whole graph, without description."""
+    graph = _joined(preprocessing(model.size), network)
+    graph.producer_name, graph.producer_version = "passerby", version("passerby")
+    graph.doc_string = f"{model.card.name}: {model.card.paper}"
+    content: bytes = graph.SerializeToString()
+    return content
+
+
+def describe(model: Model, precision: Precision, content: bytes) -> dict[str, Any]:
+    """Return what the file says about its model (:class:`~passerby.inference.onnx.session.OnnxDescription`).
+
+    Embeddings in int8 are not those of the run: their fingerprint is of the file's content, too, and distances that the
+    run is calibrated for are not theirs.
+    """
     card = model.card
     calibration = model.calibration
     schema = model.schema
+    digest = model.session.digest(str(model.size))
+    if precision == "int8":
+        digest = hashlib.sha256(f"{digest} int8 {content_digest(content)}".encode()).hexdigest()
+        calibration = None
     return {
         "format": FORMAT,
         "passerby": version("passerby"),
@@ -94,9 +139,10 @@ def describe(model: Model, parity: Parity, *, license: str | None = None) -> dic
         "backbone": model.backbone,
         "size": list(model.size),
         "embedding_size": model.embedding_size,
-        "precision": "float32",
-        "digest": model.session.digest(str(model.size)),
-        "fingerprint": model.fingerprint,
+        "precision": precision,
+        "digest": digest,
+        "fingerprint": digest[:16],
+        "run": model.fingerprint,
         "normalization": model.normalization,
         "evaluation": {
             **{name: getattr(model.protocol, name) for name in ("flip_tta", "normalize")},
@@ -104,8 +150,6 @@ def describe(model: Model, parity: Parity, *, license: str | None = None) -> dic
         },
         "attributes": None if schema is None else SchemaDescription.of(schema).model_dump(),
         "calibration": None if calibration is None else calibration.to_dict(),
-        "license": license,
-        "parity": parity.to_dict(),
     }
 
 

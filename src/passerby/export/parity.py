@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from passerby.data.images.decode import open_image, to_tensor
 from passerby.data.images.open import list_images
 from passerby.errors import OutputError
-from passerby.inference.onnx.session import ATTRIBUTES, EMBEDDING, IMAGES, LOCAL
+from passerby.inference.onnx.session import ATTRIBUTES, EMBEDDING, IMAGES, LOCAL, Precision
 from passerby.types import ModelOutput
 from passerby.weights.onnx_file import import_package
 
@@ -25,12 +25,26 @@ BATCHES = (1, 4, 17)
 """The numbers of images that are embedded at once."""
 SYNTHETIC = "pedestrians:people=6,cameras=3,images=1"
 """The crops that are compared where no others are given."""
-MIN_COSINE = 0.9999
-"""The least cosine between an embedding of the file and that of the network."""
-MAX_STRETCH = 0.01
-"""The most that their lengths differ, as a share."""
-MAX_SHIFT = 0.01
-"""The most that the probability of an attribute's value differs."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """The difference between a file and its network that is accepted."""
+
+    cosine: float = 0.9999
+    """The least cosine between an embedding of the file and that of the network."""
+    stretch: float = 0.01
+    """The most that their lengths differ, as a share."""
+    shift: float = 0.01
+    """The most that the probability of an attribute's value differs."""
+
+
+TOLERANCES: dict[Precision, Tolerance] = {
+    "float32": Tolerance(),
+    "float16": Tolerance(),
+    "int8": Tolerance(cosine=0.97, stretch=0.15, shift=0.25),
+}
+"""The tolerance of each precision; the worst image counts."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +67,17 @@ class Parity:
         """Return plain values for JSON."""
         return {**asdict(self), "batches": list(BATCHES)}
 
-    def faults(self, least: float = MIN_COSINE) -> list[str]:
+    def faults(self, tolerance: Tolerance) -> list[str]:
         """Return what does not agree, in words. Values that are no numbers do not agree."""
+        least, stretch, shift = tolerance.cosine, tolerance.stretch, tolerance.shift
         found = []
         for name, value in (("cosine", self.cosine), ("cosine of stripes", self.local_cosine)):
             if value is not None and not value >= least:
                 found.append(f"{name} {value:.6f}, expected at least {least}")
-        if not self.stretch <= MAX_STRETCH:
-            found.append(f"lengths that differ by {self.stretch:.2%}, expected at most {MAX_STRETCH:.0%}")
-        if self.attribute_shift is not None and not self.attribute_shift <= MAX_SHIFT:
-            found.append(f"probabilities that differ by {self.attribute_shift:.4f}, expected at most {MAX_SHIFT}")
+        if not self.stretch <= stretch:
+            found.append(f"lengths that differ by {self.stretch:.2%}, expected at most {stretch:.0%}")
+        if self.attribute_shift is not None and not self.attribute_shift <= shift:
+            found.append(f"probabilities that differ by {self.attribute_shift:.4f}, expected at most {shift}")
         return found
 
 
@@ -72,6 +87,8 @@ class Crops:
 
     images: tuple[Image.Image, ...]
     place: str
+    names: frozenset[str] = frozenset()
+    """The names of the images there."""
 
     @classmethod
     def of(cls, place: str | None = None) -> Crops:
@@ -84,7 +101,8 @@ class Crops:
         source, samples = list_images(place or SYNTHETIC, "all")
         most = max(BATCHES)
         chosen = [samples[i * len(samples) // most] for i in range(most)]
-        return cls(tuple(open_image(source, sample.path) for sample in chosen), place or SYNTHETIC)
+        images = tuple(open_image(source, sample.path) for sample in chosen)
+        return cls(images, place or SYNTHETIC, frozenset(sample.path for sample in chosen))
 
     def batches(self, size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
         """Yield batches ``(b, H, W, 3)``: each image alone as it is, then several of one size, of a model's and not."""
@@ -161,14 +179,17 @@ def _most(values: Tensor) -> float:
     return values.max().item()
 
 
-def check_parity(parity: Parity, name: str, *, least: float = MIN_COSINE) -> None:
-    """Check that a file agrees with its network.
+def check_parity(parity: Parity, name: str, precision: Precision = "float32") -> None:
+    """Check that a file agrees with its network as its precision has to.
 
     Raises:
         OutputError: if it does not.
     """
-    if faults := parity.faults(least):
+    if faults := parity.faults(TOLERANCES[precision]):
+        fix = "serve the run itself" if precision == "float32" else "export it with --precision float32"
+        if precision == "int8":
+            fix = "calibrate on images like those it will see (--calibration-data), or use --precision float16"
         raise OutputError(
             f"the ONNX file of {name} gives other embeddings than its run: got {'; '.join(faults)}, over "
-            f"{parity.images} images of {parity.data}. No file is written. Fix: serve the run itself"
+            f"{parity.images} images of {parity.data}. No file is written. Fix: {fix}"
         )

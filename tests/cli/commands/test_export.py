@@ -47,3 +47,34 @@ def test_a_run_is_exported_embedded_evaluated_and_searched(
         assert code == 1
         assert len(err.strip().splitlines()) == 1, err
         assert "Fix: " in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--int8", "--precision", "float16"), "--int8 and --precision float16 exclude each other. Fix: "),
+        (("--calibration-data", "x"), "--calibration-data is for int8, and the precision is float32. Fix: "),
+    ],
+)
+def test_options_that_contradict_each_other(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path, words: tuple[str, ...], message: str
+) -> None:
+    code, _, err = run("export", "street", "-o", tmp_path / "model.onnx", *words)
+    assert code == 1
+    assert message in err
+
+
+def test_the_shipped_weights_in_int8(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path, draw_people: Callable[..., Path]
+) -> None:
+    many = draw_people(tmp_path / "many", people=12, cameras=3, images=3)
+    file = tmp_path / "model.onnx"
+    code, out, err = run("export", "street", "-o", file, "--int8", "--data", many)
+    assert code == 0, err
+    assert "convolutions are in int8, calibrated on" in out
+    assert "times the CPU time of float32" in out
+    query = next((many / "query").iterdir())
+    assert run("embed", "street", many, "-o", tmp_path / "g.parquet", "--split", "gallery")[0] == 0
+    code, _, err = run("search", file, query, "--gallery", tmp_path / "g.parquet")
+    assert code == 1, "a gallery of the run is not one of its int8 file"
+    assert "Fix: embed the gallery again" in err or "fingerprint" in err

@@ -2,7 +2,7 @@
 
 The file stands alone: it describes its model (:class:`OnnxDescription`), so that embedding, evaluation and search need
 no run folder. Its fingerprint is that of the run, as its embeddings are, which the export checked: galleries and
-calibrations of one serve the other.
+calibrations of one serve the other. A file in int8 makes embeddings of its own, and has a fingerprint of its own.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from passerby.models.card import ModelCard
 from passerby.types import Distance, ModelOutput
 from passerby.weights.onnx_file import OnnxFile, import_package, read_onnx
 
+Precision = Literal["float32", "float16", "int8"]
+"""The precision of a file: ``float16`` stores weights in half precision, ``int8`` computes most convolutions so."""
 FORMAT = 1
 """The version of the description."""
 EMBEDDING, RAW, LOCAL, ATTRIBUTES = "embedding", "raw_embedding", "local", "attributes"
@@ -98,9 +100,10 @@ class OnnxDescription(_Part):
     backbone: StrictStr | None
     size: tuple[StrictInt, StrictInt]
     embedding_size: StrictInt = Field(ge=1, le=_MOST_DIMENSIONS)
-    precision: Literal["float32", "float16", "int8"]
+    precision: Precision
     digest: StrictStr = Field(pattern="^[0-9a-f]{64}$")
-    """The digest of the run's weights and size; its first 16 digits are the fingerprint."""
+    """The digest of the run's weights and size, and of the file where it is ``int8``; its first 16 digits are the
+    fingerprint."""
     fingerprint: StrictStr
     normalization: StrictStr
     """The normalization of pixels inside the file, for a reader to know."""

@@ -29,7 +29,8 @@ class IBN(nn.Module):
         own, batch = x.mean(dim=(2, 3)), x.square().mean(dim=(2, 3))  # (b, c): moments of each map
         by_instance = _affine(self.IN, own[:, : self.instances], batch[:, : self.instances])
         by_batch = self._batch(own[:, self.instances :], batch[:, self.instances :], x.shape[2] * x.shape[3])
-        factors = [by_instance, tuple(part.expand(len(x), -1) for part in by_batch)]
+        # x.shape[0], not len(x), which would fix the number of images in an exported graph
+        factors = [by_instance, tuple(part.expand(x.shape[0], -1) for part in by_batch)]
         scale, shift = (torch.cat(parts, dim=1)[:, :, None, None] for parts in zip(*factors, strict=True))
         return torch.addcmul(shift, x, scale)
 

@@ -1,0 +1,1 @@
+"""Weights and computation of ONNX files in less than single precision."""
