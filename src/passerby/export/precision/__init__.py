@@ -1,1 +1,1 @@
-"""Weights and computation of ONNX files in less than single precision."""
+"""The weights and the computation of ONNX files in less than single precision."""

@@ -15,7 +15,7 @@ from passerby.weights.onnx_file import import_package
 BATCH = 8
 """The number of images that go through a graph at once."""
 Pixels: TypeAlias = NDArray[np.float32]
-"""Images ``(n, 3, h, w)`` from 0 to 255, of the model's size."""
+"""The images ``(n, 3, h, w)`` from 0 to 255, of the model's size."""
 Ranges: TypeAlias = dict[str, tuple[float, float]]
 """The least and the greatest value of each map, by name; zero is always within."""
 _CLIPPED = ("Relu", "Clip")

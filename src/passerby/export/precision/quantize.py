@@ -1,4 +1,4 @@
-"""Convolutions in int8: levels before and behind them, weights as whole numbers per output channel.
+"""The int8 form of convolutions: levels before and behind them, weights as whole numbers per output channel.
 
 A map x is q = x / step + zero, rounded, one of 256 levels (``QuantizeLinear``); weights of output channel c are whole
 numbers from -127 to 127 times max |w_c| / 127; biases are 32-bit multiples of both steps. What stands between
