@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, TypeAlias, cast
+from typing import Annotated, Any, TypeAlias, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -292,6 +292,18 @@ class _StoredOrigin(Frozen):
     keypoints: _StoredKeypoints | None = None
 
 
+def origin_of(values: dict[str, Any]) -> Origin:
+    """Return the origin that a file states as plain values.
+
+    Raises:
+        ValueError: if they are not those of an origin (also pydantic's errors).
+    """
+    found = _StoredOrigin.model_validate_json(json.dumps(values), strict=True)
+    groups = tuple((current_attribute(name), values) for name, values in found.attributes)
+    source = None if found.keypoints is None else KeypointOrigin(**dict(found.keypoints))
+    return Origin(**{**dict(found), "attributes": groups, "keypoints": source})
+
+
 def _origin(file: Path, schema: pa.Schema) -> Origin:
     try:
         stored = current_settings(json.loads(schema.metadata[_KEY]), within="embeddings")
@@ -302,10 +314,7 @@ def _origin(file: Path, schema: pa.Schema) -> Origin:
             raise DatasetLayoutError(
                 f"{file} has format {version}, this passerby reads up to {FORMAT}. Fix: update passerby or embed again"
             )
-        found = _StoredOrigin.model_validate_json(json.dumps(stored), strict=True)
-        groups = tuple((current_attribute(name), values) for name, values in found.attributes)
-        source = None if found.keypoints is None else KeypointOrigin(**dict(found.keypoints))
-        return Origin(**{**dict(found), "attributes": groups, "keypoints": source})
+        return origin_of(stored)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise DatasetLayoutError(
             f"{file} is a Parquet file, but its description of the embeddings is damaged. Fix: make it again with "
@@ -359,6 +368,7 @@ __all__ = [
     "attribute_names",
     "check_embeddings_path",
     "has_image_paths",
+    "origin_of",
     "read_embeddings",
     "read_query_gallery",
     "write_embeddings",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -217,7 +218,7 @@ class PreparedColumns:
             ProtocolError: if a row holds NaN or infinity, or is zero and to be normalized.
         """
         rows = _checked_rows(y.detach(), normalize=normalize)
-        center = rows[:: max(1, len(rows) // _CENTER_SAMPLES)].median(dim=0).values
+        center = _medians(rows[:: max(1, len(rows) // _CENTER_SAMPLES)])
         return cls(y, PreparedRows(rows.stored, rows.norms, center).materialize(), center, normalize)
 
     def distances_of(self, x: Float[Tensor, "m e"]) -> EuclideanDistance:
@@ -232,6 +233,14 @@ class PreparedColumns:
         rows = _checked_rows(x.detach(), normalize=self.normalize)
         squared_euclidean(rows[:0], self.rows[:0])  # raises if dimensions or dtypes differ
         return EuclideanDistance(PreparedRows(rows.stored, rows.norms, self.center).materialize(), self.rows)
+
+
+def _medians(rows: Float[Tensor, "n d"]) -> Float[Tensor, " d"]:
+    """Return the median of each dimension, of an even number of values the lower one."""
+    if rows.is_cuda or not len(rows):
+        return rows.median(dim=0).values
+    middle = (len(rows) - 1) // 2  # NumPy's partition takes a fifth of the time
+    return torch.from_numpy(np.partition(rows.T.cpu().numpy(), middle, axis=1)[:, middle].copy())
 
 
 def _checked_rows(embedding: Float[Tensor, "n d"], *, normalize: bool) -> PreparedRows:

@@ -1,0 +1,203 @@
+"""A gallery on disk as it is read: the shards of one version, and the search in them."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from jaxtyping import Float
+from torch import Tensor
+
+from passerby.errors import DatasetLayoutError, OutputError, ProtocolError, ShapeError
+from passerby.gallery.store.manifest import MANIFEST, PARTIAL, SHARDS, Manifest, read_manifest
+from passerby.gallery.store.search import Selection, places_of, search
+from passerby.gallery.store.shard import DamagedShardError, Shard
+from passerby.gallery.store.where import Where
+from passerby.gallery.store.writer import Writer, writing
+
+_LOG = logging.getLogger(__name__)
+_TRIES = 20
+"""The number of times that a manifest is read anew because a writer has removed a shard in between."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One row that a search found."""
+
+    shard: Shard
+    place: int
+    """The row within the shard."""
+    distance: float
+
+
+class Reader:
+    """A gallery on disk, at the version that was read last; :meth:`search` reads a newer one.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        DatasetLayoutError: if it is none, or its manifest is damaged. Damaged shards are set aside, with a warning.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).expanduser().absolute()
+        self.manifest: Manifest
+        self.shards: list[Shard] = []
+        self._seen: tuple[int, ...] = ()
+        self._damaged: set[str] = set()
+        self._writer: Writer | None = None
+        self._tidy()
+        self.refresh()
+
+    def __len__(self) -> int:
+        """Return the number of rows, junk too."""
+        return sum(map(len, self.shards))
+
+    @property
+    def version(self) -> int:
+        """The version that was read last; it grows with every change."""
+        return self.manifest.version
+
+    @property
+    def lost(self) -> int:
+        """The number of rows of shards that were damaged and set aside."""
+        return sum(each.rows for each in self.manifest.lost)
+
+    def refresh(self) -> bool:
+        """Read the newest version, and return whether there was one; costs one call of the system if not.
+
+        Raises:
+            DatasetLayoutError: if the gallery is gone or damaged.
+        """
+        if self._stamp() == self._seen:
+            return False
+        for _ in range(_TRIES):
+            seen, manifest = self._stamp(), read_manifest(self.path)
+            try:
+                shards, damaged = self._opened(manifest)
+            except FileNotFoundError:
+                if self._stamp() != seen:
+                    continue  # a writer has replaced the manifest and then removed the shard
+                shards, damaged = self._opened(manifest, missing=True)
+            self.manifest, self.shards, self._seen = manifest, shards, seen
+            if damaged:
+                self._set_aside(damaged)
+            return True
+        raise DatasetLayoutError(f"'{self.path}' changes faster than it can be read. Fix: try again")
+
+    def search(
+        self, query: Float[Tensor, "q d"], k: int, where: Where | Sequence[Where] | None = None
+    ) -> list[list[Found]]:
+        """Return the k nearest rows of each query, or all that satisfy the conditions where they are fewer.
+
+        Distances, order and ties are those of :func:`passerby.retrieval.ranking.top_k` for the rows that may be found.
+
+        Args:
+            query: queries, made as the gallery's embeddings are.
+            k: the number of rows, at least 1.
+            where: conditions for all queries, or those of each; queries of equal ones share the work.
+
+        Raises:
+            ProtocolError: if k is below 1, or a query is not finite or has no direction.
+            ShapeError: if queries have other dimensions than the gallery.
+        """
+        if k < 1:
+            raise ProtocolError(f"k must be at least 1, got {k}")
+        if query.ndim != 2 or query.shape[1] != self.manifest.dimensions:
+            raise ShapeError(f"got queries {tuple(query.shape)}, expected (q, {self.manifest.dimensions})")
+        conditions = [where or Where()] * len(query) if where is None or isinstance(where, Where) else list(where)
+        self.refresh()
+        return self.undamaged(lambda: self._found(query.detach().float().cpu(), k, conditions))
+
+    def select(self, where: Where) -> Selection:
+        """Return the rows that satisfy conditions, of the version that was read last."""
+        return Selection(self.shards, [where.mask(shard) for shard in self.shards])
+
+    def undamaged(self, read: Callable[[], T]) -> T:
+        """Return what a function reads; a shard that turns out to be damaged is set aside, and it is read again."""
+        while True:
+            try:
+                return read()
+            except DamagedShardError as error:  # noqa: PERF203 - a rare case, once for each such shard
+                self._set_aside([error])
+
+    def ids(self, where: Where | None = None) -> list[int]:
+        """Return the IDs of all rows, or of those that satisfy conditions; ascending."""
+        where = where or Where(junk=True)
+        masks = [(shard, where.mask(shard)) for shard in self.shards]
+        return [int(i) for shard, mask in masks for i in shard.ids[mask]]
+
+    def _found(self, query: Tensor, k: int, conditions: Sequence[Where]) -> list[list[Found]]:
+        found: list[list[Found]] = [[] for _ in conditions]
+        groups: dict[int, list[int]] = {}
+        distinct: list[Where] = []
+        for row, where in enumerate(conditions):
+            if where not in distinct:
+                distinct.append(where)
+            groups.setdefault(distinct.index(where), []).append(row)
+        for number, rows in groups.items():
+            selection = self.select(distinct[number])
+            if not len(selection):
+                continue
+            ranking = search(selection, query[rows], min(k, len(selection)), normalize=self.manifest.origin.normalize)
+            for row, indices, distances in zip(rows, ranking.indices, ranking.distances.tolist(), strict=True):
+                places = places_of(selection, indices)
+                found[row] = [Found(*place, distance) for place, distance in zip(places, distances, strict=True)]
+        return found
+
+    def _stamp(self) -> tuple[int, ...]:
+        try:
+            found = os.stat(self.path / MANIFEST)  # noqa: PTH116 - tests watch the calls of the system
+        except OSError as error:
+            raise DatasetLayoutError(
+                f"'{self.path}' is not a gallery: {MANIFEST} cannot be read ({error.strerror or error}). Fix: make one "
+                "with passerby gallery create"
+            ) from None
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+    def _opened(self, manifest: Manifest, *, missing: bool = False) -> tuple[list[Shard], list[DamagedShardError]]:
+        """Return the shards of a manifest that can be read; those that are open already stay so."""
+        known = {shard.entry.name: shard for shard in self.shards}
+        shards, damaged = [], []
+        for entry in (entry for entry in manifest.shards if entry.name not in self._damaged):
+            try:
+                shards.append(known[entry.name] if entry.name in known else Shard(self.path / SHARDS, entry))
+            except DamagedShardError as error:  # noqa: PERF203 - a few shards
+                damaged.append(error)
+            except FileNotFoundError:
+                if not missing:
+                    raise
+                damaged.append(DamagedShardError(entry.name, "its file is missing"))
+        return shards, damaged
+
+    def _set_aside(self, damaged: Sequence[DamagedShardError]) -> None:
+        """Read these shards no more, and move them aside, unless another process writes or this one may not."""
+        self._damaged |= {error.name for error in damaged}
+        for error in damaged:
+            rows = sum(shard.rows for shard in self.manifest.shards if shard.name == error.name)
+            _LOG.warning(
+                "%s: %s. %s rows are lost. Fix: add their images again, or restore the folder from a copy",
+                self.path, error, f"{rows:,}",
+            )  # fmt: skip
+        self.shards = [shard for shard in self.shards if shard.entry.name not in self._damaged]
+        if self._writer is not None:
+            self._writer.set_aside(damaged)
+        else:
+            with suppress(OutputError), writing(self.path, patience=0) as writer:
+                writer.set_aside(damaged)
+        self.refresh()
+
+    def _tidy(self) -> None:
+        """Remove what a killed writer left, unless another process writes or this one may not."""
+        named = read_manifest(self.path).names()
+        left = [entry.name for entry in os.scandir(self.path / SHARDS) if entry.name not in named]
+        if left or (self.path / PARTIAL).exists():
+            with suppress(OutputError), writing(self.path, patience=0):
+                pass

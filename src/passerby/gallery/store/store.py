@@ -1,0 +1,226 @@
+"""A gallery on disk: add, search, delete. What a call has returned is on the disk; what it deleted is not."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from numpy.typing import NDArray
+
+from passerby.errors import ShapeError, WeightsError
+from passerby.files import atomic_directory
+from passerby.gallery.store import disk
+from passerby.gallery.store.compact import SHARD_ROWS, compacted
+from passerby.gallery.store.manifest import SET_ASIDE, SHARDS, Manifest, ShardEntry, origin_values, write_manifest
+from passerby.gallery.store.reader import Reader
+from passerby.gallery.store.scan import Needles
+from passerby.gallery.store.shard import Shard
+from passerby.gallery.store.table import Facts, plain_of, plain_table, seal
+from passerby.gallery.store.writer import Writer, writing
+from passerby.inference.embeddings_file import Origin
+from passerby.inference.embeddings_table import rows_not_finite
+from passerby.types import Embeddings
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """The result of adding rows."""
+
+    ids: tuple[int, ...]
+    """The IDs of the new rows."""
+    known: int
+    """The number of images that the gallery holds already, by their content, or that were given twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """The result of deleting rows."""
+
+    rows: int
+    aside: int = 0
+    """The number of rows of damaged shards, set aside before, that were removed, too."""
+    scanned: int | None = None
+    """The number of bytes that were searched for the deleted vectors afterwards; ``None`` if they were not."""
+    found: int = 0
+    """The number of deleted vectors that are still somewhere in the folder, whole or in part."""
+
+
+class Store(Reader):
+    """A gallery on disk that can be changed."""
+
+    @classmethod
+    def create(
+        cls, path: str | Path, origin: Origin, dimensions: int, *, stripes: tuple[int, int] | None = None
+    ) -> Store:
+        """Create an empty gallery in a new folder.
+
+        Args:
+            origin: what makes its embeddings.
+            dimensions: the length of an embedding.
+            stripes: the number of stripe vectors and their length, if they are to be stored.
+
+        Raises:
+            OutputError: if the folder exists or cannot be written.
+        """
+        folder = Path(path).expanduser().absolute()
+        manifest = Manifest(
+            gallery=secrets.token_hex(16),
+            version=1,
+            made_by=origin_values(replace(origin, root="")),
+            dimensions=dimensions,
+            stripes=stripes,
+        )
+        with atomic_directory(folder) as partial:
+            (partial / SHARDS).mkdir()
+            write_manifest(partial, manifest)
+        disk.sync_folder(folder.parent)
+        return cls(folder)
+
+    def add(self, embeddings: Embeddings, facts: Facts) -> Added:
+        """Add images; those whose content the gallery holds already are left out. Either all are added, or none.
+
+        Raises:
+            ShapeError: if embeddings have other dimensions than the gallery's.
+            WeightsError: if one is not finite, or has no direction.
+            OutputError: if the gallery cannot be written, or another process writes it.
+        """
+        self._check_rows(embeddings)
+        with self._changing() as writer:
+            self.refresh()
+            new = self._unknown(facts.content)
+            kept, known = embeddings[torch.from_numpy(new)], len(embeddings) - int(new.sum())
+            first = writer.manifest.next_id
+            if len(kept):
+                facts = _selected(facts, new)
+                table = plain_table(kept, facts, first_id=first, ingest=writer.manifest.version + 1)
+                entries = self._written(writer, [table])
+                writer.commit([*writer.manifest.shards, *entries], next_id=first + len(kept))
+                self.refresh()
+                self._compact(writer)
+        return Added(tuple(range(first, first + len(kept))), known)
+
+    def delete(self, ids: Iterable[int], *, scan: bool = True) -> Deleted:
+        """Delete rows: their shards are written anew without them, and the former files removed.
+
+        Shards that were set aside are removed, too: they may hold the same people.
+
+        Args:
+            ids: the rows; unknown ones are passed over.
+            scan: search all files of the gallery for the deleted vectors afterwards.
+
+        Raises:
+            OutputError: if the gallery cannot be written, or another process writes it.
+        """
+        wanted = np.unique(np.fromiter(ids, np.int64))
+        with self._changing() as writer:
+            self.refresh()
+            needles = Needles(self.manifest.dimensions)
+            entries = self.undamaged(lambda: self._without(writer, wanted, needles))
+            lost = self.lost
+            if len(needles) or lost:
+                writer.commit(entries, lost=())
+            aside = self.path / SET_ASIDE
+            disk.remove(list(aside.iterdir()) if aside.is_dir() else ())
+            self.refresh()
+            self._compact(writer)
+            scanned, found = needles.scan(self.path) if scan and len(needles) else (None, 0)
+            return Deleted(len(needles), lost, scanned, found)
+
+    def compact(self) -> None:
+        """Merge small shards where there are many; :meth:`add` and :meth:`delete` do so themselves."""
+        with self._changing() as writer:
+            self.refresh()
+            self._compact(writer)
+
+    @contextmanager
+    def _changing(self) -> Iterator[Writer]:
+        with writing(self.path) as writer:
+            self._writer = writer
+            try:
+                yield writer
+            finally:
+                self._writer = None
+
+    def _without(self, writer: Writer, ids: NDArray[np.int64], needles: Needles) -> list[ShardEntry]:
+        """Return the shards without some rows, those that hold any of them written anew."""
+        entries: list[ShardEntry] = []
+        needles.clear()
+        for shard in self.shards:
+            gone = np.isin(shard.ids, ids)
+            if not gone.any():
+                entries.append(shard.entry)
+                continue
+            rows = np.flatnonzero(gone)
+            needles.add(shard.embeddings(rows).numpy(), shard.coarse.values.numpy()[rows])
+            if not gone.all():
+                shard.check()
+                entries += self._written(writer, [plain_of(shard.batch).filter(pa.array(~gone))])
+        return entries
+
+    def _written(self, writer: Writer, tables: Iterable[pa.Table]) -> list[ShardEntry]:
+        normalize = writer.manifest.origin.normalize
+        return [
+            writer.write(seal(table.slice(first, SHARD_ROWS), normalize=normalize))
+            for table in tables
+            for first in range(0, len(table), SHARD_ROWS)
+        ]
+
+    def _compact(self, writer: Writer) -> None:
+        def merged(shards: Sequence[Shard]) -> list[ShardEntry]:
+            for shard in shards:
+                shard.check()
+            return self._written(writer, [pa.concat_tables([plain_of(shard.batch) for shard in shards])])
+
+        def change() -> None:
+            if (entries := compacted(self.shards, merged)) is not None:
+                writer.commit(entries)
+                self.refresh()
+
+        self.undamaged(change)
+
+    def _unknown(self, contents: Sequence[bytes]) -> NDArray[np.bool_]:
+        """Return which contents are new, of equal ones the first."""
+        given, first = pa.array(contents, pa.binary(32)), dict[bytes, int]()
+        new = np.array([first.setdefault(content, n) == n for n, content in enumerate(contents)], np.bool_)
+        for shard in self.shards:
+            new &= ~pc.is_in(given, value_set=shard.column("content")).to_numpy(zero_copy_only=False)
+        return new
+
+    def _check_rows(self, embeddings: Embeddings) -> None:
+        found, expected = embeddings.embedding.shape[1], self.manifest.dimensions
+        if found != expected:
+            raise ShapeError(
+                f"embeddings have {found} dimensions, the gallery's {expected}: they come from different models. "
+                "Fix: embed with the gallery's model"
+            )
+        origin = self.manifest.origin
+        stripes = None if embeddings.local is None else tuple(embeddings.local.shape[1:])
+        if stripes != self.manifest.stripes:
+            raise ShapeError(f"got stripe vectors {stripes}, the gallery holds {self.manifest.stripes}")
+        if (embeddings.attributes is not None) != bool(origin.attributes):
+            raise ShapeError("attributes are stored for all images of a gallery or for none. Fix: use its model")
+        for name in ("embedding", "local", "attributes"):
+            rows = getattr(embeddings, name)
+            if rows is not None and rows_not_finite(rows).any():
+                raise WeightsError(f"{name} has NaN or infinite values: the model {origin.model} is broken")
+        if origin.normalize and (embeddings.embedding == 0).all(dim=1).any():
+            raise WeightsError(f"an embedding is zero and has no direction: the model {origin.model} is broken")
+
+
+def _selected(facts: Facts, mask: NDArray[np.bool_]) -> Facts:
+    """Return the facts of some images."""
+    rows = np.flatnonzero(mask).tolist()
+    given: dict[str, Any] = {
+        name: [values[row] for row in rows]
+        for name in ("content", "splits", "taken")
+        if (values := getattr(facts, name))
+    }
+    return replace(facts, **given)

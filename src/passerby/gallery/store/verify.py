@@ -1,0 +1,107 @@
+"""The check of a gallery on disk, every byte of it, and the proof that something is not in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from jaxtyping import Float
+from torch import Tensor
+
+from passerby.gallery.store.manifest import MANIFEST, SET_ASIDE, SHARDS, Manifest, ShardEntry, read_manifest
+from passerby.gallery.store.reader import Reader
+from passerby.gallery.store.scan import Needles
+from passerby.gallery.store.shard import DamagedShardError, Shard
+from passerby.gallery.store.writer import LOCK, WRITER
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The result of a check."""
+
+    rows: int
+    files: int
+    bytes: int
+    problems: tuple[str, ...]
+    """The problems, in sentences; empty if nothing is."""
+
+
+def verify(
+    path: str | Path,
+    *,
+    vectors: Float[Tensor, "n d"] | None = None,
+    contents: Sequence[bytes] = (),
+    ids: Sequence[int] = (),
+) -> Verified:
+    """Check the digests of all files of a gallery, that none is there without a name, and that some things are absent.
+
+    What killed writers left is removed first, as whenever a gallery is opened.
+
+    Args:
+        vectors: embeddings of which no file may hold sixteen bytes in a row.
+        contents: SHA-256 digests of images, which no row and no file may hold.
+        ids: rows that may not be there.
+
+    Raises:
+        DatasetLayoutError: if the folder is no gallery, or its manifest is damaged.
+    """
+    reader = Reader(path)
+    folder, manifest = reader.path, read_manifest(reader.path)
+    problems = [*_in_manifest(folder, manifest), *_in_folder(folder, manifest)]
+    for entry in manifest.shards:
+        problems += _in_shard(folder, manifest, entry)
+    if here := sorted(set(reader.ids()) & set(ids)):
+        problems.append(f"{len(here):,} rows that should be absent are there, the first with the ID {here[0]}")
+    problems += _present(reader, vectors, contents)
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    return Verified(manifest.rows, len(files), sum(file.stat().st_size for file in files), tuple(problems))
+
+
+def _in_manifest(folder: Path, manifest: Manifest) -> Iterator[str]:
+    for lost in manifest.lost:
+        yield f"the shard {lost.name} with {lost.rows:,} rows was set aside in '{folder / SET_ASIDE}': {lost.reason}"
+
+
+def _in_folder(folder: Path, manifest: Manifest) -> Iterator[str]:
+    known = {MANIFEST, LOCK, WRITER, *(f"{SHARDS}/{name}" for name in manifest.names())}
+    known |= {f"{SET_ASIDE}/{lost.name}" for lost in manifest.lost}
+    for file in sorted(file for file in folder.rglob("*") if not file.is_dir()):
+        if (name := file.relative_to(folder).as_posix()) not in known:
+            yield f"the gallery has a file that its manifest does not name: '{name}'"
+
+
+def _in_shard(folder: Path, manifest: Manifest, entry: ShardEntry) -> Iterator[str]:
+    try:
+        shard = Shard(folder / SHARDS, entry)
+        shard.check()
+        shard.embeddings(np.arange(len(shard)))
+        _ = shard.coarse
+        for name in set(entry.parts) - {"labels", "coarse"}:
+            shard.part(name)
+    except DamagedShardError as error:
+        yield f"{error} ({entry.rows:,} rows)"
+    except FileNotFoundError:
+        yield f"the shard {entry.name} with {entry.rows:,} rows is missing"
+    else:
+        if (np.diff(shard.ids) <= 0).any() or int(shard.ids[-1]) >= manifest.next_id:
+            yield f"the shard {entry.name} has IDs that do not ascend, or were never given"
+
+
+def _present(reader: Reader, vectors: Tensor | None, contents: Sequence[bytes]) -> Iterator[str]:
+    needles = Needles(reader.manifest.dimensions)
+    if vectors is not None:
+        needles.add(vectors.detach().float().cpu().numpy())
+    if contents:
+        wanted = pa.array(list(contents), pa.binary(32))
+        rows = sum(pc.sum(pc.is_in(shard.column("content"), value_set=wanted)).as_py() for shard in reader.shards)
+        if rows:
+            yield f"{rows:,} rows are of images that should be absent, by their content"
+        needles.add_bytes(contents)
+    if len(needles):
+        _, found = needles.scan(reader.path)
+        if found:
+            yield f"bytes of {found:,} of {len(needles):,} vectors or images that should be absent are in the folder"

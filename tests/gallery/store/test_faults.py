@@ -1,0 +1,375 @@
+"""Killed writers, full disks, damaged files, two writers: nothing acknowledged is lost, nothing deleted returns."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.gallery.store.conftest import facts, files, filled, named, rows
+
+from passerby.errors import OutputError
+from passerby.gallery.store import disk, search
+from passerby.gallery.store import writer as writer_module
+from passerby.gallery.store.manifest import read_manifest
+from passerby.gallery.store.store import Store
+from passerby.gallery.store.verify import verify
+from passerby.gallery.store.writer import writing
+
+Make = Callable[..., Store]
+_DRIVER = r"""
+import hashlib, json, os, shutil, sys
+from pathlib import Path
+import torch
+from passerby.gallery.store import disk, compact
+from passerby.gallery.store.store import Store
+from passerby.gallery.store.table import Facts
+from passerby.types import Embeddings
+
+work, operation = Path(sys.argv[1]), sys.argv[2]
+
+
+def change(folder):
+    store = Store(folder)
+    if operation == "add":
+        embedding = torch.randn(4, 24, generator=torch.Generator().manual_seed(77))
+        paths = tuple(f"77/{row}.jpg" for row in range(4))
+        content = [hashlib.sha256(path.encode()).digest() for path in paths]
+        store.add(Embeddings(embedding, paths), Facts(content=content))
+    elif operation == "delete":
+        store.delete([1, 12, 13, 14, 15, 16])
+    else:
+        compact.FEW = 3
+        store.compact()
+
+
+class Watched:
+    "The system's calls, of which the one at a certain place is not made, or half of it, and ends the process."
+
+    def __init__(self, last):
+        self.last, self.seen = last, 0
+
+    def __getattr__(self, name):
+        call = getattr(os, name)
+        if name not in ("open", "write", "fsync", "close", "replace", "unlink"):
+            return call
+
+        def watched(*arguments):
+            self.seen += 1
+            if self.seen == self.last:
+                if name == "write":
+                    call(arguments[0], arguments[1][: len(arguments[1]) // 2])
+                os._exit(9)
+            return None if name == "fsync" else call(*arguments)  # a killed process leaves what it wrote
+
+        return watched
+
+
+cases = []
+while not cases or cases[-1][1] == 9:
+    folder = work / f"{operation}{len(cases)}"
+    shutil.copytree(work / "before", folder)
+    process = os.fork()
+    if not process:
+        disk.os = Watched(len(cases) + 1)
+        change(folder)
+        os._exit(0)
+    cases.append([folder.name, os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])])
+print(json.dumps(cases))
+"""
+
+
+def content(store: Store) -> list[tuple[int, str]]:
+    """Return IDs and paths of all rows, whose embeddings are checked when they are read."""
+    found = []
+    for shard in store.shards:
+        shard.embeddings(shard.ids - shard.ids)
+        found += list(zip(shard.ids.tolist(), shard.column("path").to_pylist(), strict=True))
+    return found
+
+
+@pytest.mark.parametrize("operation", ["add", "delete", "compact"])
+def test_killed_at_any_moment(operation: str, tmp_path: Path) -> None:
+    store = filled(tmp_path / "before", 6, 6, 5)
+    before = content(store)
+    further = [(17 + row, f"77/{row}.jpg") for row in range(4)]
+    gone = {1, 12, 13, 14, 15, 16}
+    after = {
+        "add": before + further,
+        "delete": [row for row in before if row[0] not in gone],
+        "compact": before,
+    }[operation]
+    done = subprocess.run(
+        [sys.executable, "-c", _DRIVER, str(tmp_path), operation], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    cases = json.loads(done.stdout)
+    assert len(cases) > 10, f"few calls were watched: {done.stderr}"
+    assert cases[-1][1] == 0
+    states = set()
+    for name, _ in cases:
+        found = Store(tmp_path / name)
+        states.add(tuple(content(found)))
+        assert content(found) in (before, after), name
+        assert files(found) - {"writer"} == named(found), name
+        assert not verify(found.path).problems
+        if operation == "delete" and content(found) == after:
+            vectors = torch.cat([rows(6).embedding[1:2], rows(5, seed=2).embedding])
+            assert not verify(found.path, vectors=vectors).problems, name
+    assert content(found) == after, "the last was not killed: it was acknowledged"
+    assert states == {tuple(before), tuple(after)}
+
+
+def test_files_are_on_the_disk_before_they_are_named_and_unnamed_before_they_are_removed(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make(5, 5)
+    events = watch(monkeypatch)
+    added = rows(2, seed=8)
+    store.add(added, facts(added))
+    (new,) = (
+        read_manifest(store.path).names()
+        - {Path(e[1]).name for e in events if e[0] == "unlink"}
+        - {shard.entry.name for shard in store.shards[:2]}
+    )
+    folder, shards = str(store.path), str(store.path / "shards")
+    swap = ("replace", f"{folder}/manifest.json")
+    expected = [("fsync", f"{shards}/{new}"), ("fsync", shards), ("fsync", f"{folder}/.manifest.partial"), swap]
+    places = [events.index(event) for event in [*expected, ("fsync", folder)]]
+    assert places == sorted(places)
+    del events[:]
+    (old,) = [shard.entry.name for shard in store.shards if 7 in shard.ids]
+    store.delete([7])
+    removal = events.index(("unlink", f"{shards}/{old}"))
+    assert events.index(swap) < events.index(("fsync", folder)) < removal < len(events) - 1
+    assert ("fsync", shards) in events[removal:], "the removal is on the disk, too"
+
+
+def watch(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Return the list to which calls of the system are added, each with the path that it is about."""
+    events: list[tuple[str, str]] = []
+    fsync, replace, unlink = os.fsync, os.replace, os.unlink
+
+    def watched_fsync(descriptor: int) -> None:
+        events.append(("fsync", str(Path(f"/proc/self/fd/{descriptor}").readlink())))
+        fsync(descriptor)
+
+    def watched_replace(source: Any, target: Any) -> None:
+        events.append(("replace", str(target)))
+        replace(source, target)
+
+    def watched_unlink(path: Any, **options: Any) -> None:
+        events.append(("unlink", str(path)))
+        unlink(path, **options)
+
+    monkeypatch.setattr(os, "fsync", watched_fsync)
+    monkeypatch.setattr(os, "replace", watched_replace)
+    monkeypatch.setattr(os, "unlink", watched_unlink)
+    return events
+
+
+@pytest.mark.parametrize("call", ["write", "fsync"])
+def test_a_full_disk(call: str, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make(5, 5)
+    before = content(store)
+    added = rows(3, seed=8)
+    moments, errors = 0, list[str]()
+    while True:
+        with monkeypatch.context() as patch:
+            failing = fail_at(patch, call, moments)
+            try:
+                store.add(added, facts(added))
+            except OutputError as error:
+                errors.append(str(error))
+        if not failing:
+            break
+        moments += 1
+        now = content(Store(store.path))
+        assert now[:10] == before
+        assert files(store) == named(Store(store.path))
+        if len(now) > 10:  # the manifest was replaced, and only its folder could not be synchronized
+            assert call == "fsync"
+            Store(store.path).delete([row[0] for row in now[10:]])
+    assert moments >= 2
+    assert len(errors) == moments
+    assert all("No space left" in error and "Fix: make room" in error for error in errors)
+    assert len(content(Store(store.path))) == 13
+
+
+def fail_at(patch: pytest.MonkeyPatch, name: str, last: int) -> list[int]:
+    """Let a call of the system fail at a certain time; return a list that then has an item."""
+    call, seen, failed = getattr(os, name), 0, list[int]()
+
+    def failing(*arguments: Any) -> Any:
+        nonlocal seen
+        seen += 1
+        if seen == last + 1:
+            failed.append(1)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return call(*arguments)
+
+    patch.setattr(disk.os, name, failing)
+    return failed
+
+
+def test_a_bit_that_flips_anywhere_is_never_served(
+    make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "DIRECT", 0)
+    store = make(40, 40)
+    query = rows(3, seed=9).embedding
+    expected = {(int(h.shard.ids[h.place]), h.distance) for hits in store.search(query, 30) for h in hits}
+    name = store.shards[0].entry.name
+    length = store.shards[0].entry.bytes
+    damaged = 0
+    for number, place in enumerate(range(3, length, length // 60)):
+        folder = tmp_path / f"copy{number}"
+        shutil.copytree(store.path, folder)
+        file = folder / "shards" / name
+        whole = bytearray(file.read_bytes())
+        whole[place] ^= 1 << number % 8
+        file.write_bytes(whole)
+        caplog.clear()
+        found = Store(folder)
+        answers = {(int(h.shard.ids[h.place]), h.distance) for hits in found.search(query, 30) for h in hits}
+        if len(found) == 40:
+            damaged += 1
+            assert found.lost == 40
+            assert "40 rows are lost" in caplog.text
+            assert (folder / "set-aside" / name).exists()
+            assert {row for row, _ in answers} <= set(range(40, 80))
+        else:  # between the buffers, or in a column that no search reads
+            assert {row for row, _ in answers} == {row for row, _ in expected}
+        assert verify(folder).problems, f"byte {place}"
+        shutil.rmtree(folder)
+    assert damaged > 40
+
+
+def test_a_damaged_first_pass_excludes_nothing_unseen(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "DIRECT", 0)
+    store = make(40, 40)
+    (shard, _), file = store.shards, store.path / "shards" / store.shards[0].entry.name
+    whole = bytearray(file.read_bytes())
+    whole[whole.index(shard.coarse.values.numpy().tobytes()) + 100] ^= 64
+    file.write_bytes(whole)
+    found = Store(store.path)
+    assert len(found) == 80, "it is not read yet"
+    assert len(found.search(rows(1, seed=9).embedding, 3)[0]) == 3
+    assert (len(found), found.lost) == (40, 40)
+
+
+@pytest.mark.parametrize("length", [0, 1, 100, -1])
+def test_a_torn_shard_is_set_aside(make: Make, length: int, caplog: pytest.LogCaptureFixture) -> None:
+    store = make(5, 7)
+    entry = store.shards[1].entry
+    file = store.path / "shards" / entry.name
+    os.truncate(file, length if length >= 0 else entry.bytes - 1)
+    found = Store(store.path)
+    assert (len(found), found.lost) == (5, 7)
+    assert "7 rows are lost" in caplog.text
+    assert not file.exists()
+    again = rows(7, seed=1)
+    assert found.add(again, facts(again)).ids == tuple(range(12, 19)), "what was lost can be added again"
+    assert any("set aside" in problem for problem in verify(store.path).problems)
+    deleted = found.delete([0])
+    assert deleted.aside == 7, "they may hold the same person"
+    assert not verify(store.path).problems
+
+
+def test_a_missing_shard_is_reported(make: Make) -> None:
+    store = make(5, 7)
+    (store.path / "shards" / store.shards[0].entry.name).unlink()
+    found = Store(store.path)
+    assert (len(found), found.lost) == (7, 5)
+
+
+def test_a_damaged_row_of_a_shard_that_is_rewritten_is_not_copied(make: Make) -> None:
+    store = make(30, 30)
+    shard = store.shards[0]
+    content = bytearray((store.path / "shards" / shard.entry.name).read_bytes())
+    place = content.index(rows(30).embedding[11].numpy().tobytes())
+    content[place + 5] ^= 4
+    (store.path / "shards" / shard.entry.name).write_bytes(content)
+    found = Store(store.path)
+    found.delete([3])
+    assert found.ids() == list(range(30, 60))
+
+
+def test_the_second_writer_is_told_the_first_one(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make(3)
+    monkeypatch.setattr(writer_module, "PATIENCE", 0.1)
+    added = rows(1, seed=5)
+    with writing(store.path):
+        with pytest.raises(OutputError, match=f"written by another process: process {os.getpid()} on"):
+            Store(store.path).add(added, facts(added))
+        assert len(Store(store.path).search(added.embedding, 3)[0]) == 3, "readers are not kept out"
+    store.add(added, facts(added))
+    assert len(Store(store.path)) == 4
+
+
+def test_a_failed_writer_leaves_the_lock(make: Make) -> None:
+    store = make(3)
+    with pytest.raises(RuntimeError), writing(store.path):
+        raise RuntimeError("planted")
+    added = rows(1, seed=5)
+    store.add(added, facts(added))
+
+
+def test_verify_finds_what_is_not_named(make: Make) -> None:
+    store = make(4)
+    assert not verify(store.path).problems
+    (store.path / "shards" / "copy.bin").write_bytes(rows(4).embedding.numpy().tobytes())
+    (store.path / "notes.txt").write_text("hello")
+    found = verify(store.path)
+    assert len(found.problems) == 1, "strangers among the shards are removed, as what killed writers left"
+    assert "notes.txt" in found.problems[0]
+
+
+def test_verify_proves_absence(make: Make) -> None:
+    store = make(40)
+    alice = rows(40)[slice(5, 8)]
+    digests = [hashlib.sha256(path.encode()).digest() for path in alice.paths]
+    there = verify(store.path, vectors=alice.embedding, contents=digests, ids=[5, 6, 7]).problems
+    assert len(there) == 3
+    store.delete([5, 6, 7])
+    assert not verify(store.path, vectors=alice.embedding, contents=digests, ids=[5, 6, 7]).problems
+    (store.path / "set-aside").mkdir(exist_ok=True)
+    (store.path / "set-aside" / "x").write_bytes(b"abc" + alice.embedding[1].numpy().tobytes() + b"d")
+    problems = verify(store.path, vectors=alice.embedding).problems
+    assert any("bytes of 1 of 3" in problem for problem in problems), "at any offset"
+
+
+def test_readers_see_whole_versions_while_a_writer_works(make: Make) -> None:
+    """Deletes and adds go on in another thread; every search answers from one version."""
+    from threading import Thread
+
+    store = make(64)
+    stop: list[int] = []
+
+    def write() -> None:
+        writer = Store(store.path)
+        for turn in range(30):
+            added = rows(2, seed=100 + turn)
+            ids = writer.add(added, facts(added)).ids
+            writer.delete(ids, scan=False)
+        stop.append(1)
+
+    thread = Thread(target=write)
+    thread.start()
+    reader, versions = Store(store.path), set()
+    query = rows(1, seed=5).embedding
+    while not stop:
+        hits = reader.search(query, 100)[0]
+        versions.add(reader.version)
+        assert len(hits) in (64, 66), "either both new rows or none"
+    thread.join()
+    assert len(versions) > 2
