@@ -31,6 +31,7 @@ import passerby
 from passerby.data.images.normalize import normalize_images
 from passerby.data.registry import load as load_dataset
 from passerby.export.onnx import export_onnx
+from passerby.inference.session import TorchSession, network_inputs
 from passerby.metrics.protocol import evaluate_embeddings
 from passerby.models.registry import create_model
 from passerby.training.run import environment
@@ -109,7 +110,15 @@ def ways(model: passerby.Model, name: str, work: Path, *, compiled: bool) -> Ite
             return run(normalize_images(to_tensor(images).contiguous(), model.normalization))
 
     yield "torch eager", eager
-    yield "torch channels-last (passerby)", lambda images: model.session.run(to_tensor(images))
+
+    def channels_last(images: Images) -> Any:
+        inputs = network_inputs(to_tensor(images), None, torch.device("cpu"), model.normalization)
+        with torch.inference_mode():
+            return network(*inputs)
+
+    yield "torch channels-last", channels_last
+    session = TorchSession(network, normalization=model.normalization, folded=True)
+    yield "passerby", lambda images: session.run(to_tensor(images))
     if compiled:
         fast = torch.compile(network)
         yield "torch.compile", lambda images: eager(images, fast)

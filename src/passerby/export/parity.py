@@ -41,7 +41,7 @@ class Tolerance:
 
 TOLERANCES: dict[Precision, Tolerance] = {
     "float32": Tolerance(),
-    "float16": Tolerance(),
+    "float16": Tolerance(cosine=0.999),
     "int8": Tolerance(cosine=0.97, stretch=0.15, shift=0.25),
 }
 """The tolerance of each precision; the worst image counts."""

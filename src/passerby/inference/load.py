@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from passerby.compat import FORMER_SETTINGS
+from passerby.data.images.normalize import Normalization
 from passerby.errors import ConfigError
 from passerby.inference.description import build_described, damaged, read_description
 from passerby.inference.model import Model
-from passerby.inference.options import InferenceOptions
+from passerby.inference.options import InferenceOptions, resolve_device
+from passerby.inference.session import TorchSession
 from passerby.metrics.calibration import read_calibration
 from passerby.models.base import ReidModel
 from passerby.models.card import ModelCard
@@ -75,13 +77,12 @@ def load(
     }
     make = partial(
         Model,
-        network,
+        _session(network, options, description.normalization),
         description.size,
         options.with_defaults(**decided),
         parts=parts,
         calibration=read_calibration(folder),
         backbone=_backbone(network, description.options),
-        normalization=description.normalization,
     )
     try:
         loaded = make(**evaluation)
@@ -113,7 +114,12 @@ def _load_file(
         )
     _check_keypoints(network.card, options)
     backbone = _backbone(network, found.options)
-    return Model(network, found.size, options, backbone=backbone, normalization=found.normalization)
+    return Model(_session(network, options, found.normalization), found.size, options, backbone=backbone)
+
+
+def _session(network: ReidModel, options: InferenceOptions, normalization: Normalization) -> TorchSession:
+    """Return a session of a network that is only used, on the device of the options."""
+    return TorchSession(network.to(resolve_device(options.device)).eval(), normalization=normalization, folded=True)
 
 
 def _load_onnx(file: Path, options: InferenceOptions) -> Model:

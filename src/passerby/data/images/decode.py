@@ -159,15 +159,29 @@ def read_batches(
     An image that cannot be read is left out of its batch if ``on_broken`` returns, and else an error, which says how to
     find all others like it.
     """
+    if len(samples) == 1:  # to start threads would take longer
+        if batch := list(_readable([(samples[0], _read_now(source, samples[0], size))], on_broken or _raise)):
+            yield torch.stack(batch)
+        return
     with ThreadPoolExecutor(threads) as pool:
         waiting = iter(samples)
         ahead = [(s, pool.submit(read_image, source, s, size)) for s in islice(waiting, 2 * batch_size)]
         while ahead:
             now, ahead = ahead[:batch_size], ahead[batch_size:]
-            batch = list(_readable(now, on_broken or (_raise if len(samples) == 1 else partial(_stop, source))))
+            batch = list(_readable(now, on_broken or partial(_stop, source)))
             ahead += [(s, pool.submit(read_image, source, s, size)) for s in islice(waiting, batch_size)]
             if batch:
                 yield torch.stack(batch)
+
+
+def _read_now(source: Source, sample: Sample, size: tuple[int, int]) -> Future[Tensor]:
+    """Return a finished future with an image, or the error."""
+    done = Future[Tensor]()
+    try:
+        done.set_result(read_image(source, sample, size))
+    except Exception as error:  # noqa: BLE001 - whatever a thread would have kept
+        done.set_exception(error)
+    return done
 
 
 def _readable(images: Iterable[tuple[Sample, Future[Tensor]]], on_broken: OnBroken) -> Iterator[UInt8[Tensor, "3 h w"]]:
