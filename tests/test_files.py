@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from passerby.errors import OutputError
-from passerby.files import atomic_directory, atomic_write, check_target, exclusive, file_lock, reserved
+from passerby.files import (
+    atomic_directory,
+    atomic_write,
+    check_new_folder,
+    check_target,
+    exclusive,
+    file_lock,
+    reserved,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -39,6 +47,20 @@ def test_targets_that_cannot_be_written_are_errors(tmp_path: Path) -> None:
     check_target(tmp_path / "new.parquet")
     assert [p.name for p in tmp_path.rglob("*")] == ["there.parquet"]
     assert (tmp_path / "there.parquet").read_bytes() == b"kept"
+
+
+def test_folders_that_cannot_be_made_are_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    check_new_folder(tmp_path / "several" / "new" / "ones")
+    for path in (tmp_path / "file" / "run", tmp_path / "file" / "deep" / "run"):
+        with pytest.raises(OutputError, match=r"cannot make the folder '.*': '.*file' is not a folder\. Fix: choose"):
+            check_new_folder(path)
+    with pytest.raises(OutputError, match="File name too long"):
+        check_new_folder(tmp_path / ("x" * 300) / "run")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(OutputError, match=r"is not writable\. Fix: choose"):
+        check_new_folder(tmp_path / "run")
+    assert names(tmp_path) == ["file"]
 
 
 def test_a_folder_without_permission_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

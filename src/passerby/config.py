@@ -66,7 +66,9 @@ def parse_override(text: str) -> tuple[str, Any]:
     """
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise ConfigError(f"a setting is written key=value, got {text!r}; for example optimizer.lr=1e-4")
+        raise ConfigError(
+            f"a setting is written key=value, got {text!r}. Fix: write it so, for example optimizer.lr=1e-4"
+        )
     try:
         return key, json.loads(value)
     except (ValueError, RecursionError):  # no JSON, a number of too many digits, nested too deep
@@ -104,10 +106,16 @@ def validate(kind: type[C], tree: dict[str, Any]) -> C:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         if not where:  # of several settings together: the message names them, and what they are
-            raise ConfigError(f"settings: {first['msg'].removeprefix('Value error, ')}") from None
+            raise ConfigError(f"settings: {_with_fix(first['msg'])}") from None
         got = repr(first["input"])
         got = got if len(got) <= _SHOWN else f"{got[:_SHOWN]}…"
-        raise ConfigError(f"setting {where}: {first['msg']} (got {got})") from None
+        raise ConfigError(f"setting {where}: {_with_fix(first['msg'], f' (got {got})')}") from None
+
+
+def _with_fix(message: str, got: str = "") -> str:
+    """Return what pydantic says, with what it got; where it names no fix, with one."""
+    what, _, fix = message.removeprefix("Value error, ").partition(". Fix: ")
+    return f"{what}{got}. Fix: {fix or 'give another value'}"
 
 
 def first_fault(error: ValidationError) -> str:
@@ -125,10 +133,12 @@ def read_as(kind: type[C], path: Path) -> C:
 def read_tree(path: Path) -> dict[str, Any]:
     """Return the plain values of a run's config, with today's names, whatever its kind."""
     if not path.exists():
-        raise ConfigError(f"{path.parent} is not a run folder: it has no {path.name}")
+        raise ConfigError(f"{path.parent} is not a run folder: it has no {path.name}. Fix: give the folder of a run")
     tree = read_json(path, fix="give the folder of a run")
     if not isinstance(tree, dict):
-        raise ConfigError(f"{path} is not a config: got {type(tree).__name__}, expected named settings")
+        raise ConfigError(
+            f"{path} is not a config: got {type(tree).__name__}, expected named settings. Fix: give the folder of a run"
+        )
     found: dict[str, Any] = current_settings(tree)
     return found
 

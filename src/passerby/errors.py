@@ -47,6 +47,15 @@ def first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
+def without_fix(error: Exception | str) -> str:
+    """Return an error's message up to its fix, for a message that gives its own.
+
+    >>> without_fix(ValueError("pid 'x' is no number. Fix: number the people"))
+    "pid 'x' is no number"
+    """
+    return str(error).partition(" Fix: ")[0].rstrip(".")
+
+
 def is_utf8(text: str) -> bool:
     """Return whether a text can be stored: a file's name that is not UTF-8 cannot."""
     try:
@@ -75,9 +84,11 @@ class UnknownNameError(PasserbyError):
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         self._arguments = (kind, name, names)
-        hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {_listed(names)}."
-        if not near and kind in _OF_PLUGINS:
-            hint += " Fix: name --plugin FILE.py if a plugin defines it"
+        if near:
+            hint = f"Did you mean {' or '.join(near)}? Fix: write it so"
+        else:
+            hint = f"Known: {_listed(names)}. Fix: {'choose one of these' if names else 'leave it out'}"
+            hint += ", or name --plugin FILE.py if a plugin defines it" if kind in _OF_PLUGINS else ""
         super().__init__(f"unknown {kind} {name!r}. {hint}")
 
     def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str]]]:

@@ -29,14 +29,30 @@ def check_target(path: str | Path, *, overwrite: bool = False) -> None:
     """
     file = _target(path)
     if file.is_dir():
-        raise OutputError(f"cannot write {file}: it is a folder; name a file")
+        raise OutputError(f"cannot write {file}: it is a folder. Fix: name a file")
     if file.exists() and not file.is_file():
         raise OutputError(
             f"cannot write '{file}': it is a device, a pipe or a socket, expected a file. Fix: name a file"
         )
     if file.exists() and not overwrite:
-        raise OutputError(f"{file} exists; choose another name, or replace it with --overwrite")
+        raise OutputError(f"{file} exists. Fix: choose another name, or replace it with --overwrite")
     _check_folder(file, "write")
+
+
+def check_new_folder(path: str | Path) -> None:
+    """Check that a folder can be made, before the long work on what it will hold begins; the folders above it, too.
+
+    Raises:
+        OutputError: if the nearest folder above it that exists is none, or is not writable.
+    """
+    folder = _target(path)
+    try:
+        above = next(parent for parent in folder.absolute().parents if parent.exists())
+    except OSError as error:  # a name too long
+        raise OutputError(f"cannot make the folder '{folder}': {error.strerror}. Fix: choose another place") from None
+    why = "is not writable" if above.is_dir() else "is not a folder"
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot make the folder '{folder}': '{above}' {why}. Fix: choose another place")
 
 
 def _target(path: str | Path) -> Path:
@@ -44,15 +60,20 @@ def _target(path: str | Path) -> Path:
     file = Path(path).expanduser()
     try:
         return file.resolve() if file.is_symlink() else file
-    except (OSError, RuntimeError):
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, OSError) and error.errno != errno.ELOOP:  # a name too long
+            raise OutputError(f"cannot write '{file}': {error.strerror}. Fix: choose another place") from None
         raise OutputError(f"cannot write '{file}': it is a link that leads to itself. Fix: remove it") from None
 
 
 def _check_folder(file: Path, purpose: str) -> None:
     if not file.parent.is_dir():
-        raise OutputError(f"cannot {purpose} {file}: there is no folder {file.parent}; make it first")
+        raise OutputError(f"cannot {purpose} {file}: there is no folder {file.parent}. Fix: make it first")
     if not os.access(file.parent, os.W_OK | os.X_OK):
-        raise OutputError(f"cannot {purpose} {file}: the folder {file.parent} is not writable")
+        raise OutputError(
+            f"cannot {purpose} {file}: the folder {file.parent} is not writable. "
+            "Fix: choose another folder, or change its permissions"
+        )
 
 
 @contextmanager
@@ -74,7 +95,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         yield partial
         partial.replace(file)
     except OSError as error:
-        raise OutputError(f"cannot write {file}: {error.strerror or error}") from None
+        raise OutputError(f"cannot write {file}: {error.strerror or error}. Fix: choose another place") from None
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -94,13 +115,15 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
     partial = _hidden(folder)
     try:
         if folder.exists():
-            raise OutputError(f"{folder} exists; choose another folder, or delete it")
+            raise OutputError(f"{folder} exists. Fix: choose another folder, or delete it")
         _remove_abandoned(folder)
         partial.mkdir(parents=True)
         yield partial
         partial.rename(folder)
     except OSError as error:
-        raise OutputError(f"cannot write the folder {folder}: {error.strerror or error}") from None
+        raise OutputError(
+            f"cannot write the folder {folder}: {error.strerror or error}. Fix: choose another place"
+        ) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -153,7 +176,7 @@ def file_lock(path: str | Path, *, otherwise: str, remove: bool = False) -> Iter
     except Timeout:
         raise OutputError(otherwise) from None
     except (OSError, NotImplementedError) as error:
-        raise OutputError(f"cannot lock {file}: {error}") from None
+        raise OutputError(f"cannot lock {file}: {error}. Fix: choose a folder on another disk") from None
     try:
         yield
     finally:

@@ -41,12 +41,12 @@ def load_plugin(path: str | Path) -> ModuleType:
     """
     file = Path(path).expanduser().resolve()
     if file.suffix != ".py" or not file.is_file():
-        raise ConfigError(f"{file} is not a Python file; a plugin is one .py that registers models, recipes or tables")
+        raise ConfigError(f"{file} is not a Python file. Fix: give a .py that registers models, recipes or tables")
     name = _PREFIX + re.sub(r"\W", "_", file.stem)
     known = sys.modules.get(name)
     if known is not None:
         if known.__file__ != str(file):
-            raise ConfigError(f"two plugins are called {file.name}: {known.__file__} and {file}; rename one")
+            raise ConfigError(f"two plugins are called {file.name}: {known.__file__} and {file}. Fix: rename one")
         return known
     with _running(str(file), "--debug shows where"):
         return _run(name, file)

@@ -151,6 +151,8 @@ def in_miniature(command: str, tree: Path) -> list[str]:
     for at, word in enumerate(words):
         if word == "--queries" and words[at + 1].endswith(".jpg"):
             words[at + 1] = queries.pop()
+    if words[0] == "evaluate" and "--rerank" in words:  # of fewer images than the default has neighbors
+        words = [*without(words, "--k1", "--k2"), "--k1", "5", "--k2", "3"]
     if words[:2] == ["data", "synthesize"]:
         small = {"--people": "8", "--cameras": "2", "--images": "2", "--size": "64x32"}
         words = [small.get(before, word) for before, word in zip(["", *words], words, strict=False)]

@@ -71,8 +71,8 @@ def test_symbols_stand_beside_colors_and_a_key_below(images: ImageSet) -> None:
     figure = ranked_list_figure({"ours": [a_list(hits)]}, images, title="a title")
     assert frames(figure) == colors(QUERY, RIGHT, WRONG, JUNK)
     captions = [axes.texts[0].get_text().splitlines() for axes in figure.axes]
-    assert captions[1] == ["#1 ✓", "d = 0.1", "person 123456", "camera 7"]
-    assert captions[2][:4] == ["#2 ✗", "d = 0.2", "P = 0.25", "no evidence"]
+    assert captions[1] == ["#1 ✓", "d = 0.1000", "person 123456", "camera 7"]
+    assert captions[2][:4] == ["#2 ✗", "d = 0.2000", "P = 0.25", "no evidence"]
     assert captions[3][0] == "–"
     texts = side_texts(figure)
     assert texts[:3] == ["a title", "ours", "q.png"]
@@ -83,7 +83,7 @@ def test_symbols_stand_beside_colors_and_a_key_below(images: ImageSet) -> None:
 
 @pytest.mark.parametrize(
     ("distance", "texts"),
-    [(0.0, "0"), (5.4321e-6, "5.432e-06"), (0.2331234, "0.2331"), (13.3, "13.3"), (98765.4, "98,765")],
+    [(0.0, "0.000"), (5.4321e-6, "5.432e-06"), (0.2331234, "0.2331"), (13.3, "13.30"), (98765.4, "98,765")],
 )
 def test_distances_have_four_digits(images: ImageSet, distance: float, texts: str) -> None:
     figure = ranked_list_figure({"": [a_list([replace(hit(1), distance=distance)])]}, images, title="x")

@@ -101,7 +101,7 @@ def test_reliability_is_of_calibrated_runs(runs: list[EvaluatedEmbeddings]) -> N
     [first, second] = [" ".join(text.get_text().split()) for text in figure.legends[0].get_texts()]
     assert first == f"ours: expected error {100 * bins.error:.1f} %, fitted on these same images"
     assert second.endswith("settings: not calibrated")
-    with pytest.raises(ConfigError, match="none of these runs is calibrated"):
+    with pytest.raises(ConfigError, match=r"none of these runs is calibrated .*--distance global, with --overwrite"):
         retrieval_figure(runs[1:], what=("calibration",), title="t")
 
 

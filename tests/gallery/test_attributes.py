@@ -190,4 +190,4 @@ def test_the_strip_of_a_filtered_search() -> None:
     image = Image.new("RGB", (64, 128))
     figure = search_figure(image, [(Hit(1, "a", 0.5, probability=0.25), image)], attributes={"hat": "yes"})
     texts = [axes.texts[0].get_text() for axes in figure.axes]
-    assert texts == ["query\n\nhat: yes", "#1\nd = 0.5\np = 0.2500"]
+    assert texts == ["query\n\nhat: yes", "#1\nd = 0.5000\np = 0.2500"]

@@ -216,7 +216,7 @@ def test_queries_that_cannot_be(model: Model, people: Path, tmp_path: Path) -> N
     gallery = filled(model, people)
     with pytest.raises(DatasetLayoutError, match=r"no image .*missing\.jpg"):
         gallery.search(tmp_path / "missing.jpg")
-    with pytest.raises(DatasetLayoutError, match="is a folder; give one image"):
+    with pytest.raises(DatasetLayoutError, match=r"is a folder\. Fix: give one image"):
         gallery.search(people)
     with pytest.raises(ConfigError, match="a search takes an image: got Embeddings"):
         gallery.search(gallery.embeddings)  # type: ignore[arg-type]

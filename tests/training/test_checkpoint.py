@@ -193,7 +193,7 @@ def test_import_never_overwrites(foreign: Path, run: Path) -> None:
 
 
 def test_import_where_no_folder_can_be(foreign: Path) -> None:
-    with pytest.raises(OutputError, match="cannot write the folder"):
+    with pytest.raises(OutputError, match="cannot make the folder"):
         import_checkpoint("osnet_x0_25", foreign, foreign / "run")
 
 

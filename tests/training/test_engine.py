@@ -398,6 +398,12 @@ def test_an_existing_folder_is_kept_and_nothing_is_built(tmp_path: Path) -> None
         start(tmp_path, partial(pytest.fail, "built"))
 
 
+def test_where_no_folder_can_be_nothing_is_built(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"cannot make the folder .*'.*file' is not a folder\. Fix: choose another"):
+        start(tmp_path / "file" / "run", partial(pytest.fail, "built"))
+
+
 def test_a_config_is_needed(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="needs a config: got None, expected a ToyConfig"):
         run_training(ToyConfig, Toy, None, tmp_path / "run", resume=False, show_progress=False, on_checkpoint=None)

@@ -77,7 +77,9 @@ def flush_output() -> None:
         _discard_output()
     except OSError as error:
         _discard_output()
-        raise OutputError(f"cannot print the result: {error.strerror or error}") from None
+        raise OutputError(
+            f"cannot print the result: {error.strerror or error}. Fix: print to another place, or use --output"
+        ) from None
 
 
 def _discard_output() -> None:

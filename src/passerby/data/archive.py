@@ -69,11 +69,13 @@ def read_file(path: Path) -> bytes:
     """
     if not path.is_file():
         kind = "a directory" if stat.S_ISDIR(path.stat().st_mode) else "a pipe or a device"
-        raise DatasetLayoutError(f"'{path}' is {kind}, expected a file")
+        raise DatasetLayoutError(f"'{path}' is {kind}, expected a file. Fix: give a file")
     with path.open("rb") as file:
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
-        raise DatasetLayoutError(f"'{path}' holds {path.stat().st_size:,} bytes, expected at most {MAX_BYTES:,}")
+        raise DatasetLayoutError(
+            f"'{path}' holds {path.stat().st_size:,} bytes, expected at most {MAX_BYTES:,}. Fix: remove or shrink it"
+        )
     return content
 
 
@@ -88,7 +90,9 @@ def explain_damage(what: str) -> Iterator[None]:
         yield
     except DAMAGE as error:
         if isinstance(error, OSError) and error.errno and error.strerror:
-            raise DatasetLayoutError(f"{what} cannot be read ({error.strerror})") from None
+            raise DatasetLayoutError(
+                f"{what} cannot be read ({error.strerror}). Fix: check its permissions and its disk"
+            ) from None
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DatasetLayoutError(f"{what} is damaged ({reason}). Fix: fetch it again") from None
 
@@ -172,7 +176,9 @@ def _check_length(content: bytes, size: int) -> None:
 
 def _check_size(what: str, size: int) -> None:
     if size > MAX_BYTES:
-        raise DatasetLayoutError(f"{what} unpacks to {size:,} bytes, expected at most {MAX_BYTES:,}")
+        raise DatasetLayoutError(
+            f"{what} unpacks to {size:,} bytes, expected at most {MAX_BYTES:,}. Fix: remove or shrink it"
+        )
 
 
 def archive_kind(path: Path) -> Literal["zip", "tar"] | None:

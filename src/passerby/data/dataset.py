@@ -41,7 +41,10 @@ class Dataset:
         """
         samples: tuple[Sample, ...] = getattr(self, name)
         if not samples:
-            raise DatasetLayoutError(f"{self.name} at {self.source.root} has no {name} images; it has {self.summary()}")
+            raise DatasetLayoutError(
+                f"{self.name} at {self.source.root} has no {name} images; it has {self.summary()}. "
+                "Fix: give data that has them, or leave out what needs them"
+            )
         return samples
 
     def counted(self, name: Split) -> tuple[Sample, ...]:

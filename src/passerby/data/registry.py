@@ -119,8 +119,8 @@ def recognize(source: Source) -> Dataset:
             return _announced(DATASETS[name].read(source))
     layouts = ", ".join(name for name in DATASETS if not DATASETS[name].generated)
     raise DatasetLayoutError(
-        f"{source.root} ({len(names)} files) has none of the known layouts ({layouts}){has_instead(source)}; "
-        f"{explain(names) or 'see docs/data.md for what each looks like, and name one: NAME:PATH'}"
+        f"{source.root} ({len(names)} files) has none of the known layouts ({layouts}){has_instead(source)}. "
+        f"{explain(names) or 'Fix: see docs/data.md for what each looks like, and name one, NAME:PATH'}"
     )
 
 
@@ -173,11 +173,11 @@ def _open(name: str, path: str) -> Source:
     if path:
         return reader.open(path)
     example = f"[{','.join(f'{setting}=…' for setting in reader.settings)}:]" if reader.settings else ""
-    raise DatasetLayoutError(f"{name} is read from files: say where they are, {name}:{example}PATH")
+    raise DatasetLayoutError(f"{name} is read from files. Fix: say where they are, {name}:{example}PATH")
 
 
 def _check_no_settings(settings: Mapping[str, Any], what: str) -> None:
     if settings:
         having = [name for name in DATASETS if set(settings) <= DATASETS[name].settings.keys()]
-        hint = f"; to read it as {' or '.join(having)}, say so: {having[0]}:PATH" if having else ""
-        raise ConfigError(f"{what} is read from files and has no settings, got {', '.join(settings)}{hint}")
+        hint = f"to read it as {' or '.join(having)}, say so, {having[0]}:PATH" if having else "leave them out"
+        raise ConfigError(f"{what} is read from files and has no settings, got {', '.join(settings)}. Fix: {hint}")

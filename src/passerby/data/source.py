@@ -146,12 +146,12 @@ class Source(ABC):
 
     def missing(self, name: str) -> DatasetLayoutError:
         """Return the error of a file that does not exist."""
-        return DatasetLayoutError(f"{self.root} has no file {name!r}")
+        return DatasetLayoutError(f"{self.root} has no file {name!r}. Fix: give a name that it has")
 
     def damaged(self, name: str, error: Exception) -> DatasetLayoutError:
         """Return the error of a file that cannot be unpacked."""
         reason = str(error) or type(error).__name__
-        return DatasetLayoutError(f"{self.root}: {name!r} is damaged ({reason}); fetch it again")
+        return DatasetLayoutError(f"{self.root}: {name!r} is damaged ({reason}). Fix: fetch it again")
 
 
 class StoredSource(Source):
@@ -205,9 +205,11 @@ class DirectorySource(StoredSource):
         except (FileNotFoundError, NotADirectoryError):
             raise self.missing(name) from None
         except PermissionError:
-            raise DatasetLayoutError(f"{self.root}: {name!r} may not be read; change its permissions") from None
+            raise DatasetLayoutError(f"{self.root}: {name!r} may not be read. Fix: change its permissions") from None
         except OSError as error:
-            raise DatasetLayoutError(f"{self.root}: {name!r} cannot be read ({error.strerror or error})") from None
+            raise DatasetLayoutError(
+                f"{self.root}: {name!r} cannot be read ({error.strerror or error}). Fix: check the file and its disk"
+            ) from None
 
 
 def _is_writable(folder: Path) -> bool:
@@ -348,14 +350,16 @@ def open_source(path: str | Path) -> Source:
         DatasetLayoutError: if ``path`` is empty, does not exist, or is none of these.
     """
     if not str(path).strip():
-        raise DatasetLayoutError("no path: got an empty text, expected a directory, a .zip or a .tar")
+        raise DatasetLayoutError(
+            "no path: got an empty text, expected a directory, a .zip or a .tar. Fix: give its path"
+        )
     root = Path(path).expanduser()
     if not is_utf8(str(root.absolute())):
         raise DatasetLayoutError(f"path {str(root.absolute())!r} is not UTF-8, so it cannot be stored. Fix: rename it")
     if root.is_dir():
         return DirectorySource(root)
     if not root.exists():
-        raise DatasetLayoutError(f"{root} does not exist; give a directory, a .zip or a .tar")
+        raise DatasetLayoutError(f"{root} does not exist. Fix: give a directory, a .zip or a .tar")
     if kind := archive_kind(root):
         return ZipSource(root) if kind == "zip" else TarSource(root)
     raise DatasetLayoutError(f"{root} is {what_else(root)}. Fix: give a directory, a .zip or a .tar")

@@ -73,11 +73,11 @@ def select_settings(name: str, known: Mapping[str, Setting], text: str, given: M
         if setting not in known:
             raise UnknownNameError(f"setting of {name}", setting, known)
         if setting in values:
-            raise ConfigError(f"{setting} of {name} is set twice; set it once")
+            raise ConfigError(f"{setting} of {name} is set twice. Fix: set it once")
         try:
             values[setting] = known[setting](str(value).strip())
         except ValueError as error:
-            raise ConfigError(f"{setting} of {name} cannot be {value!r}; {error}") from None
+            raise ConfigError(f"{setting} of {name} cannot be {value!r}; {error}. Fix: give such a value") from None
     return values
 
 

@@ -44,7 +44,7 @@ class AttributeTest:
         if attributes.schema != schema:
             raise ConfigError(
                 f"'{attributes.place}' has the attributes of {attributes.schema.name}, but the model predicts those of "
-                f"{schema.name}"
+                f"{schema.name}. Fix: give a table of these"
             )
         gallery = dataset.counted("gallery")
         rows = [row for row, sample in enumerate(gallery) if sample.role is Role.PERSON]

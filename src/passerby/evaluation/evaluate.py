@@ -22,6 +22,7 @@ from passerby.metrics.single_shot import NO_DRAWS
 from passerby.models.base import ReidModel
 from passerby.models.card import ModelCard
 from passerby.retrieval.matches import NAME_CAMERAS
+from passerby.retrieval.rerank import check_neighbors
 from passerby.types import Embeddings, EvalResult, Protocol, QueryGallery, Role, Sample
 
 ALL_BRANCHES = "all"
@@ -68,7 +69,7 @@ def evaluate(
     )
     if isinstance(model, Model):
         if size is not None:
-            raise ConfigError(f"got size {size} beside a model, which has its own ({model.size}): leave it out")
+            raise ConfigError(f"got size {size} beside a model, which has its own ({model.size}). Fix: leave it out")
         return rest(model)
     with evaluation_mode(model):
         return rest(Model(model, size or model.card.input_size))
@@ -200,13 +201,18 @@ def check_evaluable(dataset: Dataset, protocol: Protocol) -> None:
     Raises:
         DatasetLayoutError: if query or gallery is empty.
         ProtocolError: if people or cameras are unknown, no query has a valid match, the gallery shows one person only,
-            queries find themselves, or images to pool are missing.
+            queries find themselves, images to pool are missing, or re-ranking asks for more neighbors than images.
     """
     query, gallery = dataset.split("query"), dataset.split("gallery")
+    if protocol.rerank:
+        check_neighbors(protocol.rerank, len(dataset.counted("query")) + len(dataset.counted("gallery")))
     if protocol.multi_query:
         check_further_images(dataset, protocol)
     if any(s.pid is None for s in (*query, *gallery)):
-        raise ProtocolError(f"{dataset.name} at {dataset.source.root} does not give the person of every image")
+        raise ProtocolError(
+            f"{dataset.name} at {dataset.source.root} does not give the person of every image. "
+            "Fix: name the people (docs/data.md), or search instead"
+        )
     if protocol.draws and not protocol.ignore_same_camera:
         raise ProtocolError(NO_DRAWS)
     unknown = sum(s.camid is None for s in (*query, *gallery))
@@ -219,7 +225,8 @@ def check_evaluable(dataset: Dataset, protocol: Protocol) -> None:
     if len(queries_without_match(query, gallery, across_cameras=protocol.ignore_same_camera)) == len(query):
         raise ProtocolError(
             f"none of the {len(query)} queries has a valid match in the gallery ({len(gallery)} images): their people "
-            "are absent from it or seen by the same camera only; `passerby data check` names them"
+            "are absent from it or seen by the same camera only. "
+            "Fix: `passerby data check` names them; --all-cameras counts the query's own camera too"
         )
     distractors = sum(sample.role is Role.DISTRACTOR for sample in gallery)
     check_several_people(len(people(gallery)) + distractors, len(dataset.counted("gallery")))

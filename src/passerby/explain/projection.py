@@ -82,7 +82,10 @@ def _tsne(features: Float[Tensor, "n d"], seed: int, perplexity: float | None) -
     n = len(features)
     wanted = min(PERPLEXITY, (n - 1) / 3) if perplexity is None else perplexity
     if not 1 <= wanted < n:
-        raise ConfigError(f"the perplexity must be at least 1 and below the number of images ({n}), got {wanted:g}")
+        raise ConfigError(
+            f"the perplexity must be at least 1 and below the number of images ({n}), got {wanted:g}. "
+            "Fix: lower it, or show more images"
+        )
     manifold = _package("sklearn.manifold", "scikit-learn", "t-SNE")
     method = manifold.TSNE(n_components=2, perplexity=wanted, init="pca", random_state=seed)
     points = torch.from_numpy(method.fit_transform(features.numpy())).double()

@@ -104,7 +104,7 @@ def select_queries(
     if selection not in get_args(Selection):
         raise UnknownNameError("selection of queries", selection, get_args(Selection))
     if n < 1:
-        raise ConfigError(f"a figure of ranked lists shows at least one query, got n = {n}")
+        raise ConfigError(f"a figure of ranked lists shows at least one query, got n = {n}. Fix: raise n")
     check_no_draws(protocol)
     found = positive_ranks(query, gallery, protocol)
     shuffled = torch.randperm(len(found.queries), generator=torch.Generator().manual_seed(seed))
@@ -156,7 +156,9 @@ def ranked_lists(
     check_no_draws(protocol)
     k = min(DEFAULT_K, len(gallery)) if k is None else k
     if not 1 <= k <= len(gallery):
-        raise ProtocolError(f"k must be between 1 and the gallery's {len(gallery)} images, got {k}")
+        raise ProtocolError(
+            f"k must be between 1 and the gallery's {len(gallery)} images, got {k}. Fix: choose another k"
+        )
     if calibration and (why := calibration.mismatch(protocol)):
         raise ProtocolError(f"the calibration is for other distances: {why}. Fix: leave it out")
     lister = _Lister(query, gallery, protocol, Matches.find(query, gallery, protocol), k, junk, calibration)

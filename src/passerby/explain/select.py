@@ -30,7 +30,9 @@ def select_samples(dataset: Dataset, names: Sequence[str] = (), *, n: int, seed:
     splits = (dataset.query, dataset.gallery, dataset.train)
     people = next((found for split in splits if (found := [s for s in split if s.role is Role.PERSON])), None)
     if people is None:
-        raise DatasetLayoutError(f"{dataset.name} at {dataset.source.root} has no images of people to show")
+        raise DatasetLayoutError(
+            f"{dataset.name} at {dataset.source.root} has no images of people to show. Fix: give other data"
+        )
     drawn = torch.randperm(len(people), generator=torch.Generator().manual_seed(seed))[:n]
     return tuple(people[place] for place in drawn.sort().values.tolist())
 

@@ -39,7 +39,10 @@ def attribute_figure(
     """
     found = attribute_maps(view, step=step)
     if truth is not None and truth.schema != found.schema:
-        raise ConfigError(f"{truth.place} is of {truth.schema.name}, the model of {found.schema.name}")
+        raise ConfigError(
+            f"{truth.place} is of {truth.schema.name}, the model of {found.schema.name}. "
+            f"Fix: give a table of {found.schema.name}"
+        )
     names = [*found.attended, *(name for name in found.maps if name not in found.attended)]
     labels = None if truth is None else truth.of_all(view.samples)
     identities = class_activation_maps(view).cpu()

@@ -55,7 +55,9 @@ def contact_sheet(
     samples = dataset.split(split) if split else [s for name in SPLITS for s in getattr(dataset, name)]
     pids = (_twins(dataset, samples) if twins else people(samples))[:count]
     if not pids:
-        raise DatasetLayoutError(f"{dataset.source.root} has {'no twins' if twins else 'no people'} to draw")
+        raise DatasetLayoutError(
+            f"{dataset.source.root} has {'no twins' if twins else 'no people'} to draw. Fix: give other data"
+        )
     cells = _first_images(samples, pids)
     camids = sorted({camid for _, camid in cells})[:cameras]
     known = keypoints_in_pixels(dataset.source) if keypoints else None
@@ -85,7 +87,9 @@ def check_sheet_path(path: str | Path) -> None:
         OutputError: if it is another one.
     """
     if Path(path).suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise OutputError(f"a sheet is written as PNG or JPEG: its name must end in .png or .jpg, got {path}")
+        raise OutputError(
+            f"a sheet is written as PNG or JPEG: its name must end in .png or .jpg, got {path}. Fix: choose such a name"
+        )
 
 
 def _twins(dataset: Dataset, samples: Sequence[Sample]) -> list[int]:

@@ -61,13 +61,18 @@ def embeddings_of_people(embeddings: Embeddings, number: int = PEOPLE, *, seed: 
     """
     known = embeddings[rows_with_role(embeddings, Role.PERSON)]
     if known.pids is None:
-        raise ConfigError("a map of people needs identities, but these embeddings are unlabeled")
+        raise ConfigError(
+            "a map of people needs identities, but these embeddings are unlabeled. "
+            "Fix: embed images whose people are known"
+        )
     return known[torch.isin(known.pids, torch.tensor(_draw_people(known.pids.unique().tolist(), number, seed)))]
 
 
 def _draw_people(pids: Sequence[int], number: int, seed: int) -> list[int]:
     if not pids:
-        raise ConfigError("a map of people needs identities, but these images have none")
+        raise ConfigError(
+            "a map of people needs identities, but these images have none. Fix: give data whose people are known"
+        )
     order = torch.randperm(len(pids), generator=torch.Generator().manual_seed(seed))
     return sorted(pids[i] for i in order[:number].tolist())
 

@@ -225,8 +225,8 @@ def _histogram(place: Place, run: EvaluatedEmbeddings) -> None:
 def _calibration(place: Place, runs: Sequence[EvaluatedEmbeddings]) -> None:
     if not any(run.calibration for run in runs):
         raise ConfigError(
-            "none of these runs is calibrated for these distances. Fix: passerby calibrate RUN --data DATA, or leave "
-            "calibration out"
+            "none of these runs is calibrated for these distances. Fix: passerby calibrate RUN --data DATA --distance "
+            f"{runs[0].protocol.distance}, with --overwrite where it is calibrated for others, or leave calibration out"
         )
     upper, lower = place.stacked(3, 1)
     lower.sharex(upper)

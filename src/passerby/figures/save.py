@@ -75,6 +75,7 @@ def _format(path: str | Path) -> str:
     if form not in _NO_DATE:
         *others, last = (f".{known}" for known in _NO_DATE)
         raise OutputError(
-            f"cannot write a figure to {path}: expected a name that ends in {', '.join(others)} or {last}"
+            f"cannot write a figure to {path}: expected a name that ends in {', '.join(others)} or {last}. "
+            "Fix: choose such a name"
         )
     return form

@@ -52,7 +52,7 @@ def subgroup_figure(subgroups: Sequence[Subgroup], *, mean_ap: float | None = No
         ConfigError: if there are no subgroups.
     """
     if not subgroups:
-        raise ConfigError("there are no subgroups to draw")
+        raise ConfigError("there are no subgroups to draw. Fix: name other --slices")
     found = {name: list(each) for name, each in groupby(subgroups, key=lambda each: each.dimension)}
     panels = {name: _matrix(each) if name == "cameras" else _bars(each, mean_ap) for name, each in found.items()}
     columns = [[panels[name] for name in names if name in panels] for names in _COLUMNS]

@@ -232,7 +232,7 @@ class Gallery:
         if query is not None:
             return self._nearest(query_image(query), k, asked)
         if asked is None:
-            raise ProtocolError("there is nothing to search for: give an image, attributes, or both")
+            raise ProtocolError("there is nothing to search for. Fix: give an image, attributes, or both")
         return self._likeliest(asked, k)
 
     def attribute_query(self, asked: str | Mapping[str, str] | AttributeQuery) -> AttributeQuery:
@@ -323,7 +323,9 @@ class Gallery:
 
     def _checked(self, k: int | None) -> int:
         if k is not None and not 1 <= k <= len(self):
-            raise ProtocolError(f"k must be between 1 and the gallery's {len(self)} images, got {k}")
+            raise ProtocolError(
+                f"k must be between 1 and the gallery's {len(self)} images, got {k}. Fix: choose another k"
+            )
         return min(DEFAULT_K, len(self)) if k is None else k
 
     def _hits(self, rows: Tensor, distances: Tensor, asked: AttributeQuery | None = None) -> list[Hit]:

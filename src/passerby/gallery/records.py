@@ -12,7 +12,7 @@ from pathlib import Path
 from passerby.data import registry
 from passerby.data.confined import open_confined
 from passerby.data.source import Source
-from passerby.errors import DatasetLayoutError
+from passerby.errors import DatasetLayoutError, without_fix
 from passerby.inference.images import GivenImages
 from passerby.types import Embeddings
 
@@ -73,7 +73,10 @@ class Records:
         try:
             return open_confined(self.held) if self.file else registry.open_place(self.held)
         except DatasetLayoutError as error:
-            raise DatasetLayoutError(f"the gallery's images are not where they were embedded: {error}") from None
+            raise DatasetLayoutError(
+                f"the gallery's images are not where they were embedded: {without_fix(error)}. "
+                "Fix: embed them again, or put them back"
+            ) from None
 
     def joined(self, added: Records) -> Records:
         """Return these records and further ones.

@@ -76,7 +76,10 @@ def read_description(folder: Path) -> RunDescription:
         raise damaged(file, f"got {type(found).__name__}, expected named values")
     tree = former_defaults(current_settings(found))
     if tree.get("model") == KIND:
-        raise ConfigError(f"{folder} holds a pose network, which finds keypoints: it is for --keypoints, not a RUN")
+        raise ConfigError(
+            f"{folder} holds a pose network, which finds keypoints: it is for --keypoints, not a RUN. "
+            "Fix: give a run of a re-identification model"
+        )
     try:
         description = RunDescription.model_validate(tree)
     except ValidationError as error:
@@ -103,4 +106,4 @@ def build_described(folder: Path, description: RunDescription) -> ReidModel:
 
 def damaged(file: Path, why: str) -> ConfigError:
     """Return the error of a description that is not one."""
-    return ConfigError(f"{file} is damaged ({why}); {_FIX}")
+    return ConfigError(f"{file} is damaged ({why}). Fix: {_FIX}")

@@ -57,10 +57,10 @@ def embed(
     """
     if ("parts" in session.card.inputs) != (parts is not None):
         raise ConfigError(
-            f"{session.card.name} takes {' and '.join(session.card.inputs)}; cut parts for it, and for it only"
+            f"{session.card.name} takes {' and '.join(session.card.inputs)}. Fix: cut parts for it, and for it only"
         )
     if not samples:
-        raise DatasetLayoutError(f"no images to embed at {source.root}")
+        raise DatasetLayoutError(f"no images to embed at {source.root}. Fix: give another place")
     _labels(samples)
     embedding, local, attributes = [], [], []
     fallen: list[str] = []
@@ -82,7 +82,9 @@ def embed(
             progress(len(images))
     samples = [s for s in samples if s.path not in broken]
     if not samples:
-        raise ImageError(f"none of the {len(broken):,} images at {source.root} can be read")
+        raise ImageError(
+            f"none of the {len(broken):,} images at {source.root} can be read. Fix: give other images, or replace them"
+        )
     warn_mean_pose(str(source.root), fallen, len(samples))
     pids, camids = _labels(samples)
     return Embeddings(
@@ -188,7 +190,7 @@ def _column(values: list[int | None], what: str) -> Tensor | None:
         return None
     if len(known) < len(values):
         raise DatasetLayoutError(
-            f"{what} are known for {len(known)} of {len(values)} images; name them for all or for none"
+            f"{what} are known for {len(known)} of {len(values)} images. Fix: name them for all or for none"
         )
     return torch.tensor(known)
 

@@ -194,7 +194,10 @@ def check_embeddings_path(path: str | Path) -> None:
         OutputError: if it does not end in ``.parquet``.
     """
     if Path(path).suffix != ".parquet":
-        raise OutputError(f"embeddings are written as Parquet: got '{path}', expected a name that ends in .parquet")
+        raise OutputError(
+            f"embeddings are written as Parquet: got '{path}', expected a name that ends in .parquet. "
+            "Fix: choose such a name"
+        )
 
 
 def read_embeddings(path: str | Path) -> StoredEmbeddings:

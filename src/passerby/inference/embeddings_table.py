@@ -119,7 +119,8 @@ def splits_of(file: Path, table: pa.Table) -> tuple[str | None, ...]:
     splits = table["split"].to_pylist()
     if unknown := sorted({str(split) for split in splits} - {"None", *SPLIT_NAMES}):
         raise DatasetLayoutError(
-            f"{file}: column 'split' has the value {unknown[0]!r}, expected {', '.join(SPLIT_NAMES)}"
+            f"{file}: column 'split' has the value {unknown[0]!r}, expected {', '.join(SPLIT_NAMES)}. "
+            "Fix: write one of these, or leave the column out"
         )
     return tuple(splits)
 

@@ -88,7 +88,8 @@ def precomputed_table(file: Path, table: Any, splits: Sequence[str | None]) -> E
     if "embedding" not in found:
         raise DatasetLayoutError(
             f"{file} has no column 'embedding': got {', '.join(table.column_names) or 'no column'}, which are not "
-            "those of a file of embeddings"
+            "those of a file of embeddings. "
+            "Fix: give a file of `passerby embed`, or name the column so"
         )
     if twice := [name for name, n in Counter(table.column_names).items() if n > 1]:
         raise DatasetLayoutError(f"'{file}' has the column {twice[0]!r} twice. Fix: leave one of them out")
@@ -97,7 +98,9 @@ def precomputed_table(file: Path, table: Any, splits: Sequence[str | None]) -> E
     try:
         arrays = {name: _column(file, found[name], column) for name, column in known.items()}
     except _UNREADABLE as error:
-        raise DatasetLayoutError(f"'{file}' has a column that cannot be read: {describe(error)}") from None
+        raise DatasetLayoutError(
+            f"'{file}' has a column that cannot be read: {describe(error)}. Fix: write the file again"
+        ) from None
     return _embeddings(file, arrays, found, splits)
 
 
@@ -116,7 +119,10 @@ def _arrays(file: Path) -> dict[str, Any]:
             check_size(file, sum(member.file_size for member in members))
             return {m.filename.removesuffix(".npy"): _array(archive, m) for m in members}
     except _UNREADABLE as error:
-        raise DatasetLayoutError(f"'{file}' cannot be read as an .npz of plain arrays: {describe(error)}") from None
+        raise DatasetLayoutError(
+            f"'{file}' cannot be read as an .npz of plain arrays: {describe(error)}. "
+            "Fix: write it again with numpy.savez"
+        ) from None
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Any:
@@ -156,7 +162,10 @@ def describe(error: Exception) -> str:
 
 def _side(file: Path, arrays: Mapping[str, Any], side: str) -> Embeddings:
     if missing := [f"{side}_{name}" for name in _NEEDED if f"{side}_{name}" not in arrays]:
-        raise DatasetLayoutError(f"{file} lacks {', '.join(missing)}; it has {', '.join(sorted(arrays)) or 'nothing'}")
+        raise DatasetLayoutError(
+            f"{file} lacks {', '.join(missing)}; it has {', '.join(sorted(arrays)) or 'nothing'}. "
+            "Fix: add them (docs/evaluation.md)"
+        )
     names = {_COLUMNS.get(name, name): f"{side}_{name}" for name in ("f", "pid", "cam", "role", "path", "local")}
     names = {name: key for name, key in names.items() if key in arrays}
     values = {name: arrays[key] for name, key in names.items()}
@@ -170,7 +179,9 @@ def _embeddings(
     embedding = _numbers(file, names["embedding"], values["embedding"], dimensions=2, kinds="f")
     rows = len(embedding)
     if not embedding.shape[1]:
-        raise ShapeError(f"'{file}': {names['embedding']} has shape {tuple(embedding.shape)}, expected dimensions")
+        raise ShapeError(
+            f"'{file}': {names['embedding']} has shape {tuple(embedding.shape)}, expected dimensions. Fix: embed again"
+        )
     splits = [splits] * rows if isinstance(splits, str) else splits
     labels = {
         field: _labels(file, names[name], values[name], rows)
@@ -206,7 +217,7 @@ def _column(file: Path, name: str, column: Any) -> Any:
         return _complete(file, name, values).to_numpy(zero_copy_only=False)
     lengths = set(_complete(file, name, values).value_lengths().to_pylist()) if listed else {values.type.list_size}
     if len(lengths) > 1:
-        raise ShapeError(f"{file}: the lists of column {name!r} differ in length")
+        raise ShapeError(f"{file}: the lists of column {name!r} differ in length. Fix: write lists of one length")
     inner = _column(file, name, pa.chunked_array([_complete(file, name, values).flatten()]))
     return inner.reshape(len(values), max(lengths, default=0), *inner.shape[1:])
 
@@ -230,7 +241,8 @@ def check_roles(file: Path, name: str, roles: Tensor) -> None:
     """
     if unknown := sorted(set(roles.tolist()) - {int(role) for role in Role}):
         raise DatasetLayoutError(
-            f"'{file}': {name} has the value {unknown[0]}, expected 0 (person), 1 (junk) or 2 (distractor)"
+            f"'{file}': {name} has the value {unknown[0]}, expected 0 (person), 1 (junk) or 2 (distractor). "
+            "Fix: write one of these"
         )
 
 
@@ -238,7 +250,7 @@ def _numbers(file: Path, name: str, values: Any, *, dimensions: int, kinds: str)
     if values.ndim != dimensions or values.dtype.kind not in kinds:
         wanted = "floats" if kinds == "f" else "whole numbers"
         shape = f"{values.shape} of {values.dtype}"
-        raise ShapeError(f"{file}: {name} must have {dimensions} dimensions of {wanted}, got {shape}")
+        raise ShapeError(f"{file}: {name} must have {dimensions} dimensions of {wanted}, got {shape}. Fix: write it so")
     if values.dtype == np.float16 or values.dtype.itemsize > 8:
         values = values.astype(np.float32 if values.dtype == np.float16 else np.float64)
     return torch.from_numpy(np.require(values, values.dtype.newbyteorder("="), ["C_CONTIGUOUS", "WRITEABLE"]))
@@ -246,10 +258,15 @@ def _numbers(file: Path, name: str, values: Any, *, dimensions: int, kinds: str)
 
 def _labels(file: Path, name: str, values: Any, rows: int) -> Tensor:
     if values.dtype.kind == "u" and values.size and int(values.max()) > _LARGEST:
-        raise ProtocolError(f"'{file}': {name} has the value {values.max()}, expected at most {_LARGEST}")
+        raise ProtocolError(
+            f"'{file}': {name} has the value {values.max()}, expected at most {_LARGEST}. Fix: number them anew"
+        )
     found = _numbers(file, name, values, dimensions=1, kinds="iu").long()
     if len(found) != rows:
-        raise ShapeError(f"{file}: {name} has {len(found)} values for {rows} embeddings, expected one per image")
+        raise ShapeError(
+            f"{file}: {name} has {len(found)} values for {rows} embeddings, expected one per image. "
+            "Fix: write one per image"
+        )
     return found
 
 
@@ -268,7 +285,7 @@ def check_paths(file: Path, name: str, paths: Sequence[str]) -> None:
         ) from None
     if (longest := max(map(len, paths), default=0)) > _LONGEST:
         raise DatasetLayoutError(
-            f"'{file}': {name} has a name of {longest:,} characters, expected at most {_LONGEST:,}"
+            f"'{file}': {name} has a name of {longest:,} characters, expected at most {_LONGEST:,}. Fix: shorten it"
         )
 
 
@@ -282,11 +299,16 @@ def _check_person_ids(file: Path, name: str, pids: Tensor) -> None:
 
 def _paths(file: Path, name: str, values: Any, splits: Sequence[str | None]) -> tuple[str, ...]:
     if values.ndim != 1:
-        raise ShapeError(f"'{file}': {name} has shape {values.shape}, expected one name per image")
+        raise ShapeError(
+            f"'{file}': {name} has shape {values.shape}, expected one name per image. Fix: write one per image"
+        )
     paths = tuple(map(str, values.tolist()))
     check_paths(file, name, paths)
     if len(paths) != len(splits):
-        raise ShapeError(f"{file}: {name} has {len(paths)} values for {len(splits)} embeddings, expected one per image")
+        raise ShapeError(
+            f"{file}: {name} has {len(paths)} values for {len(splits)} embeddings, expected one per image. "
+            "Fix: write one per image"
+        )
     for (path, _), times in Counter(zip(paths, splits, strict=True)).items():
         if times > 1:
             raise ProtocolError(f"{file}: {name} names an image twice, {path}. Fix: embed each once")

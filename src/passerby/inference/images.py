@@ -66,7 +66,7 @@ def collect_images(images: ImagesInput, *, first: int = 0) -> tuple[Source, Sequ
         DatasetLayoutError: if a file or place does not exist, or holds no images.
     """
     if isinstance(images, str) and not images.strip():
-        raise ImageError("no images: got an empty text, expected the path of an image or of a folder")
+        raise ImageError("no images: got an empty text, expected the path of an image or of a folder. Fix: give a path")
     if isinstance(images, (str, Path)) and is_place(images):
         return list_images(images, "all")
     if isinstance(images, (str, Path, Image.Image)) or not isinstance(images, Sequence):
@@ -74,7 +74,7 @@ def collect_images(images: ImagesInput, *, first: int = 0) -> tuple[Source, Sequ
     else:
         given = images
     if not given:
-        raise ImageError("no images: got an empty list, expected at least one image")
+        raise ImageError("no images: got an empty list, expected at least one image. Fix: give one")
     if len(given) == 1 and isinstance(given[0], (str, Path)) and "::" in str(given[0]):
         query = QueryImage.of(given[0])
         return query.source, [query.sample]
@@ -145,13 +145,15 @@ def _as_pil(number: int, image: object) -> Image.Image:
         return image
     expected = "a path, a PIL image or a uint8 array of shape (height, width, 3), RGB"
     if not isinstance(image, np.ndarray):
-        raise ImageError(f"image {number} is no image: got {type(image).__name__}, expected {expected}")
+        raise ImageError(
+            f"image {number} is no image: got {type(image).__name__}, expected {expected}. Fix: give one of these"
+        )
     if image.dtype != np.uint8:
         raise ShapeError(
             f"image {number} has the wrong type: got an array of {image.dtype}, expected {expected}. "
             "Fix: scale the values to 0…255, then image.astype('uint8')"
         )
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        hint = " Fix: pass a batch as a list of its images: list(images)" if image.ndim == 4 else ""
-        raise ShapeError(f"image {number} has the wrong shape: got {image.shape}, expected {expected}.{hint}")
+        fix = "pass a batch as a list of its images: list(images)" if image.ndim == 4 else "convert it"
+        raise ShapeError(f"image {number} has the wrong shape: got {image.shape}, expected {expected}. Fix: {fix}")
     return Image.fromarray(image)

@@ -18,7 +18,7 @@ from passerby.metrics.calibration import read_calibration
 from passerby.models.base import ReidModel
 from passerby.models.card import ModelCard
 from passerby.models.registry import option_value
-from passerby.weights.catalog import shipped
+from passerby.weights.catalog import CATALOG, shipped
 from passerby.weights.find import MODEL_FILE
 from passerby.weights.formats import is_onnx_file
 from passerby.weights.load import load_weights
@@ -62,9 +62,11 @@ def load(
     _check_untold(folder, model, size)
     description_file = folder / "model.json"
     if not folder.exists():
-        raise ConfigError(f"'{folder}' does not exist. Fix: give the folder of a completed run")
+        raise ConfigError(
+            f"'{folder}' does not exist. Fix: give the folder of a completed run, or {' or '.join(CATALOG)}"
+        )
     if not description_file.is_file():
-        raise ConfigError(f"{folder} holds no finished model (no model.json): give the folder of a completed run")
+        raise ConfigError(f"{folder} holds no finished model (no model.json). Fix: give the folder of a completed run")
     description = read_description(folder)
     network = build_described(folder, description)
     _check_keypoints(network.card, options)
@@ -150,7 +152,7 @@ def _check_untold(path: Path, model: str | None, size: tuple[int, int] | None) -
 
 def _check_keypoints(card: ModelCard, options: InferenceOptions) -> None:
     if options.keypoints and "parts" not in card.inputs:
-        raise ConfigError(f"{card.name} sees no body parts, so keypoints change nothing: leave --keypoints out")
+        raise ConfigError(f"{card.name} sees no body parts, so keypoints change nothing. Fix: leave --keypoints out")
 
 
 def _backbone(network: ReidModel, options: dict[str, Any]) -> str | None:

@@ -276,8 +276,8 @@ class Model:
             return replace(protocol, name=SINGLE_SHOT, draws=draws, seed=seed)
         if seed is not None:
             raise ProtocolError(
-                f"seed {seed} would decide which galleries are drawn, but all of {dataset.name}'s gallery counts here: "
-                "ask for draws (--draws N), or leave the seed out"
+                f"seed {seed} would decide which galleries are drawn, but all of {dataset.name}'s gallery counts here. "
+                "Fix: ask for draws (--draws N), or leave the seed out"
             )
         return protocol
 
@@ -292,7 +292,8 @@ class Model:
         if self.calibration.fingerprint != self.fingerprint:
             raise WeightsError(
                 f"the run's {CALIBRATION} is of another model (fingerprint {self.calibration.fingerprint}, this one is "
-                f"{self.fingerprint}): calibrate again (passerby calibrate RUN --data DATA --overwrite), or delete it"
+                f"{self.fingerprint}). Fix: calibrate again (passerby calibrate RUN --data DATA --overwrite), or "
+                "delete it"
             )
         if why := self.calibration.mismatch(how):
             _LOG.warning("the calibration is not applied: %s", why)

@@ -93,7 +93,7 @@ def _is_name(value: object) -> bool:
 
 def _check(name: str, value: object, expected: str, fits: bool) -> None:
     if not fits:
-        raise ConfigError(f"inference option {name}: got {value!r}, expected {expected}")
+        raise ConfigError(f"inference option {name}: got {value!r}, expected {expected}. Fix: give such a value")
 
 
 def resolve_device(name: str) -> torch.device:

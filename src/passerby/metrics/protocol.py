@@ -12,6 +12,7 @@ from passerby.metrics.single_shot import single_shot
 from passerby.retrieval.distance.compare import BLOCK_BYTES
 from passerby.retrieval.matches import rows_with_role, without_junk
 from passerby.retrieval.ranking import PositiveRanks, positive_ranks
+from passerby.retrieval.rerank import check_neighbors
 from passerby.types import Embeddings, EvalResult, Protocol, QueryResults, Role
 
 MAX_RANK = 50
@@ -46,6 +47,8 @@ def evaluate_embeddings(
     junk = len(rows_with_role(gallery, Role.JUNK))
     if junk < len(gallery):  # a gallery of nothing but junk has no valid match, an error of the ranking
         gallery = without_junk(gallery)
+    if protocol.rerank:
+        check_neighbors(protocol.rerank, len(query) + len(gallery))
     found = positive_ranks(query, gallery, protocol, block_bytes=block_bytes)
     check_several_people(count_people(gallery), len(gallery))
     each = _per_query(query, found, protocol)

@@ -33,7 +33,10 @@ class Matches:
                 data sets use for unknown ones); for unknown roles, and for people with a person ID below 0.
         """
         if query.pids is None or gallery.pids is None:
-            raise ProtocolError("evaluation needs the person IDs of query and gallery; these are unlabeled")
+            raise ProtocolError(
+                "evaluation needs the person IDs of query and gallery; these are unlabeled. "
+                "Fix: embed a dataset whose people are known"
+            )
         if protocol.ignore_same_camera and (query.camids is None or gallery.camids is None):
             raise ProtocolError(
                 f"protocol {protocol.name} ignores matches from the same camera, but the camera IDs are unknown. "

@@ -181,9 +181,23 @@ def encode(
     return among, encodings, farthest
 
 
+def check_neighbors(options: Rerank, images: int) -> None:
+    """Check that re-ranking has the neighbors that it is asked for: with fewer images all are neighbors of all.
+
+    Raises:
+        ProtocolError: if it has not.
+    """
+    for name, k in (("k1", options.k1), ("k2", options.k2)):
+        if k >= images:
+            raise ProtocolError(
+                f"re-ranking by {name} = {k} neighbors needs more query and gallery images than that, got {images}. "
+                f"Fix: lower --{name}, or leave --rerank out"
+            )
+
+
 def _check_options(options: Rerank) -> None:
     if options.k1 < 1 or options.k2 < 1:
-        raise ProtocolError(f"k1 and k2 must be at least 1, got {options.k1} and {options.k2}")
+        raise ProtocolError(f"k1 and k2 must be at least 1, got {options.k1} and {options.k2}. Fix: raise them")
     if not 0 <= options.lam <= 1:
         raise ProtocolError(f"lam, the weight of the original distance, must be from 0 to 1, got {options.lam}")
 

@@ -56,7 +56,7 @@ def check_separable(settings: Settings) -> None:
     if settings.separate_cameras and settings.two_outfits:
         raise ConfigError(
             "with separate cameras no person is seen in a second outfit (it is worn before the second half of the "
-            "cameras); choose one of the two"
+            "cameras). Fix: choose one of the two"
         )
 
 

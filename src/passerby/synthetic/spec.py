@@ -56,7 +56,7 @@ def parse_size(text: str) -> tuple[int, int]:
     """
     match = re.fullmatch(r"\s*(\d+)\s*[x×]\s*(\d+)\s*", text)
     if match is None:
-        raise ConfigError(f"a size is HEIGHTxWIDTH, for example 256x128; got {text!r}")
+        raise ConfigError(f"a size is HEIGHTxWIDTH, for example 256x128; got {text!r}. Fix: write it so")
     return int(match[1]), int(match[2])
 
 
@@ -70,7 +70,7 @@ def parse_difficulty(text: str) -> tuple[str, float]:
     name, equals, value = (part.strip() for part in text.partition("="))
     name = current_difficulty(name)
     if not equals:
-        raise ConfigError(f"a difficulty is NAME=VALUE, for example background=0.5; got {text!r}")
+        raise ConfigError(f"a difficulty is NAME=VALUE, for example background=0.5; got {text!r}. Fix: write it so")
     if name not in DIFFICULTIES:
         raise UnknownNameError("difficulty", name, DIFFICULTIES)
     return name, _value(name, value, _number)
@@ -91,7 +91,7 @@ def _pairs(text: str) -> Mapping[str, str]:
                 "path alone)"
             )
         if name in pairs:
-            raise ConfigError(f"{name} is set twice in {text!r}")
+            raise ConfigError(f"{name} is set twice in {text!r}. Fix: set it once")
         pairs[name] = value
     return pairs
 

@@ -27,7 +27,7 @@ def training_attributes(config: TrainConfig, model: ReidModel, dataset: Dataset)
     if not config.loss.needs_attributes:
         return None
     if model.schema is None:
-        raise ConfigError(f"{config.model.name} predicts no attributes; leave them out of loss.tasks")
+        raise ConfigError(f"{config.model.name} predicts no attributes. Fix: leave them out of loss.tasks")
     known = read_attributes(config.data.attributes or dataset.source, model.schema, fix=GIVE_ATTRIBUTES)
     return torch.from_numpy(known.of_all(dataset.split("train")))
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from passerby.compat import DEFAULTS
 from passerby.data.images.normalize import Normalization
 from passerby.errors import ConfigError
-from passerby.files import atomic_directory, atomic_write
+from passerby.files import atomic_directory, atomic_write, check_new_folder
 from passerby.inference.foreign import ForeignModel, read_foreign
 from passerby.models.base import ReidModel
 from passerby.training.config import PartsConfig
@@ -113,6 +113,7 @@ def _new_folder(run: str | Path) -> RunFolder:
     folder = RunFolder(run)
     if folder.path.exists():
         raise ConfigError(f"'{folder.path}' exists. Fix: choose a new folder for the imported model")
+    check_new_folder(folder.path)
     return folder
 
 

@@ -73,13 +73,17 @@ class ModelConfig(Frozen):
     @classmethod
     def _check_options(cls, options: dict[str, Any]) -> dict[str, Any]:
         if "num_classes" in options:
-            raise ValueError("num_classes is the number of training people: it is counted from the data, not set")
+            raise ValueError(
+                "num_classes is the number of training people: it is counted from the data, not set. Fix: leave it out"
+            )
         return options
 
     @model_validator(mode="after")
     def _check_one_start(self) -> ModelConfig:
         if self.weights and self.backbone_weights:
-            raise ValueError("weights start the whole model, so backbone_weights would be overwritten: set one of them")
+            raise ValueError(
+                "weights start the whole model, so backbone_weights would be overwritten. Fix: set one of them"
+            )
         return self
 
 

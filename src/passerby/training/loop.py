@@ -273,7 +273,9 @@ def count_people(dataset: Dataset) -> int:
     """
     number = len(people(dataset.split("train")))
     if number < 2:
-        raise DatasetLayoutError(f"{dataset.name} has training images of {number} person; identities need at least 2")
+        raise DatasetLayoutError(
+            f"{dataset.name} has training images of {number} person; identities need at least 2. Fix: give other data"
+        )
     return number
 
 
@@ -318,5 +320,5 @@ def _accelerator(config: TrainConfig) -> Accelerator:
     AcceleratorState._reset_state()
     accelerator = Accelerator(mixed_precision=config.precision, kwargs_handlers=[unused])
     if config.precision == "fp16" and accelerator.device.type != "cuda":
-        raise ConfigError(f"precision=fp16 needs a CUDA device, this is {accelerator.device.type}; set bf16 or no")
+        raise ConfigError(f"precision=fp16 needs a CUDA device, this is {accelerator.device.type}. Fix: set bf16 or no")
     return accelerator

@@ -29,7 +29,7 @@ from pydantic import BaseModel
 from passerby.compat import DEFAULTS, current_settings
 from passerby.config import read_json
 from passerby.errors import ConfigError, OutputError
-from passerby.files import NO_ROOM, atomic_directory, atomic_write, file_lock
+from passerby.files import NO_ROOM, atomic_directory, atomic_write, check_new_folder, file_lock
 
 _PACKAGES = ("passerby", "torch", "kornia", "accelerate", "pytorch-metric-learning", "numpy", "pillow")
 
@@ -70,8 +70,12 @@ class RunFolder:
 
         Raises:
             ConfigError: otherwise.
+            OutputError: if it cannot be made.
         """
-        if not self._exists() or self._died_at_once():
+        if not self._exists():
+            check_new_folder(self.path)
+            return
+        if self._died_at_once():
             return
         begun = self.checkpoint_epoch() is not None
         way = f"continue it with --resume {self.path}" if begun else "delete it"

@@ -62,4 +62,7 @@ def _from_hub(name: str) -> Path:
     try:
         return Path(hf_hub_download(f"{owner}/{repository}", file or MODEL_FILE))
     except (HfHubHTTPError, HFValidationError, OSError) as error:
-        raise WeightsError(f"hf:{name} could not be fetched ({first_line(error)})") from None
+        raise WeightsError(
+            f"hf:{name} could not be fetched ({first_line(error)}). "
+            "Fix: check the name and the network, or fetch the file and give its path"
+        ) from None

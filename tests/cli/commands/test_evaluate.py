@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +71,9 @@ def test_re_ranking_reaches_the_metrics(run, trained: Path, figures: Path) -> No
     assert ranked["protocol"]["rerank"] == {"k1": 4, "k2": 2, "lam": 0.0, "torchreid_compat": False}
     assert twice["protocol"]["rerank"] == {"k1": 20, "k2": 6, "lam": 0.3, "torchreid_compat": True}
     assert plain["minp"] != ranked["minp"]
+    many = run("evaluate", trained, "--data", figures, "--rerank", "--k1", 9999)
+    assert many.code == 1
+    assert re.search(r"by k1 = 9999 neighbors needs more .* than that, got \d+\. Fix: lower --k1", many.err)
     asked = run("evaluate", trained, "--data", figures, "--lam", 0, "--torchreid-compat")
     assert asked.code == 1
     assert "--lam, --torchreid-compat has no effect without re-ranking. Fix: add --rerank" in asked.err

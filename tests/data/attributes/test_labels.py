@@ -160,7 +160,7 @@ def test_attributes_of_another_data_set_are_no_attributes(market: Path) -> None:
 
 def test_no_file_two_files_and_no_such_file(market: Path) -> None:
     folder = market.parent
-    with pytest.raises(DatasetLayoutError, match=r"nowhere\.csv does not exist; give a \.mat or \.csv"):
+    with pytest.raises(DatasetLayoutError, match=r"nowhere\.csv does not exist\. Fix: give a \.mat or \.csv"):
         read_attributes(folder / "nowhere.csv")
     (folder / "attributes.csv").write_text("pid,hat\n1,yes\n")
     with pytest.raises(DatasetLayoutError, match="more than one file of attributes"):

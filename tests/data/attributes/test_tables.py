@@ -66,7 +66,7 @@ def test_a_schema_is_known_by_its_groups(tmp_path: Path) -> None:
     assert described(tmp_path, "pid,hair_length,upper_color\n1,long,red\n", BOTH)[0] is MARKET
     assert described(tmp_path, "pid,boots,upper_color\n1,yes,red\n", BOTH)[0].name == "DukeMTMC-reID"
     with pytest.raises(
-        DatasetLayoutError, match="matches the schemas of Market-1501 and DukeMTMC-reID equally; name one"
+        DatasetLayoutError, match=r"matches the schemas of Market-1501 and DukeMTMC-reID equally\. Fix: name one"
     ):
         described(tmp_path, "pid,upper_color,backpack\n1,red,yes\n", BOTH)
 

@@ -237,7 +237,9 @@ def test_cuhk03_np(tree: Callable[..., Any], root: str) -> None:
     assert [s.path for s in dataset.query] == [f"{root}detected/query/0768_c1_00001.png"]
     labelled = load(f"cuhk03:images=labelled:{source.root}")
     assert [s.path for s in labelled.gallery] == [f"{root}labeled/bounding_box_test/0768_c2_1.png"]
-    with pytest.raises(DatasetLayoutError, match=r"is CUHK03-NP, made for the new protocol; .* needs cuhk-03\.mat"):
+    with pytest.raises(
+        DatasetLayoutError, match=r"is CUHK03-NP, made for the new protocol\. Fix: .* give cuhk-03\.mat"
+    ):
         load(f"cuhk03:protocol=old:{source.root}")
 
 
@@ -252,7 +254,7 @@ def test_settings_that_cannot_be(release: Path) -> None:
             load(f"cuhk03:{text}:{release}")
     with pytest.raises(UnknownNameError, match="Did you mean protocol"):
         load(f"cuhk03:protocal=old:{release}")
-    with pytest.raises(ConfigError, match="to read it as cuhk03, say so: cuhk03:PATH"):
+    with pytest.raises(ConfigError, match="Fix: to read it as cuhk03, say so, cuhk03:PATH"):
         load(release.parent, protocol="old")
     with pytest.raises(DatasetLayoutError, match="has 2 splits of the old protocol, got split=2"):
         load(f"cuhk03:protocol=old,split=2:{release}")
@@ -305,7 +307,7 @@ def test_what_is_no_cuhk03(release: Path, tmp_path: Path, directory: Callable[..
         load(f"cuhk03:{other}")
     packed = shutil.make_archive(str(tmp_path / "packed"), "zip", release.parent)
     for spec in (packed, f"cuhk03:{packed}"):
-        with pytest.raises(DatasetLayoutError, match=r"cuhk-03\.mat cannot be read inside an archive; unpack it"):
+        with pytest.raises(DatasetLayoutError, match=r"cuhk-03\.mat cannot be read inside an archive\. Fix: unpack it"):
             load(spec)
     with pytest.raises(DatasetLayoutError, match="has no detected images of CUHK03; expected"):
         load(f"cuhk03:{directory(['images_labeled/1_001_1_01.png']).root}")

@@ -37,7 +37,7 @@ def test_plain_values(tmp_path: Path) -> None:
     [
         (b"", "is not a readable .mat file"),
         (b"pid,path\n" * 40, "is not a readable .mat file"),
-        (b"MATLAB 7.3 MAT-file, Platform: GLNXA64" + bytes(200), "is of MATLAB 7.3; save it with -v7"),
+        (b"MATLAB 7.3 MAT-file, Platform: GLNXA64" + bytes(200), "is of MATLAB 7.3. Fix: save it with -v7"),
     ],
 )
 def test_other_files_are_errors(tmp_path: Path, content: bytes, words: str) -> None:

@@ -100,7 +100,7 @@ def test_one_broken_image_of_many_is_an_error_with_a_next_step(folder: Source) -
         ImageError, match=r"^05\.png: not an image .* data check \S*pictures\d+\. Fix: replace them, or"
     ):
         read_all(folder, samples, (8, 4))
-    with pytest.raises(ImageError, match=r"^05\.png: not an image \(HTML.* are read\); remove it$"):
+    with pytest.raises(ImageError, match=r"^05\.png: not an image \(HTML.* are read\)\. Fix: remove it$"):
         read_all(folder, samples[5:6], (8, 4))
 
 

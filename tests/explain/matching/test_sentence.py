@@ -114,11 +114,11 @@ def test_without_attributes_it_speaks_of_distance_and_parts() -> None:
     )
     rare = match(same_person=0.999, verdict="possible", false_match_rate=1e-3, blocks=parts)
     assert rare.sentence == (
-        "Possibly the same person (P > 0.99): the distance is 0.25, and at most 1 in 1,000 pairs of different people "
+        "Possibly the same person (P > 0.99): the distance is 0.2500, and at most 1 in 1,000 pairs of different people "
         "was as close in the calibration; the two are most alike in the legs and least in the head."
     )
     assert replace(rare, false_match_rate=None).sentence.startswith(
-        "Possibly the same person (P > 0.99): the distance is 0.25; the two"
+        "Possibly the same person (P > 0.99): the distance is 0.2500; the two"
     )
     equal = tuple(part._replace(dissimilarity=0.0) for part in parts)
     assert replace(rare, blocks=equal).sentence.endswith("; no part differs.")
@@ -132,7 +132,7 @@ def test_stripes_are_counted() -> None:
 
 
 def test_without_a_calibration_there_is_no_verdict() -> None:
-    assert match().sentence == "The distance is 0.25, and the run has no calibration to tell what it means."
+    assert match().sentence == "The distance is 0.2500, and the run has no calibration to tell what it means."
 
 
 def test_the_same_file_is_called_that() -> None:

@@ -79,7 +79,9 @@ def _make_room(out: Path) -> None:
         out.mkdir(parents=True)
         (out / MARKER).touch()
     except OSError as error:
-        raise OutputError(f"cannot write the folder {str(out)!r}: {error.strerror or error}") from None
+        raise OutputError(
+            f"cannot write the folder {str(out)!r}: {error.strerror or error}. Fix: choose another --output"
+        ) from None
 
 
 def _passerby(*arguments: object) -> None:

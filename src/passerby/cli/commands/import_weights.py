@@ -93,5 +93,5 @@ def _arguments(words: list[str], model: str | None, run: Path | None) -> tuple[s
 def _size(text: str) -> tuple[int, int]:
     height, x, width = text.partition("x")
     if not (x and height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise ConfigError(f"--size: got {text!r}, expected HEIGHTxWIDTH, e.g. 256x128")
+        raise ConfigError(f"--size: got {text!r}, expected HEIGHTxWIDTH. Fix: for example --size 256x128")
     return int(height), int(width)

@@ -106,5 +106,7 @@ def _parse_position(text: str) -> tuple[int, int]:
     """
     row, comma, column = text.partition(",")
     if not (comma and row.strip().isdigit() and column.strip().isdigit()):
-        raise ConfigError(f"a position must be ROW,COLUMN, two whole numbers from 0 such as 3,2; got {text!r}")
+        raise ConfigError(
+            f"a position must be ROW,COLUMN, two whole numbers from 0 such as 3,2; got {text!r}. Fix: write it so"
+        )
     return int(row), int(column)

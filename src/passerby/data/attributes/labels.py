@@ -114,7 +114,7 @@ def _opened(place: str | Path | Source) -> tuple[Source, str | None]:
     if path.suffix.lower() in (".mat", ".csv"):
         if not path.is_file():
             raise DatasetLayoutError(
-                f"{path} does not exist; give a .mat or .csv of attributes, or a folder or archive with one"
+                f"{path} does not exist. Fix: give a .mat or .csv of attributes, or a folder or archive with one"
             )
         return DirectorySource(path.parent), path.name
     return open_place(place), None
@@ -131,7 +131,10 @@ def _found(source: Source, fix: str) -> str:
 
 def _check_schema(where: str, found: Schema, wanted: Schema | None) -> None:
     if wanted is not None and wanted != found:
-        raise ConfigError(f"the attributes of {where} are {found.name}'s, not {wanted.name}'s")
+        raise ConfigError(
+            f"the attributes of {where} are {found.name}'s, not {wanted.name}'s. "
+            f"Fix: give the attributes of {wanted.name}"
+        )
 
 
 def _read_only(classes: Sequence[int]) -> Classes:
@@ -153,11 +156,14 @@ def _published(source: Source, name: str, schema: Schema | None) -> Attributes:
     where, content = f"{source.root}: {name}", read_mat(source, name)
     variable = next((known for known in PUBLISHED if known in content), None)
     if variable is None:
-        raise DatasetLayoutError(f"{where} has none of the variables {', '.join(PUBLISHED)}; got {', '.join(content)}")
+        raise DatasetLayoutError(
+            f"{where} has none of the variables {', '.join(PUBLISHED)}; got {', '.join(content)}. "
+            "Fix: fetch the file again"
+        )
     _check_schema(where, PUBLISHED[variable], schema)
     halves = content[variable]
     if not isinstance(halves, dict) or not all(isinstance(half, dict) for half in halves.values()):
-        raise DatasetLayoutError(f"{where}: {variable} is not a struct of train and test; fetch the file again")
+        raise DatasetLayoutError(f"{where}: {variable} is not a struct of train and test. Fix: fetch the file again")
     people: dict[int, Classes] = {}
     for half, columns in halves.items():
         people |= _half(f"{where}, {half}", columns, PUBLISHED[variable])
@@ -166,11 +172,16 @@ def _published(source: Source, name: str, schema: Schema | None) -> Attributes:
 
 def _half(where: str, columns: dict[str, Any], schema: Schema) -> dict[int, Classes]:
     if absent := [column for column in (_PERSON, *schema.columns) if column not in columns]:
-        raise DatasetLayoutError(f"{where} has no {', '.join(absent)}; {schema.name} has {len(schema.columns)} columns")
+        raise DatasetLayoutError(
+            f"{where} has no {', '.join(absent)}; {schema.name} has {len(schema.columns)} columns. "
+            "Fix: fetch the file again"
+        )
     names = [columns[_PERSON]] if isinstance(columns[_PERSON], str) else columns[_PERSON]
     table = {column: np.atleast_1d(columns[column]) for column in schema.columns}
     if odd := [column for column, codes in table.items() if len(codes) != len(names)]:
-        raise DatasetLayoutError(f"{where}: {odd[0]} has {len(table[odd[0]])} codes for {len(names)} people")
+        raise DatasetLayoutError(
+            f"{where}: {odd[0]} has {len(table[odd[0]])} codes for {len(names)} people. Fix: fetch the file again"
+        )
     rows = ({column: int(codes[number]) for column, codes in table.items()} for number in range(len(names)))
     return dict(_person(where, name, row, schema) for name, row in zip(names, rows, strict=True))
 
@@ -181,7 +192,7 @@ def _person(where: str, name: str, row: Mapping[str, int], schema: Schema) -> tu
             raise DatasetLayoutError(f"{_PERSON} is not a number")
         return int(name), _read_only(schema.from_columns(row))
     except DatasetLayoutError as error:
-        raise DatasetLayoutError(f"{where}, person {name}: {error}; fetch the file again") from None
+        raise DatasetLayoutError(f"{where}, person {name}: {error}. Fix: fetch the file again") from None
 
 
 # Tables
@@ -215,7 +226,8 @@ def _by_outfit(source: Source, keypoints: str, rows: Sequence[AttributeRow]) -> 
         return {path: outfits[outfit] for path, outfit in worn.items()}
     except (KeyError, TypeError, ValueError) as error:
         raise DatasetLayoutError(
-            f"{source.root}: {keypoints} does not tell who wears which outfit ({error!r}); generate the dataset again"
+            f"{source.root}: {keypoints} does not tell who wears which outfit ({error!r}). "
+            "Fix: generate the dataset again"
         ) from None
 
 

@@ -47,7 +47,7 @@ def attribute_query(asked: str | Mapping[str, str], schema: Schema) -> Attribute
             raise ConfigError(f"{group.name} is given twice, but an image has one value of it. Fix: keep one")
         classes[place] = _place("value", value, group.values, group.name)
     if not classes:
-        raise ConfigError("no attribute is given; write GROUP=VALUE,…, for example backpack=yes,upper_color=red")
+        raise ConfigError("no attribute is given. Fix: write GROUP=VALUE,…, for example backpack=yes,upper_color=red")
     return AttributeQuery(schema, classes)
 
 
@@ -65,7 +65,9 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, value = part.partition("=")
         if not (equals and name.strip() and value.strip()):
-            raise ConfigError(f"expected attributes as GROUP=VALUE,… (backpack=yes, for example), got {part!r}")
+            raise ConfigError(
+                f"expected attributes as GROUP=VALUE,… (backpack=yes, for example), got {part!r}. Fix: write them so"
+            )
         pairs.append((name, value))
     return pairs
 
@@ -74,5 +76,5 @@ def _place(kind: str, name: str, names: tuple[str, ...], whose: str) -> int:
     known = {normalize_name(each): place for place, each in enumerate(names)}
     if normalize_name(name) not in known:
         possible = ", ".join(each.replace(" ", "_") for each in names)
-        raise ConfigError(f"{whose} has no {kind} {name.strip()!r}; it has {possible}")
+        raise ConfigError(f"{whose} has no {kind} {name.strip()!r}; it has {possible}. Fix: write one of these")
     return known[normalize_name(name)]

@@ -147,7 +147,10 @@ class Schema:
         """Return one class per group of values by name of group."""
         missing = [group.name for group in self.groups if group.name not in values]
         if missing:
-            raise ConfigError(f"{self.name} needs a value for {', '.join(missing)}; got {', '.join(values)}")
+            raise ConfigError(
+                f"{self.name} needs a value for {', '.join(missing)}; got {', '.join(values)}. "
+                "Fix: add the missing ones"
+            )
         return tuple(group.index(values[group.name]) for group in self.groups)
 
     def to_values(self, classes: Sequence[int]) -> dict[str, str]:

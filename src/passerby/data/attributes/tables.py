@@ -16,7 +16,7 @@ from passerby.compat import current_attribute
 from passerby.data.attributes.schema import UNKNOWN, Attribute, Schema
 from passerby.data.datasets.csv import Row, read_table, whole_number
 from passerby.data.source import Source
-from passerby.errors import DatasetLayoutError, UnknownNameError
+from passerby.errors import DatasetLayoutError, UnknownNameError, without_fix
 
 PIDS = ("pid", "person")
 _OTHERS = {*PIDS, "path", "outfit"}
@@ -53,10 +53,14 @@ def read_attribute_rows(source: Source, name: str, schemas: Sequence[Schema]) ->
     where = f"{source.root}: {name}"
     rows = read_table(source, name, ())
     if not rows:
-        raise DatasetLayoutError(f"{where} has no rows; expected a header, and a row for each person or image")
+        raise DatasetLayoutError(
+            f"{where} has no rows; expected a header, and a row for each person or image. Fix: write them"
+        )
     header = list(rows[0][1])
     if "path" not in header and not any(pid in header for pid in PIDS):
-        raise DatasetLayoutError(f"{where} has no column path, pid or person; got {','.join(header)}")
+        raise DatasetLayoutError(
+            f"{where} has no column path, pid or person; got {','.join(header)}. Fix: add one of these columns"
+        )
     schema = _fitting(where, header, schemas)
     plan = _plan(where, header, schema)
     folder, problems, described = posixpath.dirname(name), [], list[AttributeRow]()
@@ -64,14 +68,16 @@ def read_attribute_rows(source: Source, name: str, schemas: Sequence[Schema]) ->
     for line, row in rows:
         found = _described(row, plan, folder)
         if isinstance(found, str):
-            problems.append(f"line {line}: {found}")
+            problems.append(f"line {line}: {without_fix(found)}")
             continue
         about = found.path or (found.pid, found.outfit)
         if (first := seen.setdefault(about, line)) != line:
             problems.append(f"line {line}: {found.path or f'person {found.pid}'} is in line {first} already")
         described.append(found)
     if problems:
-        raise DatasetLayoutError(f"{where} has {len(problems):,} invalid lines: {'; '.join(problems[:3])}")
+        raise DatasetLayoutError(
+            f"{where} has {len(problems):,} invalid lines: {'; '.join(problems[:3])}. Fix: correct them"
+        )
     return schema, described
 
 
@@ -82,12 +88,13 @@ def _fitting(where: str, header: Collection[str], schemas: Sequence[Schema]) -> 
     if max(fits) == 0:
         names = ", ".join(normalize_name(group.name).replace(" ", "_") for group in schemas[0].groups)
         raise DatasetLayoutError(
-            f"{where} has no column of {schemas[0].name}'s groups ({names}); got {','.join(header)}"
+            f"{where} has no column of {schemas[0].name}'s groups ({names}); got {','.join(header)}. "
+            "Fix: name the columns so"
         )
     if len(best) > 1:
         names = " and ".join(schema.name for schema in best)
         raise DatasetLayoutError(
-            f"{where} matches the schemas of {names} equally; name one: read_attributes(…, schema)"
+            f"{where} matches the schemas of {names} equally. Fix: name one, read_attributes(…, schema)"
         )
     return best[0]
 
@@ -112,12 +119,14 @@ def _plan(where: str, header: Collection[str], schema: Schema) -> tuple[tuple[At
     plan = tuple((group, _columns(group, header)) for group in schema.groups)
     for group, columns in plan:
         if len(columns) not in (0, 1, len(group.columns)):
-            raise DatasetLayoutError(f"{where} has {group.name} in more than one form: {', '.join(columns)}; keep one")
+            raise DatasetLayoutError(
+                f"{where} has {group.name} in more than one form: {', '.join(columns)}. Fix: keep one"
+            )
         part = [column for column in group.columns if column in header and not columns]
         if part:
             missing = [column for column in group.columns if column not in header]
             raise DatasetLayoutError(
-                f"{where} has {', '.join(part)} and no column {', '.join(missing)} of {group.name}"
+                f"{where} has {', '.join(part)} and no column {', '.join(missing)} of {group.name}. Fix: add it"
             )
     _check_misspelled(where, set(header) - {column for _, columns in plan for column in columns} - _OTHERS, schema)
     return plan
@@ -128,7 +137,8 @@ def _check_misspelled(where: str, columns: Collection[str], schema: Schema) -> N
     for column in sorted(columns):
         if near := difflib.get_close_matches(normalize_name(column), list(known), n=1, cutoff=_CLOSE):
             raise DatasetLayoutError(
-                f"{where} has a column {column}; did you mean {near[0].replace(' ', '_')}? (rename it if it is another)"
+                f"{where} has a column {column}; did you mean {near[0].replace(' ', '_')}? "
+                "Fix: rename it, also if it is another one"
             )
 
 

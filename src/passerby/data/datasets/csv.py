@@ -18,7 +18,7 @@ from passerby.data.dataset import SPLITS, Dataset
 from passerby.data.datasets.layout import FileNames, preview
 from passerby.data.registry import DATASETS, Reader
 from passerby.data.source import Source, open_source
-from passerby.errors import DatasetLayoutError
+from passerby.errors import DatasetLayoutError, without_fix
 from passerby.types import Role, Sample
 
 TABLE = "dataset.csv"
@@ -42,16 +42,19 @@ def read_table(source: Source, name: str, columns: Collection[str]) -> list[tupl
         if absent := [column for column in columns if column not in header]:
             raise DatasetLayoutError(
                 f"{source.root}: {name} has no column {', '.join(absent)}; its first line has {', '.join(header)!r}; "
-                f"expected {','.join(columns)}, separated by commas"
+                f"expected {','.join(columns)}, separated by commas. "
+                "Fix: name the columns so"
             )
         return [(rows.line_num, _stripped(row, f"{source.root}: {name}, line {rows.line_num}")) for row in rows]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DatasetLayoutError(f"{source.root}: {name} is not CSV in UTF-8 ({error}); save it as such") from None
+        raise DatasetLayoutError(f"{source.root}: {name} is not CSV in UTF-8 ({error}). Fix: save it as such") from None
 
 
 def _stripped(row: dict[str, str], where: str) -> Row:
     if None in row or None in row.values():
-        raise DatasetLayoutError(f"{where}: more or fewer cells than the header has; quote a path that holds a comma")
+        raise DatasetLayoutError(
+            f"{where}: more or fewer cells than the header has. Fix: quote a path that holds a comma"
+        )
     return {column: cell.strip() for column, cell in row.items()}
 
 
@@ -96,7 +99,7 @@ def _read(source: Source) -> Dataset:
         try:
             sample = _sample(row, folder)
         except ValueError as error:
-            problems.append(f"line {line}: {error}")
+            problems.append(f"line {line}: {without_fix(error)}")
             continue
         if (found := names.find(sample.path)) is None:
             missing.append(f"{row['path']} (line {line})")
@@ -111,14 +114,16 @@ def _read(source: Source) -> Dataset:
 
 def _check_table(where: str, problems: list[str], missing: list[str], *, empty: bool) -> None:
     if problems:
-        raise DatasetLayoutError(f"{where} has {len(problems):,} invalid lines: {'; '.join(problems[:3])}")
+        raise DatasetLayoutError(
+            f"{where} has {len(problems):,} invalid lines: {'; '.join(problems[:3])}. Fix: correct them"
+        )
     if missing:
         raise DatasetLayoutError(
-            f"{where} lists {len(missing):,} files that do not exist: {preview(missing)}; paths are relative to the "
-            "table"
+            f"{where} lists {len(missing):,} files that do not exist: {preview(missing)}. "
+            "Fix: write paths relative to the table"
         )
     if empty:
-        raise DatasetLayoutError(f"{where} lists no images")
+        raise DatasetLayoutError(f"{where} lists no images. Fix: add a line for each image")
 
 
 def _table(source: Source) -> str:
@@ -126,7 +131,10 @@ def _table(source: Source) -> str:
     found = [name for name in tables if posixpath.basename(name) == TABLE] or tables
     if len(found) != 1:
         what = f"{len(found)} tables ({preview(found)})" if found else "no table"
-        raise DatasetLayoutError(f"{source.root} has {what}; expected one {TABLE} with columns {','.join(COLUMNS)}")
+        raise DatasetLayoutError(
+            f"{source.root} has {what}; expected one {TABLE} with columns {','.join(COLUMNS)}. "
+            "Fix: write one (docs/data.md)"
+        )
     return found[0]
 
 

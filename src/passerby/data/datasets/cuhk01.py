@@ -48,7 +48,8 @@ def _read(source: Source, *, test: int = TESTS[0], seed: int = 0) -> Dataset:
     persons = {s.pid for s in samples if s.pid is not None}
     if len(persons) <= test:
         raise DatasetLayoutError(
-            f"{source.root} has {len(persons)} of CUHK01's {PEOPLE} people; a test of {test} leaves none to train on"
+            f"{source.root} has {len(persons)} of CUHK01's {PEOPLE} people; a test of {test} leaves none to train on. "
+            "Fix: test fewer"
         )
     tested = choose_test_people(persons, test=test, seed=seed)
     train = tuple(s for s in samples if s.pid not in tested)
@@ -64,10 +65,13 @@ def _samples(source: Source) -> list[Sample]:
             "PPPPNNN.png, person and image (001 to 004). Fix: rename or remove them"
         )
     if not found:
-        raise DatasetLayoutError(f"{source.root} has no images; CUHK01's are named PPPPNNN.png, person and image")
+        raise DatasetLayoutError(
+            f"{source.root} has no images; CUHK01's are named PPPPNNN.png, person and image. "
+            "Fix: give the folder of these"
+        )
     if len(places := sorted({name.rpartition("/")[0] for name in found})) > 1:
         raise DatasetLayoutError(
-            f"{source.root} has images in more than one folder: {preview(places)}; give the path of one"
+            f"{source.root} has images in more than one folder: {preview(places)}. Fix: give the path of one"
         )
     return [sample for sample in found.values() if sample is not None]
 

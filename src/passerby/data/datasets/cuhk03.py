@@ -84,14 +84,14 @@ def _read(
     samples = {posixpath.basename(p): sample_of(source, p) for p in source.names() if boxes_of(p) == boxes}
     if not samples:
         raise DatasetLayoutError(
-            f"{source.root} has no {images} images of CUHK03; expected {FILE}, images_{boxes}/ or {boxes}/ (see "
-            "docs/data.md for each layout)"
+            f"{source.root} has no {images} images of CUHK03; expected {FILE}, images_{boxes}/ or {boxes}/. "
+            "Fix: give the folder of one of these (docs/data.md)"
         )
     parts = new_split(source, boxes) if protocol == "new" else old_split(source, boxes, split or 0, samples)
     if missing := sorted(frozenset[str]().union(*parts) - samples.keys()):
         raise DatasetLayoutError(
-            f"{source.root} lacks {len(missing):,} {images} images of the {protocol} protocol: {preview(missing)}; "
-            f"unpack {FILE} again"
+            f"{source.root} lacks {len(missing):,} {images} images of the {protocol} protocol: {preview(missing)}. "
+            f"Fix: unpack {FILE} again"
         )
     train, query, gallery = (tuple(samples[name] for name in sorted(part)) for part in parts)
     return Dataset(name, source, train, query, gallery, single_shot=protocol == "old", aside=_all_boxes(source))
@@ -107,8 +107,8 @@ def _boxes_np(path: str) -> str | None:
 def _read_np(source: Source, name: str, boxes: Boxes, protocol: str) -> Dataset:
     if protocol != "new":
         raise DatasetLayoutError(
-            f"{source.root} is CUHK03-NP, made for the new protocol; the old one needs {FILE}, or the folders that "
-            "torchreid unpacks"
+            f"{source.root} is CUHK03-NP, made for the new protocol. Fix: for the old one, give {FILE}, or the "
+            "folders that torchreid unpacks"
         )
     names = [path for path in source.names() if _boxes_np(path) == boxes]
     dataset = read_folders(source, name, _sample_np, "PPPP_cC_….png", names=names)

@@ -31,7 +31,6 @@ from passerby.types import Role, Sample
 
 CAMERAS = "cameras.csv"
 JUNK = "-1"
-_WANTED = "expected ROOT/[train|query|gallery/]PERSON/IMAGE"
 _ARRANGE = (
     "Fix: arrange the images as [train|query|gallery/]PERSON/IMAGE, one folder per person, or list them in a "
     "dataset.csv (docs/data.md)"
@@ -75,11 +74,11 @@ def _read(source: Source) -> Dataset:
 def _places(source: Source) -> list[_Place]:
     images = [name for name in source.names() if is_image(name)]
     if not images:
-        raise DatasetLayoutError(f"{source.root} has no images; {_WANTED}")
+        raise DatasetLayoutError(f"{source.root} has no images. {_ARRANGE}")
     places = [_place(name) for name in images]
     for name, place in zip(images, places, strict=True):
         if place is None:
-            raise DatasetLayoutError(f"{source.root}: {name!r} is not in a person's folder; {_WANTED}")
+            raise DatasetLayoutError(f"{source.root}: {name!r} is not in a person's folder. {_ARRANGE}")
     found = [p for p in places if p is not None]
     _check_one_layout(source, found)
     return found
@@ -90,11 +89,13 @@ def _check_one_layout(source: Source, places: Sequence[_Place]) -> None:
     for place in places:
         if place.root != first.root or (place.split is None) != (first.split is None):
             raise DatasetLayoutError(
-                f"{source.root}: {first.path!r} and {place.path!r} lie in different layouts; {_WANTED}, "
+                f"{source.root}: {first.path!r} and {place.path!r} lie in different layouts. {_ARRANGE}, "
                 "with split folders for all images or for none"
             )
         if place.person == JUNK and place.split != "gallery":
-            raise DatasetLayoutError(f"{source.root}: {place.path!r} is junk ({JUNK}), which only a gallery may hold")
+            raise DatasetLayoutError(
+                f"{source.root}: {place.path!r} is junk ({JUNK}), which only a gallery may hold. Fix: move it"
+            )
 
 
 def _pids(source: Source, persons: Iterable[str]) -> dict[str, int]:
@@ -105,7 +106,7 @@ def _pids(source: Source, persons: Iterable[str]) -> dict[str, int]:
     folders: dict[int, str] = {}
     for name in names:
         if (other := folders.setdefault(int(name), name)) != name:
-            raise DatasetLayoutError(f"{source.root}: folders {other!r} and {name!r} are one person; rename one")
+            raise DatasetLayoutError(f"{source.root}: folders {other!r} and {name!r} are one person. Fix: rename one")
     return {name: pid for pid, name in folders.items()}
 
 
@@ -132,10 +133,10 @@ def _cameras_listed(source: Source, root: str, paths: Sequence[str]) -> dict[str
             if listed.setdefault(path, camera(row)) != camera(row):
                 raise ValueError(f"{row['path']} has a second camera")
         except ValueError as error:
-            raise DatasetLayoutError(f"{where}, line {line}: {error}; expected path,camid") from None
+            raise DatasetLayoutError(f"{where}, line {line}: {error}; expected path,camid. Fix: correct it") from None
     if unlisted := [path for path in paths if path not in listed]:
         raise DatasetLayoutError(
-            f"{where} does not list {preview(unlisted)}; list every image, with an empty camid if it is unknown"
+            f"{where} does not list {preview(unlisted)}. Fix: list every image, with an empty camid if it is unknown"
         )
     return listed
 

@@ -94,10 +94,13 @@ def _check_single_copy(source: Source, places: dict[Split, set[str]]) -> None:
     for folders in places.values():
         if len(folders) > 1:
             raise DatasetLayoutError(
-                f"{source.root} has more than one copy of a split: {', '.join(sorted(folders))}; give the path of one"
+                f"{source.root} has more than one copy of a split: {', '.join(sorted(folders))}. "
+                "Fix: give the path of one"
             )
     if not any(places.values()):
-        raise DatasetLayoutError(f"{source.root} has no images in any of {', '.join(FOLDERS)}")
+        raise DatasetLayoutError(
+            f"{source.root} has no images in any of {', '.join(FOLDERS)}. Fix: give the folder that holds these"
+        )
 
 
 def _is_split(folder: Sequence[str]) -> bool:

@@ -25,11 +25,13 @@ def read_mat(source: Source, name: str) -> dict[str, Any]:
 
     content = source.read(name)
     if content.startswith(_HDF5):
-        raise DatasetLayoutError(f"{source.root}: {name} is of MATLAB 7.3; save it with -v7")
+        raise DatasetLayoutError(f"{source.root}: {name} is of MATLAB 7.3. Fix: save it with -v7")
     try:
         whole = loadmat(cast(Any, io.BytesIO(content)))
     except Exception as error:  # noqa: BLE001 - scipy documents no exceptions
-        raise DatasetLayoutError(f"{source.root}: {name} is not a readable .mat file ({error})") from None
+        raise DatasetLayoutError(
+            f"{source.root}: {name} is not a readable .mat file ({error}). Fix: fetch it again"
+        ) from None
     return {key: _plain(value) for key, value in whole.items() if not key.startswith("__")}
 
 

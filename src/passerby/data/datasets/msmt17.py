@@ -82,13 +82,13 @@ def _lists(source: Source, names: frozenset[str]) -> tuple[str, set[str]]:
             else "none of the lists"
         )
         raise DatasetLayoutError(
-            f"{source.root} has {what}; MSMT17 has {', '.join(LISTS)} beside the folders of images"
+            f"{source.root} has {what}; MSMT17 has {', '.join(LISTS)} beside the folders of images. Fix: fetch them"
         )
     present = {posixpath.basename(place) for place in places}
     for half in HALVES:
         if len(missing := set(half) - present) == 1:
             raise DatasetLayoutError(
-                f"{source.root} has no {missing.pop()}, which belongs to {', '.join(present & set(half))}; fetch "
+                f"{source.root} has no {missing.pop()}, which belongs to {', '.join(present & set(half))}. Fix: fetch "
                 "it, or remove both"
             )
     return roots.pop(), present
@@ -104,7 +104,7 @@ def _version(source: Source, root: str, names: frozenset[str]) -> str:
         what = "both versions" if found else "no images"
         raise DatasetLayoutError(
             f"{source.root} has {what} beside the lists of {root or 'its top'}; expected train and test (version 1) or "
-            "mask_train_v2 and mask_test_v2 (version 2)"
+            "mask_train_v2 and mask_test_v2 (version 2). Fix: fetch them, or keep one version"
         )
     return found[0]
 
@@ -123,7 +123,8 @@ def _listed(source: Source, place: str, folder: str, offset: int, names: frozens
             problems.append(f"line {number}: {sample.path} is listed twice")
     if problems:
         raise DatasetLayoutError(
-            f"{source.root}: {place} has {len(problems):,} invalid lines: {'; '.join(problems[:3])}"
+            f"{source.root}: {place} has {len(problems):,} invalid lines: {'; '.join(problems[:3])}. "
+            "Fix: fetch it again"
         )
     return tuple(samples.values())
 
@@ -132,7 +133,7 @@ def _lines(source: Source, place: str) -> Iterator[tuple[int, str]]:
     try:
         lines = source.read(place).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise DatasetLayoutError(f"{source.root}: {place} is not UTF-8 text ({error}); fetch it again") from None
+        raise DatasetLayoutError(f"{source.root}: {place} is not UTF-8 text ({error}). Fix: fetch it again") from None
     yield from ((number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip())
 
 

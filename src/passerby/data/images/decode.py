@@ -60,17 +60,22 @@ def decode(content: bytes, *, name: str) -> Image.Image:
         _check_budgets(image, content, name)
         return upright_rgb(_checked_depth(image, content, name), name=name)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ImageError(f"{name}: its header claims far more than {MAX_PIXELS:,} pixels: not decoded") from None
+        raise ImageError(
+            f"{name}: its header claims far more than {MAX_PIXELS:,} pixels: not decoded. Fix: shrink or remove it"
+        ) from None
     except UnidentifiedImageError:
-        raise ImageError(f"{name}: not an image ({_kind(content)}); remove it") from None
+        raise ImageError(f"{name}: not an image ({_kind(content)}). Fix: remove it") from None
     except _DAMAGE as error:
-        raise ImageError(f"{name}: not a whole image ({error}); {len(content):,} bytes read; replace it") from None
+        raise ImageError(f"{name}: not a whole image ({error}); {len(content):,} bytes read. Fix: replace it") from None
 
 
 def _check_budgets(image: Image.Image, content: bytes, name: str) -> None:
     pixels = image.width * image.height
     if pixels > MAX_PIXELS:
-        raise ImageError(f"{name}: {image.width}×{image.height} pixels, more than {MAX_PIXELS:,}: not decoded")
+        raise ImageError(
+            f"{name}: {image.width}×{image.height} pixels, more than {MAX_PIXELS:,}: not decoded. "
+            "Fix: shrink or remove it"
+        )
     scans = count_scans(content)
     if scans > MAX_SCANS or (scans > 1 and scans * pixels > MAX_SCANNED_PIXELS):
         raise ImageError(

@@ -49,7 +49,7 @@ def list_images_and_splits(
     if dataset is None:
         if split not in (None, "all"):
             raise DatasetLayoutError(
-                f"{source.root} is no known dataset, so it has no {split} split; name it NAME:PATH"
+                f"{source.root} is no known dataset, so it has no {split} split. Fix: name it NAME:PATH"
             )
         names = source.names()
         samples = tuple(Sample(path=name) for name in names if is_image(name))
@@ -65,7 +65,10 @@ def list_images_and_splits(
         known = {s.path: name for name in reversed(SPLITS) for s in getattr(dataset, name)}
         splits = tuple(known.get(s.path) for s in samples)
     if not samples:
-        raise DatasetLayoutError(f"{source.root} has no images (jpg, png, bmp or webp) below it{has_instead(source)}")
+        raise DatasetLayoutError(
+            f"{source.root} has no images (jpg, png, bmp or webp) below it{has_instead(source)}. "
+            "Fix: give the folder of the images"
+        )
     return source, samples, splits
 
 
@@ -106,14 +109,20 @@ class QueryImage:
         if inside and place and not path.exists():
             return cls._within(place, name)
         if path.is_dir():
-            raise DatasetLayoutError(f"'{path}' is a folder; give one image: a file, or '{path}::NAME' for one in it")
+            raise DatasetLayoutError(
+                f"'{path}' is a folder. Fix: give one image: a file, or '{path}::NAME' for one in it"
+            )
         path = _spelled_on_disk(path)
         if not path.is_file():
-            raise DatasetLayoutError(f"there is no image {path}; give a file, or ARCHIVE::NAME for one in an archive")
+            raise DatasetLayoutError(
+                f"there is no image {path}. Fix: give a file, or ARCHIVE::NAME for one in an archive"
+            )
         try:
             return cls(read_file(path), Sample(path=str(path)))
         except OSError as error:
-            raise DatasetLayoutError(f"cannot read {path}: {error.strerror or error}") from None
+            raise DatasetLayoutError(
+                f"cannot read {path}: {error.strerror or error}. Fix: check the file and its disk"
+            ) from None
 
     @classmethod
     def _within(cls, place: str, name: str) -> QueryImage:
@@ -123,7 +132,7 @@ class QueryImage:
         if name not in names:
             near = [n for n in names if n.endswith(f"/{name}")]
             hint = f"; did you mean {place}::{near[0]}?" if near else f"; it has {len(names):,} others"
-            raise DatasetLayoutError(f"{place} has no image {name!r}{hint}")
+            raise DatasetLayoutError(f"{place} has no image {name!r}{hint}. Fix: give one that it has")
         known = {s.path: s for s in _all(dataset)} if dataset else {}
         return cls(source.read(name), known.get(name, Sample(path=name)), source)
 

@@ -191,7 +191,7 @@ def _read_points(annotations: Source, name: str) -> NDArray[np.float64]:
         with h5py.File(io.BytesIO(annotations.read(name)), "r") as file:
             points = np.asarray(file["pp"], np.float64)
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise DatasetLayoutError(f"{annotations.root}: {name} cannot be read ({error}); fetch it again") from None
+        raise DatasetLayoutError(f"{annotations.root}: {name} cannot be read ({error}). Fix: fetch it again") from None
     if points.ndim != 2 or points.shape[1] != 2 * _POINTS:
         raise DatasetLayoutError(
             f"{annotations.root}: {name} has the shape {points.shape}, expected (images, {2 * _POINTS}): {_POINTS} x, "

@@ -131,7 +131,8 @@ def openvino_pose_estimator(path: str | Path, *, size: tuple[int, int] = SIZE) -
     if len(maps) != 1:
         shapes = ", ".join(str(output.partial_shape) for output in compiled.outputs)
         raise WeightsError(
-            f"{path} gives {shapes}, expected one output of {len(KEYPOINT_NAMES)} or {len(KEYPOINT_NAMES) + 1} maps"
+            f"{path} gives {shapes}, expected one output of {len(KEYPOINT_NAMES)} or {len(KEYPOINT_NAMES) + 1} maps. "
+            "Fix: give such a network"
         )
     return HeatmapPoseEstimator(
         lambda images: compiled(images)[maps[0]], size=size, fingerprint=fingerprint(path, size=size)

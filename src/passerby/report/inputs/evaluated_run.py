@@ -53,7 +53,7 @@ def evaluate_run(
     """
     spec = data or own_test_data(record)
     if spec is None:
-        raise ConfigError("the run does not name its test data")
+        raise ConfigError("the run does not name its test data. Fix: add --data DATA")
     model = load_model(record.path, options)
     dataset = load_dataset(spec)
     own = spec == own_test_data(record)

@@ -82,7 +82,8 @@ def _read(folder: Path, label: str) -> Record:
         )
     if model.get("model") == KIND or config.get("recipe") == "pose":
         raise ConfigError(
-            f"{folder} is a pose network, expected a person re-identification run: reports need embeddings"
+            f"{folder} is a pose network, expected a person re-identification run: reports need embeddings. "
+            "Fix: give such a run"
         )
     log = tuple(_log(folder))
     return Record(folder, label, config, environment, inputs, model, metrics, weights, log, read_calibration(folder))

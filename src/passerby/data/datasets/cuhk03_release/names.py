@@ -80,6 +80,6 @@ def find_file(source: Source, names: Iterable[str], wanted: str) -> str | None:
     found = [name for name in names if posixpath.basename(name) == wanted]
     if len(found) > 1:
         raise DatasetLayoutError(
-            f"{source.root} has more than one {wanted}: {preview(found)}; give the path of one copy"
+            f"{source.root} has more than one {wanted}: {preview(found)}. Fix: give the path of one copy"
         )
     return found[0] if found else None

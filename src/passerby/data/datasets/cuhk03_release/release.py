@@ -70,7 +70,7 @@ class ReleaseSource(ArchiveSource):
             return h5py.File(self.root, "r")
         except OSError as error:
             raise DatasetLayoutError(
-                f"{self.root} is not HDF5 as {FILE} is ({error}); take it from the original cuhk03_release.zip"
+                f"{self.root} is not HDF5 as {FILE} is ({error}). Fix: take it from the original cuhk03_release.zip"
             ) from None
 
 
@@ -85,7 +85,7 @@ def release_in(source: Source) -> ReleaseSource | None:
     if (found := find_file(source, source.names(), FILE)) is None:
         return None
     if not isinstance(source, DirectorySource):
-        raise DatasetLayoutError(f"{source.root}: {found} cannot be read inside an archive; unpack it")
+        raise DatasetLayoutError(f"{source.root}: {found} cannot be read inside an archive. Fix: unpack it")
     return ReleaseSource(source.root / found)
 
 
@@ -96,8 +96,8 @@ def _explain_errors(root: Path) -> Iterator[None]:
         yield
     except (KeyError, ValueError, TypeError, AttributeError, OSError, RuntimeError) as error:
         raise DatasetLayoutError(
-            f"{root} is not CUHK03's {FILE} ({error}); expected the cells labeled, detected and testsets; take it from "
-            "the original cuhk03_release.zip"
+            f"{root} is not CUHK03's {FILE} ({error}); expected the cells labeled, detected and testsets. Fix: take it "
+            "from the original cuhk03_release.zip"
         ) from None
 
 

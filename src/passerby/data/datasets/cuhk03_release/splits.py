@@ -36,7 +36,7 @@ def new_split(source: Source, boxes: Boxes) -> Parts:
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise DatasetLayoutError(
             f"{place.root}: {name} is not the new protocol's ({error!r}); expected filelist, train_idx, query_idx and "
-            "gallery_idx; fetch it again"
+            "gallery_idx. Fix: fetch it again"
         ) from None
 
 
@@ -48,13 +48,16 @@ def old_split(source: Source, boxes: Boxes, number: int, names: Collection[str])
     """
     tests = _testsets(source, boxes)
     if number >= len(tests):
-        raise DatasetLayoutError(f"{source.root} has {len(tests)} splits of the old protocol, got split={number}")
+        raise DatasetLayoutError(
+            f"{source.root} has {len(tests)} splits of the old protocol, got split={number}. "
+            f"Fix: give one of 1 to {len(tests)}"
+        )
     test = frozenset(name for name in names if person_of(name) in tests[number])
     if absent := sorted(tests[number] - {person_of(name) for name in test}):
         pair, person = absent[0]
         raise DatasetLayoutError(
             f"{source.root} has no images of {len(absent)} people of split {number}, such as person {person} of pair "
-            f"{pair}; unpack {FILE} again"
+            f"{pair}. Fix: unpack {FILE} again"
         )
     return Parts(frozenset(names) - test, test, test)
 
@@ -90,14 +93,14 @@ def _testsets(source: Source, boxes: Boxes) -> Sequence[frozenset[Person]]:
         if release := release_in(source):
             return release.testsets
         raise DatasetLayoutError(
-            f"{source.root} has neither {FILE} nor {wanted}, which list the people of the old protocol's splits; "
-            "put one of them there"
+            f"{source.root} has neither {FILE} nor {wanted}, which list the people of the old protocol's splits. "
+            "Fix: put one of them there"
         )
     try:
         return [_listed(split["query"]) for split in json.loads(source.read(name))]
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise DatasetLayoutError(
-            f"{source.root}: {name} is not as torchreid writes it ({error!r}); let torchreid write it again, or "
+            f"{source.root}: {name} is not as torchreid writes it ({error!r}). Fix: let torchreid write it again, or "
             f"delete it and put {FILE} there"
         ) from None
 
