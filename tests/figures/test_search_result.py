@@ -50,9 +50,9 @@ def test_captions_hold_what_is_known() -> None:
     figure = search_figure(QUERY, hits, pid=7, camid=1)
     assert texts(figure) == [
         "query\n\nperson 7\ncamera 1",
-        "#1 ✓\nd = 0.25\nperson 7\ncamera 2",
-        "#2 ✗\nd = 1\nperson 8",
-        "#3\nd = 1.5",
+        "#1 ✓\nd = 0.2500\nperson 7\ncamera 2",
+        "#2 ✗\nd = 1.000\nperson 8",
+        "#3\nd = 1.500",
     ]
     assert frames(figure)[1:] == [frame.color for frame in (RIGHT, WRONG, UNKNOWN)]
 
@@ -60,7 +60,7 @@ def test_captions_hold_what_is_known() -> None:
 def test_a_distractor_is_a_false_match_whatever_its_pid() -> None:
     hits = [(Hit(1, "1.jpg", 0.1, pid=0, camid=2, role=Role.DISTRACTOR), QUERY)]
     figure = search_figure(QUERY, hits, pid=0)
-    assert texts(figure)[1] == "#1 ✗\nd = 0.1\ndistractor\ncamera 2"
+    assert texts(figure)[1] == "#1 ✗\nd = 0.1000\ndistractor\ncamera 2"
     assert frames(figure)[1] == WRONG.color
 
 
