@@ -191,3 +191,19 @@ def test_the_strip_of_a_filtered_search() -> None:
     figure = search_figure(image, [(Hit(1, "a", 0.5, probability=0.25), image)], attributes={"hat": "yes"})
     texts = [axes.texts[0].get_text() for axes in figure.axes]
     assert texts == ["query\n\nhat: yes", "#1\nd = 0.5000\np = 0.2500"]
+
+
+def test_a_gallery_on_disk_answers_as_one_in_memory(aanet: Model, people: Path, tmp_path: Path) -> None:
+    memory, stored = Gallery(aanet), Gallery.create(aanet, tmp_path / "g")
+    memory.add(people)
+    stored.add(people)
+    value = memory.model.predict_attributes(memory.embeddings)[2]["age"].value
+    for query in (people / "1.png", None):
+        found, expected = (each.search(query, attributes=f"age={value}") for each in (stored, memory))
+        assert len(found) >= 1
+        assert [(h.rank, h.distance, h.probability) for h in found] == [
+            (h.rank, pytest.approx(h.distance), pytest.approx(h.probability)) for h in expected
+        ]
+        assert [h.path.rpartition("::")[2] for h in found] == [h.path for h in expected]
+    wanted = stored.attribute_query(f"age={value}")
+    assert stored.matching(wanted) == memory.matching(wanted)

@@ -1,5 +1,8 @@
-"""Galleries: embedded images that are kept in a file and searched."""
+"""Galleries: embedded images that are kept in a file or a folder, and searched."""
 
 from passerby.gallery.gallery import Gallery
+from passerby.gallery.store.where import Where
+from passerby.gallery.stored import StoredGallery
+from passerby.gallery.stored_hits import StoredHit
 
-__all__ = ["Gallery"]
+__all__ = ["Gallery", "StoredGallery", "StoredHit", "Where"]

@@ -35,6 +35,7 @@ from passerby.data.source import Source
 from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError
 from passerby.gallery.compatibility import check_same_keypoints, check_same_model, warn_unknown_keypoints
 from passerby.gallery.records import Records
+from passerby.gallery.store.manifest import is_gallery
 from passerby.inference.attributes import log_probability, match_predictions, schema_of
 from passerby.inference.embeddings_file import read_embeddings, write_embeddings
 from passerby.inference.images import ImageInput, ImagesInput, collect_images, is_place, query_image
@@ -79,11 +80,27 @@ class Gallery:
         self._set(Records(embeddings, tuple(splits or (None,) * len(embeddings)), source))
         self._keypoints: list[KeypointOrigin | None] = []  # empty until they are needed
 
+    _on_disk: type[Gallery]
+    """The class of galleries on disk."""
+
+    def __init_subclass__(cls, *, on_disk: bool = False) -> None:
+        if on_disk:
+            Gallery._on_disk = cls
+
+    @classmethod
+    def create(cls, model: Model, path: str | Path) -> Gallery:
+        """Create an empty gallery on disk (:class:`~passerby.gallery.stored.StoredGallery`) in a new folder.
+
+        Raises:
+            OutputError: if the folder exists or cannot be written.
+        """
+        return Gallery._on_disk.create(model, path)
+
     @classmethod
     def open(
         cls, model: Model, path: str | Path, *, root: str | Path | None = None, split: Split | None = None
     ) -> Gallery:
-        """Open a file of embeddings that :meth:`save` or ``passerby embed`` wrote.
+        """Open a file of embeddings that :meth:`save` or ``passerby embed`` wrote; or the folder of a gallery on disk.
 
         Args:
             root: where the images are, if they have moved, or the file is of another origin: what it says of places
@@ -95,6 +112,8 @@ class Gallery:
             ConfigError: if they were embedded, or are to be compared, otherwise than the model does.
             DatasetLayoutError: if the file is not one of embeddings, or holds an image twice.
         """
+        if is_gallery(path):
+            return Gallery._on_disk.open(model, path, root=root, split=split)
         stored = read_embeddings(path)
         origin = check_same_model(stored, model.origin())
         embeddings = stored.split(split) if split else stored.embeddings
@@ -148,8 +167,13 @@ class Gallery:
             return list_images_and_splits(images, split)
         if split is not None:
             raise ConfigError(f"single images belong to no split: got split {split!r}, expected None")
-        source, samples = collect_images(images, first=len(self.embeddings))
+        source, samples = collect_images(images, first=self._next_number)
         return source, samples, (None,) * len(samples)
+
+    @property
+    def _next_number(self) -> int:
+        """The number of the next image without a name."""
+        return len(self.embeddings)
 
     def _set(self, records: Records) -> None:
         self._records = records
@@ -224,21 +248,25 @@ class Gallery:
         if not len(self):
             raise ProtocolError("the gallery is empty. Fix: gallery.add(FOLDER), or Gallery.open(model, FILE)")
         asked = None if attributes is None else self.attribute_query(attributes)
-        if isinstance(query, (Embeddings, Tensor)):
-            raise ConfigError(
-                f"a search takes an image: got {type(query).__name__}, expected a path, a PIL image or a uint8 array. "
-                "Fix: give the image itself, which the gallery's model embeds"
-            )
+        self._check_query(query)
         if query is not None:
             return self._nearest(query_image(query), k, asked)
         if asked is None:
             raise ProtocolError("there is nothing to search for. Fix: give an image, attributes, or both")
         return self._likeliest(asked, k)
 
+    @staticmethod
+    def _check_query(query: object) -> None:
+        if isinstance(query, (Embeddings, Tensor)):
+            raise ConfigError(
+                f"a search takes an image: got {type(query).__name__}, expected a path, a PIL image or a uint8 array. "
+                "Fix: give the image itself, which the gallery's model embeds"
+            )
+
     def attribute_query(self, asked: str | Mapping[str, str] | AttributeQuery) -> AttributeQuery:
         """Return what is asked for as this gallery can answer it (raises as :meth:`search` does)."""
         schema = schema_of(self.model)
-        self._probabilities()
+        self._check_attributes()
         if not isinstance(asked, AttributeQuery):
             return attribute_query(asked, schema)
         if asked.schema != schema:
@@ -259,6 +287,10 @@ class Gallery:
             DatasetLayoutError: if it is no longer where it was.
         """
         return open_image(self.source, hit.path)
+
+    def _check_attributes(self) -> None:
+        """Check that the gallery has attributes."""
+        self._probabilities()
 
     def _probabilities(self) -> Tensor:
         if self._searched.attributes is None:

@@ -210,3 +210,12 @@ def test_galleries_are_alike_wherever_their_rows_came_from(tmp_path: Path) -> No
     query = rows(4, seed=99).embedding
     ids = [[[int(hit.shard.ids[hit.place]) for hit in hits] for hits in s.search(query, 9)] for s in (one, many)]
     assert ids[0] == ids[1]
+
+
+def test_a_copy_that_stays_is_no_trace_of_the_deleted_row(make: Make) -> None:
+    store = make(4)
+    copy = rows(4)[slice(2, 3)]
+    other = rows(1, seed=9)
+    store.add(copy, facts(other))
+    assert store.delete([2]).found == 0
+    assert store.ids() == [0, 1, 3, 4]

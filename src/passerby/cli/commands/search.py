@@ -40,7 +40,11 @@ def search(  # noqa: PLR0913 - options of a command
     run: ModelArgument,
     gallery: Annotated[
         str,
-        typer.Option("--gallery", metavar="GALLERY", help="A .parquet file of `passerby embed`, or images to embed."),
+        typer.Option(
+            "--gallery",
+            metavar="GALLERY",
+            help="A .parquet file of `passerby embed`, a gallery on disk, or images to embed.",
+        ),
     ],
     query: Annotated[
         str | None,
@@ -106,7 +110,7 @@ def search(  # noqa: PLR0913 - options of a command
     opened = _open(model, gallery, images, skip_broken=skip_broken)
     if output:
         opened.source  # noqa: B018 - images that may not be shown are an error before the search
-    answer = _Answer(query, image, wanted, gallery, opened, opened.search(image, k, attributes=wanted))
+    answer = Answer(query, image, wanted, gallery, opened, opened.search(image, k, attributes=wanted))
     if output:
         answer.draw(output, blur=options.blur)
     if as_json:
@@ -119,9 +123,10 @@ def search(  # noqa: PLR0913 - options of a command
 
 def _open(model: Model, gallery: str, images: str | None, *, skip_broken: bool) -> Gallery:
     from passerby.data.images.open import list_images_and_splits
-    from passerby.gallery.gallery import Gallery
+    from passerby.gallery import Gallery
+    from passerby.gallery.store.manifest import is_gallery
 
-    if gallery.endswith(".parquet"):
+    if gallery.endswith(".parquet") or is_gallery(gallery):
         if skip_broken:
             raise ConfigError(
                 f"--skip-broken is about images to embed, but --gallery is '{gallery}', whose images are embedded. "
@@ -137,7 +142,7 @@ def _open(model: Model, gallery: str, images: str | None, *, skip_broken: bool) 
 
 
 @dataclass(frozen=True)
-class _Answer:
+class Answer:
     """A query, image or attributes or both, and its hits."""
 
     name: str | None
@@ -190,6 +195,7 @@ class _Answer:
         from rich.console import Console
         from rich.table import Table
 
+        from passerby.gallery.stored_hits import StoredHit
         from passerby.types import Role
 
         typer.echo(escape_controls(self._heading(), one_line=True))
@@ -198,7 +204,8 @@ class _Answer:
         numbers = [*(["distance"] if self.image else []), *(["probability"] if self.attributes else [])]
         table = Table(box=None, pad_edge=False)
         calibrated = any(hit.verdict for hit in self.hits)
-        for heading in ("rank", *numbers, *(["P(same)", "verdict"] if calibrated else []), "person", "camera"):
+        ids = ["id"] if isinstance(self.hits[0], StoredHit) else []
+        for heading in ("rank", *numbers, *(["P(same)", "verdict"] if calibrated else []), "person", "camera", *ids):
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("path", overflow="fold")
         for hit in self.hits:
@@ -207,7 +214,8 @@ class _Answer:
             probability = "–" if hit.same_person is None else f"{hit.same_person:.4f}"
             verdict = [probability, str(hit.verdict)] if calibrated else []
             path = escape_controls(hit.path, one_line=True)
-            table.add_row(str(hit.rank), *(f"{getattr(hit, n):.4f}" for n in numbers), *verdict, *labels, path)
+            row = [str(hit.id)] if isinstance(hit, StoredHit) else []
+            table.add_row(str(hit.rank), *(f"{getattr(hit, n):.4f}" for n in numbers), *verdict, *labels, *row, path)
         console = Console(markup=False, highlight=False)
         if not console.is_terminal:
             console.width = 10_000  # a path in a pipe stays in one piece

@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from passerby.errors import DatasetLayoutError, OutputError, ProtocolError, ShapeError
 from passerby.gallery.store.manifest import MANIFEST, PARTIAL, SHARDS, Manifest, read_manifest
+from passerby.gallery.store.results import Found
 from passerby.gallery.store.search import Selection, places_of, search
 from passerby.gallery.store.shard import DamagedShardError, Shard
 from passerby.gallery.store.where import Where
@@ -24,16 +24,6 @@ _LOG = logging.getLogger(__name__)
 _TRIES = 20
 """The number of times that a manifest is read anew because a writer has removed a shard in between."""
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One row that a search found."""
-
-    shard: Shard
-    place: int
-    """The row within the shard."""
-    distance: float
 
 
 class Reader:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _WINDOW = 16
-"""The bytes of a vector that are looked for: four floats, or sixteen numbers of 8 bits."""
+"""The bytes of a vector that are looked for: four floats."""
 _BLOCK = 1 << 24
 _TABLE = 1 << 20
 
@@ -17,7 +17,7 @@ _TABLE = 1 << 20
 class Needles:
     """The vectors that were deleted. A file holds one if it holds sixteen of its bytes in a row, at any offset.
 
-    Looked for are the bytes around the largest number of each vector, and those of its copy in 8 bits.
+    Looked for are the four floats around the largest number of each vector.
     """
 
     def __init__(self, dimensions: int) -> None:
@@ -33,12 +33,14 @@ class Needles:
         """Remove all."""
         self._windows, self._vectors = [], 0
 
-    def add(self, rows: NDArray[np.float32], coarse: NDArray[np.int8] | None = None) -> None:
+    def add(self, rows: NDArray[np.float32]) -> None:
         """Look for these rows, too."""
         self._vectors += len(rows)
-        for values in (rows, coarse):
-            if values is not None:
-                self._windows += [window for row in values if (window := _telling(row))]
+        self._windows += [window for row in rows if (window := _telling(row))]
+
+    def add_copies(self, count: int) -> None:
+        """Count vectors that are not looked for, since rows with the same ones stay."""
+        self._vectors += count
 
     def add_bytes(self, contents: Sequence[bytes]) -> None:
         """Look for the beginnings of these bytes, too."""
@@ -56,12 +58,12 @@ class Needles:
         return scanned, len(found)
 
 
-def _telling(row: NDArray[np.float32] | NDArray[np.int8]) -> bytes | None:
+def _telling(row: NDArray[np.float32]) -> bytes | None:
     """Return sixteen bytes of a row around its largest number; ``None`` if it is too short or all the same."""
     width = _WINDOW // row.itemsize
     if len(row) < width:
         return None
-    first = min(int(np.abs(row.astype(np.float32)).argmax()), len(row) - width)
+    first = min(int(np.abs(row).argmax()), len(row) - width)
     window = row[first : first + width].tobytes()
     return window if len(set(window)) > 1 else None
 

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from passerby.errors import PasserbyError
+from passerby.errors import DatasetLayoutError
 from passerby.gallery.store import disk
 from passerby.gallery.store.manifest import ShardEntry
 from passerby.gallery.store.quantized import Quantized
@@ -32,7 +32,7 @@ _KEPT = 1 << 25
 """The bytes of single rows of a shard that stay mapped, about."""
 
 
-class DamagedShardError(PasserbyError):
+class DamagedShardError(DatasetLayoutError):
     """The error of a shard that is not what was written; the store sets it aside."""
 
     def __init__(self, name: str, reason: str) -> None:

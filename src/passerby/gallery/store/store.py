@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,14 @@ import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 
+from passerby.data.keypoints.origin import KeypointOrigin
 from passerby.errors import ShapeError, WeightsError
 from passerby.files import atomic_directory
 from passerby.gallery.store import disk
 from passerby.gallery.store.compact import SHARD_ROWS, compacted
 from passerby.gallery.store.manifest import SET_ASIDE, SHARDS, Manifest, ShardEntry, origin_values, write_manifest
 from passerby.gallery.store.reader import Reader
+from passerby.gallery.store.results import Added, Deleted
 from passerby.gallery.store.scan import Needles
 from passerby.gallery.store.shard import Shard
 from passerby.gallery.store.table import Facts, plain_of, plain_table, seal
@@ -28,29 +30,6 @@ from passerby.gallery.store.writer import Writer, writing
 from passerby.inference.embeddings_file import Origin
 from passerby.inference.embeddings_table import rows_not_finite
 from passerby.types import Embeddings
-
-
-@dataclass(frozen=True, slots=True)
-class Added:
-    """The result of adding rows."""
-
-    ids: tuple[int, ...]
-    """The IDs of the new rows."""
-    known: int
-    """The number of images that the gallery holds already, by their content, or that were given twice."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deleted:
-    """The result of deleting rows."""
-
-    rows: int
-    aside: int = 0
-    """The number of rows of damaged shards, set aside before, that were removed, too."""
-    scanned: int | None = None
-    """The number of bytes that were searched for the deleted vectors afterwards; ``None`` if they were not."""
-    found: int = 0
-    """The number of deleted vectors that are still somewhere in the folder, whole or in part."""
 
 
 class Store(Reader):
@@ -84,8 +63,11 @@ class Store(Reader):
         disk.sync_folder(folder.parent)
         return cls(folder)
 
-    def add(self, embeddings: Embeddings, facts: Facts) -> Added:
+    def add(self, embeddings: Embeddings, facts: Facts, *, keypoints: KeypointOrigin | None = None) -> Added:
         """Add images; those whose content the gallery holds already are left out. Either all are added, or none.
+
+        Args:
+            keypoints: the keypoints that cut them, which an empty gallery records.
 
         Raises:
             ShapeError: if embeddings have other dimensions than the gallery's.
@@ -95,14 +77,15 @@ class Store(Reader):
         self._check_rows(embeddings)
         with self._changing() as writer:
             self.refresh()
-            new = self._unknown(facts.content)
+            new = self.unknown(facts.content)
             kept, known = embeddings[torch.from_numpy(new)], len(embeddings) - int(new.sum())
             first = writer.manifest.next_id
             if len(kept):
                 facts = _selected(facts, new)
                 table = plain_table(kept, facts, first_id=first, ingest=writer.manifest.version + 1)
                 entries = self._written(writer, [table])
-                writer.commit([*writer.manifest.shards, *entries], next_id=first + len(kept))
+                origin = None if writer.manifest.shards else replace(writer.manifest.origin, keypoints=keypoints)
+                writer.commit([*writer.manifest.shards, *entries], next_id=first + len(kept), origin=origin)
                 self.refresh()
                 self._compact(writer)
         return Added(tuple(range(first, first + len(kept))), known)
@@ -134,6 +117,14 @@ class Store(Reader):
             scanned, found = needles.scan(self.path) if scan and len(needles) else (None, 0)
             return Deleted(len(needles), lost, scanned, found)
 
+    def unknown(self, contents: Sequence[bytes]) -> NDArray[np.bool_]:
+        """Return which images are new, by the SHA-256 of their files; of equal ones the first."""
+        given, first = pa.array(contents, pa.binary(32)), dict[bytes, int]()
+        new = np.array([first.setdefault(content, n) == n for n, content in enumerate(contents)], np.bool_)
+        for shard in self.shards:
+            new &= ~pc.is_in(given, value_set=shard.column("content")).to_numpy(zero_copy_only=False)
+        return new
+
     def compact(self) -> None:
         """Merge small shards where there are many; :meth:`add` and :meth:`delete` do so themselves."""
         with self._changing() as writer:
@@ -153,13 +144,17 @@ class Store(Reader):
         """Return the shards without some rows, those that hold any of them written anew."""
         entries: list[ShardEntry] = []
         needles.clear()
+        crcs = [shard.column("crc").to_numpy()[~np.isin(shard.ids, ids)] for shard in self.shards]
+        kept = np.concatenate(crcs) if crcs else np.empty(0, np.uint32)
         for shard in self.shards:
             gone = np.isin(shard.ids, ids)
             if not gone.any():
                 entries.append(shard.entry)
                 continue
             rows = np.flatnonzero(gone)
-            needles.add(shard.embeddings(rows).numpy(), shard.coarse.values.numpy()[rows])
+            copied = np.isin(shard.column("crc").to_numpy()[rows], kept)
+            needles.add(shard.embeddings(rows[~copied]).numpy())
+            needles.add_copies(int(copied.sum()))
             if not gone.all():
                 shard.check()
                 entries += self._written(writer, [plain_of(shard.batch).filter(pa.array(~gone))])
@@ -185,14 +180,6 @@ class Store(Reader):
                 self.refresh()
 
         self.undamaged(change)
-
-    def _unknown(self, contents: Sequence[bytes]) -> NDArray[np.bool_]:
-        """Return which contents are new, of equal ones the first."""
-        given, first = pa.array(contents, pa.binary(32)), dict[bytes, int]()
-        new = np.array([first.setdefault(content, n) == n for n, content in enumerate(contents)], np.bool_)
-        for shard in self.shards:
-            new &= ~pc.is_in(given, value_set=shard.column("content")).to_numpy(zero_copy_only=False)
-        return new
 
     def _check_rows(self, embeddings: Embeddings) -> None:
         found, expected = embeddings.embedding.shape[1], self.manifest.dimensions

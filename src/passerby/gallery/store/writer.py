@@ -21,10 +21,12 @@ from passerby.gallery.store.manifest import (
     LostShard,
     Manifest,
     ShardEntry,
+    origin_values,
     read_manifest,
     write_manifest,
 )
 from passerby.gallery.store.shard import DamagedShardError, write_shard
+from passerby.inference.embeddings_file import Origin
 
 LOCK, WRITER = "lock", "writer"
 """The name of the lock, and of the file with the process ID of its holder."""
@@ -45,7 +47,12 @@ class Writer:
         return write_shard(self.folder / SHARDS, batch)
 
     def commit(
-        self, shards: Sequence[ShardEntry], *, next_id: int | None = None, lost: Sequence[LostShard] | None = None
+        self,
+        shards: Sequence[ShardEntry],
+        *,
+        next_id: int | None = None,
+        lost: Sequence[LostShard] | None = None,
+        origin: Origin | None = None,
     ) -> Manifest:
         """Replace the manifest by one with these shards; when this returns, the change is on the disk.
 
@@ -58,6 +65,7 @@ class Writer:
                 "version": former.version + 1,
                 "shards": tuple(shards),
                 "next_id": former.next_id if next_id is None else next_id,
+                "made_by": former.made_by if origin is None else origin_values(origin),
                 "lost": former.lost if lost is None else tuple(lost),
             }
         )

@@ -1,0 +1,91 @@
+"""``passerby gallery delete``: delete rows of a gallery on disk for good."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from passerby.cli.gallery_options import (
+    BeforeOption,
+    CameraOptions,
+    CollectionOption,
+    GalleryArgument,
+    PersonOptions,
+    TagOptions,
+    YesOption,
+    delete_rows,
+    open_gallery,
+)
+from passerby.cli.registry import command
+from passerby.errors import ConfigError
+
+if TYPE_CHECKING:
+    pass
+
+
+@command("delete", group="gallery", order=3)
+def delete(  # noqa: PLR0913 - options of a command
+    gallery: GalleryArgument,
+    ids: Annotated[
+        list[int] | None, typer.Option("--id", metavar="ID", help="Row by its ID, as a search shows it; repeatable.")
+    ] = None,
+    person: PersonOptions = None,
+    camera: CameraOptions = None,
+    before: BeforeOption = None,
+    keep_days: Annotated[
+        float | None, typer.Option("--keep-days", metavar="N", help="Only images that are older than so many days.")
+    ] = None,
+    tag: TagOptions = None,
+    collection: CollectionOption = None,
+    like: Annotated[
+        str | None, typer.Option("--like", metavar="IMAGE", help="Only images like this one; needs --like-run.")
+    ] = None,
+    similarity: Annotated[
+        float, typer.Option("--similarity", min=-1, max=1, help="Least cosine to the image of --like.")
+    ] = 0.95,
+    model: Annotated[
+        Path | None, typer.Option("--like-run", metavar="RUN", help="Run folder of the gallery's model, for --like.")
+    ] = None,
+    set_aside: Annotated[
+        bool, typer.Option("--set-aside", help="Remove the damaged shards that were set aside, and nothing else.")
+    ] = False,
+    yes: YesOption = False,
+) -> None:
+    """Delete the rows that satisfy all conditions; their bytes are gone from the folder when this ends.
+
+    An image of unknown time is from before a moment if it was added before it.
+    """
+    from passerby.gallery.retention import days_ago, rows_that
+    from passerby.gallery.store import Store
+    from passerby.gallery.store.where import Where, moment
+
+    store = Store(gallery)
+    if set_aside:
+        typer.echo(f"{store.delete([]).aside:,} rows of damaged shards were removed from {gallery}.")
+        return
+    where = Where(
+        ids=ids or None,
+        people=person or (),
+        cameras=camera or (),
+        tags=tag or (),
+        collections=(collection,) if collection else (),
+    )
+    limits = [moment(before)] if before else []
+    limits += [days_ago(keep_days)] if keep_days is not None else []
+    if where == Where() and not limits and like is None:
+        raise ConfigError("no condition is given, so nothing is deleted. Fix: name rows, --person ID for example")
+    chosen = rows_that(store, where, before=min(limits) if limits else None)
+    if like is not None:
+        chosen = sorted(set(chosen) & set(_like(gallery, like, similarity, model)))
+    if not chosen:
+        typer.echo(f"No row of {gallery} satisfies the conditions.")
+        return
+    delete_rows(store, chosen, yes=yes, what="satisfy the conditions")
+
+
+def _like(gallery: Path, image: str, similarity: float, model: Path | None) -> list[int]:
+    if model is None:
+        raise ConfigError("--like needs the model that embeds the image. Fix: add --like-run RUN")
+    return open_gallery(model, gallery).like(image, similarity)

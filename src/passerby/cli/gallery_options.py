@@ -1,0 +1,103 @@
+"""The options that the commands of galleries on disk share, and what these commands have in common."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from passerby.errors import ConfigError, escape_controls
+
+if TYPE_CHECKING:
+    from passerby.gallery.store import Store
+    from passerby.gallery.stored import StoredGallery
+
+_SHOWN = 10
+"""The number of rows that are shown before they are deleted."""
+
+GalleryArgument = Annotated[Path, typer.Argument(metavar="GALLERY", help="A gallery on disk, a folder.")]
+CameraOptions = Annotated[
+    list[int] | None, typer.Option("--camera", metavar="ID", help="Only images of this camera; repeatable.")
+]
+PersonOptions = Annotated[
+    list[int] | None, typer.Option("--person", metavar="ID", help="Only images of this person; repeatable.")
+]
+TagOptions = Annotated[
+    list[str] | None, typer.Option("--tag", metavar="WORD", help="Tag that the images have, or get; repeatable.")
+]
+CollectionOption = Annotated[
+    str | None, typer.Option("--collection", metavar="NAME", help="Collection that the images belong to.")
+]
+BeforeOption = Annotated[
+    str | None,
+    typer.Option("--before", metavar="TIME", help="Only images from before this moment, e.g. 2024-05-01T12:30."),
+]
+YesOption = Annotated[bool, typer.Option("--yes", help="Delete without asking.")]
+
+
+def open_gallery(
+    run: Path,
+    gallery: Path,
+    *,
+    device: str = "auto",
+    batch_size: int = 64,
+    keypoints: str | None = None,
+    root: str | None = None,
+) -> StoredGallery:
+    """Open a gallery with its model, which embeds as the gallery's images were embedded."""
+    from passerby.gallery.store import Store
+    from passerby.gallery.stored import StoredGallery
+    from passerby.inference.load import load
+    from passerby.inference.options import InferenceOptions
+
+    store = Store(gallery)
+    origin = store.manifest.origin
+    options = InferenceOptions(
+        device=device,
+        batch_size=batch_size,
+        flip_tta=origin.flip_tta,
+        normalize=origin.normalize,
+        keypoints=keypoints,
+    )
+    return StoredGallery(load(run, options), store, root)
+
+
+def delete_rows(store: Store, ids: list[int], *, yes: bool, what: str) -> None:
+    """Show rows, ask, delete them, and print the proof that they are gone.
+
+    Raises:
+        ConfigError: if there is no terminal to ask at.
+        OutputError: if vectors are still there.
+    """
+    from passerby.errors import OutputError
+
+    if not yes:
+        _show(store, ids, what)
+        if not sys.stdin.isatty():
+            raise ConfigError(
+                f"{len(ids):,} rows would be deleted for good, and there is no terminal to confirm at. Fix: add --yes"
+            )
+        typer.confirm(f"Delete {len(ids):,} rows for good?", abort=True)
+    deleted = store.delete(ids)
+    if deleted.aside:
+        typer.echo(f"{deleted.aside:,} rows of damaged shards, set aside before, were removed, too.")
+    if deleted.found:
+        raise OutputError(
+            f"{deleted.rows:,} rows were deleted, but bytes of {deleted.found:,} of them are still in '{store.path}'. "
+            "Fix: passerby gallery verify names the files that do not belong there; remove them"
+        )
+    proof = f": none of their vectors is in the {deleted.scanned:,} bytes of the folder" if deleted.scanned else ""
+    typer.echo(f"{deleted.rows:,} rows were deleted from {store.path}{proof}.")
+
+
+def _show(store: Store, ids: list[int], what: str) -> None:
+    from passerby.gallery.retention import described
+
+    typer.echo(f"{len(ids):,} rows {what}:")
+    for row in described(store, ids, _SHOWN):
+        known = f"person {'–' if row.pid is None else row.pid}, camera {'–' if row.camid is None else row.camid}"
+        typer.echo(escape_controls(f"  {row.id}: {known}, {row.path}", one_line=True))
+    if len(ids) > _SHOWN:
+        typer.echo(f"  and {len(ids) - _SHOWN:,} more")

@@ -1,0 +1,120 @@
+"""What is to leave a gallery on disk, and what it holds: rows by conditions, rows whose images are gone, a summary."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import Any
+
+import numpy as np
+
+from passerby.errors import ConfigError, DatasetLayoutError
+from passerby.gallery.store import Store
+from passerby.gallery.store.results import Found
+from passerby.gallery.store.where import Mask, Where, was_before
+from passerby.gallery.stored_hits import StoredHit, stored_hit
+from passerby.gallery.stored_images import StoredImages, reference
+
+_DAY = 24 * 3600 * 1000
+
+
+def rows_that(store: Store, where: Where, *, before: int | None = None) -> list[int]:
+    """Return the IDs of the rows, junk too, that satisfy conditions.
+
+    Args:
+        before: the moment before which they were taken or, where that is unknown, added.
+    """
+    store.refresh()
+    every = replace(where, junk=True)
+    found: list[int] = []
+    for shard in store.shards:
+        mask: Mask = every.mask(shard)
+        if before is not None:
+            mask &= was_before(shard, before)
+        found += shard.ids[mask].tolist()
+    return found
+
+
+def days_ago(days: float) -> int:
+    """Return the moment so many days ago, in milliseconds of Unix time.
+
+    Raises:
+        ConfigError: if the number is negative.
+    """
+    if days < 0:
+        raise ConfigError(f"got {days} days, expected 0 or more")
+    return int(time.time() * 1000 - days * _DAY)
+
+
+def described(store: Store, ids: list[int], most: int) -> list[StoredHit]:
+    """Return what is known of the first rows of some IDs."""
+    wanted = np.array(sorted(ids)[:most], np.int64)
+    found = [
+        Found(shard, int(place), 0.0) for shard in store.shards for place in np.flatnonzero(np.isin(shard.ids, wanted))
+    ]
+    return [stored_hit(rank, each) for rank, each in enumerate(found, 1)]
+
+
+@dataclass(frozen=True)
+class Gone:
+    """The rows whose images are no longer where they were."""
+
+    ids: list[int]
+    """The rows whose place exists, but not their image."""
+    places: dict[str, list[int]]
+    """The rows of each place that does not exist, which may be a disk that is not mounted."""
+
+
+def gone(store: Store, images: StoredImages) -> Gone:
+    """Return the rows whose images are gone; images that never were files stay."""
+    store.refresh()
+    lost, places = [], dict[str, list[int]]()
+    for shard in store.shards:
+        columns = (shard.column(name).to_pylist() for name in ("place", "path"))
+        for row, place, path in zip(shard.ids.tolist(), *columns, strict=True):
+            if not place and not path.startswith("/") and "::" not in path:
+                continue
+            try:
+                if not images.has(reference(place, path)):
+                    lost.append(row)
+            except DatasetLayoutError:
+                places.setdefault(place, []).append(row)
+    return Gone(lost, places)
+
+
+def summary(store: Store) -> dict[str, Any]:
+    """Return what a gallery holds as plain values for JSON."""
+    store.refresh()
+    origin, manifest = store.manifest.origin, store.manifest
+    columns = ("pid", "camid", "tags", "collection", "place", "role")
+    counts = {name: Counter[Any]() for name in columns}
+    moments: list[int] = []
+    for shard in store.shards:
+        for name in columns:
+            counts[name].update(shard.column(name).to_pylist())
+        known = shard.column("taken").drop_null().to_numpy()
+        moments += [int(known.min()), int(known.max())] if len(known) else []
+    return {
+        "gallery": str(store.path),
+        "version": manifest.version,
+        "images": manifest.rows,
+        "junk": counts["role"][1],
+        "people": len(set(counts["pid"]) - {None, -1}),
+        "cameras": sorted(camera for camera in counts["camid"] if camera is not None),
+        "collections": sorted(name for name in counts["collection"] if name),
+        "tags": sorted({tag for tags in counts["tags"] for tag in tags.split("\n") if tag}),
+        "places": sorted(place for place in counts["place"] if place),
+        "taken": [in_words(moment) for moment in (min(moments), max(moments))] if moments else None,
+        "shards": len(manifest.shards),
+        "bytes": sum(entry.bytes for entry in manifest.shards),
+        "lost": store.lost,
+        "model": {"name": origin.model, "fingerprint": origin.fingerprint, "size": list(origin.size)},
+        "dimensions": manifest.dimensions,
+    }
+
+
+def in_words(moment: int) -> str:
+    """Return a moment as a date and a time of UTC."""
+    return datetime.fromtimestamp(moment / 1000, timezone.utc).isoformat(timespec="seconds")

@@ -1,0 +1,307 @@
+"""A gallery on disk: images are added, searched with conditions, and deleted; what a call has returned is on the disk.
+
+gallery = passerby.Gallery.create(model, "people.gallery")
+gallery.add("crops/", tags=["entrance"], taken="2024-05-01T12:30")
+hits = gallery.search("query.jpg", k=10, where=Where(not_cameras=[3]))
+gallery.delete([hit.id for hit in hits])
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from passerby.data.attributes.query import AttributeQuery
+from passerby.data.dataset import Split
+from passerby.data.images.open import QueryImage
+from passerby.data.keypoints.origin import KeypointOrigin
+from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError
+from passerby.gallery.compatibility import check_same_keypoints, check_same_model_of_store
+from passerby.gallery.gallery import DEFAULT_K, Gallery
+from passerby.gallery.ingest import AddedImages, Ingest
+from passerby.gallery.store import Store
+from passerby.gallery.store.results import Deleted, Found
+from passerby.gallery.store.shard import Shard
+from passerby.gallery.store.table import Facts
+from passerby.gallery.store.where import Where, moment
+from passerby.gallery.stored_hits import StoredHit, stored_hit
+from passerby.gallery.stored_images import StoredImages, images_of, own, reference
+from passerby.inference.attributes import log_probability
+from passerby.inference.embeddings_file import write_embeddings
+from passerby.inference.images import ImageInput, ImagesInput, query_image
+from passerby.inference.model import Model
+from passerby.inference.written_files import remember_written, was_written_here
+from passerby.types import Embeddings, Hit
+
+_ALIKE = 1e-3
+"""The squared distance up to which a hit may be the query's own file, as a share of its squared length."""
+
+
+class StoredGallery(Gallery, on_disk=True):
+    """A gallery on disk. Several processes may read it while one writes; each call sees what others have written.
+
+    Args:
+        model: the model that embeds the images; queries go through it too.
+        store: the folder's rows.
+        root: where the images are, if they have moved, or the gallery is of another origin.
+
+    Raises:
+        WeightsError: if another model made it.
+        ConfigError: if its images were embedded, or are to be compared, otherwise than the model does.
+    """
+
+    def __init__(self, model: Model, store: Store, root: str | Path | None = None) -> None:
+        check_same_model_of_store(str(store.path), store.manifest.origin, model.origin())
+        self.model, self.store, self._root = model, store, root
+
+    @classmethod
+    def create(cls, model: Model, path: str | Path) -> StoredGallery:
+        """Create an empty gallery in a new folder.
+
+        Raises:
+            OutputError: if the folder exists or cannot be written.
+        """
+        store = Store.create(path, model.origin(), model.embedding_size)
+        remember_written(*own(store))
+        return cls(model, store)
+
+    @classmethod
+    def open(
+        cls, model: Model, path: str | Path, *, root: str | Path | None = None, split: Split | None = None
+    ) -> StoredGallery:
+        """Open a gallery.
+
+        Raises:
+            DatasetLayoutError: if there is none, or its manifest is damaged.
+            ConfigError: if a split is asked for.
+        """
+        if split is not None:
+            raise ConfigError(f"a gallery on disk is opened as a whole: got split {split!r}, expected None")
+        return cls(model, Store(path), root)
+
+    def __len__(self) -> int:
+        """Return how many images can be found."""
+        self.store.refresh()
+        return len(self.store.select(Where()))
+
+    def add(  # type: ignore[override]  # a gallery in memory has no result of an add
+        self,
+        images: ImagesInput,
+        *,
+        split: Split | Literal["all"] | None = None,
+        camera: int | None = None,
+        taken: str | int | None = None,
+        tags: Collection[str] = (),
+        collection: str | None = None,
+        strict: bool = False,
+        progress: Callable[[int], object] | None = None,
+    ) -> AddedImages:
+        """Embed images and add them, in chunks: a killed process loses one chunk, and another call goes on from there.
+
+        Images that the gallery holds already, by the content of their file, are left out and counted. Those that
+        cannot be read are left out and listed.
+
+        Args:
+            images: as for a gallery in memory.
+            split: of a dataset, another split than its gallery, or ``all``.
+            camera: the camera ID of all the images, where their place does not tell.
+            taken: when they were taken: a date or a date with a time, or milliseconds of Unix time.
+            tags: words to search by.
+            collection: the name of the part of the gallery that they belong to.
+            strict: whether the first image that cannot be read is an error.
+            progress: called with the number of images after each batch.
+
+        Raises:
+            DatasetLayoutError: if there are no images.
+            ImageError: if an image cannot be read and ``strict`` is set.
+            ConfigError: if their parts would be cut by other keypoints than those of the gallery, or a tag is empty or
+                has several lines.
+            OutputError: if the gallery cannot be written, or another process writes it.
+        """
+        _check_words([*tags, *([] if collection is None else [collection])])
+        source, samples, splits = self._listed(images, split)
+        keypoints = self.model.keypoint_origin(source)
+        if len(self.store):
+            check_same_keypoints(self.keypoints, keypoints, str(self.store.path))
+        ingest = Ingest(self.model, self.store, source, strict=strict, progress=progress)
+        moments = None if taken is None else moment(taken) if isinstance(taken, str) else taken
+        for chunk in ingest.chunks(samples):
+            embeddings = _with_camera(chunk.embeddings, camera)
+            facts = Facts(
+                content=chunk.contents,
+                place=source.place,
+                splits=[splits[row] for row in chunk.rows],
+                taken=None if moments is None else [moments] * len(embeddings),
+                added=int(time.time() * 1000),
+                tags=tuple(tags),
+                collection=collection,
+            )
+            added = self.store.add(embeddings, facts, keypoints=keypoints)
+            ingest.result.ids += added.ids
+            ingest.result.known += added.known
+        return ingest.result
+
+    def search(
+        self,
+        query: ImageInput | QueryImage | None,
+        k: int | None = None,
+        *,
+        attributes: str | Mapping[str, str] | AttributeQuery | None = None,
+        where: Where | None = None,
+    ) -> list[Hit]:
+        """Return the k images nearest to ``query``, nearest first; or, without a query, those that fit attributes best.
+
+        Args:
+            query: as for a gallery in memory.
+            k: the number of images; ``None``: ten, or all where there are fewer.
+            attributes: what images must be predicted to have; or, without a query, what they are ranked by.
+            where: further conditions; fewer than k images may be found, or none.
+
+        Raises:
+            as :meth:`Gallery.search`.
+        """
+        count, where = len(self), where or Where()
+        if not count:
+            raise ProtocolError("the gallery is empty. Fix: gallery.add(FOLDER), or passerby gallery add")
+        if k is not None and not 1 <= k <= count:
+            raise ProtocolError(f"k must be between 1 and the gallery's {count} images, got {k}")
+        asked = where.attributes if attributes is None else self.attribute_query(attributes)
+        self._check_query(query)
+        if query is not None:
+            return self._close(query_image(query), k or DEFAULT_K, replace(where, attributes=asked))
+        if asked is None:
+            raise ProtocolError("there is nothing to search for: give an image, attributes, or both")
+        found = self.store.undamaged(lambda: self._fitting(asked, k or DEFAULT_K, replace(where, attributes=None)))
+        return self._stored_hits(found, asked)
+
+    def matching(self, asked: AttributeQuery | None, where: Where | None = None) -> int:
+        """Return how many images are predicted to have attributes, and satisfy conditions."""
+        conditions = replace(where or Where(), attributes=asked)
+        return self.store.undamaged(lambda: len(self.store.select(conditions)))
+
+    def delete(self, ids: Iterable[int], *, scan: bool = True) -> Deleted:
+        """Delete rows for good (:meth:`passerby.gallery.store.store.Store.delete`)."""
+        return self.store.delete(ids, scan=scan)
+
+    def like(self, image: ImageInput | QueryImage, similarity: float) -> list[int]:
+        """Return the IDs of all images, junk too, whose cosine with an image is at least ``similarity``."""
+        query = query_image(image)
+        embedded = self.model.embed_samples(query.source, [query.sample]).embedding[0]
+        self.store.refresh()
+        return self.store.undamaged(lambda: _alike(self.store.shards, embedded, similarity))
+
+    @property
+    def source(self) -> StoredImages:
+        """The source of the images, by :attr:`StoredHit.path`.
+
+        Raises:
+            DatasetLayoutError: if the gallery is of another origin and no ``root`` was named.
+        """
+        return images_of(self.store, self._root)
+
+    @property
+    def keypoints(self) -> KeypointOrigin | None:
+        """The keypoints that cut the images; ``None`` if none did."""
+        return self.store.manifest.origin.keypoints
+
+    @property
+    def embeddings(self) -> Embeddings:
+        """All images, junk too; read into memory."""
+        self.store.refresh()
+        shards = self.store.shards
+        whole = pa.concat_tables([_labels(shard) for shard in shards]) if shards else None
+        if whole is None:
+            return Embeddings(torch.empty(0, self.model.embedding_size), ())
+        attributes = [shard.part("attributes") for shard in shards] if self.store.manifest.origin.attributes else None
+        known = {field: _known(whole[name]) for name, field in _FIELDS.items()}
+        return Embeddings(
+            torch.cat([shard.embeddings(np.arange(len(shard))) for shard in shards]),
+            tuple(map(reference, whole["place"].to_pylist(), whole["path"].to_pylist())),
+            roles=torch.from_numpy(whole["role"].to_numpy().astype(np.int64)),
+            attributes=None if attributes is None else torch.cat(attributes),
+            **known,
+        )
+
+    @property
+    def splits(self) -> tuple[str | None, ...]:
+        """The split of each image; ``None`` where it is unknown."""
+        return tuple(split for shard in self.store.shards for split in shard.column("split").to_pylist())
+
+    def save(self, path: str | Path) -> None:
+        """Write all rows to one Parquet file, as a gallery in memory does."""
+        confirmed, embeddings = was_written_here(*own(self.store)), self.embeddings
+        write_embeddings(path, embeddings, self.store.manifest.origin, self.splits, own=confirmed)
+
+    @property
+    def _next_number(self) -> int:
+        return self.store.manifest.next_id
+
+    def _check_attributes(self) -> None:
+        if not self.store.manifest.origin.attributes:
+            raise DatasetLayoutError("the gallery was made without attributes. Fix: create it with this run")
+
+    def _close(self, query: QueryImage, k: int, where: Where) -> list[Hit]:
+        check_same_keypoints(self.keypoints, self.model.keypoint_origin(query.source), str(self.store.path))
+        embedded = self.model.embed_samples(query.source, [query.sample]).embedding
+        hits = self._stored_hits(self.store.search(embedded, k, where)[0], where.attributes)
+        return self._judged(hits, query, _ALIKE * embedded.norm().item() ** 2)
+
+    def _is_file_of(self, hit: Hit, query: QueryImage) -> bool:
+        return isinstance(hit, StoredHit) and hit.content == hashlib.sha256(query.content).hexdigest()
+
+    def _fitting(self, asked: AttributeQuery, k: int, where: Where) -> list[Found]:
+        found = []
+        for shard in self.store.shards:
+            rows = np.flatnonzero(where.mask(shard))
+            distances = -log_probability(shard.part("attributes")[torch.from_numpy(rows)], asked)
+            found += [Found(shard, int(row), d) for row, d in zip(rows, distances.tolist(), strict=True)]
+        return sorted(found, key=lambda each: each.distance)[:k]
+
+    def _stored_hits(self, found: Sequence[Found], asked: AttributeQuery | None) -> list[Hit]:
+        return [stored_hit(rank, each, asked) for rank, each in enumerate(found, start=1)]
+
+
+_RUN = 4096
+_FIELDS = {"pid": "pids", "camid": "camids", "time": "times"}
+
+
+def _labels(shard: Shard) -> pa.Table:
+    names = [*_FIELDS, "role", "place", "path"]
+    columns = {name: shard.column(name) for name in names}
+    return pa.table({**columns, "place": columns["place"].cast(pa.string())})
+
+
+def _known(column: pa.ChunkedArray) -> Tensor | None:
+    """Return a column of numbers; ``None`` where any is unknown."""
+    return None if column.null_count else torch.from_numpy(column.to_numpy().copy())
+
+
+def _with_camera(embeddings: Embeddings, camera: int | None) -> Embeddings:
+    if camera is None:
+        return embeddings
+    return replace(embeddings, camids=torch.full((len(embeddings),), camera))
+
+
+def _check_words(words: Iterable[str]) -> None:
+    for word in words:
+        if not word.strip() or any(ord(character) < 32 for character in word):
+            raise ConfigError(f"no tag or collection: got {word!r}, expected a text of one line")
+
+
+def _alike(shards: Iterable[Shard], query: Tensor, similarity: float) -> list[int]:
+    found: list[int] = []
+    for shard in shards:
+        for first in range(0, len(shard), _RUN):
+            rows = np.arange(first, min(first + _RUN, len(shard)))
+            cosines = torch.cosine_similarity(shard.embeddings(rows).double(), query.double()[None])
+            found += shard.ids[rows[(cosines >= similarity).numpy()]].tolist()
+    return found

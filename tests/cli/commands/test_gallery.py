@@ -1,0 +1,160 @@
+"""The commands of galleries on disk, from an empty folder to the proof that somebody is no longer there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from passerby.gallery.store import Store
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def _unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.fsync", lambda _: None)
+
+
+@pytest.fixture
+def place(figures: Path, tmp_path: Path) -> Path:
+    """A copy of the synthetic dataset, with a broken image."""
+    copy = Path(shutil.copytree(figures, tmp_path / "people"))
+    (copy / "bounding_box_test" / "0099_c1s1_000001_00.jpg").write_bytes(b"broken")
+    return copy
+
+
+@pytest.fixture
+def folder(run: Run, trained: Path, place: Path, tmp_path: Path) -> Path:
+    """A gallery with the images of the dataset's gallery."""
+    gallery = tmp_path / "people.gallery"
+    assert run("gallery", "create", trained, gallery).code == 0
+    done = run("gallery", "add", trained, gallery, place, "--tag", "door", "--taken", "2024-05-01T12:30")
+    assert done.code == 0, done.err
+    return gallery
+
+
+def query_of(place: Path) -> str:
+    return f"{place}::query/{min(path.name for path in (place / 'query').glob('*.jpg'))}"
+
+
+def hits(run: Run, *arguments: object) -> list[dict[str, Any]]:
+    done = run("gallery", "search", *arguments, "--json")
+    assert done.code == 0, done.err
+    found: list[dict[str, Any]] = json.loads(done.out)["hits"]
+    return found
+
+
+def test_adding_again_says_what_was_there(run: Run, trained: Path, folder: Path, place: Path) -> None:
+    rows = len(Store(folder))
+    assert rows > 4
+    done = run("gallery", "add", trained, folder, place)
+    assert f"0 images were added to {folder}; {rows} were there already; 1 that cannot be read" in done.out
+    assert "passerby: skipped: bounding_box_test/0099" in done.err
+    strict = run("gallery", "add", trained, folder, place, "--strict")
+    assert strict.code == 1
+    assert "without --strict" in strict.err
+
+
+def test_search_under_conditions(run: Run, trained: Path, folder: Path, place: Path) -> None:
+    query = query_of(place)
+    assert {hit["camid"] for hit in hits(run, trained, folder, query)} == {1, 2}
+    own = int(query.rpartition("_c")[2][0])
+    assert {hit["camid"] for hit in hits(run, trained, folder, query, "--other-cameras")} == {3 - own}
+    assert {hit["camid"] for hit in hits(run, trained, folder, query, "--camera", 1)} == {1}
+    assert hits(run, trained, folder, query, "--tag", "snow") == []
+    assert len(hits(run, trained, folder, query, "--since", "2024-05-01", "--before", "2024-05-02")) > 4
+    assert hits(run, trained, folder, query, "--before", "2024-05-01") == []
+    table = run("gallery", "search", trained, folder, query, "--camera", 1, "-k", 1)
+    assert "images satisfy the conditions" in table.out
+    assert "id" in table.out
+    unknown = run("gallery", "search", trained, folder, query.replace("::", os.sep), "--other-cameras")
+    assert unknown.code == 1
+    assert "--not-camera" in unknown.err
+
+
+def test_the_former_search_takes_a_folder_too(run: Run, trained: Path, folder: Path, place: Path) -> None:
+    figure = folder.parent / "hits.png"
+    done = run("search", trained, query_of(place), "--gallery", folder, "-k", 2, "--output", figure)
+    assert done.code == 0, done.err
+    assert figure.exists()
+
+
+def test_delete_asks_and_proves(run: Run, folder: Path) -> None:
+    store = Store(folder)
+    before, person = len(store), store.shards[0].column("pid")[0].as_py()
+    for arguments in (["--person", person], ["--camera", 1], ["--before", "2025-01-01"], ["--id", 0]):
+        done = run("gallery", "delete", folder, *arguments)
+        assert done.code == 1
+        assert "Fix: add --yes" in done.err
+        assert "rows satisfy the conditions" in done.out
+    assert "no condition" in run("gallery", "delete", folder, "--yes").err
+    assert len(Store(folder)) == before
+    done = run("gallery", "delete", folder, "--person", person, "--camera", 1, "--yes")
+    assert "none of their vectors is in the" in done.out
+    assert 0 < len(Store(folder)) < before
+    assert "No row" in run("gallery", "delete", folder, "--person", person, "--camera", 1, "--yes").out
+    assert "No row" in run("gallery", "delete", folder, "--keep-days", 30, "--tag", "snow", "--yes").out
+    done = run("gallery", "delete", folder, "--keep-days", 30, "--yes")
+    assert done.code == 0
+    assert len(Store(folder)) == 0
+
+
+def test_delete_by_likeness(run: Run, trained: Path, folder: Path, place: Path) -> None:
+    image = min((place / "bounding_box_test").glob("*.jpg"))
+    assert "--like-run" in run("gallery", "delete", folder, "--like", image, "--yes").err
+    before = len(Store(folder))
+    like = ["--like", image, "--like-run", trained, "--similarity", 0.999999]
+    assert run("gallery", "delete", folder, *like, "--yes").code == 0
+    assert len(Store(folder)) < before
+    assert run("gallery", "verify", folder, "--absent", image).code == 0
+
+
+def test_verify(run: Run, folder: Path, place: Path) -> None:
+    image = min((place / "bounding_box_test").glob("*.jpg"))
+    assert "no problems" in run("gallery", "verify", folder).out
+    done = run("gallery", "verify", folder, "--absent", image, "--absent-id", 0)
+    assert done.code == 1
+    assert "by their content" in done.out
+    assert "the first with the ID 0" in done.out
+    (shard,) = (folder / "shards").iterdir()
+    os.truncate(shard, 100)
+    damaged = run("gallery", "verify", folder, "--json")
+    assert damaged.code == 1
+    assert "set aside" in json.loads(damaged.out)["problems"][0]
+    assert "rows of damaged shards were removed" in run("gallery", "delete", folder, "--set-aside").out
+    assert run("gallery", "verify", folder).code == 0
+
+
+def test_prune(run: Run, folder: Path, place: Path) -> None:
+    assert "has lost its image" in run("gallery", "prune", folder).out
+    before = len(Store(folder))
+    min((place / "bounding_box_test").glob("*.jpg")).unlink()
+    assert run("gallery", "prune", folder, "--yes").code == 0
+    assert len(Store(folder)) == before - 1
+    shutil.rmtree(place)
+    kept = run("gallery", "prune", folder, "--yes")
+    assert "--missing-places drops them, too" in kept.out
+    assert len(Store(folder)) == before - 1
+    assert run("gallery", "prune", folder, "--missing-places", "--yes").code == 0
+    assert len(Store(folder)) == 0
+
+
+def test_stats(run: Run, folder: Path) -> None:
+    found = json.loads(run("gallery", "stats", folder, "--json").out)
+    assert found["images"] == len(Store(folder))
+    assert found["tags"] == ["door"]
+    words = run("gallery", "stats", folder).out
+    assert f"images       {found['images']}" in words
+    assert "tags         door" in words
+
+
+def test_what_is_no_gallery(run: Run, trained: Path, place: Path) -> None:
+    done = run("gallery", "search", trained, place, query_of(place))
+    assert done.code == 1
+    assert "passerby gallery create" in done.err

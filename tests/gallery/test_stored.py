@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import passerby
+from passerby.data.images.open import QueryImage
+from passerby.errors import ConfigError, DatasetLayoutError, ImageError, ProtocolError, WeightsError
+from passerby.gallery import Gallery, StoredGallery, StoredHit, Where
+from passerby.gallery import ingest as ingest_module
+from passerby.gallery.retention import days_ago, gone, rows_that, summary
+from passerby.gallery.store import Store
+from passerby.gallery.stored_images import StoredImages, images_of
+from passerby.inference.embeddings_file import read_embeddings
+from passerby.inference.model import Model
+from passerby.inference.options import InferenceOptions
+
+
+@pytest.fixture(autouse=True)
+def _unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.fsync", lambda _: None)
+
+
+@pytest.fixture
+def gallery(model: Model, tmp_path: Path) -> StoredGallery:
+    created = passerby.Gallery.create(model, tmp_path / "people.gallery")
+    assert isinstance(created, StoredGallery)
+    return created
+
+
+def ids(hits: list[passerby.Hit]) -> list[int]:
+    return [hit.id for hit in hits if isinstance(hit, StoredHit)]
+
+
+def test_hits_are_those_of_a_gallery_in_memory(gallery: StoredGallery, model: Model, market: Path) -> None:
+    assert len(gallery.add(market).ids) == 5
+    memory = Gallery(model)
+    memory.add(market)
+    query = f"{market}::query/0003_c2s1_000011_00.jpg"
+    found, expected = gallery.search(query, 4), memory.search(query, 4)
+    assert [hit.path for hit in found] == [f"{market.resolve()}::{hit.path}" for hit in expected]
+    for name in ("rank", "distance", "pid", "camid", "role", "verdict"):
+        assert [getattr(hit, name) for hit in found] == [getattr(hit, name) for hit in expected]
+    assert len(gallery) == len(memory) == 4, "junk is not found"
+    assert len(gallery.embeddings) == 5
+    assert torch.equal(gallery.embeddings.embedding, memory.embeddings.embedding)
+
+
+def test_it_opens_again_by_the_same_name(gallery: StoredGallery, model: Model, people: Path) -> None:
+    gallery.add(people)
+    again = passerby.Gallery.open(model, gallery.store.path)
+    assert isinstance(again, StoredGallery)
+    hit = again.search(people / "3.png", 1)[0]
+    assert hit.path == f"{people.resolve()}::3.png"
+    assert np.array_equal(np.asarray(again.image(hit)), np.asarray(Image.open(people / "3.png")))
+    with pytest.raises(ConfigError, match="as a whole"):
+        passerby.Gallery.open(model, gallery.store.path, split="gallery")
+
+
+def test_another_model_is_an_error_with_the_fix(gallery: StoredGallery, model: Model, other_model: Model) -> None:
+    with pytest.raises(WeightsError, match=r"another model.*passerby gallery create"):
+        Gallery.open(other_model, gallery.store.path)
+    assert isinstance(model.network, torch.nn.Module)
+    flipped = Model(model.network, model.size, InferenceOptions(device="cpu", flip_tta=True))
+    with pytest.raises(ConfigError, match=r"passerby gallery create RUN FOLDER --flip-tta"):
+        Gallery.open(flipped, gallery.store.path)
+
+
+def test_adding_is_idempotent_by_content_and_resumes(
+    gallery: StoredGallery, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest_module, "CHUNK", 2)
+    shutil.copy(people / "0.png", people / "zz.png")
+    steps: list[int] = []
+
+    def interrupt(count: int) -> None:
+        steps.append(count)
+        if sum(steps) >= 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        gallery.add(people, progress=interrupt)
+    assert len(Store(gallery.store.path)) == 2, "the first chunk is there"
+    steps = []
+    added = gallery.add(people, progress=steps.append)
+    assert (len(added.ids), added.known) == (4, 3)
+    assert sum(steps) == 7
+    assert gallery.add(people).known == 7
+
+
+def test_broken_images_are_listed_or_an_error(gallery: StoredGallery, people: Path) -> None:
+    (people / "2.png").write_bytes(b"no image")
+    (people / "more" / "5.png").write_bytes(b"")
+    with pytest.raises(ImageError, match=r"2\.png.*without --strict"):
+        gallery.add(people, strict=True)
+    added = gallery.add(people)
+    assert len(added.ids) == 4
+    assert sorted(added.broken) == ["2.png", "more/5.png"]
+    for name in ("0", "1", "3", "4"):
+        (people / f"{name}.png").write_bytes(b"broken, too " + name.encode())
+    assert gallery.add(people).ids == []
+
+
+def test_conditions_and_facts(gallery: StoredGallery, people: Path, market: Path) -> None:
+    gallery.add(people, camera=7, taken="2024-05-01T12:00+00:00", tags=["door", "rain"], collection="monday")
+    gallery.add(market, tags=["door"])
+    query = people / "0.png"
+    everything = len(gallery)
+    assert everything == 10
+    hit = gallery.search(query, 1)[0]
+    assert isinstance(hit, StoredHit)
+    assert (hit.camid, hit.tags, hit.collection, hit.taken) == (7, ("door", "rain"), "monday", 1714564800000)
+    assert hit.content == hashlib.sha256(query.read_bytes()).hexdigest()
+    cases = {
+        6: [Where(cameras=[7]), Where(tags=["rain"]), Where(tags=["rain", "door"]), Where(collections=["monday"])],
+        4: [Where(not_cameras=[7])],
+        0: [Where(tags=["snow"]), Where(taken_from=1714564800001), Where(taken_before=1714564800000)],
+        10: [Where(tags=["door"])],
+    }
+    for count, conditions in cases.items():
+        for where in conditions:
+            assert len(gallery.search(query, 10, where=where)) == count, where
+            assert gallery.matching(None, where) == count
+    assert len(gallery.search(query, 10, where=Where(taken_from=1714564800000, taken_before=1714564800001))) == 6
+    assert {hit.pid for hit in gallery.search(query, 10, where=Where(people=[3]))} == {3}
+    with pytest.raises(ConfigError, match="one line"):
+        gallery.add(people, tags=["a\nb"])
+    with pytest.raises(ConfigError, match="no moment"):
+        gallery.add(people, taken="yesterday")
+
+
+def test_wrong_searches(gallery: StoredGallery, people: Path) -> None:
+    with pytest.raises(ProtocolError, match="empty"):
+        gallery.search(people / "0.png")
+    gallery.add(people)
+    with pytest.raises(ProtocolError, match="6 images, got 7"):
+        gallery.search(people / "0.png", 7)
+    with pytest.raises(ProtocolError, match="nothing to search"):
+        gallery.search(None)
+    with pytest.raises(ConfigError, match="takes an image"):
+        gallery.search(torch.zeros(3))  # type: ignore[arg-type]
+
+
+def test_deletion_by_likeness(gallery: StoredGallery, people: Path) -> None:
+    gallery.add(people)
+    alike = gallery.like(people / "3.png", 0.9999)
+    assert alike == ids(gallery.search(people / "3.png", 1))
+    assert gallery.like(people / "3.png", -1) == list(range(6))
+    deleted = gallery.delete(alike)
+    assert (deleted.rows, deleted.found) == (1, 0)
+    assert not set(alike) & set(ids(gallery.search(people / "3.png", 5)))
+
+
+def test_retention_by_time(gallery: StoredGallery, people: Path, market: Path) -> None:
+    gallery.add(people, taken="2001-01-01")
+    gallery.add(market)
+    assert rows_that(gallery.store, Where(), before=days_ago(30)) == list(range(6))
+    assert len(rows_that(gallery.store, Where(), before=days_ago(-0.0) + 10_000)) == 11, "junk, too"
+    assert rows_that(gallery.store, Where(cameras=[99]), before=days_ago(0)) == []
+    with pytest.raises(ConfigError, match="-1 days"):
+        days_ago(-1)
+
+
+def test_rows_whose_images_are_gone(gallery: StoredGallery, people: Path, market: Path) -> None:
+    gallery.add(people)
+    gallery.add(market)
+    gallery.add([Image.new("RGB", (32, 64), "red"), people / "1.png"])
+    (people / "1.png").unlink()
+    shutil.rmtree(market)
+    found = gone(gallery.store, gallery.source)
+    assert found.ids == [1]
+    assert found.places == {str(market.resolve()): [6, 7, 8, 9, 10]}
+
+
+def test_images_of_a_foreign_gallery_are_read_only_where_the_user_says(
+    gallery: StoredGallery, model: Model, people: Path, tmp_path: Path
+) -> None:
+    gallery.add(people)
+    shutil.copytree(gallery.store.path, tmp_path / "copy")
+    copy = StoredGallery.open(model, tmp_path / "copy")
+    hit = copy.search(people / "0.png", 1)[0]
+    with pytest.raises(DatasetLayoutError, match="not written here"):
+        copy.image(hit)
+    assert StoredGallery.open(model, tmp_path / "copy", root=people).image(hit).size == (32, 64)
+    with pytest.raises(DatasetLayoutError, match="lies outside"):
+        StoredImages(tmp_path, ["/x"], people).read("/x::../secret.png")
+
+
+def test_save_writes_a_file_of_embeddings(gallery: StoredGallery, market: Path, tmp_path: Path) -> None:
+    gallery.add(market)
+    gallery.save(tmp_path / "out.parquet")
+    stored = read_embeddings(tmp_path / "out.parquet")
+    assert len(stored.embeddings) == 5
+    assert set(stored.splits) == {"gallery"}
+    assert (
+        Gallery.open(gallery.model, tmp_path / "out.parquet")
+        .search(f"{market}::query/0001_c1s1_000010_00.jpg", 1)[0]
+        .path.endswith(".jpg")
+    )
+
+
+def test_a_summary(gallery: StoredGallery, market: Path) -> None:
+    gallery.add(market, tags=["a", "b"], taken="2024-05-01T00:00Z")
+    found = summary(gallery.store)
+    assert (found["images"], found["junk"], found["cameras"], found["tags"]) == (5, 1, [1, 2, 3], ["a", "b"])
+    assert found["taken"] == ["2024-05-01T00:00:00+00:00"] * 2
+    assert found["model"]["fingerprint"] == gallery.model.fingerprint
+
+
+def test_synthetic_places_make_a_synthetic_gallery(gallery: StoredGallery, people: Path, figures_of: Path) -> None:
+    gallery.add(figures_of)
+    assert images_of(gallery.store).is_synthetic
+    gallery.add(people)
+    assert not images_of(gallery.store).is_synthetic
+
+
+@pytest.fixture
+def figures_of(tmp_path: Path, draw_people) -> Path:  # type: ignore[no-untyped-def]
+    return Path(draw_people(tmp_path / "drawn", people=4, cameras=2, images=2))
+
+
+def test_the_same_file_is_told_by_its_content(gallery: StoredGallery, people: Path) -> None:
+    gallery.add(people)
+    query = QueryImage.of(people / "2.png")
+    hit = gallery.search(query, 1)[0]
+    assert gallery._is_file_of(hit, query)
+    (people / "2.png").unlink()
+    assert gallery._is_file_of(hit, query), "its digest is stored"
+    assert not gallery._is_file_of(hit, replace(query, content=query.content + b"x"))
