@@ -334,6 +334,17 @@ def test_verify_finds_what_is_not_named(make: Make) -> None:
     assert "notes.txt" in found.problems[0]
 
 
+def test_verify_waits_for_a_writer(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make(4)
+    monkeypatch.setattr(writer_module, "PATIENCE", 0.1)
+    with writing(store.path) as writer:
+        (store.path / "shards" / "00.arrow").write_bytes(b"a shard that is being written")
+        with pytest.raises(OutputError, match="written by another process"):
+            verify(store.path)
+        assert writer.manifest.rows == 4
+    assert not verify(store.path).problems
+
+
 def test_verify_proves_absence(make: Make) -> None:
     store = make(40)
     alice = rows(40)[slice(5, 8)]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -190,6 +191,23 @@ def test_create_and_open_in_the_wrong_place(make: Make, tmp_path: Path) -> None:
         Store(tmp_path / "nothing")
     with pytest.raises(DatasetLayoutError, match="is not a gallery"):
         Store(tmp_path)
+
+
+def test_a_version_is_seen_whatever_times_and_inodes_say(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make(2)
+    reader = Store(store.path)
+    before = (store.path / "manifest.json").stat()
+    store.delete([0])
+    os.utime(store.path / "manifest.json", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert reader.refresh()
+    assert reader.ids() == [1]
+
+
+def test_an_empty_gallery_without_its_folder_of_shards(make: Make) -> None:
+    store = make()
+    (store.path / "shards").rmdir()
+    added = rows(2)
+    assert Store(store.path).add(added, facts(added)).ids == (0, 1)
 
 
 def test_clocks_decide_nothing(make: Make) -> None:

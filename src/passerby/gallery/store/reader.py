@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +22,8 @@ from passerby.gallery.store.writer import Writer, writing
 _LOG = logging.getLogger(__name__)
 _TRIES = 20
 """The number of times that a manifest is read anew because a writer has removed a shard in between."""
+_CHECKSUM = 96
+"""The bytes of a manifest within which its checksum stands."""
 T = TypeVar("T")
 
 
@@ -40,7 +41,7 @@ class Reader:
         self.path = Path(path).expanduser().absolute()
         self.manifest: Manifest
         self.shards: list[Shard] = []
-        self._seen: tuple[int, ...] = ()
+        self._seen = b""
         self._damaged: set[str] = set()
         self._writer: Writer | None = None
         self._tidy()
@@ -61,7 +62,7 @@ class Reader:
         return sum(each.rows for each in self.manifest.lost)
 
     def refresh(self) -> bool:
-        """Read the newest version, and return whether there was one; costs one call of the system if not.
+        """Read the newest version, and return whether there was one.
 
         Raises:
             DatasetLayoutError: if the gallery is gone or damaged.
@@ -142,15 +143,16 @@ class Reader:
                 found[row] = [Found(*place, distance) for place, distance in zip(places, distances, strict=True)]
         return found
 
-    def _stamp(self) -> tuple[int, ...]:
+    def _stamp(self) -> bytes:
+        """Return the first bytes of the manifest, its checksum: inodes and times of two versions may be the same."""
         try:
-            found = os.stat(self.path / MANIFEST)  # noqa: PTH116 - tests watch the calls of the system
+            with (self.path / MANIFEST).open("rb", buffering=0) as file:
+                return file.read(_CHECKSUM)
         except OSError as error:
             raise DatasetLayoutError(
                 f"'{self.path}' is not a gallery: {MANIFEST} cannot be read ({error.strerror or error}). Fix: make one "
                 "with passerby gallery create"
             ) from None
-        return found.st_ino, found.st_mtime_ns, found.st_size
 
     def _opened(self, manifest: Manifest, *, missing: bool = False) -> tuple[list[Shard], list[DamagedShardError]]:
         """Return the shards of a manifest that can be read; those that are open already stay so."""
@@ -187,7 +189,8 @@ class Reader:
     def _tidy(self) -> None:
         """Remove what a killed writer left, unless another process writes or this one may not."""
         named = read_manifest(self.path).names()
-        left = [entry.name for entry in os.scandir(self.path / SHARDS) if entry.name not in named]
+        shards = self.path / SHARDS
+        left = [path.name for path in shards.iterdir() if path.name not in named] if shards.is_dir() else [SHARDS]
         if left or (self.path / PARTIAL).exists():
             with suppress(OutputError), writing(self.path, patience=0):
                 pass

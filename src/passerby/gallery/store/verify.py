@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from passerby.gallery.store.manifest import MANIFEST, SET_ASIDE, SHARDS, Manifes
 from passerby.gallery.store.reader import Reader
 from passerby.gallery.store.scan import Needles
 from passerby.gallery.store.shard import DamagedShardError, Shard
-from passerby.gallery.store.writer import LOCK, WRITER
+from passerby.gallery.store.writer import LOCK, WRITER, writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,17 @@ def verify(
 
     Raises:
         DatasetLayoutError: if the folder is no gallery, or its manifest is damaged.
+        OutputError: if another process writes it.
     """
     reader = Reader(path)
+    if not os.access(reader.path, os.W_OK):
+        return _checked(reader, vectors, contents, ids)
+    with writing(reader.path):  # a writer's files have no names until it is done
+        reader.refresh()
+        return _checked(reader, vectors, contents, ids)
+
+
+def _checked(reader: Reader, vectors: Tensor | None, contents: Sequence[bytes], ids: Sequence[int]) -> Verified:
     folder, manifest = reader.path, read_manifest(reader.path)
     problems = [*_in_manifest(folder, manifest), *_in_folder(folder, manifest)]
     for entry in manifest.shards:

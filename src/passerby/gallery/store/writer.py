@@ -41,6 +41,7 @@ class Writer:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.manifest = read_manifest(folder)
+        (folder / SHARDS).mkdir(exist_ok=True)  # an archive of an empty gallery has none
 
     def write(self, batch: pa.RecordBatch) -> ShardEntry:
         """Write a shard, which is in the gallery once a manifest that names it is committed."""
