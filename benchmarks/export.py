@@ -133,7 +133,10 @@ def ways(model: passerby.Model, name: str, work: Path, *, compiled: bool) -> Ite
         return
     for precision in ("float32", "int8"):
         core = openvino.Core()
-        read = core.compile_model(str(work / f"{name}-{precision}.onnx"), "CPU", {"INFERENCE_NUM_THREADS": 1})
+        settings = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
+        graph = core.read_model(str(work / f"{name}-{precision}.onnx"))
+        graph.reshape([-1, *model.size, 3])  # docs/export.md
+        read = core.compile_model(graph, "CPU", settings)
         yield f"OpenVINO {precision}", read
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 PACKAGES = {
     "torchreid": ["torchreid==0.2.5"],
+    "torchvision": ["torchvision==0.28.0"],  # of torch 2.13, for torchreid's FeatureExtractor
     "pyppbox": ["pyppbox-torchreid==1.4.1.0"],
     "fastreid": ["fastreid==1.4.0", "faiss-cpu"],
 }

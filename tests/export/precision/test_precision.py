@@ -84,6 +84,19 @@ def test_embeddings_agree_as_the_precision_has_to(files: Files, run: Path) -> No
     assert int8_cosine < 0.99999, "it is computed in int8"
 
 
+def test_openvino_reads_the_same_files(files: Files, run: Path) -> None:
+    openvino = pytest.importorskip("openvino", reason="passerby[openvino] is not installed")
+    images = np.random.default_rng(0).integers(0, 256, (4, 64, 32, 3), dtype=np.uint8)
+    ours = load(run, device="cpu").embed([*images]).embedding
+    for precision, (file, _) in files.items():
+        network = openvino.Core().read_model(str(file))
+        network.reshape([-1, 64, 32, 3])  # with an open size the first inference is wrong (docs/export.md)
+        compiled = openvino.Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        found = torch.from_numpy(compiled(images)["embedding"])
+        least = 0.97 if precision == "int8" else 0.9999
+        assert torch.nn.functional.cosine_similarity(found, ours).min() >= least, precision
+
+
 def test_only_int8_has_a_fingerprint_of_its_own(files: Files, run: Path) -> None:
     own = load(run).fingerprint
     assert load(files["float16"][0]).fingerprint == own
