@@ -285,11 +285,8 @@ def _select_rows(table: Table, rows: Sequence[str] | None) -> tuple[str, ...]:
     reasons = {name: why for name in names if (why := table.reason(name))}
     if reasons and (rows is not None or len(reasons) == len(names)):
         why = "; ".join(sorted(set(reasons.values())))
-        left = "" if len(reasons) == len(names) else ". Fix: leave them out"
-        raise ConfigError(
-            f"{', '.join(reasons)} of {table.recipe}'s {table.name} cannot be run: {why}{left}. "
-            "Fix: leave out these rows"
-        )
+        fix = "name other rows" if len(reasons) == len(names) else "leave them out"
+        raise ConfigError(f"{', '.join(reasons)} of {table.recipe}'s {table.name} cannot be run: {why}. Fix: {fix}")
     return tuple(name for name in names if name not in reasons)
 
 

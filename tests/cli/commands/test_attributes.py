@@ -93,7 +93,7 @@ def test_a_missing_image_is_not_called_a_missing_folder(
     for missing in (tmp_path / "nowhere.jpg", figures / "query" / "missing.PNG"):
         done = run("attributes", attribute_run, first(figures / "query"), missing)
         assert (done.code, done.out) == (1, "")
-        assert done.err.startswith(f"passerby: there is no image {missing}; give a file")
+        assert done.err.startswith(f"passerby: there is no image {missing}. Fix: give a file")
     done = run("attributes", attribute_run, tmp_path / "nowhere")
     assert "nowhere does not exist; give a directory" in done.err
 
