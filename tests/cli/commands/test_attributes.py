@@ -95,7 +95,7 @@ def test_a_missing_image_is_not_called_a_missing_folder(
         assert (done.code, done.out) == (1, "")
         assert done.err.startswith(f"passerby: there is no image {missing}. Fix: give a file")
     done = run("attributes", attribute_run, tmp_path / "nowhere")
-    assert "nowhere does not exist; give a directory" in done.err
+    assert "nowhere does not exist. Fix: give a directory" in done.err
 
 
 def test_a_run_without_attributes_is_an_error(run, trained: Path, figures: Path) -> None:
