@@ -193,6 +193,16 @@ def killed(folder: Path, report: Path) -> None:
             log.write(json.dumps({"deleted": gone}) + "\n")
 
 
+def zygote(folder: Path, report: Path) -> None:
+    """Start a process that writes for each line of the standard input, and print its ID: imports take longer."""
+    for _ in sys.stdin:
+        process = os.fork()
+        if not process:
+            random.seed(time.time_ns())
+            killed(folder, report)
+        print(process, flush=True)
+
+
 def kills(work: Path, *, times: int = 50) -> dict[str, Any]:
     """Return what was found after each of many kills of a process that writes."""
     folder, report = work / "kills", work / "kills.log"
@@ -202,14 +212,25 @@ def kills(work: Path, *, times: int = 50) -> dict[str, Any]:
     dead: set[int] = set()
     found = {"kills": times, "acknowledged_calls": 0, "lost_rows": 0, "returned_rows": 0, "problems": 0}
     during: dict[str, int] = {}
+    starter = subprocess.Popen(
+        [sys.executable, __file__, "--zygote", str(folder), str(report)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    )
+    assert starter.stdin
+    assert starter.stdout
     for _ in range(times):
         report.write_text("")
-        child = subprocess.Popen([sys.executable, __file__, "--kill-me", str(folder), str(report)])
+        starter.stdin.write("next\n")
+        process = int(starter.stdout.readline())
         while not report.stat().st_size:
-            time.sleep(0.05)
+            time.sleep(0.02)
         time.sleep(random.uniform(0, 0.8))
-        child.send_signal(signal.SIGKILL)
-        child.wait()
+        os.kill(process, signal.SIGKILL)
+        while Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+            time.sleep(0.01)
         events = [json.loads(line) for line in report.read_text().splitlines() if line.endswith("}")]
         pending_add: set[str] = set()
         pending_delete: set[int] = set()
@@ -241,6 +262,8 @@ def kills(work: Path, *, times: int = 50) -> dict[str, Any]:
         found["returned_rows"] += len(set(here) & dead) + len(unknown)
         found["problems"] += len(verify(folder).problems)
         alive = dict(here)
+    starter.terminate()
+    starter.wait()
     return {**found, "last_line_before_the_kill": during, "rows_at_the_end": len(alive)}
 
 
@@ -323,15 +346,16 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--work", type=Path, help="folder to work in (default a temporary one)")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--kill-me", type=Path, nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--zygote", type=Path, nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / "gallery.json")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     if asked.measure:
         print(json.dumps(measured(asked.measure)))
         return
-    if asked.kill_me:
-        killed(*asked.kill_me)
+    if asked.zygote:
+        zygote(*asked.zygote)
+        return
     found = json.loads(asked.output.read_text()) if asked.output.exists() else {}
     work = Path(tempfile.mkdtemp(prefix="gallery", dir=asked.work))
     try:

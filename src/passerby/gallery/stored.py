@@ -173,13 +173,13 @@ class StoredGallery(Gallery, on_disk=True):
         if not count:
             raise ProtocolError("the gallery is empty. Fix: gallery.add(FOLDER), or passerby gallery add")
         if k is not None and not 1 <= k <= count:
-            raise ProtocolError(f"k must be between 1 and the gallery's {count} images, got {k}")
+            raise ProtocolError(f"k must be between 1 and the gallery's {count} images, got {k}. Fix: choose another k")
         asked = where.attributes if attributes is None else self.attribute_query(attributes)
         self._check_query(query)
         if query is not None:
             return self._close(query_image(query), k or DEFAULT_K, replace(where, attributes=asked))
         if asked is None:
-            raise ProtocolError("there is nothing to search for: give an image, attributes, or both")
+            raise ProtocolError("there is nothing to search for. Fix: give an image, attributes, or both")
         found = self.store.undamaged(lambda: self._fitting(asked, k or DEFAULT_K, replace(where, attributes=None)))
         return self._stored_hits(found, asked)
 

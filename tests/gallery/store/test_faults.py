@@ -221,6 +221,19 @@ def fail_at(patch: pytest.MonkeyPatch, name: str, last: int) -> list[int]:
     return failed
 
 
+def test_a_disk_too_full_to_merge_shards_fails_no_add(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = make(*[1] * 7)
+    added = rows(1, seed=8)
+    with monkeypatch.context() as patch:
+        assert not fail_at(patch, "write", 2)
+        assert store.add(added, facts(added)).ids == (7,)
+    assert "could not be merged" in caplog.text
+    assert len(content(Store(store.path))) == 8
+    assert files(store) == named(store)
+
+
 def test_a_bit_that_flips_anywhere_is_never_served(
     make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,7 +29,9 @@ from passerby.gallery.store.table import crc_of
 
 _COARSE = ("coarse", "scale", "squared")
 _KEPT = 1 << 25
-"""The bytes of single rows of a shard that stay mapped, about."""
+"""The bytes of single rows of a shard that stay mapped, at most."""
+_FOLIO = 1 << 21
+"""The bytes that the system may map for one row that is read."""
 
 
 class DamagedShardError(DatasetLayoutError):
@@ -170,7 +172,7 @@ class Shard:
     def _forget_pages(self, rows: int) -> None:
         """Release pages of single rows when they are many: the system keeps them as long as it has room."""
         values = self._view("embedding")
-        self._bytes_read += rows * (values[0].nbytes + 16 * mmap.PAGESIZE)
+        self._bytes_read += rows * _FOLIO
         if self._bytes_read > _KEPT and hasattr(self._map, "madvise"):
             first = self.batch.column("embedding").values.buffers()[1].address - self._start
             start, end = (first + mmap.PAGESIZE - 1) // mmap.PAGESIZE, (first + values.nbytes) // mmap.PAGESIZE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ from passerby.gallery.store.writer import Writer, writing
 from passerby.inference.embeddings_file import Origin
 from passerby.inference.embeddings_table import rows_not_finite
 from passerby.types import Embeddings
+
+_LOG = logging.getLogger(__name__)
 
 
 class Store(Reader):
@@ -87,7 +90,7 @@ class Store(Reader):
                 origin = None if writer.manifest.shards else replace(writer.manifest.origin, keypoints=keypoints)
                 writer.commit([*writer.manifest.shards, *entries], next_id=first + len(kept), origin=origin)
                 self.refresh()
-                self._compact(writer)
+                self._compact_if_possible(writer)
         return Added(tuple(range(first, first + len(kept))), known)
 
     def delete(self, ids: Iterable[int], *, scan: bool = True) -> Deleted:
@@ -113,7 +116,7 @@ class Store(Reader):
             aside = self.path / SET_ASIDE
             disk.remove(list(aside.iterdir()) if aside.is_dir() else ())
             self.refresh()
-            self._compact(writer)
+            self._compact_if_possible(writer)
             scanned, found = needles.scan(self.path) if scan and len(needles) else (None, 0)
             return Deleted(len(needles), lost, scanned, found)
 
@@ -167,6 +170,15 @@ class Store(Reader):
             for table in tables
             for first in range(0, len(table), SHARD_ROWS)
         ]
+
+    def _compact_if_possible(self, writer: Writer) -> None:
+        """Merge small shards; a disk without room for that is no reason to fail what is done already."""
+        try:
+            self._compact(writer)
+        except OSError as error:
+            _LOG.warning("%s: small shards could not be merged (%s). Fix: make room", self.path, error)
+            writer.clean()
+            self.refresh()
 
     def _compact(self, writer: Writer) -> None:
         def merged(shards: Sequence[Shard]) -> list[ShardEntry]:
