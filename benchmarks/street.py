@@ -1,4 +1,4 @@
-"""Measure the weights in the package on Market-1501: accuracy, subgroups, attributes, and time per image on one thread.
+"""Measure the weights in the package on Market-1501: accuracy, subgroups, attributes, verdicts, time on one thread.
 
 Choices between weights use ``--split train-people`` (:func:`pedestrians_market.held_out`); the test split is for the
 final number.
@@ -25,7 +25,11 @@ from passerby.data.attributes.labels import read_attributes
 from passerby.data.registry import load
 from passerby.evaluation.evaluate import evaluate
 from passerby.evaluation.subgroups import Grouping
+from passerby.metrics.calibration import DIFFERENT_AT, SAME_AT
+from passerby.metrics.open_set import false_match_rate, true_positive_rate
+from passerby.metrics.pairs import pair_distances
 from passerby.training.run import environment
+from passerby.types import Embeddings
 
 REPEATS = 50
 
@@ -47,6 +51,24 @@ def milliseconds(model: passerby.Model) -> dict[str, float]:
     return found
 
 
+def verdicts(model: passerby.Model, query: Embeddings, gallery: Embeddings) -> dict[str, Any] | None:
+    """Return how often verdicts are right and wrong on these people; ``None`` without a calibration."""
+    found = model.search_calibration
+    if found is None:
+        return None
+    pairs = pair_distances(query, gallery, model.protocol)
+    near, far = found.threshold(SAME_AT), found.threshold(DIFFERENT_AT)
+    assert near is not None
+    assert far is not None
+    limits = torch.tensor([near - found.margin, far + found.margin], dtype=torch.float64)
+    false, true = (rate(pairs, limits).tolist() for rate in (false_match_rate, true_positive_rate))
+    return {
+        "margin": found.margin,
+        "below the threshold of possible": {"different": false[0], "same": true[0]},
+        "above the threshold of no evidence": {"different": 1 - false[1], "same": 1 - true[1]},
+    }
+
+
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     market = load(arguments.market)
     test = market if arguments.split == "test" else held_out(market)
@@ -65,6 +87,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "cpu_milliseconds_per_image": milliseconds(model),
         "recorded": environment(),
     }
+    if result.embeddings is not None:
+        entry["verdicts"] = verdicts(model, *result.embeddings)
     if grouping is not None and result.embeddings is not None:
         groups = grouping.subgroups(*result.embeddings, result)
         entry["subgroups"] = [group.to_dict() for group in groups]

@@ -96,8 +96,8 @@ def test_a_damaged_file_raises(made: Calibration, tmp_path: Path) -> None:
         file.write_text(damaged)
         with pytest.raises(ConfigError, match=r"calibration\.json .* Fix: delete it, and calibrate the run again"):
             read_calibration(tmp_path)
-    file.write_text(whole.replace('"format": 1', '"format": 2'))
-    with pytest.raises(ConfigError, match="has format 2, expected at most 1"):
+    file.write_text(whole.replace('"format": 2', '"format": 3'))
+    with pytest.raises(ConfigError, match="has format 3, expected at most 2"):
         read_calibration(tmp_path)
 
 
@@ -165,6 +165,39 @@ def calibration(near: float | None = 2.0, far: float | None = 4.0) -> Calibratio
 )
 def test_verdicts(near: float | None, far: float | None, distance: float, expected: tuple[float, str]) -> None:
     assert calibration(near, far).verdict(distance) == expected
+
+
+@pytest.mark.parametrize(
+    ("distance", "expected"),
+    [
+        (1.0, (0.6, "possible")),  # as 1.5 was
+        (1.5, (0.6, "unsure")),  # as near as 2.0
+        (4.4, (0.4, "unsure")),  # not as far as 4.0
+        (4.5, (0.4, "no evidence")),
+        (4.6, (0.1, "no evidence")),
+        (0.6, (0.6, "possible")),  # without a margin 0.9
+    ],
+)
+def test_a_margin_makes_both_verdicts_stricter(distance: float, expected: tuple[float, str]) -> None:
+    strict = replace(calibration(2.0, 4.0), margin=0.5)
+    assert strict.verdict(distance) == expected
+    assert strict.probability(torch.tensor([distance])).item() == pytest.approx(expected[0])
+
+
+def test_the_rate_of_a_distance_knows_the_margin() -> None:
+    plain = calibration(2.0, 4.0)
+    assert [plain.false_match_rate(d) for d in (1.9, 2.0, 4.0)] == [1e-3, 1e-2, None]
+    assert [replace(plain, margin=0.5).false_match_rate(d) for d in (1.4, 1.5, 3.5)] == [1e-3, 1e-2, None]
+
+
+def test_a_file_of_the_first_version_has_no_margin(made: Calibration, tmp_path: Path) -> None:
+    values = made.to_dict() | {"format": 1}
+    del values["margin"]
+    (tmp_path / "calibration.json").write_text(json.dumps(values))
+    assert read_calibration(tmp_path) == made
+    (tmp_path / "calibration.json").write_text(json.dumps(made.to_dict() | {"margin": -0.1}))
+    with pytest.raises(ConfigError, match="margin must be numbers from 0"):
+        read_calibration(tmp_path)
 
 
 def test_other_priors_and_unknown_rates() -> None:

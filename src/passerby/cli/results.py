@@ -129,5 +129,5 @@ def calibration_note(data: str) -> str:
     known = escape_controls(data, one_line=True)
     return (
         f"P(same) and verdicts are those of the run's calibration on '{known}'. Whether they hold for these images is "
-        "not known."
+        "not known: `passerby calibrate` on labeled images of your own tells."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 from passerby.data.dataset import Dataset
@@ -22,6 +23,7 @@ def calibrate(
     method: Method = "isotonic",
     distance: Literal["global", "local", "global_local"] = "global",
     across_cameras: bool = True,
+    margin: float = 0.0,
     seed: int = 0,
     progress: Callable[[int], object] | None = None,
 ) -> Calibration:
@@ -29,6 +31,7 @@ def calibrate(
 
     Args:
         across_cameras: leave out pairs of one person that one camera saw.
+        margin: the distance by which verdicts are to be stricter, for images unlike these.
         seed: random seed of the halves.
 
     Raises:
@@ -52,7 +55,7 @@ def calibrate(
         for split in ("query", "gallery")
     )
     place = dataset.source.place
-    return calibrate_embeddings(
+    fitted = calibrate_embeddings(
         query,
         gallery,
         how,
@@ -62,3 +65,4 @@ def calibrate(
         data=place if place.startswith(f"{dataset.name}:") else f"{dataset.name}:{place}",
         content=evaluated_digest(dataset),
     )
+    return replace(fitted, margin=margin)

@@ -8,7 +8,8 @@ The verdict on a hit is
 
 Probability alone would depend on the gallery's share of same pairs, a rate alone would ignore it; both are required.
 All of it holds for images like those that it was fitted on: nothing here tells whether others are like them, so no
-verdict says more than that two images may show one person.
+verdict says more than that two images may show one person. For images that are known to differ there is a ``margin``:
+*possible* and P(same person) are then those of a distance larger by it, *no evidence* is that of a smaller one.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ from passerby.types import Protocol, Verdict
 
 CALIBRATION = "calibration.json"
 """The name of the file in a run folder."""
-FORMAT = 1
+FORMAT = 2
+"""The version of the file; version 1 has no margin."""
 SAME_AT, DIFFERENT_AT = 1e-3, 1e-2
 """The false-match rates that decide the verdict on a hit."""
 
@@ -61,6 +63,13 @@ class Calibration:
     """The seed that decided which people were held out."""
     held_out: CalibrationQuality
     """The quality, on one half of the people, of a calibration fitted on the other half; this one is fitted on all."""
+    margin: float = 0.0
+    """The distance by which verdicts are stricter than the fitted pairs ask for, as other images differ from them."""
+
+    @property
+    def place(self) -> str:
+        """The images that it was fitted on, and the margin if there is one, in words."""
+        return f"{self.data}, with a margin of {self.margin:g}" if self.margin else self.data
 
     @property
     def prior(self) -> float:
@@ -68,12 +77,12 @@ class Calibration:
         return self.same / (self.same + self.different)
 
     def probability(self, distances: Float[Tensor, "..."], *, prior: float | None = None) -> Float[Tensor, "..."]:
-        """Return P(same person) of pairs; it never rises with the distance.
+        """Return P(same person) of pairs, with the margin; it never rises with the distance.
 
         Args:
             prior: share of same pairs in the data of these pairs; by default that of the fitted data.
         """
-        found = self.curve(distances)
+        found = self.curve(distances + self.margin)
         return found if prior is None else with_prior(found, old=self.prior, new=prior)
 
     def threshold(self, rate: float) -> float | None:
@@ -89,13 +98,20 @@ class Calibration:
 
     def verdict(self, distance: float) -> tuple[float, Verdict]:
         """Return P(same person) of one pair, and the verdict (see above)."""
-        probability = self.probability(torch.tensor([distance], dtype=torch.float64)).item()
+        strict, lenient = distance + self.margin, distance - self.margin
+        probability, most = self.curve(torch.tensor([strict, lenient], dtype=torch.float64)).tolist()
         near, far = self.threshold(SAME_AT), self.threshold(DIFFERENT_AT)
-        if near is not None and distance < near and probability >= 0.5:
+        if near is not None and strict < near and probability >= 0.5:
             return probability, "possible"
-        if far is not None and distance >= far and probability < 0.5:
+        if far is not None and lenient >= far and most < 0.5:
             return probability, "no evidence"
         return probability, "unsure"
+
+    def false_match_rate(self, distance: float) -> float | None:
+        """Return the least rate whose threshold a distance is below, with the margin; ``None`` if it is below none."""
+        strict = distance + self.margin
+        below = [each.rate for each in self.thresholds if each.distance is not None and strict < each.distance]
+        return min(below, default=None)
 
     def mismatch(self, protocol: Protocol) -> str:
         """Return why it does not apply to the distances of a protocol; empty if it applies."""
@@ -212,6 +228,7 @@ def _check(calibration: Calibration) -> None:
         raise ValueError(f"there are thresholds at {SAME_AT:g} and {DIFFERENT_AT:g}")
     _check_numbers("distance", [d for each in calibration.thresholds if (d := each.distance) is not None])
     _check_numbers("held_out", [quality.ece, quality.ece_balanced], low=0, high=1)
+    _check_numbers("margin", [calibration.margin], low=0)
     for name in ("fingerprint", "data", "content"):
         if not isinstance(value := getattr(calibration, name), str):
             raise ValueError(f"{name} is text, got {value!r}"[:200])

@@ -50,8 +50,11 @@ def test_a_fit_is_written_and_printed(run, trained: Path, figures: Path, tmp_pat
     again = run("calibrate", folder, "--data", figures)
     assert again.code == 1
     assert "--overwrite" in again.err
-    done = run("calibrate", folder, "--data", figures, "--same-camera", "--flip-tta", "--overwrite", "--json")
+    done = run(
+        "calibrate", folder, "--data", figures, "--same-camera", "--flip-tta", "--overwrite", "--json", "--margin", 0.25
+    )
     values = json.loads(done.out)
+    assert values["margin"] == 0.25
     assert values["method"] == "isotonic"
     assert (values["protocol"]["ignore_same_camera"], values["protocol"]["flip_tta"]) == (False, True)
     assert values["same"] + values["different"] == 8 * 16
@@ -127,6 +130,10 @@ def test_a_search_reports_probabilities_and_verdicts(run, trained: Path, calibra
     assert [hit["same_person"] for hit in hits] == expected.tolist()
     assert [hit["verdict"] for hit in hits] == [found.verdict(hit["distance"])[1] for hit in before]
     assert len({hit["verdict"] for hit in hits}) > 1
+    write_calibration(calibrated, replace(found, margin=0.25))
+    answer = run("search", calibrated, *asked).out
+    assert f"'{found.data}, with a margin of 0.25'" in answer
+    write_calibration(calibrated, found)
 
     table = run("search", calibrated, *asked).out.splitlines()
     assert table[1].split() == ["rank", "distance", "P(same)", "verdict", "person", "camera", "path"]

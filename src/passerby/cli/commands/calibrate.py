@@ -45,6 +45,12 @@ def calibrate(  # noqa: PLR0913 - options of a command
     same_camera: Annotated[
         bool, typer.Option("--same-camera", help="Include true pairs of images of the same camera.")
     ] = False,
+    margin: Annotated[
+        float,
+        typer.Option(
+            "--margin", min=0.0, help="Distance by which verdicts are stricter, for images unlike these (default 0)."
+        ),
+    ] = 0.0,
     seed: Annotated[int, typer.Option("--seed", min=0, max=MAX_SEED, help="Random seed of the held-out people.")] = 0,
     device: DeviceOption = "auto",
     batch_size: BatchSizeOption = 64,
@@ -87,6 +93,7 @@ def calibrate(  # noqa: PLR0913 - options of a command
             method=method,
             distance=distance,
             across_cameras=not same_camera,
+            margin=margin,
             seed=seed,
             progress=advance,
         )
@@ -108,3 +115,5 @@ def _print(found: Calibration, file: Path) -> None:
     for each in found.thresholds:
         few = f"too few pairs, at least {PAIRS_AT_A_RATE / each.rate:,.0f} pairs of different people are needed"
         typer.echo(f"  {each.rate:g}: {few if each.distance is None else f'{each.distance:.4f}'}")
+    if found.margin:
+        typer.echo(f"Verdicts keep a margin of {found.margin:g} from them.")

@@ -170,7 +170,7 @@ class Answer:
     def calibrated_on(self) -> str | None:
         """The images that P(same person) was fitted on; ``None`` where no hit has one."""
         calibration = self.gallery.model.search_calibration
-        return calibration.data if calibration and any(hit.verdict for hit in self.hits) else None
+        return calibration.place if calibration and any(hit.verdict for hit in self.hits) else None
 
     def draw(self, figure: Path, *, blur: bool | None) -> None:
         """Write a figure of the query and its hits."""

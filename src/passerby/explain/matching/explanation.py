@@ -29,7 +29,6 @@ from passerby.explain.matching.parts import PartDistance, compare_blocks, compar
 from passerby.explain.matching.sentence import describe_match
 from passerby.explain.saliency.maps import distance_saliency
 from passerby.inference.model import Model
-from passerby.metrics.calibration import Calibration
 from passerby.retrieval.distance.compare import compare
 from passerby.types import Protocol, Role, Sample, Verdict
 
@@ -151,7 +150,7 @@ def explain_match(
         distance=distance,
         same_person=probability,
         verdict=verdict,
-        false_match_rate=_false_match_rate(calibration, distance),
+        false_match_rate=calibration.false_match_rate(distance) if calibration else None,
         alignment=None if x.local is None or y.local is None else align(x.local[0], y.local[0]),
         stripes=compare_stripes(x, y),
         blocks=compare_blocks(named_blocks(model), x, y, normalize=used.normalize),
@@ -160,14 +159,8 @@ def explain_match(
         images=(views[0].images[0], views[1].images[0]),
         crops=_crops(model, *views),
         maps=_maps(*views) if saliency else None,
-        calibrated_on=calibration.data if calibration else None,
+        calibrated_on=calibration.place if calibration else None,
     )
-
-
-def _false_match_rate(calibration: Calibration | None, distance: float) -> float | None:
-    thresholds = calibration.thresholds if calibration else ()
-    below = [each.rate for each in thresholds if each.distance is not None and distance < each.distance]
-    return min(below, default=None)
 
 
 def _crops(model: Model, a: ModelView, b: ModelView) -> dict[str, tuple[Image.Image, Image.Image]]:

@@ -63,6 +63,10 @@ def _calibration(run: Run) -> Iterator[Markup]:
     counts = count(known.same), count(known.different)
     prior = percent(known.prior, digits=2)
     yield paragraph(format_html(text, _CURVES[values["method"]], *counts, code(known.data), prior))
+    if known.margin:
+        yield paragraph(
+            f"Verdicts and P keep a margin of {known.margin:g} from the fitted distances, as other images differ."
+        )
     yield _accuracy(f"{run.label}: on people held out from the fit", values["held_out"], run, "held_out")
     found = run.numbers.get("details", {}).get("calibration")
     if found is not None:
