@@ -101,7 +101,7 @@ def main() -> None:
         entry["people"] = arguments.people
         entry["whole"] = {
             name: whole(passerby.load(place, device="cpu"), load(arguments.data))
-            for name, place in (("start", arguments.start), ("kept", str(arguments.run)))
+            for name, place in (("kept", str(arguments.run)),)
         }
     text = json.dumps(entry, indent=1) + "\n"
     sys.stdout.write(text)

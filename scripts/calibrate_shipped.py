@@ -1,6 +1,6 @@
 """Calibrate weights in the package on held-out synthetic people, with the margin by which other worlds differ.
 
-The calibration is fitted on the first world. Its margin is four times the farthest that a threshold of another world
+The calibration is fitted on the first world. Its margin is six times the farthest that a threshold of another world
 (other people, streets, cameras and difficulties) lies on the side where verdicts would be wrong, since real cameras
 differ from synthetic ones by more than these from each other. Run it after scripts/ship_weights.py.
 
@@ -31,10 +31,10 @@ WORLDS = (
 
 
 def margin(fitted: Calibration, others: list[Calibration]) -> float:
-    """Return four times the farthest shift of a threshold that would make a verdict wrong, rounded up to two digits."""
+    """Return six times the farthest shift of a threshold that would make a verdict wrong, rounded up to two digits."""
     near, far = ([threshold(each, rate) for each in (fitted, *others)] for rate in (SAME_AT, DIFFERENT_AT))
     shift = max(max(near[0] - each for each in near), max(each - far[0] for each in far))
-    return float(torch.tensor(400 * shift).ceil()) / 100
+    return float(torch.tensor(600 * shift).ceil()) / 100
 
 
 def threshold(fitted: Calibration, rate: float) -> float:

@@ -14,8 +14,8 @@ PACKAGE = REPOSITORY / "src" / "passerby"
 FILES = sorted(p for p in PACKAGE.rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc"))
 KINDS = {".j2", ".css", ".json", ".safetensors", ".md", ".typed"}
 """No image, no archive, no table: what could show a person has no place in the package."""
-MOST = 12_000_000
-"""The bytes that all of them may have."""
+MOST = 13_000_000
+"""The bytes that all of them may have: 12 million for the weights of people, the rest for the pose network and texts."""
 
 
 def test_only_what_a_program_needs_is_beside_the_modules() -> None:
@@ -27,7 +27,7 @@ def test_only_what_a_program_needs_is_beside_the_modules() -> None:
 
 def test_every_shipped_model_is_whole() -> None:
     folders = {p.parent for p in FILES if p.suffix == ".safetensors"}
-    assert {folder.name for folder in folders} >= {"street", "shipped"}
+    assert {folder.name for folder in folders} >= {"street", "street-s", "shipped"}
     for folder in folders:
         described = json.loads((folder / "model.json").read_text())
         assert "/" not in json.dumps(described.get("weights", {}))  # names of files, no paths of a machine

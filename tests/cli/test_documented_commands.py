@@ -167,8 +167,9 @@ def with_small_settings(words: list[str], tree: Path) -> list[str]:
     kept = [w for at, w in enumerate(words) if w != "--set" and (at == 0 or words[at - 1] != "--set")]
     parts = words[1].startswith("attention_driven")
     network = {"model.options.width": 0.25} if parts else {"model.options.backbone": SMALL_BACKBONE}
-    network = {} if words[1] == "street" else network  # its options fit its own backbone only
-    backbone = "mobilenet_v2" if words[1] == "street" else SMALL_BACKBONE
+    own = words[1].startswith("street")  # its options fit its own backbone only
+    network = {} if own else network
+    backbone = "mobilenet_v2" if own else SMALL_BACKBONE
     if not given.get("model.backbone_weights", "runs/").startswith("runs/"):
         write_weights(tree / given["model.backbone_weights"], backbone)
     small = {**TINY, **network}

@@ -35,9 +35,12 @@ def test_every_entry_states_license_and_origin(name: str) -> None:
     (start,) = folder.glob("LICENSE*")  # that of the weights that the training started from
     assert "(MIT)" not in entry.credit or "Permission is hereby granted, free of charge" in start.read_text()
     described = json.loads((folder / "model.json").read_text())
-    assert described["weights"]["backbone"]["source"]
+    ((start_of, origin),) = described["weights"].items()
+    assert (start_of, origin["source"] in CATALOG) in {("backbone", False), ("model", True)}
+    if start_of == "model":
+        assert origin["sha256"] == CATALOG[origin["source"]].sha256
     card = (REPOSITORY / "docs" / "street.md").read_text()
-    assert all(words in card for words in (f"`{name}`", entry.license, "## Limits", "For whom it is worse"))
+    assert all(words in card for words in (f"`{name}`", entry.license, "## Limits", "For whom `street` is worse"))
     height, width = described["size"]
     assert f"{height}×{width}" in entry.about
     assert f"{height}×{width}" in card

@@ -18,7 +18,9 @@ RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, 
 OptionalRunArgument = Annotated[
     Path | None, typer.Argument(metavar="RUN", help="A run folder, made by train or import-weights.")
 ]
-_MODEL = "A run folder, made by train or import-weights; street, the weights in the package; or an ONNX file."
+_MODEL = (
+    "A run folder, made by train or import-weights; street or street-s, the weights in the package; or an ONNX file."
+)
 ModelArgument = Annotated[Path, typer.Argument(metavar="RUN", help=_MODEL)]
 OptionalModelArgument = Annotated[Path | None, typer.Argument(metavar="RUN", help=_MODEL)]
 RunsArgument = Annotated[

