@@ -15,7 +15,7 @@ FILES = sorted(p for p in PACKAGE.rglob("*") if p.is_file() and p.suffix not in 
 KINDS = {".j2", ".css", ".json", ".safetensors", ".md", ".typed"}
 """No image, no archive, no table: what could show a person has no place in the package."""
 MOST = 13_000_000
-"""The bytes that all of them may have: 12 million for the weights of people, the rest for the pose network and texts."""
+"""The bytes that all of them may have: 12 million for the weights of people, the rest for texts and the pose net."""
 
 
 def test_only_what_a_program_needs_is_beside_the_modules() -> None:
