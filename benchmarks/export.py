@@ -36,6 +36,7 @@ from passerby.metrics.protocol import evaluate_embeddings
 from passerby.models.registry import create_model
 from passerby.training.run import environment
 from passerby.types import Embeddings, EvalResult
+from passerby.weights.catalog import CATALOG
 
 PRECISIONS = ("float32", "float16", "int8")
 BATCHES = {"resnet50": (1, 16)}
@@ -44,8 +45,8 @@ Images = NDArray[np.uint8]
 
 
 def opened(name: str, runs: dict[str, str]) -> passerby.Model:
-    """Return a network: street, a run, or one of random weights, whose speed is that of trained ones."""
-    if name == "street" or name in runs:
+    """Return a network: weights in the package, a run, or one of random weights, which is as fast as a trained one."""
+    if name in CATALOG or name in runs:
         return passerby.load(runs.get(name, name), device="cpu", flip_tta=False)
     torch.manual_seed(0)
     if name == "resnet50":
