@@ -39,7 +39,8 @@ def export(
     precision: Annotated[
         Literal["float32", "float16", "int8"] | None,
         typer.Option(
-            "--precision", help="float16 halves the file, int8 computes convolutions in int8 (default float32)."
+            "--precision",
+            help="Numbers of the file: float16 halves it, int8 computes convolutions in int8 (default float32).",
         ),
     ] = None,
     int8: Annotated[bool, typer.Option("--int8", help="The same as --precision int8.")] = False,
