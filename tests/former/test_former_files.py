@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import tarfile
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +58,7 @@ def renders_alike(place: Path, tmp_path_factory: pytest.TempPathFactory) -> bool
         "--preset",
         "easy",
     ]
-    with pytest.raises(SystemExit) as stop:
+    with redirect_stdout(io.StringIO()), pytest.raises(SystemExit) as stop:  # a test reads what its command prints
         main(["data", "synthesize", str(again), *settings])
     assert not stop.value.code
     images = sorted(file.relative_to(again) for file in again.rglob("*.jpg"))

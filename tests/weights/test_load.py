@@ -521,7 +521,9 @@ def test_a_hub_that_does_not_answer_is_one_line(error: OSError, monkeypatch: pyt
         raise error
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    with pytest.raises(WeightsError, match=r"^hf:owner/name could not be fetched \((no route|OSError)\)$"):
+    with pytest.raises(
+        WeightsError, match=r"^hf:owner/name could not be fetched \((no route|OSError)\)\. Fix: [^\n]*$"
+    ):
         load_weights(net(), "hf:owner/name")
 
 

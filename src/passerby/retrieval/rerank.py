@@ -182,13 +182,17 @@ def encode(
 
 
 def check_neighbors(options: Rerank, images: int) -> None:
-    """Check that re-ranking has the neighbors that it is asked for: with fewer images all are neighbors of all.
+    """Check that re-ranking has the neighbors that it is asked for.
+
+    The published numbers, which are the defaults, hold for fewer images too: all are then neighbors of all.
 
     Raises:
         ProtocolError: if it has not.
     """
-    for name, k in (("k1", options.k1), ("k2", options.k2)):
-        if k >= images:
+    published = Rerank()
+    for name in ("k1", "k2"):
+        k = getattr(options, name)
+        if k >= images and k != getattr(published, name):
             raise ProtocolError(
                 f"re-ranking by {name} = {k} neighbors needs more query and gallery images than that, got {images}. "
                 f"Fix: lower --{name}, or leave --rerank out"
