@@ -7,7 +7,7 @@ from passerby.explain.format import format_number, format_probability, run_names
 
 def test_numbers_of_any_scale() -> None:
     distances = (0.0, 5.4e-6, 0.123456, 12.3456, 999.94, 999.96, 2104.3, 99999.5)
-    expected = ["0", "5.400e-06", "0.1235", "12.35", "999.9", "1,000", "2,104", "100,000"]
+    expected = ["0.000", "5.400e-06", "0.1235", "12.35", "999.9", "1,000", "2,104", "100,000"]
     assert [format_number(distance) for distance in distances] == expected
 
 

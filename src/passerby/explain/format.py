@@ -12,7 +12,7 @@ def format_number(value: float) -> str:
     >>> format_number(0.123456), format_number(0.5), format_number(1234.56), format_number(5.4321e-6)
     ('0.1235', '0.5000', '1,235', '5.432e-06')
     """
-    return f"{value:,.0f}" if value >= 999.95 or not value else f"{value:#.4g}"
+    return f"{value:,.0f}" if value >= 999.95 else f"{value:#.4g}"
 
 
 def format_probability(value: float) -> str:
