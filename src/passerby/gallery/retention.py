@@ -18,6 +18,7 @@ from passerby.gallery.stored_hits import StoredHit, stored_hit
 from passerby.gallery.stored_images import StoredImages, reference
 
 _DAY = 24 * 3600 * 1000
+_MOST_DAYS = 100_000
 
 
 def rows_that(store: Store, where: Where, *, before: int | None = None) -> list[int]:
@@ -41,10 +42,10 @@ def days_ago(days: float) -> int:
     """Return the moment so many days ago, in milliseconds of Unix time.
 
     Raises:
-        ConfigError: if the number is negative.
+        ConfigError: if the number is negative, or not one of days since people take photographs.
     """
-    if days < 0:
-        raise ConfigError(f"got {days} days, expected 0 or more")
+    if not 0 <= days <= _MOST_DAYS:
+        raise ConfigError(f"got {days} days, expected 0 to {_MOST_DAYS:,}. Fix: give the number of days to keep")
     return int(time.time() * 1000 - days * _DAY)
 
 
@@ -64,24 +65,27 @@ class Gone:
     ids: list[int]
     """The rows whose place exists, but not their image."""
     places: dict[str, list[int]]
-    """The rows of each place that does not exist, which may be a disk that is not mounted."""
+    """The rows of each place that does not exist or holds none of its images, as of a disk that is not mounted."""
 
 
 def gone(store: Store, images: StoredImages) -> Gone:
     """Return the rows whose images are gone; images that never were files stay."""
     store.refresh()
-    lost, places = [], dict[str, list[int]]()
+    absent, places, present = dict[str, list[int]](), dict[str, list[int]](), {""}
     for shard in store.shards:
         columns = (shard.column(name).to_pylist() for name in ("place", "path"))
         for row, place, path in zip(shard.ids.tolist(), *columns, strict=True):
             if not place and not path.startswith("/") and "::" not in path:
                 continue
             try:
-                if not images.has(reference(place, path)):
-                    lost.append(row)
+                if images.has(reference(place, path)):
+                    present.add(place)
+                else:
+                    absent.setdefault(place, []).append(row)
             except DatasetLayoutError:
                 places.setdefault(place, []).append(row)
-    return Gone(lost, places)
+    places |= {place: rows for place, rows in absent.items() if place not in present}
+    return Gone(sorted(row for place, rows in absent.items() if place in present for row in rows), places)
 
 
 def summary(store: Store) -> dict[str, Any]:

@@ -82,8 +82,9 @@ class StoredImages(Source):
         return self._opened[place]
 
     def _split(self, name: str) -> tuple[str, str]:
-        place, _, path = name.rpartition("::")
-        return (place, path) if place in self._places else ("", name)
+        known = [place for place in self._places if place and name.startswith(f"{place}::")]
+        place = max(known, key=len, default="")
+        return (place, name[len(place) + 2 :]) if place else ("", name)
 
 
 def own(store: Reader) -> tuple[str, tuple[str]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from passerby.gallery.store import Store
 
@@ -105,6 +106,34 @@ def test_delete_asks_and_proves(run: Run, folder: Path) -> None:
     assert len(Store(folder)) == 0
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [("--before", ""), ("--collection", ""), ("--tag", ""), ("--keep-days", "nan"), ("--keep-days", "1e30")],
+)
+def test_an_empty_condition_deletes_nothing(run: Run, folder: Path, condition: tuple[str, ...]) -> None:
+    before = len(Store(folder))
+    for others in ((), ("--camera", 1)):
+        done = run("gallery", "delete", folder, *others, *condition, "--yes")
+        assert done.code == 1
+        assert "Traceback" not in done.err
+    assert len(Store(folder)) == before
+
+
+def test_damaged_shards_are_removed_whole(run: Run, folder: Path) -> None:
+    assert "Fix: leave the conditions out" in run("gallery", "delete", folder, "--set-aside", "--camera", 1).err
+
+
+def test_damaged_shards_may_hold_a_person_who_is_not_found(run: Run, folder: Path) -> None:
+    (shard,) = (folder / "shards").iterdir()
+    os.truncate(shard, 100)
+    done = run("gallery", "delete", folder, "--person", 1, "--yes")
+    assert done.code == 1
+    assert "Fix: remove these shards with --set-aside" in done.err
+    assert run("gallery", "delete", folder, "--set-aside").code == 0
+    assert not list((folder / "set-aside").glob("*"))
+    assert run("gallery", "delete", folder, "--person", 1, "--yes").code == 0
+
+
 def test_delete_by_likeness(run: Run, trained: Path, folder: Path, place: Path) -> None:
     image = min((place / "bounding_box_test").glob("*.jpg"))
     assert "--like-run" in run("gallery", "delete", folder, "--like", image, "--yes").err
@@ -137,12 +166,26 @@ def test_prune(run: Run, folder: Path, place: Path) -> None:
     min((place / "bounding_box_test").glob("*.jpg")).unlink()
     assert run("gallery", "prune", folder, "--yes").code == 0
     assert len(Store(folder)) == before - 1
+    shutil.rmtree(place / "bounding_box_test")  # the place exists, as that of a disk that is not mounted
+    (place / "bounding_box_test").mkdir()
+    assert "--missing-places drops them, too" in run("gallery", "prune", folder, "--yes").out
     shutil.rmtree(place)
     kept = run("gallery", "prune", folder, "--yes")
     assert "--missing-places drops them, too" in kept.out
     assert len(Store(folder)) == before - 1
     assert run("gallery", "prune", folder, "--missing-places", "--yes").code == 0
     assert len(Store(folder)) == 0
+
+
+def test_a_name_with_two_colons_is_not_gone(run: Run, trained: Path, folder: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    Image.new("RGB", (32, 64), "teal").save(odd / "a::b.jpg")
+    Image.new("RGB", (32, 64), "navy").save(odd / "plain.jpg")
+    assert run("gallery", "add", trained, folder, odd).code == 0
+    before = len(Store(folder))
+    assert "lost its image" in run("gallery", "prune", folder, "--yes").out
+    assert len(Store(folder)) == before
 
 
 def test_stats(run: Run, folder: Path) -> None:

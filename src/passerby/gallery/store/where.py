@@ -50,6 +50,16 @@ class Where:
     junk: bool = False
     """A flag to take junk, too; a search never does."""
 
+    def __post_init__(self) -> None:
+        """Check that no word is empty, as of a variable that is not set: rows without any would satisfy it.
+
+        Raises:
+            ConfigError: for an empty tag or collection.
+        """
+        for name, words in (("tag", self.tags), ("collection", self.collections)):
+            if "" in words:
+                raise ConfigError(f"a {name} is empty. Fix: name one, or leave the condition out")
+
     def mask(self, shard: Shard) -> Mask:
         """Return which rows of a shard satisfy all conditions."""
         keep: Mask = np.ones(len(shard), np.bool_)

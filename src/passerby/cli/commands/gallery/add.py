@@ -9,6 +9,7 @@ import typer
 from passerby.cli.gallery_options import CollectionOption, GalleryArgument, TagOptions, open_gallery
 from passerby.cli.options import BatchSizeOption, DeviceOption, KeypointsOption, ModelArgument
 from passerby.cli.registry import command
+from passerby.errors import escape_controls
 
 
 @command("add", group="gallery", order=1)
@@ -50,7 +51,7 @@ def add(
             progress=advance,
         )  # fmt: skip
     for error in added.broken.values():
-        typer.echo(f"passerby: skipped: {error}", err=True)
+        typer.echo(f"passerby: skipped: {escape_controls(str(error), one_line=True)}", err=True)
     parts = [f"{len(added.ids):,} images were added to {gallery}"]
     parts += [f"{added.known:,} were there already"] if added.known else []
     parts += [f"{len(added.broken):,} that cannot be read were skipped"] if added.broken else []

@@ -62,23 +62,31 @@ def delete(  # noqa: PLR0913 - options of a command
     from passerby.gallery.store.where import Where, moment
 
     store = Store(gallery)
-    if set_aside:
-        typer.echo(f"{store.delete([]).aside:,} rows of damaged shards were removed from {gallery}.")
-        return
+    limits = [moment(before)] if before is not None else []
+    limits += [days_ago(keep_days)] if keep_days is not None else []
     where = Where(
         ids=ids or None,
         people=person or (),
         cameras=camera or (),
         tags=tag or (),
-        collections=(collection,) if collection else (),
+        collections=(collection,) if collection is not None else (),
     )
-    limits = [moment(before)] if before else []
-    limits += [days_ago(keep_days)] if keep_days is not None else []
-    if where == Where() and not limits and like is None:
+    conditions = where != Where() or bool(limits) or like is not None
+    if set_aside and conditions:
+        raise ConfigError("--set-aside removes damaged shards whole. Fix: leave the conditions out, or --set-aside")
+    if set_aside:
+        typer.echo(f"{store.delete([]).aside:,} rows of damaged shards were removed from {gallery}.")
+        return
+    if not conditions:
         raise ConfigError("no condition is given, so nothing is deleted. Fix: name rows, --person ID for example")
     chosen = rows_that(store, where, before=min(limits) if limits else None)
     if like is not None:
         chosen = sorted(set(chosen) & set(_like(gallery, like, similarity, model)))
+    if not chosen and store.lost:
+        raise ConfigError(
+            f"no row of {gallery} satisfies the conditions, but the {store.lost:,} rows of damaged shards that were "
+            "set aside may be of the same person. Fix: remove these shards with --set-aside"
+        )
     if not chosen:
         typer.echo(f"No row of {gallery} satisfies the conditions.")
         return

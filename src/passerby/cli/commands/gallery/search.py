@@ -94,10 +94,10 @@ def search(  # noqa: PLR0913 - options of a command
         cameras=camera or (),
         not_cameras=[*(not_camera or ()), *([_camera_of(image)] if other_cameras else ())],
         people=person or (),
-        taken_from=moment(since) if since else None,
-        taken_before=moment(before) if before else None,
+        taken_from=moment(since) if since is not None else None,
+        taken_before=moment(before) if before is not None else None,
         tags=tag or (),
-        collections=(collection,) if collection else (),
+        collections=(collection,) if collection is not None else (),
     )
     opened = open_gallery(run, gallery, device=device, keypoints=keypoints, root=images)
     wanted = None if attributes is None else attribute_query(attributes, schema_of(opened.model))
