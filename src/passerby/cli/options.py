@@ -118,6 +118,24 @@ AttributeLabelsOption = Annotated[
 ImageArgument = Annotated[
     str, typer.Argument(metavar="IMAGE", help="Image: a file, or PLACE::NAME in a folder, zip, tar or dataset.")
 ]
+OptionalQueryArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="IMAGE",
+        help="Image: a file, or PLACE::NAME in a folder, zip, tar or dataset; optional with --attributes.",
+    ),
+]
+WantedAttributesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--attributes",
+        metavar="GROUP=VALUE,…",
+        help="Keep only images predicted to have these attributes; without IMAGE, rank all by their probability.",
+    ),
+]
+HitsOption = Annotated[
+    int | None, typer.Option("-k", min=1, help="Number of hits (default 10, or all if there are fewer).")
+]
 QueryOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -13,12 +13,14 @@ import numpy as np
 from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.gallery.store import Store
 from passerby.gallery.store.results import Found
+from passerby.gallery.store.table import TAGS
 from passerby.gallery.store.where import Mask, Where, was_before
 from passerby.gallery.stored_hits import StoredHit, stored_hit
 from passerby.gallery.stored_images import StoredImages, reference
 
 _DAY = 24 * 3600 * 1000
 _MOST_DAYS = 100_000
+"""The most days to keep: more than there have been photographs."""
 
 
 def rows_that(store: Store, where: Where, *, before: int | None = None) -> list[int]:
@@ -42,7 +44,7 @@ def days_ago(days: float) -> int:
     """Return the moment so many days ago, in milliseconds of Unix time.
 
     Raises:
-        ConfigError: if the number is negative, or not one of days since people take photographs.
+        ConfigError: if the number is negative, or greater than :data:`_MOST_DAYS`.
     """
     if not 0 <= days <= _MOST_DAYS:
         raise ConfigError(f"got {days} days, expected 0 to {_MOST_DAYS:,}. Fix: give the number of days to keep")
@@ -108,7 +110,7 @@ def summary(store: Store) -> dict[str, Any]:
         "people": len(set(counts["pid"]) - {None, -1}),
         "cameras": sorted(camera for camera in counts["camid"] if camera is not None),
         "collections": sorted(name for name in counts["collection"] if name),
-        "tags": sorted({tag for tags in counts["tags"] for tag in tags.split("\n") if tag}),
+        "tags": sorted({tag for tags in counts["tags"] for tag in tags.split(TAGS) if tag}),
         "places": sorted(place for place in counts["place"] if place),
         "taken": [in_words(moment) for moment in (min(moments), max(moments))] if moments else None,
         "shards": len(manifest.shards),

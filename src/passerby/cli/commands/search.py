@@ -16,12 +16,15 @@ from passerby.cli.options import (
     BlurOption,
     DeviceOption,
     FlipTtaOption,
+    HitsOption,
     JsonOption,
     KeypointsOption,
     ModelArgument,
     NormalizeOption,
     OptionalFigureOption,
+    OptionalQueryArgument,
     SkipBrokenOption,
+    WantedAttributesOption,
 )
 from passerby.cli.registry import Panel, command
 from passerby.cli.results import calibration_note
@@ -46,24 +49,9 @@ def search(  # noqa: PLR0913 - options of a command
             help="A .parquet file of `passerby embed`, a gallery on disk, or images to embed.",
         ),
     ],
-    query: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="IMAGE",
-            help="Image: a file, or PLACE::NAME in a folder, zip, tar or dataset; optional with --attributes.",
-        ),
-    ] = None,
-    attributes: Annotated[
-        str | None,
-        typer.Option(
-            "--attributes",
-            metavar="GROUP=VALUE,…",
-            help="Keep only images predicted to have these attributes; without IMAGE, rank all by their probability.",
-        ),
-    ] = None,
-    k: Annotated[
-        int | None, typer.Option("-k", min=1, help="Number of hits (default 10, or all if there are fewer).")
-    ] = None,
+    query: OptionalQueryArgument = None,
+    attributes: WantedAttributesOption = None,
+    k: HitsOption = None,
     images: Annotated[
         str | None,
         typer.Option(
@@ -91,8 +79,7 @@ def search(  # noqa: PLR0913 - options of a command
     from passerby.inference.load import load
     from passerby.inference.options import InferenceOptions
 
-    if query is None and attributes is None:
-        raise ConfigError("nothing to search for. Fix: give an image, --attributes GROUP=VALUE,…, or both")
+    check_asked(query, attributes)
     if output:
         check_figure(output)
     elif images is not None:
@@ -119,6 +106,16 @@ def search(  # noqa: PLR0913 - options of a command
         answer.print()
         if output:
             typer.echo(f"The figure is in {output}.")
+
+
+def check_asked(query: str | None, attributes: str | None) -> None:
+    """Check that a search asks for something.
+
+    Raises:
+        ConfigError: if it does not.
+    """
+    if query is None and attributes is None:
+        raise ConfigError("nothing to search for. Fix: give an image, --attributes GROUP=VALUE,…, or both")
 
 
 def _open(model: Model, gallery: str, images: str | None, *, skip_broken: bool) -> Gallery:

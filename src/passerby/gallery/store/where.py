@@ -26,7 +26,8 @@ Mask = NDArray[np.bool_]
 class Where:
     """Some conditions on rows; ``None`` and empty collections ask for nothing.
 
-    A row of which something is unknown (its camera, when it was taken) does not satisfy a condition about it.
+    A row of which something is unknown (its camera, when it was taken) does not satisfy a condition about it; it
+    satisfies ``not_cameras``, which leaves out what is known to be of a camera.
     """
 
     cameras: Collection[int] = ()

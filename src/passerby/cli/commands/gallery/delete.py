@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -20,9 +20,6 @@ from passerby.cli.gallery_options import (
 )
 from passerby.cli.registry import command
 from passerby.errors import ConfigError
-
-if TYPE_CHECKING:
-    pass
 
 
 @command("delete", group="gallery", order=3)

@@ -16,7 +16,7 @@ def prune(
     gallery: GalleryArgument,
     places: Annotated[
         bool,
-        typer.Option("--missing-places", help="Also drop the images of folders and archives that do not exist."),
+        typer.Option("--missing-places", help="Also drop the images of places that do not exist or hold none of them."),
     ] = False,
     yes: YesOption = False,
 ) -> None:
@@ -30,7 +30,11 @@ def prune(
     ids = list(found.ids)
     for place, rows in sorted(found.places.items()):
         what = "dropped, too" if places else "kept; --missing-places drops them, too"
-        typer.echo(escape_controls(f"'{place}' does not exist: {len(rows):,} rows are {what}.", one_line=True))
+        typer.echo(
+            escape_controls(
+                f"'{place}' does not exist or holds none of its images: {len(rows):,} rows are {what}.", one_line=True
+            )
+        )
         ids += rows if places else []
     if not ids:
         typer.echo(f"No row of {gallery} has lost its image.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from passerby.cli.commands.search import Answer
+from passerby.cli.commands.search import Answer, check_asked
 from passerby.cli.gallery_options import (
     BeforeOption,
     CameraOptions,
@@ -20,10 +20,13 @@ from passerby.cli.gallery_options import (
 from passerby.cli.options import (
     BlurOption,
     DeviceOption,
+    HitsOption,
     JsonOption,
     KeypointsOption,
     ModelArgument,
     OptionalFigureOption,
+    OptionalQueryArgument,
+    WantedAttributesOption,
 )
 from passerby.cli.registry import command
 from passerby.errors import ConfigError
@@ -36,24 +39,9 @@ if TYPE_CHECKING:
 def search(  # noqa: PLR0913 - options of a command
     run: ModelArgument,
     gallery: GalleryArgument,
-    query: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="IMAGE",
-            help="Image: a file, or PLACE::NAME in a folder, zip, tar or dataset; optional with --attributes.",
-        ),
-    ] = None,
-    attributes: Annotated[
-        str | None,
-        typer.Option(
-            "--attributes",
-            metavar="GROUP=VALUE,…",
-            help="Keep only images predicted to have these attributes; without IMAGE, rank all by their probability.",
-        ),
-    ] = None,
-    k: Annotated[
-        int | None, typer.Option("-k", min=1, help="Number of hits (default 10, or all if there are fewer).")
-    ] = None,
+    query: OptionalQueryArgument = None,
+    attributes: WantedAttributesOption = None,
+    k: HitsOption = None,
     camera: CameraOptions = None,
     not_camera: Annotated[
         list[int] | None, typer.Option("--not-camera", metavar="ID", help="No images of this camera; repeatable.")
@@ -85,8 +73,7 @@ def search(  # noqa: PLR0913 - options of a command
     from passerby.gallery.store.where import Where, moment
     from passerby.inference.attributes import schema_of
 
-    if query is None and attributes is None:
-        raise ConfigError("nothing to search for. Fix: give an image, --attributes GROUP=VALUE,…, or both")
+    check_asked(query, attributes)
     if output:
         check_figure(output)
     image = None if query is None else QueryImage.of(query)
