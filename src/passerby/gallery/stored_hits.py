@@ -11,7 +11,7 @@ from passerby.gallery.stored_images import reference
 from passerby.inference.attributes import log_probability
 from passerby.types import Hit, Role
 
-_HIT = ("place", "path", "pid", "camid", "role", "id", "taken", "tags", "collection", "content")
+_HIT = ("place", "path", "pid", "camid", "role", "id", "taken", "tracklet", "tags", "collection", "content")
 """The columns that a hit is made of."""
 
 
@@ -23,6 +23,8 @@ class StoredHit(Hit):
     """The row's ID, which never changes and is never used again."""
     taken: int | None = None
     """The moment when the image was taken, in milliseconds of Unix time; ``None`` if it is unknown."""
+    tracklet: int | None = None
+    """The ID of the first row of the same tracklet; ``None`` if the image is of none."""
     tags: tuple[str, ...] = ()
     collection: str | None = None
     content: str = ""
@@ -46,6 +48,7 @@ def stored_hit(rank: int, found: Found, asked: AttributeQuery | None = None) -> 
         role=Role(row["role"]),
         id=row["id"],
         taken=row["taken"],
+        tracklet=row["tracklet"],
         tags=tuple(filter(None, row["tags"].split(TAGS))),
         collection=row["collection"],
         content=row["content"].hex(),

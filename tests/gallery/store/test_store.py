@@ -237,3 +237,36 @@ def test_a_copy_that_stays_is_no_trace_of_the_deleted_row(make: Make) -> None:
     store.add(copy, facts(other))
     assert store.delete([2]).found == 0
     assert store.ids() == [0, 1, 3, 4]
+
+
+def test_tracklets_and_thumbnails_survive_deleting_and_merging(make: Make) -> None:
+    store = make(3)
+    seen = rows(4, seed=5)
+    spans = [(10, 20), (10, 20), None, (15, 30)]
+    images = [b"a", None, b"c", b"d"]
+    store.add(seen, facts(seen, tracklets=[7, 7, None, 2], seen=spans, thumbnails=images))
+    known = {"tracklet": [3, 3, None, 6], "seen_from": [10, 10, None, 15], "seen_until": [20, 20, None, 30]}
+    (last,) = store.shards[1:]
+    assert {name: last.column(name).to_pylist() for name in known} == known
+    assert [last.thumbnail(row) for row in range(4)] == images
+    store.delete([0, 3])
+    for seed in range(10, 40):
+        more = rows(1, seed=seed)
+        store.add(more, facts(more))
+    assert len(store.shards) < 30, "they were merged"
+    kept = {int(row): (shard, n) for shard in store.shards for n, row in enumerate(shard.ids)}
+    assert [(shard.column("tracklet")[n].as_py(), shard.thumbnail(n)) for shard, n in (kept[4], kept[5], kept[6])] == [
+        (3, None),
+        (None, b"c"),
+        (6, b"d"),
+    ]
+
+
+def test_a_thumbnail_is_checked_when_it_is_read(make: Make) -> None:
+    store = make(1)
+    seen = rows(1, seed=5)
+    store.add(seen, facts(seen, thumbnails=[b"an image that is small"]))
+    file = store.path / "shards" / store.shards[1].entry.name
+    file.write_bytes(file.read_bytes().replace(b"an image that is small", b"an image that is other"))
+    with pytest.raises(DatasetLayoutError, match="thumbnail differ from what was written"):
+        Store(store.path).shards[1].thumbnail(0)

@@ -16,7 +16,7 @@ from passerby.errors import DatasetLayoutError
 from passerby.gallery.store import disk
 from passerby.inference.embeddings_file import Origin, origin_of
 
-FORMAT = 1
+FORMAT = 2
 """The format of galleries on disk."""
 MANIFEST, PARTIAL = "manifest.json", ".manifest.partial"
 """The name of the manifest, and the one under which it is written first."""
@@ -98,7 +98,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of a gallery.
 
     Raises:
-        DatasetLayoutError: if there is none, it is damaged, or a later passerby wrote it.
+        DatasetLayoutError: if there is none, it is damaged, or another version of passerby wrote it.
     """
     file = folder / MANIFEST
     try:
@@ -116,8 +116,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise _damaged(file, "it holds no named values")
     if values.pop("checksum", None) != _checksum(values):
         raise _damaged(file, "its checksum differs")
-    if isinstance(later := values.get("format"), int) and later > FORMAT:
-        raise DatasetLayoutError(f"{file} has format {later}, this passerby reads up to {FORMAT}. Fix: update passerby")
+    if isinstance(found := values.get("format"), int) and found != FORMAT:
+        fix = "update passerby" if found > FORMAT else "create the gallery again and add the images"
+        raise DatasetLayoutError(f"{file} has format {found}, this passerby reads {FORMAT}. Fix: {fix}")
     try:
         manifest = Manifest.model_validate(values)
         _ = manifest.origin

@@ -143,6 +143,16 @@ class Shard:
         self._check(name)
         return torch.from_numpy(self._view(name))
 
+    def thumbnail(self, row: int) -> bytes | None:
+        """Return the small JPEG of a row's image; ``None`` if none was made.
+
+        Raises:
+            DamagedShardError: if one is not what was written.
+        """
+        self._check("thumbnail")
+        found: bytes | None = self.batch.column("thumbnail")[row].as_py()
+        return found
+
     def check(self) -> None:
         """Check every byte.
 
@@ -151,6 +161,15 @@ class Shard:
         """
         if hashlib.sha256(self._map).hexdigest() != self.entry.sha256:
             raise DamagedShardError(self.entry.name, "its digest differs")
+
+    def check_parts(self) -> None:
+        """Check the digests of all groups of columns.
+
+        Raises:
+            DamagedShardError: if one is not what was written.
+        """
+        for part in _parts(self.batch):
+            self._check(part)
 
     def _check(self, part: str) -> None:
         if part in self._checked:
@@ -190,7 +209,7 @@ def _batch_in(content: pa.Buffer) -> pa.RecordBatch:
 
 def _parts(batch: pa.RecordBatch) -> dict[str, list[str]]:
     """Return which columns a digest is of; ``embedding`` has one for each row."""
-    single = [name for name in ("attributes", "local") if name in batch.schema.names]
+    single = [name for name in ("attributes", "local", "thumbnail") if name in batch.schema.names]
     labels = [name for name in batch.schema.names if name not in (*_COARSE, *single, "embedding")]
     return {"labels": labels, "coarse": list(_COARSE), **{name: [name] for name in single}}
 

@@ -219,7 +219,7 @@ def _selected(facts: Facts, mask: NDArray[np.bool_]) -> Facts:
     rows = np.flatnonzero(mask).tolist()
     given: dict[str, Any] = {
         name: [values[row] for row in rows]
-        for name in ("content", "splits", "taken")
+        for name in ("content", "splits", "taken", "tracklets", "seen", "thumbnails")
         if (values := getattr(facts, name))
     }
     return replace(facts, **given)

@@ -12,10 +12,14 @@ role         int8 (:class:`~passerby.types.Role`)
 time         int64: the frame number or the like of a dataset; null where unknown
 taken        int64: when the image was taken, in milliseconds of Unix time; null where unknown
 added        int64: when it was added
+tracklet     int64: the ID of the first row of the same tracklet, the images of one person in one piece of video
+seen_from    int64: when its tracklet begins, in milliseconds of Unix time, and ``seen_until``, when it ends; null where
+             the image is of no tracklet
 split, tags, collection, place   text in dictionaries; tags of a row are sorted and separated by newlines
 path         the image's name within its place; its own path where the place is empty
 content      the SHA-256 of the image's file
 ingest       int64: the version of the gallery in which the row was added
+thumbnail    a small JPEG of the image; null where none was made
 ===========  =======================================================================================================
 
 ===========  =======================================================================================================
@@ -64,6 +68,12 @@ class Facts:
     splits: Sequence[str | None] | None = None
     taken: Sequence[int | None] | None = None
     """The moments when they were taken, in milliseconds of Unix time."""
+    tracklets: Sequence[int | None] | None = None
+    """The tracklet of each image, by any number that is the tracklet's own among these images."""
+    seen: Sequence[tuple[int, int] | None] | None = None
+    """The first and the last moment of each image's tracklet, in milliseconds of Unix time."""
+    thumbnails: Sequence[bytes | None] | None = None
+    """The small JPEGs of the images."""
     added: int = 0
     """The moment when they were added, in milliseconds of Unix time."""
     tags: Sequence[str] = ()
@@ -81,6 +91,9 @@ def plain_table(embeddings: Embeddings, facts: Facts, *, first_id: int, ingest: 
     columns["role"] = pa.array(roles.to(torch.int8).numpy())
     columns["taken"] = pa.array(facts.taken or [None] * n, pa.int64())
     columns["added"] = pa.array(np.full(n, facts.added))
+    columns["tracklet"] = pa.array(_first_rows(facts.tracklets or [None] * n, first_id), pa.int64())
+    for place, name in enumerate(("seen_from", "seen_until")):
+        columns[name] = pa.array([seen and seen[place] for seen in facts.seen or [None] * n], pa.int64())
     columns["split"] = pa.array(facts.splits or [None] * n, pa.string())
     columns["tags"] = pa.array([TAGS.join(sorted(set(facts.tags)))] * n, pa.string())
     columns["collection"] = pa.array([facts.collection] * n, pa.string())
@@ -88,6 +101,7 @@ def plain_table(embeddings: Embeddings, facts: Facts, *, first_id: int, ingest: 
     columns["path"] = pa.array(embeddings.paths, pa.string())
     columns["content"] = pa.array(facts.content, pa.binary(32))
     columns["ingest"] = pa.array(np.full(n, ingest))
+    columns["thumbnail"] = pa.array(facts.thumbnails or [None] * n, pa.binary())
     return pa.table(columns)
 
 
@@ -138,6 +152,12 @@ def matrix(array: pa.Array) -> NDArray[Any]:
         shape.append(array.type.list_size)
         array = array.flatten()
     return np.array(array.to_numpy()).reshape(shape)
+
+
+def _first_rows(tracklets: Sequence[int | None], first_id: int) -> list[int | None]:
+    """Return, for each row, the ID of the first row of its tracklet."""
+    first = dict[int, int]()
+    return [None if each is None else first.setdefault(each, first_id + n) for n, each in enumerate(tracklets)]
 
 
 def _integers(values: Tensor | None, n: int) -> pa.Array:

@@ -89,9 +89,7 @@ def _in_shard(folder: Path, manifest: Manifest, entry: ShardEntry) -> Iterator[s
         shard = Shard(folder / SHARDS, entry)
         shard.check()
         shard.embeddings(np.arange(len(shard)))
-        _ = shard.coarse
-        for name in set(entry.parts) - {"labels", "coarse"}:
-            shard.part(name)
+        shard.check_parts()
     except DamagedShardError as error:
         yield f"{error} ({entry.rows:,} rows)"
     except FileNotFoundError:
