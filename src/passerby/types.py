@@ -368,9 +368,10 @@ class EvalResult:
         }
 
 
-Verdict = Literal["same file", "possible", "unsure", "no evidence"]
+Verdict = Literal["same file", "possible", "unsure", "no evidence", "withheld"]
 """The decision of a calibrated run about two images, if they are like those of its calibration
-(:mod:`passerby.metrics.calibration` defines it); ``same file`` where both have the same content."""
+(:mod:`passerby.metrics.calibration` defines it); ``same file`` where both have the same content, ``withheld`` where
+they are known to be unlike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,7 +389,7 @@ class Hit:
     """The probability of the attributes asked for, a product over their groups; ``None`` if none were."""
     same_person: float | None = None
     """The probability that hit and query show the same person, for images like those of the run's calibration; ``None``
-    without a calibration, and for the query's own file."""
+    without a calibration, for the query's own file, and where verdicts are withheld."""
     verdict: Verdict | None = None
     """The decision of the calibration; ``None`` without one."""
     role: Role = Role.PERSON

@@ -124,10 +124,16 @@ def _percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.2f}"
 
 
-def calibration_note(data: str) -> str:
-    """Return what is to be known of probabilities and verdicts: what they were fitted on."""
+def calibration_note(data: str, reason: str = "", *, of: str = "run") -> str:
+    """Return what is to be known of probabilities and verdicts: what they were fitted on, and whether that holds.
+
+    Args:
+        data: the images that they were fitted on.
+        reason: whether they hold for the images of a gallery, in sentences; empty where that is not known.
+        of: what the calibration belongs to.
+    """
     known = escape_controls(data, one_line=True)
-    return (
-        f"P(same) and verdicts are those of the run's calibration on '{known}'. Whether they hold for these images is "
-        "not known: `passerby calibrate` on labeled images of your own tells."
+    unknown = (
+        "Whether they hold for these images is not known: `passerby calibrate` on labeled images of your own tells."
     )
+    return f"P(same) and verdicts are those of the {of}'s calibration on '{known}'. {reason or unknown}"

@@ -7,7 +7,8 @@
 
 Order and distances are those of :func:`passerby.retrieval.ranking.top_k`, which evaluation ranks with too: what is
 measured is what is served. Junk (:class:`~passerby.types.Role`) is never found, as it never counts. Where the run is
-calibrated, a hit has P(same person) and a verdict.
+calibrated, a hit has P(same person) and a verdict, unless the gallery's own distances tell that the calibration does
+not hold for its images (:mod:`passerby.gallery.verdicts.check`).
 
 Predicted attributes (AANet's Fig 8; Tay, Roy, Yap, CVPR 2019) filter a search: images stay whose most probable value of
 every group asked for is the one asked for, and embeddings rank them. Without a query they rank: all images, by the
@@ -36,6 +37,8 @@ from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError
 from passerby.gallery.compatibility import check_same_keypoints, check_same_model, warn_unknown_keypoints
 from passerby.gallery.records import Records
 from passerby.gallery.store.manifest import is_gallery
+from passerby.gallery.verdicts.check import DomainCheck
+from passerby.gallery.verdicts.rows import Rows
 from passerby.inference.attributes import log_probability, match_predictions, schema_of
 from passerby.inference.embeddings_file import read_embeddings, write_embeddings
 from passerby.inference.images import ImageInput, ImagesInput, collect_images, is_place, query_image
@@ -178,6 +181,7 @@ class Gallery:
     def _set(self, records: Records) -> None:
         self._records = records
         self._searched = without_junk(records.embeddings)
+        self._domain: DomainCheck | None = None
         self._prepared: dict[tuple[tuple[int, int], ...], _Prepared] = {}
 
     def __len__(self) -> int:
@@ -334,17 +338,25 @@ class Gallery:
         Args:
             alike: the distance up to which a hit may be the query's own file; its content then tells.
         """
-        calibration = self.model.search_calibration
-        if calibration is None:
+        check = self.domain
+        if check is None:
             return hits
         judged = []
         for hit in hits:
-            probability, verdict = calibration.verdict(hit.distance)
+            probability, verdict = check.verdict(hit.distance)
             if hit.distance <= alike and self._is_file_of(hit, query):
                 judged.append(replace(hit, verdict="same file"))
             else:
                 judged.append(replace(hit, same_person=probability, verdict=verdict))
         return judged
+
+    @property
+    def domain(self) -> DomainCheck | None:
+        """The check whether the calibration holds for these images; ``None`` without one."""
+        calibration = self.model.search_calibration
+        if self._domain is None and calibration is not None:
+            self._domain = DomainCheck.of(Rows.of(self._searched), calibration)
+        return self._domain
 
     def _is_file_of(self, hit: Hit, query: QueryImage) -> bool:
         """Return whether a hit is the query's own file; false where the images cannot be read."""

@@ -35,6 +35,8 @@ from passerby.gallery.store.table import Facts
 from passerby.gallery.store.where import Where, moment
 from passerby.gallery.stored_hits import StoredHit, stored_hit
 from passerby.gallery.stored_images import StoredImages, images_of, own, reference
+from passerby.gallery.verdicts.check import DomainCheck
+from passerby.gallery.verdicts.rows import Rows
 from passerby.inference.attributes import log_probability
 from passerby.inference.embeddings_file import write_embeddings
 from passerby.inference.images import ImageInput, ImagesInput, query_image
@@ -62,6 +64,7 @@ class StoredGallery(Gallery, on_disk=True):
     def __init__(self, model: Model, store: Store, root: str | Path | None = None) -> None:
         check_same_model_of_store(str(store.path), store.manifest.origin, model.origin())
         self.model, self.store, self._root = model, store, root
+        self._domain_at: tuple[int, DomainCheck] | None = None
 
     @classmethod
     def create(cls, model: Model, path: str | Path) -> StoredGallery:
@@ -254,6 +257,20 @@ class StoredGallery(Gallery, on_disk=True):
         embedded = self.model.embed_samples(query.source, [query.sample]).embedding
         hits = self._stored_hits(self.store.search(embedded, k, where)[0], where.attributes)
         return self._judged(hits, query, _ALIKE * embedded.norm().item() ** 2)
+
+    @property
+    def domain(self) -> DomainCheck | None:
+        """The check whether the calibration holds for these images, made anew for each version of the gallery."""
+        if (calibration := self.model.search_calibration) is None:
+            return None
+        version = self.store.version
+        if self._domain_at is None or self._domain_at[0] != version:
+            seed = int(self.store.manifest.gallery[:8], 16)
+            found = self.store.undamaged(
+                lambda: DomainCheck.of(Rows.of_shards(self.store.shards), calibration, seed=seed)
+            )
+            self._domain_at = version, found
+        return self._domain_at[1]
 
     def _is_file_of(self, hit: Hit, query: QueryImage) -> bool:
         return isinstance(hit, StoredHit) and hit.content == hashlib.sha256(query.content).hexdigest()

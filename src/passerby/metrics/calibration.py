@@ -7,6 +7,7 @@ The verdict on a hit is
 - *unsure* otherwise, also if there were too few pairs to know the threshold.
 
 Probability alone would depend on the gallery's share of same pairs, a rate alone would ignore it; both are required.
+Where another share is known, as of a larger gallery, P(same person) is converted to it first (``prior``).
 All of it holds for images like those that it was fitted on: nothing here tells whether others are like them, so no
 verdict says more than that two images may show one person. For images that are known to differ there is a ``margin``:
 *possible* and P(same person) are then those of a distance larger by it, *no evidence* is that of a smaller one.
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from passerby.config import read_json
@@ -96,10 +97,28 @@ class Calibration:
             raise ProtocolError(f"no threshold for the false-match rate {rate:g}: expected one of {_joined(known)}")
         return known[rate]
 
-    def verdict(self, distance: float) -> tuple[float, Verdict]:
-        """Return P(same person) of one pair, and the verdict (see above)."""
+    def possible(self, distances: Float[Tensor, "..."], *, prior: float | None = None) -> Bool[Tensor, "..."]:
+        """Return of which pairs the verdict is *possible*; ``prior`` as in :meth:`probability`."""
+        return self.accepted(distances, SAME_AT) & (self.probability(distances, prior=prior) >= 0.5)
+
+    def accepted(self, distances: Float[Tensor, "..."], rate: float) -> Bool[Tensor, "..."]:
+        """Return which pairs are below the threshold of a false-match rate, with the margin; none without a threshold.
+
+        Raises:
+            ProtocolError: if it was not fitted for this rate.
+        """
+        near = self.threshold(rate)
+        return distances.double() + self.margin < (-math.inf if near is None else near)
+
+    def verdict(self, distance: float, *, prior: float | None = None) -> tuple[float, Verdict]:
+        """Return P(same person) of one pair, and the verdict (see above).
+
+        Args:
+            prior: share of same pairs in the data of this pair; by default that of the fitted data.
+        """
         strict, lenient = distance + self.margin, distance - self.margin
-        probability, most = self.curve(torch.tensor([strict, lenient], dtype=torch.float64)).tolist()
+        found = self.curve(torch.tensor([strict, lenient], dtype=torch.float64))
+        probability, most = (found if prior is None else with_prior(found, old=self.prior, new=prior)).tolist()
         near, far = self.threshold(SAME_AT), self.threshold(DIFFERENT_AT)
         if near is not None and strict < near and probability >= 0.5:
             return probability, "possible"

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 import passerby
 from passerby.metrics.calibration import Calibration, read_calibration, write_calibration
+from passerby.metrics.probability import Sigmoid
 from passerby.metrics.verification import Threshold
 
 
@@ -123,7 +124,7 @@ def test_a_calibration_of_another_model_is_an_error(run, calibrated: Path, figur
 def test_a_search_reports_probabilities_and_verdicts(run, trained: Path, calibrated: Path, figures: Path) -> None:
     asked = min((figures / "query").iterdir()), "--gallery", figures, "-k", 12
     before = json.loads(run("search", trained, *asked, "--json").out)["hits"]
-    found = with_thresholds(calibrated, before[4]["distance"], before[8]["distance"])
+    found = with_thresholds(calibrated, before[0]["distance"] / 2, before[8]["distance"])
     hits = json.loads(run("search", calibrated, *asked, "--json").out)["hits"]
     assert [{k: v for k, v in hit.items() if k not in ("same_person", "verdict")} for hit in hits] == before
     expected = found.probability(torch.tensor([hit["distance"] for hit in before], dtype=torch.float64))
@@ -145,6 +146,23 @@ def test_a_search_reports_probabilities_and_verdicts(run, trained: Path, calibra
         "camera",
         "path",
     ]
+
+
+def test_a_calibration_that_fails_in_the_gallery_gives_no_verdicts(run, calibrated: Path, figures: Path) -> None:
+    asked = min((figures / "query").iterdir()), "--gallery", figures, "-k", 12
+    found = with_thresholds(calibrated, 9.0, 9.1)  # every pair is below
+    write_calibration(calibrated, replace(found, curve=Sigmoid(0.0, 1.0)))
+    answer = json.loads(run("search", calibrated, *asked, "--json").out)
+    assert {(hit["verdict"], hit["same_person"]) for hit in answer["hits"]} == {("withheld", None)}
+    check = answer["verdicts"]
+    assert (check["state"], check["kind"], check["false_match_rate"], check["stated_rate"]) == (
+        "withheld", "people", 1.0, 0.001,
+    )  # fmt: skip
+    table = run("search", calibrated, *asked).out
+    rows = [line.split() for line in table.splitlines()[2:14]]
+    assert [row[2:4] for row in rows] == [["–", "withheld"]] * 12
+    assert check["reason"] in table
+    assert "passerby calibrate RUN --gallery GALLERY" in check["reason"]
 
 
 def test_a_figure_shows_verdicts_too(run, calibrated: Path, figures: Path, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from passerby.data.attributes.query import AttributeQuery
     from passerby.data.images.open import QueryImage
     from passerby.gallery.gallery import Gallery
+    from passerby.gallery.verdicts.check import DomainCheck
     from passerby.inference.model import Model
     from passerby.types import Hit
 
@@ -161,13 +162,18 @@ class Answer:
             matching = self.gallery.matching(self.attributes)
             answer |= {"attributes": self.attributes.values, "ranked_by": by, "matching": matching}
         answer |= {"gallery": self.place, "hits": [_hit_to_dict(hit) for hit in self.hits]}
-        return answer | ({} if self.calibrated_on is None else {"calibrated_on": self.calibrated_on})
+        check = self.check
+        return answer | ({} if check is None else {"calibrated_on": self.calibrated_on, "verdicts": check.to_dict()})
+
+    @property
+    def check(self) -> DomainCheck | None:
+        """The check whether verdicts hold for the gallery; ``None`` where no hit has one."""
+        return self.gallery.domain if any(hit.verdict for hit in self.hits) else None
 
     @property
     def calibrated_on(self) -> str | None:
         """The images that P(same person) was fitted on; ``None`` where no hit has one."""
-        calibration = self.gallery.model.search_calibration
-        return calibration.place if calibration and any(hit.verdict for hit in self.hits) else None
+        return None if self.check is None else self.check.calibration.place
 
     def draw(self, figure: Path, *, blur: bool | None) -> None:
         """Write a figure of the query and its hits."""
@@ -200,7 +206,7 @@ class Answer:
             return
         numbers = [*(["distance"] if self.image else []), *(["probability"] if self.attributes else [])]
         table = Table(box=None, pad_edge=False)
-        calibrated = any(hit.verdict for hit in self.hits)
+        calibrated = self.check is not None
         ids = ["id"] if isinstance(self.hits[0], StoredHit) else []
         for heading in ("rank", *numbers, *(["P(same)", "verdict"] if calibrated else []), "person", "camera", *ids):
             table.add_column(heading, justify="right", no_wrap=True)
@@ -217,8 +223,9 @@ class Answer:
         if not console.is_terminal:
             console.width = 10_000  # a path in a pipe stays in one piece
         console.print(table)
-        if calibrated:
-            typer.echo(calibration_note(f"{self.calibrated_on}"))
+        if self.check is not None:
+            of = "gallery" if self.check.own else "run"
+            typer.echo(calibration_note(f"{self.calibrated_on}", self.check.reason, of=of))
 
     def _heading(self) -> str:
         total = f"{len(self.gallery):,}"
