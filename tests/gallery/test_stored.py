@@ -14,7 +14,7 @@ import passerby
 from passerby.data.images.open import QueryImage
 from passerby.errors import ConfigError, DatasetLayoutError, ImageError, ProtocolError, WeightsError
 from passerby.gallery import Gallery, StoredGallery, StoredHit, Where
-from passerby.gallery import ingest as ingest_module
+from passerby.gallery.ingest import images as ingest_module
 from passerby.gallery.retention import days_ago, gone, rows_that, summary
 from passerby.gallery.store import Store
 from passerby.gallery.stored_images import StoredImages, images_of

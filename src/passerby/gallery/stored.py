@@ -27,7 +27,7 @@ from passerby.data.keypoints.origin import KeypointOrigin
 from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError
 from passerby.gallery.compatibility import check_same_keypoints, check_same_model_of_store
 from passerby.gallery.gallery import DEFAULT_K, Gallery
-from passerby.gallery.ingest import AddedImages, Ingest
+from passerby.gallery.ingest.images import AddedImages, Ingest
 from passerby.gallery.store import Store
 from passerby.gallery.store.results import Deleted, Found
 from passerby.gallery.store.shard import Shard
