@@ -14,7 +14,7 @@ import passerby
 from passerby.data.images.open import QueryImage
 from passerby.errors import ConfigError, DatasetLayoutError, ImageError, ProtocolError, WeightsError
 from passerby.gallery import Gallery, StoredGallery, StoredHit, Where
-from passerby.gallery.ingest import images as ingest_module
+from passerby.gallery.ingest import ingest as ingest_module
 from passerby.gallery.retention import days_ago, gone, rows_that, summary
 from passerby.gallery.store import Store
 from passerby.gallery.stored_images import StoredImages, images_of
@@ -102,7 +102,7 @@ def test_broken_images_are_listed_or_an_error(gallery: StoredGallery, people: Pa
         gallery.add(people, strict=True)
     added = gallery.add(people)
     assert len(added.ids) == 4
-    assert sorted(added.broken) == ["2.png", "more/5.png"]
+    assert sorted(added.broken) == [f"{people.resolve()}::2.png", f"{people.resolve()}::more/5.png"]
     for name in ("0", "1", "3", "4"):
         (people / f"{name}.png").write_bytes(b"broken, too " + name.encode())
     assert gallery.add(people).ids == []

@@ -9,7 +9,6 @@ gallery.delete([hit.id for hit in hits])
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,11 +26,14 @@ from passerby.data.keypoints.origin import KeypointOrigin
 from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError
 from passerby.gallery.compatibility import check_same_keypoints, check_same_model_of_store
 from passerby.gallery.gallery import DEFAULT_K, Gallery
-from passerby.gallery.ingest.images import AddedImages, Ingest
+from passerby.gallery.ingest.ingest import Ingest
+from passerby.gallery.ingest.inputs import Input, open_input
+from passerby.gallery.ingest.options import IngestOptions
+from passerby.gallery.ingest.places import given_images
+from passerby.gallery.ingest.result import AddedImages
 from passerby.gallery.store import Store
 from passerby.gallery.store.results import Deleted, Found
 from passerby.gallery.store.shard import Shard
-from passerby.gallery.store.table import Facts
 from passerby.gallery.store.where import Where, moment
 from passerby.gallery.stored_hits import StoredHit, stored_hit
 from passerby.gallery.stored_images import StoredImages, images_of, own, reference
@@ -130,27 +132,33 @@ class StoredGallery(Gallery, on_disk=True):
                 has several lines.
             OutputError: if the gallery cannot be written, or another process writes it.
         """
-        _check_words([*tags, *([] if collection is None else [collection])])
-        source, samples, splits = self._listed(images, split)
-        keypoints = self.model.keypoint_origin(source)
-        if len(self.store):
-            check_same_keypoints(self.keypoints, keypoints, str(self.store.path))
-        ingest = Ingest(self.model, self.store, source, strict=strict, progress=progress)
-        moments = None if taken is None else moment(taken) if isinstance(taken, str) else taken
-        for chunk in ingest.chunks(samples):
-            embeddings = _with_camera(chunk.embeddings, camera)
-            facts = Facts(
-                content=chunk.contents,
-                place=source.place,
-                splits=[splits[row] for row in chunk.rows],
-                taken=None if moments is None else [moments] * len(embeddings),
-                added=int(time.time() * 1000),
-                tags=tuple(tags),
-                collection=collection,
-            )
-            added = self.store.add(embeddings, facts, keypoints=keypoints)
-            ingest.result.ids += added.ids
-            ingest.result.known += added.known
+        options = IngestOptions(
+            split=split,
+            camera=camera,
+            taken=moment(taken) if isinstance(taken, str) else taken,
+            tags=tuple(tags),
+            collection=collection,
+            strict=strict,
+        )
+        if isinstance(images, (str, Path)):
+            return self.ingest([open_input(str(images), options)], options, progress=progress)
+        return self.ingest([given_images(images, options, first=self._next_number)], options, progress=progress)
+
+    def ingest(
+        self,
+        inputs: Iterable[Input],
+        options: IngestOptions,
+        *,
+        progress: Callable[[int], object] | None = None,
+    ) -> AddedImages:
+        """Embed the images of inputs (:func:`~passerby.gallery.ingest.inputs.open_input`) and add them, as :meth:`add`.
+
+        Raises:
+            as :meth:`add`.
+        """
+        ingest = Ingest(self.model, self.store, options, progress=progress)
+        for each in inputs:
+            ingest.add(each)
         return ingest.result
 
     def search(
@@ -300,18 +308,6 @@ def _labels(shard: Shard) -> pa.Table:
 def _known(column: pa.ChunkedArray) -> Tensor | None:
     """Return a column of numbers; ``None`` where any is unknown."""
     return None if column.null_count else torch.from_numpy(column.to_numpy().copy())
-
-
-def _with_camera(embeddings: Embeddings, camera: int | None) -> Embeddings:
-    if camera is None:
-        return embeddings
-    return replace(embeddings, camids=torch.full((len(embeddings),), camera))
-
-
-def _check_words(words: Iterable[str]) -> None:
-    for word in words:
-        if not word.strip() or any(ord(character) < 32 for character in word):
-            raise ConfigError(f"no tag or collection: got {word!r}, expected a text of one line")
 
 
 def _alike(shards: Iterable[Shard], query: Tensor, similarity: float) -> list[int]:

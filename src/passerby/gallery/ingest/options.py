@@ -1,0 +1,43 @@
+"""What a user says of the images that are to be added to a gallery on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from passerby.data.dataset import Split
+from passerby.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestOptions:
+    """What holds for all the images of a call, and how they are added; it travels to whatever opens an input.
+
+    Raises:
+        ConfigError: if a tag or the collection is empty, or has several lines.
+    """
+
+    split: Split | Literal["all"] | None = None
+    """Of datasets, another split than their gallery, or ``all``."""
+    camera: int | None = None
+    """The camera ID of all the images; it wins over what names and datasets tell."""
+    taken: int | None = None
+    """The moment when they were taken, or when a video begins, in milliseconds of Unix time."""
+    tags: tuple[str, ...] = ()
+    """The words to search by."""
+    collection: str | None = None
+    """The name of the part of the gallery that they belong to."""
+    strict: bool = False
+    """A flag to stop at the first image that cannot be read."""
+
+    def __post_init__(self) -> None:
+        _check_words([*self.tags, *([] if self.collection is None else [self.collection])])
+
+
+def _check_words(words: Iterable[str]) -> None:
+    for word in words:
+        if not word.strip() or any(ord(character) < 32 for character in word):
+            raise ConfigError(
+                f"no tag or collection: got {word!r}, expected a text of one line. Fix: give a word, or leave it out"
+            )

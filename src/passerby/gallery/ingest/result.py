@@ -1,0 +1,19 @@
+"""The outcome of adding images to a gallery on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from passerby.errors import PasserbyError
+
+
+@dataclass
+class AddedImages:
+    """The result of adding images."""
+
+    ids: list[int] = field(default_factory=list)
+    """The IDs of the new rows."""
+    known: int = 0
+    """The number of images that the gallery held already, by their content, or that were given twice."""
+    broken: dict[str, PasserbyError] = field(default_factory=dict)
+    """The images that cannot be read, by ``PLACE::NAME`` or the path of a file."""
