@@ -24,7 +24,7 @@ from passerby.types import Sample
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What an input tells of one image beside its sample; ``None`` where it does not know."""
+    """The facts that an input tells of one image beside its sample; ``None`` where it does not know."""
 
     split: str | None = None
     taken: int | None = None
@@ -36,7 +36,7 @@ class Known:
 
 
 NOTHING = Known()
-"""What is known of most images."""
+"""The facts of an image of which nothing is known, as of most."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class Part:
     samples: Sequence[Sample]
     """The images; each path occurs once."""
     known: Sequence[Known]
-    """What is known of each image."""
+    """The facts of each image."""
 
 
 class Input(Protocol):
-    """Something that holds images of people."""
+    """A thing that holds images of people."""
 
     @property
     def total(self) -> int | None:

@@ -12,14 +12,14 @@ from passerby.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class IngestOptions:
-    """What holds for all the images of a call, and how they are added; it travels to whatever opens an input.
+    """The facts that hold for all images of a call, and how these are added; the value travels to whatever opens an input.
 
     Raises:
         ConfigError: if a tag or the collection is empty, or has several lines.
     """
 
     split: Split | Literal["all"] | None = None
-    """Of datasets, another split than their gallery, or ``all``."""
+    """The split of datasets that is taken: ``None`` is their gallery; or ``all``."""
     camera: int | None = None
     """The camera ID of all the images; it wins over what names and datasets tell."""
     taken: int | None = None

@@ -29,7 +29,7 @@ class OnePart:
 
 @INPUTS.register(PLACE)
 class PlaceKind:
-    """Folders, archives, datasets and single files."""
+    """The kind of folders, archives, datasets and single files."""
 
     def takes(self, text: str) -> bool:
         """Return whether a text is not empty: what it names is told when it is opened."""
