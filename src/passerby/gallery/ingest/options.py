@@ -12,7 +12,7 @@ from passerby.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class IngestOptions:
-    """The facts that hold for all images of a call, and how these are added; the value travels to whatever opens an input.
+    """The facts that hold for all images of a call, and how these are added; whatever opens an input gets them.
 
     Raises:
         ConfigError: if a tag or the collection is empty, or has several lines.
