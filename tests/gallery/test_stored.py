@@ -234,3 +234,15 @@ def test_the_same_file_is_told_by_its_content(gallery: StoredGallery, people: Pa
     (people / "2.png").unlink()
     assert gallery._is_file_of(hit, query), "its digest is stored"
     assert not gallery._is_file_of(hit, replace(query, content=query.content + b"x"))
+
+
+def test_feedback_names_rows_and_images(gallery: StoredGallery, people: Path, tmp_path: Path) -> None:
+    gallery.add(people)
+    assert gallery.confirm(people / "3.png", 1).a == 3, "an image that is in the gallery is its row"
+    other = tmp_path / "other.png"
+    Image.new("RGB", (32, 64), "red").save(other)
+    assert gallery.reject(other, 2).a == hashlib.sha256(other.read_bytes()).hexdigest()
+    gallery.confirm(0, 4)
+    assert gallery.feedback.pairs() == [(0, 4, True), (1, 3, True)]
+    gallery.delete([4])
+    assert gallery.feedback.pairs() == [(1, 3, True)]

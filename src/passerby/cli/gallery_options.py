@@ -34,6 +34,8 @@ BeforeOption = Annotated[
     str | None,
     typer.Option("--before", metavar="TIME", help="Only images from before this moment, e.g. 2024-05-01T12:30."),
 ]
+RowOrImageArgument = Annotated[str, typer.Argument(metavar="ID|IMAGE", help="Row by its ID, or an image.")]
+OtherRowArgument = Annotated[int, typer.Argument(metavar="ID", help="Row by its ID, as a search shows it.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Delete without asking.")]
 
 
@@ -62,6 +64,25 @@ def open_gallery(
         keypoints=keypoints,
     )
     return StoredGallery(load(run, options), store, root)
+
+
+def answer(gallery: Path, a: str, b: int, *, same: bool) -> None:
+    """Record whether an image, or a row, and a row show the same person."""
+    from passerby.gallery.feedback.pairs import Feedback
+    from passerby.gallery.ingest.ingest import content_digest
+    from passerby.gallery.store import Store
+    from passerby.inference.images import query_image
+
+    if a.isdecimal():
+        side: int | str = int(a)
+    else:
+        image = query_image(a)
+        side = content_digest(image.source, image.sample.path).hex()
+    given = Feedback(Store(gallery)).answer(side, b, same=same)
+    first = f"row {given.a}" if isinstance(given.a, int) else f"{a}, which is not in the gallery,"
+    typer.echo(
+        f"{first} and row {b}: {'the same person' if same else 'different people'}, as of version {given.version}."
+    )
 
 
 def delete_rows(store: Store, ids: list[int], *, yes: bool, what: str) -> None:

@@ -25,8 +25,10 @@ from passerby.data.images.open import QueryImage
 from passerby.data.keypoints.origin import KeypointOrigin
 from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError
 from passerby.gallery.compatibility import check_same_keypoints, check_same_model_of_store
+from passerby.gallery.feedback.notes import Judgement, Side
+from passerby.gallery.feedback.pairs import Feedback
 from passerby.gallery.gallery import DEFAULT_K, Gallery
-from passerby.gallery.ingest.ingest import Ingest
+from passerby.gallery.ingest.ingest import Ingest, content_digest
 from passerby.gallery.ingest.inputs import Input, open_input
 from passerby.gallery.ingest.options import IngestOptions
 from passerby.gallery.ingest.places import given_images
@@ -199,6 +201,24 @@ class StoredGallery(Gallery, on_disk=True):
         conditions = replace(where or Where(), attributes=asked)
         return self.store.undamaged(lambda: len(self.store.select(conditions)))
 
+    @property
+    def feedback(self) -> Feedback:
+        """The confirmed and rejected pairs."""
+        return Feedback(self.store)
+
+    def confirm(self, query: ImageInput | QueryImage | int, row: int) -> Judgement:
+        """Record that a query, an image or a row by its ID, shows the person of a row (see :class:`Feedback`).
+
+        Raises:
+            ConfigError: if a row does not exist, or both are the same.
+            OutputError: if the gallery cannot be written, or another process writes it.
+        """
+        return self.feedback.answer(_side(query), row, same=True)
+
+    def reject(self, query: ImageInput | QueryImage | int, row: int) -> Judgement:
+        """Record that a query shows another person than a row does (as :meth:`confirm`)."""
+        return self.feedback.answer(_side(query), row, same=False)
+
     def delete(self, ids: Iterable[int], *, scan: bool = True) -> Deleted:
         """Delete rows for good (:meth:`passerby.gallery.store.store.Store.delete`)."""
         return self.store.delete(ids, scan=scan)
@@ -308,6 +328,14 @@ def _labels(shard: Shard) -> pa.Table:
 def _known(column: pa.ChunkedArray) -> Tensor | None:
     """Return a column of numbers; ``None`` where any is unknown."""
     return None if column.null_count else torch.from_numpy(column.to_numpy().copy())
+
+
+def _side(query: ImageInput | QueryImage | int) -> Side:
+    """Return what feedback names an image by."""
+    if isinstance(query, int):
+        return query
+    image = query_image(query)
+    return content_digest(image.source, image.sample.path).hex()
 
 
 def _alike(shards: Iterable[Shard], query: Tensor, similarity: float) -> list[int]:

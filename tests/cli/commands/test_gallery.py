@@ -201,3 +201,21 @@ def test_what_is_no_gallery(run: Run, trained: Path, place: Path) -> None:
     done = run("gallery", "search", trained, place, query_of(place))
     assert done.code == 1
     assert "passerby gallery create" in done.err
+
+
+def test_feedback_is_recorded_listed_and_undone(run: Run, folder: Path, place: Path) -> None:
+    assert run("gallery", "confirm", folder, 1, 2).out == "row 1 and row 2: the same person, as of version 3.\n"
+    query = query_of(place)
+    assert "which is not in the gallery, and row 3: different people" in run("gallery", "reject", folder, query, 3).out
+    found = json.loads(run("gallery", "feedback", folder, "--json").out)["pairs"]
+    assert [(each["b"], each["same"]) for each in found] == [(2, True), (3, False)]
+    assert len(found[1]["a"]) == 64
+    assert "were rejected" in run("gallery", "feedback", folder, "--undo").out
+    assert "1 and 2: confirmed" in run("gallery", "feedback", folder).out
+    absent = run("gallery", "confirm", folder, 1, 999)
+    assert absent.code == 1
+    assert "no row has the ID 999" in absent.err
+    both = run("gallery", "feedback", folder, "--undo", "--drop", "pairs")
+    assert both.code == 1
+    assert run("gallery", "feedback", folder, "--drop", "pairs").code == 0
+    assert "0 answers" in run("gallery", "feedback", folder).out

@@ -60,4 +60,5 @@ def files(store: Store) -> set[str]:
 
 def named(store: Store) -> set[str]:
     """Return the files that a gallery consists of."""
-    return {"manifest.json", *(f"shards/{name}" for name in store.manifest.names())}
+    notes = {f"notes/{name}" for name in store.manifest.note_names()}
+    return {"manifest.json", *(f"shards/{name}" for name in store.manifest.names()), *notes}

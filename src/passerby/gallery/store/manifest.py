@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, ValidationError
 
@@ -20,8 +20,10 @@ FORMAT = 2
 """The format of galleries on disk."""
 MANIFEST, PARTIAL = "manifest.json", ".manifest.partial"
 """The name of the manifest, and the one under which it is written first."""
-SHARDS, SET_ASIDE = "shards", "set-aside"
-"""The folders of the shards, and of those that are damaged."""
+SHARDS, SET_ASIDE, NOTES = "shards", "set-aside", "notes"
+"""The folders of the shards, of those that are damaged, and of what people have said about rows."""
+NoteKind: TypeAlias = Literal["pairs", "groups"]
+"""The kinds of notes (:mod:`passerby.gallery.feedback.notes`)."""
 _Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Count = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -37,6 +39,14 @@ class ShardEntry(Frozen):
     """The digest of its file."""
     parts: dict[str, _Digest]
     """The digests of groups of its columns (:mod:`passerby.gallery.store.shard`), each checked before it is used."""
+
+
+class NoteEntry(Frozen):
+    """One file of notes, as the manifest names it."""
+
+    name: Annotated[str, Field(pattern=r"^[0-9a-f]{16}\.json$")]
+    bytes: _Count
+    sha256: _Digest
 
 
 class LostShard(Frozen):
@@ -65,6 +75,8 @@ class Manifest(Frozen):
     """The shards, by the IDs of their rows."""
     lost: tuple[LostShard, ...] = ()
     """The shards that were set aside."""
+    notes: dict[NoteKind, NoteEntry] = Field(default_factory=dict)
+    """The notes: what people have said about rows, by kind."""
 
     @cached_property
     def origin(self) -> Origin:
@@ -79,6 +91,10 @@ class Manifest(Frozen):
     def names(self) -> frozenset[str]:
         """Return the names of the shards' files."""
         return frozenset(shard.name for shard in self.shards)
+
+    def note_names(self) -> frozenset[str]:
+        """Return the names of the notes' files."""
+        return frozenset(note.name for note in self.notes.values())
 
 
 def origin_values(origin: Origin) -> dict[str, Any]:

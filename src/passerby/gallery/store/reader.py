@@ -12,12 +12,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passerby.errors import DatasetLayoutError, OutputError, ProtocolError, ShapeError
-from passerby.gallery.store.manifest import MANIFEST, PARTIAL, SHARDS, Manifest, read_manifest
+from passerby.gallery.feedback.notes import KINDS, Note, damaged_note, read_note
+from passerby.gallery.store.manifest import MANIFEST, PARTIAL, SHARDS, Manifest, NoteEntry, NoteKind, read_manifest
 from passerby.gallery.store.results import Found
 from passerby.gallery.store.search import Selection, places_of, search
 from passerby.gallery.store.shard import DamagedShardError, Shard
 from passerby.gallery.store.where import Where
-from passerby.gallery.store.writer import Writer, writing
+from passerby.gallery.store.writer import Writer, unnamed, writing
 
 _LOG = logging.getLogger(__name__)
 _TRIES = 20
@@ -44,6 +45,7 @@ class Reader:
         self._seen = b""
         self._damaged: set[str] = set()
         self._writer: Writer | None = None
+        self._notes: dict[NoteKind, tuple[NoteEntry, Note]] = {}
         self._tidy()
         self.refresh()
 
@@ -125,6 +127,27 @@ class Reader:
         masks = [(shard, where.mask(shard)) for shard in self.shards]
         return [int(i) for shard, mask in masks for i in shard.ids[mask]]
 
+    def note(self, kind: NoteKind) -> Note:
+        """Return what people have said about rows, of the newest version; an empty note if nothing was said.
+
+        Raises:
+            DatasetLayoutError: if it is damaged.
+        """
+        for _ in range(_TRIES):
+            self.refresh()
+            entry = self.manifest.notes.get(kind)
+            if entry is None:
+                return KINDS[kind]()
+            if kind not in self._notes or self._notes[kind][0] != entry:
+                try:
+                    self._notes[kind] = entry, read_note(self.path, kind, entry)
+                except FileNotFoundError:
+                    if not self.refresh():
+                        raise damaged_note(self.path, kind, entry, "its file is missing") from None
+                    continue
+            return self._notes[kind][1]
+        raise DatasetLayoutError(f"'{self.path}' changes faster than it can be read. Fix: try again")
+
     def _found(self, query: Tensor, k: int, conditions: Sequence[Where]) -> list[list[Found]]:
         found: list[list[Found]] = [[] for _ in conditions]
         groups: dict[int, list[int]] = {}
@@ -188,9 +211,7 @@ class Reader:
 
     def _tidy(self) -> None:
         """Remove what a killed writer left, unless another process writes or this one may not."""
-        named = read_manifest(self.path).names()
-        shards = self.path / SHARDS
-        left = [path.name for path in shards.iterdir() if path.name not in named] if shards.is_dir() else [SHARDS]
-        if left or (self.path / PARTIAL).exists():
+        manifest = read_manifest(self.path)
+        if not (self.path / SHARDS).is_dir() or unnamed(self.path, manifest) or (self.path / PARTIAL).exists():
             with suppress(OutputError), writing(self.path, patience=0):
                 pass

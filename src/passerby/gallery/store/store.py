@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +17,21 @@ import torch
 from numpy.typing import NDArray
 
 from passerby.data.keypoints.origin import KeypointOrigin
-from passerby.errors import ShapeError, WeightsError
+from passerby.errors import DatasetLayoutError, ShapeError, WeightsError
 from passerby.files import atomic_directory
+from passerby.gallery.feedback.notes import Note, Side, write_note
 from passerby.gallery.store import disk
 from passerby.gallery.store.compact import SHARD_ROWS, compacted
-from passerby.gallery.store.manifest import SET_ASIDE, SHARDS, Manifest, ShardEntry, origin_values, write_manifest
+from passerby.gallery.store.manifest import (
+    SET_ASIDE,
+    SHARDS,
+    Manifest,
+    NoteEntry,
+    NoteKind,
+    ShardEntry,
+    origin_values,
+    write_manifest,
+)
 from passerby.gallery.store.reader import Reader
 from passerby.gallery.store.results import Added, Deleted
 from passerby.gallery.store.scan import Needles
@@ -96,7 +106,8 @@ class Store(Reader):
     def delete(self, ids: Iterable[int], *, scan: bool = True) -> Deleted:
         """Delete rows: their shards are written anew without them, and the former files removed.
 
-        Shards that were set aside are removed, too: they may hold the same people.
+        Shards that were set aside are removed, too: they may hold the same people. So is what people have said about
+        deleted rows.
 
         Args:
             ids: the rows; unknown ones are passed over.
@@ -112,7 +123,7 @@ class Store(Reader):
             entries = self.undamaged(lambda: self._without(writer, wanted, needles))
             lost = self.lost
             if len(needles) or lost:
-                writer.commit(entries, lost=())
+                writer.commit(entries, lost=(), notes=self._notes_without(writer, wanted))
             aside = self.path / SET_ASIDE
             disk.remove(list(aside.iterdir()) if aside.is_dir() else ())
             self.refresh()
@@ -128,6 +139,26 @@ class Store(Reader):
             new &= ~pc.is_in(given, value_set=shard.column("content")).to_numpy(zero_copy_only=False)
         return new
 
+    def change_note(self, kind: NoteKind, change: Callable[[Note, int], Note]) -> Note:
+        """Replace a note by what a function makes of it and of the version that will hold it; it is then on the disk.
+
+        A note without content is removed.
+
+        Raises:
+            DatasetLayoutError: if the note is damaged.
+            OutputError: if the gallery cannot be written, or another process writes it.
+        """
+        with self._changing() as writer:
+            note = change(self.note(kind), writer.manifest.version + 1)
+            self._replace_note(writer, kind, note)
+            return note
+
+    def drop_note(self, kind: NoteKind) -> None:
+        """Remove a note, damaged or not (raises as :meth:`change_note`, but for damage)."""
+        with self._changing() as writer:
+            if kind in writer.manifest.notes:
+                self._replace_note(writer, kind, None)
+
     def compact(self) -> None:
         """Merge small shards where there are many; :meth:`add` and :meth:`delete` do so themselves."""
         with self._changing() as writer:
@@ -142,6 +173,41 @@ class Store(Reader):
                 yield writer
             finally:
                 self._writer = None
+
+    def _replace_note(self, writer: Writer, kind: NoteKind, note: Note | None) -> None:
+        notes = {name: entry for name, entry in writer.manifest.notes.items() if name != kind}
+        if note is not None and note != type(note)():
+            notes[kind] = write_note(self.path, note)
+        writer.commit(writer.manifest.shards, notes=notes)
+        self.refresh()
+
+    def _notes_without(self, writer: Writer, ids: NDArray[np.int64]) -> dict[NoteKind, NoteEntry]:
+        """Return the notes without what names deleted or lost rows; damaged notes are dropped, as shards are."""
+        kept, notes = dict(writer.manifest.notes), writer.manifest.notes
+        if not notes:
+            return kept
+        rows = {row for shard in self.shards for row in shard.ids[~np.isin(shard.ids, ids)].tolist()}
+        contents = {
+            content.hex()
+            for shard in self.shards
+            for content in shard.column("content").filter(pa.array(np.isin(shard.ids, ids))).to_pylist()
+        }
+
+        def gone(side: Side) -> bool:
+            return side in contents if isinstance(side, str) else side not in rows
+
+        for kind in notes:
+            try:
+                note = self.note(kind)
+            except DatasetLayoutError as error:
+                _LOG.warning("%s", error)
+                del kept[kind]
+                continue
+            if (changed := note.without(gone)) != note:
+                del kept[kind]
+                if changed != type(changed)():
+                    kept[kind] = write_note(self.path, changed)
+        return kept
 
     def _without(self, writer: Writer, ids: NDArray[np.int64], needles: Needles) -> list[ShardEntry]:
         """Return the shards without some rows, those that hold any of them written anew."""

@@ -13,7 +13,9 @@ import pyarrow.compute as pc
 from jaxtyping import Float
 from torch import Tensor
 
-from passerby.gallery.store.manifest import MANIFEST, SET_ASIDE, SHARDS, Manifest, ShardEntry, read_manifest
+from passerby.errors import DatasetLayoutError, without_fix
+from passerby.gallery.feedback.notes import Pairs
+from passerby.gallery.store.manifest import MANIFEST, NOTES, SET_ASIDE, SHARDS, Manifest, ShardEntry, read_manifest
 from passerby.gallery.store.reader import Reader
 from passerby.gallery.store.scan import Needles
 from passerby.gallery.store.shard import DamagedShardError, Shard
@@ -64,6 +66,7 @@ def _checked(reader: Reader, vectors: Tensor | None, contents: Sequence[bytes], 
     problems = [*_in_manifest(folder, manifest), *_in_folder(folder, manifest)]
     for entry in manifest.shards:
         problems += _in_shard(folder, manifest, entry)
+    problems += _in_notes(reader, contents)
     if here := sorted(set(reader.ids()) & set(ids)):
         problems.append(f"{len(here):,} rows that should be absent are there, the first with the ID {here[0]}")
     problems += _present(reader, vectors, contents)
@@ -78,6 +81,7 @@ def _in_manifest(folder: Path, manifest: Manifest) -> Iterator[str]:
 
 def _in_folder(folder: Path, manifest: Manifest) -> Iterator[str]:
     known = {MANIFEST, LOCK, WRITER, *(f"{SHARDS}/{name}" for name in manifest.names())}
+    known |= {f"{NOTES}/{name}" for name in manifest.note_names()}
     known |= {f"{SET_ASIDE}/{lost.name}" for lost in manifest.lost}
     for file in sorted(file for file in folder.rglob("*") if not file.is_dir()):
         if (name := file.relative_to(folder).as_posix()) not in known:
@@ -97,6 +101,18 @@ def _in_shard(folder: Path, manifest: Manifest, entry: ShardEntry) -> Iterator[s
     else:
         if (np.diff(shard.ids) <= 0).any() or int(shard.ids[-1]) >= manifest.next_id:
             yield f"the shard {entry.name} has IDs that do not ascend, or were never given"
+
+
+def _in_notes(reader: Reader, contents: Sequence[bytes]) -> Iterator[str]:
+    wanted = {content.hex() for content in contents}
+    for kind in reader.manifest.notes:
+        try:
+            note = reader.note(kind)
+        except DatasetLayoutError as error:  # noqa: PERF203 - two notes at most
+            yield without_fix(error)
+        else:
+            if isinstance(note, Pairs) and (named := sum(each.a in wanted for each in note.judgements)):
+                yield f"{named:,} answers about pairs are of images that should be absent, by their content"
 
 
 def _present(reader: Reader, vectors: Tensor | None, contents: Sequence[bytes]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -15,11 +15,14 @@ from passerby.errors import DatasetLayoutError, OutputError
 from passerby.files import file_lock
 from passerby.gallery.store import disk
 from passerby.gallery.store.manifest import (
+    NOTES,
     PARTIAL,
     SET_ASIDE,
     SHARDS,
     LostShard,
     Manifest,
+    NoteEntry,
+    NoteKind,
     ShardEntry,
     origin_values,
     read_manifest,
@@ -54,10 +57,11 @@ class Writer:
         next_id: int | None = None,
         lost: Sequence[LostShard] | None = None,
         origin: Origin | None = None,
+        notes: Mapping[NoteKind, NoteEntry] | None = None,
     ) -> Manifest:
         """Replace the manifest by one with these shards; when this returns, the change is on the disk.
 
-        Files of shards that are named no more are removed after that.
+        Files of shards and notes that are named no more are removed after that.
         """
         disk.sync_folder(self.folder / SHARDS)
         former = self.manifest
@@ -68,12 +72,14 @@ class Writer:
                 "next_id": former.next_id if next_id is None else next_id,
                 "made_by": former.made_by if origin is None else origin_values(origin),
                 "lost": former.lost if lost is None else tuple(lost),
+                "notes": former.notes if notes is None else dict(notes),
             }
         )
         write_manifest(self.folder, manifest)
         self.manifest = manifest
-        gone = former.names() - manifest.names()
-        disk.remove(self.folder / SHARDS / name for name in sorted(gone))
+        gone = [self.folder / SHARDS / name for name in sorted(former.names() - manifest.names())]
+        gone += [self.folder / NOTES / name for name in sorted(former.note_names() - manifest.note_names())]
+        disk.remove(gone)
         return manifest
 
     def set_aside(self, damaged: Sequence[DamagedShardError]) -> Manifest:
@@ -94,11 +100,17 @@ class Writer:
 
     def clean(self) -> None:
         """Remove what a killed or failed writer left: files that the manifest on the disk does not name."""
-        named = read_manifest(self.folder).names()
-        left = [path for path in (self.folder / SHARDS).iterdir() if path.name not in named]
+        left = unnamed(self.folder, read_manifest(self.folder))
         left += [path for path in (self.folder / PARTIAL,) if path.exists()]
         if left:
             disk.remove(left)
+
+
+def unnamed(folder: Path, manifest: Manifest) -> list[Path]:
+    """Return the files of shards and notes that a manifest does not name."""
+    named = {SHARDS: manifest.names(), NOTES: manifest.note_names()}
+    places = [(folder / place, names) for place, names in named.items() if (folder / place).is_dir()]
+    return [path for place, names in places for path in place.iterdir() if path.name not in names]
 
 
 @contextmanager
