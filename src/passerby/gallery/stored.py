@@ -23,12 +23,14 @@ from passerby.data.attributes.query import AttributeQuery
 from passerby.data.dataset import Split
 from passerby.data.images.open import QueryImage
 from passerby.data.keypoints.origin import KeypointOrigin
+from passerby.data.names.pattern import NamePattern
 from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError
 from passerby.gallery.compatibility import check_same_keypoints, check_same_model_of_store
 from passerby.gallery.feedback.notes import Judgement, Side
 from passerby.gallery.feedback.pairs import Feedback
 from passerby.gallery.gallery import DEFAULT_K, Gallery
-from passerby.gallery.ingest.ingest import Ingest, content_digest
+from passerby.gallery.ingest.contents import content_digest
+from passerby.gallery.ingest.ingest import Ingest
 from passerby.gallery.ingest.inputs import Input, open_input
 from passerby.gallery.ingest.options import IngestOptions
 from passerby.gallery.ingest.places import given_images
@@ -109,6 +111,9 @@ class StoredGallery(Gallery, on_disk=True):
         taken: str | int | None = None,
         tags: Collection[str] = (),
         collection: str | None = None,
+        names: str | None = None,
+        thumbnails: bool = False,
+        blur: bool | None = None,
         strict: bool = False,
         progress: Callable[[int], object] | None = None,
     ) -> AddedImages:
@@ -124,6 +129,10 @@ class StoredGallery(Gallery, on_disk=True):
             taken: when they were taken: a date or a date with a time, or milliseconds of Unix time.
             tags: words to search by.
             collection: the name of the part of the gallery that they belong to.
+            names: a pattern of their names, such as ``{camera}/{date}_{time}``
+                (:class:`~passerby.data.names.pattern.NamePattern`).
+            thumbnails: whether to keep a small JPEG of each.
+            blur: whether to blur heads in it; ``None``: unless the images are synthetic.
             strict: whether the first image that cannot be read is an error.
             progress: called with the number of images after each batch.
 
@@ -140,6 +149,9 @@ class StoredGallery(Gallery, on_disk=True):
             taken=moment(taken) if isinstance(taken, str) else taken,
             tags=tuple(tags),
             collection=collection,
+            names=None if names is None else NamePattern(names),
+            thumbnails=thumbnails,
+            blur=blur,
             strict=strict,
         )
         if isinstance(images, (str, Path)):
@@ -222,6 +234,15 @@ class StoredGallery(Gallery, on_disk=True):
     def delete(self, ids: Iterable[int], *, scan: bool = True) -> Deleted:
         """Delete rows for good (:meth:`passerby.gallery.store.store.Store.delete`)."""
         return self.store.delete(ids, scan=scan)
+
+    def thumbnail(self, row: int) -> bytes | None:
+        """Return the small JPEG of an image by its row's ID; ``None`` if none was made.
+
+        Raises:
+            DatasetLayoutError: if there is no such row.
+        """
+        self.store.refresh()
+        return self.store.undamaged(lambda: _thumbnail(self.store.shards, row))
 
     def like(self, image: ImageInput | QueryImage, similarity: float) -> list[int]:
         """Return the IDs of all images, junk too, whose cosine with an image is at least ``similarity``."""
@@ -336,6 +357,14 @@ def _side(query: ImageInput | QueryImage | int) -> Side:
         return query
     image = query_image(query)
     return content_digest(image.source, image.sample.path).hex()
+
+
+def _thumbnail(shards: Iterable[Shard], row: int) -> bytes | None:
+    for shard in shards:
+        place = int(np.searchsorted(shard.ids, row))
+        if place < len(shard) and shard.ids[place] == row:
+            return shard.thumbnail(place)
+    raise DatasetLayoutError(f"the gallery has no row {row}. Fix: give the ID of a hit")
 
 
 def _alike(shards: Iterable[Shard], query: Tensor, similarity: float) -> list[int]:

@@ -35,6 +35,7 @@ def embed(
     with_local: bool = False,
     flip_tta: bool = False,
     parts: PartMaker | None = None,
+    reader: Source | None = None,
     on_broken: OnBroken | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Embeddings:
@@ -47,6 +48,7 @@ def embed(
             average scores.
         parts: cuts the images, for a model whose card asks for parts; how many were cut by the mean pose is logged
             (:func:`~passerby.data.keypoints.crops.warn_mean_pose`).
+        reader: reads the images instead of ``source``, by the same names; it may have read them before.
         on_broken: called with each sample whose image cannot be read, and the error; if it returns, the image is left
             out. By default the first one is an error.
         progress: called with the number of images after each batch.
@@ -67,7 +69,7 @@ def embed(
     broken: set[str] = set()
     names = (s.path for s in samples if s.path not in broken)
     noted = None if on_broken is None else _noting(broken, on_broken)
-    batches = read_batches(source, samples, size, batch_size=batch_size, threads=threads, on_broken=noted)
+    batches = read_batches(reader or source, samples, size, batch_size=batch_size, threads=threads, on_broken=noted)
     inputs: Iterable[tuple[Tensor, Tensor | None]] = ((images, None) for images in batches)
     if parts:
         inputs = cut_ahead(parts.cutter, _located(batches, names, parts, fallen), threads=threads)

@@ -190,6 +190,7 @@ class Model:
         *,
         with_local: bool = False,
         flip_tta: bool | None = None,
+        reader: Source | None = None,
         on_broken: OnBroken | None = None,
         progress: Callable[[int], object] | None = None,
     ) -> Embeddings:
@@ -203,6 +204,7 @@ class Model:
             with_local=with_local,
             flip_tta=bool(self.options.flip_tta if flip_tta is None else flip_tta),
             parts=self.part_maker(source),
+            reader=reader,
             on_broken=on_broken,
             progress=progress,
         )

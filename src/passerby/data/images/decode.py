@@ -34,7 +34,7 @@ MAX_SCANS = 200
 """The most scans of a JPEG that are decoded: a progressive one has about 10."""
 MAX_SCANNED_PIXELS = 16 * MAX_PIXELS
 """The most pixels of all scans together, since each scan passes over the whole image."""
-_DAMAGE = (
+DAMAGE = (
     OSError,
     SyntaxError,
     ValueError,
@@ -65,7 +65,7 @@ def decode(content: bytes, *, name: str) -> Image.Image:
         ) from None
     except UnidentifiedImageError:
         raise ImageError(f"{name}: not an image ({_kind(content)}). Fix: remove it") from None
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ImageError(f"{name}: not a whole image ({error}); {len(content):,} bytes read. Fix: replace it") from None
 
 

@@ -41,9 +41,13 @@ def list_images(place: str | Path, split: Split | Literal["all"] | None = None) 
 
 
 def list_images_and_splits(
-    place: str | Path, split: Split | Literal["all"] | None = None
+    place: str | Path, split: Split | Literal["all"] | None = None, *, expect_labels: bool = True
 ) -> tuple[Source, tuple[Sample, ...], tuple[str | None, ...]]:
-    """Return what :func:`list_images` does, and the split of each image; ``None`` where the place is no dataset."""
+    """Return what :func:`list_images` does, and the split of each image; ``None`` where the place is no dataset.
+
+    Args:
+        expect_labels: whether to warn of folders that look like labels, and are not read as such.
+    """
     source, dataset = _opened(place)
     splits: tuple[str | None, ...]
     if dataset is None:
@@ -54,7 +58,8 @@ def list_images_and_splits(
         names = source.names()
         samples = tuple(Sample(path=name) for name in names if is_image(name))
         warn_unread(source, unread_of(source))
-        warn_unlabeled(source, len(samples), registry.explain(names))
+        if expect_labels:
+            warn_unlabeled(source, len(samples), registry.explain(names))
         splits = (None,) * len(samples)
     elif split in SPLITS or (split is None and dataset.gallery):
         name = split if split in SPLITS else "gallery"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -14,9 +14,11 @@ from passerby.data.keypoints.origin import KeypointOrigin
 from passerby.data.source import Source
 from passerby.errors import DatasetLayoutError, ImageError, PasserbyError
 from passerby.gallery.compatibility import check_same_keypoints
+from passerby.gallery.ingest.contents import Contents, Read
 from passerby.gallery.ingest.inputs import Input, Known, Part
 from passerby.gallery.ingest.options import IngestOptions
 from passerby.gallery.ingest.result import AddedImages
+from passerby.gallery.ingest.thumbnails import Thumbnails
 from passerby.gallery.store import Store
 from passerby.gallery.store.table import Facts
 from passerby.gallery.stored_images import reference
@@ -27,13 +29,14 @@ CHUNK = 1024
 """The number of images that are embedded before they are written: what a killed process has to do again, at most."""
 
 
-def content_digest(source: Source, name: str) -> bytes:
-    """Return the SHA-256 of an image's file; of a generated image, of what identifies it, without rendering it.
+@dataclass(frozen=True)
+class _Chunk:
+    """Some images whose files are read."""
 
-    Raises:
-        DatasetLayoutError: if it cannot be read.
-    """
-    return hashlib.sha256(source.digest(name) if source.is_generated else source.read(name)).digest()
+    part: Part
+    contents: Contents
+    thumbnails: Thumbnails | None
+    read: list[Read | DatasetLayoutError]
 
 
 class Ingest:
@@ -63,36 +66,56 @@ class Ingest:
             keypoints = self.model.keypoint_origin(part.source)
             if len(self.store):
                 check_same_keypoints(self.store.manifest.origin.keypoints, keypoints, str(self.store.path))
-            for chunk in chunks(part, CHUNK):
-                self._add(chunk, keypoints)
+            self._add_part(part, keypoints)
 
-    def _add(self, part: Part, keypoints: KeypointOrigin | None) -> None:
-        digests = self._digests(part)
-        new = self.store.unknown(list(digests.values()))
-        rows = [row for row, is_new in zip(digests, new, strict=True) if is_new]
-        self.result.known += len(digests) - len(rows)
-        self._progress(len(digests) - len(rows))
-        embeddings = self._embedded(part.source, [part.samples[row] for row in rows])
+    def drain(self) -> AddedImages:
+        """Return what was added since the last call."""
+        found, self.result = self.result, AddedImages()
+        return found
+
+    def _add_part(self, part: Part, keypoints: KeypointOrigin | None) -> None:
+        """Add a part in chunks; the files of the next chunk are read while one is embedded."""
+        thumbnails = Thumbnails(part.source, blur=self.options.blur) if self.options.thumbnails else None
+        contents = Contents(part.source, thumbnails=thumbnails, with_time=self.options.taken is None)
+        waiting = iter(chunks(part, CHUNK))
+        with ThreadPoolExecutor(1) as ahead:
+            chunk = next(waiting, None)
+            reading = ahead.submit(contents.read_ahead, chunk.samples) if chunk else None
+            while chunk is not None and reading is not None:
+                read, following = reading.result(), next(waiting, None)
+                reading = ahead.submit(contents.read_ahead, following.samples) if following else None
+                self._add(_Chunk(chunk, contents, thumbnails, read), keypoints)
+                chunk = following
+
+    def _add(self, chunk: _Chunk, keypoints: KeypointOrigin | None) -> None:
+        part, rows = chunk.part, self._new(chunk)
+        embeddings = self._embedded(chunk, [part.samples[row] for row in rows])
         if embeddings is None:
             return
         kept = dict.fromkeys(embeddings.paths)
-        rows = [row for row in rows if part.samples[row].path in kept]
-        facts = self._facts(part.source, [part.known[row] for row in rows], [digests[row] for row in rows])
+        facts = self._facts(chunk, [row for row in rows if part.samples[row].path in kept])
         added = self.store.add(self._with_camera(embeddings), facts, keypoints=keypoints)
         self.result.ids += added.ids
         self.result.known += added.known
 
-    def _digests(self, part: Part) -> dict[int, bytes]:
+    def _new(self, chunk: _Chunk) -> list[int]:
+        """Return which images of a chunk the gallery does not hold; the others are counted, and forgotten."""
         found = {}
-        for row, sample in enumerate(part.samples):
-            try:
-                found[row] = content_digest(part.source, sample.path)
-            except DatasetLayoutError as error:  # noqa: PERF203 - a file is read
-                self._note(part.source, sample, error)
+        for row, (sample, read) in enumerate(zip(chunk.part.samples, chunk.read, strict=True)):
+            if isinstance(read, Read):
+                found[row] = read.digest
+            else:
+                self._note(chunk.part.source, sample, read)
                 self._progress(1)
-        return found
+        new = self.store.unknown(list(found.values()))
+        known = [row for row, is_new in zip(found, new, strict=True) if not is_new]
+        chunk.contents.forget([chunk.part.samples[row].path for row in known])
+        self.result.known += len(known)
+        self._progress(len(known))
+        return [row for row, is_new in zip(found, new, strict=True) if is_new]
 
-    def _embedded(self, source: Source, samples: Sequence[Sample]) -> Embeddings | None:
+    def _embedded(self, chunk: _Chunk, samples: Sequence[Sample]) -> Embeddings | None:
+        source = chunk.part.source
         before = len(self.result.broken)
         if not samples:
             return None
@@ -100,6 +123,7 @@ class Ingest:
             return self.model.embed_samples(
                 source,
                 samples,
+                reader=chunk.contents,
                 with_local=self._with_local,
                 on_broken=lambda sample, error: self._note(source, sample, error),
                 progress=self._progress,
@@ -109,19 +133,34 @@ class Ingest:
                 raise
             return None  # all of them are broken, which the result tells
 
-    def _facts(self, source: Source, known: Sequence[Known], contents: Sequence[bytes]) -> Facts:
-        options = self.options
+    def _facts(self, chunk: _Chunk, rows: Sequence[int]) -> Facts:
+        options, samples = self.options, [chunk.part.samples[row] for row in rows]
+        known, read = [chunk.part.known[row] for row in rows], [chunk.read[row] for row in rows]
+        of_files = [each.taken if isinstance(each, Read) else None for each in read]
+        taken = [self._taken(each, of_file) for each, of_file in zip(known, of_files, strict=True)]
+        self.result.from_exif += sum(a.taken is None and b is not None for a, b in zip(known, of_files, strict=True))
+        cameras = [s.camid if each.camera is None else each.camera for s, each in zip(samples, known, strict=True)]
+        people = [s.pid if each.person is None else each.person for s, each in zip(samples, known, strict=True)]
         return Facts(
-            content=contents,
-            place=source.place,
+            content=[each.digest for each in read if isinstance(each, Read)],
+            cameras=cameras if options.camera is None else None,
+            people=people,
+            place=chunk.part.source.place,
             splits=[each.split for each in known],
-            taken=[options.taken if each.taken is None else each.taken for each in known],
+            taken=taken,
             tracklets=[each.tracklet for each in known],
             seen=[each.seen for each in known],
+            thumbnails=None if (small := chunk.thumbnails) is None else small.jpegs([s.path for s in samples]),
             added=int(time.time() * 1000),
             tags=options.tags,
             collection=options.collection,
         )
+
+    def _taken(self, known: Known, of_file: int | None) -> int | None:
+        """Return the moment of an image: the input knows it, or the user, or else the file."""
+        if known.taken is not None:
+            return known.taken
+        return of_file if self.options.taken is None else self.options.taken
 
     def _with_camera(self, embeddings: Embeddings) -> Embeddings:
         camera = self.options.camera

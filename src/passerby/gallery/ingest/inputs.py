@@ -27,16 +27,16 @@ class Known:
     """The facts that an input tells of one image beside its sample; ``None`` where it does not know."""
 
     split: str | None = None
+    camera: int | None = None
+    """The camera ID, where the sample has none."""
+    person: int | None = None
+    """The person ID, where the sample has none."""
     taken: int | None = None
     """The moment when the image was taken, in milliseconds of Unix time."""
     tracklet: int | None = None
     """The number of the image's tracklet, the tracklet's own within a :class:`Part`."""
     seen: tuple[int, int] | None = None
     """The first and the last moment of its tracklet, in milliseconds of Unix time."""
-
-
-NOTHING = Known()
-"""The facts of an image of which nothing is known, as of most."""
 
 
 @dataclass(frozen=True)
@@ -90,5 +90,14 @@ def open_input(text: str, options: IngestOptions) -> Input:
     Raises:
         DatasetLayoutError: if there is no such thing, or it holds no images.
     """
+    return (_kind_of(text) or INPUTS[PLACE]()).open(text, options)
+
+
+def is_special(text: str) -> bool:
+    """Return whether a text names something else than a place of images: a video, for example."""
+    return _kind_of(text) is not None
+
+
+def _kind_of(text: str) -> InputKind | None:
     kinds = (INPUTS[name]() for name in INPUTS if name != PLACE)
-    return next((kind for kind in kinds if kind.takes(text)), INPUTS[PLACE]()).open(text, options)
+    return next((kind for kind in kinds if kind.takes(text)), None)

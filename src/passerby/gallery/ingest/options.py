@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from passerby.data.dataset import Split
+from passerby.data.names.pattern import NamePattern
 from passerby.errors import ConfigError
 
 
@@ -28,6 +29,12 @@ class IngestOptions:
     """The words to search by."""
     collection: str | None = None
     """The name of the part of the gallery that they belong to."""
+    names: NamePattern | None = None
+    """The pattern of the images' names, where they tell more than is understood without it."""
+    thumbnails: bool = False
+    """A flag to keep a small JPEG of each image."""
+    blur: bool | None = None
+    """The flag to blur heads in thumbnails; ``None``: unless the images are synthetic."""
     strict: bool = False
     """A flag to stop at the first image that cannot be read."""
 

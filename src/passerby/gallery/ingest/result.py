@@ -15,5 +15,7 @@ class AddedImages:
     """The IDs of the new rows."""
     known: int = 0
     """The number of images that the gallery held already, by their content, or that were given twice."""
+    from_exif: int = 0
+    """The number of new images whose moment is that of their file's metadata."""
     broken: dict[str, PasserbyError] = field(default_factory=dict)
     """The images that cannot be read, by ``PLACE::NAME`` or the path of a file."""

@@ -285,7 +285,7 @@ def _selected(facts: Facts, mask: NDArray[np.bool_]) -> Facts:
     rows = np.flatnonzero(mask).tolist()
     given: dict[str, Any] = {
         name: [values[row] for row in rows]
-        for name in ("content", "splits", "taken", "tracklets", "seen", "thumbnails")
+        for name in ("content", "cameras", "people", "splits", "taken", "tracklets", "seen", "thumbnails")
         if (values := getattr(facts, name))
     }
     return replace(facts, **given)

@@ -63,6 +63,10 @@ class Facts:
 
     content: Sequence[bytes]
     """The SHA-256 of each file."""
+    cameras: Sequence[int | None] | None = None
+    """The camera IDs, where they are known of some images only; else the embeddings have them."""
+    people: Sequence[int | None] | None = None
+    """The person IDs, likewise."""
     place: str = ""
     """The folder, archive or dataset that holds the images; empty where each name tells it."""
     splits: Sequence[str | None] | None = None
@@ -85,8 +89,9 @@ def plain_table(embeddings: Embeddings, facts: Facts, *, first_id: int, ingest: 
     n = len(embeddings)
     columns: dict[str, Any] = {"id": pa.array(np.arange(first_id, first_id + n))}
     columns |= {name: lists(rows) for name in VECTORS if (rows := getattr(embeddings, name)) is not None}
-    for name, field in {"pid": "pids", "camid": "camids", "time": "times"}.items():
-        columns[name] = _integers(getattr(embeddings, field), n)
+    for name, values in (("pid", facts.people), ("camid", facts.cameras), ("time", None)):
+        known = getattr(embeddings, f"{name}s")
+        columns[name] = _integers(known, n) if values is None else pa.array(values, pa.int64())
     roles = torch.zeros(n) if embeddings.roles is None else embeddings.roles.cpu()
     columns["role"] = pa.array(roles.to(torch.int8).numpy())
     columns["taken"] = pa.array(facts.taken or [None] * n, pa.int64())

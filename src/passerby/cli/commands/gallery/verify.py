@@ -57,7 +57,7 @@ def _wanted(absent: list[str]) -> tuple[Tensor | None, list[bytes]]:
     """Return the embeddings of files, and the digests of images."""
     import torch
 
-    from passerby.gallery.ingest.ingest import content_digest
+    from passerby.gallery.ingest.contents import content_digest
     from passerby.inference.embeddings_file import read_embeddings
     from passerby.inference.images import collect_images
 
