@@ -69,7 +69,7 @@ def open_gallery(
 def answer(gallery: Path, a: str, b: int, *, same: bool) -> None:
     """Record whether an image, or a row, and a row show the same person."""
     from passerby.gallery.feedback.pairs import Feedback
-    from passerby.gallery.ingest.ingest import content_digest
+    from passerby.gallery.ingest.contents import content_digest
     from passerby.gallery.store import Store
     from passerby.inference.images import query_image
 
