@@ -36,6 +36,18 @@ BeforeOption = Annotated[
 ]
 RowOrImageArgument = Annotated[str, typer.Argument(metavar="ID|IMAGE", help="Row by its ID, or an image.")]
 OtherRowArgument = Annotated[int, typer.Argument(metavar="ID", help="Row by its ID, as a search shows it.")]
+EngineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="ADDRESS",
+        help="Database that proposes candidates, postgresql://… or milvus://… (default none).",
+    ),
+]
+EngineRequiredOption = Annotated[
+    bool,
+    typer.Option("--engine-required", help="Fail where the gallery's engine does not answer, not search all rows."),
+]
 YesOption = Annotated[bool, typer.Option("--yes", help="Delete without asking.")]
 
 
@@ -47,6 +59,7 @@ def open_gallery(
     batch_size: int = 64,
     keypoints: str | None = None,
     root: str | None = None,
+    engine_required: bool = False,
 ) -> StoredGallery:
     """Open a gallery with its model, which embeds as the gallery's images were embedded."""
     from passerby.gallery.store import Store
@@ -55,6 +68,8 @@ def open_gallery(
     from passerby.inference.options import InferenceOptions
 
     store = Store(gallery)
+    if store.engine is not None:
+        store.engine.required = engine_required
     origin = store.manifest.origin
     options = InferenceOptions(
         device=device,
@@ -111,6 +126,11 @@ def delete_rows(store: Store, ids: list[int], *, yes: bool, what: str) -> None:
         )
     proof = f": none of their vectors is in the {deleted.scanned:,} bytes of the folder" if deleted.scanned else ""
     typer.echo(f"{deleted.rows:,} rows were deleted from {store.path}{proof}.")
+    if store.engine is not None and deleted.rows:
+        typer.echo(
+            f"Files of the engine {store.engine.address} may hold their vectors until they are made anew: "
+            f"passerby gallery engine {store.path} rebuild"
+        )
 
 
 def _show(store: Store, ids: list[int], what: str) -> None:

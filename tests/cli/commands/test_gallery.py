@@ -219,3 +219,27 @@ def test_feedback_is_recorded_listed_and_undone(run: Run, folder: Path, place: P
     assert both.code == 1
     assert run("gallery", "feedback", folder, "--drop", "pairs").code == 0
     assert "0 answers" in run("gallery", "feedback", folder).out
+
+
+def test_an_engine_whose_address_is_wrong_or_that_does_not_answer(
+    run: Run, trained: Path, folder: Path, place: Path, tmp_path: Path
+) -> None:
+    with_password = "postgresql://me:hunter2@localhost/people"
+    for arguments in (("gallery", "create", trained, tmp_path / "new", "--engine", with_password),
+                      ("gallery", "engine", folder, "attach", with_password)):  # fmt: skip
+        done = run(*arguments)
+        assert done.code == 1
+        assert "PGPASSWORD" in done.err
+        assert "hunter2" not in done.err + done.out
+        assert not (tmp_path / "new").exists()
+    assert "no address" in run("gallery", "engine", folder, "attach", "mysql://localhost/people").err
+    assert "belongs to attach" in run("gallery", "engine", folder, "attach").err
+    assert "has no engine" in run("gallery", "engine", folder, "sync").err
+    before = Store(folder).version
+    closed = "postgresql://me@127.0.0.1:1/people"
+    assert run("gallery", "engine", folder, "attach", closed).code == 1
+    assert run("gallery", "create", trained, tmp_path / "new", "--engine", closed).code == 1
+    assert not (tmp_path / "new").exists()
+    assert Store(folder).version == before
+    assert json.loads(run("gallery", "engine", folder, "status", "--json").out)["engine"] is None
+    assert len(hits(run, trained, folder, query_of(place), "--engine-required")) > 4

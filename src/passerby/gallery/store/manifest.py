@@ -69,6 +69,10 @@ class Manifest(Frozen):
     dimensions: Annotated[int, Field(ge=1)]
     stripes: tuple[int, int] | None = None
     """The number of stripe vectors of each image and their length; ``None`` if they are not stored."""
+    shards_version: _Count = 0
+    """The version in which the shards were changed last; other versions change what is beside them."""
+    engine: str = ""
+    """The address of the engine that holds a copy of the vectors (:mod:`passerby.gallery.engines`); empty if none."""
     next_id: _Count = 0
     """The ID of the next row; none is used twice."""
     shards: tuple[ShardEntry, ...] = ()

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passerby.errors import DatasetLayoutError, OutputError, ProtocolError, ShapeError
+from passerby.gallery.engines.attached import Attached
 from passerby.gallery.feedback.notes import KINDS, Note, damaged_note, read_note
 from passerby.gallery.store.manifest import MANIFEST, PARTIAL, SHARDS, Manifest, NoteEntry, NoteKind, read_manifest
 from passerby.gallery.store.results import Found
@@ -19,6 +20,7 @@ from passerby.gallery.store.search import Selection, places_of, search
 from passerby.gallery.store.shard import DamagedShardError, Shard
 from passerby.gallery.store.where import Where
 from passerby.gallery.store.writer import Writer, unnamed, writing
+from passerby.types import Ranking
 
 _LOG = logging.getLogger(__name__)
 _TRIES = 20
@@ -46,6 +48,7 @@ class Reader:
         self._damaged: set[str] = set()
         self._writer: Writer | None = None
         self._notes: dict[NoteKind, tuple[NoteEntry, Note]] = {}
+        self._engine: Attached | None = None
         self._tidy()
         self.refresh()
 
@@ -62,6 +65,21 @@ class Reader:
     def lost(self) -> int:
         """The number of rows of shards that were damaged and set aside."""
         return sum(each.rows for each in self.manifest.lost)
+
+    @property
+    def engine(self) -> Attached | None:
+        """The engine that proposes what searches compare; ``None`` if the gallery has none.
+
+        Raises:
+            ConfigError: if it is not of this version of passerby.
+        """
+        address = self.manifest.engine
+        if self._engine is not None and self._engine.address != address:
+            self._engine.close()
+            self._engine = None
+        if self._engine is None and address:
+            self._engine = Attached(str(self.path), self.manifest)
+        return self._engine
 
     def refresh(self) -> bool:
         """Read the newest version, and return whether there was one.
@@ -160,11 +178,16 @@ class Reader:
             selection = self.select(distinct[number])
             if not len(selection):
                 continue
-            ranking = search(selection, query[rows], min(k, len(selection)), normalize=self.manifest.origin.normalize)
+            ranking = self._ranked(selection, query[rows], min(k, len(selection)), distinct[number])
             for row, indices, distances in zip(rows, ranking.indices, ranking.distances.tolist(), strict=True):
                 places = places_of(selection, indices)
                 found[row] = [Found(*place, distance) for place, distance in zip(places, distances, strict=True)]
         return found
+
+    def _ranked(self, selection: Selection, query: Tensor, k: int, where: Where) -> Ranking:
+        if (engine := self.engine) is not None:
+            return engine.search(self.manifest, selection, query, k, where)
+        return search(selection, query, k, normalize=self.manifest.origin.normalize)
 
     def _stamp(self) -> bytes:
         """Return the first bytes of the manifest, its checksum: inodes and times of two versions may be the same."""

@@ -63,10 +63,10 @@ class Selection:
 def search(selection: Selection, query: Float[Tensor, "q d"], k: int, *, normalize: bool) -> Ranking:
     """Return the k nearest of the selected rows for each query; k is at most their number, and above 0."""
     if len(selection) <= max(DIRECT, k):
-        return _exact(selection, selection.rows(), query, k, normalize=normalize)
+        return rank_rows(selection, selection.rows(), query, k, normalize=normalize)
     step = max(1, CELLS // int(selection.starts[-1]))
     found = [
-        _exact(selection, _candidates(selection, part, k, normalize=normalize), part, k, normalize=normalize)
+        rank_rows(selection, _candidates(selection, part, k, normalize=normalize), part, k, normalize=normalize)
         for part in query.split(step)
     ]
     return Ranking(torch.cat([each.indices for each in found]), torch.cat([each.distances for each in found]))
@@ -107,7 +107,7 @@ def _selected(coarse: Quantized, mask: Mask, count: int) -> tuple[NDArray[np.int
     return places, few
 
 
-def _exact(
+def rank_rows(
     selection: Selection, rows: NDArray[np.int64], query: Float[Tensor, "q d"], k: int, *, normalize: bool
 ) -> Ranking:
     """Return the k nearest of some rows, which ascend, by the ranking core; of many rows, those of each run first."""

@@ -17,8 +17,11 @@ import torch
 from numpy.typing import NDArray
 
 from passerby.data.keypoints.origin import KeypointOrigin
-from passerby.errors import DatasetLayoutError, ShapeError, WeightsError
+from passerby.errors import ConfigError, DatasetLayoutError, ShapeError, WeightsError
 from passerby.files import atomic_directory
+from passerby.gallery.engines.address import parsed
+from passerby.gallery.engines.attached import Attached
+from passerby.gallery.engines.bring import Brought
 from passerby.gallery.feedback.notes import Note, Side, write_note
 from passerby.gallery.store import disk
 from passerby.gallery.store.compact import SHARD_ROWS, compacted
@@ -90,7 +93,7 @@ class Store(Reader):
         self._check_rows(embeddings)
         with self._changing() as writer:
             self.refresh()
-            new = self.unknown(facts.content)
+            before, new = self.manifest, self.unknown(facts.content)
             kept, known = embeddings[torch.from_numpy(new)], len(embeddings) - int(new.sum())
             first = writer.manifest.next_id
             if len(kept):
@@ -101,6 +104,7 @@ class Store(Reader):
                 writer.commit([*writer.manifest.shards, *entries], next_id=first + len(kept), origin=origin)
                 self.refresh()
                 self._compact_if_possible(writer)
+                self._tell_engine(before, np.empty(0, np.int64))
         return Added(tuple(range(first, first + len(kept))), known)
 
     def delete(self, ids: Iterable[int], *, scan: bool = True) -> Deleted:
@@ -119,7 +123,7 @@ class Store(Reader):
         wanted = np.unique(np.fromiter(ids, np.int64))
         with self._changing() as writer:
             self.refresh()
-            needles = Needles(self.manifest.dimensions)
+            before, needles = self.manifest, Needles(self.manifest.dimensions)
             entries = self.undamaged(lambda: self._without(writer, wanted, needles))
             lost = self.lost
             if len(needles) or lost:
@@ -128,6 +132,7 @@ class Store(Reader):
             disk.remove(list(aside.iterdir()) if aside.is_dir() else ())
             self.refresh()
             self._compact_if_possible(writer)
+            self._tell_engine(before, wanted)
             scanned, found = needles.scan(self.path) if scan and len(needles) else (None, 0)
             return Deleted(len(needles), lost, scanned, found)
 
@@ -163,7 +168,92 @@ class Store(Reader):
         """Merge small shards where there are many; :meth:`add` and :meth:`delete` do so themselves."""
         with self._changing() as writer:
             self.refresh()
+            before = self.manifest
             self._compact(writer)
+            self._tell_engine(before, np.empty(0, np.int64))
+
+    def attach(self, url: str, *, progress: Callable[[int], object] | None = None) -> Brought:
+        """Attach an engine, and send it all rows; searches ask it from then on.
+
+        Args:
+            url: its address, without a password (:mod:`passerby.gallery.engines.address`).
+            progress: called with the number of rows after each run.
+
+        Raises:
+            ConfigError: if the address is none, the engine cannot hold the vectors, or the gallery has one already.
+            EngineError: if it fails; the gallery is as before then.
+        """
+        with self._changing() as writer:
+            self.refresh()
+            if writer.manifest.engine:
+                raise ConfigError(
+                    f"the gallery has an engine already, {writer.manifest.engine}. Fix: passerby gallery engine "
+                    f"{self.path} detach"
+                )
+            coming = writer.manifest.model_copy(update={"engine": str(parsed(url))})
+            engine = Attached(str(self.path), coming)
+            brought = self.undamaged(lambda: engine.bring(coming, self.shards, progress=progress))
+            writer.commit(writer.manifest.shards, engine=coming.engine)
+            self.refresh()
+        return brought
+
+    def detach(self, *, drop: bool = True) -> None:
+        """Ask the engine no more.
+
+        Args:
+            drop: remove what it holds of the gallery.
+
+        Raises:
+            EngineError: if it fails to; the gallery is as before then.
+        """
+        with self._changing() as writer:
+            self.refresh()
+            if drop and self.engine is not None:
+                self.engine.engine.drop()
+            writer.commit(writer.manifest.shards, engine="")
+            self.refresh()
+
+    def sync(self, *, progress: Callable[[int], object] | None = None) -> Brought:
+        """Update the engine to what the gallery holds, after changes that it has missed.
+
+        Raises:
+            ConfigError: if the gallery has no engine.
+            EngineError: if it fails.
+        """
+        with self._changing():
+            self.refresh()
+            engine = self._own_engine()
+            return self.undamaged(lambda: engine.bring(self.manifest, self.shards, progress=progress))
+
+    def rebuild(self) -> list[str]:
+        """Make the engine's files anew, so that they hold no vectors of deleted rows.
+
+        Returns:
+            sentences on what is left to the database's administrator; empty if nothing is.
+
+        Raises:
+            ConfigError: if the gallery has no engine.
+            EngineError: if it fails.
+        """
+        with self._changing():
+            self.refresh()
+            engine = self._own_engine()
+            return self.undamaged(lambda: engine.rebuild(self.manifest, self.shards))
+
+    def _own_engine(self) -> Attached:
+        if self.engine is None:
+            raise ConfigError(
+                f"the gallery '{self.path}' has no engine. Fix: passerby gallery engine {self.path} attach ADDRESS"
+            )
+        return self.engine
+
+    def _tell_engine(self, before: Manifest, deleted: NDArray[np.int64]) -> None:
+        """Update the engine to a change; where shards were lost, their rows are found by comparing all IDs."""
+        if (engine := self.engine) is not None:
+            lost = before.lost or self.manifest.lost
+            self.undamaged(
+                lambda: engine.changed(self.manifest, self.shards, before.shards_version, None if lost else deleted)
+            )
 
     @contextmanager
     def _changing(self) -> Iterator[Writer]:

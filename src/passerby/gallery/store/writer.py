@@ -58,6 +58,7 @@ class Writer:
         lost: Sequence[LostShard] | None = None,
         origin: Origin | None = None,
         notes: Mapping[NoteKind, NoteEntry] | None = None,
+        engine: str | None = None,
     ) -> Manifest:
         """Replace the manifest by one with these shards; when this returns, the change is on the disk.
 
@@ -69,10 +70,12 @@ class Writer:
             update={
                 "version": former.version + 1,
                 "shards": tuple(shards),
+                "shards_version": former.version + 1 if tuple(shards) != former.shards else former.shards_version,
                 "next_id": former.next_id if next_id is None else next_id,
                 "made_by": former.made_by if origin is None else origin_values(origin),
                 "lost": former.lost if lost is None else tuple(lost),
                 "notes": former.notes if notes is None else dict(notes),
+                "engine": former.engine if engine is None else engine,
             }
         )
         write_manifest(self.folder, manifest)

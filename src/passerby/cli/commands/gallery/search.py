@@ -12,6 +12,7 @@ from passerby.cli.gallery_options import (
     BeforeOption,
     CameraOptions,
     CollectionOption,
+    EngineRequiredOption,
     GalleryArgument,
     PersonOptions,
     TagOptions,
@@ -60,6 +61,7 @@ def search(  # noqa: PLR0913 - options of a command
         str | None,
         typer.Option("--images", metavar="PLACE", help="Images of the gallery's rows (default where they were)."),
     ] = None,
+    engine_required: EngineRequiredOption = False,
     output: OptionalFigureOption = None,
     device: DeviceOption = "auto",
     keypoints: KeypointsOption = None,
@@ -86,7 +88,9 @@ def search(  # noqa: PLR0913 - options of a command
         tags=tag or (),
         collections=(collection,) if collection is not None else (),
     )
-    opened = open_gallery(run, gallery, device=device, keypoints=keypoints, root=images)
+    opened = open_gallery(
+        run, gallery, device=device, keypoints=keypoints, root=images, engine_required=engine_required
+    )
     wanted = None if attributes is None else attribute_query(attributes, schema_of(opened.model))
     hits = opened.search(image, k, attributes=wanted, where=where)
     answer = Answer(query, image, wanted, str(gallery), opened, hits)
