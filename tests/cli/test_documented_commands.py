@@ -42,6 +42,7 @@ ELSEWHERE = {
     r"^(figures|report) ": "slow to draw; tests/cli/figures and tests/cli/commands/test_report.py run them",
     r"^export |model\.onnx": "needs passerby[onnx]; tests/cli/commands/test_export.py runs it",
     r"^adapt ": "clusters of crops without labels; tests/training/adapt/test_adapt.py runs it",
+    r"^gallery engine ": "needs a server; tests/gallery/engines start one",
     r"^train pose": "the pose network; tests/cli/commands/test_train_pose.py runs it",
 }
 """The commands that are not run here, and why."""
