@@ -99,7 +99,9 @@ class Calibration:
 
     def possible(self, distances: Float[Tensor, "..."], *, prior: float | None = None) -> Bool[Tensor, "..."]:
         """Return of which pairs the verdict is *possible*; ``prior`` as in :meth:`probability`."""
-        return self.accepted(distances, SAME_AT) & (self.probability(distances, prior=prior) >= 0.5)
+        found = self.accepted(distances, SAME_AT)
+        found[found.clone()] = self.probability(distances[found], prior=prior) >= 0.5
+        return found
 
     def accepted(self, distances: Float[Tensor, "..."], rate: float) -> Bool[Tensor, "..."]:
         """Return which pairs are below the threshold of a false-match rate, with the margin; none without a threshold.

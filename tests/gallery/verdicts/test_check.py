@@ -21,7 +21,7 @@ from passerby.types import Embeddings, Protocol
 
 def calibration(near: float, *, fingerprint: str = "f", protocol: Protocol | None = None) -> Calibration:
     """Return a calibration of which every pair below ``near`` is possible."""
-    thresholds = (Threshold(1e-2, near), Threshold(1e-3, near), Threshold(1e-4, None))
+    thresholds = (Threshold(1e-2, 9.0), Threshold(1e-3, near), Threshold(1e-4, None))
     quality = CalibrationQuality(1, 1, 0.0, 0.0, ())
     how = protocol or Protocol()
     return Calibration(Sigmoid(0.0, 1.0), thresholds, 9, 9, how, fingerprint, "d:/there", "", 0, quality)
@@ -79,7 +79,21 @@ def test_the_number_of_expected_false_matches_is_said(monkeypatch: pytest.Monkey
     count = check.expected()
     assert count is not None
     assert 1.5 < count < 4
-    assert f"up to about {count:.0f} images of other people are possible for each query" in check.reason
+    assert f"about {count:.0f} images of other people may be possible for each query" in check.reason
+
+
+def test_larger_distances_than_calibrated_are_no_evidence_of_anything() -> None:
+    e = images(400)
+    known = calibration(0.1)
+    known = replace(known, curve=Sigmoid(50.0, 5.0), thresholds=(Threshold(1e-2, 0.2), *known.thresholds[1:]))
+    assert known.verdict(1.0)[1] == "no evidence"
+    check = DomainCheck.of(Rows.of(e), known)
+    assert check.verdict(1.0)[1] == "unsure"
+    assert check.found is not None
+    assert (check.state, check.found.near, check.to_dict()["distant"]) == ("holds", 0.0, True)
+    assert "Distances are larger here" in check.reason
+    fits = replace(known, thresholds=(Threshold(1e-2, share_below(e, 0.01)), Threshold(1e-3, 0.1)))
+    assert DomainCheck.of(Rows.of(e), fits).verdict(3.0)[1] == "no evidence"
 
 
 def test_memory_file_and_disk_agree(model: Model, people: Path, tmp_path: Path) -> None:

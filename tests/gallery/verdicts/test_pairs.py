@@ -24,12 +24,12 @@ def rows(n: int = 150, **known: Any) -> Rows:
     return Rows(**{**columns, **given}, distractor=distractor, read=lambda places: vectors[torch.from_numpy(places)])
 
 
-def found_pairs(of: Rows, *, across_cameras: bool = True) -> tuple[str, set[tuple[int, int]]]:
+def found_pairs(of: Rows) -> tuple[str, set[tuple[int, int]]]:
     """Return kind and rows of the pairs, once their distances are those of their rows."""
-    kind, places = chosen_pairs(of, across_cameras=across_cameras)
+    kind, places = chosen_pairs(of)
     vectors = of.read(np.arange(len(of)))
     expected = (vectors[torch.from_numpy(places.first)] - vectors[torch.from_numpy(places.second)]).square().sum(1)
-    compared = own_pairs(of, normalize=False, across_cameras=across_cameras)
+    compared = own_pairs(of, normalize=False)
     assert compared is not None
     torch.testing.assert_close(compared.distances, expected.double(), rtol=1e-4, atol=1e-4)
     ordered = [tuple(sorted(pair)) for pair in zip(places.first.tolist(), places.second.tolist(), strict=True)]
@@ -61,28 +61,25 @@ def test_overlapping_tracklets_of_one_camera(monkeypatch: pytest.MonkeyPatch) ->
     assert (kind, found) == ("tracklets", expected)
 
 
-def test_random_pairs_are_of_different_tracklets_and_cameras() -> None:
-    tracklet, camera = np.arange(150) // 5, np.arange(150) // 5 % 3
-    known = {"tracklet": tracklet, "camid": camera}
-    kind, found = found_pairs(rows(**known))
-    assert (kind, found) == ("random", {(a, b) for a, b in combinations(range(150), 2) if camera[a] != camera[b]})
-    _, found = found_pairs(rows(**known), across_cameras=False)
-    assert found == {(a, b) for a, b in combinations(range(150), 2) if tracklet[a] != tracklet[b]}
-    _, found = found_pairs(rows(camid=np.zeros(150)))  # no other camera: all pairs
+def test_random_pairs_are_of_different_tracklets() -> None:
+    tracklet = np.arange(150) // 5
+    kind, found = found_pairs(rows(tracklet=tracklet, camid=tracklet % 3))
+    assert (kind, found) == ("random", {(a, b) for a, b in combinations(range(150), 2) if tracklet[a] != tracklet[b]})
+    _, found = found_pairs(rows(camid=np.zeros(150)))
     assert len(found) == 150 * 149 // 2
 
 
 def test_few_pairs_of_people_give_way_to_random_ones() -> None:
     pid = [0, 1, *[UNKNOWN] * 148]
-    found = own_pairs(rows(pid=pid), normalize=True, across_cameras=True)
+    found = own_pairs(rows(pid=pid), normalize=True)
     assert found is not None
     assert (found.kind, found.same) == ("random", assumed_share(150))
-    assert own_pairs(rows(1), normalize=True, across_cameras=True) is None
+    assert own_pairs(rows(1), normalize=True) is None
 
 
 def test_a_large_gallery_is_sampled_and_the_answer_can_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SAMPLED", 100)
-    one, again, other = (own_pairs(rows(400), normalize=True, across_cameras=True, seed=s) for s in (5, 5, 6))
+    one, again, other = (own_pairs(rows(400), normalize=True, seed=s) for s in (5, 5, 6))
     assert one
     assert again
     assert other

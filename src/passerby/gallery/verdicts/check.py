@@ -2,17 +2,19 @@
 
 Verdicts are withheld where the estimated rate of false matches exceeds three times the stated one. Where it exceeds it
 by less, verdicts get a further margin with which it does not. P(same person) is that of the gallery's size: the share
-of pairs of one person is at most the assumed one, which falls as a gallery grows.
+of pairs of one person is at most the assumed one, which falls as a gallery grows. Where distances are larger than those
+of the calibration, *no evidence* becomes *unsure*: true matches are that far apart, too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from passerby.gallery.verdicts.pairs import assumed_share, own_pairs
 from passerby.gallery.verdicts.rows import Rows
-from passerby.metrics.calibration import SAME_AT, Calibration
+from passerby.metrics.calibration import DIFFERENT_AT, SAME_AT, Calibration
 from passerby.metrics.false_matches import ENOUGH, EXCESS, FalseMatches, State, false_matches, stricter
 from passerby.types import Verdict
 
@@ -43,10 +45,9 @@ class DomainCheck:
     @classmethod
     def of(cls, rows: Rows, calibration: Calibration, *, seed: int = 0, own: bool = False) -> DomainCheck:
         """Check a calibration on some rows; ``seed`` decides which of many are sampled."""
-        how = calibration.protocol
         prior = assumed_share(len(rows))
         prior = prior if own else min(prior, calibration.prior)
-        pairs = own_pairs(rows, normalize=how.normalize, across_cameras=how.ignore_same_camera, seed=seed)
+        pairs = own_pairs(rows, normalize=calibration.protocol.normalize, seed=seed)
         if pairs is None:
             return cls(calibration, len(rows), prior, None, own=own)
         found = false_matches(calibration, pairs, prior=prior)
@@ -62,7 +63,10 @@ class DomainCheck:
         """Return P(same person) of a hit, and the verdict; ``None`` and *withheld* where the calibration fails here."""
         if self.state == "withheld":
             return None, "withheld"
-        return self.calibration.verdict(distance, prior=self.prior)
+        probability, verdict = self.calibration.verdict(distance, prior=self.prior)
+        if verdict == "no evidence" and self.found is not None and self.found.distant:
+            return probability, "unsure"
+        return probability, verdict
 
     def expected(self, images: int | None = None) -> float | None:
         """Return how many images of other people may be *possible* for one query; ``None`` where pairs are too few.
@@ -96,14 +100,17 @@ class DomainCheck:
         sentences = [f"{start}: {self._measured()}."]
         if self.margin:
             sentences.append(f"They keep a further margin of {self.margin:.3f}, with which that holds.")
-        expected = self.expected()
-        if self.state == "withheld":
-            sentences.append(_NEXT)
-        elif expected is not None and expected >= 1:
-            sentences.append(
-                f"At this size up to about {expected:,.0f} images of other people are possible for each query."
+        return " ".join([*sentences, *([_NEXT] if self.state == "withheld" else self._remarks())])
+
+    def _remarks(self) -> Iterator[str]:
+        """Yield what is to be known of verdicts that are given."""
+        if self.found is not None and self.found.distant:
+            yield (
+                f"Distances are larger here than where it was calibrated: {_percent(self.found.near or 0)} of pairs "
+                f"are nearer than the threshold of {_percent(DIFFERENT_AT)}, so large ones are called unsure. {_NEXT}."
             )
-        return " ".join(sentences)
+        if (expected := self.expected()) is not None and expected >= 1:
+            yield f"At this size about {expected:,.0f} images of other people may be possible for each query."
 
     def _measured(self) -> str:
         found = self.found

@@ -3,8 +3,8 @@
 =========  ==========================================================================================================
 people     rows of different known people; a distractor and a known person are different, too
 tracklets  rows of one camera whose tracklets overlap in time: one person is not in two places
-random     any other rows of different tracklets; where enough cameras are known, and the calibration was fitted across
-           cameras, rows of different cameras only, as images that one camera took in a row mostly show one person
+random     any rows that are not of one tracklet or one known person. Those of one camera count, too: a search finds
+           them, and where a calibration fails, it may fail among them alone
 =========  ==========================================================================================================
 
 The first of these kinds of which there are enough pairs decides. A sample of rows that depends on the gallery and its
@@ -13,6 +13,7 @@ version only is taken, so that an answer can be repeated; the pairs among them a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -41,25 +42,24 @@ def assumed_share(rows: int) -> float:
     return min(0.5, IMAGES_OF_A_PERSON / max(1, rows))
 
 
-def own_pairs(rows: Rows, *, normalize: bool, across_cameras: bool, seed: int = 0) -> PairSample | None:
+def own_pairs(rows: Rows, *, normalize: bool, seed: int = 0) -> PairSample | None:
     """Return pairs of a gallery's own rows; ``None`` where there is none.
 
     Args:
         normalize: L2-normalize embeddings, as searches do.
-        across_cameras: whether the calibration in question leaves out same pairs of one camera.
         seed: what decides which rows are sampled.
     """
-    kind, places = chosen_pairs(rows, across_cameras=across_cameras, seed=seed)
+    kind, places = chosen_pairs(rows, seed=seed)
     return places.compared(rows, kind, normalize=normalize) if len(places) else None
 
 
-def chosen_pairs(rows: Rows, *, across_cameras: bool, seed: int = 0) -> tuple[PairKind, Places]:
+def chosen_pairs(rows: Rows, *, seed: int = 0) -> tuple[PairKind, Places]:
     """Return the rows of the pairs of the first kind of which there are enough, or else of the most frequent kind."""
     draw = np.random.default_rng(seed)
     kinds: dict[PairKind, Callable[[], Places]] = {
         "people": lambda: _of_people(rows, draw),
         "tracklets": lambda: _of_tracklets(rows, draw),
-        "random": lambda: _random(rows, draw, across_cameras=across_cameras),
+        "random": lambda: _random(rows, draw),
     }
     found: dict[PairKind, Places] = {}
     for kind, places in kinds.items():
@@ -81,17 +81,26 @@ class Places:
 
     def compared(self, rows: Rows, kind: PairKind, *, normalize: bool) -> PairSample:
         """Return the pairs with their distances."""
-        needed, numbers = np.unique(np.concatenate([self.first, self.second]), return_inverse=True)
+        taken = np.zeros(len(rows), np.bool_)
+        taken[self.first] = taken[self.second] = True
+        needed, number = np.flatnonzero(taken), np.cumsum(taken) - 1
         vectors = rows.read(needed)
-        images = torch.from_numpy(numbers.reshape(2, -1).T.copy())
+        images = torch.from_numpy(np.stack([number[self.first], number[self.second]], axis=1))
         comparison = compare_vectors(vectors, vectors, normalize=normalize)
         if len(images) * 2 > len(needed):
             matrix = comparison.block(torch.arange(len(needed)))
             distances = matrix[images[:, 0], images[:, 1]]
         else:
             distances = comparison.pairs(images[:, 0], images[:, 1])
-        same = assumed_share(len(rows)) if kind == "random" else 0.0
-        return PairSample(kind, distances.double(), images, same)
+        if kind != "random":
+            return PairSample(kind, distances.double(), images)
+        return PairSample(kind, distances.double(), images, assumed_share(len(rows)), _partners(len(needed), len(rows)))
+
+
+def _partners(sampled: int, rows: int) -> float:
+    """Return how many others of its person an image has among the sampled at most; of a part, with three sigmas."""
+    expected = (IMAGES_OF_A_PERSON - 1) * sampled / rows
+    return expected + 3 * math.sqrt(expected * (1 - sampled / rows))
 
 
 def _of_people(rows: Rows, draw: np.random.Generator) -> Places:
@@ -102,14 +111,10 @@ def _of_people(rows: Rows, draw: np.random.Generator) -> Places:
     return _pairs_where(sample, different)
 
 
-def _random(rows: Rows, draw: np.random.Generator, *, across_cameras: bool) -> Places:
+def _random(rows: Rows, draw: np.random.Generator) -> Places:
     sample = _sampled(np.arange(len(rows)), draw)
-    tracklet, camid, pid = rows.tracklet[sample], rows.camid[sample], rows.pid[sample]
+    tracklet, pid = rows.tracklet[sample], rows.pid[sample]
     together = ((tracklet[:, None] == tracklet) & (tracklet != UNKNOWN)) | ((pid[:, None] == pid) & (pid != UNKNOWN))
-    if across_cameras:
-        others = (camid[:, None] != camid) & (camid[:, None] != UNKNOWN) & (camid != UNKNOWN) & ~together
-        if others.sum() // 2 >= ENOUGH:
-            return _pairs_where(sample, others)
     return _pairs_where(sample, ~together)
 
 
