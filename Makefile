@@ -34,4 +34,6 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[onnx]" || \
 		echo "The packages of passerby[onnx] cannot be installed here: tests of export are left out."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[video]" || \
+		echo "The packages of passerby[video] cannot be installed here: tests of videos are left out."
 	@touch $@

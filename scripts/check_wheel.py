@@ -42,7 +42,7 @@ def check_content(wheel: Path) -> str:
     package = {name for name in names if ".dist-info/" not in name}
     if package != tracked():
         sys.exit(f"the wheel and git differ in {', '.join(sorted(package ^ tracked()))}")
-    weights = {name.rpartition("/")[0] for name in package if "weights/shipped/" in name}
+    weights = {name.rpartition("/")[0] for name in package if "weights/shipped/" in name or name.endswith(".onnx")}
     licenses = {name.partition("/licenses/")[2] for name in names - package}
     lacking = [place for place in weights if not any(name.startswith(f"src/{place}/LICENSE") for name in licenses)]
     if lacking or "LICENSE" not in licenses:

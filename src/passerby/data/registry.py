@@ -17,6 +17,8 @@ from passerby.data.dataset import Dataset
 from passerby.data.source import Source, open_source
 from passerby.data.unread import has_instead, unread_files, warn_unread
 from passerby.data.variants import Setting, select_settings, split_settings
+from passerby.data.video.address import is_video
+from passerby.data.video.source import open_video
 from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.registry import Registry
 
@@ -84,11 +86,13 @@ def is_named(spec: str | Path) -> bool:
 
 
 def open_place(spec: str | Path) -> Source:
-    """Open the files at a path, or those of ``NAME:PATH``.
+    """Open the files at a path, or those of ``NAME:PATH``; of a video the crops that galleries name.
 
     Raises:
-        DatasetLayoutError: if there are none.
+        DatasetLayoutError: if there are none, or they are of a stream.
     """
+    if is_video(spec) and not Path(spec).expanduser().is_dir():
+        return open_video(spec)
     name, place = _parts(spec)
     if name is not None:
         return DATASETS[name].open(place) if DATASETS[name].generated else _open(name, _settled(name, place, {})[0])

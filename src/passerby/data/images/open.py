@@ -19,6 +19,7 @@ from passerby.data.images.decode import decode
 from passerby.data.images.rgb import upright_rgb
 from passerby.data.source import Source, is_image
 from passerby.data.unread import has_instead, unread_of, warn_unlabeled, warn_unread
+from passerby.data.video.address import is_video
 from passerby.errors import DatasetLayoutError
 from passerby.types import Role, Sample
 
@@ -70,6 +71,11 @@ def list_images_and_splits(
         known = {s.path: name for name in reversed(SPLITS) for s in getattr(dataset, name)}
         splits = tuple(known.get(s.path) for s in samples)
     if not samples:
+        if is_video(source.place):
+            raise DatasetLayoutError(
+                f"'{source.place}' is a video, of which only galleries know the people. "
+                "Fix: passerby ingest RUN GALLERY VIDEO"
+            )
         raise DatasetLayoutError(
             f"{source.root} has no images (jpg, png, bmp or webp) below it{has_instead(source)}. "
             "Fix: give the folder of the images"
@@ -134,7 +140,7 @@ class QueryImage:
         source, dataset = _opened(place)
         names = source.names()
         name = FileNames(names).find(name) or name
-        if name not in names:
+        if name not in names and not source.has(name):
             near = [n for n in names if n.endswith(f"/{name}")]
             hint = f"; did you mean {place}::{near[0]}?" if near else f"; it has {len(names):,} others"
             raise DatasetLayoutError(f"{place} has no image {name!r}{hint}. Fix: give one that it has")
