@@ -25,11 +25,11 @@ _ROUNDING = 3
 
 @dataclass(frozen=True)
 class CropName:
-    """What the name of a crop tells."""
+    """The facts that the name of a crop tells."""
 
     frame: int
     box: tuple[int, int, int, int]
-    """Left, top, width and height in pixels."""
+    """The left side, top, width and height in pixels."""
     digest: str
     quarters: tuple[int, ...]
 

@@ -38,7 +38,7 @@ class Motion:
         self.covariance: Doubles = np.diag(np.square(deviations))
 
     def predict(self) -> None:
-        """Let one step pass: x ← F x, P ← F P Fᵀ + Q."""
+        """Predict the state one step later: x ← F x, P ← F P Fᵀ + Q."""
         height = max(self.mean[3], 1.0)
         position, velocity = _POSITION * height, _VELOCITY * height
         deviations = [position, position, _ASPECT, position, velocity, velocity, 1e-5, velocity]
@@ -55,7 +55,7 @@ class Motion:
         self.covariance = self.covariance - gain @ innovation @ gain.T
 
     def hold(self) -> None:
-        """Let the height stand still, as that of a person who is hidden is not seen to change."""
+        """Stop the height's change, as that of a person who is hidden is not seen to change."""
         self.mean[7] = 0.0
 
     @property

@@ -16,7 +16,7 @@ _GOOD_SHARPNESS = 100.0
 _BORDER = 2.0
 """The pixels from the frame's border within which a box counts as cut by it."""
 _CUT = 0.5
-"""What a crop is worth that the border cuts."""
+"""The visibility of a person whom the border cuts, as a factor."""
 
 
 def sharpness(crop: NDArray[np.uint8]) -> float:

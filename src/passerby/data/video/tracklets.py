@@ -23,7 +23,7 @@ _BINS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class TrackletOptions:
-    """How people are followed and which crops are kept.
+    """The way in which people are followed and crops are chosen.
 
     Raises:
         ConfigError: if a number is out of its range.
@@ -60,7 +60,7 @@ class Crop:
     pixels: NDArray[np.uint8]
     """The image ``(h, w, 3)``, RGB."""
     quality: float
-    """How well it shows the person, 0…1."""
+    """The number that tells how well it shows the person, 0…1."""
 
 
 @dataclass(frozen=True, eq=False)
