@@ -13,7 +13,7 @@ from PIL import Image
 import passerby
 from passerby.data.images.open import QueryImage
 from passerby.errors import ConfigError, DatasetLayoutError, ImageError, ProtocolError, WeightsError
-from passerby.gallery import Gallery, StoredGallery, StoredHit, Where
+from passerby.gallery import Ask, Gallery, StoredGallery, StoredHit, Where
 from passerby.gallery.ingest import ingest as ingest_module
 from passerby.gallery.retention import days_ago, gone, rows_that, summary
 from passerby.gallery.store import Store
@@ -21,6 +21,12 @@ from passerby.gallery.stored_images import StoredImages, images_of
 from passerby.inference.embeddings_file import read_embeddings
 from passerby.inference.model import Model
 from passerby.inference.options import InferenceOptions
+from passerby.metrics.calibration import Calibration
+from passerby.metrics.open_set import RATES
+from passerby.metrics.probability import Steps
+from passerby.metrics.verification import CalibrationQuality, Threshold
+from passerby.retrieval.ranking import top_k
+from passerby.types import Rerank
 
 
 @pytest.fixture(autouse=True)
@@ -246,3 +252,64 @@ def test_feedback_names_rows_and_images(gallery: StoredGallery, people: Path, tm
     assert gallery.feedback.pairs() == [(0, 4, True), (1, 3, True)]
     gallery.delete([4])
     assert gallery.feedback.pairs() == [(1, 3, True)]
+
+
+def test_several_images_rows_and_feedback_are_one_query(gallery: StoredGallery, people: Path) -> None:
+    gallery.add(people)
+    both = gallery.search([people / "1.png", people / "4.png"], 2, how=Ask(combine="max"))
+    assert sorted(ids(both)) == [1, 4]
+    assert [hit.distance for hit in both] == pytest.approx([0, 0], abs=1e-5)
+    image = gallery.search([people / "1.png", people / "4.png"], 6)
+    row = gallery.search(None, 4, how=Ask(like_ids=(1, 4)))
+    assert [each for each in ids(image) if each not in (1, 4)] == ids(row), "rows that are queries are not found"
+    gallery.confirm(people / "1.png", 3)
+    gallery.reject(1, 5)
+    how = gallery.with_feedback(people / "1.png", Ask())
+    assert (how.positives, how.negatives) == ((3,), (5,))
+    assert gallery.with_feedback(people / "1.png", Ask(negatives=(3,))).positives == ()
+    alone, moved = gallery.search(people / "1.png", 6), gallery.search(people / "1.png", 6, how=how)
+    distance = {hit.id: hit.distance for hit in alone if isinstance(hit, StoredHit)}
+    after = {hit.id: hit.distance for hit in moved if isinstance(hit, StoredHit)}
+    assert set(after) == {0, 1, 2, 3, 4}, "what was rejected is not found"
+    assert after[3] < distance[3]
+    assert ids(gallery.search(people / "1.png", 6)) == ids(alone), "answers act only where they are asked for"
+
+
+def test_distances_that_are_not_of_two_images_have_no_verdict(model: Model, people: Path, tmp_path: Path) -> None:
+    step, thresholds = Steps((1e-9, 1.0), (0.57, 0.4, 0.1)), tuple(Threshold(rate, 0.5) for rate in RATES)
+    quality = CalibrationQuality(1, 1, 0.0, 0.0, ())
+    calibration = Calibration(step, thresholds, 5, 5, model.protocol, model.fingerprint, "d:/x", "", 0, quality)
+    known = Model(model.network, model.size, model.options, calibration=calibration)
+    gallery = StoredGallery.create(known, tmp_path / "g")
+    gallery.add(people)
+    assert all(hit.verdict for hit in gallery.search(people / "1.png", 4))
+    row = gallery.search(None, 4, how=Ask(like_ids=(1,)))
+    assert all(hit.verdict for hit in row), "a row is an image"
+    for how in (Ask(rerank=Rerank(k1=3, k2=2)), Ask(positives=(2,))):
+        hits = gallery.search(people / "1.png", 6, how=how)
+        assert {hit.verdict for hit in hits} == {None, "same file"}
+        assert next(hit for hit in hits if hit.verdict == "same file").path.endswith("1.png")
+        assert all(hit.same_person is None for hit in hits)
+    pooled = gallery.search([people / "1.png", people / "2.png"], 6)
+    assert [hit.verdict for hit in pooled].count("same file") == 2
+
+
+def test_stripes_are_stored_and_rank_the_nearest_again(people: Path, tmp_path: Path, gallery: StoredGallery) -> None:
+    from passerby.models.registry import create_model
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        known = Model(create_model("aligned_reid", num_classes=3, backbone="resnet18_half"), (64, 32))
+    stored = StoredGallery.create(known, tmp_path / "stripes.gallery", stripes=True)
+    stored.add(people)
+    query = known.embed(people / "1.png", with_local=True)
+    whole = known.embed([people / f"{n}.png" for n in range(5)] + [people / "more" / "5.png"], with_local=True)
+    for distance in ("local", "global_local"):
+        core = top_k(query, whole, 6, distance=distance)  # type: ignore[arg-type]
+        hits = stored.search(people / "1.png", 6, how=Ask(distance=distance))  # type: ignore[arg-type]
+        assert ids(hits) == core.indices[0].tolist()
+    gallery.add(people)
+    with pytest.raises(ProtocolError, match="does not store"):
+        gallery.search(people / "1.png", how=Ask(distance="local"))
+    with pytest.raises(ConfigError, match="has no stripe vectors"):
+        StoredGallery.create(gallery.model, tmp_path / "none.gallery", stripes=True)

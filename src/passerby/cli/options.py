@@ -133,6 +133,13 @@ WantedAttributesOption = Annotated[
         help="Keep only images predicted to have these attributes; without IMAGE, rank all by their probability.",
     ),
 ]
+OptionalQueriesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="IMAGE…",
+        help="Images of one person: files, or PLACE::NAME of a folder, archive or dataset; optional with --attributes.",
+    ),
+]
 HitsOption = Annotated[
     int | None, typer.Option("-k", min=1, help="Number of hits (default 10, or all if there are fewer).")
 ]

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,9 @@ from passerby.data.images.open import QueryImage
 from passerby.data.keypoints.origin import KeypointOrigin
 from passerby.data.names.pattern import NamePattern
 from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError
+from passerby.gallery.asking.ask import Ask
+from passerby.gallery.asking.nearest import nearest
+from passerby.gallery.asking.queries import queries_of, stripe_shape
 from passerby.gallery.compatibility import check_same_keypoints, check_same_model_of_store
 from passerby.gallery.feedback.notes import Judgement, Side
 from passerby.gallery.feedback.pairs import Feedback
@@ -50,9 +53,6 @@ from passerby.inference.model import Model
 from passerby.inference.written_files import remember_written, was_written_here
 from passerby.types import Embeddings, Hit
 
-_ALIKE = 1e-3
-"""The squared distance up to which a hit may be the query's own file, as a share of its squared length."""
-
 
 class StoredGallery(Gallery, on_disk=True):
     """A gallery on disk. Several processes may read it while one writes; each call sees what others have written.
@@ -73,13 +73,19 @@ class StoredGallery(Gallery, on_disk=True):
         self._domain_at: tuple[int, DomainCheck] | None = None
 
     @classmethod
-    def create(cls, model: Model, path: str | Path) -> StoredGallery:
+    def create(cls, model: Model, path: str | Path, *, stripes: bool = False) -> StoredGallery:
         """Create an empty gallery in a new folder.
+
+        Args:
+            stripes: store the stripe vectors of images, too, for the distances ``local`` and ``global_local``.
 
         Raises:
             OutputError: if the folder exists or cannot be written.
+            ConfigError: if the model has no stripe vectors.
         """
-        store = Store.create(path, model.origin(), model.embedding_size)
+        store = Store.create(
+            path, model.origin(), model.embedding_size, stripes=stripe_shape(model) if stripes else None
+        )
         remember_written(*own(store))
         return cls(model, store)
 
@@ -177,32 +183,35 @@ class StoredGallery(Gallery, on_disk=True):
 
     def search(
         self,
-        query: ImageInput | QueryImage | None,
+        query: ImageInput | QueryImage | Sequence[ImageInput | QueryImage] | None,
         k: int | None = None,
         *,
         attributes: str | Mapping[str, str] | AttributeQuery | None = None,
         where: Where | None = None,
+        how: Ask | None = None,
     ) -> list[Hit]:
         """Return the k images nearest to ``query``, nearest first; or, without a query, those that fit attributes best.
 
         Args:
-            query: as for a gallery in memory.
+            query: as for a gallery in memory; or several images of one person.
             k: the number of images; ``None``: ten, or all where there are fewer.
             attributes: what images must be predicted to have; or, without a query, what they are ranked by.
             where: further conditions; fewer than k images may be found, or none.
+            how: how several images are one query, which rows are queries or have been judged, what ranks the nearest
+                again, and of which rows the best one is shown.
 
         Raises:
             as :meth:`Gallery.search`.
         """
-        count, where = len(self), where or Where()
+        count, where, how = len(self), where or Where(), how or Ask()
         if not count:
             raise ProtocolError("the gallery is empty. Fix: gallery.add(FOLDER), or passerby gallery add")
         if k is not None and not 1 <= k <= count:
             raise ProtocolError(f"k must be between 1 and the gallery's {count} images, got {k}. Fix: choose another k")
         asked = where.attributes if attributes is None else self.attribute_query(attributes)
-        self._check_query(query)
-        if query is not None:
-            return self._close(query_image(query), k or DEFAULT_K, replace(where, attributes=asked))
+        images = self._query_images(query)
+        if images or how.like_ids:
+            return self._close(images, k or DEFAULT_K, replace(where, attributes=asked), how)
         if asked is None:
             raise ProtocolError("there is nothing to search for. Fix: give an image, attributes, or both")
         found = self.store.undamaged(lambda: self._fitting(asked, k or DEFAULT_K, replace(where, attributes=None)))
@@ -301,11 +310,49 @@ class StoredGallery(Gallery, on_disk=True):
         if not self.store.manifest.origin.attributes:
             raise DatasetLayoutError("the gallery was made without attributes. Fix: create it with this run")
 
-    def _close(self, query: QueryImage, k: int, where: Where) -> list[Hit]:
-        check_same_keypoints(self.keypoints, self.model.keypoint_origin(query.source), str(self.store.path))
-        embedded = self.model.embed_samples(query.source, [query.sample]).embedding
-        hits = self._stored_hits(self.store.search(embedded, k, where)[0], where.attributes)
-        return self._judged(hits, query, _ALIKE * embedded.norm().item() ** 2)
+    def with_feedback(self, query: ImageInput | QueryImage | Sequence[ImageInput | QueryImage] | None, how: Ask) -> Ask:
+        """Return a way to ask with the rows that were confirmed or rejected to show the person of a query.
+
+        Rows that ``how`` names itself stay what it says.
+        """
+        contents = [content_digest(each.source, each.sample.path).hex() for each in self._query_images(query)]
+        near, far = self.feedback.about(contents, how.like_ids)
+        near, far = ([row for row in rows if row not in how.positives + how.negatives] for rows in (near, far))
+        return replace(how, positives=(*how.positives, *near), negatives=(*how.negatives, *far))
+
+    def _query_images(
+        self, query: ImageInput | QueryImage | Sequence[ImageInput | QueryImage] | None
+    ) -> list[QueryImage]:
+        """Return the images of a query."""
+        several: Sequence[Any] = query if isinstance(query, (list, tuple)) else [] if query is None else [query]
+        for each in several:
+            self._check_query(each)
+        return [query_image(each) for each in several]
+
+    def _close(self, images: Sequence[QueryImage], k: int, where: Where, how: Ask) -> list[Hit]:
+        for each in images:
+            check_same_keypoints(self.keypoints, self.model.keypoint_origin(each.source), str(self.store.path))
+        query = queries_of(self.model, self.store, images, how)
+        where = replace(where, not_ids={*where.not_ids, *how.like_ids, *how.negatives})
+        best = nearest(self.store, query, k, where, how)
+        hits: list[Hit] = [
+            stored_hit(rank, each.found, where.attributes, each.others) for rank, each in enumerate(best, start=1)
+        ]
+        contents = {hashlib.sha256(each.content).hexdigest() for each in images}
+        return self._with_verdicts(hits, contents, of_pairs=how.is_of_pairs(len(images) + len(how.like_ids)))
+
+    def _with_verdicts(self, hits: list[Hit], contents: set[str], *, of_pairs: bool) -> list[Hit]:
+        """Return hits with what the calibration says of distances of pairs; of other distances it says nothing."""
+        check = self.domain
+        if check is None:
+            return hits
+        judged = []
+        for hit in hits:
+            probability, verdict = check.verdict(hit.distance) if of_pairs else (None, None)
+            if isinstance(hit, StoredHit) and hit.content in contents:
+                probability, verdict = None, "same file"
+            judged.append(replace(hit, same_person=probability, verdict=verdict))
+        return judged
 
     @property
     def domain(self) -> DomainCheck | None:
@@ -320,9 +367,6 @@ class StoredGallery(Gallery, on_disk=True):
             )
             self._domain_at = version, found
         return self._domain_at[1]
-
-    def _is_file_of(self, hit: Hit, query: QueryImage) -> bool:
-        return isinstance(hit, StoredHit) and hit.content == hashlib.sha256(query.content).hexdigest()
 
     def _fitting(self, asked: AttributeQuery, k: int, where: Where) -> list[Found]:
         found = []

@@ -29,9 +29,11 @@ class StoredHit(Hit):
     collection: str | None = None
     content: str = ""
     """The SHA-256 of the image's file."""
+    others: int | None = None
+    """The number of further rows that it stands for; ``None`` where each row is a hit."""
 
 
-def stored_hit(rank: int, found: Found, asked: AttributeQuery | None = None) -> StoredHit:
+def stored_hit(rank: int, found: Found, asked: AttributeQuery | None = None, others: int | None = None) -> StoredHit:
     """Return what is known of a row."""
     row = {name: found.shard.column(name)[found.place].as_py() for name in _HIT}
     probability = None
@@ -52,4 +54,5 @@ def stored_hit(rank: int, found: Found, asked: AttributeQuery | None = None) -> 
         tags=tuple(filter(None, row["tags"].split(TAGS))),
         collection=row["collection"],
         content=row["content"].hex(),
+        others=others,
     )

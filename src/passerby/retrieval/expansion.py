@@ -5,6 +5,10 @@ k nearest gallery rows, each weighted by max(0, cosine)^α: :func:`expand_querie
 query expansion of Chum et al. (ICCV 2007). Database-side augmentation (Arandjelović and Zisserman, CVPR 2012)
 does the same to every gallery row among the gallery: :func:`augment_gallery`. Both compute distances in
 blocks and keep none of them.
+
+Where a person has judged hits, their answers take the place of the nearest rows (:func:`move_queries`): the average
+query expansion of the confirmed ones, less a share of the mean of the rejected ones, as Rocchio's formula has it
+(Rocchio, 1971; Manning, Raghavan, Schütze, *Introduction to Information Retrieval*, 2008, Eq 9.3, β = 1 here).
 """
 
 from __future__ import annotations
@@ -58,6 +62,34 @@ def augment_gallery(
         distances[torch.arange(len(rows), device=rows.device), rows] = torch.inf
         averaged.append(_average(g[rows], g, nearest(distances, k)[1], alpha))
     return torch.cat(averaged)
+
+
+def move_queries(
+    query: Float[Tensor, "q d"],
+    near: Float[Tensor, "p d"],
+    far: Float[Tensor, "n d"],
+    gamma: float = 0.15,
+    *,
+    normalize: bool = True,
+) -> Float[Tensor, "q d"]:
+    """Return queries moved by confirmed and rejected rows: (x + Σ near) / (1 + p) − γ · mean(far).
+
+    ‖x − y‖² then holds 2 γ · mean(far)·y: rows near rejected ones are farther.
+
+    Args:
+        near: the confirmed rows; there may be none.
+        far: the rejected rows; there may be none.
+        gamma: the weight γ of the rejected rows; † 0.15 is the book's.
+        normalize: L2-normalize all rows first, and the result.
+
+    Raises:
+        ProtocolError: if a row, or a moved query, is zero or not finite and is to be normalized.
+    """
+    x, p, n = (l2_normalize(each) if normalize and len(each) else each for each in (query, near, far))
+    moved = (x + p.sum(0)) / (1 + len(p))
+    if len(n):
+        moved = moved - gamma * n.mean(0)
+    return l2_normalize(moved) if normalize else moved
 
 
 def _average(

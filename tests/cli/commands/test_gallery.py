@@ -243,3 +243,50 @@ def test_an_engine_whose_address_is_wrong_or_that_does_not_answer(
     assert Store(folder).version == before
     assert json.loads(run("gallery", "engine", folder, "status", "--json").out)["engine"] is None
     assert len(hits(run, trained, folder, query_of(place), "--engine-required")) > 4
+
+
+def test_several_images_rows_and_answers_are_asked_at_once(run: Run, trained: Path, folder: Path, place: Path) -> None:
+    query, rows = query_of(place), len(Store(folder))
+    found = hits(run, trained, folder, query, "-k", rows)
+    near, far = found[2]["id"], found[-1]["id"]
+    like = hits(run, trained, folder, "--like-id", near, "-k", rows)
+    assert near not in {hit["id"] for hit in like}
+    assert len(like) == rows - 1
+    moved = run("gallery", "search", trained, folder, query, "--positive", near, "--negative", far, "-k", rows)
+    assert "Asked: moved by 1 confirmed image, moved by 1 rejected image." in moved.out
+    assert run("gallery", "confirm", folder, query, near).code == 0
+    stored = json.loads(run("gallery", "search", trained, folder, query, "--feedback", "--json").out)
+    assert stored["asked"]["positives"] == [near]
+    assert "asked" not in json.loads(run("gallery", "search", trained, folder, query, "--json").out)
+    both = run("gallery", "search", trained, folder, query, query, "--combine", "max", "--rerank", "--json")
+    answer = json.loads(both.out)
+    assert answer["asked"]["in_words"].startswith("nearest to any of 2 images, the nearest re-ranked")
+    assert len(answer["queries"]) == 2
+    person = hits(run, trained, folder, query, "--one-per", "person")
+    assert len({hit["pid"] for hit in person}) == len(person)
+    assert sum(hit["others"] + 1 for hit in person) == rows
+    table = run("gallery", "search", trained, folder, "--like-id", near, "--one-per", "person")
+    assert "others" in table.out
+    figure = folder.parent / "row.png"
+    done = run("gallery", "search", trained, folder, "--like-id", near, "-k", 2, "--other-cameras", "--output", figure)
+    assert done.code == 0, done.err
+    assert figure.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--like-id", 999), "no row has the ID 999"),
+        (("--positive", 1), "nothing to search for"),
+        (("IMAGE", "--positive", 1, "--negative", 1), "both confirmed and rejected"),
+        (("IMAGE", "--distance", "local"), "does not store"),
+        (("IMAGE", "--group", 3), "no group has the ID 3"),
+    ],
+)
+def test_questions_without_an_answer(
+    run: Run, trained: Path, folder: Path, place: Path, options: tuple[object, ...], said: str
+) -> None:
+    given = [query_of(place) if each == "IMAGE" else each for each in options]
+    done = run("gallery", "search", trained, folder, *given)
+    assert done.code == 1
+    assert said in done.err

@@ -31,8 +31,11 @@ from passerby.cli.results import calibration_note
 from passerby.errors import ConfigError, escape_controls
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from passerby.data.attributes.query import AttributeQuery
     from passerby.data.images.open import QueryImage
+    from passerby.explain.images import ImageSet
     from passerby.gallery.gallery import Gallery
     from passerby.gallery.verdicts.check import DomainCheck
     from passerby.inference.model import Model
@@ -184,14 +187,25 @@ class Answer:
         images = ImageSet(self.gallery.source, blur=blur)
         found = [(hit, images.image(hit.path)) for hit in self.hits]
         attributes = self.attributes.values if self.attributes else None
-        query, pid, camid = None, None, None
-        if self.image:
-            query = ImageSet(self.image.source, blur=blur).image(self.image.sample.path)
-            pid, camid = self.image.pid, self.image.sample.camid
+        query, pid, camid = self._shown(images, blur=blur)
         save_figure(
             search_figure(query, found, pid=pid, camid=camid, attributes=attributes, calibrated_on=self.calibrated_on),
             figure,
         )
+
+    def _shown(self, _: ImageSet, *, blur: bool | None) -> tuple[Image.Image | None, int | None, int | None]:
+        """Return the query as a figure shows it, its person and its camera."""
+        from passerby.explain.images import ImageSet
+
+        if self.image is None:
+            return None, None, None
+        shown = ImageSet(self.image.source, blur=blur).image(self.image.sample.path)
+        return shown, self.image.pid, self.image.sample.camid
+
+    @property
+    def by_distance(self) -> bool:
+        """The flag that hits are ranked by a distance."""
+        return self.image is not None
 
     def print(self) -> None:
         """Print a table of the hits."""
@@ -204,10 +218,11 @@ class Answer:
         typer.echo(escape_controls(self._heading(), one_line=True))
         if not self.hits:
             return
-        numbers = [*(["distance"] if self.image else []), *(["probability"] if self.attributes else [])]
+        numbers = [*(["distance"] if self.by_distance else []), *(["probability"] if self.attributes else [])]
         table = Table(box=None, pad_edge=False)
         calibrated = self.check is not None
         ids = ["id"] if isinstance(self.hits[0], StoredHit) else []
+        ids += ["others"] if getattr(self.hits[0], "others", None) is not None else []
         for heading in ("rank", *numbers, *(["P(same)", "verdict"] if calibrated else []), "person", "camera", *ids):
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("path", overflow="fold")
@@ -215,9 +230,9 @@ class Answer:
             person = hit.pid if hit.role is Role.PERSON else hit.role.name.lower()
             labels = ("–" if label is None else str(label) for label in (person, hit.camid))
             probability = "–" if hit.same_person is None else f"{hit.same_person:.4f}"
-            verdict = [probability, str(hit.verdict)] if calibrated else []
+            verdict = [probability, hit.verdict or "–"] if calibrated else []
             path = escape_controls(hit.path, one_line=True)
-            row = [str(hit.id)] if isinstance(hit, StoredHit) else []
+            row = [str(each) for each in (hit.id, hit.others)[: len(ids)]] if isinstance(hit, StoredHit) else []
             table.add_row(str(hit.rank), *(f"{getattr(hit, n):.4f}" for n in numbers), *verdict, *labels, *row, path)
         console = Console(markup=False, highlight=False)
         if not console.is_terminal:

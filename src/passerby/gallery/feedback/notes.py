@@ -11,14 +11,14 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 from pydantic import Field, ValidationError
 
 from passerby.config import MAX_JSON, Frozen, first_fault
-from passerby.errors import DatasetLayoutError, OutputError
+from passerby.errors import ConfigError, DatasetLayoutError, OutputError
 from passerby.gallery.store import disk
 from passerby.gallery.store.manifest import NOTES, NoteEntry, NoteKind
 
@@ -107,6 +107,19 @@ class Groups(Frozen):
             each.model_copy(update={"removed": _kept(each.removed, gone)}) for each in self.history[-MOST_CHANGES:]
         )
         return Groups(groups=_kept(self.groups, gone), next_id=self.next_id, history=history)
+
+    def rows_of(self, ids: Collection[int]) -> set[int]:
+        """Return the rows of some groups, and those that are proposed for them.
+
+        Raises:
+            ConfigError: if there is no group of an ID.
+        """
+        known = {group.id for group in self.groups}
+        if absent := sorted(set(ids) - known):
+            raise ConfigError(
+                f"no group has the ID {absent[0]}. Fix: list them with passerby gallery group GALLERY --list"
+            )
+        return {row for group in self.groups if group.id in ids or group.extends in ids for row in group.rows}
 
 
 Note: TypeAlias = Pairs | Groups

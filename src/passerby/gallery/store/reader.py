@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from passerby.errors import DatasetLayoutError, OutputError, ProtocolError, ShapeError
 from passerby.gallery.engines.attached import Attached
-from passerby.gallery.feedback.notes import KINDS, Note, damaged_note, read_note
+from passerby.gallery.feedback.notes import KINDS, Groups, Note, damaged_note, read_note
 from passerby.gallery.store.manifest import MANIFEST, PARTIAL, SHARDS, Manifest, NoteEntry, NoteKind, read_manifest
 from passerby.gallery.store.results import Found
 from passerby.gallery.store.search import Selection, places_of, search
@@ -129,7 +130,17 @@ class Reader:
 
     def select(self, where: Where) -> Selection:
         """Return the rows that satisfy conditions, of the version that was read last."""
+        where = self._without_groups(where)
         return Selection(self.shards, [where.mask(shard) for shard in self.shards])
+
+    def _without_groups(self, where: Where) -> Where:
+        """Return conditions with the rows of the groups that they ask for."""
+        if not where.groups:
+            return where
+        note = self.note("groups")
+        assert isinstance(note, Groups)
+        rows = note.rows_of(where.groups)
+        return replace(where, groups=(), ids=rows if where.ids is None else rows & set(where.ids))
 
     def undamaged(self, read: Callable[[], T]) -> T:
         """Return what a function reads; a shard that turns out to be damaged is set aside, and it is read again."""
@@ -141,7 +152,7 @@ class Reader:
 
     def ids(self, where: Where | None = None) -> list[int]:
         """Return the IDs of all rows, or of those that satisfy conditions; ascending."""
-        where = where or Where(junk=True)
+        where = self._without_groups(where or Where(junk=True))
         masks = [(shard, where.mask(shard)) for shard in self.shards]
         return [int(i) for shard, mask in masks for i in shard.ids[mask]]
 
@@ -175,10 +186,11 @@ class Reader:
                 distinct.append(where)
             groups.setdefault(distinct.index(where), []).append(row)
         for number, rows in groups.items():
-            selection = self.select(distinct[number])
+            where = self._without_groups(distinct[number])
+            selection = self.select(where)
             if not len(selection):
                 continue
-            ranking = self._ranked(selection, query[rows], min(k, len(selection)), distinct[number])
+            ranking = self._ranked(selection, query[rows], min(k, len(selection)), where)
             for row, indices, distances in zip(rows, ranking.indices, ranking.distances.tolist(), strict=True):
                 places = places_of(selection, indices)
                 found[row] = [Found(*place, distance) for place, distance in zip(places, distances, strict=True)]

@@ -38,6 +38,10 @@ class Where:
     """The person IDs."""
     ids: Collection[int] | None = None
     """The rows by their IDs."""
+    not_ids: Collection[int] = ()
+    """The rows that are left out, by their IDs."""
+    groups: Collection[int] = ()
+    """The groups, one of which a row must be of (:mod:`passerby.gallery.feedback.groups`)."""
     taken_from: int | None = None
     """The first moment, in milliseconds of Unix time."""
     taken_before: int | None = None
@@ -62,7 +66,13 @@ class Where:
                 raise ConfigError(f"a {name} is empty. Fix: name one, or leave the condition out")
 
     def mask(self, shard: Shard) -> Mask:
-        """Return which rows of a shard satisfy all conditions."""
+        """Return which rows of a shard satisfy all conditions.
+
+        Raises:
+            ConfigError: if groups are asked for, which the gallery as a whole knows (:meth:`Reader.select`).
+        """
+        if self.groups:
+            raise ConfigError(f"a shard knows no groups: got {sorted(self.groups)}. Fix: select rows of the gallery")
         keep: Mask = np.ones(len(shard), np.bool_)
         for mask in self._masks(shard):
             keep &= mask
@@ -74,6 +84,8 @@ class Where:
             yield shard.column("role").to_numpy() != int(Role.JUNK)
         if self.ids is not None:
             yield np.isin(shard.ids, np.fromiter(self.ids, np.int64))
+        if self.not_ids:
+            yield ~np.isin(shard.ids, np.fromiter(self.not_ids, np.int64))
         if self.cameras:
             yield _is_in(shard.column("camid"), self.cameras)
         if self.not_cameras:

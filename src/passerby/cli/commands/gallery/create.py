@@ -20,6 +20,9 @@ def create(
     flip_tta: FlipTtaOption = None,
     normalize: NormalizeOption = None,
     engine: EngineOption = None,
+    stripes: Annotated[
+        bool, typer.Option("--stripes", help="Also store stripe vectors, for search --distance local.")
+    ] = False,
 ) -> None:
     """Create an empty gallery, whose images this model will embed."""
     from passerby.gallery.engines.address import parsed
@@ -30,7 +33,7 @@ def create(
     if engine is not None:
         parsed(engine)
     model = load(run, InferenceOptions(flip_tta=flip_tta, normalize=normalize))
-    made = StoredGallery.create(model, gallery)
+    made = StoredGallery.create(model, gallery, stripes=stripes)
     if engine is not None:
         try:
             made.store.attach(engine)
