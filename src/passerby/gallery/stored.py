@@ -338,10 +338,12 @@ class StoredGallery(Gallery, on_disk=True):
         hits: list[Hit] = [
             stored_hit(rank, each.found, where.attributes, each.others) for rank, each in enumerate(best, start=1)
         ]
-        contents = {hashlib.sha256(each.content).hexdigest() for each in images}
-        return self._with_verdicts(hits, contents, of_pairs=how.is_of_pairs(len(images) + len(how.like_ids)))
+        return self._with_verdicts(hits, images, of_pairs=how.is_of_pairs(len(images) + len(how.like_ids)))
 
-    def _with_verdicts(self, hits: list[Hit], contents: set[str], *, of_pairs: bool) -> list[Hit]:
+    def _is_file_of(self, hit: Hit, query: QueryImage) -> bool:
+        return isinstance(hit, StoredHit) and hit.content == hashlib.sha256(query.content).hexdigest()
+
+    def _with_verdicts(self, hits: list[Hit], images: Sequence[QueryImage], *, of_pairs: bool) -> list[Hit]:
         """Return hits with what the calibration says of distances of pairs; of other distances it says nothing."""
         check = self.domain
         if check is None:
@@ -349,7 +351,7 @@ class StoredGallery(Gallery, on_disk=True):
         judged = []
         for hit in hits:
             probability, verdict = check.verdict(hit.distance) if of_pairs else (None, None)
-            if isinstance(hit, StoredHit) and hit.content in contents:
+            if any(self._is_file_of(hit, each) for each in images):
                 probability, verdict = None, "same file"
             judged.append(replace(hit, same_person=probability, verdict=verdict))
         return judged
