@@ -51,6 +51,8 @@ class Source(ABC):
 
     is_generated: bool = False
     """A flag of sources that render images on reading; they have :meth:`labels`, :meth:`render`, :meth:`outfits`."""
+    is_lasting: bool = True
+    """A flag of sources whose images can be read again later; those of a stream cannot."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

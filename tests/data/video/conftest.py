@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.server
 import io
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -63,6 +65,7 @@ def frames(walks: Sequence[Walk], count: int, size: tuple[int, int]) -> list[NDA
     street = np.full((*SIZE, 3), 150, np.uint8)
     street[150:] = 105
     street[:, ::40] = 120
+    street += np.random.default_rng(0).integers(0, 30, (*SIZE, 1), dtype=np.uint8)  # no two places look alike
     made = []
     for number in range(count):
         frame = street.copy()
@@ -111,3 +114,31 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three people, 40 frames at 10 frames per second."""
     opencv()
     return write_clip(tmp_path_factory.mktemp("clip") / "street.avi", frames(WALKS, COUNT, HUMAN))
+
+
+class _Stream(http.server.BaseHTTPRequestHandler):
+    """Motion JPEG over HTTP, as cameras serve it, for as many frames as there are."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        for frame in frames(WALKS, COUNT, HUMAN):
+            file = io.BytesIO()
+            Image.fromarray(frame).save(file, "JPEG")
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {file.tell()}\r\n\r\n"
+            self.wfile.write(head.encode() + file.getvalue() + b"\r\n")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def stream() -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Stream)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://user:word@127.0.0.1:{server.server_port}/live.mjpg"
+    server.shutdown()
+    thread.join()
+    server.server_close()

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import http.server
-import io
 import itertools
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from tests.data.video.conftest import COUNT, HUMAN, RATE, WALKS, frames, opencv
 
 from passerby.data.video.frames import Video
@@ -80,34 +75,6 @@ def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(ConfigError, match=r"Fix: pip install 'passerby\[video\]'"):
         Video("any.mp4")
     import_opencv.cache_clear()
-
-
-class _Stream(http.server.BaseHTTPRequestHandler):
-    """Motion JPEG over HTTP, as cameras serve it, for as many frames as there are."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-        self.end_headers()
-        for frame in frames(WALKS, COUNT, HUMAN):
-            file = io.BytesIO()
-            Image.fromarray(frame).save(file, "JPEG")
-            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {file.tell()}\r\n\r\n"
-            self.wfile.write(head.encode() + file.getvalue() + b"\r\n")
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def stream() -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Stream)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://user:word@127.0.0.1:{server.server_port}/live.mjpg"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def test_a_stream_takes_the_same_path_and_its_end_is_said(stream: str) -> None:

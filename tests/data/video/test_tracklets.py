@@ -16,8 +16,9 @@ from passerby.data.confined import open_confined
 from passerby.data.images.open import QueryImage, list_images
 from passerby.data.video.crop import as_file
 from passerby.data.video.frames import Video
+from passerby.data.video.options import TrackletOptions
 from passerby.data.video.source import StreamCrops, VideoCrops
-from passerby.data.video.tracklets import People, Tracklet, TrackletOptions
+from passerby.data.video.tracklets import People, Tracklet
 from passerby.errors import ConfigError, DatasetLayoutError
 
 

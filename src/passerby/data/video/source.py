@@ -101,6 +101,8 @@ class StreamCrops(Source):
         held: the crops, by name, as the content of their files.
     """
 
+    is_lasting = False
+
     def __init__(self, address: str, held: Mapping[str, bytes] | None = None) -> None:
         super().__init__(Path("stream"))
         self._address, self._held = without_password(address), dict(held or {})

@@ -51,7 +51,7 @@ class Ingest:
     ) -> None:
         self.model, self.store, self.options = model, store, options
         self.result = AddedImages()
-        self._progress = progress or (lambda _: None)
+        self._progress = self._advance = progress or (lambda _: None)
         self._with_local = store.manifest.stripes is not None
 
     def add(self, images: Input) -> None:
@@ -63,10 +63,13 @@ class Ingest:
             OutputError: if the gallery cannot be written, or another process writes it.
         """
         for part in images.parts():
+            self._advance = self._progress if part.steps is None else lambda _: None
             keypoints = self.model.keypoint_origin(part.source)
             if len(self.store):
                 check_same_keypoints(self.store.manifest.origin.keypoints, keypoints, str(self.store.path))
             self._add_part(part, keypoints)
+            self._progress(part.steps or 0)
+            self.result.notes += [] if part.note is None else [part.note]
 
     def drain(self) -> AddedImages:
         """Return what was added since the last call."""
@@ -75,7 +78,8 @@ class Ingest:
 
     def _add_part(self, part: Part, keypoints: KeypointOrigin | None) -> None:
         """Add a part in chunks; the files of the next chunk are read while one is embedded."""
-        thumbnails = Thumbnails(part.source, blur=self.options.blur) if self.options.thumbnails else None
+        keep = self.options.thumbnails or not part.source.is_lasting
+        thumbnails = Thumbnails(part.source, blur=self.options.blur) if keep else None
         contents = Contents(part.source, thumbnails=thumbnails, with_time=self.options.taken is None)
         waiting = iter(chunks(part, CHUNK))
         with ThreadPoolExecutor(1) as ahead:
@@ -106,12 +110,12 @@ class Ingest:
                 found[row] = read.digest
             else:
                 self._note(chunk.part.source, sample, read)
-                self._progress(1)
+                self._advance(1)
         new = self.store.unknown(list(found.values()))
         known = [row for row, is_new in zip(found, new, strict=True) if not is_new]
         chunk.contents.forget([chunk.part.samples[row].path for row in known])
         self.result.known += len(known)
-        self._progress(len(known))
+        self._advance(len(known))
         return [row for row, is_new in zip(found, new, strict=True) if is_new]
 
     def _embedded(self, chunk: _Chunk, samples: Sequence[Sample]) -> Embeddings | None:
@@ -126,7 +130,7 @@ class Ingest:
                 reader=chunk.contents,
                 with_local=self._with_local,
                 on_broken=lambda sample, error: self._note(source, sample, error),
-                progress=self._progress,
+                progress=self._advance,
             )
         except ImageError:
             if len(self.result.broken) - before < len(samples):

@@ -48,6 +48,10 @@ class Part:
     """The images; each path occurs once."""
     known: Sequence[Known]
     """The facts of each image."""
+    steps: int | None = None
+    """The number of steps of :attr:`Input.total` that end with this part; ``None``: one for each of its images."""
+    note: str | None = None
+    """A sentence for the user about what was read so far."""
 
 
 class Input(Protocol):
@@ -55,7 +59,7 @@ class Input(Protocol):
 
     @property
     def total(self) -> int | None:
-        """The number of images that its parts will have in all; ``None`` if it is not known before."""
+        """The number of images, or of :attr:`Part.steps`, of its parts in all; ``None`` if it is not known before."""
 
     def parts(self) -> Iterator[Part]:
         """Yield the images in parts.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from passerby.data.dataset import Split
 from passerby.data.names.pattern import NamePattern
+from passerby.data.video.options import TrackletOptions
 from passerby.errors import ConfigError
 
 
@@ -37,6 +38,10 @@ class IngestOptions:
     """The flag to blur heads in thumbnails; ``None``: unless the images are synthetic."""
     strict: bool = False
     """A flag to stop at the first image that cannot be read."""
+    video: TrackletOptions = field(default_factory=TrackletOptions)
+    """The way in which people in videos are followed."""
+    detector: str | None = None
+    """The ONNX file of the detector that finds people in videos; ``None``: the one in the package."""
 
     def __post_init__(self) -> None:
         _check_words([*self.tags, *([] if self.collection is None else [self.collection])])

@@ -19,3 +19,5 @@ class AddedImages:
     """The number of new images whose moment is that of their file's metadata."""
     broken: dict[str, PasserbyError] = field(default_factory=dict)
     """The images that cannot be read, by ``PLACE::NAME`` or the path of a file."""
+    notes: list[str] = field(default_factory=list)
+    """The sentences about what was read, of videos for example."""
