@@ -135,6 +135,8 @@ class _Stream(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def stream() -> Iterator[str]:
+    """A camera that sends Motion JPEG by HTTP."""
+    opencv()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Stream)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

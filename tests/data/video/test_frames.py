@@ -78,7 +78,6 @@ def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_stream_takes_the_same_path_and_its_end_is_said(stream: str) -> None:
-    opencv()
     video = Video(stream)
     found = list(video.frames())
     assert len(found) in (COUNT, COUNT - 1)  # the last one may wait for a boundary that never comes

@@ -36,7 +36,7 @@ _FRAMES = 25
 
 @INPUTS.register("video")
 class VideoKind:
-    """Video files, by the ending of their names, and addresses of streams."""
+    """The videos: files, by the ending of their names, and addresses of streams."""
 
     def takes(self, text: str) -> bool:
         """Return whether a text is the path of a video file or the address of a stream."""
