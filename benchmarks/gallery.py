@@ -6,8 +6,9 @@ exact      1,000 random queries × conditions (none, 2.7 %, 0.05 % of rows): IDs
 kills      SIGKILL at random moments of a process that adds, deletes and merges; what it acknowledged is checked
 full       a tmpfs that fills up while rows are added (needs the right to mount)
 fsync      the calls of one add and one delete, by strace
+ingest     2,000 images of a dataset added, against the bare loop that embeds them, by turns in one process (--images)
 
-usage: python benchmarks/gallery.py [speed exact kills full fsync] [--sizes 100000 1000000] [-o FILE]
+usage: python benchmarks/gallery.py [speed exact kills full fsync ingest] [--sizes 100000 1000000] [-o FILE]
 """
 
 from __future__ import annotations
@@ -32,12 +33,17 @@ from typing import Any
 
 import torch
 
+from passerby.data.images.open import list_images
 from passerby.errors import OutputError
+from passerby.gallery.ingest.inputs import Known, Part
+from passerby.gallery.ingest.options import IngestOptions
+from passerby.gallery.ingest.places import OnePart
 from passerby.gallery.store import Store
 from passerby.gallery.store.compact import SHARD_ROWS
 from passerby.gallery.store.table import Facts
 from passerby.gallery.store.verify import verify
 from passerby.gallery.store.where import Where
+from passerby.gallery.stored import StoredGallery
 from passerby.inference.embeddings_file import Origin
 from passerby.retrieval.ranking import top_k
 from passerby.training.run import environment
@@ -339,11 +345,57 @@ def _call(line: str) -> str | None:
     return f"{name[1]} {short}"
 
 
+def ingest(work: Path, images: str, *, run: str = "street-s", count: int = 2000, rounds: int = 3) -> dict[str, Any]:
+    """Return what adding images costs, against embedding the same ones and keeping nothing, by turns in one process."""
+    import passerby
+
+    model = passerby.load(run, device="cpu")
+    source, samples = list_images(images, "gallery")
+    samples = samples[:count]
+    part = Part(source, samples, [Known()] * len(samples))
+
+    def add(folder: str, options: IngestOptions) -> None:
+        gallery = StoredGallery.create(model, work / folder)
+        added = gallery.ingest([OnePart(part)], options)
+        assert len(added.ids) + added.known == len(samples), added
+        shutil.rmtree(work / folder)
+
+    ways: dict[str, Callable[[], object]] = {
+        "embed": lambda: model.embed_samples(source, samples),
+        "ingest": lambda: add("plain.gallery", IngestOptions()),
+        "ingest with blurred thumbnails": lambda: add("small.gallery", IngestOptions(thumbnails=True, blur=True)),
+    }
+    model.embed_samples(source, samples[:128])
+    spent: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    for turn in range(rounds):
+        for name in [*ways][:: 1 - 2 * (turn % 2)]:  # first one way, then the other: what shares the machine changes
+            cpu, wall = time.process_time(), time.perf_counter()
+            ways[name]()
+            spent[name].append((time.process_time() - cpu, time.perf_counter() - wall))
+            print(name, *(round(seconds, 2) for seconds in spent[name][-1]), flush=True)
+    found: dict[str, Any] = {"model": run, "images": len(samples), "rounds": rounds}
+    for name, seconds in spent.items():
+        cpu, wall = (median(each) for each in zip(*seconds, strict=True))
+        found[name] = {
+            "cpu_ms_per_image": round(1000 * cpu / count, 2),
+            "wall_ms_per_image": round(1000 * wall / count, 2),
+        }
+    for name in [*ways][1:]:
+        for place, kind in enumerate(("cpu", "wall")):
+            shares = [a[place] / b[place] for a, b in zip(spent["embed"], spent[name], strict=True)]
+            found[name][f"rate_against_embed_by_{kind}"] = {
+                "median": round(median(shares), 3),
+                "least": round(min(shares), 3),
+            }
+    return found
+
+
 def main() -> None:
-    parts = {"speed": speed, "exact": exact, "kills": kills, "full": full, "fsync": fsync}
+    parts = {"speed": speed, "exact": exact, "kills": kills, "full": full, "fsync": fsync, "ingest": ingest}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", help=", ".join(parts))
     parser.add_argument("--sizes", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--images", help="dataset for ingest (without one it is left out)")
     parser.add_argument("--work", type=Path, help="folder to work in (default a temporary one)")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--zygote", type=Path, nargs=2, help=argparse.SUPPRESS)
@@ -359,9 +411,11 @@ def main() -> None:
     found = json.loads(asked.output.read_text()) if asked.output.exists() else {}
     work = Path(tempfile.mkdtemp(prefix="gallery", dir=asked.work))
     try:
-        for name in asked.parts or parts:
-            result = speed(asked.sizes, work) if name == "speed" else parts[name](work)  # type: ignore[operator]
+        for name in asked.parts or [part for part in parts if part != "ingest" or asked.images]:
+            arguments = {"speed": (asked.sizes, work), "ingest": (work, asked.images)}.get(name, (work,))
+            result = parts[name](*arguments)  # type: ignore[operator]
             command = f"python benchmarks/gallery.py {name}"
+            command += f" --images {Path(asked.images).name}" if name == "ingest" else ""
             found[name] = {"recorded": {**environment(), "command": command}, "result": result}
             print(name, json.dumps(result, indent=1), flush=True)
             asked.output.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")

@@ -145,6 +145,7 @@ VARYING = {
     "--distance": "calibrate: the one that searches compare",
     "--init": "reproduce: ImageNet weights of each backbone",
     "--list": "what is listed differs",
+    "--thumbnails": "figures embedding draws images, galleries keep them",
 }
 """Options whose help texts differ between commands, and why."""
 

@@ -43,6 +43,8 @@ ELSEWHERE = {
     r"^export |model\.onnx": "needs passerby[onnx]; tests/cli/commands/test_export.py runs it",
     r"^adapt ": "clusters of crops without labels; tests/training/adapt/test_adapt.py runs it",
     r"^gallery engine ": "needs a server; tests/gallery/engines start one",
+    r"--list -": "standard input; tests/cli/commands/test_ingest.py runs it",
+    r"--follow": "runs until it is ended; tests/cli/commands/test_ingest.py runs it",
     r"^train pose": "the pose network; tests/cli/commands/test_train_pose.py runs it",
 }
 """The commands that are not run here, and why."""

@@ -60,13 +60,21 @@ def open_gallery(
     keypoints: str | None = None,
     root: str | None = None,
     engine_required: bool = False,
+    create: bool = False,
 ) -> StoredGallery:
-    """Open a gallery with its model, which embeds as the gallery's images were embedded."""
+    """Open a gallery with its model, which embeds as the gallery's images were embedded.
+
+    Args:
+        create: whether to create it if nothing is there.
+    """
     from passerby.gallery.store import Store
     from passerby.gallery.stored import StoredGallery
     from passerby.inference.load import load
     from passerby.inference.options import InferenceOptions
 
+    if create and not gallery.exists():
+        options = InferenceOptions(device=device, batch_size=batch_size, keypoints=keypoints)
+        return StoredGallery.create(load(run, options), gallery)
     store = Store(gallery)
     if store.engine is not None:
         store.engine.required = engine_required

@@ -17,20 +17,26 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def progress_bar(task: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Yield a function that advances a bar on stderr by a number of images; without a terminal it prints some lines."""
+def progress_bar(task: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Yield a function that advances a bar on stderr by a number of images; without a terminal it prints some lines.
+
+    Args:
+        total: the number of images in all; ``None`` if it is not known.
+    """
     from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress
+    from rich.progress import MofNCompleteColumn, Progress, TextColumn
 
     console = Console(stderr=True)
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task(task, total=total)
+        bar = progress.add_task(task, total=total, rate="")
         lines = ProgressLines(total, sys.stderr)
 
         def advance(images: int) -> None:
-            progress.advance(bar, images)
-            if not console.is_terminal:
+            progress.update(bar, advance=images, rate=lines.rate)
+            if console.is_terminal:
+                lines.done += images
+            else:
                 lines.advance(task, images)
 
         yield advance

@@ -111,6 +111,7 @@ class Ingest:
             else:
                 self._note(chunk.part.source, sample, read)
                 self._advance(1)
+        self.store.refresh()  # others may have deleted rows since
         new = self.store.unknown(list(found.values()))
         known = [row for row, is_new in zip(found, new, strict=True) if not is_new]
         chunk.contents.forget([chunk.part.samples[row].path for row in known])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from passerby.data.names.read import ranges
-from passerby.gallery.ingest.inputs import Known
+from passerby.gallery.ingest.inputs import Input, Known
+from passerby.gallery.ingest.places import OnePart
 from passerby.types import Sample
 
 
@@ -58,3 +59,12 @@ def _plural(word: str, numbers: set[int]) -> str:
 def _part(text: str, count: int, total: int) -> str:
     """Return a part of the sentence; with its number where it does not hold for all."""
     return "" if not count else text if count == total else f"{text} ({count:,} of them)"
+
+
+def of_inputs(inputs: Iterable[Input]) -> Understood:
+    """Return what was understood of the inputs whose images are all listed already."""
+    found = Understood()
+    for each in inputs:
+        if isinstance(each, OnePart):
+            found.add(each.part.samples, each.part.known)
+    return found

@@ -118,7 +118,9 @@ def moment(text: str) -> int:
         found = datetime.fromisoformat(text.removesuffix("Z") + "+00:00" * text.endswith("Z"))
         return int(found.astimezone(timezone.utc).timestamp() * 1000)
     except (ValueError, OverflowError, OSError):
-        raise ConfigError(f"no moment: got {text!r}, expected 2024-05-01 or 2024-05-01T12:30:00+02:00") from None
+        raise ConfigError(
+            f"no moment: got {text!r}, expected 2024-05-01 or 2024-05-01T12:30:00+02:00. Fix: write it so"
+        ) from None
 
 
 def was_before(shard: Shard, limit: int) -> Mask:

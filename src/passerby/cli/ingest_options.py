@@ -1,0 +1,168 @@
+"""The options of the commands that add images to galleries on disk, and what these commands have in common."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from passerby.cli.results import progress_bar
+from passerby.errors import PasserbyError, escape_controls
+
+if TYPE_CHECKING:
+    from passerby.gallery.ingest.inputs import Input
+    from passerby.gallery.ingest.options import IngestOptions
+    from passerby.gallery.ingest.result import AddedImages
+    from passerby.gallery.stored import StoredGallery
+
+SplitOption = Annotated[
+    Literal["train", "query", "gallery", "all"] | None,
+    typer.Option("--split", help="Split of a dataset (default gallery, or all without one)."),
+]
+CameraIdOption = Annotated[
+    int | None,
+    typer.Option("--camera-id", metavar="ID", help="Camera of all these images (default as their place tells)."),
+]
+TakenOption = Annotated[
+    str | None,
+    typer.Option("--taken", metavar="TIME", help="Moment when they were taken, e.g. 2024-05-01T12:30."),
+]
+NamePatternOption = Annotated[
+    str | None,
+    typer.Option(
+        "--name-pattern",
+        metavar="PATTERN",
+        help="What names tell: {camera}, {person}, {date}, {time}, {frame}, and * for anything.",
+    ),
+]
+ThumbnailsOption = Annotated[bool, typer.Option("--thumbnails", help="Keep a small JPEG of each image in the gallery.")]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first image that cannot be read.")]
+
+
+def ingest_options(
+    *,
+    split: Literal["train", "query", "gallery", "all"] | None,
+    camera: int | None,
+    taken: str | None,
+    tags: Sequence[str] | None,
+    collection: str | None,
+    names: str | None,
+    thumbnails: bool,
+    blur: bool | None,
+    strict: bool,
+) -> IngestOptions:
+    """Return the options of a call, checked.
+
+    Raises:
+        ConfigError: if one is not valid.
+    """
+    from passerby.data.names.pattern import NamePattern
+    from passerby.gallery.ingest.options import IngestOptions
+    from passerby.gallery.store.where import moment
+
+    if blur is not None and not thumbnails:
+        raise PasserbyError("--blur and --no-blur are about thumbnails. Fix: add --thumbnails, or leave them out")
+    return IngestOptions(
+        split=split,
+        camera=camera,
+        taken=None if taken is None else moment(taken),
+        tags=tuple(tags or ()),
+        collection=collection,
+        names=None if names is None else NamePattern(names),
+        thumbnails=thumbnails,
+        blur=blur,
+        strict=strict,
+    )
+
+
+class Additions:
+    """The sum of what a command adds, and what it prints of it."""
+
+    def __init__(self, gallery: Path) -> None:
+        self.gallery = gallery
+        self.added = self.known = self.from_exif = 0
+        self.broken: dict[str, PasserbyError] = {}
+        self._begin = time.monotonic()
+
+    def add(self, opened: StoredGallery, inputs: Sequence[Input], options: IngestOptions) -> None:
+        """Embed the images of inputs and add them, with a progress bar; what was understood of them is said first."""
+        from passerby.gallery.ingest.understood import of_inputs
+
+        understood = of_inputs(inputs)
+        if understood.images:
+            _say(str(understood))
+        totals = [each.total for each in inputs]
+        total = None if None in totals else sum(n or 0 for n in totals)
+        self._begin = time.monotonic()
+        with progress_bar("adding", total) as advance:
+            self.count(opened.ingest(inputs, options, progress=advance))
+
+    def count(self, result: AddedImages) -> None:
+        """Count the result of an addition, and list what could not be read."""
+        self.added += len(result.ids)
+        self.known += result.known
+        self.from_exif += result.from_exif
+        self.broken |= result.broken
+        for note in result.notes:
+            _say(note)
+        for error in result.broken.values():
+            typer.echo(f"passerby: skipped: {escape_controls(str(error), one_line=True)}", err=True)
+
+    def tell(self, result: AddedImages, images: Sequence[str]) -> None:
+        """Count a micro-batch of a folder that is followed, and say so; some of the images may have been broken."""
+        for image in images:
+            self.broken.pop(image, None)
+        self.count(result)
+        if result.ids:
+            _say(f"{len(result.ids):,} images were added")
+
+    def print(self, *, as_json: bool) -> None:
+        """Print the summary."""
+        if self.from_exif:
+            _say(f"the moments of {self.from_exif:,} images are those of their EXIF")
+        if as_json:
+            typer.echo(json.dumps(self.to_dict(), indent=2))
+            return
+        parts = [f"{self.added:,} images were added to {self.gallery}"]
+        parts += [f"{self.known:,} were there already"] if self.known else []
+        parts += [f"{len(self.broken):,} that cannot be read were skipped"] if self.broken else []
+        typer.echo(f"{'; '.join(parts)}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary for JSON."""
+        seconds = time.monotonic() - self._begin
+        return {
+            "gallery": str(self.gallery),
+            "added": self.added,
+            "known": self.known,
+            "broken": [{"image": name, "error": str(error)} for name, error in self.broken.items()],
+            "moments_from_exif": self.from_exif,
+            "seconds": round(seconds, 3),
+            "images_per_second": round((self.added + self.known + len(self.broken)) / seconds, 2) if seconds else None,
+        }
+
+
+def read_list(file: Path) -> Iterable[str]:
+    """Return the lines of a list of files; ``-`` is standard input.
+
+    Raises:
+        DatasetLayoutError: if it cannot be read.
+    """
+    from passerby.errors import DatasetLayoutError
+
+    try:
+        return (sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")).split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetLayoutError(
+            f"the list '{file}' cannot be read: {getattr(error, 'strerror', None) or error}. Fix: give a text file "
+            "with one path per line, in UTF-8, or - for standard input"
+        ) from None
+
+
+def _say(text: str) -> None:
+    typer.echo(f"passerby: {escape_controls(text, one_line=True)}", err=True)
