@@ -156,15 +156,16 @@ def exclusive(path: str | Path) -> Iterator[None]:
 
 
 @contextmanager
-def file_lock(path: str | Path, *, otherwise: str, remove: bool = False) -> Iterator[None]:
+def file_lock(path: str | Path, *, otherwise: str, remove: bool = False, patience: float = 0) -> Iterator[None]:
     """Hold the lock ``path``, which excludes other processes and threads; a killed process releases it.
 
     Args:
         otherwise: the error if it is held already.
         remove: remove the file at the end.
+        patience: the seconds to wait for it.
 
     Raises:
-        OutputError: with the text ``otherwise`` if the lock is held already; or if the file cannot be created.
+        OutputError: with the text ``otherwise`` if the lock is still held then; or if the file cannot be created.
     """
     from filelock import FileLock, Timeout  # 30 ms, and only long work needs it
 
@@ -172,7 +173,7 @@ def file_lock(path: str | Path, *, otherwise: str, remove: bool = False) -> Iter
     _check_folder(file, "lock")
     lock = FileLock(file)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=patience, poll_interval=0.005)
     except Timeout:
         raise OutputError(otherwise) from None
     except (OSError, NotImplementedError) as error:

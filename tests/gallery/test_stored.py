@@ -17,6 +17,7 @@ from passerby.gallery import Ask, Gallery, StoredGallery, StoredHit, Where
 from passerby.gallery.ingest import ingest as ingest_module
 from passerby.gallery.retention import days_ago, gone, rows_that, summary
 from passerby.gallery.store import Store
+from passerby.gallery.store.where import moment
 from passerby.gallery.stored_images import StoredImages, images_of
 from passerby.inference.embeddings_file import read_embeddings
 from passerby.inference.model import Model
@@ -140,6 +141,45 @@ def test_conditions_and_facts(gallery: StoredGallery, people: Path, market: Path
         gallery.add(people, tags=["a\nb"])
     with pytest.raises(ConfigError, match="no moment"):
         gallery.add(people, taken="yesterday")
+
+
+@pytest.mark.parametrize("name", ["cameras", "not_cameras", "people", "ids"])
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30])
+def test_numbers_of_more_than_64_bits_are_an_error(name: str, number: int) -> None:
+    with pytest.raises(ConfigError, match=rf"too large for {name}: got {number}"):
+        Where(**{name: [1, number]})  # type: ignore[arg-type]
+    assert Where(**{name: [2**63 - 1, -(2**63)]})  # type: ignore[arg-type]
+
+
+def test_a_camera_of_more_than_64_bits_is_an_error(gallery: StoredGallery, people: Path) -> None:
+    with pytest.raises(ConfigError, match="too large for camera"):
+        gallery.add(people, camera=2**63)
+    with pytest.raises(ConfigError, match="too large for taken"):
+        gallery.add(people, taken=2**63)
+    with pytest.raises(ConfigError, match="too large for taken_from"):
+        Where(taken_from=2**63)
+    assert gallery.delete([2**70, -1]).rows == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2024-05-01T10:30:00Z", 1714559400000),
+        ("2024-05-01t10:30:00z", 1714559400000),
+        ("2024-05-01 10:30Z", 1714559400000),
+        ("2024-05-01T12:30:00.250+02:00", 1714559400250),
+    ],
+)
+def test_moments(text: str, expected: int) -> None:
+    assert moment(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["2024-W01", "2024-W01-1", "20240501", "2024-05", "2024-05-01T10", "2024-13-01", "", "z"]
+)
+def test_no_moments(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"no moment: got .* Fix: write 2024-05-01"):
+        moment(text)
 
 
 def test_wrong_searches(gallery: StoredGallery, people: Path) -> None:

@@ -12,6 +12,7 @@ from passerby.errors import ConfigError, escape_controls
 
 if TYPE_CHECKING:
     from passerby.gallery.store import Store
+    from passerby.gallery.store.results import Deleted
     from passerby.gallery.stored import StoredGallery
 
 _SHOWN = 10
@@ -132,13 +133,22 @@ def delete_rows(store: Store, ids: list[int], *, yes: bool, what: str) -> None:
             f"{deleted.rows:,} rows were deleted, but bytes of {deleted.found:,} of them are still in '{store.path}'. "
             "Fix: passerby gallery verify names the files that do not belong there; remove them"
         )
-    proof = f": none of their vectors is in the {deleted.scanned:,} bytes of the folder" if deleted.scanned else ""
-    typer.echo(f"{deleted.rows:,} rows were deleted from {store.path}{proof}.")
+    typer.echo(f"{deleted.rows:,} rows were deleted from {store.path}{_proof(deleted)}.")
     if store.engine is not None and deleted.rows:
         typer.echo(
             f"Files of the engine {store.engine.address} may hold their vectors until they are made anew: "
             f"passerby gallery engine {store.path} rebuild"
         )
+
+
+def _proof(deleted: Deleted) -> str:
+    """Return what is known of the deleted vectors."""
+    if not deleted.scanned:
+        return ""
+    where = f"is in the {deleted.scanned:,} bytes of the folder"
+    if not deleted.copies:
+        return f": none of their vectors {where}"
+    return f": {deleted.copies:,} of their vectors equal vectors of rows that stay, and none of the others {where}"
 
 
 def _show(store: Store, ids: list[int], what: str) -> None:

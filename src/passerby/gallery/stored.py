@@ -28,6 +28,7 @@ from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError
 from passerby.gallery.asking.ask import Ask
 from passerby.gallery.asking.nearest import nearest
 from passerby.gallery.asking.queries import queries_of, stripe_shape
+from passerby.gallery.audit import Act
 from passerby.gallery.compatibility import check_same_keypoints, check_same_model_of_store
 from passerby.gallery.feedback.notes import Judgement, Side
 from passerby.gallery.feedback.pairs import Feedback
@@ -145,8 +146,8 @@ class StoredGallery(Gallery, on_disk=True):
         Raises:
             DatasetLayoutError: if there are no images.
             ImageError: if an image cannot be read and ``strict`` is set.
-            ConfigError: if their parts would be cut by other keypoints than those of the gallery, or a tag is empty or
-                has several lines.
+            ConfigError: if their parts would be cut by other keypoints than those of the gallery, a tag is empty or
+                has several lines, or a number has more than 64 bits.
             OutputError: if the gallery cannot be written, or another process writes it.
         """
         options = IngestOptions(
@@ -210,11 +211,18 @@ class StoredGallery(Gallery, on_disk=True):
             raise ProtocolError(f"k must be between 1 and the gallery's {count} images, got {k}. Fix: choose another k")
         asked = where.attributes if attributes is None else self.attribute_query(attributes)
         images = self._query_images(query)
+        where = replace(where, attributes=asked)
+        hits = self._hits_of(images, k or DEFAULT_K, where, how)
+        words = "; ".join(filter(None, [_asked_with(len(images), how), where.in_words()]))
+        self.store.log.note(Act("search", words), len(hits), self.store.version)
+        return hits
+
+    def _hits_of(self, images: Sequence[QueryImage], k: int, where: Where, how: Ask) -> list[Hit]:
         if images or how.like_ids:
-            return self._close(images, k or DEFAULT_K, replace(where, attributes=asked), how)
-        if asked is None:
+            return self._close(images, k, where, how)
+        if (asked := where.attributes) is None:
             raise ProtocolError("there is nothing to search for. Fix: give an image, attributes, or both")
-        found = self.store.undamaged(lambda: self._fitting(asked, k or DEFAULT_K, replace(where, attributes=None)))
+        found = self.store.undamaged(lambda: self._fitting(asked, k, replace(where, attributes=None)))
         return self._stored_hits(found, asked)
 
     def matching(self, asked: AttributeQuery | None, where: Where | None = None) -> int:
@@ -240,9 +248,13 @@ class StoredGallery(Gallery, on_disk=True):
         """Record that a query shows another person than a row does (as :meth:`confirm`)."""
         return self.feedback.answer(_side(query), row, same=False)
 
-    def delete(self, ids: Iterable[int], *, scan: bool = True) -> Deleted:
-        """Delete rows for good (:meth:`passerby.gallery.store.store.Store.delete`)."""
-        return self.store.delete(ids, scan=scan)
+    def delete(self, ids: Iterable[int], *, scan: bool = True, conditions: str = "") -> Deleted:
+        """Delete rows for good (:meth:`passerby.gallery.store.store.Store.delete`).
+
+        Args:
+            conditions: how they were chosen, in words, for the gallery's log.
+        """
+        return self.store.delete(ids, scan=scan, act=Act("delete", conditions))
 
     def thumbnail(self, row: int) -> bytes | None:
         """Return the small JPEG of an image by its row's ID; ``None`` if none was made.
@@ -254,11 +266,17 @@ class StoredGallery(Gallery, on_disk=True):
         return self.store.undamaged(lambda: _thumbnail(self.store.shards, row))
 
     def like(self, image: ImageInput | QueryImage, similarity: float) -> list[int]:
-        """Return the IDs of all images, junk too, whose cosine with an image is at least ``similarity``."""
+        """Return the IDs of all images, junk too, whose cosine with an image is at least ``similarity``.
+
+        The gallery's log records it as a search.
+        """
         query = query_image(image)
         embedded = self.model.embed_samples(query.source, [query.sample]).embedding[0]
         self.store.refresh()
-        return self.store.undamaged(lambda: _alike(self.store.shards, embedded, similarity))
+        found = self.store.undamaged(lambda: _alike(self.store.shards, embedded, similarity))
+        act = Act("search", f"like an image, cosine at least {similarity:g}")
+        self.store.log.note(act, len(found), self.store.version)
+        return found
 
     @property
     def source(self) -> StoredImages:
@@ -301,6 +319,7 @@ class StoredGallery(Gallery, on_disk=True):
         """Write all rows to one Parquet file, as a gallery in memory does."""
         confirmed, embeddings = was_written_here(*own(self.store)), self.embeddings
         write_embeddings(path, embeddings, self.store.manifest.origin, self.splits, own=confirmed)
+        self.store.log.note(Act("export", "all rows, as a file of embeddings"), len(embeddings), self.store.version)
 
     @property
     def _next_number(self) -> int:
@@ -384,6 +403,13 @@ class StoredGallery(Gallery, on_disk=True):
 
 _RUN = 4096
 _FIELDS = {"pid": "pids", "camid": "camids", "time": "times"}
+
+
+def _asked_with(images: int, how: Ask) -> str:
+    """Return what a query consists of, in words."""
+    parts = [(images, "image"), (len(how.like_ids), "row"), (len(how.positives), "confirmed row")]
+    parts += [(len(how.negatives), "rejected row")]
+    return ", ".join(f"{count:,} {word}{'s' if count > 1 else ''}" for count, word in parts if count) or "no image"
 
 
 def _labels(shard: Shard) -> pa.Table:

@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 
 from passerby.gallery.store import Store
+from passerby.gallery.store.table import Facts
+from passerby.types import Embeddings
 
 Run = Callable[..., Any]
 
@@ -117,6 +119,30 @@ def test_an_empty_condition_deletes_nothing(run: Run, folder: Path, condition: t
         assert done.code == 1
         assert "Traceback" not in done.err
     assert len(Store(folder)) == before
+
+
+def test_ids_of_more_than_64_bits_are_an_error(run: Run, trained: Path, folder: Path, place: Path) -> None:
+    for command in (
+        ("delete", folder, "--yes", "--camera"),
+        ("delete", folder, "--yes", "--person"),
+        ("delete", folder, "--yes", "--id"),
+        ("search", trained, folder, query_of(place), "--camera"),
+        ("search", trained, folder, query_of(place), "--not-camera"),
+        ("search", trained, folder, query_of(place), "--person"),
+        ("add", trained, folder, place, "--camera-id"),
+    ):
+        done = run("gallery", *command, 2**64)
+        assert done.code == 1, command
+        assert f"got {2**64}" in done.err
+
+
+def test_copies_that_stay_are_told(run: Run, folder: Path) -> None:
+    store = Store(folder)
+    (shard, *_) = store.shards
+    copy = Embeddings(shard.embeddings(shard.ids[:1]), ("copy.jpg",))
+    store.add(copy, Facts(content=[b"c" * 32]))
+    done = run("gallery", "delete", folder, "--id", 0, "--id", 1, "--yes")
+    assert "1 of their vectors equal vectors of rows that stay, and none of the others is in the" in done.out
 
 
 def test_damaged_shards_are_removed_whole(run: Run, folder: Path) -> None:

@@ -162,8 +162,8 @@ def test_a_missing_note_is_an_error_and_a_deletion_gives_it_up(make: Make, caplo
 def test_what_a_killed_writer_left_is_removed(make: Make) -> None:
     store = make(6)
     Feedback(store).answer(1, 2, same=True)
-    (store.path / "notes" / "0123456789abcdef.json").write_text("{}")
-    assert "notes/0123456789abcdef.json" in files(store)
+    (store.path / "notes" / ".0123456789abcdef.json.partial").write_text("{}")
+    assert "notes/.0123456789abcdef.json.partial" in files(store)
     again = Store(store.path)
     assert files(again) == named(again)
     assert Feedback(again).pairs() == [(1, 2, True)]

@@ -53,9 +53,9 @@ def make(tmp_path: Path) -> Callable[..., Store]:
 
 
 def files(store: Store) -> set[str]:
-    """Return all files of a gallery, but the lock."""
+    """Return all files of a gallery, but the locks and the log."""
     found = {path.relative_to(store.path).as_posix() for path in store.path.rglob("*") if path.is_file()}
-    return found - {"lock"}
+    return found - {"lock", "audit.lock", "audit.jsonl"}
 
 
 def named(store: Store) -> set[str]:

@@ -18,6 +18,7 @@ import torch
 from tests.gallery.store.conftest import facts, files, filled, named, rows
 
 from passerby.errors import OutputError
+from passerby.gallery.store import compact as compact_module
 from passerby.gallery.store import disk, search
 from passerby.gallery.store import writer as writer_module
 from passerby.gallery.store.manifest import read_manifest
@@ -143,14 +144,17 @@ def test_files_are_on_the_disk_before_they_are_named_and_unnamed_before_they_are
     )
     folder, shards = str(store.path), str(store.path / "shards")
     swap = ("replace", f"{folder}/manifest.json")
-    expected = [("fsync", f"{shards}/{new}"), ("fsync", shards), ("fsync", f"{folder}/.manifest.partial"), swap]
-    places = [events.index(event) for event in [*expected, ("fsync", folder)]]
+    expected = [("fsync", f"{shards}/.{new}.partial"), ("fsync", f"{folder}/.manifest.partial"), ("fsync", folder)]
+    expected += [("replace", f"{shards}/{new}"), ("fsync", shards), swap]
+    places = [events.index(event) for event in expected]
     assert places == sorted(places)
+    assert ("fsync", folder) in events[places[-1] :]
     del events[:]
     (old,) = [shard.entry.name for shard in store.shards if 7 in shard.ids]
     store.delete([7])
     removal = events.index(("unlink", f"{shards}/{old}"))
-    assert events.index(swap) < events.index(("fsync", folder)) < removal < len(events) - 1
+    synced = events.index(("fsync", folder), events.index(swap))
+    assert synced < removal < len(events) - 1
     assert ("fsync", shards) in events[removal:], "the removal is on the disk, too"
 
 
@@ -227,7 +231,7 @@ def test_a_disk_too_full_to_merge_shards_fails_no_add(
     store = make(*[1] * 7)
     added = rows(1, seed=8)
     with monkeypatch.context() as patch:
-        assert not fail_at(patch, "write", 2)
+        assert not fail_at(patch, "write", 3)
         assert store.add(added, facts(added)).ids == (7,)
     assert "could not be merged" in caplog.text
     assert len(content(Store(store.path))) == 8
@@ -305,6 +309,126 @@ def test_a_missing_shard_is_reported(make: Make) -> None:
     assert (len(found), found.lost) == (7, 5)
 
 
+def test_a_missing_shard_that_is_copied_back_is_in_the_gallery_again(make: Make, tmp_path: Path) -> None:
+    store = make(5, 7, 6)
+    before = content(store)
+    for number, name in enumerate(store.manifest.names()):
+        file = store.path / "shards" / name
+        file.rename(tmp_path / "elsewhere")
+        assert Store(store.path).lost, number
+        shutil.copy(tmp_path / "elsewhere", file)
+        assert content(Store(store.path)) == before
+        assert not verify(store.path).problems
+    found = Store(store.path)
+    assert [shard.entry for shard in found.shards] == [shard.entry for shard in store.shards], "rows keep their order"
+
+
+def test_a_shard_that_comes_back_brings_no_image_twice(make: Make, tmp_path: Path) -> None:
+    store = make(5, 7, 6)
+    file = store.path / "shards" / store.shards[1].entry.name
+    whole = file.read_bytes()
+    file.unlink()
+    found = Store(store.path)
+    again = rows(7, seed=1)[slice(0, 3)]
+    assert found.add(again, facts(again)).ids == (18, 19, 20)
+    found.compact()
+    file.write_bytes(whole)
+    back = Store(store.path)
+    assert back.ids() == [*range(5), 8, 9, 10, 11, *range(12, 21)]
+    assert len({path for _, path in content(back)}) == 18
+    assert files(back) == named(back)
+    assert not verify(store.path).problems
+
+
+def test_a_shard_that_comes_back_into_the_middle_of_another_is_sorted_in(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make(5, 7, 6)
+    before = content(store)
+    file = store.path / "shards" / store.shards[1].entry.name
+    whole = file.read_bytes()
+    file.unlink()
+    monkeypatch.setattr(compact_module, "FEW", 2)
+    found = Store(store.path)
+    found.compact()
+    assert len(found.shards) == 1
+    file.write_bytes(whole)
+    back = Store(store.path)
+    assert content(back) == before
+    assert not verify(store.path).problems
+
+
+def test_another_file_of_the_name_of_a_lost_shard_is_neither_read_nor_removed(make: Make) -> None:
+    store = make(5, 7)
+    file = store.path / "shards" / store.shards[0].entry.name
+    whole = bytearray(file.read_bytes())
+    file.unlink()
+    assert Store(store.path).lost == 5
+    whole[-1] ^= 1
+    file.write_bytes(whole)
+    found = Store(store.path)
+    assert (len(found), found.lost) == (7, 5)
+    assert file.read_bytes() == whole
+    assert len(verify(store.path).problems) == 2
+    found.delete([6])
+    assert not file.exists(), "it may hold the same person"
+
+
+def test_what_was_deleted_does_not_come_back_with_its_shard(make: Make) -> None:
+    store = make(5, 7)
+    file = store.path / "shards" / store.shards[0].entry.name
+    whole = file.read_bytes()
+    store.delete([2])
+    file.write_bytes(whole)
+    found = Store(store.path)
+    assert 2 not in found.ids()
+    assert not file.exists(), "the manifest says that it was replaced"
+
+
+def test_a_shard_is_back_before_rows_of_it_are_deleted(make: Make) -> None:
+    store = make(5, 7)
+    file = store.path / "shards" / store.shards[0].entry.name
+    whole = file.read_bytes()
+    file.unlink()
+    found = Store(store.path)
+    file.write_bytes(whole)
+    deleted = found.delete([2])
+    assert (deleted.rows, deleted.found, deleted.aside) == (1, 0, 0)
+    assert found.ids() == [0, 1, 3, *range(4, 12)]
+
+
+def test_an_older_manifest_removes_no_newer_shards(make: Make, tmp_path: Path) -> None:
+    store = make(5)
+    shutil.copy(store.path / "manifest.json", tmp_path / "older.json")
+    more = rows(4, seed=1)
+    store.add(more, facts(more))
+    before, newest = content(store), (store.path / "manifest.json").read_bytes()
+    newer = files(store)
+    shutil.copy(tmp_path / "older.json", store.path / "manifest.json")
+    for _ in range(2):
+        assert len(content(Store(store.path))) == 5
+    added = rows(1, seed=2)
+    Store(store.path).add(added, facts(added))
+    assert newer <= files(store)
+    assert any("does not name: 'shards/" in problem for problem in verify(store.path).problems)
+    (store.path / "manifest.json").write_bytes(newest)
+    assert content(Store(store.path)) == before
+
+
+def test_former_shards_go_after_a_deletion_that_was_killed_before_it_removed_them(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make(5)
+    name = store.shards[0].entry.name
+    with monkeypatch.context() as patch:
+        patch.setattr(disk, "remove", lambda _: None)
+        store.delete([2])
+    assert (store.path / "shards" / name).exists()
+    assert Store(store.path).ids() == [0, 1, 3, 4]
+    assert not (store.path / "shards" / name).exists()
+    assert not verify(store.path, vectors=rows(5).embedding[2:3]).problems
+
+
 def test_a_damaged_row_of_a_shard_that_is_rewritten_is_not_copied(make: Make) -> None:
     store = make(30, 30)
     shard = store.shards[0]
@@ -342,16 +466,21 @@ def test_verify_finds_what_is_not_named(make: Make) -> None:
     assert not verify(store.path).problems
     (store.path / "shards" / "copy.bin").write_bytes(rows(4).embedding.numpy().tobytes())
     (store.path / "notes.txt").write_text("hello")
-    found = verify(store.path)
-    assert len(found.problems) == 1, "strangers among the shards are removed, as what killed writers left"
-    assert "notes.txt" in found.problems[0]
+    (store.path / "shards" / "copies").mkdir()
+    (store.path / "shards" / "copies" / "a.bin").write_bytes(b"a")
+    added = rows(1, seed=5)
+    store.add(added, facts(added))  # what does not belong there stops no write, and nothing of it is removed
+    problems = verify(store.path).problems
+    assert len(problems) == 4
+    for name in ("shards/copy.bin", "notes.txt", "shards/copies", "shards/copies/a.bin"):
+        assert any(f"'{name}'" in problem for problem in problems), name
 
 
 def test_verify_waits_for_a_writer(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     store = make(4)
     monkeypatch.setattr(writer_module, "PATIENCE", 0.1)
     with writing(store.path) as writer:
-        (store.path / "shards" / "00.arrow").write_bytes(b"a shard that is being written")
+        (store.path / "shards" / ".0123456789abcdef.arrow.partial").write_bytes(b"a shard that is being written")
         with pytest.raises(OutputError, match="written by another process"):
             verify(store.path)
         assert writer.manifest.rows == 4

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tests.gallery.store.conftest import DIMENSIONS, ORIGIN, facts, files, filled, named, rows
@@ -235,8 +236,16 @@ def test_a_copy_that_stays_is_no_trace_of_the_deleted_row(make: Make) -> None:
     copy = rows(4)[slice(2, 3)]
     other = rows(1, seed=9)
     store.add(copy, facts(other))
-    assert store.delete([2]).found == 0
+    deleted = store.delete([2])
+    assert (deleted.rows, deleted.found, deleted.copies) == (1, 0, 1)
     assert store.ids() == [0, 1, 3, 4]
+
+
+def test_equal_checksums_are_no_equal_vectors(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("passerby.gallery.store.table.crc_of", lambda rows: np.zeros(len(rows), np.uint32))
+    monkeypatch.setattr("passerby.gallery.store.shard.crc_of", lambda rows: np.zeros(len(rows), np.uint32))
+    store = make(4)
+    assert store.delete([2]).copies == 0
 
 
 def test_tracklets_and_thumbnails_survive_deleting_and_merging(make: Make) -> None:

@@ -146,8 +146,7 @@ def write_note(folder: Path, note: Note) -> NoteEntry:
     entry = NoteEntry(
         name=f"{secrets.token_hex(8)}.json", bytes=len(content), sha256=hashlib.sha256(content).hexdigest()
     )
-    disk.write_new(place / entry.name, content)
-    disk.sync_folder(place)
+    disk.write_new(disk.partial_of(place / entry.name), content)
     return entry
 
 

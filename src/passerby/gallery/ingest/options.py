@@ -10,6 +10,7 @@ from passerby.data.dataset import Split
 from passerby.data.names.pattern import NamePattern
 from passerby.data.video.options import TrackletOptions
 from passerby.errors import ConfigError
+from passerby.gallery.store.where import check_64_bits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +18,7 @@ class IngestOptions:
     """The facts that hold for all images of a call, and how these are added; whatever opens an input gets them.
 
     Raises:
-        ConfigError: if a tag or the collection is empty, or has several lines.
+        ConfigError: if a tag or the collection is empty, or has several lines; or a number has more than 64 bits.
     """
 
     split: Split | Literal["all"] | None = None
@@ -45,6 +46,8 @@ class IngestOptions:
 
     def __post_init__(self) -> None:
         _check_words([*self.tags, *([] if self.collection is None else [self.collection])])
+        for name in ("camera", "taken"):
+            check_64_bits(name, [] if (value := getattr(self, name)) is None else [value])
 
 
 def _check_words(words: Iterable[str]) -> None:

@@ -5,6 +5,7 @@
         shards/          rows, in Arrow files that never change
         set-aside/       damaged shards, which are reported and not read
         lock, writer     the lock of the one process that writes, and its process ID
+        audit.jsonl      the log of who did what, and audit.lock, the lock of the process that appends to it
 
 A write has succeeded when the manifest that names it is on the disk: files are synchronized before it, the folder after
 it. Readers hold the shards of one manifest and are not disturbed by later writes.

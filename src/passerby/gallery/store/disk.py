@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,16 +32,50 @@ def write_new(path: Path, content: bytes | memoryview) -> None:
         raise
 
 
-def replace(path: Path, content: bytes, partial: Path) -> None:
+def append(descriptor: int, content: bytes, size: int, *, synchronize: bool) -> None:
+    """Append to an open file; where that fails, nothing of the content stays.
+
+    Args:
+        size: the length of the file.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        if synchronize:
+            os.fsync(descriptor)
+    except BaseException:
+        with suppress(OSError):
+            os.ftruncate(descriptor, size)
+        raise
+
+
+def replace(path: Path, content: bytes, partial: Path, *, before: Callable[[], None] = lambda: None) -> None:
     """Replace a file as a whole: after a crash it is the former one or this one.
 
     Args:
         partial: the name in the same folder under which it is written; what a killed process left there is replaced.
+        before: called when the partial file is on the disk, before it takes its place.
     """
     partial.unlink(missing_ok=True)
     write_new(partial, content)
+    sync_folder(path.parent)
+    before()
     os.replace(partial, path)  # noqa: PTH105 - tests watch the calls of the system
     sync_folder(path.parent)
+
+
+def partial_of(path: Path) -> Path:
+    """Return the path that a new file of a gallery has until a manifest is about to name it."""
+    return path.with_name(f".{path.name}.partial")
+
+
+def rename(path: Path, target: Path) -> None:
+    """Rename a file; its folder has to be synchronized for the name to last."""
+    os.replace(path, target)  # noqa: PTH105 - tests watch the calls of the system
 
 
 def sync_folder(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import Field, ValidationError
 
 from passerby.config import MAX_JSON, Frozen, first_fault
 from passerby.errors import DatasetLayoutError
+from passerby.gallery.audit import LogMark
 from passerby.gallery.store import disk
 from passerby.inference.embeddings_file import Origin, origin_of
 
@@ -24,6 +26,8 @@ SHARDS, SET_ASIDE, NOTES = "shards", "set-aside", "notes"
 """The folders of the shards, of those that are damaged, and of what people have said about rows."""
 NoteKind: TypeAlias = Literal["pairs", "groups"]
 """The kinds of notes (:mod:`passerby.gallery.feedback.notes`)."""
+_Name = Annotated[str, Field(pattern=r"^[0-9a-f]{16}\.arrow$")]
+_File = Annotated[str, Field(pattern=r"^(shards/[0-9a-f]{16}\.arrow|notes/[0-9a-f]{16}\.json)$")]
 _Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Count = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -31,7 +35,7 @@ _Count = Annotated[int, Field(ge=0, lt=2**63)]
 class ShardEntry(Frozen):
     """One shard, as the manifest names it."""
 
-    name: Annotated[str, Field(pattern=r"^[0-9a-f]{16}\.arrow$")]
+    name: _Name
     rows: Annotated[int, Field(ge=1, lt=2**40)]
     bytes: _Count
     """The length of its file."""
@@ -50,11 +54,13 @@ class NoteEntry(Frozen):
 
 
 class LostShard(Frozen):
-    """A shard that was damaged and set aside."""
+    """A shard that was damaged and set aside, or is missing."""
 
-    name: Annotated[str, Field(pattern=r"^[0-9a-f]{16}\.arrow$")]
+    name: _Name
     rows: _Count
     reason: str
+    entry: ShardEntry | None = None
+    """The entry of its file, by which it is known again when it is copied back."""
 
 
 class Manifest(Frozen):
@@ -78,9 +84,13 @@ class Manifest(Frozen):
     shards: tuple[ShardEntry, ...] = ()
     """The shards, by the IDs of their rows."""
     lost: tuple[LostShard, ...] = ()
-    """The shards that were set aside."""
+    """The shards that were set aside, or are missing."""
     notes: dict[NoteKind, NoteEntry] = Field(default_factory=dict)
     """The notes: what people have said about rows, by kind."""
+    replaced: tuple[_File, ...] = ()
+    """The files that this version took out of the gallery: where they are still there, they are removed."""
+    log: LogMark | None = None
+    """The end of the log at the last change (:mod:`passerby.gallery.audit`); ``None`` if there was none."""
 
     @cached_property
     def origin(self) -> Origin:
@@ -96,6 +106,11 @@ class Manifest(Frozen):
         """Return the names of the shards' files."""
         return frozenset(shard.name for shard in self.shards)
 
+    def files(self) -> frozenset[str]:
+        """Return the files of shards and notes, below the folder of the gallery."""
+        named = {SHARDS: self.names(), NOTES: self.note_names()}
+        return frozenset(f"{place}/{name}" for place, names in named.items() for name in names)
+
     def note_names(self) -> frozenset[str]:
         """Return the names of the notes' files."""
         return frozenset(note.name for note in self.notes.values())
@@ -107,20 +122,27 @@ def origin_values(origin: Origin) -> dict[str, Any]:
     return values
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Replace the manifest of a gallery; when this returns, it is on the disk."""
+def write_manifest(folder: Path, manifest: Manifest, *, before: Callable[[], None] = lambda: None) -> None:
+    """Replace the manifest of a gallery; when this returns, it is on the disk.
+
+    Args:
+        before: called when the new one is on the disk under the name :data:`PARTIAL`, before it takes its place.
+    """
     values = manifest.model_dump(mode="json")
     content = json.dumps({"checksum": _checksum(values), **values}, indent=1).encode()
-    disk.replace(folder / MANIFEST, content, folder / PARTIAL)
+    disk.replace(folder / MANIFEST, content, folder / PARTIAL, before=before)
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path, name: str = MANIFEST) -> Manifest:
     """Read the manifest of a gallery.
+
+    Args:
+        name: the name of its file.
 
     Raises:
         DatasetLayoutError: if there is none, it is damaged, or another version of passerby wrote it.
     """
-    file = folder / MANIFEST
+    file = folder / name
     try:
         if file.stat().st_size > MAX_JSON:
             raise ValueError("it is too large")

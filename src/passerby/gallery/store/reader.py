@@ -13,14 +13,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passerby.errors import DatasetLayoutError, OutputError, ProtocolError, ShapeError
+from passerby.gallery.audit import AuditLog
 from passerby.gallery.engines.attached import Attached
 from passerby.gallery.feedback.notes import KINDS, Groups, Note, damaged_note, read_note
-from passerby.gallery.store.manifest import MANIFEST, PARTIAL, SHARDS, Manifest, NoteEntry, NoteKind, read_manifest
+from passerby.gallery.store.manifest import MANIFEST, SHARDS, Manifest, NoteEntry, NoteKind, read_manifest
+from passerby.gallery.store.mend import are_back, take_back
 from passerby.gallery.store.results import Found
 from passerby.gallery.store.search import Selection, places_of, search
 from passerby.gallery.store.shard import DamagedShardError, Shard
 from passerby.gallery.store.where import Where
-from passerby.gallery.store.writer import Writer, unnamed, writing
+from passerby.gallery.store.writer import Writer, leftovers, writing
 from passerby.types import Ranking
 
 _LOG = logging.getLogger(__name__)
@@ -52,6 +54,11 @@ class Reader:
         self._engine: Attached | None = None
         self._tidy()
         self.refresh()
+        self.log = AuditLog(self.path, self.manifest.gallery)
+        """The log of who did what with the gallery."""
+        if are_back(self.path, self.manifest):
+            with suppress(OutputError), writing(self.path, patience=0) as writer:
+                self._take_back(writer)
 
     def __len__(self) -> int:
         """Return the number of rows, junk too."""
@@ -99,6 +106,7 @@ class Reader:
                     continue  # a writer has replaced the manifest and then removed the shard
                 shards, damaged = self._opened(manifest, missing=True)
             self.manifest, self.shards, self._seen = manifest, shards, seen
+            self._damaged &= manifest.names()  # one that was set aside may come back whole
             if damaged:
                 self._set_aside(damaged)
             return True
@@ -246,7 +254,13 @@ class Reader:
 
     def _tidy(self) -> None:
         """Remove what a killed writer left, unless another process writes or this one may not."""
-        manifest = read_manifest(self.path)
-        if not (self.path / SHARDS).is_dir() or unnamed(self.path, manifest) or (self.path / PARTIAL).exists():
+        if leftovers(self.path, read_manifest(self.path)):
             with suppress(OutputError), writing(self.path, patience=0):
                 pass
+
+    def _take_back(self, writer: Writer) -> None:
+        """Take lost shards into the gallery again whose files are back, and read them."""
+        self.refresh()
+        if rows := take_back(writer, self.shards):
+            _LOG.warning("%s: %s rows that were lost are back", self.path, f"{rows:,}")
+        self.refresh()

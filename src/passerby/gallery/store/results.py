@@ -28,6 +28,8 @@ class Deleted:
     """The number of bytes that were searched for the deleted vectors afterwards; ``None`` if they were not."""
     found: int = 0
     """The number of deleted vectors that are still somewhere in the folder, whole or in part."""
+    copies: int = 0
+    """The number of deleted vectors that equal those of rows that stay, so that they are not looked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ class Needles:
         self.dimensions = dimensions
         self._windows: list[bytes] = []
         self._vectors = 0
+        self.copies = 0
+        """The number of vectors that are not looked for, since rows with the same ones stay."""
 
     def __len__(self) -> int:
         """Return the number of vectors."""
@@ -31,7 +33,7 @@ class Needles:
 
     def clear(self) -> None:
         """Remove all."""
-        self._windows, self._vectors = [], 0
+        self._windows, self._vectors, self.copies = [], 0, 0
 
     def add(self, rows: NDArray[np.float32]) -> None:
         """Look for these rows, too."""
@@ -39,8 +41,9 @@ class Needles:
         self._windows += [window for row in rows if (window := _telling(row))]
 
     def add_copies(self, count: int) -> None:
-        """Count vectors that are not looked for, since rows with the same ones stay."""
+        """Count vectors that are not looked for."""
         self._vectors += count
+        self.copies += count
 
     def add_bytes(self, contents: Sequence[bytes]) -> None:
         """Look for the beginnings of these bytes, too."""

@@ -45,6 +45,8 @@ class DamagedShardError(DatasetLayoutError):
 def write_shard(folder: Path, batch: pa.RecordBatch) -> ShardEntry:
     """Write a sealed batch as a new file of the folder and synchronize it (the folder is the caller's).
 
+    The file has the name of :func:`~passerby.gallery.store.disk.partial_of`, by which leftovers are known.
+
     Raises:
         OSError: if it cannot be written; nothing is left then.
     """
@@ -59,7 +61,7 @@ def write_shard(folder: Path, batch: pa.RecordBatch) -> ShardEntry:
         sha256=hashlib.sha256(content).hexdigest(),
         parts=_digests(_batch_in(content)),
     )
-    disk.write_new(folder / entry.name, memoryview(content))
+    disk.write_new(disk.partial_of(folder / entry.name), memoryview(content))
     return entry
 
 

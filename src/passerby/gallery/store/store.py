@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from passerby.data.keypoints.origin import KeypointOrigin
 from passerby.errors import ConfigError, DatasetLayoutError, ShapeError, WeightsError
 from passerby.files import atomic_directory
+from passerby.gallery.audit import Act, AuditLog
 from passerby.gallery.engines.address import parsed
 from passerby.gallery.engines.attached import Attached
 from passerby.gallery.engines.bring import Brought
 from passerby.gallery.feedback.notes import Note, Side, write_note
 from passerby.gallery.store import disk
-from passerby.gallery.store.compact import SHARD_ROWS, compacted
+from passerby.gallery.store.compact import compacted
 from passerby.gallery.store.manifest import (
     SET_ASIDE,
     SHARDS,
@@ -35,11 +36,12 @@ from passerby.gallery.store.manifest import (
     origin_values,
     write_manifest,
 )
+from passerby.gallery.store.mend import are_back
 from passerby.gallery.store.reader import Reader
 from passerby.gallery.store.results import Added, Deleted
 from passerby.gallery.store.scan import Needles
 from passerby.gallery.store.shard import Shard
-from passerby.gallery.store.table import Facts, plain_of, plain_table, seal
+from passerby.gallery.store.table import Facts, plain_of, plain_table
 from passerby.gallery.store.writer import Writer, writing
 from passerby.inference.embeddings_file import Origin
 from passerby.inference.embeddings_table import rows_not_finite
@@ -75,15 +77,24 @@ class Store(Reader):
         )
         with atomic_directory(folder) as partial:
             (partial / SHARDS).mkdir()
-            write_manifest(partial, manifest)
+            mark = AuditLog(partial, manifest.gallery).append_change(Act("create"), 0, 1, None)
+            write_manifest(partial, manifest.model_copy(update={"log": mark}))
         disk.sync_folder(folder.parent)
         return cls(folder)
 
-    def add(self, embeddings: Embeddings, facts: Facts, *, keypoints: KeypointOrigin | None = None) -> Added:
+    def add(
+        self,
+        embeddings: Embeddings,
+        facts: Facts,
+        *,
+        keypoints: KeypointOrigin | None = None,
+        act: Act = Act("add"),  # noqa: B008 - it is immutable
+    ) -> Added:
         """Add images; those whose content the gallery holds already are left out. Either all are added, or none.
 
         Args:
             keypoints: the keypoints that cut them, which an empty gallery records.
+            act: what the log tells.
 
         Raises:
             ShapeError: if embeddings have other dimensions than the gallery's.
@@ -101,13 +112,20 @@ class Store(Reader):
                 table = plain_table(kept, facts, first_id=first, ingest=writer.manifest.version + 1)
                 entries = self._written(writer, [table])
                 origin = None if writer.manifest.shards else replace(writer.manifest.origin, keypoints=keypoints)
-                writer.commit([*writer.manifest.shards, *entries], next_id=first + len(kept), origin=origin)
+                shards = [*writer.manifest.shards, *entries]
+                writer.commit(shards, next_id=first + len(kept), origin=origin, act=act, rows=len(kept))
                 self.refresh()
                 self._compact_if_possible(writer)
                 self._tell_engine(before, np.empty(0, np.int64))
         return Added(tuple(range(first, first + len(kept))), known)
 
-    def delete(self, ids: Iterable[int], *, scan: bool = True) -> Deleted:
+    def delete(
+        self,
+        ids: Iterable[int],
+        *,
+        scan: bool = True,
+        act: Act = Act("delete"),  # noqa: B008 - it is immutable
+    ) -> Deleted:
         """Delete rows: their shards are written anew without them, and the former files removed.
 
         Shards that were set aside are removed, too: they may hold the same people. So is what people have said about
@@ -116,25 +134,28 @@ class Store(Reader):
         Args:
             ids: the rows; unknown ones are passed over.
             scan: search all files of the gallery for the deleted vectors afterwards.
+            act: what the log tells.
 
         Raises:
             OutputError: if the gallery cannot be written, or another process writes it.
         """
-        wanted = np.unique(np.fromiter(ids, np.int64))
+        wanted = np.unique(np.array([row for row in ids if 0 <= row < 2**63], np.int64))
         with self._changing() as writer:
             self.refresh()
             before, needles = self.manifest, Needles(self.manifest.dimensions)
             entries = self.undamaged(lambda: self._without(writer, wanted, needles))
             lost = self.lost
             if len(needles) or lost:
-                writer.commit(entries, lost=(), notes=self._notes_without(writer, wanted))
-            aside = self.path / SET_ASIDE
-            disk.remove(list(aside.iterdir()) if aside.is_dir() else ())
+                aside = [f"{SHARDS}/{each.name}" for each in writer.manifest.lost]
+                notes = self._notes_without(writer, wanted)
+                writer.commit(entries, lost=(), notes=notes, replaced=aside, act=act, rows=len(needles))
+            folder = self.path / SET_ASIDE
+            disk.remove([path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else ())
             self.refresh()
             self._compact_if_possible(writer)
             self._tell_engine(before, wanted)
             scanned, found = needles.scan(self.path) if scan and len(needles) else (None, 0)
-            return Deleted(len(needles), lost, scanned, found)
+            return Deleted(len(needles), lost, scanned, found, needles.copies)
 
     def unknown(self, contents: Sequence[bytes]) -> NDArray[np.bool_]:
         """Return which images are new, by the SHA-256 of their files; of equal ones the first."""
@@ -193,7 +214,7 @@ class Store(Reader):
             coming = writer.manifest.model_copy(update={"engine": str(parsed(url))})
             engine = Attached(str(self.path), coming)
             brought = self.undamaged(lambda: engine.bring(coming, self.shards, progress=progress))
-            writer.commit(writer.manifest.shards, engine=coming.engine)
+            writer.commit(writer.manifest.shards, engine=coming.engine, act=Act("attach engine"))
             self.refresh()
         return brought
 
@@ -210,7 +231,7 @@ class Store(Reader):
             self.refresh()
             if drop and self.engine is not None:
                 self.engine.engine.drop()
-            writer.commit(writer.manifest.shards, engine="")
+            writer.commit(writer.manifest.shards, engine="", act=Act("detach engine"))
             self.refresh()
 
     def sync(self, *, progress: Callable[[int], object] | None = None) -> Brought:
@@ -260,6 +281,8 @@ class Store(Reader):
         with writing(self.path) as writer:
             self._writer = writer
             try:
+                if are_back(self.path, writer.manifest):
+                    self._take_back(writer)
                 yield writer
             finally:
                 self._writer = None
@@ -268,7 +291,7 @@ class Store(Reader):
         notes = {name: entry for name, entry in writer.manifest.notes.items() if name != kind}
         if note is not None and note != type(note)():
             notes[kind] = write_note(self.path, note)
-        writer.commit(writer.manifest.shards, notes=notes)
+        writer.commit(writer.manifest.shards, notes=notes, act=Act("feedback" if kind == "pairs" else "group"))
         self.refresh()
 
     def _notes_without(self, writer: Writer, ids: NDArray[np.int64]) -> dict[NoteKind, NoteEntry]:
@@ -303,29 +326,35 @@ class Store(Reader):
         """Return the shards without some rows, those that hold any of them written anew."""
         entries: list[ShardEntry] = []
         needles.clear()
-        crcs = [shard.column("crc").to_numpy()[~np.isin(shard.ids, ids)] for shard in self.shards]
-        kept = np.concatenate(crcs) if crcs else np.empty(0, np.uint32)
+        stay = self._vectors_that_stay(ids)
         for shard in self.shards:
             gone = np.isin(shard.ids, ids)
             if not gone.any():
                 entries.append(shard.entry)
                 continue
             rows = np.flatnonzero(gone)
-            copied = np.isin(shard.column("crc").to_numpy()[rows], kept)
-            needles.add(shard.embeddings(rows[~copied]).numpy())
+            vectors = shard.embeddings(rows).numpy()
+            copied = np.array([vector.tobytes() in stay for vector in vectors], np.bool_)
+            needles.add(vectors[~copied])
             needles.add_copies(int(copied.sum()))
             if not gone.all():
                 shard.check()
                 entries += self._written(writer, [plain_of(shard.batch).filter(pa.array(~gone))])
         return entries
 
+    def _vectors_that_stay(self, ids: NDArray[np.int64]) -> set[bytes]:
+        """Return the vectors of rows that stay which may equal one that goes: their CRCs are equal."""
+        goes = [np.isin(shard.ids, ids) for shard in self.shards]
+        crcs = [shard.column("crc").to_numpy() for shard in self.shards]
+        wanted = np.concatenate([np.empty(0, np.uint32), *(crc[gone] for crc, gone in zip(crcs, goes, strict=True))])
+        found: set[bytes] = set()
+        for shard, crc, gone in zip(self.shards, crcs, goes, strict=True):
+            rows = np.flatnonzero(~gone & np.isin(crc, wanted))
+            found |= {vector.tobytes() for vector in shard.embeddings(rows).numpy()}
+        return found
+
     def _written(self, writer: Writer, tables: Iterable[pa.Table]) -> list[ShardEntry]:
-        normalize = writer.manifest.origin.normalize
-        return [
-            writer.write(seal(table.slice(first, SHARD_ROWS), normalize=normalize))
-            for table in tables
-            for first in range(0, len(table), SHARD_ROWS)
-        ]
+        return [entry for table in tables for entry in writer.write_rows(table)]
 
     def _compact_if_possible(self, writer: Writer) -> None:
         """Merge small shards; a disk without room for that is no reason to fail what is done already."""

@@ -14,6 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passerby.errors import DatasetLayoutError, without_fix
+from passerby.gallery.audit import LOCK as LOG_LOCK
+from passerby.gallery.audit import LOG, LogCheck
 from passerby.gallery.feedback.notes import Pairs
 from passerby.gallery.store.manifest import MANIFEST, NOTES, SET_ASIDE, SHARDS, Manifest, ShardEntry, read_manifest
 from passerby.gallery.store.reader import Reader
@@ -30,7 +32,9 @@ class Verified:
     files: int
     bytes: int
     problems: tuple[str, ...]
-    """The problems, in sentences; empty if nothing is."""
+    """The problems, in sentences, those of the log, too; empty if nothing is."""
+    log: LogCheck
+    """The check of the log."""
 
 
 def verify(
@@ -71,7 +75,9 @@ def _checked(reader: Reader, vectors: Tensor | None, contents: Sequence[bytes], 
         problems.append(f"{len(here):,} rows that should be absent are there, the first with the ID {here[0]}")
     problems += _present(reader, vectors, contents)
     files = [file for file in folder.rglob("*") if file.is_file()]
-    return Verified(manifest.rows, len(files), sum(file.stat().st_size for file in files), tuple(problems))
+    log = reader.log.check(manifest.log, manifest.version)
+    size = sum(file.stat().st_size for file in files)
+    return Verified(manifest.rows, len(files), size, (*problems, *log.problems), log)
 
 
 def _in_manifest(folder: Path, manifest: Manifest) -> Iterator[str]:
@@ -80,11 +86,14 @@ def _in_manifest(folder: Path, manifest: Manifest) -> Iterator[str]:
 
 
 def _in_folder(folder: Path, manifest: Manifest) -> Iterator[str]:
-    known = {MANIFEST, LOCK, WRITER, *(f"{SHARDS}/{name}" for name in manifest.names())}
+    known = {MANIFEST, LOCK, WRITER, LOG, LOG_LOCK, *(f"{SHARDS}/{name}" for name in manifest.names())}
     known |= {f"{NOTES}/{name}" for name in manifest.note_names()}
     known |= {f"{SET_ASIDE}/{lost.name}" for lost in manifest.lost}
-    for file in sorted(file for file in folder.rglob("*") if not file.is_dir()):
-        if (name := file.relative_to(folder).as_posix()) not in known:
+    for file in sorted(folder.rglob("*")):
+        name, is_folder = file.relative_to(folder).as_posix(), file.is_dir() and not file.is_symlink()
+        if is_folder and name not in (SHARDS, SET_ASIDE, NOTES):
+            yield f"the gallery has a folder that does not belong there: '{name}'"
+        elif not is_folder and name not in known:
             yield f"the gallery has a file that its manifest does not name: '{name}'"
 
 

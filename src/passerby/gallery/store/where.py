@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timezone
 from typing import Any
 
@@ -20,6 +21,10 @@ from passerby.inference.attributes import match_predictions
 from passerby.types import Role
 
 Mask = NDArray[np.bool_]
+_MOMENT = re.compile(
+    r"\d{4}-\d\d-\d\d([t ]\d\d:\d\d(:\d\d(\.\d{3}(\d{3})?)?)?(z|[+-]\d\d:\d\d)?)?", re.ASCII | re.IGNORECASE
+)
+"""The moments that are understood."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +64,26 @@ class Where:
         """Check that no word is empty, as of a variable that is not set: rows without any would satisfy it.
 
         Raises:
-            ConfigError: for an empty tag or collection.
+            ConfigError: for an empty tag or collection, or a number of more than 64 bits.
         """
+        for name in ("cameras", "not_cameras", "people", "ids", "not_ids", "taken_from", "taken_before"):
+            given = getattr(self, name)
+            check_64_bits(name, [] if given is None else [given] if isinstance(given, int) else given)
         for name, words in (("tag", self.tags), ("collection", self.collections)):
             if "" in words:
                 raise ConfigError(f"a {name} is empty. Fix: name one, or leave the condition out")
+
+    def in_words(self) -> str:
+        """Return the conditions in words, as the log of a gallery tells them; empty if there are none."""
+        return "; ".join(self._words())
+
+    def _words(self) -> Iterator[str]:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value == each.default or (each.name != "ids" and not value and value != 0):
+                continue
+            words = ", ".join(map(str, sorted(value))) if isinstance(value, Collection) else str(value)
+            yield each.name.replace("_", " ") if value is True else f"{each.name.replace('_', ' ')} {words}"
 
     def mask(self, shard: Shard) -> Mask:
         """Return which rows of a shard satisfy all conditions.
@@ -108,18 +128,36 @@ class Where:
             yield match_predictions(shard.part("attributes"), self.attributes).numpy()
 
 
+def check_64_bits(name: str, values: Collection[int]) -> None:
+    """Check that numbers can be stored.
+
+    Raises:
+        ConfigError: if one cannot.
+    """
+    for value in values:
+        if not -(2**63) <= value < 2**63:
+            raise ConfigError(
+                f"a number is too large for {name}: got {value}, expected -2^63 to 2^63 - 1. Fix: check the number"
+            )
+
+
 def moment(text: str) -> int:
     """Return a moment in milliseconds of Unix time: a date or a date with a time, of this computer's zone by default.
+
+    A space may stand for the T, and letters may be small.
 
     Raises:
         ConfigError: if it is none.
     """
     try:
-        found = datetime.fromisoformat(text.removesuffix("Z") + "+00:00" * text.endswith("Z"))
+        if not _MOMENT.fullmatch(text):
+            raise ValueError
+        found = datetime.fromisoformat(re.sub("z$", "+00:00", text, flags=re.IGNORECASE).upper())
         return int(found.astimezone(timezone.utc).timestamp() * 1000)
     except (ValueError, OverflowError, OSError):
         raise ConfigError(
-            f"no moment: got {text!r}, expected 2024-05-01 or 2024-05-01T12:30:00+02:00. Fix: write it so"
+            f"no moment: got {text!r}, expected a date or a date with a time. Fix: write 2024-05-01, 2024-05-01T12:30, "
+            "2024-05-01T12:30:00+02:00 or 2024-05-01T10:30:00Z"
         ) from None
 
 

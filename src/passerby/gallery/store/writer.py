@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import pyarrow as pa
 
 from passerby.errors import DatasetLayoutError, OutputError
 from passerby.files import file_lock
+from passerby.gallery.audit import Act, AuditLog, LogMark
 from passerby.gallery.store import disk
+from passerby.gallery.store.compact import SHARD_ROWS
 from passerby.gallery.store.manifest import (
     NOTES,
     PARTIAL,
@@ -29,6 +32,7 @@ from passerby.gallery.store.manifest import (
     write_manifest,
 )
 from passerby.gallery.store.shard import DamagedShardError, write_shard
+from passerby.gallery.store.table import seal
 from passerby.inference.embeddings_file import Origin
 
 LOCK, WRITER = "lock", "writer"
@@ -36,6 +40,7 @@ LOCK, WRITER = "lock", "writer"
 PATIENCE = 10.0
 """The seconds that a writer waits for another one."""
 _PAUSE = 0.05
+_PARTIAL_FILE = re.compile(r"\.[0-9a-f]{16}\.(arrow|json)\.partial")
 
 
 class Writer:
@@ -50,6 +55,12 @@ class Writer:
         """Write a shard, which is in the gallery once a manifest that names it is committed."""
         return write_shard(self.folder / SHARDS, batch)
 
+    def write_rows(self, table: pa.Table) -> list[ShardEntry]:
+        """Write plain columns as shards (:mod:`~passerby.gallery.store.table`)."""
+        normalize = self.manifest.origin.normalize
+        starts = range(0, len(table), SHARD_ROWS)
+        return [self.write(seal(table.slice(first, SHARD_ROWS), normalize=normalize)) for first in starts]
+
     def commit(
         self,
         shards: Sequence[ShardEntry],
@@ -59,12 +70,20 @@ class Writer:
         origin: Origin | None = None,
         notes: Mapping[NoteKind, NoteEntry] | None = None,
         engine: str | None = None,
+        replaced: Iterable[str] = (),
+        act: Act | None = None,
+        rows: int = 0,
     ) -> Manifest:
         """Replace the manifest by one with these shards; when this returns, the change is on the disk.
 
-        Files of shards and notes that are named no more are removed after that.
+        Files of shards and notes that are named no more are removed after that: the manifest tells which, so that
+        another process does so if this one is killed.
+
+        Args:
+            replaced: files that are to be removed beside those that the former manifest names, and this one does not.
+            act: what the log is to tell; ``None`` for what changes no row.
+            rows: the number of rows that it is about.
         """
-        disk.sync_folder(self.folder / SHARDS)
         former = self.manifest
         manifest = former.model_copy(
             update={
@@ -76,44 +95,83 @@ class Writer:
                 "lost": former.lost if lost is None else tuple(lost),
                 "notes": former.notes if notes is None else dict(notes),
                 "engine": former.engine if engine is None else engine,
+                "log": former.log if act is None else self._logged(act, rows),
             }
         )
-        write_manifest(self.folder, manifest)
+        gone = sorted({*former.files(), *former.replaced, *replaced} - manifest.files())
+        there = tuple(name for name in gone if (self.folder / name).exists())
+        manifest = manifest.model_copy(update={"replaced": there})
+        write_manifest(self.folder, manifest, before=lambda: self._name(manifest.files() - former.files()))
         self.manifest = manifest
-        gone = [self.folder / SHARDS / name for name in sorted(former.names() - manifest.names())]
-        gone += [self.folder / NOTES / name for name in sorted(former.note_names() - manifest.note_names())]
-        disk.remove(gone)
+        disk.remove(self.folder / name for name in manifest.replaced)
         return manifest
 
+    def _logged(self, act: Act, rows: int) -> LogMark:
+        log = AuditLog(self.folder, self.manifest.gallery)
+        return log.append_change(act, rows, self.manifest.version + 1, self.manifest.log)
+
+    def _name(self, names: Iterable[str]) -> None:
+        """Give new files their names, when the manifest with these names is on the disk as a partial file."""
+        files = [self.folder / name for name in sorted(names)]
+        for file in files:
+            if (partial := disk.partial_of(file)).exists():  # a shard that was copied back has its name
+                disk.rename(partial, file)
+        for folder in sorted({file.parent for file in files}):
+            disk.sync_folder(folder)
+
     def set_aside(self, damaged: Sequence[DamagedShardError]) -> Manifest:
-        """Move damaged shards out of the gallery, and record how many rows were lost."""
+        """Move damaged shards out of the gallery, and record what was lost: a missing one may be copied back."""
         reasons = {each.name: each.reason for each in damaged}
         found = [entry for entry in self.manifest.shards if entry.name in reasons]
         if not found:
             return self.manifest
         kept = [entry for entry in self.manifest.shards if entry.name not in reasons]
-        lost = [LostShard(name=entry.name, rows=entry.rows, reason=reasons[entry.name]) for entry in found]
+        lost = [LostShard(name=each.name, rows=each.rows, reason=reasons[each.name], entry=each) for each in found]
         aside = self.folder / SET_ASIDE
         aside.mkdir(exist_ok=True)
         for entry in found:
             with suppress(FileNotFoundError):
                 (self.folder / SHARDS / entry.name).replace(aside / entry.name)
         disk.sync_folder(aside)
-        return self.commit(kept, lost=[*self.manifest.lost, *lost])
+        rows = sum(each.rows for each in lost)
+        return self.commit(kept, lost=[*self.manifest.lost, *lost], act=Act("set aside"), rows=rows)
 
     def clean(self) -> None:
-        """Remove what a killed or failed writer left: files that the manifest on the disk does not name."""
-        left = unnamed(self.folder, read_manifest(self.folder))
-        left += [path for path in (self.folder / PARTIAL,) if path.exists()]
+        """Remove what a killed or failed writer is proven to have left (:func:`leftovers`)."""
+        left = leftovers(self.folder, read_manifest(self.folder))
         if left:
+            disk.sync_folder(self.folder)  # shards are removed when the manifest without them is on the disk
             disk.remove(left)
 
 
-def unnamed(folder: Path, manifest: Manifest) -> list[Path]:
-    """Return the files of shards and notes that a manifest does not name."""
-    named = {SHARDS: manifest.names(), NOTES: manifest.note_names()}
-    places = [(folder / place, names) for place, names in named.items() if (folder / place).is_dir()]
-    return [path for place, names in places for path in place.iterdir() if path.name not in names]
+def leftovers(folder: Path, manifest: Manifest) -> list[Path]:
+    """Return the files of a gallery that are proven to be left by a killed or failed writer.
+
+    There are two proofs: the name of a file that was never in the gallery (a shard or note gets its own name when the
+    manifest that names it is on the disk already, as a partial file), and the list of replaced files in the manifest,
+    which may hold deleted rows. Any other file may be data: a shard that was copied back, or one that is newer than a
+    manifest that was put back. :mod:`~passerby.gallery.store.verify` reports these.
+
+    Args:
+        manifest: the gallery's, as it is on the disk.
+    """
+    files = [path for place in (SHARDS, NOTES) if (folder / place).is_dir() for path in (folder / place).iterdir()]
+    found = [path for path in files if _PARTIAL_FILE.fullmatch(path.name)]
+    found += [folder / name for name in {*manifest.replaced, *_never_committed(folder, manifest)}]
+    return [path for path in (*found, folder / PARTIAL) if path.exists()]
+
+
+def _never_committed(folder: Path, manifest: Manifest) -> frozenset[str]:
+    """Return the new files of a manifest that was about to replace this one; none if there is none, or a torn one."""
+    if not (folder / PARTIAL).exists():
+        return frozenset()
+    try:
+        planned = read_manifest(folder, PARTIAL)
+    except DatasetLayoutError:  # torn: shards are renamed after it is whole
+        return frozenset()
+    if (planned.gallery, planned.version) != (manifest.gallery, manifest.version + 1):
+        return frozenset()
+    return planned.files() - manifest.files() - {f"{SHARDS}/{lost.name}" for lost in manifest.lost}
 
 
 @contextmanager
@@ -137,8 +195,8 @@ def writing(folder: Path, *, patience: float | None = None) -> Iterator[Writer]:
                     writer.clean()
     except OSError as error:
         raise OutputError(
-            f"cannot write the gallery '{folder}': {error.strerror or error}. Fix: make room, or check the disk; "
-            "nothing that was acknowledged is lost"
+            f"cannot write the gallery '{folder}': {error.strerror or error}{_place(error)}. Fix: make room, or check "
+            "the disk and the permissions; nothing that was acknowledged is lost"
         ) from error
 
 
@@ -167,6 +225,10 @@ def _locked(folder: Path, patience: float) -> Iterator[None]:
         with suppress(OSError):
             name.unlink()
         lock.__exit__(None, None, None)
+
+
+def _place(error: OSError) -> str:
+    return "" if error.filename is None else f" ('{error.filename}')"
 
 
 def _holder(folder: Path) -> str:
