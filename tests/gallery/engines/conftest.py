@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -87,6 +88,36 @@ def _programs(binaries: Any) -> Path:
     return sorted(Path(binaries.__file__).parent.glob("pginstall*/bin"))[-1]
 
 
+@dataclass
+class MilvusServer:
+    """A server in one process, whose garbage goes in seconds."""
+
+    data: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"milvus://127.0.0.1:{self.port}"
+
+
+@pytest.fixture(scope="session")
+def milvus() -> Iterator[MilvusServer]:
+    pytest.importorskip("pymilvus", reason="needs the extra passerby[milvus]")
+    pytest.importorskip("milvus", reason="needs a server: pip install milvus==2.3.5")
+    home = Path(tempfile.mkdtemp(prefix="milvus"))
+    program = Path(__file__).with_name("milvus_server.py")
+    running = subprocess.Popen(
+        [sys.executable, program, home], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with running:
+        assert running.stdout
+        port = running.stdout.readline()
+        assert port.strip(), "the server has not started"
+        yield MilvusServer(home / "data", int(port))
+        running.communicate()
+    shutil.rmtree(home, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def _password() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
@@ -94,7 +125,7 @@ def _password() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session", params=["postgres"])
+@pytest.fixture(scope="session", params=["postgres", "milvus"])
 def server_url(request: pytest.FixtureRequest, _password: None) -> str:
     """The address of each engine's server."""
     address: str = request.getfixturevalue(request.param).url

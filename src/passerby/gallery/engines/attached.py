@@ -147,7 +147,7 @@ class Attached:
 
     def _held(self, manifest: Manifest) -> Held:
         newest = _newest(manifest)
-        held = self.engine.held(*newest)
+        held = self.engine.visible(*newest)
         behind = newest.last_id - held.last_id
         if behind > FEW and not self._behind:
             _LOG.warning(
@@ -180,8 +180,11 @@ def open_engine(url: str, manifest: Manifest) -> Engine:
         ConfigError: if the address is none, or the engine cannot hold such vectors.
     """
     address = parsed(url)
+    from passerby.gallery.engines.milvus import Milvus
     from passerby.gallery.engines.postgres import Postgres
 
+    if address.kind == "milvus":
+        return Milvus(address, manifest.gallery, manifest.dimensions)
     return Postgres(address, manifest.gallery, manifest.dimensions, normalize=manifest.origin.normalize)
 
 

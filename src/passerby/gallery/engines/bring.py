@@ -51,7 +51,7 @@ def bring(
     if before is not None and held.version == before and deleted is not None:
         missing, surplus = here[here > held.last_id], deleted
     else:
-        there = engine.ids()
+        there = engine.ids(after.last_id + 1)
         missing, surplus = np.setdiff1d(here, there), np.setdiff1d(there, here)
         # rows above what is recorded are of a write that failed: they are sent again
         torn = there[there > held.last_id]

@@ -20,7 +20,7 @@ from passerby.errors import ConfigError
 from passerby.gallery.engines.address import Address
 from passerby.gallery.engines.postgres_rows import COLUMNS, copied
 from passerby.gallery.engines.postgres_session import Session
-from passerby.gallery.engines.protocol import EngineError, Held, Ids, Rows
+from passerby.gallery.engines.protocol import NOTHING, EngineError, Held, Ids, Rows
 from passerby.gallery.store.where import Where
 
 _ANSWER = 30.0
@@ -37,7 +37,6 @@ _SETTINGS = (
     "SET hnsw.max_scan_tuples = 200000",
 )
 _EXTENSION = "SELECT extversion FROM pg_extension WHERE extname = 'vector'"
-_NOTHING = Held(-1, -1)
 T = TypeVar("T")
 
 
@@ -73,6 +72,10 @@ class Postgres:
         if self._told is None or self._told[0] != version or self._told[1].last_id < newest:
             self._told = version, self._ask(self._recorded)
         return self._told[1]
+
+    def visible(self, newest: int, version: int) -> Held:
+        """Return what searches see: all that is recorded, since records and rows are written in one transaction."""
+        return self.held(newest, version)
 
     def write(self, added: Iterable[Rows], deleted: Sequence[int], after: Held) -> None:
         """Add and delete rows in one transaction; the index is made after the first rows, which takes less time."""
@@ -123,12 +126,12 @@ class Postgres:
         query = f"SELECT count(*) FROM {self._table} WHERE {conditions}"
         return self._ask(lambda session: int(session.value(query, **values)))
 
-    def ids(self) -> Ids:
-        """Return all IDs."""
+    def ids(self, below: int) -> Ids:
+        """Return the IDs below one."""
         with self._writing() as session:
             if session.value("SELECT to_regclass(:name)", name=self._table) is None:
                 return _ids([])
-            return np.sort(_ids(session.run(f"SELECT id FROM {self._table}")))
+            return np.sort(_ids(session.run(f"SELECT id FROM {self._table} WHERE id < :below", below=below)))
 
     def rebuild(self, rows: Iterable[Rows], after: Held) -> list[str]:  # noqa: ARG002 - the server has all it needs
         """Rewrite table and index, and have the log (WAL) of earlier changes removed as far as rights reach."""
@@ -173,9 +176,9 @@ class Postgres:
 
     def _recorded(self, session: Session) -> Held:
         if not _has(session):
-            return _NOTHING
+            return NOTHING
         found = session.run("SELECT last_id, version FROM passerby.galleries WHERE gallery = :g", g=self._gallery)
-        return Held(*map(int, found[0])) if found else _NOTHING
+        return Held(*map(int, found[0])) if found else NOTHING
 
     def _create(self, session: Session) -> None:
         """Create extension, schema and tables where they are missing."""

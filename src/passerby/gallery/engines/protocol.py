@@ -30,6 +30,10 @@ class Held(NamedTuple):
     """The version of the gallery's shards that it was brought to; -1 if to none."""
 
 
+NOTHING = Held(-1, -1)
+"""The content of an engine without any."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rows:
     """Some rows of a gallery, with what a search may ask of them; ``None`` is unknown."""
@@ -53,12 +57,15 @@ class Engine(Protocol):
     """A database that holds the vectors of one gallery. Every method raises :class:`EngineError` if it cannot."""
 
     def held(self, newest: int, version: int) -> Held:
-        """Return what all searches from now on see.
+        """Return what the engine holds.
 
         Args:
             newest: the ID of the gallery's newest row; an engine that has told it holds it need not look again.
             version: the version of its shards, with which that ends.
         """
+
+    def visible(self, newest: int, version: int) -> Held:
+        """Return what :meth:`candidates` sees from now on, at most what the engine holds."""
 
     def write(self, added: Iterable[Rows], deleted: Sequence[int], after: Held) -> None:
         """Add and delete rows, and record what the engine then holds; a failure leaves what was recorded before.
@@ -75,8 +82,8 @@ class Engine(Protocol):
     def count(self, where: Where) -> int:
         """Return how many rows satisfy those of the conditions that the engine can express."""
 
-    def ids(self) -> Ids:
-        """Return the IDs of all rows, ascending."""
+    def ids(self, below: int) -> Ids:
+        """Return the IDs of all rows that are below one, ascending."""
 
     def rebuild(self, rows: Iterable[Rows], after: Held) -> list[str]:
         """Make the engine's files anew, so that they hold no bytes of deleted vectors.
@@ -93,7 +100,7 @@ class Engine(Protocol):
         """Return how many rows were deleted since the files were made anew."""
 
     def about(self) -> dict[str, str | int]:
-        """Return the product, its version and the size on its disk in bytes, as plain values."""
+        """Return the product, its version and, if it tells, the size on its disk in bytes, as plain values."""
 
     def drop(self) -> None:
         """Remove all that the engine holds of the gallery."""
