@@ -10,7 +10,7 @@ SETTINGS = {
     "dataCoord.gc.interval": 2,
     "dataCoord.gc.dropTolerance": 2,
     "dataCoord.gc.missingTolerance": 2,
-    "rocksmq.rocksmqPageSize": 1 << 20,
+    "rocksmq.rocksmqPageSize": 1 << 12,
     "rocksmq.retentionTimeInMinutes": 0,
     "rocksmq.retentionSizeInMB": 0,
     "rocksmq.compactionInterval": 2,
