@@ -57,6 +57,16 @@ def test_captions_hold_what_is_known() -> None:
     assert frames(figure)[1:] == [frame.color for frame in (RIGHT, WRONG, UNKNOWN)]
 
 
+def test_an_image_that_is_gone_has_a_gray_tile() -> None:
+    figure = search_figure(QUERY, [(Hit(1, "a", 0.25), None), (Hit(2, "b", 0.5), QUERY)])
+    assert texts(figure)[1:] == ["#1\nd = 0.2500\nimage is gone", "#2\nd = 0.5000"]
+
+
+def test_no_hits_are_said() -> None:
+    figure = search_figure(QUERY, [])
+    assert "no images\nsatisfy the\nconditions" in [text.get_text() for text in figure.texts]
+
+
 def test_a_distractor_is_a_false_match_whatever_its_pid() -> None:
     hits = [(Hit(1, "1.jpg", 0.1, pid=0, camid=2, role=Role.DISTRACTOR), QUERY)]
     figure = search_figure(QUERY, hits, pid=0)

@@ -146,11 +146,11 @@ def test_search_is_the_ranking_core_s(model: Model, people: Path) -> None:
     assert [h.distance for h in hits] == pytest.approx(ranking.distances[0].tolist())
 
 
-def test_more_than_the_gallery_holds_raises_unless_it_is_the_default(model: Model, people: Path) -> None:
+def test_more_than_the_gallery_holds_are_all_of_it(model: Model, people: Path) -> None:
     gallery = filled(model, people)
-    with pytest.raises(ProtocolError):
-        gallery.search(people / "0.png", k=7)
-    assert len(gallery.search(people / "0.png")) == 6
+    assert len(gallery.search(people / "0.png", k=7)) == len(gallery.search(people / "0.png")) == 6
+    with pytest.raises(ProtocolError, match="at least 1, got 0"):
+        gallery.search(people / "0.png", k=0)
 
 
 @pytest.mark.parametrize("pack", ["zip", "tar"])

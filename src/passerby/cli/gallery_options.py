@@ -11,8 +11,10 @@ import typer
 from passerby.errors import ConfigError, escape_controls
 
 if TYPE_CHECKING:
+    from passerby.gallery.audit import Act
     from passerby.gallery.store import Store
     from passerby.gallery.store.results import Deleted
+    from passerby.gallery.store.where import Where
     from passerby.gallery.stored import StoredGallery
 
 _SHOWN = 10
@@ -48,6 +50,22 @@ EngineOption = Annotated[
 EngineRequiredOption = Annotated[
     bool,
     typer.Option("--engine-required", help="Fail where the gallery's engine does not answer, not search all rows."),
+]
+RowOptions = Annotated[
+    list[int] | None, typer.Option("--id", metavar="ID", help="Row by its ID, as a search shows it; repeatable.")
+]
+LikeOption = Annotated[
+    str | None, typer.Option("--like", metavar="IMAGE", help="Only images like this one; needs --like-run.")
+]
+SimilarityOption = Annotated[
+    float, typer.Option("--similarity", min=-1, max=1, help="Least cosine to the image of --like.")
+]
+LikeRunOption = Annotated[
+    Path | None, typer.Option("--like-run", metavar="RUN", help="Run folder of the gallery's model, for --like.")
+]
+ImagesOption = Annotated[
+    str | None,
+    typer.Option("--images", metavar="PLACE", help="Images of the gallery's rows (default where they were)."),
 ]
 YesOption = Annotated[bool, typer.Option("--yes", help="Delete without asking.")]
 
@@ -109,8 +127,43 @@ def answer(gallery: Path, a: str, b: int, *, same: bool) -> None:
     )
 
 
-def delete_rows(store: Store, ids: list[int], *, yes: bool, what: str) -> None:
+def chosen_rows(
+    store: Store,
+    where: Where,
+    *,
+    before: int | None = None,
+    like: str | None = None,
+    similarity: float = 0.95,
+    model: Path | None = None,
+) -> tuple[list[int], str]:
+    """Return the IDs of the rows that satisfy conditions, and the conditions in words.
+
+    Args:
+        before: the moment before which they were taken or, where that is unknown, added.
+        like: an image that they are like, by a cosine of at least ``similarity``.
+        model: the run that embeds it.
+
+    Raises:
+        ConfigError: if there is an image and no run.
+    """
+    from passerby.gallery.retention import in_words, rows_that
+
+    words = [where.in_words()] if where.in_words() else []
+    words += [] if before is None else [f"before {in_words(before)}"]
+    chosen = rows_that(store, where, before=before)
+    if like is not None:
+        if model is None:
+            raise ConfigError("--like needs the model that embeds the image. Fix: add --like-run RUN")
+        chosen = sorted(set(chosen) & set(open_gallery(model, store.path).like(like, similarity)))
+        words.append(f"like an image, cosine at least {similarity:g}")
+    return chosen, "; ".join(words)
+
+
+def delete_rows(store: Store, ids: list[int], *, yes: bool, what: str, act: Act) -> None:
     """Show rows, ask, delete them, and print the proof that they are gone.
+
+    Args:
+        act: what the gallery's log tells.
 
     Raises:
         ConfigError: if there is no terminal to ask at.
@@ -125,7 +178,7 @@ def delete_rows(store: Store, ids: list[int], *, yes: bool, what: str) -> None:
                 f"{len(ids):,} rows would be deleted for good, and there is no terminal to confirm at. Fix: add --yes"
             )
         typer.confirm(f"Delete {len(ids):,} rows for good?", abort=True)
-    deleted = store.delete(ids)
+    deleted = store.delete(ids, act=act)
     if deleted.aside:
         typer.echo(f"{deleted.aside:,} rows of damaged shards, set aside before, were removed, too.")
     if deleted.found:

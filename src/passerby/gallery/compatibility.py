@@ -8,6 +8,7 @@ elsewhere cannot have them, so it is searched for, and a warning says what was c
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import lru_cache
 
 from passerby.data.keypoints.origin import KeypointOrigin
@@ -33,40 +34,45 @@ def check_same_model(stored: StoredEmbeddings, own: Origin) -> Origin:
             f"'{file}' does not record which model embedded it, so it cannot be searched. Fix: embed the images with "
             f"passerby embed RUN FOLDER -o {file} --overwrite"
         )
-    again = f"embed again with passerby embed RUN {origin.root} -o {file}%s --overwrite"
+
+    def again(options: str = "") -> str:
+        return f"embed again with passerby embed RUN {origin.root} -o {file}{options} --overwrite"
+
     _check_same_origin(str(file), origin, own, again)
     return origin
 
 
 def check_same_model_of_store(folder: str, origin: Origin, own: Origin) -> None:
     """Check that the rows of a gallery on disk were made as a model makes them (raises as :func:`check_same_model`)."""
-    again = "add the images to a new gallery: passerby gallery create RUN FOLDER%s, passerby gallery add"
+
+    def again(options: str = "") -> str:
+        return f"add the images to a new gallery: passerby gallery create RUN FOLDER{options}, passerby gallery add"
+
     _check_same_origin(folder, origin, own, again)
 
 
-def _check_same_origin(file: str, origin: Origin, own: Origin, again: str) -> None:
-    """Check what made a gallery; ``again`` says how to make it anew, with a place for options."""
-    anew = again.replace("%s", "")
+def _check_same_origin(file: str, origin: Origin, own: Origin, again: Callable[..., str]) -> None:
+    """Check what made a gallery; ``again`` says how to make it anew, with options."""
     if origin.fingerprint != own.fingerprint:
         raise WeightsError(
             f"'{file}' was embedded by another model: got {origin.model} (fingerprint {origin.fingerprint}), expected "
             f"{own.model} ({own.fingerprint}), so distances would be meaningless. Fix: search with the run that "
-            f"embedded it, or {anew}"
+            f"embedded it, or {again()}"
         )
     if origin.attributes and origin.attributes != own.attributes:
         names = ", ".join(name for name, _ in origin.attributes)
-        raise WeightsError(f"'{file}' has other attributes than this run: got {names}. Fix: {anew}")
+        raise WeightsError(f"'{file}' has other attributes than this run: got {names}. Fix: {again()}")
     names_of_options = [name for name in ("flip_tta", "normalize") if getattr(origin, name) != getattr(own, name)]
     if names_of_options:
         raise _other_options(file, origin, own, names_of_options, again)
 
 
-def _other_options(file: str, origin: Origin, own: Origin, names: list[str], again: str) -> ConfigError:
+def _other_options(file: str, origin: Origin, own: Origin, names: list[str], again: Callable[..., str]) -> ConfigError:
     theirs, ours = (_options({name: getattr(each, name) for name in names}) for each in (origin, own))
     keywords = ", ".join(f"{name}={getattr(origin, name)}" for name in names)
     return ConfigError(
         f"'{file}' was embedded with {theirs}, but this search is with {ours}, so distances would be meaningless. "
-        f"Fix: search with {theirs} (in Python: passerby.load(RUN, {keywords})), or {again.replace('%s', f' {ours}')}"
+        f"Fix: search with {theirs} (in Python: passerby.load(RUN, {keywords})), or {again(f' {ours}')}"
     )
 
 

@@ -238,12 +238,12 @@ class Gallery:
         Args:
             query: a file, ``PLACE::NAME``, a PIL image or a uint8 array; ``None``: all images are ranked by the
                 probability of ``attributes``.
-            k: the number of images; ``None``: ten, or all where there are fewer.
+            k: the number of images (``None``: ten); all where there are fewer.
             attributes: ``backpack=yes,upper_color=red``, or values by name of group. With a query only images that
                 are predicted to have all of them are searched, and fewer than k may be found, or none.
 
         Raises:
-            ProtocolError: if the gallery is empty or has fewer than k images, or there is neither query nor attributes.
+            ProtocolError: if the gallery is empty, k is below 1, or there is neither query nor attributes.
             ImageError: if the query cannot be decoded.
             ConfigError: if the model predicts no attributes, or not those; or if the query's parts would be cut by
                 other keypoints (:mod:`passerby.gallery.compatibility`).
@@ -366,11 +366,9 @@ class Gallery:
             return False
 
     def _checked(self, k: int | None) -> int:
-        if k is not None and not 1 <= k <= len(self):
-            raise ProtocolError(
-                f"k must be between 1 and the gallery's {len(self)} images, got {k}. Fix: choose another k"
-            )
-        return min(DEFAULT_K, len(self)) if k is None else k
+        if k is not None and k < 1:
+            raise ProtocolError(f"k must be at least 1, got {k}. Fix: choose another k")
+        return min(DEFAULT_K if k is None else k, len(self))
 
     def _hits(self, rows: Tensor, distances: Tensor, asked: AttributeQuery | None = None) -> list[Hit]:
         found = zip(rows.tolist(), distances.tolist(), strict=True)

@@ -16,7 +16,7 @@ from passerby.gallery.store.results import Found
 from passerby.gallery.store.table import TAGS
 from passerby.gallery.store.where import Mask, Where, was_before
 from passerby.gallery.stored_hits import StoredHit, stored_hit
-from passerby.gallery.stored_images import StoredImages, reference
+from passerby.gallery.stored_images import StoredImages
 
 _DAY = 24 * 3600 * 1000
 _MOST_DAYS = 100_000
@@ -80,7 +80,7 @@ def gone(store: Store, images: StoredImages) -> Gone:
             if not place and not path.startswith("/") and "::" not in path:
                 continue
             try:
-                if images.has(reference(place, path)):
+                if images.holds(place, path) if place else images.has(path):
                     present.add(place)
                 else:
                     absent.setdefault(place, []).append(row)
@@ -97,17 +97,22 @@ def summary(store: Store) -> dict[str, Any]:
     columns = ("pid", "camid", "tags", "collection", "place", "role")
     counts = {name: Counter[Any]() for name in columns}
     moments: list[int] = []
+    tracklets, thumbnails = set[int](), 0
     for shard in store.shards:
         for name in columns:
             counts[name].update(shard.column(name).to_pylist())
         known = shard.column("taken").drop_null().to_numpy()
         moments += [int(known.min()), int(known.max())] if len(known) else []
+        tracklets.update(shard.column("tracklet").drop_null().to_pylist())
+        thumbnails += len(shard) - shard.column("thumbnail").null_count
     return {
         "gallery": str(store.path),
         "version": manifest.version,
         "images": manifest.rows,
         "junk": counts["role"][1],
         "people": len(set(counts["pid"]) - {None, -1}),
+        "tracklets": len(tracklets),
+        "thumbnails": thumbnails,
         "cameras": sorted(camera for camera in counts["camid"] if camera is not None),
         "collections": sorted(name for name in counts["collection"] if name),
         "tags": sorted({tag for tags in counts["tags"] for tag in tags.split(TAGS) if tag}),
@@ -116,6 +121,7 @@ def summary(store: Store) -> dict[str, Any]:
         "shards": len(manifest.shards),
         "bytes": sum(entry.bytes for entry in manifest.shards),
         "lost": store.lost,
+        "log": sum(1 for _ in store.log.lines()),
         "model": {"name": origin.model, "fingerprint": origin.fingerprint, "size": list(origin.size)},
         "dimensions": manifest.dimensions,
     }

@@ -195,20 +195,20 @@ class StoredGallery(Gallery, on_disk=True):
 
         Args:
             query: as for a gallery in memory; or several images of one person.
-            k: the number of images; ``None``: ten, or all where there are fewer.
+            k: the number of images (``None``: ten); all where fewer satisfy the conditions, or none.
             attributes: what images must be predicted to have; or, without a query, what they are ranked by.
-            where: further conditions; fewer than k images may be found, or none.
+            where: further conditions.
             how: how several images are one query, which rows are queries or have been judged, what ranks the nearest
                 again, and of which rows the best one is shown.
 
         Raises:
             as :meth:`Gallery.search`.
         """
-        count, where, how = len(self), where or Where(), how or Ask()
-        if not count:
+        where, how = where or Where(), how or Ask()
+        if not len(self):
             raise ProtocolError("the gallery is empty. Fix: gallery.add(FOLDER), or passerby gallery add")
-        if k is not None and not 1 <= k <= count:
-            raise ProtocolError(f"k must be between 1 and the gallery's {count} images, got {k}. Fix: choose another k")
+        if k is not None and k < 1:
+            raise ProtocolError(f"k must be at least 1, got {k}. Fix: choose another k")
         asked = where.attributes if attributes is None else self.attribute_query(attributes)
         images = self._query_images(query)
         where = replace(where, attributes=asked)
@@ -247,6 +247,15 @@ class StoredGallery(Gallery, on_disk=True):
     def reject(self, query: ImageInput | QueryImage | int, row: int) -> Judgement:
         """Record that a query shows another person than a row does (as :meth:`confirm`)."""
         return self.feedback.answer(_side(query), row, same=False)
+
+    def of_unknown_camera(self, asked: AttributeQuery | None, where: Where) -> int:
+        """Return how many of the images that are predicted to have attributes and satisfy conditions have no camera."""
+        conditions = replace(where, attributes=asked)
+        counts = [
+            int((conditions.mask(shard) & shard.column("camid").is_null().to_numpy(zero_copy_only=False)).sum())
+            for shard in self.store.shards
+        ]
+        return sum(counts)
 
     def delete(self, ids: Iterable[int], *, scan: bool = True, conditions: str = "") -> Deleted:
         """Delete rows for good (:meth:`passerby.gallery.store.store.Store.delete`).

@@ -45,7 +45,10 @@ class StoredImages(Source):
         Raises:
             DatasetLayoutError: if its place does not exist.
         """
-        place, path = self._split(name)
+        return self.holds(*self._split(name))
+
+    def holds(self, place: str, path: str) -> bool:
+        """Return whether there is an image of a place (raises as :meth:`has`)."""
         if self._confined is not None:
             return self._confined.has(path)
         return self.at(place).has(path) if place else Path(path).is_file()

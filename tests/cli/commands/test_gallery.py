@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -9,11 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from passerby.gallery.store import Store
 from passerby.gallery.store.table import Facts
+from passerby.gallery.store.where import Where
 from passerby.types import Embeddings
 
 Run = Callable[..., Any]
@@ -316,3 +319,121 @@ def test_questions_without_an_answer(
     done = run("gallery", "search", trained, folder, *given)
     assert done.code == 1
     assert said in done.err
+
+
+def test_a_deleted_image_does_not_stop_a_figure(run: Run, trained: Path, folder: Path, place: Path) -> None:
+    query = query_of(place)
+    best = hits(run, trained, folder, query, "-k", 3)
+    Path(best[1]["path"].replace("::", os.sep)).unlink()
+    figure = folder.parent / "hits.png"
+    for command in (("gallery", "search", trained, folder, query), ("search", trained, query, "--gallery", folder)):
+        done = run(*command, "-k", 3, "--output", figure)
+        assert done.code == 0, done.err
+        assert "the figure lacks an image" in done.err
+        assert best[1]["path"].rpartition("/")[2] in done.err
+        assert figure.exists()
+        figure.unlink()
+
+
+def test_no_hits_are_a_sentence(run: Run, trained: Path, folder: Path, place: Path) -> None:
+    figure = folder.parent / "hits.png"
+    done = run("gallery", "search", trained, folder, query_of(place), "--tag", "snow", "--output", figure)
+    assert done.code == 0
+    assert f"None of {len(Store(folder))} images satisfies the conditions. Fix:" in done.out
+    assert "Closest to" not in done.out
+    assert figure.exists()
+
+
+def test_more_hits_than_there_are_images(run: Run, trained: Path, folder: Path, place: Path) -> None:
+    rows = sum(len(hits(run, trained, folder, query_of(place), "--camera", camera, "-k", 999)) for camera in (1, 2))
+    assert rows == len(hits(run, trained, folder, query_of(place), "-k", 999))
+    done = run("gallery", "search", trained, folder, query_of(place), "-k", 999)
+    assert done.code == 0
+    assert f"No more than these {rows:,} images can be found, fewer than -k 999." in done.out
+    assert "No more than" not in run("gallery", "search", trained, folder, query_of(place), "-k", rows).out
+    former = run("search", trained, query_of(place), "--gallery", folder, "-k", 999)
+    assert (former.code, "fewer than -k 999" in former.out) == (0, True)
+
+
+def test_images_of_no_known_camera_are_told(run: Run, trained: Path, folder: Path, place: Path, tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    Image.new("RGB", (32, 64), "teal").save(plain / "a.jpg")
+    query = query_of(place)
+    assert "no known camera" not in run("gallery", "search", trained, folder, query, "--not-camera", 1).err
+    assert run("gallery", "add", trained, folder, plain).code == 0
+    done = run("gallery", "search", trained, folder, query, "--not-camera", 1, "--json")
+    assert "passerby: 1 images have no known camera" in done.err
+    assert json.loads(done.out)["hits"]
+
+
+def test_prune_of_a_gallery_that_moved(run: Run, trained: Path, folder: Path, place: Path, tmp_path: Path) -> None:
+    moved = Path(shutil.move(folder, tmp_path / "moved.gallery"))
+    before = len(Store(moved))
+    assert "--images PLACE" in run("gallery", "prune", moved).err
+    assert "lost its image" in run("gallery", "prune", moved, "--images", place, "--yes").out
+    min((place / "bounding_box_test").glob("*.jpg")).unlink()
+    assert run("gallery", "prune", moved, "--images", place, "--yes").code == 0
+    assert len(Store(moved)) == before - 1
+
+
+def test_the_log(run: Run, trained: Path, folder: Path, place: Path) -> None:
+    run("gallery", "search", trained, folder, query_of(place), "--not-camera", 1, "-k", 2)
+    run("search", trained, query_of(place), "--gallery", folder, "-k", 3)
+    run("gallery", "delete", folder, "--person", 99, "--yes")
+    run("gallery", "delete", folder, "--id", 0, "--yes")
+    lines = json.loads(run("gallery", "log", folder, "--json").out)["lines"]
+    told = [(line["what"], line["rows"], line["conditions"]) for line in lines]
+    assert told[0] == ("create", 0, "")
+    assert told[-3:] == [("search", 2, "1 image; not cameras 1"), ("search", 3, "1 image"), ("delete", 1, "ids 0")]
+    words = run("gallery", "log", folder, "-n", 1).out
+    assert "delete, 1 rows" in words
+    assert ": ids 0" in words
+    assert "search" not in words
+    assert f"log          {len(lines)}" in run("gallery", "stats", folder).out
+    checked = run("gallery", "verify", folder)
+    assert checked.code == 0
+    assert f"Its log has {len(lines)} lines, and the chain is whole; last hash" in checked.out
+    file = folder / "audit.jsonl"
+    file.write_bytes(file.read_bytes().replace(b"not cameras 1", b"not cameras 2"))
+    broken = run("gallery", "verify", folder)
+    assert broken.code == 1
+    assert "the chain is broken" in broken.out
+
+
+def test_export_of_a_person(run: Run, trained: Path, folder: Path, place: Path, tmp_path: Path) -> None:
+    store = Store(folder)
+    person = store.shards[0].column("pid")[0].as_py()
+    expected = store.ids(Where(people=[person], junk=True))
+    out = tmp_path / "subject"
+    assert run("gallery", "confirm", folder, expected[0], expected[1]).code == 0
+    done = run("gallery", "export-subject", folder, "--person", person, "-o", out)
+    assert done.code == 0, done.err
+    found = json.loads((out / "rows.json").read_text())
+    assert [row["id"] for row in found["rows"]] == expected
+    assert {row["pid"] for row in found["rows"]} == {person}
+    assert found["rows"][0]["tags"] == ["door"]
+    assert [(each["a"], each["b"], each["same"]) for each in found["answers"]] == [(*expected[:2], True)]
+    vectors = np.load(out / "embedding.npy")
+    shard = store.shards[0]
+    assert np.array_equal(vectors, shard.embeddings(np.flatnonzero(np.isin(shard.ids, expected))).numpy())
+    copies = {path.stem: path.read_bytes() for path in (out / "images").iterdir()}
+    for row in found["rows"]:
+        assert hashlib.sha256(copies[str(row["id"])]).hexdigest() == row["content"]
+    last = json.loads(run("gallery", "log", folder, "--json", "-n", 1).out)["lines"][0]
+    assert (last["what"], last["rows"], last["conditions"]) == ("export", len(expected), f"people {person}")
+    assert "exists" in run("gallery", "export-subject", folder, "--person", person, "-o", out).err
+    assert "no condition" in run("gallery", "export-subject", folder, "-o", tmp_path / "b").err
+    assert "no row of" in run("gallery", "export-subject", folder, "--person", 12345, "-o", tmp_path / "b").err
+    assert not (tmp_path / "b").exists()
+
+
+def test_export_names_the_images_that_are_gone(run: Run, folder: Path, place: Path, tmp_path: Path) -> None:
+    min((place / "bounding_box_test").glob("*.jpg")).unlink()
+    done = run("gallery", "export-subject", folder, "--id", 0, "--id", 1, "-o", tmp_path / "subject")
+    assert done.code == 0
+    assert "was not copied" in done.err
+    found = json.loads((tmp_path / "subject" / "rows.json").read_text())
+    assert len(found["rows"]) == 2
+    assert len(found["images_not_copied"]) == 1
+    assert len(list((tmp_path / "subject" / "images").iterdir())) == 1

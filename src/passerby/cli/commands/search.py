@@ -28,7 +28,7 @@ from passerby.cli.options import (
 )
 from passerby.cli.registry import Panel, command
 from passerby.cli.results import calibration_note
-from passerby.errors import ConfigError, escape_controls
+from passerby.errors import ConfigError, DatasetLayoutError, ImageError, escape_controls
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -101,7 +101,7 @@ def search(  # noqa: PLR0913 - options of a command
     opened = _open(model, gallery, images, skip_broken=skip_broken)
     if output:
         opened.source  # noqa: B018 - images that may not be shown are an error before the search
-    answer = Answer(query, image, wanted, gallery, opened, opened.search(image, k, attributes=wanted))
+    answer = Answer(query, image, wanted, gallery, opened, opened.search(image, k, attributes=wanted), k)
     if output:
         answer.draw(output, blur=options.blur)
     if as_json:
@@ -152,6 +152,8 @@ class Answer:
     place: str
     gallery: Gallery
     hits: Sequence[Hit]
+    k: int | None
+    """The number of hits that was asked for; ``None`` for the default."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, ``None`` for what is unknown."""
@@ -171,7 +173,9 @@ class Answer:
     @property
     def check(self) -> DomainCheck | None:
         """The check whether verdicts hold for the gallery; ``None`` where no hit has one."""
-        return self.gallery.domain if any(hit.verdict for hit in self.hits) else None
+        if self.image is None:
+            return None
+        return self.gallery.domain if not self.hits or any(hit.verdict for hit in self.hits) else None
 
     @property
     def calibrated_on(self) -> str | None:
@@ -185,7 +189,7 @@ class Answer:
         from passerby.figures.search_result import search_figure
 
         images = ImageSet(self.gallery.source, blur=blur)
-        found = [(hit, images.image(hit.path)) for hit in self.hits]
+        found = [(hit, _image_or_none(images, hit.path)) for hit in self.hits]
         attributes = self.attributes.values if self.attributes else None
         query, pid, camid = self._shown(images, blur=blur)
         save_figure(
@@ -209,13 +213,18 @@ class Answer:
 
     def print(self) -> None:
         """Print a table of the hits."""
+        typer.echo(escape_controls(self._heading(), one_line=True))
+        self._print_hits()
+        if self.k is not None and len(self.hits) < self.k:
+            typer.echo(f"No more than these {len(self.hits):,} images can be found, fewer than -k {self.k:,}.")
+
+    def _print_hits(self) -> None:
         from rich.console import Console
         from rich.table import Table
 
         from passerby.gallery.stored_hits import StoredHit
         from passerby.types import Role
 
-        typer.echo(escape_controls(self._heading(), one_line=True))
         if not self.hits:
             return
         numbers = [*(["distance"] if self.by_distance else []), *(["probability"] if self.attributes else [])]
@@ -248,6 +257,8 @@ class Answer:
             return f"All {total} images, ranked by the probability of {self.attributes} (product over groups):"
         pid, camid = self.image.pid, self.image.sample.camid
         query = f"{self.name} (person {pid}, camera {camid})" if pid is not None else self.name
+        if self.attributes is None and not self.hits:
+            return f"None of {total} images satisfies the conditions. Fix: ask for fewer conditions."
         if self.attributes is None:
             return f"Closest to {query}:"
         if not self.hits:
@@ -257,6 +268,15 @@ class Answer:
             )
         matching = f"{self.gallery.matching(self.attributes):,} of {total}"
         return f"Closest to {query} among the {matching} images predicted {self.attributes}:"
+
+
+def _image_or_none(images: ImageSet, name: str) -> Image.Image | None:
+    """Return an image for a figure; ``None``, with a line on stderr, if it is gone or cannot be read."""
+    try:
+        return images.image(name)
+    except (DatasetLayoutError, ImageError) as error:
+        typer.echo(f"passerby: the figure lacks an image: {escape_controls(str(error), one_line=True)}", err=True)
+        return None
 
 
 def _hit_to_dict(hit: Hit) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,11 +11,15 @@ from passerby.cli.gallery_options import (
     CameraOptions,
     CollectionOption,
     GalleryArgument,
+    LikeOption,
+    LikeRunOption,
     PersonOptions,
+    RowOptions,
+    SimilarityOption,
     TagOptions,
     YesOption,
+    chosen_rows,
     delete_rows,
-    open_gallery,
 )
 from passerby.cli.registry import command
 from passerby.errors import ConfigError
@@ -25,9 +28,7 @@ from passerby.errors import ConfigError
 @command("delete", group="gallery", order=3)
 def delete(  # noqa: PLR0913 - options of a command
     gallery: GalleryArgument,
-    ids: Annotated[
-        list[int] | None, typer.Option("--id", metavar="ID", help="Row by its ID, as a search shows it; repeatable.")
-    ] = None,
+    ids: RowOptions = None,
     person: PersonOptions = None,
     camera: CameraOptions = None,
     before: BeforeOption = None,
@@ -36,15 +37,9 @@ def delete(  # noqa: PLR0913 - options of a command
     ] = None,
     tag: TagOptions = None,
     collection: CollectionOption = None,
-    like: Annotated[
-        str | None, typer.Option("--like", metavar="IMAGE", help="Only images like this one; needs --like-run.")
-    ] = None,
-    similarity: Annotated[
-        float, typer.Option("--similarity", min=-1, max=1, help="Least cosine to the image of --like.")
-    ] = 0.95,
-    model: Annotated[
-        Path | None, typer.Option("--like-run", metavar="RUN", help="Run folder of the gallery's model, for --like.")
-    ] = None,
+    like: LikeOption = None,
+    similarity: SimilarityOption = 0.95,
+    model: LikeRunOption = None,
     set_aside: Annotated[
         bool, typer.Option("--set-aside", help="Remove the damaged shards that were set aside, and nothing else.")
     ] = False,
@@ -54,7 +49,8 @@ def delete(  # noqa: PLR0913 - options of a command
 
     An image of unknown time is from before a moment if it was added before it.
     """
-    from passerby.gallery.retention import days_ago, rows_that
+    from passerby.gallery.audit import Act
+    from passerby.gallery.retention import days_ago
     from passerby.gallery.store import Store
     from passerby.gallery.store.where import Where, moment
 
@@ -72,13 +68,14 @@ def delete(  # noqa: PLR0913 - options of a command
     if set_aside and conditions:
         raise ConfigError("--set-aside removes damaged shards whole. Fix: leave the conditions out, or --set-aside")
     if set_aside:
-        typer.echo(f"{store.delete([]).aside:,} rows of damaged shards were removed from {gallery}.")
+        removed = store.delete([], act=Act("delete", "damaged shards that were set aside"))
+        typer.echo(f"{removed.aside:,} rows of damaged shards were removed from {gallery}.")
         return
     if not conditions:
         raise ConfigError("no condition is given, so nothing is deleted. Fix: name rows, --person ID for example")
-    chosen = rows_that(store, where, before=min(limits) if limits else None)
-    if like is not None:
-        chosen = sorted(set(chosen) & set(_like(gallery, like, similarity, model)))
+    chosen, words = chosen_rows(
+        store, where, before=min(limits) if limits else None, like=like, similarity=similarity, model=model
+    )
     if not chosen and store.lost:
         raise ConfigError(
             f"no row of {gallery} satisfies the conditions, but the {store.lost:,} rows of damaged shards that were "
@@ -87,10 +84,4 @@ def delete(  # noqa: PLR0913 - options of a command
     if not chosen:
         typer.echo(f"No row of {gallery} satisfies the conditions.")
         return
-    delete_rows(store, chosen, yes=yes, what="satisfy the conditions")
-
-
-def _like(gallery: Path, image: str, similarity: float, model: Path | None) -> list[int]:
-    if model is None:
-        raise ConfigError("--like needs the model that embeds the image. Fix: add --like-run RUN")
-    return open_gallery(model, gallery).like(image, similarity)
+    delete_rows(store, chosen, yes=yes, what="satisfy the conditions", act=Act("delete", words))

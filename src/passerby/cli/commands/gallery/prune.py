@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from passerby.cli.gallery_options import GalleryArgument, YesOption, delete_rows
+from passerby.cli.gallery_options import GalleryArgument, ImagesOption, YesOption, delete_rows
 from passerby.cli.registry import command
 from passerby.errors import escape_controls
 
@@ -18,15 +18,17 @@ def prune(
         bool,
         typer.Option("--missing-places", help="Also drop the images of places that do not exist or hold none of them."),
     ] = False,
+    images: ImagesOption = None,
     yes: YesOption = False,
 ) -> None:
     """Drop the rows whose images are no longer where they were added from."""
+    from passerby.gallery.audit import Act
     from passerby.gallery.retention import gone
     from passerby.gallery.store import Store
     from passerby.gallery.stored_images import images_of
 
     store = Store(gallery)
-    found = gone(store, images_of(store))
+    found = gone(store, images_of(store, images))
     ids = list(found.ids)
     for place, rows in sorted(found.places.items()):
         what = "dropped, too" if places else "kept; --missing-places drops them, too"
@@ -39,4 +41,4 @@ def prune(
     if not ids:
         typer.echo(f"No row of {gallery} has lost its image.")
         return
-    delete_rows(store, sorted(ids), yes=yes, what="have lost their image")
+    delete_rows(store, sorted(ids), yes=yes, what="have lost their image", act=Act("prune"))

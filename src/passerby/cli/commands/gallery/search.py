@@ -16,6 +16,7 @@ from passerby.cli.gallery_options import (
     CollectionOption,
     EngineRequiredOption,
     GalleryArgument,
+    ImagesOption,
     PersonOptions,
     TagOptions,
     open_gallery,
@@ -96,10 +97,7 @@ def search(  # noqa: PLR0913 - options of a command
         Literal["tracklet", "person", "group"] | None,
         typer.Option("--one-per", help="Show the best image of each, with the number of the others."),
     ] = None,
-    images: Annotated[
-        str | None,
-        typer.Option("--images", metavar="PLACE", help="Images of the gallery's rows (default where they were)."),
-    ] = None,
+    images: ImagesOption = None,
     engine_required: EngineRequiredOption = False,
     output: OptionalFigureOption = None,
     device: DeviceOption = "auto",
@@ -151,9 +149,15 @@ def search(  # noqa: PLR0913 - options of a command
     hits = opened.search(asked, k, attributes=wanted, where=where, how=how)
     names = [*(queries or ()), *(f"row {row}" for row in how.like_ids)]
     image = asked[0] if asked else None
-    answer = StoredAnswer(" and ".join(names) or None, image, wanted, str(gallery), opened, hits, how, asked, rows)
+    answer = StoredAnswer(" and ".join(names) or None, image, wanted, str(gallery), opened, hits, k, how, asked, rows)
     if output:
         answer.draw(output, blur=blur)
+    if where.not_cameras and (unknown := opened.of_unknown_camera(wanted, where)):
+        typer.echo(
+            f"passerby: {unknown:,} images have no known camera, so they stay with --not-camera and --other-cameras. "
+            "Fix: name the camera when images are added: passerby gallery add --camera-id ID",
+            err=True,
+        )
     if as_json:
         typer.echo(json.dumps({**answer.to_dict(), "satisfying": opened.matching(wanted, where)}, indent=2))
         return

@@ -14,7 +14,7 @@ from passerby.errors import escape_controls
 
 @command("stats", group="gallery", order=6)
 def stats(gallery: GalleryArgument, as_json: JsonOption = False) -> None:
-    """Print what a gallery holds: images, people, cameras, times, tags, its model and its size."""
+    """Print what a gallery holds: images, people, tracklets, cameras, times, tags, its model, its size and its log."""
     from passerby.gallery.retention import summary
     from passerby.gallery.store import Store
 

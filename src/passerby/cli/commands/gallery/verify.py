@@ -34,7 +34,7 @@ def verify(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check the digest of every file, that no other files are there, and that what was deleted is absent."""
+    """Check the digest of every file, that no others are there, the log, and that what was deleted is absent."""
     from passerby.gallery.store.verify import verify as check
 
     vectors, contents = _wanted(absent or [])
@@ -45,7 +45,12 @@ def verify(
         for problem in found.problems:
             typer.echo(escape_controls(f"problem: {problem}", one_line=True))
         state = f"{len(found.problems):,} problems" if found.problems else "no problems"
+        for note in found.log.notes:
+            typer.echo(escape_controls(f"note: {note}", one_line=True))
         typer.echo(f"{gallery}: {found.rows:,} rows in {found.files:,} files of {found.bytes:,} bytes; {state}.")
+        if found.log.lines:
+            whole = "is broken" if found.log.problems else "is whole"
+            typer.echo(f"Its log has {found.log.lines:,} lines, and the chain {whole}; last hash {found.log.last}.")
         if contents or vectors is not None or absent_id:
             known = len(contents) + (0 if vectors is None else len(vectors)) + len(absent_id or ())
             typer.echo(f"Looked for {known:,} images, embeddings or rows that should be absent.")
