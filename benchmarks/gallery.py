@@ -26,14 +26,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 
+import passerby
 from passerby.data.images.open import list_images
+from passerby.data.source import Source
 from passerby.errors import OutputError
 from passerby.gallery.ingest.inputs import Known, Part
 from passerby.gallery.ingest.options import IngestOptions
@@ -47,7 +49,7 @@ from passerby.gallery.stored import StoredGallery
 from passerby.inference.embeddings_file import Origin
 from passerby.retrieval.ranking import top_k
 from passerby.training.run import environment
-from passerby.types import Embeddings
+from passerby.types import Embeddings, Sample
 
 RESULTS = Path(__file__).parent / "results"
 DIMENSIONS = 512
@@ -346,48 +348,54 @@ def _call(line: str) -> str | None:
 
 
 def ingest(work: Path, images: str, *, run: str = "street-s", count: int = 2000, rounds: int = 3) -> dict[str, Any]:
-    """Return what adding images costs, against embedding the same ones and keeping nothing, by turns in one process."""
-    import passerby
+    """Return what adding images costs, against embedding the same ones and keeping nothing, by turns in one process.
 
+    The turns are of 500 images, since what else the machine does changes within a round.
+    """
     model = passerby.load(run, device="cpu")
     source, samples = list_images(images, "gallery")
-    samples = samples[:count]
-    part = Part(source, samples, [Known()] * len(samples))
-
-    def add(folder: str, options: IngestOptions) -> None:
-        gallery = StoredGallery.create(model, work / folder)
-        added = gallery.ingest([OnePart(part)], options)
-        assert len(added.ids) + added.known == len(samples), added
-        shutil.rmtree(work / folder)
-
-    ways: dict[str, Callable[[], object]] = {
-        "embed": lambda: model.embed_samples(source, samples),
-        "ingest": lambda: add("plain.gallery", IngestOptions()),
-        "ingest with blurred thumbnails": lambda: add("small.gallery", IngestOptions(thumbnails=True, blur=True)),
-    }
+    blocks = [samples[first : first + 500] for first in range(0, count, 500)]
     model.embed_samples(source, samples[:128])
-    spent: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    spent: dict[str, list[tuple[float, float]]] = {"embed": [], "ingest": []}
     for turn in range(rounds):
-        for name in [*ways][:: 1 - 2 * (turn % 2)]:  # first one way, then the other: what shares the machine changes
-            cpu, wall = time.process_time(), time.perf_counter()
-            ways[name]()
-            spent[name].append((time.process_time() - cpu, time.perf_counter() - wall))
-            print(name, *(round(seconds, 2) for seconds in spent[name][-1]), flush=True)
-    found: dict[str, Any] = {"model": run, "images": len(samples), "rounds": rounds}
-    for name, seconds in spent.items():
-        cpu, wall = (median(each) for each in zip(*seconds, strict=True))
-        found[name] = {
-            "cpu_ms_per_image": round(1000 * cpu / count, 2),
-            "wall_ms_per_image": round(1000 * wall / count, 2),
-        }
-    for name in [*ways][1:]:
-        for place, kind in enumerate(("cpu", "wall")):
-            shares = [a[place] / b[place] for a, b in zip(spent["embed"], spent[name], strict=True)]
-            found[name][f"rate_against_embed_by_{kind}"] = {
-                "median": round(median(shares), 3),
-                "least": round(min(shares), 3),
+        gallery = StoredGallery.create(model, work / f"{turn}.gallery")
+        total = dict.fromkeys(spent, (0.0, 0.0))
+        for number, block in enumerate(blocks):
+            ways = {
+                "embed": lambda block=block: model.embed_samples(source, block),
+                "ingest": lambda block=block, gallery=gallery: added(gallery, source, block),
             }
-    return found
+            for name in [*ways][:: 1 - 2 * ((turn + number) % 2)]:
+                cpu, wall = seconds_of(ways[name])
+                total[name] = total[name][0] + cpu, total[name][1] + wall
+        for name in spent:
+            spent[name].append(total[name])
+        print(turn, total, flush=True)
+    small = StoredGallery.create(model, work / "thumbnails.gallery")
+    options = IngestOptions(thumbnails=True, blur=True)
+    thumbnails = seconds_of(lambda: added(small, source, blocks[0], options))[0]
+    found: dict[str, Any] = {"model": run, "images": count, "rounds": rounds}
+    for place, kind in enumerate(("cpu", "wall")):
+        for name, seconds in spent.items():
+            found[f"{name}_{kind}_ms_per_image"] = round(1000 * median(each[place] for each in seconds) / count, 2)
+        shares = [a[place] / b[place] for a, b in zip(spent["embed"], spent["ingest"], strict=True)]
+        found[f"rate_against_embed_by_{kind}"] = {"median": round(median(shares), 3), "least": round(min(shares), 3)}
+    return {**found, "ingest_with_blurred_thumbnails_cpu_ms_per_image": round(1000 * thumbnails / len(blocks[0]), 2)}
+
+
+def added(
+    gallery: StoredGallery, source: Source, samples: Sequence[Sample], options: IngestOptions | None = None
+) -> None:
+    part = Part(source, samples, [Known()] * len(samples))
+    result = gallery.ingest([OnePart(part)], options or IngestOptions())
+    assert len(result.ids) + result.known == len(samples), result
+
+
+def seconds_of(function: Callable[[], object]) -> tuple[float, float]:
+    """Return the CPU seconds of this process and the seconds that a call takes."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    function()
+    return time.process_time() - cpu, time.perf_counter() - wall
 
 
 def main() -> None:
