@@ -45,6 +45,7 @@ ELSEWHERE = {
     r"^gallery engine ": "needs a server; tests/gallery/engines start one",
     r"--list -": "standard input; tests/cli/commands/test_ingest.py runs it",
     r"--follow": "runs until it is ended; tests/cli/commands/test_ingest.py runs it",
+    r"^ingest .*(\.mp4|\.avi|rtsp:)": "needs passerby[video,onnx]; tests/cli/commands/test_ingest_video.py runs it",
     r"^train pose": "the pose network; tests/cli/commands/test_train_pose.py runs it",
 }
 """The commands that are not run here, and why."""

@@ -41,6 +41,14 @@ NamePatternOption = Annotated[
     ),
 ]
 ThumbnailsOption = Annotated[bool, typer.Option("--thumbnails", help="Keep a small JPEG of each image in the gallery.")]
+EveryOption = Annotated[
+    int, typer.Option("--every", metavar="N", min=1, help="Look for people in every N-th frame of videos.")
+]
+CropsOption = Annotated[int, typer.Option("--crops", metavar="N", min=1, help="Most crops of one tracklet of a video.")]
+DetectorOption = Annotated[
+    str | None,
+    typer.Option("--detector", metavar="FILE", help="ONNX file of a NanoDet that finds people in videos."),
+]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first image that cannot be read.")]
 
 
@@ -55,6 +63,9 @@ def ingest_options(
     thumbnails: bool,
     blur: bool | None,
     strict: bool,
+    every: int = 1,
+    crops: int = 4,
+    detector: str | None = None,
 ) -> IngestOptions:
     """Return the options of a call, checked.
 
@@ -62,6 +73,7 @@ def ingest_options(
         ConfigError: if one is not valid.
     """
     from passerby.data.names.pattern import NamePattern
+    from passerby.data.video.options import TrackletOptions
     from passerby.gallery.ingest.options import IngestOptions
     from passerby.gallery.store.where import moment
 
@@ -77,6 +89,8 @@ def ingest_options(
         thumbnails=thumbnails,
         blur=blur,
         strict=strict,
+        video=TrackletOptions(every=every, crops=crops),
+        detector=detector,
     )
 
 

@@ -40,11 +40,12 @@ def test_visibility_is_what_border_and_others_leave() -> None:
 
 def test_crops_are_spread_over_time() -> None:
     moments = [0, 100, 200, 300, 400, 500, 600, 700, 1000]
-    qualities = [0.9, 0.95, 0.8, 0.2, 0.1, 0.3, 0.2, 0.1, 0.4]
+    qualities = [0.9, 0.95, 0.8, 0.6, 0.5, 0.7, 0.6, 0.5, 0.8]
     assert spread(qualities, moments, 4) == [1, 3, 5, 8]  # the best of each quarter
     assert spread(qualities[:3], moments[:3], 4) == [0, 1, 2]
     assert spread([0.5, 0.7], [3.0, 3.0], 1) == [1]
-    assert spread([0.5, 0.7, 0.6, 0.1], [0, 1, 2, 1000], 3) == [1, 2, 3]  # an empty span: the best that is left
+    assert spread([0.5, 0.7, 0.6, 0.4], [0, 1, 2, 1000], 3) == [1, 2, 3]  # an empty span: the best that is left
+    assert spread([0.5, 0.7, 0.6, 0.1], [0, 1, 2, 1000], 4) == [0, 1, 2]  # one that is much worse is none
 
 
 def test_a_name_tells_frame_box_and_pixels() -> None:

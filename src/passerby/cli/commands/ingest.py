@@ -15,6 +15,9 @@ from passerby.cli.gallery_options import CollectionOption, GalleryArgument, TagO
 from passerby.cli.ingest_options import (
     Additions,
     CameraIdOption,
+    CropsOption,
+    DetectorOption,
+    EveryOption,
     NamePatternOption,
     SplitOption,
     StrictOption,
@@ -38,7 +41,9 @@ def ingest(  # noqa: PLR0913 - options of a command
     gallery: GalleryArgument,
     sources: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SOURCE]…", help="Images: files, folders, zips, tars, datasets as NAME:PATH."),
+        typer.Argument(
+            metavar="[SOURCE]…", help="Images: files, folders, zips, tars, datasets as NAME:PATH; videos, streams."
+        ),
     ] = None,
     create: Annotated[bool, typer.Option("--create", help="Create the gallery if there is none.")] = False,
     file_list: Annotated[
@@ -60,16 +65,19 @@ def ingest(  # noqa: PLR0913 - options of a command
     collection: CollectionOption = None,
     thumbnails: ThumbnailsOption = False,
     blur: BlurOption = None,
+    every: EveryOption = 1,
+    crops: CropsOption = 4,
+    detector: DetectorOption = None,
     strict: StrictOption = False,
     device: DeviceOption = "auto",
     batch_size: BatchSizeOption = 64,
     keypoints: KeypointsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Embed images from folders, archives, lists and datasets, and add those that a gallery does not hold yet."""
+    """Embed images of folders, archives, lists, datasets and videos, and add those that a gallery does not hold."""
     options = ingest_options(
         split=split, camera=camera, taken=taken, tags=tag, collection=collection, names=name_pattern,
-        thumbnails=thumbnails, blur=blur, strict=strict,
+        thumbnails=thumbnails, blur=blur, strict=strict, every=every, crops=crops, detector=detector,
     )  # fmt: skip
     if not (create or gallery.exists()):
         raise DatasetLayoutError(f"there is no gallery '{gallery}'. Fix: add --create, or give the path of one")

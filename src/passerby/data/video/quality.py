@@ -15,6 +15,8 @@ _GOOD_SHARPNESS = 100.0
 """The variance of the Laplacian at which a crop counts as half sharp."""
 _BORDER = 2.0
 """The pixels from the frame's border within which a box counts as cut by it."""
+_POOR = 0.4
+"""The share of the best candidate's quality below which another is not chosen."""
 _CUT = 0.5
 """The visibility of a person whom the border cuts, as a factor."""
 
@@ -58,13 +60,14 @@ def quality(crop: NDArray[np.uint8], visible: float, score: float) -> float:
 def spread(qualities: Sequence[float], moments: Sequence[float], count: int) -> list[int]:
     """Return the places of the best candidates, spread over time, ascending.
 
-    The time is cut into ``count`` equal spans, each gives its best; empty spans are made up for by the best that are
-    left.
+    Those that are much worse than the best one are left out. The time of the others is cut into ``count`` equal spans,
+    each gives its best; empty spans are made up for by the best that are left.
     """
-    first, last = min(moments), max(moments)
+    least = _POOR * max(qualities)
+    order = sorted((n for n in range(len(qualities)) if qualities[n] >= least), key=lambda place: -qualities[place])
+    first, last = min(moments[place] for place in order), max(moments[place] for place in order)
     span = (last - first) / count or 1.0
     best: dict[int, int] = {}
-    order = sorted(range(len(qualities)), key=lambda place: -qualities[place])
     for place in order:
         best.setdefault(min(count - 1, int((moments[place] - first) / span)), place)
     chosen = list(best.values())
