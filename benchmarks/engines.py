@@ -170,9 +170,11 @@ def run(name: str, kind: str, count: int, queries: int, work: Path) -> dict[str,
         few = candidates.FEW
         for condition, where in CONDITIONS.items():
             found[f"condition {condition}"] = measured(store, server, query, where, few)
-            found[f"condition {condition}, the engine asked whatever the number of rows"] = measured(
-                store, server, query, where, 0
-            )
+            if (
+                where != CONDITIONS["0.05 % of rows"]
+            ):  # 50 rows are fewer than candidates: it would be walked as a whole
+                asked = "the engine asked whatever the number of rows"
+                found[f"condition {condition}, {asked}"] = measured(store, server, query[:20], where, 0)
             print(name, kind, condition, found, flush=True)
         candidates.FEW = attached.FEW = few
         store.detach()

@@ -10,12 +10,8 @@ SETTINGS = {
     "dataCoord.gc.interval": 2,
     "dataCoord.gc.dropTolerance": 2,
     "dataCoord.gc.missingTolerance": 2,
-    "rocksmq.rocksmqPageSize": 1 << 12,
-    "rocksmq.retentionTimeInMinutes": 0,
-    "rocksmq.retentionSizeInMB": 0,
-    "rocksmq.compactionInterval": 2,
 }
-"""The settings with which garbage goes within seconds."""
+"""The settings with which files of dropped collections go within seconds."""
 
 if __name__ == "__main__":
     server = MilvusServer()
