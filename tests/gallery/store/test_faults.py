@@ -17,7 +17,7 @@ import pytest
 import torch
 from tests.gallery.store.conftest import facts, files, filled, named, rows
 
-from passerby.errors import OutputError
+from passerby.errors import DatasetLayoutError, OutputError
 from passerby.gallery.store import compact as compact_module
 from passerby.gallery.store import disk, search
 from passerby.gallery.store import writer as writer_module
@@ -31,6 +31,7 @@ _DRIVER = r"""
 import hashlib, json, os, shutil, sys
 from pathlib import Path
 import torch
+from passerby.gallery.audit import Act
 from passerby.gallery.store import disk, compact
 from passerby.gallery.store.store import Store
 from passerby.gallery.store.table import Facts
@@ -46,6 +47,8 @@ def change(folder):
         paths = tuple(f"77/{row}.jpg" for row in range(4))
         content = [hashlib.sha256(path.encode()).digest() for path in paths]
         store.add(Embeddings(embedding, paths), Facts(content=content))
+    elif operation == "log":
+        store.log.append(Act("search", "cameras 1"), 3, store.version, synchronize=True)
     elif operation == "delete":
         store.delete([1, 12, 13, 14, 15, 16])
     else:
@@ -98,7 +101,7 @@ def content(store: Store) -> list[tuple[int, str]]:
     return found
 
 
-@pytest.mark.parametrize("operation", ["add", "delete", "compact"])
+@pytest.mark.parametrize("operation", ["add", "delete", "compact", "log"])
 def test_killed_at_any_moment(operation: str, tmp_path: Path) -> None:
     store = filled(tmp_path / "before", 6, 6, 5)
     before = content(store)
@@ -108,13 +111,14 @@ def test_killed_at_any_moment(operation: str, tmp_path: Path) -> None:
         "add": before + further,
         "delete": [row for row in before if row[0] not in gone],
         "compact": before,
+        "log": before,
     }[operation]
     done = subprocess.run(
         [sys.executable, "-c", _DRIVER, str(tmp_path), operation], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     cases = json.loads(done.stdout)
-    assert len(cases) > 10, f"few calls were watched: {done.stderr}"
+    assert len(cases) > (2 if operation == "log" else 10), f"few calls were watched: {done.stderr}"
     assert cases[-1][1] == 0
     states = set()
     for name, _ in cases:
@@ -356,6 +360,23 @@ def test_a_shard_that_comes_back_into_the_middle_of_another_is_sorted_in(
     back = Store(store.path)
     assert content(back) == before
     assert not verify(store.path).problems
+
+
+def test_a_shard_that_may_not_be_read_is_an_error_and_not_lost(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make(5, 7)
+    name = store.shards[0].entry.name
+    opened = Path.open
+
+    def forbidden(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == name:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", forbidden)
+        with pytest.raises(DatasetLayoutError, match=rf"Permission denied, '.*{name}'. Fix: change its permissions"):
+            Store(store.path)
+    assert (len(Store(store.path)), Store(store.path).lost) == (12, 0)
 
 
 def test_another_file_of_the_name_of_a_lost_shard_is_neither_read_nor_removed(make: Make) -> None:

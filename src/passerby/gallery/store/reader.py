@@ -229,6 +229,11 @@ class Reader:
                 shards.append(known[entry.name] if entry.name in known else Shard(self.path / SHARDS, entry))
             except DamagedShardError as error:  # noqa: PERF203 - a few shards
                 damaged.append(error)
+            except PermissionError as error:
+                raise DatasetLayoutError(
+                    f"a shard of the gallery '{self.path}' cannot be read: {error.strerror}, '{error.filename}'. Fix: "
+                    "change its permissions"
+                ) from None
             except FileNotFoundError:
                 if not missing:
                     raise
