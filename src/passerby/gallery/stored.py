@@ -30,6 +30,7 @@ from passerby.gallery.asking.nearest import nearest
 from passerby.gallery.asking.queries import queries_of, stripe_shape
 from passerby.gallery.audit import Act
 from passerby.gallery.compatibility import check_same_keypoints, check_same_model_of_store
+from passerby.gallery.feedback.groups import Grouping
 from passerby.gallery.feedback.notes import Judgement, Side
 from passerby.gallery.feedback.pairs import Feedback
 from passerby.gallery.gallery import DEFAULT_K, Gallery
@@ -234,6 +235,11 @@ class StoredGallery(Gallery, on_disk=True):
     def feedback(self) -> Feedback:
         """The confirmed and rejected pairs."""
         return Feedback(self.store)
+
+    @property
+    def groups(self) -> Grouping:
+        """The groups of rows of one person, proposed and accepted."""
+        return Grouping(self.store)
 
     def confirm(self, query: ImageInput | QueryImage | int, row: int) -> Judgement:
         """Record that a query, an image or a row by its ID, shows the person of a row (see :class:`Feedback`).

@@ -437,3 +437,36 @@ def test_export_names_the_images_that_are_gone(run: Run, folder: Path, place: Pa
     assert len(found["rows"]) == 2
     assert len(found["images_not_copied"]) == 1
     assert len(list((tmp_path / "subject" / "images").iterdir())) == 1
+
+
+def test_groups_are_proposed_reviewed_and_undone(run: Run, trained: Path, folder: Path, place: Path) -> None:
+    done = run("gallery", "group", folder, "--radius", 0.9)
+    assert done.code == 0, done.err
+    assert f"{len(Store(folder))} rows were compared." in done.out
+    assert "Of pairs of known people: precision" in done.out
+    found = json.loads(run("gallery", "group", folder, "--list", "--json").out)
+    first, rows = found["groups"][0]["id"], found["groups"][0]["rows"]
+    assert len(rows) > 3
+    assert f"{first}: {len(rows)} rows, proposed" in run("gallery", "group", folder, "--list").out
+    assert run("gallery", "group", folder, "--show", first).out.count("camera") == len(rows)
+    shown = json.loads(run("gallery", "group", folder, "--show", first, "--json").out)
+    assert [each["id"] for each in shown["rows"]] == rows
+    assert f"Accepted: {first}." in run("gallery", "group", folder, "--accept", first).out
+    query = query_of(place)
+    assert {hit["id"] for hit in hits(run, trained, folder, query, "--group", first, "-k", 3)} <= set(rows)
+    best = hits(run, trained, folder, query, "--one-per", "group")
+    assert [hit["others"] for hit in best if hit["id"] in rows] == [len(rows) - 1]
+    split = run("gallery", "group", folder, "--split", first, "--row", rows[0], "--row", rows[1])
+    second = int(split.out.partition("Split into ")[2].partition(".")[0].rpartition(", ")[2])
+    assert f"Merged into {first}." in run("gallery", "group", folder, "--merge", first, "--merge", second).out
+    assert f"Undone: merge {first}, {second}." in run("gallery", "group", folder, "--undo").out
+    assert f"Dissolved: {second}." in run("gallery", "group", folder, "--dissolve", second).out
+    for arguments, said in (
+        (("--list", "--undo"), "different commands"),
+        (("--split", 1), "--row names them"),
+        (("--list", "--radius", 0.5), "are about proposals"),
+        (("--accept", 999), "no group has the ID 999"),
+    ):
+        failed = run("gallery", "group", folder, *arguments)
+        assert failed.code == 1
+        assert said in failed.err

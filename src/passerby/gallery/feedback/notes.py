@@ -28,7 +28,9 @@ Side: TypeAlias = Row | Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 IsGone: TypeAlias = Callable[[Side], bool]
 """A function that tells whether a row, or an image, is deleted."""
 MOST_CHANGES = 1000
-"""The number of changes of groups that can be undone."""
+"""The number of changes of groups that can be undone, at most."""
+MOST_ROWS = 1_000_000
+"""The number of rows of former groups that are kept to undo changes, at most."""
 
 
 class Judgement(Frozen):
@@ -103,10 +105,11 @@ class Groups(Frozen):
 
     def without(self, gone: IsGone) -> Groups:
         """Return the groups, and those that an undo would bring back, without deleted rows."""
-        history = tuple(
-            each.model_copy(update={"removed": _kept(each.removed, gone)}) for each in self.history[-MOST_CHANGES:]
-        )
-        return Groups(groups=_kept(self.groups, gone), next_id=self.next_id, history=history)
+        history = tuple(each.model_copy(update={"removed": _kept(each.removed, gone)}) for each in self.history)
+        groups = _kept(self.groups, gone)
+        there = {None, *(group.id for group in groups)}
+        groups = tuple(group for group in groups if group.extends in there)
+        return Groups(groups=groups, next_id=self.next_id, history=history)
 
     def rows_of(self, ids: Collection[int]) -> set[int]:
         """Return the rows of some groups, and those that are proposed for them.
