@@ -67,6 +67,7 @@ ImagesOption = Annotated[
     str | None,
     typer.Option("--images", metavar="PLACE", help="Images of the gallery's rows (default where they were)."),
 ]
+UndoOption = Annotated[bool, typer.Option("--undo", help="Take the last answer, or change, back.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Delete without asking.")]
 
 

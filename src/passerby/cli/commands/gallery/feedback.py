@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from passerby.cli.gallery_options import GalleryArgument
+from passerby.cli.gallery_options import GalleryArgument, UndoOption
 from passerby.cli.options import JsonOption
 from passerby.cli.registry import command
 from passerby.errors import ConfigError
@@ -16,7 +16,7 @@ from passerby.errors import ConfigError
 @command("feedback", group="gallery", order=9)
 def feedback(
     gallery: GalleryArgument,
-    undo: Annotated[bool, typer.Option("--undo", help="Remove the answer that was given last.")] = False,
+    undo: UndoOption = False,
     drop: Annotated[
         Literal["pairs", "groups"] | None,
         typer.Option("--drop", help="Remove all answers about pairs, or all groups, damaged or not."),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from passerby.cli.gallery_options import GalleryArgument
+from passerby.cli.gallery_options import GalleryArgument, UndoOption
 from passerby.cli.options import JsonOption
 from passerby.cli.registry import command
 from passerby.errors import ConfigError, escape_controls
@@ -35,7 +35,7 @@ def group(
     ] = None,
     row: Annotated[Numbers, typer.Option("--row", metavar="ID", help="Row for --split; repeatable.")] = None,
     dissolve: Annotated[Numbers, typer.Option("--dissolve", metavar="N", help="Remove a group; repeatable.")] = None,
-    undo: Annotated[bool, typer.Option("--undo", help="Undo the last change of groups.")] = False,
+    undo: UndoOption = False,
     radius: Annotated[
         float | None,
         typer.Option("--radius", help="Largest mean Jaccard distance within a proposed group (default 0.6)."),
