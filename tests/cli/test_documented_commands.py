@@ -42,6 +42,7 @@ ELSEWHERE = {
     r"^(figures|report) ": "slow to draw; tests/cli/figures and tests/cli/commands/test_report.py run them",
     r"^export |model\.onnx": "needs passerby[onnx]; tests/cli/commands/test_export.py runs it",
     r"^adapt ": "clusters of crops without labels; tests/training/adapt/test_adapt.py runs it",
+    r"s3://": "object storage; tests/data/test_remote.py reads from addresses",
     r"^gallery engine ": "needs a server; tests/gallery/engines start one",
     r"--list -": "standard input; tests/cli/commands/test_ingest.py runs it",
     r"--follow": "runs until it is ended; tests/cli/commands/test_ingest.py runs it",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from passerby.data.dataset import Dataset
+from passerby.data.remote import RemoteSource, is_address
 from passerby.data.source import Source, open_source
 from passerby.data.unread import has_instead, unread_files, warn_unread
 from passerby.data.variants import Setting, select_settings, split_settings
@@ -21,6 +22,15 @@ from passerby.data.video.address import is_video
 from passerby.data.video.source import open_video
 from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.registry import Registry
+
+
+def open_files(place: str | Path) -> Source:
+    """Open the files at a path, or below an address such as ``s3://bucket/people``.
+
+    Raises:
+        DatasetLayoutError: if there are none.
+    """
+    return RemoteSource(str(place)) if is_address(place) else open_source(place)
 
 
 @dataclass(frozen=True)
@@ -31,7 +41,7 @@ class Reader:
     """The function from a source, and values of ``settings`` as keywords, to the dataset."""
     recognizes: Callable[[Sequence[str]], bool]
     """The function that tells from the sorted names of a source's files whether they have this layout."""
-    open: Callable[..., Source] = open_source
+    open: Callable[..., Source] = open_files
     """The function from what follows ``NAME:`` (and from settings, if it is generated) to the source."""
     generated: bool = False
     """A flag of datasets that are made from settings and need no path."""
@@ -97,7 +107,7 @@ def open_place(spec: str | Path) -> Source:
     if name is not None:
         return DATASETS[name].open(place) if DATASETS[name].generated else _open(name, _settled(name, place, {})[0])
     try:
-        return open_source(place)
+        return open_files(place)
     except DatasetLayoutError as error:
         near = difflib.get_close_matches(place, list(DATASETS), n=1)
         if near and not _exists(place):
@@ -111,7 +121,7 @@ def absolute_spec(spec: str | Path) -> str:
     if name is not None and DATASETS[name].generated:
         return str(spec)
     settings, path = ("", place) if name is None else _cut(place)
-    path = str(Path(path).expanduser().resolve())
+    path = path if is_address(path) else str(Path(path).expanduser().resolve())
     return ":".join(part for part in (name, settings, path) if part)
 
 
@@ -143,7 +153,7 @@ def explain(names: Sequence[str]) -> str | None:
 
 def _parts(spec: str | Path, *, settled: bool = False) -> tuple[str | None, str]:
     """Return name and place; what exists is a path, unless ``settled`` (settings given) means that it is a name."""
-    if isinstance(spec, Path):
+    if isinstance(spec, Path) or is_address(spec):
         return None, str(spec)
     name, colon, place = spec.partition(":")
     meant = settled and name in DATASETS

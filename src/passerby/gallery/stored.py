@@ -178,10 +178,7 @@ class StoredGallery(Gallery, on_disk=True):
         Raises:
             as :meth:`add`.
         """
-        ingest = Ingest(self.model, self.store, options, progress=progress)
-        for each in inputs:
-            ingest.add(each)
-        return ingest.result
+        return Ingest(self.model, self.store, options, progress=progress).add_all(inputs)
 
     def search(
         self,

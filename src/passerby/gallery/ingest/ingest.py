@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
 from passerby.data.images.decode import with_next_step
 from passerby.data.keypoints.origin import KeypointOrigin
 from passerby.data.source import Source
-from passerby.errors import DatasetLayoutError, ImageError, PasserbyError
+from passerby.errors import DatasetLayoutError, PasserbyError
 from passerby.gallery.compatibility import check_same_keypoints
-from passerby.gallery.ingest.contents import Contents, Read
+from passerby.gallery.ingest.contents import Read
 from passerby.gallery.ingest.inputs import Input, Known, Part
 from passerby.gallery.ingest.options import IngestOptions
+from passerby.gallery.ingest.reading import Embedded, Reading
 from passerby.gallery.ingest.result import AddedImages
-from passerby.gallery.ingest.thumbnails import Thumbnails
 from passerby.gallery.store import Store
 from passerby.gallery.store.table import Facts
 from passerby.gallery.stored_images import reference
@@ -30,13 +31,12 @@ CHUNK = 1024
 
 
 @dataclass(frozen=True)
-class _Chunk:
+class Chunk:
     """Some images whose files are read."""
 
     part: Part
-    contents: Contents
-    thumbnails: Thumbnails | None
-    read: list[Read | DatasetLayoutError]
+    read: Sequence[Read | DatasetLayoutError]
+    """The facts that reading each file told, or why it cannot be read."""
 
 
 class Ingest:
@@ -51,8 +51,8 @@ class Ingest:
     ) -> None:
         self.model, self.store, self.options = model, store, options
         self.result = AddedImages()
-        self._progress = self._advance = progress or (lambda _: None)
-        self._with_local = store.manifest.stripes is not None
+        self._progress = self.advance = progress or (lambda _: None)
+        self.with_local = store.manifest.stripes is not None
 
     def add(self, images: Input) -> None:
         """Embed the images of an input and add those that the gallery does not hold.
@@ -63,82 +63,80 @@ class Ingest:
             OutputError: if the gallery cannot be written, or another process writes it.
         """
         for part in images.parts():
-            self._advance = self._progress if part.steps is None else lambda _: None
+            self.advance = self._progress if part.steps is None else lambda _: None
             keypoints = self.model.keypoint_origin(part.source)
             if len(self.store):
                 check_same_keypoints(self.store.manifest.origin.keypoints, keypoints, str(self.store.path))
-            self._add_part(part, keypoints)
+            self.add_part(part, keypoints)
             self._progress(part.steps or 0)
             self.result.notes += [] if part.note is None else [part.note]
+
+    def add_all(self, inputs: Iterable[Input]) -> AddedImages:
+        """Add the images of inputs, as :meth:`add` does, and return the result of all."""
+        for each in inputs:
+            self.add(each)
+        return self.result
 
     def drain(self) -> AddedImages:
         """Return what was added since the last call."""
         found, self.result = self.result, AddedImages()
         return found
 
-    def _add_part(self, part: Part, keypoints: KeypointOrigin | None) -> None:
+    def add_part(self, part: Part, keypoints: KeypointOrigin | None) -> None:
         """Add a part in chunks; the files of the next chunk are read while one is embedded."""
-        keep = self.options.thumbnails or not part.source.is_lasting
-        thumbnails = Thumbnails(part.source, blur=self.options.blur) if keep else None
-        contents = Contents(part.source, thumbnails=thumbnails, with_time=self.options.taken is None)
+        reading = Reading(self.model, part.source, self.options, with_local=self.with_local)
         waiting = iter(chunks(part, CHUNK))
         with ThreadPoolExecutor(1) as ahead:
-            chunk = next(waiting, None)
-            reading = ahead.submit(contents.read_ahead, chunk.samples) if chunk else None
-            while chunk is not None and reading is not None:
-                read, following = reading.result(), next(waiting, None)
-                reading = ahead.submit(contents.read_ahead, following.samples) if following else None
-                self._add(_Chunk(chunk, contents, thumbnails, read), keypoints)
-                chunk = following
+            piece = next(waiting, None)
+            future = ahead.submit(reading.read, piece.samples) if piece else None
+            while piece is not None and future is not None:
+                read, following = future.result(), next(waiting, None)
+                future = ahead.submit(reading.read, following.samples) if following else None
+                self._add_chunk(reading, Chunk(piece, read), keypoints)
+                piece = following
 
-    def _add(self, chunk: _Chunk, keypoints: KeypointOrigin | None) -> None:
-        part, rows = chunk.part, self._new(chunk)
-        embeddings = self._embedded(chunk, [part.samples[row] for row in rows])
-        if embeddings is None:
-            return
-        kept = dict.fromkeys(embeddings.paths)
-        facts = self._facts(chunk, [row for row in rows if part.samples[row].path in kept])
-        added = self.store.add(self._with_camera(embeddings), facts, keypoints=keypoints)
-        self.result.ids += added.ids
-        self.result.known += added.known
+    def _add_chunk(self, reading: Reading, chunk: Chunk, keypoints: KeypointOrigin | None) -> None:
+        rows = self.new_rows(chunk)
+        new = dict.fromkeys(rows)
+        reading.forget([sample.path for row, sample in enumerate(chunk.part.samples) if row not in new])
+        samples = [chunk.part.samples[row] for row in rows]
+        embedded = reading.embed(samples, on_broken=partial(self.note, chunk.part.source), progress=self.advance)
+        if embedded is not None:
+            self.write(chunk, embedded, keypoints)
 
-    def _new(self, chunk: _Chunk) -> list[int]:
-        """Return which images of a chunk the gallery does not hold; the others are counted, and forgotten."""
+    def new_rows(self, chunk: Chunk) -> list[int]:
+        """Return which images of a chunk the gallery does not hold; the others are counted, or noted as broken.
+
+        Raises:
+            DatasetLayoutError: if a file cannot be read and ``strict`` is set.
+        """
         found = {}
         for row, (sample, read) in enumerate(zip(chunk.part.samples, chunk.read, strict=True)):
             if isinstance(read, Read):
                 found[row] = read.digest
             else:
-                self._note(chunk.part.source, sample, read)
-                self._advance(1)
+                self.note(chunk.part.source, sample, read)
+                self.advance(1)
         self.store.refresh()  # others may have deleted rows since
         new = self.store.unknown(list(found.values()))
-        known = [row for row, is_new in zip(found, new, strict=True) if not is_new]
-        chunk.contents.forget([chunk.part.samples[row].path for row in known])
-        self.result.known += len(known)
-        self._advance(len(known))
+        self.result.known += int((~new).sum())
+        self.advance(int((~new).sum()))
         return [row for row, is_new in zip(found, new, strict=True) if is_new]
 
-    def _embedded(self, chunk: _Chunk, samples: Sequence[Sample]) -> Embeddings | None:
-        source = chunk.part.source
-        before = len(self.result.broken)
-        if not samples:
-            return None
-        try:
-            return self.model.embed_samples(
-                source,
-                samples,
-                reader=chunk.contents,
-                with_local=self._with_local,
-                on_broken=lambda sample, error: self._note(source, sample, error),
-                progress=self._advance,
-            )
-        except ImageError:
-            if len(self.result.broken) - before < len(samples):
-                raise
-            return None  # all of them are broken, which the result tells
+    def write(self, chunk: Chunk, embedded: Embedded, keypoints: KeypointOrigin | None) -> None:
+        """Add the embedded images of a chunk to the gallery, and count them.
 
-    def _facts(self, chunk: _Chunk, rows: Sequence[int]) -> Facts:
+        Raises:
+            OutputError: if the gallery cannot be written, or another process writes it.
+        """
+        kept = dict.fromkeys(embedded.embeddings.paths)
+        rows = [row for row, sample in enumerate(chunk.part.samples) if sample.path in kept]
+        facts = self._facts(chunk, rows, embedded.thumbnails)
+        added = self.store.add(self._with_camera(embedded.embeddings), facts, keypoints=keypoints)
+        self.result.ids += added.ids
+        self.result.known += added.known
+
+    def _facts(self, chunk: Chunk, rows: Sequence[int], thumbnails: Sequence[bytes] | None) -> Facts:
         options, samples = self.options, [chunk.part.samples[row] for row in rows]
         known, read = [chunk.part.known[row] for row in rows], [chunk.read[row] for row in rows]
         of_files = [each.taken if isinstance(each, Read) else None for each in read]
@@ -155,7 +153,7 @@ class Ingest:
             taken=taken,
             tracklets=[each.tracklet for each in known],
             seen=[each.seen for each in known],
-            thumbnails=None if (small := chunk.thumbnails) is None else small.jpegs([s.path for s in samples]),
+            thumbnails=thumbnails,
             added=int(time.time() * 1000),
             tags=options.tags,
             collection=options.collection,
@@ -171,7 +169,12 @@ class Ingest:
         camera = self.options.camera
         return embeddings if camera is None else replace(embeddings, camids=torch.full((len(embeddings),), camera))
 
-    def _note(self, source: Source, sample: Sample, error: PasserbyError) -> None:
+    def note(self, source: Source, sample: Sample, error: PasserbyError) -> None:
+        """Remember an image that cannot be read.
+
+        Raises:
+            PasserbyError: the error itself, if ``strict`` is set.
+        """
         if self.options.strict:
             raise with_next_step(error, source.place, "replace them, or add the others without --strict")
         self.result.broken[reference(source.place, sample.path)] = error
