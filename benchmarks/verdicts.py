@@ -15,6 +15,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ from torch import Tensor
 import passerby
 from passerby.data.dataset import Dataset
 from passerby.data.registry import load as load_dataset
+from passerby.gallery.store.manifest import Manifest, origin_values
 from passerby.gallery.verdicts.check import DomainCheck
+from passerby.gallery.verdicts.own import Answer, calibrate_rows
 from passerby.gallery.verdicts.rows import UNKNOWN, Rows
 from passerby.inference.model import Model
 from passerby.metrics.calibration import SAME_AT, Calibration
@@ -46,6 +49,8 @@ WORLDS = {
 PEOPLE, IMAGES, DISTRACTORS = 600, 6, 400
 """The people of Market-1501's test split, the gallery images of each at most, and the distractors."""
 CHUNK = 64
+CONFIRMED = 100
+"""The confirmed pairs of a gallery's own calibration."""
 SPAN = 300_000
 """The duration of a made-up tracklet in milliseconds; about fifty of all cameras are there at a time."""
 SYNTHETIC = ("others", "hard", "easy", "color", "twins")
@@ -166,18 +171,48 @@ def share(found: Tensor, among: Tensor) -> float | None:
 def measured(calibration: Calibration, query: Embeddings, gallery: Embeddings) -> dict[str, Any]:
     """Return what a gallery of unknown people says of a calibration, and what is true."""
     checks = {name: DomainCheck.of(rows, calibration) for name, rows in known(gallery).items()}
-    own, record = checks["nothing"], dict[str, Any]()
+    hidden, record = checks["nothing"], dict[str, Any]()
     record["estimates"] = {name: {**check.to_dict(), "reason": None} for name, check in checks.items()}
-    record["state"], record["reason"] = own.state, own.reason
+    record["state"], record["reason"] = hidden.state, hidden.reason
     record["unchecked"] = outcome(query, gallery, calibration.possible, "possible")
-    if own.state != "withheld":
-        used, prior = own.calibration, own.prior
-        record["possible"] = outcome(query, gallery, lambda d: used.possible(d, prior=prior), "possible")
-        record["no_evidence"] = outcome(query, gallery, lambda d: no_evidence(own, d), "no evidence")
+    if hidden.state != "withheld":
+        record["possible"] = outcome(query, gallery, partial(possible, hidden), "possible")
+        record["no_evidence"] = outcome(query, gallery, lambda d: no_evidence(hidden, d), "no evidence")
         record["no_evidence_unchecked"] = outcome(query, gallery, lambda d: no_evidence(calibration, d), "no evidence")
-    wrong = None if own.state == "withheld" else record["possible"]["of_different"]
+    wrong = None if hidden.state == "withheld" else record["possible"]["of_different"]
     record["stated_rate"], record["accepted"] = SAME_AT, wrong is None or wrong <= SAME_AT
     return record
+
+
+def answered(gallery: Embeddings, count: int) -> list[Answer]:
+    """Return what a person would say of the ten nearest of random rows, until so many pairs are confirmed."""
+    assert gallery.pids is not None
+    draw, answers = np.random.default_rng(0), dict[tuple[int, int], bool]()
+    comparison = compare_vectors(gallery.embedding, gallery.embedding)
+    while sum(answers.values()) < count:
+        row = int(draw.integers(len(gallery)))
+        if gallery.pids[row] > 0:
+            near = comparison.block(torch.tensor([row]))[0].topk(11, largest=False).indices.tolist()
+            for other in (other for other in near if other != row):
+                answers[min(row, other), max(row, other)] = bool(gallery.pids[row] == gallery.pids[other])
+    return [(a, b, same) for (a, b), same in answers.items()]
+
+
+def own(query: Embeddings, gallery: Embeddings, model: Model) -> dict[str, Any]:
+    """Return how a calibration by a gallery's own pairs fares, by what is known of the rows."""
+    manifest = Manifest(gallery="0" * 32, version=1, made_by=origin_values(model.origin()), dimensions=1)
+    answers, record = answered(gallery, CONFIRMED), dict[str, Any]()
+    for name, rows in known(gallery).items():
+        found = calibrate_rows(rows, answers, manifest, place="own")
+        check = DomainCheck.of(rows, found.calibration, own=True, same=found.same)
+        record[name] = {"confirmed": found.confirmed, "rejected": found.rejected, **check.to_dict(), "reason": None}
+        if check.state != "withheld":
+            record[name]["outcome"] = outcome(query, gallery, partial(possible, check), "possible")
+    return record
+
+
+def possible(check: DomainCheck, distances: Tensor) -> Tensor:
+    return check.calibration.possible(distances, prior=check.prior)
 
 
 def no_evidence(by: Calibration | DomainCheck, distances: Tensor) -> Tensor:
@@ -218,6 +253,13 @@ def main() -> None:
             pair = f"{name}: {learned} -> {world}"
             results[pair] = measured(calibration, *sides[name][world])
             show(pair, results[pair])
+    by_own = {
+        f"{name}: {world}": own(*sides[name][world], models[name])
+        for name in models
+        for world in ("market", "default", "hard")
+    }
+    for pair, each in by_own.items():
+        print(pair, {k: (v["state"], v.get("outcome", {}).get("of_different")) for k, v in each.items()})
     record = {
         "what": "verdicts in galleries of other worlds than the calibration's; see the script",
         "command": "python benchmarks/verdicts.py --work DIR --market ZIP --osnet osnet_x0_25_market1501.pth",
@@ -227,6 +269,7 @@ def main() -> None:
         "pairs": len(results),
         "accepted": sum(each["accepted"] for each in results.values()),
         "results": results,
+        "own": by_own,
     }
     arguments.output.write_text(json.dumps(record, indent=1) + "\n")
 

@@ -146,6 +146,8 @@ VARYING = {
     "--init": "reproduce: ImageNet weights of each backbone",
     "--list": "what is listed differs",
     "--thumbnails": "figures embedding draws images, galleries keep them",
+    "--gallery": "calibrate: a gallery on disk only",
+    "--pairs": "calibrate: a table; of a figure their number",
 }
 """Options whose help texts differ between commands, and why."""
 

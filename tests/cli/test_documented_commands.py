@@ -37,6 +37,7 @@ ELSEWHERE = {
     r"^--plugin ": "tests/cli/test_extending.py runs the code of the page",
     r"RECIPE --data DATA --run RUN": "several processes, started by accelerate; tests/training/test_loop.py runs them",
     r"=hf:": "downloads",
+    r"^calibrate .*--gallery": "needs 20 confirmed pairs; tests/cli/commands/test_calibrate.py runs it",
     r"^reproduce aap_reid table3 .*--init": "real ResNets; tests/recipes/test_reproduce_several.py runs it",
     r"^reproduce .*cuhk03": "three datasets; tests/recipes/test_reproduce_several.py runs it",
     r"^(figures|report) ": "slow to draw; tests/cli/figures and tests/cli/commands/test_report.py run them",

@@ -47,12 +47,15 @@ from passerby.gallery.store.where import Where, moment
 from passerby.gallery.stored_hits import StoredHit, stored_hit
 from passerby.gallery.stored_images import StoredImages, images_of, own, reference
 from passerby.gallery.verdicts.check import DomainCheck
-from passerby.gallery.verdicts.rows import Rows
+from passerby.gallery.verdicts.own import Answer, FromPairs
+from passerby.gallery.verdicts.stored import StoredVerdicts
 from passerby.inference.attributes import log_probability
 from passerby.inference.embeddings_file import write_embeddings
 from passerby.inference.images import ImageInput, ImagesInput, query_image
 from passerby.inference.model import Model
 from passerby.inference.written_files import remember_written, was_written_here
+from passerby.metrics.calibration import Calibration
+from passerby.metrics.probability import Method
 from passerby.types import Embeddings, Hit
 
 
@@ -72,7 +75,7 @@ class StoredGallery(Gallery, on_disk=True):
     def __init__(self, model: Model, store: Store, root: str | Path | None = None) -> None:
         check_same_model_of_store(str(store.path), store.manifest.origin, model.origin())
         self.model, self.store, self._root = model, store, root
-        self._domain_at: tuple[int, DomainCheck] | None = None
+        self._verdicts = StoredVerdicts(store)
 
     @classmethod
     def create(cls, model: Model, path: str | Path, *, stripes: bool = False) -> StoredGallery:
@@ -388,18 +391,25 @@ class StoredGallery(Gallery, on_disk=True):
         return judged
 
     @property
+    def calibration(self) -> Calibration | None:
+        """The calibration of the gallery by its own pairs; ``None`` if it has none (raises ConfigError for damage)."""
+        return self._verdicts.calibration
+
+    def calibrate(
+        self, answers: Iterable[Answer] | None = None, *, method: Method = "logistic", seed: int = 0
+    ) -> FromPairs:
+        """Calibrate the gallery by its own pairs (:meth:`passerby.gallery.verdicts.stored.StoredVerdicts.calibrate`).
+
+        Args:
+            answers: the IDs of two rows each, and whether they show the same person; by default the feedback.
+        """
+        given = self.feedback.pairs() if answers is None else answers
+        return self._verdicts.calibrate(given, method=method, seed=seed)
+
+    @property
     def domain(self) -> DomainCheck | None:
-        """The check whether the calibration holds for these images, made anew for each version of the gallery."""
-        if (calibration := self.model.search_calibration) is None:
-            return None
-        version = self.store.version
-        if self._domain_at is None or self._domain_at[0] != version:
-            seed = int(self.store.manifest.gallery[:8], 16)
-            found = self.store.undamaged(
-                lambda: DomainCheck.of(Rows.of_shards(self.store.shards), calibration, seed=seed)
-            )
-            self._domain_at = version, found
-        return self._domain_at[1]
+        """The check whether the calibration holds for these images, made anew when images or the calibration change."""
+        return self._verdicts.check(self.model.search_calibration)
 
     def _fitting(self, asked: AttributeQuery, k: int, where: Where) -> list[Found]:
         found = []

@@ -68,6 +68,8 @@ class PairSample:
     """The share of pairs that is assumed to be of one person at most; 0 where none is."""
     partners: float = math.inf
     """The number of pairs of one person that an image is assumed to be in at most."""
+    measured: float | None = None
+    """The share of pairs of one person, where it has been estimated already; the lower estimate counts."""
 
     def __len__(self) -> int:
         return len(self.distances)
@@ -190,13 +192,18 @@ def _same_share(calibration: Calibration, pairs: PairSample, possible: Tensor) -
     """Return the estimated share of random pairs that are possible and of one person; 0 where it cannot be told."""
     thresholds, rates = {t.rate: t.distance for t in calibration.thresholds}, _true_positive_rates(calibration)
     strict = thresholds.get(min(RATES))
-    if strict is None or not possible.any() or not (accepted := rates(strict)):
+    if not possible.any():
         return 0.0
     farthest = pairs.distances[possible].max().item()
-    share = (pairs.distances < strict).sum().item() / len(pairs) - min(RATES)
+    found = [] if pairs.measured is None else [pairs.measured * rates(farthest)]
+    if strict is not None and (accepted := rates(strict)):
+        share = (pairs.distances < strict).sum().item() / len(pairs) - min(RATES)
+        found.append(max(0.0, share) * rates(farthest) / accepted)
+    if not found:
+        return 0.0
     partners = torch.bincount(pairs.images[possible].flatten()).clamp_max(pairs.partners)
     bounds = (pairs.same, partners.sum().item() / (2 * len(pairs)))
-    return min(max(0.0, share) * rates(farthest) / accepted, *bounds)
+    return min(*found, *bounds)
 
 
 def _true_positive_rates(calibration: Calibration) -> Callable[[float], float]:

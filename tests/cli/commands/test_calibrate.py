@@ -184,3 +184,50 @@ def test_weights_in_the_package_are_not_changed(run, figures: Path) -> None:
     done = run("calibrate", "street", "--data", figures)
     assert done.code == 1
     assert "Fix: `passerby import-weights street -o runs/street`, and calibrate that" in done.err
+
+
+def test_a_gallery_is_calibrated_by_its_own_pairs(
+    run, trained: Path, figures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery, table = tmp_path / "people.gallery", tmp_path / "pairs.csv"
+    assert run("gallery", "create", trained, gallery).code == 0
+    assert run("gallery", "add", trained, gallery, figures).code == 0
+    query = min((figures / "query").iterdir())
+    hits = json.loads(run("gallery", "search", trained, gallery, query, "--json", "-k", 16).out)["hits"]
+    assert "verdict" not in hits[0]
+    person = {hit["id"]: hit["pid"] for hit in hits}
+    pairs = [(a, b, int(person[a] == person[b])) for a in person for b in person if a < b]
+    table.write_text("id_a,id_b,same\n" + "".join(f"{a},{b},{same}\n" for a, b, same in pairs))
+    done = run("calibrate", trained, "--gallery", gallery)
+    assert done.code == 1
+    assert "too few confirmed pairs to calibrate: got 0 of 0 people, expected at least 20 of 10" in done.err
+    for name, value in (("CONFIRMED", 4), ("PEOPLE", 2), ("DIFFERENT", 10)):
+        monkeypatch.setattr(f"passerby.gallery.verdicts.own.{name}", value)
+    asked = "calibrate", trained, "--gallery", gallery, "--pairs", table
+    done = run(*asked)
+    assert (done.code, done.err) == (0, "")
+    confirmed = sum(same for *_, same in pairs)
+    assert f"Of these pairs {confirmed:,} were confirmed and {len(pairs) - confirmed:,} rejected by people" in done.out
+    assert run(*asked).err.endswith("has a calibration. Fix: replace it with --overwrite\n")
+    found = json.loads(run(*asked, "--overwrite", "--json").out)
+    assert (found["method"], found["kind"], found["same"]) == ("logistic", "people", confirmed)
+    answer = json.loads(run("gallery", "search", trained, gallery, query, "--json").out)
+    assert answer["hits"][0]["verdict"]
+    assert answer["calibrated_on"] == str(gallery)
+    assert "those of the gallery's calibration on" in run("gallery", "search", trained, gallery, query).out
+
+
+def test_a_calibration_of_a_gallery_takes_its_own_options(run, trained: Path, figures: Path, tmp_path: Path) -> None:
+    gallery, table = tmp_path / "people.gallery", tmp_path / "pairs.csv"
+    run("gallery", "create", trained, gallery)
+    asked = "calibrate", trained, "--gallery", gallery
+    for options, error in (
+        (("--margin", 0.1, "--data", figures), "without --data, --margin"),
+        (("--pairs", table), "cannot be read"),
+    ):
+        assert error in run(*asked, *options).err
+    for text, error in (("a,b\n", "begins with 'a,b', expected id_a,id_b,same"), ("id_a,id_b,same\n1,2\n", "line 2")):
+        table.write_text(text)
+        assert error in run(*asked, "--pairs", table).err
+    assert "no images to calibrate on" in run("calibrate", trained).err
+    assert "add --gallery GALLERY" in run("calibrate", trained, "--data", figures, "--pairs", table).err

@@ -12,6 +12,7 @@ import torch
 from passerby.gallery.verdicts import pairs as module
 from passerby.gallery.verdicts.pairs import assumed_share, chosen_pairs, own_pairs
 from passerby.gallery.verdicts.rows import UNKNOWN, Rows
+from passerby.metrics.false_matches import ENOUGH
 from passerby.types import Embeddings, Role
 
 
@@ -21,16 +22,20 @@ def rows(n: int = 150, **known: Any) -> Rows:
     columns = {name: np.full(n, UNKNOWN) for name in ("pid", "camid", "tracklet", "seen_from", "seen_until")}
     given = {name: np.asarray(values, np.int64) for name, values in known.items() if name != "distractor"}
     distractor = np.asarray(known.get("distractor", np.zeros(n)), np.bool_)
-    return Rows(**{**columns, **given}, distractor=distractor, read=lambda places: vectors[torch.from_numpy(places)])
+    return Rows(
+        ids=np.arange(n),
+        **{**columns, **given},
+        distractor=distractor,
+        read=lambda places: vectors[torch.from_numpy(places)],
+    )
 
 
-def found_pairs(of: Rows) -> tuple[str, set[tuple[int, int]]]:
+def found_pairs(of: Rows, *, enough: int = ENOUGH) -> tuple[str, set[tuple[int, int]]]:
     """Return kind and rows of the pairs, once their distances are those of their rows."""
-    kind, places = chosen_pairs(of)
+    kind, places = chosen_pairs(of, enough=enough)
     vectors = of.read(np.arange(len(of)))
     expected = (vectors[torch.from_numpy(places.first)] - vectors[torch.from_numpy(places.second)]).square().sum(1)
-    compared = own_pairs(of, normalize=False)
-    assert compared is not None
+    compared = places.compared(of, kind, normalize=False)
     torch.testing.assert_close(compared.distances, expected.double(), rtol=1e-4, atol=1e-4)
     ordered = [tuple(sorted(pair)) for pair in zip(places.first.tolist(), places.second.tolist(), strict=True)]
     assert len(set(ordered)) == len(ordered) == len(compared)
@@ -48,12 +53,11 @@ def test_different_known_people_and_distractors() -> None:
     assert (kind, found) == ("people", expected)
 
 
-def test_overlapping_tracklets_of_one_camera(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ENOUGH", 50)
+def test_overlapping_tracklets_of_one_camera() -> None:
     draw = np.random.default_rng(0)
     begin = draw.integers(0, 1000, 50).repeat(3)
     t, c, s, u = np.arange(50).repeat(3), (np.arange(50) % 2).repeat(3), begin, begin + 100
-    kind, found = found_pairs(rows(tracklet=t, camid=c, seen_from=s, seen_until=u))
+    kind, found = found_pairs(rows(tracklet=t, camid=c, seen_from=s, seen_until=u), enough=50)
     expected = {
         (a, b) for a, b in combinations(range(150), 2)
         if t[a] != t[b] and c[a] == c[b] and s[a] <= u[b] and s[b] <= u[a]

@@ -13,7 +13,7 @@ import json
 import secrets
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import Field, ValidationError
 
@@ -125,8 +125,31 @@ class Groups(Frozen):
         return {row for group in self.groups if group.id in ids or group.extends in ids for row in group.rows}
 
 
-Note: TypeAlias = Pairs | Groups
-KINDS: dict[NoteKind, type[Pairs] | type[Groups]] = {"pairs": Pairs, "groups": Groups}
+class OwnCalibration(Frozen):
+    """The calibration of the gallery by pairs of its own; numbers about distances, which stay when rows are deleted."""
+
+    values: dict[str, Any] = Field(default_factory=dict)
+    """The plain values of :meth:`passerby.metrics.calibration.Calibration.to_dict`; empty if there is none."""
+    confirmed: Annotated[int, Field(ge=0)] = 0
+    """The number of confirmed pairs that it was fitted on."""
+    rejected: Annotated[int, Field(ge=0)] = 0
+    """The number of rejected pairs that it was fitted on."""
+    kind: str = ""
+    """The kind of the other pairs of different people (:mod:`passerby.gallery.verdicts.pairs`)."""
+    same: Annotated[float, Field(ge=0, le=1)] | None = None
+    """The share of random pairs that is estimated to be of one person; ``None`` for other kinds."""
+
+    def without(self, gone: IsGone) -> OwnCalibration:  # noqa: ARG002 - as other notes
+        """Return the same: it names no row."""
+        return self
+
+
+Note: TypeAlias = Pairs | Groups | OwnCalibration
+KINDS: dict[NoteKind, type[Pairs] | type[Groups] | type[OwnCalibration]] = {
+    "pairs": Pairs,
+    "groups": Groups,
+    "calibration": OwnCalibration,
+}
 
 
 def write_note(folder: Path, note: Note) -> NoteEntry:

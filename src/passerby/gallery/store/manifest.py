@@ -24,7 +24,7 @@ MANIFEST, PARTIAL = "manifest.json", ".manifest.partial"
 """The name of the manifest, and the one under which it is written first."""
 SHARDS, SET_ASIDE, NOTES = "shards", "set-aside", "notes"
 """The folders of the shards, of those that are damaged, and of what people have said about rows."""
-NoteKind: TypeAlias = Literal["pairs", "groups"]
+NoteKind: TypeAlias = Literal["pairs", "groups", "calibration"]
 """The kinds of notes (:mod:`passerby.gallery.feedback.notes`)."""
 _Name = Annotated[str, Field(pattern=r"^[0-9a-f]{16}\.arrow$")]
 _File = Annotated[str, Field(pattern=r"^(shards/[0-9a-f]{16}\.arrow|notes/[0-9a-f]{16}\.json)$")]

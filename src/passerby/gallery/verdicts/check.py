@@ -9,7 +9,7 @@ of the calibration, *no evidence* becomes *unsure*: true matches are that far ap
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from passerby.gallery.verdicts.pairs import assumed_share, own_pairs
@@ -43,13 +43,22 @@ class DomainCheck:
     """The flag that the calibration is of pairs of this gallery."""
 
     @classmethod
-    def of(cls, rows: Rows, calibration: Calibration, *, seed: int = 0, own: bool = False) -> DomainCheck:
-        """Check a calibration on some rows; ``seed`` decides which of many are sampled."""
+    def of(
+        cls, rows: Rows, calibration: Calibration, *, seed: int = 0, own: bool = False, same: float | None = None
+    ) -> DomainCheck:
+        """Check a calibration on some rows.
+
+        Args:
+            seed: what decides which of many rows are sampled.
+            own: whether the calibration is of pairs of these rows.
+            same: the share of random pairs of one person, where the calibration has estimated it.
+        """
         prior = assumed_share(len(rows))
         prior = prior if own else min(prior, calibration.prior)
         pairs = own_pairs(rows, normalize=calibration.protocol.normalize, seed=seed)
         if pairs is None:
             return cls(calibration, len(rows), prior, None, own=own)
+        pairs = replace(pairs, measured=same)
         found = false_matches(calibration, pairs, prior=prior)
         used = stricter(calibration, pairs, prior=prior) if found.state == "holds" else calibration
         return cls(used, len(rows), prior, found, used.margin - calibration.margin, own)
@@ -95,19 +104,24 @@ class DomainCheck:
     def reason(self) -> str:
         """The decision in sentences."""
         if self.found is None:
-            return f"Whether verdicts hold for these images is not known: there are no pairs to tell. {_NEXT}"
+            return f"{_UNKNOWN}: there are no pairs to tell."
         start = {"withheld": "Verdicts are withheld", "unknown": _UNKNOWN, "holds": "Verdicts hold here"}[self.state]
         sentences = [f"{start}: {self._measured()}."]
         if self.margin:
             sentences.append(f"They keep a further margin of {self.margin:.3f}, with which that holds.")
-        return " ".join([*sentences, *([_NEXT] if self.state == "withheld" else self._remarks())])
+        return " ".join([*sentences, *([self._next] if self.state == "withheld" else self._remarks())])
+
+    @property
+    def _next(self) -> str:
+        return _NEXT_OF_OWN if self.own else _NEXT
 
     def _remarks(self) -> Iterator[str]:
         """Yield what is to be known of verdicts that are given."""
         if self.found is not None and self.found.distant:
             yield (
                 f"Distances are larger here than where it was calibrated: {_percent(self.found.near or 0)} of pairs "
-                f"are nearer than the threshold of {_percent(DIFFERENT_AT)}, so large ones are called unsure. {_NEXT}."
+                f"are nearer than the threshold of {_percent(DIFFERENT_AT)}, so large ones are called unsure. "
+                f"{self._next}."
             )
         if (expected := self.expected()) is not None and expected >= 1:
             yield f"At this size about {expected:,.0f} images of other people may be possible for each query."
@@ -127,6 +141,10 @@ _UNKNOWN = "Whether verdicts hold for these images is not known"
 _NEXT = (
     "Fix: calibrate on pairs of these images that you have confirmed, passerby calibrate RUN --gallery GALLERY, or "
     "adapt the model to them, passerby adapt"
+)
+_NEXT_OF_OWN = (
+    "Fix: confirm further pairs and calibrate again, passerby calibrate RUN --gallery GALLERY --overwrite, or adapt "
+    "the model to these images, passerby adapt"
 )
 
 

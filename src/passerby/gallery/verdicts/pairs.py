@@ -53,7 +53,7 @@ def own_pairs(rows: Rows, *, normalize: bool, seed: int = 0) -> PairSample | Non
     return places.compared(rows, kind, normalize=normalize) if len(places) else None
 
 
-def chosen_pairs(rows: Rows, *, seed: int = 0) -> tuple[PairKind, Places]:
+def chosen_pairs(rows: Rows, *, seed: int = 0, enough: int = ENOUGH) -> tuple[PairKind, Places]:
     """Return the rows of the pairs of the first kind of which there are enough, or else of the most frequent kind."""
     draw = np.random.default_rng(seed)
     kinds: dict[PairKind, Callable[[], Places]] = {
@@ -64,7 +64,7 @@ def chosen_pairs(rows: Rows, *, seed: int = 0) -> tuple[PairKind, Places]:
     found: dict[PairKind, Places] = {}
     for kind, places in kinds.items():
         found[kind] = places()
-        if len(found[kind]) >= ENOUGH:
+        if len(found[kind]) >= enough:
             return kind, found[kind]
     return max(found.items(), key=lambda each: len(each[1]))
 

@@ -25,6 +25,8 @@ Numbers = NDArray[np.int64]
 class Rows:
     """The labels of the rows that a search may find, each with one value per row, and how to read embeddings."""
 
+    ids: Numbers
+    """The IDs, ascending; in memory the places of the rows."""
     pid: Numbers
     distractor: NDArray[np.bool_]
     camid: Numbers
@@ -48,6 +50,7 @@ class Rows:
             for values in (embeddings.pids, embeddings.camids)
         )
         return cls(
+            np.arange(n),
             np.where(pid >= 0, pid, UNKNOWN),
             roles == int(Role.DISTRACTOR),
             np.where(camid >= 0, camid, UNKNOWN),
@@ -62,9 +65,10 @@ class Rows:
         """Return the rows of a gallery on disk, without junk."""
         selection = Selection(shards, [Where().mask(shard) for shard in shards])
         chosen = selection.rows()
-        names = ("pid", "camid", "tracklet", "seen_from", "seen_until", "role")
-        pid, camid, tracklet, seen_from, seen_until, roles = (_column(shards, name)[chosen] for name in names)
+        names = ("id", "pid", "camid", "tracklet", "seen_from", "seen_until", "role")
+        ids, pid, camid, tracklet, seen_from, seen_until, roles = (_column(shards, name)[chosen] for name in names)
         return cls(
+            ids,
             np.where(pid >= 0, pid, UNKNOWN),
             roles == int(Role.DISTRACTOR),
             np.where(camid >= 0, camid, UNKNOWN),

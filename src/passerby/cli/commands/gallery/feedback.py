@@ -18,8 +18,8 @@ def feedback(
     gallery: GalleryArgument,
     undo: UndoOption = False,
     drop: Annotated[
-        Literal["pairs", "groups"] | None,
-        typer.Option("--drop", help="Remove all answers about pairs, or all groups, damaged or not."),
+        Literal["pairs", "groups", "calibration"] | None,
+        typer.Option("--drop", help="Remove all answers about pairs, all groups or the calibration, damaged or not."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

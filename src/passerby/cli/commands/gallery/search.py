@@ -202,7 +202,7 @@ class StoredAnswer(Answer):
         if self.said and self.by_distance:
             typer.echo(f"Asked: {self.said}.")
         pairs = self.how.is_of_pairs(len(self.images) + len(self.rows))
-        if self.by_distance and not pairs and self.gallery.model.search_calibration is not None:
+        if self.by_distance and not pairs and self.gallery.domain is not None:
             typer.echo("The calibration is of distances of two images, so these have no verdicts.")
 
     def _heading(self) -> str:
