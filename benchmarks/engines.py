@@ -123,11 +123,11 @@ def milvus() -> Iterator[Server]:
 
 
 def wait_until_idle(server: Server) -> None:
-    """Wait until an index that is made in the background is made: the server then uses a tenth of a core at most."""
+    """Wait until an index that is made in the background is made: the server then uses a fifth of a core at most."""
     while True:
         before = server.cpu()
         time.sleep(5)
-        if server.cpu() - before < 0.5:
+        if server.cpu() - before < 1:
             return
 
 
