@@ -41,6 +41,7 @@ ELSEWHERE = {
     r"^reproduce aap_reid table3 .*--init": "real ResNets; tests/recipes/test_reproduce_several.py runs it",
     r"^reproduce .*cuhk03": "three datasets; tests/recipes/test_reproduce_several.py runs it",
     r"^(figures|report) ": "slow to draw; tests/cli/figures and tests/cli/commands/test_report.py run them",
+    r"^gallery shell ": "reads standard input; tests/cli/commands/test_gallery_shell.py runs it",
     r"^export |model\.onnx": "needs passerby[onnx]; tests/cli/commands/test_export.py runs it",
     r"^adapt ": "clusters of crops without labels; tests/training/adapt/test_adapt.py runs it",
     r"s3://": "object storage; tests/data/test_remote.py reads from addresses",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 _SHOWN = 10
 """The number of rows that are shown before they are deleted."""
 
+_KEPT: ContextVar[dict[tuple[object, ...], StoredGallery] | None] = ContextVar("_KEPT", default=None)
+"""The galleries that are kept open, by what they were opened with; ``None`` where none are."""
 GalleryArgument = Annotated[Path, typer.Argument(metavar="GALLERY", help="A gallery on disk, a folder.")]
 CameraOptions = Annotated[
     list[int] | None, typer.Option("--camera", metavar="ID", help="Only images of this camera; repeatable.")
@@ -92,6 +97,10 @@ def open_gallery(
     from passerby.inference.load import load
     from passerby.inference.options import InferenceOptions
 
+    kept, key = _KEPT.get(), (str(run), str(gallery), device, batch_size, keypoints, root, engine_required)
+    if kept is not None and key in kept:
+        kept[key].store.refresh()
+        return kept[key]
     if create and not gallery.exists():
         options = InferenceOptions(device=device, batch_size=batch_size, keypoints=keypoints)
         return StoredGallery.create(load(run, options), gallery)
@@ -106,7 +115,20 @@ def open_gallery(
         normalize=origin.normalize,
         keypoints=keypoints,
     )
-    return StoredGallery(load(run, options), store, root)
+    opened = StoredGallery(load(run, options), store, root)
+    if kept is not None:
+        kept[key] = opened
+    return opened
+
+
+@contextmanager
+def keeping_open() -> Iterator[None]:
+    """Keep galleries and models that are opened in memory, for the next command of the same ones."""
+    token = _KEPT.set({})
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
 
 
 def answer(gallery: Path, a: str, b: int, *, same: bool) -> None:
