@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -29,7 +29,7 @@ class _Request:
     query: Tensor
     k: int
     where: Sequence[Where]
-    done: threading.Event = field(default_factory=threading.Event)
+    done: bool = False
     found: list[list[Found]] | None = None
     error: Exception | None = None
 
@@ -47,7 +47,7 @@ class BatchedSearch:
         self.products = 0
         """The number of products so far."""
         self._waiting: list[_Request] = []
-        self._state, self._product = threading.Lock(), threading.Lock()
+        self._changed, self._runs = threading.Condition(), False
 
     def search(
         self, query: Float[Tensor, "q d"], k: int, where: Where | Sequence[Where] | None = None
@@ -56,27 +56,33 @@ class BatchedSearch:
         one = where if isinstance(where, Where) else Where()
         conditions = [one] * len(query) if where is None or isinstance(where, Where) else list(where)
         request = _Request(query.detach().float().cpu(), k, conditions)
-        with self._state:
+        with self._changed:
             self._waiting.append(request)
-        with self._product:
-            if not request.done.is_set():
-                self._run(self._taken(request))
+            self._changed.wait_for(lambda: request.done or not self._runs)
+            taken = [] if request.done else self._taken(request)
+            self._runs = self._runs or bool(taken)
+        if taken:
+            try:
+                self._run(taken)
+            finally:
+                with self._changed:
+                    self._runs = False
+                    self._changed.notify_all()
         if request.error is not None:
             raise request.error
         assert request.found is not None
         return request.found
 
     def _taken(self, own: _Request) -> list[_Request]:
-        """Return this thread's request and those that fit beside it, oldest first."""
-        with self._state:
-            taken, count = [own], len(own.query)
-            for each in self._waiting:
-                if each is not own and each.k == own.k and each.query.shape[1:] == own.query.shape[1:]:
-                    if count + len(each.query) > self.most:
-                        break
-                    taken.append(each)
-                    count += len(each.query)
-            self._waiting = [each for each in self._waiting if each not in taken]
+        """Return this thread's request and those that fit beside it, oldest first, which wait no more."""
+        taken, count = [own], len(own.query)
+        for each in self._waiting:
+            if each is not own and each.k == own.k and each.query.shape[1:] == own.query.shape[1:]:
+                if count + len(each.query) > self.most:
+                    break
+                taken.append(each)
+                count += len(each.query)
+        self._waiting = [each for each in self._waiting if each not in taken]
         return taken
 
     def _run(self, requests: Sequence[_Request]) -> None:
@@ -88,7 +94,7 @@ class BatchedSearch:
         except Exception as error:  # noqa: BLE001 - the thread that asked raises it
             if len(requests) == 1:
                 requests[0].error = error
-                requests[0].done.set()
+                requests[0].done = True
             else:
                 for each in requests:
                     self._run([each])
@@ -97,4 +103,4 @@ class BatchedSearch:
         for each in requests:
             each.found = found[first : first + len(each.query)]
             first += len(each.query)
-            each.done.set()
+            each.done = True
