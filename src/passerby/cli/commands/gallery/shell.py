@@ -20,7 +20,7 @@ from passerby.errors import ConfigError, PasserbyError, escape_controls
 COMMANDS = ("search", "add", "stats", "confirm", "reject", "feedback", "group", "verify")
 """The commands of ``passerby gallery`` that a line may hold."""
 _TAKE_RUN = ("search", "add")
-_Misuse = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
+_Misuse: type[Exception] = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
 """The class of errors of options, which typer may take from click or bring along."""
 
 
@@ -89,7 +89,8 @@ def _run(found: Any, name: str, given: Sequence[str]) -> None:
     try:
         code = found.main(args=list(given), prog_name=name, standalone_mode=False)
     except _Misuse as error:
-        raise ConfigError(f"{error.format_message()} Fix: help {name}") from None  # type: ignore[attr-defined]
+        said = error.format_message()  # type: ignore[attr-defined]
+        raise ConfigError(f"{said} Fix: help {name}") from None
     if code:
         raise ConfigError(f"{name} found something wrong, code {code}. Fix: see above")
 
