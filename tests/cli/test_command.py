@@ -144,6 +144,8 @@ VARYING = {
     "--images": "images to generate, or where they are",
     "--distance": "calibrate: the one that searches compare",
     "--init": "reproduce: ImageNet weights of each backbone",
+    "--engine": "of a search, a database; of ingest, what its workers are",
+    "--workers": "processes that render, or that embed",
     "--list": "what is listed differs",
     "--thumbnails": "figures embedding draws images, galleries keep them",
     "--gallery": "calibrate: a gallery on disk only",

@@ -45,6 +45,7 @@ ELSEWHERE = {
     r"^export |model\.onnx": "needs passerby[onnx]; tests/cli/commands/test_export.py runs it",
     r"^adapt ": "clusters of crops without labels; tests/training/adapt/test_adapt.py runs it",
     r"s3://": "object storage; tests/data/test_remote.py reads from addresses",
+    r"--engine ray": "needs the extra ray; tests/scale runs it",
     r"^gallery engine ": "needs a server; tests/gallery/engines start one",
     r"--list -": "standard input; tests/cli/commands/test_ingest.py runs it",
     r"--follow": "runs until it is ended; tests/cli/commands/test_ingest.py runs it",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from passerby.gallery.ingest.inputs import Input
     from passerby.gallery.ingest.options import IngestOptions
     from passerby.gallery.ingest.result import AddedImages
-    from passerby.gallery.stored import StoredGallery
 
 SplitOption = Annotated[
     Literal["train", "query", "gallery", "all"] | None,
@@ -94,6 +93,10 @@ def ingest_options(
     )
 
 
+Add: TypeAlias = "Callable[[Sequence[Input], Callable[[int], object]], AddedImages]"
+"""A function that adds inputs, with what is called with numbers of images."""
+
+
 class Additions:
     """The sum of what a command adds, and what it prints of it."""
 
@@ -103,7 +106,7 @@ class Additions:
         self.broken: dict[str, PasserbyError] = {}
         self._begin = time.monotonic()
 
-    def add(self, opened: StoredGallery, inputs: Sequence[Input], options: IngestOptions) -> None:
+    def add(self, add: Add, inputs: Sequence[Input]) -> None:
         """Embed the images of inputs and add them, with a progress bar; what was understood of them is said first."""
         from passerby.gallery.ingest.understood import of_inputs
 
@@ -114,7 +117,7 @@ class Additions:
         total = None if None in totals else sum(n or 0 for n in totals)
         self._begin = time.monotonic()
         with progress_bar("adding", total) as advance:
-            self.count(opened.ingest(inputs, options, progress=advance))
+            self.count(add(inputs, advance))
 
     def count(self, result: AddedImages) -> None:
         """Count the result of an addition, and list what could not be read."""

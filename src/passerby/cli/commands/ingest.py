@@ -7,12 +7,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from passerby.cli.gallery_options import CollectionOption, GalleryArgument, TagOptions, open_gallery
 from passerby.cli.ingest_options import (
+    Add,
     Additions,
     CameraIdOption,
     CropsOption,
@@ -72,6 +73,17 @@ def ingest(  # noqa: PLR0913 - options of a command
     device: DeviceOption = "auto",
     batch_size: BatchSizeOption = 64,
     keypoints: KeypointsOption = None,
+    engine: Annotated[
+        Literal["ray"] | None,
+        typer.Option("--engine", help="Workers that embed: ray, several processes or machines (default this one)."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", metavar="N", min=1, help="Number of workers of --engine ray (default 2).")
+    ] = None,
+    ray_address: Annotated[
+        str | None,
+        typer.Option("--ray-address", metavar="ADDRESS", help="Ray cluster that runs (default one for this command)."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Embed images of folders, archives, lists, datasets and videos, and add those that a gallery does not hold."""
@@ -81,13 +93,15 @@ def ingest(  # noqa: PLR0913 - options of a command
     )  # fmt: skip
     if not (create or gallery.exists()):
         raise DatasetLayoutError(f"there is no gallery '{gallery}'. Fix: add --create, or give the path of one")
+    _check_engine(engine, workers, ray_address, follow)
     inputs = _inputs(sources or [], file_list, follow, options)
     opened = open_gallery(
         run, gallery, device=device, batch_size=batch_size, keypoints=keypoints, create=create
     )  # fmt: skip
     additions = Additions(gallery)
     if inputs:
-        additions.add(opened, inputs, options)
+        with _engine(engine, workers, ray_address, run, opened, options, device) as add:
+            additions.add(add, inputs)
     if follow is not None:
         _follow(opened, follow, poll, options, additions)
     additions.print(as_json=as_json)
@@ -108,6 +122,46 @@ def _inputs(sources: list[str], file_list: Path | None, follow: Path | None, opt
         check_folder(follow)
     listed = [] if file_list is None else open_list(read_list(file_list), options)
     return [*(open_input(source, options) for source in sources), *listed]
+
+
+def _check_engine(engine: str | None, workers: int | None, address: str | None, follow: Path | None) -> None:
+    """Check that options of workers are given where there are any.
+
+    Raises:
+        ConfigError: if they have no effect.
+    """
+    given = {"--workers": workers, "--ray-address": address}
+    if engine is None and (names := [name for name, value in given.items() if value is not None]):
+        raise ConfigError(f"{', '.join(names)} has no effect without --engine ray. Fix: add it, or leave them out")
+    if engine is not None and follow is not None:
+        raise ConfigError(
+            "--follow adds images as they come, which one process does. Fix: leave --engine or --follow out"
+        )
+
+
+@contextmanager
+def _engine(
+    engine: str | None,
+    workers: int | None,
+    address: str | None,
+    run: Path,
+    opened: Any,
+    options: IngestOptions,
+    device: str,
+) -> Iterator[Add]:
+    """Yield what adds inputs: this process, or workers."""
+    if engine is None:
+        yield lambda inputs, progress: opened.ingest(inputs, options, progress=progress)
+        return
+    from passerby.scale.cluster import cluster
+    from passerby.scale.ingest import RayIngest
+    from passerby.scale.options import Workers
+
+    how = Workers(count=workers or 2, address=address)
+    with cluster(how) as ray:
+        yield lambda inputs, progress: RayIngest(
+            ray, how, run, opened.model, opened.store, options, device=device, progress=progress
+        ).add_all(inputs)
 
 
 def _follow(opened: Any, folder: Path, poll: float, options: IngestOptions, additions: Additions) -> None:

@@ -50,7 +50,6 @@ def add(  # noqa: PLR0913 - options of a command
     )  # fmt: skip
     inputs = [open_input(images, options)]
     additions = Additions(gallery)
-    additions.add(
-        open_gallery(run, gallery, device=device, batch_size=batch_size, keypoints=keypoints), inputs, options
-    )
+    opened = open_gallery(run, gallery, device=device, batch_size=batch_size, keypoints=keypoints)
+    additions.add(lambda given, progress: opened.ingest(given, options, progress=progress), inputs)
     additions.print(as_json=False)
