@@ -79,14 +79,17 @@ def rows_of(gallery: StoredGallery) -> dict[str, dict[str, Any]]:
     gallery.store.refresh()
     found = {}
     for shard in gallery.store.shards:
-        table = shard.batch.drop_columns(["id", "added", "ingest", "embedding", "coarse", "scale", "squared", "crc"])
+        varying = ["id", "added", "ingest", "embedding", "attributes", "coarse", "scale", "squared", "crc"]
+        table = shard.batch.drop_columns(varying)
         found.update({row["path"]: row for row in table.to_pylist()})
     return found
 
 
 def vectors_of(gallery: StoredGallery) -> dict[str, torch.Tensor]:
+    """The embedding and the attributes of each image."""
     held = gallery.embeddings
-    return dict(zip(held.paths, held.embedding, strict=True))
+    assert held.attributes is not None
+    return dict(zip(held.paths, torch.cat([held.embedding, held.attributes], 1), strict=True))
 
 
 @pytest.mark.usefixtures("small_chunks")
