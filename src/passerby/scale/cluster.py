@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from passerby.errors import ConfigError, PasserbyError
+from passerby.errors import ConfigError, OutputError
 from passerby.scale.options import Workers
 
 _STORE_BYTES = 256 << 20
@@ -28,7 +28,7 @@ _LOCAL = {
 imported; and the priority of this process, since workers of Ray's own low one would starve on a busy machine."""
 
 
-class ClusterError(PasserbyError):
+class ClusterError(OutputError):
     """An error of a cluster: it cannot be started or reached, or its workers die."""
 
 
