@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -72,6 +74,86 @@ def test_fractions_and_minutes() -> None:
     assert moment_of("2024-05-01", None) == NOON - (12 * 3600 + 30 * 60 + 15) * 1000
     assert moment_of("2024-05-01", "12h30m15,5") == NOON + 500
     assert milliseconds(datetime(2024, 5, 1, tzinfo=timezone(timedelta(hours=2)))) == 1714514400000
+
+
+UTC = milliseconds(datetime(2024, 5, 1, 12, 30, 15, tzinfo=timezone.utc))
+HOUR = 3_600_000
+
+
+@pytest.fixture(params=["Europe/Berlin", "America/New_York"])
+def elsewhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Set the zone of this computer."""
+    if not hasattr(time, "tzset"):
+        pytest.skip("this system does not let a process choose its zone")
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", request.param)
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize(
+    ("name", "moment"),
+    [
+        ("cam1/2024-05-01T12:30:15Z", UTC),
+        ("20240501T123015Z_0003", UTC),
+        ("2024-05-01_12-30-15Z", UTC),
+        ("2024-05-01_12-30-15_UTC", UTC),
+        ("2024-05-01T12:30:15+00:00", UTC),
+        ("2024-05-01T12:30:15.250+02:00", UTC - 2 * HOUR + 250),
+        ("2024-05-01 12:30:15.25+02", UTC - 2 * HOUR + 250),
+        ("2024-05-01 12:30:15 +0530", UTC - 11 * HOUR // 2),
+        ("2024-05-01T12:30:15-07:00", UTC + 7 * HOUR),
+        ("20240501T123015-0700", UTC + 7 * HOUR),
+        ("2024-05-01_12-30-15-07:00", UTC + 7 * HOUR),
+        ("2024-05-01T12-30-15-123Z", UTC + 123),
+        ("2024-05-01_12-30-15_UTC+02:00", UTC - 2 * HOUR),
+        ("2024-05-01_12-30-15_UTC+2", None),
+        ("2024-05-01T12:30:15+99:00", None),
+        ("2024-05-01T12:30:15-07", None),
+        ("20240501T123015-0003", None),
+    ],
+)
+def test_a_zone_in_a_name_counts(name: str, moment: int | None) -> None:
+    assert moment_in(name) == moment
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_zone_after_the_fields_of_a_pattern_counts() -> None:
+    for text in ("{date}T{time}", "{date}T{time}Z", "{date}T{time}*"):
+        assert NamePattern(text).match("2024-05-01T12:30:15Z.png") == NameFacts(taken=UTC), text
+    east = NamePattern("{date}_{time}").match("20240501_123015+0200")
+    assert east == NameFacts(taken=UTC - 2 * HOUR)
+    counter = NamePattern("{date}_{time}-{frame}").match("20240501_123015-0100")
+    assert counter == NameFacts(taken=milliseconds(datetime(2024, 5, 1, 12, 30, 15)), frame=100)
+    assert NamePattern("{date}_{time}*").match("20240501_023015_PM.png") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "after_noon"),
+    [
+        ("2024-05-01T12:30:15.1234567", 123),
+        ("2024-05-01_12-30-15,123456789", 123),
+        ("2024-05-01_12-30-15-0003", 0),
+        ("2024-05-01_12-30-15-0700", 0),
+        ("2024-05-01_12-30-15_amber", 0),
+        ("2024-05-01_12-30_0003", -15_000),
+        ("2024-05-01T12:30:15.1234567890", None),
+        ("2024-05-01_12-30-15123", None),
+        ("2024-05-01_12-30-15.1.2", None),
+        ("2024-05-01_12-30-60", None),
+        ("2024-05-01_12-30-0003", None),
+        ("2024-05-01_12-30-5", None),
+        ("2024-05-01_12-30:15", None),
+        ("20240501_123015123", None),
+        ("2024-05-01_02-30-15_PM", None),
+        ("2024-05-01 02.30.15\u202fp.m.", None),
+        ("2024-05-01_12-30-15am", None),
+    ],
+)
+def test_seconds_are_never_left_out(name: str, after_noon: int | None) -> None:
+    assert moment_in(name) == (None if after_noon is None else NOON + after_noon)
 
 
 def test_numbers() -> None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from passerby.data.names.cameras import number_in
-from passerby.data.names.moments import moment_of
+from passerby.data.names.moments import CLOCK, moment_of
 from passerby.errors import ConfigError
 
 _NUMBER = r"(?:[^\W\d_]+[ _-]?)?\d{1,18}"
@@ -14,7 +14,7 @@ FIELDS = {
     "camera": _NUMBER,
     "person": _NUMBER,
     "date": r"\d{4}[-._]?\d{2}[-._]?\d{2}",
-    "time": r"\d{2}[-._:h]?\d{2}(?:[-._:m]?\d{2}(?:[.,]\d{1,6})?)?",
+    "time": rf"{CLOCK}(?:Z|\+\d{{2}}:?\d{{2}}|-\d{{2}}:\d{{2}})?",
     "frame": _NUMBER,
 }
 """The fields, each with what it stands for."""
@@ -60,7 +60,7 @@ class NamePattern:
             self._check_numbers(name)
             return None
         texts = found.groupdict()
-        taken = moment_of(texts["date"], texts.get("time")) if "date" in texts else None
+        taken = moment_of(texts["date"], texts.get("time"), _after_time(found)) if "date" in texts else None
         if "date" in texts and taken is None:
             return None
         numbers = {field: number_in(texts[field]) for field in _NUMBERED if field in texts}
@@ -95,6 +95,10 @@ class NamePattern:
                     f"{name!r} does not match the name pattern {self.text!r}: its {field} is {text!r}, expected "
                     f"digits with letters before them or not ({field}1, {field[0]}03, {field}_02). Fix: rename it{one}"
                 )
+
+
+def _after_time(found: re.Match[str]) -> str:
+    return found.string[found.end("time") :] if "time" in found.groupdict() else ""
 
 
 def _compiled(pieces: list[str], *, loose: bool) -> re.Pattern[str]:
