@@ -16,7 +16,9 @@ from tests.gallery.store.conftest import facts, rows
 from passerby.errors import ConfigError, OutputError
 from passerby.gallery import audit
 from passerby.gallery.audit import LOG, Act, AuditLog, acting_as
+from passerby.gallery.feedback.notes import Group, Groups, Judgement, Note, OwnCalibration, Pairs
 from passerby.gallery.store import Store, disk
+from passerby.gallery.store.manifest import NoteKind
 from passerby.gallery.store.verify import verify
 
 Make = Callable[..., Store]
@@ -50,6 +52,21 @@ def test_changes_are_logged_with_their_rows_and_version(make: Make) -> None:
     assert not verify(store.path).problems
     store.delete([77])
     assert len(lines(store)) == 4, "nothing changed"
+
+
+@pytest.mark.parametrize(
+    ("kind", "note", "what"),
+    [
+        ("pairs", Pairs(judgements=(Judgement(a=0, b=1, same=True, version=2, at=0),)), "feedback"),
+        ("groups", Groups(groups=(Group(id=1, rows=(0, 1)),), next_id=2), "group"),
+        ("calibration", OwnCalibration(values={"bins": 3}, confirmed=1), "calibrate"),
+    ],
+)
+def test_a_change_of_notes_is_told_as_what_it_is(make: Make, kind: NoteKind, note: Note, what: str) -> None:
+    store = make(5)
+    store.change_note(kind, lambda *_: note)
+    store.drop_note(kind)
+    assert [(line["what"], line["conditions"]) for line in lines(store)[-2:]] == [(what, ""), (what, "removed")]
 
 
 def test_a_given_name_stands_beside_the_system_s_user(make: Make) -> None:

@@ -48,6 +48,8 @@ from passerby.inference.embeddings_table import rows_not_finite
 from passerby.types import Embeddings
 
 _LOG = logging.getLogger(__name__)
+_ACTS: dict[NoteKind, str] = {"pairs": "feedback", "groups": "group", "calibration": "calibrate"}
+"""The words of the log for changes of each kind of notes."""
 
 
 class Store(Reader):
@@ -291,7 +293,7 @@ class Store(Reader):
         notes = {name: entry for name, entry in writer.manifest.notes.items() if name != kind}
         if note is not None and note != type(note)():
             notes[kind] = write_note(self.path, note)
-        writer.commit(writer.manifest.shards, notes=notes, act=Act("feedback" if kind == "pairs" else "group"))
+        writer.commit(writer.manifest.shards, notes=notes, act=Act(_ACTS[kind], "removed" if note is None else ""))
         self.refresh()
 
     def _notes_without(self, writer: Writer, ids: NDArray[np.int64]) -> dict[NoteKind, NoteEntry]:
