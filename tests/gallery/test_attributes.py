@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,7 +18,10 @@ from passerby.data.attributes.query import AttributeQuery, attribute_query
 from passerby.data.attributes.schema import MARKET, SCHEMAS
 from passerby.errors import ConfigError, DatasetLayoutError, ProtocolError, WeightsError
 from passerby.figures.search_result import search_figure
+from passerby.gallery.feedback.notes import Group, Groups
 from passerby.gallery.gallery import Gallery
+from passerby.gallery.store.where import Where
+from passerby.gallery.stored_hits import StoredHit
 from passerby.inference.attributes import log_probability, match_predictions
 from passerby.inference.embeddings_file import attribute_names
 from passerby.inference.model import Model
@@ -207,3 +211,23 @@ def test_a_gallery_on_disk_answers_as_one_in_memory(aanet: Model, people: Path, 
         assert [h.path.rpartition("::")[2] for h in found] == [h.path for h in expected]
     wanted = stored.attribute_query(f"age={value}")
     assert stored.matching(wanted) == memory.matching(wanted)
+
+
+def test_groups_are_conditions_of_searches_by_attributes_and_of_unknown_cameras(
+    aanet: Model, people: Path, tmp_path: Path
+) -> None:
+    stored = Gallery.create(aanet, tmp_path / "g")
+    stored.add(people)
+    hats = stored.attribute_query("hat=no"), stored.attribute_query("hat=yes")
+    group = Group(id=1, rows=(1, 2, 4), accepted=True)
+    stored.store.change_note("groups", lambda *_: Groups(groups=(group,), next_id=2))
+    within, found = Where(groups=[1]), list[int]()
+    for hat in hats:
+        everywhere = [hit.id for hit in stored.search(None, 10, attributes=hat) if isinstance(hit, StoredHit)]
+        hits = [hit.id for hit in stored.search(None, 10, attributes=hat, where=within) if isinstance(hit, StoredHit)]
+        assert hits == [row for row in everywhere if row in group.rows]
+        found += hits
+    assert len(found) >= 3, "each image has a hat, or none"
+    assert stored.of_unknown_camera(None, replace(within, not_cameras=[9])) == 3
+    assert sum(stored.of_unknown_camera(hat, within) for hat in hats) == 3
+    assert stored.of_unknown_camera(None, Where()) == 6

@@ -42,6 +42,7 @@ from passerby.gallery.ingest.places import given_images
 from passerby.gallery.ingest.result import AddedImages
 from passerby.gallery.store import Store
 from passerby.gallery.store.results import Deleted, Found
+from passerby.gallery.store.search import Selection
 from passerby.gallery.store.shard import Shard
 from passerby.gallery.store.where import Where, moment
 from passerby.gallery.stored_hits import StoredHit, stored_hit
@@ -257,11 +258,7 @@ class StoredGallery(Gallery, on_disk=True):
     def of_unknown_camera(self, asked: AttributeQuery | None, where: Where) -> int:
         """Return how many of the images that are predicted to have attributes and satisfy conditions have no camera."""
         conditions = replace(where, attributes=asked)
-        counts = [
-            int((conditions.mask(shard) & shard.column("camid").is_null().to_numpy(zero_copy_only=False)).sum())
-            for shard in self.store.shards
-        ]
-        return sum(counts)
+        return self.store.undamaged(lambda: _without_camera(self.store.select(conditions)))
 
     def delete(self, ids: Iterable[int], *, scan: bool = True, conditions: str = "") -> Deleted:
         """Delete rows for good (:meth:`passerby.gallery.store.store.Store.delete`).
@@ -412,9 +409,9 @@ class StoredGallery(Gallery, on_disk=True):
         return self._verdicts.check(self.model.search_calibration)
 
     def _fitting(self, asked: AttributeQuery, k: int, where: Where) -> list[Found]:
-        found = []
-        for shard in self.store.shards:
-            rows = np.flatnonzero(where.mask(shard))
+        found, selection = [], self.store.select(where)
+        for shard, mask in zip(selection.shards, selection.masks, strict=True):
+            rows = np.flatnonzero(mask)
             distances = -log_probability(shard.part("attributes")[torch.from_numpy(rows)], asked)
             found += [Found(shard, int(row), d) for row, d in zip(rows, distances.tolist(), strict=True)]
         return sorted(found, key=lambda each: each.distance)[:k]
@@ -451,6 +448,12 @@ def _side(query: ImageInput | QueryImage | int) -> Side:
         return query
     image = query_image(query)
     return content_digest(image.source, image.sample.path).hex()
+
+
+def _without_camera(selection: Selection) -> int:
+    """Return how many of the selected rows have no camera."""
+    unknown = (shard.column("camid").is_null().to_numpy(zero_copy_only=False) for shard in selection.shards)
+    return sum(int((mask & each).sum()) for mask, each in zip(selection.masks, unknown, strict=True))
 
 
 def _thumbnail(shards: Iterable[Shard], row: int) -> bytes | None:

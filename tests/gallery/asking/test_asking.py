@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from passerby.gallery.asking.nearest import Best, nearest
 from passerby.gallery.asking.queries import pooled, rows_of
 from passerby.gallery.feedback.notes import Group, Groups
 from passerby.gallery.store import search as module
+from passerby.gallery.store.shard import DamagedShardError, Shard
 from passerby.gallery.store.store import Store
 from passerby.gallery.store.where import Where
 from passerby.retrieval.distance.euclidean import l2_normalize
@@ -212,3 +213,55 @@ def test_what_is_asked_in_words() -> None:
         "k-reciprocal neighbors (k1 20, k2 6, λ 0.3), one hit per person"
     )
     assert Ask(distance="local").described(3) == "mean of 3 images, the nearest ranked by distance local"
+
+
+def damage(store: Store, shard: Shard, column: str) -> None:
+    """Change a byte in the middle of a column of a shard's file."""
+    values = shard.batch.column(column).values.values.buffers()[1]
+    file = store.path / "shards" / shard.entry.name
+    content = bytearray(file.read_bytes())
+    content[values.address - shard._start + values.size // 2] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("how", [Ask(distance="local"), Ask(distance="global_local", one_per="person")])
+def test_a_shard_of_damaged_stripes_is_set_aside_and_the_others_are_searched(
+    how: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = stored(tmp_path / "g", 120, stripes=4)
+    local = torch.nn.functional.normalize(torch.randn(1, 4, 6, generator=torch.Generator().manual_seed(1)), dim=2)
+    query = replace(asked(1), local=local)
+    damage(writer := Store(tmp_path / "g"), writer.shards[1], "local")
+    store, set_aside, times = Store(tmp_path / "g"), Store._set_aside, list[int]()
+
+    def counted(self: Store, damaged: Sequence[DamagedShardError]) -> None:
+        times.append(1)
+        assert len(times) < 5, "the search does not end"
+        set_aside(self, damaged)
+
+    monkeypatch.setattr(Store, "_set_aside", counted)
+    rest = torch.tensor([*range(40), *range(80, 120)])
+    core = top_k(query, whole[rest], 80, distance=how.distance)
+    found = nearest(store, query, 10, Where(), how)
+    best: dict[int, int] = {}
+    for row in rest[core.indices[0]].tolist():
+        best.setdefault(int(whole.pids[row]) if how.one_per else row, row)  # type: ignore[index]
+    assert ids(found) == list(best.values())[:10]
+    assert (store.lost, len(store), times) == (40, 80, [1])
+    assert "40 rows are lost" in caplog.text
+
+
+def test_a_shard_that_is_read_again_after_it_was_set_aside_is_an_error(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, calls = make(20, 20), list[int]()
+    stale = store.shards[0]
+
+    def read() -> None:
+        calls.append(1)
+        assert len(calls) < 5, "it is read again and again"
+        raise DamagedShardError(stale.entry.name, "its local differ from what was written")
+
+    with pytest.raises(DamagedShardError, match="its local differ"):
+        store.undamaged(read)
+    assert (len(calls), len(store), store.lost) == (2, 20, 20)

@@ -158,3 +158,50 @@ def test_many_threads_and_a_writer_get_the_answers_of_single_queries(make: Make)
 
     threads([*(lambda client=client: ask(client) for client in range(6)), write])  # type: ignore[misc]
     assert not wrong
+
+
+def test_every_query_has_conditions_of_its_own(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make(60)
+    query = rows(3, seed=9).embedding
+    alone = ids(store.search(query[2:], 5, Where(cameras=[2]))[0])
+    held, batched = Held(store, monkeypatch), BatchedSearch(store)
+    errors, found = list[str](), dict[int, list[list[int]]]()
+
+    def few() -> None:
+        try:
+            found[1] = [ids(each) for each in batched.search(query[:2], 5, [Where()])]
+        except ShapeError as error:
+            errors.append(str(error))
+
+    def one() -> None:
+        found[2] = [ids(each) for each in batched.search(query[2:], 5, [Where(cameras=[2])])]
+
+    def later() -> None:
+        assert held.began.wait(WAIT)
+        others = [threading.Thread(target=each) for each in (few, one)]
+        for each in others:
+            each.start()
+        while len(batched._waiting) < 2 and not (errors and batched._waiting):
+            threading.Event().wait(0.001)
+        held.go.set()
+        for each in others:
+            each.join(WAIT)
+
+    threads([lambda: batched.search(query[:1], 5), later])
+    assert found == {2: [alone]}
+    assert errors == [
+        "each query needs conditions of its own: got 1 for 2 queries. Fix: give one Where for all queries, or one for "
+        "each"
+    ]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 4])
+def test_a_search_takes_conditions_for_all_queries_or_those_of_each(count: int, make: Make) -> None:
+    store = make(60)
+    query, where = rows(3, seed=9).embedding, [Where(cameras=[n]) for n in range(count)]
+    with pytest.raises(ShapeError, match=f"got {count} for 3 queries"):
+        store.search(query, 5, where)
+    each = store.search(query, 5, [Where(cameras=[n]) for n in range(3)])
+    assert [ids(found) for found in each] == [
+        ids(store.search(query[n : n + 1], 5, Where(cameras=[n]))[0]) for n in range(3)
+    ]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from passerby.gallery.store.reader import Reader
 from passerby.gallery.store.results import Found
-from passerby.gallery.store.where import Where
+from passerby.gallery.store.where import Where, conditions_of
 
 MOST = 64
 """The number of queries of one product: more are no cheaper each, and the last one would wait for all."""
@@ -53,9 +53,7 @@ class BatchedSearch:
         self, query: Float[Tensor, "q d"], k: int, where: Where | Sequence[Where] | None = None
     ) -> list[list[Found]]:
         """Return what :meth:`~passerby.gallery.store.reader.Reader.search` returns, and raise what it raises."""
-        one = where if isinstance(where, Where) else Where()
-        conditions = [one] * len(query) if where is None or isinstance(where, Where) else list(where)
-        request = _Request(query.detach().float().cpu(), k, conditions)
+        request = _Request(query.detach().float().cpu(), k, conditions_of(len(query), where))
         with self._changed:
             self._waiting.append(request)
             self._changed.wait_for(lambda: request.done or not self._runs)

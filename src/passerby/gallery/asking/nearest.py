@@ -47,8 +47,10 @@ def nearest(store: Reader, query: Embeddings, k: int, where: Where, how: Ask) ->
         ProtocolError: as :func:`passerby.retrieval.ranking.top_k`.
     """
     if how.orders_again:
-        candidates = combined(store, query.embedding, max(CANDIDATES, 2 * k), where)
-        ordered = store.undamaged(lambda: ordered_again(store, query, candidates, how))
+        count = max(CANDIDATES, 2 * k)
+        ordered = store.undamaged(
+            lambda: ordered_again(store, query, combined(store, query.embedding, count, where), how)
+        )
         if how.one_per is None:
             return [Best(found) for found in ordered[:k]]
         return one_per(store, lambda _: ordered, k, where, how.one_per)

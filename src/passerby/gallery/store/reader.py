@@ -21,7 +21,7 @@ from passerby.gallery.store.mend import are_back, take_back
 from passerby.gallery.store.results import Found
 from passerby.gallery.store.search import Selection, places_of, search
 from passerby.gallery.store.shard import DamagedShardError, Shard
-from passerby.gallery.store.where import Where
+from passerby.gallery.store.where import Where, conditions_of
 from passerby.gallery.store.writer import Writer, leftovers, writing
 from passerby.types import Ranking
 
@@ -126,13 +126,13 @@ class Reader:
 
         Raises:
             ProtocolError: if k is below 1, or a query is not finite or has no direction.
-            ShapeError: if queries have other dimensions than the gallery.
+            ShapeError: if queries have other dimensions than the gallery, or not all have conditions.
         """
         if k < 1:
             raise ProtocolError(f"k must be at least 1, got {k}")
         if query.ndim != 2 or query.shape[1] != self.manifest.dimensions:
             raise ShapeError(f"got queries {tuple(query.shape)}, expected (q, {self.manifest.dimensions})")
-        conditions = [where or Where()] * len(query) if where is None or isinstance(where, Where) else list(where)
+        conditions = conditions_of(len(query), where)
         self.refresh()
         return self.undamaged(lambda: self._found(query.detach().float().cpu(), k, conditions))
 
@@ -151,11 +151,22 @@ class Reader:
         return replace(where, groups=(), ids=rows if where.ids is None else rows & set(where.ids))
 
     def undamaged(self, read: Callable[[], T]) -> T:
-        """Return what a function reads; a shard that turns out to be damaged is set aside, and it is read again."""
+        """Return what a function reads; a shard that turns out to be damaged is set aside, and it is read again.
+
+        Args:
+            read: what takes the shards anew from this gallery at each call.
+
+        Raises:
+            DamagedShardError: if it reads a shard again that was set aside.
+        """
+        aside = set[str]()
         while True:
             try:
                 return read()
             except DamagedShardError as error:  # noqa: PERF203 - a rare case, once for each such shard
+                if error.name in aside:
+                    raise
+                aside.add(error.name)
                 self._set_aside([error])
 
     def ids(self, where: Where | None = None) -> list[int]:

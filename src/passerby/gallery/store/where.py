@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timezone
 from typing import Any
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from passerby.data.attributes.query import AttributeQuery
-from passerby.errors import ConfigError
+from passerby.errors import ConfigError, ShapeError
 from passerby.gallery.store.shard import Shard
 from passerby.gallery.store.table import TAGS
 from passerby.inference.attributes import match_predictions
@@ -126,6 +126,26 @@ class Where:
             yield _of_texts(shard.column("tags"), lambda text: wanted <= set(text.split(TAGS)))
         if self.attributes is not None:
             yield match_predictions(shard.part("attributes"), self.attributes).numpy()
+
+
+def conditions_of(queries: int, where: Where | Sequence[Where] | None) -> list[Where]:
+    """Return the conditions of each of some queries.
+
+    Args:
+        queries: the number of queries.
+        where: conditions for all queries, or those of each.
+
+    Raises:
+        ShapeError: if there are conditions for more or fewer queries.
+    """
+    if where is None or isinstance(where, Where):
+        return [where or Where()] * queries
+    if len(where) != queries:
+        raise ShapeError(
+            f"each query needs conditions of its own: got {len(where)} for {queries} queries. Fix: give one Where for "
+            "all queries, or one for each"
+        )
+    return list(where)
 
 
 def check_64_bits(name: str, values: Collection[int]) -> None:
