@@ -212,8 +212,8 @@ def delete_rows(store: Store, ids: list[int], *, yes: bool, what: str, act: Act)
     typer.echo(f"{deleted.rows:,} rows were deleted from {store.path}{_proof(deleted)}.")
     if store.engine is not None and deleted.rows:
         typer.echo(
-            f"Files of the engine {store.engine.address} may hold their vectors until they are made anew: "
-            f"passerby gallery engine {store.path} rebuild"
+            f"This holds for the folder alone. Files of the engine {store.engine.address} may hold their vectors "
+            f"{store.engine.engine.keeps_deleted}. Next: passerby gallery engine {store.path} rebuild"
         )
 
 

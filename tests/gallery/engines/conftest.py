@@ -20,6 +20,19 @@ from passerby.gallery.engines import attached, candidates
 USER = "nobody" if os.name != "nt" and os.geteuid() == 0 else None
 """The user that PostgreSQL runs as: it does not run as root."""
 SETTINGS = {"wal_recycle": "off", "min_wal_size": "32MB", "maintenance_work_mem": "256MB", "fsync": "off"}
+MILVUS_SETTINGS = {
+    "dataCoord.gc.interval": 2,
+    "dataCoord.gc.dropTolerance": 2,
+    "dataCoord.gc.missingTolerance": 2,
+    "rocksmq.rocksmqPageSize": 8192,
+    "rocksmq.retentionTimeInMinutes": 0,
+    "rocksmq.retentionSizeInMB": 0,
+    "rocksmq.compactionInterval": 10,
+    "rocksmq.timtickerInterval": 5,
+    "rocksmq.compressionTypes": [0, 0, 0, 0, 0],
+}
+"""The settings with which files of dropped collections, and messages that were read, go within seconds. Messages are
+not compressed, so that vectors among them can be looked for."""
 
 
 def free_port() -> int:
@@ -107,8 +120,9 @@ def milvus() -> Iterator[MilvusServer]:
     home = Path(tempfile.mkdtemp(prefix="milvus"))
     program = Path(__file__).with_name("milvus_server.py")
     running = subprocess.Popen(
-        [sys.executable, program, home], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+        [sys.executable, program, home, *(f"{name}={value}" for name, value in MILVUS_SETTINGS.items())],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
     with running:
         assert running.stdout
         port = running.stdout.readline()

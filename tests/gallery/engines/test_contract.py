@@ -12,6 +12,7 @@ import pytest
 import torch
 from tests.gallery.store.conftest import DIMENSIONS, ORIGIN, facts, rows
 
+from passerby.cli import main
 from passerby.errors import ConfigError
 from passerby.gallery.engines.protocol import EngineError, Rows
 from passerby.gallery.store.store import Store
@@ -313,3 +314,22 @@ def test_an_empty_gallery_may_have_an_engine(url: str, tmp_path: Path, asked: li
     assert len(asked) == 5
     np.testing.assert_array_equal(engine_of(made).ids(10**4), np.arange(500))
     made.detach()
+
+
+def command(*words: object) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([str(word) for word in words])
+    assert not stop.value.code
+
+
+def test_the_proof_of_a_deletion_is_of_the_folder_alone(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    command("gallery", "delete", store.path, "--id", 3, "--yes")
+    said = capsys.readouterr().out
+    assert "none of their vectors is in" in said
+    assert f"This holds for the folder alone. Files of the engine {store.manifest.engine} may hold their" in said
+    command("gallery", "engine", store.path, "rebuild")
+    said = capsys.readouterr().out
+    if str(store.manifest.engine).startswith("milvus"):
+        assert "may still hold vectors of deleted rows" in said
+        assert "dataCoord.gc.dropTolerance" in said
+    assert ("without the vectors of deleted rows" in said) == ("may still hold" not in said)

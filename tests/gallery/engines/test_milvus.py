@@ -57,14 +57,13 @@ def test_bounded_searches_are_relied_on_once_the_time_has_passed(
 
 
 def present(needles: Needles, server: MilvusServer) -> int:
-    """Return how many vectors the server's files hold, but for its log; it removes some of them meanwhile."""
+    """Return how many vectors a folder of the server holds, its log too; it removes files meanwhile."""
     while True:
         with suppress(FileNotFoundError):
-            folders = [each for each in server.data.iterdir() if each.is_dir() and each.name != "rocksmq"]
-            return max(needles.scan(folder)[1] for folder in folders)
+            return max(needles.scan(folder)[1] for folder in server.data.iterdir() if folder.is_dir())
 
 
-def test_no_file_of_a_collection_holds_a_deleted_vector_once_its_garbage_is_gone(
+def test_no_file_of_a_server_that_is_set_so_holds_a_deleted_vector_a_while_later(
     store: Store, milvus: MilvusServer
 ) -> None:
     everyone = torch.nn.functional.normalize(rows(600).embedding)
@@ -73,8 +72,8 @@ def test_no_file_of_a_collection_holds_a_deleted_vector_once_its_garbage_is_gone
     engine_of(store)._client().flush(engine_of(store)._alias)
     store.delete(range(100, 300))
     assert present(gone, milvus) > 0, "Milvus keeps the bytes of deleted rows"
-    assert "message log" in store.rebuild()[0]
-    end = time.monotonic() + 60
+    assert any("message log" in each for each in store.rebuild())
+    end = time.monotonic() + 120
     while (left := present(gone, milvus)) and time.monotonic() < end:
         time.sleep(1)
     assert left == 0

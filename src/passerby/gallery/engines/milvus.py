@@ -64,6 +64,8 @@ class Milvus:
         ConfigError: if the address asks for what Milvus does not have, or the name is none.
     """
 
+    keeps_deleted = "until it is rebuilt and, after that, until its server removes them, which passerby cannot hasten"
+
     def __init__(self, address: Address, gallery: str, dimensions: int) -> None:
         if not re.fullmatch("[0-9a-f]{32}", gallery):
             raise ConfigError(f"no name of a gallery: got {gallery!r}, expected 32 hexadecimal digits. Fix: create it")
@@ -161,8 +163,10 @@ class Milvus:
         self._learned = []
         self._tell(after.version, after)
         return [
-            "the server removes the files of the former collection when dataCoord.gc.dropTolerance has passed (3 hours "
-            "unless it is set), and its message log by the log's own retention"
+            "in the files of the former collection, until dataCoord.gc.dropTolerance has passed (3 hours unless it is "
+            "set)",
+            "in its message log (rocksmq, Pulsar, Kafka), for as long as the settings of the log keep messages, which "
+            "may be for good. Fix: set them (docs/engines.md)",
         ]
 
     def deleted(self) -> int:

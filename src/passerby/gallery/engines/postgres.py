@@ -53,6 +53,8 @@ class Postgres:
         ConfigError: if the database cannot index so long vectors.
     """
 
+    keeps_deleted = "until it is rebuilt"
+
     def __init__(self, address: Address, gallery: str, dimensions: int, *, normalize: bool) -> None:
         self._half = normalize or dimensions > _WIDEST
         if dimensions > _WIDEST_HALF:

@@ -56,6 +56,9 @@ class Rows:
 class Engine(Protocol):
     """A database that holds the vectors of one gallery. Every method raises :class:`EngineError` if it cannot."""
 
+    keeps_deleted: str
+    """The words on how long its files hold the vectors of deleted rows, which begin with "until"."""
+
     def held(self, newest: int, version: int) -> Held:
         """Return what the engine holds.
 

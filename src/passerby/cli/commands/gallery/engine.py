@@ -67,10 +67,12 @@ def engine(
 
 
 def _rebuild(store: Store) -> None:
-    left = store.rebuild()
-    typer.echo("The engine's files were made anew, without the vectors of deleted rows.")
+    if not (left := store.rebuild()):
+        typer.echo("The engine's files were made anew, without the vectors of deleted rows.")
+        return
+    typer.echo("The gallery's rows in the engine were made anew. Its server may still hold vectors of deleted rows:")
     for each in left:
-        typer.echo(escape_controls(f"note: {each}", one_line=True))
+        typer.echo(escape_controls(f"- {each}", one_line=True))
 
 
 def _status(store: Store) -> dict[str, Any]:
