@@ -49,6 +49,8 @@ def change(folder):
         store.add(Embeddings(embedding, paths), Facts(content=content))
     elif operation == "log":
         store.log.append(Act("search", "cameras 1"), 3, store.version, synchronize=True)
+    elif operation == "open":
+        assert store.lost
     elif operation == "delete":
         store.delete([1, 12, 13, 14, 15, 16])
     else:
@@ -113,15 +115,10 @@ def test_killed_at_any_moment(operation: str, tmp_path: Path) -> None:
         "compact": before,
         "log": before,
     }[operation]
-    done = subprocess.run(
-        [sys.executable, "-c", _DRIVER, str(tmp_path), operation], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    cases = json.loads(done.stdout)
-    assert len(cases) > (2 if operation == "log" else 10), f"few calls were watched: {done.stderr}"
-    assert cases[-1][1] == 0
+    cases = killed_at_any_moment(tmp_path, operation)
+    assert len(cases) > (2 if operation == "log" else 10), "few calls were watched"
     states = set()
-    for name, _ in cases:
+    for name in cases:
         found = Store(tmp_path / name)
         states.add(tuple(content(found)))
         assert content(found) in (before, after), name
@@ -132,6 +129,75 @@ def test_killed_at_any_moment(operation: str, tmp_path: Path) -> None:
             assert not verify(found.path, vectors=vectors).problems, name
     assert content(found) == after, "the last was not killed: it was acknowledged"
     assert states == {tuple(before), tuple(after)}
+
+
+def killed_at_any_moment(work: Path, operation: str) -> list[str]:
+    """Return the copies of the gallery ``before``: each changed by a process that was killed later, but the last."""
+    done = subprocess.run(
+        [sys.executable, "-c", _DRIVER, str(work), operation], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    cases = json.loads(done.stdout)
+    assert cases[-1][1] == 0
+    return [name for name, _ in cases]
+
+
+def torn(store: Store, shard: int, *, by: int = 1) -> bytes:
+    """Cut the end of a shard's file off, and return what it was."""
+    file = store.path / "shards" / store.shards[shard].entry.name
+    whole = file.read_bytes()
+    os.truncate(file, len(whole) - by)
+    return whole
+
+
+def test_a_killed_deletion_leaves_nothing_that_was_set_aside(tmp_path: Path) -> None:
+    store = filled(tmp_path / "before", 6, 6, 5)
+    torn(store, 1)
+    (aside,) = [entry.name for entry in Store(store.path).manifest.lost]
+    cases, states = killed_at_any_moment(tmp_path, "delete"), set[bool]()
+    for name in cases:
+        found = Store(tmp_path / name)
+        states.add(bool(found.lost))
+        there = {f"set-aside/{aside}"} if found.lost else set()
+        assert files(found) - {"writer"} == named(found) | there, name
+        if not found.lost:
+            vectors = torch.cat([rows(6, seed=1).embedding, rows(5, seed=2).embedding])
+            assert not verify(found.path, vectors=vectors).problems, name
+    assert states == {True, False}
+    assert not found.lost, "the last was not killed"
+
+
+def test_a_shard_that_is_restored_leaves_no_damaged_twin(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make(5, 7)
+    before, name = content(store), store.shards[1].entry.name
+    for by, is_killed in ((1, False), (9, True), (4, False)):
+        whole = torn(store, 1, by=by)
+        assert Store(store.path).lost == 7
+        assert (store.path / "set-aside" / name).stat().st_size == len(whole) - by, "it is kept, whatever was before"
+        (store.path / "shards" / name).write_bytes(whole)
+        with monkeypatch.context() as patch:
+            if is_killed:
+                patch.setattr(disk, "remove", lambda _: None)
+            assert content(Store(store.path)) == before
+        assert content(Store(store.path)) == before
+        assert files(store) == named(Store(store.path))
+        assert not verify(store.path).problems
+
+
+def test_a_shard_that_is_damaged_again_is_kept_again_whenever_it_is_killed(tmp_path: Path) -> None:
+    store = filled(tmp_path / "before", 5, 7)
+    name, whole = store.shards[1].entry.name, torn(store, 1)
+    assert Store(store.path).lost == 7
+    (store.path / "shards" / name).write_bytes(whole)
+    assert len(Store(store.path)) == 12
+    torn(store, 1, by=9)
+    cases = killed_at_any_moment(tmp_path, "open")
+    assert len(cases) > 10, "few calls were watched"
+    for case in cases:
+        found = Store(tmp_path / case)
+        assert (len(found), found.lost) == (5, 7), case
+        assert (found.path / "set-aside" / name).stat().st_size == len(whole) - 9, case
+        assert len(verify(found.path).problems) == 1, "that it was set aside"
 
 
 def test_files_are_on_the_disk_before_they_are_named_and_unnamed_before_they_are_removed(

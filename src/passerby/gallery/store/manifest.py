@@ -27,7 +27,7 @@ SHARDS, SET_ASIDE, NOTES = "shards", "set-aside", "notes"
 NoteKind: TypeAlias = Literal["pairs", "groups", "calibration"]
 """The kinds of notes (:mod:`passerby.gallery.feedback.notes`)."""
 _Name = Annotated[str, Field(pattern=r"^[0-9a-f]{16}\.arrow$")]
-_File = Annotated[str, Field(pattern=r"^(shards/[0-9a-f]{16}\.arrow|notes/[0-9a-f]{16}\.json)$")]
+_File = Annotated[str, Field(pattern=r"^((shards|set-aside)/[0-9a-f]{16}\.arrow|notes/[0-9a-f]{16}\.json)$")]
 _Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Count = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -110,6 +110,10 @@ class Manifest(Frozen):
         """Return the files of shards and notes, below the folder of the gallery."""
         named = {SHARDS: self.names(), NOTES: self.note_names()}
         return frozenset(f"{place}/{name}" for place, names in named.items() for name in names)
+
+    def aside(self) -> frozenset[str]:
+        """Return the files of the lost shards, below the folder of the gallery; those of missing ones are not there."""
+        return frozenset(f"{SET_ASIDE}/{lost.name}" for lost in self.lost)
 
     def note_names(self) -> frozenset[str]:
         """Return the names of the notes' files."""

@@ -27,7 +27,6 @@ from passerby.gallery.feedback.notes import Note, Side, write_note
 from passerby.gallery.store import disk
 from passerby.gallery.store.compact import compacted
 from passerby.gallery.store.manifest import (
-    SET_ASIDE,
     SHARDS,
     Manifest,
     NoteEntry,
@@ -151,13 +150,25 @@ class Store(Reader):
                 aside = [f"{SHARDS}/{each.name}" for each in writer.manifest.lost]
                 notes = self._notes_without(writer, wanted)
                 writer.commit(entries, lost=(), notes=notes, replaced=aside, act=act, rows=len(needles))
-            folder = self.path / SET_ASIDE
-            disk.remove([path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else ())
+            writer.clean_aside()
             self.refresh()
             self._compact_if_possible(writer)
             self._tell_engine(before, wanted)
             scanned, found = needles.scan(self.path) if scan and len(needles) else (None, 0)
             return Deleted(len(needles), lost, scanned, found, needles.copies)
+
+    def finish_deletions(self) -> None:
+        """Finish what a killed deletion has left to do: what was set aside goes, and the engine is told.
+
+        A deletion does so itself; this is for one that finds nothing to delete, perhaps since it is the second attempt.
+
+        Raises:
+            OutputError: if the gallery cannot be written, or another process writes it.
+        """
+        with self._changing() as writer:
+            self.refresh()
+            writer.clean_aside()
+            self._tell_engine(self.manifest, np.empty(0, np.int64))
 
     def unknown(self, contents: Sequence[bytes]) -> NDArray[np.bool_]:
         """Return which images are new, by the SHA-256 of their files; of equal ones the first."""

@@ -88,7 +88,7 @@ def _in_manifest(folder: Path, manifest: Manifest) -> Iterator[str]:
 def _in_folder(folder: Path, manifest: Manifest) -> Iterator[str]:
     known = {MANIFEST, LOCK, WRITER, LOG, LOG_LOCK, *(f"{SHARDS}/{name}" for name in manifest.names())}
     known |= {f"{NOTES}/{name}" for name in manifest.note_names()}
-    known |= {f"{SET_ASIDE}/{lost.name}" for lost in manifest.lost}
+    known |= manifest.aside()
     for file in sorted(folder.rglob("*")):
         name, is_folder = file.relative_to(folder).as_posix(), file.is_dir() and not file.is_symlink()
         if is_folder and name not in (SHARDS, SET_ASIDE, NOTES):

@@ -76,8 +76,8 @@ class Writer:
     ) -> Manifest:
         """Replace the manifest by one with these shards; when this returns, the change is on the disk.
 
-        Files of shards and notes that are named no more are removed after that: the manifest tells which, so that
-        another process does so if this one is killed.
+        Files of shards and notes that are named no more, set aside or not, are removed after that: the manifest tells
+        which, so that another process does so if this one is killed.
 
         Args:
             replaced: files that are to be removed beside those that the former manifest names, and this one does not.
@@ -98,7 +98,8 @@ class Writer:
                 "log": former.log if act is None else self._logged(act, rows),
             }
         )
-        gone = sorted({*former.files(), *former.replaced, *replaced} - manifest.files())
+        before = {*former.files(), *former.aside(), *former.replaced, *replaced}
+        gone = sorted(before - manifest.files() - manifest.aside())
         there = tuple(name for name in gone if (self.folder / name).exists())
         manifest = manifest.model_copy(update={"replaced": there})
         write_manifest(self.folder, manifest, before=lambda: self._name(manifest.files() - former.files()))
@@ -125,8 +126,11 @@ class Writer:
         found = [entry for entry in self.manifest.shards if entry.name in reasons]
         if not found:
             return self.manifest
+        former = {f"{SET_ASIDE}/{entry.name}" for entry in found}
         kept = [entry for entry in self.manifest.shards if entry.name not in reasons]
         lost = [LostShard(name=each.name, rows=each.rows, reason=reasons[each.name], entry=each) for each in found]
+        if not former.isdisjoint(self.manifest.replaced):
+            self.commit(self.manifest.shards)  # a file that is moved there from now on is not the one that was replaced
         aside = self.folder / SET_ASIDE
         aside.mkdir(exist_ok=True)
         for entry in found:
@@ -135,6 +139,13 @@ class Writer:
         disk.sync_folder(aside)
         rows = sum(each.rows for each in lost)
         return self.commit(kept, lost=[*self.manifest.lost, *lost], act=Act("set aside"), rows=rows)
+
+    def clean_aside(self) -> None:
+        """Remove the files that were set aside and are of no lost shard: they may hold people who were deleted."""
+        folder = self.folder / SET_ASIDE
+        files = [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
+        named = self.manifest.aside()
+        disk.remove(path for path in files if f"{SET_ASIDE}/{path.name}" not in named)
 
     def clean(self) -> None:
         """Remove what a killed or failed writer is proven to have left (:func:`leftovers`)."""

@@ -82,6 +82,7 @@ def delete(  # noqa: PLR0913 - options of a command
             "set aside may be of the same person. Fix: remove these shards with --set-aside"
         )
     if not chosen:
+        store.finish_deletions()
         typer.echo(f"No row of {gallery} satisfies the conditions.")
         return
     delete_rows(store, chosen, yes=yes, what="satisfy the conditions", act=Act("delete", words))
