@@ -5,10 +5,11 @@ speed      CPU ms of a query alone and in batches of 20, with and without condit
 exact      1,000 random queries × conditions (none, 2.7 %, 0.05 % of rows): IDs and order against the ranking core
 kills      SIGKILL at random moments of a process that adds, deletes and merges; what it acknowledged is checked
 full       a tmpfs that fills up while rows are added (needs the right to mount)
+clients    20 threads that ask 100,000 rows at once: joined into products, and one after another
 fsync      the calls of one add and one delete, by strace
 ingest     2,000 images of a dataset added, against the bare loop that embeds them, by turns in one process (--images)
 
-usage: python benchmarks/gallery.py [speed exact kills full fsync ingest] [--sizes 100000 1000000] [-o FILE]
+usage: python benchmarks/gallery.py [speed exact kills full clients fsync ingest] [--sizes 100000 1000000] [-o FILE]
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,11 +39,13 @@ import passerby
 from passerby.data.images.open import list_images
 from passerby.data.source import Source
 from passerby.errors import OutputError
+from passerby.gallery.asking.batching import BatchedSearch
 from passerby.gallery.ingest.inputs import Known, Part
 from passerby.gallery.ingest.options import IngestOptions
 from passerby.gallery.ingest.places import OnePart
 from passerby.gallery.store import Store
 from passerby.gallery.store.compact import SHARD_ROWS
+from passerby.gallery.store.results import Found
 from passerby.gallery.store.table import Facts
 from passerby.gallery.store.verify import verify
 from passerby.gallery.store.where import Where
@@ -144,6 +148,57 @@ def speed(sizes: list[int], work: Path) -> list[dict[str, Any]]:
         print(json.dumps(found[-1], indent=1), flush=True)
         shutil.rmtree(folder)
     return found
+
+
+def clients(work: Path, *, count: int = 20, each: int = 5) -> dict[str, Any]:
+    """Return what concurrent clients wait, and what a query costs: joined into products, and one after another."""
+    folder = work / "clients"
+    build(folder, 100_000)
+    queries = torch.randn(count * each, DIMENSIONS, generator=torch.Generator().manual_seed(7))
+    found: dict[str, Any] = {"rows": 100_000, "clients": count, "queries": len(queries)}
+    for k in (10, 200):
+        batched, lock, store = BatchedSearch(Store(folder)), threading.Lock(), Store(folder)
+
+        def joined(row: int, k: int = k, batched: BatchedSearch = batched) -> list[list[Found]]:
+            return batched.search(queries[row : row + 1], k)
+
+        def alone(row: int, k: int = k, store: Store = store, lock: threading.Lock = lock) -> list[list[Found]]:
+            with lock:
+                return store.search(queries[row : row + 1], k)
+
+        for name, ask in (("joined", joined), ("one after another", alone)):
+            ask(0)
+            found[f"top {k}, {name}"] = asked_at_once(ask, count, each)
+        found[f"top {k}, joined"]["products"] = batched.products - 1
+    return found
+
+
+def asked_at_once(ask: Callable[[int], object], count: int, each: int) -> dict[str, float]:
+    """Return the waiting times of clients in milliseconds, and the CPU milliseconds of a query."""
+    waits: list[float] = []
+    start = threading.Barrier(count + 1)
+
+    def client(number: int) -> None:
+        start.wait()
+        for turn in range(each):
+            began = time.perf_counter()
+            ask(number * each + turn)
+            waits.append(1000 * (time.perf_counter() - began))
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    start.wait()
+    began = time.process_time()
+    for thread in threads:
+        thread.join()
+    spent_on = 1000 * (time.process_time() - began) / len(waits)
+    ordered = sorted(waits)
+    return {
+        "p50_ms": round(ordered[len(ordered) // 2], 1),
+        "p95_ms": round(ordered[int(0.95 * len(ordered))], 1),
+        "cpu_ms_a_query": round(spent_on, 2),
+    }
 
 
 def exact(work: Path, *, size: int = 100_000, queries: int = 1000, k: int = 10) -> dict[str, Any]:
@@ -399,7 +454,15 @@ def seconds_of(function: Callable[[], object]) -> tuple[float, float]:
 
 
 def main() -> None:
-    parts = {"speed": speed, "exact": exact, "kills": kills, "full": full, "fsync": fsync, "ingest": ingest}
+    parts = {
+        "speed": speed,
+        "exact": exact,
+        "kills": kills,
+        "full": full,
+        "clients": clients,
+        "fsync": fsync,
+        "ingest": ingest,
+    }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", help=", ".join(parts))
     parser.add_argument("--sizes", type=int, nargs="+", default=[100_000, 1_000_000])
