@@ -1,4 +1,4 @@
-"""Verdicts in galleries of another world than the calibration's: how many are wrong, and are they withheld?
+"""Verdicts in galleries of another world than the calibration's: how many are wrong, and which are withheld.
 
 Each pair of worlds has a model, a world whose people it is calibrated on, and a world whose images are a gallery of
 unknown people. Embeddings are kept in a folder, so that a second run is quick.
