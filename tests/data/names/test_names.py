@@ -205,6 +205,36 @@ def test_cameras_that_are_words_are_an_error_with_the_fix() -> None:
     assert (read.facts[0].camera, read.unmatched) == (1, ("entrance/3.png",))
 
 
+@pytest.mark.parametrize("text", ["{camera}_{date}_{time}", "*{camera}_{date}_{time}", "{camera}_*"])
+def test_one_number_is_never_two_cameras(text: str) -> None:
+    names = ["x/entrance1_20240501_123015.png", "x/exit2_20240501_123015.png", "x/exit_01_20240501_123015.png"]
+    message = r"entrance1_.*exit_01_.*both be camera 1 .*got 'entrance1' and 'exit1'.*Fix: .*--camera-id N"
+    with pytest.raises(ConfigError, match=message):
+        read_names(names, NamePattern(text))
+    pattern = NamePattern(text)
+    assert [facts.camera for facts in read_names(names[:2], pattern).facts] == [1, 2]
+    with pytest.raises(ConfigError, match="both be camera 1"):  # in another folder of the same command
+        read_names(names[2:], pattern)
+    read = read_names(names[2:], pattern, lenient=True)
+    assert (read.facts[0].camera, read.unmatched) == (None, tuple(names[2:]))
+
+
+def test_spellings_of_one_camera_are_one() -> None:
+    names = ["cam1/3.png", "Camera_01/3.png", "c1/4.png", "001/5.png"]
+    assert [facts.camera for facts in read_names(names, NamePattern("{camera}/{frame}")).facts] == [1] * 4
+    with pytest.raises(ConfigError, match=r"'cam1/3\.png' and 'exit1/3\.png' would both be camera 1"):
+        read_names([*names, "exit1/3.png"], NamePattern("{camera}/{frame}"))
+
+
+def test_one_number_is_never_two_persons() -> None:
+    with pytest.raises(ConfigError, match=r"both be person 7 .*'adult7' and 'child7'.*Fix: rename them"):
+        read_names(["adult7_1.png", "child7_1.png"], NamePattern("{person}_{frame}"))
+
+
+def test_what_is_of_no_interest_takes_no_digits_of_a_number() -> None:
+    assert NamePattern("*{camera}_{frame}").match("hall-cam12_3.png") == NameFacts(camera=12, frame=3)
+
+
 def test_a_pattern_that_matches_nothing_is_an_error() -> None:
     pattern = NamePattern("{date}_{time}")
     with pytest.raises(ConfigError, match=r"none of 2 names, for example 'a\.png'.*at the end"):

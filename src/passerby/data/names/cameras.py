@@ -9,7 +9,9 @@ _FOLDER = re.compile(rf"{_WORD}|c)[ _-]?0*(\d{{1,3}})", re.IGNORECASE)
 _IN_FILE = re.compile(rf"(?:^|(?P<before>[^_\-. ]*)[_\-. ]){_WORD})0*(?P<camera>\d{{1,3}})(?=$|[_\-. ])", re.IGNORECASE)
 _BENCHMARK = re.compile(r"-?\d+_c(\d{1,3})(?:s\d+_|_f\d)")
 """The beginning of names of Market-1501, DukeMTMC-reID and their kin."""
-_NUMBERED = re.compile(r"(?:[^\W\d_]+[ _-]?)?0*(\d{1,18})")
+_NUMBERED = re.compile(r"(?:(?P<word>[^\W\d_]+)[ _-]?)?0*(?P<number>\d{1,18})")
+_NO_OTHER = re.compile(rf"{_WORD}|c|p|pid|person|id)", re.IGNORECASE)
+"""The words before a number that say what it is, not which: ``cam1`` and ``c1`` are one camera."""
 
 
 def cameras_in(name: str) -> set[int]:
@@ -37,4 +39,15 @@ def number_in(text: str) -> int | None:
     (2, 3, 7, None)
     """
     found = _NUMBERED.fullmatch(text)
-    return int(found[1]) if found else None
+    return int(found["number"]) if found else None
+
+
+def word_in(text: str) -> str:
+    """Return the word before a number, in small letters; none where it says only what the number is.
+
+    >>> word_in("Entrance_1"), word_in("camera_02"), word_in("7")
+    ('entrance', '', '')
+    """
+    found = _NUMBERED.fullmatch(text)
+    word = (found["word"] or "").casefold() if found else ""
+    return "" if _NO_OTHER.fullmatch(word) else word

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from passerby.data.names.cameras import number_in
+from passerby.data.names.cameras import number_in, word_in
 from passerby.data.names.moments import CLOCK, moment_of
 from passerby.errors import ConfigError
 
@@ -19,6 +19,13 @@ FIELDS = {
 }
 """The fields, each with what it stands for."""
 _NUMBERED = ("camera", "person", "frame")
+_BEFORE_NUMBER = r"(?<![^\W_])(?:(?!\d)|(?<![^\W\d_][ _-]))"
+"""The end of what is of no interest before a number: it takes neither its digits nor its word."""
+_APART = {
+    "camera": "add the images of each camera by themselves with --camera-id N",
+    "person": "rename them, so that each person has another number",
+}
+"""The fields of which one number is never of two things, each with what to do where names say otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +42,8 @@ class NameFacts:
 class NamePattern:
     """A pattern of the end of names, from a folder on, without their suffix.
 
+    It remembers the words before the numbers of cameras and persons: ``entrance1`` and ``exit1`` are not both camera 1.
+
     Args:
         text: fields in braces (:data:`FIELDS`), ``*`` for anything within one name, and characters for themselves.
 
@@ -47,13 +56,15 @@ class NamePattern:
         pieces = re.split(r"(\{[^{}]*\}|\*+)", text)
         self.fields = tuple(piece[1:-1] for piece in pieces if piece.startswith("{") and piece.endswith("}"))
         self._check([piece for piece in pieces if not (piece.startswith("{") and piece.endswith("}"))])
+        self._words: dict[tuple[str, int], tuple[str, str]] = {}
         self._exact, self._loose = (_compiled(pieces, loose=loose) for loose in (False, True))
 
     def match(self, name: str) -> NameFacts | None:
         """Return what a name with its folders tells; ``None`` if it does not match.
 
         Raises:
-            ConfigError: if it would match, but a camera, person or frame is no number.
+            ConfigError: if it would match, but a camera, person or frame is no number; or a number was another camera
+                or person in a name before.
         """
         found = self._exact.fullmatch(name)
         if found is None:
@@ -63,6 +74,7 @@ class NamePattern:
         taken = moment_of(texts["date"], texts.get("time"), _after_time(found)) if "date" in texts else None
         if "date" in texts and taken is None:
             return None
+        self._check_words(texts, name)
         numbers = {field: number_in(texts[field]) for field in _NUMBERED if field in texts}
         return NameFacts(**numbers, taken=taken)
 
@@ -86,6 +98,19 @@ class NamePattern:
                 f"the name pattern {self.text!r} has a time of no date. Fix: add {{date}}, or write * for {{time}}"
             )
 
+    def _check_words(self, texts: dict[str, str], name: str) -> None:
+        for field in _APART.keys() & texts.keys():
+            number, word = number_in(texts[field]), word_in(texts[field])
+            if number is None:
+                continue
+            before, other = self._words.setdefault((field, number), (word, name))
+            if before != word:
+                raise ConfigError(
+                    f"{other!r} and {name!r} would both be {field} {number} by the name pattern {self.text!r}: got "
+                    f"{before + str(number)!r} and {word + str(number)!r}, expected one word before the number. "
+                    f"Fix: {_APART[field]}"
+                )
+
     def _check_numbers(self, name: str) -> None:
         found = self._loose.fullmatch(name)
         for field, text in found.groupdict().items() if found else ():
@@ -103,12 +128,15 @@ def _after_time(found: re.Match[str]) -> str:
 
 def _compiled(pieces: list[str], *, loose: bool) -> re.Pattern[str]:
     """Return the expression of a pattern; a loose one takes any text for numbers, to tell what is wrong with it."""
-    return re.compile("(?:.*/)?" + "".join(_expression(piece, loose=loose) for piece in pieces) + r"(?:\.\w+)?")
+    written = [piece for piece in pieces if piece]
+    following = [*written[1:], ""]
+    parts = [_expression(*each, loose=loose) for each in zip(written, following, strict=True)]
+    return re.compile("(?:.*/)?" + "".join(parts) + r"(?:\.\w+)?")
 
 
-def _expression(piece: str, *, loose: bool) -> str:
+def _expression(piece: str, after: str, *, loose: bool) -> str:
     if piece.startswith("*"):
-        return "[^/]*"
+        return "[^/]*" + _BEFORE_NUMBER * (after[1:-1] in _NUMBERED)
     if not piece.startswith("{"):
         return re.escape(piece)
     field = piece[1:-1]

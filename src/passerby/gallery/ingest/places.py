@@ -120,7 +120,7 @@ def _framed(sample: Sample, facts: NameFacts) -> Sample:
 
 def _warn_of_names(read: NamesRead, source: Source) -> None:
     for names, what in (
-        (read.unmatched, "do not match the name pattern, so they tell nothing"),
+        (read.unmatched, "do not match the name pattern, or give another camera's number, so they tell nothing"),
         (read.contradictory, "tell several cameras, so theirs is unknown"),
     ):
         if names:
