@@ -74,7 +74,11 @@ def test_a_stray_image_is_no_synthetic_person(memory: str) -> None:
     [
         ("memory://nowhere", "no files below memory://nowhere"),
         ("nothing://a/b", "no storage has addresses nothing://"),
-        ("s3://key:secret@bucket/people", "without user and password"),
+        ("s3://key:secret@bucket/people", "without user, password and query"),
+        ("s3://key:sec/secret@bucket/people", "without user, password and query"),
+        ("s3://key:sec?secret@bucket/people", "without user, password and query"),
+        ("memory://bucket/people?key=secret", "without user, password and query"),
+        ("memory://bucket/people#secret", "without user, password and query"),
         ("dropbox://people", "package that is not installed"),
     ],
 )

@@ -35,15 +35,17 @@ class RemoteSource(StoredSource):
         address: ``SCHEME://…``, a folder.
 
     Raises:
-        DatasetLayoutError: if the address has a key in it, or no package reads its scheme.
+        DatasetLayoutError: if the address has ``@``, ``?`` or ``#``, as one with a key in it; or no package reads its
+            scheme.
     """
 
     def __init__(self, address: str) -> None:
         match = _ADDRESS.fullmatch(address)
-        if match is None or "@" in match["rest"].split("/", 1)[0]:
+        if match is None or any(mark in match["rest"] for mark in "@?#"):
             raise DatasetLayoutError(
-                "an address of files is SCHEME://PLACE/FOLDER without user and password, which would be stored with "
-                "it. Fix: give keys by the environment variables or the settings of the storage's package"
+                "an address of files is SCHEME://PLACE/FOLDER without user, password and query, which would be stored "
+                "with it: expected none of @, ? and #. Fix: give keys by "
+                "the environment variables or the settings of the storage's package"
             )
         self._address = address.rstrip("/") if match["rest"].strip("/") else address
         super().__init__(Path(self._address))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from PIL import Image, ImageFilter
 from passerby.data.video.address import is_stream, is_video, without_password
 from passerby.data.video.crop import CropName, as_file, whole_box
 from passerby.data.video.quality import quality, sharpness, spread, visibility
+from passerby.data.video.source import StreamCrops, open_video
+from passerby.errors import DatasetLayoutError
 
 
 def noise(seed: int = 0, size: tuple[int, int] = (90, 40)) -> np.ndarray:
@@ -86,3 +89,17 @@ def test_videos_are_told_by_their_names() -> None:
     assert not is_video("people.zip")
     assert not is_stream("market1501:/data")
     assert without_password("rtsp://me:secret@host:554/live?token=9#x") == "rtsp://host:554/live"
+
+
+@pytest.mark.parametrize("password", ["pa@ss", "pa:ss", "[pass", "pa%2Fss"])
+def test_no_part_of_a_password_is_shown(password: str) -> None:
+    assert without_password(f"RTSP://admin:{password}@10.0.0.7:554/live?token=1") == "rtsp://10.0.0.7:554/live"
+    assert StreamCrops(f"rtsp://admin:{password}@10.0.0.7/live").place == "rtsp://10.0.0.7/live"
+
+
+@pytest.mark.parametrize("rest", ["admin:se/cret@h/x", "admin:se#cret@h", "admin:se?cret@h", "h/x?cret=me@home"])
+@pytest.mark.parametrize("shown", [without_password, StreamCrops, open_video])
+def test_an_address_of_which_the_password_is_not_certain_is_refused(rest: str, shown: Callable[[str], object]) -> None:
+    with pytest.raises(DatasetLayoutError, match=r"not certain.*Fix: .*%40, %2F") as error:
+        shown(f"rtsp://{rest}")
+    assert not any(part in str(error.value) for part in ("admin", "se/", "cret", "home"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+
+from passerby.errors import DatasetLayoutError
 
 VIDEO_SUFFIXES = (
     ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
@@ -27,8 +28,19 @@ def is_video(address: str | Path) -> bool:
 def without_password(address: str) -> str:
     """Return the address of a stream as it may be shown and stored: without user, password, query and fragment.
 
+    Raises:
+        DatasetLayoutError: if it has ``@`` after its host, so that what is the password is not certain.
+
     >>> without_password("rtsp://admin:secret@10.0.0.7:554/live?token=1")
     'rtsp://10.0.0.7:554/live'
     """
-    parts = urlsplit(address)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    scheme, _, rest = address.partition("://")
+    host = re.split("[/?#]", rest, maxsplit=1)[0]
+    if "@" in rest[len(host) :]:
+        raise DatasetLayoutError(
+            "the address of a stream has '@' after a '/', '?' or '#', so where its password ends is not certain (the "
+            "address is not shown). Fix: write these characters of a password as %40, %2F, %3F and %23, also '@' in "
+            "a path or query as %40"
+        )
+    shown = re.split("[?#]", rest[len(host) :], maxsplit=1)[0]
+    return f"{scheme.lower()}://{host.rpartition('@')[2]}{shown}"
