@@ -16,6 +16,8 @@ from passerby.gallery.asking.nearest import Best, nearest
 from passerby.gallery.asking.queries import pooled, rows_of
 from passerby.gallery.feedback.notes import Group, Groups
 from passerby.gallery.store import search as module
+from passerby.gallery.store.results import Found
+from passerby.gallery.store.search import Selection
 from passerby.gallery.store.shard import DamagedShardError, Shard
 from passerby.gallery.store.store import Store
 from passerby.gallery.store.where import Where
@@ -265,3 +267,52 @@ def test_a_shard_that_is_read_again_after_it_was_set_aside_is_an_error(
     with pytest.raises(DamagedShardError, match="its local differ"):
         store.undamaged(read)
     assert (len(calls), len(store), store.lost) == (2, 20, 20)
+
+
+@pytest.mark.parametrize("how", [Ask(one_per="person"), Ask(one_per="group"), Ask(one_per="person", combine="max")])
+def test_few_people_are_no_reason_to_look_at_all_rows(
+    how: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, k = stored(tmp_path / "g", 3000), 60
+    store, counts = Store(tmp_path / "g"), list[int]()
+    assert whole.pids is not None
+    groups = [Group(id=n + 1, rows=tuple(whole.pids.eq(n).nonzero().flatten().tolist())) for n in range(50)]
+    store.change_note("groups", lambda *_: Groups(groups=tuple(groups), next_id=51))
+    query, search = asked(2 if how.combine == "max" else 1), store.search
+
+    def counted(query: torch.Tensor, count: int, where: Where) -> list[list[Found]]:
+        counts.append(count)
+        return search(query, count, where)
+
+    monkeypatch.setattr(store, "search", counted)
+    where = Where(not_cameras=[3], not_ids=whole.pids.eq(8).nonzero().flatten().tolist())
+    found = nearest(store, query, k, where, how)
+    assert max(counts) < 3000, "all rows were looked at"
+    kept = [row for row in range(3000) if row % 5 != 3 and whole.pids[row] != 8]
+    distances = torch.cdist(l2_normalize(query.embedding).double(), l2_normalize(whole.embedding[kept]).double())
+    best: dict[int, int] = {}
+    for place in distances.amin(0).sort(stable=True).indices.tolist():
+        best.setdefault(int(whole.pids[kept[place]]), kept[place])
+    assert ids(found) == list(best.values())
+    assert len(best) == 49
+    sizes = whole.pids[kept].bincount()
+    assert [each.others for each in found] == [int(sizes[person]) - 1 for person in best]
+
+
+def test_a_person_who_is_added_while_hits_are_counted_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored(tmp_path / "g", 900)
+    store, select, times = Store(tmp_path / "g"), Store.select, list[int]()
+    new = Embeddings(-asked(1).embedding, ("new.jpg",), pids=torch.tensor([77]))
+
+    def late(self: Store, where: Where) -> Selection:
+        times.append(1)
+        selection = select(self, where)
+        if len(times) == 2:  # the first one is the search's
+            Store(tmp_path / "g").add(new, facts(new))
+            store.refresh()
+        return selection
+
+    monkeypatch.setattr(Store, "select", late)
+    found = nearest(store, asked(1), 52, Where(), Ask(one_per="person"))
+    assert len(found) == 51
+    assert ids(found)[-1] == 900

@@ -15,7 +15,7 @@ from passerby.errors import ConfigError, OutputError
 from passerby.gallery.feedback import groups as module
 from passerby.gallery.feedback.clusters import clustered
 from passerby.gallery.feedback.groups import Grouping, agreement, known_people
-from passerby.gallery.feedback.notes import Group
+from passerby.gallery.feedback.notes import Group, Groups
 from passerby.gallery.feedback.pairs import Feedback
 from passerby.gallery.store.store import Store
 from passerby.gallery.store.verify import verify
@@ -86,6 +86,40 @@ def test_clusters_are_those_of_average_linkage_over_all_pairs(seed: int, rows: i
     labels, _ = clustered(from_table(columns, kept, 1 - similar[kept]), radius=0.5, must=must, cannot=cannot)
     found = sorted([row for row in range(rows) if labels[row] == label] for label in set(labels.tolist()))
     assert found == by_hand(similar, 0.5, must, cannot)
+
+
+@given(seed=st.integers(0, 10**6), rows=st.integers(2, 14), numbers=st.integers(1, 4))
+def test_rows_of_different_numbers_are_apart_as_all_their_pairs_would_be(seed: int, rows: int, numbers: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    similar = torch.rand(rows, rows, generator=generator, dtype=torch.float64)
+    similar = (similar + similar.T) / 2
+    kept = (similar >= 0.4).fill_diagonal_(fill_value=True)
+    near = from_table(torch.arange(rows).expand(rows, rows), kept, 1 - similar[kept])
+    drawn = torch.randint(-1, numbers, (rows,), generator=generator).tolist()
+    known = {row: number for row, number in enumerate(drawn) if number >= 0}
+    must, apart = ([tuple(torch.randperm(rows, generator=generator)[:2].tolist()) for _ in range(3)] for _ in range(2))
+    pairs = [pair for pair in combinations(sorted(known), 2) if known[pair[0]] != known[pair[1]]]
+    found = clustered(near, radius=0.6, must=must, cannot=apart, known=known)
+    expected = clustered(near, radius=0.6, must=must, cannot=[*apart, *pairs])
+    assert (found[0].tolist(), found[1]) == (expected[0].tolist(), expected[1])
+    assert all(found[0][a] != found[0][b] for a, b in pairs)
+
+
+def test_accepted_groups_are_apart_without_a_list_of_their_pairs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, forbidden = store_of(tmp_path / "g", noise=0.01), list[int]()
+    pairs = [(row, row + 1) for row in range(0, PEOPLE * IMAGES, 2)]
+    known = Groups(groups=tuple(Group(id=n + 1, rows=pair, accepted=True) for n, pair in enumerate(pairs)))
+
+    def counted(near: object, *, cannot: list[tuple[int, int]], **options: object) -> object:
+        forbidden.append(len(cannot))
+        return clustered(near, cannot=cannot, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("passerby.gallery.feedback.proposals.clustered", counted)
+    found = module.proposed(store, known, [])
+    assert found.groups == [], "each row is of a group, and no two groups are one, though their rows look alike"
+    assert forbidden == [0]
 
 
 def test_contradictions_are_counted_and_not_joined() -> None:

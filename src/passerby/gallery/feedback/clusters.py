@@ -12,7 +12,7 @@ made before a merge is never too low: it is computed anew when it comes first.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +28,14 @@ class Clusters:
     Args:
         count: the number of rows, each a cluster of its own at first.
         cannot: the pairs of rows that are never in one cluster.
+        labels: numbers of some rows; rows of different ones are never in one cluster.
     """
 
-    def __init__(self, count: int, cannot: Iterable[Pair]) -> None:
+    def __init__(self, count: int, cannot: Iterable[Pair], labels: Mapping[int, int] | None = None) -> None:
         self.parent = list(range(count))
         self.size = [1] * count
         self.cannot: dict[int, set[int]] = {}
+        self.label = dict(labels or {})
         self.similar: dict[int, dict[int, float]] = {}
         """The sum of the similarities of the rows of two clusters, where it is not 0."""
         for a, b in cannot:
@@ -51,7 +53,8 @@ class Clusters:
 
     def may_join(self, a: int, b: int) -> bool:
         """Return whether no pair of two clusters is forbidden."""
-        return b not in self.cannot.get(a, ())
+        alike = a not in self.label or b not in self.label or self.label[a] == self.label[b]
+        return alike and b not in self.cannot.get(a, ())
 
     def join(self, a: int, b: int) -> int:
         """Make two clusters one, and return it."""
@@ -62,6 +65,8 @@ class Clusters:
             self.cannot[other].discard(gone)
             self.cannot[other].add(kept)
             self.cannot.setdefault(kept, set()).add(other)
+        if gone in self.label:
+            self.label[kept] = self.label.pop(gone)
         mine = self.similar.setdefault(kept, {})
         for other, weight in self.similar.pop(gone, {}).items():
             theirs = self.similar[other]
@@ -81,7 +86,12 @@ class Clusters:
 
 
 def clustered(
-    near: SparseRows, *, radius: float, must: Iterable[Pair] = (), cannot: Iterable[Pair] = ()
+    near: SparseRows,
+    *,
+    radius: float,
+    must: Iterable[Pair] = (),
+    cannot: Iterable[Pair] = (),
+    known: Mapping[int, int] | None = None,
 ) -> tuple[NDArray[np.int64], int]:
     """Return a cluster's number for each row, and how many pairs that must be together are forbidden.
 
@@ -90,8 +100,9 @@ def clustered(
         radius: the largest mean distance of two clusters that are joined.
         must: the pairs that are together from the start, unless that is forbidden.
         cannot: the pairs that never are.
+        known: numbers of some rows, by their places: rows of different numbers are never together.
     """
-    found, contradictions = Clusters(len(near), cannot), 0
+    found, contradictions = Clusters(len(near), cannot, known), 0
     for a, b in must:
         one, other = found.of(a), found.of(b)
         if one == other:

@@ -10,7 +10,7 @@ whole folder. Person IDs are neither used nor changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from passerby.gallery.feedback.clusters import Pair, clustered
-from passerby.gallery.feedback.notes import Group, Groups
+from passerby.gallery.feedback.notes import Groups
 from passerby.gallery.store.reader import Reader
 from passerby.gallery.store.shard import Shard
 from passerby.gallery.store.where import Mask, Where
@@ -89,9 +89,10 @@ def proposed(
     must += _known(rows, (pair for group in accepted for pair in pairwise(group.rows)))
     cannot = [*_overlapping(rows), *_known(rows, ((a, b) for a, b, same in pairs if not same))]
     cannot += _in_one_frame(rows) if frames else ()
-    cannot += _known(rows, ((a.rows[0], b.rows[0]) for a, b in combinations(accepted, 2)))
-    labels, contradictions = clustered(near, radius=radius, must=must, cannot=cannot)
-    return Proposed(list(_groups(rows, labels, accepted)), len(rows.ids), contradictions)
+    of = {row: group.id for group in accepted for row in group.rows}
+    grouped = {n: of[row] for n, row in enumerate(rows.ids.tolist()) if row in of}
+    labels, contradictions = clustered(near, radius=radius, must=must, cannot=cannot, known=grouped)
+    return Proposed(list(_groups(rows, labels, of)), len(rows.ids), contradictions)
 
 
 def _read(store: Reader) -> _Rows:
@@ -159,9 +160,8 @@ def _alike(numbers: NDArray[np.int64]) -> Iterator[list[int]]:
 
 
 def _groups(
-    rows: _Rows, labels: NDArray[np.int64], accepted: Sequence[Group]
+    rows: _Rows, labels: NDArray[np.int64], of: Mapping[int, int]
 ) -> Iterator[tuple[tuple[int, ...], int | None]]:
-    of = {row: group.id for group in accepted for row in group.rows}
     for places in _alike(labels):
         ids = rows.ids[places].tolist()
         extends = next((of[row] for row in ids if row in of), None)

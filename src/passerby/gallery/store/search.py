@@ -133,6 +133,7 @@ def _bare(rows: Float[Tensor, "n d"]) -> Embeddings:
 
 def places_of(selection: Selection, rows: Int[Tensor, " k"]) -> Iterator[tuple[Shard, int]]:
     """Yield the shard of each row, and the row's place in it."""
-    for row in rows.tolist():
-        shard = int(np.searchsorted(selection.starts, row, side="right")) - 1
-        yield selection.shards[shard], row - int(selection.starts[shard])
+    numbers: NDArray[np.int64] = rows.numpy()
+    shards = np.searchsorted(selection.starts, numbers, side="right") - 1
+    for shard, place in zip(shards.tolist(), (numbers - selection.starts[shards]).tolist(), strict=True):
+        yield selection.shards[shard], place
