@@ -159,6 +159,9 @@ class Source(ABC):
 class StoredSource(Source):
     """A source of files on disk, packed or not."""
 
+    takes_any_name: bool = False
+    """A flag to list images whose names are not UTF-8, for a caller who skips them one by one."""
+
     @property
     def is_synthetic(self) -> bool:
         try:
@@ -170,6 +173,8 @@ class StoredSource(Source):
 
     def _checked(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Return the names, those of all images being UTF-8: others could not be stored after the work on them."""
+        if self.takes_any_name:
+            return names
         if lost := [name for name in names if not name.isascii() and is_image(name) and not is_utf8(name)]:
             raise DatasetLayoutError(
                 f"{self.root}: {len(lost):,} images have names that are not UTF-8, the first {lost[0]!r}. Fix: rename "
@@ -231,10 +236,11 @@ class ArchiveSource(StoredSource):
         self._first_names: dict[int, str] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"root": self.root}
+        return {"root": self.root, "takes_any_name": self.takes_any_name}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         type(self).__init__(self, state["root"])
+        self.takes_any_name = state["takes_any_name"]
 
     def __del__(self) -> None:
         # An archive left to the garbage collector warns that it is open; one that failed in __init__ has none.

@@ -87,6 +87,27 @@ def test_a_gallery_is_created_on_request_only(run: Run, trained: Path, crops: Pa
 
 
 @pytest.mark.usefixtures("unsynced")
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="these systems have no such names")
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_name_that_cannot_be_stored_is_skipped(
+    run: Run, trained: Path, crops: Path, tmp_path: Path, *, packed: bool
+) -> None:
+    n, gallery = len(files(crops)), tmp_path / "g"
+    shutil.copy(files(crops)[0], os.fsencode(crops) + b"/cam1/caf\xe9.jpg")
+    place = shutil.make_archive(str(tmp_path / "packed"), "tar", crops) if packed else str(crops)
+    strict = run("ingest", trained, gallery, place, "--create", "--strict")
+    assert strict.code == 1
+    assert "is not UTF-8" in strict.err
+    done = run("ingest", trained, gallery, place, "--create", "--thumbnails", "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found["added"] == n
+    assert ["is not UTF-8" in each["error"] for each in found["broken"]] == [True]
+    assert done.err.count("is not UTF-8") == 1
+    assert f"{n} were there already" in run("gallery", "add", trained, gallery, place).out
+
+
+@pytest.mark.usefixtures("unsynced")
 def test_several_sources_and_lists(
     run: Run, trained: Path, crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,9 +62,15 @@ def nothing() -> None:
     """Let a poll pass."""
 
 
-def run(gallery: StoredGallery, folder: Path, *steps: Callable[[], object], strict: bool = False) -> list[AddedImages]:
+def run(
+    gallery: StoredGallery,
+    folder: Path,
+    *steps: Callable[[], object],
+    strict: bool = False,
+    thumbnails: bool = False,
+) -> list[AddedImages]:
     found: list[AddedImages] = []
-    ingest = Ingest(gallery.model, gallery.store, IngestOptions(strict=strict))
+    ingest = Ingest(gallery.model, gallery.store, IngestOptions(strict=strict, thumbnails=thumbnails))
     follow(ingest, folder, Script(*steps), poll=0.5, report=lambda added, _: found.append(added))
     return found
 
@@ -178,11 +184,13 @@ def test_a_folder_that_is_gone_for_a_while(
 
 
 @pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="these systems have no such names")
+@pytest.mark.parametrize("thumbnails", [False, True])
 def test_names_that_cannot_be_stored_are_said_once(
-    gallery: StoredGallery, people: Path, caplog: pytest.LogCaptureFixture
+    gallery: StoredGallery, people: Path, caplog: pytest.LogCaptureFixture, *, thumbnails: bool
 ) -> None:
     shutil.copy(people / "0.png", os.fsencode(people) + b"/\xff.png")
-    found = run(gallery, people, *[nothing] * 4)
+    (people / "settings.json").write_text("{}")
+    found = run(gallery, people, *[nothing] * 4, thumbnails=thumbnails)
     assert sum(len(each.ids) for each in found) == 6
     assert caplog.text.count("is not UTF-8") == 1
 

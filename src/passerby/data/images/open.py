@@ -17,7 +17,7 @@ from passerby.data.dataset import SPLITS, UNLABELED, Dataset, Split
 from passerby.data.datasets.layout import FileNames
 from passerby.data.images.decode import decode
 from passerby.data.images.rgb import upright_rgb
-from passerby.data.source import Source, is_image
+from passerby.data.source import Source, StoredSource, is_image
 from passerby.data.unread import has_instead, unread_of, warn_unlabeled, warn_unread
 from passerby.data.video.address import is_video
 from passerby.errors import DatasetLayoutError
@@ -42,14 +42,19 @@ def list_images(place: str | Path, split: Split | Literal["all"] | None = None) 
 
 
 def list_images_and_splits(
-    place: str | Path, split: Split | Literal["all"] | None = None, *, expect_labels: bool = True
+    place: str | Path,
+    split: Split | Literal["all"] | None = None,
+    *,
+    expect_labels: bool = True,
+    takes_any_name: bool = False,
 ) -> tuple[Source, tuple[Sample, ...], tuple[str | None, ...]]:
     """Return what :func:`list_images` does, and the split of each image; ``None`` where the place is no dataset.
 
     Args:
         expect_labels: whether to warn of folders that look like labels, and are not read as such.
+        takes_any_name: whether to list images whose names are not UTF-8, too, unless the place is ``NAME:PATH``.
     """
-    source, dataset = _opened(place)
+    source, dataset = _opened(place, takes_any_name=takes_any_name)
     splits: tuple[str | None, ...]
     if dataset is None:
         if split not in (None, "all"):
@@ -192,12 +197,14 @@ def _spelled_on_disk(path: Path) -> Path:
     return same[0] if len(same) == 1 else path
 
 
-def _opened(place: str | Path) -> tuple[Source, Dataset | None]:
+def _opened(place: str | Path, *, takes_any_name: bool = False) -> tuple[Source, Dataset | None]:
     """Return the files at a place, and the dataset that they are: named, recognized, or none."""
     if registry.is_named(place):
         dataset = registry.load(place)
         return dataset.source, dataset
     source = registry.open_place(place)
+    if takes_any_name and isinstance(source, StoredSource):
+        source.takes_any_name = True
     return source, _recognized(source)
 
 

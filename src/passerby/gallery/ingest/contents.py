@@ -13,7 +13,7 @@ from PIL import Image
 from passerby.data.images.decode import decode
 from passerby.data.images.exif import taken_of
 from passerby.data.source import Source
-from passerby.errors import DatasetLayoutError
+from passerby.errors import DatasetLayoutError, is_utf8
 from passerby.gallery.ingest.thumbnails import Thumbnails
 from passerby.types import Sample
 
@@ -92,6 +92,8 @@ class Contents(Source):
                 self._bytes -= len(self._kept.pop(name, b""))
 
     def _read_ahead(self, name: str) -> Read | DatasetLayoutError:
+        if not is_utf8(name):
+            return DatasetLayoutError(f"the name {name!r} is not UTF-8, so it cannot be stored. Fix: rename the file")
         try:
             if self._source.is_generated:
                 return Read(content_digest(self._source, name))

@@ -119,6 +119,7 @@ def follow(
     """
     root = check_folder(folder)
     source, watched, pause = DirectorySource(root), Watched(root), poll
+    source.takes_any_name = True  # what is watched leaves such images out
     while not stop.is_set():
         ready = watched.poll()
         for first in range(0, len(ready), MICRO_BATCH):
