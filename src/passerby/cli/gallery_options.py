@@ -169,10 +169,11 @@ def chosen_rows(
     Raises:
         ConfigError: if there is an image and no run.
     """
-    from passerby.gallery.retention import in_words, rows_that
+    from passerby.gallery.retention import rows_that
+    from passerby.gallery.store.where import moment_in_words
 
     words = [where.in_words()] if where.in_words() else []
-    words += [] if before is None else [f"before {in_words(before)}"]
+    words += [] if before is None else [f"before {moment_in_words(before)}"]
     chosen = rows_that(store, where, before=before)
     if like is not None:
         if model is None:
@@ -210,6 +211,7 @@ def delete_rows(store: Store, ids: list[int], *, yes: bool, what: str, act: Act)
             "Fix: passerby gallery verify names the files that do not belong there; remove them"
         )
     typer.echo(f"{deleted.rows:,} rows were deleted from {store.path}{_proof(deleted)}.")
+    typer.echo("The images themselves stay where they are: delete them, too, or ingest adds them again.")
     if store.engine is not None and deleted.rows:
         typer.echo(
             f"This holds for the folder alone. Files of the engine {store.engine.address} may hold their vectors "

@@ -100,8 +100,8 @@ Add: TypeAlias = "Callable[[Sequence[Input], Callable[[int], object]], AddedImag
 class Additions:
     """The sum of what a command adds, and what it prints of it."""
 
-    def __init__(self, gallery: Path) -> None:
-        self.gallery = gallery
+    def __init__(self, gallery: Path, options: IngestOptions) -> None:
+        self.gallery, self.options = gallery, options
         self.added = self.known = self.from_exif = 0
         self.broken: dict[str, PasserbyError] = {}
         self._begin = time.monotonic()
@@ -110,7 +110,7 @@ class Additions:
         """Embed the images of inputs and add them, with a progress bar; what was understood of them is said first."""
         from passerby.gallery.ingest.understood import of_inputs
 
-        understood = of_inputs(inputs)
+        understood = of_inputs(inputs, self.options)
         if understood.images:
             _say(str(understood))
         totals = [each.total for each in inputs]
@@ -146,9 +146,31 @@ class Additions:
             typer.echo(json.dumps(self.to_dict(), indent=2))
             return
         parts = [f"{self.added:,} images were added to {self.gallery}"]
-        parts += [f"{self.known:,} were there already"] if self.known else []
+        keep = f" and keep their {', '.join(kept)}" if (kept := self._kept()) else ""
+        parts += [f"{self.known:,} were there already{keep}"] if self.known else []
         parts += [f"{len(self.broken):,} that cannot be read were skipped"] if self.broken else []
         typer.echo(f"{'; '.join(parts)}.")
+
+    def check(self) -> None:
+        """End the command with an error if every image was broken.
+
+        Raises:
+            typer.Exit: with code 1.
+        """
+        if self.broken and not self.added + self.known:
+            raise typer.Exit(1)
+
+    def _kept(self) -> list[str]:
+        """Return which of the given facts are not those of known images, as nothing of these is changed."""
+        given = self.options
+        facts = {
+            "camera": given.camera is not None,
+            "time": given.taken is not None,
+            "tags": bool(given.tags),
+            "collection": given.collection is not None,
+            "thumbnails": given.thumbnails,
+        }
+        return [name for name, is_given in facts.items() if is_given and self.known]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary for JSON."""
@@ -157,6 +179,7 @@ class Additions:
             "gallery": str(self.gallery),
             "added": self.added,
             "known": self.known,
+            "known_keep": self._kept(),
             "broken": [{"image": name, "error": str(error)} for name, error in self.broken.items()],
             "moments_from_exif": self.from_exif,
             "seconds": round(seconds, 3),

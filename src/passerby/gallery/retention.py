@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from passerby.errors import ConfigError, DatasetLayoutError
 from passerby.gallery.store import Store
 from passerby.gallery.store.results import Found
 from passerby.gallery.store.table import TAGS
-from passerby.gallery.store.where import Mask, Where, was_before
+from passerby.gallery.store.where import Mask, Where, moment_in_words, was_before
 from passerby.gallery.stored_hits import StoredHit, stored_hit
 from passerby.gallery.stored_images import StoredImages
 
@@ -117,7 +116,7 @@ def summary(store: Store) -> dict[str, Any]:
         "collections": sorted(name for name in counts["collection"] if name),
         "tags": sorted({tag for tags in counts["tags"] for tag in tags.split(TAGS) if tag}),
         "places": sorted(place for place in counts["place"] if place),
-        "taken": [in_words(moment) for moment in (min(moments), max(moments))] if moments else None,
+        "taken": [moment_in_words(moment) for moment in (min(moments), max(moments))] if moments else None,
         "shards": len(manifest.shards),
         "bytes": sum(entry.bytes for entry in manifest.shards),
         "lost": store.lost,
@@ -125,8 +124,3 @@ def summary(store: Store) -> dict[str, Any]:
         "model": {"name": origin.model, "fingerprint": origin.fingerprint, "size": list(origin.size)},
         "dimensions": manifest.dimensions,
     }
-
-
-def in_words(moment: int) -> str:
-    """Return a moment as a date and a time of UTC."""
-    return datetime.fromtimestamp(moment / 1000, timezone.utc).isoformat(timespec="seconds")

@@ -38,7 +38,7 @@ class Exported:
 
 
 def export_subject(
-    store: Store, ids: Sequence[int], folder: str | Path, images: StoredImages | None, *, conditions: str = ""
+    store: Store, ids: Sequence[int], folder: str | Path, images: StoredImages | str, *, conditions: str = ""
 ) -> Exported:
     """Write all that is stored of some rows to a new folder; the gallery's log records it.
 
@@ -48,7 +48,7 @@ def export_subject(
     and ``images/`` files named by the IDs of the rows.
 
     Args:
-        images: the source of the images; ``None``: no images are copied.
+        images: the source of the images, or why none of them may be read.
         conditions: how the rows were chosen, in words.
 
     Raises:
@@ -78,7 +78,7 @@ def _parts(store: Store, ids: Sequence[int]) -> list[tuple[Shard, np.ndarray[Any
     return found
 
 
-def _write(partial: Path, store: Store, parts: Sequence[tuple[Shard, Any]], images: StoredImages | None) -> Exported:
+def _write(partial: Path, store: Store, parts: Sequence[tuple[Shard, Any]], images: StoredImages | str) -> Exported:
     rows = [row for shard, places in parts for row in _rows(shard, places)]
     for name in VECTORS:
         found = [_vectors(shard, name)[places] for shard, places in parts if name in shard.batch.schema.names]
@@ -156,12 +156,13 @@ def _write_thumbnails(partial: Path, parts: Sequence[tuple[Shard, Any]]) -> int:
 
 
 def _copy_images(
-    partial: Path, rows: Sequence[dict[str, Any]], images: StoredImages | None
+    partial: Path, rows: Sequence[dict[str, Any]], images: StoredImages | str
 ) -> tuple[int, dict[str, str]]:
     """Copy the images that can be read; return their number, and why the others cannot."""
+    if isinstance(images, str):
+        return 0, dict.fromkeys((row["image"] for row in rows), images)
     unread: dict[str, str] = {}
-    for row in rows if images is not None else ():
-        assert images is not None
+    for row in rows:
         try:
             content = images.read(row["image"])
         except (DatasetLayoutError, ImageError) as error:
@@ -169,4 +170,4 @@ def _copy_images(
             continue
         (partial / "images").mkdir(exist_ok=True)
         (partial / "images" / f"{row['id']}{Path(row['path']).suffix.lower()[:8]}").write_bytes(content)
-    return (0 if images is None else len(rows) - len(unread)), unread
+    return len(rows) - len(unread), unread

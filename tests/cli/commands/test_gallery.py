@@ -439,6 +439,28 @@ def test_export_names_the_images_that_are_gone(run: Run, folder: Path, place: Pa
     assert len(list((tmp_path / "subject" / "images").iterdir())) == 1
 
 
+def test_export_says_why_no_image_may_be_read(run: Run, folder: Path, tmp_path: Path) -> None:
+    moved = shutil.copytree(folder, tmp_path / "moved.gallery")
+    shutil.rmtree(folder)
+    done = run("gallery", "export-subject", moved, "--id", 0, "--id", 1, "-o", tmp_path / "subject")
+    assert done.code == 0, done.err
+    assert done.err.count("not copied") == 1
+    why = json.loads((tmp_path / "subject" / "rows.json").read_text())["images_not_copied"]
+    assert len(why) == 2
+    assert all("not written here" in each and "Fix" not in each for each in why.values())
+
+
+def test_the_log_tells_moments_in_words(run: Run, trained: Path, folder: Path, place: Path) -> None:
+    hits(run, trained, folder, query_of(place), "--since", "2024-05-01T10:00Z")
+    last = json.loads(run("gallery", "log", folder, "--json", "-n", 1).out)["lines"][0]
+    assert last["conditions"] == "taken from 2024-05-01T10:00:00+00:00"
+
+
+def test_delete_says_that_images_stay(run: Run, folder: Path) -> None:
+    done = run("gallery", "delete", folder, "--id", 0, "--yes")
+    assert "The images themselves stay where they are: delete them, too" in done.out
+
+
 def test_groups_are_proposed_reviewed_and_undone(run: Run, trained: Path, folder: Path, place: Path) -> None:
     done = run("gallery", "group", folder, "--radius", 0.9)
     assert done.code == 0, done.err

@@ -108,6 +108,34 @@ def test_a_name_that_cannot_be_stored_is_skipped(
 
 
 @pytest.mark.usefixtures("unsynced")
+def test_given_facts_are_said_and_known_images_keep_theirs(
+    run: Run, trained: Path, crops: Path, tmp_path: Path
+) -> None:
+    n, gallery = len(files(crops)), tmp_path / "g"
+    done = run("ingest", trained, gallery, crops, "--create", "--camera-id", 5, "--taken", "2024-05-01T12:30")
+    assert f"{n} images: camera 5 as given, their moment as given\n" in done.err
+    again = ("ingest", trained, gallery, crops, "--camera-id", 6, "--tag", "vip")
+    assert f"{n} were there already and keep their camera, tags." in run(*again).out
+    assert json.loads(run(*again, "--json").out)["known_keep"] == ["camera", "tags"]
+    assert set(rows(gallery, "camid")) == {5}
+    assert json.loads(run("ingest", trained, gallery, crops, "--json").out)["known_keep"] == []
+
+
+@pytest.mark.usefixtures("unsynced")
+def test_it_fails_where_no_image_can_be_read(run: Run, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("no image")
+    gallery = tmp_path / "g"
+    done = run("ingest", trained, gallery, tmp_path / "text.jpg", "--create")
+    assert (done.code, "1 that cannot be read were skipped" in done.out) == (1, True)
+    assert run("gallery", "add", trained, gallery, tmp_path / "text.jpg").code == 1
+    negative = run("ingest", trained, gallery, tmp_path / "text.jpg", "--camera-id", -3)
+    assert negative.code == 1
+    assert "got -3, expected 0 or more" in negative.err
+    strict = run("ingest", trained, gallery, tmp_path / "text.jpg", "--strict")
+    assert strict.err.count("Fix: ") == 1
+
+
+@pytest.mark.usefixtures("unsynced")
 def test_several_sources_and_lists(
     run: Run, trained: Path, crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,13 +98,15 @@ def ingest(  # noqa: PLR0913 - options of a command
     opened = open_gallery(
         run, gallery, device=device, batch_size=batch_size, keypoints=keypoints, create=create
     )  # fmt: skip
-    additions = Additions(gallery)
+    additions = Additions(gallery, options)
     if inputs:
         with _engine(engine, workers, ray_address, run, opened, options, device) as add:
             additions.add(add, inputs)
     if follow is not None:
         _follow(opened, follow, poll, options, additions)
     additions.print(as_json=as_json)
+    if follow is None:
+        additions.check()
 
 
 def _inputs(sources: list[str], file_list: Path | None, follow: Path | None, options: IngestOptions) -> list[Input]:

@@ -21,7 +21,7 @@ from torch import Tensor
 from passerby.data.images.jpeg import count_scans
 from passerby.data.images.rgb import upright_rgb
 from passerby.data.source import Source
-from passerby.errors import DatasetLayoutError, ImageError, PasserbyError
+from passerby.errors import DatasetLayoutError, ImageError, PasserbyError, without_fix
 from passerby.types import Sample
 
 OnBroken: TypeAlias = Callable[[Sample, PasserbyError], object]
@@ -211,7 +211,7 @@ def _stop(source: Source, _: Sample, error: PasserbyError) -> None:
 def with_next_step(error: PasserbyError, place: str, fix: str) -> PasserbyError:
     """Return the error of one of many images, with how to find all that are like it, and what to do then."""
     listed = f" All images that cannot be read are listed by: passerby data check {shlex.quote(place)}." * bool(place)
-    return type(error)(f"{str(error).rstrip('.')}.{listed} Fix: {fix}")
+    return type(error)(f"{without_fix(error)}.{listed} Fix: {fix}")
 
 
 def read_all(

@@ -18,7 +18,8 @@ class IngestOptions:
     """The facts that hold for all images of a call, and how these are added; whatever opens an input gets them.
 
     Raises:
-        ConfigError: if a tag or the collection is empty, or has several lines; or a number has more than 64 bits.
+        ConfigError: if a tag or the collection is empty, or has several lines; the camera is negative; or a number has
+            more than 64 bits.
     """
 
     split: Split | Literal["all"] | None = None
@@ -46,6 +47,8 @@ class IngestOptions:
 
     def __post_init__(self) -> None:
         _check_words([*self.tags, *([] if self.collection is None else [self.collection])])
+        if self.camera is not None and self.camera < 0:
+            raise ConfigError(f"no camera ID: got {self.camera}, expected 0 or more. Fix: give the number of a camera")
         for name in ("camera", "taken"):
             check_64_bits(name, [] if (value := getattr(self, name)) is None else [value])
 

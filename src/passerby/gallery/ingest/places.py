@@ -51,9 +51,7 @@ class PlaceKind:
 
 def open_place(place: str, options: IngestOptions) -> OnePart:
     """Return the images of a folder, an archive or a dataset; of a dataset with their labels and splits."""
-    source, samples, splits = list_images_and_splits(
-        place, options.split, expect_labels=False, takes_any_name=True
-    )
+    source, samples, splits = list_images_and_splits(place, options.split, expect_labels=False, takes_any_name=True)
     return listed(source, samples, options, splits=splits)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from passerby.data.names.read import ranges
 from passerby.gallery.ingest.inputs import Input, Known
+from passerby.gallery.ingest.options import IngestOptions
 from passerby.gallery.ingest.places import OnePart
 from passerby.types import Sample
 
@@ -28,6 +29,10 @@ class Understood:
     """The number of images whose dataset tells their camera."""
     labeled: set[int] = field(default_factory=set)
     """The cameras that datasets tell."""
+    camera: int | None = None
+    """The camera that the user gave for all images; it wins over labels."""
+    has_taken: bool = False
+    """A flag of images whose moment the user gave."""
 
     def add(self, samples: Sequence[Sample], known: Sequence[Known]) -> None:
         """Count some images."""
@@ -42,9 +47,15 @@ class Understood:
 
     def __str__(self) -> str:
         """Return a sentence: ``180 images: cameras 1–4 and moments from their names``."""
-        parts = [
-            _part(f"{_plural('camera', self.cameras)} from names", self.with_camera, self.images),
-            _part(f"{_plural('camera', self.labeled)} from labels", self.with_label, self.images),
+        if self.camera is None:
+            parts = [
+                _part(f"{_plural('camera', self.cameras)} from names", self.with_camera, self.images),
+                _part(f"{_plural('camera', self.labeled)} from labels", self.with_label, self.images),
+            ]
+        else:
+            parts = [f"camera {self.camera} as given"]
+        parts += [
+            "their moment as given" * self.has_taken,
             _part("moments from names", self.with_time, self.images),
             _part("moments from EXIF", self.with_exif, self.images),
         ]
@@ -61,9 +72,9 @@ def _part(text: str, count: int, total: int) -> str:
     return "" if not count else text if count == total else f"{text} ({count:,} of them)"
 
 
-def of_inputs(inputs: Iterable[Input]) -> Understood:
-    """Return what was understood of the inputs whose images are all listed already."""
-    found = Understood()
+def of_inputs(inputs: Iterable[Input], options: IngestOptions) -> Understood:
+    """Return what was understood of the inputs whose images are all listed already, and what the user gave."""
+    found = Understood(camera=options.camera, has_taken=options.taken is not None)
     for each in inputs:
         if isinstance(each, OnePart):
             found.add(each.part.samples, each.part.known)

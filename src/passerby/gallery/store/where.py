@@ -82,7 +82,9 @@ class Where:
             value = getattr(self, each.name)
             if value == each.default or (each.name != "ids" and not value and value != 0):
                 continue
-            words = ", ".join(map(str, sorted(value))) if isinstance(value, Collection) else str(value)
+            if each.name in ("taken_from", "taken_before"):
+                value = moment_in_words(value)
+            words = ", ".join(map(str, sorted(value))) if _is_several(value) else str(value)
             yield each.name.replace("_", " ") if value is True else f"{each.name.replace('_', ' ')} {words}"
 
     def mask(self, shard: Shard) -> Mask:
@@ -179,6 +181,22 @@ def moment(text: str) -> int:
             f"no moment: got {text!r}, expected a date or a date with a time. Fix: write 2024-05-01, 2024-05-01T12:30, "
             "2024-05-01T12:30:00+02:00 or 2024-05-01T10:30:00Z"
         ) from None
+
+
+def moment_in_words(moment: int) -> str:
+    """Return a moment in milliseconds of Unix time in words, of UTC; its number where no calendar has it.
+
+    >>> moment_in_words(1714557600000)
+    '2024-05-01T10:00:00+00:00'
+    """
+    try:
+        return datetime.fromtimestamp(moment / 1000, timezone.utc).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return str(moment)
+
+
+def _is_several(value: object) -> bool:
+    return isinstance(value, Collection) and not isinstance(value, str)
 
 
 def was_before(shard: Shard, limit: int) -> Mask:

@@ -49,7 +49,8 @@ def add(  # noqa: PLR0913 - options of a command
         thumbnails=thumbnails, blur=blur, strict=strict,
     )  # fmt: skip
     inputs = [open_input(images, options)]
-    additions = Additions(gallery)
+    additions = Additions(gallery, options)
     opened = open_gallery(run, gallery, device=device, batch_size=batch_size, keypoints=keypoints)
     additions.add(lambda given, progress: opened.ingest(given, options, progress=progress), inputs)
     additions.print(as_json=False)
+    additions.check()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from passerby.cli.gallery_options import (
 )
 from passerby.cli.registry import command
 from passerby.errors import ConfigError, DatasetLayoutError, escape_controls, without_fix
+
+if TYPE_CHECKING:
+    from passerby.gallery.stored_images import StoredImages
 
 
 @command("export-subject", group="gallery", order=7)
@@ -47,13 +50,14 @@ def export_subject(
     chosen, words = chosen_rows(store, where, like=like, similarity=similarity, model=model)
     if not chosen:
         raise ConfigError(f"no row of {gallery} satisfies the conditions. Fix: passerby gallery search shows rows")
+    source: StoredImages | str
     try:
         source = images_of(store, images)
     except DatasetLayoutError as error:
-        source = None
-        typer.echo(f"passerby: images are not copied: {without_fix(error)}. Fix: --images PLACE", err=True)
+        source = without_fix(error)
+        typer.echo(f"passerby: images are not copied: {source}. Fix: --images PLACE", err=True)
     found = export(store, chosen, output, source, conditions=words)
-    for name, why in found.unread.items():
+    for name, why in found.unread.items() if not isinstance(source, str) else ():
         typer.echo(escape_controls(f"passerby: '{name}' was not copied: {why}", one_line=True), err=True)
     typer.echo(
         f"{found.rows:,} rows were written to {output}, with {found.thumbnails:,} thumbnails and copies of "

@@ -106,7 +106,8 @@ def _propose(groups: Grouping, radius: float | None, *, frames: bool) -> dict[st
 
 
 def _show(groups: Grouping, number: int, *, as_json: bool) -> None:
-    from passerby.gallery.retention import described, in_words
+    from passerby.gallery.retention import described
+    from passerby.gallery.store.where import moment_in_words
 
     one = groups.group(number)
     rows = described(groups.store, list(one.rows), len(one.rows))
@@ -117,7 +118,7 @@ def _show(groups: Grouping, number: int, *, as_json: bool) -> None:
     typer.echo(_line(one))
     for each in rows:
         place = f"camera {'–' if each.camid is None else each.camid}"
-        taken = f", {in_words(each.taken)}" if each.taken is not None else ""
+        taken = f", {moment_in_words(each.taken)}" if each.taken is not None else ""
         typer.echo(escape_controls(f"  {each.id}: {place}{taken}, {each.path}", one_line=True))
 
 
