@@ -456,8 +456,10 @@ def test_the_log_tells_moments_in_words(run: Run, trained: Path, folder: Path, p
     assert last["conditions"] == "taken from 2024-05-01T10:00:00+00:00"
 
 
-def test_delete_says_that_images_stay(run: Run, folder: Path) -> None:
-    done = run("gallery", "delete", folder, "--id", 0, "--yes")
+def test_delete_says_which_ids_are_unknown_and_that_images_stay(run: Run, folder: Path) -> None:
+    assert "no rows have these IDs: 99999\n" in run("gallery", "delete", folder, "--id", 99999, "--yes").err
+    done = run("gallery", "delete", folder, "--id", 0, "--id", 99999, "--yes")
+    assert "no rows have these IDs: 99999\n" in done.err
     assert "The images themselves stay where they are: delete them, too" in done.out
 
 

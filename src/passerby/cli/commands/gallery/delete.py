@@ -76,6 +76,8 @@ def delete(  # noqa: PLR0913 - options of a command
     chosen, words = chosen_rows(
         store, where, before=min(limits) if limits else None, like=like, similarity=similarity, model=model
     )
+    if unknown := sorted(set(ids or ()) - set(store.ids(Where(ids=ids or (), junk=True)))):
+        typer.echo(f"passerby: no rows have these IDs: {', '.join(map(str, unknown))}", err=True)
     if not chosen and store.lost:
         raise ConfigError(
             f"no row of {gallery} satisfies the conditions, but the {store.lost:,} rows of damaged shards that were "
