@@ -453,7 +453,7 @@ def test_export_says_why_no_image_may_be_read(run: Run, folder: Path, tmp_path: 
 def test_the_log_tells_moments_in_words(run: Run, trained: Path, folder: Path, place: Path) -> None:
     hits(run, trained, folder, query_of(place), "--since", "2024-05-01T10:00Z")
     last = json.loads(run("gallery", "log", folder, "--json", "-n", 1).out)["lines"][0]
-    assert last["conditions"] == "taken from 2024-05-01T10:00:00+00:00"
+    assert last["conditions"] == "1 image; taken from 2024-05-01T10:00:00+00:00"
 
 
 def test_delete_says_which_ids_are_unknown_and_that_images_stay(run: Run, folder: Path) -> None:
