@@ -355,3 +355,23 @@ def test_stripes_are_stored_and_rank_the_nearest_again(people: Path, tmp_path: P
         gallery.search(people / "1.png", how=Ask(distance="local"))
     with pytest.raises(ConfigError, match="has no stripe vectors"):
         StoredGallery.create(gallery.model, tmp_path / "none.gallery", stripes=True)
+
+
+def test_every_search_tells_the_rows_that_it_misses(
+    gallery: StoredGallery, model: Model, people: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gallery.add(people / "more")
+    gallery.add(people)
+    assert len(ids(gallery.search(people / "0.png"))) == 6
+    assert "the search was not in" not in caplog.text
+    first, second = gallery.store.manifest.shards
+    (gallery.store.path / "shards" / first.name).unlink()
+    for _ in range(2):
+        caplog.clear()
+        opened = StoredGallery.open(model, gallery.store.path)
+        assert len(opened.search(people / "0.png")) == second.rows
+        assert f"the search was not in {first.rows} rows" in caplog.text
+    (gallery.store.path / "shards" / second.name).unlink()
+    for _ in range(2):
+        with pytest.raises(ProtocolError, match="its 6 rows are in shards that are damaged or gone"):
+            StoredGallery.open(model, gallery.store.path).search(people / "0.png")

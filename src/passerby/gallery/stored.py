@@ -208,16 +208,31 @@ class StoredGallery(Gallery, on_disk=True):
         """
         where, how = where or Where(), how or Ask()
         if not len(self):
-            raise ProtocolError("the gallery is empty. Fix: gallery.add(FOLDER), or passerby gallery add")
+            raise self._empty()
         if k is not None and k < 1:
             raise ProtocolError(f"k must be at least 1, got {k}. Fix: choose another k")
         asked = where.attributes if attributes is None else self.attribute_query(attributes)
         images = self._query_images(query)
         where = replace(where, attributes=asked)
         hits = self._hits_of(images, k or DEFAULT_K, where, how)
+        self.store.warn_of_missing()
         words = "; ".join(filter(None, [_asked_with(len(images), how), where.in_words()]))
         self.store.log.note(Act("search", words), len(hits), self.store.version)
         return hits
+
+    @property
+    def missing(self) -> int:
+        """The number of rows that no search finds, because their shards are damaged or gone."""
+        return self.store.missing
+
+    def _empty(self) -> ProtocolError:
+        """Return the error of a search in a gallery without images that can be found."""
+        if self.missing:
+            return ProtocolError(
+                f"the gallery is empty: its {self.missing:,} rows are in shards that are damaged or gone. Fix: restore "
+                f"the folder '{self.store.path}' from a copy, or add their images again"
+            )
+        return ProtocolError("the gallery is empty. Fix: gallery.add(FOLDER), or passerby gallery add")
 
     def _hits_of(self, images: Sequence[QueryImage], k: int, where: Where, how: Ask) -> list[Hit]:
         if images or how.like_ids:
@@ -288,6 +303,7 @@ class StoredGallery(Gallery, on_disk=True):
         found = self.store.undamaged(lambda: _alike(self.store.shards, embedded, similarity))
         act = Act("search", f"like an image, cosine at least {similarity:g}")
         self.store.log.note(act, len(found), self.store.version)
+        self.store.warn_of_missing()
         return found
 
     @property

@@ -75,6 +75,20 @@ class Reader:
         return sum(each.rows for each in self.manifest.lost)
 
     @property
+    def missing(self) -> int:
+        """The number of rows that no search finds: the lost ones, and those of damaged shards not yet set aside."""
+        return self.lost + sum(entry.rows for entry in self.manifest.shards if entry.name in self._damaged)
+
+    def warn_of_missing(self) -> None:
+        """Log that a search was not in all rows."""
+        if self.missing:
+            _LOG.warning(
+                "%s: the search was not in %s rows, whose shards are damaged or gone. Fix: restore the folder from a "
+                "copy, or add their images again; passerby gallery verify names the shards",
+                self.path, f"{self.missing:,}",
+            )  # fmt: skip
+
+    @property
     def engine(self) -> Attached | None:
         """The engine that proposes what searches compare; ``None`` if the gallery has none.
 
