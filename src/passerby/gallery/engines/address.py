@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import ssl
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from passerby.errors import ConfigError
 from passerby.gallery.engines.protocol import EngineError
 
 _PORTS = {"postgresql": 5432, "milvus": 19530}
 _FORMS = "postgresql://USER@HOST:PORT/DATABASE or milvus://HOST:PORT/DATABASE"
+_ADDRESS = re.compile(
+    r"(?P<kind>postgresql|milvus)://(?:(?P<user>[^\s:/?#@\[\]]+)@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+)"
+    r"(?::(?P<port>[0-9]{1,5}))?(?:/(?P<database>[^\s?#@]*))?(?:\?(?P<options>[^\s?#@]*))?"
+)
+_MOST_PORT = 65_535
 _MODES = ("verify", "require", "off")
 _PARTS_OF_PGPASS = 5
 
@@ -73,34 +79,37 @@ def parsed(url: str) -> Address:
     """Return an address.
 
     Raises:
-        ConfigError: if it is none, or holds a password; the message does not show it.
+        ConfigError: if it is none, or holds a password. No message shows any of it: a password may stand anywhere.
     """
-    try:
-        parts = urlsplit(url)
-        host, port, password = parts.hostname, parts.port, parts.password
-        options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
-    except ValueError as error:
-        raise ConfigError(f"no address of an engine ({error}). Fix: write {_FORMS}") from None
-    if password is not None or any("pass" in name or "token" in name for name in options):
-        variable = "MILVUS_TOKEN" if parts.scheme == "milvus" else "PGPASSWORD"
+    found = _ADDRESS.fullmatch(url)
+    user = unquote(found["user"] or "") if found else ""
+    if ":" in user or (found is None and "@" in url):
+        variable = "MILVUS_TOKEN" if url.startswith("milvus") else "PGPASSWORD"
         raise ConfigError(
-            "the engine's address holds a password, which would be stored in the gallery. Fix: leave it out, and set "
-            f"{variable} in the environment"
+            "the engine's address seems to hold a password, which would be stored in the gallery. Fix: leave it out, "
+            f"set {variable} in the environment, and write {_FORMS}, other characters as %40 (@), %3A (:), %2F (/)"
         )
-    if parts.scheme not in _PORTS or not host:
-        raise ConfigError(f"no address of an engine: got {url!r}. Fix: write {_FORMS}")
-    if unknown := sorted(set(options) - {"tls", "tlsrootcert"}):
-        raise ConfigError(f"unknown option {unknown[0]!r} of the engine's address. Fix: tls=verify|require|off")
+    if found is None or not (host := found["host"].strip("[]").lower()) or int(found["port"] or 1) > _MOST_PORT:
+        raise ConfigError(f"no address of an engine. Fix: write {_FORMS}")
+    kind = found["kind"]
+    port, database = int(found["port"] or 0) or _PORTS[kind], unquote((found["database"] or "").strip("/"))
+    return Address(kind, host, port, database, user, _options(found["options"] or ""))
+
+
+def _options(text: str) -> dict[str, str]:
+    """Return the options of an address."""
+    try:
+        options = dict(parse_qsl(text, strict_parsing=bool(text)))
+    except ValueError:
+        options = {"": ""}
+    if set(options) - {"tls", "tlsrootcert"}:
+        raise ConfigError(
+            "unknown option of the engine's address. Fix: write tls=verify|require|off or tlsrootcert=FILE; passwords "
+            "come from PGPASSWORD or MILVUS_TOKEN in the environment"
+        )
     if options.get("tls", "off") not in _MODES:
-        raise ConfigError(f"tls is one of {', '.join(_MODES)}, got {options['tls']!r}. Fix: choose one of these")
-    return Address(
-        parts.scheme,
-        host,
-        port or _PORTS[parts.scheme],
-        unquote(parts.path.strip("/")),
-        unquote(parts.username or ""),
-        options,
-    )
+        raise ConfigError(f"tls is one of {', '.join(_MODES)}. Fix: choose one of these")
+    return options
 
 
 def postgres_password(address: Address) -> str | None:

@@ -11,16 +11,18 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
 from jaxtyping import Float
 from torch import Tensor
 
 from passerby.errors import without_fix
 from passerby.gallery.engines.address import parsed
-from passerby.gallery.engines.bring import Brought, all_rows, bring
+from passerby.gallery.engines.bring import FOREIGN, Brought, all_rows, bring
 from passerby.gallery.engines.candidates import FEW, search_by
 from passerby.gallery.engines.protocol import Engine, EngineError, Held, Ids
-from passerby.gallery.store.manifest import Manifest
+from passerby.gallery.store.manifest import Manifest, read_manifest
 from passerby.gallery.store.search import Selection, search
 from passerby.gallery.store.shard import Shard
 from passerby.gallery.store.where import Where
@@ -46,7 +48,9 @@ class Attached:
         self.folder, self.address = folder, manifest.engine
         self.required = False
         """A flag to make searches fail, not take longer, when the engine does."""
-        self.engine = open_engine(manifest.engine, manifest)
+        self._anew = partial(open_engine, manifest.engine, manifest)
+        self.engine = self._anew()
+        self._version = manifest.shards_version
         self._normalize = manifest.origin.normalize
         self._lock = threading.Lock()
         self._failed_at: float | None = None
@@ -65,17 +69,18 @@ class Attached:
                 with self._lock:
                     held = self._held(manifest)
                     found = search_by(self.engine, held, selection, query, k, where, normalize=self._normalize)
+                    self._check(manifest, self.engine.held(*_newest(manifest)), at_least=held.last_id)
                 self._failed_at = None
                 return found
             except EngineError as error:
                 self._fail(error)
         return search(selection, query, k, normalize=self._normalize)
 
-    def changed(self, manifest: Manifest, shards: Sequence[Shard], before: int, deleted: Ids | None) -> bool:
+    def changed(self, manifest: Manifest, shards: Sequence[Shard], before: Manifest, deleted: Ids | None) -> bool:
         """Update the engine by a change that is on the disk, and return whether that succeeded; else a warning says so.
 
         Args:
-            before: the version of the shards before the change.
+            before: what the gallery held before the change.
             deleted: the rows that were deleted; ``None`` if the engine is to be compared with the shards ID by ID.
         """
         try:
@@ -94,7 +99,7 @@ class Attached:
         manifest: Manifest,
         shards: Sequence[Shard],
         *,
-        before: int | None = None,
+        before: Manifest | None = None,
         deleted: Ids | None = None,
         progress: Callable[[int], object] | None = None,
     ) -> Brought:
@@ -104,15 +109,19 @@ class Attached:
             EngineError: if it fails.
         """
         with self._lock:
-            return bring(
+            self._follow(manifest)
+            brought = bring(
                 self.engine,
                 shards,
                 _newest(manifest),
                 normalize=self._normalize,
-                before=before,
+                versions=manifest.versions() | (before.versions() if before else frozenset()),
+                before=before.shards_version if before else None,
                 deleted=deleted,
                 progress=progress,
             )
+        self._failed_at = None
+        return brought
 
     def rebuild(self, manifest: Manifest, shards: Sequence[Shard]) -> list[str]:
         """Make the engine's files anew, without the vectors of deleted rows; return what is left to do, in sentences.
@@ -147,7 +156,9 @@ class Attached:
 
     def _held(self, manifest: Manifest) -> Held:
         newest = _newest(manifest)
+        self._follow(manifest)
         held = self.engine.visible(*newest)
+        self._check(manifest, held)
         behind = newest.last_id - held.last_id
         if behind > FEW and not self._behind:
             _LOG.warning(
@@ -158,6 +169,27 @@ class Attached:
         self._behind = behind > FEW
         return held
 
+    def _follow(self, manifest: Manifest) -> None:
+        """Forget what the engine has told, if rows came back since then: it may not show them yet."""
+        if self._version not in manifest.versions():
+            self.engine.close()
+            self.engine = self._anew()
+        self._version = manifest.shards_version
+
+    def _check(self, manifest: Manifest, held: Held, *, at_least: int = -1) -> None:
+        """Raise an error unless the engine holds all rows up to its newest ID, that is, follows this very gallery.
+
+        A writer changes the disk first, then the engine, so that it may be ahead of what was read last, and not of
+        what is on the disk.
+        """
+        if at_least <= held.last_id and (held.last_id < 0 or held.version in manifest.versions()):
+            return
+        versions = read_manifest(Path(self.folder)).versions()
+        if at_least > held.last_id or not versions >= {held.version, manifest.shards_version}:
+            raise EngineError(
+                f"{FOREIGN}. Fix: passerby gallery engine {self.folder} sync; of two copies, detach one with --keep"
+            )
+
     def _is_due(self) -> bool:
         return self.required or self._failed_at is None or time.monotonic() - self._failed_at >= _PAUSE
 
@@ -166,8 +198,7 @@ class Attached:
             raise error
         if self._failed_at is None:
             _LOG.warning(
-                "%s: %s. Searches go through all rows on the disk until the engine answers: results are exact, but "
-                "take longer",
+                "%s: %s. Searches go through all rows on the disk meanwhile: results are exact, but take longer",
                 self.folder, str(error).rstrip("."),
             )  # fmt: skip
         self._failed_at = time.monotonic()

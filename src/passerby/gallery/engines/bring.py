@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from passerby.gallery.engines.protocol import Engine, Held, Ids, Rows
+from passerby.gallery.engines.protocol import NOTHING, Engine, EngineError, Held, Ids, Rows
 from passerby.gallery.store.shard import Shard
 from passerby.gallery.store.table import TAGS
 from passerby.retrieval.distance.euclidean import l2_normalize
 from passerby.types import Role
 
+FOREIGN = "the engine may lack rows: a copy of the gallery has changed it, or rows that were lost are back"
+"""The words on an engine whose IDs cannot be relied on."""
 _RUN = 4096
 """The number of rows that are sent at a time."""
 
@@ -26,16 +28,20 @@ class Brought:
 
 
 def bring(
-    engine: Engine, shards: Sequence[Shard], after: Held, *, normalize: bool, before: int | None = None,
-    deleted: Ids | None = None, progress: Callable[[int], object] | None = None,
+    engine: Engine, shards: Sequence[Shard], after: Held, *, normalize: bool, versions: frozenset[int],
+    before: int | None = None, deleted: Ids | None = None, progress: Callable[[int], object] | None = None,
 ) -> Brought:  # fmt: skip
     """Update an engine to what a gallery holds.
+
+    One that was brought to a version of another copy of the gallery may hold other vectors under the same IDs. It is
+    emptied first, and only where that is asked for, that is, where no last change is given.
 
     Args:
         engine: the engine.
         shards: all shards of the gallery.
         after: the gallery's newest ID and the version of its shards.
         normalize: whether embeddings are L2-normalized before they are compared.
+        versions: the versions that the shards had, as far as the gallery knows.
         before: the version that the shards had before the last change. An engine that was brought to it needs that
             change only; any other is compared with the shards ID by ID.
         deleted: the rows that the last change has deleted.
@@ -47,6 +53,11 @@ def bring(
     held = engine.held(after.last_id, after.version)
     if held == after:
         return Brought(0, 0)
+    if held.last_id >= 0 and held.version not in versions:
+        if before is not None:
+            raise EngineError(FOREIGN)
+        engine.drop()
+        held = NOTHING
     here = _ids_of(shards)
     if before is not None and held.version == before and deleted is not None:
         missing, surplus = here[here > held.last_id], deleted

@@ -35,6 +35,8 @@ _RECORD = -1
 of rows that were deleted."""
 _GRACE = 10.0
 """The seconds after which Bounded searches see what was written: Milvus's ``gracefulTime`` is 5."""
+_FRESH = 5.0
+"""The seconds after which the record is read anew: another copy of the gallery may have changed the collection."""
 _MANY = 50_000
 """The number of rows above which new rows are not searched in the shards."""
 _REQUEST = 1 << 24
@@ -74,16 +76,16 @@ class Milvus:
         self._address, self._dimensions = address, dimensions
         self._alias = f"passerby_{gallery}"
         self._open: Any = None
-        self._told: tuple[int, Held] | None = None
+        self._told = NOTHING, 0.0
         self._learned: list[tuple[int, float]] = []
         self._level = "Bounded"
 
     def held(self, newest: int, version: int) -> Held:
         """Return what the collection holds, by its record."""
-        if self._told is None or self._told[0] != version or self._told[1].last_id < newest:
-            self._tell(version, self._ask(lambda client: self._record(client)[0]))
-        assert self._told is not None
-        return self._told[1]
+        told, at = self._told
+        if told != (newest, version) or time.monotonic() - at >= _FRESH:
+            self._tell(told := self._ask(lambda client: self._record(client)[0]))
+        return told
 
     def visible(self, newest: int, version: int) -> Held:
         """Return what searches see: of what was written a moment ago, they may lack some."""
@@ -97,7 +99,7 @@ class Milvus:
 
     def write(self, added: Iterable[Rows], deleted: Sequence[int], after: Held) -> None:
         """Delete and add rows, and record it."""
-        self._told = None
+        self._told = NOTHING, 0.0
         client = self._client()
         with _errors(self._address):
             if self._collection(client) is None:
@@ -106,7 +108,7 @@ class Milvus:
             for first in range(0, len(deleted), _IDS):
                 client.delete(self._alias, ids=list(deleted[first : first + _IDS]))
             self._fill(client, self._alias, added, after, gone + len(deleted))
-        self._tell(after.version, after)
+        self._tell(after)
 
     def candidates(self, vectors: Float[Tensor, "q d"], k: int, where: Where) -> list[Ids]:
         """Return the IDs of the nearest rows by the graph."""
@@ -149,7 +151,7 @@ class Milvus:
 
     def rebuild(self, rows: Iterable[Rows], after: Held) -> list[str]:
         """Make a new collection of the gallery's rows, let searches ask that one, and drop the former."""
-        self._told, client = None, self._client()
+        self._told, client = (NOTHING, 0.0), self._client()
         with _errors(self._address):
             former = self._collection(client)
             name = self._create(client)
@@ -161,7 +163,7 @@ class Milvus:
                 client.alter_alias(name, self._alias)
             self._drop_all(client, but=name)
         self._learned = []
-        self._tell(after.version, after)
+        self._tell(after)
         return [
             "in the files of the former collection, until dataCoord.gc.dropTolerance has passed (3 hours unless it is "
             "set)",
@@ -179,7 +181,7 @@ class Milvus:
 
     def drop(self) -> None:
         """Remove the gallery's collections."""
-        self._told, self._learned = None, []
+        self._told, self._learned = (NOTHING, 0.0), []
         self._ask(self._drop_all)
 
     def close(self) -> None:
@@ -188,11 +190,11 @@ class Milvus:
             self._open.close()
         self._open = None
 
-    def _tell(self, version: int, held: Held) -> None:
+    def _tell(self, held: Held) -> None:
         now = time.monotonic()
         old = [each for each in self._learned if now - each[1] >= _GRACE][-1:]
         recent = [each for each in self._learned if now - each[1] < _GRACE]
-        self._told, self._learned = (version, held), [*old, *recent, (held.last_id, now)]
+        self._told, self._learned = (held, now), [*old, *recent, (held.last_id, now)]
 
     def _fill(self, client: Any, name: str, rows: Iterable[Rows], after: Held, gone: int) -> None:
         """Insert rows, then the record of what the collection holds."""

@@ -67,17 +67,17 @@ class Postgres:
         self._address, self._gallery = address, gallery
         self._table, self._type = f"passerby.g_{gallery}", f"{'halfvec' if self._half else 'vector'}({dimensions})"
         self._session: Session | None = None
-        self._told: tuple[int, Held] | None = None
+        self._told: Held | None = None
 
     def held(self, newest: int, version: int) -> Held:
         """Return what the server holds; a replica may hold less than its primary."""
-        if self._told is None or self._told[0] != version or self._told[1].last_id < newest:
-            self._told = version, self._ask(self._recorded)
-        return self._told[1]
+        del newest, version
+        self._told = self._ask(self._recorded)
+        return self._told
 
     def visible(self, newest: int, version: int) -> Held:
         """Return what searches see: all that is recorded, since records and rows are written in one transaction."""
-        return self.held(newest, version)
+        return self._told if self._told == (newest, version) else self.held(newest, version)
 
     def write(self, added: Iterable[Rows], deleted: Sequence[int], after: Held) -> None:
         """Add and delete rows in one transaction; the index is made after the first rows, which takes less time."""

@@ -63,8 +63,9 @@ class Engine(Protocol):
         """Return what the engine holds.
 
         Args:
-            newest: the ID of the gallery's newest row; an engine that has told it holds it need not look again.
-            version: the version of its shards, with which that ends.
+            newest: the ID of the gallery's newest row.
+            version: the version of its shards. An engine that has told within seconds that it holds both need not look
+                again, where looking takes long.
         """
 
     def visible(self, newest: int, version: int) -> Held:

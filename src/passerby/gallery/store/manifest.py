@@ -76,7 +76,9 @@ class Manifest(Frozen):
     stripes: tuple[int, int] | None = None
     """The number of stripe vectors of each image and their length; ``None`` if they are not stored."""
     shards_version: _Count = 0
-    """The version in which the shards were changed last; other versions change what is beside them."""
+    """The random number of the last change of the shards: copies of a gallery that change have different ones."""
+    former_versions: tuple[_Count, ...] = ()
+    """The numbers of earlier changes, for an engine that lags: rows of theirs were lost since, and none came back."""
     engine: str = ""
     """The address of the engine that holds a copy of the vectors (:mod:`passerby.gallery.engines`); empty if none."""
     next_id: _Count = 0
@@ -101,6 +103,10 @@ class Manifest(Frozen):
     def rows(self) -> int:
         """The number of rows, junk too."""
         return sum(shard.rows for shard in self.shards)
+
+    def versions(self) -> frozenset[int]:
+        """Return the numbers of the changes at which an engine holds all rows up to its newest ID."""
+        return frozenset((self.shards_version, *self.former_versions))
 
     def names(self) -> frozenset[str]:
         """Return the names of the shards' files."""

@@ -40,7 +40,7 @@ def take_back(writer: Writer, shards: Sequence[Shard]) -> int:
         entries, kept = _with(writer, present, back)
         others = [each for each in writer.manifest.lost if each != lost]
         gone = [f"{SHARDS}/{lost.name}"] if lost.name not in {entry.name for entry in entries} else []
-        writer.commit(entries, lost=others, replaced=gone, act=Act("take back"), rows=kept)
+        writer.commit(entries, lost=others, replaced=gone, back=kept > 0, act=Act("take back"), rows=kept)
         known = {shard.entry.name: shard for shard in [*present, back]}
         present = [known.get(entry.name) or Shard(writer.folder / SHARDS, entry) for entry in entries]
         rows += kept

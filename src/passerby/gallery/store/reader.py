@@ -289,8 +289,11 @@ class Reader:
                 pass
 
     def _take_back(self, writer: Writer) -> None:
-        """Take lost shards into the gallery again whose files are back, and read them."""
+        """Take lost shards into the gallery again whose files are back, read them, and send the engine their rows."""
         self.refresh()
+        before = self.manifest
         if rows := take_back(writer, self.shards):
             _LOG.warning("%s: %s rows that were lost are back", self.path, f"{rows:,}")
         self.refresh()
+        if rows and (engine := self.engine) is not None:
+            self.undamaged(lambda: engine.changed(self.manifest, self.shards, before, None))

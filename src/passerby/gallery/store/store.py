@@ -226,7 +226,7 @@ class Store(Reader):
                 )
             coming = writer.manifest.model_copy(update={"engine": str(parsed(url))})
             engine = Attached(str(self.path), coming)
-            brought = self.undamaged(lambda: engine.bring(coming, self.shards, progress=progress))
+            brought = self.undamaged(lambda: engine.bring(self.manifest, self.shards, progress=progress))
             writer.commit(writer.manifest.shards, engine=coming.engine, act=Act("attach engine"))
             self.refresh()
         return brought
@@ -285,9 +285,7 @@ class Store(Reader):
         """Update the engine to a change; where shards were lost, their rows are found by comparing all IDs."""
         if (engine := self.engine) is not None:
             lost = before.lost or self.manifest.lost
-            self.undamaged(
-                lambda: engine.changed(self.manifest, self.shards, before.shards_version, None if lost else deleted)
-            )
+            self.undamaged(lambda: engine.changed(self.manifest, self.shards, before, None if lost else deleted))
 
     @contextmanager
     def _changing(self) -> Iterator[Writer]:

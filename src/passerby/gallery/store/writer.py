@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -40,6 +41,10 @@ LOCK, WRITER = "lock", "writer"
 PATIENCE = 10.0
 """The seconds that a writer waits for another one."""
 _PAUSE = 0.05
+_LAG = 256
+"""The number of changes that an engine may lag behind, and still be asked."""
+_BITS = 53
+"""The bits of a random number that every reader of JSON keeps."""
 _PARTIAL_FILE = re.compile(r"\.[0-9a-f]{16}\.(arrow|json)\.partial")
 
 
@@ -71,6 +76,7 @@ class Writer:
         notes: Mapping[NoteKind, NoteEntry] | None = None,
         engine: str | None = None,
         replaced: Iterable[str] = (),
+        back: bool = False,
         act: Act | None = None,
         rows: int = 0,
     ) -> Manifest:
@@ -81,15 +87,18 @@ class Writer:
 
         Args:
             replaced: files that are to be removed beside those that the former manifest names, and this one does not.
+            back: whether rows that were lost come back: engines may lack them, although their IDs are not new.
             act: what the log is to tell; ``None`` for what changes no row.
             rows: the number of rows that it is about.
         """
         former = self.manifest
+        version, earlier = _versions(former, tuple(shards), back=back)
         manifest = former.model_copy(
             update={
                 "version": former.version + 1,
                 "shards": tuple(shards),
-                "shards_version": former.version + 1 if tuple(shards) != former.shards else former.shards_version,
+                "shards_version": version,
+                "former_versions": earlier,
                 "next_id": former.next_id if next_id is None else next_id,
                 "made_by": former.made_by if origin is None else origin_values(origin),
                 "lost": former.lost if lost is None else tuple(lost),
@@ -153,6 +162,14 @@ class Writer:
         if left:
             disk.sync_folder(self.folder)  # shards are removed when the manifest without them is on the disk
             disk.remove(left)
+
+
+def _versions(former: Manifest, shards: tuple[ShardEntry, ...], *, back: bool) -> tuple[int, tuple[int, ...]]:
+    """Return the number of a change of the shards, and those of earlier ones at which an engine is still asked."""
+    if shards == former.shards and not back:
+        return former.shards_version, former.former_versions
+    kept = () if back or not former.engine else (*former.former_versions, former.shards_version)[-_LAG:]
+    return secrets.randbits(_BITS), kept
 
 
 def leftovers(folder: Path, manifest: Manifest) -> list[Path]:
