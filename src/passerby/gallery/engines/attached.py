@@ -170,7 +170,7 @@ class Attached:
         return held
 
     def _follow(self, manifest: Manifest) -> None:
-        """Forget what the engine has told, if rows came back since then: it may not show them yet."""
+        """Discard what the engine has told, if rows came back since then: it may not show them yet."""
         if self._version not in manifest.versions():
             self.engine.close()
             self.engine = self._anew()
