@@ -260,12 +260,12 @@ def main() -> None:
     }
     for pair, each in by_own.items():
         print(pair, {k: (v["state"], v.get("outcome", {}).get("of_different")) for k, v in each.items()})
+    command = "python benchmarks/verdicts.py --work DIR --market ZIP --osnet osnet_x0_25_market1501.pth"
     record = {
         "what": "verdicts in galleries of other worlds than the calibration's; see the script",
-        "command": "python benchmarks/verdicts.py --work DIR --market ZIP --osnet osnet_x0_25_market1501.pth",
         "worlds": WORLDS,
         "market": {"people": PEOPLE, "images_at_most": IMAGES, "distractors": DISTRACTORS, "seed": 0},
-        "recorded": environment(),
+        "recorded": {**environment(), "command": command},
         "pairs": len(results),
         "accepted": sum(each["accepted"] for each in results.values()),
         "results": results,
